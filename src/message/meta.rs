@@ -1,0 +1,312 @@
+//! What a message says of itself.
+
+use chrono::{DateTime, TimeZone, Utc};
+use serde::Serializer;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::json::{Misfit, text};
+use super::problem::{Path, Problem};
+use super::record::{Rules, Value, record};
+
+record! {
+    /// What a message says of itself: `Meta` of the reference.
+    ///
+    /// `DataModel` and `EventType` are always `Scheduling` and `PushSlots`. The client fills in its own
+    /// source and destinations where the message names none.
+    ///
+    /// ```
+    /// use pushslots::Meta;
+    /// use pushslots::uuid::uuid;
+    ///
+    /// let meta = Meta::new()
+    ///     .test(true)
+    ///     .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
+    ///     .batch_id("tuesday")
+    ///     .current_batch(1)
+    ///     .total_batches(2);
+    /// assert_eq!(meta.current_batch, Some(1));
+    /// ```
+    pub struct Meta {
+        /// The data model; always `Scheduling`.
+        "DataModel" => data_model: Option<DataModel>,
+        /// The event; always `PushSlots`.
+        "EventType" => event_type: Option<EventType>,
+        /// When the message was made. Written in UTC.
+        "EventDateTime" => pub event_date_time: Option<DateTime<Utc>>,
+        /// Whether the message is a test.
+        "Test" => pub test: Option<bool>,
+        /// The system that sends.
+        "Source" => pub source: Option<Source>,
+        /// The endpoints that the message is for; at least one.
+        "Destinations" => pub destinations: Vec<Destination>,
+        /// The service's own identifiers for a message that came from it.
+        "Logs" => pub logs: Vec<Log>,
+        /// Code of the facility, only where a health system asks for it.
+        "FacilityCode" => pub facility_code: Option<String>,
+        /// Identifies the batch that the message is part of.
+        "BatchID" => pub batch_id: Option<String>,
+        /// Place of this message in its batch, from 1.
+        "CurrentBatch" => pub current_batch: Option<u64>,
+        /// How many messages the batch has, from 1.
+        "TotalBatches" => pub total_batches: Option<u64>,
+    }
+}
+
+record! {
+    /// The system that sends: `Meta.Source` of the reference.
+    pub struct Source {
+        /// Identifies the system.
+        "ID" => pub id: Option<Uuid>,
+        /// Name of the system.
+        "Name" => pub name: Option<String>,
+    }
+}
+
+record! {
+    /// An endpoint that a message is for: `Meta.Destinations[]` of the reference.
+    pub struct Destination {
+        /// Identifies the endpoint; required.
+        "ID" => pub id: Option<Uuid>,
+        /// Name of the endpoint.
+        "Name" => pub name: Option<String>,
+    }
+}
+
+record! {
+    /// The service's own identifiers for a message: `Meta.Logs[]` of the reference.
+    pub struct Log {
+        /// Finds the message in the service's dashboard, for support.
+        "ID" => pub id: Option<String>,
+        /// Names one attempt of the service at it.
+        "AttemptID" => pub attempt_id: Option<String>,
+    }
+}
+
+impl Meta {
+    /// A `Meta` that says only that this is a PushSlots message.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut meta = Self::blank();
+        meta.name_event();
+        meta
+    }
+
+    /// Says what event this is, unless something else was read there.
+    pub(super) fn name_event(&mut self) {
+        if !self.others.has("DataModel") {
+            self.data_model = Some(DataModel(()));
+        }
+        if !self.others.has("EventType") {
+            self.event_type = Some(EventType(()));
+        }
+    }
+
+    /// Fills in what is left open.
+    pub(super) fn fill(&mut self, source: Option<Uuid>, destinations: &[Uuid]) {
+        let unread = self.others.has("Source");
+        if let Some(id) = source.filter(|_| !unread) {
+            let source = self.source.get_or_insert_with(Source::blank);
+            if !source.others.has("ID") {
+                source.id.get_or_insert(id);
+            }
+        }
+        if self.names_no_destination() {
+            self.destinations = destinations.iter().copied().map(Destination::new).collect();
+        }
+    }
+
+    pub(super) fn names_no_destination(&self) -> bool {
+        self.destinations.is_empty() && !self.others.has("Destinations")
+    }
+
+    /// When the message was made, in any time zone.
+    #[must_use]
+    pub fn event_date_time<Z: TimeZone>(mut self, time: DateTime<Z>) -> Self {
+        self.event_date_time = Some(time.to_utc());
+        self
+    }
+
+    /// Whether the message is a test.
+    #[must_use]
+    pub fn test(mut self, test: bool) -> Self {
+        self.test = Some(test);
+        self
+    }
+
+    /// The system that sends: its ID, or a [`Source`] with a name.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds an endpoint that the message is for: its ID, or a [`Destination`] with a name.
+    #[must_use]
+    pub fn destination(mut self, destination: impl Into<Destination>) -> Self {
+        self.destinations.push(destination.into());
+        self
+    }
+
+    /// Code of the facility, only where a health system asks for it.
+    #[must_use]
+    pub fn facility_code(mut self, code: impl Into<String>) -> Self {
+        self.facility_code = Some(code.into());
+        self
+    }
+
+    /// Identifies the batch that the message is part of.
+    #[must_use]
+    pub fn batch_id(mut self, id: impl Into<String>) -> Self {
+        self.batch_id = Some(id.into());
+        self
+    }
+
+    /// Place of this message in its batch, from 1. Needs a [`batch_id`](Self::batch_id).
+    #[must_use]
+    pub fn current_batch(mut self, current: u64) -> Self {
+        self.current_batch = Some(current);
+        self
+    }
+
+    /// How many messages the batch has, from 1. Needs a [`batch_id`](Self::batch_id).
+    #[must_use]
+    pub fn total_batches(mut self, total: u64) -> Self {
+        self.total_batches = Some(total);
+        self
+    }
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Source {
+    /// The system with this ID.
+    #[must_use]
+    pub fn new(id: Uuid) -> Self {
+        Self {
+            id: Some(id),
+            ..Self::blank()
+        }
+    }
+
+    /// Name of the system.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl From<Uuid> for Source {
+    fn from(id: Uuid) -> Self {
+        Self::new(id)
+    }
+}
+
+impl Destination {
+    /// The endpoint with this ID.
+    #[must_use]
+    pub fn new(id: Uuid) -> Self {
+        Self {
+            id: Some(id),
+            ..Self::blank()
+        }
+    }
+
+    /// Name of the endpoint.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl From<Uuid> for Destination {
+    fn from(id: Uuid) -> Self {
+        Self::new(id)
+    }
+}
+
+impl Log {
+    pub(crate) fn new(id: Option<String>, attempt_id: Option<String>) -> Self {
+        Self {
+            id,
+            attempt_id,
+            ..Self::blank()
+        }
+    }
+}
+
+impl Rules for Meta {
+    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        let (current, total) = (self.current_batch, self.total_batches);
+        if current
+            .zip(total)
+            .is_some_and(|(current, total)| current > total)
+        {
+            problems.push(at.key("CurrentBatch").problem("above TotalBatches"));
+        }
+        if (current.is_some() || total.is_some())
+            && self.batch_id.is_none()
+            && !self.others.has("BatchID")
+        {
+            let text = "missing, though CurrentBatch or TotalBatches is given; name the batch";
+            problems.push(at.key("BatchID").problem(text));
+        }
+    }
+}
+
+impl Rules for Source {}
+
+impl Rules for Destination {
+    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if self.id.is_none() && !self.others.has("ID") {
+            problems.push(
+                at.key("ID")
+                    .problem("missing; say which endpoint the message is for"),
+            );
+        }
+    }
+}
+
+impl Rules for Log {}
+
+/// Says that a message is of the data model `Scheduling`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataModel(());
+
+/// Says that a message is the event `PushSlots`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventType(());
+
+impl Value for DataModel {
+    const EXPECTED: &'static str = "\"Scheduling\"";
+
+    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
+        (text(raw)? == "Scheduling")
+            .then_some(Some(Self(())))
+            .ok_or(Misfit)
+    }
+
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("Scheduling")
+    }
+}
+
+impl Value for EventType {
+    const EXPECTED: &'static str = "\"PushSlots\"";
+
+    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
+        (text(raw)? == "PushSlots")
+            .then_some(Some(Self(())))
+            .ok_or(Misfit)
+    }
+
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("PushSlots")
+    }
+}

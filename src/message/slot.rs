@@ -1,0 +1,101 @@
+//! One appointment slot.
+
+use chrono::{DateTime, TimeZone, Utc};
+
+use super::location::Location;
+use super::problem::{Path, Problem};
+use super::provider::Provider;
+use super::record::{Rules, record};
+
+record! {
+    /// One appointment slot: `Slots[]` of the reference.
+    ///
+    /// ```
+    /// use pushslots::{Location, Provider, Slot};
+    /// use pushslots::chrono::{TimeZone, Utc};
+    ///
+    /// let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    /// let slot = Slot::new(nine_o_clock, 15)
+    ///     .id("1")
+    ///     .reason("Office Visit")
+    ///     .provider(Provider::new().id("4356789876", "NPI"))
+    ///     .location(Location::new().facility("RES General Hospital").room("136"));
+    /// assert_eq!(slot.duration, Some(15.0));
+    /// ```
+    pub struct Slot {
+        /// Identifies the slot in the sender's system.
+        "ID" => pub id: Option<String>,
+        /// When the appointment starts; required. Written in UTC.
+        "DateTime" => pub date_time: Option<DateTime<Utc>>,
+        /// How long the appointment takes, in minutes, above 0; required.
+        "Duration" => pub duration: Option<f64>,
+        /// The visit reason, or whether the slot is available; free text.
+        "Reason" => pub reason: Option<String>,
+        /// Who is seen.
+        "Provider" => pub provider: Option<Provider>,
+        /// Where the appointment takes place.
+        "Location" => pub location: Option<Location>,
+    }
+    // An empty place in the list is a slot without its time, and must not vanish unseen.
+    empty element: Slot::blank;
+}
+
+impl Slot {
+    /// A slot that starts at `date_time` and takes `duration` minutes.
+    ///
+    /// The time may be in any time zone. The duration is a number above 0, as an integer or an `f64`;
+    /// it is checked when the message is built.
+    #[must_use]
+    pub fn new<Z: TimeZone>(date_time: DateTime<Z>, duration: impl Into<f64>) -> Self {
+        Self {
+            date_time: Some(date_time.to_utc()),
+            duration: Some(duration.into()),
+            ..Self::blank()
+        }
+    }
+
+    /// Identifies the slot in the sender's system.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Says what the visit is for, or whether the slot is available.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Says who is seen.
+    #[must_use]
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Says where the appointment takes place.
+    #[must_use]
+    pub fn location(mut self, location: Location) -> Self {
+        self.location = Some(location);
+        self
+    }
+}
+
+impl Rules for Slot {
+    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if self.date_time.is_none() && !self.others.has("DateTime") {
+            problems.push(
+                at.key("DateTime")
+                    .problem("missing; say when the slot starts"),
+            );
+        }
+        if self.duration.is_none() && !self.others.has("Duration") {
+            problems.push(
+                at.key("Duration")
+                    .problem("missing; give the number of minutes"),
+            );
+        }
+    }
+}

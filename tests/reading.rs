@@ -1,0 +1,109 @@
+//! No input makes the reader panic, and what is no message is told with its place.
+
+use pushslots::{PushSlots, ReadError};
+
+fn error(input: impl AsRef<[u8]>) -> ReadError {
+    PushSlots::from_json(input).expect_err("this is no message")
+}
+
+#[test]
+fn input_that_is_no_json_is_told_with_line_and_column() {
+    for (input, line, column, text) in [
+        ("", 1, 0, "the input ends before the JSON does"),
+        (
+            "{\n  \"Slots\": [",
+            2,
+            12,
+            "the input ends before the JSON does",
+        ),
+        ("{\"Slots\": []} x", 1, 15, "trailing characters"),
+        ("{\n\"Slots\": nothing}", 2, 11, "expected ident"),
+        ("[]", 1, 1, "the input is JSON but no object"),
+        ("\"Granite\"", 1, 1, "the input is JSON but no object"),
+    ] {
+        let error = error(input);
+        assert_eq!(
+            (error.line(), error.column()),
+            (line, column),
+            "{input}: {error}"
+        );
+        let expected = format!("no PushSlots message: {text} at line {line} column {column}");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn input_that_is_not_utf8_is_told_with_its_place() {
+    let error = error(b"{\"Slots\":\n[\"\xff\"]}");
+    assert_eq!(
+        error.to_string(),
+        "no PushSlots message: the input is not UTF-8 at line 2 column 3"
+    );
+}
+
+#[test]
+fn a_message_cut_anywhere_is_no_message() {
+    let sample = include_str!("data/official-push-slots.json").trim_end();
+    for end in 0..sample.len() {
+        error(&sample[..end]);
+    }
+    PushSlots::from_json(sample).unwrap();
+}
+
+#[test]
+fn thousands_of_brackets_do_no_harm() {
+    for (open, close) in [
+        ("[", "]"),
+        ("{\"a\":", "}"),
+        ("{\"Slots\":[{\"Provider\":", "}]}"),
+    ] {
+        let deep = open.repeat(5_000);
+        error(&deep);
+        let whole = format!("{deep}1{}", close.repeat(5_000));
+        for place in [
+            whole.clone(),
+            format!("{{\"Slots\":{whole}}}"),
+            format!("{{\"Slots\":[{{\"DateTime\":{whole},\"Provider\":{whole},\"x\":{whole}}}]}}"),
+        ] {
+            if let Ok(message) = PushSlots::from_json(&place) {
+                assert!(message.validate().is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn fifty_megabytes_are_read() {
+    let slot = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"Office Visit"},"#;
+    let count = 50_000_000 / slot.len() + 1;
+    let json = format!(
+        "{{\"Slots\":[{}]}}",
+        slot.repeat(count).trim_end_matches(',')
+    );
+    assert!(json.len() > 50_000_000 - slot.len());
+    let message = PushSlots::from_json(&json).unwrap();
+    assert_eq!(message.slots().len(), count);
+    message.validate().unwrap();
+    error(&json[..json.len() - 1]);
+}
+
+#[test]
+fn strange_text_does_no_harm() {
+    for value in [
+        r#""\ud800""#,
+        r#""\u0000""#,
+        "\"\u{1f469}\u{200d}\"",
+        "1e99999",
+        "-0",
+        "[[]]",
+        "{\"\\ud800\":1}",
+    ] {
+        for key in ["DateTime", "Duration", "ID", "Provider", "Location", "x"] {
+            let json =
+                format!("{{\"Meta\":{{\"{key}\":{value}}},\"Slots\":[{{\"{key}\":{value}}}]}}");
+            let message = PushSlots::from_json(&json).unwrap();
+            assert!(message.validate().is_err(), "{json}");
+            assert!(!message.to_json().is_empty());
+        }
+    }
+}
