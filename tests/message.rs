@@ -2,9 +2,7 @@
 
 use pushslots::chrono::{DateTime, FixedOffset, TimeZone, Utc};
 use pushslots::uuid::uuid;
-use pushslots::{
-    Address, Destination, Identifier, Location, Meta, Provider, PushSlots, Slot, Source,
-};
+use pushslots::{Address, Destination, Identifier, Location, Meta, Provider, PushSlots, Slot, Source};
 use serde_json::{Value, json};
 
 fn nine() -> DateTime<Utc> {
@@ -22,10 +20,7 @@ fn read(json: &Value) -> PushSlots {
 /// A message with one slot at 9:00 and this slot's other keys.
 fn with_slot(slot: Value) -> Value {
     let mut whole = json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15});
-    whole
-        .as_object_mut()
-        .unwrap()
-        .extend(slot.as_object().unwrap().clone());
+    whole.as_object_mut().unwrap().extend(slot.as_object().unwrap().clone());
     json!({"Meta": {"DataModel": "Scheduling", "EventType": "PushSlots"}, "Slots": [whole]})
 }
 
@@ -134,40 +129,22 @@ fn every_field_is_written_under_its_key() {
         }]
     });
     assert_eq!(written(&message), expected);
-    assert_eq!(
-        read(&expected),
-        message,
-        "what was written reads as the same message"
-    );
+    assert_eq!(read(&expected), message, "what was written reads as the same message");
 }
 
 #[test]
 fn the_smallest_message_is_written_byte_for_byte() {
-    let message = PushSlots::builder()
-        .slot(Slot::new(nine(), 15))
-        .build()
-        .unwrap();
+    let message = PushSlots::builder().slot(Slot::new(nine(), 15)).build().unwrap();
     let expected = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
     assert_eq!(String::from_utf8(message.to_json()).unwrap(), expected);
 }
 
 #[test]
 fn durations_are_whole_where_they_can_be() {
-    for (minutes, text) in [
-        (15.0, "15"),
-        (12.5, "12.5"),
-        (0.25, "0.25"),
-        (1440.0, "1440"),
-    ] {
-        let message = PushSlots::builder()
-            .slot(Slot::new(nine(), minutes))
-            .build()
-            .unwrap();
+    for (minutes, text) in [(15.0, "15"), (12.5, "12.5"), (0.25, "0.25"), (1440.0, "1440")] {
+        let message = PushSlots::builder().slot(Slot::new(nine(), minutes)).build().unwrap();
         let json = String::from_utf8(message.to_json()).unwrap();
-        assert!(
-            json.contains(&format!("\"Duration\":{text}}}")),
-            "{minutes}: {json}"
-        );
+        assert!(json.contains(&format!("\"Duration\":{text}}}")), "{minutes}: {json}");
     }
 }
 
@@ -177,10 +154,7 @@ fn the_official_sample_comes_back_as_the_model_says() {
     let message = PushSlots::from_json(sample).unwrap();
     message.validate().unwrap();
     assert_eq!(message.slots().len(), 4);
-    assert_eq!(
-        message.slots()[3].date_time,
-        Some(Utc.with_ymd_and_hms(2016, 8, 1, 14, 45, 0).unwrap())
-    );
+    assert_eq!(message.slots()[3].date_time, Some(Utc.with_ymd_and_hms(2016, 8, 1, 14, 45, 0).unwrap()));
 
     let rfc3339 = sample.replace("2016-08-01 ", "2016-08-01T");
     let expected = pruned(serde_json::from_str(&rfc3339).unwrap());
@@ -202,10 +176,7 @@ fn times_are_read_in_every_odd_shape_and_written_in_one() {
         ("2019-04-26T20:03:00.25Z", "2019-04-26T20:03:00.250Z"),
         ("2019-04-26T20:03:00.304Z", "2019-04-26T20:03:00.304Z"),
         ("2019-04-26T20:03:00.304866Z", "2019-04-26T20:03:00.304866Z"),
-        (
-            "2019-04-26T20:03:00.304866123Z",
-            "2019-04-26T20:03:00.304866123Z",
-        ),
+        ("2019-04-26T20:03:00.304866123Z", "2019-04-26T20:03:00.304866123Z"),
         ("2019-04-26T20:03:00.000Z", "2019-04-26T20:03:00Z"),
         ("2020-10-27T17:25:16-04:00", "2020-10-27T21:25:16Z"),
         ("2020-10-27T17:25:16+0530", "2020-10-27T11:55:16Z"),
@@ -267,9 +238,7 @@ fn values_of_an_odd_type_are_read_for_what_they_stand_for() {
 #[test]
 fn numbers_as_text_keep_every_digit() {
     let digits = "123456789012345678901234567890.10";
-    let json = with_slot(json!({"ID": "@"}))
-        .to_string()
-        .replace("\"@\"", digits);
+    let json = with_slot(json!({"ID": "@"})).to_string().replace("\"@\"", digits);
     let message = PushSlots::from_json(json).unwrap();
     assert_eq!(message.slots()[0].id.as_deref(), Some(digits));
 }
@@ -285,10 +254,7 @@ fn durations_are_read_from_text_and_whole_ones_written_whole() {
     ] {
         let message = read(&with_slot(json!({"Duration": odd})));
         assert_eq!(message.validate(), Ok(()), "{odd}");
-        assert_eq!(
-            written(&message)["Slots"][0]["Duration"].to_string(),
-            expected.to_string()
-        );
+        assert_eq!(written(&message)["Slots"][0]["Duration"].to_string(), expected.to_string());
     }
 }
 
@@ -307,9 +273,8 @@ fn what_stands_for_nothing_is_not_written() {
 
 #[test]
 fn a_record_of_which_nothing_is_said_is_not_written() {
-    let slot = Slot::new(nine(), 15)
-        .provider(Provider::new().address(Address::new()))
-        .location(Location::new());
+    let slot =
+        Slot::new(nine(), 15).provider(Provider::new().address(Address::new())).location(Location::new());
     let message = PushSlots::builder().slot(slot).build().unwrap();
     assert_eq!(written(&message), with_slot(json!({})));
 }
@@ -325,10 +290,7 @@ fn keys_that_the_model_does_not_name_are_kept_on_every_object() {
     );
     let message = PushSlots::from_json(&json).unwrap();
     let text = String::from_utf8(message.to_json()).unwrap();
-    assert_eq!(
-        text, json,
-        "kept as they were written, numbers of any size included"
-    );
+    assert_eq!(text, json, "kept as they were written, numbers of any size included");
     assert_eq!(PushSlots::from_json(&text).unwrap(), message);
 }
 
@@ -347,9 +309,6 @@ fn neither_debug_nor_problems_name_anybody() {
     assert!(!shown.contains(canary), "{shown}");
     let error = PushSlots::builder().slot(slot).build().unwrap_err();
     let shown = format!("{error} {error:?}");
-    assert!(
-        shown.contains("Slots[0].Provider.PhoneNumber.Office"),
-        "{shown}"
-    );
+    assert!(shown.contains("Slots[0].Provider.PhoneNumber.Office"), "{shown}");
     assert!(!shown.contains(canary), "{shown}");
 }

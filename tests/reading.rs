@@ -10,23 +10,14 @@ fn error(input: impl AsRef<[u8]>) -> ReadError {
 fn input_that_is_no_json_is_told_with_line_and_column() {
     for (input, line, column, text) in [
         ("", 1, 0, "the input ends before the JSON does"),
-        (
-            "{\n  \"Slots\": [",
-            2,
-            12,
-            "the input ends before the JSON does",
-        ),
+        ("{\n  \"Slots\": [", 2, 12, "the input ends before the JSON does"),
         ("{\"Slots\": []} x", 1, 15, "trailing characters"),
         ("{\n\"Slots\": nothing}", 2, 11, "expected ident"),
         ("[]", 1, 1, "the input is JSON but no object"),
         ("\"Granite\"", 1, 1, "the input is JSON but no object"),
     ] {
         let error = error(input);
-        assert_eq!(
-            (error.line(), error.column()),
-            (line, column),
-            "{input}: {error}"
-        );
+        assert_eq!((error.line(), error.column()), (line, column), "{input}: {error}");
         let expected = format!("no PushSlots message: {text} at line {line} column {column}");
         assert_eq!(error.to_string(), expected);
     }
@@ -35,10 +26,7 @@ fn input_that_is_no_json_is_told_with_line_and_column() {
 #[test]
 fn input_that_is_not_utf8_is_told_with_its_place() {
     let error = error(b"{\"Slots\":\n[\"\xff\"]}");
-    assert_eq!(
-        error.to_string(),
-        "no PushSlots message: the input is not UTF-8 at line 2 column 3"
-    );
+    assert_eq!(error.to_string(), "no PushSlots message: the input is not UTF-8 at line 2 column 3");
 }
 
 #[test]
@@ -52,11 +40,7 @@ fn a_message_cut_anywhere_is_no_message() {
 
 #[test]
 fn thousands_of_brackets_do_no_harm() {
-    for (open, close) in [
-        ("[", "]"),
-        ("{\"a\":", "}"),
-        ("{\"Slots\":[{\"Provider\":", "}]}"),
-    ] {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"Slots\":[{\"Provider\":", "}]}")] {
         let deep = open.repeat(5_000);
         error(&deep);
         let whole = format!("{deep}1{}", close.repeat(5_000));
@@ -76,10 +60,7 @@ fn thousands_of_brackets_do_no_harm() {
 fn fifty_megabytes_are_read() {
     let slot = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"Office Visit"},"#;
     let count = 50_000_000 / slot.len() + 1;
-    let json = format!(
-        "{{\"Slots\":[{}]}}",
-        slot.repeat(count).trim_end_matches(',')
-    );
+    let json = format!("{{\"Slots\":[{}]}}", slot.repeat(count).trim_end_matches(','));
     assert!(json.len() > 50_000_000 - slot.len());
     let message = PushSlots::from_json(&json).unwrap();
     assert_eq!(message.slots().len(), count);
@@ -89,18 +70,11 @@ fn fifty_megabytes_are_read() {
 
 #[test]
 fn strange_text_does_no_harm() {
-    for value in [
-        r#""\ud800""#,
-        r#""\u0000""#,
-        "\"\u{1f469}\u{200d}\"",
-        "1e99999",
-        "-0",
-        "[[]]",
-        "{\"\\ud800\":1}",
-    ] {
+    for value in
+        [r#""\ud800""#, r#""\u0000""#, "\"\u{1f469}\u{200d}\"", "1e99999", "-0", "[[]]", "{\"\\ud800\":1}"]
+    {
         for key in ["DateTime", "Duration", "ID", "Provider", "Location", "x"] {
-            let json =
-                format!("{{\"Meta\":{{\"{key}\":{value}}},\"Slots\":[{{\"{key}\":{value}}}]}}");
+            let json = format!("{{\"Meta\":{{\"{key}\":{value}}},\"Slots\":[{{\"{key}\":{value}}}]}}");
             let message = PushSlots::from_json(&json).unwrap();
             assert!(message.validate().is_err(), "{json}");
             assert!(!message.to_json().is_empty());

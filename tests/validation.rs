@@ -13,11 +13,7 @@ fn problems(message: &PushSlots) -> Vec<String> {
 fn paths(json: &Value) -> Vec<String> {
     let message = PushSlots::from_json(json.to_string()).unwrap();
     let error = message.validate().expect_err("the message is wrong");
-    error
-        .problems()
-        .iter()
-        .map(|problem| problem.path().to_owned())
-        .collect()
+    error.problems().iter().map(|problem| problem.path().to_owned()).collect()
 }
 
 fn slot() -> Value {
@@ -111,13 +107,8 @@ fn times_that_are_no_real_ones() {
 
 #[test]
 fn a_year_that_has_no_four_digits_can_not_be_written() {
-    let far = NaiveDate::from_ymd_opt(12_026, 1, 1)
-        .unwrap()
-        .and_hms_opt(9, 0, 0)
-        .unwrap();
-    let error = PushSlots::builder()
-        .slot(Slot::new(far.and_local_timezone(Utc).unwrap(), 15))
-        .build();
+    let far = NaiveDate::from_ymd_opt(12_026, 1, 1).unwrap().and_hms_opt(9, 0, 0).unwrap();
+    let error = PushSlots::builder().slot(Slot::new(far.and_local_timezone(Utc).unwrap(), 15)).build();
     assert_eq!(error.unwrap_err().problems()[0].path(), "Slots[0].DateTime");
 }
 
@@ -140,10 +131,7 @@ fn durations_that_are_none() {
     }
     let endless = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":1e400}]}"#;
     let message = PushSlots::from_json(endless).unwrap();
-    assert_eq!(
-        problems(&message),
-        ["Slots[0].Duration: not finite; give the number of minutes"]
-    );
+    assert_eq!(problems(&message), ["Slots[0].Duration: not finite; give the number of minutes"]);
     for minutes in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let slot = Slot::new(Utc::now(), minutes);
         let error = PushSlots::builder().slot(slot).build().unwrap_err();
@@ -156,10 +144,7 @@ fn a_message_has_slots() {
     for json in [json!({}), json!({"Slots": []}), json!({"Slots": null})] {
         assert_eq!(paths(&json), ["Slots"], "{json}");
     }
-    assert_eq!(
-        PushSlots::builder().build().unwrap_err().problems()[0].path(),
-        "Slots"
-    );
+    assert_eq!(PushSlots::builder().build().unwrap_err().problems()[0].path(), "Slots");
     assert_eq!(paths(&json!({"Slots": "none"})), ["Slots"]);
     assert_eq!(paths(&json!({"Slots": [slot()], "Meta": 5})), ["Meta"]);
 }
@@ -168,10 +153,7 @@ fn a_message_has_slots() {
 fn a_key_given_twice_is_a_problem_where_the_model_names_it() {
     let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Duration":30,"x":1,"x":2}]}"#;
     let message = PushSlots::from_json(json).unwrap();
-    assert_eq!(
-        problems(&message),
-        ["Slots[0].Duration: given more than once; keep one of them"]
-    );
+    assert_eq!(problems(&message), ["Slots[0].Duration: given more than once; keep one of them"]);
 }
 
 #[test]
@@ -183,32 +165,15 @@ fn telephone_numbers_are_e164() {
     for number in ["+16085551234", "+4930901820", "+123456789012345"] {
         assert!(with(number).is_ok(), "{number}");
     }
-    for number in [
-        "",
-        "+",
-        "16085551234",
-        "+06085551234",
-        "+1 608 555 1234",
-        "+1234567890123456",
-        "+1٣",
-    ] {
+    for number in ["", "+", "16085551234", "+06085551234", "+1 608 555 1234", "+1234567890123456", "+1٣"] {
         let error = with(number).unwrap_err();
-        assert_eq!(
-            error.problems()[0].path(),
-            "Slots[0].Provider.PhoneNumber.Office",
-            "{number}"
-        );
+        assert_eq!(error.problems()[0].path(), "Slots[0].Provider.PhoneNumber.Office", "{number}");
     }
 }
 
 #[test]
 fn batch_numbers_count_from_one_and_belong_to_a_batch() {
-    let with = |meta: Meta| {
-        PushSlots::builder()
-            .meta(meta)
-            .slot(Slot::new(Utc::now(), 15))
-            .build()
-    };
+    let with = |meta: Meta| PushSlots::builder().meta(meta).slot(Slot::new(Utc::now(), 15)).build();
     let batch = || Meta::new().batch_id("tuesday");
     for meta in [
         batch(),
@@ -223,10 +188,7 @@ fn batch_numbers_count_from_one_and_belong_to_a_batch() {
         (Meta::new().total_batches(1), "Meta.BatchID"),
         (batch().current_batch(0), "Meta.CurrentBatch"),
         (batch().total_batches(0), "Meta.TotalBatches"),
-        (
-            batch().current_batch(3).total_batches(2),
-            "Meta.CurrentBatch",
-        ),
+        (batch().current_batch(3).total_batches(2), "Meta.CurrentBatch"),
     ] {
         assert_eq!(with(meta).unwrap_err().problems()[0].path(), path);
     }
@@ -244,26 +206,15 @@ fn a_value_put_in_place_of_one_that_can_not_be_read_is_the_one_that_counts() {
     slot.duration = Some(20.0);
     let message = PushSlots::builder().slot(slot).build().unwrap();
     let json = String::from_utf8(message.to_json()).unwrap();
-    assert!(
-        json.ends_with(r#""Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":20}]}"#),
-        "{json}"
-    );
+    assert!(json.ends_with(r#""Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":20}]}"#), "{json}");
 }
 
 #[test]
 fn a_destination_is_named_by_its_id() {
-    let with = |meta: Meta| {
-        PushSlots::builder()
-            .meta(meta)
-            .slot(Slot::new(Utc::now(), 15))
-            .build()
-    };
+    let with = |meta: Meta| PushSlots::builder().meta(meta).slot(Slot::new(Utc::now(), 15)).build();
     let mut meta = Meta::new().destination(Uuid::nil());
     assert!(with(meta.clone()).is_ok());
     meta.destinations[0].id = None;
     meta.destinations[0].name = Some("EMR".to_owned());
-    assert_eq!(
-        with(meta).unwrap_err().problems()[0].path(),
-        "Meta.Destinations[0].ID"
-    );
+    assert_eq!(with(meta).unwrap_err().problems()[0].path(), "Meta.Destinations[0].ID");
 }

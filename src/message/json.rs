@@ -31,9 +31,7 @@ pub(crate) fn is_null(raw: &RawValue) -> bool {
 /// The text that a leaf stands for: a string as it is, a number or a boolean as it is written.
 pub(crate) fn text(raw: &RawValue) -> Result<Cow<'_, str>, Misfit> {
     match raw.get().as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<Text<'_>>(raw.get())
-            .map(|text| text.0)
-            .map_err(|_| Misfit),
+        Some(b'"') => serde_json::from_str::<Text<'_>>(raw.get()).map(|text| text.0).map_err(|_| Misfit),
         Some(b'{' | b'[' | b'n') => Err(Misfit),
         _ => Ok(Cow::Borrowed(raw.get())),
     }
@@ -73,10 +71,7 @@ impl<'a> Object<'a> {
     /// What nobody took.
     pub(crate) fn into_others(self) -> Others {
         let kept = self.0.into_iter();
-        Others(
-            kept.map(|(key, raw)| (key.into(), raw.to_owned()))
-                .collect(),
-        )
+        Others(kept.map(|(key, raw)| (key.into(), raw.to_owned())).collect())
     }
 }
 
@@ -111,9 +106,7 @@ impl Others {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<(), M::Error> {
         let wanted = self.0.iter().filter(|member| wanted(&member.0));
-        wanted
-            .into_iter()
-            .try_for_each(|(key, raw)| map.serialize_entry(key, raw))
+        wanted.into_iter().try_for_each(|(key, raw)| map.serialize_entry(key, raw))
     }
 }
 
@@ -121,9 +114,7 @@ impl PartialEq for Others {
     fn eq(&self, other: &Self) -> bool {
         let texts = |others: &Self| -> Vec<_> {
             let members = others.0.iter();
-            members
-                .map(|(key, raw)| (key.clone(), raw.get().to_owned()))
-                .collect()
+            members.map(|(key, raw)| (key.clone(), raw.get().to_owned())).collect()
         };
         texts(self) == texts(other)
     }

@@ -42,9 +42,7 @@ impl Value for Uuid {
     const EXPECTED: &'static str = "a UUID, such as 7ce6f387-c33c-417d-8682-81e83628cbd9";
 
     fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        Self::try_parse(text(raw)?.trim())
-            .map(Some)
-            .map_err(|_| Misfit)
+        Self::try_parse(text(raw)?.trim()).map(Some).map_err(|_| Misfit)
     }
 
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -54,8 +52,7 @@ impl Value for Uuid {
 
 /// A time, always written in UTC.
 impl Value for DateTime<Utc> {
-    const EXPECTED: &'static str =
-        "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
+    const EXPECTED: &'static str = "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
 
     fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
         timestamp::read(&text(raw)?).map(Some).ok_or(Misfit)
@@ -81,10 +78,7 @@ impl Value for f64 {
         let text = text(raw)?;
         // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
         let digits = text.trim();
-        if !digits
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
-        {
+        if !digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
             return Err(Misfit);
         }
         digits.parse().map(Some).map_err(|_| Misfit)

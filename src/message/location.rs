@@ -97,11 +97,7 @@ impl Identifier {
     /// The identifier `id` in the system `id_type`.
     #[must_use]
     pub fn new(id: impl Into<String>, id_type: impl Into<String>) -> Self {
-        Self {
-            id: Some(id.into()),
-            id_type: Some(id_type.into()),
-            ..Self::blank()
-        }
+        Self { id: Some(id.into()), id_type: Some(id_type.into()), ..Self::blank() }
     }
 }
 

@@ -187,10 +187,7 @@ impl Source {
     /// The system with this ID.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
-        Self {
-            id: Some(id),
-            ..Self::blank()
-        }
+        Self { id: Some(id), ..Self::blank() }
     }
 
     /// Name of the system.
@@ -211,10 +208,7 @@ impl Destination {
     /// The endpoint with this ID.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
-        Self {
-            id: Some(id),
-            ..Self::blank()
-        }
+        Self { id: Some(id), ..Self::blank() }
     }
 
     /// Name of the endpoint.
@@ -233,27 +227,17 @@ impl From<Uuid> for Destination {
 
 impl Log {
     pub(crate) fn new(id: Option<String>, attempt_id: Option<String>) -> Self {
-        Self {
-            id,
-            attempt_id,
-            ..Self::blank()
-        }
+        Self { id, attempt_id, ..Self::blank() }
     }
 }
 
 impl Rules for Meta {
     fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
         let (current, total) = (self.current_batch, self.total_batches);
-        if current
-            .zip(total)
-            .is_some_and(|(current, total)| current > total)
-        {
+        if current.zip(total).is_some_and(|(current, total)| current > total) {
             problems.push(at.key("CurrentBatch").problem("above TotalBatches"));
         }
-        if (current.is_some() || total.is_some())
-            && self.batch_id.is_none()
-            && !self.others.has("BatchID")
-        {
+        if (current.is_some() || total.is_some()) && self.batch_id.is_none() && !self.others.has("BatchID") {
             let text = "missing, though CurrentBatch or TotalBatches is given; name the batch";
             problems.push(at.key("BatchID").problem(text));
         }
@@ -265,10 +249,7 @@ impl Rules for Source {}
 impl Rules for Destination {
     fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
         if self.id.is_none() && !self.others.has("ID") {
-            problems.push(
-                at.key("ID")
-                    .problem("missing; say which endpoint the message is for"),
-            );
+            problems.push(at.key("ID").problem("missing; say which endpoint the message is for"));
         }
     }
 }
@@ -287,9 +268,7 @@ impl Value for DataModel {
     const EXPECTED: &'static str = "\"Scheduling\"";
 
     fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        (text(raw)? == "Scheduling")
-            .then_some(Some(Self(())))
-            .ok_or(Misfit)
+        (text(raw)? == "Scheduling").then_some(Some(Self(()))).ok_or(Misfit)
     }
 
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -301,9 +280,7 @@ impl Value for EventType {
     const EXPECTED: &'static str = "\"PushSlots\"";
 
     fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        (text(raw)? == "PushSlots")
-            .then_some(Some(Self(())))
-            .ok_or(Misfit)
+        (text(raw)? == "PushSlots").then_some(Some(Self(()))).ok_or(Misfit)
     }
 
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -137,10 +137,7 @@ impl PushSlots {
     }
 
     fn filled(&self, meta: &Meta) -> Vec<u8> {
-        let message = Filled {
-            message: self,
-            meta,
-        };
+        let message = Filled { message: self, meta };
         // Writing to memory can't fail, nor can any of the values: there is no map whose keys are no text.
         serde_json::to_vec(&message).unwrap_or_default()
     }
@@ -170,19 +167,14 @@ impl Serialize for Filled<'_> {
 /// Serializes the message as [`PushSlots::to_json`] does; meant for `serde_json`.
 impl Serialize for PushSlots {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let message = Filled {
-            message: self,
-            meta: &self.meta,
-        };
+        let message = Filled { message: self, meta: &self.meta };
         message.serialize(serializer)
     }
 }
 
 impl fmt::Debug for PushSlots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PushSlots")
-            .field("slots", &self.slots.len())
-            .finish_non_exhaustive()
+        f.debug_struct("PushSlots").field("slots", &self.slots.len()).finish_non_exhaustive()
     }
 }
 
@@ -221,11 +213,7 @@ impl PushSlotsBuilder {
     ///
     /// Every problem that [`PushSlots::validate`] finds.
     pub fn build(self) -> Result<PushSlots, InvalidMessage> {
-        let message = PushSlots {
-            meta: self.meta,
-            slots: self.slots,
-            others: Others::default(),
-        };
+        let message = PushSlots { meta: self.meta, slots: self.slots, others: Others::default() };
         message.validate()?;
         Ok(message)
     }

@@ -21,11 +21,7 @@ pub struct ReadError {
 
 impl ReadError {
     fn new(reason: impl Into<String>, line: usize, column: usize) -> Self {
-        Self {
-            reason: reason.into(),
-            line,
-            column,
-        }
+        Self { reason: reason.into(), line, column }
     }
 
     /// Line at which the input goes wrong, from 1.
@@ -43,15 +39,8 @@ impl ReadError {
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            reason,
-            line,
-            column,
-        } = self;
-        write!(
-            f,
-            "no PushSlots message: {reason} at line {line} column {column}"
-        )
+        let Self { reason, line, column } = self;
+        write!(f, "no PushSlots message: {reason} at line {line} column {column}")
     }
 }
 
@@ -91,27 +80,16 @@ impl PushSlots {
         let mut meta = meta.unwrap_or_default();
         meta.name_event();
         let slots = object.take("Slots", <Vec<Slot> as Field>::read);
-        Ok(Self {
-            meta,
-            slots,
-            others: object.into_others(),
-        })
+        Ok(Self { meta, slots, others: object.into_others() })
     }
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, ReadError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let (before, _) = bytes.split_at(error.valid_up_to());
-        let line_start = before
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |place| place + 1);
+        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |place| place + 1);
         let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
-        ReadError::new(
-            "the input is not UTF-8",
-            line,
-            before.len() - line_start + 1,
-        )
+        ReadError::new("the input is not UTF-8", line, before.len() - line_start + 1)
     })
 }
 

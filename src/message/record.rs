@@ -150,11 +150,7 @@ impl<T: Field> serde::Serialize for WrittenField<'_, T> {
 }
 
 /// Says what is wrong with the values left among a record's others under a key that it knows.
-pub(crate) fn explain_kept<F: Field>(
-    kept: &[&RawValue],
-    at: Path<'_>,
-    problems: &mut Vec<Problem>,
-) {
+pub(crate) fn explain_kept<F: Field>(kept: &[&RawValue], at: Path<'_>, problems: &mut Vec<Problem>) {
     match kept {
         [] => {}
         [raw] => F::explain(raw, at, problems),

@@ -47,11 +47,7 @@ impl Slot {
     /// it is checked when the message is built.
     #[must_use]
     pub fn new<Z: TimeZone>(date_time: DateTime<Z>, duration: impl Into<f64>) -> Self {
-        Self {
-            date_time: Some(date_time.to_utc()),
-            duration: Some(duration.into()),
-            ..Self::blank()
-        }
+        Self { date_time: Some(date_time.to_utc()), duration: Some(duration.into()), ..Self::blank() }
     }
 
     /// Identifies the slot in the sender's system.
@@ -86,16 +82,10 @@ impl Slot {
 impl Rules for Slot {
     fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
         if self.date_time.is_none() && !self.others.has("DateTime") {
-            problems.push(
-                at.key("DateTime")
-                    .problem("missing; say when the slot starts"),
-            );
+            problems.push(at.key("DateTime").problem("missing; say when the slot starts"));
         }
         if self.duration.is_none() && !self.others.has("Duration") {
-            problems.push(
-                at.key("Duration")
-                    .problem("missing; give the number of minutes"),
-            );
+            problems.push(at.key("Duration").problem("missing; give the number of minutes"));
         }
     }
 }

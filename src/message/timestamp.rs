@@ -24,11 +24,7 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
         return None;
     }
     let text = point_before_fraction(text);
-    let shapes = || {
-        SHAPES
-            .iter()
-            .find_map(|shape| DateTime::parse_from_str(&text, shape).ok())
-    };
+    let shapes = || SHAPES.iter().find_map(|shape| DateTime::parse_from_str(&text, shape).ok());
     let time = DateTime::parse_from_rfc3339(&text).ok().or_else(shapes)?;
     Some(time.to_utc())
 }
@@ -38,17 +34,10 @@ fn point_before_fraction(text: &str) -> Cow<'_, str> {
     // The offset's own colon is no part of the time of day, nor are the date's hyphens an offset.
     let clock = text.find(':').unwrap_or(text.len());
     let (_, after) = text.split_at(clock);
-    let offset = after
-        .find(['+', '-'])
-        .map_or(text.len(), |sign| clock + sign);
+    let offset = after.find(['+', '-']).map_or(text.len(), |sign| clock + sign);
     let third = text.match_indices(':').map(|(place, _)| place).nth(2);
-    match third
-        .filter(|&colon| colon < offset)
-        .map(|colon| text.split_at(colon))
-    {
-        Some((time, fraction)) => {
-            Cow::Owned(format!("{time}.{}", fraction.trim_start_matches(':')))
-        }
+    match third.filter(|&colon| colon < offset).map(|colon| text.split_at(colon)) {
+        Some((time, fraction)) => Cow::Owned(format!("{time}.{}", fraction.trim_start_matches(':'))),
         None => Cow::Borrowed(text),
     }
 }

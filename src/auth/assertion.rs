@@ -1,0 +1,60 @@
+//! The assertion: a signed JWT that proves the client to the token endpoint.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::SignedJwt;
+use super::signing_key::KeyError;
+
+/// How far `iat` lies in the past, so that a clock somewhat fast is not one from the future to the
+/// service.
+const BACKDATED: i64 = 10;
+
+/// How long an assertion is good for, in seconds from `iat`.
+const LIFETIME: i64 = 300;
+
+#[derive(Serialize)]
+struct Header<'a> {
+    alg: &'a str,
+    typ: &'a str,
+    kid: &'a str,
+}
+
+/// RFC 7523, section 3.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    jti: Uuid,
+    iat: i64,
+    exp: i64,
+}
+
+/// Signs a fresh assertion for one request to `audience`, in the compact form of RFC 7515, section 7.1.
+pub(super) fn sign(client: &SignedJwt, audience: &str, now: DateTime<Utc>) -> Result<SecretString, KeyError> {
+    let iat = now.timestamp() - BACKDATED;
+    let header = Header { alg: client.key.algorithm(), typ: "JWT", kid: client.key.id() };
+    let claims = Claims {
+        iss: &client.client_id,
+        sub: &client.client_id,
+        aud: audience,
+        jti: Uuid::new_v4(),
+        iat,
+        exp: iat + LIFETIME,
+    };
+    let mut token = format!("{}.{}", encoded(&header), encoded(&claims));
+    let signature = client.key.sign(token.as_bytes())?;
+    token.push('.');
+    BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token.into())
+}
+
+fn encoded(part: &impl Serialize) -> String {
+    // Text and numbers under fixed keys always have a JSON form.
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).unwrap_or_default())
+}

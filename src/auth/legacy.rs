@@ -1,0 +1,57 @@
+//! The exchange of a legacy API key for an access token.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Uri};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::ApiKey;
+use super::token::{AccessToken, TokenError, USUAL_LIFETIME, accepted};
+use crate::clock;
+use crate::transport::Transport;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    api_key: &'a str,
+    secret: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    access_token: String,
+    expires: Option<DateTime<Utc>>,
+}
+
+pub(super) async fn request_token(
+    key: &ApiKey,
+    endpoint: &Uri,
+    transport: &dyn Transport,
+    timeout: Duration,
+) -> Result<AccessToken, TokenError> {
+    let asked = Instant::now();
+    let question = Question { api_key: key.key.expose_secret(), secret: key.secret.expose_secret() };
+    let body = serde_json::to_vec(&question).map_err(|_| ODD_QUESTION)?;
+    let mut request = Request::new(Bytes::from(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = endpoint.clone();
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json.clone());
+    request.headers_mut().insert(ACCEPT, json);
+
+    let answer = transport.send(request, timeout).await.map_err(TokenError::Failure)?;
+    let answer = accepted(answer)?;
+    let reply: Reply = serde_json::from_slice(answer.body()).map_err(|_| ODD_REPLY)?;
+    let left = reply.expires.and_then(|expires| (expires - clock::now()).to_std().ok());
+    let token = SecretString::from(reply.access_token);
+    AccessToken::new(&token, asked, left.unwrap_or(USUAL_LIFETIME))
+}
+
+const ODD_QUESTION: TokenError = TokenError::Odd("the API key has no JSON form");
+const ODD_REPLY: TokenError = TokenError::Odd("the endpoint's answer is no token reply");

@@ -1,0 +1,278 @@
+//! The settings of a client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use uuid::Uuid;
+
+use super::{Client, Inner, url};
+use crate::auth::{Credentials, TokenCache, TokenEndpoints};
+use crate::delivery::Courier;
+use crate::error::Error;
+use crate::message::Problem;
+use crate::retry::Policy;
+use crate::transport::{HttpSettings, HttpTransport};
+
+const BASE_URL: &str = "https://api.redoxengine.com";
+
+/// The settings of a [`Client`]; only the credentials have no default.
+///
+/// Its `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    pub(super) names: Names,
+    base_url: String,
+    token_url: Option<String>,
+    credentials: Option<Credentials>,
+    source: Option<Uuid>,
+    destinations: Vec<Uuid>,
+    policy: Policy,
+    http: HttpSettings,
+    proxy: Option<Secret>,
+    plain_http_hosts: Vec<String>,
+}
+
+/// What the settings are called in a problem: as methods, or as variables of the environment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    pub(super) base_url: &'static str,
+    pub(super) token_url: &'static str,
+    pub(super) max_attempts: &'static str,
+    pub(super) attempt_timeout: &'static str,
+    pub(super) deadline: &'static str,
+}
+
+/// Text that is not shown: a proxy's address may carry a password.
+#[derive(Clone)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            names: Names {
+                base_url: "base_url",
+                token_url: "token_url",
+                max_attempts: "max_attempts",
+                attempt_timeout: "attempt_timeout",
+                deadline: "deadline",
+            },
+            base_url: BASE_URL.to_owned(),
+            token_url: None,
+            credentials: None,
+            source: None,
+            destinations: Vec::new(),
+            policy: Policy::default(),
+            http: HttpSettings::default(),
+            proxy: None,
+            plain_http_hosts: Vec::new(),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// What proves the sender to the service; required.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// The system that sends: becomes `Meta.Source.ID` of messages that name none. The service needs it
+    /// from organisations with several OAuth keys in an environment.
+    #[must_use]
+    pub fn source(mut self, source: Uuid) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Adds an endpoint: all of them become `Meta.Destinations` of messages that name none.
+    #[must_use]
+    pub fn destination(mut self, destination: Uuid) -> Self {
+        self.destinations.push(destination);
+        self
+    }
+
+    /// Where the service is; by default `https://api.redoxengine.com`. Messages go to `{base}/endpoint`.
+    #[must_use]
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// Where an assertion buys a token, and its audience; by default `{base}/v2/auth/token`. A legacy API
+    /// key goes to `{base}/auth/authenticate` instead.
+    #[must_use]
+    pub fn token_url(mut self, url: impl Into<String>) -> Self {
+        self.token_url = Some(url.into());
+        self
+    }
+
+    /// Attempts in all for one send, the first one included, from 1; by default 4.
+    #[must_use]
+    pub fn max_attempts(mut self, max_attempts: u32) -> Self {
+        self.policy.max_attempts = max_attempts;
+        self
+    }
+
+    /// The longest time for one attempt, its token request included; by default 30 s. The service ends a
+    /// request after about 2 minutes.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.attempt_timeout = timeout;
+        self
+    }
+
+    /// The longest time for a whole send, all attempts and waiting included; by default 120 s.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.policy.deadline = deadline;
+        self
+    }
+
+    /// The longest time for a connection to come about, TLS included; by default 5 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.http.connect_timeout = timeout;
+        self
+    }
+
+    /// A proxy for all requests, in place of the one that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+    /// Its address may hold a user name and password. Without this, requests over plain http to this
+    /// machine go through no proxy.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(Secret(url.into()));
+        self
+    }
+
+    /// Trusts the certificates in this PEM beside those that the system trusts.
+    #[must_use]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.http.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Shows the service this client certificate: PEM with the certificate, those that vouch for it, and its
+    /// private key.
+    #[must_use]
+    pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.http.client_certificate = Some(pem.into());
+        self
+    }
+
+    /// Allows plain http to this host, which shows tokens and messages to everyone on the way. To this
+    /// machine itself (`localhost`, `127.0.0.1`, `[::1]`) it is always allowed.
+    #[must_use]
+    pub fn allow_plain_http(mut self, host: impl Into<String>) -> Self {
+        self.plain_http_hosts.push(host.into());
+        self
+    }
+
+    /// Makes the client. Nothing goes out yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting that is missing or
+    /// can't be used.
+    pub fn build(self) -> Result<Client, Error> {
+        let (endpoints, mut problems) = self.check();
+        if self.credentials.is_none() {
+            let text = "missing; give a signed JWT's key or an API key";
+            problems.push(Problem::new("credentials", text));
+        }
+        let transport = self.transport(endpoints.as_ref(), &mut problems);
+        match (endpoints, self.credentials, transport) {
+            (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
+                Ok(Client(Arc::new(Inner {
+                    courier: Courier {
+                        endpoint: endpoints.message,
+                        transport: Arc::new(transport),
+                        tokens: TokenCache::new(credentials, endpoints.tokens),
+                    },
+                    policy: self.policy,
+                    source: self.source,
+                    destinations: self.destinations,
+                })))
+            }
+            _ => Err(Error::configuration(problems)),
+        }
+    }
+
+    /// Checks what can be checked of each setting alone.
+    pub(super) fn check(&self) -> (Option<Endpoints>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let endpoints = self.endpoints(&mut problems);
+        self.check_limits(&mut problems);
+        (endpoints, problems)
+    }
+
+    fn endpoints(&self, problems: &mut Vec<Problem>) -> Option<Endpoints> {
+        let mut read = |name: &str, text: &str| {
+            let uri = url::read(text, &self.plain_http_hosts);
+            uri.map_err(|text| problems.push(Problem::new(name, text))).ok()
+        };
+        let base = read(self.names.base_url, &self.base_url);
+        let token = self.token_url.as_deref().map(|text| read(self.names.token_url, text));
+        let base = base?;
+        let mut below = |path| read(self.names.base_url, &url::below(&base, path));
+        Some(Endpoints {
+            message: below("/endpoint")?,
+            tokens: TokenEndpoints {
+                token: token.unwrap_or_else(|| below("/v2/auth/token"))?,
+                authenticate: below("/auth/authenticate")?,
+            },
+        })
+    }
+
+    fn check_limits(&self, problems: &mut Vec<Problem>) {
+        let mut need = |met: bool, name: &str, text: &str| {
+            if !met {
+                problems.push(Problem::new(name, text));
+            }
+        };
+        let Policy { max_attempts, attempt_timeout, deadline } = self.policy;
+        need(max_attempts > 0, self.names.max_attempts, "must be at least 1, the first attempt");
+        need(!attempt_timeout.is_zero(), self.names.attempt_timeout, "must be above 0");
+        need(!deadline.is_zero(), self.names.deadline, "must be above 0");
+        need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
+    }
+
+    fn transport(&self, endpoints: Option<&Endpoints>, problems: &mut Vec<Problem>) -> Option<HttpTransport> {
+        let mut http = self.http.clone();
+        // An attempt that ends while it connects never sent anything, and the transport should say so.
+        http.connect_timeout = http.connect_timeout.min(self.policy.attempt_timeout);
+        if let Some(Secret(text)) = &self.proxy {
+            match text.parse() {
+                Ok(uri) => http.proxy = Some(uri),
+                Err(_) => {
+                    problems.push(Problem::new("proxy", "not a URL, such as http://proxy.example:3128"))
+                }
+            }
+        }
+        http.bypass_environment_proxies = endpoints.is_some_and(Endpoints::any_stays_here);
+        let transport = HttpTransport::new(&http);
+        transport.map_err(|text| problems.push(Problem::new("connection", text))).ok()
+    }
+}
+
+pub(super) struct Endpoints {
+    message: Uri,
+    tokens: TokenEndpoints,
+}
+
+impl Endpoints {
+    /// Whether plain http is used, which is meant for this machine and must not pass through a proxy that
+    /// happens to be in the environment.
+    fn any_stays_here(&self) -> bool {
+        let plain = |uri: &Uri| uri.scheme_str() == Some("http") && url::is_loopback(uri);
+        plain(&self.message) || plain(&self.tokens.token)
+    }
+}

@@ -1,0 +1,177 @@
+//! Settings from the environment.
+
+use std::ffi::OsString;
+use std::str::FromStr;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::ClientBuilder;
+use super::builder::Names;
+use crate::auth::{Credentials, SigningKey};
+use crate::error::Error;
+use crate::message::Problem;
+
+const BASE_URL: &str = "PUSHSLOTS_BASE_URL";
+const TOKEN_URL: &str = "PUSHSLOTS_TOKEN_URL";
+const CLIENT_ID: &str = "PUSHSLOTS_CLIENT_ID";
+const KEY_ID: &str = "PUSHSLOTS_KEY_ID";
+const PRIVATE_KEY_FILE: &str = "PUSHSLOTS_PRIVATE_KEY_FILE";
+const SCOPE: &str = "PUSHSLOTS_SCOPE";
+const API_KEY: &str = "PUSHSLOTS_API_KEY";
+const API_SECRET: &str = "PUSHSLOTS_API_SECRET";
+const SOURCE_ID: &str = "PUSHSLOTS_SOURCE_ID";
+const DESTINATION_IDS: &str = "PUSHSLOTS_DESTINATION_IDS";
+const MAX_ATTEMPTS: &str = "PUSHSLOTS_MAX_ATTEMPTS";
+const ATTEMPT_TIMEOUT: &str = "PUSHSLOTS_ATTEMPT_TIMEOUT";
+const DEADLINE: &str = "PUSHSLOTS_DEADLINE";
+
+const NAMES: Names = Names {
+    base_url: BASE_URL,
+    token_url: TOKEN_URL,
+    max_attempts: MAX_ATTEMPTS,
+    attempt_timeout: ATTEMPT_TIMEOUT,
+    deadline: DEADLINE,
+};
+
+impl ClientBuilder {
+    /// Takes the settings from the environment. A variable that is empty counts as not set.
+    ///
+    /// | variable | meaning | default |
+    /// | --- | --- | --- |
+    /// | `PUSHSLOTS_BASE_URL` | [`base_url`](Self::base_url) | `https://api.redoxengine.com` |
+    /// | `PUSHSLOTS_TOKEN_URL` | [`token_url`](Self::token_url) | `{base}/v2/auth/token` |
+    /// | `PUSHSLOTS_CLIENT_ID` | the OAuth client | required, or an API key |
+    /// | `PUSHSLOTS_KEY_ID` | what the service calls the public key | required with a client id |
+    /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the [private key](SigningKey::from_pem_file) | required with a client id |
+    /// | `PUSHSLOTS_SCOPE` | [scope](Credentials::scope) of the tokens | none |
+    /// | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` | a [legacy key](Credentials::api_key) in place of a client id | none |
+    /// | `PUSHSLOTS_SOURCE_ID` | [`source`](Self::source), a UUID | none |
+    /// | `PUSHSLOTS_DESTINATION_IDS` | [`destination`](Self::destination)s, UUIDs separated by commas | none |
+    /// | `PUSHSLOTS_MAX_ATTEMPTS` | [`max_attempts`](Self::max_attempts) | `4` |
+    /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `30s` |
+    /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `120s` |
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every variable that is missing or
+    /// can't be used.
+    pub fn from_env() -> Result<Self, Error> {
+        from_variables(|name| std::env::var_os(name))
+    }
+}
+
+fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> Result<ClientBuilder, Error> {
+    let mut variables = Variables { read, problems: Vec::new() };
+    let mut builder = ClientBuilder::default();
+    builder.names = NAMES;
+    if let Some(url) = variables.text(BASE_URL) {
+        builder = builder.base_url(url);
+    }
+    if let Some(url) = variables.text(TOKEN_URL) {
+        builder = builder.token_url(url);
+    }
+    if let Some(credentials) = variables.credentials() {
+        builder = builder.credentials(credentials);
+    }
+    if let Some(source) = variables.value(SOURCE_ID, uuid) {
+        builder = builder.source(source);
+    }
+    for destination in variables.value(DESTINATION_IDS, uuids).unwrap_or_default() {
+        builder = builder.destination(destination);
+    }
+    if let Some(max_attempts) = variables.value(MAX_ATTEMPTS, number) {
+        builder = builder.max_attempts(max_attempts);
+    }
+    if let Some(timeout) = variables.value(ATTEMPT_TIMEOUT, duration) {
+        builder = builder.attempt_timeout(timeout);
+    }
+    if let Some(deadline) = variables.value(DEADLINE, duration) {
+        builder = builder.deadline(deadline);
+    }
+    let mut problems = variables.problems;
+    problems.extend(builder.check().1);
+    if problems.is_empty() {
+        return Ok(builder);
+    }
+    Err(Error::configuration(problems))
+}
+
+struct Variables<F> {
+    read: F,
+    problems: Vec<Problem>,
+}
+
+impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
+    fn problem(&mut self, name: &str, text: impl Into<String>) {
+        self.problems.push(Problem::new(name, text));
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let text = (self.read)(name)?.into_string();
+        let text = text.map_err(|_| self.problem(name, "not UTF-8")).ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn value<T>(&mut self, name: &str, read: fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(name)?;
+        read(&text).map_err(|text| self.problem(name, text)).ok()
+    }
+
+    fn credentials(&mut self) -> Option<Credentials> {
+        let client = [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].map(|name| self.text(name));
+        let api_key = [API_KEY, API_SECRET].map(|name| self.text(name));
+        match (client, api_key) {
+            ([None, None, None], [Some(key), Some(secret)]) => Some(Credentials::api_key(key, secret)),
+            ([Some(client_id), Some(key_id), Some(file)], [None, None]) => {
+                let key = SigningKey::from_pem_file(file, key_id);
+                let key = key.map_err(|error| self.problem(PRIVATE_KEY_FILE, error.to_string())).ok()?;
+                let credentials = Credentials::signed_jwt(client_id, key);
+                Some(match self.text(SCOPE) {
+                    Some(scope) => credentials.scope(scope),
+                    None => credentials,
+                })
+            }
+            ([None, None, None], api_key) if api_key.iter().any(Option::is_some) => {
+                self.missing([API_KEY, API_SECRET].into_iter().zip(&api_key));
+                None
+            }
+            (client, [None, None]) => {
+                self.missing([CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].into_iter().zip(&client));
+                None
+            }
+            _ => {
+                let text = format!(
+                    "given beside {CLIENT_ID}, {KEY_ID} or {PRIVATE_KEY_FILE}; keep one kind of credentials"
+                );
+                self.problem(API_KEY, text);
+                None
+            }
+        }
+    }
+
+    fn missing<'a>(&mut self, pairs: impl Iterator<Item = (&'static str, &'a Option<String>)>) {
+        for (name, _) in pairs.filter(|(_, value)| value.is_none()) {
+            self.problem(name, "missing");
+        }
+    }
+}
+
+fn uuid(text: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(text.trim()).map_err(|_| "not a UUID".to_owned())
+}
+
+fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
+    text.split(',')
+        .map(uuid)
+        .collect::<Result<_, _>>()
+        .map_err(|_| "not UUIDs separated by commas".to_owned())
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    u32::from_str(text).map_err(|_| "not a whole number from 1".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "not a duration, such as 10s or 500ms".to_owned())
+}

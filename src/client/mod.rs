@@ -1,0 +1,146 @@
+//! The public face: a client, and the sends it starts.
+
+mod builder;
+mod env;
+mod url;
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::delivery::{Courier, Parcel};
+use crate::error::Error;
+use crate::message::PushSlots;
+use crate::receipt::Receipt;
+use crate::retry::Policy;
+
+pub use builder::ClientBuilder;
+
+/// Sends PushSlots messages to the service.
+///
+/// Make one and keep it: it holds the connections and the access token. Clones are cheap and share both.
+/// It needs a tokio runtime with time and I/O enabled.
+///
+/// ```no_run
+/// use pushslots::{Client, Credentials, SigningKey};
+/// use pushslots::uuid::uuid;
+///
+/// let key = SigningKey::from_pem_file("key.pem", "key-id")?;
+/// let client = Client::builder()
+///     .credentials(Credentials::signed_jwt("client-id", key))
+///     .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
+///     .build()?;
+/// # Ok::<(), pushslots::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    courier: Courier,
+    policy: Policy,
+    source: Option<Uuid>,
+    destinations: Vec<Uuid>,
+}
+
+impl Client {
+    /// Starts the settings of a client.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Makes a client from the environment; [`ClientBuilder::from_env`] names the variables.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every variable that is missing
+    /// or can't be used.
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// Sends one message: `.await` it, after setting its options if need be.
+    ///
+    /// What the message leaves open of its source and destinations is filled in with the client's. The
+    /// message is checked before anything goes out, and encoded once. Then it is sent until the service
+    /// accepts it, refuses it for good, or attempts or time run out:
+    ///
+    /// * 429, 5xx, connections that fail and answers that are lost are tried again, after a delay drawn
+    ///   from zero up to a ceiling that doubles from 250 ms to 20 s;
+    /// * `Retry-After` is waited for, up to 120 s and within the deadline; when it asks for more, the send
+    ///   ends at once and the error tells [when to come back](Error::retry_after);
+    /// * a 401 buys one new access token and one more attempt;
+    /// * every other status but 2xx is final. A 2xx is accepted whatever its body, unless it holds
+    ///   `Meta.Errors`, and is never sent again.
+    ///
+    /// Dropped before it ends, the send stops, and whether the message arrived is not known.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind`](crate::ErrorKind) tells them apart: a message that breaks the data model, credentials
+    /// or a message refused, too many requests, a service or connection that fails, an answer that does not
+    /// come. The error carries every attempt, and [`Error::delivery`] how certain the outcome is.
+    pub fn send<'a>(&'a self, message: &'a PushSlots) -> SendBuilder<'a> {
+        SendBuilder { client: self, message, message_id: None, policy: self.0.policy.clone() }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.0.courier.endpoint)
+            .field("source", &self.0.source)
+            .field("destinations", &self.0.destinations)
+            .field("policy", &self.0.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One send and its options; `.await` starts it. See [`Client::send`].
+#[must_use = "nothing is sent until this is awaited"]
+#[derive(Debug)]
+pub struct SendBuilder<'a> {
+    client: &'a Client,
+    message: &'a PushSlots,
+    message_id: Option<Uuid>,
+    policy: Policy,
+}
+
+impl SendBuilder<'_> {
+    /// The longest time for the whole send, in place of the client's.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.policy.deadline = deadline;
+        self
+    }
+
+    /// The message id, in place of a fresh one: the same again for a message that was sent before.
+    pub fn message_id(mut self, message_id: Uuid) -> Self {
+        self.message_id = Some(message_id);
+        self
+    }
+
+    async fn send(self) -> Result<Receipt, Error> {
+        let client = &*self.client.0;
+        let message_id = self.message_id.unwrap_or_else(Uuid::new_v4);
+        let body = self
+            .message
+            .to_json_from(client.source, &client.destinations)
+            .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
+        let parcel = Parcel { message_id, body: Bytes::from(body) };
+        client.courier.deliver(&parcel, &self.policy).await
+    }
+}
+
+impl<'a> IntoFuture for SendBuilder<'a> {
+    type Output = Result<Receipt, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

@@ -1,0 +1,187 @@
+//! The send loop: token, request, answer, and whether to try again.
+
+mod outcome;
+mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::auth::{TokenCache, TokenError};
+use crate::clock;
+use crate::error::{Error, FailedSend};
+use crate::receipt::{Attempt, Delivery, Receipt};
+use crate::retry::{Backoff, Class, Decision, Ended, Policy, Reason};
+use crate::transport::{Failure, FailureKind, Transport};
+
+use outcome::Outcome;
+pub(crate) use request::Parcel;
+
+/// Carries messages to the service.
+pub(crate) struct Courier {
+    pub(crate) endpoint: Uri,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) tokens: TokenCache,
+}
+
+impl Courier {
+    /// Sends `parcel` until it is accepted or `policy` gives it up.
+    pub(crate) async fn deliver(&self, parcel: &Parcel, policy: &Policy) -> Result<Receipt, Error> {
+        let end = Instant::now() + policy.deadline;
+        let time_left = || end.saturating_duration_since(Instant::now());
+        let mut sending = Sending::begin(parcel, policy);
+        loop {
+            let (started, began) = (clock::now(), Instant::now());
+            let outcome = self.attempt(parcel, policy.attempt_timeout.min(time_left())).await;
+            let mut attempt = Attempt {
+                number: sending.next_number(),
+                started,
+                elapsed: began.elapsed(),
+                status: outcome.status,
+                delivery: outcome.delivery(),
+                error: outcome.error.clone(),
+                delay: None,
+            };
+            if outcome.class == Class::Accepted {
+                return Ok(sending.accepted(attempt, outcome));
+            }
+            match sending.after(&attempt, &outcome, time_left()) {
+                Decision::Stop(reason) => return Err(sending.given_up(attempt, outcome, reason)),
+                Decision::Again(delay) => {
+                    attempt.delay = Some(delay);
+                    sending.again(attempt, &outcome);
+                    sleep(delay).await;
+                }
+            }
+        }
+    }
+
+    /// One attempt: an access token, and one exchange with it.
+    async fn attempt(&self, parcel: &Parcel, time: Duration) -> Outcome {
+        let end = Instant::now() + time;
+        // Another send may be asking for the token, with more time than this one has.
+        let token = match timeout(time, self.tokens.token(&*self.transport, time)).await {
+            Ok(Ok(token)) => token,
+            Ok(Err(error)) => return Outcome::no_token(error),
+            Err(_) => {
+                let failure = Failure::new(FailureKind::Timeout, false);
+                return Outcome::no_token(TokenError::Failure(failure));
+            }
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        let request = parcel.request(&self.endpoint, token.authorization());
+        match self.transport.send(request, left).await {
+            Ok(answer) => {
+                let outcome = Outcome::answered(&answer);
+                if outcome.class == Class::Unauthorized {
+                    self.tokens.reject(&token).await;
+                }
+                outcome
+            }
+            Err(failure) => Outcome::unanswered(&failure),
+        }
+    }
+}
+
+/// A send under way: what it has tried, and what it may still try.
+struct Sending<'a> {
+    parcel: &'a Parcel,
+    policy: &'a Policy,
+    backoff: Backoff,
+    attempts: Vec<Attempt>,
+    token_replaced: bool,
+}
+
+impl<'a> Sending<'a> {
+    fn begin(parcel: &'a Parcel, policy: &'a Policy) -> Self {
+        Self { parcel, policy, backoff: Backoff::new(), attempts: Vec::new(), token_replaced: false }
+    }
+
+    fn next_number(&self) -> u32 {
+        self.attempts.last().map_or(1, |last| last.number + 1)
+    }
+
+    fn after(&mut self, attempt: &Attempt, outcome: &Outcome, time_left: Duration) -> Decision {
+        let ended = Ended {
+            number: attempt.number,
+            class: outcome.class,
+            hint: outcome.hint,
+            time_left,
+            token_replaced: self.token_replaced,
+        };
+        self.policy.after(ended, &mut self.backoff)
+    }
+
+    fn again(&mut self, attempt: Attempt, outcome: &Outcome) {
+        tracing::warn!(
+            message_id = %self.parcel.message_id,
+            attempt = attempt.number,
+            status = attempt.status,
+            delivery = %attempt.delivery,
+            error = attempt.error,
+            delay = ?attempt.delay,
+            "attempt failed, trying again"
+        );
+        self.token_replaced |= outcome.class == Class::Unauthorized;
+        self.attempts.push(attempt);
+    }
+
+    fn accepted(mut self, attempt: Attempt, outcome: Outcome) -> Receipt {
+        tracing::info!(
+            message_id = %self.parcel.message_id,
+            attempt = attempt.number,
+            status = attempt.status,
+            logs = outcome.logs.len(),
+            "message accepted"
+        );
+        self.attempts.push(attempt);
+        Receipt::new(self.parcel.message_id, outcome.logs, self.attempts)
+    }
+
+    fn given_up(mut self, attempt: Attempt, outcome: Outcome, reason: Reason) -> Error {
+        let number = attempt.number;
+        let what = attempt.error.clone().unwrap_or_default();
+        self.attempts.push(attempt);
+        let delivery = Delivery::of_failed(&self.attempts);
+        let kind = outcome.kind;
+        tracing::error!(
+            message_id = %self.parcel.message_id,
+            attempts = number,
+            error = what,
+            %delivery,
+            ?kind,
+            ?reason,
+            "message given up"
+        );
+        let why = match reason {
+            Reason::Final => "trying again as it is would end the same way".to_owned(),
+            Reason::AttemptsUsedUp => format!("given up after attempt {number}"),
+            Reason::Deadline => {
+                format!(
+                    "given up, since the deadline of {:?} leaves no time for another",
+                    self.policy.deadline
+                )
+            }
+            Reason::HintTooLong => "given up, since the service asks for a long wait".to_owned(),
+        };
+        let certainty = match delivery {
+            Delivery::Accepted | Delivery::Unknown => {
+                "the service may have the message; send it again with the same message id if in doubt"
+            }
+            Delivery::Refused => "the service did not take the message",
+            Delivery::NotSent => "the message never reached the service",
+        };
+        let text = format!("attempt {number}: {what}; {why}; {certainty}");
+        let send = FailedSend {
+            message_id: Some(self.parcel.message_id),
+            delivery,
+            attempts: self.attempts,
+            logs: outcome.logs,
+            retry_after: outcome.hint,
+            service_text: outcome.service_text,
+        };
+        Error::send(kind, text, send)
+    }
+}

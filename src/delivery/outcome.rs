@@ -1,0 +1,106 @@
+//! What one attempt came to.
+
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+
+use crate::auth::TokenError;
+use crate::clock;
+use crate::error::ErrorKind;
+use crate::message::Log;
+use crate::receipt::{Delivery, Said};
+use crate::retry::{Class, classify_failure, classify_status, retry_after};
+use crate::transport::{Answer, Failure, FailureKind};
+
+/// What one attempt came to.
+pub(super) struct Outcome {
+    pub(super) class: Class,
+    pub(super) kind: ErrorKind,
+    pub(super) status: Option<u16>,
+    /// What went wrong, in words that can be logged.
+    pub(super) error: Option<String>,
+    pub(super) hint: Option<Duration>,
+    pub(super) logs: Vec<Log>,
+    /// What the service said, which can't.
+    pub(super) service_text: Option<String>,
+}
+
+impl Outcome {
+    /// The service answered. A status of 2xx is a yes whatever follows it, but for `Meta.Errors`.
+    pub(super) fn answered(answer: &Answer) -> Self {
+        let status = answer.status.as_u16();
+        let said = Said::read(answer.body());
+        let hint = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let class = match classify_status(status) {
+            Class::Accepted if said.errors => Class::Refused,
+            class => class,
+        };
+        let error = match class {
+            Class::Accepted => None,
+            _ if answer.status.is_success() => {
+                Some(format!("the service answered {status} with errors in Meta.Errors"))
+            }
+            _ => Some(format!("the service answered {status}")),
+        };
+        let kind = match class {
+            Class::Throttled => ErrorKind::Throttled,
+            Class::Unavailable | Class::Failed => ErrorKind::Unavailable,
+            Class::Unauthorized => ErrorKind::Credentials,
+            _ => ErrorKind::Refused,
+        };
+        Self {
+            class,
+            kind,
+            status: Some(status),
+            error,
+            hint: hint.and_then(|hint| retry_after(hint, clock::now().into())),
+            logs: said.logs,
+            service_text: said.text,
+        }
+    }
+
+    /// No answer came.
+    pub(super) fn unanswered(failure: &Failure) -> Self {
+        let class = classify_failure(failure.may_have_arrived);
+        Self::without_status(class, kind_of(failure), failure.to_string())
+    }
+
+    /// There was no access token to send the message with.
+    pub(super) fn no_token(error: TokenError) -> Self {
+        let kind = match &error {
+            TokenError::Failure(failure) => kind_of(failure),
+            TokenError::Unavailable { .. } | TokenError::Odd(_) => ErrorKind::Unavailable,
+            TokenError::Refused { .. } | TokenError::Key(_) => ErrorKind::Credentials,
+        };
+        let outcome = Self::without_status(error.class(), kind, error.to_string());
+        Self { hint: error.hint(), service_text: error.into_text(), ..outcome }
+    }
+
+    fn without_status(class: Class, kind: ErrorKind, error: String) -> Self {
+        Self {
+            class,
+            kind,
+            status: None,
+            error: Some(error),
+            hint: None,
+            logs: Vec::new(),
+            service_text: None,
+        }
+    }
+
+    pub(super) fn delivery(&self) -> Delivery {
+        match self.class {
+            Class::Accepted => Delivery::Accepted,
+            Class::Refused | Class::Throttled | Class::Unavailable | Class::Unauthorized => Delivery::Refused,
+            Class::Failed | Class::Lost => Delivery::Unknown,
+            Class::NotSent | Class::NoToken => Delivery::NotSent,
+        }
+    }
+}
+
+fn kind_of(failure: &Failure) -> ErrorKind {
+    match failure.kind {
+        FailureKind::Timeout => ErrorKind::Timeout,
+        _ => ErrorKind::Connection,
+    }
+}

@@ -1,0 +1,32 @@
+//! The request that carries a message.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use uuid::Uuid;
+
+/// Tells attempts at the same message from messages that say the same.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A message ready to go: encoded once, the same bytes on every attempt.
+pub(crate) struct Parcel {
+    pub(crate) message_id: Uuid,
+    pub(crate) body: Bytes,
+}
+
+impl Parcel {
+    pub(super) fn request(&self, endpoint: &Uri, authorization: HeaderValue) -> Request<Bytes> {
+        let mut request = Request::new(self.body.clone());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = endpoint.clone();
+        let json = HeaderValue::from_static("application/json");
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, json.clone());
+        headers.insert(CONTENT_TYPE, json);
+        headers.insert(AUTHORIZATION, authorization);
+        if let Ok(id) = HeaderValue::try_from(self.message_id.to_string()) {
+            headers.insert(IDEMPOTENCY_KEY, id);
+        }
+        request
+    }
+}

@@ -1,0 +1,220 @@
+//! The one error that callers meet when they set up a client or send.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use uuid::Uuid;
+
+use crate::auth::KeyError;
+use crate::message::{InvalidMessage, Log, Problem};
+use crate::receipt::{self, Attempt, Delivery};
+
+/// What kind of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting is missing or can't be used: [`Error::problems`] names each.
+    Configuration,
+    /// The message breaks the data model, and nothing went out: [`Error::problems`] names each place.
+    InvalidMessage,
+    /// The service refuses the credentials, or the access token that they bought.
+    Credentials,
+    /// The service refuses the message.
+    Refused,
+    /// The service asks for fewer requests.
+    Throttled,
+    /// The service failed or was not ready, or its token endpoint was.
+    Unavailable,
+    /// The connection failed.
+    Connection,
+    /// No answer came in time.
+    Timeout,
+}
+
+/// Why a client could not be made, or a message is not known to be accepted.
+///
+/// It tells [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that the service
+/// does not have the message, and every [attempt](Self::attempts). Its `Display` and `Debug` hold no value
+/// of the message, nothing that the service said, and no secret, so that they can be logged. What the
+/// service said is told by [`service_text`](Self::service_text) and by the serialized form alone.
+///
+/// Serializes to `{"kind", "error", "delivery", "message_id", "logs", "attempts", "retry_after_s",
+/// "service_text", "problems"}`.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    text: String,
+    problems: Vec<Problem>,
+    send: FailedSend,
+}
+
+/// What is known of a send that failed.
+pub(crate) struct FailedSend {
+    pub(crate) message_id: Option<Uuid>,
+    pub(crate) delivery: Delivery,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) logs: Vec<Log>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) service_text: Option<String>,
+}
+
+impl FailedSend {
+    /// A send that ended before anything went out.
+    fn not_begun(message_id: Option<Uuid>) -> Self {
+        Self {
+            message_id,
+            delivery: Delivery::NotSent,
+            attempts: Vec::new(),
+            logs: Vec::new(),
+            retry_after: None,
+            service_text: None,
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn configuration(problems: Vec<Problem>) -> Self {
+        let text = "the client can't be made of these settings".to_owned();
+        Self::new(ErrorKind::Configuration, text, problems, FailedSend::not_begun(None))
+    }
+
+    pub(crate) fn invalid_message(invalid: InvalidMessage, message_id: Uuid) -> Self {
+        let text = "the message breaks the PushSlots data model, and was not sent".to_owned();
+        let send = FailedSend::not_begun(Some(message_id));
+        Self::new(ErrorKind::InvalidMessage, text, invalid.into_problems(), send)
+    }
+
+    pub(crate) fn send(kind: ErrorKind, text: String, send: FailedSend) -> Self {
+        Self::new(kind, text, Vec::new(), send)
+    }
+
+    fn new(kind: ErrorKind, text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
+        Self(Box::new(Inner { kind, text, problems, send }))
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// How certain it is that the service does not have the message: never [`Delivery::Accepted`].
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        self.0.send.delivery
+    }
+
+    /// Whether the same message may be accepted when it is sent again later, as it is.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout
+        )
+    }
+
+    /// How long the service asked to wait before the next attempt, counted from its last answer.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.send.retry_after
+    }
+
+    /// The message id of the send; none where there was no send. Sent again with
+    /// [`message_id`](crate::client::SendBuilder::message_id), the message keeps it.
+    #[must_use]
+    pub fn message_id(&self) -> Option<Uuid> {
+        self.0.send.message_id
+    }
+
+    /// Every attempt, in order; none where nothing went out.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.0.send.attempts
+    }
+
+    /// The service's own identifiers, where its last answer held any.
+    #[must_use]
+    pub fn logs(&self) -> &[Log] {
+        &self.0.send.logs
+    }
+
+    /// What the service said went wrong, in its own words, cut after 500 characters.
+    ///
+    /// The words may repeat parts of what was sent: show them to a person who may see the message, and
+    /// do not log them.
+    #[must_use]
+    pub fn service_text(&self) -> Option<&str> {
+        self.0.send.service_text.as_deref()
+    }
+
+    /// Everything that is wrong with the settings or the message, each with its place; empty for other
+    /// kinds.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)?;
+        self.0.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, text, problems, send } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("text", text)
+            .field("problems", problems)
+            .field("delivery", &send.delivery)
+            .field("message_id", &send.message_id)
+            .field("attempts", &send.attempts)
+            .field("retry_after", &send.retry_after)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Logs<'a>(&'a [Log]);
+        impl Serialize for Logs<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                receipt::logs(self.0, serializer)
+            }
+        }
+        let send = &self.0.send;
+        let mut fields = serializer.serialize_struct("Error", 9)?;
+        fields.serialize_field("kind", &self.0.kind)?;
+        fields.serialize_field("error", &self.to_string())?;
+        fields.serialize_field("delivery", &send.delivery)?;
+        fields.serialize_field("message_id", &send.message_id)?;
+        fields.serialize_field("logs", &Logs(&send.logs))?;
+        fields.serialize_field("attempts", &send.attempts)?;
+        fields.serialize_field("retry_after_s", &send.retry_after.map(|time| time.as_secs()))?;
+        fields.serialize_field("service_text", &send.service_text)?;
+        fields.serialize_field("problems", &self.0.problems)?;
+        fields.end()
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        Self::configuration(vec![Problem::new("the private key", error.to_string())])
+    }
+}
+
+impl From<InvalidMessage> for Error {
+    fn from(invalid: InvalidMessage) -> Self {
+        let text = "the message breaks the PushSlots data model".to_owned();
+        let send = FailedSend::not_begun(None);
+        Self::new(ErrorKind::InvalidMessage, text, invalid.into_problems(), send)
+    }
+}

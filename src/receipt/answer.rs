@@ -1,0 +1,104 @@
+//! What the body of an answer says, in any of the shapes that the service gives.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::message::{Log, Object, list, text};
+
+/// More of an error text than this is a page, no sentence.
+const LONGEST_TEXT: usize = 500;
+
+/// What the body of an answer says. A body of none of the known shapes says nothing.
+#[derive(Default)]
+pub(crate) struct Said {
+    /// `Meta.Logs[]`, or the older `Meta.Message.ID` and `Meta.Transmission.ID`.
+    pub(crate) logs: Vec<Log>,
+    /// Whether there are `Meta.Errors[]`: something went wrong, whatever the status.
+    pub(crate) errors: bool,
+    /// What went wrong, in the service's words. It may repeat what was sent, so that it goes into an
+    /// error value that the caller asks for and nowhere else.
+    pub(crate) text: Option<String>,
+}
+
+impl Said {
+    pub(crate) fn read(body: &[u8]) -> Self {
+        let Ok(body) = std::str::from_utf8(body) else {
+            return Self::default();
+        };
+        let body = body.trim_start_matches('\u{feff}').trim();
+        match serde_json::from_str::<&RawValue>(body) {
+            Ok(raw) => Object::read(raw).map(|object| Self::of(&object)).unwrap_or_default(),
+            // A page of a gateway tells people nothing that its status does not.
+            Err(_) if body.is_empty() || body.starts_with('<') => Self::default(),
+            Err(_) => Self { text: Some(shortened(body)), ..Self::default() },
+        }
+    }
+
+    fn of(body: &Object<'_>) -> Self {
+        let Some(meta) = object(body, "Meta") else {
+            return Self {
+                text: oauth_text(body).or_else(|| owned(body, "errorDetail")).map(|t| shortened(&t)),
+                ..Self::default()
+            };
+        };
+        let errors = elements(&meta, "Errors");
+        let texts: Vec<_> = errors.iter().filter_map(|error| leaf(error, "Text")).collect();
+        Self {
+            logs: logs(&meta),
+            errors: meta.get("Errors").is_some_and(|raw| !stands_for_nothing(raw)),
+            text: (!texts.is_empty()).then(|| shortened(&texts.join("; "))),
+        }
+    }
+}
+
+fn logs(meta: &Object<'_>) -> Vec<Log> {
+    let of_entry = |entry: &Object<'_>| Log::new(owned(entry, "ID"), owned(entry, "AttemptID"));
+    let logs: Vec<_> = elements(meta, "Logs").iter().map(of_entry).collect();
+    if !logs.is_empty() {
+        return logs;
+    }
+    let old = |key| object(meta, key).and_then(|entry| owned(&entry, "ID"));
+    match (old("Message"), old("Transmission")) {
+        (None, None) => Vec::new(),
+        (message, transmission) => vec![Log::new(message, transmission)],
+    }
+}
+
+/// RFC 6749, section 5.2. A description may be the empty string.
+fn oauth_text(body: &Object<'_>) -> Option<String> {
+    let error = owned(body, "error")?;
+    match leaf(body, "error_description").filter(|description| !description.is_empty()) {
+        Some(description) => Some(format!("{error}: {description}")),
+        None => Some(error),
+    }
+}
+
+fn object<'a>(parent: &Object<'a>, key: &str) -> Option<Object<'a>> {
+    Object::read(parent.get(key)?).ok()
+}
+
+fn elements<'a>(parent: &Object<'a>, key: &str) -> Vec<Object<'a>> {
+    let list = parent.get(key).and_then(|raw| list(raw).ok()).unwrap_or_default();
+    list.into_iter().filter_map(|raw| Object::read(raw).ok()).collect()
+}
+
+fn leaf<'a>(parent: &Object<'a>, key: &str) -> Option<Cow<'a, str>> {
+    text(parent.get(key)?).ok()
+}
+
+fn owned(parent: &Object<'_>, key: &str) -> Option<String> {
+    leaf(parent, key).map(Cow::into_owned)
+}
+
+fn stands_for_nothing(raw: &RawValue) -> bool {
+    raw.get() == "null" || list(raw).is_ok_and(|list| list.is_empty())
+}
+
+fn shortened(text: &str) -> String {
+    let mut shortened: String = text.chars().take(LONGEST_TEXT).collect();
+    if shortened.len() < text.len() {
+        shortened.push('…');
+    }
+    shortened
+}

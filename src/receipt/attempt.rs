@@ -1,0 +1,86 @@
+//! One HTTP exchange of a send, and how certain its outcome is.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+/// How certain it is that the service has the message.
+///
+/// Serializes to `accepted`, `refused`, `not_sent` or `unknown`, which is also its `Display`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// The service answered that it took the message.
+    Accepted,
+    /// The service answered that it did not take the message.
+    Refused,
+    /// The message never reached the service.
+    NotSent,
+    /// The message may have reached the service, and no answer tells: it can be either way.
+    Unknown,
+}
+
+impl Delivery {
+    /// What a send comes to, whose attempts were not accepted: as uncertain as the least certain of them.
+    pub(crate) fn of_failed(attempts: &[Attempt]) -> Self {
+        let any = |delivery| attempts.iter().any(|attempt| attempt.delivery == delivery);
+        if any(Self::Unknown) {
+            Self::Unknown
+        } else if any(Self::Refused) {
+            Self::Refused
+        } else {
+            Self::NotSent
+        }
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::NotSent => "not_sent",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// One HTTP exchange of a send.
+///
+/// An attempt that found no access token is one too: it ended before the message went out, as
+/// [`Delivery::NotSent`].
+///
+/// Serializes `elapsed` and `delay` as whole milliseconds, `elapsed_ms` and `delay_ms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it started, by this machine's clock.
+    pub started: DateTime<Utc>,
+    /// How long it took.
+    #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
+    pub elapsed: Duration,
+    /// The status of the answer, where one came.
+    pub status: Option<u16>,
+    /// Whether the service has the message, as far as this attempt tells.
+    pub delivery: Delivery,
+    /// What went wrong, in words that hold nothing of the message or the answer.
+    pub error: Option<String>,
+    /// How long the send waited before the next attempt; `None` after the last.
+    #[serde(rename = "delay_ms", serialize_with = "optional_milliseconds")]
+    pub delay: Option<Duration>,
+}
+
+pub(crate) fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn optional_milliseconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => milliseconds(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}

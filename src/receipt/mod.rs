@@ -1,0 +1,69 @@
+//! What is known after a send: pure data.
+
+mod answer;
+mod attempt;
+
+use serde::ser::{SerializeSeq, Serializer};
+use uuid::Uuid;
+
+use crate::message::Log;
+
+pub(crate) use answer::Said;
+
+pub use attempt::{Attempt, Delivery};
+
+/// What is known of a message that the service accepted.
+///
+/// Accepted means: in the service's durable queue. It is not yet with its destinations; the service
+/// carries it there, and [`logs`](Self::logs) finds it in the service's dashboard.
+///
+/// Serializes to `{"message_id", "delivery": "accepted", "logs": [{"id", "attempt_id"}], "attempts": […]}`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Receipt {
+    message_id: Uuid,
+    delivery: Delivery,
+    #[serde(serialize_with = "logs")]
+    logs: Vec<Log>,
+    attempts: Vec<Attempt>,
+}
+
+impl Receipt {
+    pub(crate) fn new(message_id: Uuid, logs: Vec<Log>, attempts: Vec<Attempt>) -> Self {
+        Self { message_id, delivery: Delivery::Accepted, logs, attempts }
+    }
+
+    /// Identifies the message; the same on every attempt.
+    #[must_use]
+    pub fn message_id(&self) -> Uuid {
+        self.message_id
+    }
+
+    /// The service's own identifiers, one entry for each destination.
+    ///
+    /// Empty where the answer had none or its body was lost. Of an answer in the older form, `Message.ID`
+    /// is the log's `id` and `Transmission.ID` its `attempt_id`.
+    #[must_use]
+    pub fn logs(&self) -> &[Log] {
+        &self.logs
+    }
+
+    /// Every attempt, in order; the last one was accepted.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+}
+
+/// Serializes logs in the words of a receipt, other than those of a message.
+pub(crate) fn logs<S: Serializer>(logs: &[Log], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(serde::Serialize)]
+    struct Entry<'a> {
+        id: Option<&'a str>,
+        attempt_id: Option<&'a str>,
+    }
+    let mut list = serializer.serialize_seq(Some(logs.len()))?;
+    for log in logs {
+        list.serialize_element(&Entry { id: log.id.as_deref(), attempt_id: log.attempt_id.as_deref() })?;
+    }
+    list.end()
+}

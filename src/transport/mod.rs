@@ -1,0 +1,99 @@
+//! How bytes travel: a request goes out, an answer or a failure comes back.
+//!
+//! A transport decides nothing. When it fails it says whether the request may have reached the service.
+
+mod http;
+mod settings;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use ::http::{HeaderMap, Request, StatusCode};
+use bytes::Bytes;
+
+pub(crate) use self::http::HttpTransport;
+pub(crate) use settings::HttpSettings;
+
+/// What comes of one request.
+pub(crate) type Exchange<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+
+/// Sends requests, each once: it neither retries nor follows a redirect.
+pub(crate) trait Transport: Send + Sync {
+    /// Sends `request` and waits at most `timeout` for the whole answer.
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange<'_>;
+}
+
+/// An answer whose status line arrived, though its body may have been lost on the way.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Result<Bytes, Failure>,
+}
+
+impl Answer {
+    /// What arrived of the body; nothing where it was lost.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+}
+
+/// Why there is no answer, or no whole one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Whether the request may have reached the service.
+    pub(crate) may_have_arrived: bool,
+    /// What failed.
+    pub(crate) kind: FailureKind,
+    /// More about it, in words that hold nothing of the request.
+    detail: Option<String>,
+}
+
+/// What failed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// The request could not be made of what was given.
+    Request,
+    /// The host's name was not found.
+    Lookup,
+    /// No connection came about, TLS included.
+    Connect,
+    /// Time ran out.
+    Timeout,
+    /// The connection was cut.
+    Interrupted,
+    /// The answer is longer than any the service gives.
+    TooLong,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, may_have_arrived: bool) -> Self {
+        Self { may_have_arrived, kind, detail: None }
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.kind, self.may_have_arrived) {
+            (FailureKind::Request, _) => "the request could not be made",
+            (FailureKind::Lookup, _) => "the host was not found",
+            (FailureKind::Connect, _) => "no connection could be made",
+            (FailureKind::Timeout, false) => "no connection was made in time",
+            (FailureKind::Timeout, true) => "no answer came in time",
+            (FailureKind::Interrupted, _) => "the connection was cut before the whole answer came",
+            (FailureKind::TooLong, _) => "the answer is too long",
+        })?;
+        match &self.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,40 @@
+//! What a user may set about connections.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::http::Uri;
+
+/// How connections are made. TLS verification is always on.
+#[derive(Clone)]
+pub(crate) struct HttpSettings {
+    /// Longest time for a connection to come about, TLS included.
+    pub(crate) connect_timeout: Duration,
+    /// Proxy for all requests; without one, those that the environment names.
+    pub(crate) proxy: Option<Uri>,
+    /// Never go through a proxy that the environment names: what is meant for this machine stays on it.
+    pub(crate) bypass_environment_proxies: bool,
+    /// Root certificates trusted beside the system's, PEM.
+    pub(crate) root_certificates: Vec<Vec<u8>>,
+    /// Client certificate and its key, PEM.
+    pub(crate) client_certificate: Option<Vec<u8>>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            proxy: None,
+            bypass_environment_proxies: false,
+            root_certificates: Vec::new(),
+            client_certificate: None,
+        }
+    }
+}
+
+/// A proxy's address may carry its password, a client certificate comes with its key.
+impl fmt::Debug for HttpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpSettings").field("connect_timeout", &self.connect_timeout).finish_non_exhaustive()
+    }
+}

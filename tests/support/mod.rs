@@ -1,0 +1,46 @@
+//! What the tests share. Each uses its own part.
+#![allow(dead_code)]
+
+pub mod fixtures;
+pub mod keys;
+pub mod raw;
+
+use std::sync::OnceLock;
+
+use pushslots::chrono::{TimeZone, Utc};
+use pushslots::uuid::{Uuid, uuid};
+use pushslots::{Client, ClientBuilder, Credentials, Provider, PushSlots, SigningKey, Slot};
+
+pub const SOURCE: Uuid = uuid!("7ce6f387-c33c-417d-8682-81e83628cbd9");
+pub const DESTINATION: Uuid = uuid!("af394f14-b34a-464f-8d24-895f370af4c9");
+
+/// One key for all tests of a file that need any.
+pub fn key() -> SigningKey {
+    static PEM: OnceLock<String> = OnceLock::new();
+    let pem = PEM.get_or_init(|| keys::p384().pem);
+    SigningKey::from_pem(pem, "key-id").unwrap()
+}
+
+/// A client of `base_url` with the id that chooses a fixture.
+pub fn client(base_url: &str, client_id: &str) -> ClientBuilder {
+    Client::builder()
+        .base_url(base_url)
+        .credentials(Credentials::signed_jwt(client_id, key()))
+        .source(SOURCE)
+        .destination(DESTINATION)
+}
+
+/// A message with two slots.
+pub fn message() -> PushSlots {
+    let nine = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    let ten = Utc.with_ymd_and_hms(2026, 12, 1, 10, 0, 0).unwrap();
+    let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite");
+    PushSlots::builder()
+        .slot(Slot::new(nine, 15).id("1").provider(provider.clone()))
+        .slot(Slot::new(ten, 30).id("2").provider(provider))
+        .build()
+        .unwrap()
+}
+
+/// The bytes in which [`message`] goes out from [`client`].
+pub const MESSAGE: &str = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Source":{"ID":"7ce6f387-c33c-417d-8682-81e83628cbd9"},"Destinations":[{"ID":"af394f14-b34a-464f-8d24-895f370af4c9"}]},"Slots":[{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"4356789876","IDType":"NPI","FirstName":"Pat","LastName":"Granite"}},{"ID":"2","DateTime":"2026-12-01T10:00:00Z","Duration":30,"Provider":{"ID":"4356789876","IDType":"NPI","FirstName":"Pat","LastName":"Granite"}}]}"#;

@@ -1,0 +1,119 @@
+//! A server of bare sockets that misbehaves as told, one connection after another.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// What the server does with one connection.
+#[derive(Clone)]
+pub enum Act {
+    /// Cuts the connection before it reads anything.
+    ResetBeforeReading,
+    /// Reads the request and cuts the connection.
+    ResetAfterReading,
+    /// Reads the request and closes without an answer.
+    CloseAfterReading,
+    /// Reads the request, sends these bytes and closes.
+    Answer(String),
+    /// Reads the request, sends these bytes and then nothing until the client goes away.
+    Stall(String),
+}
+
+impl Act {
+    /// A whole answer with this status, further headers and body.
+    pub fn answer(status: &str, headers: &str, body: &str) -> Self {
+        let length = body.len();
+        Self::Answer(format!(
+            "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        ))
+    }
+}
+
+/// Serves its acts in order, and cuts every connection after them.
+pub struct RawServer {
+    pub url: String,
+    served: JoinHandle<Vec<Vec<u8>>>,
+    stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl RawServer {
+    pub async fn start(acts: impl IntoIterator<Item = Act>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut acts: Vec<_> = acts.into_iter().collect();
+        acts.reverse();
+        let (stop, mut stopped) = tokio::sync::oneshot::channel();
+        let served = tokio::spawn(async move {
+            let mut requests = Vec::new();
+            loop {
+                let stream = tokio::select! {
+                    accepted = listener.accept() => accepted.unwrap().0,
+                    _ = &mut stopped => return requests,
+                };
+                let act = acts.pop().unwrap_or(Act::ResetBeforeReading);
+                let served = timeout(Duration::from_secs(30), serve(stream, act, &mut requests));
+                served.await.expect("no connection lasts that long");
+            }
+        });
+        Self { url, served, stop }
+    }
+
+    /// Stops the server; gives the bytes of every request that it read.
+    pub async fn finish(self) -> Vec<Vec<u8>> {
+        self.stop.send(()).expect("the server did not panic");
+        self.served.await.expect("the server did not panic")
+    }
+}
+
+async fn serve(mut stream: TcpStream, act: Act, requests: &mut Vec<Vec<u8>>) {
+    if !matches!(act, Act::ResetBeforeReading) {
+        requests.push(read_request(&mut stream).await);
+    }
+    match act {
+        Act::ResetBeforeReading | Act::ResetAfterReading => stream.set_zero_linger().unwrap(),
+        Act::CloseAfterReading => {}
+        Act::Answer(bytes) => {
+            stream.write_all(bytes.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+        Act::Stall(bytes) => {
+            stream.write_all(bytes.as_bytes()).await.unwrap();
+            // Ends when the client closes or resets.
+            let _ = stream.read(&mut [0; 1]).await;
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+    let mut request = Vec::new();
+    loop {
+        let read = stream.read_buf(&mut request).await.unwrap();
+        if read == 0 || is_whole(&request) {
+            return request;
+        }
+    }
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let (head, body) = split(request);
+    body.is_some_and(|body| {
+        let length = header(head, "content-length").map_or(0, |value| value.parse().unwrap());
+        body.len() >= length
+    })
+}
+
+/// The head of a request as text, and its body once the head is whole.
+pub fn split(request: &[u8]) -> (&str, Option<&[u8]>) {
+    let end = request.windows(4).position(|window| window == b"\r\n\r\n");
+    let head = std::str::from_utf8(&request[..end.unwrap_or(request.len())]).unwrap();
+    (head, end.map(|end| &request[end + 4..]))
+}
+
+/// The value of a header.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
