@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use pushslots::uuid::Uuid;
 use pushslots::{Attempt, Client, Delivery, ErrorKind, Log, PushSlots};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -29,17 +29,16 @@ async fn main() -> ExitCode {
     };
     match client.send(&message).await {
         Ok(receipt) => {
-            let (id, logs) = (Some(receipt.message_id()), logs(receipt.logs()));
-            print(id, Delivery::Accepted, logs, receipt.attempts(), None, None);
+            let id = Some(receipt.message_id());
+            print(id, Delivery::Accepted, receipt.logs(), receipt.attempts(), None, None);
             ExitCode::SUCCESS
         }
         Err(error) if error.kind() == ErrorKind::InvalidMessage => bad_input(&error.to_string()),
         Err(error) => {
-            eprintln!("{error}");
-            let text = Some(error.to_string());
+            let text = error.to_string();
+            eprintln!("{text}");
             let wait = error.retry_after().map(|wait| wait.as_secs());
-            let logs = logs(error.logs());
-            print(error.message_id(), error.delivery(), logs, error.attempts(), text, wait);
+            print(error.message_id(), error.delivery(), error.logs(), error.attempts(), Some(&text), wait);
             ExitCode::FAILURE
         }
     }
@@ -55,42 +54,61 @@ fn read_message() -> Result<PushSlots, String> {
 
 fn bad_input(wrong: &str) -> ExitCode {
     eprintln!("{wrong}");
-    print(None, Delivery::NotSent, Vec::new(), &[], Some(wrong.to_owned()), None);
+    print(None, Delivery::NotSent, &[], &[], Some(wrong), None);
     ExitCode::from(2)
-}
-
-fn logs(logs: &[Log]) -> Vec<Value> {
-    logs.iter().map(|log| json!({"id": log.id, "attempt_id": log.attempt_id})).collect()
 }
 
 fn print(
     message_id: Option<Uuid>,
     delivery: Delivery,
-    logs: Vec<Value>,
+    logs: &[Log],
     attempts: &[Attempt],
-    error: Option<String>,
+    error: Option<&str>,
     retry_after_s: Option<u64>,
 ) {
-    let attempts = attempts.iter().map(|attempt| {
-        json!({
-            "number": attempt.number,
-            "status": attempt.status,
-            "delivery": attempt.delivery,
-            "error": attempt.error,
-            "elapsed_ms": attempt.elapsed.as_millis() as u64,
-            "delay_ms": attempt.delay.map(|delay| delay.as_millis() as u64),
-        })
+    let logs =
+        logs.iter().map(|log| LogLine { id: log.id.as_deref(), attempt_id: log.attempt_id.as_deref() });
+    let attempts = attempts.iter().map(|attempt| AttemptLine {
+        number: attempt.number,
+        status: attempt.status,
+        delivery: attempt.delivery,
+        error: attempt.error.as_deref(),
+        elapsed_ms: attempt.elapsed.as_millis(),
+        delay_ms: attempt.delay.map(|delay| delay.as_millis()),
     });
-    let attempts: Vec<_> = attempts.collect();
-    println!(
-        "{}",
-        json!({
-            "message_id": message_id,
-            "delivery": delivery,
-            "logs": logs,
-            "attempts": attempts,
-            "error": error,
-            "retry_after_s": retry_after_s,
-        })
-    );
+    let line = Line {
+        message_id,
+        delivery,
+        logs: logs.collect(),
+        attempts: attempts.collect(),
+        error,
+        retry_after_s,
+    };
+    println!("{}", serde_json::to_string(&line).expect("text and numbers have a JSON form"));
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    message_id: Option<Uuid>,
+    delivery: Delivery,
+    logs: Vec<LogLine<'a>>,
+    attempts: Vec<AttemptLine<'a>>,
+    error: Option<&'a str>,
+    retry_after_s: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct LogLine<'a> {
+    id: Option<&'a str>,
+    attempt_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct AttemptLine<'a> {
+    number: u32,
+    status: Option<u16>,
+    delivery: Delivery,
+    error: Option<&'a str>,
+    elapsed_ms: u128,
+    delay_ms: Option<u128>,
 }

@@ -1,4 +1,24 @@
 //! Publishes appointment availability: PushSlots messages to a Redox-style integration service.
+//!
+//! [`PushSlots::builder`] makes a message, [`Client::send`] sends it, and what comes back is a [`Receipt`] with
+//! the service's log and attempt ids, or an [`Error`] that tells how certain it is that the message did not
+//! arrive.
+//!
+//! ```no_run
+//! use pushslots::chrono::{TimeZone, Utc};
+//! use pushslots::{Client, PushSlots, Slot};
+//!
+//! # async fn example() -> Result<(), pushslots::Error> {
+//! let client = Client::from_env()?;
+//! let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+//! let message = PushSlots::builder().slot(Slot::new(nine_o_clock, 15)).build()?;
+//! let receipt = client.send(&message).await?;
+//! println!("{:?}", receipt.logs().first().map(|log| &log.id));
+//! # Ok(()) }
+//! ```
+//!
+//! What a send does with each answer is told at [`Client::send`], what is read and how it is written at
+//! [`message`], and the settings at [`ClientBuilder`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
@@ -29,3 +49,8 @@ pub use receipt::{Attempt, Delivery, Receipt};
 
 pub use chrono;
 pub use uuid;
+
+/// The README's examples compile and hold.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,5 @@
 //! The settings of a client.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,6 @@ pub struct ClientBuilder {
     destinations: Vec<Uuid>,
     policy: Policy,
     http: HttpSettings,
-    proxy: Option<Secret>,
     plain_http_hosts: Vec<String>,
 }
 
@@ -42,16 +40,6 @@ pub(super) struct Names {
     pub(super) max_attempts: &'static str,
     pub(super) attempt_timeout: &'static str,
     pub(super) deadline: &'static str,
-}
-
-/// Text that is not shown: a proxy's address may carry a password.
-#[derive(Clone)]
-struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
 }
 
 impl Default for ClientBuilder {
@@ -71,7 +59,6 @@ impl Default for ClientBuilder {
             destinations: Vec::new(),
             policy: Policy::default(),
             http: HttpSettings::default(),
-            proxy: None,
             plain_http_hosts: Vec::new(),
         }
     }
@@ -149,7 +136,7 @@ impl ClientBuilder {
     /// machine go through no proxy.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.proxy = Some(Secret(url.into()));
+        self.http.proxy = Some(url.into());
         self
     }
 
@@ -188,7 +175,8 @@ impl ClientBuilder {
             let text = "missing; give a signed JWT's key or an API key";
             problems.push(Problem::new("credentials", text));
         }
-        let transport = self.transport(endpoints.as_ref(), &mut problems);
+        let transport = self.transport(endpoints.as_ref());
+        let transport = transport.map_err(|wrong| problems.extend(wrong)).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
                 Ok(Client(Arc::new(Inner {
@@ -245,21 +233,12 @@ impl ClientBuilder {
         need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
     }
 
-    fn transport(&self, endpoints: Option<&Endpoints>, problems: &mut Vec<Problem>) -> Option<HttpTransport> {
+    fn transport(&self, endpoints: Option<&Endpoints>) -> Result<HttpTransport, Vec<Problem>> {
         let mut http = self.http.clone();
         // An attempt that ends while it connects never sent anything, and the transport should say so.
         http.connect_timeout = http.connect_timeout.min(self.policy.attempt_timeout);
-        if let Some(Secret(text)) = &self.proxy {
-            match text.parse() {
-                Ok(uri) => http.proxy = Some(uri),
-                Err(_) => {
-                    problems.push(Problem::new("proxy", "not a URL, such as http://proxy.example:3128"))
-                }
-            }
-        }
         http.bypass_environment_proxies = endpoints.is_some_and(Endpoints::any_stays_here);
-        let transport = HttpTransport::new(&http);
-        transport.map_err(|text| problems.push(Problem::new("connection", text))).ok()
+        HttpTransport::new(&http)
     }
 }
 

@@ -3,6 +3,9 @@
 mod outcome;
 mod request;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use reqwest::{Certificate, Client, Identity, Proxy, Response, redirect, retry};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Answer, Exchange, Failure, FailureKind, HttpSettings, Transport};
+use crate::message::Problem;
 
 /// An answer of the service takes a few hundred bytes for each destination; more than this is none.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
@@ -22,9 +23,12 @@ pub(crate) struct HttpTransport(Client);
 impl HttpTransport {
     /// # Errors
     ///
-    /// Which of the settings can't be used, and why.
-    pub(crate) fn new(settings: &HttpSettings) -> Result<Self, String> {
-        let cause = |error: reqwest::Error| root_cause(&error);
+    /// Each setting that can't be used, and why.
+    pub(crate) fn new(settings: &HttpSettings) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut wrong = |setting: &str, cause: &str| {
+            problems.push(Problem::new(setting, format!("can't be used: {cause}")));
+        };
         let mut builder = Client::builder()
             // Every request on the wire is an attempt that is recorded: reqwest itself must not resend
             // one, nor carry a token to where a redirect points.
@@ -37,25 +41,30 @@ impl HttpTransport {
         if settings.bypass_environment_proxies {
             builder = builder.no_proxy();
         }
-        if let Some(uri) = &settings.proxy {
-            let proxy = Proxy::all(uri.to_string());
-            builder = builder.proxy(proxy.map_err(|error| format!("the proxy: {}", cause(error)))?);
+        if let Some(url) = &settings.proxy {
+            match Proxy::all(url) {
+                Ok(proxy) => builder = builder.proxy(proxy),
+                Err(error) => wrong("proxy", &root_cause(&error)),
+            }
         }
         for pem in &settings.root_certificates {
-            let certificates = Certificate::from_pem_bundle(pem)
-                .map_err(|error| format!("the root certificate: {}", cause(error)))?;
-            if certificates.is_empty() {
-                return Err("the root certificate: the PEM holds no certificate".to_owned());
+            match Certificate::from_pem_bundle(pem) {
+                Ok(none) if none.is_empty() => wrong("root_certificate", "the PEM holds no certificate"),
+                Ok(certificates) => builder = builder.tls_certs_merge(certificates),
+                Err(error) => wrong("root_certificate", &root_cause(&error)),
             }
-            builder = builder.tls_certs_merge(certificates);
         }
         if let Some(pem) = &settings.client_certificate {
-            let identity = Identity::from_pem(pem)
-                .map_err(|error| format!("the client certificate: {}", cause(error)))?;
-            builder = builder.identity(identity);
+            match Identity::from_pem(pem) {
+                Ok(identity) => builder = builder.identity(identity),
+                Err(error) => wrong("client_certificate", &root_cause(&error)),
+            }
         }
-        let client = builder.build().map_err(|error| format!("TLS: {}", cause(error)))?;
-        Ok(Self(client))
+        let client = builder.build().map_err(|error| wrong("TLS", &root_cause(&error)));
+        match client {
+            Ok(client) if problems.is_empty() => Ok(Self(client)),
+            _ => Err(problems),
+        }
     }
 
     async fn exchange(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use ::http::Uri;
-
 /// How connections are made. TLS verification is always on.
 #[derive(Clone)]
 pub(crate) struct HttpSettings {
     /// Longest time for a connection to come about, TLS included.
     pub(crate) connect_timeout: Duration,
     /// Proxy for all requests; without one, those that the environment names.
-    pub(crate) proxy: Option<Uri>,
+    pub(crate) proxy: Option<String>,
     /// Never go through a proxy that the environment names: what is meant for this machine stays on it.
     pub(crate) bypass_environment_proxies: bool,
     /// Root certificates trusted beside the system's, PEM.

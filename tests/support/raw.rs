@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -36,7 +37,8 @@ impl Act {
 pub struct RawServer {
     pub url: String,
     served: JoinHandle<Vec<Vec<u8>>>,
-    stop: tokio::sync::oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    read: watch::Receiver<usize>,
 }
 
 impl RawServer {
@@ -45,7 +47,8 @@ impl RawServer {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut acts: Vec<_> = acts.into_iter().collect();
         acts.reverse();
-        let (stop, mut stopped) = tokio::sync::oneshot::channel();
+        let (stop, mut stopped) = oneshot::channel();
+        let (reading, read) = watch::channel(0);
         let served = tokio::spawn(async move {
             let mut requests = Vec::new();
             loop {
@@ -54,11 +57,16 @@ impl RawServer {
                     _ = &mut stopped => return requests,
                 };
                 let act = acts.pop().unwrap_or(Act::ResetBeforeReading);
-                let served = timeout(Duration::from_secs(30), serve(stream, act, &mut requests));
+                let served = timeout(Duration::from_secs(30), serve(stream, act, &mut requests, &reading));
                 served.await.expect("no connection lasts that long");
             }
         });
-        Self { url, served, stop }
+        Self { url, served, stop, read }
+    }
+
+    /// Waits until the server has read a request.
+    pub async fn read_a_request(&self) {
+        self.read.clone().wait_for(|read| *read > 0).await.expect("the server did not panic");
     }
 
     /// Stops the server; gives the bytes of every request that it read.
@@ -68,9 +76,10 @@ impl RawServer {
     }
 }
 
-async fn serve(mut stream: TcpStream, act: Act, requests: &mut Vec<Vec<u8>>) {
+async fn serve(mut stream: TcpStream, act: Act, requests: &mut Vec<Vec<u8>>, read: &watch::Sender<usize>) {
     if !matches!(act, Act::ResetBeforeReading) {
         requests.push(read_request(&mut stream).await);
+        read.send_replace(requests.len());
     }
     match act {
         Act::ResetBeforeReading | Act::ResetAfterReading => stream.set_zero_linger().unwrap(),

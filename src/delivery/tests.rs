@@ -1,0 +1,242 @@
+//! The loop under paused time: a scripted transport, no sockets, no real waiting.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::{Courier, Parcel};
+use crate::auth::{Credentials, TokenCache, TokenEndpoints};
+use crate::error::{Error, ErrorKind};
+use crate::receipt::{Delivery, Receipt};
+use crate::retry::Policy;
+use crate::transport::{Answer, Exchange, Failure, FailureKind, Transport};
+
+/// What the service does with the next message.
+#[derive(Clone)]
+enum Step {
+    Answer(u16, &'static str),
+    Fail(FailureKind, bool),
+    Hang,
+}
+
+/// Issues a token for every request of one, and answers messages by its script; the last step repeats.
+#[derive(Default)]
+struct Script {
+    steps: Mutex<VecDeque<Step>>,
+    token_lifetime: u64,
+    tokens: Mutex<Vec<Instant>>,
+    messages: Mutex<Vec<(Instant, Duration, HeaderValue)>>,
+}
+
+impl Script {
+    fn new(steps: impl IntoIterator<Item = Step>) -> Arc<Self> {
+        let steps = Mutex::new(steps.into_iter().collect());
+        Arc::new(Self { steps, token_lifetime: 300, ..Self::default() })
+    }
+
+    fn step(&self) -> Step {
+        let mut steps = self.steps.lock().unwrap();
+        if steps.len() > 1 { steps.pop_front().unwrap() } else { steps[0].clone() }
+    }
+
+    fn token(&self) -> Answer {
+        let mut tokens = self.tokens.lock().unwrap();
+        tokens.push(Instant::now());
+        let expires = crate::clock::now() + Duration::from_secs(self.token_lifetime);
+        let number = tokens.len();
+        answer(200, format!(r#"{{"accessToken":"token-{number}","expires":"{}"}}"#, expires.to_rfc3339()))
+    }
+}
+
+fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap();
+    Answer { status, headers: HeaderMap::new(), body: Ok(body.into()) }
+}
+
+impl Transport for Arc<Script> {
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange<'_> {
+        Box::pin(async move {
+            sleep(Duration::from_millis(10)).await;
+            if request.uri().path() == "/auth/authenticate" {
+                return Ok(self.token());
+            }
+            let authorization = request.headers()["authorization"].clone();
+            self.messages.lock().unwrap().push((Instant::now(), timeout, authorization));
+            match self.step() {
+                Step::Answer(status, hint) => {
+                    let mut answer = answer(status, "");
+                    if !hint.is_empty() {
+                        answer.headers.insert("retry-after", HeaderValue::from_static(hint));
+                    }
+                    Ok(answer)
+                }
+                Step::Fail(kind, may_have_arrived) => Err(Failure::new(kind, may_have_arrived)),
+                Step::Hang => {
+                    sleep(timeout).await;
+                    Err(Failure::new(FailureKind::Timeout, true))
+                }
+            }
+        })
+    }
+}
+
+fn courier(script: &Arc<Script>) -> Courier {
+    let endpoints = TokenEndpoints {
+        token: Uri::from_static("https://service.example/v2/auth/token"),
+        authenticate: Uri::from_static("https://service.example/auth/authenticate"),
+    };
+    Courier {
+        endpoint: Uri::from_static("https://service.example/endpoint"),
+        transport: Arc::new(script.clone()),
+        tokens: TokenCache::new(Credentials::api_key("key", "secret"), endpoints),
+    }
+}
+
+async fn deliver(script: &Arc<Script>, policy: &Policy) -> Result<Receipt, Error> {
+    let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::from_static(b"{}") };
+    courier(script).deliver(&parcel, policy).await
+}
+
+fn patient() -> Policy {
+    Policy { max_attempts: 20, attempt_timeout: Duration::from_secs(30), deadline: Duration::from_secs(120) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_stay_below_ceilings_that_double_up_to_twenty_seconds() {
+    let (mut shortest, mut longest) = ([Duration::MAX; 10], [Duration::ZERO; 10]);
+    for _ in 0..200 {
+        let script = Script::new([Step::Fail(FailureKind::Connect, false)]);
+        let policy = Policy { max_attempts: 11, deadline: Duration::from_secs(1_000), ..patient() };
+        let error = deliver(&script, &policy).await.unwrap_err();
+        let delays = error.attempts().iter().filter_map(|attempt| attempt.delay);
+        for ((shortest, longest), delay) in shortest.iter_mut().zip(&mut longest).zip(delays) {
+            (*shortest, *longest) = (delay.min(*shortest), delay.max(*longest));
+        }
+    }
+    for (number, (shortest, longest)) in shortest.into_iter().zip(longest).enumerate() {
+        let ceiling = Duration::from_millis(250 * 2_u64.pow(number.try_into().unwrap()));
+        let ceiling = ceiling.min(Duration::from_secs(20));
+        assert!(longest <= ceiling, "retry {number}: {longest:?} above {ceiling:?}");
+        // Of 200 draws over the whole range, each half gets some but for odds of 1 to 2^200.
+        assert!(longest > ceiling / 2, "retry {number}: {longest:?} far below {ceiling:?}");
+        assert!(shortest < ceiling / 2, "retry {number}: {shortest:?} far above zero");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_never_outlives_its_deadline() {
+    for step in [
+        Step::Hang,
+        Step::Fail(FailureKind::Interrupted, true),
+        Step::Answer(503, ""),
+        Step::Answer(429, "20"),
+        Step::Answer(500, "119"),
+    ] {
+        for deadline in [1, 31, 119, 125] {
+            let policy = Policy { max_attempts: 1_000, deadline: Duration::from_secs(deadline), ..patient() };
+            let script = Script::new([step.clone()]);
+            let began = Instant::now();
+            let error = deliver(&script, &policy).await.unwrap_err();
+            let took = began.elapsed();
+            // Timers are of whole milliseconds.
+            assert!(took <= policy.deadline + Duration::from_millis(20), "{took:?} of {deadline} s");
+            assert!(error.to_string().contains("deadline"), "{error}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_gets_the_smaller_of_its_time_and_what_is_left() {
+    let script = Script::new([Step::Hang]);
+    let error = deliver(&script, &patient()).await.unwrap_err();
+    let messages = script.messages.lock().unwrap();
+    assert!(messages.len() > 3, "{error}");
+    for (index, (_, timeout, _)) in messages.iter().enumerate() {
+        assert!(*timeout <= Duration::from_secs(30), "attempt {index}: {timeout:?}");
+    }
+    let (_, last, _) = messages.last().unwrap();
+    assert!(*last < Duration::from_secs(30), "what was left of the deadline: {last:?}");
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_is_a_floor() {
+    for hint in ["7", "100"] {
+        let script = Script::new([Step::Answer(429, hint), Step::Answer(200, "")]);
+        let receipt = deliver(&script, &patient()).await.unwrap();
+        let floor = Duration::from_secs(hint.parse().unwrap());
+        let delay = receipt.attempts()[0].delay.unwrap();
+        assert!(delay >= floor && delay <= floor + Duration::from_millis(250), "{delay:?}");
+        let messages = script.messages.lock().unwrap();
+        assert!(messages[1].0 - messages[0].0 >= floor);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_that_is_none_is_passed_over() {
+    for hint in ["", "soon", "-5", "1.5", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
+        let script = Script::new([Step::Answer(503, hint), Step::Answer(200, "")]);
+        let receipt = deliver(&script, &patient()).await.unwrap();
+        assert!(receipt.attempts()[0].delay.unwrap() <= Duration::from_millis(250), "{hint}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_kept_until_shortly_before_it_expires() {
+    let script = Script::new([Step::Answer(200, "")]);
+    let courier = courier(&script);
+    let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(900) {
+        courier.deliver(&parcel, &patient()).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+    let tokens = script.tokens.lock().unwrap();
+    assert_eq!(tokens.len(), 4, "one for each 280 s");
+    for pair in tokens.windows(2) {
+        let life = pair[1] - pair[0];
+        assert!(life >= Duration::from_secs(279) && life < Duration::from_secs(283), "{life:?}");
+    }
+    let messages = script.messages.lock().unwrap();
+    for (sent, _, authorization) in messages.iter() {
+        let number: usize =
+            authorization.to_str().unwrap().trim_start_matches("Bearer token-").parse().unwrap();
+        let age = *sent - tokens[number - 1];
+        assert!(age < Duration::from_secs(283), "a token of {age:?} was sent");
+        assert!(authorization.is_sensitive());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_lived_token_is_used_too() {
+    let script = Arc::new(Script {
+        steps: Mutex::new([Step::Answer(200, "")].into()),
+        token_lifetime: 8,
+        ..Script::default()
+    });
+    let courier = courier(&script);
+    let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
+    for _ in 0..4 {
+        courier.deliver(&parcel, &patient()).await.unwrap();
+        sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(script.tokens.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_401_after_other_failures_is_final() {
+    let steps = [401, 503, 401, 200].map(|status| Step::Answer(status, ""));
+    let script = Script::new(steps);
+    let error = deliver(&script, &patient()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Refused));
+    assert_eq!(error.attempts().len(), 3);
+    let messages = script.messages.lock().unwrap();
+    let tokens: Vec<_> =
+        messages.iter().map(|(_, _, authorization)| authorization.to_str().unwrap()).collect();
+    assert_eq!(tokens, ["Bearer token-1", "Bearer token-2", "Bearer token-2"]);
+}

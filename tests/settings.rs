@@ -1,0 +1,226 @@
+//! What a client can be made of, and how it connects.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pushslots::{Client, Credentials, Delivery, Error, ErrorKind};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use support::raw::{Act, RawServer, split};
+use support::{client, fixtures, key, message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+fn problems(error: &Error) -> Vec<&str> {
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Configuration, Delivery::NotSent));
+    error.problems().iter().map(|problem| problem.path()).collect()
+}
+
+#[test]
+fn only_credentials_are_required() {
+    assert_eq!(problems(&Client::builder().build().unwrap_err()), ["credentials"]);
+    Client::builder().credentials(Credentials::signed_jwt("client", key())).build().unwrap();
+}
+
+#[test]
+fn all_wrong_settings_are_told_at_once() {
+    let error = Client::builder()
+        .base_url("ftp://example.org")
+        .token_url("nowhere")
+        .max_attempts(0)
+        .attempt_timeout(Duration::ZERO)
+        .deadline(Duration::ZERO)
+        .connect_timeout(Duration::ZERO)
+        .proxy(":: no proxy ::")
+        .root_certificate("no PEM")
+        .client_certificate("no PEM")
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        problems(&error),
+        [
+            "base_url",
+            "token_url",
+            "max_attempts",
+            "attempt_timeout",
+            "deadline",
+            "connect_timeout",
+            "credentials",
+            "proxy",
+            "root_certificate",
+            "client_certificate",
+        ]
+    );
+}
+
+#[test]
+fn plain_http_goes_to_this_machine_or_where_it_is_allowed_by_name() {
+    let with = |url: &str| client(url, "plain");
+    for url in [
+        "https://api.redoxengine.com",
+        "https://api.ca.redoxengine.com/",
+        "http://localhost:8080",
+        "http://127.0.0.1",
+        "http://127.9.9.9:1",
+        "http://[::1]:8080/base/",
+    ] {
+        with(url).build().unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+    for url in [
+        "http://api.redoxengine.com",
+        "http://10.0.0.1",
+        "http://localhost.example.org",
+        "http://127.0.0.1.example.org",
+        "http://localhost@example.org",
+        "https://user:password@example.org",
+        "https://example.org/?query",
+        "//example.org",
+        "example.org",
+        "",
+    ] {
+        let error = with(url).build().unwrap_err();
+        assert_eq!(problems(&error), ["base_url"], "{url}");
+        assert!(!error.to_string().contains("user:"), "{error}");
+    }
+    let token_elsewhere = with("http://localhost").token_url("http://example.org/token");
+    assert_eq!(problems(&token_elsewhere.build().unwrap_err()), ["token_url"]);
+
+    with("http://mock.internal").allow_plain_http("MOCK.internal").build().unwrap();
+    let other = with("http://example.org").allow_plain_http("mock.internal");
+    assert_eq!(problems(&other.build().unwrap_err()), ["base_url"]);
+}
+
+#[test]
+fn neither_settings_nor_client_show_a_secret() {
+    let builder = client("http://localhost", "plain")
+        .credentials(Credentials::api_key("canary", "canary"))
+        .proxy("http://user:canary@localhost:3128")
+        .client_certificate("canary");
+    let shown = format!("{builder:?}");
+    assert!(!shown.contains("canary"), "{shown}");
+    let client = client("http://localhost", "plain").proxy("http://user:canary@localhost:3128").build();
+    let shown = format!("{:?}", client.unwrap());
+    assert!(!shown.contains("canary"), "{shown}");
+    let shown = builder.build().unwrap_err();
+    assert!(!format!("{shown} {shown:?}").contains("canary"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_where_it_is_set() {
+    let tokens = fixtures::serve().await;
+    let proxy = RawServer::start([
+        Act::answer(
+            "200 OK",
+            "Content-Type: application/json\r\n",
+            r#"{"access_token":"proxied","token_type":"Bearer"}"#,
+        ),
+        Act::answer("200 OK", "", ""),
+    ])
+    .await;
+    let client = client(&tokens.uri(), "plain").proxy(&proxy.url).build().unwrap();
+    client.send(&message()).await.unwrap();
+    let requests = proxy.finish().await;
+    let first_line = |request: &Vec<u8>| split(request).0.lines().next().unwrap().to_owned();
+    assert_eq!(
+        requests.iter().map(first_line).collect::<Vec<_>>(),
+        [
+            format!("POST {}/v2/auth/token HTTP/1.1", tokens.uri()),
+            format!("POST {}/endpoint HTTP/1.1", tokens.uri())
+        ]
+    );
+    assert!(tokens.received_requests().await.unwrap().is_empty());
+}
+
+/// An authority of the tests' own, and what it vouches for.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate for `name` and its key.
+    fn vouch(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+}
+
+/// A TLS service that shows a certificate of `authority` and asks for one of `clients`. It answers every
+/// request with a token and an acceptance in one; it stops when the test's runtime does.
+async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> String {
+    let (certificate, key) = authority.vouch("localhost");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let builder = ServerConfig::builder();
+    let builder = match clients {
+        Some(clients) => {
+            let mut roots = RootCertStore::empty();
+            let pem = rcgen_der(&clients.pem);
+            roots.add(pem).unwrap();
+            builder.with_client_cert_verifier(WebPkiClientVerifier::builder(roots.into()).build().unwrap())
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let body = r#"{"access_token":"tls","token_type":"Bearer"}"#;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.read(&mut [0; 65_536]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    url
+}
+
+fn rcgen_der(pem: &str) -> tokio_rustls::rustls::pki_types::CertificateDer<'static> {
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    PemObject::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn an_extra_root_certificate_is_trusted_and_without_it_nothing_goes_out() {
+    let authority = Authority::new();
+    let url = tls_service(&authority, None).await;
+    let trusting = client(&url, "plain").root_certificate(authority.pem.clone()).build().unwrap();
+    trusting.send(&message()).await.unwrap();
+
+    let strict = client(&url, "plain").max_attempts(1).build().unwrap();
+    let error = strict.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
+    assert!(error.to_string().contains("certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let url = tls_service(&authority, Some(&clients)).await;
+    let (certificate, key) = clients.vouch("vendor");
+    let builder = || client(&url, "plain").root_certificate(authority.pem.clone()).max_attempts(1);
+    let pem = format!("{}{}", certificate.pem(), key.serialize_pem());
+    builder().client_certificate(pem).build().unwrap().send(&message()).await.unwrap();
+
+    builder().build().unwrap().send(&message()).await.unwrap_err();
+}

@@ -1,0 +1,234 @@
+//! How access tokens are asked for, and what becomes of a send when there is none.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pushslots::chrono::Utc;
+use pushslots::uuid::Uuid;
+use pushslots::{Client, Credentials, Delivery, ErrorKind, SigningKey};
+use serde_json::Value;
+use support::keys::{self, TestKey};
+use support::raw::{Act, RawServer};
+use support::{DESTINATION, client, fixtures, message};
+use wiremock::MockServer;
+
+/// Every form sent to the token endpoint.
+async fn forms(server: &MockServer) -> Vec<BTreeMap<String, String>> {
+    let requests = server.received_requests().await.unwrap();
+    let tokens = requests.into_iter().filter(|request| request.url.path() == "/v2/auth/token");
+    let form = |request: wiremock::Request| {
+        let url = format!("http://form/?{}", String::from_utf8(request.body).unwrap());
+        let url: wiremock::http::Url = url.parse().unwrap();
+        url.query_pairs().into_owned().collect()
+    };
+    tokens.map(form).collect()
+}
+
+/// Header and claims of an assertion, once its signature is verified.
+fn verified(assertion: &str, algorithm: &'static dyn VerificationAlgorithm, public: &[u8]) -> (Value, Value) {
+    let (signed, signature) = assertion.rsplit_once('.').unwrap();
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+    UnparsedPublicKey::new(algorithm, public).verify(signed.as_bytes(), &signature).unwrap();
+    let part = |text: &str| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+    let (header, claims) = signed.split_once('.').unwrap();
+    (part(header), part(claims))
+}
+
+fn with_key(server: &MockServer, key: &TestKey) -> Client {
+    let key = SigningKey::from_pem(&key.pem, "key-7").unwrap();
+    Client::builder()
+        .base_url(server.uri())
+        .credentials(Credentials::signed_jwt("client-9", key).scope("fhir:development"))
+        .destination(DESTINATION)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
+    for (key, name, algorithm) in [
+        (keys::p384(), "ES384", &ECDSA_P384_SHA384_FIXED as &dyn VerificationAlgorithm),
+        (keys::p384_sec1(), "ES384", &ECDSA_P384_SHA384_FIXED),
+        (keys::rsa(), "RS384", &RSA_PKCS1_2048_8192_SHA384),
+        (keys::rsa_pkcs1(), "RS384", &RSA_PKCS1_2048_8192_SHA384),
+    ] {
+        let server = fixtures::serve().await;
+        with_key(&server, &key).send(&message()).await.unwrap();
+        let now = Utc::now().timestamp();
+
+        let form = forms(&server).await.pop().unwrap();
+        assert_eq!(form["grant_type"], "client_credentials");
+        assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        assert_eq!(form["scope"], "fhir:development");
+        let (header, claims) = verified(&form["client_assertion"], algorithm, &key.public);
+        assert_eq!(header, serde_json::json!({"alg": name, "typ": "JWT", "kid": "key-7"}));
+        assert_eq!((&claims["iss"], &claims["sub"]), (&"client-9".into(), &"client-9".into()));
+        assert_eq!(claims["aud"], format!("{}/v2/auth/token", server.uri()));
+        Uuid::try_parse(claims["jti"].as_str().unwrap()).unwrap();
+        let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
+        assert!((now - 30..now).contains(&iat), "a little in the past: {iat} at {now}");
+        assert_eq!(exp, iat + 300);
+        assert_eq!(claims.as_object().unwrap().len(), 6);
+    }
+}
+
+#[tokio::test]
+async fn the_token_url_is_the_audience_as_it_is_set() {
+    let server = fixtures::serve().await;
+    let url = format!("{}/v2/auth/token", server.uri());
+    let elsewhere = RawServer::start([Act::answer("200 OK", "", "")]).await;
+    client(&elsewhere.url, "plain").token_url(&url).build().unwrap().send(&message()).await.unwrap();
+    let assertion = forms(&server).await.pop().unwrap().remove("client_assertion").unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["aud"], url);
+    elsewhere.finish().await;
+}
+
+#[tokio::test]
+async fn every_request_for_a_token_has_an_assertion_of_its_own() {
+    let server = fixtures::serve().await;
+    let refused = RawServer::start(vec![Act::answer("401 Unauthorized", "", ""); 2]).await;
+    let client = client(&refused.url, "plain").token_url(format!("{}/v2/auth/token", server.uri()));
+    client.build().unwrap().send(&message()).await.unwrap_err();
+    let forms = forms(&server).await;
+    assert_eq!(forms.len(), 2);
+    assert_ne!(forms[0]["client_assertion"], forms[1]["client_assertion"]);
+    refused.finish().await;
+}
+
+#[tokio::test]
+async fn refused_credentials_are_final_and_nothing_is_sent() {
+    let server = fixtures::serve().await;
+    let client = client(&server.uri(), "token-refused").build().unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
+    assert!(!error.is_retryable());
+    assert_eq!(
+        error.service_text(),
+        Some("invalid_request: Public key not found, check client_id, kid and environment")
+    );
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("refused the credentials with status 400 (invalid_request)"), "{shown}");
+    assert!(!shown.contains("Public key not found"), "{shown}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_legacy_key_buys_a_token_too() {
+    let server = fixtures::serve().await;
+    let builder = || Client::builder().base_url(server.uri()).destination(DESTINATION);
+    let client = builder().credentials(Credentials::api_key("my-key", "my-secret")).build().unwrap();
+    client.send(&message()).await.unwrap();
+    client.send(&message()).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    let paths: Vec<_> = requests.iter().map(|request| request.url.path()).collect();
+    assert_eq!(paths, ["/auth/authenticate", "/endpoint", "/endpoint"]);
+    assert_eq!(requests[0].body, br#"{"apiKey":"my-key","secret":"my-secret"}"#);
+    assert_eq!(requests[1].headers["authorization"], "Bearer api-key");
+
+    let client = builder().credentials(Credentials::api_key("api-key-refused", "s")).build().unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
+    assert_eq!(error.service_text(), Some("Invalid request"));
+}
+
+/// A token endpoint that acts, beside a service that accepts.
+async fn with_token_endpoint(acts: Vec<Act>) -> (Result<pushslots::Receipt, pushslots::Error>, usize) {
+    let (tokens, service) = (RawServer::start(acts).await, fixtures::serve().await);
+    let client = client(&service.uri(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
+    let result = client.send(&message()).await;
+    (result, tokens.finish().await.len())
+}
+
+fn token() -> Act {
+    let json = r#"{"access_token":"fresh","token_type":"Bearer"}"#;
+    Act::answer("200 OK", "Content-Type: application/json\r\n", json)
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_fails_is_asked_again() {
+    let html = "Content-Type: text/html\r\n";
+    for act in [
+        Act::answer("500 Unknown", html, "<html></html>"),
+        Act::answer("503 Busy", "", ""),
+        Act::answer("429 Busy", "Retry-After: 0\r\n", ""),
+        Act::answer("200 OK", html, "<html></html>"),
+        Act::answer("200 OK", "", "{}"),
+        Act::answer("200 OK", "", ""),
+        Act::answer("200 OK", "", r#"{"access_token":"line\nbreak","token_type":"Bearer"}"#),
+        Act::ResetAfterReading,
+        Act::ResetBeforeReading,
+        Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{".to_owned()),
+    ] {
+        let (result, _) = with_token_endpoint(vec![act, token()]).await;
+        let receipt = result.unwrap();
+        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        assert_eq!(deliveries, [Delivery::NotSent, Delivery::Accepted]);
+        let error = receipt.attempts()[0].error.clone().unwrap();
+        assert!(error.starts_with("no access token: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_stays_down_leaves_the_message_unsent() {
+    for (act, kind) in [
+        (Act::answer("500 Unknown", "", ""), ErrorKind::Unavailable),
+        (Act::answer("200 OK", "", "{}"), ErrorKind::Unavailable),
+        (Act::CloseAfterReading, ErrorKind::Connection),
+    ] {
+        let (result, requests) = with_token_endpoint(vec![act; 9]).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (kind, Delivery::NotSent));
+        assert!(error.is_retryable());
+        assert_eq!((error.attempts().len(), requests), (4, 4));
+    }
+}
+
+#[tokio::test]
+async fn a_hint_of_the_token_endpoint_is_handed_on() {
+    let busy = Act::answer("429 Busy", "Retry-After: 300\r\n", "");
+    let (result, requests) = with_token_endpoint(vec![busy]).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.retry_after().unwrap().as_secs(), 300);
+    assert_eq!(requests, 1);
+}
+
+#[test]
+fn keys_that_can_not_be_used_are_told_apart() {
+    let pem = keys::p384().pem;
+    let encrypted = pem.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let p256 = keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING).pem;
+    let damaged = keys::pem("PRIVATE KEY", b"no key at all");
+    for (pem, expected) in [
+        ("", "there is no private key in PEM"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "there is no private key in PEM"),
+        (&encrypted, "the private key is encrypted"),
+        (&p256, "it takes RSA from 2048 bits and the elliptic curve P-384"),
+        (&damaged, "damaged"),
+    ] {
+        let error = SigningKey::from_pem(pem, "id").unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let error = SigningKey::from_pem_file("no/such/key.pem", "id").unwrap_err();
+    assert!(error.to_string().starts_with("no/such/key.pem: "), "{error}");
+}
+
+#[test]
+fn credentials_show_no_secret() {
+    let key = keys::p384();
+    let jwt = Credentials::signed_jwt("client-9", SigningKey::from_pem(&key.pem, "key-7").unwrap());
+    let shown = format!("{jwt:?}");
+    assert!(shown.contains("client-9") && shown.contains("key-7") && shown.contains("ES384"), "{shown}");
+    let secret = key.pem.lines().nth(1).unwrap();
+    assert!(!shown.contains(secret));
+    let shown = format!("{:?}", Credentials::api_key("canary-key", "canary-secret"));
+    assert!(!shown.contains("canary"), "{shown}");
+}
