@@ -4,17 +4,23 @@
 //! when the settings or the message are wrong: then nothing goes out, and stderr names every problem. `RUST_LOG`
 //! turns on the log, on stderr.
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pushslots::uuid::Uuid;
 use pushslots::{Attempt, Client, Delivery, ErrorKind, Log, PushSlots};
 use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(
+            EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy(),
+        )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 
@@ -37,7 +43,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             let text = error.to_string();
             eprintln!("{text}");
-            let wait = error.retry_after().map(|wait| wait.as_secs());
+            let wait = error.retry_after().map(|wait| wait.as_secs_f64().ceil() as u64);
             print(error.message_id(), error.delivery(), error.logs(), error.attempts(), Some(&text), wait);
             ExitCode::FAILURE
         }
@@ -45,8 +51,10 @@ async fn main() -> ExitCode {
 }
 
 fn read_message() -> Result<PushSlots, String> {
-    let path = std::env::args_os().nth(1).map(PathBuf::from);
-    let path = path.ok_or("usage: push_file MESSAGE.json")?;
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(path), None) = (arguments.next().map(PathBuf::from), arguments.next()) else {
+        return Err("usage: push_file MESSAGE.json".to_owned());
+    };
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let json = std::fs::read(&path).map_err(|error| told(&error))?;
     PushSlots::from_json(json).map_err(|error| told(&error))
@@ -84,7 +92,9 @@ fn print(
         error,
         retry_after_s,
     };
-    println!("{}", serde_json::to_string(&line).expect("text and numbers have a JSON form"));
+    let line = serde_json::to_string(&line).expect("text and numbers have a JSON form");
+    // The exit code still tells the outcome when nobody reads stdout any more.
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 #[derive(Serialize)]

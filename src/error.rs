@@ -3,29 +3,30 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::auth::KeyError;
-use crate::message::{InvalidMessage, Log, Problem};
+use crate::message::{InvalidMessage, Log, Problem, ReadError};
 use crate::receipt::{self, Attempt, Delivery};
 
-/// What kind of failure an [`Error`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+/// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A setting is missing or can't be used: [`Error::problems`] names each.
     Configuration,
-    /// The message breaks the data model, and nothing went out: [`Error::problems`] names each place.
+    /// The message breaks the data model, or is none, and nothing went out: [`Error::problems`] names each
+    /// place.
     InvalidMessage,
     /// The service refuses the credentials, or the access token that they bought.
     Credentials,
     /// The service refuses the message.
     Refused,
-    /// The service asks for fewer requests.
+    /// The service answered 429: it asks for fewer requests.
     Throttled,
-    /// The service failed or was not ready, or its token endpoint was.
+    /// The service answered 5xx, or its token endpoint 5xx, 429 or something that is no token.
     Unavailable,
     /// The connection failed.
     Connection,
@@ -40,25 +41,32 @@ pub enum ErrorKind {
 /// of the message, nothing that the service said, and no secret, so that they can be logged. What the
 /// service said is told by [`service_text`](Self::service_text) and by the serialized form alone.
 ///
-/// Serializes to `{"kind", "error", "delivery", "message_id", "logs", "attempts", "retry_after_s",
-/// "service_text", "problems"}`.
+/// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
+/// "service_text", "is_retryable", "problems"}`; the seconds are rounded up.
 pub struct Error(Box<Inner>);
 
+#[derive(Serialize)]
 struct Inner {
     kind: ErrorKind,
+    #[serde(rename = "error")]
     text: String,
-    problems: Vec<Problem>,
+    #[serde(flatten)]
     send: FailedSend,
+    problems: Vec<Problem>,
 }
 
 /// What is known of a send that failed.
+#[derive(Serialize)]
 pub(crate) struct FailedSend {
     pub(crate) message_id: Option<Uuid>,
     pub(crate) delivery: Delivery,
     pub(crate) attempts: Vec<Attempt>,
+    #[serde(serialize_with = "receipt::logs")]
     pub(crate) logs: Vec<Log>,
+    #[serde(rename = "retry_after_s", serialize_with = "whole_seconds")]
     pub(crate) retry_after: Option<Duration>,
     pub(crate) service_text: Option<String>,
+    pub(crate) is_retryable: bool,
 }
 
 impl FailedSend {
@@ -71,6 +79,7 @@ impl FailedSend {
             logs: Vec::new(),
             retry_after: None,
             service_text: None,
+            is_retryable: false,
         }
     }
 }
@@ -91,8 +100,11 @@ impl Error {
         Self::new(kind, text, Vec::new(), send)
     }
 
-    fn new(kind: ErrorKind, text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
-        Self(Box::new(Inner { kind, text, problems, send }))
+    fn new(kind: ErrorKind, mut text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
+        for problem in &problems {
+            text.push_str(&format!("\n  {problem}"));
+        }
+        Self(Box::new(Inner { kind, text, send, problems }))
     }
 
     /// What kind of failure it is.
@@ -102,6 +114,9 @@ impl Error {
     }
 
     /// How certain it is that the service does not have the message: never [`Delivery::Accepted`].
+    ///
+    /// It speaks of this send alone. When an earlier send of the same message ended as [`Delivery::Unknown`],
+    /// that one may still have arrived, whatever becomes of this one. The same slots sent twice mean the same.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         self.0.send.delivery
@@ -110,13 +125,10 @@ impl Error {
     /// Whether the same message may be accepted when it is sent again later, as it is.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.0.kind,
-            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout
-        )
+        self.0.send.is_retryable
     }
 
-    /// How long the service asked to wait before the next attempt, counted from its last answer.
+    /// How long the service asked to wait before the next attempt, counted from the end of the last one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.send.retry_after
@@ -135,13 +147,15 @@ impl Error {
         &self.0.send.attempts
     }
 
-    /// The service's own identifiers, where its last answer held any.
+    /// The service's own identifiers, from all answers that held any: with them support can tell what became of
+    /// a message whose delivery is unknown.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         &self.0.send.logs
     }
 
-    /// What the service said went wrong, in its own words, cut after 500 characters.
+    /// What the service said went wrong, in its own words, cut after 500 characters; none where it said nothing,
+    /// or in a shape other than its own, such as a page of HTML.
     ///
     /// The words may repeat parts of what was sent: show them to a person who may see the message, and
     /// do not log them.
@@ -160,18 +174,16 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.text)?;
-        self.0.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        f.write_str(&self.0.text)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, text, problems, send } = &*self.0;
+        let Inner { kind, text, send, .. } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("text", text)
-            .field("problems", problems)
             .field("delivery", &send.delivery)
             .field("message_id", &send.message_id)
             .field("attempts", &send.attempts)
@@ -184,25 +196,14 @@ impl std::error::Error for Error {}
 
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        struct Logs<'a>(&'a [Log]);
-        impl Serialize for Logs<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                receipt::logs(self.0, serializer)
-            }
-        }
-        let send = &self.0.send;
-        let mut fields = serializer.serialize_struct("Error", 9)?;
-        fields.serialize_field("kind", &self.0.kind)?;
-        fields.serialize_field("error", &self.to_string())?;
-        fields.serialize_field("delivery", &send.delivery)?;
-        fields.serialize_field("message_id", &send.message_id)?;
-        fields.serialize_field("logs", &Logs(&send.logs))?;
-        fields.serialize_field("attempts", &send.attempts)?;
-        fields.serialize_field("retry_after_s", &send.retry_after.map(|time| time.as_secs()))?;
-        fields.serialize_field("service_text", &send.service_text)?;
-        fields.serialize_field("problems", &self.0.problems)?;
-        fields.end()
+        self.0.serialize(serializer)
     }
+}
+
+/// Rounded up, so that who waits that long has waited long enough.
+fn whole_seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    let whole = time.map(|time| time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)));
+    whole.serialize(serializer)
 }
 
 impl From<KeyError> for Error {
@@ -216,5 +217,11 @@ impl From<InvalidMessage> for Error {
         let text = "the message breaks the PushSlots data model".to_owned();
         let send = FailedSend::not_begun(None);
         Self::new(ErrorKind::InvalidMessage, text, invalid.into_problems(), send)
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        Self::new(ErrorKind::InvalidMessage, error.to_string(), Vec::new(), FailedSend::not_begun(None))
     }
 }

@@ -39,11 +39,11 @@ mod retry;
 mod transport;
 
 pub use auth::{Credentials, KeyError, SigningKey};
-pub use client::{Client, ClientBuilder};
+pub use client::{Client, ClientBuilder, SendBuilder};
 pub use error::{Error, ErrorKind};
 pub use message::{
-    Address, Destination, Identifier, InvalidMessage, Location, Log, Meta, Problem, Provider, PushSlots,
-    PushSlotsBuilder, ReadError, Slot, Source,
+    Address, Destination, Identifier, InvalidMessage, Location, Log, Meta, PhoneNumber, Problem, Provider,
+    PushSlots, PushSlotsBuilder, ReadError, Slot, Source,
 };
 pub use receipt::{Attempt, Delivery, Receipt};
 

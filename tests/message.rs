@@ -187,6 +187,8 @@ fn times_are_read_in_every_odd_shape_and_written_in_one() {
         ("2016-10-5T09:00:00Z", "2016-10-05T09:00:00Z"),
         ("2016-10-05T09:00Z", "2016-10-05T09:00:00Z"),
         ("20120807T143000Z", "2012-08-07T14:30:00Z"),
+        ("20120807T143000.5+02", "2012-08-07T12:30:00.500Z"),
+        ("2016-1-5 09:00-05", "2016-01-05T14:00:00Z"),
         (" 2016-08-01T14:00:00Z ", "2016-08-01T14:00:00Z"),
     ] {
         let message = read(&with_slot(json!({"DateTime": odd})));
@@ -202,7 +204,7 @@ fn values_of_an_odd_type_are_read_for_what_they_stand_for() {
             "DataModel": "Scheduling", "EventType": "PushSlots",
             "Test": "true", "FacilityCode": 12, "BatchID": 7, "CurrentBatch": 1, "TotalBatches": " 2 ",
             "Source": {"ID": "7CE6F387-C33C-417D-8682-81E83628CBD9", "Name": null},
-            "Destinations": [null, {"ID": "af394f14-b34a-464f-8d24-895f370af4c9"}, {}],
+            "Destinations": [{"ID": "af394f14-b34a-464f-8d24-895f370af4c9", "Name": null}],
             "Logs": [{"ID": 1_234_567_890_u64, "AttemptID": 987_654_321}]
         },
         "Slots": [{

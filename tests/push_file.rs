@@ -158,7 +158,7 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
     assert_eq!(run.json()["attempts"], json!([]));
 
     for (content, expected) in [
-        (b"".as_slice(), "the input ends before the JSON does at line 1"),
+        (b"".as_slice(), "the input is empty at line 1"),
         (b"{\"Slots\": [", "the input ends before the JSON does at line 1"),
         (b"\xff\xfe{\x00}", "the input is not UTF-8 at line 1 column 1"),
         (&b"[".repeat(5_000), "the input ends before the JSON does at line 1"),
@@ -172,6 +172,11 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
     let run = push_file(Some(Path::new("no-such-file.json")), &settings).await;
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("no-such-file.json: "), "{}", run.stderr);
+    settings.insert("PUSHSLOTS_PRIVATE_KEY_FILE", keys::p384().pem);
+    let run = push_file(Some(&message), &settings).await;
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: this is a key itself"), "{}", run.stderr);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("BEGIN"), "{}", run.stderr);
     let run = push_file(None, &settings).await;
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("usage: push_file MESSAGE.json"), "{}", run.stderr);
@@ -190,10 +195,11 @@ async fn wrong_settings_exit_with_2_and_name_every_variable() {
         (vec![("PUSHSLOTS_PRIVATE_KEY_FILE", "no-such.pem")], vec!["PUSHSLOTS_PRIVATE_KEY_FILE"]),
         (vec![("PUSHSLOTS_API_KEY", "key")], vec!["PUSHSLOTS_API_KEY"]),
         (vec![("PUSHSLOTS_SOURCE_ID", "me")], vec!["PUSHSLOTS_SOURCE_ID"]),
-        (vec![("PUSHSLOTS_DESTINATION_IDS", "a,b")], vec!["PUSHSLOTS_DESTINATION_IDS"]),
+        (vec![("PUSHSLOTS_DESTINATION_IDS", "a,b,")], vec!["PUSHSLOTS_DESTINATION_IDS"]),
         (vec![("PUSHSLOTS_MAX_ATTEMPTS", "0")], vec!["PUSHSLOTS_MAX_ATTEMPTS"]),
         (vec![("PUSHSLOTS_MAX_ATTEMPTS", "many")], vec!["PUSHSLOTS_MAX_ATTEMPTS"]),
         (vec![("PUSHSLOTS_ATTEMPT_TIMEOUT", "10")], vec!["PUSHSLOTS_ATTEMPT_TIMEOUT"]),
+        (vec![("PUSHSLOTS_DEADLINE", "18446744073709551615s 1000ms")], vec!["PUSHSLOTS_DEADLINE"]),
         (
             vec![("PUSHSLOTS_DEADLINE", "0s"), ("PUSHSLOTS_SOURCE_ID", "me")],
             vec!["PUSHSLOTS_DEADLINE", "PUSHSLOTS_SOURCE_ID"],
@@ -311,7 +317,15 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
             &right,
             vec![token(), Act::Answer("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned())],
         ),
-        ("no HTTP", &right, vec![token(), Act::Answer("canary-token canary-token\r\n\r\n".to_owned())]),
+        (
+            "no HTTP",
+            &right,
+            vec![
+                token(),
+                Act::Answer("canary-token canary-token\r\n\r\n".to_owned()),
+                Act::CloseAfterReading,
+            ],
+        ),
         (
             "credentials refused",
             &right,

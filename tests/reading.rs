@@ -9,7 +9,8 @@ fn error(input: impl AsRef<[u8]>) -> ReadError {
 #[test]
 fn input_that_is_no_json_is_told_with_line_and_column() {
     for (input, line, column, text) in [
-        ("", 1, 0, "the input ends before the JSON does"),
+        ("", 1, 0, "the input is empty"),
+        (" \n", 2, 0, "the input is empty"),
         ("{\n  \"Slots\": [", 2, 12, "the input ends before the JSON does"),
         ("{\"Slots\": []} x", 1, 15, "trailing characters"),
         ("{\n\"Slots\": nothing}", 2, 11, "expected ident"),
@@ -50,7 +51,8 @@ fn thousands_of_brackets_do_no_harm() {
             format!("{{\"Slots\":[{{\"DateTime\":{whole},\"Provider\":{whole},\"x\":{whole}}}]}}"),
         ] {
             if let Ok(message) = PushSlots::from_json(&place) {
-                assert!(message.validate().is_err());
+                let problems = message.validate().unwrap_err();
+                assert!(problems.problems().iter().all(|problem| problem.to_string().len() < 200));
             }
         }
     }
@@ -77,7 +79,8 @@ fn strange_text_does_no_harm() {
             let json = format!("{{\"Meta\":{{\"{key}\":{value}}},\"Slots\":[{{\"{key}\":{value}}}]}}");
             let message = PushSlots::from_json(&json).unwrap();
             assert!(message.validate().is_err(), "{json}");
-            assert!(!message.to_json().is_empty());
+            let written = PushSlots::from_json(message.to_json()).unwrap();
+            assert_eq!(written, message, "what can't be read is written as it was: {json}");
         }
     }
 }

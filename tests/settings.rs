@@ -2,19 +2,13 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pushslots::{Client, Credentials, Delivery, Error, ErrorKind};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use support::raw::{Act, RawServer, split};
+use support::raw::{Act, RawServer, read_request, split};
+use support::tls::{Authority, TlsListener};
 use support::{client, fixtures, key, message};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio::io::AsyncWriteExt;
 
 fn problems(error: &Error) -> Vec<&str> {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Configuration, Delivery::NotSent));
@@ -67,6 +61,7 @@ fn plain_http_goes_to_this_machine_or_where_it_is_allowed_by_name() {
         "http://localhost:8080",
         "http://127.0.0.1",
         "http://127.9.9.9:1",
+        "http://2130706433",
         "http://[::1]:8080/base/",
     ] {
         with(url).build().unwrap_or_else(|error| panic!("{url}: {error}"));
@@ -79,6 +74,9 @@ fn plain_http_goes_to_this_machine_or_where_it_is_allowed_by_name() {
         "http://localhost@example.org",
         "https://user:password@example.org",
         "https://example.org/?query",
+        "https://example.org/#fragment",
+        "https://256.256.256.256",
+        "http://168430081",
         "//example.org",
         "example.org",
         "",
@@ -101,6 +99,7 @@ fn neither_settings_nor_client_show_a_secret() {
         .credentials(Credentials::api_key("canary", "canary"))
         .proxy("http://user:canary@localhost:3128")
         .client_certificate("canary");
+    let builder = builder.token_url("https://user:canary@example.org");
     let shown = format!("{builder:?}");
     assert!(!shown.contains("canary"), "{shown}");
     let client = client("http://localhost", "plain").proxy("http://user:canary@localhost:3128").build();
@@ -108,6 +107,27 @@ fn neither_settings_nor_client_show_a_secret() {
     assert!(!shown.contains("canary"), "{shown}");
     let shown = builder.build().unwrap_err();
     assert!(!format!("{shown} {shown:?}").contains("canary"), "{shown}");
+}
+
+#[test]
+fn plain_http_does_not_leave_this_machine_through_a_proxy() {
+    let through = |base: &str, proxy: &str| client(base, "plain").proxy(proxy).build();
+    let error = through("http://localhost", "http://proxy.example.org:3128").unwrap_err();
+    assert_eq!(problems(&error), ["proxy"]);
+    through("http://localhost", "http://127.0.0.1:3128").unwrap();
+    through("https://api.redoxengine.com", "http://proxy.example.org:3128").unwrap();
+}
+
+#[test]
+fn credentials_have_no_empty_part() {
+    for credentials in [
+        Credentials::signed_jwt("", key()),
+        Credentials::api_key("", "secret"),
+        Credentials::api_key("key", ""),
+    ] {
+        let error = Client::builder().credentials(credentials).build().unwrap_err();
+        assert_eq!(problems(&error), ["credentials"]);
+    }
 }
 
 #[tokio::test]
@@ -136,68 +156,25 @@ async fn a_proxy_is_used_where_it_is_set() {
     assert!(tokens.received_requests().await.unwrap().is_empty());
 }
 
-/// An authority of the tests' own, and what it vouches for.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
-    }
-
-    /// A certificate for `name` and its key.
-    fn vouch(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-}
-
 /// A TLS service that shows a certificate of `authority` and asks for one of `clients`. It answers every
 /// request with a token and an acceptance in one; it stops when the test's runtime does.
 async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> String {
-    let (certificate, key) = authority.vouch("localhost");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let builder = ServerConfig::builder();
-    let builder = match clients {
-        Some(clients) => {
-            let mut roots = RootCertStore::empty();
-            let pem = rcgen_der(&clients.pem);
-            roots.add(pem).unwrap();
-            builder.with_client_cert_verifier(WebPkiClientVerifier::builder(roots.into()).build().unwrap())
-        }
-        None => builder.with_no_client_auth(),
-    };
-    let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let listener = TlsListener::bind(authority, clients, &[]).await;
+    let url = listener.url();
     tokio::spawn(async move {
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let Some(mut stream) = listener.accept().await else { continue };
             let body = r#"{"access_token":"tls","token_type":"Bearer"}"#;
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            let _ = stream.read(&mut [0; 65_536]).await;
+            read_request(&mut stream).await;
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     });
     url
-}
-
-fn rcgen_der(pem: &str) -> tokio_rustls::rustls::pki_types::CertificateDer<'static> {
-    use tokio_rustls::rustls::pki_types::pem::PemObject;
-    PemObject::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
 #[tokio::test]

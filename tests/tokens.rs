@@ -116,7 +116,7 @@ async fn refused_credentials_are_final_and_nothing_is_sent() {
         Some("invalid_request: Public key not found, check client_id, kid and environment")
     );
     let shown = format!("{error} {error:?}");
-    assert!(shown.contains("refused the credentials with status 400 (invalid_request)"), "{shown}");
+    assert!(shown.contains("the endpoint refused with status 400 (invalid_request)"), "{shown}");
     assert!(!shown.contains("Public key not found"), "{shown}");
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
@@ -164,6 +164,7 @@ async fn a_token_endpoint_that_fails_is_asked_again() {
         Act::answer("200 OK", "", "{}"),
         Act::answer("200 OK", "", ""),
         Act::answer("200 OK", "", r#"{"access_token":"line\nbreak","token_type":"Bearer"}"#),
+        Act::answer("200 OK", "", r#"{"access_token":"","token_type":"Bearer"}"#),
         Act::ResetAfterReading,
         Act::ResetBeforeReading,
         Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{".to_owned()),
@@ -201,6 +202,19 @@ async fn a_hint_of_the_token_endpoint_is_handed_on() {
     assert_eq!(requests, 1);
 }
 
+#[tokio::test]
+async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
+    for expires in [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#] {
+        let json = format!(r#"{{"accessToken":"legacy"{expires}}}"#);
+        let acts = [Act::answer("200 OK", "", &json), Act::answer("200 OK", "", "")];
+        let service = RawServer::start(acts).await;
+        let client = Client::builder().base_url(&service.url).destination(DESTINATION);
+        let client = client.credentials(Credentials::api_key("key", "secret")).build().unwrap();
+        assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
+        service.finish().await;
+    }
+}
+
 #[test]
 fn keys_that_can_not_be_used_are_told_apart() {
     let pem = keys::p384().pem;
@@ -217,6 +231,8 @@ fn keys_that_can_not_be_used_are_told_apart() {
         let error = SigningKey::from_pem(pem, "id").unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
+    let error = SigningKey::from_pem_file(&pem, "id").unwrap_err();
+    assert_eq!(error.to_string(), "this is a key itself; give the path of its file");
     let error = SigningKey::from_pem_file("no/such/key.pem", "id").unwrap_err();
     assert!(error.to_string().starts_with("no/such/key.pem: "), "{error}");
 }

@@ -26,7 +26,7 @@ fn all_problems_come_at_once_with_their_paths() {
         "Meta": {
             "DataModel": "Results", "EventType": "New", "EventDateTime": "yesterday", "Test": "maybe",
             "Source": {"ID": "x72i2ec6-de0b-471a-a6d5-41b786c93c17"},
-            "Destinations": [{"ID": "nowhere"}, {"Name": "EMR"}],
+            "Destinations": [{"ID": "nowhere"}, {"Name": "EMR"}, {"ID": null}, null],
             "CurrentBatch": "three", "TotalBatches": "0"
         },
         "Slots": [
@@ -49,6 +49,8 @@ fn all_problems_come_at_once_with_their_paths() {
             "Meta.Source.ID",
             "Meta.Destinations[0].ID",
             "Meta.Destinations[1].ID",
+            "Meta.Destinations[2].ID",
+            "Meta.Destinations[3].ID",
             "Meta.CurrentBatch",
             "Meta.TotalBatches",
             "Meta.BatchID",
@@ -97,6 +99,20 @@ fn times_that_are_no_real_ones() {
         "2016-08-01T14:00:00Zulu",
         "-016-08-01T14:00:00Z",
         "日本語日本語",
+        "2016-08-01T14:30:60Z",
+        "2012087T143000Z",
+        "20120807T14305Z",
+        "20120807143000Z",
+        "2016-08-114:00:00Z",
+        "2016-08-0114:00:00Z",
+        "2016-08-01T4:00:00Z",
+        "2016-08-01T14:00:00+1",
+        "2016-08-01T14:00:00+01:0",
+        "2016-08-01T14:00:00:Z",
+        "2016-+8-01T14:00:00Z",
+        "2016--01T14:00:00Z",
+        "02016-08-01T14:00:00Z",
+        "16-08-01T14:00:00Z",
     ] {
         let json = json!({"Slots": [{"DateTime": text, "Duration": 15}]});
         assert_eq!(paths(&json), ["Slots[0].DateTime"], "{text}");
@@ -131,7 +147,10 @@ fn durations_that_are_none() {
     }
     let endless = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":1e400}]}"#;
     let message = PushSlots::from_json(endless).unwrap();
-    assert_eq!(problems(&message), ["Slots[0].Duration: not finite; give the number of minutes"]);
+    assert_eq!(
+        problems(&message),
+        ["Slots[0].Duration: expected a number of minutes above 0; this number is not one"]
+    );
     for minutes in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let slot = Slot::new(Utc::now(), minutes);
         let error = PushSlots::builder().slot(slot).build().unwrap_err();
@@ -207,6 +226,17 @@ fn a_value_put_in_place_of_one_that_can_not_be_read_is_the_one_that_counts() {
     let message = PushSlots::builder().slot(slot).build().unwrap();
     let json = String::from_utf8(message.to_json()).unwrap();
     assert!(json.ends_with(r#""Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":20}]}"#), "{json}");
+}
+
+#[test]
+fn a_message_that_was_read_can_be_corrected() {
+    let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":0}],"x":1}"#;
+    let mut message = PushSlots::from_json(json).unwrap();
+    message.slots_mut()[0].duration = Some(15.0);
+    message.meta_mut().test = Some(true);
+    message.validate().unwrap();
+    let expected = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Test":true},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"x":1}"#;
+    assert_eq!(String::from_utf8(message.to_json()).unwrap(), expected);
 }
 
 #[test]

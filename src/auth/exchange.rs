@@ -9,22 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Uri;
-use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenResponse};
+use oauth2::basic::{BasicClient, BasicErrorResponse};
 use oauth2::{
     AsyncHttpClient, ClientId, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::token::{AccessToken, TokenError, USUAL_LIFETIME, accepted};
+use super::token::{AccessToken, TokenError, accepted};
 use super::{SignedJwt, assertion};
 use crate::clock;
 use crate::transport::Transport;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// No token of the service lives for longer; an `expires_in` beyond it is taken for a mistake.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn request_token(
     client: &SignedJwt,
@@ -48,15 +45,7 @@ pub(super) async fn request_token(
     let http = Http { transport, timeout };
     let answer = request.request_async(&http).await.map_err(token_error)?;
     let token = SecretString::from(answer.access_token().secret().as_str());
-    AccessToken::new(&token, asked, lifetime(&answer))
-}
-
-fn lifetime(answer: &BasicTokenResponse) -> Duration {
-    let said = answer.expires_in().unwrap_or_default();
-    if said.is_zero() || said > LONGEST_LIFETIME {
-        return USUAL_LIFETIME;
-    }
-    said
+    AccessToken::new(&token, asked, answer.expires_in().unwrap_or_default())
 }
 
 fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {

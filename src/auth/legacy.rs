@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::ApiKey;
-use super::token::{AccessToken, TokenError, USUAL_LIFETIME, accepted};
+use super::token::{AccessToken, TokenError, accepted};
 use crate::clock;
 use crate::transport::Transport;
 
@@ -26,7 +26,9 @@ struct Question<'a> {
 #[serde(rename_all = "camelCase")]
 struct Reply {
     access_token: String,
-    expires: Option<DateTime<Utc>>,
+    /// A time; one that can't be read must not cost the token.
+    #[serde(default)]
+    expires: serde_json::Value,
 }
 
 pub(super) async fn request_token(
@@ -48,9 +50,10 @@ pub(super) async fn request_token(
     let answer = transport.send(request, timeout).await.map_err(TokenError::Failure)?;
     let answer = accepted(answer)?;
     let reply: Reply = serde_json::from_slice(answer.body()).map_err(|_| ODD_REPLY)?;
-    let left = reply.expires.and_then(|expires| (expires - clock::now()).to_std().ok());
+    let expires = reply.expires.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
+    let left = expires.and_then(|expires| (expires - clock::now()).to_std().ok());
     let token = SecretString::from(reply.access_token);
-    AccessToken::new(&token, asked, left.unwrap_or(USUAL_LIFETIME))
+    AccessToken::new(&token, asked, left.unwrap_or_default())
 }
 
 const ODD_QUESTION: TokenError = TokenError::Odd("the API key has no JSON form");

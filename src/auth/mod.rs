@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::Uri;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use cache::TokenCache;
 pub use signing_key::{KeyError, SigningKey};
@@ -72,6 +72,14 @@ impl Credentials {
             client.scope = Some(scope.into());
         }
         self
+    }
+
+    /// Whether the client id, the key id or a half of an API key is the empty text.
+    pub(crate) fn lacks_a_part(&self) -> bool {
+        match &self.0 {
+            Kind::SignedJwt(client) => client.client_id.is_empty() || client.key.id().is_empty(),
+            Kind::ApiKey(key) => [&key.key, &key.secret].iter().any(|part| part.expose_secret().is_empty()),
+        }
     }
 
     /// Asks the service for an access token.

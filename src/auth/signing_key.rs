@@ -56,6 +56,10 @@ impl SigningKey {
     /// As [`from_pem`](Self::from_pem), and a file that can't be read.
     pub fn from_pem_file(path: impl AsRef<Path>, key_id: impl Into<String>) -> Result<Self, KeyError> {
         let path = path.as_ref();
+        let text = path.as_os_str().as_encoded_bytes();
+        if text.contains(&b'\n') || text.starts_with(b"-----") {
+            return Err(KeyError("this is a key itself; give the path of its file".to_owned()));
+        }
         let told = |what: &dyn fmt::Display| KeyError(format!("{}: {what}", path.display()));
         let pem = Zeroizing::new(std::fs::read(path).map_err(|error| told(&error))?);
         Self::from_pem(&*pem, key_id).map_err(|error| told(&error))
@@ -95,7 +99,8 @@ impl Key {
             PrivateKeyDer::Pkcs1(_) => RsaKeyPair::from_der(bytes).ok(),
             _ => None,
         };
-        if let Some(key) = rsa.filter(|key| key.public_modulus_len() >= 2048 / 8) {
+        // aws-lc-rs reads none below 2048 bits.
+        if let Some(key) = rsa {
             return Ok(Self::Rsa(key));
         }
         let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;

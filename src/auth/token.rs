@@ -15,7 +15,10 @@ use crate::retry::{Class, retry_after};
 use crate::transport::{Answer, Failure};
 
 /// How long a token lives when the answer does not say, or says what can't be.
-pub(super) const USUAL_LIFETIME: Duration = Duration::from_secs(300);
+const USUAL_LIFETIME: Duration = Duration::from_secs(300);
+
+/// No token of the service lives for longer than a legacy one.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A token is not used in the last part of its life: it could expire on its way.
 const MARGIN: Duration = Duration::from_secs(20);
@@ -30,12 +33,21 @@ struct Inner {
 }
 
 impl AccessToken {
-    /// A token asked for at `asked` that lives for `lifetime` since then.
+    /// A token asked for at `asked`, and the time that it is said to live since then; zero where that is
+    /// unknown.
     pub(super) fn new(token: &SecretString, asked: Instant, lifetime: Duration) -> Result<Self, TokenError> {
+        if token.expose_secret().is_empty() {
+            return Err(TokenError::Odd("the access token is empty"));
+        }
         let text = format!("Bearer {}", token.expose_secret());
         let mut authorization = HeaderValue::try_from(text)
             .map_err(|_| TokenError::Odd("the access token is no text for a header"))?;
         authorization.set_sensitive(true);
+        let lifetime = match lifetime {
+            Duration::ZERO => USUAL_LIFETIME,
+            said if said > LONGEST_LIFETIME => USUAL_LIFETIME,
+            said => said,
+        };
         let margin = MARGIN.min(lifetime / 4);
         Ok(Self(Arc::new(Inner { authorization, usable_until: asked + (lifetime - margin) })))
     }
@@ -141,7 +153,7 @@ impl fmt::Display for TokenError {
             Self::Failure(failure) => write!(f, "{failure}"),
             Self::Unavailable { status, .. } => write!(f, "the endpoint answered {status}"),
             Self::Refused { status, code, .. } => {
-                write!(f, "the endpoint refused the credentials with status {status}")?;
+                write!(f, "the endpoint refused with status {status}")?;
                 match code {
                     Some(code) => write!(f, " ({code})"),
                     None => Ok(()),

@@ -1,12 +1,14 @@
 //! The settings of a client.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use uuid::Uuid;
 
-use super::{Client, Inner, url};
+use super::url::{self, Address};
+use super::{Client, Inner, env};
 use crate::auth::{Credentials, TokenCache, TokenEndpoints};
 use crate::delivery::Courier;
 use crate::error::Error;
@@ -19,9 +21,11 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 /// The settings of a [`Client`]; only the credentials have no default.
 ///
 /// Its `Debug` shows no secret.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientBuilder {
     pub(super) names: Names,
+    /// What is wrong with the environment that settings came from.
+    pub(super) environment_problems: Vec<Problem>,
     base_url: String,
     token_url: Option<String>,
     credentials: Option<Credentials>,
@@ -52,6 +56,7 @@ impl Default for ClientBuilder {
                 attempt_timeout: "attempt_timeout",
                 deadline: "deadline",
             },
+            environment_problems: Vec::new(),
             base_url: BASE_URL.to_owned(),
             token_url: None,
             credentials: None,
@@ -69,6 +74,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self.environment_problems.retain(|problem| !env::is_of_credentials(problem));
         self
     }
 
@@ -132,8 +138,8 @@ impl ClientBuilder {
     }
 
     /// A proxy for all requests, in place of the one that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
-    /// Its address may hold a user name and password. Without this, requests over plain http to this
-    /// machine go through no proxy.
+    /// Its address may hold a user name and password. Without this, and with a base or token URL of this
+    /// machine, no proxy is used.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());
@@ -155,8 +161,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows plain http to this host, which shows tokens and messages to everyone on the way. To this
-    /// machine itself (`localhost`, `127.0.0.1`, `[::1]`) it is always allowed.
+    /// Allows plain http to this host, named without scheme and port, which shows tokens and messages to everyone on the way. To this
+    /// machine itself (`localhost`, `127.0.0.0/8`, `[::1]`) it is always allowed.
     #[must_use]
     pub fn allow_plain_http(mut self, host: impl Into<String>) -> Self {
         self.plain_http_hosts.push(host.into());
@@ -170,10 +176,17 @@ impl ClientBuilder {
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting that is missing or
     /// can't be used.
     pub fn build(self) -> Result<Client, Error> {
-        let (endpoints, mut problems) = self.check();
-        if self.credentials.is_none() {
-            let text = "missing; give a signed JWT's key or an API key";
-            problems.push(Problem::new("credentials", text));
+        let mut problems = self.environment_problems.clone();
+        let endpoints = self.endpoints(&mut problems);
+        self.check_limits(&mut problems);
+        match &self.credentials {
+            Some(credentials) if credentials.lacks_a_part() => {
+                problems.push(Problem::new("credentials", "a part of them is empty"));
+            }
+            None if !problems.iter().any(env::is_of_credentials) => {
+                problems.push(Problem::new("credentials", "missing; give a signed JWT's key or an API key"));
+            }
+            _ => {}
         }
         let transport = self.transport(endpoints.as_ref());
         let transport = transport.map_err(|wrong| problems.extend(wrong)).ok();
@@ -194,29 +207,31 @@ impl ClientBuilder {
         }
     }
 
-    /// Checks what can be checked of each setting alone.
-    pub(super) fn check(&self) -> (Option<Endpoints>, Vec<Problem>) {
-        let mut problems = Vec::new();
-        let endpoints = self.endpoints(&mut problems);
-        self.check_limits(&mut problems);
-        (endpoints, problems)
-    }
-
     fn endpoints(&self, problems: &mut Vec<Problem>) -> Option<Endpoints> {
-        let mut read = |name: &str, text: &str| {
-            let uri = url::read(text, &self.plain_http_hosts);
-            uri.map_err(|text| problems.push(Problem::new(name, text))).ok()
-        };
-        let base = read(self.names.base_url, &self.base_url);
-        let token = self.token_url.as_deref().map(|text| read(self.names.token_url, text));
-        let base = base?;
-        let mut below = |path| read(self.names.base_url, &url::below(&base, path));
+        let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
+        let hosts = &self.plain_http_hosts;
+        let base = Address::read(&self.base_url, hosts).map_err(|text| told(self.names.base_url, text));
+        let token = self.token_url.as_ref().map(|text| Address::read(text, hosts)).transpose();
+        let token = token.map_err(|text| told(self.names.token_url, text));
+        let (base, token) = (base.ok()?, token.ok()?);
+
+        let addresses = || [Some(&base), token.as_ref()].into_iter().flatten();
+        let remote_proxy = self.http.proxy.as_ref().is_some_and(|proxy| !url::is_loopback_proxy(proxy));
+        if remote_proxy && addresses().any(Address::is_plain_loopback) {
+            let text = "plain http to this machine would leave it through this proxy; use https";
+            told("proxy", text.to_owned());
+        }
+        let mut below = |path| base.below(path).map_err(|text| told(self.names.base_url, text)).ok();
         Some(Endpoints {
             message: below("/endpoint")?,
             tokens: TokenEndpoints {
-                token: token.unwrap_or_else(|| below("/v2/auth/token"))?,
                 authenticate: below("/auth/authenticate")?,
+                token: match &token {
+                    Some(token) => token.uri.clone(),
+                    None => below("/v2/auth/token")?,
+                },
             },
+            any_stays_here: addresses().any(Address::is_loopback),
         })
     }
 
@@ -235,9 +250,7 @@ impl ClientBuilder {
 
     fn transport(&self, endpoints: Option<&Endpoints>) -> Result<HttpTransport, Vec<Problem>> {
         let mut http = self.http.clone();
-        // An attempt that ends while it connects never sent anything, and the transport should say so.
-        http.connect_timeout = http.connect_timeout.min(self.policy.attempt_timeout);
-        http.bypass_environment_proxies = endpoints.is_some_and(Endpoints::any_stays_here);
+        http.bypass_environment_proxies = endpoints.is_some_and(|endpoints| endpoints.any_stays_here);
         HttpTransport::new(&http)
     }
 }
@@ -245,13 +258,19 @@ impl ClientBuilder {
 pub(super) struct Endpoints {
     message: Uri,
     tokens: TokenEndpoints,
+    /// Whether one of them is this machine, whose requests must not pass through a proxy that happens to be in
+    /// the environment.
+    any_stays_here: bool,
 }
 
-impl Endpoints {
-    /// Whether plain http is used, which is meant for this machine and must not pass through a proxy that
-    /// happens to be in the environment.
-    fn any_stays_here(&self) -> bool {
-        let plain = |uri: &Uri| uri.scheme_str() == Some("http") && url::is_loopback(uri);
-        plain(&self.message) || plain(&self.tokens.token)
+/// Shows no address as it was given: one that is refused may hold a password.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("credentials", &self.credentials)
+            .field("source", &self.source)
+            .field("destinations", &self.destinations)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::ClientBuilder;
 use super::builder::Names;
 use crate::auth::{Credentials, SigningKey};
-use crate::error::Error;
 use crate::message::Problem;
 
 const BASE_URL: &str = "PUSHSLOTS_BASE_URL";
@@ -52,16 +51,20 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `30s` |
     /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `120s` |
     ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every variable that is missing or
-    /// can't be used.
-    pub fn from_env() -> Result<Self, Error> {
+    /// What is wrong with a variable is told by [`build`](Self::build), unless the setting is given in code
+    /// before: `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment.
+    #[must_use]
+    pub fn from_env() -> Self {
         from_variables(|name| std::env::var_os(name))
     }
 }
 
-fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> Result<ClientBuilder, Error> {
+/// Whether a problem is one of credentials, which code may give in place of the environment.
+pub(super) fn is_of_credentials(problem: &Problem) -> bool {
+    [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE, API_KEY, API_SECRET].contains(&problem.path())
+}
+
+fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     let mut variables = Variables { read, problems: Vec::new() };
     let mut builder = ClientBuilder::default();
     builder.names = NAMES;
@@ -89,12 +92,8 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> Result<ClientBuild
     if let Some(deadline) = variables.value(DEADLINE, duration) {
         builder = builder.deadline(deadline);
     }
-    let mut problems = variables.problems;
-    problems.extend(builder.check().1);
-    if problems.is_empty() {
-        return Ok(builder);
-    }
-    Err(Error::configuration(problems))
+    builder.environment_problems = variables.problems;
+    builder
 }
 
 struct Variables<F> {
@@ -133,11 +132,14 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
                 })
             }
             ([None, None, None], api_key) if api_key.iter().any(Option::is_some) => {
-                self.missing([API_KEY, API_SECRET].into_iter().zip(&api_key));
+                self.missing([API_KEY, API_SECRET].into_iter().zip(&api_key), "missing");
                 None
             }
             (client, [None, None]) => {
-                self.missing([CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].into_iter().zip(&client));
+                let pairs = [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].into_iter().zip(&client);
+                let text = format!("missing; or give {API_KEY} and {API_SECRET}");
+                let all = client.iter().all(Option::is_none);
+                self.missing(pairs, if all { &text } else { "missing" });
                 None
             }
             _ => {
@@ -150,9 +152,12 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         }
     }
 
-    fn missing<'a>(&mut self, pairs: impl Iterator<Item = (&'static str, &'a Option<String>)>) {
-        for (name, _) in pairs.filter(|(_, value)| value.is_none()) {
-            self.problem(name, "missing");
+    fn missing<'a>(&mut self, pairs: impl Iterator<Item = (&'static str, &'a Option<String>)>, text: &str) {
+        for (name, value) in pairs {
+            let told = self.problems.iter().any(|problem| problem.path() == name);
+            if value.is_none() && !told {
+                self.problem(name, text);
+            }
         }
     }
 }
@@ -162,16 +167,18 @@ fn uuid(text: &str) -> Result<Uuid, String> {
 }
 
 fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
-    text.split(',')
-        .map(uuid)
-        .collect::<Result<_, _>>()
-        .map_err(|_| "not UUIDs separated by commas".to_owned())
+    let entries = text.split(',').enumerate().filter(|(_, entry)| !entry.trim().is_empty());
+    let read = |(index, entry)| uuid(entry).map_err(|error| format!("entry {} is {error}", index + 1));
+    entries.map(read).collect()
 }
 
 fn number(text: &str) -> Result<u32, String> {
-    u32::from_str(text).map_err(|_| "not a whole number from 1".to_owned())
+    u32::from_str(text).map_err(|_| format!("not a whole number from 1 to {}", u32::MAX))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "not a duration, such as 10s or 500ms".to_owned())
+    // humantime adds up parts of any size, and would overflow on numbers that are no settings.
+    let sensible = Some(text).filter(|text| text.len() <= 16);
+    let duration = sensible.and_then(|text| humantime::parse_duration(text).ok());
+    duration.ok_or_else(|| "not a duration, such as 10s or 500ms".to_owned())
 }

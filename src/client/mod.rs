@@ -61,7 +61,7 @@ impl Client {
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every variable that is missing
     /// or can't be used.
     pub fn from_env() -> Result<Self, Error> {
-        ClientBuilder::from_env()?.build()
+        ClientBuilder::from_env().build()
     }
 
     /// Sends one message: `.await` it, after setting its options if need be.
@@ -71,12 +71,16 @@ impl Client {
     /// accepts it, refuses it for good, or attempts or time run out:
     ///
     /// * 429, 5xx, connections that fail and answers that are lost are tried again, after a delay drawn
-    ///   from zero up to a ceiling that doubles from 250 ms to 20 s;
+    ///   from zero up to a ceiling that doubles from 250 ms to 20 s. After 429 and 503 the service does not have
+    ///   the message; after any other 5xx and a lost answer it may have it;
     /// * `Retry-After` is waited for, up to 120 s and within the deadline; when it asks for more, the send
     ///   ends at once and the error tells [when to come back](Error::retry_after);
     /// * a 401 buys one new access token and one more attempt;
     /// * every other status but 2xx is final. A 2xx is accepted whatever its body, unless it holds
     ///   `Meta.Errors`, and is never sent again.
+    ///
+    /// All attempts carry the same bytes and the message id as `Idempotency-Key`. The service documents no use of
+    /// it: a message that arrives twice is in its queue twice, and says the same twice.
     ///
     /// Dropped before it ends, the send stops, and whether the message arrived is not known.
     ///

@@ -1,47 +1,71 @@
 //! Addresses that a client may send to.
 
-use std::net::IpAddr;
-
 use http::Uri;
-use http::uri::Scheme;
+use url::{Host, Url};
 
-/// Reads an absolute address: https, or http where that is safe.
-///
-/// Plain http is safe to this machine itself, and to `allowed` hosts since the user says so.
-pub(super) fn read(text: &str, allowed: &[String]) -> Result<Uri, String> {
-    let uri: Uri = text.trim().parse().map_err(|_| "not a URL, such as https://api.redoxengine.com")?;
-    let Some((scheme, host)) = uri.scheme().zip(uri.host()) else {
-        return Err("not an absolute URL, such as https://api.redoxengine.com".to_owned());
-    };
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("the URL must not hold a user name or password".to_owned());
-    }
-    if uri.query().is_some() {
-        return Err("the URL must not hold a query".to_owned());
-    }
-    if *scheme == Scheme::HTTPS {
-        return Ok(uri);
-    }
-    if *scheme != Scheme::HTTP {
-        return Err("the scheme must be https".to_owned());
-    }
-    if is_loopback(&uri) || allowed.iter().any(|name| name.eq_ignore_ascii_case(host)) {
-        return Ok(uri);
-    }
-    Err(format!(
-        "plain http would show tokens and messages to the network; use https, or allow it to {host} by name"
-    ))
+/// An address that a client may send to.
+#[derive(Clone)]
+pub(super) struct Address {
+    url: Url,
+    pub(super) uri: Uri,
 }
 
-/// Whether the address is of this machine itself.
-pub(super) fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+impl Address {
+    /// Reads an absolute address: https, or http where that is safe.
+    ///
+    /// Plain http is safe to this machine itself, and to `allowed` hosts since the user says so.
+    pub(super) fn read(text: &str, allowed: &[String]) -> Result<Self, String> {
+        let told = |_| "not an absolute URL, such as https://api.redoxengine.com".to_owned();
+        let url = Url::parse(text.trim()).map_err(told)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("the URL must not hold a user name or password".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("the URL must not hold a query or fragment".to_owned());
+        }
+        let host = url.host_str().unwrap_or_default();
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) || allowed.iter().any(|name| name.eq_ignore_ascii_case(host)) => {}
+            "http" => {
+                return Err(format!(
+                    "plain http would show tokens and messages to the network; use https, or allow it to \
+                     {host} with ClientBuilder::allow_plain_http"
+                ));
+            }
+            _ => return Err("the scheme must be https".to_owned()),
+        }
+        let uri = url.as_str().parse().map_err(|_| "the URL is too long or has no host".to_owned())?;
+        Ok(Self { url, uri })
+    }
+
+    /// The address of `path` below this one.
+    pub(super) fn below(&self, path: &str) -> Result<Uri, String> {
+        let text = format!("{}{path}", self.url.as_str().trim_end_matches('/'));
+        text.parse().map_err(|_| "the URL is too long".to_owned())
+    }
+
+    /// Whether the address is of this machine itself.
+    pub(super) fn is_loopback(&self) -> bool {
+        is_loopback(&self.url)
+    }
+
+    /// Whether what goes there is not encrypted since it stays on this machine.
+    pub(super) fn is_plain_loopback(&self) -> bool {
+        self.url.scheme() == "http" && self.is_loopback()
+    }
 }
 
-/// The address of `path` below `base`.
-pub(super) fn below(base: &Uri, path: &str) -> String {
-    format!("{}{path}", base.to_string().trim_end_matches('/'))
+/// Whether a proxy is at this machine itself; where it is no URL, that is told elsewhere.
+pub(super) fn is_loopback_proxy(text: &str) -> bool {
+    Url::parse(text).map_or(true, |url| is_loopback(&url))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }

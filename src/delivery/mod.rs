@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::auth::{TokenCache, TokenError};
 use crate::clock;
 use crate::error::{Error, FailedSend};
+use crate::message::Log;
 use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::{Backoff, Class, Decision, Ended, Policy, Reason};
 use crate::transport::{Failure, FailureKind, Transport};
@@ -32,8 +33,8 @@ pub(crate) struct Courier {
 impl Courier {
     /// Sends `parcel` until it is accepted or `policy` gives it up.
     pub(crate) async fn deliver(&self, parcel: &Parcel, policy: &Policy) -> Result<Receipt, Error> {
-        let end = Instant::now() + policy.deadline;
-        let time_left = || end.saturating_duration_since(Instant::now());
+        let begin = Instant::now();
+        let time_left = || policy.deadline.saturating_sub(begin.elapsed());
         let mut sending = Sending::begin(parcel, policy);
         loop {
             let (started, began) = (clock::now(), Instant::now());
@@ -54,7 +55,7 @@ impl Courier {
                 Decision::Stop(reason) => return Err(sending.given_up(attempt, outcome, reason)),
                 Decision::Again(delay) => {
                     attempt.delay = Some(delay);
-                    sending.again(attempt, &outcome);
+                    sending.again(attempt, outcome);
                     sleep(delay).await;
                 }
             }
@@ -63,7 +64,7 @@ impl Courier {
 
     /// One attempt: an access token, and one exchange with it.
     async fn attempt(&self, parcel: &Parcel, time: Duration) -> Outcome {
-        let end = Instant::now() + time;
+        let began = Instant::now();
         // Another send may be asking for the token, with more time than this one has.
         let token = match timeout(time, self.tokens.token(&*self.transport, time)).await {
             Ok(Ok(token)) => token,
@@ -73,13 +74,13 @@ impl Courier {
                 return Outcome::no_token(TokenError::Failure(failure));
             }
         };
-        let left = end.saturating_duration_since(Instant::now());
+        let time_left = time.saturating_sub(began.elapsed());
         let request = parcel.request(&self.endpoint, token.authorization());
-        match self.transport.send(request, left).await {
+        match self.transport.send(request, time_left).await {
             Ok(answer) => {
                 let outcome = Outcome::answered(&answer);
                 if outcome.class == Class::Unauthorized {
-                    self.tokens.reject(&token).await;
+                    self.tokens.reject(&token);
                 }
                 outcome
             }
@@ -94,12 +95,23 @@ struct Sending<'a> {
     policy: &'a Policy,
     backoff: Backoff,
     attempts: Vec<Attempt>,
+    /// What the service said of the attempts that failed.
+    logs: Vec<Log>,
+    service_text: Option<String>,
     token_replaced: bool,
 }
 
 impl<'a> Sending<'a> {
     fn begin(parcel: &'a Parcel, policy: &'a Policy) -> Self {
-        Self { parcel, policy, backoff: Backoff::new(), attempts: Vec::new(), token_replaced: false }
+        Self {
+            parcel,
+            policy,
+            backoff: Backoff::new(),
+            attempts: Vec::new(),
+            logs: Vec::new(),
+            service_text: None,
+            token_replaced: false,
+        }
     }
 
     fn next_number(&self) -> u32 {
@@ -117,7 +129,7 @@ impl<'a> Sending<'a> {
         self.policy.after(ended, &mut self.backoff)
     }
 
-    fn again(&mut self, attempt: Attempt, outcome: &Outcome) {
+    fn again(&mut self, attempt: Attempt, outcome: Outcome) {
         tracing::warn!(
             message_id = %self.parcel.message_id,
             attempt = attempt.number,
@@ -128,7 +140,13 @@ impl<'a> Sending<'a> {
             "attempt failed, trying again"
         );
         self.token_replaced |= outcome.class == Class::Unauthorized;
+        self.failed(attempt, outcome);
+    }
+
+    fn failed(&mut self, attempt: Attempt, outcome: Outcome) {
         self.attempts.push(attempt);
+        self.logs.extend(outcome.logs);
+        self.service_text = outcome.service_text.or(self.service_text.take());
     }
 
     fn accepted(mut self, attempt: Attempt, outcome: Outcome) -> Receipt {
@@ -146,9 +164,9 @@ impl<'a> Sending<'a> {
     fn given_up(mut self, attempt: Attempt, outcome: Outcome, reason: Reason) -> Error {
         let number = attempt.number;
         let what = attempt.error.clone().unwrap_or_default();
-        self.attempts.push(attempt);
+        let (kind, retry_after) = (outcome.kind, outcome.hint);
+        self.failed(attempt, outcome);
         let delivery = Delivery::of_failed(&self.attempts);
-        let kind = outcome.kind;
         tracing::error!(
             message_id = %self.parcel.message_id,
             attempts = number,
@@ -159,7 +177,7 @@ impl<'a> Sending<'a> {
             "message given up"
         );
         let why = match reason {
-            Reason::Final => "trying again as it is would end the same way".to_owned(),
+            Reason::Final => "not tried again, since it would end the same way".to_owned(),
             Reason::AttemptsUsedUp => format!("given up after attempt {number}"),
             Reason::Deadline => {
                 format!(
@@ -167,12 +185,13 @@ impl<'a> Sending<'a> {
                     self.policy.deadline
                 )
             }
-            Reason::HintTooLong => "given up, since the service asks for a long wait".to_owned(),
+            Reason::HintTooLong => {
+                let wait = retry_after.unwrap_or_default().as_secs();
+                format!("given up, since the service asks to wait for {wait} s")
+            }
         };
         let certainty = match delivery {
-            Delivery::Accepted | Delivery::Unknown => {
-                "the service may have the message; send it again with the same message id if in doubt"
-            }
+            Delivery::Accepted | Delivery::Unknown => "whether the service has the message is not known",
             Delivery::Refused => "the service did not take the message",
             Delivery::NotSent => "the message never reached the service",
         };
@@ -181,9 +200,10 @@ impl<'a> Sending<'a> {
             message_id: Some(self.parcel.message_id),
             delivery,
             attempts: self.attempts,
-            logs: outcome.logs,
-            retry_after: outcome.hint,
-            service_text: outcome.service_text,
+            logs: self.logs,
+            retry_after,
+            service_text: self.service_text,
+            is_retryable: reason != Reason::Final,
         };
         Error::send(kind, text, send)
     }

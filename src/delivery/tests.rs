@@ -1,7 +1,7 @@
 //! The loop under paused time: a scripted transport, no sockets, no real waiting.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +10,15 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Courier, Parcel};
-use crate::auth::{Credentials, TokenCache, TokenEndpoints};
+use crate::auth::{Credentials, SigningKey, TokenCache, TokenEndpoints};
 use crate::error::{Error, ErrorKind};
 use crate::receipt::{Delivery, Receipt};
 use crate::retry::Policy;
 use crate::transport::{Answer, Exchange, Failure, FailureKind, Transport};
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../tests/support/keys.rs"]
+mod keys;
 
 /// What the service does with the next message.
 #[derive(Clone)]
@@ -28,15 +32,20 @@ enum Step {
 #[derive(Default)]
 struct Script {
     steps: Mutex<VecDeque<Step>>,
-    token_lifetime: u64,
+    /// What the token endpoint says of its tokens' life.
+    expiry: &'static str,
     tokens: Mutex<Vec<Instant>>,
     messages: Mutex<Vec<(Instant, Duration, HeaderValue)>>,
 }
 
 impl Script {
     fn new(steps: impl IntoIterator<Item = Step>) -> Arc<Self> {
+        Self::with_tokens(r#","expires_in":300"#, steps)
+    }
+
+    fn with_tokens(expiry: &'static str, steps: impl IntoIterator<Item = Step>) -> Arc<Self> {
         let steps = Mutex::new(steps.into_iter().collect());
-        Arc::new(Self { steps, token_lifetime: 300, ..Self::default() })
+        Arc::new(Self { steps, expiry, ..Self::default() })
     }
 
     fn step(&self) -> Step {
@@ -47,9 +56,8 @@ impl Script {
     fn token(&self) -> Answer {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.push(Instant::now());
-        let expires = crate::clock::now() + Duration::from_secs(self.token_lifetime);
-        let number = tokens.len();
-        answer(200, format!(r#"{{"accessToken":"token-{number}","expires":"{}"}}"#, expires.to_rfc3339()))
+        let (number, expiry) = (tokens.len(), self.expiry);
+        answer(200, format!(r#"{{"access_token":"token-{number}","token_type":"Bearer"{expiry}}}"#))
     }
 }
 
@@ -62,7 +70,7 @@ impl Transport for Arc<Script> {
     fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange<'_> {
         Box::pin(async move {
             sleep(Duration::from_millis(10)).await;
-            if request.uri().path() == "/auth/authenticate" {
+            if request.uri().path() == "/v2/auth/token" {
                 return Ok(self.token());
             }
             let authorization = request.headers()["authorization"].clone();
@@ -86,6 +94,8 @@ impl Transport for Arc<Script> {
 }
 
 fn courier(script: &Arc<Script>) -> Courier {
+    static PEM: LazyLock<String> = LazyLock::new(|| keys::p384().pem);
+    let key = SigningKey::from_pem(&*PEM, "key-id").unwrap();
     let endpoints = TokenEndpoints {
         token: Uri::from_static("https://service.example/v2/auth/token"),
         authenticate: Uri::from_static("https://service.example/auth/authenticate"),
@@ -93,7 +103,7 @@ fn courier(script: &Arc<Script>) -> Courier {
     Courier {
         endpoint: Uri::from_static("https://service.example/endpoint"),
         transport: Arc::new(script.clone()),
-        tokens: TokenCache::new(Credentials::api_key("key", "secret"), endpoints),
+        tokens: TokenCache::new(Credentials::signed_jwt("client", key), endpoints),
     }
 }
 
@@ -213,19 +223,72 @@ async fn a_token_is_kept_until_shortly_before_it_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_lived_token_is_used_too() {
-    let script = Arc::new(Script {
-        steps: Mutex::new([Step::Answer(200, "")].into()),
-        token_lifetime: 8,
-        ..Script::default()
+async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
+    for (expiry, expected) in [
+        (r#","expires_in":8"#, 6),
+        ("", 280),
+        (r#","expires_in":0"#, 280),
+        (r#","expires_in":99999999999"#, 280),
+        (r#","expires_in":3600"#, 3_580),
+    ] {
+        let script = Script::with_tokens(expiry, [Step::Answer(200, "")]);
+        let courier = courier(&script);
+        let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
+        while script.tokens.lock().unwrap().len() < 2 {
+            courier.deliver(&parcel, &patient()).await.unwrap();
+            sleep(Duration::from_millis(500)).await;
+        }
+        let tokens = script.tokens.lock().unwrap();
+        let life = (tokens[1] - tokens[0]).as_secs();
+        assert!((expected..=expected + 1).contains(&life), "{expiry}: {life} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_side_by_side_share_one_request_for_a_token() {
+    let script = Script::new([Step::Answer(200, "")]);
+    let courier = Arc::new(courier(&script));
+    let sends = (0..50).map(|_| {
+        let courier = courier.clone();
+        tokio::spawn(async move {
+            let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
+            courier.deliver(&parcel, &patient()).await.unwrap();
+        })
     });
+    for send in sends.collect::<Vec<_>>() {
+        send.await.unwrap();
+    }
+    assert_eq!(script.tokens.lock().unwrap().len(), 1);
+    assert_eq!(script.messages.lock().unwrap().len(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_401_does_not_cost_the_token_that_replaced_the_refused_one() {
+    let script = Script::new([401, 401, 200, 200].map(|status| Step::Answer(status, "")));
     let courier = courier(&script);
     let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
-    for _ in 0..4 {
-        courier.deliver(&parcel, &patient()).await.unwrap();
-        sleep(Duration::from_secs(2)).await;
+    let policy = patient();
+    let (one, other) = tokio::join!(courier.deliver(&parcel, &policy), courier.deliver(&parcel, &policy));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(script.tokens.lock().unwrap().len(), 2, "one at first, and one in place of the refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_never_makes_a_hint_miss_the_deadline() {
+    for _ in 0..50 {
+        let mut steps = vec![Step::Answer(500, ""); 8];
+        steps.extend([Step::Answer(429, "60"), Step::Answer(200, "")]);
+        let policy = Policy { deadline: Duration::from_secs(60 + 70), ..patient() };
+        // The eight delays before come to less than 64 s; then the hint fits with little room for jitter.
+        match deliver(&Script::new(steps), &policy).await {
+            Ok(receipt) => assert!(receipt.attempts()[8].delay.unwrap() >= Duration::from_secs(60)),
+            Err(error) => {
+                let before: Duration = error.attempts().iter().filter_map(|attempt| attempt.delay).sum();
+                assert!(before > Duration::from_secs(69), "{error}");
+            }
+        }
     }
-    assert_eq!(script.tokens.lock().unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

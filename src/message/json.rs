@@ -63,6 +63,10 @@ impl<'a> Object<'a> {
         })
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of `key`, left in its place.
     pub(crate) fn get(&self, key: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|member| member.0 == key).map(|m| m.1)
@@ -105,8 +109,8 @@ impl Others {
         map: &mut M,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<(), M::Error> {
-        let wanted = self.0.iter().filter(|member| wanted(&member.0));
-        wanted.into_iter().try_for_each(|(key, raw)| map.serialize_entry(key, raw))
+        let mut wanted = self.0.iter().filter(|member| wanted(&member.0));
+        wanted.try_for_each(|(key, raw)| map.serialize_entry(key, raw))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The leaves of the data model: how each kind is read from odd data, checked and written.
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::Serializer;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -67,6 +67,9 @@ impl Value for DateTime<Utc> {
         if !(0..=9999).contains(&self.year()) {
             problems.push(at.problem("no real time: the year must be between 0 and 9999"));
         }
+        if self.nanosecond() >= 1_000_000_000 {
+            problems.push(at.problem("no real time: a leap second"));
+        }
     }
 }
 
@@ -81,7 +84,8 @@ impl Value for f64 {
         if !digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
             return Err(Misfit);
         }
-        digits.parse().map(Some).map_err(|_| Misfit)
+        let minutes: Self = digits.parse().map_err(|_| Misfit)?;
+        minutes.is_finite().then_some(Some(minutes)).ok_or(Misfit)
     }
 
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

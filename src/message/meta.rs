@@ -46,11 +46,12 @@ record! {
         "FacilityCode" => pub facility_code: Option<String>,
         /// Identifies the batch that the message is part of.
         "BatchID" => pub batch_id: Option<String>,
-        /// Place of this message in its batch, from 1.
+        /// Place of this message in its batch, from 1; written as text.
         "CurrentBatch" => pub current_batch: Option<u64>,
-        /// How many messages the batch has, from 1.
+        /// How many messages the batch has, from 1; written as text.
         "TotalBatches" => pub total_batches: Option<u64>,
     }
+    shown: event_date_time, test, source, destinations, logs, batch_id, current_batch, total_batches;
 }
 
 record! {
@@ -61,6 +62,7 @@ record! {
         /// Name of the system.
         "Name" => pub name: Option<String>,
     }
+    shown: id;
 }
 
 record! {
@@ -71,6 +73,9 @@ record! {
         /// Name of the endpoint.
         "Name" => pub name: Option<String>,
     }
+    shown: id;
+    // An empty place in the list may stand for an endpoint that then would get nothing.
+    empty element: Destination::blank;
 }
 
 record! {
@@ -81,6 +86,7 @@ record! {
         /// Names one attempt of the service at it.
         "AttemptID" => pub attempt_id: Option<String>,
     }
+    shown: id, attempt_id;
 }
 
 impl Meta {

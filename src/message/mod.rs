@@ -40,7 +40,7 @@ pub use slot::Slot;
 /// One PushSlots message: `Meta` and `Slots`.
 ///
 /// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. Its `Debug` shows
-/// how many slots there are and none of their values.
+/// how many slots there are and none of them.
 #[derive(Clone, PartialEq)]
 pub struct PushSlots {
     meta: Meta,
@@ -74,10 +74,21 @@ impl PushSlots {
         &self.meta
     }
 
+    /// What the message says of itself, to change it. The client checks it again before it sends.
+    pub fn meta_mut(&mut self) -> &mut Meta {
+        &mut self.meta
+    }
+
     /// The slots, in order.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// The slots, to change them, such as those that were read with a problem. The client checks them again
+    /// before it sends.
+    pub fn slots_mut(&mut self) -> &mut Vec<Slot> {
+        &mut self.slots
     }
 
     /// Checks the message against the data model, all of it but for what the client fills in.
@@ -174,15 +185,25 @@ impl Serialize for PushSlots {
 
 impl fmt::Debug for PushSlots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PushSlots").field("slots", &self.slots.len()).finish_non_exhaustive()
+        show("PushSlots", &self.meta, &self.slots, f)
     }
 }
 
+fn show(name: &str, meta: &Meta, slots: &[Slot], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct(name).field("meta", meta).field("slots", &slots.len()).finish_non_exhaustive()
+}
+
 /// Builds a [`PushSlots`] message; see [`PushSlots::builder`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct PushSlotsBuilder {
     meta: Meta,
     slots: Vec<Slot>,
+}
+
+impl fmt::Debug for PushSlotsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show("PushSlotsBuilder", &self.meta, &self.slots, f)
+    }
 }
 
 impl PushSlotsBuilder {

@@ -71,7 +71,7 @@ impl PushSlots {
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, ReadError> {
         let text = utf8(json.as_ref())?;
         let text = text.trim_start_matches('\u{feff}');
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| syntax(&error))?;
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
         let Ok(mut object) = Object::read(raw) else {
             return Err(ReadError::new("the input is JSON but no object", 1, 1));
         };
@@ -93,8 +93,9 @@ fn utf8(bytes: &[u8]) -> Result<&str, ReadError> {
     })
 }
 
-fn syntax(error: &serde_json::Error) -> ReadError {
+fn syntax(text: &str, error: &serde_json::Error) -> ReadError {
     let reason = match error.classify() {
+        Category::Eof if text.trim().is_empty() => "the input is empty".to_owned(),
         Category::Eof => "the input ends before the JSON does".to_owned(),
         // The words of a syntax error are fixed; those of any other may repeat the input.
         Category::Syntax => {

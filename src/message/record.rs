@@ -166,18 +166,19 @@ fn misfit(expected: &str, raw: &RawValue, at: Path<'_>) -> Problem {
 /// Writes a record: its struct, and how it is read, checked and written.
 ///
 /// A row is `"Key" => pub field: Type`, where the type is a [`Field`]: `Option<T>` or `Vec<T>`. All
-/// fields start out absent. Cross-checks come from [`Rules`].
+/// fields start out absent. Cross-checks come from [`Rules`]. `Debug` shows the fields named as `shown`.
 macro_rules! record {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
             $($(#[$doc:meta])* $key:literal => $vis:vis $field:ident: $type:ty,)*
         }
+        $(shown: $($shown:ident),+;)?
         $(empty element: $empty:expr;)?
     ) => {
         $(#[$meta])*
         ///
-        /// Its `Debug` shows no value, since values name people.
+        /// Its `Debug` leaves out what may tell of a person.
         #[derive(Clone, PartialEq)]
         pub struct $name {
             $($(#[$doc])* $vis $field: $type,)*
@@ -248,7 +249,9 @@ macro_rules! record {
 
         impl ::core::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+                f.debug_struct(stringify!($name))
+                    $($(.field(stringify!($shown), &self.$shown))+)?
+                    .finish_non_exhaustive()
             }
         }
     };

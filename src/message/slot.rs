@@ -36,6 +36,7 @@ record! {
         /// Where the appointment takes place.
         "Location" => pub location: Option<Location>,
     }
+    shown: date_time, duration;
     // An empty place in the list is a slot without its time, and must not vanish unseen.
     empty element: Slot::blank;
 }
@@ -43,7 +44,7 @@ record! {
 impl Slot {
     /// A slot that starts at `date_time` and takes `duration` minutes.
     ///
-    /// The time may be in any time zone. The duration is a number above 0, as an integer or an `f64`;
+    /// The time may be in any time zone. The duration is a number above 0: an `f64`, or an integer of up to 32 bits;
     /// it is checked when the message is built.
     #[must_use]
     pub fn new<Z: TimeZone>(date_time: DateTime<Z>, duration: impl Into<f64>) -> Self {

@@ -1,45 +1,48 @@
 //! Times: read in the shapes seen in real messages, written as RFC 3339 in UTC.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 
-/// The shapes that are read beside RFC 3339: days and months of one digit, no seconds, an offset
-/// without its colon, and the basic form of ISO 8601.
-const SHAPES: [&str; 5] = [
-    "%Y-%m-%dT%H:%M:%S%.f%#z",
-    "%Y-%m-%d %H:%M:%S%.f%#z",
-    "%Y-%m-%dT%H:%M%#z",
-    "%Y-%m-%d %H:%M%#z",
-    "%Y%m%dT%H%M%S%.f%#z",
-];
-
-/// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess it
-/// would offer an appointment at the wrong hour.
+/// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess it would
+/// offer an appointment at the wrong hour.
+///
+/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the fraction (an
+/// official sample has it), no seconds, an offset of hours alone or without its colon, and the basic form of
+/// ISO 8601.
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    // Left to itself, chrono would read a year with a sign or with fewer digits.
-    if !text.get(..4)?.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let text = point_before_fraction(text);
-    let shapes = || SHAPES.iter().find_map(|shape| DateTime::parse_from_str(&text, shape).ok());
-    let time = DateTime::parse_from_rfc3339(&text).ok().or_else(shapes)?;
-    Some(time.to_utc())
+    let usual = DateTime::parse_from_rfc3339(text).ok();
+    let time = usual.or_else(|| DateTime::parse_from_rfc3339(&as_rfc3339(text)?).ok())?.to_utc();
+    // A leap second is no time that appointments start at, and many receivers can't read it.
+    (time.nanosecond() < 1_000_000_000).then_some(time)
 }
 
-/// An official sample puts a colon before the milliseconds: `04:00:00:000Z`.
-fn point_before_fraction(text: &str) -> Cow<'_, str> {
-    // The offset's own colon is no part of the time of day, nor are the date's hyphens an offset.
-    let clock = text.find(':').unwrap_or(text.len());
-    let (_, after) = text.split_at(clock);
-    let offset = after.find(['+', '-']).map_or(text.len(), |sign| clock + sign);
-    let third = text.match_indices(':').map(|(place, _)| place).nth(2);
-    match third.filter(|&colon| colon < offset).map(|colon| text.split_at(colon)) {
-        Some((time, fraction)) => Cow::Owned(format!("{time}.{}", fraction.trim_start_matches(':'))),
-        None => Cow::Borrowed(text),
-    }
+/// Writes the other shapes as RFC 3339 would; what is none of them comes out as no time either.
+fn as_rfc3339(text: &str) -> Option<String> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let (clock, offset) = time.split_at(time.find(['Z', 'z', '+', '-'])?);
+
+    let date = match *date.split('-').collect::<Vec<_>>() {
+        [year, month, day] => format!("{year}-{month:0>2}-{day:0>2}"),
+        [basic] if basic.len() == 8 => {
+            format!("{}-{}-{}", basic.get(..4)?, basic.get(4..6)?, basic.get(6..)?)
+        }
+        _ => return None,
+    };
+    let clock = match *clock.split(':').collect::<Vec<_>>() {
+        [hour, minute] => format!("{hour}:{minute}:00"),
+        [hour, minute, second] => format!("{hour}:{minute}:{second}"),
+        [hour, minute, second, fraction] => format!("{hour}:{minute}:{second}.{fraction}"),
+        [basic] => format!("{}:{}:{}", basic.get(..2)?, basic.get(2..4)?, basic.get(4..)?),
+        _ => return None,
+    };
+    let offset = match offset.len() {
+        3 => format!("{offset}:00"),
+        5 => format!("{}:{}", offset.get(..3)?, offset.get(3..)?),
+        _ => offset.to_owned(),
+    };
+    Some(format!("{date}T{clock}{offset}"))
 }
 
 /// Writes a time as RFC 3339 in UTC: `T`, `Z`, and a fraction only where there is one.

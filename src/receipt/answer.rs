@@ -23,9 +23,8 @@ pub(crate) struct Said {
 
 impl Said {
     pub(crate) fn read(body: &[u8]) -> Self {
-        let Ok(body) = std::str::from_utf8(body) else {
-            return Self::default();
-        };
+        // A gateway's text in another encoding must not hide what JSON around it says.
+        let body = String::from_utf8_lossy(body);
         let body = body.trim_start_matches('\u{feff}').trim();
         match serde_json::from_str::<&RawValue>(body) {
             Ok(raw) => Object::read(raw).map(|object| Self::of(&object)).unwrap_or_default(),
@@ -91,8 +90,13 @@ fn owned(parent: &Object<'_>, key: &str) -> Option<String> {
     leaf(parent, key).map(Cow::into_owned)
 }
 
+/// Whether a value is one of the shapes in which senders write that there is none.
 fn stands_for_nothing(raw: &RawValue) -> bool {
-    raw.get() == "null" || list(raw).is_ok_and(|list| list.is_empty())
+    let is_nothing = |raw: &RawValue| {
+        matches!(raw.get(), "null" | "false" | "\"\"")
+            || Object::read(raw).is_ok_and(|object| object.is_empty())
+    };
+    is_nothing(raw) || list(raw).is_ok_and(|list| list.into_iter().all(is_nothing))
 }
 
 fn shortened(text: &str) -> String {

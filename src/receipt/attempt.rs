@@ -63,7 +63,7 @@ pub struct Attempt {
     /// How long it took.
     #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
     pub elapsed: Duration,
-    /// The status of the answer, where one came.
+    /// The status of the answer to the message, where one came. That of the token endpoint is in `error`.
     pub status: Option<u16>,
     /// Whether the service has the message, as far as this attempt tells.
     pub delivery: Delivery,

@@ -18,6 +18,9 @@ pub(crate) use retry_after::retry_after;
 /// comes back later than by one that hangs.
 pub(crate) const LONGEST_HINT: Duration = Duration::from_secs(120);
 
+/// An attempt with less time than this would only make the outcome less certain.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(20);
+
 /// How often and how long a send tries.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -75,27 +78,28 @@ pub(crate) enum Reason {
 impl Policy {
     /// Decides what follows an attempt that was not accepted.
     pub(crate) fn after(&self, ended: Ended, backoff: &mut Backoff) -> Decision {
-        let replay = match ended.class {
-            Class::Accepted | Class::Refused | Class::NoToken => {
-                return Decision::Stop(Reason::Final);
-            }
+        let is_replay = match ended.class {
+            Class::Accepted | Class::Refused | Class::NoToken => return Decision::Stop(Reason::Final),
             Class::Unauthorized if ended.token_replaced => return Decision::Stop(Reason::Final),
             Class::Unauthorized => true,
             Class::Throttled | Class::Unavailable | Class::Failed | Class::Lost | Class::NotSent => false,
         };
-        if ended.hint.is_some_and(|hint| hint > LONGEST_HINT) {
+        let hint = ended.hint.filter(|_| !is_replay);
+        if hint.is_some_and(|hint| hint > LONGEST_HINT) {
             return Decision::Stop(Reason::HintTooLong);
         }
         if ended.number >= self.max_attempts {
             return Decision::Stop(Reason::AttemptsUsedUp);
         }
-        let delay = if replay {
-            Duration::ZERO
-        } else {
-            // The hint is a floor. Jitter on top keeps those who were told the same from coming back at once.
-            ended.hint.unwrap_or_default() + backoff.next_delay()
+        let room = ended.time_left.saturating_sub(SHORTEST_ATTEMPT);
+        let delay = match hint {
+            _ if is_replay => Duration::ZERO,
+            // The hint is a floor. Jitter on top, as far as there is room for it, keeps those who were told the
+            // same from coming back at once.
+            Some(hint) => hint + backoff.next_delay().min(room.saturating_sub(hint)),
+            None => backoff.next_delay(),
         };
-        if delay >= ended.time_left {
+        if delay > room || room.is_zero() {
             return Decision::Stop(Reason::Deadline);
         }
         Decision::Again(delay)

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
-use reqwest::{Certificate, Client, Identity, Proxy, Response, redirect, retry};
-use tokio::time::{Instant, timeout_at};
+use reqwest::{Body, Certificate, Client, Identity, Proxy, Response, redirect, retry};
+use tokio::time::{Instant, timeout};
 
+use super::body::{Left, WatchedBody};
 use super::{Answer, Exchange, Failure, FailureKind, HttpSettings, Transport};
 use crate::message::Problem;
 
@@ -60,29 +61,32 @@ impl HttpTransport {
                 Err(error) => wrong("client_certificate", &root_cause(&error)),
             }
         }
-        let client = builder.build().map_err(|error| wrong("TLS", &root_cause(&error)));
+        let client = builder.build().map_err(|error| wrong("certificates", &root_cause(&error)));
         match client {
             Ok(client) if problems.is_empty() => Ok(Self(client)),
             _ => Err(problems),
         }
     }
 
-    async fn exchange(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
-        let end = Instant::now() + timeout;
-        let request = request
-            .try_into()
-            .map_err(|error| Failure::new(FailureKind::Request, false).detail(root_cause(&error)))?;
-        let response = timeout_at(end, self.0.execute(request))
+    async fn exchange(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+        if time.is_zero() {
+            return Err(Failure::new(FailureKind::Timeout, false));
+        }
+        let began = Instant::now();
+        let (head, body) = request.into_parts();
+        let (body, left) = WatchedBody::new(body);
+        let request = Request::from_parts(head, Body::wrap(body)).try_into();
+        let request = request.map_err(|error| failure(&error, &left))?;
+        let response = timeout(time, self.0.execute(request))
             .await
-            .map_err(|_| Failure::new(FailureKind::Timeout, true))?
-            .map_err(|error| failure(&error))?;
+            .map_err(|_| Failure::new(FailureKind::Timeout, left.may_have()))?
+            .map_err(|error| failure(&error, &left))?;
         Ok(Answer {
             status: response.status(),
             headers: response.headers().clone(),
-            body: match timeout_at(end, read_body(response)).await {
-                Ok(body) => body,
-                Err(_) => Err(Failure::new(FailureKind::Timeout, true)),
-            },
+            body: timeout(time.saturating_sub(began.elapsed()), read_body(response, &left))
+                .await
+                .unwrap_or_else(|_| Err(Failure::new(FailureKind::Timeout, true))),
         })
     }
 }
@@ -93,9 +97,9 @@ impl Transport for HttpTransport {
     }
 }
 
-async fn read_body(mut response: Response) -> Result<Bytes, Failure> {
+async fn read_body(mut response: Response, left: &Left) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, left))? {
         if body.len() + chunk.len() > LONGEST_BODY {
             return Err(Failure::new(FailureKind::TooLong, true));
         }
@@ -104,24 +108,22 @@ async fn read_body(mut response: Response) -> Result<Bytes, Failure> {
     Ok(body.freeze())
 }
 
-/// Tells failures apart by whether the request may have left. What went wrong before a connection
-/// stood is told in full; of what came after only the kind is, since the request was on its way.
-fn failure(error: &reqwest::Error) -> Failure {
-    if error.is_builder() {
-        return Failure::new(FailureKind::Request, false);
+/// Says what failed. What went wrong before the body left is told in full; of what came after only the kind
+/// is, since the words could hold a part of what was on its way.
+fn failure(error: &reqwest::Error, left: &Left) -> Failure {
+    let may_have_left = left.may_have();
+    let kind = match () {
+        () if error.is_builder() => FailureKind::Request,
+        () if error.is_dns() => FailureKind::Lookup,
+        () if error.is_timeout() => FailureKind::Timeout,
+        () if error.is_connect() => FailureKind::Connect,
+        () => FailureKind::Interrupted,
+    };
+    let failure = Failure::new(kind, may_have_left);
+    if !may_have_left {
+        let host = error.url().and_then(|url| url.host_str()).unwrap_or("no host");
+        return failure.detail(format!("{host}: {}", root_cause(error)));
     }
-    if error.is_connect() {
-        let kind = match () {
-            () if error.is_dns() => FailureKind::Lookup,
-            () if error.is_timeout() => FailureKind::Timeout,
-            () => FailureKind::Connect,
-        };
-        return Failure::new(kind, false).detail(root_cause(error));
-    }
-    if error.is_timeout() {
-        return Failure::new(FailureKind::Timeout, true);
-    }
-    let failure = Failure::new(FailureKind::Interrupted, true);
     match io_kind(error) {
         Some(kind) => failure.detail(kind.to_string()),
         None => failure,

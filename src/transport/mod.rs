@@ -2,6 +2,7 @@
 //!
 //! A transport decides nothing. When it fails it says whether the request may have reached the service.
 
+mod body;
 mod http;
 mod settings;
 
@@ -84,9 +85,10 @@ impl fmt::Display for Failure {
             (FailureKind::Request, _) => "the request could not be made",
             (FailureKind::Lookup, _) => "the host was not found",
             (FailureKind::Connect, _) => "no connection could be made",
-            (FailureKind::Timeout, false) => "no connection was made in time",
+            (FailureKind::Timeout, false) => "time ran out before the request left",
             (FailureKind::Timeout, true) => "no answer came in time",
-            (FailureKind::Interrupted, _) => "the connection was cut before the whole answer came",
+            (FailureKind::Interrupted, false) => "the connection was cut before the request left",
+            (FailureKind::Interrupted, true) => "the connection was cut before the whole answer came",
             (FailureKind::TooLong, _) => "the answer is too long",
         })?;
         match &self.detail {
@@ -95,5 +97,3 @@ impl fmt::Display for Failure {
         }
     }
 }
-
-impl std::error::Error for Failure {}

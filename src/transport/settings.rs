@@ -1,6 +1,5 @@
 //! What a user may set about connections.
 
-use std::fmt;
 use std::time::Duration;
 
 /// How connections are made. TLS verification is always on.
@@ -27,12 +26,5 @@ impl Default for HttpSettings {
             root_certificates: Vec::new(),
             client_certificate: None,
         }
-    }
-}
-
-/// A proxy's address may carry its password, a client certificate comes with its key.
-impl fmt::Debug for HttpSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpSettings").field("connect_timeout", &self.connect_timeout).finish_non_exhaustive()
     }
 }

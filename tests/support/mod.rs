@@ -4,6 +4,7 @@
 pub mod fixtures;
 pub mod keys;
 pub mod raw;
+pub mod tls;
 
 use std::sync::OnceLock;
 

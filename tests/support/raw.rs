@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -19,6 +19,8 @@ pub enum Act {
     CloseAfterReading,
     /// Reads the request, sends these bytes and closes.
     Answer(String),
+    /// Reads the request, sends these bytes, which need be no text, and closes.
+    Bytes(Vec<u8>),
     /// Reads the request, sends these bytes and then nothing until the client goes away.
     Stall(String),
 }
@@ -33,7 +35,7 @@ impl Act {
     }
 }
 
-/// Serves its acts in order, and cuts every connection after them.
+/// Serves its acts in order, one connection each; one more is a failure of the test.
 pub struct RawServer {
     pub url: String,
     served: JoinHandle<Vec<Vec<u8>>>,
@@ -56,7 +58,7 @@ impl RawServer {
                     accepted = listener.accept() => accepted.unwrap().0,
                     _ = &mut stopped => return requests,
                 };
-                let act = acts.pop().unwrap_or(Act::ResetBeforeReading);
+                let act = acts.pop().expect("no further connection is planned");
                 let served = timeout(Duration::from_secs(30), serve(stream, act, &mut requests, &reading));
                 served.await.expect("no connection lasts that long");
             }
@@ -71,7 +73,7 @@ impl RawServer {
 
     /// Stops the server; gives the bytes of every request that it read.
     pub async fn finish(self) -> Vec<Vec<u8>> {
-        self.stop.send(()).expect("the server did not panic");
+        let _ = self.stop.send(());
         self.served.await.expect("the server did not panic")
     }
 }
@@ -84,19 +86,24 @@ async fn serve(mut stream: TcpStream, act: Act, requests: &mut Vec<Vec<u8>>, rea
     match act {
         Act::ResetBeforeReading | Act::ResetAfterReading => stream.set_zero_linger().unwrap(),
         Act::CloseAfterReading => {}
-        Act::Answer(bytes) => {
-            stream.write_all(bytes.as_bytes()).await.unwrap();
-            stream.shutdown().await.unwrap();
-        }
-        Act::Stall(bytes) => {
-            stream.write_all(bytes.as_bytes()).await.unwrap();
+        Act::Answer(text) => send(stream, text.as_bytes()).await,
+        Act::Bytes(bytes) => send(stream, &bytes).await,
+        Act::Stall(text) => {
+            stream.write_all(text.as_bytes()).await.unwrap();
             // Ends when the client closes or resets.
             let _ = stream.read(&mut [0; 1]).await;
         }
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+async fn send(mut stream: TcpStream, bytes: &[u8]) {
+    // The client may have read enough and gone.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+}
+
+/// Reads one whole request, or what comes of it.
+pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut request = Vec::new();
     loop {
         let read = stream.read_buf(&mut request).await.unwrap();
