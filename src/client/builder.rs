@@ -23,7 +23,8 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 /// Its `Debug` shows no secret.
 #[derive(Clone)]
 pub struct ClientBuilder {
-    pub(super) names: Names,
+    /// Whether problems name variables in place of methods.
+    pub(super) is_from_environment: bool,
     /// What is wrong with the environment that settings came from.
     pub(super) environment_problems: Vec<Problem>,
     base_url: String,
@@ -36,26 +37,10 @@ pub struct ClientBuilder {
     plain_http_hosts: Vec<String>,
 }
 
-/// What the settings are called in a problem: as methods, or as variables of the environment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Names {
-    pub(super) base_url: &'static str,
-    pub(super) token_url: &'static str,
-    pub(super) max_attempts: &'static str,
-    pub(super) attempt_timeout: &'static str,
-    pub(super) deadline: &'static str,
-}
-
 impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
-            names: Names {
-                base_url: "base_url",
-                token_url: "token_url",
-                max_attempts: "max_attempts",
-                attempt_timeout: "attempt_timeout",
-                deadline: "deadline",
-            },
+            is_from_environment: false,
             environment_problems: Vec::new(),
             base_url: BASE_URL.to_owned(),
             token_url: None,
@@ -207,12 +192,17 @@ impl ClientBuilder {
         }
     }
 
+    /// What a setting that the environment may hold is called in a problem.
+    fn name(&self, setting: &str) -> String {
+        if self.is_from_environment { env::variable(setting) } else { setting.to_owned() }
+    }
+
     fn endpoints(&self, problems: &mut Vec<Problem>) -> Option<Endpoints> {
         let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
-        let base = Address::read(&self.base_url, hosts).map_err(|text| told(self.names.base_url, text));
+        let base = Address::read(&self.base_url, hosts).map_err(|text| told(&self.name("base_url"), text));
         let token = self.token_url.as_ref().map(|text| Address::read(text, hosts)).transpose();
-        let token = token.map_err(|text| told(self.names.token_url, text));
+        let token = token.map_err(|text| told(&self.name("token_url"), text));
         let (base, token) = (base.ok()?, token.ok()?);
 
         let addresses = || [Some(&base), token.as_ref()].into_iter().flatten();
@@ -221,7 +211,7 @@ impl ClientBuilder {
             let text = "plain http to this machine would leave it through this proxy; use https";
             told("proxy", text.to_owned());
         }
-        let mut below = |path| base.below(path).map_err(|text| told(self.names.base_url, text)).ok();
+        let mut below = |path| base.below(path).map_err(|text| told(&self.name("base_url"), text)).ok();
         Some(Endpoints {
             message: below("/endpoint")?,
             tokens: TokenEndpoints {
@@ -242,9 +232,9 @@ impl ClientBuilder {
             }
         };
         let Policy { max_attempts, attempt_timeout, deadline } = self.policy;
-        need(max_attempts > 0, self.names.max_attempts, "must be at least 1, the first attempt");
-        need(!attempt_timeout.is_zero(), self.names.attempt_timeout, "must be above 0");
-        need(!deadline.is_zero(), self.names.deadline, "must be above 0");
+        need(max_attempts > 0, &self.name("max_attempts"), "must be at least 1, the first attempt");
+        need(!attempt_timeout.is_zero(), &self.name("attempt_timeout"), "must be above 0");
+        need(!deadline.is_zero(), &self.name("deadline"), "must be above 0");
         need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
     }
 

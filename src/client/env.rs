@@ -7,7 +7,6 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::ClientBuilder;
-use super::builder::Names;
 use crate::auth::{Credentials, SigningKey};
 use crate::message::Problem;
 
@@ -25,13 +24,10 @@ const MAX_ATTEMPTS: &str = "PUSHSLOTS_MAX_ATTEMPTS";
 const ATTEMPT_TIMEOUT: &str = "PUSHSLOTS_ATTEMPT_TIMEOUT";
 const DEADLINE: &str = "PUSHSLOTS_DEADLINE";
 
-const NAMES: Names = Names {
-    base_url: BASE_URL,
-    token_url: TOKEN_URL,
-    max_attempts: MAX_ATTEMPTS,
-    attempt_timeout: ATTEMPT_TIMEOUT,
-    deadline: DEADLINE,
-};
+/// The variable that holds what the method `setting` of the builder sets.
+pub(super) fn variable(setting: &str) -> String {
+    format!("PUSHSLOTS_{}", setting.to_ascii_uppercase())
+}
 
 impl ClientBuilder {
     /// Takes the settings from the environment. A variable that is empty counts as not set.
@@ -67,7 +63,7 @@ pub(super) fn is_of_credentials(problem: &Problem) -> bool {
 fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     let mut variables = Variables { read, problems: Vec::new() };
     let mut builder = ClientBuilder::default();
-    builder.names = NAMES;
+    builder.is_from_environment = true;
     if let Some(url) = variables.text(BASE_URL) {
         builder = builder.base_url(url);
     }
@@ -181,4 +177,47 @@ fn duration(text: &str) -> Result<Duration, String> {
     let sensible = Some(text).filter(|text| text.len() <= 16);
     let duration = sensible.and_then(|text| humantime::parse_duration(text).ok());
     duration.ok_or_else(|| "not a duration, such as 10s or 500ms".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(variables: &[(&str, OsString)], complete: fn(ClientBuilder) -> ClientBuilder) -> Vec<String> {
+        let builder = from_variables(|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| value.clone())
+        });
+        let error = complete(builder).build().map(drop).err();
+        error.map_or_else(Vec::new, |error| error.problems().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn code_can_complete_what_the_environment_lacks() {
+        let with_key = |builder: ClientBuilder| builder.credentials(Credentials::api_key("key", "secret"));
+        assert_eq!(problems(&[], with_key), [""; 0]);
+        let half = [(CLIENT_ID, "client".into()), (SOURCE_ID, "nobody".into())];
+        assert_eq!(problems(&half, with_key), ["PUSHSLOTS_SOURCE_ID: not a UUID"]);
+        let plain = [(BASE_URL, "http://mock.internal".into())];
+        let allowed = |builder: ClientBuilder| {
+            builder.credentials(Credentials::api_key("key", "secret")).allow_plain_http("mock.internal")
+        };
+        assert_eq!(problems(&plain, allowed), [""; 0]);
+        assert!(problems(&plain, with_key)[0].starts_with("PUSHSLOTS_BASE_URL: plain http"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_value_that_is_not_utf8_is_told_once() {
+        use std::os::unix::ffi::OsStringExt;
+        let variables = [
+            (API_KEY, OsString::from_vec(vec![0xff])),
+            (API_SECRET, "secret".into()),
+            (DESTINATION_IDS, "af394f14-b34a-464f-8d24-895f370af4c9, ,EMR".into()),
+        ];
+        assert_eq!(
+            problems(&variables, |builder| builder),
+            ["PUSHSLOTS_API_KEY: not UTF-8", "PUSHSLOTS_DESTINATION_IDS: entry 3 is not a UUID"]
+        );
+    }
 }
