@@ -146,8 +146,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows plain http to this host, named without scheme and port, which shows tokens and messages to everyone on the way. To this
-    /// machine itself (`localhost`, `127.0.0.0/8`, `[::1]`) it is always allowed.
+    /// Allows plain http to this host, named without scheme and port: it shows tokens and messages to everyone
+    /// on the way. To this machine itself (`localhost`, `127.0.0.0/8`, `[::1]`) it is always allowed.
     #[must_use]
     pub fn allow_plain_http(mut self, host: impl Into<String>) -> Self {
         self.plain_http_hosts.push(host.into());
