@@ -270,7 +270,7 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_service_closed_meanwhile_costs_nothing() {
+async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_message() {
     let kept = Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
     let (service, tokens) = (RawServer::start([kept, accepted()]).await, fixtures::serve().await);
     let client = faulty(&service, &tokens).build().unwrap();

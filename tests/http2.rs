@@ -1,69 +1,127 @@
-//! Over HTTP/2 too, every request on the wire is an attempt in the receipt.
+//! Over HTTP/2 too, every request on the wire is an attempt in the receipt, and none goes out after it was given up.
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::future::IntoFuture;
+use std::time::Duration;
 
 use bytes::Bytes;
+use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::{Request, Response};
-use pushslots::Delivery;
+use http::Response;
+use pushslots::uuid::Uuid;
+use pushslots::{Client, Delivery, ErrorKind};
 use support::tls::{Authority, TlsListener};
 use support::{MESSAGE, client, message};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-async fn body(request: Request<RecvStream>) -> Vec<u8> {
-    let mut stream = request.into_body();
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.data().await {
-        let chunk = chunk.unwrap();
-        stream.flow_control().release_capacity(chunk.len()).unwrap();
-        body.extend_from_slice(&chunk);
-    }
-    body
+const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
+
+/// A message that arrived, not answered yet.
+struct Arrived {
+    message_id: String,
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
 }
 
-/// A service that issues tokens, turns the first message away as HTTP/2 does for one it has not looked at, and
-/// accepts the rest. Counts the messages.
-async fn service(listener: TlsListener, reason: Reason, messages: Arc<AtomicUsize>) {
+impl Arrived {
+    /// Reads the whole message and accepts it.
+    async fn accept(mut self) {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.body.data().await {
+            let chunk = chunk.unwrap();
+            self.body.flow_control().release_capacity(chunk.len()).unwrap();
+            body.extend_from_slice(&chunk);
+        }
+        assert_eq!(String::from_utf8(body).unwrap(), MESSAGE);
+        answer(self.respond, LOGS);
+    }
+}
+
+fn answer(mut respond: SendResponse<Bytes>, json: &'static str) {
+    let response = Response::builder().header("content-type", "application/json").body(()).unwrap();
+    let mut stream = respond.send_response(response, false).unwrap();
+    stream.send_data(Bytes::from_static(json.as_bytes()), true).unwrap();
+}
+
+/// Issues tokens, and hands every message to the test.
+async fn serve(listener: TlsListener, max_streams: u32, arrived: UnboundedSender<Arrived>) {
     loop {
         let Some(stream) = listener.accept().await else { continue };
-        let mut connection = h2::server::handshake(stream).await.unwrap();
-        while let Some(Ok((request, mut respond))) = connection.accept().await {
-            let answer = if request.uri().path() == "/v2/auth/token" {
-                r#"{"access_token":"h2","token_type":"Bearer"}"#
-            } else if messages.fetch_add(1, Ordering::SeqCst) == 0 {
-                respond.send_reset(reason);
-                continue;
+        let mut builder = h2::server::Builder::new();
+        let connection = builder.max_concurrent_streams(max_streams).handshake(stream).await;
+        let mut connection = connection.unwrap();
+        while let Some(Ok((request, respond))) = connection.accept().await {
+            if request.uri().path() == "/v2/auth/token" {
+                answer(respond, r#"{"access_token":"h2","token_type":"Bearer"}"#);
             } else {
-                r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#
-            };
-            tokio::spawn(async move {
-                let path = request.uri().path().to_owned();
-                let body = body(request).await;
-                assert!(path != "/endpoint" || body == MESSAGE.as_bytes());
-                let response = Response::builder().header("content-type", "application/json");
-                let mut stream = respond.send_response(response.body(()).unwrap(), false).unwrap();
-                stream.send_data(Bytes::from_static(answer.as_bytes()), true).unwrap();
-            });
+                let message_id = request.headers()["idempotency-key"].to_str().unwrap().to_owned();
+                let message = Arrived { message_id, body: request.into_body(), respond };
+                if arrived.send(message).is_err() {
+                    return;
+                }
+            }
         }
     }
+}
+
+/// A client of a service with that many streams side by side, and the messages that arrive there.
+async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
+    let (send, arrived) = unbounded_channel();
+    // Ends with the test's runtime at the latest.
+    tokio::spawn(serve(listener, max_streams, send));
+    (client, arrived)
 }
 
 #[tokio::test]
 async fn a_stream_that_is_refused_is_an_attempt() {
     for reason in [Reason::REFUSED_STREAM, Reason::INTERNAL_ERROR] {
-        let authority = Authority::new();
-        let listener = TlsListener::bind(&authority, None, &["h2"]).await;
-        let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
-        let messages = Arc::new(AtomicUsize::new(0));
-        let service = tokio::spawn(service(listener, reason, messages.clone()));
-
-        let receipt = client.build().unwrap().send(&message()).await.unwrap();
+        let (client, mut arrived) = service(100).await;
+        let message = message();
+        let serve = async {
+            arrived.recv().await.unwrap().respond.send_reset(reason);
+            arrived.recv().await.unwrap().accept().await;
+        };
+        let (receipt, ()) = tokio::join!(client.send(&message).into_future(), serve);
+        let receipt = receipt.unwrap();
         let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
         assert!(matches!(deliveries[..], [Delivery::Unknown | Delivery::NotSent, Delivery::Accepted]));
-        assert_eq!(messages.load(Ordering::SeqCst), 2, "as many on the wire as in the receipt");
-        assert_eq!(receipt.logs().len(), 1);
-        service.abort();
+        assert!(arrived.try_recv().is_err(), "as many on the wire as in the receipt");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up() {
+    let (client, mut arrived) = service(1).await;
+    let message = message();
+    let first = tokio::spawn({
+        let (client, message) = (client.clone(), message.clone());
+        async move { client.send(&message).await }
+    });
+    let holds_the_stream = arrived.recv().await.unwrap();
+
+    let error = client.send(&message).deadline(Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::NotSent), "{error}");
+    // A send that is dropped does not go out either.
+    let dropped = tokio::time::timeout(Duration::from_millis(500), client.send(&message).into_future());
+    assert!(dropped.await.is_err());
+
+    holds_the_stream.accept().await;
+    first.await.unwrap().unwrap();
+    let id = Uuid::new_v4();
+    let third = tokio::spawn(async move { client.send(&message).message_id(id).await });
+    // Those given up may show as streams, which are reset before any of their message comes.
+    loop {
+        let mut next = arrived.recv().await.unwrap();
+        if let Some(Ok(bytes)) = next.body.data().await {
+            assert_eq!((next.message_id, &bytes[..]), (id.to_string(), MESSAGE.as_bytes()));
+            answer(next.respond, LOGS);
+            break;
+        }
+    }
+    assert_eq!(third.await.unwrap().unwrap().attempts().len(), 1);
+    assert!(arrived.try_recv().is_err());
 }

@@ -172,11 +172,15 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
     let run = push_file(Some(Path::new("no-such-file.json")), &settings).await;
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("no-such-file.json: "), "{}", run.stderr);
-    settings.insert("PUSHSLOTS_PRIVATE_KEY_FILE", keys::p384().pem);
-    let run = push_file(Some(&message), &settings).await;
-    assert_eq!(run.code, Some(2));
-    assert!(run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: this is a key itself"), "{}", run.stderr);
-    assert!(!format!("{}{}", run.stdout, run.stderr).contains("BEGIN"), "{}", run.stderr);
+    let pem = keys::p384().pem;
+    let secret = pem.lines().nth(1).unwrap();
+    for misplaced in [pem.clone(), secret.to_owned()] {
+        settings.insert("PUSHSLOTS_PRIVATE_KEY_FILE", misplaced);
+        let run = push_file(Some(&message), &settings).await;
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: the file can't be read"), "{}", run.stderr);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains(secret), "{}", run.stderr);
+    }
     let run = push_file(None, &settings).await;
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("usage: push_file MESSAGE.json"), "{}", run.stderr);

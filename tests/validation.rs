@@ -109,6 +109,7 @@ fn times_that_are_no_real_ones() {
         "2016-08-01T14:00:00+1",
         "2016-08-01T14:00:00+01:0",
         "2016-08-01T14:00:00:Z",
+        "2016-08-01T14:00:00:5Z",
         "2016-+8-01T14:00:00Z",
         "2016--01T14:00:00Z",
         "02016-08-01T14:00:00Z",
@@ -205,6 +206,7 @@ fn batch_numbers_count_from_one_and_belong_to_a_batch() {
     for (meta, path) in [
         (Meta::new().current_batch(1), "Meta.BatchID"),
         (Meta::new().total_batches(1), "Meta.BatchID"),
+        (Meta::new().batch_id("").current_batch(1), "Meta.BatchID"),
         (batch().current_batch(0), "Meta.CurrentBatch"),
         (batch().total_batches(0), "Meta.TotalBatches"),
         (batch().current_batch(3).total_batches(2), "Meta.CurrentBatch"),
@@ -237,6 +239,23 @@ fn a_message_that_was_read_can_be_corrected() {
     message.validate().unwrap();
     let expected = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Test":true},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"x":1}"#;
     assert_eq!(String::from_utf8(message.to_json()).unwrap(), expected);
+}
+
+#[test]
+fn what_is_added_to_a_list_does_not_hide_that_the_rest_could_not_be_read() {
+    let known = "af394f14-b34a-464f-8d24-895f370af4c9";
+    let json = json!({"Meta": {"Destinations": [{"ID": known}, 5]}, "Slots": [slot()]});
+    let mut message = PushSlots::from_json(json.to_string()).unwrap();
+    message.meta_mut().destinations.push(Uuid::nil().into());
+    assert_eq!(problems(&message), ["Meta.Destinations[1]: expected an object; this number is not one"]);
+    let json = String::from_utf8(message.to_json()).unwrap();
+    assert!(json.contains(known) && json.contains(&Uuid::nil().to_string()), "{json}");
+
+    let json = json!({"Slots": [slot(), 17]});
+    let mut message = PushSlots::from_json(json.to_string()).unwrap();
+    message.slots_mut().push(Slot::new(Utc::now(), 15));
+    assert_eq!(problems(&message), ["Slots[1]: expected an object; this number is not one"]);
+    assert!(message.to_json().windows(2).any(|bytes| bytes == b"17"));
 }
 
 #[test]

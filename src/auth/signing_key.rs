@@ -53,16 +53,14 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem), and a file that can't be read.
+    /// As [`from_pem`](Self::from_pem), and a file that can't be read. The path is not repeated: what is given
+    /// in its place by mistake may be the key itself.
     pub fn from_pem_file(path: impl AsRef<Path>, key_id: impl Into<String>) -> Result<Self, KeyError> {
-        let path = path.as_ref();
-        let text = path.as_os_str().as_encoded_bytes();
-        if text.contains(&b'\n') || text.starts_with(b"-----") {
-            return Err(KeyError("this is a key itself; give the path of its file".to_owned()));
-        }
-        let told = |what: &dyn fmt::Display| KeyError(format!("{}: {what}", path.display()));
-        let pem = Zeroizing::new(std::fs::read(path).map_err(|error| told(&error))?);
-        Self::from_pem(&*pem, key_id).map_err(|error| told(&error))
+        let unread = |error: std::io::Error| {
+            KeyError(format!("the file can't be read ({error}); give the path of a PEM file"))
+        };
+        let pem = Zeroizing::new(std::fs::read(path).map_err(unread)?);
+        Self::from_pem(&*pem, key_id)
     }
 
     pub(super) fn id(&self) -> &str {

@@ -23,9 +23,9 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 /// Its `Debug` shows no secret.
 #[derive(Clone)]
 pub struct ClientBuilder {
-    /// Whether problems name variables in place of methods.
-    pub(super) is_from_environment: bool,
-    /// What is wrong with the environment that settings came from.
+    /// The settings that come from the environment, so that problems name their variables.
+    pub(super) from_environment: Vec<&'static str>,
+    /// What is wrong with variables that no code has taken the place of.
     pub(super) environment_problems: Vec<Problem>,
     base_url: String,
     token_url: Option<String>,
@@ -40,7 +40,7 @@ pub struct ClientBuilder {
 impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
-            is_from_environment: false,
+            from_environment: Vec::new(),
             environment_problems: Vec::new(),
             base_url: BASE_URL.to_owned(),
             token_url: None,
@@ -68,7 +68,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn source(mut self, source: Uuid) -> Self {
         self.source = Some(source);
-        self
+        self.given("source_id")
     }
 
     /// Adds an endpoint: all of them become `Meta.Destinations` of messages that name none.
@@ -82,7 +82,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
-        self
+        self.given("base_url")
     }
 
     /// Where an assertion buys a token, and its audience; by default `{base}/v2/auth/token`. A legacy API
@@ -90,14 +90,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());
-        self
+        self.given("token_url")
     }
 
     /// Attempts in all for one send, the first one included, from 1; by default 4.
     #[must_use]
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.policy.max_attempts = max_attempts;
-        self
+        self.given("max_attempts")
     }
 
     /// The longest time for one attempt, its token request included; by default 30 s. The service ends a
@@ -105,14 +105,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
-        self
+        self.given("attempt_timeout")
     }
 
     /// The longest time for a whole send, all attempts and waiting included; by default 120 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
-        self
+        self.given("deadline")
     }
 
     /// The longest time for a connection to come about, TLS included; by default 5 s.
@@ -194,7 +194,14 @@ impl ClientBuilder {
 
     /// What a setting that the environment may hold is called in a problem.
     fn name(&self, setting: &str) -> String {
-        if self.is_from_environment { env::variable(setting) } else { setting.to_owned() }
+        if self.from_environment.contains(&setting) { env::variable(setting) } else { setting.to_owned() }
+    }
+
+    /// Notes that code takes the place of the variable for `setting`.
+    fn given(mut self, setting: &str) -> Self {
+        self.from_environment.retain(|other| *other != setting);
+        self.environment_problems.retain(|problem| problem.path() != env::variable(setting));
+        self
     }
 
     fn endpoints(&self, problems: &mut Vec<Problem>) -> Option<Endpoints> {
@@ -206,10 +213,13 @@ impl ClientBuilder {
         let (base, token) = (base.ok()?, token.ok()?);
 
         let addresses = || [Some(&base), token.as_ref()].into_iter().flatten();
-        let remote_proxy = self.http.proxy.as_ref().is_some_and(|proxy| !url::is_loopback_proxy(proxy));
-        if remote_proxy && addresses().any(Address::is_plain_loopback) {
-            let text = "plain http to this machine would leave it through this proxy; use https";
-            told("proxy", text.to_owned());
+        let proxy = self.http.proxy.as_deref().map(url::read_proxy).transpose();
+        match proxy.map_err(|text| told("proxy", text)) {
+            Ok(Some(false)) if addresses().any(Address::is_plain_loopback) => {
+                let text = "plain http to this machine would leave it through this proxy; use https";
+                told("proxy", text.to_owned());
+            }
+            _ => {}
         }
         let mut below = |path| base.below(path).map_err(|text| told(&self.name("base_url"), text)).ok();
         Some(Endpoints {

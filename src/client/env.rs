@@ -47,8 +47,9 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `30s` |
     /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `120s` |
     ///
-    /// What is wrong with a variable is told by [`build`](Self::build), unless the setting is given in code
-    /// before: `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment.
+    /// What is wrong with a variable is told by [`build`](Self::build), unless code gives the setting after:
+    /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and takes the scope from
+    /// those that it is given.
     #[must_use]
     pub fn from_env() -> Self {
         from_variables(|name| std::env::var_os(name))
@@ -57,13 +58,12 @@ impl ClientBuilder {
 
 /// Whether a problem is one of credentials, which code may give in place of the environment.
 pub(super) fn is_of_credentials(problem: &Problem) -> bool {
-    [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE, API_KEY, API_SECRET].contains(&problem.path())
+    [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE, SCOPE, API_KEY, API_SECRET].contains(&problem.path())
 }
 
 fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     let mut variables = Variables { read, problems: Vec::new() };
     let mut builder = ClientBuilder::default();
-    builder.is_from_environment = true;
     if let Some(url) = variables.text(BASE_URL) {
         builder = builder.base_url(url);
     }
@@ -88,6 +88,7 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     if let Some(deadline) = variables.value(DEADLINE, duration) {
         builder = builder.deadline(deadline);
     }
+    builder.from_environment = vec!["base_url", "token_url", "max_attempts", "attempt_timeout", "deadline"];
     builder.environment_problems = variables.problems;
     builder
 }
@@ -116,13 +117,14 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
     fn credentials(&mut self) -> Option<Credentials> {
         let client = [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].map(|name| self.text(name));
         let api_key = [API_KEY, API_SECRET].map(|name| self.text(name));
+        let scope = self.text(SCOPE);
         match (client, api_key) {
             ([None, None, None], [Some(key), Some(secret)]) => Some(Credentials::api_key(key, secret)),
             ([Some(client_id), Some(key_id), Some(file)], [None, None]) => {
                 let key = SigningKey::from_pem_file(file, key_id);
                 let key = key.map_err(|error| self.problem(PRIVATE_KEY_FILE, error.to_string())).ok()?;
                 let credentials = Credentials::signed_jwt(client_id, key);
-                Some(match self.text(SCOPE) {
+                Some(match scope {
                     Some(scope) => credentials.scope(scope),
                     None => credentials,
                 })
@@ -204,6 +206,12 @@ mod tests {
         };
         assert_eq!(problems(&plain, allowed), [""; 0]);
         assert!(problems(&plain, with_key)[0].starts_with("PUSHSLOTS_BASE_URL: plain http"));
+        let wrong = [(SOURCE_ID, "nobody".into()), (MAX_ATTEMPTS, "many".into()), (DEADLINE, "soon".into())];
+        let right = |builder: ClientBuilder| {
+            let builder = builder.credentials(Credentials::api_key("key", "secret"));
+            builder.source(Uuid::nil()).max_attempts(0).deadline(Duration::from_secs(1))
+        };
+        assert_eq!(problems(&wrong, right), ["max_attempts: must be at least 1, the first attempt"]);
     }
 
     #[cfg(unix)]

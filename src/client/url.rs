@@ -56,9 +56,12 @@ impl Address {
     }
 }
 
-/// Whether a proxy is at this machine itself; where it is no URL, that is told elsewhere.
-pub(super) fn is_loopback_proxy(text: &str) -> bool {
-    Url::parse(text).map_or(true, |url| is_loopback(&url))
+/// Reads the address of a proxy; tells whether it is at this machine itself.
+pub(super) fn read_proxy(text: &str) -> Result<bool, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(is_loopback(&url)),
+        _ => Err("not a URL with http or https, such as http://proxy.example.org:3128".to_owned()),
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {

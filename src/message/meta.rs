@@ -240,10 +240,11 @@ impl Log {
 impl Rules for Meta {
     fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
         let (current, total) = (self.current_batch, self.total_batches);
+        let names_no_batch = self.batch_id.as_deref().is_none_or(str::is_empty);
         if current.zip(total).is_some_and(|(current, total)| current > total) {
             problems.push(at.key("CurrentBatch").problem("above TotalBatches"));
         }
-        if (current.is_some() || total.is_some()) && self.batch_id.is_none() && !self.others.has("BatchID") {
+        if (current.is_some() || total.is_some()) && names_no_batch && !self.others.has("BatchID") {
             let text = "missing, though CurrentBatch or TotalBatches is given; name the batch";
             problems.push(at.key("BatchID").problem(text));
         }

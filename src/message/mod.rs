@@ -75,6 +75,8 @@ impl PushSlots {
     }
 
     /// What the message says of itself, to change it. The client checks it again before it sends.
+    ///
+    /// A `Meta` that could not be read, since it is no object, stays a problem whatever is put here.
     pub fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
     }
@@ -85,8 +87,11 @@ impl PushSlots {
         &self.slots
     }
 
-    /// The slots, to change them, such as those that were read with a problem. The client checks them again
-    /// before it sends.
+    /// The slots, to change them, such as one that was read with a problem. The client checks them again before
+    /// it sends.
+    ///
+    /// A list of slots that could not be read, since an element of it is no object, stays a problem whatever is
+    /// put here: the slots in it would be lost.
     pub fn slots_mut(&mut self) -> &mut Vec<Slot> {
         &mut self.slots
     }
@@ -167,7 +172,7 @@ impl Serialize for Filled<'_> {
         if !others.has("Meta") {
             map.serialize_entry("Meta", &Written(self.meta))?;
         }
-        if !others.has("Slots") {
+        if !others.has("Slots") || !self.message.slots.is_empty() {
             map.serialize_entry("Slots", &WrittenField(&self.message.slots))?;
         }
         others.write(&mut map, |_| true)?;

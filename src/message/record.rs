@@ -39,14 +39,26 @@ pub(crate) trait Value: Sized {
 
 /// The place that a record has for a key: at most one value, or a list of them.
 pub(crate) trait Field: Default {
+    /// Whether a value put here takes the place of one that could not be read. What is added to a list does not:
+    /// the rest of the list would be lost.
+    const REPLACES: bool;
+
     fn read(raw: &RawValue) -> Result<Self, Misfit>;
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
     fn is_absent(&self) -> bool;
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>);
+
+    /// Whether values that could not be read are still to be dealt with.
+    fn leaves_open(&self) -> bool {
+        !Self::REPLACES || self.is_absent()
+    }
+
     fn explain(raw: &RawValue, at: Path<'_>, problems: &mut Vec<Problem>);
 }
 
 impl<T: Value> Field for Option<T> {
+    const REPLACES: bool = true;
+
     fn read(raw: &RawValue) -> Result<Self, Misfit> {
         if json::is_null(raw) {
             return Ok(None);
@@ -77,6 +89,8 @@ impl<T: Value> Field for Option<T> {
 }
 
 impl<T: Value> Field for Vec<T> {
+    const REPLACES: bool = false;
+
     fn read(raw: &RawValue) -> Result<Self, Misfit> {
         if json::is_null(raw) {
             return Ok(Vec::new());
@@ -218,7 +232,7 @@ macro_rules! record {
                     map.serialize_entry($key, &WrittenField(&self.$field))?;
                 })*
                 self.others.write(&mut map, |key| match key {
-                    $($key => Field::is_absent(&self.$field),)*
+                    $($key => Field::leaves_open(&self.$field),)*
                     _ => true,
                 })?;
                 map.end()
@@ -236,12 +250,11 @@ macro_rules! record {
             ) {
                 use $crate::message::record::{explain_kept, Field, Rules};
                 $({
-                    let kept: Vec<_> = self.others.all($key).collect();
-                    if Field::is_absent(&self.$field) && !kept.is_empty() {
+                    if Field::leaves_open(&self.$field) {
+                        let kept: Vec<_> = self.others.all($key).collect();
                         explain_kept::<$type>(&kept, at.key($key), problems);
-                    } else {
-                        Field::check(&self.$field, at.key($key), problems);
                     }
+                    Field::check(&self.$field, at.key($key), problems);
                 })*
                 Rules::rules(self, at, problems);
             }

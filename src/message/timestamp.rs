@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 /// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess it would
 /// offer an appointment at the wrong hour.
 ///
-/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the fraction (an
+/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the milliseconds (an
 /// official sample has it), no seconds, an offset of hours alone or without its colon, and the basic form of
 /// ISO 8601.
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
@@ -33,7 +33,9 @@ fn as_rfc3339(text: &str) -> Option<String> {
     let clock = match *clock.split(':').collect::<Vec<_>>() {
         [hour, minute] => format!("{hour}:{minute}:00"),
         [hour, minute, second] => format!("{hour}:{minute}:{second}"),
-        [hour, minute, second, fraction] => format!("{hour}:{minute}:{second}.{fraction}"),
+        [hour, minute, second, milliseconds] if milliseconds.len() == 3 => {
+            format!("{hour}:{minute}:{second}.{milliseconds}")
+        }
         [basic] => format!("{}:{}:{}", basic.get(..2)?, basic.get(2..4)?, basic.get(4..)?),
         _ => return None,
     };

@@ -18,8 +18,9 @@ pub(crate) use retry_after::retry_after;
 /// comes back later than by one that hangs.
 pub(crate) const LONGEST_HINT: Duration = Duration::from_secs(120);
 
-/// An attempt with less time than this would only make the outcome less certain.
-const SHORTEST_ATTEMPT: Duration = Duration::from_millis(20);
+/// A retry with less time than this would most likely end without an answer, and make a known outcome an unknown
+/// one. Of a short deadline a tenth is enough.
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 
 /// How often and how long a send tries.
 #[derive(Clone, Debug)]
@@ -91,12 +92,13 @@ impl Policy {
         if ended.number >= self.max_attempts {
             return Decision::Stop(Reason::AttemptsUsedUp);
         }
-        let room = ended.time_left.saturating_sub(SHORTEST_ATTEMPT);
+        let needed = SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10);
+        let room = ended.time_left.saturating_sub(needed);
         let delay = match hint {
             _ if is_replay => Duration::ZERO,
-            // The hint is a floor. Jitter on top, as far as there is room for it, keeps those who were told the
-            // same from coming back at once.
-            Some(hint) => hint + backoff.next_delay().min(room.saturating_sub(hint)),
+            // The hint is a floor. Jitter on top, where there is room for it, keeps those who were told the same
+            // from coming back at once.
+            Some(hint) => hint + backoff.next_delay().min(room.saturating_sub(hint) / 2),
             None => backoff.next_delay(),
         };
         if delay > room || room.is_zero() {

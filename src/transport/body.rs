@@ -1,48 +1,63 @@
-//! A body that remembers whether it was asked for.
+//! A body that can be called off until a connection asks for it.
 
-use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+const WAITING: u8 = 0;
+const LEFT: u8 = 1;
+const CALLED_OFF: u8 = 2;
+
 /// The body of a request, in one piece. A connection asks for it once it stands and takes the request: until
 /// then nothing of the body has left, and a request without its body is none to the service.
-pub(super) struct WatchedBody {
+pub(super) struct BodyInWaiting {
     bytes: Option<Bytes>,
-    left: Left,
+    state: Arc<AtomicU8>,
 }
 
-/// Whether a body may have left.
-#[derive(Clone, Default)]
-pub(super) struct Left(Arc<AtomicBool>);
+/// The hand on a body: tells whether it may have left, and calls it off where it has not. Without that, a
+/// request that waits for its turn on a connection could go out after it was given up.
+pub(super) struct Departure(Arc<AtomicU8>);
 
-impl Left {
-    pub(super) fn may_have(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+impl Departure {
+    /// Whether the body may have left. When it has not, it never will.
+    pub(super) fn settle(&self) -> bool {
+        let state = self.0.compare_exchange(WAITING, CALLED_OFF, Ordering::AcqRel, Ordering::Acquire);
+        state == Err(LEFT)
     }
 }
 
-impl WatchedBody {
-    pub(super) fn new(bytes: Bytes) -> (Self, Left) {
-        let left = Left::default();
-        (Self { bytes: Some(bytes), left: left.clone() }, left)
+impl Drop for Departure {
+    fn drop(&mut self) {
+        self.settle();
     }
 }
 
-impl Body for WatchedBody {
+impl BodyInWaiting {
+    pub(super) fn new(bytes: Bytes) -> (Self, Departure) {
+        // Nobody asks for an empty body.
+        let state = Arc::new(AtomicU8::new(if bytes.is_empty() { LEFT } else { WAITING }));
+        (Self { bytes: Some(bytes), state: state.clone() }, Departure(state))
+    }
+}
+
+impl Body for BodyInWaiting {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = CalledOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.left.0.store(true, Ordering::Release);
-        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    ) -> Poll<Option<Result<Frame<Bytes>, CalledOff>>> {
+        match self.state.compare_exchange(WAITING, LEFT, Ordering::AcqRel, Ordering::Acquire) {
+            Err(CALLED_OFF) => Poll::Ready(Some(Err(CalledOff))),
+            _ => Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -53,3 +68,15 @@ impl Body for WatchedBody {
         SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
 }
+
+/// Told to a connection that asks for a body too late.
+#[derive(Debug)]
+pub(super) struct CalledOff;
+
+impl fmt::Display for CalledOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request was given up before it left")
+    }
+}
+
+impl std::error::Error for CalledOff {}

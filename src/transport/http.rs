@@ -9,7 +9,7 @@ use http::Request;
 use reqwest::{Body, Certificate, Client, Identity, Proxy, Response, redirect, retry};
 use tokio::time::{Instant, timeout};
 
-use super::body::{Left, WatchedBody};
+use super::body::{BodyInWaiting, Departure};
 use super::{Answer, Exchange, Failure, FailureKind, HttpSettings, Transport};
 use crate::message::Problem;
 
@@ -74,17 +74,17 @@ impl HttpTransport {
         }
         let began = Instant::now();
         let (head, body) = request.into_parts();
-        let (body, left) = WatchedBody::new(body);
+        let (body, departure) = BodyInWaiting::new(body);
         let request = Request::from_parts(head, Body::wrap(body)).try_into();
-        let request = request.map_err(|error| failure(&error, &left))?;
+        let request = request.map_err(|error| failure(&error, &departure))?;
         let response = timeout(time, self.0.execute(request))
             .await
-            .map_err(|_| Failure::new(FailureKind::Timeout, left.may_have()))?
-            .map_err(|error| failure(&error, &left))?;
+            .map_err(|_| Failure::new(FailureKind::Timeout, departure.settle()))?
+            .map_err(|error| failure(&error, &departure))?;
         Ok(Answer {
             status: response.status(),
             headers: response.headers().clone(),
-            body: timeout(time.saturating_sub(began.elapsed()), read_body(response, &left))
+            body: timeout(time.saturating_sub(began.elapsed()), read_body(response, &departure))
                 .await
                 .unwrap_or_else(|_| Err(Failure::new(FailureKind::Timeout, true))),
         })
@@ -97,9 +97,9 @@ impl Transport for HttpTransport {
     }
 }
 
-async fn read_body(mut response: Response, left: &Left) -> Result<Bytes, Failure> {
+async fn read_body(mut response: Response, departure: &Departure) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, left))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, departure))? {
         if body.len() + chunk.len() > LONGEST_BODY {
             return Err(Failure::new(FailureKind::TooLong, true));
         }
@@ -108,26 +108,20 @@ async fn read_body(mut response: Response, left: &Left) -> Result<Bytes, Failure
     Ok(body.freeze())
 }
 
-/// Says what failed. What went wrong before the body left is told in full; of what came after only the kind
-/// is, since the words could hold a part of what was on its way.
-fn failure(error: &reqwest::Error, left: &Left) -> Failure {
-    let may_have_left = left.may_have();
-    let kind = match () {
-        () if error.is_builder() => FailureKind::Request,
-        () if error.is_dns() => FailureKind::Lookup,
-        () if error.is_timeout() => FailureKind::Timeout,
-        () if error.is_connect() => FailureKind::Connect,
-        () => FailureKind::Interrupted,
+/// Says what failed. What kept a connection from coming about is told in full; of what came after only the
+/// kind is, since the words could be the service's or hold a part of the request.
+fn failure(error: &reqwest::Error, departure: &Departure) -> Failure {
+    let may_have_arrived = departure.settle();
+    let (kind, cause) = match () {
+        () if error.is_builder() => (FailureKind::Request, Some(root_cause(error))),
+        () if error.is_dns() => (FailureKind::Lookup, Some(root_cause(error))),
+        () if error.is_connect() && !error.is_timeout() => (FailureKind::Connect, Some(root_cause(error))),
+        () if error.is_timeout() => (FailureKind::Timeout, None),
+        () => (FailureKind::Interrupted, io_kind(error).map(|kind| kind.to_string())),
     };
-    let failure = Failure::new(kind, may_have_left);
-    if !may_have_left {
-        let host = error.url().and_then(|url| url.host_str()).unwrap_or("no host");
-        return failure.detail(format!("{host}: {}", root_cause(error)));
-    }
-    match io_kind(error) {
-        Some(kind) => failure.detail(kind.to_string()),
-        None => failure,
-    }
+    let host = error.url().and_then(|url| url.host_str()).filter(|_| !may_have_arrived);
+    let detail = [host.map(str::to_owned), cause].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    Failure::new(kind, may_have_arrived).detail(detail)
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {

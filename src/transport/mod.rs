@@ -47,8 +47,8 @@ pub(crate) struct Failure {
     pub(crate) may_have_arrived: bool,
     /// What failed.
     pub(crate) kind: FailureKind,
-    /// More about it, in words that hold nothing of the request.
-    detail: Option<String>,
+    /// More about it, in words that hold nothing of the request or the answer; may be empty.
+    detail: String,
 }
 
 /// What failed on the way.
@@ -70,11 +70,11 @@ pub(crate) enum FailureKind {
 
 impl Failure {
     pub(crate) fn new(kind: FailureKind, may_have_arrived: bool) -> Self {
-        Self { may_have_arrived, kind, detail: None }
+        Self { may_have_arrived, kind, detail: String::new() }
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = detail.into();
         self
     }
 }
@@ -91,9 +91,9 @@ impl fmt::Display for Failure {
             (FailureKind::Interrupted, true) => "the connection was cut before the whole answer came",
             (FailureKind::TooLong, _) => "the answer is too long",
         })?;
-        match &self.detail {
-            Some(detail) => write!(f, " ({detail})"),
-            None => Ok(()),
+        match self.detail.as_str() {
+            "" => Ok(()),
+            detail => write!(f, " ({detail})"),
         }
     }
 }
