@@ -5,65 +5,13 @@ mod support;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
-use http::Response;
+use h2::Reason;
 use pushslots::uuid::Uuid;
 use pushslots::{Client, Delivery, ErrorKind};
+use support::http2::{Arrived, serve};
 use support::tls::{Authority, TlsListener};
 use support::{MESSAGE, client, message};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
-
-/// A message that arrived, not answered yet.
-struct Arrived {
-    message_id: String,
-    body: RecvStream,
-    respond: SendResponse<Bytes>,
-}
-
-impl Arrived {
-    /// Reads the whole message and accepts it.
-    async fn accept(mut self) {
-        let mut body = Vec::new();
-        while let Some(chunk) = self.body.data().await {
-            let chunk = chunk.unwrap();
-            self.body.flow_control().release_capacity(chunk.len()).unwrap();
-            body.extend_from_slice(&chunk);
-        }
-        assert_eq!(String::from_utf8(body).unwrap(), MESSAGE);
-        answer(self.respond, LOGS);
-    }
-}
-
-fn answer(mut respond: SendResponse<Bytes>, json: &'static str) {
-    let response = Response::builder().header("content-type", "application/json").body(()).unwrap();
-    let mut stream = respond.send_response(response, false).unwrap();
-    stream.send_data(Bytes::from_static(json.as_bytes()), true).unwrap();
-}
-
-/// Issues tokens, and hands every message to the test.
-async fn serve(listener: TlsListener, max_streams: u32, arrived: UnboundedSender<Arrived>) {
-    loop {
-        let Some(stream) = listener.accept().await else { continue };
-        let mut builder = h2::server::Builder::new();
-        let connection = builder.max_concurrent_streams(max_streams).handshake(stream).await;
-        let mut connection = connection.unwrap();
-        while let Some(Ok((request, respond))) = connection.accept().await {
-            if request.uri().path() == "/v2/auth/token" {
-                answer(respond, r#"{"access_token":"h2","token_type":"Bearer"}"#);
-            } else {
-                let message_id = request.headers()["idempotency-key"].to_str().unwrap().to_owned();
-                let message = Arrived { message_id, body: request.into_body(), respond };
-                if arrived.send(message).is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A client of a service with that many streams side by side, and the messages that arrive there.
 async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
@@ -83,7 +31,8 @@ async fn a_stream_that_is_refused_is_an_attempt() {
         let message = message();
         let serve = async {
             arrived.recv().await.unwrap().respond.send_reset(reason);
-            arrived.recv().await.unwrap().accept().await;
+            let body = arrived.recv().await.unwrap().accept().await;
+            assert_eq!(String::from_utf8(body).unwrap(), MESSAGE);
         };
         let (receipt, ()) = tokio::join!(client.send(&message).into_future(), serve);
         let receipt = receipt.unwrap();
@@ -117,8 +66,8 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
     loop {
         let mut next = arrived.recv().await.unwrap();
         if let Some(Ok(bytes)) = next.body.data().await {
-            assert_eq!((next.message_id, &bytes[..]), (id.to_string(), MESSAGE.as_bytes()));
-            answer(next.respond, LOGS);
+            assert_eq!((next.message_id.clone(), &bytes[..]), (id.to_string(), MESSAGE.as_bytes()));
+            next.answer();
             break;
         }
     }

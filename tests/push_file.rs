@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
+use support::http2::serve;
 use support::raw::{Act, RawServer};
+use support::tls::{Authority, TlsListener};
 use support::{DESTINATION, MESSAGE, fixtures, keys};
 use tokio::process::Command;
+use tokio::sync::mpsc::unbounded_channel;
 
 /// A folder of one test's own, removed when it ends.
 struct Folder(PathBuf);
@@ -278,10 +281,9 @@ fn token() -> Act {
     Act::answer("200 OK", "Content-Type: application/json\r\n", json)
 }
 
-#[tokio::test]
-async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
-    let folder = Folder::new();
-    let message = json!({
+/// A message full of what no log may show.
+fn canaries() -> Value {
+    json!({
         "Slots": [{
             "DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Reason": "canary-reason",
             "Provider": {
@@ -290,7 +292,24 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
             }
         }],
         "Extensions": {"canary": "canary-extension"}
-    });
+    })
+}
+
+/// Whether the log shows anything of [`canaries`], a token, an assertion, or a key.
+fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
+    let shown = format!("{}{}", run.stdout, run.stderr);
+    assert!(!shown.contains("panicked"), "{name}: {shown}");
+    let lowercase = shown.to_lowercase();
+    let secrets = ["canary", "6085550199", "eyj", "client_assertion", "-----begin"];
+    for secret in secrets.into_iter().map(str::to_owned).chain(key.lines().map(str::to_lowercase)) {
+        assert!(!lowercase.contains(&secret), "{name} shows {secret}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
+    let folder = Folder::new();
+    let message = canaries();
     let right = folder.file("right.json", message.to_string());
     let mut message = message;
     message["Slots"][0]["Provider"]["PhoneNumber"]["Office"] = json!("canary-phone");
@@ -358,17 +377,36 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
             settings.insert("RUST_LOG", "trace".to_owned());
             let run = push_file(Some(file), &settings).await;
             service.finish().await;
-            let shown = format!("{}{}", run.stdout, run.stderr);
-            assert!(!shown.contains("panicked"), "{name}: {shown}");
+            assert_shows_nothing(name, &run, &key);
             if file == &right {
-                assert_eq!(run.code, Some(i32::from(name != "accepted")), "{name}: {shown}");
+                assert_eq!(run.code, Some(i32::from(name != "accepted")), "{name}: {}", run.stderr);
                 assert!(run.stderr.contains("TRACE"), "{name}: the log is on: {}", run.stderr);
-            }
-            let lowercase = shown.to_lowercase();
-            let secrets = ["canary", "6085550199", "eyj", "client_assertion", "-----begin"];
-            for secret in secrets.into_iter().map(str::to_owned).chain(key.lines().map(str::to_lowercase)) {
-                assert!(!lowercase.contains(&secret), "{name} shows {secret}: {shown}");
             }
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_log_shows_nothing_over_tls_and_http2_either() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let mut settings = settings(&listener.url(), "plain", &folder);
+    let (send, mut arrived) = unbounded_channel();
+    tokio::spawn(serve(listener, 100, send));
+    let key = std::fs::read_to_string(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]).unwrap();
+    let message = folder.file("message.json", canaries().to_string());
+    // On Linux the system's certificates are those in this file.
+    let authority = folder.file("authority.pem", &authority.pem);
+    settings.insert("SSL_CERT_FILE", authority.display().to_string());
+    settings.insert("RUST_LOG", "trace".to_owned());
+    let serve = async {
+        arrived.recv().await.unwrap().respond.send_reset(h2::Reason::INTERNAL_ERROR);
+        arrived.recv().await.unwrap().accept().await
+    };
+    let (run, body) = tokio::join!(push_file(Some(&message), &settings), serve);
+    assert!(String::from_utf8(body).unwrap().contains("canary-reason"), "the message did go out");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("TRACE") && run.stderr.contains("h2::"), "the log is on: {}", run.stderr);
+    assert_shows_nothing("HTTP/2", &run, &key);
 }

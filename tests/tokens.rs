@@ -203,6 +203,15 @@ async fn a_hint_of_the_token_endpoint_is_handed_on() {
 }
 
 #[tokio::test]
+async fn a_token_is_taken_whatever_its_content_type() {
+    for headers in ["", "Content-Type: text/html\r\n", "Content-Type: application/json; charset=utf-8\r\n"] {
+        let json = r#"{"access_token":"fresh","token_type":"Bearer"}"#;
+        let (result, requests) = with_token_endpoint(vec![Act::answer("200 OK", headers, json)]).await;
+        assert_eq!((result.unwrap().attempts().len(), requests), (1, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
     for expires in [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#] {
         let json = format!(r#"{{"accessToken":"legacy"{expires}}}"#);

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod fixtures;
+pub mod http2;
 pub mod keys;
 pub mod raw;
 pub mod tls;
