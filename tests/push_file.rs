@@ -1,83 +1,15 @@
-//! The example `push_file` as a user runs it: what it prints, how it exits, and what its log never shows.
+//! The example `push_file` as a user runs it: what it prints, and how it exits.
 
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
-use support::http2::serve;
+use support::push_file::{Folder, push_file, settings, token};
 use support::raw::{Act, RawServer};
-use support::tls::{Authority, TlsListener};
 use support::{DESTINATION, MESSAGE, fixtures, keys};
-use tokio::process::Command;
-use tokio::sync::mpsc::unbounded_channel;
-
-/// A folder of one test's own, removed when it ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("pushslots-{}", Uuid::new_v4()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// One run of `push_file`.
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Run {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).expect("stdout is exactly one JSON object")
-    }
-}
-
-async fn push_file(message: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
-    // cargo puts the examples beside the folder of the tests.
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.parent().unwrap().parent().unwrap().join("examples/push_file");
-    assert!(program.exists(), "push_file is built by `cargo test` without a filter, or `--examples`");
-    let mut command = Command::new(program);
-    command.args(message).env_clear().envs(variables).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output());
-    let output = output.await.expect("push_file ends").unwrap();
-    Run {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-/// Settings for the service at `url` and the client that chooses a fixture.
-fn settings(url: &str, client_id: &str, folder: &Folder) -> BTreeMap<&'static str, String> {
-    let key = folder.file("key.pem", keys::p384().pem);
-    BTreeMap::from([
-        ("PUSHSLOTS_BASE_URL", url.to_owned()),
-        ("PUSHSLOTS_CLIENT_ID", client_id.to_owned()),
-        ("PUSHSLOTS_KEY_ID", "key-7".to_owned()),
-        ("PUSHSLOTS_PRIVATE_KEY_FILE", key.display().to_string()),
-        ("PUSHSLOTS_DESTINATION_IDS", format!("{DESTINATION}, {}", Uuid::max())),
-    ])
-}
 
 #[tokio::test]
 async fn an_accepted_message_exits_with_0() {
@@ -263,7 +195,7 @@ async fn every_setting_takes_effect() {
         let stalls = RawServer::start([token(), Act::Stall(String::new())]).await;
         let mut hasty = BTreeMap::from([(name, "1500ms".to_owned())]);
         hasty.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
-        let mut settings = self::settings(&stalls.url, "plain", &folder);
+        let mut settings = support::push_file::settings(&stalls.url, "plain", &folder);
         settings.extend(hasty);
         if name == "PUSHSLOTS_DEADLINE" {
             settings.remove("PUSHSLOTS_MAX_ATTEMPTS");
@@ -273,140 +205,4 @@ async fn every_setting_takes_effect() {
         assert!(run.stderr.contains(text), "{}", run.stderr);
         stalls.finish().await;
     }
-}
-
-fn token() -> Act {
-    // Read as an answer to an assertion and to a legacy key alike.
-    let json = r#"{"access_token":"canary-token","token_type":"Bearer","accessToken":"canary-token"}"#;
-    Act::answer("200 OK", "Content-Type: application/json\r\n", json)
-}
-
-/// A message full of what no log may show.
-fn canaries() -> Value {
-    json!({
-        "Slots": [{
-            "DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Reason": "canary-reason",
-            "Provider": {
-                "FirstName": "Canaryfirst", "LastName": "Canarylast", "EmailAddresses": ["canary@example.org"],
-                "Address": {"StreetAddress": "1 Canary Street"}, "PhoneNumber": {"Office": "+16085550199"}
-            }
-        }],
-        "Extensions": {"canary": "canary-extension"}
-    })
-}
-
-/// Whether the log shows anything of [`canaries`], a token, an assertion, or a key.
-fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
-    let shown = format!("{}{}", run.stdout, run.stderr);
-    assert!(!shown.contains("panicked"), "{name}: {shown}");
-    let lowercase = shown.to_lowercase();
-    let secrets = ["canary", "6085550199", "eyj", "client_assertion", "-----begin"];
-    for secret in secrets.into_iter().map(str::to_owned).chain(key.lines().map(str::to_lowercase)) {
-        assert!(!lowercase.contains(&secret), "{name} shows {secret}: {shown}");
-    }
-}
-
-#[tokio::test]
-async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
-    let folder = Folder::new();
-    let message = canaries();
-    let right = folder.file("right.json", message.to_string());
-    let mut message = message;
-    message["Slots"][0]["Provider"]["PhoneNumber"]["Office"] = json!("canary-phone");
-    message["Slots"][0]["Duration"] = json!("canary-duration");
-    let wrong = folder.file("wrong.json", message.to_string());
-    let broken = folder.file("broken.json", r#"{"Slots": [{"Reason": "canary-reason" canary"#);
-
-    let echo = r#"{"Meta":{"Errors":[{"Text":"Canarylast of 1 Canary Street is unknown"}]}}"#;
-    let refused = r#"{"error":"canary-error","error_description":"eyJcanary","access_token":"canary-token"}"#;
-    let html = "Content-Type: text/html\r\n";
-    for (name, file, acts) in [
-        ("accepted", &right, vec![token(), Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)]),
-        ("refused", &right, vec![token(), Act::answer("400 Bad Request", "", echo)]),
-        ("refused in words", &right, vec![token(), Act::answer("403 No", html, "Canarylast canary-token")]),
-        ("errors in a yes", &right, vec![token(), Act::answer("200 OK", "", echo)]),
-        (
-            "token rejected",
-            &right,
-            vec![token(), Act::answer("401 No", "", echo), token(), Act::answer("401 No", "", echo)],
-        ),
-        (
-            "lost, then refused",
-            &right,
-            vec![token(), Act::ResetAfterReading, Act::answer("422 No", "", echo)],
-        ),
-        (
-            "cut",
-            &right,
-            vec![token(), Act::Answer("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned())],
-        ),
-        (
-            "no HTTP",
-            &right,
-            vec![
-                token(),
-                Act::Answer("canary-token canary-token\r\n\r\n".to_owned()),
-                Act::CloseAfterReading,
-            ],
-        ),
-        (
-            "credentials refused",
-            &right,
-            vec![Act::answer("400 No", "Content-Type: application/json\r\n", refused)],
-        ),
-        (
-            "no token",
-            &right,
-            vec![Act::answer("200 OK", html, "canary-token"), Act::answer("200 OK", "", refused)],
-        ),
-        ("wrong message", &wrong, vec![]),
-        ("no message", &broken, vec![]),
-    ] {
-        for legacy in [false, true] {
-            let service = RawServer::start(acts.clone()).await;
-            let mut settings = settings(&service.url, "plain", &folder);
-            let key = std::fs::read_to_string(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]).unwrap();
-            if legacy {
-                for name in ["PUSHSLOTS_CLIENT_ID", "PUSHSLOTS_KEY_ID", "PUSHSLOTS_PRIVATE_KEY_FILE"] {
-                    settings.remove(name);
-                }
-                settings.insert("PUSHSLOTS_API_KEY", "canary-api-key".to_owned());
-                settings.insert("PUSHSLOTS_API_SECRET", "canary-api-secret".to_owned());
-            }
-            settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "2".to_owned());
-            settings.insert("RUST_LOG", "trace".to_owned());
-            let run = push_file(Some(file), &settings).await;
-            service.finish().await;
-            assert_shows_nothing(name, &run, &key);
-            if file == &right {
-                assert_eq!(run.code, Some(i32::from(name != "accepted")), "{name}: {}", run.stderr);
-                assert!(run.stderr.contains("TRACE"), "{name}: the log is on: {}", run.stderr);
-            }
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn the_log_shows_nothing_over_tls_and_http2_either() {
-    let (folder, authority) = (Folder::new(), Authority::new());
-    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
-    let mut settings = settings(&listener.url(), "plain", &folder);
-    let (send, mut arrived) = unbounded_channel();
-    tokio::spawn(serve(listener, 100, send));
-    let key = std::fs::read_to_string(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]).unwrap();
-    let message = folder.file("message.json", canaries().to_string());
-    // On Linux the system's certificates are those in this file.
-    let authority = folder.file("authority.pem", &authority.pem);
-    settings.insert("SSL_CERT_FILE", authority.display().to_string());
-    settings.insert("RUST_LOG", "trace".to_owned());
-    let serve = async {
-        arrived.recv().await.unwrap().respond.send_reset(h2::Reason::INTERNAL_ERROR);
-        arrived.recv().await.unwrap().accept().await
-    };
-    let (run, body) = tokio::join!(push_file(Some(&message), &settings), serve);
-    assert!(String::from_utf8(body).unwrap().contains("canary-reason"), "the message did go out");
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains("TRACE") && run.stderr.contains("h2::"), "the log is on: {}", run.stderr);
-    assert_shows_nothing("HTTP/2", &run, &key);
 }

@@ -4,6 +4,7 @@
 pub mod fixtures;
 pub mod http2;
 pub mod keys;
+pub mod push_file;
 pub mod raw;
 pub mod tls;
 

@@ -1,0 +1,82 @@
+//! Runs the example `push_file` as a user does.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pushslots::uuid::Uuid;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::raw::Act;
+use super::{DESTINATION, keys};
+
+/// A folder of one test's own, removed when it ends.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("pushslots-{}", Uuid::new_v4()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// One run of `push_file`.
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).expect("stdout is exactly one JSON object")
+    }
+}
+
+pub async fn push_file(message: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
+    // cargo puts the examples beside the folder of the tests.
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().unwrap().parent().unwrap().join("examples/push_file");
+    assert!(program.exists(), "push_file is built by `cargo test` without a filter, or `--examples`");
+    let mut command = Command::new(program);
+    command.args(message).env_clear().envs(variables).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(60), command.output());
+    let output = output.await.expect("push_file ends").unwrap();
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Settings for the service at `url` and the client that chooses a fixture.
+pub fn settings(url: &str, client_id: &str, folder: &Folder) -> BTreeMap<&'static str, String> {
+    let key = folder.file("key.pem", keys::p384().pem);
+    BTreeMap::from([
+        ("PUSHSLOTS_BASE_URL", url.to_owned()),
+        ("PUSHSLOTS_CLIENT_ID", client_id.to_owned()),
+        ("PUSHSLOTS_KEY_ID", "key-7".to_owned()),
+        ("PUSHSLOTS_PRIVATE_KEY_FILE", key.display().to_string()),
+        ("PUSHSLOTS_DESTINATION_IDS", format!("{DESTINATION}, {}", Uuid::max())),
+    ])
+}
+
+/// A token, for an assertion and for a legacy key alike.
+pub fn token() -> Act {
+    let json = r#"{"access_token":"canary-token","token_type":"Bearer","accessToken":"canary-token"}"#;
+    Act::answer("200 OK", "Content-Type: application/json\r\n", json)
+}
