@@ -40,12 +40,12 @@ fn all_wrong_settings_are_told_at_once() {
         [
             "base_url",
             "token_url",
+            "proxy",
             "max_attempts",
             "attempt_timeout",
             "deadline",
             "connect_timeout",
             "credentials",
-            "proxy",
             "root_certificate",
             "client_certificate",
         ]
@@ -115,12 +115,21 @@ fn plain_http_does_not_leave_this_machine_through_a_proxy() {
     let error = through("http://localhost", "http://proxy.example.org:3128").unwrap_err();
     assert_eq!(problems(&error), ["proxy"]);
     through("http://localhost", "http://127.0.0.1:3128").unwrap();
-    for proxy in ["10.0.0.1:3128", "localhost:3128", "ftp://proxy:3128", "htp://proxy", "socks5://proxy", ""]
-    {
+    for proxy in [
+        "10.0.0.1:3128",
+        ":: no proxy ::",
+        "localhost:3128",
+        "ftp://proxy:3128",
+        "htp://proxy",
+        "socks5://proxy",
+        "",
+    ] {
         for base in ["http://localhost", "https://api.redoxengine.com"] {
             let error = through(base, proxy).unwrap_err();
-            assert_eq!(problems(&error)[0], "proxy", "{proxy}");
+            assert_eq!(problems(&error), ["proxy"], "{proxy}");
         }
+        let error = through("nowhere", proxy).unwrap_err();
+        assert_eq!(problems(&error), ["base_url", "proxy"], "{proxy}");
     }
     through("https://api.redoxengine.com", "http://proxy.example.org:3128").unwrap();
 }

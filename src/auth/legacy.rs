@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Uri};
+use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -13,7 +11,7 @@ use tokio::time::Instant;
 use super::ApiKey;
 use super::token::{AccessToken, TokenError, accepted};
 use crate::clock;
-use crate::transport::Transport;
+use crate::transport::{Transport, post_json};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,22 +37,15 @@ pub(super) async fn request_token(
 ) -> Result<AccessToken, TokenError> {
     let asked = Instant::now();
     let question = Question { api_key: key.key.expose_secret(), secret: key.secret.expose_secret() };
-    let body = serde_json::to_vec(&question).map_err(|_| ODD_QUESTION)?;
-    let mut request = Request::new(Bytes::from(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = endpoint.clone();
-    let json = HeaderValue::from_static("application/json");
-    request.headers_mut().insert(CONTENT_TYPE, json.clone());
-    request.headers_mut().insert(ACCEPT, json);
-
+    let question =
+        serde_json::to_vec(&question).map_err(|_| TokenError::Odd("the API key has no JSON form"))?;
+    let request = post_json(endpoint, question.into());
     let answer = transport.send(request, timeout).await.map_err(TokenError::Failure)?;
     let answer = accepted(answer)?;
-    let reply: Reply = serde_json::from_slice(answer.body()).map_err(|_| ODD_REPLY)?;
+    let reply: Reply = serde_json::from_slice(answer.body())
+        .map_err(|_| TokenError::Odd("the endpoint's answer is no token reply"))?;
     let expires = reply.expires.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
     let left = expires.and_then(|expires| (expires - clock::now()).to_std().ok());
     let token = SecretString::from(reply.access_token);
     AccessToken::new(&token, asked, left.unwrap_or_default())
 }
-
-const ODD_QUESTION: TokenError = TokenError::Odd("the API key has no JSON form");
-const ODD_REPLY: TokenError = TokenError::Odd("the endpoint's answer is no token reply");

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::signing_key::KeyError;
 use crate::clock;
 use crate::receipt::Said;
-use crate::retry::{Class, retry_after};
+use crate::retry::Class;
 use crate::transport::{Answer, Failure};
 
 /// How long a token lives when the answer does not say, or says what can't be.
@@ -108,22 +108,18 @@ impl TokenError {
 
 /// Sorts out the answers that bring no token, whatever the kind of credentials.
 pub(super) fn accepted(answer: Answer) -> Result<Answer, TokenError> {
-    let status = answer.status;
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-        return Err(TokenError::Unavailable { status: status.as_u16(), hint: hint(&answer.headers) });
+    if answer.status.is_success() {
+        return match answer.body {
+            Err(failure) => Err(TokenError::Failure(failure)),
+            Ok(_) => Ok(answer),
+        };
     }
-    if !status.is_success() {
-        let text = Said::read(answer.body()).text;
-        return Err(TokenError::Refused {
-            status: status.as_u16(),
-            code: text.as_deref().and_then(code),
-            text,
-        });
+    let status = answer.status.as_u16();
+    let said = Said::read(&answer.headers, answer.body(), clock::now().into());
+    if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
+        return Err(TokenError::Unavailable { status, hint: said.hint });
     }
-    match &answer.body {
-        Ok(_) => Ok(answer),
-        Err(failure) => Err(TokenError::Failure(failure.clone())),
-    }
+    Err(TokenError::Refused { status, code: said.text.as_deref().and_then(code), text: said.text })
 }
 
 /// The error codes of RFC 6749, section 5.2: of all that the endpoint says, only these are safe to show.
@@ -139,11 +135,6 @@ const CODES: [&str; 6] = [
 fn code(text: &str) -> Option<&'static str> {
     let said = text.split(':').next()?;
     CODES.into_iter().find(|code| *code == said)
-}
-
-fn hint(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
-    retry_after(value, clock::now().into())
 }
 
 impl fmt::Display for TokenError {

@@ -109,6 +109,9 @@ impl ClientBuilder {
     }
 
     /// The longest time for a whole send, all attempts and waiting included; by default 120 s.
+    ///
+    /// A message is tried again only while enough is left for an answer to come: a second, or a tenth of the
+    /// deadline or an attempt's whole time where that is shorter.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
@@ -160,8 +163,8 @@ impl ClientBuilder {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting that is missing or
     /// can't be used.
-    pub fn build(self) -> Result<Client, Error> {
-        let mut problems = self.environment_problems.clone();
+    pub fn build(mut self) -> Result<Client, Error> {
+        let mut problems = std::mem::take(&mut self.environment_problems);
         let endpoints = self.endpoints(&mut problems);
         self.check_limits(&mut problems);
         match &self.credentials {
@@ -173,8 +176,7 @@ impl ClientBuilder {
             }
             _ => {}
         }
-        let transport = self.transport(endpoints.as_ref());
-        let transport = transport.map_err(|wrong| problems.extend(wrong)).ok();
+        let transport = HttpTransport::new(&self.http).map_err(|wrong| problems.extend(wrong)).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
                 Ok(Client(Arc::new(Inner {
@@ -204,34 +206,41 @@ impl ClientBuilder {
         self
     }
 
-    fn endpoints(&self, problems: &mut Vec<Problem>) -> Option<Endpoints> {
+    /// Reads the addresses, and settles which proxies they may be reached through.
+    fn endpoints(&mut self, problems: &mut Vec<Problem>) -> Option<Endpoints> {
         let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
-        let base = Address::read(&self.base_url, hosts).map_err(|text| told(&self.name("base_url"), text));
+        let base =
+            Address::read(&self.base_url, hosts).map_err(|text| told(&self.name("base_url"), text)).ok();
         let token = self.token_url.as_ref().map(|text| Address::read(text, hosts)).transpose();
         let token = token.map_err(|text| told(&self.name("token_url"), text));
-        let (base, token) = (base.ok()?, token.ok()?);
 
-        let addresses = || [Some(&base), token.as_ref()].into_iter().flatten();
-        let proxy = self.http.proxy.as_deref().map(url::read_proxy).transpose();
-        match proxy.map_err(|text| told("proxy", text)) {
+        let addresses = || base.iter().chain(token.iter().flatten());
+        match self.http.proxy.as_deref().map(url::read_proxy).transpose() {
             Ok(Some(false)) if addresses().any(Address::is_plain_loopback) => {
                 let text = "plain http to this machine would leave it through this proxy; use https";
                 told("proxy", text.to_owned());
             }
-            _ => {}
+            Ok(_) => {}
+            Err(text) => {
+                told("proxy", text);
+                self.http.proxy = None;
+            }
         }
+        // What is meant for this machine must not pass through a proxy that happens to be in the environment.
+        self.http.bypass_environment_proxies = addresses().any(Address::is_loopback);
+
+        let (base, token) = (base?, token.ok()?);
         let mut below = |path| base.below(path).map_err(|text| told(&self.name("base_url"), text)).ok();
         Some(Endpoints {
             message: below("/endpoint")?,
             tokens: TokenEndpoints {
                 authenticate: below("/auth/authenticate")?,
-                token: match &token {
-                    Some(token) => token.uri.clone(),
+                token: match token {
+                    Some(token) => token.uri,
                     None => below("/v2/auth/token")?,
                 },
             },
-            any_stays_here: addresses().any(Address::is_loopback),
         })
     }
 
@@ -247,20 +256,12 @@ impl ClientBuilder {
         need(!deadline.is_zero(), &self.name("deadline"), "must be above 0");
         need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
     }
-
-    fn transport(&self, endpoints: Option<&Endpoints>) -> Result<HttpTransport, Vec<Problem>> {
-        let mut http = self.http.clone();
-        http.bypass_environment_proxies = endpoints.is_some_and(|endpoints| endpoints.any_stays_here);
-        HttpTransport::new(&http)
-    }
 }
 
-pub(super) struct Endpoints {
+/// Where messages and token requests go.
+struct Endpoints {
     message: Uri,
     tokens: TokenEndpoints,
-    /// Whether one of them is this machine, whose requests must not pass through a proxy that happens to be in
-    /// the environment.
-    any_stays_here: bool,
 }
 
 /// Shows no address as it was given: one that is refused may hold a password.

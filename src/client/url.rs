@@ -4,7 +4,6 @@ use http::Uri;
 use url::{Host, Url};
 
 /// An address that a client may send to.
-#[derive(Clone)]
 pub(super) struct Address {
     url: Url,
     pub(super) uri: Uri,

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
-
 use crate::auth::TokenError;
 use crate::clock;
 use crate::error::ErrorKind;
 use crate::message::Log;
 use crate::receipt::{Delivery, Said};
-use crate::retry::{Class, classify_failure, classify_status, retry_after};
+use crate::retry::{Class, classify_failure, classify_status};
 use crate::transport::{Answer, Failure, FailureKind};
 
 /// What one attempt came to.
@@ -29,8 +27,7 @@ impl Outcome {
     /// The service answered. A status of 2xx is a yes whatever follows it, but for `Meta.Errors`.
     pub(super) fn answered(answer: &Answer) -> Self {
         let status = answer.status.as_u16();
-        let said = Said::read(answer.body());
-        let hint = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let said = Said::read(&answer.headers, answer.body(), clock::now().into());
         let class = match classify_status(status) {
             Class::Accepted if said.errors => Class::Refused,
             class => class,
@@ -53,7 +50,7 @@ impl Outcome {
             kind,
             status: Some(status),
             error,
-            hint: hint.and_then(|hint| retry_after(hint, clock::now().into())),
+            hint: said.hint,
             logs: said.logs,
             service_text: said.text,
         }

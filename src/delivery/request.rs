@@ -1,9 +1,11 @@
 //! The request that carries a message.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Request, Uri};
 use uuid::Uuid;
+
+use crate::transport::post_json;
 
 /// Tells attempts at the same message from messages that say the same.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -16,13 +18,8 @@ pub(crate) struct Parcel {
 
 impl Parcel {
     pub(super) fn request(&self, endpoint: &Uri, authorization: HeaderValue) -> Request<Bytes> {
-        let mut request = Request::new(self.body.clone());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = endpoint.clone();
-        let json = HeaderValue::from_static("application/json");
+        let mut request = post_json(endpoint, self.body.clone());
         let headers = request.headers_mut();
-        headers.insert(ACCEPT, json.clone());
-        headers.insert(CONTENT_TYPE, json);
         headers.insert(AUTHORIZATION, authorization);
         if let Ok(id) = HeaderValue::try_from(self.message_id.to_string()) {
             headers.insert(IDEMPOTENCY_KEY, id);

@@ -1,15 +1,19 @@
-//! What the body of an answer says, in any of the shapes that the service gives.
+//! What an answer says beside its status, in any of the shapes that the service gives.
 
 use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
 use serde_json::value::RawValue;
 
 use crate::message::{Log, Object, list, text};
+use crate::retry::retry_after;
 
 /// More of an error text than this is a page, no sentence.
 const LONGEST_TEXT: usize = 500;
 
-/// What the body of an answer says. A body of none of the known shapes says nothing.
+/// What an answer says. A body of none of the known shapes says nothing.
 #[derive(Default)]
 pub(crate) struct Said {
     /// `Meta.Logs[]`, or the older `Meta.Message.ID` and `Meta.Transmission.ID`.
@@ -19,22 +23,30 @@ pub(crate) struct Said {
     /// What went wrong, in the service's words. It may repeat what was sent, so that it goes into an
     /// error value that the caller asks for and nowhere else.
     pub(crate) text: Option<String>,
+    /// How long it asks to wait, by `Retry-After`.
+    pub(crate) hint: Option<Duration>,
 }
 
 impl Said {
-    pub(crate) fn read(body: &[u8]) -> Self {
+    /// Reads an answer that came at `now`.
+    pub(crate) fn read(headers: &HeaderMap, body: &[u8], now: SystemTime) -> Self {
+        let hint = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        Self { hint: hint.and_then(|hint| retry_after(hint, now)), ..Self::of_body(body) }
+    }
+
+    fn of_body(body: &[u8]) -> Self {
         // A gateway's text in another encoding must not hide what JSON around it says.
         let body = String::from_utf8_lossy(body);
         let body = body.trim_start_matches('\u{feff}').trim();
         match serde_json::from_str::<&RawValue>(body) {
-            Ok(raw) => Object::read(raw).map(|object| Self::of(&object)).unwrap_or_default(),
+            Ok(raw) => Object::read(raw).map(|object| Self::of_object(&object)).unwrap_or_default(),
             // A page of a gateway tells people nothing that its status does not.
             Err(_) if body.is_empty() || body.starts_with('<') => Self::default(),
             Err(_) => Self { text: Some(shortened(body)), ..Self::default() },
         }
     }
 
-    fn of(body: &Object<'_>) -> Self {
+    fn of_object(body: &Object<'_>) -> Self {
         let Some(meta) = object(body, "Meta") else {
             return Self {
                 text: oauth_text(body).or_else(|| owned(body, "errorDetail")).map(|t| shortened(&t)),
@@ -47,6 +59,7 @@ impl Said {
             logs: logs(&meta),
             errors: meta.get("Errors").is_some_and(|raw| !stands_for_nothing(raw)),
             text: (!texts.is_empty()).then(|| shortened(&texts.join("; "))),
+            hint: None,
         }
     }
 }

@@ -35,7 +35,6 @@ impl HttpTransport {
             // one, nor carry a token to where a redirect points.
             .retry(retry::never())
             .redirect(redirect::Policy::none())
-            .referer(false)
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(LONGEST_IDLE)
             .user_agent(concat!("pushslots/", env!("CARGO_PKG_VERSION")));

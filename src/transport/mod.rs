@@ -11,11 +11,23 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use ::http::{HeaderMap, Request, StatusCode};
+use ::http::header::{ACCEPT, CONTENT_TYPE};
+use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use bytes::Bytes;
 
 pub(crate) use self::http::HttpTransport;
 pub(crate) use settings::HttpSettings;
+
+/// A request that posts `body`, which is JSON, and asks for JSON.
+pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri.clone();
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(ACCEPT, json.clone());
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    request
+}
 
 /// What comes of one request.
 pub(crate) type Exchange<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
@@ -41,7 +53,6 @@ impl Answer {
 }
 
 /// Why there is no answer, or no whole one.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// Whether the request may have reached the service.
     pub(crate) may_have_arrived: bool,
@@ -73,8 +84,8 @@ impl Failure {
         Self { may_have_arrived, kind, detail: String::new() }
     }
 
-    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = detail.into();
+    fn detail(mut self, detail: String) -> Self {
+        self.detail = detail;
         self
     }
 }
