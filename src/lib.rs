@@ -42,8 +42,9 @@ pub use auth::{Credentials, KeyError, SigningKey};
 pub use client::{Client, ClientBuilder, SendBuilder};
 pub use error::{Error, ErrorKind};
 pub use message::{
-    Address, Destination, Identifier, InvalidMessage, Location, Log, Meta, PhoneNumber, Problem, Provider,
-    PushSlots, PushSlotsBuilder, ReadError, Slot, Source,
+    Address, Destination, EncodedMessage, ExtensionError, Extensions, Identifier, InvalidMessage, Location,
+    Log, Message, Meta, PhoneNumber, Problem, Provider, PushSlots, PushSlotsBuilder, ReadError, Shared, Slot,
+    SlotReader, Source,
 };
 pub use receipt::{Attempt, Delivery, Receipt};
 

@@ -9,25 +9,59 @@ fn error(input: impl AsRef<[u8]>) -> ReadError {
 #[test]
 fn input_that_is_no_json_is_told_with_line_and_column() {
     for (input, line, column, text) in [
-        ("", 1, 0, "the input is empty"),
-        (" \n", 2, 0, "the input is empty"),
-        ("{\n  \"Slots\": [", 2, 12, "the input ends before the JSON does"),
-        ("{\"Slots\": []} x", 1, 15, "trailing characters"),
-        ("{\n\"Slots\": nothing}", 2, 11, "expected ident"),
+        ("", 1, 1, "the input is empty"),
+        (" \n", 2, 1, "the input is empty"),
+        ("{\"Slots\": []} x", 1, 15, "something follows behind the end of the JSON"),
         ("[]", 1, 1, "the input is JSON but no object"),
         ("\"Granite\"", 1, 1, "the input is JSON but no object"),
     ] {
         let error = error(input);
         assert_eq!((error.line(), error.column()), (line, column), "{input}: {error}");
-        let expected = format!("no PushSlots message: {text} at line {line} column {column}");
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.to_string(), format!("{text} at line {line} column {column}"));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_json_is_told_with_its_path() {
+    // The mark stands before what is wrong.
+    for (marked, path, text) in [
+        ("{\n  \"Slots\": [^", "Slots", "the input ends before the JSON does"),
+        ("{\n\"Slots\": n^othing}", "Slots", "expected a value"),
+        ("{\"Slots\":[{},\n{\"DateTime\": 0^1}]}", "Slots[1]", "expected a comma or the end of the object"),
+        (
+            "{\"Slots\":[{\"Provider\":{\"Credentials\":[\"MD\",^]}}]}",
+            "Slots[0].Provider.Credentials",
+            "expected a value",
+        ),
+        ("{\"Slots\":[{\"Location\":{\"Granite\":{\"a\":tru^}}}]}", "Slots[0].Location", "expected a value"),
+        ("{\"Slots\":[{\"ID\":\"\\^x\"}]}", "Slots[0].ID", "unknown escape"),
+        ("{\"Slots\":[{\"ID\":\"\\u12^G4\"}]}", "Slots[0].ID", "expected four hexadecimal digits"),
+        (
+            "{\"Slots\":[{\"ID\":\"^\n\"}]}",
+            "Slots[0].ID",
+            "control character in a text; write it as an escape",
+        ),
+        ("{\"Slots\":[{\"Duration\":1.^}]}", "Slots[0].Duration", "expected a digit"),
+        ("{\"Slots\":[{\"Duration\" ^1}]}", "Slots[0]", "expected a colon"),
+        ("{\"Slots\":[{^Duration:1}]}", "Slots[0]", "expected a key in quotes"),
+        ("{\"Slots\":[{}^{}]}", "Slots", "expected a comma or the end of the list"),
+        ("{\"Meta\":{\"Destinations\":[{},{\"ID\":^}]}}", "Meta.Destinations[1].ID", "expected a value"),
+        ("{\"Granite\":[1,{\"Pat\":^!}]}", "", "expected a value"),
+    ] {
+        let (before, after) = marked.split_once('^').unwrap();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap().len() + 1;
+        let error = error(before.to_owned() + after);
+        assert_eq!((error.path(), error.line(), error.column()), (path, line, column), "{marked}: {error}");
+        let place = if path.is_empty() { String::new() } else { format!(", in {path}") };
+        assert_eq!(error.to_string(), format!("{text} at line {line} column {column}{place}"));
     }
 }
 
 #[test]
 fn input_that_is_not_utf8_is_told_with_its_place() {
     let error = error(b"{\"Slots\":\n[\"\xff\"]}");
-    assert_eq!(error.to_string(), "no PushSlots message: the input is not UTF-8 at line 2 column 3");
+    assert_eq!(error.to_string(), "the input is not UTF-8 at line 2 column 3");
 }
 
 #[test]

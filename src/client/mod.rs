@@ -10,12 +10,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::delivery::{Courier, Parcel};
 use crate::error::Error;
-use crate::message::PushSlots;
+use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::retry::Policy;
 
@@ -89,7 +88,7 @@ impl Client {
     /// [`ErrorKind`](crate::ErrorKind) tells them apart: a message that breaks the data model, credentials
     /// or a message refused, too many requests, a service or connection that fails, an answer that does not
     /// come. The error carries every attempt, and [`Error::delivery`] how certain the outcome is.
-    pub fn send<'a>(&'a self, message: &'a PushSlots) -> SendBuilder<'a> {
+    pub fn send<'a, M: Message>(&'a self, message: &'a M) -> SendBuilder<'a> {
         SendBuilder { client: self, message, message_id: None, policy: self.0.policy.clone() }
     }
 }
@@ -110,7 +109,7 @@ impl fmt::Debug for Client {
 #[derive(Debug)]
 pub struct SendBuilder<'a> {
     client: &'a Client,
-    message: &'a PushSlots,
+    message: &'a dyn Message,
     message_id: Option<Uuid>,
     policy: Policy,
 }
@@ -135,7 +134,7 @@ impl SendBuilder<'_> {
             .message
             .to_json_from(client.source, &client.destinations)
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
-        let parcel = Parcel { message_id, body: Bytes::from(body) };
+        let parcel = Parcel { message_id, body };
         client.courier.deliver(&parcel, &self.policy).await
     }
 }

@@ -1,52 +1,94 @@
 //! The leaves of the data model: how each kind is read from odd data, checked and written.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use chrono::{DateTime, Datelike, Timelike, Utc};
-use serde::Serializer;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::json::{Misfit, text};
+use super::json::{Leaf, Result, write};
+use super::pool::Pools;
 use super::problem::{Path, Problem};
+use super::reader::{Read, Reader};
 use super::record::Value;
 use super::timestamp;
 
-impl Value for String {
-    const EXPECTED: &'static str = "a text";
-
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        Ok(Some(text(raw)?.into_owned()))
-    }
-
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self)
-    }
+/// Reads a leaf of which `parse` makes something, or does not.
+fn leaf<'a, T>(
+    reader: &mut Reader<'a, '_>,
+    parse: impl FnOnce(Cow<'a, str>) -> Option<T>,
+) -> Result<Read<T>> {
+    Ok(match reader.cursor.leaf()? {
+        Leaf::Text(text) => parse(text).map_or(Read::Misfit, Read::Value),
+        Leaf::Null => Read::Nothing,
+        Leaf::Misfit => Read::Misfit,
+    })
 }
+
+/// A text, held as the place asks for it.
+macro_rules! text {
+    ($type:ty, $hold:expr) => {
+        impl Value for $type {
+            const EXPECTED: &'static str = "a text";
+
+            fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
+                Ok(match reader.cursor.leaf()? {
+                    Leaf::Text(text) => Read::Value($hold(text, &mut *reader.pools)),
+                    Leaf::Null => Read::Nothing,
+                    Leaf::Misfit => Read::Misfit,
+                })
+            }
+
+            fn write(&self, out: &mut Vec<u8>) {
+                write::string(self, out);
+            }
+
+            fn room(&self) -> usize {
+                self.len() + 2
+            }
+        }
+    };
+}
+
+text!(String, |text: Cow<'_, str>, _| text.into_owned());
+// As small as a text can be, for what every slot has of its own.
+text!(Box<str>, |text: Cow<'_, str>, _| text.into());
+// For what many slots have in common.
+text!(Arc<str>, |text: Cow<'_, str>, pools: &mut Pools| pools.reason(&text));
 
 impl Value for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        match text(raw)?.trim() {
-            value if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
-            value if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
-            _ => Err(Misfit),
-        }
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
+        leaf(reader, |text| match text.trim() {
+            value if value.eq_ignore_ascii_case("true") => Some(true),
+            value if value.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        })
     }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bool(*self)
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+
+    fn room(&self) -> usize {
+        "false".len()
     }
 }
 
 impl Value for Uuid {
     const EXPECTED: &'static str = "a UUID, such as 7ce6f387-c33c-417d-8682-81e83628cbd9";
 
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        Self::try_parse(text(raw)?.trim()).map(Some).map_err(|_| Misfit)
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
+        leaf(reader, |text| Self::try_parse(text.trim()).ok())
     }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+    fn write(&self, out: &mut Vec<u8>) {
+        write::string(self.hyphenated().encode_lower(&mut Self::encode_buffer()), out);
+    }
+
+    fn room(&self) -> usize {
+        uuid::fmt::Hyphenated::LENGTH + 2
     }
 }
 
@@ -54,12 +96,16 @@ impl Value for Uuid {
 impl Value for DateTime<Utc> {
     const EXPECTED: &'static str = "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
 
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        timestamp::read(&text(raw)?).map(Some).ok_or(Misfit)
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
+        leaf(reader, |text| timestamp::read(&text))
     }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&timestamp::Rfc3339(*self))
+    fn write(&self, out: &mut Vec<u8>) {
+        timestamp::write(self, out);
+    }
+
+    fn room(&self) -> usize {
+        timestamp::LONGEST + 2
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
@@ -77,25 +123,21 @@ impl Value for DateTime<Utc> {
 impl Value for f64 {
     const EXPECTED: &'static str = "a number of minutes above 0";
 
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        let text = text(raw)?;
-        // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
-        let digits = text.trim();
-        if !digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
-            return Err(Misfit);
-        }
-        let minutes: Self = digits.parse().map_err(|_| Misfit)?;
-        minutes.is_finite().then_some(Some(minutes)).ok_or(Misfit)
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
+        leaf(reader, |text| {
+            // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
+            let digits = text.trim();
+            let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+            is_number.then(|| digits.parse().ok()).flatten().filter(|minutes: &Self| minutes.is_finite())
+        })
     }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Up to here every whole number has an f64 of its own, so that the cast changes nothing.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        if self.fract() == 0.0 && self.abs() <= EXACT {
-            #[allow(clippy::cast_possible_truncation)]
-            return serializer.serialize_i64(*self as i64);
-        }
-        serializer.serialize_f64(*self)
+    fn write(&self, out: &mut Vec<u8>) {
+        write::number(*self, out);
+    }
+
+    fn room(&self) -> usize {
+        write::LONGEST_NUMBER
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
@@ -111,17 +153,21 @@ impl Value for f64 {
 impl Value for u64 {
     const EXPECTED: &'static str = "a whole number from 1, such as \"1\"";
 
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        let text = text(raw)?;
-        let digits = text.trim();
-        if !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Misfit);
-        }
-        digits.parse().map(Some).map_err(|_| Misfit)
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
+        leaf(reader, |text| {
+            let digits = text.trim();
+            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+        })
     }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        write::integer(*self, out);
+        out.push(b'"');
+    }
+
+    fn room(&self) -> usize {
+        write::LONGEST_NUMBER + 2
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {

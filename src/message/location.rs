@@ -1,6 +1,7 @@
 //! The place of an appointment.
 
 use super::record::{Rules, record};
+use super::shared::Shared;
 
 record! {
     /// Where an appointment takes place: `Slots[].Location` of the reference.
@@ -42,6 +43,12 @@ impl Location {
     #[must_use]
     pub fn new() -> Self {
         Self::blank()
+    }
+
+    /// The location as one that any number of slots can hold, each at the price of a pointer.
+    #[must_use]
+    pub fn share(self) -> Shared<Self> {
+        self.into()
     }
 
     /// What kind of place it is, such as `Clinic`: `Type` of the reference.

@@ -1,12 +1,11 @@
 //! What a message says of itself.
 
 use chrono::{DateTime, TimeZone, Utc};
-use serde::Serializer;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::json::{Misfit, text};
+use super::json::{Leaf, Result, write};
 use super::problem::{Path, Problem};
+use super::reader::{Read, Reader};
 use super::record::{Rules, Value, record};
 
 record! {
@@ -100,20 +99,20 @@ impl Meta {
 
     /// Says what event this is, unless something else was read there.
     pub(super) fn name_event(&mut self) {
-        if !self.others.has("DataModel") {
+        if !self.rest.has("DataModel") {
             self.data_model = Some(DataModel(()));
         }
-        if !self.others.has("EventType") {
+        if !self.rest.has("EventType") {
             self.event_type = Some(EventType(()));
         }
     }
 
     /// Fills in what is left open.
     pub(super) fn fill(&mut self, source: Option<Uuid>, destinations: &[Uuid]) {
-        let unread = self.others.has("Source");
+        let unread = self.rest.has("Source");
         if let Some(id) = source.filter(|_| !unread) {
             let source = self.source.get_or_insert_with(Source::blank);
-            if !source.others.has("ID") {
+            if !source.rest.has("ID") {
                 source.id.get_or_insert(id);
             }
         }
@@ -123,7 +122,7 @@ impl Meta {
     }
 
     pub(super) fn names_no_destination(&self) -> bool {
-        self.destinations.is_empty() && !self.others.has("Destinations")
+        self.destinations.is_empty() && !self.rest.has("Destinations")
     }
 
     /// When the message was made, in any time zone.
@@ -244,7 +243,7 @@ impl Rules for Meta {
         if current.zip(total).is_some_and(|(current, total)| current > total) {
             problems.push(at.key("CurrentBatch").problem("above TotalBatches"));
         }
-        if (current.is_some() || total.is_some()) && names_no_batch && !self.others.has("BatchID") {
+        if (current.is_some() || total.is_some()) && names_no_batch && !self.rest.has("BatchID") {
             let text = "missing, though CurrentBatch or TotalBatches is given; name the batch";
             problems.push(at.key("BatchID").problem(text));
         }
@@ -255,7 +254,7 @@ impl Rules for Source {}
 
 impl Rules for Destination {
     fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
-        if self.id.is_none() && !self.others.has("ID") {
+        if self.id.is_none() && !self.rest.has("ID") {
             problems.push(at.key("ID").problem("missing; say which endpoint the message is for"));
         }
     }
@@ -263,34 +262,41 @@ impl Rules for Destination {
 
 impl Rules for Log {}
 
-/// Says that a message is of the data model `Scheduling`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DataModel(());
+/// A text that is always the same: what the message is.
+macro_rules! constant {
+    ($(#[$doc:meta])* $name:ident = $text:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) struct $name(());
 
-/// Says that a message is the event `PushSlots`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EventType(());
+        impl Value for $name {
+            const EXPECTED: &'static str = concat!("\"", $text, "\"");
 
-impl Value for DataModel {
-    const EXPECTED: &'static str = "\"Scheduling\"";
+            fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
+                Ok(match reader.cursor.leaf()? {
+                    Leaf::Text(text) if text == $text => Read::Value(Self(())),
+                    Leaf::Null => Read::Nothing,
+                    Leaf::Text(_) | Leaf::Misfit => Read::Misfit,
+                })
+            }
 
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        (text(raw)? == "Scheduling").then_some(Some(Self(()))).ok_or(Misfit)
-    }
+            fn write(&self, out: &mut Vec<u8>) {
+                write::string($text, out);
+            }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("Scheduling")
-    }
+            fn room(&self) -> usize {
+                $text.len() + 2
+            }
+        }
+    };
 }
 
-impl Value for EventType {
-    const EXPECTED: &'static str = "\"PushSlots\"";
+constant! {
+    /// Says that a message is of the data model `Scheduling`.
+    DataModel = "Scheduling"
+}
 
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit> {
-        (text(raw)? == "PushSlots").then_some(Some(Self(()))).ok_or(Misfit)
-    }
-
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("PushSlots")
-    }
+constant! {
+    /// Says that a message is the event `PushSlots`.
+    EventType = "PushSlots"
 }

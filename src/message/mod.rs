@@ -7,35 +7,50 @@
 //! * `null`, an empty object and an empty list stand for nothing, and are not written;
 //! * a key that the model does not name is kept as it was written, on any object;
 //! * a value that can't be read is kept too, and named by [`PushSlots::validate`].
+//!
+//! A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so that each takes a
+//! pointer and is encoded once, whether the message was built or read.
 
+mod builder;
+mod encode;
+mod extensions;
+mod input;
 mod json;
 mod leaf;
 mod location;
 mod meta;
+mod pool;
 mod problem;
 mod provider;
 mod read;
+mod read_error;
+mod reader;
 mod record;
+mod rest;
+mod shared;
 mod slot;
+mod slot_reader;
 mod timestamp;
 
 use std::fmt;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use uuid::Uuid;
-
-use json::Others;
 use problem::Path;
-use record::{Field, Value, Written, WrittenField, explain_kept};
+use record::{Field, Value};
+use rest::Rest;
 
 pub(crate) use json::{Object, list, text};
 
+pub use builder::PushSlotsBuilder;
+pub use encode::{EncodedMessage, Message};
+pub use extensions::{ExtensionError, Extensions};
 pub use location::{Identifier, Location};
 pub use meta::{Destination, Log, Meta, Source};
 pub use problem::{InvalidMessage, Problem};
 pub use provider::{Address, PhoneNumber, Provider};
-pub use read::ReadError;
+pub use read_error::ReadError;
+pub use shared::Shared;
 pub use slot::Slot;
+pub use slot_reader::SlotReader;
 
 /// One PushSlots message: `Meta` and `Slots`.
 ///
@@ -45,7 +60,7 @@ pub use slot::Slot;
 pub struct PushSlots {
     meta: Meta,
     slots: Vec<Slot>,
-    others: Others,
+    rest: Rest,
 }
 
 impl PushSlots {
@@ -96,6 +111,17 @@ impl PushSlots {
         &mut self.slots
     }
 
+    /// What sender and receiver agree on beside the model, for the message as a whole.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        self.rest.extensions()
+    }
+
+    /// What sender and receiver agree on beside the model, to change it.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        self.rest.extensions_mut()
+    }
+
     /// Checks the message against the data model, all of it but for what the client fills in.
     ///
     /// A message without destinations passes here: the client may have one. One that has none either
@@ -111,80 +137,18 @@ impl PushSlots {
         InvalidMessage::check(self.problems())
     }
 
-    /// The message as JSON, as the model says: absent rather than null, times in UTC, whole minutes as
-    /// whole numbers.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        self.filled(&self.meta)
-    }
-
     fn problems(&self) -> Vec<Problem> {
         let (at, mut problems) = (Path::ROOT, Vec::new());
-        let kept: Vec<_> = self.others.all("Meta").collect();
-        explain_kept::<Option<Meta>>(&kept, at.key("Meta"), &mut problems);
+        self.rest.explain::<Option<Meta>>("Meta", at, &mut problems);
         self.meta.check(at.key("Meta"), &mut problems);
 
-        let kept: Vec<_> = self.others.all("Slots").collect();
-        explain_kept::<Vec<Slot>>(&kept, at.key("Slots"), &mut problems);
+        self.rest.explain::<Vec<Slot>>("Slots", at, &mut problems);
         Field::check(&self.slots, at.key("Slots"), &mut problems);
-        if self.slots.is_empty() && kept.is_empty() {
+        if self.slots.is_empty() && !self.rest.has("Slots") {
             problems.push(at.key("Slots").problem("empty; give at least one slot"));
         }
+        self.rest.check(at, &mut problems);
         problems
-    }
-
-    /// The JSON of the message as it is sent from `source` to `destinations`, each of which fills
-    /// only what the message leaves open.
-    pub(crate) fn to_json_from(
-        &self,
-        source: Option<Uuid>,
-        destinations: &[Uuid],
-    ) -> Result<Vec<u8>, InvalidMessage> {
-        let mut meta = self.meta.clone();
-        meta.fill(source, destinations);
-        let mut problems = self.problems();
-        if meta.names_no_destination() {
-            let path = Path::ROOT.key("Meta");
-            let text = "empty; name at least one, in the message or in the client";
-            problems.push(path.key("Destinations").problem(text));
-        }
-        InvalidMessage::check(problems)?;
-        Ok(self.filled(&meta))
-    }
-
-    fn filled(&self, meta: &Meta) -> Vec<u8> {
-        let message = Filled { message: self, meta };
-        // Writing to memory can't fail, nor can any of the values: there is no map whose keys are no text.
-        serde_json::to_vec(&message).unwrap_or_default()
-    }
-}
-
-/// Writes a message with another `Meta` than its own, without a copy of the slots.
-struct Filled<'a> {
-    message: &'a PushSlots,
-    meta: &'a Meta,
-}
-
-impl Serialize for Filled<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let others = &self.message.others;
-        if !others.has("Meta") {
-            map.serialize_entry("Meta", &Written(self.meta))?;
-        }
-        if !others.has("Slots") || !self.message.slots.is_empty() {
-            map.serialize_entry("Slots", &WrittenField(&self.message.slots))?;
-        }
-        others.write(&mut map, |_| true)?;
-        map.end()
-    }
-}
-
-/// Serializes the message as [`PushSlots::to_json`] does; meant for `serde_json`.
-impl Serialize for PushSlots {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let message = Filled { message: self, meta: &self.meta };
-        message.serialize(serializer)
     }
 }
 
@@ -196,51 +160,4 @@ impl fmt::Debug for PushSlots {
 
 fn show(name: &str, meta: &Meta, slots: &[Slot], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.debug_struct(name).field("meta", meta).field("slots", &slots.len()).finish_non_exhaustive()
-}
-
-/// Builds a [`PushSlots`] message; see [`PushSlots::builder`].
-#[derive(Clone, Default)]
-pub struct PushSlotsBuilder {
-    meta: Meta,
-    slots: Vec<Slot>,
-}
-
-impl fmt::Debug for PushSlotsBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show("PushSlotsBuilder", &self.meta, &self.slots, f)
-    }
-}
-
-impl PushSlotsBuilder {
-    /// What the message says of itself; needed only for more than the client fills in.
-    #[must_use]
-    pub fn meta(mut self, meta: Meta) -> Self {
-        self.meta = meta;
-        self
-    }
-
-    /// Adds a slot.
-    #[must_use]
-    pub fn slot(mut self, slot: Slot) -> Self {
-        self.slots.push(slot);
-        self
-    }
-
-    /// Adds slots.
-    #[must_use]
-    pub fn slots(mut self, slots: impl IntoIterator<Item = Slot>) -> Self {
-        self.slots.extend(slots);
-        self
-    }
-
-    /// Finishes the message.
-    ///
-    /// # Errors
-    ///
-    /// Every problem that [`PushSlots::validate`] finds.
-    pub fn build(self) -> Result<PushSlots, InvalidMessage> {
-        let message = PushSlots { meta: self.meta, slots: self.slots, others: Others::default() };
-        message.validate()?;
-        Ok(message)
-    }
 }

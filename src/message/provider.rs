@@ -2,6 +2,7 @@
 
 use super::problem::{Path, Problem};
 use super::record::{Rules, record};
+use super::shared::Shared;
 
 record! {
     /// Who is seen in a slot: `Slots[].Provider` of the reference.
@@ -68,6 +69,12 @@ impl Provider {
     #[must_use]
     pub fn new() -> Self {
         Self::blank()
+    }
+
+    /// The provider as one that any number of slots can hold, each at the price of a pointer.
+    #[must_use]
+    pub fn share(self) -> Shared<Self> {
+        self.into()
     }
 
     /// Identifies the provider by an ID and its kind, such as `NPI`.

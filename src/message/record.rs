@@ -3,12 +3,9 @@
 //! [`record!`] takes the reference's table of an object, one row a key, and writes the struct and its
 //! [`Value`]. A row's type says how its value is read, what is wrong with it and how it is written.
 
-use serde::Serializer;
-use serde::ser::SerializeSeq;
-use serde_json::value::RawValue;
-
-use super::json::{self, Misfit};
+use super::json::{self, Result, Step, write};
 use super::problem::{Path, Problem};
+use super::reader::{Read, Reader};
 
 /// One JSON value of the data model.
 pub(crate) trait Value: Sized {
@@ -18,11 +15,14 @@ pub(crate) trait Value: Sized {
     /// What an empty element of a list stands for. Most stand for nothing and are passed over.
     const EMPTY_ELEMENT: Option<fn() -> Self> = None;
 
-    /// Reads what `raw` stands for; `None` where it stands for nothing.
-    fn read(raw: &RawValue) -> Result<Option<Self>, Misfit>;
+    /// Reads the value that comes next, all of it, whatever it is.
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>>;
 
     /// Writes it as the model says.
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// How many bytes [`write`](Self::write) takes: too few only where texts need escapes.
+    fn room(&self) -> usize;
 
     fn is_empty(&self) -> bool {
         false
@@ -32,7 +32,7 @@ pub(crate) trait Value: Sized {
     fn check(&self, _at: Path<'_>, _problems: &mut Vec<Problem>) {}
 
     /// Says what is wrong with a value that [`Value::read`] could not read.
-    fn explain(raw: &RawValue, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
         problems.push(misfit(Self::EXPECTED, raw, at));
     }
 }
@@ -43,8 +43,15 @@ pub(crate) trait Field: Default {
     /// the rest of the list would be lost.
     const REPLACES: bool;
 
-    fn read(raw: &RawValue) -> Result<Self, Misfit>;
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+    /// Reads the value that comes next, all of it; `None` where it does not fit.
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Option<Self>>;
+
+    /// Writes the member `key`, which is JSON with its comma and colon, unless there is nothing to say under it.
+    fn write_member(&self, key: &'static str, out: &mut Vec<u8>);
+
+    /// How many bytes [`write_member`](Self::write_member) takes: too few only where texts need escapes.
+    fn room(&self, key: &'static str) -> usize;
+
     fn is_absent(&self) -> bool;
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>);
 
@@ -53,24 +60,35 @@ pub(crate) trait Field: Default {
         !Self::REPLACES || self.is_absent()
     }
 
-    fn explain(raw: &RawValue, at: Path<'_>, problems: &mut Vec<Problem>);
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>);
 }
 
 impl<T: Value> Field for Option<T> {
     const REPLACES: bool = true;
 
-    fn read(raw: &RawValue) -> Result<Self, Misfit> {
-        if json::is_null(raw) {
-            return Ok(None);
-        }
-        T::read(raw)
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Option<Self>> {
+        Ok(match T::read(reader)? {
+            Read::Value(value) => Some(Some(value)),
+            Read::Nothing => Some(None),
+            Read::Misfit => None,
+        })
     }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Some(value) => value.write(serializer),
-            None => serializer.serialize_none(),
+    // Inlined, the key has a length that is known, and copying it is a store or two.
+    #[inline(always)]
+    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+        let Some(value) = self else { return };
+        let start = out.len();
+        out.extend_from_slice(key.as_bytes());
+        value.write(out);
+        // To find out only now that a record says nothing is faster than to ask each before.
+        if out.len() == start + key.len() + "{}".len() && out.ends_with(b"{}") {
+            out.truncate(start);
         }
+    }
+
+    fn room(&self, key: &'static str) -> usize {
+        self.as_ref().map_or(0, |value| key.len() + value.room())
     }
 
     fn is_absent(&self) -> bool {
@@ -83,7 +101,7 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    fn explain(raw: &RawValue, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
         T::explain(raw, at, problems);
     }
 }
@@ -91,23 +109,40 @@ impl<T: Value> Field for Option<T> {
 impl<T: Value> Field for Vec<T> {
     const REPLACES: bool = false;
 
-    fn read(raw: &RawValue) -> Result<Self, Misfit> {
-        if json::is_null(raw) {
-            return Ok(Vec::new());
+    fn read(reader: &mut Reader<'_, '_>) -> Result<Option<Self>> {
+        let cursor = &mut reader.cursor;
+        if !cursor.take(b'[')? {
+            return Ok((cursor.skip()? == "null").then(Vec::new));
         }
-        let mut values = Vec::new();
-        for raw in json::list(raw)? {
-            values.extend(element::<T>(raw)?);
+        let (mut values, mut fits, mut index) = (Vec::new(), true, 0);
+        while reader.cursor.element(index == 0)? {
+            match T::read(reader).map_err(|stop| stop.under(Step::Index(index)))? {
+                Read::Value(value) => values.push(value),
+                Read::Nothing => values.extend(T::EMPTY_ELEMENT.map(|empty| empty())),
+                Read::Misfit => fits = false,
+            }
+            index += 1;
         }
-        Ok(values)
+        values.shrink_to_fit();
+        Ok(fits.then_some(values))
     }
 
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.len()))?;
-        for value in self {
-            list.serialize_element(&Written(value))?;
+    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+        if self.is_empty() {
+            return;
         }
-        list.end()
+        out.extend_from_slice(key.as_bytes());
+        let start = out.len();
+        for value in self {
+            out.push(b',');
+            value.write(out);
+        }
+        write::enclose(*b"[]", start, out);
+    }
+
+    fn room(&self, key: &'static str) -> usize {
+        let elements: usize = self.iter().map(|value| value.room() + 1).sum();
+        key.len() + "[]".len() + elements
     }
 
     fn is_absent(&self) -> bool {
@@ -120,24 +155,23 @@ impl<T: Value> Field for Vec<T> {
         }
     }
 
-    fn explain(raw: &RawValue, at: Path<'_>, problems: &mut Vec<Problem>) {
-        let Ok(elements) = json::list(raw) else {
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
+        let Some(elements) = json::list(raw) else {
             problems.push(misfit("a list", raw, at));
             return;
         };
         for (index, raw) in elements.into_iter().enumerate() {
-            match element::<T>(raw) {
-                Ok(value) => Field::check(&value, at.index(index), problems),
-                Err(Misfit) => T::explain(raw, at.index(index), problems),
+            match Reader::of(raw, T::read) {
+                Ok(Read::Value(value)) => value.check(at.index(index), problems),
+                Ok(Read::Nothing) => {
+                    if let Some(empty) = T::EMPTY_ELEMENT {
+                        empty().check(at.index(index), problems);
+                    }
+                }
+                Ok(Read::Misfit) | Err(_) => T::explain(raw, at.index(index), problems),
             }
         }
     }
-}
-
-/// Reads an element of a list; `None` where it is passed over.
-fn element<T: Value>(raw: &RawValue) -> Result<Option<T>, Misfit> {
-    let value = <Option<T> as Field>::read(raw)?;
-    Ok(value.or_else(|| T::EMPTY_ELEMENT.map(|empty| empty())))
 }
 
 /// Rules of a record that concern more than one of its keys.
@@ -145,26 +179,8 @@ pub(crate) trait Rules {
     fn rules(&self, _at: Path<'_>, _problems: &mut Vec<Problem>) {}
 }
 
-/// Serializes a value or field as the model writes it.
-pub(crate) struct Written<'a, T>(pub(crate) &'a T);
-
-impl<T: Value> serde::Serialize for Written<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.write(serializer)
-    }
-}
-
-/// Serializes a field of a record.
-pub(crate) struct WrittenField<'a, T>(pub(crate) &'a T);
-
-impl<T: Field> serde::Serialize for WrittenField<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.write(serializer)
-    }
-}
-
 /// Says what is wrong with the values left among a record's others under a key that it knows.
-pub(crate) fn explain_kept<F: Field>(kept: &[&RawValue], at: Path<'_>, problems: &mut Vec<Problem>) {
+pub(crate) fn explain_kept<F: Field>(kept: &[&str], at: Path<'_>, problems: &mut Vec<Problem>) {
     match kept {
         [] => {}
         [raw] => F::explain(raw, at, problems),
@@ -172,7 +188,7 @@ pub(crate) fn explain_kept<F: Field>(kept: &[&RawValue], at: Path<'_>, problems:
     }
 }
 
-fn misfit(expected: &str, raw: &RawValue, at: Path<'_>) -> Problem {
+pub(crate) fn misfit(expected: &str, raw: &str, at: Path<'_>) -> Problem {
     let kind = json::kind(raw);
     at.problem(format!("expected {expected}; this {kind} is not one"))
 }
@@ -180,7 +196,8 @@ fn misfit(expected: &str, raw: &RawValue, at: Path<'_>) -> Problem {
 /// Writes a record: its struct, and how it is read, checked and written.
 ///
 /// A row is `"Key" => pub field: Type`, where the type is a [`Field`]: `Option<T>` or `Vec<T>`. All
-/// fields start out absent. Cross-checks come from [`Rules`]. `Debug` shows the fields named as `shown`.
+/// fields start out absent; `Extensions` and keys that no row names are in its rest. Cross-checks come from [`Rules`]. `Debug` shows
+/// the fields named as `shown`.
 macro_rules! record {
     (
         $(#[$meta:meta])*
@@ -196,15 +213,26 @@ macro_rules! record {
         #[derive(Clone, PartialEq)]
         pub struct $name {
             $($(#[$doc])* $vis $field: $type,)*
-            others: $crate::message::json::Others,
+            rest: $crate::message::rest::Rest,
         }
 
         impl $name {
             fn blank() -> Self {
                 Self {
                     $($field: ::core::default::Default::default(),)*
-                    others: ::core::default::Default::default(),
+                    rest: ::core::default::Default::default(),
                 }
+            }
+
+            /// What sender and receiver agree on beside the model.
+            #[must_use]
+            pub fn extensions(&self) -> &$crate::Extensions {
+                self.rest.extensions()
+            }
+
+            /// What sender and receiver agree on beside the model, to change it.
+            pub fn extensions_mut(&mut self) -> &mut $crate::Extensions {
+                self.rest.extensions_mut()
             }
         }
 
@@ -213,34 +241,53 @@ macro_rules! record {
             $(const EMPTY_ELEMENT: Option<fn() -> Self> = Some($empty);)?
 
             fn read(
-                raw: &serde_json::value::RawValue,
-            ) -> Result<Option<Self>, $crate::message::json::Misfit> {
-                use $crate::message::record::{Field, Value};
-                let mut object = $crate::message::json::Object::read(raw)?;
-                let record = Self {
-                    $($field: object.take($key, <$type as Field>::read),)*
-                    others: object.into_others(),
-                };
-                Ok((!Value::is_empty(&record)).then_some(record))
+                reader: &mut $crate::message::reader::Reader<'_, '_>,
+            ) -> $crate::message::json::Result<$crate::message::reader::Read<Self>> {
+                use $crate::message::reader::{Read, Seen};
+                if !reader.cursor.take(b'{')? {
+                    return reader.no_object();
+                }
+                let mut record = Self::blank();
+                $(let mut $field = Seen::default();)*
+                let (mut extensions, mut first) = (Seen::default(), true);
+                while let Some(key) = reader.cursor.member(first)? {
+                    first = false;
+                    match &*key.name() {
+                        $($key => {
+                            reader.field($key, &mut record.$field, &mut $field, &mut record.rest)?;
+                        })*
+                        "Extensions" => reader.extensions(&mut extensions, &mut record.rest)?,
+                        _ => record.rest.add(key, reader.cursor.skip()?),
+                    }
+                }
+                Ok(if $crate::message::record::Value::is_empty(&record) {
+                    Read::Nothing
+                } else {
+                    Read::Value(record)
+                })
             }
 
-            fn write<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                use serde::ser::SerializeMap;
-                use $crate::message::record::{Field, WrittenField};
-                let mut map = serializer.serialize_map(None)?;
-                $(if !Field::is_absent(&self.$field) {
-                    map.serialize_entry($key, &WrittenField(&self.$field))?;
-                })*
-                self.others.write(&mut map, |key| match key {
+            fn write(&self, out: &mut Vec<u8>) {
+                use $crate::message::record::Field;
+                let start = out.len();
+                $(Field::write_member(&self.$field, concat!(",\"", $key, "\":"), out);)*
+                self.rest.write(out, |key| match key {
                     $($key => Field::leaves_open(&self.$field),)*
                     _ => true,
-                })?;
-                map.end()
+                });
+                $crate::message::json::write::enclose(*b"{}", start, out);
+            }
+
+            fn room(&self) -> usize {
+                use $crate::message::record::Field;
+                let mut room = "{}".len() + self.rest.room();
+                $(room += Field::room(&self.$field, concat!(",\"", $key, "\":"));)*
+                room
             }
 
             fn is_empty(&self) -> bool {
                 use $crate::message::record::Field;
-                $(Field::is_absent(&self.$field) &&)* self.others.is_empty()
+                $(Field::is_absent(&self.$field) &&)* self.rest.is_empty()
             }
 
             fn check(
@@ -248,14 +295,14 @@ macro_rules! record {
                 at: $crate::message::problem::Path<'_>,
                 problems: &mut Vec<$crate::message::problem::Problem>,
             ) {
-                use $crate::message::record::{explain_kept, Field, Rules};
+                use $crate::message::record::{Field, Rules};
                 $({
-                    if Field::leaves_open(&self.$field) {
-                        let kept: Vec<_> = self.others.all($key).collect();
-                        explain_kept::<$type>(&kept, at.key($key), problems);
+                    if !self.rest.is_empty() && Field::leaves_open(&self.$field) {
+                        self.rest.explain::<$type>($key, at, problems);
                     }
                     Field::check(&self.$field, at.key($key), problems);
                 })*
+                self.rest.check(at, problems);
                 Rules::rules(self, at, problems);
             }
         }

@@ -1,11 +1,14 @@
 //! One appointment slot.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeZone, Utc};
 
 use super::location::Location;
 use super::problem::{Path, Problem};
 use super::provider::Provider;
 use super::record::{Rules, record};
+use super::shared::Shared;
 
 record! {
     /// One appointment slot: `Slots[]` of the reference.
@@ -24,17 +27,17 @@ record! {
     /// ```
     pub struct Slot {
         /// Identifies the slot in the sender's system.
-        "ID" => pub id: Option<String>,
+        "ID" => pub id: Option<Box<str>>,
         /// When the appointment starts; required. Written in UTC.
         "DateTime" => pub date_time: Option<DateTime<Utc>>,
         /// How long the appointment takes, in minutes, above 0; required.
         "Duration" => pub duration: Option<f64>,
-        /// The visit reason, or whether the slot is available; free text.
-        "Reason" => pub reason: Option<String>,
+        /// The visit reason, or whether the slot is available; free text. Slots can share one.
+        "Reason" => pub reason: Option<Arc<str>>,
         /// Who is seen.
-        "Provider" => pub provider: Option<Provider>,
+        "Provider" => pub provider: Option<Shared<Provider>>,
         /// Where the appointment takes place.
-        "Location" => pub location: Option<Location>,
+        "Location" => pub location: Option<Shared<Location>>,
     }
     shown: date_time, duration;
     // An empty place in the list is a slot without its time, and must not vanish unseen.
@@ -53,39 +56,40 @@ impl Slot {
 
     /// Identifies the slot in the sender's system.
     #[must_use]
-    pub fn id(mut self, id: impl Into<String>) -> Self {
+    pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Says what the visit is for, or whether the slot is available.
+    /// Says what the visit is for, or whether the slot is available. A clone of an `Arc<str>` takes no room of its
+    /// own.
     #[must_use]
-    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+    pub fn reason(mut self, reason: impl Into<Arc<str>>) -> Self {
         self.reason = Some(reason.into());
         self
     }
 
-    /// Says who is seen.
+    /// Says who is seen: a [`Provider`], or one that many slots [share](Provider::share).
     #[must_use]
-    pub fn provider(mut self, provider: Provider) -> Self {
-        self.provider = Some(provider);
+    pub fn provider(mut self, provider: impl Into<Shared<Provider>>) -> Self {
+        self.provider = Some(provider.into());
         self
     }
 
-    /// Says where the appointment takes place.
+    /// Says where the appointment takes place: a [`Location`], or one that many slots [share](Location::share).
     #[must_use]
-    pub fn location(mut self, location: Location) -> Self {
-        self.location = Some(location);
+    pub fn location(mut self, location: impl Into<Shared<Location>>) -> Self {
+        self.location = Some(location.into());
         self
     }
 }
 
 impl Rules for Slot {
     fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
-        if self.date_time.is_none() && !self.others.has("DateTime") {
+        if self.date_time.is_none() && !self.rest.has("DateTime") {
             problems.push(at.key("DateTime").problem("missing; say when the slot starts"));
         }
-        if self.duration.is_none() && !self.others.has("Duration") {
+        if self.duration.is_none() && !self.rest.has("Duration") {
             problems.push(at.key("Duration").problem("missing; give the number of minutes"));
         }
     }

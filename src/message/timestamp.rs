@@ -1,8 +1,8 @@
 //! Times: read in the shapes seen in real messages, written as RFC 3339 in UTC.
 
-use std::fmt;
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 
-use chrono::{DateTime, SecondsFormat, Timelike, Utc};
+use super::json;
 
 /// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess it would
 /// offer an appointment at the wrong hour.
@@ -47,11 +47,49 @@ fn as_rfc3339(text: &str) -> Option<String> {
     Some(format!("{date}T{clock}{offset}"))
 }
 
-/// Writes a time as RFC 3339 in UTC: `T`, `Z`, and a fraction only where there is one.
-pub(super) struct Rfc3339(pub(super) DateTime<Utc>);
+/// The most bytes that a time takes, its fraction included.
+pub(super) const LONGEST: usize = "2016-08-01T14:00:00.123456789Z".len();
 
-impl fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+/// Writes a time in quotes as RFC 3339 in UTC: `T`, `Z`, and a fraction of 3, 6 or 9 digits only where there is one.
+pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
+    let time = time.naive_utc();
+    let (Ok(year @ 0..=9999), nanos @ 0..1_000_000_000) = (u32::try_from(time.year()), time.nanosecond())
+    else {
+        // No time that a message may hold, so that it need not be written fast.
+        return json::write::string(&time.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true), out);
+    };
+    out.extend_from_slice(b"\"0000-00-00T00:00:00Z\"");
+    if let Some(text) = out.last_chunk_mut::<22>() {
+        [text[1], text[2]] = two_digits(year / 100);
+        [text[3], text[4]] = two_digits(year % 100);
+        [text[6], text[7]] = two_digits(time.month());
+        [text[9], text[10]] = two_digits(time.day());
+        [text[12], text[13]] = two_digits(time.hour());
+        [text[15], text[16]] = two_digits(time.minute());
+        [text[18], text[19]] = two_digits(time.second());
     }
+    if nanos > 0 {
+        out.truncate(out.len() - 2);
+        write_fraction(nanos, out);
+        out.extend_from_slice(b"Z\"");
+    }
+}
+
+/// Writes a part of a second with 3, 6 or 9 digits, as few as tell it.
+fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
+    let digits = match nanos {
+        _ if nanos % 1_000_000 == 0 => 3,
+        _ if nanos % 1_000 == 0 => 6,
+        _ => 9,
+    };
+    out.push(b'.');
+    let mut unit = 100_000_000;
+    for _ in 0..digits {
+        out.push(b'0' + (nanos / unit % 10) as u8);
+        unit /= 10;
+    }
+}
+
+fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }

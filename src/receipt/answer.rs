@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::message::{Log, Object, list, text};
 use crate::retry::retry_after;
@@ -38,11 +38,13 @@ impl Said {
         // A gateway's text in another encoding must not hide what JSON around it says.
         let body = String::from_utf8_lossy(body);
         let body = body.trim_start_matches('\u{feff}').trim();
-        match serde_json::from_str::<&RawValue>(body) {
-            Ok(raw) => Object::read(raw).map(|object| Self::of_object(&object)).unwrap_or_default(),
-            // A page of a gateway tells people nothing that its status does not.
-            Err(_) if body.is_empty() || body.starts_with('<') => Self::default(),
-            Err(_) => Self { text: Some(shortened(body)), ..Self::default() },
+        match Object::read(body) {
+            Some(object) => Self::of_object(&object),
+            // A page of a gateway tells people nothing that its status does not, nor does JSON of another shape.
+            None if body.starts_with('<') || serde_json::from_str::<IgnoredAny>(body).is_ok() => {
+                Self::default()
+            }
+            None => Self { text: Some(shortened(body)).filter(|text| !text.is_empty()), ..Self::default() },
         }
     }
 
@@ -87,16 +89,16 @@ fn oauth_text(body: &Object<'_>) -> Option<String> {
 }
 
 fn object<'a>(parent: &Object<'a>, key: &str) -> Option<Object<'a>> {
-    Object::read(parent.get(key)?).ok()
+    Object::read(parent.get(key)?)
 }
 
 fn elements<'a>(parent: &Object<'a>, key: &str) -> Vec<Object<'a>> {
-    let list = parent.get(key).and_then(|raw| list(raw).ok()).unwrap_or_default();
-    list.into_iter().filter_map(|raw| Object::read(raw).ok()).collect()
+    let list = parent.get(key).and_then(list).unwrap_or_default();
+    list.into_iter().filter_map(Object::read).collect()
 }
 
 fn leaf<'a>(parent: &Object<'a>, key: &str) -> Option<Cow<'a, str>> {
-    text(parent.get(key)?).ok()
+    text(parent.get(key)?)
 }
 
 fn owned(parent: &Object<'_>, key: &str) -> Option<String> {
@@ -104,12 +106,11 @@ fn owned(parent: &Object<'_>, key: &str) -> Option<String> {
 }
 
 /// Whether a value is one of the shapes in which senders write that there is none.
-fn stands_for_nothing(raw: &RawValue) -> bool {
-    let is_nothing = |raw: &RawValue| {
-        matches!(raw.get(), "null" | "false" | "\"\"")
-            || Object::read(raw).is_ok_and(|object| object.is_empty())
+fn stands_for_nothing(raw: &str) -> bool {
+    let is_nothing = |raw: &str| {
+        matches!(raw, "null" | "false" | "\"\"") || Object::read(raw).is_some_and(|object| object.is_empty())
     };
-    is_nothing(raw) || list(raw).is_ok_and(|list| list.into_iter().all(is_nothing))
+    is_nothing(raw) || list(raw).is_some_and(|list| list.into_iter().all(is_nothing))
 }
 
 fn shortened(text: &str) -> String {

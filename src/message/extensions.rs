@@ -1,0 +1,166 @@
+//! What sender and receiver agree on beside the model.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::json::{self, Key, Members, write};
+use super::problem::{Path, Problem};
+use super::reader::Reader;
+use super::record::{Field, misfit};
+
+/// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any object.
+///
+/// Each has a name and any JSON value, read and written as a type of your own. What is read from a message and not
+/// replaced is sent on as it was written.
+///
+/// ```
+/// use pushslots::Slot;
+/// use pushslots::chrono::{TimeZone, Utc};
+/// # use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Telehealth { url: String, string: String }
+///
+/// let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+/// let mut slot = Slot::new(nine_o_clock, 15);
+/// let video = Telehealth { url: "https://example.org/telehealth".into(), string: "video".into() };
+/// slot.extensions_mut().insert("telehealth", &video)?;
+///
+/// let telehealth: Option<Telehealth> = slot.extensions().get("telehealth")?;
+/// assert_eq!(telehealth.unwrap().string, "video");
+/// # Ok::<(), pushslots::ExtensionError>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Extensions(Members);
+
+impl Extensions {
+    pub(super) const NONE: Self = Self(Members::NONE);
+
+    /// The value under `name`, read as `T`; `None` where there is none. Where a message gives the name more than
+    /// once, the last one counts.
+    ///
+    /// # Errors
+    ///
+    /// A value that is no `T`.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, ExtensionError> {
+        let read = |json| serde_json::from_str(json).map_err(|error| ExtensionError::new(name, &error));
+        self.0.last(name).map(read).transpose()
+    }
+
+    /// Puts `value` under `name`, in place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// A value that has no JSON form, such as a map whose keys are no text. What was there stays.
+    pub fn insert<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), ExtensionError> {
+        let json = serde_json::to_string(value).map_err(|error| ExtensionError::new(name, &error))?;
+        self.0.remove(name);
+        self.0.add_named(name, &json);
+        Ok(())
+    }
+
+    /// Takes away what is under `name`; whether there was anything.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let found = self.0.last(name).is_some();
+        self.0.remove(name);
+        found
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.0.keys().map(Key::name)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Shows how many there are and none of them.
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions").field("len", &self.0.keys().count()).finish_non_exhaustive()
+    }
+}
+
+impl Field for Extensions {
+    const REPLACES: bool = true;
+
+    fn read(reader: &mut Reader<'_, '_>) -> json::Result<Option<Self>> {
+        let cursor = &mut reader.cursor;
+        if !cursor.take(b'{')? {
+            return Ok((cursor.skip()? == "null").then(Self::default));
+        }
+        let (mut members, mut first) = (Members::default(), true);
+        while let Some(key) = cursor.member(first)? {
+            first = false;
+            members.add(key, cursor.skip()?);
+        }
+        Ok(Some(Self(members)))
+    }
+
+    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+        if self.is_empty() {
+            return;
+        }
+        out.extend_from_slice(key.as_bytes());
+        let start = out.len();
+        self.0.write(out, |_| true);
+        write::enclose(*b"{}", start, out);
+    }
+
+    fn room(&self, key: &'static str) -> usize {
+        key.len() + "{}".len() + self.0.room()
+    }
+
+    fn is_absent(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn check(&self, _: Path<'_>, _: &mut Vec<Problem>) {}
+
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
+        problems.push(misfit("an object", raw, at));
+    }
+}
+
+/// An extension that could not be read or written as the type that was asked for.
+///
+/// It tells the name and the place in the value, and nothing of the value itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtensionError {
+    name: String,
+    line: usize,
+    column: usize,
+}
+
+impl ExtensionError {
+    fn new(name: &str, error: &serde_json::Error) -> Self {
+        Self { name: name.to_owned(), line: error.line(), column: error.column() }
+    }
+
+    /// The name of the extension.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for ExtensionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, line, column } = self;
+        match line {
+            0 => write!(f, "the value given for the extension {name:?} has no JSON form"),
+            _ => write!(
+                f,
+                "the extension {name:?} is not of the type asked for, from line {line} column {column} of its value"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ExtensionError {}

@@ -1,0 +1,115 @@
+//! Input that can't be read.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::json::{Reason, Step, Stop};
+
+/// Input that is not the JSON it should be, or that could not be got at all.
+///
+/// It tells where the input goes wrong and never repeats any of it.
+#[derive(Clone, Debug)]
+pub struct ReadError {
+    reason: &'static str,
+    path: String,
+    place: Place,
+    source: Option<Arc<io::Error>>,
+}
+
+impl ReadError {
+    pub(super) fn at(place: Place, reason: &'static str) -> Self {
+        Self { reason, path: String::new(), place, source: None }
+    }
+
+    pub(super) fn io(error: io::Error, place: Place) -> Self {
+        Self { source: Some(Arc::new(error)), ..Self::at(place, "the input can't be read any further") }
+    }
+
+    /// The error for a stop in `text`, which begins at `start` of the input.
+    pub(super) fn stopped(stop: &Stop, text: &str, start: Place) -> Self {
+        let reason = match stop.reason {
+            Reason::End => "the input ends before the JSON does",
+            Reason::Wrong(reason) => reason,
+        };
+        let before = text.as_bytes().get(..stop.at).unwrap_or_default();
+        Self { path: path(&stop.steps), ..Self::at(start.after(before), reason) }
+    }
+
+    /// Where in the message the input goes wrong, as far as it was read, such as `Slots[3].Provider`; empty at the
+    /// top. Keys that the model does not name are not told.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Line at which the input goes wrong, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.place.line
+    }
+
+    /// Column at which the input goes wrong, in bytes from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.place.column
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { line, column } = self.place;
+        write!(f, "{} at line {line} column {column}", self.reason)?;
+        if !self.path.is_empty() {
+            write!(f, ", in {}", self.path)?;
+        }
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source}"))
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// The path of `steps`, the last of which is the first here.
+fn path(steps: &[Step]) -> String {
+    let mut path = String::new();
+    for step in steps.iter().rev() {
+        match step {
+            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::Key(key) if path.is_empty() => path.push_str(key),
+            Step::Key(key) => path.extend([".", key]),
+        }
+    }
+    path
+}
+
+/// A line and a column, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::START
+    }
+}
+
+impl Place {
+    pub(super) const START: Self = Self { line: 1, column: 1 };
+
+    /// The place behind `bytes` that begin here.
+    pub(super) fn after(self, bytes: &[u8]) -> Self {
+        match bytes.iter().rposition(|&byte| byte == b'\n') {
+            None => Self { column: self.column + bytes.len(), ..self },
+            Some(last) => Self {
+                line: self.line + bytes.iter().filter(|&&byte| byte == b'\n').count(),
+                column: bytes.len() - last,
+            },
+        }
+    }
+}

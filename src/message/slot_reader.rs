@@ -1,0 +1,273 @@
+//! Reading slots one at a time, however many there are.
+
+use std::fmt;
+use std::io::Read as Source;
+use std::iter::FusedIterator;
+
+use super::input::Input;
+use super::json::{Reason, Result as Parsed, Step, Stop};
+use super::pool::Pools;
+use super::read_error::ReadError;
+use super::reader::{Read, Reader};
+use super::record::{Field, Value};
+use super::{Meta, Slot};
+
+/// How much JSON is kept of what the slots read so far had in common, in bytes, to share it with the next ones.
+const MOST_POOLED: usize = 2 * 1024 * 1024;
+
+/// Reads slots from a source one at a time, in constant memory.
+///
+/// The source holds a list of slots, a whole message (`{"Slots": […]}`), or one slot a line; which of them shows by
+/// itself. It is read in pieces of 64 KiB, so that it needs no buffer of its own. Each slot is read as tolerantly as
+/// [`PushSlots::from_json`](crate::PushSlots::from_json) reads it, and equal providers, locations and reasons are
+/// [shared](crate::Shared) by slots that are not far apart.
+///
+/// A value that is no slot is an error, after which the next slot follows. When the source fails or is no JSON, and
+/// where a slot is longer than 8 MiB, nothing follows the error.
+///
+/// ```
+/// use pushslots::SlotReader;
+///
+/// let lines = br#"{"ID": "1", "DateTime": "2026-12-01T09:00:00Z", "Duration": 15}
+/// {"ID": "2", "DateTime": "2026-12-01T09:15:00Z", "Duration": 15}"#;
+/// for slot in SlotReader::new(lines.as_slice()) {
+///     println!("{:?}", slot?.date_time);
+/// }
+/// # Ok::<(), pushslots::ReadError>(())
+/// ```
+pub struct SlotReader<R> {
+    source: R,
+    input: Input,
+    shape: Shape,
+    /// The number of values read, slots or not.
+    count: usize,
+    meta: Option<Meta>,
+    pools: Pools,
+}
+
+/// What is known of the source's shape, and where in it the reader is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Unknown,
+    /// In the list of slots, which is the source itself.
+    List,
+    /// In the list of slots of a message.
+    Message,
+    /// Behind the list of slots of a message.
+    MessageEnd,
+    /// Between slots that follow one another.
+    Lines,
+    /// Behind all slots.
+    End,
+    /// Nothing more is read.
+    Done,
+}
+
+/// What came next in the source.
+enum Next {
+    Slot(Slot),
+    /// A value that is none.
+    NoSlot(Box<Stop>),
+    /// Something around slots; the source goes on in this shape.
+    Around(Shape),
+}
+
+impl<R: Source> SlotReader<R> {
+    /// Reads slots from `source`.
+    pub fn new(source: R) -> Self {
+        Self {
+            source,
+            input: Input::default(),
+            shape: Shape::Unknown,
+            count: 0,
+            meta: None,
+            pools: Pools::default(),
+        }
+    }
+
+    /// What the message says of itself, where the source is one: known before the first slot if `Meta` stands before
+    /// `Slots`, and else after the last. Other keys of the message are passed over.
+    #[must_use]
+    pub fn meta(&self) -> Option<&Meta> {
+        self.meta.as_ref()
+    }
+
+    /// The next slot; `None` at the end.
+    fn read_next(&mut self) -> Result<Option<Slot>, ReadError> {
+        while self.shape != Shape::Done {
+            let mut reader = Reader::new(self.input.unread(), &mut self.pools);
+            let next = next(&mut reader, self.shape, self.count, &mut self.meta);
+            let length = reader.cursor.at();
+            // What has come so far of a number may not be all of it.
+            let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == self.input.unread().len();
+            match next {
+                Err(stop) if stop.reason == Reason::End && !self.input.ended => self.read_on()?,
+                Ok(_) if may_go_on && !self.input.ended => self.read_on()?,
+                Err(stop) if stop.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
+                Err(stop) => {
+                    self.shape = Shape::Done;
+                    return Err(self.input.stopped(&stop));
+                }
+                Ok(Next::Around(shape)) => {
+                    self.shape = shape;
+                    self.input.pass(length);
+                }
+                Ok(Next::Slot(slot)) => {
+                    self.input.pass(length);
+                    self.count += 1;
+                    self.pools.keep_within(MOST_POOLED);
+                    return Ok(Some(slot));
+                }
+                Ok(Next::NoSlot(stop)) => {
+                    let error = self.input.stopped(&stop);
+                    self.input.pass(length);
+                    self.count += 1;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the source may end here.
+    fn is_at_end(&self) -> bool {
+        let between = matches!(self.shape, Shape::Unknown | Shape::Lines | Shape::End);
+        between && self.input.is_whole() && self.input.unread().trim().is_empty()
+    }
+
+    fn read_on(&mut self) -> Result<(), ReadError> {
+        let read = self.input.read_on(&mut self.source);
+        if read.is_err() {
+            self.shape = Shape::Done;
+        }
+        read
+    }
+}
+
+impl<R: Source> Iterator for SlotReader<R> {
+    type Item = Result<Slot, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read_next().transpose()
+    }
+}
+
+impl<R: Source> FusedIterator for SlotReader<R> {}
+
+impl<R> fmt::Debug for SlotReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotReader").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+/// Moves over what comes next. Where the text ends too early nothing has changed, and it is read again when more of
+/// it is there.
+fn next(reader: &mut Reader<'_, '_>, shape: Shape, count: usize, meta: &mut Option<Meta>) -> Parsed<Next> {
+    match shape {
+        Shape::Unknown => begin(reader, meta),
+        Shape::List | Shape::Message => {
+            if reader.cursor.element(count == 0)? {
+                return slot(reader, count);
+            }
+            Ok(Next::Around(if shape == Shape::List { Shape::End } else { Shape::MessageEnd }))
+        }
+        Shape::MessageEnd => {
+            let slots = members(reader, false, meta)?;
+            match slots {
+                Some(_) => Err(in_slots(reader.cursor.wrong("given more than once"))),
+                None => Ok(Next::Around(Shape::End)),
+            }
+        }
+        Shape::Lines => slot(reader, count),
+        Shape::End | Shape::Done => {
+            reader.cursor.peek()?;
+            Err(reader.cursor.wrong("something follows behind the end of the JSON"))
+        }
+    }
+}
+
+/// Finds out what the source holds.
+fn begin(reader: &mut Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<Next> {
+    if reader.cursor.take(b'[')? {
+        return Ok(Next::Around(Shape::List));
+    }
+    let start = reader.cursor.at();
+    if !reader.cursor.take(b'{')? {
+        return Err(reader.cursor.wrong("expected a list of slots, a message or a slot"));
+    }
+    Ok(Next::Around(match members(reader, true, meta)? {
+        Some(Slots::List) => Shape::Message,
+        Some(Slots::Null) => Shape::MessageEnd,
+        None => {
+            reader.cursor.back_to(start);
+            Shape::Lines
+        }
+    }))
+}
+
+/// What stands under `Slots`.
+enum Slots {
+    List,
+    Null,
+}
+
+/// Moves over the members of a message up to its slots, into the list; `None` behind the end of the message.
+fn members(reader: &mut Reader<'_, '_>, mut first: bool, meta: &mut Option<Meta>) -> Parsed<Option<Slots>> {
+    let (mut found, mut slots) = (None, None);
+    while let Some(key) = reader.cursor.member(first)? {
+        first = false;
+        match &*key.name() {
+            "Slots" => {
+                slots = Some(if reader.cursor.take(b'[')? {
+                    Slots::List
+                } else if reader.cursor.skip()? == "null" {
+                    Slots::Null
+                } else {
+                    return Err(in_slots(reader.cursor.wrong("expected a list")));
+                });
+                break;
+            }
+            "Meta" => {
+                let under = |stop: Box<Stop>| stop.under(Step::Key("Meta"));
+                reader.cursor.peek()?;
+                if found.is_some() || meta.is_some() {
+                    return Err(under(reader.cursor.wrong("given more than once")));
+                }
+                let start = reader.cursor.at();
+                let Some(read) = <Option<Meta> as Field>::read(reader).map_err(under)? else {
+                    reader.cursor.back_to(start);
+                    return Err(under(reader.cursor.wrong("expected an object")));
+                };
+                found = read;
+            }
+            _ => {
+                reader.cursor.skip()?;
+            }
+        }
+    }
+    if let Some(found) = found {
+        *meta = Some(found);
+    }
+    Ok(slots)
+}
+
+fn slot(reader: &mut Reader<'_, '_>, count: usize) -> Parsed<Next> {
+    let in_slot = |stop: Box<Stop>| in_slots(stop.under(Step::Index(count)));
+    reader.cursor.peek()?;
+    let start = reader.cursor.at();
+    let empty = Slot::EMPTY_ELEMENT.map(|empty| empty());
+    Ok(match (Slot::read(reader).map_err(in_slot)?, empty) {
+        (Read::Value(slot), _) | (Read::Nothing, Some(slot)) => Next::Slot(slot),
+        _ => {
+            let end = reader.cursor.at();
+            reader.cursor.back_to(start);
+            let stop = in_slot(reader.cursor.wrong("expected an object"));
+            reader.cursor.back_to(end);
+            Next::NoSlot(stop)
+        }
+    })
+}
+
+fn in_slots(stop: Box<Stop>) -> Box<Stop> {
+    stop.under(Step::Key("Slots"))
+}
