@@ -2,10 +2,10 @@
 
 mod support;
 
-use pushslots::uuid::uuid;
-use pushslots::{Delivery, ErrorKind, Log, Receipt};
+use pushslots::uuid::{Uuid, uuid};
+use pushslots::{Delivery, ErrorKind, Log, Meta, Receipt};
 use serde_json::json;
-use support::{MESSAGE, client, fixtures, message};
+use support::{MESSAGE, SOURCE, client, fixtures, message};
 use wiremock::MockServer;
 
 async fn bodies(server: &MockServer) -> Vec<String> {
@@ -45,6 +45,35 @@ async fn an_accepted_message_gives_a_receipt() {
     assert_eq!(headers["authorization"], "Bearer plain");
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["idempotency-key"], id.to_string());
+}
+
+#[tokio::test]
+async fn an_encoded_message_is_sent_by_any_client_with_what_each_fills_in() {
+    let server = fixtures::serve().await;
+    let [here, there] = [Uuid::from_u128(1), Uuid::from_u128(2)].map(|source| {
+        client(&server.uri(), "plain").source(source).destination(Uuid::from_u128(3)).build().unwrap()
+    });
+    let mut encoded = message().encode().unwrap();
+    assert_eq!(encoded.slot_count(), 2);
+    here.send(&encoded).await.unwrap();
+    there.send(&message()).await.unwrap();
+    *encoded.meta_mut() = Meta::new().test(true).destination(SOURCE);
+    there.send(&encoded.clone()).await.unwrap();
+
+    let [first, second, third] = <[String; 3]>::try_from(bodies(&server).await).unwrap();
+    assert_eq!(first.replace(&Uuid::from_u128(1).to_string(), &Uuid::from_u128(2).to_string()), second);
+    assert_eq!(MESSAGE.split_once(",\"Slots\"").unwrap().1, first.split_once(",\"Slots\"").unwrap().1);
+    let meta = format!(
+        r#"{{"Meta":{{"DataModel":"Scheduling","EventType":"PushSlots","Test":true,"Source":{{"ID":"{}"}},"Destinations":[{{"ID":"{SOURCE}"}}]}}"#,
+        Uuid::from_u128(2)
+    );
+    assert_eq!(third, meta + ",\"Slots\"" + MESSAGE.split_once(",\"Slots\"").unwrap().1);
+
+    encoded.meta_mut().current_batch = Some(1);
+    let error = here.send(&encoded).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidMessage);
+    assert!(error.to_string().contains("Meta.BatchID"), "{error}");
+    assert_eq!(bodies(&server).await.len(), 3, "nothing was sent");
 }
 
 #[tokio::test]

@@ -57,6 +57,9 @@ impl Input {
     /// Gets more of `source`, at least as much as is unread: however long a slot is, its text is gone through
     /// only a few times.
     pub(super) fn read_on(&mut self, source: &mut impl Read) -> Result<(), ReadError> {
+        // However much space there is between slots, it need not be held.
+        let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+        self.passed += self.unread().as_bytes().iter().take_while(space).count();
         if self.unread().len() > MOST {
             return Err(ReadError::at(self.end(), "more than 8 MiB without the end of a slot"));
         }

@@ -54,8 +54,7 @@ impl PushSlots {
             let start = reader.cursor.at();
             reader.cursor.skip()?;
             reader.cursor.end()?;
-            reader.cursor.back_to(start);
-            return Err(reader.cursor.wrong("the input is JSON but no object"));
+            return Err(reader.cursor.wrong_value(start, "the input is JSON but no object"));
         }
         let (mut meta, mut slots, mut rest) = (None::<Meta>, Vec::new(), Rest::default());
         let mut seen: [Seen<'_>; 3] = Default::default();

@@ -38,6 +38,12 @@ struct Inner<T> {
 }
 
 impl<T> Shared<T> {
+    /// Whether two holders hold the same record, and not just an equal one.
+    #[must_use]
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The record, to change it for this holder alone: it is copied first where others hold it too.
     ///
     /// ```
@@ -106,7 +112,7 @@ impl<T> Deref for Shared<T> {
 
 impl<T: PartialEq> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+        self.ptr_eq(other) || **self == **other
     }
 }
 

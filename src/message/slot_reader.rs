@@ -166,18 +166,15 @@ fn next(reader: &mut Reader<'_, '_>, shape: Shape, count: usize, meta: &mut Opti
     match shape {
         Shape::Unknown => begin(reader, meta),
         Shape::List | Shape::Message => {
-            if reader.cursor.element(count == 0)? {
+            if reader.cursor.element(count == 0).map_err(in_slots)? {
                 return slot(reader, count);
             }
             Ok(Next::Around(if shape == Shape::List { Shape::End } else { Shape::MessageEnd }))
         }
-        Shape::MessageEnd => {
-            let slots = members(reader, false, meta)?;
-            match slots {
-                Some(_) => Err(in_slots(reader.cursor.wrong("given more than once"))),
-                None => Ok(Next::Around(Shape::End)),
-            }
-        }
+        Shape::MessageEnd => match members(reader, false)? {
+            (Some(_), _) => Err(in_slots(reader.cursor.wrong("given more than once"))),
+            (None, metas) => keep(metas, reader, meta).map(|()| Next::Around(Shape::End)),
+        },
         Shape::Lines => slot(reader, count),
         Shape::End | Shape::Done => {
             reader.cursor.peek()?;
@@ -195,13 +192,16 @@ fn begin(reader: &mut Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<Next> {
     if !reader.cursor.take(b'{')? {
         return Err(reader.cursor.wrong("expected a list of slots, a message or a slot"));
     }
-    Ok(Next::Around(match members(reader, true, meta)? {
-        Some(Slots::List) => Shape::Message,
-        Some(Slots::Null) => Shape::MessageEnd,
-        None => {
-            reader.cursor.back_to(start);
-            Shape::Lines
-        }
+    let (slots, metas) = members(reader, true)?;
+    let Some(slots) = slots else {
+        // A slot, whatever it has under a key of that name.
+        reader.cursor.back_to(start);
+        return Ok(Next::Around(Shape::Lines));
+    };
+    keep(metas, reader, meta)?;
+    Ok(Next::Around(match slots {
+        Slots::List => Shape::Message,
+        Slots::Null => Shape::MessageEnd,
     }))
 }
 
@@ -211,44 +211,51 @@ enum Slots {
     Null,
 }
 
-/// Moves over the members of a message up to its slots, into the list; `None` behind the end of the message.
-fn members(reader: &mut Reader<'_, '_>, mut first: bool, meta: &mut Option<Meta>) -> Parsed<Option<Slots>> {
-    let (mut found, mut slots) = (None, None);
+/// What stands under `Meta` and where it starts, each time that it is given; `None` where it is no object.
+type Metas = Vec<(usize, Option<Option<Meta>>)>;
+
+/// Keeps what the message says of itself, if it says it once.
+fn keep(metas: Metas, reader: &Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<()> {
+    for (start, read) in metas {
+        let wrong = |reason| reader.cursor.wrong_value(start, reason).under(Step::Key("Meta"));
+        if meta.is_some() {
+            return Err(wrong("given more than once"));
+        }
+        *meta = read.ok_or_else(|| wrong("expected an object"))?;
+    }
+    Ok(())
+}
+
+/// Moves over the members of a message up to its slots, into the list; no slots behind the end of the message.
+fn members(reader: &mut Reader<'_, '_>, mut first: bool) -> Parsed<(Option<Slots>, Metas)> {
+    let mut metas = Metas::new();
     while let Some(key) = reader.cursor.member(first)? {
         first = false;
         match &*key.name() {
-            "Slots" => {
-                slots = Some(if reader.cursor.take(b'[')? {
-                    Slots::List
-                } else if reader.cursor.skip()? == "null" {
-                    Slots::Null
-                } else {
-                    return Err(in_slots(reader.cursor.wrong("expected a list")));
-                });
-                break;
-            }
+            "Slots" => return Ok((Some(slots(reader).map_err(in_slots)?), metas)),
             "Meta" => {
                 let under = |stop: Box<Stop>| stop.under(Step::Key("Meta"));
-                reader.cursor.peek()?;
-                if found.is_some() || meta.is_some() {
-                    return Err(under(reader.cursor.wrong("given more than once")));
-                }
-                let start = reader.cursor.at();
-                let Some(read) = <Option<Meta> as Field>::read(reader).map_err(under)? else {
-                    reader.cursor.back_to(start);
-                    return Err(under(reader.cursor.wrong("expected an object")));
-                };
-                found = read;
+                reader.cursor.peek().map_err(under)?;
+                metas.push((reader.cursor.at(), Field::read(reader).map_err(under)?));
             }
             _ => {
                 reader.cursor.skip()?;
             }
         }
     }
-    if let Some(found) = found {
-        *meta = Some(found);
+    Ok((None, metas))
+}
+
+/// Moves into the list of slots.
+fn slots(reader: &mut Reader<'_, '_>) -> Parsed<Slots> {
+    if reader.cursor.take(b'[')? {
+        return Ok(Slots::List);
     }
-    Ok(slots)
+    let start = reader.cursor.at();
+    if reader.cursor.skip()? == "null" {
+        return Ok(Slots::Null);
+    }
+    Err(reader.cursor.wrong_value(start, "expected a list"))
 }
 
 fn slot(reader: &mut Reader<'_, '_>, count: usize) -> Parsed<Next> {
@@ -258,13 +265,7 @@ fn slot(reader: &mut Reader<'_, '_>, count: usize) -> Parsed<Next> {
     let empty = Slot::EMPTY_ELEMENT.map(|empty| empty());
     Ok(match (Slot::read(reader).map_err(in_slot)?, empty) {
         (Read::Value(slot), _) | (Read::Nothing, Some(slot)) => Next::Slot(slot),
-        _ => {
-            let end = reader.cursor.at();
-            reader.cursor.back_to(start);
-            let stop = in_slot(reader.cursor.wrong("expected an object"));
-            reader.cursor.back_to(end);
-            Next::NoSlot(stop)
-        }
+        _ => Next::NoSlot(in_slot(reader.cursor.wrong_value(start, "expected an object"))),
     })
 }
 

@@ -132,6 +132,11 @@ impl<'a> Cursor<'a> {
         self.stop(if at_end { Reason::End } else { Reason::Wrong(reason) })
     }
 
+    /// The stop for a value that began at `start` and is not what belongs there.
+    pub(crate) fn wrong_value(&self, start: usize, reason: &'static str) -> Box<Stop> {
+        Box::new(Stop { reason: Reason::Wrong(reason), at: start, steps: Vec::new() })
+    }
+
     /// The next byte that is no space, left in its place.
     pub(crate) fn peek(&mut self) -> Result<u8> {
         loop {

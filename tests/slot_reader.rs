@@ -1,0 +1,261 @@
+//! Slots read one at a time from a source.
+
+use std::io::{self, Read};
+
+use pushslots::{PushSlots, ReadError, Slot, SlotReader};
+
+const SLOTS: [&str; 3] = [
+    r#"{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"é\u00e9"},"x":[1.10,"}"]}"#,
+    r#"{"ID":2,"DateTime":"2026-12-01 09:15:00Z","Duration":"15","Provider":{ "ID" : "éé" }}"#,
+    r#"{"ID":"3","DateTime":"nonsense","Extensions":{"a":{"b":"ü"}}}"#,
+];
+
+/// Gives what it holds in pieces of a few bytes.
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    length: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.length.min(buffer.len());
+        self.bytes.read(&mut buffer[..length])
+    }
+}
+
+fn pieces(text: &str, length: usize) -> SlotReader<Pieces<'_>> {
+    SlotReader::new(Pieces { bytes: text.as_bytes(), length })
+}
+
+fn read(text: &str) -> Vec<Result<Slot, ReadError>> {
+    SlotReader::new(text.as_bytes()).collect()
+}
+
+fn expected() -> Vec<Slot> {
+    let message = PushSlots::from_json(format!("{{\"Slots\":[{}]}}", SLOTS.join(","))).unwrap();
+    message.slots().to_vec()
+}
+
+/// What `text` comes to, which must be the same however it comes in.
+fn outcome(text: &str) -> Vec<Result<Slot, String>> {
+    let told = |read: Result<Slot, ReadError>| read.map_err(|error| error.to_string());
+    let whole: Vec<_> = read(text).into_iter().map(told).collect();
+    for length in [1, 2, 3, 7, 64] {
+        let parts: Vec<_> = pieces(text, length).map(told).collect();
+        assert_eq!(parts, whole, "pieces of {length} bytes of {text}");
+    }
+    whole
+}
+
+#[test]
+fn every_shape_of_source_gives_the_same_slots() {
+    let [list, lines] = [",", "\n"].map(|separator| SLOTS.join(separator));
+    for text in [
+        format!("[{list}]"),
+        format!(" [ \n{} ]\n", SLOTS.join(" , ")),
+        format!("{{\"Slots\":[{list}]}}"),
+        format!("{{\"Meta\":{{\"Test\":true}},\"x\":[{list}],\"Slots\":[{list}],\"y\":{{}}}}"),
+        lines.clone(),
+        format!("\n{}\r\n\r\n", SLOTS.join("\r\n")),
+        SLOTS.concat(),
+        format!("\u{feff}{lines}\n"),
+        format!("\u{feff}[{list}]"),
+    ] {
+        let slots: Vec<_> = outcome(&text).into_iter().map(Result::unwrap).collect();
+        assert_eq!(slots, expected(), "{text}");
+    }
+}
+
+#[test]
+fn a_source_without_slots_gives_none() {
+    for text in [
+        "",
+        " \n",
+        "\u{feff}",
+        "[]",
+        " [ ] ",
+        "{\"Slots\":[]}",
+        "{\"Slots\":null}",
+        "{\"Meta\":{},\"Slots\":[]}",
+    ] {
+        assert_eq!(outcome(text), [], "{text:?}");
+    }
+}
+
+#[test]
+fn what_a_message_says_of_itself_is_known() {
+    let slots = SLOTS.join(",");
+    let before = format!("{{\"Meta\":{{\"BatchID\":\"b\"}},\"Slots\":[{slots}]}}");
+    let after = format!("{{\"Slots\":[{slots}],\"Meta\":{{\"BatchID\":\"b\"}}}}");
+    for length in [1, 1000] {
+        let mut reader = pieces(&before, length);
+        assert!(reader.meta().is_none());
+        reader.next().unwrap().unwrap();
+        assert_eq!(reader.meta().unwrap().batch_id.as_deref(), Some("b"));
+
+        let mut reader = pieces(&after, length);
+        assert_eq!(reader.by_ref().count(), 3);
+        assert_eq!(reader.meta().unwrap().batch_id.as_deref(), Some("b"));
+    }
+}
+
+#[test]
+fn a_slot_may_have_a_meta_of_its_own() {
+    let text = r#"{"ID":"1","Meta":5}
+{"ID":"2","Meta":{"Test":true}}"#;
+    let mut reader = SlotReader::new(text.as_bytes());
+    let ids: Vec<_> = reader.by_ref().map(|slot| slot.unwrap().id.unwrap()).collect();
+    assert_eq!(ids, ["1".into(), "2".into()]);
+    assert!(reader.meta().is_none());
+}
+
+#[test]
+fn an_empty_slot_is_one_and_not_passed_over() {
+    for text in ["[{},null]", "{}\nnull\n"] {
+        let slots: Vec<_> = outcome(text).into_iter().map(Result::unwrap).collect();
+        assert_eq!(slots.len(), 2);
+        let error = PushSlots::builder().slots(slots).build().unwrap_err();
+        assert_eq!(error.problems()[3].path(), "Slots[1].Duration");
+    }
+}
+
+#[test]
+fn a_value_that_is_no_slot_does_not_cost_its_neighbours() {
+    for (text, (line, column)) in [
+        (format!("[{0},\n 17,{0}]", SLOTS[0]), (2, 2)),
+        (format!("{{\"Slots\":[{0},\"x\",{0}]}}", SLOTS[0]), (1, "{\"Slots\":[,".len() + SLOTS[0].len() + 1)),
+        (format!("{0}\n17\n{0}", SLOTS[0]), (2, 1)),
+    ] {
+        let [first, second, third] = <[_; 3]>::try_from(outcome(&text)).unwrap();
+        assert_eq!((first.unwrap(), third.unwrap()), (expected()[0].clone(), expected()[0].clone()));
+        let expected = format!("expected an object at line {line} column {column}, in Slots[1]");
+        assert_eq!(second.unwrap_err(), expected, "{text}");
+    }
+    assert_eq!(outcome("{}\n17").len(), 2, "a number at the very end");
+}
+
+#[test]
+fn what_is_no_json_ends_it_with_its_path() {
+    let one = SLOTS[0];
+    for (text, slots, error) in [
+        ("x".to_owned(), 0, "expected a list of slots, a message or a slot at line 1 column 1"),
+        ("17".to_owned(), 0, "expected a list of slots, a message or a slot at line 1 column 1"),
+        (format!("[{one}\n"), 1, "the input ends before the JSON does at line 2 column 1, in Slots"),
+        (
+            format!("[{one},\n{{\"Provider\":{{\"ID\":1,}}}}]"),
+            1,
+            "expected a key in quotes at line 2 column 21, in Slots[1].Provider",
+        ),
+        (
+            format!("{one}\n{{\"Duration\":"),
+            1,
+            "the input ends before the JSON does at line 2 column 13, in Slots[1].Duration",
+        ),
+        (format!("{one}\n,{one}"), 1, "expected a value at line 2 column 1, in Slots[1]"),
+        (format!("[{one}]\n{one}"), 1, "something follows behind the end of the JSON at line 2 column 1"),
+        (
+            format!("{{\"Slots\":[{one}]\n,\"Slots\":[]}}"),
+            1,
+            "given more than once at line 2 column 11, in Slots",
+        ),
+        ("{\"Slots\":\n{}}".to_owned(), 0, "expected a list at line 2 column 1, in Slots"),
+        ("{\"Meta\":\n5,\"Slots\":[]}".to_owned(), 0, "expected an object at line 2 column 1, in Meta"),
+        (
+            "{\"Meta\":{\"Test\":tru},\"Slots\":[]}".to_owned(),
+            0,
+            "expected a value at line 1 column 20, in Meta.Test",
+        ),
+        (
+            format!("{{\"Meta\":{{\"Test\":true}},\"Slots\":[{one}],\n\"Meta\":{{}}}}"),
+            1,
+            "given more than once at line 2 column 8, in Meta",
+        ),
+    ] {
+        let mut outcome = outcome(&text);
+        assert_eq!(outcome.pop().unwrap().unwrap_err(), error, "{text}");
+        assert_eq!(outcome.into_iter().map(Result::unwrap).count(), slots, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_text_ends_it_behind_the_slots_before_it() {
+    let one = SLOTS[0];
+    for bytes in [&b"\xff"[..], b"\xc3", b"\xe2\x82\n"] {
+        let text = [one.as_bytes(), b"\n{\"ID\":\"", bytes].concat();
+        for length in [1, 2, 1000] {
+            let mut reader = SlotReader::new(Pieces { bytes: &text, length });
+            assert_eq!(reader.next().unwrap().unwrap(), expected()[0]);
+            let error = reader.next().unwrap().unwrap_err();
+            assert_eq!(error.to_string(), "the input is not UTF-8 at line 2 column 8");
+            assert!(reader.next().is_none());
+        }
+    }
+}
+
+#[test]
+fn nothing_follows_a_source_that_fails() {
+    struct Failing<'a>(&'a [u8], bool);
+    impl Read for Failing<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match (self.0, self.1) {
+                (_, false) => {
+                    self.1 = true;
+                    Err(io::ErrorKind::Interrupted.into())
+                }
+                ([], _) => Err(io::Error::other("the disk is gone")),
+                _ => self.0.read(buffer),
+            }
+        }
+    }
+    let text = format!("{}\n{{", SLOTS[0]);
+    let mut reader = SlotReader::new(Failing(text.as_bytes(), false));
+    assert_eq!(reader.next().unwrap().unwrap(), expected()[0], "an interruption is no failure");
+    let error = reader.next().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the input can't be read any further at line 2 column 2: the disk is gone");
+    assert!(std::error::Error::source(&error).is_some());
+    assert!(reader.next().is_none() && reader.next().is_none());
+}
+
+#[test]
+fn a_slot_may_be_long_but_not_endless() {
+    let slot = |length: usize| {
+        format!(
+            r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
+            "é".repeat(length / 2)
+        )
+    };
+    let long = slot(8_000_000);
+    let text = format!("{long}\n{}", SLOTS[0]);
+    let slots: Vec<_> = read(&text).into_iter().map(Result::unwrap).collect();
+    assert_eq!(slots[0].reason.as_ref().unwrap().len(), 8_000_000);
+    assert_eq!(slots[1], expected()[0]);
+
+    let endless = io::Cursor::new(format!("{}[{{\"ID\":\"", " ".repeat(100))).chain(io::repeat(b'x'));
+    let mut reader = SlotReader::new(endless);
+    let error = reader.next().unwrap().unwrap_err();
+    assert!(error.to_string().starts_with("more than 8 MiB without the end of a slot at line 1"), "{error}");
+    assert!(reader.next().is_none());
+
+    let spaces = io::Cursor::new("[").chain(io::repeat(b' ').take(50_000_000)).chain(io::Cursor::new("]"));
+    assert_eq!(SlotReader::new(spaces).count(), 0, "spaces are passed over");
+}
+
+#[test]
+fn slots_share_what_they_have_in_common() {
+    let slots: Vec<_> =
+        read(&format!("{}\n{}", SLOTS[0], SLOTS[1])).into_iter().map(Result::unwrap).collect();
+    assert!(slots[0].provider.as_ref().unwrap().ptr_eq(slots[1].provider.as_ref().unwrap()));
+}
+
+#[test]
+fn slots_that_have_nothing_in_common_are_read_too() {
+    let count = 30_000;
+    let lines: String = (0..count)
+        .map(|n| format!("{{\"Reason\":\"{n:0100}\",\"Provider\":{{\"ID\":\"{n:0100}\"}},\"Location\":{{\"Room\":\"{n}\"}}}}\n"))
+        .collect();
+    for (n, slot) in SlotReader::new(lines.as_bytes()).enumerate() {
+        let slot = slot.unwrap();
+        assert_eq!(slot.provider.unwrap().id, Some(format!("{n:0100}")));
+        assert_eq!(slot.reason.as_deref(), Some(&*format!("{n:0100}")));
+    }
+}
