@@ -1,5 +1,9 @@
 //! What a message is written as, and what is read as one.
 
+#[path = "support/pruned.rs"]
+mod pruned;
+
+use pruned::pruned;
 use pushslots::chrono::{DateTime, FixedOffset, TimeZone, Utc};
 use pushslots::uuid::uuid;
 use pushslots::{Address, Destination, Identifier, Location, Meta, Provider, PushSlots, Slot, Source};
@@ -22,23 +26,6 @@ fn with_slot(slot: Value) -> Value {
     let mut whole = json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15});
     whole.as_object_mut().unwrap().extend(slot.as_object().unwrap().clone());
     json!({"Meta": {"DataModel": "Scheduling", "EventType": "PushSlots"}, "Slots": [whole]})
-}
-
-fn pruned(value: Value) -> Value {
-    let keep = |value: &Value| match value {
-        Value::Null => false,
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        _ => true,
-    };
-    match value {
-        Value::Array(list) => list.into_iter().map(pruned).filter(keep).collect(),
-        Value::Object(map) => {
-            let members = map.into_iter().map(|(key, value)| (key, pruned(value)));
-            Value::Object(members.filter(|(_, value)| keep(value)).collect())
-        }
-        leaf => leaf,
-    }
 }
 
 #[test]

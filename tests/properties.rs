@@ -1,0 +1,183 @@
+//! What holds for every message: nothing is lost or made up on the way to JSON and back.
+//!
+//! Each property is tried on 256 cases (`PROPTEST_CASES`), drawn from a seed that is printed and can be given again as
+//! `PUSHSLOTS_TEST_SEED`.
+
+#[path = "support/generate.rs"]
+mod generate;
+#[path = "support/pruned.rs"]
+mod pruned;
+
+use std::io::Read;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
+use pushslots::{PushSlots, Slot, SlotReader};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use pruned::pruned;
+
+const SAMPLE: &str = include_str!("data/official-push-slots.json");
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("data/push-slots.schema-draft04.json")).unwrap()
+}
+
+/// Tries `property` on what `strategy` makes.
+fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult) {
+    let given = std::env::var("PUSHSLOTS_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed: u64 = given.unwrap_or_else(|| pushslots::uuid::Uuid::new_v4().as_u64_pair().0);
+    println!("PUSHSLOTS_TEST_SEED={seed}");
+    let seed = [seed.to_le_bytes(); 4].concat();
+    let config = Config { failure_persistence: None, max_global_rejects: 100_000, ..Config::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let result = TestRunner::new_with_rng(config, rng).run(&strategy, property);
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn parsed(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap()
+}
+
+/// The slots of `input`, which comes in pieces of `length` bytes; none where it has no such slots.
+fn streamed(input: &[u8], length: usize) -> Option<Vec<Slot>> {
+    struct Pieces<'a>(&'a [u8], usize);
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..length])
+        }
+    }
+    SlotReader::new(Pieces(input, length)).collect::<Result<_, _>>().ok()
+}
+
+#[test]
+fn a_message_that_was_written_reads_as_the_same() {
+    holds(generate::message(), |message| {
+        let json = message.to_json();
+        let read = PushSlots::from_json(&json).unwrap();
+        prop_assert!(read == message, "{}", String::from_utf8_lossy(&json));
+        prop_assert_eq!(read.validate(), Ok(()));
+        prop_assert_eq!(read.to_json(), json, "and is written as the same");
+        Ok(())
+    });
+}
+
+#[test]
+fn every_message_fits_the_schema_of_the_service() {
+    let validator = jsonschema::draft4::new(&schema()).unwrap();
+    holds(generate::message(), |message| {
+        let json = parsed(&message.to_json());
+        let errors: Vec<_> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        prop_assert!(errors.is_empty(), "{errors:?} in {json}");
+        Ok(())
+    });
+    for wrong in
+        ["{}", r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots":[{"DateTime":1}]}"#]
+    {
+        assert!(!validator.is_valid(&parsed(wrong.as_bytes())), "the schema says something: {wrong}");
+    }
+}
+
+#[test]
+fn a_message_that_was_read_is_written_as_the_same_json() {
+    let validator = jsonschema::draft4::new(&schema()).unwrap();
+    holds(generate::of_schema(&schema()), |json| {
+        prop_assert!(validator.is_valid(&json), "the schema allows {json}");
+        let text = json.to_string();
+        let message = PushSlots::from_json(&text).unwrap();
+        let written = parsed(&message.to_json());
+        prop_assert_eq!(pruned(written.clone()), pruned(json));
+        if message.validate().is_ok() {
+            prop_assert!(validator.is_valid(&written), "what can be sent fits the schema: {written}");
+        }
+        prop_assert!(PushSlots::from_json(message.to_json()).unwrap() == message);
+        Ok(())
+    });
+}
+
+#[test]
+fn texts_are_escaped_as_serde_json_does() {
+    let at = pushslots::chrono::DateTime::UNIX_EPOCH;
+    holds(generate::text(), |text| {
+        let message = PushSlots::builder()
+            .slot(Slot::new(at, 15).id(text.clone()).reason(text.clone()))
+            .build()
+            .unwrap();
+        let expected = serde_json::to_string(&text).unwrap();
+        let expected = format!(
+            r#""Slots":[{{"ID":{expected},"DateTime":"1970-01-01T00:00:00Z","Duration":15,"Reason":{expected}}}]}}"#
+        );
+        let json = String::from_utf8(message.to_json()).unwrap();
+        prop_assert!(json.ends_with(&expected), "{json} ends with {expected}");
+        Ok(())
+    });
+}
+
+#[test]
+fn times_and_numbers_are_written_as_chrono_and_serde_json_do() {
+    holds((generate::time(), generate::minutes()), |(time, minutes)| {
+        let message = PushSlots::builder().slot(Slot::new(time, minutes)).build().unwrap();
+        let json = parsed(&message.to_json());
+        let expected = time.to_rfc3339_opts(pushslots::chrono::SecondsFormat::AutoSi, true);
+        prop_assert_eq!(&json["Slots"][0]["DateTime"], &Value::from(expected));
+        prop_assert_eq!(json["Slots"][0]["Duration"].as_f64(), Some(minutes));
+        Ok(())
+    });
+}
+
+/// Bytes that are nearly a message: a sample in which pieces are cut out, doubled or replaced.
+fn nearly_a_message() -> impl Strategy<Value = Vec<u8>> {
+    const JSON: &[u8] = b"{}[]\",:\\0-e nt";
+    let edit = (any::<prop::sample::Index>(), 0..12_usize, prop::collection::vec(any::<u8>(), 0..6), 0..4);
+    let source = prop_oneof![
+        Just(SAMPLE.as_bytes().to_vec()),
+        generate::of_schema(&schema()).prop_map(|json| json.to_string().into_bytes()),
+        generate::message().prop_map(|message| message.to_json()),
+    ];
+    (source, prop::collection::vec(edit, 0..4)).prop_map(|(mut bytes, edits)| {
+        for (place, length, new, kind) in edits {
+            let start = place.index(bytes.len() + 1);
+            let end = bytes.len().min(start + length);
+            let new = match kind {
+                0 => new,
+                1 => bytes[start..end].repeat(2),
+                2 => new.iter().map(|byte| JSON[usize::from(*byte) % JSON.len()]).collect(),
+                _ => Vec::new(),
+            };
+            bytes.splice(start..end, new);
+        }
+        bytes
+    })
+}
+
+#[test]
+fn no_bytes_make_the_reader_panic_or_lose_anything() {
+    let bytes = prop_oneof![
+        1 => prop::collection::vec(any::<u8>(), 0..64),
+        1 => "[\\[\\]{}\",:0-9a-z\\\\. \n-]{0,48}".prop_map(String::into_bytes),
+        6 => nearly_a_message(),
+    ];
+    holds((bytes, 1..200_usize), |(bytes, length)| {
+        let slots = streamed(&bytes, length);
+        prop_assert_eq!(&slots, &streamed(&bytes, usize::MAX), "however it comes in");
+
+        let text = std::str::from_utf8(&bytes).unwrap_or("no text");
+        let is_object =
+            text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
+        let message = PushSlots::from_json(&bytes);
+        prop_assert_eq!(message.is_ok(), is_object, "what serde_json takes for an object: {:?}", text);
+        let Ok(message) = message else { return Ok(()) };
+
+        let valid = message.validate().is_ok();
+        let again = PushSlots::from_json(message.to_json()).unwrap();
+        prop_assert!(again == message, "{text}");
+        prop_assert_eq!(again.validate().is_ok(), valid);
+        let has_slots = serde_json::from_str::<Value>(text).is_ok_and(|json| json["Slots"].is_array());
+        if let (true, Some(slots)) = (valid && has_slots, slots) {
+            prop_assert_eq!(slots, message.slots());
+        }
+        Ok(())
+    });
+}
