@@ -7,13 +7,14 @@
 mod generate;
 #[path = "support/pruned.rs"]
 mod pruned;
+#[path = "support/reading.rs"]
+mod reading;
 
-use std::io::Read;
+use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
-use pushslots::{PushSlots, Slot, SlotReader};
-use serde::de::IgnoredAny;
+use pushslots::{PushSlots, Slot};
 use serde_json::Value;
 
 use pruned::pruned;
@@ -30,7 +31,7 @@ fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult
     let seed: u64 = given.unwrap_or_else(|| pushslots::uuid::Uuid::new_v4().as_u64_pair().0);
     println!("PUSHSLOTS_TEST_SEED={seed}");
     let seed = [seed.to_le_bytes(); 4].concat();
-    let config = Config { failure_persistence: None, max_global_rejects: 100_000, ..Config::default() };
+    let config = Config { failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let result = TestRunner::new_with_rng(config, rng).run(&strategy, property);
     result.unwrap_or_else(|error| panic!("{error}"));
@@ -38,18 +39,6 @@ fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult
 
 fn parsed(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap()
-}
-
-/// The slots of `input`, which comes in pieces of `length` bytes; none where it has no such slots.
-fn streamed(input: &[u8], length: usize) -> Option<Vec<Slot>> {
-    struct Pieces<'a>(&'a [u8], usize);
-    impl Read for Pieces<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            let length = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..length])
-        }
-    }
-    SlotReader::new(Pieces(input, length)).collect::<Result<_, _>>().ok()
 }
 
 #[test]
@@ -160,24 +149,24 @@ fn no_bytes_make_the_reader_panic_or_lose_anything() {
         6 => nearly_a_message(),
     ];
     holds((bytes, 1..200_usize), |(bytes, length)| {
-        let slots = streamed(&bytes, length);
-        prop_assert_eq!(&slots, &streamed(&bytes, usize::MAX), "however it comes in");
-
-        let text = std::str::from_utf8(&bytes).unwrap_or("no text");
-        let is_object =
-            text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
-        let message = PushSlots::from_json(&bytes);
-        prop_assert_eq!(message.is_ok(), is_object, "what serde_json takes for an object: {:?}", text);
-        let Ok(message) = message else { return Ok(()) };
-
-        let valid = message.validate().is_ok();
-        let again = PushSlots::from_json(message.to_json()).unwrap();
-        prop_assert!(again == message, "{text}");
-        prop_assert_eq!(again.validate().is_ok(), valid);
-        let has_slots = serde_json::from_str::<Value>(text).is_ok_and(|json| json["Slots"].is_array());
-        if let (true, Some(slots)) = (valid && has_slots, slots) {
-            prop_assert_eq!(slots, message.slots());
-        }
+        reading::loses_nothing(&bytes, length);
         Ok(())
     });
+}
+
+#[test]
+fn the_seeds_of_the_fuzzer_lose_nothing() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    // A package from the registry has no fuzzer.
+    if !fuzz.exists() {
+        return;
+    }
+    let seeds: Vec<_> =
+        fuzz.join("corpus/read").read_dir().unwrap().map(|seed| seed.unwrap().path()).collect();
+    assert!(seeds.len() > 10);
+    for seed in seeds {
+        println!("{}", seed.display());
+        let bytes = std::fs::read(seed).unwrap();
+        [1, 7, 64].into_iter().for_each(|length| reading::loses_nothing(&bytes, length));
+    }
 }

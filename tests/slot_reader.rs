@@ -1,27 +1,19 @@
 //! Slots read one at a time from a source.
 
+#[path = "support/reading.rs"]
+#[allow(dead_code)]
+mod reading;
+
 use std::io::{self, Read};
 
 use pushslots::{PushSlots, ReadError, Slot, SlotReader};
+use reading::Pieces;
 
 const SLOTS: [&str; 3] = [
     r#"{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"é\u00e9"},"x":[1.10,"}"]}"#,
     r#"{"ID":2,"DateTime":"2026-12-01 09:15:00Z","Duration":"15","Provider":{ "ID" : "éé" }}"#,
     r#"{"ID":"3","DateTime":"nonsense","Extensions":{"a":{"b":"ü"}}}"#,
 ];
-
-/// Gives what it holds in pieces of a few bytes.
-struct Pieces<'a> {
-    bytes: &'a [u8],
-    length: usize,
-}
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.length.min(buffer.len());
-        self.bytes.read(&mut buffer[..length])
-    }
-}
 
 fn pieces(text: &str, length: usize) -> SlotReader<Pieces<'_>> {
     SlotReader::new(Pieces { bytes: text.as_bytes(), length })

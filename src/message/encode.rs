@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::json::write;
-use super::problem::Path;
+use super::path::Path;
 use super::record::{Field, Value};
 use super::{InvalidMessage, Meta, PushSlots};
 
@@ -57,9 +57,9 @@ impl PushSlots {
     /// Every problem that [`validate`](Self::validate) finds.
     pub fn encode(&self) -> Result<EncodedMessage, InvalidMessage> {
         self.validate()?;
-        let mut rest = Vec::with_capacity(self.rest_room());
-        self.write_rest(&mut rest);
-        Ok(EncodedMessage { meta: self.meta.clone(), rest: rest.into(), slots: self.slots.len() })
+        let mut encoded = Vec::with_capacity(self.rest_room());
+        self.write_rest(&mut encoded);
+        Ok(EncodedMessage { meta: self.meta.clone(), encoded: encoded.into(), slot_count: self.slots.len() })
     }
 
     /// The message with `meta` in place of its own.
@@ -136,9 +136,9 @@ impl Serialize for PushSlots {
 #[derive(Clone)]
 pub struct EncodedMessage {
     meta: Meta,
-    /// All that follows `Meta`.
-    rest: Bytes,
-    slots: usize,
+    /// All that follows `Meta`, but for the end of the message.
+    encoded: Bytes,
+    slot_count: usize,
 }
 
 impl EncodedMessage {
@@ -157,7 +157,7 @@ impl EncodedMessage {
     /// How many slots the message has.
     #[must_use]
     pub fn slot_count(&self) -> usize {
-        self.slots
+        self.slot_count
     }
 }
 
@@ -168,9 +168,9 @@ impl sealed::Message for EncodedMessage {
         self.meta.check(Path::ROOT.key("Meta"), &mut problems);
         problems.extend(missing);
         InvalidMessage::check(problems)?;
-        let mut out = Vec::with_capacity(meta_room(&meta) + self.rest.len() + "{}".len());
+        let mut out = Vec::with_capacity(meta_room(&meta) + self.encoded.len() + "{}".len());
         write_meta(&meta, &mut out);
-        out.extend_from_slice(&self.rest);
+        out.extend_from_slice(&self.encoded);
         write::enclose(*b"{}", 0, &mut out);
         Ok(out.into())
     }
@@ -179,6 +179,6 @@ impl sealed::Message for EncodedMessage {
 impl fmt::Debug for EncodedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("EncodedMessage");
-        shown.field("meta", &self.meta).field("slots", &self.slots).finish_non_exhaustive()
+        shown.field("meta", &self.meta).field("slots", &self.slot_count).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::json::{self, Key, Members, write};
-use super::problem::{Path, Problem};
+use super::path::Path;
+use super::problem::Problem;
 use super::reader::Reader;
 use super::record::{Field, misfit};
 

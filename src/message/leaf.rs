@@ -7,8 +7,9 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use uuid::Uuid;
 
 use super::json::{Leaf, Result, write};
+use super::path::Path;
 use super::pool::Pools;
-use super::problem::{Path, Problem};
+use super::problem::Problem;
 use super::reader::{Read, Reader};
 use super::record::Value;
 use super::timestamp;

@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use uuid::Uuid;
 
 use super::json::{Leaf, Result, write};
-use super::problem::{Path, Problem};
+use super::path::Path;
+use super::problem::Problem;
 use super::reader::{Read, Reader};
 use super::record::{Rules, Value, record};
 

@@ -19,6 +19,7 @@ mod json;
 mod leaf;
 mod location;
 mod meta;
+mod path;
 mod pool;
 mod problem;
 mod provider;
@@ -34,7 +35,7 @@ mod timestamp;
 
 use std::fmt;
 
-use problem::Path;
+use path::Path;
 use record::{Field, Value};
 use rest::Rest;
 

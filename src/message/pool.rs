@@ -15,6 +15,10 @@ pub(crate) struct Pools {
     reasons_size: usize,
 }
 
+/// How much text is kept to know what was read by, in bytes. What repeats so little that this is not enough is
+/// forgotten, so that a stream of any length takes no more.
+const MOST: usize = 2 * 1024 * 1024;
+
 /// A record that many slots have in common.
 pub(crate) trait Pooled: Value {
     fn pool(pools: &mut Pools) -> &mut Pool<Self>;
@@ -64,6 +68,9 @@ impl<T: Value> Pool<T> {
     }
 
     fn add(&mut self, json: &[u8], shared: &Shared<T>) {
+        if self.size > MOST {
+            *self = Self::default();
+        }
         if self.by_json.insert(json.into(), shared.clone()).is_none() {
             self.size += json.len();
         }
@@ -76,16 +83,12 @@ impl Pools {
         if let Some(known) = self.reasons.get(text) {
             return known.clone();
         }
+        if self.reasons_size > MOST {
+            (self.reasons, self.reasons_size) = Default::default();
+        }
         let reason = Arc::<str>::from(text);
         self.reasons_size += text.len();
         self.reasons.insert(reason.clone());
         reason
-    }
-
-    /// Forgets what was read once it holds more than `most` bytes of text.
-    pub(super) fn keep_within(&mut self, most: usize) {
-        if self.providers.size + self.locations.size + self.reasons_size > most {
-            *self = Self::default();
-        }
     }
 }

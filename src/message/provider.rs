@@ -1,6 +1,7 @@
 //! The person who is seen.
 
-use super::problem::{Path, Problem};
+use super::path::Path;
+use super::problem::Problem;
 use super::record::{Rules, record};
 use super::shared::Shared;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::json::{Reason, Step, Stop};
+use super::json::{Reason, Stop};
 
 /// Input that is not the JSON it should be, or that could not be got at all.
 ///
@@ -33,7 +33,7 @@ impl ReadError {
             Reason::Wrong(reason) => reason,
         };
         let before = text.as_bytes().get(..stop.at).unwrap_or_default();
-        Self { path: path(&stop.steps), ..Self::at(start.after(before), reason) }
+        Self { path: stop.trail.to_string(), ..Self::at(start.after(before), reason) }
     }
 
     /// Where in the message the input goes wrong, as far as it was read, such as `Slots[3].Provider`; empty at the
@@ -71,19 +71,6 @@ impl std::error::Error for ReadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| &**source as _)
     }
-}
-
-/// The path of `steps`, the last of which is the first here.
-fn path(steps: &[Step]) -> String {
-    let mut path = String::new();
-    for step in steps.iter().rev() {
-        match step {
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
-            Step::Key(key) if path.is_empty() => path.push_str(key),
-            Step::Key(key) => path.extend([".", key]),
-        }
-    }
-    path
 }
 
 /// A line and a column, both from 1.

@@ -3,8 +3,9 @@
 //! [`record!`] takes the reference's table of an object, one row a key, and writes the struct and its
 //! [`Value`]. A row's type says how its value is read, what is wrong with it and how it is written.
 
-use super::json::{self, Result, Step, write};
-use super::problem::{Path, Problem};
+use super::json::{self, Result, write};
+use super::path::{Path, Step};
+use super::problem::Problem;
 use super::reader::{Read, Reader};
 
 /// One JSON value of the data model.
@@ -292,7 +293,7 @@ macro_rules! record {
 
             fn check(
                 &self,
-                at: $crate::message::problem::Path<'_>,
+                at: $crate::message::path::Path<'_>,
                 problems: &mut Vec<$crate::message::problem::Problem>,
             ) {
                 use $crate::message::record::{Field, Rules};

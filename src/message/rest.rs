@@ -2,7 +2,8 @@
 
 use super::extensions::Extensions;
 use super::json::{Key, Members};
-use super::problem::{Path, Problem};
+use super::path::Path;
+use super::problem::Problem;
 use super::record::{Field, explain_kept};
 
 /// The extensions of an object, and its others: members that the model does not name, or whose value does not fit.

@@ -5,8 +5,9 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use super::json::Result;
+use super::path::Path;
 use super::pool::Pooled;
-use super::problem::{Path, Problem};
+use super::problem::Problem;
 use super::reader::{Read, Reader};
 use super::record::Value;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeZone, Utc};
 
 use super::location::Location;
-use super::problem::{Path, Problem};
+use super::path::Path;
+use super::problem::Problem;
 use super::provider::Provider;
 use super::record::{Rules, record};
 use super::shared::Shared;

@@ -5,15 +5,13 @@ use std::io::Read as Source;
 use std::iter::FusedIterator;
 
 use super::input::Input;
-use super::json::{Reason, Result as Parsed, Step, Stop};
+use super::json::{Reason, Result as Parsed, Stop};
+use super::path::Step;
 use super::pool::Pools;
 use super::read_error::ReadError;
 use super::reader::{Read, Reader};
 use super::record::{Field, Value};
 use super::{Meta, Slot};
-
-/// How much JSON is kept of what the slots read so far had in common, in bytes, to share it with the next ones.
-const MOST_POOLED: usize = 2 * 1024 * 1024;
 
 /// Reads slots from a source one at a time, in constant memory.
 ///
@@ -115,7 +113,6 @@ impl<R: Source> SlotReader<R> {
                 Ok(Next::Slot(slot)) => {
                     self.input.pass(length);
                     self.count += 1;
-                    self.pools.keep_within(MOST_POOLED);
                     return Ok(Some(slot));
                 }
                 Ok(Next::NoSlot(stop)) => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::plain;
+use crate::message::path::{Step, Trail};
 
 /// What reading comes to, where the text is JSON.
 pub(crate) type Result<T> = std::result::Result<T, Box<Stop>>;
@@ -13,8 +14,8 @@ pub(crate) struct Stop {
     pub(crate) reason: Reason,
     /// Offset in bytes.
     pub(crate) at: usize,
-    /// The way to the value that holds the place, the last step first.
-    pub(crate) steps: Vec<Step>,
+    /// The value that the place is in.
+    pub(crate) trail: Trail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +25,10 @@ pub(crate) enum Reason {
     Wrong(&'static str),
 }
 
-/// One step from a value into another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Key(&'static str),
-    Index(usize),
-}
-
 impl Stop {
     /// Says that the place is in the value under `step`.
     pub(crate) fn under(mut self: Box<Self>, step: Step) -> Box<Self> {
-        self.steps.push(step);
+        self.trail.push(step);
         self
     }
 }
@@ -122,7 +116,7 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     fn stop(&self, reason: Reason) -> Box<Stop> {
-        Box::new(Stop { reason, at: self.at, steps: Vec::new() })
+        Box::new(Stop { reason, at: self.at, trail: Trail::default() })
     }
 
     /// The stop for text that is not what belongs here.
@@ -134,7 +128,7 @@ impl<'a> Cursor<'a> {
 
     /// The stop for a value that began at `start` and is not what belongs there.
     pub(crate) fn wrong_value(&self, start: usize, reason: &'static str) -> Box<Stop> {
-        Box::new(Stop { reason: Reason::Wrong(reason), at: start, steps: Vec::new() })
+        Box::new(Stop { reason: Reason::Wrong(reason), at: start, trail: Trail::default() })
     }
 
     /// The next byte that is no space, left in its place.

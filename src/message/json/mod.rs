@@ -6,7 +6,7 @@ mod object;
 mod plain;
 pub(super) mod write;
 
-pub(super) use cursor::{Cursor, Key, Leaf, Reason, Result, Step, Stop};
+pub(super) use cursor::{Cursor, Key, Leaf, Reason, Result, Stop};
 pub(super) use members::Members;
 pub(crate) use object::{Object, list, text};
 
