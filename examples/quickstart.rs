@@ -29,15 +29,15 @@ async fn main() -> Result<ExitCode, pushslots::Error> {
         .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
         .build()?;
 
-    let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD");
-    let location = Location::new().kind("Clinic").facility("RES General Hospital").room("136");
+    let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD").share();
+    let location = Location::new().kind("Clinic").facility("RES General Hospital").room("136").share();
     let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
     let morning = (0..12).map(|quarter| {
         Slot::new(nine_o_clock + TimeDelta::minutes(15 * quarter), 15)
             .id((quarter + 1).to_string())
             .reason("Office Visit")
-            .provider(provider.clone())
-            .location(location.clone())
+            .provider(&provider)
+            .location(&location)
     });
     let message = PushSlots::builder().slots(morning).build()?;
 

@@ -17,8 +17,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What a send does with each answer is told at [`Client::send`], what is read and how it is written at
-//! [`message`], and the settings at [`ClientBuilder`].
+//! Slots hold what they have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. What a
+//! send does with each answer is told at [`Client::send`], what is read and how it is written at [`message`], and the
+//! settings at [`ClientBuilder`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]

@@ -197,8 +197,8 @@ pub(crate) fn misfit(expected: &str, raw: &str, at: Path<'_>) -> Problem {
 /// Writes a record: its struct, and how it is read, checked and written.
 ///
 /// A row is `"Key" => pub field: Type`, where the type is a [`Field`]: `Option<T>` or `Vec<T>`. All
-/// fields start out absent; `Extensions` and keys that no row names are in its rest. Cross-checks come from [`Rules`]. `Debug` shows
-/// the fields named as `shown`.
+/// fields start out absent; `Extensions` and keys that no row names are in its rest. Cross-checks come from
+/// [`Rules`]. `Debug` shows the fields named as `shown`.
 macro_rules! record {
     (
         $(#[$meta:meta])*
