@@ -127,6 +127,13 @@ fn the_smallest_message_is_written_byte_for_byte() {
 }
 
 #[test]
+fn a_message_inside_other_json_is_written_as_it_is_sent() {
+    let message = PushSlots::builder().slot(Slot::new(nine(), 15)).build().unwrap();
+    let sent = serde_json::to_string(&[&message]).unwrap();
+    assert_eq!(sent.as_bytes(), [b"[", &*message.to_json(), b"]"].concat());
+}
+
+#[test]
 fn durations_are_whole_where_they_can_be() {
     for (minutes, text) in [(15.0, "15"), (12.5, "12.5"), (0.25, "0.25"), (1440.0, "1440")] {
         let message = PushSlots::builder().slot(Slot::new(nine(), minutes)).build().unwrap();
