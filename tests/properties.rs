@@ -161,8 +161,9 @@ fn the_seeds_of_the_fuzzer_lose_nothing() {
     if !fuzz.exists() {
         return;
     }
-    let seeds: Vec<_> =
-        fuzz.join("corpus/read").read_dir().unwrap().map(|seed| seed.unwrap().path()).collect();
+    // What the fuzzer adds is named by a hash.
+    let paths = fuzz.join("corpus/read").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let seeds: Vec<_> = paths.filter(|path| path.file_name().unwrap().len() < 40).collect();
     assert!(seeds.len() > 10);
     for seed in seeds {
         println!("{}", seed.display());

@@ -38,6 +38,13 @@ fn a_shared_record_is_written_as_an_owned_one() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
+fn a_slot_is_small() {
+    assert_eq!(size_of::<Option<pushslots::Shared<Provider>>>(), size_of::<usize>());
+    assert!(size_of::<Slot>() <= 88, "{}", size_of::<Slot>());
+}
+
+#[test]
 fn what_is_read_is_shared_however_it_is_spelled() {
     let pat = json!({"ID": "1", "FirstName": "Pat"});
     let message = PushSlots::from_json(format!(

@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read};
 use super::json::{Reason, Stop};
 use super::read_error::{Place, ReadError};
 
-/// How much is asked of the source at a time, in bytes.
+/// How much is asked of the source at a time, in bytes, and how much of a slot is gone through again for every piece of
+/// it, however small, that a slow source gives.
 const CHUNK: usize = 64 * 1024;
 
 /// The most that is held of a source, in bytes, before it gives something to pass over.
@@ -19,8 +20,10 @@ pub(super) struct Input {
     passed: usize,
     /// Where `text` starts.
     start: Place,
-    /// The first bytes of a character whose others have not come.
-    partial: Vec<u8>,
+    /// What the source gave last. All of it is text but for the first bytes of a character whose others have not come,
+    /// which are at the start.
+    buffer: Vec<u8>,
+    partial: usize,
     /// Whether nothing more comes.
     pub(super) ended: bool,
     /// Whether nothing more comes because what does is no text.
@@ -54,13 +57,14 @@ impl Input {
         self.start.after(self.text.as_bytes())
     }
 
-    /// Gets more of `source`, at least as much as is unread: however long a slot is, its text is gone through
-    /// only a few times.
+    /// Gets more of `source`: what it has, and of a long slot as much again as has come, so that its text is gone
+    /// through only a few times.
     pub(super) fn read_on(&mut self, source: &mut impl Read) -> Result<(), ReadError> {
         // However much space there is between slots, it need not be held.
         let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
         self.passed += self.unread().as_bytes().iter().take_while(space).count();
-        if self.unread().len() > MOST {
+        let held = self.unread().len();
+        if held > MOST {
             return Err(ReadError::at(self.end(), "more than 8 MiB without the end of a slot"));
         }
         let passed = self.text.as_bytes().get(..self.passed).unwrap_or_default();
@@ -68,26 +72,29 @@ impl Input {
         self.text.drain(..self.passed);
         self.passed = 0;
 
-        let mut bytes = std::mem::take(&mut self.partial);
-        let begun = bytes.len();
-        bytes.resize(begun + CHUNK.max(self.text.len()), 0);
-        let (_, free) = bytes.split_at_mut(begun);
-        let count = loop {
+        let mut filled = self.partial;
+        let enough = filled + if held > CHUNK { held } else { 1 };
+        self.buffer.resize(self.buffer.len().max(filled + held.max(CHUNK)), 0);
+        while filled < enough && !self.ended {
+            let (_, free) = self.buffer.split_at_mut(filled);
             match source.read(free) {
-                Ok(count) => break count,
+                Ok(count) => {
+                    filled += count;
+                    self.ended = count == 0;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(ReadError::io(error, self.end())),
             }
-        };
-        bytes.truncate(begun + count);
-        self.add(bytes, count == 0);
+        }
+        self.add(filled);
         Ok(())
     }
 
-    /// Adds what of `bytes` is text.
-    fn add(&mut self, mut bytes: Vec<u8>, ended: bool) {
+    /// Adds what of the first `filled` bytes is text.
+    fn add(&mut self, filled: usize) {
         let is_first = self.text.is_empty() && self.start == Place::START;
-        let (text, is_partial) = match std::str::from_utf8(&bytes) {
+        let (bytes, _) = self.buffer.split_at(filled);
+        let (text, may_go_on) = match std::str::from_utf8(bytes) {
             Ok(text) => (text, true),
             Err(error) => {
                 let (text, _) = bytes.split_at(error.valid_up_to());
@@ -96,9 +103,9 @@ impl Input {
         };
         let length = text.len();
         self.text.push_str(if is_first { text.trim_start_matches('\u{feff}') } else { text });
-        let rest = bytes.split_off(length);
-        self.spoiled = !is_partial || (ended && !rest.is_empty());
-        self.ended = ended || self.spoiled;
-        self.partial = rest;
+        self.partial = filled - length;
+        self.buffer.copy_within(length..filled, 0);
+        self.spoiled = !may_go_on || (self.ended && self.partial > 0);
+        self.ended |= self.spoiled;
     }
 }
