@@ -45,6 +45,20 @@ fn a_slot_is_small() {
 }
 
 #[test]
+fn the_buffer_has_its_size_beforehand() {
+    let (provider, location) = (provider().share(), Location::new().room("136").share());
+    let owned = Provider::new().id("1", "NPI").credential("MD").address(Address::new().city("Madison"));
+    for count in [1, 10, 100, 700] {
+        let slot = || Slot::new(nine(), 15).id("1").reason("Visit").location(&location);
+        let slots = (0..count).flat_map(|_| [slot().provider(&provider), slot().provider(owned.clone())]);
+        let json = message(slots).to_json();
+        let spare = json.capacity() - json.len();
+        // The longest time and number that there are have room, though the usual ones are shorter.
+        assert!(spare <= 2 * count * 40 + 10, "{count} slots: {spare} of {} bytes too many", json.capacity());
+    }
+}
+
+#[test]
 fn what_is_read_is_shared_however_it_is_spelled() {
     let pat = json!({"ID": "1", "FirstName": "Pat"});
     let message = PushSlots::from_json(format!(

@@ -115,7 +115,7 @@ impl Field for Extensions {
     }
 
     fn room(&self, key: &'static str) -> usize {
-        key.len() + "{}".len() + self.0.room()
+        if self.is_empty() { 0 } else { key.len() + "{}".len() + self.0.room() }
     }
 
     fn is_absent(&self) -> bool {

@@ -142,6 +142,9 @@ impl<T: Value> Field for Vec<T> {
     }
 
     fn room(&self, key: &'static str) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
         let elements: usize = self.iter().map(|value| value.room() + 1).sum();
         key.len() + "[]".len() + elements
     }
