@@ -303,6 +303,11 @@ fn neither_debug_nor_problems_name_anybody() {
     let slot = Slot::new(nine(), 0).reason(canary).provider(provider);
     let shown = format!("{slot:?} {:?}", PushSlots::builder().slot(slot.clone()));
     assert!(!shown.contains(canary), "{shown}");
+    let reader = pushslots::SlotReader::new(canary.as_bytes());
+    let encoded =
+        PushSlots::builder().slot(Slot::new(nine(), 15).reason(canary)).build().unwrap().encode().unwrap();
+    let shown = format!("{reader:?} {encoded:?}");
+    assert!(!shown.contains(canary) && shown.contains("slots: 1"), "{shown}");
     let error = PushSlots::builder().slot(slot).build().unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(shown.contains("Slots[0].Provider.PhoneNumber.Office"), "{shown}");
