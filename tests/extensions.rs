@@ -95,8 +95,20 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
     assert_eq!(error.name(), "who");
     assert_eq!(
         error.to_string(),
-        "the extension \"who\" is not of the type asked for, from line 1 column 9 of its value"
+        "the extension \"who\" is not of the type asked for: line 1 column 9 of its value"
     );
+
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "String")]
+    struct Never;
+    impl TryFrom<String> for Never {
+        type Error = String;
+        fn try_from(text: String) -> Result<Self, String> {
+            Err(text)
+        }
+    }
+    let error = extensions.get::<Never>("who").unwrap_err();
+    assert_eq!(error.to_string(), "the extension \"who\" is not of the type asked for");
 
     let unwritable = HashMap::from([(vec!["Granite"], 1)]);
     let error = extensions.insert("who", &unwritable).unwrap_err();

@@ -269,8 +269,10 @@ fn what_stands_for_nothing_is_not_written() {
 
 #[test]
 fn a_record_of_which_nothing_is_said_is_not_written() {
-    let slot =
-        Slot::new(nine(), 15).provider(Provider::new().address(Address::new())).location(Location::new());
+    let mut nothing = Identifier::new("", "");
+    (nothing.id, nothing.id_type) = (None, None);
+    let location = Location::new().facility_identifier(nothing);
+    let slot = Slot::new(nine(), 15).provider(Provider::new().address(Address::new())).location(location);
     let message = PushSlots::builder().slot(slot).build().unwrap();
     assert_eq!(written(&message), with_slot(json!({})));
 }

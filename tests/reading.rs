@@ -30,7 +30,7 @@ fn what_is_wrong_with_json_is_told_with_its_path() {
         ("{\"Slots\":[{},\n{\"DateTime\": 0^1}]}", "Slots[1]", "expected a comma or the end of the object"),
         (
             "{\"Slots\":[{\"Provider\":{\"Credentials\":[\"MD\",^]}}]}",
-            "Slots[0].Provider.Credentials",
+            "Slots[0].Provider.Credentials[1]",
             "expected a value",
         ),
         ("{\"Slots\":[{\"Location\":{\"Granite\":{\"a\":tru^}}}]}", "Slots[0].Location", "expected a value"),
@@ -62,6 +62,8 @@ fn what_is_wrong_with_json_is_told_with_its_path() {
 fn input_that_is_not_utf8_is_told_with_its_place() {
     let error = error(b"{\"Slots\":\n[\"\xff\"]}");
     assert_eq!(error.to_string(), "the input is not UTF-8 at line 2 column 3");
+    let error = self::error(b"\xef\xbb\xbf{\"\xff\"}");
+    assert_eq!(error.column(), 3, "a byte-order mark is no column");
 }
 
 #[test]

@@ -57,9 +57,9 @@ async fn an_encoded_message_is_sent_by_any_client_with_what_each_fills_in() {
     assert_eq!(encoded.slot_count(), 2);
     assert_eq!(encoded.meta(), message().meta());
     here.send(&encoded).await.unwrap();
-    there.send(&message()).await.unwrap();
+    there.send(&std::sync::Arc::new(message())).await.unwrap();
     *encoded.meta_mut() = Meta::new().test(true).destination(SOURCE);
-    there.send(&encoded.clone()).await.unwrap();
+    there.send(&Box::new(encoded.clone())).await.unwrap();
 
     let [first, second, third] = <[String; 3]>::try_from(bodies(&server).await).unwrap();
     assert_eq!(first.replace(&Uuid::from_u128(1).to_string(), &Uuid::from_u128(2).to_string()), second);

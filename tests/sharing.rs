@@ -84,6 +84,19 @@ fn what_is_read_is_shared_however_it_is_spelled() {
 }
 
 #[test]
+fn any_number_of_records_are_shared() {
+    let count = 6_000;
+    let slot = |n: usize| format!("{{\"Reason\":\"{n:0400}\",\"Provider\": {{\"ID\":\"{n:0400}\"}}}}");
+    let slots: Vec<_> = (0..2 * count).map(|n| slot(n % count)).collect();
+    let message = PushSlots::from_json(format!("{{\"Slots\":[{}]}}", slots.join(","))).unwrap();
+    let (first, second) = message.slots().split_at(count);
+    for (first, second) in first.iter().zip(second) {
+        assert!(first.provider.as_ref().unwrap().ptr_eq(second.provider.as_ref().unwrap()));
+        assert!(Arc::ptr_eq(first.reason.as_ref().unwrap(), second.reason.as_ref().unwrap()));
+    }
+}
+
+#[test]
 fn a_change_is_for_one_holder_alone() {
     let shared = provider().share();
     let mut message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&shared)));

@@ -79,6 +79,13 @@ fn what_a_message_says_of_itself_is_known() {
     let slots = SLOTS.join(",");
     let before = format!("{{\"Meta\":{{\"BatchID\":\"b\"}},\"Slots\":[{slots}]}}");
     let after = format!("{{\"Slots\":[{slots}],\"Meta\":{{\"BatchID\":\"b\"}}}}");
+    let mut reader = pieces(&before, 1000);
+    let slot = reader.next().unwrap().unwrap();
+    let mut message = PushSlots::builder().meta(reader.meta().unwrap().clone()).slot(slot).build().unwrap();
+    message.meta_mut().batch_id = None;
+    let expected = br#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots""#;
+    assert!(message.to_json().starts_with(expected), "it says what the message is");
+
     for length in [1, 1000] {
         let mut reader = pieces(&before, length);
         assert!(reader.meta().is_none());
@@ -148,9 +155,11 @@ fn what_is_no_json_ends_it_with_its_path() {
         (
             format!("{{\"Slots\":[{one}]\n,\"Slots\":[]}}"),
             1,
-            "given more than once at line 2 column 11, in Slots",
+            "given more than once at line 2 column 10, in Slots",
         ),
         ("{\"Slots\":\n{}}".to_owned(), 0, "expected a list at line 2 column 1, in Slots"),
+        ("{\"Slots\":17}".to_owned(), 0, "expected a list at line 1 column 10, in Slots"),
+        ("{\"Slots\":17e}".to_owned(), 0, "expected a digit at line 1 column 13, in Slots"),
         ("{\"Meta\":\n5,\"Slots\":[]}".to_owned(), 0, "expected an object at line 2 column 1, in Meta"),
         (
             "{\"Meta\":{\"Test\":tru},\"Slots\":[]}".to_owned(),
@@ -203,8 +212,8 @@ fn nothing_follows_a_source_that_fails() {
     let mut reader = SlotReader::new(Failing(text.as_bytes(), false));
     assert_eq!(reader.next().unwrap().unwrap(), expected()[0], "an interruption is no failure");
     let error = reader.next().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "the input can't be read any further at line 2 column 2: the disk is gone");
-    assert!(std::error::Error::source(&error).is_some());
+    assert_eq!(error.to_string(), "the input can't be read any further at line 2 column 2");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
     assert!(reader.next().is_none() && reader.next().is_none());
 }
 
@@ -228,8 +237,63 @@ fn a_slot_may_be_long_but_not_endless() {
     assert!(error.to_string().starts_with("more than 8 MiB without the end of a slot at line 1"), "{error}");
     assert!(reader.next().is_none());
 
-    let spaces = io::Cursor::new("[").chain(io::repeat(b' ').take(50_000_000)).chain(io::Cursor::new("]"));
-    assert_eq!(SlotReader::new(spaces).count(), 0, "spaces are passed over");
+    for (before, behind, count) in
+        [("[", "]", 0), ("[{},", "{}]", 2), ("{\"Slots\":[{}", ",{}]}", 2), ("{}", "{}", 2)]
+    {
+        let spaces = io::repeat(b' ').take(20_000_000);
+        let input = before.as_bytes().chain(spaces).chain(behind.as_bytes());
+        let slots: Vec<_> = SlotReader::new(input).map(Result::unwrap).collect();
+        assert_eq!(slots.len(), count, "spaces are passed over, behind {before}");
+    }
+}
+
+#[test]
+fn a_slot_that_is_too_long_is_so_however_it_comes() {
+    let text = format!("{{\"ID\":\"{}\"}}", "x".repeat(10 << 20));
+    for length in [4 << 10, 64 << 10, 1 << 20, usize::MAX] {
+        let error = pieces(&text, length).next().unwrap().unwrap_err();
+        assert!(
+            error.to_string().starts_with("more than 8 MiB without the end of a slot"),
+            "{length}: {error}"
+        );
+    }
+}
+
+#[test]
+fn slots_that_came_before_a_failure_are_not_lost() {
+    struct Failing<'a>(Vec<&'a [u8]>);
+    impl Read for Failing<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some(piece) = self.0.first_mut() else { return Err(io::Error::other("the disk is gone")) };
+            let count = piece.read(buffer)?;
+            if piece.is_empty() {
+                self.0.remove(0);
+            }
+            Ok(count)
+        }
+    }
+    let long = format!("{{\"ID\":\"{}\"}}", "x".repeat(150_000));
+    let (first, second) = long.split_at(80_000);
+    let rest = [second, "\n", SLOTS[0], "\n", SLOTS[1], "\n{"].concat();
+    let mut reader = SlotReader::new(Failing(vec![first.as_bytes(), rest.as_bytes()]));
+    assert_eq!(reader.next().unwrap().unwrap().id.unwrap().len(), 150_000);
+    assert_eq!(reader.next().unwrap().unwrap(), expected()[0]);
+    assert_eq!(reader.next().unwrap().unwrap(), expected()[1]);
+    let error = reader.next().unwrap().unwrap_err();
+    assert_eq!((error.line(), error.column()), (4, 2), "{error}");
+    assert!(reader.next().is_none());
+}
+
+#[test]
+fn an_input_that_counts_wrong_does_no_harm() {
+    struct Wrong(bool);
+    impl Read for Wrong {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(b' ');
+            Ok(if std::mem::replace(&mut self.0, true) { 0 } else { buffer.len() + 1 })
+        }
+    }
+    assert_eq!(SlotReader::new(Wrong(false)).count(), 0);
 }
 
 #[test]

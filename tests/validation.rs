@@ -114,6 +114,8 @@ fn times_that_are_no_real_ones() {
         "2016--01T14:00:00Z",
         "02016-08-01T14:00:00Z",
         "16-08-01T14:00:00Z",
+        "9999-12-31T23:59:59-01:00",
+        "0000-01-01T00:00:00+01:00",
     ] {
         let json = json!({"Slots": [{"DateTime": text, "Duration": 15}]});
         assert_eq!(paths(&json), ["Slots[0].DateTime"], "{text}");

@@ -1,6 +1,7 @@
 //! Writing a message as JSON, for any source and destinations.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::ser::{Error as _, Serialize, Serializer};
@@ -12,12 +13,17 @@ use super::path::Path;
 use super::record::{Field, Value};
 use super::{InvalidMessage, Meta, PushSlots};
 
-/// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], or one that is already encoded.
+/// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], or an [`EncodedMessage`], alone or in a box or
+/// an `Arc`.
 pub trait Message: fmt::Debug + Sync + sealed::Message {}
 
 impl Message for PushSlots {}
 
 impl Message for EncodedMessage {}
+
+impl<M: Message> Message for Box<M> {}
+
+impl<M: Message + Send> Message for Arc<M> {}
 
 mod sealed {
     use super::{Bytes, InvalidMessage, Uuid};
@@ -59,6 +65,7 @@ impl PushSlots {
         self.validate()?;
         let mut encoded = Vec::with_capacity(self.rest_room());
         self.write_rest(&mut encoded);
+        encoded.shrink_to_fit();
         Ok(EncodedMessage { meta: self.meta.clone(), encoded: encoded.into(), slot_count: self.slots.len() })
     }
 
@@ -110,6 +117,18 @@ fn filled(meta: &Meta, source: Option<Uuid>, destinations: &[Uuid]) -> (Meta, Ve
         problems.push(at.key("Meta").key("Destinations").problem(text));
     }
     (meta, problems)
+}
+
+impl<M: Message> sealed::Message for Box<M> {
+    fn to_json_from(&self, source: Option<Uuid>, destinations: &[Uuid]) -> Result<Bytes, InvalidMessage> {
+        (**self).to_json_from(source, destinations)
+    }
+}
+
+impl<M: Message> sealed::Message for Arc<M> {
+    fn to_json_from(&self, source: Option<Uuid>, destinations: &[Uuid]) -> Result<Bytes, InvalidMessage> {
+        (**self).to_json_from(source, destinations)
+    }
 }
 
 impl sealed::Message for PushSlots {

@@ -46,7 +46,7 @@ impl Extensions {
     ///
     /// A value that is no `T`.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, ExtensionError> {
-        let read = |json| serde_json::from_str(json).map_err(|error| ExtensionError::new(name, &error));
+        let read = |json| serde_json::from_str(json).map_err(|error| ExtensionError::of_type(name, &error));
         self.0.last(name).map(read).transpose()
     }
 
@@ -56,7 +56,7 @@ impl Extensions {
     ///
     /// A value that has no JSON form, such as a map whose keys are no text. What was there stays.
     pub fn insert<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), ExtensionError> {
-        let json = serde_json::to_string(value).map_err(|error| ExtensionError::new(name, &error))?;
+        let json = serde_json::to_string(value).map_err(|_| ExtensionError::new(name, None))?;
         self.0.remove(name);
         self.0.add_named(name, &json);
         Ok(())
@@ -135,13 +135,17 @@ impl Field for Extensions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtensionError {
     name: String,
-    line: usize,
-    column: usize,
+    /// Line and column in the value; none where it was to be written.
+    place: Option<(usize, usize)>,
 }
 
 impl ExtensionError {
-    fn new(name: &str, error: &serde_json::Error) -> Self {
-        Self { name: name.to_owned(), line: error.line(), column: error.column() }
+    fn new(name: &str, place: Option<(usize, usize)>) -> Self {
+        Self { name: name.to_owned(), place }
+    }
+
+    fn of_type(name: &str, error: &serde_json::Error) -> Self {
+        Self::new(name, Some((error.line(), error.column())))
     }
 
     /// The name of the extension.
@@ -153,13 +157,17 @@ impl ExtensionError {
 
 impl fmt::Display for ExtensionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, line, column } = self;
-        match line {
-            0 => write!(f, "the value given for the extension {name:?} has no JSON form"),
-            _ => write!(
-                f,
-                "the extension {name:?} is not of the type asked for, from line {line} column {column} of its value"
-            ),
+        let name = &self.name;
+        match self.place {
+            None => write!(f, "the value given for the extension {name:?} has no JSON form"),
+            // The value as a whole.
+            Some((0, _)) => write!(f, "the extension {name:?} is not of the type asked for"),
+            Some((line, column)) => {
+                write!(
+                    f,
+                    "the extension {name:?} is not of the type asked for: line {line} column {column} of its value"
+                )
+            }
         }
     }
 }

@@ -14,7 +14,6 @@
 mod builder;
 mod encode;
 mod extensions;
-mod input;
 mod json;
 mod leaf;
 mod location;
@@ -32,6 +31,7 @@ mod shared;
 mod slot;
 mod slot_reader;
 mod timestamp;
+mod window;
 
 use std::fmt;
 

@@ -36,15 +36,15 @@ impl PushSlots {
     /// Input that is not UTF-8, no JSON, or JSON but no object, with path, line and column.
     pub fn from_json(json: impl AsRef<[u8]>) -> std::result::Result<Self, ReadError> {
         let bytes = json.as_ref();
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let (before, _) = bytes.split_at(error.valid_up_to());
             ReadError::at(Place::START.after(before), "the input is not UTF-8")
         })?;
-        let text = text.trim_start_matches('\u{feff}');
         if text.trim().is_empty() {
             return Err(ReadError::at(Place::START.after(text.as_bytes()), "the input is empty"));
         }
-        let mut pools = Pools::default();
+        let mut pools = Pools::unlimited();
         let message = Self::read(&mut Reader::new(text, &mut pools));
         message.map_err(|stop| ReadError::stopped(&stop, text, Place::START))
     }

@@ -8,7 +8,8 @@ use super::json::{Reason, Stop};
 
 /// Input that is not the JSON it should be, or that could not be got at all.
 ///
-/// It tells where the input goes wrong and never repeats any of it.
+/// It tells where the input goes wrong and never repeats any of it. Why an input could not be got is its
+/// [`source`](std::error::Error::source).
 #[derive(Clone, Debug)]
 pub struct ReadError {
     reason: &'static str,
@@ -60,10 +61,10 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { line, column } = self.place;
         write!(f, "{} at line {line} column {column}", self.reason)?;
-        if !self.path.is_empty() {
-            write!(f, ", in {}", self.path)?;
+        match self.path.as_str() {
+            "" => Ok(()),
+            path => write!(f, ", in {path}"),
         }
-        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source}"))
     }
 }
 

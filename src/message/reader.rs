@@ -29,7 +29,7 @@ impl<'a, 'p> Reader<'a, 'p> {
 
     /// Reads `raw` alone.
     pub(super) fn of<T>(raw: &str, read: impl FnOnce(&mut Reader<'_, '_>) -> Result<T>) -> Result<T> {
-        read(&mut Reader::new(raw, &mut Pools::default()))
+        read(&mut Reader::new(raw, &mut Pools::unlimited()))
     }
 
     /// Passes over a value in the place of an object.

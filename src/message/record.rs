@@ -129,12 +129,12 @@ impl<T: Value> Field for Vec<T> {
     }
 
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
-        if self.is_empty() {
+        if self.is_absent() {
             return;
         }
         out.extend_from_slice(key.as_bytes());
         let start = out.len();
-        for value in self {
+        for value in self.iter().filter(|value| !is_passed_over(*value)) {
             out.push(b',');
             value.write(out);
         }
@@ -150,7 +150,7 @@ impl<T: Value> Field for Vec<T> {
     }
 
     fn is_absent(&self) -> bool {
-        self.is_empty()
+        self.iter().all(is_passed_over)
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
@@ -176,6 +176,11 @@ impl<T: Value> Field for Vec<T> {
             }
         }
     }
+}
+
+/// Whether an element of a list stands for nothing.
+fn is_passed_over<T: Value>(value: &T) -> bool {
+    T::EMPTY_ELEMENT.is_none() && value.is_empty()
 }
 
 /// Rules of a record that concern more than one of its keys.

@@ -1,27 +1,28 @@
 //! Reading slots one at a time, however many there are.
 
 use std::fmt;
-use std::io::Read as Source;
+use std::io;
 use std::iter::FusedIterator;
 
-use super::input::Input;
 use super::json::{Reason, Result as Parsed, Stop};
 use super::path::Step;
 use super::pool::Pools;
 use super::read_error::ReadError;
 use super::reader::{Read, Reader};
 use super::record::{Field, Value};
+use super::window::Window;
 use super::{Meta, Slot};
 
-/// Reads slots from a source one at a time, in constant memory.
+/// Reads slots from an input one at a time, in constant memory.
 ///
-/// The source holds a list of slots, a whole message (`{"Slots": […]}`), or one slot a line; which of them shows by
+/// The input holds a list of slots, a whole message (`{"Slots": […]}`), or one slot a line; which of them shows by
 /// itself. It is read in pieces of 64 KiB, so that it needs no buffer of its own. Each slot is read as tolerantly as
 /// [`PushSlots::from_json`](crate::PushSlots::from_json) reads it, and equal providers, locations and reasons are
-/// [shared](crate::Shared) by slots that are not far apart.
+/// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
 ///
-/// A value that is no slot is an error, after which the next slot follows. When the source fails or is no JSON, and
-/// where a slot is longer than 8 MiB, nothing follows the error.
+/// A value that is no slot is an error, after which the next slot follows. When the input fails or is no JSON, and
+/// where a slot is longer than 8 MiB, nothing follows the error. A slot comes as soon as it is there, but for one of
+/// more than 64 KiB, for which as much again is waited for.
 ///
 /// ```
 /// use pushslots::SlotReader;
@@ -34,8 +35,8 @@ use super::{Meta, Slot};
 /// # Ok::<(), pushslots::ReadError>(())
 /// ```
 pub struct SlotReader<R> {
-    source: R,
-    input: Input,
+    input: R,
+    window: Window,
     shape: Shape,
     /// The number of values read, slots or not.
     count: usize,
@@ -43,14 +44,18 @@ pub struct SlotReader<R> {
     pools: Pools,
 }
 
-/// What is known of the source's shape, and where in it the reader is.
+/// What is known of the input's shape, and where in it the reader is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Unknown,
-    /// In the list of slots, which is the source itself.
+    /// In the list of slots, which is the input itself.
     List,
+    /// Before a slot of that list.
+    ListSlot,
     /// In the list of slots of a message.
     Message,
+    /// Before a slot of that list.
+    MessageSlot,
     /// Behind the list of slots of a message.
     MessageEnd,
     /// Between slots that follow one another.
@@ -61,29 +66,39 @@ enum Shape {
     Done,
 }
 
-/// What came next in the source.
+impl Shape {
+    fn behind_slot(self) -> Self {
+        match self {
+            Self::ListSlot => Self::List,
+            Self::MessageSlot => Self::Message,
+            other => other,
+        }
+    }
+}
+
+/// What came next in the input.
 enum Next {
     Slot(Slot),
     /// A value that is none.
     NoSlot(Box<Stop>),
-    /// Something around slots; the source goes on in this shape.
+    /// Something around slots; the input goes on in this shape.
     Around(Shape),
 }
 
-impl<R: Source> SlotReader<R> {
-    /// Reads slots from `source`.
-    pub fn new(source: R) -> Self {
+impl<R: io::Read> SlotReader<R> {
+    /// Reads slots from `input`.
+    pub fn new(input: R) -> Self {
         Self {
-            source,
-            input: Input::default(),
+            input,
+            window: Window::default(),
             shape: Shape::Unknown,
             count: 0,
             meta: None,
-            pools: Pools::default(),
+            pools: Pools::limited(),
         }
     }
 
-    /// What the message says of itself, where the source is one: known before the first slot if `Meta` stands before
+    /// What the message says of itself, where the input is one: known before the first slot if `Meta` stands before
     /// `Slots`, and else after the last. Other keys of the message are passed over.
     #[must_use]
     pub fn meta(&self) -> Option<&Meta> {
@@ -93,31 +108,33 @@ impl<R: Source> SlotReader<R> {
     /// The next slot; `None` at the end.
     fn read_next(&mut self) -> Result<Option<Slot>, ReadError> {
         while self.shape != Shape::Done {
-            let mut reader = Reader::new(self.input.unread(), &mut self.pools);
+            let mut reader = Reader::new(self.window.unread(), &mut self.pools);
             let next = next(&mut reader, self.shape, self.count, &mut self.meta);
             let length = reader.cursor.at();
             // What has come so far of a number may not be all of it.
-            let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == self.input.unread().len();
+            let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == self.window.unread().len();
             match next {
-                Err(stop) if stop.reason == Reason::End && !self.input.ended => self.read_on()?,
-                Ok(_) if may_go_on && !self.input.ended => self.read_on()?,
+                Err(stop) if stop.reason == Reason::End && !self.window.ended => self.read_on()?,
+                Ok(_) if may_go_on && !self.window.ended => self.read_on()?,
                 Err(stop) if stop.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
                 Err(stop) => {
                     self.shape = Shape::Done;
-                    return Err(self.input.stopped(&stop));
+                    return Err(self.window.stopped(&stop));
                 }
                 Ok(Next::Around(shape)) => {
                     self.shape = shape;
-                    self.input.pass(length);
+                    self.window.pass(length);
                 }
                 Ok(Next::Slot(slot)) => {
-                    self.input.pass(length);
+                    self.window.pass(length);
+                    self.shape = self.shape.behind_slot();
                     self.count += 1;
                     return Ok(Some(slot));
                 }
                 Ok(Next::NoSlot(stop)) => {
-                    let error = self.input.stopped(&stop);
-                    self.input.pass(length);
+                    let error = self.window.stopped(&stop);
+                    self.window.pass(length);
+                    self.shape = self.shape.behind_slot();
                     self.count += 1;
                     return Err(error);
                 }
@@ -126,14 +143,14 @@ impl<R: Source> SlotReader<R> {
         Ok(None)
     }
 
-    /// Whether the source may end here.
+    /// Whether the input may end here.
     fn is_at_end(&self) -> bool {
         let between = matches!(self.shape, Shape::Unknown | Shape::Lines | Shape::End);
-        between && self.input.is_whole() && self.input.unread().trim().is_empty()
+        between && self.window.is_whole() && self.window.unread().trim().is_empty()
     }
 
     fn read_on(&mut self) -> Result<(), ReadError> {
-        let read = self.input.read_on(&mut self.source);
+        let read = self.window.read_on(&mut self.input);
         if read.is_err() {
             self.shape = Shape::Done;
         }
@@ -141,7 +158,7 @@ impl<R: Source> SlotReader<R> {
     }
 }
 
-impl<R: Source> Iterator for SlotReader<R> {
+impl<R: io::Read> Iterator for SlotReader<R> {
     type Item = Result<Slot, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -149,7 +166,7 @@ impl<R: Source> Iterator for SlotReader<R> {
     }
 }
 
-impl<R: Source> FusedIterator for SlotReader<R> {}
+impl<R: io::Read> FusedIterator for SlotReader<R> {}
 
 impl<R> fmt::Debug for SlotReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,16 +180,19 @@ fn next(reader: &mut Reader<'_, '_>, shape: Shape, count: usize, meta: &mut Opti
     match shape {
         Shape::Unknown => begin(reader, meta),
         Shape::List | Shape::Message => {
-            if reader.cursor.element(count == 0).map_err(in_slots)? {
-                return slot(reader, count);
-            }
-            Ok(Next::Around(if shape == Shape::List { Shape::End } else { Shape::MessageEnd }))
+            let more = reader.cursor.element(count == 0).map_err(in_slots)?;
+            Ok(Next::Around(match (shape, more) {
+                (Shape::List, true) => Shape::ListSlot,
+                (Shape::List, false) => Shape::End,
+                (_, true) => Shape::MessageSlot,
+                (_, false) => Shape::MessageEnd,
+            }))
         }
         Shape::MessageEnd => match members(reader, false)? {
-            (Some(_), _) => Err(in_slots(reader.cursor.wrong("given more than once"))),
+            (Some((_, start)), _) => Err(in_slots(reader.cursor.wrong_value(start, "given more than once"))),
             (None, metas) => keep(metas, reader, meta).map(|()| Next::Around(Shape::End)),
         },
-        Shape::Lines => slot(reader, count),
+        Shape::ListSlot | Shape::MessageSlot | Shape::Lines => slot(reader, count),
         Shape::End | Shape::Done => {
             reader.cursor.peek()?;
             Err(reader.cursor.wrong("something follows behind the end of the JSON"))
@@ -180,7 +200,7 @@ fn next(reader: &mut Reader<'_, '_>, shape: Shape, count: usize, meta: &mut Opti
     }
 }
 
-/// Finds out what the source holds.
+/// Finds out what the input holds.
 fn begin(reader: &mut Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<Next> {
     if reader.cursor.take(b'[')? {
         return Ok(Next::Around(Shape::List));
@@ -190,7 +210,7 @@ fn begin(reader: &mut Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<Next> {
         return Err(reader.cursor.wrong("expected a list of slots, a message or a slot"));
     }
     let (slots, metas) = members(reader, true)?;
-    let Some(slots) = slots else {
+    let Some((slots, _)) = slots else {
         // A slot, whatever it has under a key of that name.
         reader.cursor.back_to(start);
         return Ok(Next::Around(Shape::Lines));
@@ -219,12 +239,16 @@ fn keep(metas: Metas, reader: &Reader<'_, '_>, meta: &mut Option<Meta>) -> Parse
             return Err(wrong("given more than once"));
         }
         *meta = read.ok_or_else(|| wrong("expected an object"))?;
+        if let Some(meta) = meta {
+            meta.name_event();
+        }
     }
     Ok(())
 }
 
-/// Moves over the members of a message up to its slots, into the list; no slots behind the end of the message.
-fn members(reader: &mut Reader<'_, '_>, mut first: bool) -> Parsed<(Option<Slots>, Metas)> {
+/// Moves over the members of a message up to its slots, into the list, which starts at the offset given; no slots
+/// behind the end of the message.
+fn members(reader: &mut Reader<'_, '_>, mut first: bool) -> Parsed<(Option<(Slots, usize)>, Metas)> {
     let mut metas = Metas::new();
     while let Some(key) = reader.cursor.member(first)? {
         first = false;
@@ -243,15 +267,18 @@ fn members(reader: &mut Reader<'_, '_>, mut first: bool) -> Parsed<(Option<Slots
     Ok((None, metas))
 }
 
-/// Moves into the list of slots.
-fn slots(reader: &mut Reader<'_, '_>) -> Parsed<Slots> {
-    if reader.cursor.take(b'[')? {
-        return Ok(Slots::List);
-    }
+/// Moves into the list of slots, and tells where it starts.
+fn slots(reader: &mut Reader<'_, '_>) -> Parsed<(Slots, usize)> {
+    reader.cursor.peek()?;
     let start = reader.cursor.at();
-    if reader.cursor.skip()? == "null" {
-        return Ok(Slots::Null);
+    if reader.cursor.take(b'[')? {
+        return Ok((Slots::List, start));
     }
+    if reader.cursor.skip()? == "null" {
+        return Ok((Slots::Null, start));
+    }
+    // What has come so far of a number may not be all of it.
+    reader.cursor.peek()?;
     Err(reader.cursor.wrong_value(start, "expected a list"))
 }
 

@@ -14,8 +14,9 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let usual = DateTime::parse_from_rfc3339(text).ok();
     let time = usual.or_else(|| DateTime::parse_from_rfc3339(&as_rfc3339(text)?).ok())?.to_utc();
-    // A leap second is no time that appointments start at, and many receivers can't read it.
-    (time.nanosecond() < 1_000_000_000).then_some(time)
+    // A leap second is no time that appointments start at, and many receivers can't read it. In UTC a time may fall
+    // into a year that has no four digits.
+    (time.nanosecond() < 1_000_000_000 && (0..=9999).contains(&time.year())).then_some(time)
 }
 
 /// Writes the other shapes as RFC 3339 would; what is none of them comes out as no time either.

@@ -2,17 +2,17 @@
 
 use std::io::Read;
 
-use pushslots::{PushSlots, Slot, SlotReader};
+use pushslots::{Meta, PushSlots, Slot, SlotReader};
 use serde::de::IgnoredAny;
-use serde_json::Value;
 
 /// Reads `bytes` as a message, and as a stream that comes in pieces of `length` bytes, and makes sure that neither loses
 /// anything or takes for JSON what is none.
 pub fn loses_nothing(bytes: &[u8], length: usize) {
-    let slots = streamed(bytes, length);
-    assert!(slots == streamed(bytes, usize::MAX), "a stream is the same in pieces of {length} bytes");
+    let stream = streamed(bytes, usize::MAX);
+    assert!(streamed(bytes, length) == stream, "a stream is the same in pieces of {length} bytes");
 
-    let text = std::str::from_utf8(bytes).unwrap_or("no text").trim_start_matches('\u{feff}');
+    let text = std::str::from_utf8(bytes).unwrap_or("no text");
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_object = text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
     let message = PushSlots::from_json(bytes);
     assert_eq!(message.is_ok(), is_object, "a message is read from what serde_json takes for an object");
@@ -23,15 +23,20 @@ pub fn loses_nothing(bytes: &[u8], length: usize) {
     assert!(again == message, "what is written reads as the same");
     assert_eq!(again.validate().is_ok(), valid, "and is as right or wrong");
 
-    let has_slots = serde_json::from_str::<Value>(text).is_ok_and(|json| json["Slots"].is_array());
-    if let (true, Some(slots)) = (valid && has_slots, slots) {
+    if valid {
+        let (slots, meta) = stream;
+        let slots: Vec<_> =
+            slots.into_iter().map(|slot| slot.expect("a message can be read as a stream")).collect();
         assert!(slots == message.slots(), "a stream gives the slots of the message");
+        assert!(meta.unwrap_or_default() == *message.meta(), "and what it says of itself");
     }
 }
 
-/// The slots of `bytes`, which come in pieces of `length`; `None` where they have an end that is none.
-fn streamed(bytes: &[u8], length: usize) -> Option<Vec<Slot>> {
-    SlotReader::new(Pieces { bytes, length }).collect::<Result<_, _>>().ok()
+/// What `bytes` come to as a stream, in pieces of `length`.
+fn streamed(bytes: &[u8], length: usize) -> (Vec<Result<Slot, String>>, Option<Meta>) {
+    let mut reader = SlotReader::new(Pieces { bytes, length });
+    let slots = reader.by_ref().map(|slot| slot.map_err(|error| error.to_string())).collect();
+    (slots, reader.meta().cloned())
 }
 
 /// Gives what it holds in pieces.

@@ -78,7 +78,7 @@ enum Container {
     List,
 }
 
-/// Moves over JSON text (RFC 8259). Nothing is read twice, and nothing is deep enough to overflow the stack.
+/// Moves over JSON text (RFC 8259), however deep it is.
 pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -177,17 +177,15 @@ impl<'a> Cursor<'a> {
         match self.peek()? {
             b']' => {
                 self.at += 1;
-                return Ok(false);
+                Ok(false)
             }
-            b',' if !first => self.at += 1,
-            _ if first => return Ok(true),
-            _ => return Err(self.wrong("expected a comma or the end of the list")),
+            b',' if !first => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ if first => Ok(true),
+            _ => Err(self.wrong("expected a comma or the end of the list")),
         }
-        // A comma with nothing behind it.
-        if self.peek()? == b']' {
-            return Err(self.wrong("expected a value"));
-        }
-        Ok(true)
     }
 
     fn key(&mut self) -> Result<Key<'a>> {
