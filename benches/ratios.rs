@@ -5,11 +5,14 @@
 //! 6.2 MB: one of 10 MB the service may refuse. They must write the same bytes and read them back.
 //!
 //! * A time is the median of the rounds, in each of which every side has its turn with all messages, one after the
-//!   other. What is made of one is dropped before the next, outside the clock.
-//! * Heap is what is still held when the work is done, by the sizes asked of the allocator. Counting costs one atomic
-//!   addition for each allocation, of which the owned side has more.
+//!   other. What is made of one is dropped before the next, outside the clock. The JSON of what slots share is made
+//!   before the first round.
+//! * Heap is what is still held when the work is done, by the sizes asked of the allocator, without the room that the
+//!   list of slots was given to grow. Counting costs one atomic addition for each allocation, of which the owned side
+//!   has more.
 //! * `one_document_…` is all slots in one message of 125 MB. Memory fresh from the system then takes more time than
 //!   what is written to it, on every side.
+//! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly anything is shared.
 
 mod ratios {
     pub mod owned;
@@ -20,7 +23,7 @@ use std::alloc::System;
 use std::cell::Cell;
 use std::hint::black_box;
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cap::Cap;
 use pushslots::{PushSlots, SlotReader};
@@ -31,45 +34,72 @@ static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 const SLOTS: usize = 200_000;
 const SLOTS_PER_MESSAGE: usize = 10_000;
+const PEOPLE: usize = 100;
 const STREAMED_SLOTS: usize = 2_000_000;
 const ROUNDS: usize = 11;
 
 fn main() {
-    let (messages, messages_heap) = held(|| slots::messages(SLOTS, SLOTS_PER_MESSAGE));
-    let (owned, owned_heap) = held(|| owned::messages(SLOTS, SLOTS_PER_MESSAGE));
+    let (messages, messages_heap) = held(|| slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
+    let (owned, owned_heap) = held(|| owned::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
     let documents = all(&messages, PushSlots::to_json);
     assert!(documents == all(&owned, owned::to_json), "both sides write the same bytes");
-
-    let (read, read_heap) = held(|| all(&documents, read));
-    let (owned_read, owned_read_heap) = held(|| all(&documents, owned::read));
+    let (read, read_heap) = held(|| all(&documents, self::read));
+    let (owned_read, owned_read_heap) = held(|| all(&documents, |json| owned::shrunk(owned::read(json))));
     assert!(read == messages && owned_read == owned, "both sides read what they wrote");
     drop((read, owned_read));
 
-    let [encode, encode_owned, copy, read, read_owned] = medians(|| {
-        [
-            time(&messages, PushSlots::to_json),
-            time(&owned, owned::to_json),
-            time(&documents, Vec::clone),
-            time(&documents, self::read),
-            time(&documents, owned::read),
-        ]
-    });
-    print("encode_vs_serde_json", ratio(encode, encode_owned));
-    print("encode_vs_memcpy", ratio(encode, copy));
+    let times = Times::of(&messages, &owned, &documents);
+    print("encode_vs_serde_json", times.encode / times.encode_owned);
+    print("encode_vs_memcpy", times.encode / times.copy);
     print("bytes_per_slot_vs_owned", messages_heap as f64 / owned_heap as f64);
-    print("read_vs_serde_json", ratio(read, read_owned));
+    print("read_vs_serde_json", times.read / times.read_owned);
     print("read_bytes_per_slot_vs_owned", read_heap as f64 / owned_read_heap as f64);
     drop((messages, owned, documents));
+    print("stream_read_peak_mib", stream_peak_mib(PEOPLE));
 
-    print("stream_read_peak_mib", stream_peak() as f64 / f64::from(1 << 20));
+    for (name, per_message, people) in
+        [("one_document", SLOTS, PEOPLE), ("many_records", SLOTS_PER_MESSAGE, SLOTS)]
+    {
+        let messages = slots::messages(SLOTS, per_message, people);
+        let owned = owned::messages(SLOTS, per_message, people);
+        let documents = all(&messages, PushSlots::to_json);
+        let times = Times::of(&messages, &owned, &documents);
+        print(&format!("{name}_encode_vs_serde_json"), times.encode / times.encode_owned);
+        print(&format!("{name}_encode_vs_memcpy"), times.encode / times.copy);
+        print(&format!("{name}_read_vs_serde_json"), times.read / times.read_owned);
+    }
+    print("many_records_stream_read_peak_mib", stream_peak_mib(STREAMED_SLOTS));
+}
 
-    let (messages, owned) = (slots::messages(SLOTS, SLOTS), owned::messages(SLOTS, SLOTS));
-    let documents = all(&messages, PushSlots::to_json);
-    let [encode, encode_owned, copy] = medians(|| {
-        [time(&messages, PushSlots::to_json), time(&owned, owned::to_json), time(&documents, Vec::clone)]
-    });
-    print("one_document_encode_vs_serde_json", ratio(encode, encode_owned));
-    print("one_document_encode_vs_memcpy", ratio(encode, copy));
+/// Medians, in seconds.
+struct Times {
+    encode: f64,
+    encode_owned: f64,
+    copy: f64,
+    read: f64,
+    read_owned: f64,
+}
+
+impl Times {
+    fn of(messages: &[PushSlots], owned: &[owned::Message], documents: &[Vec<u8>]) -> Self {
+        let rounds: Vec<[f64; 5]> = (0..ROUNDS)
+            .map(|_| {
+                [
+                    seconds(messages, PushSlots::to_json),
+                    seconds(owned, owned::to_json),
+                    seconds(documents, Vec::clone),
+                    seconds(documents, read),
+                    seconds(documents, owned::read),
+                ]
+            })
+            .collect();
+        let [encode, encode_owned, copy, read, read_owned] = std::array::from_fn(|side| {
+            let mut times: Vec<_> = rounds.iter().map(|round| round[side]).collect();
+            times.sort_by(f64::total_cmp);
+            times[ROUNDS / 2]
+        });
+        Self { encode, encode_owned, copy, read, read_owned }
+    }
 }
 
 fn read(json: &Vec<u8>) -> PushSlots {
@@ -84,10 +114,6 @@ fn print(name: &str, value: f64) {
     println!("{name}: {value:.3}");
 }
 
-fn ratio(ours: Duration, theirs: Duration) -> f64 {
-    ours.as_secs_f64() / theirs.as_secs_f64()
-}
-
 /// What `make` makes, and the heap that it holds.
 fn held<T>(make: impl FnOnce() -> T) -> (T, usize) {
     let before = HEAP.allocated();
@@ -96,32 +122,23 @@ fn held<T>(make: impl FnOnce() -> T) -> (T, usize) {
 }
 
 /// How long `work` takes with all items, one after the other.
-fn time<T, U>(items: &[T], work: impl Fn(&T) -> U) -> Duration {
+fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
     let time = |item| {
         let start = Instant::now();
         let made = black_box(work(black_box(item)));
         let time = start.elapsed();
         drop(made);
-        time
+        time.as_secs_f64()
     };
     items.iter().map(time).sum()
 }
 
-fn medians<const N: usize>(round: impl Fn() -> [Duration; N]) -> [Duration; N] {
-    let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
-    std::array::from_fn(|side| {
-        let mut times: Vec<_> = rounds.iter().map(|round| round[side]).collect();
-        times.sort();
-        times[ROUNDS / 2]
-    })
-}
-
 /// The most heap that is held while slots are read from a source that makes them up, as seen whenever the reader asks
 /// for more and whenever it gives a slot.
-fn stream_peak() -> usize {
+fn stream_peak_mib(people: usize) -> f64 {
     let (before, peak) = (HEAP.allocated(), Cell::new(0));
     let look = || peak.set(peak.get().max(HEAP.allocated() - before));
-    let source = Watched { source: slots::Source::new(STREAMED_SLOTS), look };
+    let source = Watched { source: slots::Source::new(STREAMED_SLOTS, people), look };
     let mut count = 0;
     for slot in SlotReader::new(source) {
         let slot = slot.unwrap();
@@ -130,7 +147,7 @@ fn stream_peak() -> usize {
         look();
     }
     assert_eq!(count, STREAMED_SLOTS);
-    peak.get()
+    peak.get() as f64 / f64::from(1 << 20)
 }
 
 struct Watched<R, F> {

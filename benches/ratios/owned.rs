@@ -21,7 +21,7 @@ struct Meta {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Slot {
+pub struct Slot {
     #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     date_time: DateTime<Utc>,
@@ -36,7 +36,7 @@ struct Slot {
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Provider {
+struct Provider {
     #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(rename = "IDType", skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ struct PhoneNumber {
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Location {
+struct Location {
     #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,26 +114,33 @@ pub fn read(json: &Vec<u8>) -> Message {
     serde_json::from_slice(json).unwrap()
 }
 
-pub fn messages(count: usize, per_message: usize) -> Vec<Message> {
-    let slot = |index| {
-        let Place { provider, room } = slots::place(index);
-        Slot {
-            id: Some(slots::id(index)),
-            date_time: slots::date_time(index),
-            duration: slots::MINUTES,
-            reason: Some(slots::reason(index).to_owned()),
-            provider: Some(self::provider(provider)),
-            location: Some(location(room)),
-        }
-    };
+/// Without the room that its list was given to grow.
+pub fn shrunk(mut message: Message) -> Message {
+    message.slots.shrink_to_fit();
+    message
+}
+
+pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<Message> {
     let message = |first| Message {
         meta: Meta { data_model: "Scheduling".to_owned(), event_type: "PushSlots".to_owned() },
-        slots: (first..first + per_message).map(slot).collect(),
+        slots: (first..first + per_message).map(|index| slot(index, people)).collect(),
     };
     (0..count).step_by(per_message).map(message).collect()
 }
 
-pub fn provider(number: usize) -> Provider {
+pub fn slot(index: usize, people: usize) -> Slot {
+    let Place { provider, room } = slots::place(index, people);
+    Slot {
+        id: Some(slots::id(index)),
+        date_time: slots::date_time(index),
+        duration: slots::MINUTES,
+        reason: Some(slots::reason(index).to_owned()),
+        provider: Some(self::provider(provider)),
+        location: Some(location(room)),
+    }
+}
+
+fn provider(number: usize) -> Provider {
     Provider {
         id: Some(slots::npi(number)),
         id_type: Some("NPI".to_owned()),
@@ -153,7 +160,7 @@ pub fn provider(number: usize) -> Provider {
     }
 }
 
-pub fn location(number: usize) -> Location {
+fn location(number: usize) -> Location {
     let identifier =
         |id: &str, id_type: &str| Identifier { id: Some(id.to_owned()), id_type: Some(id_type.to_owned()) };
     Location {

@@ -1,16 +1,15 @@
 //! The slots that both sides hold.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
-use pushslots::chrono::{DateTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use pushslots::chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use pushslots::{Address, Identifier, Location, Provider, PushSlots, Slot};
 
 use super::owned;
 
 pub const MINUTES: u32 = 15;
-const PROVIDERS: usize = 100;
-const ROOMS: usize = 100;
 const REASONS: [&str; 4] = ["Office Visit", "Follow-up", "Annual Physical", "Telehealth Visit"];
 
 pub struct Place {
@@ -18,14 +17,14 @@ pub struct Place {
     pub room: usize,
 }
 
-/// Who and where slot `index` is: always the same, and in no order.
-pub fn place(index: usize) -> Place {
+/// Who and where slot `index` is, of so many `people` and rooms: always the same, and in no order.
+pub fn place(index: usize, people: usize) -> Place {
     // The finalizer of SplitMix64.
     let mut bits = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^= bits >> 31;
-    Place { provider: bits as usize % PROVIDERS, room: (bits >> 32) as usize % ROOMS }
+    Place { provider: bits as usize % people, room: (bits >> 32) as usize % people }
 }
 
 pub fn id(index: usize) -> String {
@@ -34,7 +33,7 @@ pub fn id(index: usize) -> String {
 
 pub fn date_time(index: usize) -> DateTime<Utc> {
     let first = Utc.with_ymd_and_hms(2026, 12, 1, 8, 0, 0).unwrap();
-    first + TimeDelta::minutes(i64::from(MINUTES) * (index / PROVIDERS) as i64)
+    first + TimeDelta::minutes(i64::from(MINUTES) * (index / 100) as i64)
 }
 
 pub fn reason(index: usize) -> &'static str {
@@ -57,12 +56,12 @@ pub fn room(number: usize) -> String {
     format!("{}", 100 + number)
 }
 
-pub fn messages(count: usize, per_message: usize) -> Vec<PushSlots> {
+pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<PushSlots> {
     let reasons = REASONS.map(Arc::<str>::from);
-    let providers: Vec<_> = (0..PROVIDERS).map(|number| provider(number).share()).collect();
-    let locations: Vec<_> = (0..ROOMS).map(|number| location(number).share()).collect();
+    let providers: Vec<_> = (0..people).map(|number| provider(number).share()).collect();
+    let locations: Vec<_> = (0..people).map(|number| location(number).share()).collect();
     let slot = |index| {
-        let Place { provider, room } = place(index);
+        let Place { provider, room } = place(index, people);
         Slot::new(date_time(index), MINUTES)
             .id(id(index))
             .reason(reasons[index % reasons.len()].clone())
@@ -102,50 +101,38 @@ fn location(number: usize) -> Location {
 
 /// A list of slots that is made up as it is read.
 pub struct Source {
-    slots: std::ops::Range<usize>,
-    providers: Vec<String>,
-    locations: Vec<String>,
+    slots: Range<usize>,
+    people: usize,
     /// What is made and not read.
     made: Vec<u8>,
     read: usize,
 }
 
 impl Source {
-    pub fn new(count: usize) -> Self {
-        Self {
-            slots: 0..count,
-            providers: (0..PROVIDERS).map(|n| serde_json::to_string(&owned::provider(n)).unwrap()).collect(),
-            locations: (0..ROOMS).map(|n| serde_json::to_string(&owned::location(n)).unwrap()).collect(),
-            made: b"[".to_vec(),
-            read: 0,
-        }
+    pub fn new(count: usize, people: usize) -> Self {
+        Self { slots: 0..count, people, made: b"[".to_vec(), read: 0 }
     }
 
-    fn make(&mut self) -> io::Result<()> {
+    /// Makes the next slot; whether there is one.
+    fn make(&mut self) -> bool {
         self.made.clear();
         self.read = 0;
-        let Some(index) = self.slots.next() else { return Ok(()) };
-        let Place { provider, room } = place(index);
-        let end = if self.slots.is_empty() { "]" } else { "," };
-        write!(
-            self.made,
-            r#"{{"ID":"{}","DateTime":"{}","Duration":{MINUTES},"Reason":"{}","Provider":{},"Location":{}}}{end}"#,
-            id(index),
-            date_time(index).to_rfc3339_opts(SecondsFormat::AutoSi, true),
-            reason(index),
-            self.providers[provider],
-            self.locations[room],
-        )
+        let Some(index) = self.slots.next() else { return false };
+        serde_json::to_writer(&mut self.made, &owned::slot(index, self.people)).unwrap();
+        self.made.push(if self.slots.is_empty() { b']' } else { b',' });
+        true
     }
 }
 
 impl Read for Source {
+    /// Fills the buffer, as a file does.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read == self.made.len() {
-            self.make()?;
+        let mut filled = 0;
+        while filled < buffer.len() && (self.read < self.made.len() || self.make()) {
+            let count = (&self.made[self.read..]).read(&mut buffer[filled..])?;
+            self.read += count;
+            filled += count;
         }
-        let count = (&self.made[self.read..]).read(buffer)?;
-        self.read += count;
-        Ok(count)
+        Ok(filled)
     }
 }
