@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::auth::KeyError;
-use crate::message::{InvalidMessage, Log, Problem, ReadError};
+use crate::message::{ExtensionError, InvalidMessage, Log, Problem, ReadError};
 use crate::receipt::{self, Attempt, Delivery};
 
 /// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`.
@@ -222,6 +222,14 @@ impl From<InvalidMessage> for Error {
 
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
+        let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+        let text = format!("{error}{cause}");
+        Self::new(ErrorKind::InvalidMessage, text, Vec::new(), FailedSend::not_begun(None))
+    }
+}
+
+impl From<ExtensionError> for Error {
+    fn from(error: ExtensionError) -> Self {
         Self::new(ErrorKind::InvalidMessage, error.to_string(), Vec::new(), FailedSend::not_begun(None))
     }
 }

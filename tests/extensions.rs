@@ -107,8 +107,17 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
             Err(text)
         }
     }
+    let error = extensions.get::<Vec<u8>>("who").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the extension \"who\" is not of the type asked for: line 1 column 9 of its value"
+    );
     let error = extensions.get::<Never>("who").unwrap_err();
     assert_eq!(error.to_string(), "the extension \"who\" is not of the type asked for");
+
+    extensions.insert("object", &telehealth()).unwrap();
+    let error = extensions.get::<Vec<u8>>("object").unwrap_err();
+    assert_eq!(error.to_string(), "the extension \"object\" is not of the type asked for");
 
     let unwritable = HashMap::from([(vec!["Granite"], 1)]);
     let error = extensions.insert("who", &unwritable).unwrap_err();

@@ -56,6 +56,7 @@ async fn an_encoded_message_is_sent_by_any_client_with_what_each_fills_in() {
     let mut encoded = message().encode().unwrap();
     assert_eq!(encoded.slot_count(), 2);
     assert_eq!(encoded.meta(), message().meta());
+    assert_eq!(encoded.to_json(), message().to_json());
     here.send(&encoded).await.unwrap();
     there.send(&std::sync::Arc::new(message())).await.unwrap();
     *encoded.meta_mut() = Meta::new().test(true).destination(SOURCE);

@@ -134,11 +134,79 @@ fn a_value_that_is_no_slot_does_not_cost_its_neighbours() {
 }
 
 #[test]
+fn a_broken_line_does_not_cost_its_neighbours() {
+    let lines = [
+        SLOTS[0],
+        r#"{"ID":"1","Prov"#,
+        SLOTS[1],
+        r#"{"ID":"1","#,
+        SLOTS[2],
+        "17",
+        "}",
+        "",
+        SLOTS[0],
+        r#"{"a":["#,
+        r#"{}"#,
+        "null",
+        r#"{"ID":"1"#,
+    ];
+    let text = lines.join("\n");
+    let expected: Vec<Result<Slot, &str>> = vec![
+        Ok(expected()[0].clone()),
+        Err("control character in a text; write it as an escape at line 2 column 16, in Slots[1]"),
+        Ok(expected()[1].clone()),
+        Err("expected a key in quotes at line 5 column 1, in Slots[3]"),
+        Ok(expected()[2].clone()),
+        Err("expected an object at line 6 column 1, in Slots[5]"),
+        Err("expected a value at line 7 column 1, in Slots[6]"),
+        Ok(expected()[0].clone()),
+        Err("expected a comma or the end of the list at line 12 column 1, in Slots[8]"),
+        Ok(SlotReader::new(&b"{}"[..]).next().unwrap().unwrap()),
+        Ok(SlotReader::new(&b"{}"[..]).next().unwrap().unwrap()),
+        Err("the input ends before the JSON does at line 13 column 9, in Slots[11].ID"),
+    ];
+    let expected: Vec<_> = expected.into_iter().map(|slot| slot.map_err(str::to_owned)).collect();
+    assert_eq!(outcome(&text), expected);
+
+    let mut reader = pieces(&text, 5);
+    let mut starts = Vec::new();
+    while reader.next().is_some() {
+        starts.push(reader.line());
+    }
+    assert_eq!(starts, [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13]);
+}
+
+#[test]
+fn what_is_wrong_with_a_slot_is_told_with_its_line() {
+    let text = "[\n{\"Duration\":15},\n\n  {\"DateTime\":\"2026-12-01T09:00:00Z\",\n\"Duration\":\"soon\"}]";
+    let mut reader = SlotReader::new(text.as_bytes());
+    let mut told = Vec::new();
+    while let Some(slot) = reader.next() {
+        let wrong = slot.unwrap().validate().unwrap_err();
+        told.push(format!("line {}: {}", reader.line(), wrong.problems()[0]));
+    }
+    let missing = "line 2: DateTime: missing; say when the slot starts";
+    let unread = "line 4: Duration: expected a number of minutes above 0; this text is not one";
+    assert_eq!(told, [missing, unread]);
+}
+
+#[test]
+fn slots_are_written_on_lines_as_they_are_read() {
+    let mut lines = Vec::new();
+    for slot in expected() {
+        lines.extend(slot.to_json());
+        lines.push(b'\n');
+    }
+    let read: Vec<_> = SlotReader::new(&*lines).map(Result::unwrap).collect();
+    assert_eq!(read, expected());
+}
+
+#[test]
 fn what_is_no_json_ends_it_with_its_path() {
     let one = SLOTS[0];
     for (text, slots, error) in [
-        ("x".to_owned(), 0, "expected a list of slots, a message or a slot at line 1 column 1"),
-        ("17".to_owned(), 0, "expected a list of slots, a message or a slot at line 1 column 1"),
+        ("x".to_owned(), 0, "expected a value at line 1 column 1, in Slots[0]"),
+        ("17".to_owned(), 0, "expected an object at line 1 column 1, in Slots[0]"),
         (format!("[{one}\n"), 1, "the input ends before the JSON does at line 2 column 1, in Slots"),
         (
             format!("[{one},\n{{\"Provider\":{{\"ID\":1,}}}}]"),

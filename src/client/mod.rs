@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::delivery::{Courier, Parcel};
 use crate::error::Error;
-use crate::message::Message;
+use crate::message::{Internal, Message};
 use crate::receipt::Receipt;
 use crate::retry::Policy;
 
@@ -132,7 +132,7 @@ impl SendBuilder<'_> {
         let message_id = self.message_id.unwrap_or_else(Uuid::new_v4);
         let body = self
             .message
-            .to_json_from(client.source, &client.destinations)
+            .to_json_from(client.source, &client.destinations, Internal)
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
         let parcel = Parcel { message_id, body };
         client.courier.deliver(&parcel, &self.policy).await

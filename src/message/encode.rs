@@ -31,9 +31,19 @@ mod sealed {
     pub trait Message {
         /// The JSON of the message as it is sent from `source` to `destinations`, each of which fills only what the
         /// message leaves open.
-        fn to_json_from(&self, source: Option<Uuid>, destinations: &[Uuid]) -> Result<Bytes, InvalidMessage>;
+        fn to_json_from(
+            &self,
+            source: Option<Uuid>,
+            destinations: &[Uuid],
+            _: Internal,
+        ) -> Result<Bytes, InvalidMessage>;
     }
+
+    /// Nobody else can name it, and so nobody else can call.
+    pub struct Internal;
 }
+
+pub(crate) use sealed::Internal;
 
 impl PushSlots {
     /// The message as JSON, as the model says: absent rather than null, times in UTC, whole minutes as
@@ -120,19 +130,34 @@ fn filled(meta: &Meta, source: Option<Uuid>, destinations: &[Uuid]) -> (Meta, Ve
 }
 
 impl<M: Message> sealed::Message for Box<M> {
-    fn to_json_from(&self, source: Option<Uuid>, destinations: &[Uuid]) -> Result<Bytes, InvalidMessage> {
-        (**self).to_json_from(source, destinations)
+    fn to_json_from(
+        &self,
+        source: Option<Uuid>,
+        destinations: &[Uuid],
+        internal: Internal,
+    ) -> Result<Bytes, InvalidMessage> {
+        (**self).to_json_from(source, destinations, internal)
     }
 }
 
 impl<M: Message> sealed::Message for Arc<M> {
-    fn to_json_from(&self, source: Option<Uuid>, destinations: &[Uuid]) -> Result<Bytes, InvalidMessage> {
-        (**self).to_json_from(source, destinations)
+    fn to_json_from(
+        &self,
+        source: Option<Uuid>,
+        destinations: &[Uuid],
+        internal: Internal,
+    ) -> Result<Bytes, InvalidMessage> {
+        (**self).to_json_from(source, destinations, internal)
     }
 }
 
 impl sealed::Message for PushSlots {
-    fn to_json_from(&self, source: Option<Uuid>, destinations: &[Uuid]) -> Result<Bytes, InvalidMessage> {
+    fn to_json_from(
+        &self,
+        source: Option<Uuid>,
+        destinations: &[Uuid],
+        _: Internal,
+    ) -> Result<Bytes, InvalidMessage> {
         let (meta, missing) = filled(&self.meta, source, destinations);
         let mut problems = self.problems();
         problems.extend(missing);
@@ -173,6 +198,21 @@ impl EncodedMessage {
         &mut self.meta
     }
 
+    /// The message as JSON, as [`PushSlots::to_json`] writes it: without what a client fills in.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        self.written(&self.meta)
+    }
+
+    /// The message with `meta` in place of its own.
+    fn written(&self, meta: &Meta) -> Vec<u8> {
+        let mut out = Vec::with_capacity(meta_room(meta) + self.encoded.len() + "{}".len());
+        write_meta(meta, &mut out);
+        out.extend_from_slice(&self.encoded);
+        write::enclose(*b"{}", 0, &mut out);
+        out
+    }
+
     /// How many slots the message has.
     #[must_use]
     pub fn slot_count(&self) -> usize {
@@ -181,17 +221,18 @@ impl EncodedMessage {
 }
 
 impl sealed::Message for EncodedMessage {
-    fn to_json_from(&self, source: Option<Uuid>, destinations: &[Uuid]) -> Result<Bytes, InvalidMessage> {
+    fn to_json_from(
+        &self,
+        source: Option<Uuid>,
+        destinations: &[Uuid],
+        _: Internal,
+    ) -> Result<Bytes, InvalidMessage> {
         let (meta, missing) = filled(&self.meta, source, destinations);
         let mut problems = Vec::new();
         self.meta.check(Path::ROOT.key("Meta"), &mut problems);
         problems.extend(missing);
         InvalidMessage::check(problems)?;
-        let mut out = Vec::with_capacity(meta_room(&meta) + self.encoded.len() + "{}".len());
-        write_meta(&meta, &mut out);
-        out.extend_from_slice(&self.encoded);
-        write::enclose(*b"{}", 0, &mut out);
-        Ok(out.into())
+        Ok(self.written(&meta).into())
     }
 }
 

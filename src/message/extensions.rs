@@ -161,7 +161,7 @@ impl fmt::Display for ExtensionError {
         match self.place {
             None => write!(f, "the value given for the extension {name:?} has no JSON form"),
             // The value as a whole.
-            Some((0, _)) => write!(f, "the extension {name:?} is not of the type asked for"),
+            Some((_, 0)) => write!(f, "the extension {name:?} is not of the type asked for"),
             Some((line, column)) => {
                 write!(
                     f,

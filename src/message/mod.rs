@@ -42,6 +42,7 @@ use rest::Rest;
 pub(crate) use json::{Object, list, text};
 
 pub use builder::PushSlotsBuilder;
+pub(crate) use encode::Internal;
 pub use encode::{EncodedMessage, Message};
 pub use extensions::{ExtensionError, Extensions};
 pub use location::{Identifier, Location};
@@ -55,7 +56,8 @@ pub use slot_reader::SlotReader;
 
 /// One PushSlots message: `Meta` and `Slots`.
 ///
-/// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. Its `Debug` shows
+/// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. The service takes messages of up to
+/// 40 MB by one of its pages, and of 10 MB by another. Its `Debug` shows
 /// how many slots there are and none of them.
 #[derive(Clone, PartialEq)]
 pub struct PushSlots {
@@ -104,7 +106,8 @@ impl PushSlots {
     }
 
     /// The slots, to change them, such as one that was read with a problem. The client checks them again before
-    /// it sends.
+    /// it sends. What a slot shares with others is changed for that slot alone by
+    /// [`Shared::to_mut`](crate::Shared::to_mut).
     ///
     /// A list of slots that could not be read, since an element of it is no object, stays a problem whatever is
     /// put here: the slots in it would be lost.

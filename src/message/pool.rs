@@ -73,22 +73,24 @@ impl<T: Value> Pool<T> {
         self.0.get(raw.as_bytes())
     }
 
-    /// Shares `record`, which was read from `raw`, with whatever equals it.
+    /// Shares `record`, which was read from `raw` for the first time, with whatever equals it.
     pub(super) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
         let mut written = Vec::with_capacity(record.room());
         record.write(&mut written);
-        let known = self.0.get(&*written);
-        let is_known = known.is_some();
-        let shared = known.unwrap_or_else(|| Shared::from(record));
         // A record holds about as much text as its JSON.
         let size = |json: &[u8]| size_of::<T>() + 2 * json.len();
-        if written != raw.as_bytes() {
-            self.0.add(raw.as_bytes().into(), shared.clone(), size(raw.as_bytes()));
+        if written == raw.as_bytes() {
+            let shared = Shared::from(record);
+            self.0.add(raw.as_bytes().into(), shared.clone(), size(&written));
+            return shared;
         }
-        if !is_known {
+        let shared = self.0.get(&*written).unwrap_or_else(|| {
+            let shared = Shared::from(record);
             let size = size(&written);
             self.0.add(written.into(), shared.clone(), size);
-        }
+            shared
+        });
+        self.0.add(raw.as_bytes().into(), shared.clone(), size(raw.as_bytes()));
         shared
     }
 }

@@ -36,7 +36,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A message that breaks the data model: every problem in it, object by object.
+/// A message, or one slot, that breaks the data model: every problem in it, object by object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidMessage {
     problems: Vec<Problem>,

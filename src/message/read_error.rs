@@ -90,6 +90,10 @@ impl Default for Place {
 impl Place {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
+    pub(super) fn line(self) -> usize {
+        self.line
+    }
+
     /// The place behind `bytes` that begin here.
     pub(super) fn after(self, bytes: &[u8]) -> Self {
         match bytes.iter().rposition(|&byte| byte == b'\n') {

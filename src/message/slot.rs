@@ -6,9 +6,9 @@ use chrono::{DateTime, TimeZone, Utc};
 
 use super::location::Location;
 use super::path::Path;
-use super::problem::Problem;
+use super::problem::{InvalidMessage, Problem};
 use super::provider::Provider;
-use super::record::{Rules, record};
+use super::record::{Rules, Value, record};
 use super::shared::Shared;
 
 record! {
@@ -82,6 +82,36 @@ impl Slot {
     pub fn location(mut self, location: impl Into<Shared<Location>>) -> Self {
         self.location = Some(location.into());
         self
+    }
+}
+
+impl Slot {
+    /// Checks this slot alone, as [`PushSlots::validate`](crate::PushSlots::validate) does with all of a message.
+    ///
+    /// ```
+    /// use pushslots::Slot;
+    /// use pushslots::chrono::{TimeZone, Utc};
+    ///
+    /// let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    /// let wrong = Slot::new(nine_o_clock, 0).validate().unwrap_err();
+    /// assert_eq!(wrong.problems()[0].path(), "Duration");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every problem, each with its path in the slot.
+    pub fn validate(&self) -> Result<(), InvalidMessage> {
+        let mut problems = Vec::new();
+        self.check(Path::ROOT, &mut problems);
+        InvalidMessage::check(problems)
+    }
+
+    /// The slot as JSON, as it is in a message and on a line of a file for [`SlotReader`](crate::SlotReader).
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.room());
+        self.write(&mut out);
+        out
     }
 }
 

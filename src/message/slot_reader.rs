@@ -20,17 +20,22 @@ use super::{Meta, Slot};
 /// [`PushSlots::from_json`](crate::PushSlots::from_json) reads it, and equal providers, locations and reasons are
 /// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
 ///
-/// A value that is no slot is an error, after which the next slot follows. When the input fails or is no JSON, and
-/// where a slot is longer than 8 MiB, nothing follows the error. A slot comes as soon as it is there, but for one of
-/// more than 64 KiB, for which as much again is waited for.
+/// A value that is no slot is an error, after which the next slot follows; so is a line that is no JSON, where slots
+/// stand on lines. When the input fails or is otherwise no JSON, and where a slot is longer than 8 MiB, nothing follows
+/// the error. A slot with a value that can't be read, or without one that it needs, is a slot:
+/// [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
+///
+/// A slot comes as soon as it is there, but for one of more than 64 KiB, for which as much again is waited for.
 ///
 /// ```
 /// use pushslots::SlotReader;
 ///
 /// let lines = br#"{"ID": "1", "DateTime": "2026-12-01T09:00:00Z", "Duration": 15}
 /// {"ID": "2", "DateTime": "2026-12-01T09:15:00Z", "Duration": 15}"#;
-/// for slot in SlotReader::new(lines.as_slice()) {
-///     println!("{:?}", slot?.date_time);
+/// let mut reader = SlotReader::new(lines.as_slice());
+/// while let Some(slot) = reader.next() {
+///     let slot = slot?;
+///     slot.validate().unwrap_or_else(|wrong| panic!("line {}: {wrong}", reader.line()));
 /// }
 /// # Ok::<(), pushslots::ReadError>(())
 /// ```
@@ -38,8 +43,11 @@ pub struct SlotReader<R> {
     input: R,
     window: Window,
     shape: Shape,
+    /// Whether the rest of the line is to be passed over.
+    is_line_broken: bool,
     /// The number of values read, slots or not.
     count: usize,
+    line: usize,
     meta: Option<Meta>,
     pools: Pools,
 }
@@ -78,7 +86,8 @@ impl Shape {
 
 /// What came next in the input.
 enum Next {
-    Slot(Slot),
+    /// A slot that starts at this offset.
+    Slot(Slot, usize),
     /// A value that is none.
     NoSlot(Box<Stop>),
     /// Something around slots; the input goes on in this shape.
@@ -92,7 +101,9 @@ impl<R: io::Read> SlotReader<R> {
             input,
             window: Window::default(),
             shape: Shape::Unknown,
+            is_line_broken: false,
             count: 0,
+            line: 1,
             meta: None,
             pools: Pools::limited(),
         }
@@ -105,9 +116,20 @@ impl<R: io::Read> SlotReader<R> {
         self.meta.as_ref()
     }
 
+    /// Line of the input on which the last value starts, slot or not, from 1: where to look for what
+    /// [`Slot::validate`] says of it.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
     /// The next slot; `None` at the end.
     fn read_next(&mut self) -> Result<Option<Slot>, ReadError> {
         while self.shape != Shape::Done {
+            if self.is_line_broken {
+                self.pass_broken_line()?;
+                continue;
+            }
             let mut reader = Reader::new(self.window.unread(), &mut self.pools);
             let next = next(&mut reader, self.shape, self.count, &mut self.meta);
             let length = reader.cursor.at();
@@ -117,30 +139,55 @@ impl<R: io::Read> SlotReader<R> {
                 Err(stop) if stop.reason == Reason::End && !self.window.ended => self.read_on()?,
                 Ok(_) if may_go_on && !self.window.ended => self.read_on()?,
                 Err(stop) if stop.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
-                Err(stop) => {
-                    self.shape = Shape::Done;
-                    return Err(self.window.stopped(&stop));
-                }
+                Err(stop) => return Err(self.broken(&stop)),
                 Ok(Next::Around(shape)) => {
                     self.shape = shape;
                     self.window.pass(length);
                 }
-                Ok(Next::Slot(slot)) => {
-                    self.window.pass(length);
-                    self.shape = self.shape.behind_slot();
-                    self.count += 1;
+                Ok(Next::Slot(slot, start)) => {
+                    self.pass_value(start, length);
                     return Ok(Some(slot));
                 }
                 Ok(Next::NoSlot(stop)) => {
                     let error = self.window.stopped(&stop);
-                    self.window.pass(length);
-                    self.shape = self.shape.behind_slot();
-                    self.count += 1;
+                    self.pass_value(stop.at, length);
                     return Err(error);
                 }
             }
         }
         Ok(None)
+    }
+
+    fn pass_value(&mut self, start: usize, end: usize) {
+        self.window.pass(start);
+        self.line = self.window.line();
+        self.window.pass(end - start);
+        self.shape = self.shape.behind_slot();
+        self.count += 1;
+    }
+
+    /// The error for text that is no JSON. Where slots stand on lines, only this line is lost.
+    fn broken(&mut self, stop: &Stop) -> ReadError {
+        let error = self.window.stopped(stop);
+        if self.shape == Shape::Lines && self.window.is_whole() {
+            self.window.pass_space();
+            self.line = self.window.line();
+            self.is_line_broken = true;
+            self.count += 1;
+        } else {
+            self.shape = Shape::Done;
+        }
+        error
+    }
+
+    fn pass_broken_line(&mut self) -> Result<(), ReadError> {
+        self.is_line_broken = !self.window.pass_line();
+        if self.is_line_broken && self.window.ended {
+            self.shape = Shape::Done;
+        } else if self.is_line_broken {
+            self.read_on()?;
+        }
+        Ok(())
     }
 
     /// Whether the input may end here.
@@ -207,7 +254,7 @@ fn begin(reader: &mut Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<Next> {
     }
     let start = reader.cursor.at();
     if !reader.cursor.take(b'{')? {
-        return Err(reader.cursor.wrong("expected a list of slots, a message or a slot"));
+        return Ok(Next::Around(Shape::Lines));
     }
     let (slots, metas) = members(reader, true)?;
     let Some((slots, _)) = slots else {
@@ -288,7 +335,7 @@ fn slot(reader: &mut Reader<'_, '_>, count: usize) -> Parsed<Next> {
     let start = reader.cursor.at();
     let empty = Slot::EMPTY_ELEMENT.map(|empty| empty());
     Ok(match (Slot::read(reader).map_err(in_slot)?, empty) {
-        (Read::Value(slot), _) | (Read::Nothing, Some(slot)) => Next::Slot(slot),
+        (Read::Value(slot), _) | (Read::Nothing, Some(slot)) => Next::Slot(slot, start),
         _ => Next::NoSlot(in_slot(reader.cursor.wrong_value(start, "expected an object"))),
     })
 }

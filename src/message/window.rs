@@ -45,6 +45,25 @@ impl Window {
         self.passed += length;
     }
 
+    /// Passes over space.
+    pub(super) fn pass_space(&mut self) {
+        let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+        self.passed += self.unread().as_bytes().iter().take_while(space).count();
+    }
+
+    /// Passes over the rest of the line, its end included; whether it has come.
+    pub(super) fn pass_line(&mut self) -> bool {
+        let end = self.unread().find('\n');
+        self.passed += end.map_or(self.unread().len(), |end| end + 1);
+        end.is_some()
+    }
+
+    /// The line of what is unread.
+    pub(super) fn line(&mut self) -> usize {
+        self.count();
+        self.place.line()
+    }
+
     /// Whether what has come is all text.
     pub(super) fn is_whole(&self) -> bool {
         !self.spoiled
@@ -76,8 +95,7 @@ impl Window {
     /// through only a few times.
     pub(super) fn read_on(&mut self, input: &mut impl Read) -> Result<(), ReadError> {
         // However much space there is between slots, it need not be held.
-        let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
-        self.passed += self.unread().as_bytes().iter().take_while(space).count();
+        self.pass_space();
         self.count();
         self.text.drain(..self.passed);
         (self.passed, self.counted) = (0, 0);
