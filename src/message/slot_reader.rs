@@ -169,7 +169,7 @@ impl<R: io::Read> SlotReader<R> {
     /// The error for text that is no JSON. Where slots stand on lines, only this line is lost.
     fn broken(&mut self, stop: &Stop) -> ReadError {
         let error = self.window.stopped(stop);
-        if self.shape == Shape::Lines && self.window.is_whole() {
+        if self.shape == Shape::Lines && (stop.reason != Reason::End || self.window.is_whole()) {
             self.window.pass_space();
             self.line = self.window.line();
             self.is_line_broken = true;
