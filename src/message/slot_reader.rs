@@ -21,7 +21,7 @@ use super::{Meta, Slot};
 /// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
 ///
 /// A value that is no slot is an error, after which the next slot follows; so is a line that is no JSON, where slots
-/// stand on lines. When the input fails or is otherwise no JSON, and where a slot is longer than 8 MiB, nothing follows
+/// stand on lines, unless it is the first. When the input fails or is otherwise no JSON, and where a slot is longer than 8 MiB, nothing follows
 /// the error. A slot with a value that can't be read, or without one that it needs, is a slot:
 /// [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
 ///
