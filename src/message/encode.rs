@@ -21,10 +21,6 @@ impl Message for PushSlots {}
 
 impl Message for EncodedMessage {}
 
-impl<M: Message> Message for Box<M> {}
-
-impl<M: Message + Send> Message for Arc<M> {}
-
 mod sealed {
     use super::{Bytes, InvalidMessage, Uuid};
 
@@ -129,27 +125,25 @@ fn filled(meta: &Meta, source: Option<Uuid>, destinations: &[Uuid]) -> (Meta, Ve
     (meta, problems)
 }
 
-impl<M: Message> sealed::Message for Box<M> {
-    fn to_json_from(
-        &self,
-        source: Option<Uuid>,
-        destinations: &[Uuid],
-        internal: Internal,
-    ) -> Result<Bytes, InvalidMessage> {
-        (**self).to_json_from(source, destinations, internal)
-    }
+/// What a pointer points to is sent.
+macro_rules! pointer {
+    ($($pointer:ident)+) => {$(
+        impl<M: Message + Send> Message for $pointer<M> {}
+
+        impl<M: Message + Send> sealed::Message for $pointer<M> {
+            fn to_json_from(
+                &self,
+                source: Option<Uuid>,
+                destinations: &[Uuid],
+                internal: Internal,
+            ) -> Result<Bytes, InvalidMessage> {
+                (**self).to_json_from(source, destinations, internal)
+            }
+        }
+    )+};
 }
 
-impl<M: Message> sealed::Message for Arc<M> {
-    fn to_json_from(
-        &self,
-        source: Option<Uuid>,
-        destinations: &[Uuid],
-        internal: Internal,
-    ) -> Result<Bytes, InvalidMessage> {
-        (**self).to_json_from(source, destinations, internal)
-    }
-}
+pointer! { Box Arc }
 
 impl sealed::Message for PushSlots {
     fn to_json_from(
