@@ -372,6 +372,18 @@ fn slots_share_what_they_have_in_common() {
 }
 
 #[test]
+fn what_has_not_come_for_long_is_forgotten() {
+    let line = |n: usize| format!("{{\"Provider\":{{\"ID\":\"{n:0100}\"}}}}\n");
+    // 0, then as many others as two generations hold and more, among which 1 comes again and again, then 0.
+    let others = (2..30_000).flat_map(|n| [Some(line(n)), (n % 1000 == 0).then(|| line(1))]).flatten();
+    let lines = [line(0), line(1)].into_iter().chain(others).chain([line(0), line(1)]).collect::<String>();
+    let providers: Vec<_> = read(&lines).into_iter().map(|slot| slot.unwrap().provider.unwrap()).collect();
+    let [first, one, .., first_again, one_again] = &*providers else { panic!("there are more") };
+    assert!(one.ptr_eq(one_again), "what comes again is remembered");
+    assert!(first == first_again && !first.ptr_eq(first_again), "memory is for what comes again");
+}
+
+#[test]
 fn slots_that_have_nothing_in_common_are_read_too() {
     let count = 30_000;
     let lines: String = (0..count)

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::delivery::{Courier, Parcel};
 use crate::error::Error;
-use crate::message::{Internal, Message};
+use crate::message::{Internal, Message, Outgoing, to_json_from};
 use crate::receipt::Receipt;
 use crate::retry::Policy;
 
@@ -89,7 +89,12 @@ impl Client {
     /// or a message refused, too many requests, a service or connection that fails, an answer that does not
     /// come. The error carries every attempt, and [`Error::delivery`] how certain the outcome is.
     pub fn send<'a, M: Message>(&'a self, message: &'a M) -> SendBuilder<'a> {
-        SendBuilder { client: self, message, message_id: None, policy: self.0.policy.clone() }
+        SendBuilder {
+            client: self,
+            message: message.outgoing(Internal),
+            message_id: None,
+            policy: self.0.policy.clone(),
+        }
     }
 }
 
@@ -109,7 +114,7 @@ impl fmt::Debug for Client {
 #[derive(Debug)]
 pub struct SendBuilder<'a> {
     client: &'a Client,
-    message: &'a dyn Message,
+    message: &'a dyn Outgoing,
     message_id: Option<Uuid>,
     policy: Policy,
 }
@@ -130,9 +135,7 @@ impl SendBuilder<'_> {
     async fn send(self) -> Result<Receipt, Error> {
         let client = &*self.client.0;
         let message_id = self.message_id.unwrap_or_else(Uuid::new_v4);
-        let body = self
-            .message
-            .to_json_from(client.source, &client.destinations, Internal)
+        let body = to_json_from(self.message, client.source, &client.destinations)
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
         let parcel = Parcel { message_id, body };
         client.courier.deliver(&parcel, &self.policy).await

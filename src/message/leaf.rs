@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::json::{Leaf, Result, write};
@@ -15,12 +15,12 @@ use super::record::Value;
 use super::timestamp;
 
 /// Reads a leaf of which `parse` makes something, or does not.
-fn leaf<'a, T>(
+pub(super) fn leaf<'a, T>(
     reader: &mut Reader<'a, '_>,
-    parse: impl FnOnce(Cow<'a, str>) -> Option<T>,
+    parse: impl FnOnce(Cow<'a, str>, &mut Pools) -> Option<T>,
 ) -> Result<Read<T>> {
     Ok(match reader.cursor.leaf()? {
-        Leaf::Text(text) => parse(text).map_or(Read::Misfit, Read::Value),
+        Leaf::Text(text) => parse(text, reader.pools).map_or(Read::Misfit, Read::Value),
         Leaf::Null => Read::Nothing,
         Leaf::Misfit => Read::Misfit,
     })
@@ -33,11 +33,7 @@ macro_rules! text {
             const EXPECTED: &'static str = "a text";
 
             fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
-                Ok(match reader.cursor.leaf()? {
-                    Leaf::Text(text) => Read::Value($hold(text, &mut *reader.pools)),
-                    Leaf::Null => Read::Nothing,
-                    Leaf::Misfit => Read::Misfit,
-                })
+                leaf(reader, |text, pools| Some($hold(text, pools)))
             }
 
             fn write(&self, out: &mut Vec<u8>) {
@@ -51,9 +47,9 @@ macro_rules! text {
     };
 }
 
-text!(String, |text: Cow<'_, str>, _| text.into_owned());
+text!(String, |text: Cow<'_, str>, _: &mut Pools| text.into_owned());
 // As small as a text can be, for what every slot has of its own.
-text!(Box<str>, |text: Cow<'_, str>, _| text.into());
+text!(Box<str>, |text: Cow<'_, str>, _: &mut Pools| text.into());
 // For what many slots have in common.
 text!(Arc<str>, |text: Cow<'_, str>, pools: &mut Pools| pools.reason(&text));
 
@@ -61,7 +57,7 @@ impl Value for bool {
     const EXPECTED: &'static str = "true or false";
 
     fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
-        leaf(reader, |text| match text.trim() {
+        leaf(reader, |text, _| match text.trim() {
             value if value.eq_ignore_ascii_case("true") => Some(true),
             value if value.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
@@ -81,7 +77,7 @@ impl Value for Uuid {
     const EXPECTED: &'static str = "a UUID, such as 7ce6f387-c33c-417d-8682-81e83628cbd9";
 
     fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
-        leaf(reader, |text| Self::try_parse(text.trim()).ok())
+        leaf(reader, |text, _| Self::try_parse(text.trim()).ok())
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -98,7 +94,7 @@ impl Value for DateTime<Utc> {
     const EXPECTED: &'static str = "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
 
     fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
-        leaf(reader, |text| timestamp::read(&text))
+        leaf(reader, |text, _| timestamp::read(&text))
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -110,13 +106,7 @@ impl Value for DateTime<Utc> {
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
-        // RFC 3339, section 5.6: a year has four digits.
-        if !(0..=9999).contains(&self.year()) {
-            problems.push(at.problem("no real time: the year must be between 0 and 9999"));
-        }
-        if self.nanosecond() >= 1_000_000_000 {
-            problems.push(at.problem("no real time: a leap second"));
-        }
+        problems.extend(timestamp::unwritable(self).map(|text| at.problem(text)));
     }
 }
 
@@ -125,7 +115,7 @@ impl Value for f64 {
     const EXPECTED: &'static str = "a number of minutes above 0";
 
     fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
-        leaf(reader, |text| {
+        leaf(reader, |text, _| {
             // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
             let digits = text.trim();
             let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
@@ -155,7 +145,7 @@ impl Value for u64 {
     const EXPECTED: &'static str = "a whole number from 1, such as \"1\"";
 
     fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
-        leaf(reader, |text| {
+        leaf(reader, |text, _| {
             let digits = text.trim();
             digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
         })

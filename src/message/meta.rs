@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeZone, Utc};
 use uuid::Uuid;
 
-use super::json::{Leaf, Result, write};
+use super::json::{Result, write};
+use super::leaf::leaf;
 use super::path::Path;
 use super::problem::Problem;
 use super::reader::{Read, Reader};
@@ -274,11 +275,7 @@ macro_rules! constant {
             const EXPECTED: &'static str = concat!("\"", $text, "\"");
 
             fn read(reader: &mut Reader<'_, '_>) -> Result<Read<Self>> {
-                Ok(match reader.cursor.leaf()? {
-                    Leaf::Text(text) if text == $text => Read::Value(Self(())),
-                    Leaf::Null => Read::Nothing,
-                    Leaf::Text(_) | Leaf::Misfit => Read::Misfit,
-                })
+                leaf(reader, |text, _| (text == $text).then_some(Self(())))
             }
 
             fn write(&self, out: &mut Vec<u8>) {

@@ -13,11 +13,13 @@
 
 mod builder;
 mod encode;
+mod encoded;
 mod extensions;
 mod json;
 mod leaf;
 mod location;
 mod meta;
+mod outgoing;
 mod path;
 mod pool;
 mod problem;
@@ -40,13 +42,14 @@ use record::{Field, Value};
 use rest::Rest;
 
 pub(crate) use json::{Object, list, text};
+pub(crate) use outgoing::{Internal, Outgoing, to_json_from};
 
 pub use builder::PushSlotsBuilder;
-pub(crate) use encode::Internal;
-pub use encode::{EncodedMessage, Message};
+pub use encoded::EncodedMessage;
 pub use extensions::{ExtensionError, Extensions};
 pub use location::{Identifier, Location};
 pub use meta::{Destination, Log, Meta, Source};
+pub use outgoing::Message;
 pub use problem::{InvalidMessage, Problem};
 pub use provider::{Address, PhoneNumber, Provider};
 pub use read_error::ReadError;

@@ -1,6 +1,6 @@
 //! Reading a whole message from JSON.
 
-use super::json::Result;
+use super::json::{Result, Stop};
 use super::pool::Pools;
 use super::read_error::{Place, ReadError};
 use super::reader::{Reader, Seen};
@@ -54,7 +54,7 @@ impl PushSlots {
             let start = reader.cursor.at();
             reader.cursor.skip()?;
             reader.cursor.end()?;
-            return Err(reader.cursor.wrong_value(start, "the input is JSON but no object"));
+            return Err(Stop::value(start, "the input is JSON but no object"));
         }
         let (mut meta, mut slots, mut rest) = (None::<Meta>, Vec::new(), Rest::default());
         let mut seen: [Seen<'_>; 3] = Default::default();

@@ -34,7 +34,7 @@ impl ReadError {
             Reason::Wrong(reason) => reason,
         };
         let before = text.as_bytes().get(..stop.at).unwrap_or_default();
-        Self { path: stop.trail.to_string(), ..Self::at(start.after(before), reason) }
+        Self { path: stop.path(), ..Self::at(start.after(before), reason) }
     }
 
     /// Where in the message the input goes wrong, as far as it was read, such as `Slots[3].Provider`; empty at the

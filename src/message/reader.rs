@@ -1,8 +1,7 @@
 //! What reading a record needs: a place in the text, and the records read so far.
 
 use super::extensions::Extensions;
-use super::json::{Cursor, Key, Result, Stop};
-use super::path::Step;
+use super::json::{Cursor, Key, Result, Step, Stop};
 use super::pool::Pools;
 use super::record::Field;
 use super::rest::Rest;

@@ -3,8 +3,8 @@
 //! [`record!`] takes the reference's table of an object, one row a key, and writes the struct and its
 //! [`Value`]. A row's type says how its value is read, what is wrong with it and how it is written.
 
-use super::json::{self, Result, write};
-use super::path::{Path, Step};
+use super::json::{self, Result, Step, write};
+use super::path::Path;
 use super::problem::Problem;
 use super::reader::{Read, Reader};
 
@@ -186,15 +186,6 @@ fn is_passed_over<T: Value>(value: &T) -> bool {
 /// Rules of a record that concern more than one of its keys.
 pub(crate) trait Rules {
     fn rules(&self, _at: Path<'_>, _problems: &mut Vec<Problem>) {}
-}
-
-/// Says what is wrong with the values left among a record's others under a key that it knows.
-pub(crate) fn explain_kept<F: Field>(kept: &[&str], at: Path<'_>, problems: &mut Vec<Problem>) {
-    match kept {
-        [] => {}
-        [raw] => F::explain(raw, at, problems),
-        _ => problems.push(at.problem("given more than once; keep one of them")),
-    }
 }
 
 pub(crate) fn misfit(expected: &str, raw: &str, at: Path<'_>) -> Problem {

@@ -4,7 +4,7 @@ use super::extensions::Extensions;
 use super::json::{Key, Members};
 use super::path::Path;
 use super::problem::Problem;
-use super::record::{Field, explain_kept};
+use super::record::Field;
 
 /// The extensions of an object, and its others: members that the model does not name, or whose value does not fit.
 ///
@@ -56,8 +56,12 @@ impl Rest {
 
     /// Says what is wrong with the values left under a key that the model names.
     pub(super) fn explain<F: Field>(&self, key: &'static str, at: Path<'_>, problems: &mut Vec<Problem>) {
-        let kept: Vec<_> = self.others().all(key).collect();
-        explain_kept::<F>(&kept, at.key(key), problems);
+        let at = at.key(key);
+        match *self.others().all(key).collect::<Vec<_>>() {
+            [] => {}
+            [raw] => F::explain(raw, at, problems),
+            _ => problems.push(at.problem("given more than once; keep one of them")),
+        }
     }
 
     pub(super) fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {

@@ -4,8 +4,7 @@ use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
 
-use super::json::{Reason, Result as Parsed, Stop};
-use super::path::Step;
+use super::json::{Reason, Result as Parsed, Step, Stop};
 use super::pool::Pools;
 use super::read_error::ReadError;
 use super::reader::{Read, Reader};
@@ -21,9 +20,9 @@ use super::{Meta, Slot};
 /// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
 ///
 /// A value that is no slot is an error, after which the next slot follows; so is a line that is no JSON, where slots
-/// stand on lines, unless it is the first. When the input fails or is otherwise no JSON, and where a slot is longer than 8 MiB, nothing follows
-/// the error. A slot with a value that can't be read, or without one that it needs, is a slot:
-/// [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
+/// stand on lines, unless it is the first. When the input fails or is otherwise no JSON, and where a slot is longer
+/// than 8 MiB, nothing follows the error. A slot with a value that can't be read, or without one that it needs, is a
+/// slot: [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
 ///
 /// A slot comes as soon as it is there, but for one of more than 64 KiB, for which as much again is waited for.
 ///
@@ -43,8 +42,6 @@ pub struct SlotReader<R> {
     input: R,
     window: Window,
     shape: Shape,
-    /// Whether the rest of the line is to be passed over.
-    is_line_broken: bool,
     /// The number of values read, slots or not.
     count: usize,
     line: usize,
@@ -68,6 +65,8 @@ enum Shape {
     MessageEnd,
     /// Between slots that follow one another.
     Lines,
+    /// On a line that is no JSON.
+    BrokenLine,
     /// Behind all slots.
     End,
     /// Nothing more is read.
@@ -101,7 +100,6 @@ impl<R: io::Read> SlotReader<R> {
             input,
             window: Window::default(),
             shape: Shape::Unknown,
-            is_line_broken: false,
             count: 0,
             line: 1,
             meta: None,
@@ -126,7 +124,7 @@ impl<R: io::Read> SlotReader<R> {
     /// The next slot; `None` at the end.
     fn read_next(&mut self) -> Result<Option<Slot>, ReadError> {
         while self.shape != Shape::Done {
-            if self.is_line_broken {
+            if self.shape == Shape::BrokenLine {
                 self.pass_broken_line()?;
                 continue;
             }
@@ -172,7 +170,7 @@ impl<R: io::Read> SlotReader<R> {
         if self.shape == Shape::Lines && (stop.reason != Reason::End || self.window.is_whole()) {
             self.window.pass_space();
             self.line = self.window.line();
-            self.is_line_broken = true;
+            self.shape = Shape::BrokenLine;
             self.count += 1;
         } else {
             self.shape = Shape::Done;
@@ -181,10 +179,11 @@ impl<R: io::Read> SlotReader<R> {
     }
 
     fn pass_broken_line(&mut self) -> Result<(), ReadError> {
-        self.is_line_broken = !self.window.pass_line();
-        if self.is_line_broken && self.window.ended {
+        if self.window.pass_line() {
+            self.shape = Shape::Lines;
+        } else if self.window.ended {
             self.shape = Shape::Done;
-        } else if self.is_line_broken {
+        } else {
             self.read_on()?;
         }
         Ok(())
@@ -236,13 +235,13 @@ fn next(reader: &mut Reader<'_, '_>, shape: Shape, count: usize, meta: &mut Opti
             }))
         }
         Shape::MessageEnd => match members(reader, false)? {
-            (Some((_, start)), _) => Err(in_slots(reader.cursor.wrong_value(start, "given more than once"))),
-            (None, metas) => keep(metas, reader, meta).map(|()| Next::Around(Shape::End)),
+            (Some((_, start)), _) => Err(in_slots(Stop::value(start, "given more than once"))),
+            (None, metas) => keep(metas, meta).map(|()| Next::Around(Shape::End)),
         },
         Shape::ListSlot | Shape::MessageSlot | Shape::Lines => slot(reader, count),
-        Shape::End | Shape::Done => {
+        Shape::End | Shape::BrokenLine | Shape::Done => {
             reader.cursor.peek()?;
-            Err(reader.cursor.wrong("something follows behind the end of the JSON"))
+            reader.cursor.end().map(|()| Next::Around(Shape::Done))
         }
     }
 }
@@ -262,7 +261,7 @@ fn begin(reader: &mut Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<Next> {
         reader.cursor.back_to(start);
         return Ok(Next::Around(Shape::Lines));
     };
-    keep(metas, reader, meta)?;
+    keep(metas, meta)?;
     Ok(Next::Around(match slots {
         Slots::List => Shape::Message,
         Slots::Null => Shape::MessageEnd,
@@ -279,9 +278,9 @@ enum Slots {
 type Metas = Vec<(usize, Option<Option<Meta>>)>;
 
 /// Keeps what the message says of itself, if it says it once.
-fn keep(metas: Metas, reader: &Reader<'_, '_>, meta: &mut Option<Meta>) -> Parsed<()> {
+fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
     for (start, read) in metas {
-        let wrong = |reason| reader.cursor.wrong_value(start, reason).under(Step::Key("Meta"));
+        let wrong = |reason| Stop::value(start, reason).under(Step::Key("Meta"));
         if meta.is_some() {
             return Err(wrong("given more than once"));
         }
@@ -326,7 +325,7 @@ fn slots(reader: &mut Reader<'_, '_>) -> Parsed<(Slots, usize)> {
     }
     // What has come so far of a number may not be all of it.
     reader.cursor.peek()?;
-    Err(reader.cursor.wrong_value(start, "expected a list"))
+    Err(Stop::value(start, "expected a list"))
 }
 
 fn slot(reader: &mut Reader<'_, '_>, count: usize) -> Parsed<Next> {
@@ -336,7 +335,7 @@ fn slot(reader: &mut Reader<'_, '_>, count: usize) -> Parsed<Next> {
     let empty = Slot::EMPTY_ELEMENT.map(|empty| empty());
     Ok(match (Slot::read(reader).map_err(in_slot)?, empty) {
         (Read::Value(slot), _) | (Read::Nothing, Some(slot)) => Next::Slot(slot, start),
-        _ => Next::NoSlot(in_slot(reader.cursor.wrong_value(start, "expected an object"))),
+        _ => Next::NoSlot(in_slot(Stop::value(start, "expected an object"))),
     })
 }
 

@@ -14,9 +14,7 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let usual = DateTime::parse_from_rfc3339(text).ok();
     let time = usual.or_else(|| DateTime::parse_from_rfc3339(&as_rfc3339(text)?).ok())?.to_utc();
-    // A leap second is no time that appointments start at, and many receivers can't read it. In UTC a time may fall
-    // into a year that has no four digits.
-    (time.nanosecond() < 1_000_000_000 && (0..=9999).contains(&time.year())).then_some(time)
+    unwritable(&time).is_none().then_some(time)
 }
 
 /// Writes the other shapes as RFC 3339 would; what is none of them comes out as no time either.
@@ -48,17 +46,26 @@ fn as_rfc3339(text: &str) -> Option<String> {
     Some(format!("{date}T{clock}{offset}"))
 }
 
+/// Why `time` is none that a message may hold.
+pub(super) fn unwritable(time: &DateTime<Utc>) -> Option<&'static str> {
+    // RFC 3339, section 5.6: a year has four digits. In UTC a time may fall out of them.
+    if !(0..=9999).contains(&time.year()) {
+        return Some("no real time: the year must be between 0 and 9999");
+    }
+    // Appointments don't start at one, and many receivers can't read it.
+    (time.nanosecond() >= 1_000_000_000).then_some("no real time: a leap second")
+}
+
 /// The most bytes that a time takes, its fraction included.
 pub(super) const LONGEST: usize = "2016-08-01T14:00:00.123456789Z".len();
 
 /// Writes a time in quotes as RFC 3339 in UTC: `T`, `Z`, and a fraction of 3, 6 or 9 digits only where there is one.
 pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
+    if unwritable(time).is_some() {
+        return json::write::string(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true), out);
+    }
     let time = time.naive_utc();
-    let (Ok(year @ 0..=9999), nanos @ 0..1_000_000_000) = (u32::try_from(time.year()), time.nanosecond())
-    else {
-        // No time that a message may hold, so that it need not be written fast.
-        return json::write::string(&time.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true), out);
-    };
+    let (year, nanos) = (time.year().unsigned_abs(), time.nanosecond());
     out.extend_from_slice(b"\"0000-00-00T00:00:00Z\"");
     if let Some(text) = out.last_chunk_mut::<22>() {
         [text[1], text[2]] = two_digits(year / 100);

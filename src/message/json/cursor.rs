@@ -2,36 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::plain;
-use crate::message::path::{Step, Trail};
-
-/// What reading comes to, where the text is JSON.
-pub(crate) type Result<T> = std::result::Result<T, Box<Stop>>;
-
-/// Where and why the text is no JSON.
-#[derive(Debug)]
-pub(crate) struct Stop {
-    pub(crate) reason: Reason,
-    /// Offset in bytes.
-    pub(crate) at: usize,
-    /// The value that the place is in.
-    pub(crate) trail: Trail,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// The text ends before the value does.
-    End,
-    Wrong(&'static str),
-}
-
-impl Stop {
-    /// Says that the place is in the value under `step`.
-    pub(crate) fn under(mut self: Box<Self>, step: Step) -> Box<Self> {
-        self.trail.push(step);
-        self
-    }
-}
+use super::{Reason, Result, Stop, plain};
 
 /// The key of a member.
 #[derive(Clone, Copy)]
@@ -72,7 +43,7 @@ pub(crate) enum Leaf<'a> {
     Misfit,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Container {
     Object,
     List,
@@ -114,21 +85,11 @@ impl<'a> Cursor<'a> {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    #[cold]
-    fn stop(&self, reason: Reason) -> Box<Stop> {
-        Box::new(Stop { reason, at: self.at, trail: Trail::default() })
-    }
-
     /// The stop for text that is not what belongs here.
     #[cold]
-    pub(crate) fn wrong(&self, reason: &'static str) -> Box<Stop> {
+    fn wrong(&self, reason: &'static str) -> Box<Stop> {
         let at_end = self.at >= self.text.len();
-        self.stop(if at_end { Reason::End } else { Reason::Wrong(reason) })
-    }
-
-    /// The stop for a value that began at `start` and is not what belongs there.
-    pub(crate) fn wrong_value(&self, start: usize, reason: &'static str) -> Box<Stop> {
-        Box::new(Stop { reason: Reason::Wrong(reason), at: start, trail: Trail::default() })
+        Stop::at(self.at, if at_end { Reason::End } else { Reason::Wrong(reason) })
     }
 
     /// The next byte that is no space, left in its place.
@@ -137,7 +98,7 @@ impl<'a> Cursor<'a> {
             match self.byte() {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
                 Some(byte) => return Ok(byte),
-                None => return Err(self.stop(Reason::End)),
+                None => return Err(Stop::at(self.at, Reason::End)),
             }
         }
     }
@@ -192,9 +153,7 @@ impl<'a> Cursor<'a> {
         if self.peek()? != b'"' {
             return Err(self.wrong("expected a key in quotes"));
         }
-        let start = self.at + 1;
-        let escaped = self.string()?;
-        let raw = self.text.get(start..self.at - 1).unwrap_or_default();
+        let (raw, escaped) = self.string()?;
         if !self.take(b':')? {
             return Err(self.wrong("expected a colon"));
         }
@@ -205,9 +164,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn leaf(&mut self) -> Result<Leaf<'a>> {
         match self.peek()? {
             b'"' => {
-                let start = self.at + 1;
-                let escaped = self.string()?;
-                let raw = self.text.get(start..self.at - 1).unwrap_or_default();
+                let (raw, escaped) = self.string()?;
                 if !escaped {
                     return Ok(Leaf::Text(Cow::Borrowed(raw)));
                 }
@@ -277,16 +234,18 @@ impl<'a> Cursor<'a> {
         Ok(false)
     }
 
-    /// Moves over a string, from quote to quote; whether it holds escapes.
-    fn string(&mut self) -> Result<bool> {
+    /// Moves over a string, from quote to quote; what is between them, and whether it holds escapes.
+    fn string(&mut self) -> Result<(&'a str, bool)> {
         self.at += 1;
+        let start = self.at;
         let mut escaped = false;
         loop {
             self.at += plain::prefix(self.rest());
             match self.byte() {
                 Some(b'"') => {
+                    let raw = self.since(start);
                     self.at += 1;
-                    return Ok(escaped);
+                    return Ok((raw, escaped));
                 }
                 Some(b'\\') => {
                     escaped = true;

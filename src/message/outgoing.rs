@@ -1,0 +1,83 @@
+//! What a client sends, and what it fills in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::path::Path;
+use super::{EncodedMessage, InvalidMessage, Meta, Problem, PushSlots};
+
+/// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], or an [`EncodedMessage`], alone or in a box or
+/// an `Arc`.
+pub trait Message: sealed::Message {}
+
+impl<M: sealed::Message> Message for M {}
+
+/// What a client needs of a message.
+pub trait Outgoing: fmt::Debug + Sync {
+    fn meta(&self) -> &Meta;
+
+    /// Everything that is wrong with it and may have come since it was made.
+    fn problems(&self) -> Vec<Problem>;
+
+    /// The JSON of the message with `meta` in place of its own.
+    fn written(&self, meta: &Meta) -> Vec<u8>;
+}
+
+/// The JSON of `message` as it is sent from `source` to `destinations`, each of which fills only what the message
+/// leaves open.
+pub(crate) fn to_json_from(
+    message: &dyn Outgoing,
+    source: Option<Uuid>,
+    destinations: &[Uuid],
+) -> Result<Bytes, InvalidMessage> {
+    let mut meta = message.meta().clone();
+    meta.fill(source, destinations);
+    let mut problems = message.problems();
+    if meta.names_no_destination() {
+        let path = Path::ROOT.key("Meta");
+        let text = "empty; name at least one, in the message or in the client";
+        problems.push(path.key("Destinations").problem(text));
+    }
+    InvalidMessage::check(problems)?;
+    Ok(message.written(&meta).into())
+}
+
+mod sealed {
+    use super::{Arc, EncodedMessage, Outgoing, PushSlots};
+
+    pub trait Message {
+        fn outgoing(&self, _: Internal) -> &dyn Outgoing;
+    }
+
+    /// Nobody else can name it, and so nobody else can call.
+    pub struct Internal;
+
+    impl Message for PushSlots {
+        fn outgoing(&self, _: Internal) -> &dyn Outgoing {
+            self
+        }
+    }
+
+    impl Message for EncodedMessage {
+        fn outgoing(&self, _: Internal) -> &dyn Outgoing {
+            self
+        }
+    }
+
+    impl<M: Message> Message for Box<M> {
+        fn outgoing(&self, internal: Internal) -> &dyn Outgoing {
+            (**self).outgoing(internal)
+        }
+    }
+
+    impl<M: Message> Message for Arc<M> {
+        fn outgoing(&self, internal: Internal) -> &dyn Outgoing {
+            (**self).outgoing(internal)
+        }
+    }
+}
+
+pub(crate) use sealed::Internal;
