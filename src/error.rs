@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::auth::KeyError;
 use crate::message::{ExtensionError, InvalidMessage, Log, Problem, ReadError};
-use crate::receipt::{self, Attempt, Delivery};
+use crate::receipt::{self, Attempt, Delivery, TokenRefusal};
 
 /// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -20,13 +20,15 @@ pub enum ErrorKind {
     /// The message breaks the data model, or is none, and nothing went out: [`Error::problems`] names each
     /// place.
     InvalidMessage,
-    /// The service refuses the credentials, or the access token that they bought.
+    /// The service refuses the credentials, or the access token that they bought; or a
+    /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing, for good.
     Credentials,
     /// The service refuses the message.
     Refused,
     /// The service answered 429: it asks for fewer requests.
     Throttled,
-    /// The service answered 5xx, or its token endpoint 5xx, 429 or something that is no token.
+    /// The service answered 5xx, or its token endpoint 5xx, 429 or something that is no token; or a
+    /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.
     Unavailable,
     /// The connection failed.
     Connection,
@@ -42,7 +44,7 @@ pub enum ErrorKind {
 /// service said is told by [`service_text`](Self::service_text) and by the serialized form alone.
 ///
 /// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
-/// "service_text", "is_retryable", "problems"}`; the seconds are rounded up.
+/// "service_text", "token_refusal", "is_retryable", "problems"}`; the seconds are rounded up.
 pub struct Error(Box<Inner>);
 
 #[derive(Serialize)]
@@ -66,6 +68,7 @@ pub(crate) struct FailedSend {
     #[serde(rename = "retry_after_s", serialize_with = "whole_seconds")]
     pub(crate) retry_after: Option<Duration>,
     pub(crate) service_text: Option<String>,
+    pub(crate) token_refusal: Option<TokenRefusal>,
     pub(crate) is_retryable: bool,
 }
 
@@ -79,6 +82,7 @@ impl FailedSend {
             logs: Vec::new(),
             retry_after: None,
             service_text: None,
+            token_refusal: None,
             is_retryable: false,
         }
     }
@@ -86,7 +90,7 @@ impl FailedSend {
 
 impl Error {
     pub(crate) fn configuration(problems: Vec<Problem>) -> Self {
-        let text = "the client can't be made of these settings".to_owned();
+        let text = "these settings can't be used".to_owned();
         Self::new(ErrorKind::Configuration, text, problems, FailedSend::not_begun(None))
     }
 
@@ -128,7 +132,8 @@ impl Error {
         self.0.send.is_retryable
     }
 
-    /// How long the service asked to wait before the next attempt, counted from the end of the last one.
+    /// How long to wait before the message is sent again, counted from the end of the last attempt: what the service
+    /// asked for, or the pause after which an access token is asked for again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.send.retry_after
@@ -162,6 +167,13 @@ impl Error {
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.0.send.service_text.as_deref()
+    }
+
+    /// Why the token endpoint refused the credentials, where it said so in the form of RFC 6749, section 5.2; the
+    /// words are meant for the same eyes as [`service_text`](Self::service_text), which has them in one line.
+    #[must_use]
+    pub fn token_refusal(&self) -> Option<&TokenRefusal> {
+        self.0.send.token_refusal.as_ref()
     }
 
     /// Everything that is wrong with the settings or the message, each with its place; empty for other

@@ -39,7 +39,9 @@ pub mod receipt;
 mod retry;
 mod transport;
 
-pub use auth::{Credentials, KeyError, SigningKey};
+pub use auth::{
+    AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningKey, TokenSource,
+};
 pub use client::{Client, ClientBuilder, SendBuilder};
 pub use error::{Error, ErrorKind};
 pub use message::{
@@ -47,7 +49,7 @@ pub use message::{
     Log, Message, Meta, PhoneNumber, Problem, Provider, PushSlots, PushSlotsBuilder, ReadError, Shared, Slot,
     SlotReader, Source,
 };
-pub use receipt::{Attempt, Delivery, Receipt};
+pub use receipt::{Attempt, Delivery, Receipt, TokenRefusal};
 
 pub use chrono;
 pub use uuid;

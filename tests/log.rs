@@ -85,7 +85,10 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
         (
             "no token",
             &right,
-            vec![Act::answer("200 OK", html, "canary-token"), Act::answer("200 OK", "", refused)],
+            vec![
+                Act::answer("200 OK", html, "canary-token"),
+                Act::answer("200 OK", "", r#"{"access_token":["canary-token"],"accessToken":7}"#),
+            ],
         ),
         ("wrong message", &wrong, vec![]),
         ("no message", &broken, vec![]),

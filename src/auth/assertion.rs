@@ -7,11 +7,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::SignedJwt;
-use super::signing_key::KeyError;
+use super::{AuthError, SignedJwt};
 
-/// How far `iat` lies in the past, so that a clock somewhat fast is not one from the future to the
-/// service.
+/// How far `iat` lies in the past, in seconds. The service takes one that is 10 s in its future, or up to 300 s in its
+/// past, so that this machine's clock may be ahead by 20 s, and behind by far more than that.
 const BACKDATED: i64 = 10;
 
 /// How long an assertion is good for, in seconds from `iat`.
@@ -36,9 +35,14 @@ struct Claims<'a> {
 }
 
 /// Signs a fresh assertion for one request to `audience`, in the compact form of RFC 7515, section 7.1.
-pub(super) fn sign(client: &SignedJwt, audience: &str, now: DateTime<Utc>) -> Result<SecretString, KeyError> {
+pub(super) async fn sign(
+    client: &SignedJwt,
+    audience: &str,
+    now: DateTime<Utc>,
+) -> Result<SecretString, AuthError> {
     let iat = now.timestamp() - BACKDATED;
-    let header = Header { alg: client.key.algorithm(), typ: "JWT", kid: client.key.id() };
+    let algorithm = client.signer.algorithm();
+    let header = Header { alg: algorithm.name(), typ: "JWT", kid: client.signer.key_id() };
     let claims = Claims {
         iss: &client.client_id,
         sub: &client.client_id,
@@ -48,7 +52,8 @@ pub(super) fn sign(client: &SignedJwt, audience: &str, now: DateTime<Utc>) -> Re
         exp: iat + LIFETIME,
     };
     let mut token = format!("{}.{}", encoded(&header), encoded(&claims));
-    let signature = client.key.sign(token.as_bytes())?;
+    let signature = client.signer.sign(token.as_bytes()).await?;
+    algorithm.check(&signature)?;
     token.push('.');
     BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     Ok(token.into())

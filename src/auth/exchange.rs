@@ -8,16 +8,17 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::Uri;
 use oauth2::basic::{BasicClient, BasicErrorResponse};
 use oauth2::{
     AsyncHttpClient, ClientId, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse, TokenUrl,
 };
-use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 
-use super::token::{AccessToken, TokenError, accepted};
-use super::{SignedJwt, assertion};
+use super::token_error::{TokenError, accepted, object};
+use super::{AccessToken, SignedJwt, assertion};
 use crate::clock;
 use crate::transport::Transport;
 
@@ -29,9 +30,8 @@ pub(super) async fn request_token(
     transport: &dyn Transport,
     timeout: Duration,
 ) -> Result<AccessToken, TokenError> {
-    let asked = Instant::now();
     let audience = endpoint.to_string();
-    let assertion = assertion::sign(client, &audience, clock::now()).map_err(TokenError::Key)?;
+    let assertion = assertion::sign(client, &audience, clock::now()).await.map_err(TokenError::Auth)?;
     let url = TokenUrl::new(audience)
         .map_err(|_| TokenError::Odd("the address of the token endpoint is no URL"))?;
     let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
@@ -42,10 +42,10 @@ pub(super) async fn request_token(
     if let Some(scope) = &client.scope {
         request = request.add_scope(Scope::new(scope.clone()));
     }
-    let http = Http { transport, timeout };
+    let http = Http { transport, timeout, asked: clock::now() };
     let answer = request.request_async(&http).await.map_err(token_error)?;
-    let token = SecretString::from(answer.access_token().secret().as_str());
-    AccessToken::new(&token, asked, answer.expires_in().unwrap_or_default())
+    let token = AccessToken::new(answer.access_token().secret());
+    Ok(token.expires_in(answer.expires_in().unwrap_or_default()))
 }
 
 fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {
@@ -56,10 +56,30 @@ fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> Token
     }
 }
 
+/// What matters of a token response, in the form of RFC 6749, section 5.1. An odd life must not cost the token, nor
+/// whatever else an endpoint adds.
+fn plain(body: &[u8]) -> Result<Vec<u8>, TokenError> {
+    let said = object(body)?;
+    let Some(token @ Value::String(_)) = said.get("access_token") else {
+        return Err(TokenError::Odd("the endpoint's answer holds no access_token"));
+    };
+    let is_bearer = |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+    if !said.get("token_type").is_none_or(is_bearer) {
+        return Err(TokenError::Odd("the endpoint's token is of a type other than Bearer"));
+    }
+    let life = said.get("expires_in").and_then(|life| match life {
+        Value::String(text) => text.trim().parse().ok(),
+        life => life.as_u64(),
+    });
+    let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": life });
+    Ok(plain.to_string().into_bytes())
+}
+
 /// Our transport, as oauth2 calls it.
 struct Http<'t> {
     transport: &'t dyn Transport,
     timeout: Duration,
+    asked: DateTime<Utc>,
 }
 
 impl<'c> AsyncHttpClient<'c> for Http<'_> {
@@ -69,12 +89,10 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let sent = self.transport.send(request.map(Bytes::from), self.timeout);
-            let answer = sent.await.map_err(TokenError::Failure).and_then(accepted);
-            let answer = answer.map_err(HttpError)?;
+            let answer = sent.await.map_err(TokenError::Failure);
+            let body = answer.and_then(|answer| plain(accepted(answer, self.asked)?.body()));
             // Without its headers: a token is one whatever content type a gateway gives it.
-            let mut response = HttpResponse::new(answer.body().to_vec());
-            *response.status_mut() = answer.status;
-            Ok(response)
+            Ok(HttpResponse::new(body.map_err(HttpError)?))
         })
     }
 }

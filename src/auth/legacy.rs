@@ -5,47 +5,81 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::ApiKey;
-use super::token::{AccessToken, TokenError, accepted};
+use super::token_error::{TokenError, accepted, date, object};
+use super::{AccessToken, ApiKey};
 use crate::clock;
 use crate::transport::{Transport, post_json};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Question<'a> {
+struct Authenticate<'a> {
     api_key: &'a str,
     secret: &'a str,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Reply {
-    access_token: String,
-    /// A time; one that can't be read must not cost the token.
-    #[serde(default)]
-    expires: serde_json::Value,
+struct Refresh<'a> {
+    api_key: &'a str,
+    refresh_token: &'a str,
 }
 
+/// Where a legacy key goes.
+#[derive(Clone, Debug)]
+pub(crate) struct LegacyEndpoints {
+    pub(crate) authenticate: Uri,
+    pub(crate) refresh: Uri,
+}
+
+/// Renews the token with `refresh_token`; without one, or when the endpoint answers anything but a token,
+/// authenticates anew: what is wrong with a refresh token must not keep a good key out.
 pub(super) async fn request_token(
     key: &ApiKey,
-    endpoint: &Uri,
+    refresh_token: Option<&SecretString>,
+    endpoints: &LegacyEndpoints,
     transport: &dyn Transport,
     timeout: Duration,
 ) -> Result<AccessToken, TokenError> {
-    let asked = Instant::now();
-    let question = Question { api_key: key.key.expose_secret(), secret: key.secret.expose_secret() };
+    let api_key = key.key.expose_secret();
+    if let Some(refresh_token) = refresh_token {
+        let question = Refresh { api_key, refresh_token: refresh_token.expose_secret() };
+        match ask(&endpoints.refresh, &question, transport, timeout).await {
+            Err(error) if error.is_of_the_endpoint() => {
+                tracing::debug!(%error, "the refresh token buys none, authenticating anew");
+            }
+            renewed => return renewed,
+        }
+    }
+    let question = Authenticate { api_key, secret: key.secret.expose_secret() };
+    ask(&endpoints.authenticate, &question, transport, timeout).await
+}
+
+async fn ask(
+    endpoint: &Uri,
+    question: &impl Serialize,
+    transport: &dyn Transport,
+    timeout: Duration,
+) -> Result<AccessToken, TokenError> {
     let question =
-        serde_json::to_vec(&question).map_err(|_| TokenError::Odd("the API key has no JSON form"))?;
-    let request = post_json(endpoint, question.into());
-    let answer = transport.send(request, timeout).await.map_err(TokenError::Failure)?;
-    let answer = accepted(answer)?;
-    let reply: Reply = serde_json::from_slice(answer.body())
-        .map_err(|_| TokenError::Odd("the endpoint's answer is no token reply"))?;
-    let expires = reply.expires.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
-    let left = expires.and_then(|expires| (expires - clock::now()).to_std().ok());
-    let token = SecretString::from(reply.access_token);
-    AccessToken::new(&token, asked, left.unwrap_or_default())
+        serde_json::to_vec(question).map_err(|_| TokenError::Odd("the API key has no JSON form"))?;
+    let asked = clock::now();
+    let answer = transport.send(post_json(endpoint, question.into()), timeout);
+    let answer = accepted(answer.await.map_err(TokenError::Failure)?, asked)?;
+    let reply = object(answer.body())?;
+    let token =
+        text(&reply, "accessToken").ok_or(TokenError::Odd("the endpoint's answer holds no accessToken"))?;
+    // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's clock.
+    let now = date(&answer.headers).unwrap_or_else(clock::now);
+    let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
+    let life = expires.and_then(|expires| (expires - now).to_std().ok());
+    let mut token = AccessToken::new(token).expires_in(life.unwrap_or_default());
+    token.refresh_token = text(&reply, "refreshToken").map(SecretString::from);
+    Ok(token)
+}
+
+fn text<'a>(reply: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    reply.get(key)?.as_str().filter(|text| !text.is_empty())
 }

@@ -1,22 +1,38 @@
 //! Who we are: credentials, and the access token that they buy.
 
 mod assertion;
+mod auth_error;
 mod cache;
 mod exchange;
+mod jwk;
 mod legacy;
+mod signer;
 mod signing_key;
 mod token;
+mod token_error;
+mod token_source;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use auth_error::AuthError;
 pub(crate) use cache::TokenCache;
+pub(crate) use legacy::LegacyEndpoints;
+pub use signer::{Signer, SigningAlgorithm};
 pub use signing_key::{KeyError, SigningKey};
-pub(crate) use token::{AccessToken, TokenError};
+pub use token::AccessToken;
+pub(crate) use token::HeldToken;
+pub(crate) use token_error::{NoToken, TokenError};
+pub use token_source::TokenSource;
 
+use signer::AnySigner;
+use token_source::AnyTokenSource;
+
+use crate::message::Problem;
 use crate::transport::Transport;
 
 /// What proves the sender to the service.
@@ -29,13 +45,14 @@ pub struct Credentials(Kind);
 enum Kind {
     SignedJwt(SignedJwt),
     ApiKey(ApiKey),
+    Source(Arc<dyn AnyTokenSource>),
 }
 
 /// Client credentials with a signed assertion: RFC 7523, section 2.2.
 #[derive(Clone)]
 pub(crate) struct SignedJwt {
     client_id: String,
-    key: SigningKey,
+    signer: Arc<dyn AnySigner>,
     scope: Option<String>,
 }
 
@@ -47,13 +64,14 @@ pub(crate) struct ApiKey {
 }
 
 impl Credentials {
-    /// An OAuth client that proves itself by an assertion signed with `key`.
+    /// An OAuth client that proves itself by an assertion signed by `signer`, such as a [`SigningKey`].
     ///
     /// This is what the service gives to new customers: RFC 7523, section 2.2, within the client
     /// credentials grant of RFC 6749, section 4.4.
     #[must_use]
-    pub fn signed_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
-        Self(Kind::SignedJwt(SignedJwt { client_id: client_id.into(), key, scope: None }))
+    pub fn signed_jwt(client_id: impl Into<String>, signer: impl Signer) -> Self {
+        let signer = Arc::new(signer);
+        Self(Kind::SignedJwt(SignedJwt { client_id: client_id.into(), signer, scope: None }))
     }
 
     /// A legacy API key and its secret, still live for older customers.
@@ -65,7 +83,14 @@ impl Credentials {
         }))
     }
 
-    /// Asks for tokens of this scope: RFC 6749, section 3.3. A legacy API key has none and ignores it.
+    /// Access tokens that another part of your system buys.
+    #[must_use]
+    pub fn token_source(source: impl TokenSource) -> Self {
+        Self(Kind::Source(Arc::new(source)))
+    }
+
+    /// Asks for tokens of this scope: RFC 6749, section 3.3. Only those of a signed JWT have one, others ignore
+    /// it.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         if let Kind::SignedJwt(client) = &mut self.0 {
@@ -74,17 +99,21 @@ impl Credentials {
         self
     }
 
-    /// Whether the client id, the key id or a half of an API key is the empty text.
-    pub(crate) fn lacks_a_part(&self) -> bool {
-        match &self.0 {
-            Kind::SignedJwt(client) => client.client_id.is_empty() || client.key.id().is_empty(),
+    /// What is wrong with them, as far as that can be seen without asking.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        let lacks_a_part = match &self.0 {
+            Kind::SignedJwt(client) => client.client_id.is_empty() || client.signer.key_id().is_empty(),
             Kind::ApiKey(key) => [&key.key, &key.secret].iter().any(|part| part.expose_secret().is_empty()),
-        }
+            Kind::Source(_) => false,
+        };
+        lacks_a_part.then(|| Problem::new("credentials", "a part of them is empty"))
     }
 
-    /// Asks the service for an access token.
+    /// Asks for an access token in place of `former`.
     async fn request_token(
         &self,
+        former: Option<&AccessToken>,
+        is_refused: bool,
         endpoints: &TokenEndpoints,
         transport: &dyn Transport,
         timeout: Duration,
@@ -94,7 +123,11 @@ impl Credentials {
                 exchange::request_token(client, &endpoints.token, transport, timeout).await
             }
             Kind::ApiKey(key) => {
-                legacy::request_token(key, &endpoints.authenticate, transport, timeout).await
+                let refresh_token = former.and_then(|former| former.refresh_token.as_ref());
+                legacy::request_token(key, refresh_token, &endpoints.legacy, transport, timeout).await
+            }
+            Kind::Source(source) => {
+                source.token(former.filter(|_| is_refused)).await.map_err(TokenError::Auth)
             }
         }
     }
@@ -106,9 +139,11 @@ impl fmt::Debug for Credentials {
             Kind::SignedJwt(client) => f
                 .debug_struct("SignedJwt")
                 .field("client_id", &client.client_id)
-                .field("key", &client.key)
+                .field("key_id", &client.signer.key_id())
+                .field("algorithm", &client.signer.algorithm())
                 .finish_non_exhaustive(),
             Kind::ApiKey(_) => f.debug_struct("ApiKey").finish_non_exhaustive(),
+            Kind::Source(_) => f.debug_struct("TokenSource").finish_non_exhaustive(),
         }
     }
 }
@@ -119,5 +154,5 @@ pub(crate) struct TokenEndpoints {
     /// For a signed assertion.
     pub(crate) token: Uri,
     /// For a legacy API key.
-    pub(crate) authenticate: Uri,
+    pub(crate) legacy: LegacyEndpoints,
 }

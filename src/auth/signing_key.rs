@@ -4,12 +4,16 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA384};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::zeroize::Zeroizing;
+
+use super::jwk::{Jwk, Part, Parts};
+use super::{AuthError, Signer, SigningAlgorithm};
 
 /// A private key and the ID under which the service knows its public half.
 ///
@@ -26,6 +30,10 @@ enum Key {
     P384(EcdsaKeyPair),
 }
 
+/// What keys the service takes.
+const NEEDED: &str = "the private key is damaged or of a kind that the service does not take; it takes RSA from 2048 \
+                      bits and the elliptic curve P-384";
+
 impl SigningKey {
     /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1
     /// (`EC PRIVATE KEY`). The first key of the text is taken, and it must not be encrypted.
@@ -40,13 +48,13 @@ impl SigningKey {
         let pem = pem.as_ref();
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
             let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
-            KeyError(if encrypted {
-                "the private key is encrypted; give it without a passphrase".to_owned()
+            KeyError::new(if encrypted {
+                "the private key is encrypted; give it without a passphrase"
             } else {
-                "there is no private key in PEM, such as a block `PRIVATE KEY`".to_owned()
+                "there is no private key in PEM, such as a block `PRIVATE KEY`"
             })
         })?;
-        Ok(Self { id: key_id.into(), key: Arc::new(Key::read(&der)?) })
+        Ok(Self { id: key_id.into(), key: Arc::new(Key::from_der(&der)?) })
     }
 
     /// Reads a private key from a PEM file, as [`from_pem`](Self::from_pem) does.
@@ -56,27 +64,52 @@ impl SigningKey {
     /// As [`from_pem`](Self::from_pem), and a file that can't be read. The path is not repeated: what is given
     /// in its place by mistake may be the key itself.
     pub fn from_pem_file(path: impl AsRef<Path>, key_id: impl Into<String>) -> Result<Self, KeyError> {
-        let unread = |error: std::io::Error| {
-            KeyError(format!("the file can't be read ({error}); give the path of a PEM file"))
-        };
-        let pem = Zeroizing::new(std::fs::read(path).map_err(unread)?);
-        Self::from_pem(&*pem, key_id)
+        Self::from_pem(&*read(path.as_ref())?, key_id)
     }
 
-    pub(super) fn id(&self) -> &str {
+    /// Reads a private key in JSON, a JWK of type `RSA` or of type `EC` with the curve P-384: RFC 7517, section 4, and
+    /// RFC 7518, sections 6.2.2 and 6.3.2. An RSA key must have all its parts. `kid` is what the service calls the
+    /// public key, and `alg`, `use` and `key_ops` must fit where they are given.
+    ///
+    /// # Errors
+    ///
+    /// Text that is no JWK, one without `kid`, a public key, or one of another kind than RSA from 2048 bits or P-384.
+    pub fn from_jwk(jwk: impl AsRef<str>) -> Result<Self, KeyError> {
+        let jwk = Jwk::read(jwk.as_ref())?;
+        Ok(Self { id: jwk.key_id()?.to_owned(), key: Arc::new(Key::from_parts(&jwk.parts()?)?) })
+    }
+
+    /// Reads a private key from a file that holds a JWK, as [`from_jwk`](Self::from_jwk) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_jwk`](Self::from_jwk), and a file that can't be read; the path is not repeated.
+    pub fn from_jwk_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
+        let jwk = read(path.as_ref())?;
+        Self::from_jwk(std::str::from_utf8(&jwk).map_err(|_| KeyError::new("the file is no UTF-8"))?)
+    }
+}
+
+fn read(path: &Path) -> Result<Part, KeyError> {
+    let unread = |error| KeyError(format!("the file can't be read ({error}); give the path of a key's file"));
+    std::fs::read(path).map(Zeroizing::new).map_err(unread)
+}
+
+/// Signs in this process.
+impl Signer for SigningKey {
+    fn key_id(&self) -> &str {
         &self.id
     }
 
-    /// The name of the algorithm: RFC 7518, section 3.1.
-    pub(super) fn algorithm(&self) -> &'static str {
+    fn algorithm(&self) -> SigningAlgorithm {
         match *self.key {
-            Key::Rsa(_) => "RS384",
-            Key::P384(_) => "ES384",
+            Key::Rsa(_) => SigningAlgorithm::Rs384,
+            Key::P384(_) => SigningAlgorithm::Es384,
         }
     }
 
-    pub(super) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let failed = |_| KeyError(format!("the private key {} does not sign", self.id));
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        let failed = |_| AuthError::permanent(format!("the private key {} does not sign", self.id));
         let random = SystemRandom::new();
         match &*self.key {
             Key::Rsa(key) => {
@@ -90,27 +123,49 @@ impl SigningKey {
 }
 
 impl Key {
-    fn read(der: &PrivateKeyDer<'_>) -> Result<Self, KeyError> {
+    fn from_der(der: &PrivateKeyDer<'_>) -> Result<Self, KeyError> {
         let bytes = der.secret_der();
-        let rsa = match der {
-            PrivateKeyDer::Pkcs8(_) => RsaKeyPair::from_pkcs8(bytes).ok(),
-            PrivateKeyDer::Pkcs1(_) => RsaKeyPair::from_der(bytes).ok(),
-            _ => None,
-        };
-        // aws-lc-rs reads none below 2048 bits.
-        if let Some(key) = rsa {
-            return Ok(Self::Rsa(key));
-        }
         let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
-        let p384 = match der {
-            PrivateKeyDer::Pkcs8(_) => EcdsaKeyPair::from_pkcs8(algorithm, bytes).ok(),
-            PrivateKeyDer::Sec1(_) => EcdsaKeyPair::from_private_key_der(algorithm, bytes).ok(),
-            _ => None,
-        };
-        let needed = "the private key is damaged or of a kind that the service does not take; \
-                      it takes RSA from 2048 bits and the elliptic curve P-384";
-        p384.map(Self::P384).ok_or_else(|| KeyError(needed.to_owned()))
+        match der {
+            PrivateKeyDer::Pkcs1(_) => rsa(RsaKeyPair::from_der(bytes)),
+            PrivateKeyDer::Sec1(_) => p384(EcdsaKeyPair::from_private_key_der(algorithm, bytes)),
+            _ => p384(EcdsaKeyPair::from_pkcs8(algorithm, bytes))
+                .or_else(|_| rsa(RsaKeyPair::from_pkcs8(bytes))),
+        }
     }
+
+    fn from_parts(parts: &Parts) -> Result<Self, KeyError> {
+        match parts {
+            Parts::Rsa { n, e, d, p, q, dp, dq, qi } => {
+                rsa(RsaKeyPair::from_components(&KeyPairComponents {
+                    public_key: PublicKeyComponents { n, e },
+                    d,
+                    p,
+                    q,
+                    dP: dp,
+                    dQ: dq,
+                    qInv: qi,
+                }))
+            }
+            Parts::P384 { x, y, d } => {
+                // The uncompressed point of SEC 1, section 2.3.3.
+                let point = [&[4][..], x, y].concat();
+                let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
+                p384(EcdsaKeyPair::from_private_key_and_public_key(algorithm, d, &point))
+            }
+        }
+    }
+}
+
+fn rsa(key: Result<RsaKeyPair, KeyRejected>) -> Result<Key, KeyError> {
+    key.map(Key::Rsa).map_err(|rejected| match rejected.to_string().as_str() {
+        "TooSmall" => KeyError::new("the RSA key is too short; the service takes RSA from 2048 bits"),
+        _ => KeyError::new(NEEDED),
+    })
+}
+
+fn p384(key: Result<EcdsaKeyPair, KeyRejected>) -> Result<Key, KeyError> {
+    key.map(Key::P384).map_err(|_| KeyError::new(NEEDED))
 }
 
 impl fmt::Debug for SigningKey {
@@ -124,7 +179,13 @@ impl fmt::Debug for SigningKey {
 
 /// A private key that can't be used, and why. It holds nothing of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyError(String);
+pub struct KeyError(pub(super) String);
+
+impl KeyError {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

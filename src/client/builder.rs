@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::url::{self, Address};
 use super::{Client, Inner, env};
-use crate::auth::{Credentials, TokenCache, TokenEndpoints};
+use crate::auth::{Credentials, LegacyEndpoints, TokenCache, TokenEndpoints};
 use crate::delivery::Courier;
 use crate::error::Error;
 use crate::message::Problem;
 use crate::retry::Policy;
-use crate::transport::{HttpSettings, HttpTransport};
+use crate::transport::{HttpSettings, HttpTransport, Transport};
 
 const BASE_URL: &str = "https://api.redoxengine.com";
 
@@ -168,9 +168,7 @@ impl ClientBuilder {
         let endpoints = self.endpoints(&mut problems);
         self.check_limits(&mut problems);
         match &self.credentials {
-            Some(credentials) if credentials.lacks_a_part() => {
-                problems.push(Problem::new("credentials", "a part of them is empty"));
-            }
+            Some(credentials) => problems.extend(credentials.problem()),
             None if !problems.iter().any(env::is_of_credentials) => {
                 problems.push(Problem::new("credentials", "missing; give a signed JWT's key or an API key"));
             }
@@ -179,12 +177,11 @@ impl ClientBuilder {
         let transport = HttpTransport::new(&self.http).map_err(|wrong| problems.extend(wrong)).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
+                let transport: Arc<dyn Transport> = Arc::new(transport);
+                let timeout = self.policy.attempt_timeout;
+                let tokens = TokenCache::new(credentials, endpoints.tokens, transport.clone(), timeout);
                 Ok(Client(Arc::new(Inner {
-                    courier: Courier {
-                        endpoint: endpoints.message,
-                        transport: Arc::new(transport),
-                        tokens: TokenCache::new(credentials, endpoints.tokens),
-                    },
+                    courier: Courier { endpoint: endpoints.message, transport, tokens },
                     policy: self.policy,
                     source: self.source,
                     destinations: self.destinations,
@@ -235,7 +232,10 @@ impl ClientBuilder {
         Some(Endpoints {
             message: below("/endpoint")?,
             tokens: TokenEndpoints {
-                authenticate: below("/auth/authenticate")?,
+                legacy: LegacyEndpoints {
+                    authenticate: below("/auth/authenticate")?,
+                    refresh: below("/auth/refreshToken")?,
+                },
                 token: match token {
                     Some(token) => token.uri,
                     None => below("/v2/auth/token")?,

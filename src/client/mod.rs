@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::auth::Credentials;
 use crate::delivery::{Courier, Parcel};
 use crate::error::Error;
 use crate::message::{Internal, Message, Outgoing, to_json_from};
@@ -95,6 +96,24 @@ impl Client {
             message_id: None,
             policy: self.0.policy.clone(),
         }
+    }
+
+    /// Puts `credentials` in the place of those in use, for this client and its clones, while it goes on sending.
+    ///
+    /// They are tried first: only once they have bought an access token do they take the place of those before, and
+    /// the token with them. No send waits for that or fails for it; one under way ends with the token that it has,
+    /// or, when that is refused, with the new one. What goes wrong leaves everything as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) when a part of the credentials is empty. Otherwise
+    /// what a send would meet: [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) when they are refused, and
+    /// other kinds when the token endpoint could not be asked. It is asked once, within the time of one attempt.
+    pub async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
+        if let Some(problem) = credentials.problem() {
+            return Err(Error::configuration(vec![problem]));
+        }
+        self.0.courier.rotate_credentials(credentials).await
     }
 }
 

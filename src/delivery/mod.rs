@@ -12,11 +12,11 @@ use std::time::Duration;
 use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::auth::{TokenCache, TokenError};
+use crate::auth::{Credentials, NoToken, TokenCache, TokenError};
 use crate::clock;
 use crate::error::{Error, FailedSend};
 use crate::message::Log;
-use crate::receipt::{Attempt, Delivery, Receipt};
+use crate::receipt::{Attempt, Delivery, Receipt, TokenRefusal};
 use crate::retry::{Backoff, Class, Decision, Ended, Policy, Reason};
 use crate::transport::{Failure, FailureKind, Transport};
 
@@ -62,25 +62,43 @@ impl Courier {
         }
     }
 
+    /// Puts `credentials` in the place of those in use, once they have bought a token.
+    pub(crate) async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
+        let Err(error) = self.tokens.rotate(credentials).await else { return Ok(()) };
+        let outcome = Outcome::no_token(NoToken::after(error));
+        let what = outcome.error.clone().unwrap_or_default();
+        let send = FailedSend {
+            message_id: None,
+            delivery: outcome.delivery(),
+            attempts: Vec::new(),
+            logs: Vec::new(),
+            retry_after: outcome.hint,
+            is_retryable: outcome.class == Class::NotSent,
+            service_text: outcome.service_text,
+            token_refusal: outcome.token_refusal,
+        };
+        Err(Error::send(outcome.kind, format!("the credentials in use were not replaced: {what}"), send))
+    }
+
     /// One attempt: an access token, and one exchange with it.
     async fn attempt(&self, parcel: &Parcel, time: Duration) -> Outcome {
         let began = Instant::now();
-        // Another send may be asking for the token, with more time than this one has.
-        let token = match timeout(time, self.tokens.token(&*self.transport, time)).await {
-            Ok(Ok(token)) => token,
-            Ok(Err(error)) => return Outcome::no_token(error),
+        let lease = match timeout(time, self.tokens.token(time)).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(none)) => return Outcome::no_token(none),
+            // The request for a token may have more time than this send has.
             Err(_) => {
-                let failure = Failure::new(FailureKind::Timeout, false);
-                return Outcome::no_token(TokenError::Failure(failure));
+                let failure = Failure::new(FailureKind::Timeout, true);
+                return Outcome::no_token(NoToken::after(TokenError::Failure(failure)));
             }
         };
         let time_left = time.saturating_sub(began.elapsed());
-        let request = parcel.request(&self.endpoint, token.authorization());
-        match self.transport.send(request, time_left).await {
+        let request = parcel.request(&self.endpoint, lease.token.authorization());
+        match lease.during(self.transport.send(request, time_left)).await {
             Ok(answer) => {
                 let outcome = Outcome::answered(&answer);
                 if outcome.class == Class::Unauthorized {
-                    self.tokens.reject(&token);
+                    self.tokens.reject(&lease.token);
                 }
                 outcome
             }
@@ -98,6 +116,7 @@ struct Sending<'a> {
     /// What the service said of the attempts that failed.
     logs: Vec<Log>,
     service_text: Option<String>,
+    token_refusal: Option<TokenRefusal>,
     token_replaced: bool,
 }
 
@@ -106,10 +125,11 @@ impl<'a> Sending<'a> {
         Self {
             parcel,
             policy,
-            backoff: Backoff::new(),
+            backoff: Backoff::of_attempts(),
             attempts: Vec::new(),
             logs: Vec::new(),
             service_text: None,
+            token_refusal: None,
             token_replaced: false,
         }
     }
@@ -147,6 +167,7 @@ impl<'a> Sending<'a> {
         self.attempts.push(attempt);
         self.logs.extend(outcome.logs);
         self.service_text = outcome.service_text.or(self.service_text.take());
+        self.token_refusal = outcome.token_refusal;
     }
 
     fn accepted(mut self, attempt: Attempt, outcome: Outcome) -> Receipt {
@@ -203,6 +224,7 @@ impl<'a> Sending<'a> {
             logs: self.logs,
             retry_after,
             service_text: self.service_text,
+            token_refusal: self.token_refusal,
             is_retryable: reason != Reason::Final,
         };
         Error::send(kind, text, send)

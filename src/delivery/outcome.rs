@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::auth::TokenError;
+use crate::auth::{NoToken, TokenError};
 use crate::clock;
 use crate::error::ErrorKind;
 use crate::message::Log;
-use crate::receipt::{Delivery, Said};
+use crate::receipt::{Delivery, Said, TokenRefusal};
 use crate::retry::{Class, classify_failure, classify_status};
 use crate::transport::{Answer, Failure, FailureKind};
 
@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     pub(super) logs: Vec<Log>,
     /// What the service said, which can't.
     pub(super) service_text: Option<String>,
+    /// What the token endpoint said, in the standard's form.
+    pub(super) token_refusal: Option<TokenRefusal>,
 }
 
 impl Outcome {
@@ -53,6 +55,7 @@ impl Outcome {
             hint: said.hint,
             logs: said.logs,
             service_text: said.text,
+            token_refusal: None,
         }
     }
 
@@ -63,14 +66,14 @@ impl Outcome {
     }
 
     /// There was no access token to send the message with.
-    pub(super) fn no_token(error: TokenError) -> Self {
-        let kind = match &error {
-            TokenError::Failure(failure) => kind_of(failure),
-            TokenError::Unavailable { .. } | TokenError::Odd(_) => ErrorKind::Unavailable,
-            TokenError::Refused { .. } | TokenError::Key(_) => ErrorKind::Credentials,
-        };
-        let outcome = Self::without_status(error.class(), kind, error.to_string());
-        Self { hint: error.hint(), service_text: error.into_text(), ..outcome }
+    pub(super) fn no_token(none: NoToken) -> Self {
+        let kind = kind_of_token_error(&none.error);
+        let mut outcome = Self::without_status(none.error.class(), kind, none.to_string());
+        outcome.hint = none.wait;
+        if let TokenError::Refused(refused) = none.error {
+            (outcome.service_text, outcome.token_refusal) = (refused.text, refused.refusal);
+        }
+        outcome
     }
 
     fn without_status(class: Class, kind: ErrorKind, error: String) -> Self {
@@ -82,6 +85,7 @@ impl Outcome {
             hint: None,
             logs: Vec::new(),
             service_text: None,
+            token_refusal: None,
         }
     }
 
@@ -92,6 +96,14 @@ impl Outcome {
             Class::Failed | Class::Lost => Delivery::Unknown,
             Class::NotSent | Class::NoToken => Delivery::NotSent,
         }
+    }
+}
+
+fn kind_of_token_error(error: &TokenError) -> ErrorKind {
+    match error {
+        TokenError::Failure(failure) => kind_of(failure),
+        _ if error.is_temporary() => ErrorKind::Unavailable,
+        _ => ErrorKind::Credentials,
     }
 }
 

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use serde::de::IgnoredAny;
 
+use super::TokenRefusal;
 use crate::message::{Log, Object, list, text};
 use crate::retry::retry_after;
 
@@ -23,6 +24,8 @@ pub(crate) struct Said {
     /// What went wrong, in the service's words. It may repeat what was sent, so that it goes into an
     /// error value that the caller asks for and nowhere else.
     pub(crate) text: Option<String>,
+    /// Why a token endpoint refused, where it says so in the standard's form.
+    pub(crate) refusal: Option<TokenRefusal>,
     /// How long it asks to wait, by `Retry-After`.
     pub(crate) hint: Option<Duration>,
 }
@@ -50,10 +53,9 @@ impl Said {
 
     fn of_object(body: &Object<'_>) -> Self {
         let Some(meta) = object(body, "Meta") else {
-            return Self {
-                text: oauth_text(body).or_else(|| owned(body, "errorDetail")).map(|t| shortened(&t)),
-                ..Self::default()
-            };
+            let refusal = refusal(body);
+            let text = refusal.as_ref().map(TokenRefusal::text).or_else(|| owned(body, "errorDetail"));
+            return Self { text: text.map(|text| shortened(&text)), refusal, ..Self::default() };
         };
         let errors = elements(&meta, "Errors");
         let texts: Vec<_> = errors.iter().filter_map(|error| leaf(error, "Text")).collect();
@@ -61,7 +63,7 @@ impl Said {
             logs: logs(&meta),
             errors: meta.get("Errors").is_some_and(|raw| !stands_for_nothing(raw)),
             text: (!texts.is_empty()).then(|| shortened(&texts.join("; "))),
-            hint: None,
+            ..Self::default()
         }
     }
 }
@@ -79,13 +81,13 @@ fn logs(meta: &Object<'_>) -> Vec<Log> {
     }
 }
 
-/// RFC 6749, section 5.2. A description may be the empty string.
-fn oauth_text(body: &Object<'_>) -> Option<String> {
-    let error = owned(body, "error")?;
-    match leaf(body, "error_description").filter(|description| !description.is_empty()) {
-        Some(description) => Some(format!("{error}: {description}")),
-        None => Some(error),
-    }
+fn refusal(body: &Object<'_>) -> Option<TokenRefusal> {
+    let said = |key| leaf(body, key).filter(|text| !text.is_empty()).map(|text| shortened(&text));
+    Some(TokenRefusal {
+        error: said("error")?,
+        error_description: said("error_description"),
+        error_uri: said("error_uri"),
+    })
 }
 
 fn object<'a>(parent: &Object<'a>, key: &str) -> Option<Object<'a>> {

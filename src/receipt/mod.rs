@@ -2,6 +2,7 @@
 
 mod answer;
 mod attempt;
+mod refusal;
 
 use serde::ser::{SerializeSeq, Serializer};
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use crate::message::Log;
 pub(crate) use answer::Said;
 
 pub use attempt::{Attempt, Delivery};
+pub use refusal::TokenRefusal;
 
 /// What is known of a message that the service accepted.
 ///

@@ -11,7 +11,7 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use classify::{Class, classify_failure, classify_status};
-pub(crate) use delay::Backoff;
+pub(crate) use delay::{Backoff, jittered};
 pub(crate) use retry_after::retry_after;
 
 /// The longest that `Retry-After` is waited for. Who asks for more is better served by a caller that

@@ -53,6 +53,7 @@ impl Answer {
 }
 
 /// Why there is no answer, or no whole one.
+#[derive(Clone)]
 pub(crate) struct Failure {
     /// Whether the request may have reached the service.
     pub(crate) may_have_arrived: bool,

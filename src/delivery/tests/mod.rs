@@ -10,15 +10,16 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Courier, Parcel};
-use crate::auth::{Credentials, SigningKey, TokenCache, TokenEndpoints};
+use crate::auth::{Credentials, LegacyEndpoints, SigningKey, TokenCache, TokenEndpoints};
 use crate::error::{Error, ErrorKind};
 use crate::receipt::{Delivery, Receipt};
 use crate::retry::Policy;
 use crate::transport::{Answer, Exchange, Failure, FailureKind, Transport};
 
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../tests/support/keys.rs"]
+#[path = "../../../tests/support/keys.rs"]
 mod keys;
+mod tokens;
 
 /// What the service does with the next message.
 #[derive(Clone)]
@@ -33,20 +34,14 @@ enum Step {
 #[derive(Default)]
 struct Script {
     steps: Mutex<VecDeque<Step>>,
-    /// What the token endpoint says of its tokens' life.
-    expiry: &'static str,
     tokens: Mutex<Vec<Instant>>,
     messages: Mutex<Vec<(Instant, Duration, HeaderValue)>>,
 }
 
 impl Script {
     fn new(steps: impl IntoIterator<Item = Step>) -> Arc<Self> {
-        Self::with_tokens(r#","expires_in":300"#, steps)
-    }
-
-    fn with_tokens(expiry: &'static str, steps: impl IntoIterator<Item = Step>) -> Arc<Self> {
         let steps = Mutex::new(steps.into_iter().collect());
-        Arc::new(Self { steps, expiry, ..Self::default() })
+        Arc::new(Self { steps, ..Self::default() })
     }
 
     fn step(&self) -> Step {
@@ -57,8 +52,8 @@ impl Script {
     fn token(&self) -> Answer {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.push(Instant::now());
-        let (number, expiry) = (tokens.len(), self.expiry);
-        answer(200, format!(r#"{{"access_token":"token-{number}","token_type":"Bearer"{expiry}}}"#))
+        let number = tokens.len();
+        answer(200, format!(r#"{{"access_token":"token-{number}","token_type":"Bearer","expires_in":300}}"#))
     }
 }
 
@@ -98,23 +93,30 @@ impl Transport for Arc<Script> {
     }
 }
 
-fn courier(script: &Arc<Script>) -> Courier {
-    static PEM: LazyLock<String> = LazyLock::new(|| keys::p384().pem);
-    let key = SigningKey::from_pem(&*PEM, "key-id").unwrap();
+fn courier(transport: Arc<dyn Transport>) -> Courier {
     let endpoints = TokenEndpoints {
         token: Uri::from_static("https://service.example/v2/auth/token"),
-        authenticate: Uri::from_static("https://service.example/auth/authenticate"),
+        legacy: LegacyEndpoints {
+            authenticate: Uri::from_static("https://service.example/auth/authenticate"),
+            refresh: Uri::from_static("https://service.example/auth/refreshToken"),
+        },
     };
-    Courier {
-        endpoint: Uri::from_static("https://service.example/endpoint"),
-        transport: Arc::new(script.clone()),
-        tokens: TokenCache::new(Credentials::signed_jwt("client", key), endpoints),
-    }
+    let tokens =
+        TokenCache::new(credentials("client"), endpoints, transport.clone(), patient().attempt_timeout);
+    Courier { endpoint: Uri::from_static("https://service.example/endpoint"), transport, tokens }
+}
+
+fn credentials(client_id: &str) -> Credentials {
+    static PEM: LazyLock<String> = LazyLock::new(|| keys::p384().pem);
+    Credentials::signed_jwt(client_id, SigningKey::from_pem(&*PEM, "key-id").unwrap())
+}
+
+fn parcel() -> Parcel {
+    Parcel { message_id: Uuid::new_v4(), body: Bytes::from_static(b"{}") }
 }
 
 async fn deliver(script: &Arc<Script>, policy: &Policy) -> Result<Receipt, Error> {
-    let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::from_static(b"{}") };
-    courier(script).deliver(&parcel, policy).await
+    courier(Arc::new(script.clone())).deliver(&parcel(), policy).await
 }
 
 fn patient() -> Policy {
@@ -202,79 +204,12 @@ async fn a_hint_that_is_none_is_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_kept_until_shortly_before_it_expires() {
-    let script = Script::new([Step::Answer(200, "")]);
-    let courier = courier(&script);
-    let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(900) {
-        courier.deliver(&parcel, &patient()).await.unwrap();
-        sleep(Duration::from_secs(1)).await;
-    }
-    let tokens = script.tokens.lock().unwrap();
-    assert_eq!(tokens.len(), 4, "one for each 280 s");
-    for pair in tokens.windows(2) {
-        let life = pair[1] - pair[0];
-        assert!(life >= Duration::from_secs(279) && life < Duration::from_secs(283), "{life:?}");
-    }
-    let messages = script.messages.lock().unwrap();
-    for (sent, _, authorization) in messages.iter() {
-        let number: usize =
-            authorization.to_str().unwrap().trim_start_matches("Bearer token-").parse().unwrap();
-        let age = *sent - tokens[number - 1];
-        assert!(age < Duration::from_secs(283), "a token of {age:?} was sent");
-        assert!(authorization.is_sensitive());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
-    for (expiry, expected) in [
-        (r#","expires_in":8"#, 6),
-        ("", 280),
-        (r#","expires_in":0"#, 280),
-        (r#","expires_in":99999999999"#, 280),
-        (r#","expires_in":3600"#, 3_580),
-    ] {
-        let script = Script::with_tokens(expiry, [Step::Answer(200, "")]);
-        let courier = courier(&script);
-        let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
-        while script.tokens.lock().unwrap().len() < 2 {
-            courier.deliver(&parcel, &patient()).await.unwrap();
-            sleep(Duration::from_millis(500)).await;
-        }
-        let tokens = script.tokens.lock().unwrap();
-        let life = (tokens[1] - tokens[0]).as_secs();
-        assert!((expected..=expected + 1).contains(&life), "{expiry}: {life} s");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn sends_side_by_side_share_one_request_for_a_token() {
-    let script = Script::new([Step::Answer(200, "")]);
-    let courier = Arc::new(courier(&script));
-    let sends = (0..50).map(|_| {
-        let courier = courier.clone();
-        tokio::spawn(async move {
-            let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
-            courier.deliver(&parcel, &patient()).await.unwrap();
-        })
-    });
-    for send in sends.collect::<Vec<_>>() {
-        send.await.unwrap();
-    }
-    assert_eq!(script.tokens.lock().unwrap().len(), 1);
-    assert_eq!(script.messages.lock().unwrap().len(), 50);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_late_401_does_not_cost_the_token_that_replaced_the_refused_one() {
     let late = Duration::from_millis(200);
     let steps = [Step::Answer(401, ""), Step::Late(401, late), Step::Answer(200, ""), Step::Answer(200, "")];
     let script = Script::new(steps);
-    let courier = courier(&script);
-    let parcel = Parcel { message_id: Uuid::new_v4(), body: Bytes::new() };
-    let policy = patient();
+    let courier = courier(Arc::new(script.clone()));
+    let (parcel, policy) = (parcel(), patient());
     let (one, other) = tokio::join!(courier.deliver(&parcel, &policy), courier.deliver(&parcel, &policy));
     one.unwrap();
     other.unwrap();

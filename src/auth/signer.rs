@@ -1,0 +1,135 @@
+//! What signs assertions; a key can live anywhere that can answer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::AuthError;
+
+/// Signs assertions with a private key that need not be in this process.
+///
+/// [`SigningKey`](crate::SigningKey) holds the key in memory. Implement this trait for one that stays in a KMS,
+/// an HSM or an agent: it is asked for one signature for each access token, and once more for each time that
+/// the token endpoint has to be asked again.
+///
+/// ```
+/// use pushslots::{AuthError, Credentials, Signer, SigningAlgorithm};
+/// # struct Vault;
+/// # impl Vault { async fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, std::io::Error> { Ok(vec![0; 96]) } }
+///
+/// struct VaultKey(Vault);
+///
+/// impl Signer for VaultKey {
+///     fn key_id(&self) -> &str {
+///         "key-2026"
+///     }
+///
+///     fn algorithm(&self) -> SigningAlgorithm {
+///         SigningAlgorithm::Es384
+///     }
+///
+///     async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+///         let signature = self.0.sign("pushslots", text).await;
+///         signature.map_err(|error| AuthError::temporary(format!("the vault: {}", error.kind())))
+///     }
+/// }
+///
+/// let credentials = Credentials::signed_jwt("client-id", VaultKey(Vault));
+/// ```
+pub trait Signer: Send + Sync + 'static {
+    /// The ID under which the service knows the public half of the key: `kid` in RFC 7515, section 4.1.4. It
+    /// must be the same for as long as the signer lives.
+    fn key_id(&self) -> &str;
+
+    /// What [`sign`](Self::sign) signs with.
+    fn algorithm(&self) -> SigningAlgorithm;
+
+    /// Signs `text`, which is the signing input of RFC 7515, section 5.1; it holds no secret.
+    ///
+    /// The signature is in the form of RFC 7518: of [`Es384`](SigningAlgorithm::Es384) the 96 bytes of R and S,
+    /// one after the other, and not the DER in which most key services give them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the key from signing: [`AuthError::temporary`] when it may sign a moment later. A panic
+    /// counts as one that is temporary.
+    fn sign(&self, text: &[u8]) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send;
+}
+
+impl<S: Signer> Signer for Arc<S> {
+    fn key_id(&self) -> &str {
+        (**self).key_id()
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        (**self).algorithm()
+    }
+
+    fn sign(&self, text: &[u8]) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send {
+        (**self).sign(text)
+    }
+}
+
+/// How an assertion is signed; the service takes these two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SigningAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-384 and a key from 2048 bits: RFC 7518, section 3.3.
+    Rs384,
+    /// ECDSA on the curve P-384 with SHA-384: RFC 7518, section 3.4.
+    Es384,
+}
+
+impl SigningAlgorithm {
+    /// Its name in a JWT: RFC 7518, section 3.1.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs384 => "RS384",
+            Self::Es384 => "ES384",
+        }
+    }
+
+    /// Tells a signature that no key of this kind gives.
+    pub(super) fn check(self, signature: &[u8]) -> Result<(), AuthError> {
+        match (self, signature.len()) {
+            (Self::Rs384, 256..) | (Self::Es384, 96) => Ok(()),
+            (Self::Rs384, length) => Err(AuthError::permanent(format!(
+                "the signer gave {length} bytes; an RS384 signature has at least 256, those of a key of 2048 bits"
+            ))),
+            (Self::Es384, length) => Err(AuthError::permanent(format!(
+                "the signer gave {length} bytes; an ES384 signature has 96, R and S of 48 each, and is no DER"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for SigningAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A [`Signer`] of whatever kind.
+pub(super) trait AnySigner: Send + Sync {
+    fn key_id(&self) -> &str;
+    fn algorithm(&self) -> SigningAlgorithm;
+    fn sign<'a>(&'a self, text: &'a [u8]) -> Signing<'a>;
+}
+
+type Signing<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, AuthError>> + Send + 'a>>;
+
+impl<S: Signer> AnySigner for S {
+    fn key_id(&self) -> &str {
+        Signer::key_id(self)
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        Signer::algorithm(self)
+    }
+
+    fn sign<'a>(&'a self, text: &'a [u8]) -> Signing<'a> {
+        Box::pin(Signer::sign(self, text))
+    }
+}

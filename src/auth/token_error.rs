@@ -1,0 +1,179 @@
+//! Why there is no access token.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::header::DATE;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+
+use super::AuthError;
+use crate::clock;
+use crate::receipt::{Said, TokenRefusal};
+use crate::retry::Class;
+use crate::transport::{Answer, Failure};
+
+/// What the service allows a clock to be off by.
+const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
+
+/// Why there is no access token. Its `Display` holds nothing that the endpoint said but codes from a fixed
+/// list.
+#[derive(Clone)]
+pub(crate) enum TokenError {
+    /// The endpoint gave no answer.
+    Failure(Failure),
+    /// It has no token for now.
+    Unavailable { status: u16, hint: Option<Duration> },
+    /// It refuses the credentials, and would again.
+    Refused(Box<Refused>),
+    /// It answered yes, and something other than a token.
+    Odd(&'static str),
+    /// What the user brought gave nothing.
+    Auth(AuthError),
+}
+
+/// What the endpoint said when it refused.
+#[derive(Clone)]
+pub(crate) struct Refused {
+    status: u16,
+    pub(crate) refusal: Option<TokenRefusal>,
+    pub(crate) text: Option<String>,
+    /// How far this machine's clock is ahead of the endpoint's, where that is more than the service allows.
+    ahead: Option<TimeDelta>,
+}
+
+impl TokenError {
+    /// What it means for the message that needed the token.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::Failure(_) | Self::Unavailable { .. } | Self::Odd(_) => Class::NotSent,
+            Self::Auth(error) if error.is_temporary() => Class::NotSent,
+            Self::Auth(_) | Self::Refused(_) => Class::NoToken,
+        }
+    }
+
+    /// Whether a token may be had a moment later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.class() == Class::NotSent
+    }
+
+    /// Whether the endpoint was there to answer, and asked for no pause.
+    pub(super) fn is_of_the_endpoint(&self) -> bool {
+        match self {
+            Self::Unavailable { status, .. } => *status != StatusCode::TOO_MANY_REQUESTS,
+            Self::Refused(_) | Self::Odd(_) => true,
+            Self::Failure(_) | Self::Auth(_) => false,
+        }
+    }
+
+    pub(super) fn hint(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { hint, .. } => *hint,
+            _ => None,
+        }
+    }
+}
+
+/// Sorts out the answers that bring no token, whatever the kind of credentials; `asked` is when the request went
+/// out, by this machine's clock.
+pub(super) fn accepted(answer: Answer, asked: DateTime<Utc>) -> Result<Answer, TokenError> {
+    if answer.status.is_success() {
+        return match answer.body {
+            Err(failure) => Err(TokenError::Failure(failure)),
+            Ok(_) => Ok(answer),
+        };
+    }
+    let status = answer.status.as_u16();
+    let said = Said::read(&answer.headers, answer.body(), clock::now().into());
+    if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
+        return Err(TokenError::Unavailable { status, hint: said.hint });
+    }
+    let ahead = date(&answer.headers).and_then(|date| ahead(date, asked, clock::now()));
+    Err(TokenError::Refused(Box::new(Refused { status, refusal: said.refusal, text: said.text, ahead })))
+}
+
+/// Reads the JSON object that brings a token.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ if body.trim_ascii().is_empty() => Err(TokenError::Odd("the endpoint's answer is empty")),
+        // What it is instead may hold a token.
+        _ => Err(TokenError::Odd("the endpoint's answer is no JSON object")),
+    }
+}
+
+/// When the answer was made, by the endpoint's clock: RFC 9110, section 6.6.1.
+pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(date).ok().map(DateTime::from)
+}
+
+/// How far this machine's clock is ahead of one that read `date` at a moment between `asked` and `answered`; behind
+/// where it is negative. None where that is within what the service allows.
+fn ahead(date: DateTime<Utc>, asked: DateTime<Utc>, answered: DateTime<Utc>) -> Option<TimeDelta> {
+    let (fast, slow) = (asked - date, date - answered);
+    // The header has whole seconds: the moment may have been almost one later.
+    if fast - TimeDelta::seconds(1) > SKEW_ALLOWED {
+        Some(fast)
+    } else {
+        Some(-slow).filter(|_| slow > SKEW_ALLOWED)
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failure(failure) => write!(f, "{failure}"),
+            Self::Unavailable { status, .. } => write!(f, "the endpoint answered {status}"),
+            Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Odd(what) => f.write_str(what),
+            Self::Auth(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the endpoint refused with status {}", self.status)?;
+        if let Some(code) = self.refusal.as_ref().and_then(TokenRefusal::code) {
+            write!(f, " ({code})")?;
+        }
+        if let Some(ahead) = self.ahead {
+            let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+            let (seconds, allowed) = (ahead.num_seconds().unsigned_abs(), SKEW_ALLOWED.num_seconds());
+            write!(
+                f,
+                "; this machine's clock is {seconds} s {side} the endpoint's, and more than {allowed} s is refused: \
+                 set the clock"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What a send is told that needed a token.
+pub(crate) struct NoToken {
+    pub(crate) error: TokenError,
+    /// How long it is until a token is asked for again; none where asking again is of no use.
+    pub(crate) wait: Option<Duration>,
+    /// Whether the endpoint was not asked, since it failed a moment before.
+    pub(super) is_remembered: bool,
+}
+
+impl NoToken {
+    /// What is told of a request that nobody else waits for.
+    pub(crate) fn after(error: TokenError) -> Self {
+        Self { wait: error.hint(), error, is_remembered: false }
+    }
+}
+
+impl fmt::Display for NoToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no access token: {}", self.error)?;
+        if self.is_remembered {
+            f.write_str(" a moment ago, and is not asked again yet")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,500 @@
+//! The token of many sends, over hours of paused time.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use http::header::AUTHORIZATION;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use super::*;
+
+/// What the token endpoint does with a request.
+#[derive(Clone)]
+enum Act {
+    Issue,
+    Answer(u16, &'static str, &'static str),
+    Reset,
+    Hang,
+    Refuse { after: Duration },
+}
+
+/// A service that knows its tokens: which it issued when, until when they are good, and which it revoked.
+struct Service {
+    began: Instant,
+    /// What the token endpoint does, by the time since the beginning.
+    act: Box<dyn Fn(Duration) -> Act + Send + Sync>,
+    /// How long it takes.
+    token_time: Duration,
+    /// How long its tokens live, and what it says of that.
+    life: Duration,
+    said: String,
+    issued: Mutex<Vec<Instant>>,
+    revoked: Mutex<BTreeSet<usize>>,
+    /// When each token request came.
+    requests: Mutex<Vec<Duration>>,
+    accepted: AtomicUsize,
+    expired: AtomicUsize,
+}
+
+const REFUSAL: &str = r#"{"error":"invalid_client"}"#;
+
+impl Service {
+    fn new(act: impl Fn(Duration) -> Act + Send + Sync + 'static) -> Self {
+        Self {
+            began: Instant::now(),
+            act: Box::new(act),
+            token_time: Duration::from_millis(50),
+            life: Duration::from_secs(300),
+            said: r#","expires_in":300"#.to_owned(),
+            issued: Mutex::default(),
+            revoked: Mutex::default(),
+            requests: Mutex::default(),
+            accepted: AtomicUsize::new(0),
+            expired: AtomicUsize::new(0),
+        }
+    }
+
+    /// Its tokens live that long, and it says so.
+    fn life(mut self, seconds: f64) -> Self {
+        self.life = Duration::from_secs_f64(seconds);
+        self.said = format!(r#","expires_in":{}"#, self.life.as_secs());
+        self
+    }
+
+    fn requests(&self) -> Vec<Duration> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    fn revoke_all(&self) {
+        self.revoked.lock().unwrap().extend(1..=self.issued.lock().unwrap().len());
+    }
+
+    async fn token(&self, timeout: Duration) -> Result<Answer, Failure> {
+        self.requests.lock().unwrap().push(self.began.elapsed());
+        let act = (self.act)(self.began.elapsed());
+        sleep(self.token_time).await;
+        match act {
+            Act::Issue => {
+                let mut issued = self.issued.lock().unwrap();
+                issued.push(Instant::now());
+                let (number, said) = (issued.len(), &self.said);
+                Ok(answer(200, format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#)))
+            }
+            Act::Answer(status, hint, body) => {
+                let mut answer = answer(status, body);
+                if !hint.is_empty() {
+                    answer.headers.insert("retry-after", HeaderValue::from_static(hint));
+                }
+                Ok(answer)
+            }
+            Act::Reset => Err(Failure::new(FailureKind::Interrupted, true)),
+            Act::Refuse { after } => {
+                sleep(after).await;
+                Ok(answer(401, REFUSAL))
+            }
+            Act::Hang => {
+                sleep(timeout).await;
+                Err(Failure::new(FailureKind::Timeout, true))
+            }
+        }
+    }
+
+    async fn message(&self, authorization: &HeaderValue) -> Result<Answer, Failure> {
+        let number: usize = authorization.to_str().unwrap().trim_start_matches("Bearer ").parse().unwrap();
+        assert!(authorization.is_sensitive());
+        let age = self.issued.lock().unwrap()[number - 1].elapsed();
+        let is_expired = age >= self.life;
+        let is_revoked = self.revoked.lock().unwrap().contains(&number);
+        sleep(Duration::from_millis(20)).await;
+        self.expired.fetch_add(usize::from(is_expired), Ordering::Relaxed);
+        if is_expired || is_revoked {
+            return Ok(answer(401, ""));
+        }
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        Ok(answer(200, ""))
+    }
+}
+
+impl Transport for Arc<Service> {
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange<'_> {
+        Box::pin(async move {
+            match request.uri().path() {
+                "/v2/auth/token" => self.token(timeout).await,
+                _ => self.message(&request.headers()[AUTHORIZATION]).await,
+            }
+        })
+    }
+}
+
+fn serve(service: Service) -> (Arc<Service>, Arc<Courier>) {
+    let service = Arc::new(service);
+    (service.clone(), Arc::new(courier(Arc::new(service))))
+}
+
+/// Sends a message at every `pace` for `time`, each as a task of its own; gives when each began and what came of it.
+async fn send_for(courier: &Arc<Courier>, time: Duration, pace: Duration) -> Vec<Sent> {
+    let (began, mut sends) = (Instant::now(), JoinSet::new());
+    while began.elapsed() < time {
+        sends.spawn(send(courier.clone()));
+        sleep(pace).await;
+    }
+    sends.join_all().await
+}
+
+#[derive(Debug)]
+struct Sent {
+    began: Instant,
+    took: Duration,
+    result: Result<Receipt, Error>,
+}
+
+async fn send(courier: Arc<Courier>) -> Sent {
+    let began = Instant::now();
+    let result = courier.deliver(&parcel(), &patient()).await;
+    Sent { began, took: began.elapsed(), result }
+}
+
+async fn send_at_once(courier: &Arc<Courier>, number: usize) -> Vec<Receipt> {
+    let sends = (0..number).map(|_| send(courier.clone())).collect::<JoinSet<_>>();
+    sends.join_all().await.into_iter().map(|sent| sent.result.unwrap()).collect()
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_cold_sends_make_one_token_request() {
+    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let receipts = send_at_once(&courier, 1_000).await;
+    assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
+    println!("1,000 cold sends: {} token request", service.requests().len());
+    assert_eq!(service.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_sends_with_one_revoked_token_make_one_more_request() {
+    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    send_at_once(&courier, 1).await;
+    service.revoke_all();
+    let receipts = send_at_once(&courier, 1_000).await;
+    for receipt in &receipts {
+        let statuses: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.status.unwrap()).collect();
+        assert_eq!(statuses, [401, 200]);
+    }
+    println!("1,000 sends with a revoked token: {} token request more", service.requests().len() - 1);
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_million_sends_in_a_day_never_meet_an_expired_token() {
+    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    // Fifty at a time, so that many meet each renewal.
+    let (day, bursts) = (1_440 * MINUTE, 20_000);
+    for burst in 1..=bursts {
+        send_at_once(&courier, 50).await;
+        sleep_until(service.began + day * burst / bursts).await;
+    }
+    let (requests, expired) = (service.requests(), service.expired.load(Ordering::Relaxed));
+    let shortest = requests.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+    println!(
+        "1,000,000 sends in 24 h: {expired} with an expired token, {} token requests, no two within {shortest:?}",
+        requests.len()
+    );
+    assert_eq!((service.accepted.load(Ordering::Relaxed), expired), (1_000_000, 0));
+    assert!(requests.len() as u64 <= day.as_secs() / 220);
+    assert!(shortest >= Duration::from_secs(220));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_endpoint_that_is_down_for_ten_minutes_costs_nothing_while_a_token_is_valid() {
+    // Down throughout the time in which the token is due to be renewed, and up again before it ends.
+    let down = Duration::from_secs(2_860)..Duration::from_secs(3_460);
+    let act = move |at| if down.contains(&at) { Act::Answer(503, "", "") } else { Act::Issue };
+    let (service, courier) = serve(Service::new(act).life(3_600.0));
+    let sent = send_for(&courier, Duration::from_secs(4_000), SECOND / 5).await;
+    for sent in &sent {
+        assert_eq!(sent.result.as_ref().unwrap().attempts().len(), 1);
+        assert!(
+            sent.took < Duration::from_millis(100),
+            "no send waits for a renewal that fails: {:?}",
+            sent.took
+        );
+    }
+    let requests = service.requests();
+    println!("10 minutes without a token endpoint, with a token: 0 errors, {} requests", requests.len() - 2);
+    assert!((3..=40).contains(&requests.len()), "{requests:?}");
+    assert!(service.expired.load(Ordering::Relaxed) == 0 && service.issued.lock().unwrap().len() == 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_token_endpoint_a_token_lasts_until_its_last_twenty_seconds() {
+    for act in [Act::Answer(503, "", ""), Act::Reset, Act::Hang, Act::Answer(400, "", REFUSAL)] {
+        let down = SECOND..10 * MINUTE;
+        let act = move |at| if down.contains(&at) { act.clone() } else { Act::Issue };
+        let (service, courier) = serve(Service::new(act));
+        let sent = send_for(&courier, 5 * MINUTE, SECOND / 10).await;
+        for Sent { began, result, .. } in sent {
+            let at = began - service.began;
+            if at < Duration::from_secs(279) {
+                assert_eq!(result.unwrap().attempts().len(), 1, "sent at {at:?}");
+            } else if at > Duration::from_secs(281) {
+                assert_eq!(result.unwrap_err().delivery(), Delivery::NotSent, "sent at {at:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_token_sends_do_not_make_an_outage_worse() {
+    for act in [Act::Answer(503, "", ""), Act::Answer(429, "0", ""), Act::Reset, Act::Hang] {
+        let failing = act.clone();
+        let act = move |at| if at < 10 * MINUTE { failing.clone() } else { Act::Issue };
+        let (service, courier) = serve(Service::new(act));
+        let sent = send_for(&courier, 11 * MINUTE, SECOND / 20).await;
+        let in_outage = service.requests().iter().filter(|at| **at < 10 * MINUTE).count();
+        println!("10 minutes without a token endpoint or a token, 12,000 sends: {in_outage} requests");
+        // A bucket of 500, of which a retry costs 14, has 35 retries, after a first try.
+        assert!((10..=36).contains(&in_outage), "{in_outage} requests");
+        for Sent { began, result, .. } in sent {
+            match result {
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error.delivery(), Delivery::NotSent);
+                    assert!(error.is_retryable(), "{error}");
+                    assert!(began - service.began < 10 * MINUTE, "sent after the outage: {error}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
+    let (service, courier) = serve(Service::new(|_| Act::Answer(503, "20", "")));
+    let policy = Policy { deadline: 5 * SECOND, ..patient() };
+    for (asked, words) in
+        [(20, "answered 503"), (17, "answered 503 a moment ago, and is not asked again yet")]
+    {
+        let error = courier.deliver(&parcel(), &policy).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
+        assert_eq!(error.retry_after().unwrap().as_millis().div_ceil(1_000), asked);
+        assert!(error.to_string().contains(words), "{error}");
+        sleep(3 * SECOND).await;
+    }
+    assert_eq!(service.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_beyond_reason_does_not_keep_the_client_out_for_good() {
+    let act = |at| if at < SECOND { Act::Answer(429, "86400", "") } else { Act::Issue };
+    let (service, courier) = serve(Service::new(act));
+    let first = courier.deliver(&parcel(), &patient()).await.unwrap_err();
+    assert_eq!(first.retry_after(), Some(Duration::from_secs(86_400)));
+    sleep(119 * SECOND).await;
+    courier.deliver(&parcel(), &patient()).await.unwrap_err();
+    sleep(SECOND).await;
+    courier.deliver(&parcel(), &patient()).await.unwrap();
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_remembered_for_a_short_while() {
+    let (service, courier) = serve(Service::new(|_| Act::Answer(401, "", REFUSAL)));
+    for Sent { result, .. } in send_for(&courier, 25 * SECOND, SECOND / 100).await {
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
+        assert_eq!((error.attempts().len(), error.retry_after()), (1, None));
+        assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
+    }
+    assert_eq!(service.requests().len(), 3, "one for each 10 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_hangs_holds_up_one_send_for_a_moment() {
+    let act = |at| if at < MINUTE { Act::Issue } else { Act::Hang };
+    let (service, courier) = serve(Service::new(act));
+    send_at_once(&courier, 1).await;
+    sleep(220 * SECOND).await;
+    // Sends with little time have it too.
+    let policy = Policy { deadline: SECOND / 2, ..patient() };
+    let mut held_up = 0;
+    while service.began.elapsed() < Duration::from_secs(279) {
+        let began = Instant::now();
+        assert_eq!(courier.deliver(&parcel(), &policy).await.unwrap().attempts().len(), 1);
+        held_up += usize::from(began.elapsed() > SECOND / 10);
+        sleep(SECOND / 10).await;
+    }
+    assert_eq!(held_up, service.requests().len() - 1, "one send for each renewal that began");
+    assert!((1..=3).contains(&held_up), "{held_up}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_is_carried_on_by_later_sends_when_the_one_that_began_it_is_dropped() {
+    let mut service = Service::new(|_| Act::Issue);
+    service.token_time = Duration::from_millis(500);
+    let (service, courier) = serve(service);
+    send_at_once(&courier, 1).await;
+    sleep(255 * SECOND).await;
+    let parcel = parcel();
+    let policy = patient();
+    {
+        let mut dropped = pin!(courier.deliver(&parcel, &policy));
+        poll_once(dropped.as_mut()).await;
+    }
+    for _ in 0..40 {
+        send_at_once(&courier, 1).await;
+    }
+    assert_eq!(service.requests().len(), 2);
+    assert_eq!(service.issued.lock().unwrap().len(), 2);
+}
+
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) {
+    poll_fn(|context| {
+        assert!(future.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_for() {
+    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let mut waiting: Vec<_> = (0..20).map(|_| tokio::spawn(send(courier.clone()))).collect();
+    sleep(Duration::from_millis(10)).await;
+    // The first one began the request; others of them only wait.
+    for dropped in waiting.drain(..15) {
+        dropped.abort();
+        assert!(dropped.await.unwrap_err().is_cancelled());
+    }
+    for send in waiting {
+        assert_eq!(send.await.unwrap().took, Duration::from_millis(70), "the request was not begun anew");
+    }
+    assert_eq!(service.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_every_send_dropped_is_taken_up_again_while_its_time_lasts() {
+    for (pause, requests) in [(20, 1), (31, 2)] {
+        let (service, courier) = serve(Service::new(|_| Act::Issue));
+        let dropped = tokio::spawn(send(courier.clone()));
+        sleep(Duration::from_millis(10)).await;
+        dropped.abort();
+        sleep(pause * SECOND).await;
+        send_at_once(&courier, 1).await;
+        assert_eq!(service.requests().len(), requests, "after {pause} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
+    // What is said; when a token is renewed at the earliest and at the latest; how long it lives.
+    for (said, earliest, latest, life) in [
+        (r#","expires_in":1"#, 0.26, 0.3, 1.0),
+        (r#","expires_in":8"#, 2.1, 2.4, 8.0),
+        (r#","expires_in":"29""#, 7.7, 8.7, 29.0),
+        (r#","expires_in":30"#, 8.0, 9.0, 30.0),
+        (r#","expires_in":60"#, 32.0, 36.0, 60.0),
+        ("", 224.0, 252.0, 300.0),
+        (r#","expires_in":0"#, 224.0, 252.0, 300.0),
+        (r#","expires_in":-5"#, 224.0, 252.0, 300.0),
+        (r#","expires_in":null"#, 224.0, 252.0, 300.0),
+        (r#","expires_in":"soon""#, 224.0, 252.0, 300.0),
+        (r#","expires_in":99999999999"#, 224.0, 252.0, 300.0),
+        (r#","expires_in":3600"#, 2_864.0, 3_222.0, 3_600.0),
+    ] {
+        let mut service = Service::new(|_| Act::Issue).life(life);
+        service.said = said.to_owned();
+        let (service, courier) = serve(service);
+        let time = Duration::from_secs_f64(latest * 4.0);
+        let pace = (time / 1_000).max(Duration::from_millis(10));
+        for sent in send_for(&courier, time, pace).await {
+            assert_eq!(sent.result.unwrap().attempts().len(), 1);
+        }
+        assert_eq!(service.expired.load(Ordering::Relaxed), 0, "{said}");
+        let requests = service.requests();
+        assert!(requests.len() >= 4, "{said}: {requests:?}");
+        for pair in requests.windows(2) {
+            let used = (pair[1] - pair[0]).as_secs_f64();
+            let latest = latest + 2.0 * pace.as_secs_f64();
+            assert!((earliest..latest).contains(&used), "{said}: used for {used} s");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_takes_longer_to_get_than_it_lives_is_still_used() {
+    let mut service = Service::new(|_| Act::Issue).life(1.0);
+    service.token_time = 2 * SECOND;
+    let (service, courier) = serve(service);
+    let sent = send_for(&courier, MINUTE, SECOND / 20).await;
+    assert!(sent.iter().all(|sent| sent.result.is_ok()));
+    let requests = service.requests().len();
+    assert!(requests <= 60, "{requests} requests in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_of_a_fleet_are_spread() {
+    let mut renewed = Vec::new();
+    for _ in 0..100 {
+        let (service, courier) = serve(Service::new(|_| Act::Issue));
+        send_at_once(&courier, 1).await;
+        sleep(220 * SECOND).await;
+        while service.requests().len() < 2 {
+            send_at_once(&courier, 1).await;
+            sleep(SECOND / 10).await;
+        }
+        renewed.push(service.requests()[1].as_secs());
+    }
+    for range in [224..230, 246..253] {
+        assert!(renewed.iter().any(|at| range.contains(at)), "{range:?} of {renewed:?}");
+    }
+    assert!(renewed.iter().all(|at| (224..253).contains(at)), "{renewed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotated_credentials_take_over_without_a_failed_send() {
+    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let sends = tokio::spawn({
+        let courier = courier.clone();
+        async move { send_for(&courier, 5 * SECOND, SECOND / 100).await }
+    });
+    sleep(2 * SECOND).await;
+    courier.rotate_credentials(credentials("other")).await.unwrap();
+    // What was bought before is no good any more.
+    service.revoked.lock().unwrap().insert(1);
+    for sent in sends.await.unwrap() {
+        assert!(sent.result.unwrap().attempts().len() <= 2);
+    }
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones() {
+    let act = |at| if at < SECOND { Act::Refuse { after: 5 * SECOND } } else { Act::Issue };
+    let (service, courier) = serve(Service::new(act));
+    let waiting = tokio::spawn(send(courier.clone()));
+    sleep(2 * SECOND).await;
+    courier.rotate_credentials(credentials("other")).await.unwrap();
+    // The refusal of the old ones comes later, and is held against nobody.
+    assert_eq!(waiting.await.unwrap().result.unwrap().attempts().len(), 1);
+    send_at_once(&courier, 10).await;
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_refused_do_not_take_over() {
+    let act = |at| if at < SECOND { Act::Issue } else { Act::Answer(400, "", REFUSAL) };
+    let (service, courier) = serve(Service::new(act));
+    send_at_once(&courier, 1).await;
+    sleep(SECOND).await;
+    let error = courier.rotate_credentials(credentials("wrong")).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
+    assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
+    send_at_once(&courier, 100).await;
+    assert_eq!(service.requests().len(), 2);
+}
