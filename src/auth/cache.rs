@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,11 +34,12 @@ pub(crate) struct TokenCache {
     /// The longest time for a token request.
     timeout: Duration,
     state: Mutex<State>,
+    rotations: AtomicU64,
 }
 
 struct State {
     credentials: Credentials,
-    /// Counts the credentials: what was asked for with earlier ones is of no use to later ones.
+    /// The number of the rotation that brought them: what was asked for with others is of no use to them.
     generation: u64,
     /// The last token, which may be used up.
     token: Option<HeldToken>,
@@ -88,7 +90,7 @@ impl TokenCache {
         timeout: Duration,
     ) -> Self {
         let state = Mutex::new(State::new(credentials, 0));
-        Self { transport, endpoints: Arc::new(endpoints), timeout, state }
+        Self { transport, endpoints: Arc::new(endpoints), timeout, state, rotations: AtomicU64::new(0) }
     }
 
     /// The token in use, or a new one where there is none; a send that has no more than `time` needs it.
@@ -126,10 +128,13 @@ impl TokenCache {
 
     /// Puts `credentials` in the place of those in use, once they have bought a token.
     pub(crate) async fn rotate(&self, credentials: Credentials) -> Result<(), TokenError> {
+        let generation = 1 + self.rotations.fetch_add(1, Ordering::Relaxed);
         let token = self.ask(&credentials, None, false).await?;
         let mut state = self.state();
-        let generation = state.generation + 1;
-        *state = State { token: Some(token), ..State::new(credentials, generation) };
+        // A rotation that began later may have ended before this one.
+        if state.generation < generation {
+            *state = State { token: Some(token), ..State::new(credentials, generation) };
+        }
         Ok(())
     }
 

@@ -170,10 +170,7 @@ impl NoToken {
 
 impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no access token: {}", self.error)?;
-        if self.is_remembered {
-            f.write_str(" a moment ago, and is not asked again yet")?;
-        }
-        Ok(())
+        let also = if self.is_remembered { ", nor is one asked for again yet" } else { "" };
+        write!(f, "no access token{also}: {}", self.error)
     }
 }

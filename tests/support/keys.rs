@@ -1,16 +1,35 @@
 //! Private keys, made anew for each run.
 
-use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair};
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
-/// A private key in PEM, and what verifies its signatures.
+/// A private key in PEM and as a JWK, and what verifies its signatures.
 pub struct TestKey {
     pub pem: String,
     pub public: Vec<u8>,
+    /// Without a key id.
+    pub jwk: Value,
+}
+
+impl TestKey {
+    /// The private key as a JWK of that name.
+    pub fn jwk(&self, key_id: &str) -> Value {
+        let mut jwk = self.jwk.clone();
+        jwk["kid"] = key_id.into();
+        jwk
+    }
+
+    /// What the service is given to know the key by.
+    pub fn public_jwk(&self, key_id: &str) -> Value {
+        let mut jwk = self.jwk(key_id);
+        let members = jwk.as_object_mut().unwrap();
+        members.retain(|name, _| !["d", "p", "q", "dp", "dq", "qi"].contains(&name.as_str()));
+        jwk
+    }
 }
 
 pub fn pem(label: &str, der: &[u8]) -> String {
@@ -24,32 +43,87 @@ pub fn p384() -> TestKey {
     elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING)
 }
 
-/// A key of any curve in PKCS#8.
-pub fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> TestKey {
-    let der = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
-    let key = EcdsaKeyPair::from_pkcs8(algorithm, der.as_ref()).unwrap();
-    TestKey { pem: pem("PRIVATE KEY", der.as_ref()), public: key.public_key().as_ref().to_vec() }
-}
-
 /// A P-384 key in SEC1.
 pub fn p384_sec1() -> TestKey {
     let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let der: EcPrivateKeyRfc5915Der = key.private_key().as_der().unwrap();
-    TestKey { pem: pem("EC PRIVATE KEY", der.as_ref()), public: key.public_key().as_ref().to_vec() }
+    TestKey { pem: pem("EC PRIVATE KEY", der.as_ref()), ..of_curve(&key) }
+}
+
+/// A key of any curve in PKCS#8.
+pub fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> TestKey {
+    of_curve(&EcdsaKeyPair::generate(algorithm).unwrap())
+}
+
+fn of_curve(key: &EcdsaKeyPair) -> TestKey {
+    let public = key.public_key().as_ref().to_vec();
+    let private: EcPrivateKeyBin = key.private_key().as_be_bytes().unwrap();
+    // SEC 1, section 2.3.3: a mark, x and y.
+    let (x, y) = public[1..].split_at(public.len() / 2);
+    let crv = format!("P-{}", x.len() * 8);
+    TestKey {
+        pem: pem("PRIVATE KEY", key.to_pkcs8v1().unwrap().as_ref()),
+        jwk: json!({ "kty": "EC", "crv": crv, "x": base64(x), "y": base64(y), "d": base64(private.as_ref()) }),
+        public,
+    }
 }
 
 /// An RSA key of 2048 bits in PKCS#8.
 pub fn rsa() -> TestKey {
     let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der = key.as_der().unwrap();
-    TestKey { pem: pem("PRIVATE KEY", der.as_ref()), public: key.public_key().as_ref().to_vec() }
+    let public = key.public_key().as_ref().to_vec();
+    TestKey { pem: pem("PRIVATE KEY", der.as_ref()), public, jwk: rsa_jwk(&integers(pkcs1(der.as_ref()))) }
 }
 
 /// An RSA key of 2048 bits in PKCS#1.
 pub fn rsa_pkcs1() -> TestKey {
     let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der = key.as_der().unwrap();
-    // RFC 5208, section 5: the last field of PKCS#8 is an octet string around the PKCS#1 key, and in a key
-    // of this size it begins after 26 bytes.
-    TestKey { pem: pem("RSA PRIVATE KEY", &der.as_ref()[26..]), public: key.public_key().as_ref().to_vec() }
+    let der = pkcs1(der.as_ref());
+    let public = key.public_key().as_ref().to_vec();
+    TestKey { pem: pem("RSA PRIVATE KEY", der), public, jwk: rsa_jwk(&integers(der)) }
+}
+
+/// A private RSA key as a JWK, from n, e, d, p, q, dp, dq and qi.
+pub fn rsa_jwk(parts: &[Vec<u8>]) -> Value {
+    let mut jwk = json!({ "kty": "RSA" });
+    for (name, part) in ["n", "e", "d", "p", "q", "dp", "dq", "qi"].into_iter().zip(parts) {
+        jwk[name] = base64(part).into();
+    }
+    jwk
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// RFC 5208, section 5: the last field of PKCS#8 is an octet string around the PKCS#1 key, and in a key of 2048 bits
+/// it begins after 26 bytes.
+fn pkcs1(pkcs8: &[u8]) -> &[u8] {
+    &pkcs8[26..]
+}
+
+/// The integers of a PKCS#1 key after its version: RFC 8017, section A.1.2.
+fn integers(der: &[u8]) -> Vec<Vec<u8>> {
+    let (mut rest, _) = element(der);
+    let mut integers = Vec::new();
+    while !rest.is_empty() {
+        let (content, after) = element(rest);
+        let zeros = content.iter().take_while(|byte| **byte == 0).count();
+        integers.push(content[zeros..].to_vec());
+        rest = after;
+    }
+    integers.remove(0);
+    integers
+}
+
+/// The content of the first element, and what follows it.
+fn element(der: &[u8]) -> (&[u8], &[u8]) {
+    let (length, head) = match der[1] {
+        short @ ..=0x7f => (usize::from(short), 2),
+        0x81 => (usize::from(der[2]), 3),
+        _ => (usize::from(der[2]) << 8 | usize::from(der[3]), 4),
+    };
+    der[head..].split_at(length)
 }

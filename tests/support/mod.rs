@@ -4,8 +4,10 @@
 pub mod fixtures;
 pub mod http2;
 pub mod keys;
+pub mod peer;
 pub mod push_file;
 pub mod raw;
+pub mod relay;
 pub mod tls;
 
 use std::sync::OnceLock;

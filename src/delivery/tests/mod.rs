@@ -107,8 +107,12 @@ fn courier(transport: Arc<dyn Transport>) -> Courier {
 }
 
 fn credentials(client_id: &str) -> Credentials {
+    Credentials::signed_jwt(client_id, SigningKey::from_pem(pem(), "key-id").unwrap())
+}
+
+fn pem() -> &'static str {
     static PEM: LazyLock<String> = LazyLock::new(|| keys::p384().pem);
-    Credentials::signed_jwt(client_id, SigningKey::from_pem(&*PEM, "key-id").unwrap())
+    &PEM
 }
 
 fn parcel() -> Parcel {

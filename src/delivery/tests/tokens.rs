@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::*;
+use crate::auth::{AuthError, Signer, SigningAlgorithm};
 
 /// What the token endpoint does with a request.
 #[derive(Clone)]
@@ -277,9 +278,10 @@ async fn without_a_token_sends_do_not_make_an_outage_worse() {
 async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
     let (service, courier) = serve(Service::new(|_| Act::Answer(503, "20", "")));
     let policy = Policy { deadline: 5 * SECOND, ..patient() };
-    for (asked, words) in
-        [(20, "answered 503"), (17, "answered 503 a moment ago, and is not asked again yet")]
-    {
+    for (asked, words) in [
+        (20, "no access token: the endpoint answered 503"),
+        (17, "no access token, nor is one asked for again yet: the"),
+    ] {
         let error = courier.deliver(&parcel(), &policy).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
         assert_eq!(error.retry_after().unwrap().as_millis().div_ceil(1_000), asked);
@@ -497,4 +499,41 @@ async fn credentials_that_are_refused_do_not_take_over() {
     assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
     send_at_once(&courier, 100).await;
     assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_rotations_the_later_one_counts() {
+    let mut service = Service::new(|_| Act::Issue);
+    service.token_time = SECOND;
+    let (service, courier) = serve(service);
+    let slow = tokio::spawn({
+        let (courier, signer) = (courier.clone(), Held(SigningKey::from_pem(pem(), "slow").unwrap()));
+        async move { courier.rotate_credentials(Credentials::signed_jwt("earlier", signer)).await }
+    });
+    sleep(SECOND / 2).await;
+    courier.rotate_credentials(credentials("later")).await.unwrap();
+    slow.await.unwrap().unwrap();
+    // The later one bought the first token, and it stays in use.
+    service.revoked.lock().unwrap().insert(2);
+    let receipts = send_at_once(&courier, 10).await;
+    assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
+    assert_eq!(service.requests().len(), 2);
+}
+
+/// A signer that takes its time.
+struct Held(SigningKey);
+
+impl Signer for Held {
+    fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.0.algorithm()
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        sleep(10 * SECOND).await;
+        self.0.sign(text).await
+    }
 }

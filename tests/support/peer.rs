@@ -1,0 +1,59 @@
+//! The authorization server of `tests/peers/`, which nobody here wrote.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// A running `oidc-provider`; it stops when this is dropped.
+pub struct AuthorizationServer {
+    pub token_url: String,
+    lines: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl AuthorizationServer {
+    /// Starts it with these clients. Where it is not installed it says so and gives none, but in CI it must be there.
+    pub async fn start(clients: &Value) -> Option<Self> {
+        let mut child = match spawn(clients) {
+            Ok(child) => child,
+            Err(missing) => {
+                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+                println!("not tested against oidc-provider: {missing}");
+                return None;
+            }
+        };
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut server = Self { token_url: String::new(), lines, _child: child };
+        server.token_url = server.next().await["token_url"].as_str().unwrap().to_owned();
+        Some(server)
+    }
+
+    /// What it prints next: of each token request, whether it was granted, and if not why.
+    pub async fn next(&mut self) -> Value {
+        let line = timeout(Duration::from_secs(30), self.lines.next_line());
+        let line = line.await.expect("it prints in time").unwrap().expect("it did not end");
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+fn spawn(clients: &Value) -> Result<Child, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    if !folder.join("node_modules/oidc-provider").exists() {
+        return Err("run `npm ci` in tests/peers first".to_owned());
+    }
+    Command::new("node")
+        .arg("authorization_server.js")
+        .arg(clients.to_string())
+        .current_dir(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("node does not start: {error}"))
+}

@@ -1,0 +1,68 @@
+//! Stands between a client and its token endpoint, and alters assertions on the way, as a broken signer would.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
+use pushslots::{Signer, SigningKey};
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use url::form_urlencoded;
+
+use super::raw::{read_request, split};
+
+/// Serves until it is dropped.
+pub struct Relay {
+    pub token_url: String,
+    served: JoinHandle<()>,
+}
+
+impl Relay {
+    /// Passes requests on to `token_url`, one after another, with their assertions altered.
+    pub async fn start(token_url: &str, alter: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let to = token_url.to_owned();
+        let served = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                pass_on(stream, &to, &alter).await;
+            }
+        });
+        Self { token_url: format!("http://{address}/token"), served }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.served.abort();
+    }
+}
+
+async fn pass_on(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> String) {
+    let request = read_request(&mut stream).await;
+    let (_, body) = split(&request);
+    let mut form: BTreeMap<_, _> = form_urlencoded::parse(body.unwrap()).into_owned().collect();
+    let assertion = form.remove("client_assertion").unwrap();
+    form.insert("client_assertion".to_owned(), alter(assertion));
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.post(to).header("content-type", "application/x-www-form-urlencoded").body(form);
+    let answer = request.send().await.unwrap();
+    let (status, body) = (answer.status(), answer.bytes().await.unwrap());
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+}
+
+/// Takes an assertion apart, alters its claims, and signs it again.
+pub fn sign_again(assertion: &str, key: &SigningKey, alter: impl Fn(&mut Value)) -> String {
+    let [header, claims, _] = assertion.split('.').collect::<Vec<_>>()[..] else { panic!("no JWT") };
+    let mut claims = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    alter(&mut claims);
+    let text = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let signature = key.sign(text.as_bytes()).now_or_never().unwrap().unwrap();
+    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
