@@ -83,3 +83,40 @@ async fn ask(
 fn text<'a>(reply: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     reply.get(key)?.as_str().filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Request, StatusCode};
+
+    use super::*;
+    use crate::transport::{Answer, Exchange};
+
+    /// Gives a token that ends at noon, by a clock that tells this.
+    struct Noon(&'static str);
+
+    impl Transport for Noon {
+        fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Exchange<'_> {
+            let mut headers = HeaderMap::new();
+            headers.insert("date", HeaderValue::from_static(self.0));
+            let body = r#"{"accessToken":"token","expires":"2026-03-25T12:00:00.304866Z"}"#;
+            Box::pin(async { Ok(Answer { status: StatusCode::OK, headers, body: Ok(body.into()) }) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_life_is_counted_by_the_clock_of_the_endpoint() {
+        for (date, life) in [
+            ("Wed, 25 Mar 2026 11:00:00 GMT", "3600.304866s"),
+            ("Wed, 25 Mar 2026 12:00:01 GMT", "300s"),
+            ("Mon, 23 Mar 2026 12:00:00 GMT", "300s"),
+            // By the clock of this machine it ended long ago.
+            ("noon", "300s"),
+        ] {
+            let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
+            let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
+            let token = request_token(&key, None, &endpoints, &Noon(date), Duration::ZERO).await;
+            let Ok(token) = token else { panic!("{date}: no token") };
+            assert_eq!(format!("{token:?}"), format!("AccessToken {{ expires_in: {life}, .. }}"));
+        }
+    }
+}

@@ -127,3 +127,29 @@ fn element(der: &[u8]) -> (&[u8], &[u8]) {
     };
     der[head..].split_at(length)
 }
+
+/// An element of DER with this tag.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let head = match content.len().to_be_bytes()[6..] {
+        [0, short @ ..=0x7f] => vec![tag, short],
+        [0, length] => vec![tag, 0x81, length],
+        [ref length @ ..] => [&[tag, 0x82], length].concat(),
+    };
+    [head, content.to_vec()].concat()
+}
+
+/// A PKCS#1 key from n, e, d, p, q, dp, dq and qi.
+pub fn pkcs1_of(parts: &[Vec<u8>]) -> Vec<u8> {
+    let integer = |bytes: &Vec<u8>| {
+        // Of a number that would look negative, a zero comes first.
+        let sign: &[u8] = if bytes[0] >= 0x80 { &[0] } else { &[] };
+        der(2, &[sign, bytes].concat())
+    };
+    der(0x30, &[vec![2, 1, 0], parts.iter().flat_map(integer).collect()].concat())
+}
+
+/// A PKCS#8 key around a PKCS#1 key.
+pub fn pkcs8_of(pkcs1: &[u8]) -> Vec<u8> {
+    const RSA_ENCRYPTION: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    der(0x30, &[vec![2, 1, 0], der(0x30, RSA_ENCRYPTION), der(4, pkcs1)].concat())
+}

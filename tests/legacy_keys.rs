@@ -1,0 +1,126 @@
+//! Legacy API keys: authenticate, refresh, and authenticate anew when the refresh is refused.
+
+mod support;
+
+use pushslots::chrono::{TimeDelta, Utc};
+use pushslots::{Client, Credentials, Delivery, ErrorKind};
+use support::raw::{Act, RawServer, split};
+use support::{DESTINATION, fixtures, message};
+
+fn client(base_url: &str, key: &str) -> Client {
+    let builder = Client::builder().base_url(base_url).destination(DESTINATION);
+    builder.credentials(Credentials::api_key(key, "my-secret")).build().unwrap()
+}
+
+/// What each request asked for, and its body unless it is a message.
+fn asked(requests: &[Vec<u8>]) -> Vec<String> {
+    let line = |request: &Vec<u8>| {
+        let (head, body) = split(request);
+        let path = head.split(' ').nth(1).unwrap();
+        let body = std::str::from_utf8(body.unwrap()).unwrap();
+        if path == "/endpoint" { path.to_owned() } else { format!("{path} {body}") }
+    };
+    requests.iter().map(line).collect()
+}
+
+fn token(name: &str, rest: &str) -> Act {
+    Act::answer("200 OK", "", &format!(r#"{{"accessToken":"{name}"{rest}}}"#))
+}
+
+fn accept() -> Act {
+    Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)
+}
+
+fn refuse() -> Act {
+    Act::answer("401 Unauthorized", "Content-Type: text/html\r\n", "Invalid request")
+}
+
+const AUTHENTICATE: &str = r#"/auth/authenticate {"apiKey":"my-key","secret":"my-secret"}"#;
+const REFRESH: &str = r#"/auth/refreshToken {"apiKey":"my-key","refreshToken":"again"}"#;
+
+#[tokio::test]
+async fn a_legacy_key_buys_a_token_too() {
+    let server = fixtures::serve().await;
+    let builder = || Client::builder().base_url(server.uri()).destination(DESTINATION);
+    let client = builder().credentials(Credentials::api_key("my-key", "my-secret")).build().unwrap();
+    client.send(&message()).await.unwrap();
+    client.send(&message()).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    let paths: Vec<_> = requests.iter().map(|request| request.url.path()).collect();
+    assert_eq!(paths, ["/auth/authenticate", "/endpoint", "/endpoint"]);
+    assert_eq!(requests[0].body, br#"{"apiKey":"my-key","secret":"my-secret"}"#);
+    assert_eq!(requests[1].headers["authorization"], "Bearer api-key");
+
+    let client = builder().credentials(Credentials::api_key("api-key-refused", "s")).build().unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
+    assert_eq!(error.service_text(), Some("Invalid request"));
+}
+
+#[tokio::test]
+async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
+    for expires in [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#] {
+        let json = format!(r#"{{"accessToken":"legacy"{expires}}}"#);
+        let acts = [Act::answer("200 OK", "", &json), Act::answer("200 OK", "", "")];
+        let service = RawServer::start(acts).await;
+        let client = Client::builder().base_url(&service.url).destination(DESTINATION);
+        let client = client.credentials(Credentials::api_key("key", "secret")).build().unwrap();
+        assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
+        service.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_with_the_refresh_token() {
+    let expires =
+        (Utc::now() + TimeDelta::hours(24)).format(r#","expires":"%FT%T%.6fZ","refreshToken":"again""#);
+    let service = RawServer::start([
+        token("first", &expires.to_string()),
+        accept(),
+        // The service ends the token before its time.
+        refuse(),
+        token("second", r#","refreshToken":"and-again""#),
+        accept(),
+        accept(),
+    ])
+    .await;
+    let client = client(&service.url, "my-key");
+    for attempts in [1, 2, 1] {
+        assert_eq!(client.send(&message()).await.unwrap().attempts().len(), attempts);
+    }
+    let requests = service.finish().await;
+    assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", "/endpoint", REFRESH, "/endpoint", "/endpoint"]);
+}
+
+#[tokio::test]
+async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
+    for answer in [
+        refuse(),
+        Act::answer("400 Bad Request", "", r#"{"error":"invalid_grant"}"#),
+        Act::answer("404 Not Found", "", "<html></html>"),
+        Act::answer("500 Unknown", "", ""),
+        Act::answer("200 OK", "", "{}"),
+    ] {
+        let first = token("first", r#","refreshToken":"again""#);
+        let acts = [first, refuse(), answer, token("second", ""), accept()];
+        let service = RawServer::start(acts).await;
+        let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
+        assert_eq!(receipt.attempts().len(), 2);
+        let requests = service.finish().await;
+        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_gets_no_answer_is_tried_again_as_it_is() {
+    for answer in [Act::ResetAfterReading, Act::answer("429 Busy", "", "")] {
+        let first = token("first", r#","refreshToken":"again""#);
+        let acts = [first, refuse(), answer, token("second", ""), accept()];
+        let service = RawServer::start(acts).await;
+        let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
+        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        assert_eq!(deliveries, [Delivery::Refused, Delivery::NotSent, Delivery::Accepted]);
+        let requests = service.finish().await;
+        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, REFRESH, "/endpoint"]);
+    }
+}
