@@ -19,6 +19,8 @@ use crate::transport::{Answer, Exchange, Failure, FailureKind, Transport};
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/keys.rs"]
 mod keys;
+mod rotation;
+mod service;
 mod tokens;
 
 /// What the service does with the next message.

@@ -1,0 +1,86 @@
+//! Sends a message with a private key that this process never sees: another one holds it, and signs what it is asked.
+//!
+//! `cargo run --example sign_elsewhere`. The other process is this program again, with the argument `agent`; in its
+//! place there could be a KMS, an HSM, or an agent of your own.
+
+#[path = "../tests/support/fixtures.rs"]
+mod fixtures;
+#[path = "../tests/support/keys.rs"]
+#[allow(dead_code)]
+mod keys;
+
+use std::io::{self, BufRead};
+use std::process::Stdio;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use pushslots::chrono::{TimeZone, Utc};
+use pushslots::uuid::uuid;
+use pushslots::{AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey, Slot};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+
+const KEY_ID: &str = "key-of-the-agent";
+
+/// The process with the key: for a line with what to sign it gives one with that and the signature.
+struct Agent(Mutex<(ChildStdin, Lines<BufReader<ChildStdout>>)>);
+
+impl Signer for Agent {
+    fn key_id(&self) -> &str {
+        KEY_ID
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        SigningAlgorithm::Es384
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        let failed = |error: io::Error| AuthError::temporary(format!("the agent: {error}"));
+        let question = BASE64_STANDARD.encode(text);
+        let (questions, answers) = &mut *self.0.lock().await;
+        questions.write_all(format!("{question}\n").as_bytes()).await.map_err(failed)?;
+        // The answer to a question that was given up may come first.
+        while let Some(line) = answers.next_line().await.map_err(failed)? {
+            if let Some((_, signature)) = line.split_once(' ').filter(|(asked, _)| *asked == question) {
+                return BASE64_STANDARD.decode(signature).map_err(|error| failed(io::Error::other(error)));
+            }
+        }
+        Err(AuthError::permanent("the agent is gone"))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().nth(1).as_deref() == Some("agent") {
+        return be_the_agent().await;
+    }
+    let mut agent = Command::new(std::env::current_exe()?);
+    let mut agent =
+        agent.arg("agent").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let pipes = agent.stdin.take().zip(agent.stdout.take()).ok_or("the agent has no pipes")?;
+    let signer = Agent(Mutex::new((pipes.0, BufReader::new(pipes.1).lines())));
+
+    let service = fixtures::serve().await;
+    let client = Client::builder()
+        .base_url(service.uri())
+        .credentials(Credentials::signed_jwt("client-id", signer))
+        .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
+        .build()?;
+    let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
+    let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
+    println!("signed by process {}, accepted as {}", agent.id().unwrap_or_default(), receipt.message_id());
+    Ok(())
+}
+
+/// Signs a line at a time until its standard input ends.
+async fn be_the_agent() -> Result<(), Box<dyn std::error::Error>> {
+    let key = SigningKey::from_pem(keys::p384().pem, KEY_ID)?;
+    for question in io::stdin().lock().lines() {
+        let question = question?;
+        println!(
+            "{question} {}",
+            BASE64_STANDARD.encode(key.sign(&BASE64_STANDARD.decode(&question)?).await?)
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Credentials that change while a client sends.
+
+use super::service::*;
+use super::*;
+use crate::auth::{AuthError, Signer, SigningAlgorithm};
+
+#[tokio::test(start_paused = true)]
+async fn rotated_credentials_take_over_without_a_failed_send() {
+    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let sends = tokio::spawn({
+        let courier = courier.clone();
+        async move { send_for(&courier, 5 * SECOND, SECOND / 100).await }
+    });
+    sleep(2 * SECOND).await;
+    courier.rotate_credentials(credentials("other")).await.unwrap();
+    // What was bought before is no good any more.
+    service.revoked.lock().unwrap().insert(1);
+    for sent in sends.await.unwrap() {
+        assert!(sent.result.unwrap().attempts().len() <= 2);
+    }
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones() {
+    let act = |at| if at < SECOND { Act::Refuse { after: 5 * SECOND } } else { Act::Issue };
+    let (service, courier) = serve(Service::new(act));
+    let waiting = tokio::spawn(send(courier.clone()));
+    sleep(2 * SECOND).await;
+    courier.rotate_credentials(credentials("other")).await.unwrap();
+    // The refusal of the old ones comes later, and is held against nobody.
+    assert_eq!(waiting.await.unwrap().result.unwrap().attempts().len(), 1);
+    send_at_once(&courier, 10).await;
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_refused_do_not_take_over() {
+    let act = |at| if at < SECOND { Act::Issue } else { Act::Answer(400, "", REFUSAL) };
+    let (service, courier) = serve(Service::new(act));
+    send_at_once(&courier, 1).await;
+    sleep(SECOND).await;
+    let error = courier.rotate_credentials(credentials("wrong")).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
+    assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
+    send_at_once(&courier, 100).await;
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_rotations_the_later_one_counts() {
+    let mut service = Service::new(|_| Act::Issue);
+    service.token_time = SECOND;
+    let (service, courier) = serve(service);
+    let slow = tokio::spawn({
+        let (courier, signer) = (courier.clone(), Held(SigningKey::from_pem(pem(), "slow").unwrap()));
+        async move { courier.rotate_credentials(Credentials::signed_jwt("earlier", signer)).await }
+    });
+    sleep(SECOND / 2).await;
+    courier.rotate_credentials(credentials("later")).await.unwrap();
+    slow.await.unwrap().unwrap();
+    // The later one bought the first token, and it stays in use.
+    service.revoked.lock().unwrap().insert(2);
+    let receipts = send_at_once(&courier, 10).await;
+    assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
+    assert_eq!(service.requests().len(), 2);
+}
+
+/// A signer that takes its time.
+struct Held(SigningKey);
+
+impl Signer for Held {
+    fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.0.algorithm()
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        sleep(10 * SECOND).await;
+        self.0.sign(text).await
+    }
+}

@@ -1,0 +1,163 @@
+//! A service that knows its tokens, and the sends that go to it.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::header::AUTHORIZATION;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// What the token endpoint does with a request.
+#[derive(Clone)]
+pub(super) enum Act {
+    Issue,
+    Answer(u16, &'static str, &'static str),
+    Reset,
+    Hang,
+    Refuse { after: Duration },
+}
+
+/// A service that knows its tokens: which it issued when, until when they are good, and which it revoked.
+pub(super) struct Service {
+    pub(super) began: Instant,
+    /// What the token endpoint does, by the time since the beginning.
+    pub(super) act: Box<dyn Fn(Duration) -> Act + Send + Sync>,
+    /// How long it takes.
+    pub(super) token_time: Duration,
+    /// How long its tokens live, and what it says of that.
+    pub(super) life: Duration,
+    pub(super) said: String,
+    pub(super) issued: Mutex<Vec<Instant>>,
+    pub(super) revoked: Mutex<BTreeSet<usize>>,
+    /// When each token request came.
+    pub(super) requests: Mutex<Vec<Duration>>,
+    pub(super) accepted: AtomicUsize,
+    pub(super) expired: AtomicUsize,
+}
+
+pub(super) const REFUSAL: &str = r#"{"error":"invalid_client"}"#;
+
+impl Service {
+    pub(super) fn new(act: impl Fn(Duration) -> Act + Send + Sync + 'static) -> Self {
+        Self {
+            began: Instant::now(),
+            act: Box::new(act),
+            token_time: Duration::from_millis(50),
+            life: Duration::from_secs(300),
+            said: r#","expires_in":300"#.to_owned(),
+            issued: Mutex::default(),
+            revoked: Mutex::default(),
+            requests: Mutex::default(),
+            accepted: AtomicUsize::new(0),
+            expired: AtomicUsize::new(0),
+        }
+    }
+
+    /// Its tokens live that long, and it says so.
+    pub(super) fn life(mut self, seconds: f64) -> Self {
+        self.life = Duration::from_secs_f64(seconds);
+        self.said = format!(r#","expires_in":{}"#, self.life.as_secs());
+        self
+    }
+
+    pub(super) fn requests(&self) -> Vec<Duration> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    pub(super) fn revoke_all(&self) {
+        self.revoked.lock().unwrap().extend(1..=self.issued.lock().unwrap().len());
+    }
+
+    async fn token(&self, timeout: Duration) -> Result<Answer, Failure> {
+        self.requests.lock().unwrap().push(self.began.elapsed());
+        let act = (self.act)(self.began.elapsed());
+        sleep(self.token_time).await;
+        match act {
+            Act::Issue => {
+                let mut issued = self.issued.lock().unwrap();
+                issued.push(Instant::now());
+                let (number, said) = (issued.len(), &self.said);
+                Ok(answer(200, format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#)))
+            }
+            Act::Answer(status, hint, body) => {
+                let mut answer = answer(status, body);
+                if !hint.is_empty() {
+                    answer.headers.insert("retry-after", HeaderValue::from_static(hint));
+                }
+                Ok(answer)
+            }
+            Act::Reset => Err(Failure::new(FailureKind::Interrupted, true)),
+            Act::Refuse { after } => {
+                sleep(after).await;
+                Ok(answer(401, REFUSAL))
+            }
+            Act::Hang => {
+                sleep(timeout).await;
+                Err(Failure::new(FailureKind::Timeout, true))
+            }
+        }
+    }
+
+    async fn message(&self, authorization: &HeaderValue) -> Result<Answer, Failure> {
+        let number: usize = authorization.to_str().unwrap().trim_start_matches("Bearer ").parse().unwrap();
+        assert!(authorization.is_sensitive());
+        let age = self.issued.lock().unwrap()[number - 1].elapsed();
+        let is_expired = age >= self.life;
+        let is_revoked = self.revoked.lock().unwrap().contains(&number);
+        sleep(Duration::from_millis(20)).await;
+        self.expired.fetch_add(usize::from(is_expired), Ordering::Relaxed);
+        if is_expired || is_revoked {
+            return Ok(answer(401, ""));
+        }
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        Ok(answer(200, ""))
+    }
+}
+
+impl Transport for Arc<Service> {
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange<'_> {
+        Box::pin(async move {
+            match request.uri().path() {
+                "/v2/auth/token" => self.token(timeout).await,
+                _ => self.message(&request.headers()[AUTHORIZATION]).await,
+            }
+        })
+    }
+}
+
+pub(super) fn serve(service: Service) -> (Arc<Service>, Arc<Courier>) {
+    let service = Arc::new(service);
+    (service.clone(), Arc::new(courier(Arc::new(service))))
+}
+
+/// Sends a message at every `pace` for `time`, each as a task of its own; gives when each began and what came of it.
+pub(super) async fn send_for(courier: &Arc<Courier>, time: Duration, pace: Duration) -> Vec<Sent> {
+    let (began, mut sends) = (Instant::now(), JoinSet::new());
+    while began.elapsed() < time {
+        sends.spawn(send(courier.clone()));
+        sleep(pace).await;
+    }
+    sends.join_all().await
+}
+
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) began: Instant,
+    pub(super) took: Duration,
+    pub(super) result: Result<Receipt, Error>,
+}
+
+pub(super) async fn send(courier: Arc<Courier>) -> Sent {
+    let began = Instant::now();
+    let result = courier.deliver(&parcel(), &patient()).await;
+    Sent { began, took: began.elapsed(), result }
+}
+
+pub(super) async fn send_at_once(courier: &Arc<Courier>, number: usize) -> Vec<Receipt> {
+    let sends = (0..number).map(|_| send(courier.clone())).collect::<JoinSet<_>>();
+    sends.join_all().await.into_iter().map(|sent| sent.result.unwrap()).collect()
+}
+
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const SECOND: Duration = Duration::from_secs(1);

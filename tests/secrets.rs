@@ -1,0 +1,223 @@
+//! What no log at its most talkative, no error and no `Debug` ever shows, on every path to a token.
+
+mod support;
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use pushslots::{
+    AccessToken, AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey, TokenSource,
+};
+use serde_json::json;
+use support::raw::{Act, RawServer};
+use support::{DESTINATION, keys};
+use tracing_subscriber::filter::LevelFilter;
+
+/// Everything that was shown to anyone.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<Vec<u8>>>);
+
+impl Shown {
+    fn show(&self, what: impl Debug) {
+        self.0.lock().unwrap().extend_from_slice(format!("{what:?} {what:#?}\n").as_bytes());
+    }
+
+    fn say(&self, what: impl ToString) {
+        self.0.lock().unwrap().extend_from_slice(what.to_string().as_bytes());
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A signer and a source of tokens that keep what they hold to themselves.
+struct Vault(SigningKey);
+
+impl Signer for Vault {
+    fn key_id(&self) -> &str {
+        "vault"
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.0.algorithm()
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        self.0.sign(text).await
+    }
+}
+
+impl TokenSource for Vault {
+    async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        Ok(AccessToken::new("canary-token-of-the-vault"))
+    }
+}
+
+fn message() -> PushSlots {
+    let slot = json!({
+        "DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Reason": "canary-reason",
+        "Provider": { "FirstName": "Canaryfirst", "EmailAddresses": ["canary@example.org"] }
+    });
+    PushSlots::from_json(json!({ "Slots": [slot] }).to_string()).unwrap()
+}
+
+fn answer(status: &str, body: &str) -> Act {
+    Act::answer(status, "", body)
+}
+
+#[tokio::test]
+async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
+    let shown = Shown::default();
+    let writer = shown.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+
+    let key = keys::rsa();
+    let jwk = key.jwk("key-id").to_string();
+    let key_id = |pem: &str| SigningKey::from_pem(pem, "key-id").unwrap();
+    let token =
+        r#"{"access_token":"canary-token","token_type":"Bearer","expires_in":300,"scope":"canary-scope"}"#;
+    let legacy = r#"{"accessToken":"canary-token","expires":"canary","refreshToken":"canary-refresh"}"#;
+    let refusal = r#"{"error":"canary","error_description":"canary canary-token","error_uri":"https://canary.example"}"#;
+    let accepted = || answer("200 OK", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let rejected = || answer("401 Unauthorized", refusal);
+    let jwt = || Credentials::signed_jwt("client-id", key_id(&key.pem)).scope("scope");
+    let api_key = || Credentials::api_key("canary-api-key", "canary-secret");
+
+    for (name, credentials, acts) in [
+        ("a token", jwt(), vec![answer("200 OK", token), accepted()]),
+        (
+            "a JWK",
+            Credentials::signed_jwt("client-id", SigningKey::from_jwk(&jwk).unwrap()),
+            vec![answer("200 OK", token), accepted()],
+        ),
+        (
+            "a token that is rejected",
+            jwt(),
+            vec![answer("200 OK", token), rejected(), answer("200 OK", token), rejected()],
+        ),
+        ("a refusal", jwt(), vec![answer("400 Bad Request", refusal)]),
+        ("a refusal in words", jwt(), vec![answer("401 Unauthorized", "canary")]),
+        ("an outage", jwt(), vec![answer("503 Busy", "canary"), Act::ResetAfterReading]),
+        (
+            "no token",
+            jwt(),
+            vec![answer("200 OK", "canary"), answer("200 OK", r#"{"access_token":["canary"]}"#)],
+        ),
+        (
+            "no JSON",
+            jwt(),
+            vec![answer("200 OK", r#"{"access_token":"canary"#), answer("200 OK", "<canary>")],
+        ),
+        (
+            "no header",
+            jwt(),
+            vec![
+                answer("200 OK", r#"{"access_token":"canary\n"}"#),
+                answer("200 OK", r#"{"access_token":"canary","token_type":"canary"}"#),
+            ],
+        ),
+        ("a legacy key", api_key(), vec![answer("200 OK", legacy), accepted()]),
+        (
+            "a refresh",
+            api_key(),
+            vec![
+                answer("200 OK", legacy),
+                rejected(),
+                answer("401 Unauthorized", "canary-refresh"),
+                answer("200 OK", legacy),
+                accepted(),
+            ],
+        ),
+        ("a legacy refusal", api_key(), vec![answer("401 Unauthorized", "canary-api-key")]),
+        (
+            "a signer",
+            Credentials::signed_jwt("client-id", Vault(key_id(&key.pem))),
+            vec![answer("200 OK", token), accepted()],
+        ),
+        ("a source", Credentials::token_source(Vault(key_id(&key.pem))), vec![accepted()]),
+        (
+            "a source that is refused",
+            Credentials::token_source(Vault(key_id(&key.pem))),
+            vec![rejected(), rejected()],
+        ),
+    ] {
+        shown.say(format!("== {name}\n"));
+        let service = RawServer::start(acts).await;
+        let builder = Client::builder().base_url(&service.url).destination(DESTINATION).max_attempts(2);
+        let builder = builder.credentials(credentials.clone());
+        shown.show((&credentials, &builder));
+        let client = builder.build().unwrap();
+        let message = message();
+        shown.show((&client, client.send(&message)));
+        match client.send(&message).await {
+            Ok(receipt) => shown.show(receipt),
+            Err(error) => {
+                shown.show((&error, error.token_refusal(), error.attempts()));
+                shown.say(error);
+            }
+        }
+        service.finish().await;
+    }
+
+    shown.say("== a rotation\n");
+    let service = RawServer::start([rejected(), answer("200 OK", token), rejected()]).await;
+    let client = Client::builder().base_url(&service.url).credentials(jwt()).build().unwrap();
+    let refused = client.rotate_credentials(api_key()).await.unwrap_err();
+    shown.show(&refused);
+    shown.say(refused);
+    client.rotate_credentials(jwt()).await.unwrap();
+    let error = client.rotate_credentials(Credentials::api_key("canary", "")).await.unwrap_err();
+    shown.show(&error);
+    service.finish().await;
+
+    shown.say("== keys\n");
+    let pem = key.pem.replace("PRIVATE KEY", "CERTIFICATE");
+    for wrong in [
+        SigningKey::from_jwk(jwk.replace("RSA", "canary")),
+        SigningKey::from_jwk(jwk.replace("\"d\"", "\"canary\"")),
+        SigningKey::from_jwk(&jwk[1..]),
+        SigningKey::from_jwk_file(&jwk),
+        SigningKey::from_pem(&pem, "key-id"),
+        SigningKey::from_pem_file(&pem, "key-id"),
+    ] {
+        let error = wrong.unwrap_err();
+        shown.show(&error);
+        shown.say(pushslots::Error::from(error));
+    }
+    shown.show((SigningKey::from_jwk(&jwk).unwrap(), AccessToken::new("canary")));
+
+    let text = shown.text();
+    for layer in ["TRACE hyper", "asking for an access token", "authenticating anew", "== keys"] {
+        assert!(text.contains(layer), "the log is on: {layer}");
+    }
+    let private =
+        key.jwk.as_object().unwrap().iter().filter(|(name, _)| !["kty", "n", "e"].contains(&name.as_str()));
+    let private = private.map(|(_, part)| part.as_str().unwrap());
+    let lowercase = text.to_lowercase();
+    for secret in
+        ["canary", "eyj", "client_assertion", "-----begin"].into_iter().chain(key.pem.lines()).chain(private)
+    {
+        let at = lowercase.find(&secret.to_lowercase());
+        let near = at.map(|at| {
+            String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(300)..at + 40]).into_owned()
+        });
+        assert_eq!(near, None, "{secret} is shown");
+    }
+}
