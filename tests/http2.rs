@@ -7,22 +7,9 @@ use std::time::Duration;
 
 use h2::Reason;
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Delivery, ErrorKind};
-use support::http2::{Arrived, serve};
-use support::tls::{Authority, TlsListener};
-use support::{MESSAGE, client, message};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-/// A client of a service with that many streams side by side, and the messages that arrive there.
-async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
-    let authority = Authority::new();
-    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
-    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
-    let (send, arrived) = unbounded_channel();
-    // Ends with the test's runtime at the latest.
-    tokio::spawn(serve(listener, max_streams, send));
-    (client, arrived)
-}
+use pushslots::{Delivery, ErrorKind};
+use support::http2::service;
+use support::{MESSAGE, message};
 
 #[tokio::test]
 async fn a_stream_that_is_refused_is_an_attempt() {

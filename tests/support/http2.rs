@@ -4,15 +4,19 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Response;
-use tokio::sync::mpsc::UnboundedSender;
+use pushslots::Client;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::tls::TlsListener;
+use super::client;
+use super::tls::{Authority, TlsListener};
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
 
 /// A message that arrived, not answered yet.
 pub struct Arrived {
     pub message_id: String,
+    /// The number of its token, from 1.
+    pub token: usize,
     pub body: RecvStream,
     pub respond: SendResponse<Bytes>,
 }
@@ -20,30 +24,54 @@ pub struct Arrived {
 impl Arrived {
     /// Accepts the message without reading it.
     pub fn answer(self) {
-        answer(self.respond, LOGS);
+        answer(self.respond, LOGS.to_owned());
+    }
+
+    /// Reads the whole message and refuses its token.
+    pub async fn reject(mut self) {
+        self.read().await;
+        let response = Response::builder().status(401).body(()).unwrap();
+        self.respond.send_response(response, true).unwrap();
     }
 
     /// Reads the whole message and accepts it.
     pub async fn accept(mut self) -> Vec<u8> {
+        let body = self.read().await;
+        self.answer();
+        body
+    }
+
+    async fn read(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         while let Some(chunk) = self.body.data().await {
             let chunk = chunk.unwrap();
             self.body.flow_control().release_capacity(chunk.len()).unwrap();
             body.extend_from_slice(&chunk);
         }
-        self.answer();
         body
     }
 }
 
-fn answer(mut respond: SendResponse<Bytes>, json: &'static str) {
+fn answer(mut respond: SendResponse<Bytes>, json: String) {
     let response = Response::builder().header("content-type", "application/json").body(()).unwrap();
     let mut stream = respond.send_response(response, false).unwrap();
-    stream.send_data(Bytes::from_static(json.as_bytes()), true).unwrap();
+    stream.send_data(json.into(), true).unwrap();
 }
 
-/// Issues tokens, and hands every message to the test.
+/// A client of a service with that many streams side by side, and the messages that arrive there.
+pub async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
+    let (send, arrived) = unbounded_channel();
+    // Ends with the test's runtime at the latest.
+    tokio::spawn(serve(listener, max_streams, send));
+    (client, arrived)
+}
+
+/// Issues tokens with numbers, and hands every message to the test.
 pub async fn serve(listener: TlsListener, max_streams: u32, arrived: UnboundedSender<Arrived>) {
+    let mut issued = 0;
     loop {
         let Some(stream) = listener.accept().await else { continue };
         let mut builder = h2::server::Builder::new();
@@ -51,13 +79,20 @@ pub async fn serve(listener: TlsListener, max_streams: u32, arrived: UnboundedSe
         let mut connection = connection.unwrap();
         while let Some(Ok((request, respond))) = connection.accept().await {
             if request.uri().path() == "/v2/auth/token" {
-                answer(respond, r#"{"access_token":"canary-token","token_type":"Bearer"}"#);
-            } else {
-                let message_id = request.headers()["idempotency-key"].to_str().unwrap().to_owned();
-                let message = Arrived { message_id, body: request.into_body(), respond };
-                if arrived.send(message).is_err() {
-                    return;
-                }
+                issued += 1;
+                let token = format!(r#"{{"access_token":"canary-token-{issued}","token_type":"Bearer"}}"#);
+                answer(respond, token);
+                continue;
+            }
+            let header = |name: &str| request.headers()[name].to_str().unwrap();
+            let message = Arrived {
+                message_id: header("idempotency-key").to_owned(),
+                token: header("authorization").rsplit('-').next().unwrap().parse().unwrap(),
+                body: request.into_body(),
+                respond,
+            };
+            if arrived.send(message).is_err() {
+                return;
             }
         }
     }
