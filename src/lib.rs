@@ -19,7 +19,8 @@
 //!
 //! Slots hold what they have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. What a
 //! send does with each answer is told at [`Client::send`], what is read and how it is written at [`message`], and the
-//! settings at [`ClientBuilder`].
+//! settings at [`ClientBuilder`]. A private key is a [`SigningKey`], or stays elsewhere behind a [`Signer`]; access tokens
+//! can come from a [`TokenSource`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]

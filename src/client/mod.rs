@@ -76,6 +76,8 @@ impl Client {
     /// * `Retry-After` is waited for, up to 120 s and within the deadline; when it asks for more, the send
     ///   ends at once and the error tells [when to come back](Error::retry_after);
     /// * a 401 buys one new access token and one more attempt;
+    /// * without an access token the message does not leave. A token endpoint that fails is asked again, with a fresh
+    ///   assertion, after a pause that all sends of the client share; one that refuses ends the send;
     /// * every other status but 2xx is final. A 2xx is accepted whatever its body, unless it holds
     ///   `Meta.Errors`, and is never sent again.
     ///

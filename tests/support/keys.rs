@@ -133,7 +133,7 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let head = match content.len().to_be_bytes()[6..] {
         [0, short @ ..=0x7f] => vec![tag, short],
         [0, length] => vec![tag, 0x81, length],
-        [ref length @ ..] => [&[tag, 0x82], length].concat(),
+        ref length => [&[tag, 0x82], length].concat(),
     };
     [head, content.to_vec()].concat()
 }
