@@ -38,11 +38,13 @@ async fn a_key_signs_whatever_form_it_comes_in() {
         jwk["use"] = "sig".into();
         jwk["key_ops"] = json!(["sign", "verify"]);
         jwk["x5t"] = "of no matter here".into();
+        // Some write more escapes than they need.
+        let jwk = jwk.to_string().replace("sig", "\\u0073ig").replace("key-7", "key\\u002d7");
         for signing in [
             SigningKey::from_pem(&key.pem, "key-7"),
             SigningKey::from_pem_file(folder.file("key.pem", &key.pem), "key-7"),
             SigningKey::from_jwk(key.jwk("key-7").to_string()),
-            SigningKey::from_jwk_file(folder.file("key.json", jwk.to_string())),
+            SigningKey::from_jwk_file(folder.file("key.json", jwk)),
         ] {
             let signing = signing.unwrap();
             assert_eq!((signing.key_id(), signing.algorithm()), ("key-7", algorithm));

@@ -112,8 +112,12 @@ async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_gets_no_answer_is_tried_again_as_it_is() {
-    for answer in [Act::ResetAfterReading, Act::answer("429 Busy", "", "")] {
+async fn a_refresh_that_gets_no_answer_or_is_put_off_is_tried_again_as_it_is() {
+    for answer in [
+        Act::ResetAfterReading,
+        Act::answer("429 Busy", "", ""),
+        Act::answer("503 Busy", "Retry-After: 1\r\n", ""),
+    ] {
         let first = token("first", r#","refreshToken":"again""#);
         let acts = [first, refuse(), answer, token("second", ""), accept()];
         let service = RawServer::start(acts).await;

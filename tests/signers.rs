@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
+use futures_util::FutureExt;
 use pushslots::{
     AccessToken, AuthError, Client, Credentials, Delivery, Error, ErrorKind, Receipt, Signer,
     SigningAlgorithm, SigningKey, TokenSource,
@@ -67,7 +68,7 @@ impl Signer for Remote {
 async fn a_signer_that_fails_for_now_is_asked_again() {
     for (failure, words) in [
         (Failure::Temporary, "no access token: the key service is busy"),
-        (Failure::Panic, "no access token: the signer or token source panicked"),
+        (Failure::Panic, "no access token: the signer panicked"),
     ] {
         let signer = Remote::new([failure]);
         let receipt = send(Credentials::signed_jwt("client", signer.clone())).await.unwrap();
@@ -220,4 +221,41 @@ async fn a_client_goes_on_with_other_credentials() {
     assert_eq!(paths, [token, "/endpoint", token, "/endpoint", "/auth/authenticate", "/endpoint"]);
     let bearers = [1, 3, 5].map(|index: usize| requests[index].headers["authorization"].to_str().unwrap());
     assert_eq!(bearers, ["Bearer plain", "Bearer plain", "Bearer api-key"]);
+}
+
+/// Signs in a thread of its own, as a driver of an HSM does.
+struct Driver(SigningKey);
+
+impl Signer for Driver {
+    fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.0.algorithm()
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        let (send, signature) = tokio::sync::oneshot::channel();
+        let (key, text) = (self.0.clone(), text.to_vec());
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            let _ = send.send(key.sign(&text).now_or_never().unwrap());
+        });
+        signature.await.map_err(|_| AuthError::temporary("the driver is gone"))?
+    }
+}
+
+#[test]
+fn a_client_outlives_the_runtime_in_which_a_token_was_asked_for() {
+    let serving = tokio::runtime::Runtime::new().unwrap();
+    let service = serving.block_on(fixtures::serve());
+    let client = Client::builder().base_url(service.uri()).destination(DESTINATION);
+    let client = client.credentials(Credentials::signed_jwt("client", Driver(key()))).build().unwrap();
+    for deadline in [Duration::from_millis(100), Duration::from_secs(60), Duration::from_secs(60)] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let sent = runtime.block_on(async { client.send(&message()).deadline(deadline).await });
+        assert_eq!(sent.is_ok(), deadline > Duration::from_secs(1), "{sent:?}");
+    }
+    serving.block_on(async { drop(service) });
 }

@@ -5,9 +5,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Serialize;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{AuthError, SignedJwt};
+use super::auth_error::answer_of;
+use super::{SignedJwt, TokenError};
 
 /// How far `iat` lies in the past, in seconds. The service takes one that is 10 s in its future, or up to 300 s in its
 /// past, so that this machine's clock may be ahead by 20 s, and behind by far more than that.
@@ -39,7 +41,8 @@ pub(super) async fn sign(
     client: &SignedJwt,
     audience: &str,
     now: DateTime<Utc>,
-) -> Result<SecretString, AuthError> {
+    deadline: Instant,
+) -> Result<SecretString, TokenError> {
     let iat = now.timestamp() - BACKDATED;
     let algorithm = client.signer.algorithm();
     let header = Header { alg: algorithm.name(), typ: "JWT", kid: client.signer.key_id() };
@@ -52,8 +55,8 @@ pub(super) async fn sign(
         exp: iat + LIFETIME,
     };
     let mut token = format!("{}.{}", encoded(&header), encoded(&claims));
-    let signature = client.signer.sign(token.as_bytes()).await?;
-    algorithm.check(&signature)?;
+    let signature = answer_of("signer", client.signer.sign(token.as_bytes()), deadline).await?;
+    algorithm.check(&signature).map_err(TokenError::Auth)?;
     token.push('.');
     BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     Ok(token.into())

@@ -1,6 +1,13 @@
 //! Why what a user brought gave nothing.
 
 use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::TokenError;
 
 /// Why a [`Signer`](crate::Signer) gave no signature, or a [`TokenSource`](crate::TokenSource) no access token.
 ///
@@ -12,14 +19,15 @@ pub struct AuthError {
 }
 
 impl AuthError {
-    /// It may work a moment later: the sends that need it try again, within their attempts and deadline.
+    /// It may work a moment later: the sends that need it try again, within their attempts and deadline, and it is
+    /// asked again after a pause from half a second to 30 s.
     #[must_use]
     pub fn temporary(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_temporary: true }
     }
 
     /// It would fail the same way again: the sends that need it end as
-    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials).
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials), and it is not asked again for 10 s.
     #[must_use]
     pub fn permanent(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_temporary: false }
@@ -28,6 +36,21 @@ impl AuthError {
     pub(super) fn is_temporary(&self) -> bool {
         self.is_temporary
     }
+}
+
+/// Waits for what the user brought, and tells when it does not come.
+pub(super) async fn answer_of<T>(
+    who: &str,
+    answer: impl Future<Output = Result<T, AuthError>>,
+    deadline: Instant,
+) -> Result<T, TokenError> {
+    let failed = |how| Err(AuthError::temporary(format!("the {who} {how}")));
+    let answer = match timeout_at(deadline, AssertUnwindSafe(answer).catch_unwind()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => failed("panicked"),
+        Err(_) => failed("gave no answer in time"),
+    };
+    answer.map_err(TokenError::Auth)
 }
 
 impl fmt::Display for AuthError {

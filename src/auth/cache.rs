@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, Shared, select};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::token_error::{NoToken, TokenError};
-use super::{AuthError, Credentials, HeldToken, TokenEndpoints};
+use super::{Credentials, HeldToken, TokenEndpoints};
 use crate::retry::Backoff;
-use crate::transport::{Failure, FailureKind, Transport};
+use crate::transport::Transport;
 
 /// A refusal is taken as the answer for this long, so that a wrong key is not a request for each send.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
@@ -21,8 +22,12 @@ const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
 /// The longest that no token is asked for, whatever the endpoint asks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// How long the send that starts a renewal waits for it, which it could do without.
+/// How long the send that begins a renewal waits for it, which it could do without.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// After this long, who waits for a request has a look at it. Nothing else is sure to: when a task that carries on a
+/// [`Shared`] is dropped at the wrong moment, the others may not be woken (rust-lang/futures-rs#2706).
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Holds the token, and asks for another when it is due: one request at a time, whatever the number of sends.
 ///
@@ -35,6 +40,8 @@ pub(crate) struct TokenCache {
     timeout: Duration,
     state: Mutex<State>,
     rotations: AtomicU64,
+    /// Tells those who wait that the credentials were changed.
+    rotated: Notify,
 }
 
 struct State {
@@ -53,9 +60,18 @@ struct State {
 /// A request for a token, and its outcome for everyone who waits.
 #[derive(Clone)]
 struct TokenRequest {
-    outcome: Shared<BoxFuture<'static, Result<HeldToken, TokenError>>>,
+    outcome: Shared<BoxFuture<'static, Outcome>>,
     began: Instant,
     generation: u64,
+    /// Whether it was asked for since the one before was refused.
+    after_refusal: bool,
+}
+
+/// What came of a request for a token, and when.
+#[derive(Clone)]
+struct Outcome {
+    result: Result<HeldToken, TokenError>,
+    ended: Instant,
 }
 
 /// The time after a failure in which no token is asked for.
@@ -89,31 +105,41 @@ impl TokenCache {
         transport: Arc<dyn Transport>,
         timeout: Duration,
     ) -> Self {
-        let state = Mutex::new(State::new(credentials, 0));
-        Self { transport, endpoints: Arc::new(endpoints), timeout, state, rotations: AtomicU64::new(0) }
+        Self {
+            transport,
+            endpoints: Arc::new(endpoints),
+            timeout,
+            state: Mutex::new(State::new(credentials, 0)),
+            rotations: AtomicU64::new(0),
+            rotated: Notify::new(),
+        }
     }
 
     /// The token in use, or a new one where there is none; a send that has no more than `time` needs it.
     pub(crate) async fn token(&self, time: Duration) -> Result<Lease, NoToken> {
         let asked = Instant::now();
+        let mut may_renew = true;
         loop {
-            let request = match self.step()? {
+            let rotated = pin!(self.rotated.notified());
+            let request = match self.step(may_renew)? {
                 Step::Use(lease) => return Ok(lease),
                 Step::Renew(renewal) => {
                     // There may be no other send to carry it on. The next step tells what came of it.
                     let _ = timeout(PATIENCE.min(time / 4), renewal.outcome).await;
+                    may_renew = false;
                     continue;
                 }
                 Step::Wait(request) => request,
             };
-            let outcome = request.outcome.await;
+            let waiting = select(request.outcome.clone(), rotated);
+            let Ok(Either::Left((outcome, _))) = timeout(LOOK, waiting).await else { continue };
             let mut state = self.state();
             state.settle();
-            match outcome {
-                // The credentials were changed meanwhile.
+            match outcome.result {
                 _ if request.generation != state.generation => {}
+                Ok(token) if state.is_refused && state.holds(&token) => {}
                 // It was carried on after a long break. One that is short-lived must do, though.
-                Ok(token) if token.is_expired(asked) => {}
+                Ok(token) if token.had_expired(asked) => {}
                 Ok(token) => return Ok(Lease { token, renewal: None }),
                 Err(error) => return Err(state.failed(error)),
             }
@@ -123,29 +149,34 @@ impl TokenCache {
     /// Marks `refused` as such, unless another token has taken its place already.
     pub(crate) fn reject(&self, refused: &HeldToken) {
         let mut state = self.state();
-        state.is_refused |= state.token.as_ref().is_some_and(|token| token.is(refused));
+        state.is_refused |= state.holds(refused);
     }
 
     /// Puts `credentials` in the place of those in use, once they have bought a token.
     pub(crate) async fn rotate(&self, credentials: Credentials) -> Result<(), TokenError> {
         let generation = 1 + self.rotations.fetch_add(1, Ordering::Relaxed);
-        let token = self.ask(&credentials, None, false).await?;
+        let outcome = self.ask(&credentials, None, false).await;
+        let rotated = State { token: Some(outcome.result?), ..State::new(credentials, generation) };
         let mut state = self.state();
         // A rotation that began later may have ended before this one.
         if state.generation < generation {
-            *state = State { token: Some(token), ..State::new(credentials, generation) };
+            let before = std::mem::replace(&mut *state, rotated);
+            drop(state);
+            self.rotated.notify_waiters();
+            // Not while the state is locked: a signer is the user's code, also when it is dropped.
+            drop(before);
         }
         Ok(())
     }
 
-    fn step(&self) -> Result<Step, NoToken> {
+    fn step(&self, may_renew: bool) -> Result<Step, NoToken> {
         let now = Instant::now();
+        // Dropped after the state is unlocked, for it holds the user's code.
+        let _overdue;
         let mut state = self.state();
         state.settle();
         // One that nobody carried on in its time may be answered no more.
-        if state.request.as_ref().is_some_and(|request| now - request.began > self.timeout) {
-            state.request = None;
-        }
+        _overdue = state.request.take_if(|request| now - request.began > self.timeout);
         let Some(token) = state.usable_token(now) else {
             return match (&state.request, state.pause_in_force(now)) {
                 (Some(request), _) => Ok(Step::Wait(request.clone())),
@@ -153,7 +184,7 @@ impl TokenCache {
                 (None, None) => Ok(Step::Wait(self.begin(&mut state, now))),
             };
         };
-        let is_due = token.is_renewal_due(now) && state.pause_in_force(now).is_none();
+        let is_due = may_renew && token.is_renewal_due(now) && state.pause_in_force(now).is_none();
         if is_due && state.request.is_none() {
             return Ok(Step::Renew(self.begin(&mut state, now)));
         }
@@ -161,9 +192,12 @@ impl TokenCache {
     }
 
     fn begin(&self, state: &mut State, now: Instant) -> TokenRequest {
-        let asking = self.ask(&state.credentials, state.token.clone(), state.is_refused);
-        let outcome = asking.boxed().shared();
-        let request = TokenRequest { outcome, began: now, generation: state.generation };
+        let request = TokenRequest {
+            outcome: self.ask(&state.credentials, state.token.clone(), state.is_refused).boxed().shared(),
+            began: now,
+            generation: state.generation,
+            after_refusal: state.is_refused,
+        };
         state.request = Some(request.clone());
         request
     }
@@ -174,23 +208,27 @@ impl TokenCache {
         credentials: &Credentials,
         former: Option<HeldToken>,
         is_refused: bool,
-    ) -> impl Future<Output = Result<HeldToken, TokenError>> + Send + use<> {
+    ) -> impl Future<Output = Outcome> + Send + use<> {
         let (credentials, endpoints) = (credentials.clone(), self.endpoints.clone());
         let (transport, time) = (self.transport.clone(), self.timeout);
-        async move {
+        let asking = async move {
             tracing::debug!("asking for an access token");
             let asked = Instant::now();
-            let former = former.as_ref().map(HeldToken::token);
-            let asking = credentials.request_token(former, is_refused, &endpoints, &*transport, time);
-            // A panic of what the user brought must not become one of every send that waits.
-            match timeout(time, AssertUnwindSafe(asking).catch_unwind()).await {
-                Ok(Ok(token)) => HeldToken::new(token?, asked),
-                Ok(Err(_)) => {
-                    Err(TokenError::Auth(AuthError::temporary("the signer or token source panicked")))
+            let token = former.as_ref().map(HeldToken::token);
+            let asking = credentials.request_token(token, is_refused, &endpoints, &*transport, asked + time);
+            let result = asking.await.and_then(|token| HeldToken::new(token, asked));
+            if let (Err(error), Some(former)) = (&result, former) {
+                if !is_refused && former.is_usable(Instant::now()) {
+                    tracing::warn!(%error, "the access token is not renewed yet, and stays in use");
                 }
-                Err(_) => Err(TokenError::Failure(Failure::new(FailureKind::Timeout, true))),
             }
-        }
+            result
+        };
+        // A panic must not become one of every send that waits.
+        AssertUnwindSafe(asking).catch_unwind().map(|result| Outcome {
+            result: result.unwrap_or(Err(TokenError::Odd("the request for it panicked"))),
+            ended: Instant::now(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -220,32 +258,23 @@ impl State {
         self.pause.as_ref().filter(|pause| now - pause.began < pause.length)
     }
 
-    /// Takes note of a request that has ended.
-    fn settle(&mut self) {
-        let Some(outcome) = self.request.as_ref().and_then(|request| request.outcome.peek()).cloned() else {
-            return;
-        };
-        self.request = None;
-        match outcome {
-            Ok(token) => {
-                (self.token, self.is_refused, self.pause) = (Some(token), false, None);
-                self.pauses.reset();
-            }
-            Err(error) => self.pause(error),
-        }
+    fn holds(&self, token: &HeldToken) -> bool {
+        self.token.as_ref().is_some_and(|held| held.token() == token.token())
     }
 
-    fn pause(&mut self, error: TokenError) {
-        let hint = error.hint().unwrap_or_default();
-        let length = match error.is_temporary() {
-            true => self.pauses.next_delay().max(hint).min(LONGEST_PAUSE),
-            false => REFUSAL_HOLDS,
-        };
-        let began = Instant::now();
-        if self.usable_token(began).is_some() {
-            tracing::warn!(%error, ?length, "the access token is not renewed yet, and stays in use");
+    /// Takes note of a request that has ended.
+    fn settle(&mut self) {
+        let Some(request) = self.request.take_if(|request| request.outcome.peek().is_some()) else { return };
+        let Some(Outcome { result, ended }) = request.outcome.peek().cloned() else { return };
+        match result {
+            Ok(token) => {
+                // One that was refused meanwhile is not good again when it is given again: who gave it did not know.
+                self.is_refused &= !request.after_refusal && self.holds(&token);
+                (self.token, self.pause) = (Some(token), None);
+                self.pauses.reset();
+            }
+            Err(error) => self.pause = Some(Pause::new(error, ended, &mut self.pauses)),
         }
-        self.pause = Some(Pause { error, began, length, told: length.max(hint) });
     }
 
     /// What a send is told that waited for a request which failed.
@@ -256,6 +285,15 @@ impl State {
 }
 
 impl Pause {
+    fn new(error: TokenError, began: Instant, pauses: &mut Backoff) -> Self {
+        let hint = error.hint().unwrap_or_default();
+        let length = match error.is_temporary() {
+            true => pauses.next_delay().max(hint).min(LONGEST_PAUSE),
+            false => REFUSAL_HOLDS,
+        };
+        Self { error, began, length, told: length.max(hint) }
+    }
+
     /// What a send is told that came too late to wait for the request.
     fn remembered(&self, now: Instant) -> NoToken {
         NoToken { wait: self.wait(now), error: self.error.clone(), is_remembered: true }

@@ -5,10 +5,8 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use http::Uri;
 use oauth2::basic::{BasicClient, BasicErrorResponse};
 use oauth2::{
@@ -16,8 +14,9 @@ use oauth2::{
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::token_error::{TokenError, accepted, object};
+use super::token_error::{TokenError, accepted, ahead, object};
 use super::{AccessToken, SignedJwt, assertion};
 use crate::clock;
 use crate::transport::Transport;
@@ -28,10 +27,10 @@ pub(super) async fn request_token(
     client: &SignedJwt,
     endpoint: &Uri,
     transport: &dyn Transport,
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let audience = endpoint.to_string();
-    let assertion = assertion::sign(client, &audience, clock::now()).await.map_err(TokenError::Auth)?;
+    let assertion = assertion::sign(client, &audience, clock::now(), deadline).await?;
     let url = TokenUrl::new(audience)
         .map_err(|_| TokenError::Odd("the address of the token endpoint is no URL"))?;
     let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
@@ -42,10 +41,13 @@ pub(super) async fn request_token(
     if let Some(scope) = &client.scope {
         request = request.add_scope(Scope::new(scope.clone()));
     }
-    let http = Http { transport, timeout, asked: clock::now() };
+    let http = Http { transport, deadline };
     let answer = request.request_async(&http).await.map_err(token_error)?;
     let token = AccessToken::new(answer.access_token().secret());
-    Ok(token.expires_in(answer.expires_in().unwrap_or_default()))
+    Ok(match answer.expires_in() {
+        Some(life) => token.expires_in(life),
+        None => token,
+    })
 }
 
 fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {
@@ -71,6 +73,7 @@ fn plain(body: &[u8]) -> Result<Vec<u8>, TokenError> {
         Value::String(text) => text.trim().parse().ok(),
         life => life.as_u64(),
     });
+    let life = life.filter(|life| *life > 0);
     let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": life });
     Ok(plain.to_string().into_bytes())
 }
@@ -78,8 +81,7 @@ fn plain(body: &[u8]) -> Result<Vec<u8>, TokenError> {
 /// Our transport, as oauth2 calls it.
 struct Http<'t> {
     transport: &'t dyn Transport,
-    timeout: Duration,
-    asked: DateTime<Utc>,
+    deadline: Instant,
 }
 
 impl<'c> AsyncHttpClient<'c> for Http<'_> {
@@ -88,9 +90,11 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let sent = self.transport.send(request.map(Bytes::from), self.timeout);
-            let answer = sent.await.map_err(TokenError::Failure);
-            let body = answer.and_then(|answer| plain(accepted(answer, self.asked)?.body()));
+            let (asked, time_left) = (clock::now(), self.deadline - Instant::now());
+            let answer = self.transport.send(request.map(Bytes::from), time_left).await;
+            let ahead = answer.as_ref().ok().and_then(|answer| ahead(answer, asked));
+            let body = answer.map_err(TokenError::Failure).and_then(|answer| plain(accepted(answer)?.body()));
+            let body = body.map_err(|error| error.with_clock_ahead(ahead));
             // Without its headers: a token is one whatever content type a gateway gives it.
             Ok(HttpResponse::new(body.map_err(HttpError)?))
         })

@@ -7,17 +7,16 @@ use serde::Deserialize;
 
 use super::KeyError;
 
-/// The members that matter, where they stand in the text: nothing of the key is copied.
+/// The members that matter. The parts of the key stand where they are in the text, so that nothing of it is copied.
 #[derive(Deserialize)]
 pub(super) struct Jwk<'a> {
-    kty: &'a str,
-    kid: Option<&'a str>,
-    alg: Option<&'a str>,
+    kty: String,
+    kid: Option<String>,
+    alg: Option<String>,
     #[serde(rename = "use")]
-    usage: Option<&'a str>,
-    #[serde(borrow)]
-    key_ops: Option<Vec<&'a str>>,
-    crv: Option<&'a str>,
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+    crv: Option<String>,
     x: Option<&'a str>,
     y: Option<&'a str>,
     n: Option<&'a str>,
@@ -42,25 +41,24 @@ pub(super) enum Parts {
 impl<'a> Jwk<'a> {
     /// Reads the JSON. What is wrong with it is not repeated: it may be a part of the key.
     pub(super) fn read(json: &'a str) -> Result<Self, KeyError> {
-        serde_json::from_str(json).map_err(|_| {
-            KeyError::new("this is no JWK: a JSON object with `kty`, whose members are plain text")
-        })
+        serde_json::from_str(json)
+            .map_err(|_| KeyError::new("this is no JWK: a JSON object with `kty`, whose parts are base64url"))
     }
 
-    pub(super) fn key_id(&self) -> Result<&'a str, KeyError> {
-        let id = self.kid.filter(|id| !id.is_empty());
+    pub(super) fn key_id(&self) -> Result<&str, KeyError> {
+        let id = self.kid.as_deref().filter(|id| !id.is_empty());
         id.ok_or_else(|| KeyError::new("the JWK lacks `kid`, by which the service knows the key"))
     }
 
     /// The parts of the key, once it is known to be one for what is to be signed.
     pub(super) fn parts(&self) -> Result<Parts, KeyError> {
-        if self.usage.is_some_and(|usage| usage != "sig")
-            || self.key_ops.as_ref().is_some_and(|operations| !operations.contains(&"sign"))
+        let signs = |operations: &Vec<String>| operations.iter().any(|operation| operation == "sign");
+        if self.usage.as_ref().is_some_and(|usage| usage != "sig") || !self.key_ops.as_ref().is_none_or(signs)
         {
             return Err(KeyError::new("the JWK is not for signing, by its `use` or `key_ops`"));
         }
-        let is_for = |name| self.alg.is_none_or(|alg| alg == name);
-        match self.kty {
+        let is_for = |name| self.alg.as_ref().is_none_or(|alg| alg == name);
+        match self.kty.as_str() {
             "RSA" if !is_for("RS384") => Err(KeyError::new(
                 "the JWK is for another algorithm, by its `alg`; with RSA it must be RS384",
             )),
@@ -74,7 +72,7 @@ impl<'a> Jwk<'a> {
                 dq: part("dq", self.dq)?,
                 qi: part("qi", self.qi)?,
             }),
-            "EC" if self.crv != Some("P-384") => {
+            "EC" if self.crv.as_deref() != Some("P-384") => {
                 Err(KeyError::new("the JWK is of another curve, by its `crv`; it must be P-384"))
             }
             "EC" if !is_for("ES384") => Err(KeyError::new(

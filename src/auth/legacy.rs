@@ -1,12 +1,11 @@
 //! The exchange of a legacy API key for an access token.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::token_error::{TokenError, accepted, date, object};
 use super::{AccessToken, ApiKey};
@@ -41,12 +40,12 @@ pub(super) async fn request_token(
     refresh_token: Option<&SecretString>,
     endpoints: &LegacyEndpoints,
     transport: &dyn Transport,
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let api_key = key.key.expose_secret();
     if let Some(refresh_token) = refresh_token {
         let question = Refresh { api_key, refresh_token: refresh_token.expose_secret() };
-        match ask(&endpoints.refresh, &question, transport, timeout).await {
+        match ask(&endpoints.refresh, &question, transport, deadline).await {
             Err(error) if error.is_of_the_endpoint() => {
                 tracing::debug!(%error, "the refresh token buys none, authenticating anew");
             }
@@ -54,28 +53,31 @@ pub(super) async fn request_token(
         }
     }
     let question = Authenticate { api_key, secret: key.secret.expose_secret() };
-    ask(&endpoints.authenticate, &question, transport, timeout).await
+    ask(&endpoints.authenticate, &question, transport, deadline).await
 }
 
 async fn ask(
     endpoint: &Uri,
     question: &impl Serialize,
     transport: &dyn Transport,
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let question =
         serde_json::to_vec(question).map_err(|_| TokenError::Odd("the API key has no JSON form"))?;
-    let asked = clock::now();
-    let answer = transport.send(post_json(endpoint, question.into()), timeout);
-    let answer = accepted(answer.await.map_err(TokenError::Failure)?, asked)?;
+    let answer = transport.send(post_json(endpoint, question.into()), deadline - Instant::now());
+    let answer = accepted(answer.await.map_err(TokenError::Failure)?)?;
     let reply = object(answer.body())?;
     let token =
         text(&reply, "accessToken").ok_or(TokenError::Odd("the endpoint's answer holds no accessToken"))?;
     // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's clock.
     let now = date(&answer.headers).unwrap_or_else(clock::now);
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
-    let life = expires.and_then(|expires| (expires - now).to_std().ok());
-    let mut token = AccessToken::new(token).expires_in(life.unwrap_or_default());
+    let life = expires.and_then(|expires| (expires - now).to_std().ok()).filter(|life| !life.is_zero());
+    let token = AccessToken::new(token);
+    let mut token = match life {
+        Some(life) => token.expires_in(life),
+        None => token,
+    };
     token.refresh_token = text(&reply, "refreshToken").map(SecretString::from);
     Ok(token)
 }
@@ -86,6 +88,8 @@ fn text<'a>(reply: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
@@ -107,14 +111,16 @@ mod tests {
     async fn a_life_is_counted_by_the_clock_of_the_endpoint() {
         for (date, life) in [
             ("Wed, 25 Mar 2026 11:00:00 GMT", "3600.304866s"),
+            ("Wed, 25 Mar 2026 12:00:00 GMT", "1s"),
             ("Wed, 25 Mar 2026 12:00:01 GMT", "300s"),
+            ("Tue, 24 Mar 2026 12:00:00 GMT", "86400.304866s"),
             ("Mon, 23 Mar 2026 12:00:00 GMT", "300s"),
             // By the clock of this machine it ended long ago.
             ("noon", "300s"),
         ] {
             let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
             let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
-            let token = request_token(&key, None, &endpoints, &Noon(date), Duration::ZERO).await;
+            let token = request_token(&key, None, &endpoints, &Noon(date), Instant::now()).await;
             let Ok(token) = token else { panic!("{date}: no token") };
             assert_eq!(format!("{token:?}"), format!("AccessToken {{ expires_in: {life}, .. }}"));
         }

@@ -14,10 +14,10 @@ mod token_source;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 pub use auth_error::AuthError;
 pub(crate) use cache::TokenCache;
@@ -29,6 +29,7 @@ pub(crate) use token::HeldToken;
 pub(crate) use token_error::{NoToken, TokenError};
 pub use token_source::TokenSource;
 
+use auth_error::answer_of;
 use signer::AnySigner;
 use token_source::AnyTokenSource;
 
@@ -116,18 +117,18 @@ impl Credentials {
         is_refused: bool,
         endpoints: &TokenEndpoints,
         transport: &dyn Transport,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<AccessToken, TokenError> {
         match &self.0 {
             Kind::SignedJwt(client) => {
-                exchange::request_token(client, &endpoints.token, transport, timeout).await
+                exchange::request_token(client, &endpoints.token, transport, deadline).await
             }
             Kind::ApiKey(key) => {
                 let refresh_token = former.and_then(|former| former.refresh_token.as_ref());
-                legacy::request_token(key, refresh_token, &endpoints.legacy, transport, timeout).await
+                legacy::request_token(key, refresh_token, &endpoints.legacy, transport, deadline).await
             }
             Kind::Source(source) => {
-                source.token(former.filter(|_| is_refused)).await.map_err(TokenError::Auth)
+                answer_of("token source", source.token(former.filter(|_| is_refused)), deadline).await
             }
         }
     }

@@ -53,7 +53,8 @@ pub trait Signer: Send + Sync + 'static {
     /// # Errors
     ///
     /// Whatever keeps the key from signing: [`AuthError::temporary`] when it may sign a moment later. A panic
-    /// counts as one that is temporary.
+    /// counts as temporary, and so does taking longer than [an attempt may](crate::ClientBuilder::attempt_timeout). The
+    /// future can be dropped at any point.
     fn sign(&self, text: &[u8]) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send;
 }
 

@@ -14,8 +14,12 @@ use crate::retry::jittered;
 /// How long a token lives when nobody says, or what is said can't be.
 const USUAL_LIFE: Duration = Duration::from_secs(300);
 
-/// No token of the service lives for longer than a legacy one.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// No token of the service lives for longer than a legacy one, of which 24 hours are told: by a clock that may be
+/// behind.
+const LONGEST_LIFE: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// One that is said to live for less has been given, and may be used.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 /// A token is not used in the last part of its life: it could expire on its way.
 const MARGIN: Duration = Duration::from_secs(20);
@@ -38,12 +42,11 @@ impl AccessToken {
         Self { secret: SecretString::from(token.into()), life: USUAL_LIFE, refresh_token: None }
     }
 
-    /// How long the token lives, counted from the moment when it was asked for; up to 24 hours. Zero and what
-    /// is longer can't be, and count as the usual 300 seconds.
+    /// How long the token lives, counted from the moment when it was asked for: from a second, which less counts as,
+    /// up to 25 hours. More can't be, and counts as the usual 300 seconds.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
-        let can_be = !life.is_zero() && life <= LONGEST_LIFE;
-        self.life = if can_be { life } else { USUAL_LIFE };
+        self.life = if life <= LONGEST_LIFE { life.max(SHORTEST_LIFE) } else { USUAL_LIFE };
         self
     }
 }
@@ -106,10 +109,6 @@ impl HeldToken {
         &self.0.token
     }
 
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     pub(super) fn is_renewal_due(&self, now: Instant) -> bool {
         now >= self.0.renewal_due
     }
@@ -118,7 +117,7 @@ impl HeldToken {
         now < self.0.usable_until
     }
 
-    pub(super) fn is_expired(&self, now: Instant) -> bool {
-        now >= self.0.expires
+    pub(super) fn had_expired(&self, then: Instant) -> bool {
+        self.0.expires < then
     }
 }

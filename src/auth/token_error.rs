@@ -14,7 +14,7 @@ use crate::receipt::{Said, TokenRefusal};
 use crate::retry::Class;
 use crate::transport::{Answer, Failure};
 
-/// What the service allows a clock to be off by.
+/// A clock that is off by more may be why the endpoint refuses: it takes no `iat` from further in its future.
 const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
 
 /// Why there is no access token. Its `Display` holds nothing that the endpoint said but codes from a fixed
@@ -39,7 +39,7 @@ pub(crate) struct Refused {
     status: u16,
     pub(crate) refusal: Option<TokenRefusal>,
     pub(crate) text: Option<String>,
-    /// How far this machine's clock is ahead of the endpoint's, where that is more than the service allows.
+    /// How far this machine's clock is ahead of the endpoint's, where that is much.
     ahead: Option<TimeDelta>,
 }
 
@@ -61,10 +61,18 @@ impl TokenError {
     /// Whether the endpoint was there to answer, and asked for no pause.
     pub(super) fn is_of_the_endpoint(&self) -> bool {
         match self {
-            Self::Unavailable { status, .. } => *status != StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable { status, hint } => *status != StatusCode::TOO_MANY_REQUESTS && hint.is_none(),
             Self::Refused(_) | Self::Odd(_) => true,
             Self::Failure(_) | Self::Auth(_) => false,
         }
+    }
+
+    /// Notes that this machine's clock may be why the endpoint refused.
+    pub(super) fn with_clock_ahead(mut self, ahead: Option<TimeDelta>) -> Self {
+        if let Self::Refused(refused) = &mut self {
+            refused.ahead = ahead;
+        }
+        self
     }
 
     pub(super) fn hint(&self) -> Option<Duration> {
@@ -75,9 +83,8 @@ impl TokenError {
     }
 }
 
-/// Sorts out the answers that bring no token, whatever the kind of credentials; `asked` is when the request went
-/// out, by this machine's clock.
-pub(super) fn accepted(answer: Answer, asked: DateTime<Utc>) -> Result<Answer, TokenError> {
+/// Sorts out the answers that bring no token, whatever the kind of credentials.
+pub(super) fn accepted(answer: Answer) -> Result<Answer, TokenError> {
     if answer.status.is_success() {
         return match answer.body {
             Err(failure) => Err(TokenError::Failure(failure)),
@@ -89,8 +96,12 @@ pub(super) fn accepted(answer: Answer, asked: DateTime<Utc>) -> Result<Answer, T
     if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
         return Err(TokenError::Unavailable { status, hint: said.hint });
     }
-    let ahead = date(&answer.headers).and_then(|date| ahead(date, asked, clock::now()));
-    Err(TokenError::Refused(Box::new(Refused { status, refusal: said.refusal, text: said.text, ahead })))
+    Err(TokenError::Refused(Box::new(Refused {
+        status,
+        refusal: said.refusal,
+        text: said.text,
+        ahead: None,
+    })))
 }
 
 /// Reads the JSON object that brings a token.
@@ -109,10 +120,12 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     httpdate::parse_http_date(date).ok().map(DateTime::from)
 }
 
-/// How far this machine's clock is ahead of one that read `date` at a moment between `asked` and `answered`; behind
-/// where it is negative. None where that is within what the service allows.
-fn ahead(date: DateTime<Utc>, asked: DateTime<Utc>, answered: DateTime<Utc>) -> Option<TimeDelta> {
-    let (fast, slow) = (asked - date, date - answered);
+/// How far this machine's clock is ahead of the one that dated `answer`, behind where it is negative; none where it is
+/// off by little. `asked` is when the request went out.
+pub(super) fn ahead(answer: &Answer, asked: DateTime<Utc>) -> Option<TimeDelta> {
+    // The answer was made at some moment since `asked`.
+    let date = date(&answer.headers)?;
+    let (fast, slow) = (asked - date, date - clock::now());
     // The header has whole seconds: the moment may have been almost one later.
     if fast - TimeDelta::seconds(1) > SKEW_ALLOWED {
         Some(fast)
@@ -141,11 +154,10 @@ impl fmt::Display for Refused {
         }
         if let Some(ahead) = self.ahead {
             let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
-            let (seconds, allowed) = (ahead.num_seconds().unsigned_abs(), SKEW_ALLOWED.num_seconds());
+            let seconds = ahead.num_seconds().unsigned_abs();
             write!(
                 f,
-                "; this machine's clock is {seconds} s {side} the endpoint's, and more than {allowed} s is refused: \
-                 set the clock"
+                "; this machine's clock is {seconds} s {side} the endpoint's, which may be why: set it"
             )?;
         }
         Ok(())
@@ -162,7 +174,7 @@ pub(crate) struct NoToken {
 }
 
 impl NoToken {
-    /// What is told of a request that nobody else waits for.
+    /// What is told where no pause follows that all sends share.
     pub(crate) fn after(error: TokenError) -> Self {
         Self { wait: error.hint(), error, is_remembered: false }
     }

@@ -36,8 +36,9 @@ pub trait TokenSource: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from giving a token: [`AuthError::temporary`] when it may have one a moment later. A
-    /// panic counts as one that is temporary.
+    /// Whatever keeps it from giving a token: [`AuthError::temporary`] when it may have one a moment later. A panic
+    /// counts as temporary, and so does taking longer than [an attempt may](crate::ClientBuilder::attempt_timeout). The
+    /// future can be dropped at any point.
     fn token(
         &self,
         refused: Option<&AccessToken>,

@@ -103,8 +103,9 @@ impl Client {
     /// Puts `credentials` in the place of those in use, for this client and its clones, while it goes on sending.
     ///
     /// They are tried first: only once they have bought an access token do they take the place of those before, and
-    /// the token with them. No send waits for that or fails for it; one under way ends with the token that it has,
-    /// or, when that is refused, with the new one. What goes wrong leaves everything as it was.
+    /// the token with them. Until then sends go on with what there is, and what goes wrong leaves it so. A send that
+    /// is under way ends with the token that it has, or with the new one when that is refused; one that waits for a
+    /// token takes the new one at once. Of several rotations side by side the one that began last counts.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ pub(crate) enum Class {
     Lost,
     /// The message never left.
     NotSent,
-    /// The message never left, since the token endpoint refuses a token, and would again.
+    /// The message never left, since there is no access token, nor would there be one a moment later.
     NoToken,
 }
 

@@ -46,6 +46,12 @@ fn spawn(clients: &Value) -> Result<Child, String> {
     if !folder.join("node_modules/oidc-provider").exists() {
         return Err("run `npm ci` in tests/peers first".to_owned());
     }
+    let version = std::process::Command::new("node").arg("--version").output();
+    let version = version.map_err(|error| format!("node does not start: {error}"))?.stdout;
+    let major = String::from_utf8_lossy(&version).trim_start_matches('v').split('.').next().unwrap().parse();
+    if !major.is_ok_and(|major: u32| major >= 20) {
+        return Err("node must be 20 or later".to_owned());
+    }
     Command::new("node")
         .arg("authorization_server.js")
         .arg(clients.to_string())

@@ -21,6 +21,7 @@ use crate::transport::{Answer, Exchange, Failure, FailureKind, Transport};
 mod keys;
 mod rotation;
 mod service;
+mod sources;
 mod tokens;
 
 /// What the service does with the next message.

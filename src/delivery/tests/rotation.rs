@@ -1,8 +1,8 @@
 //! Credentials that change while a client sends.
 
 use super::service::*;
+use super::sources::Slow;
 use super::*;
-use crate::auth::{AuthError, Signer, SigningAlgorithm};
 
 #[tokio::test(start_paused = true)]
 async fn rotated_credentials_take_over_without_a_failed_send() {
@@ -28,8 +28,11 @@ async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones()
     let waiting = tokio::spawn(send(courier.clone()));
     sleep(2 * SECOND).await;
     courier.rotate_credentials(credentials("other")).await.unwrap();
-    // The refusal of the old ones comes later, and is held against nobody.
-    assert_eq!(waiting.await.unwrap().result.unwrap().attempts().len(), 1);
+    let sent = waiting.await.unwrap();
+    assert_eq!(sent.result.unwrap().attempts().len(), 1);
+    assert!(sent.took < 3 * SECOND, "it does not wait for the refusal: {:?}", sent.took);
+    // That comes later, and is held against nobody.
+    sleep(5 * SECOND).await;
     send_at_once(&courier, 10).await;
     assert_eq!(service.requests().len(), 2);
 }
@@ -53,8 +56,8 @@ async fn of_two_rotations_the_later_one_counts() {
     service.token_time = SECOND;
     let (service, courier) = serve(service);
     let slow = tokio::spawn({
-        let (courier, signer) = (courier.clone(), Held(SigningKey::from_pem(pem(), "slow").unwrap()));
-        async move { courier.rotate_credentials(Credentials::signed_jwt("earlier", signer)).await }
+        let (courier, key) = (courier.clone(), SigningKey::from_pem(pem(), "slow").unwrap());
+        async move { courier.rotate_credentials(Credentials::signed_jwt("earlier", Slow(key, 10 * SECOND))).await }
     });
     sleep(SECOND / 2).await;
     courier.rotate_credentials(credentials("later")).await.unwrap();
@@ -64,22 +67,4 @@ async fn of_two_rotations_the_later_one_counts() {
     let receipts = send_at_once(&courier, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
     assert_eq!(service.requests().len(), 2);
-}
-
-/// A signer that takes its time.
-struct Held(SigningKey);
-
-impl Signer for Held {
-    fn key_id(&self) -> &str {
-        self.0.key_id()
-    }
-
-    fn algorithm(&self) -> SigningAlgorithm {
-        self.0.algorithm()
-    }
-
-    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
-        sleep(10 * SECOND).await;
-        self.0.sign(text).await
-    }
 }

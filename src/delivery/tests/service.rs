@@ -65,6 +65,13 @@ impl Service {
         self.requests.lock().unwrap().clone()
     }
 
+    /// Issues a token, and gives its number.
+    pub(super) fn issue(&self) -> usize {
+        let mut issued = self.issued.lock().unwrap();
+        issued.push(Instant::now());
+        issued.len()
+    }
+
     pub(super) fn revoke_all(&self) {
         self.revoked.lock().unwrap().extend(1..=self.issued.lock().unwrap().len());
     }
@@ -75,9 +82,7 @@ impl Service {
         sleep(self.token_time).await;
         match act {
             Act::Issue => {
-                let mut issued = self.issued.lock().unwrap();
-                issued.push(Instant::now());
-                let (number, said) = (issued.len(), &self.said);
+                let (number, said) = (self.issue(), &self.said);
                 Ok(answer(200, format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#)))
             }
             Act::Answer(status, hint, body) => {

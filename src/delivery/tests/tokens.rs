@@ -271,14 +271,24 @@ async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_takes_longer_to_get_than_it_lives_is_still_used() {
-    let mut service = Service::new(|_| Act::Issue).life(1.0);
-    service.token_time = 2 * SECOND;
-    let (service, courier) = serve(service);
-    let sent = send_for(&courier, MINUTE, SECOND / 20).await;
-    assert!(sent.iter().all(|sent| sent.result.is_ok()));
-    let requests = service.requests().len();
-    assert!(requests <= 60, "{requests} requests in a minute");
+async fn a_token_that_hardly_lives_longer_than_it_takes_to_get_is_used() {
+    for life in [1.0, 2.0, 3.0, 8.0] {
+        for part in [0.1, 0.27, 0.29, 0.31, 0.33, 0.35, 0.7, 1.0, 1.5, 2.0] {
+            let mut service = Service::new(|_| Act::Issue).life(life);
+            service.token_time = Duration::from_secs_f64(life * part);
+            let (service, courier) = serve(service);
+            for sent in send_for(&courier, MINUTE, SECOND / 20).await {
+                assert!(sent.result.is_ok(), "{life} s, {part}: {:?}", sent.result);
+                let longest = 2 * service.token_time + 2 * SECOND;
+                assert!(sent.took < longest, "{life} s, {part}: {:?}", sent.took);
+            }
+            let (requests, usual) = (service.requests().len(), 60.0 / (life * 0.26).max(life * part));
+            assert!(
+                requests as f64 <= usual * 2.0 + 2.0,
+                "{life} s, {part}: {requests} requests in a minute"
+            );
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

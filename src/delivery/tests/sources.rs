@@ -1,0 +1,92 @@
+//! Tokens that the user brings, and signers that take their time.
+
+use super::service::*;
+use super::*;
+use crate::auth::{AccessToken, AuthError, Signer, SigningAlgorithm, TokenSource};
+
+/// Gives the same token until it is told that it was refused.
+struct Sidecar {
+    service: Arc<Service>,
+    current: Mutex<usize>,
+    /// What it was told, in order.
+    told: Arc<Mutex<Vec<Option<AccessToken>>>>,
+    time: Duration,
+}
+
+impl TokenSource for Sidecar {
+    async fn token(&self, refused: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        self.told.lock().unwrap().push(refused.cloned());
+        sleep(self.time).await;
+        let mut current = self.current.lock().unwrap();
+        if *current == 0 || refused.is_some_and(|refused| *refused == AccessToken::new(current.to_string())) {
+            *current = self.service.issue();
+        }
+        Ok(AccessToken::new(current.to_string()))
+    }
+}
+
+type Told = Arc<Mutex<Vec<Option<AccessToken>>>>;
+
+async fn with_sidecar(time: Duration) -> (Arc<Service>, Arc<Courier>, Told) {
+    let (service, courier) = serve(Service::new(|_| Act::Issue).life(3_600.0));
+    let told = Told::default();
+    let sidecar = Sidecar { service: service.clone(), current: Mutex::default(), told: told.clone(), time };
+    courier.rotate_credentials(Credentials::token_source(sidecar)).await.unwrap();
+    (service, courier, told)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_given_twice_is_refused_once() {
+    let (service, courier, told) = with_sidecar(SECOND / 10).await;
+    let early = courier.tokens.token(SECOND).await.ok().unwrap();
+    sleep(255 * SECOND).await;
+    send_at_once(&courier, 1).await;
+    assert_eq!(*told.lock().unwrap(), [None, None], "it was renewed, and is the same");
+    service.revoke_all();
+    // The 401 of a send that went out before the renewal.
+    courier.tokens.reject(&early.token);
+    let receipts = send_at_once(&courier, 10).await;
+    assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
+    assert_eq!(*told.lock().unwrap(), [None, None, Some(AccessToken::new("1"))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_refused_while_it_is_renewed_is_not_taken_again() {
+    let (service, courier, told) = with_sidecar(5 * SECOND).await;
+    sleep(255 * SECOND).await;
+    let renewing = tokio::spawn(send(courier.clone()));
+    sleep(2 * SECOND).await;
+    service.revoke_all();
+    let receipts = send_at_once(&courier, 10).await;
+    assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 2), "{receipts:?}");
+    renewing.await.unwrap().result.unwrap();
+    assert_eq!(*told.lock().unwrap(), [None, None, Some(AccessToken::new("1"))]);
+}
+
+/// A signer that takes its time.
+pub(super) struct Slow(pub(super) SigningKey, pub(super) Duration);
+
+impl Signer for Slow {
+    fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.0.algorithm()
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        sleep(self.1).await;
+        self.0.sign(text).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signer_that_hangs_is_named() {
+    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let slow = Slow(SigningKey::from_pem(pem(), "slow").unwrap(), MINUTE);
+    let error = courier.rotate_credentials(Credentials::signed_jwt("client", slow)).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
+    assert!(error.to_string().ends_with("no access token: the signer gave no answer in time"), "{error}");
+    assert_eq!((service.began.elapsed(), service.requests().len()), (patient().attempt_timeout, 0));
+}
