@@ -1,5 +1,7 @@
 //! Credentials that change while a client sends.
 
+use std::pin::pin;
+
 use super::service::*;
 use super::sources::Slow;
 use super::*;
@@ -34,6 +36,19 @@ async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones()
     // That comes later, and is held against nobody.
     sleep(5 * SECOND).await;
     send_at_once(&courier, 10).await;
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_old_credentials_that_comes_with_the_rotation_is_passed_over() {
+    let act = |at| if at < SECOND { Act::Answer(401, "", REFUSAL) } else { Act::Issue };
+    let (service, courier) = serve(Service::new(act));
+    let mut waiting = pin!(courier.tokens.token(30 * SECOND));
+    poll_once(waiting.as_mut()).await;
+    sleep(2 * SECOND).await;
+    courier.rotate_credentials(credentials("other")).await.unwrap();
+    // Only now it is seen that both have ended.
+    assert!(waiting.await.is_ok());
     assert_eq!(service.requests().len(), 2);
 }
 

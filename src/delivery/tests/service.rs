@@ -1,7 +1,10 @@
 //! A service that knows its tokens, and the sends that go to it.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use http::header::AUTHORIZATION;
 use tokio::task::JoinSet;
@@ -166,3 +169,12 @@ pub(super) async fn send_at_once(courier: &Arc<Courier>, number: usize) -> Vec<R
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// Begins what is waited for later.
+pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) {
+    poll_fn(|context| {
+        assert!(future.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+}

@@ -1,9 +1,7 @@
 //! The token of many sends, over hours of paused time.
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 
 use tokio::time::sleep_until;
 
@@ -117,6 +115,22 @@ async fn without_a_token_sends_do_not_make_an_outage_worse() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pauses_begin_small_again_once_there_was_a_token() {
+    let act = |at: Duration| match at.as_secs() {
+        0..60 | 120..130 => Act::Answer(503, "", ""),
+        _ => Act::Issue,
+    };
+    let (service, courier) = serve(Service::new(act).life(20.0));
+    send_for(&courier, 130 * SECOND, SECOND / 10).await;
+    let requests = service.requests();
+    let last = requests.iter().filter(|at| **at < MINUTE).count();
+    assert!(requests[last - 1] - requests[last - 2] > 5 * SECOND, "{requests:?}");
+    let second = requests.iter().position(|at| *at >= 2 * MINUTE).unwrap();
+    let pause = requests[second + 1] - requests[second];
+    assert!(pause < SECOND, "{pause:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
     let (service, courier) = serve(Service::new(|_| Act::Answer(503, "20", "")));
     let policy = Policy { deadline: 5 * SECOND, ..patient() };
@@ -197,14 +211,6 @@ async fn a_renewal_is_carried_on_by_later_sends_when_the_one_that_began_it_is_dr
     assert_eq!(service.issued.lock().unwrap().len(), 2);
 }
 
-async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) {
-    poll_fn(|context| {
-        assert!(future.as_mut().poll(context).is_pending());
-        Poll::Ready(())
-    })
-    .await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_for() {
     let (service, courier) = serve(Service::new(|_| Act::Issue));
@@ -223,8 +229,9 @@ async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_fo
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_every_send_dropped_is_taken_up_again_while_its_time_lasts() {
-    for (pause, requests) in [(20, 1), (31, 2)] {
-        let (service, courier) = serve(Service::new(|_| Act::Issue));
+    // After 20 s a token that lives for 5 s was answered too long ago.
+    for (pause, life, requests) in [(20, 300.0, 1), (31, 300.0, 2), (20, 5.0, 2)] {
+        let (service, courier) = serve(Service::new(|_| Act::Issue).life(life));
         let dropped = tokio::spawn(send(courier.clone()));
         sleep(Duration::from_millis(10)).await;
         dropped.abort();
