@@ -59,7 +59,8 @@ async fn main() -> Result<ExitCode, pushslots::Error> {
         }
     };
     for attempt in attempts {
-        let status = attempt.status.map_or("no answer".to_owned(), |status| status.to_string());
+        let error = attempt.error.clone().unwrap_or_default();
+        let status = attempt.status.map_or(error, |status| status.to_string());
         let again = attempt.delay.map_or(String::new(), |delay| format!(", again after {delay:.0?}"));
         println!(
             "  Attempt {}   {status}, {}, took {:.1?}{again}",

@@ -35,7 +35,8 @@ impl Signer for Agent {
     }
 
     async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
-        let failed = |error: io::Error| AuthError::temporary(format!("the agent: {error}"));
+        // What goes wrong on a pipe does so for good. Of a service on the network much is `temporary`.
+        let failed = |error: io::Error| AuthError::permanent(format!("the agent: {error}"));
         let question = BASE64_STANDARD.encode(text);
         let (questions, answers) = &mut *self.0.lock().await;
         questions.write_all(format!("{question}\n").as_bytes()).await.map_err(failed)?;

@@ -170,7 +170,7 @@ impl Error {
     }
 
     /// Why the token endpoint refused the credentials, where it said so in the form of RFC 6749, section 5.2; the
-    /// words are meant for the same eyes as [`service_text`](Self::service_text), which has them in one line.
+    /// words are meant for the same eyes as [`service_text`](Self::service_text), which has the first two in one line.
     #[must_use]
     pub fn token_refusal(&self) -> Option<&TokenRefusal> {
         self.0.send.token_refusal.as_ref()

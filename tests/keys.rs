@@ -39,7 +39,7 @@ async fn a_key_signs_whatever_form_it_comes_in() {
         jwk["key_ops"] = json!(["sign", "verify"]);
         jwk["x5t"] = "of no matter here".into();
         // Some write more escapes than they need.
-        let jwk = jwk.to_string().replace("sig", "\\u0073ig").replace("key-7", "key\\u002d7");
+        let jwk = format!("\u{feff}{jwk}").replace("sig", "\\u0073ig").replace("key-7", "key\\u002d7");
         for signing in [
             SigningKey::from_pem(&key.pem, "key-7"),
             SigningKey::from_pem_file(folder.file("key.pem", &key.pem), "key-7"),
@@ -107,7 +107,9 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
         (keys::p384().pem, "this is no JWK"),
         (json!([p384]).to_string(), "this is no JWK"),
         (with(&p384, "d", json!(7)), "this is no JWK"),
-        (without(&p384, "kty"), "this is no JWK"),
+        (without(&p384, "kty"), "it must be RSA or EC"),
+        (with(&p384, "kid", json!(7)), "this is no JWK"),
+        (json!({ "keys": [p384] }).to_string(), "this is a JWK Set; give one of its `keys`"),
         (without(&p384, "kid"), "the JWK lacks `kid`"),
         (with(&p384, "kid", json!("")), "the JWK lacks `kid`"),
         (with(&p384, "kty", json!("oct")), "it must be RSA or EC"),

@@ -93,8 +93,22 @@ async fn a_refusal_carries_what_the_endpoint_said() {
         ),
         ("400 Bad Request", JSON, &r#"{"errorDetail":"canary"}"#.to_owned(), None, Some("canary"), ""),
         ("401 Unauthorized", HTML, &"Invalid request".to_owned(), None, Some("Invalid request"), ""),
-        ("404 Not Found", HTML, &"<html><h1>canary</h1></html>".to_owned(), None, None, ""),
-        ("302 Found", "Location: https://elsewhere.example/\r\n", &String::new(), None, None, ""),
+        (
+            "404 Not Found",
+            HTML,
+            &"<html><h1>canary</h1></html>".to_owned(),
+            None,
+            None,
+            " (check the token URL)",
+        ),
+        (
+            "302 Found",
+            "Location: https://elsewhere.example/\r\n",
+            &String::new(),
+            None,
+            None,
+            " (check the token URL)",
+        ),
     ] {
         let error = send(Act::answer(status, headers, body)).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent), "{body}");

@@ -146,6 +146,28 @@ impl TokenCache {
         }
     }
 
+    /// Waits until no pause keeps a token from being asked for, as long as there is room for it.
+    pub(crate) async fn sit_out_pause(&self, has_room: impl Fn(Duration) -> bool) {
+        loop {
+            let rotated = pin!(self.rotated.notified());
+            match self.pause() {
+                Some(pause) if has_room(pause) => _ = timeout(pause, rotated).await,
+                _ => return,
+            }
+        }
+    }
+
+    /// How long it is until a token is asked for, where there is none and one may be had then.
+    fn pause(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.settle();
+        match (state.usable_token(now), &state.request) {
+            (None, None) => state.pause_in_force(now)?.wait(now),
+            _ => None,
+        }
+    }
+
     /// Marks `refused` as such, unless another token has taken its place already.
     pub(crate) fn reject(&self, refused: &HeldToken) {
         let mut state = self.state();

@@ -4,13 +4,16 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::KeyError;
 
 /// The members that matter. The parts of the key stand where they are in the text, so that nothing of it is copied.
 #[derive(Deserialize)]
 pub(super) struct Jwk<'a> {
-    kty: String,
+    /// A JWK Set has these: RFC 7517, section 5.
+    keys: Option<IgnoredAny>,
+    kty: Option<String>,
     kid: Option<String>,
     alg: Option<String>,
     #[serde(rename = "use")]
@@ -41,11 +44,14 @@ pub(super) enum Parts {
 impl<'a> Jwk<'a> {
     /// Reads the JSON. What is wrong with it is not repeated: it may be a part of the key.
     pub(super) fn read(json: &'a str) -> Result<Self, KeyError> {
-        serde_json::from_str(json)
-            .map_err(|_| KeyError::new("this is no JWK: a JSON object with `kty`, whose parts are base64url"))
+        serde_json::from_str(json.trim_start_matches('\u{feff}'))
+            .map_err(|_| KeyError::new("this is no JWK: a JSON object whose members are text"))
     }
 
     pub(super) fn key_id(&self) -> Result<&str, KeyError> {
+        if self.keys.is_some() {
+            return Err(KeyError::new("this is a JWK Set; give one of its `keys`"));
+        }
         let id = self.kid.as_deref().filter(|id| !id.is_empty());
         id.ok_or_else(|| KeyError::new("the JWK lacks `kid`, by which the service knows the key"))
     }
@@ -58,7 +64,7 @@ impl<'a> Jwk<'a> {
             return Err(KeyError::new("the JWK is not for signing, by its `use` or `key_ops`"));
         }
         let is_for = |name| self.alg.as_ref().is_none_or(|alg| alg == name);
-        match self.kty.as_str() {
+        match self.kty.as_deref().unwrap_or_default() {
             "RSA" if !is_for("RS384") => Err(KeyError::new(
                 "the JWK is for another algorithm, by its `alg`; with RSA it must be RS384",
             )),
@@ -85,8 +91,11 @@ impl<'a> Jwk<'a> {
 }
 
 fn part(name: &str, text: Option<&str>) -> Result<Part, KeyError> {
-    let lacks =
-        || KeyError(format!("the JWK lacks `{name}`; a private key is needed, with all that RFC 7518 names"));
+    let lacks = || {
+        KeyError(format!(
+            "the JWK lacks `{name}`; a private key is needed, of RSA with n, e, d, p, q, dp, dq and qi"
+        ))
+    };
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.ok_or_else(lacks)?);
     bytes.map(Zeroizing::new).map_err(|_| KeyError(format!("`{name}` of the JWK is no base64url")))
 }

@@ -49,7 +49,12 @@ pub(super) async fn request_token(
             Err(error) if error.is_of_the_endpoint() => {
                 tracing::debug!(%error, "the refresh token buys none, authenticating anew");
             }
-            renewed => return renewed,
+            renewed => {
+                // RFC 6749, section 6: one that is not replaced stays good.
+                let mut token = renewed?;
+                token.refresh_token.get_or_insert_with(|| refresh_token.clone());
+                return Ok(token);
+            }
         }
     }
     let question = Authenticate { api_key, secret: key.secret.expose_secret() };

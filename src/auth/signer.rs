@@ -45,7 +45,7 @@ pub trait Signer: Send + Sync + 'static {
     /// What [`sign`](Self::sign) signs with.
     fn algorithm(&self) -> SigningAlgorithm;
 
-    /// Signs `text`, which is the signing input of RFC 7515, section 5.1; it holds no secret.
+    /// Signs `text`, which is the signing input of RFC 7515, section 5.1, not hashed yet; it holds no secret.
     ///
     /// The signature is in the form of RFC 7518: of [`Es384`](SigningAlgorithm::Es384) the 96 bytes of R and S,
     /// one after the other, and not the DER in which most key services give them.

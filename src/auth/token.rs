@@ -42,6 +42,12 @@ impl AccessToken {
         Self { secret: SecretString::from(token.into()), life: USUAL_LIFE, refresh_token: None }
     }
 
+    /// The token itself. Whoever has it can send in your name: it belongs in no log.
+    #[must_use]
+    pub fn expose_secret(&self) -> &str {
+        self.secret.expose_secret()
+    }
+
     /// How long the token lives, counted from the moment when it was asked for: from a second, which less counts as,
     /// up to 25 hours. More can't be, and counts as the usual 300 seconds.
     #[must_use]

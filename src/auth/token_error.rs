@@ -152,6 +152,9 @@ impl fmt::Display for Refused {
         if let Some(code) = self.refusal.as_ref().and_then(TokenRefusal::code) {
             write!(f, " ({code})")?;
         }
+        if matches!(self.status, 300..=399 | 404 | 405) {
+            f.write_str(" (check the token URL)")?;
+        }
         if let Some(ahead) = self.ahead {
             let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
             let seconds = ahead.num_seconds().unsigned_abs();
@@ -182,7 +185,11 @@ impl NoToken {
 
 impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let also = if self.is_remembered { ", nor is one asked for again yet" } else { "" };
+        let also = match self.is_remembered {
+            true if self.error.is_temporary() => ", nor is one asked for yet",
+            true => ", by an answer of the last 10 s",
+            false => "",
+        };
         write!(f, "no access token{also}: {}", self.error)
     }
 }

@@ -38,7 +38,7 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_TOKEN_URL` | [`token_url`](Self::token_url) | `{base}/v2/auth/token` |
     /// | `PUSHSLOTS_CLIENT_ID` | the OAuth client | required, or an API key |
     /// | `PUSHSLOTS_KEY_ID` | what the service calls the public key | required with a client id |
-    /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the [private key](SigningKey::from_pem_file) | required with a client id |
+    /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the private key, in [PEM](SigningKey::from_pem_file) | required with a client id |
     /// | `PUSHSLOTS_SCOPE` | [scope](Credentials::scope) of the tokens | none |
     /// | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` | a [legacy key](Credentials::api_key) in place of a client id | none |
     /// | `PUSHSLOTS_SOURCE_ID` | [`source`](Self::source), a UUID | none |

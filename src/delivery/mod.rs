@@ -37,6 +37,8 @@ impl Courier {
         let time_left = || policy.deadline.saturating_sub(begin.elapsed());
         let mut sending = Sending::begin(parcel, policy);
         loop {
+            // Many sends wait for the same pause, which is no attempt of this one.
+            self.tokens.sit_out_pause(|pause| policy.has_room(pause, time_left())).await;
             let (started, began) = (clock::now(), Instant::now());
             let outcome = self.attempt(parcel, policy.attempt_timeout.min(time_left())).await;
             let mut attempt = Attempt {

@@ -46,6 +46,6 @@ impl TokenRefusal {
 
 impl fmt::Debug for TokenRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenRefusal").field("error", &self.code()).finish_non_exhaustive()
+        f.debug_struct("TokenRefusal").field("error", &self.code().unwrap_or("…")).finish_non_exhaustive()
     }
 }

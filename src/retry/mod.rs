@@ -77,6 +77,17 @@ pub(crate) enum Reason {
 }
 
 impl Policy {
+    /// Whether there is time for a wait before the next attempt, and for that.
+    pub(crate) fn has_room(&self, wait: Duration, time_left: Duration) -> bool {
+        let room = self.room(time_left);
+        wait <= room.min(LONGEST_HINT) && !room.is_zero()
+    }
+
+    /// What may be spent on waiting so that the next attempt has time to end.
+    fn room(&self, time_left: Duration) -> Duration {
+        time_left.saturating_sub(SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10))
+    }
+
     /// Decides what follows an attempt that was not accepted.
     pub(crate) fn after(&self, ended: Ended, backoff: &mut Backoff) -> Decision {
         let is_replay = match ended.class {
@@ -92,8 +103,7 @@ impl Policy {
         if ended.number >= self.max_attempts {
             return Decision::Stop(Reason::AttemptsUsedUp);
         }
-        let needed = SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10);
-        let room = ended.time_left.saturating_sub(needed);
+        let room = self.room(ended.time_left);
         let delay = match hint {
             _ if is_replay => Duration::ZERO,
             // The hint is a floor. Jitter on top, where there is room for it, keeps those who were told the same

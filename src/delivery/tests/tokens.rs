@@ -115,6 +115,30 @@ async fn without_a_token_sends_do_not_make_an_outage_worse() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_that_all_sends_share_is_no_attempt_of_any() {
+    for _ in 0..20 {
+        let act = |at| if at < 8 * SECOND { Act::Answer(503, "", "") } else { Act::Issue };
+        let (service, courier) = serve(Service::new(act));
+        let sent = send_for(&courier, 10 * SECOND, SECOND / 10).await;
+        let failing = service.requests().len() - 1;
+        for Sent { began, result, .. } in sent {
+            let attempts = match &result {
+                Ok(receipt) => receipt.attempts(),
+                Err(error) => error.attempts(),
+            };
+            let failed = attempts.iter().filter(|attempt| attempt.delivery == Delivery::NotSent);
+            assert!(failed.clone().count() <= failing);
+            for attempt in failed {
+                // Each took part in a request that the endpoint answered.
+                assert_eq!(attempt.error.as_deref(), Some("no access token: the endpoint answered 503"));
+            }
+            let at = began - service.began;
+            assert!(result.is_ok() || at < 2 * SECOND, "sent at {at:?}: {result:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn pauses_begin_small_again_once_there_was_a_token() {
     let act = |at: Duration| match at.as_secs() {
         0..60 | 120..130 => Act::Answer(503, "", ""),
@@ -136,7 +160,7 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
     let policy = Policy { deadline: 5 * SECOND, ..patient() };
     for (asked, words) in [
         (20, "no access token: the endpoint answered 503"),
-        (17, "no access token, nor is one asked for again yet: the"),
+        (17, "no access token, nor is one asked for yet: the"),
     ] {
         let error = courier.deliver(&parcel(), &policy).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
