@@ -99,7 +99,7 @@ async fn a_refusal_carries_what_the_endpoint_said() {
             &"<html><h1>canary</h1></html>".to_owned(),
             None,
             None,
-            " (check the token URL)",
+            " (check the base and token URL)",
         ),
         (
             "302 Found",
@@ -107,7 +107,7 @@ async fn a_refusal_carries_what_the_endpoint_said() {
             &String::new(),
             None,
             None,
-            " (check the token URL)",
+            " (check the base and token URL)",
         ),
     ] {
         let error = send(Act::answer(status, headers, body)).await.unwrap_err();

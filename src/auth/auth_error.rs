@@ -20,7 +20,7 @@ pub struct AuthError {
 
 impl AuthError {
     /// It may work a moment later: the sends that need it try again, within their attempts and deadline, and it is
-    /// asked again after a pause from half a second to 30 s.
+    /// asked again after a pause, of a quarter of a second at first and up to 30 s later.
     #[must_use]
     pub fn temporary(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_temporary: true }

@@ -108,7 +108,8 @@ impl TokenCache {
         Self {
             transport,
             endpoints: Arc::new(endpoints),
-            timeout,
+            // More than a day is no different, and could not be added to every moment.
+            timeout: timeout.min(Duration::from_secs(24 * 60 * 60)),
             state: Mutex::new(State::new(credentials, 0)),
             rotations: AtomicU64::new(0),
             rotated: Notify::new(),
@@ -151,7 +152,10 @@ impl TokenCache {
         loop {
             let rotated = pin!(self.rotated.notified());
             match self.pause() {
-                Some(pause) if has_room(pause) => _ = timeout(pause, rotated).await,
+                Some(pause) if has_room(pause) => {
+                    tracing::debug!(?pause, "no access token is asked for yet");
+                    let _ = timeout(pause, rotated).await;
+                }
                 _ => return,
             }
         }
@@ -241,7 +245,7 @@ impl TokenCache {
             let result = asking.await.and_then(|token| HeldToken::new(token, asked));
             if let (Err(error), Some(former)) = (&result, former) {
                 if !is_refused && former.is_usable(Instant::now()) {
-                    tracing::warn!(%error, "the access token is not renewed yet, and stays in use");
+                    tracing::warn!(%error, "the access token is not renewed yet");
                 }
             }
             result

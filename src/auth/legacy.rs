@@ -34,10 +34,12 @@ pub(crate) struct LegacyEndpoints {
 }
 
 /// Renews the token with `refresh_token`; without one, or when the endpoint answers anything but a token,
-/// authenticates anew: what is wrong with a refresh token must not keep a good key out.
+/// authenticates anew. What is wrong with a refresh token must not keep a good key out: one that followed a refusal of the
+/// token before is used no further.
 pub(super) async fn request_token(
     key: &ApiKey,
     refresh_token: Option<&SecretString>,
+    is_refused: bool,
     endpoints: &LegacyEndpoints,
     transport: &dyn Transport,
     deadline: Instant,
@@ -50,9 +52,10 @@ pub(super) async fn request_token(
                 tracing::debug!(%error, "the refresh token buys none, authenticating anew");
             }
             renewed => {
-                // RFC 6749, section 6: one that is not replaced stays good.
                 let mut token = renewed?;
-                token.refresh_token.get_or_insert_with(|| refresh_token.clone());
+                // RFC 6749, section 6: one that is not replaced stays good.
+                let further = token.refresh_token.or_else(|| Some(refresh_token.clone()));
+                token.refresh_token = further.filter(|_| !is_refused);
                 return Ok(token);
             }
         }
@@ -113,6 +116,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refresh_token_that_is_not_replaced_stays_good_unless_the_token_was_refused() {
+        let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
+        let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
+        let before = SecretString::from("again");
+        for is_refused in [false, true] {
+            let token =
+                request_token(&key, Some(&before), is_refused, &endpoints, &Noon(""), Instant::now()).await;
+            let Ok(token) = token else { panic!("no token") };
+            let kept = token.refresh_token.as_ref().map(ExposeSecret::expose_secret);
+            assert_eq!(kept, (!is_refused).then_some("again"));
+        }
+    }
+
+    #[tokio::test]
     async fn a_life_is_counted_by_the_clock_of_the_endpoint() {
         for (date, life) in [
             ("Wed, 25 Mar 2026 11:00:00 GMT", "3600.304866s"),
@@ -125,7 +142,7 @@ mod tests {
         ] {
             let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
             let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
-            let token = request_token(&key, None, &endpoints, &Noon(date), Instant::now()).await;
+            let token = request_token(&key, None, false, &endpoints, &Noon(date), Instant::now()).await;
             let Ok(token) = token else { panic!("{date}: no token") };
             assert_eq!(format!("{token:?}"), format!("AccessToken {{ expires_in: {life}, .. }}"));
         }

@@ -134,7 +134,8 @@ impl Credentials {
             }
             Kind::ApiKey(key) => {
                 let refresh_token = former.and_then(|former| former.refresh_token.as_ref());
-                legacy::request_token(key, refresh_token, &endpoints.legacy, transport, deadline).await
+                legacy::request_token(key, refresh_token, is_refused, &endpoints.legacy, transport, deadline)
+                    .await
             }
             Kind::Source(source) => {
                 answer_of("token source", source.token(former.filter(|_| is_refused)), deadline).await

@@ -61,7 +61,9 @@ impl TokenError {
     /// Whether the endpoint was there to answer, and asked for no pause.
     pub(super) fn is_of_the_endpoint(&self) -> bool {
         match self {
-            Self::Unavailable { status, hint } => *status != StatusCode::TOO_MANY_REQUESTS && hint.is_none(),
+            Self::Unavailable { status, hint } => {
+                *status != StatusCode::TOO_MANY_REQUESTS && hint.unwrap_or_default().is_zero()
+            }
             Self::Refused(_) | Self::Odd(_) => true,
             Self::Failure(_) | Self::Auth(_) => false,
         }
@@ -153,7 +155,7 @@ impl fmt::Display for Refused {
             write!(f, " ({code})")?;
         }
         if matches!(self.status, 300..=399 | 404 | 405) {
-            f.write_str(" (check the token URL)")?;
+            f.write_str(" (check the base and token URL)")?;
         }
         if let Some(ahead) = self.ahead {
             let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
@@ -173,7 +175,7 @@ pub(crate) struct NoToken {
     /// How long it is until a token is asked for again; none where asking again is of no use.
     pub(crate) wait: Option<Duration>,
     /// Whether the endpoint was not asked, since it failed a moment before.
-    pub(super) is_remembered: bool,
+    pub(crate) is_remembered: bool,
 }
 
 impl NoToken {

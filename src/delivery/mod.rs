@@ -37,10 +37,14 @@ impl Courier {
         let time_left = || policy.deadline.saturating_sub(begin.elapsed());
         let mut sending = Sending::begin(parcel, policy);
         loop {
-            // Many sends wait for the same pause, which is no attempt of this one.
-            self.tokens.sit_out_pause(|pause| policy.has_room(pause, time_left())).await;
             let (started, began) = (clock::now(), Instant::now());
             let outcome = self.attempt(parcel, policy.attempt_timeout.min(time_left())).await;
+            let has_room = |pause| policy.has_room(pause, time_left());
+            if outcome.pause.is_some_and(has_room) {
+                // Many sends wait for the same pause, and nobody was asked: that is no attempt.
+                self.tokens.sit_out_pause(has_room).await;
+                continue;
+            }
             let mut attempt = Attempt {
                 number: sending.next_number(),
                 started,
@@ -57,8 +61,9 @@ impl Courier {
                 Decision::Stop(reason) => return Err(sending.given_up(attempt, outcome, reason)),
                 Decision::Again(delay) => {
                     attempt.delay = Some(delay);
+                    let own = outcome.own_part_of(delay);
                     sending.again(attempt, outcome);
-                    sleep(delay).await;
+                    sleep(own).await;
                 }
             }
         }

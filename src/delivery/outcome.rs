@@ -18,6 +18,8 @@ pub(super) struct Outcome {
     /// What went wrong, in words that can be logged.
     pub(super) error: Option<String>,
     pub(super) hint: Option<Duration>,
+    /// How long no access token is asked for yet, where nobody was.
+    pub(super) pause: Option<Duration>,
     pub(super) logs: Vec<Log>,
     /// What the service said, which can't.
     pub(super) service_text: Option<String>,
@@ -53,6 +55,7 @@ impl Outcome {
             status: Some(status),
             error,
             hint: said.hint,
+            pause: None,
             logs: said.logs,
             service_text: said.text,
             token_refusal: None,
@@ -70,6 +73,7 @@ impl Outcome {
         let kind = kind_of_token_error(&none.error);
         let mut outcome = Self::without_status(none.error.class(), kind, none.to_string());
         outcome.hint = none.wait;
+        outcome.pause = none.wait.filter(|_| none.is_remembered);
         if let TokenError::Refused(refused) = none.error {
             (outcome.service_text, outcome.token_refusal) = (refused.text, refused.refusal);
         }
@@ -83,9 +87,19 @@ impl Outcome {
             status: None,
             error: Some(error),
             hint: None,
+            pause: None,
             logs: Vec::new(),
             service_text: None,
             token_refusal: None,
+        }
+    }
+
+    /// What is left of the delay before the next attempt without the pause that all sends share: that is sat out later,
+    /// and may end before its time.
+    pub(super) fn own_part_of(&self, delay: Duration) -> Duration {
+        match self.class {
+            Class::NotSent => delay.saturating_sub(self.hint.unwrap_or_default()),
+            _ => delay,
         }
     }
 

@@ -69,7 +69,8 @@ pub struct Attempt {
     pub delivery: Delivery,
     /// What went wrong, in words that hold nothing of the message or the answer.
     pub error: Option<String>,
-    /// How long the send waited before the next attempt; `None` after the last.
+    /// How long the send meant to wait before the next attempt; `None` after the last. A pause in which no access token is
+    /// asked for can make it longer, and credentials that are rotated meanwhile can end that.
     #[serde(rename = "delay_ms", serialize_with = "optional_milliseconds")]
     pub delay: Option<Duration>,
 }

@@ -40,6 +40,21 @@ async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_send_that_sits_out_a_pause_goes_on_with_the_new_credentials() {
+    let act = |at| if at < SECOND { Act::Answer(503, "60", "") } else { Act::Issue };
+    let (service, courier) = serve(Service::new(act));
+    let took_part = tokio::spawn(send(courier.clone()));
+    sleep(SECOND).await;
+    let came_later = tokio::spawn(send(courier.clone()));
+    sleep(SECOND).await;
+    courier.rotate_credentials(credentials("other")).await.unwrap();
+    for (sent, attempts) in [(took_part, 2), (came_later, 1)] {
+        assert_eq!(sent.await.unwrap().result.unwrap().attempts().len(), attempts);
+    }
+    assert!(service.began.elapsed() < 3 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_of_old_credentials_that_comes_with_the_rotation_is_passed_over() {
     let act = |at| if at < SECOND { Act::Answer(401, "", REFUSAL) } else { Act::Issue };
     let (service, courier) = serve(Service::new(act));
