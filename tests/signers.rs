@@ -71,6 +71,7 @@ async fn a_signer_that_fails_for_now_is_asked_again() {
         (Failure::Panic, "no access token: the signer panicked"),
     ] {
         let signer = Remote::new([failure]);
+        assert_eq!(signer.key_id(), "key-id", "that of the key behind the pointer");
         let receipt = send(Credentials::signed_jwt("client", signer.clone())).await.unwrap();
         assert_eq!(signer.asked.load(Ordering::Relaxed), 2);
         assert_eq!(receipt.attempts()[0].error.as_deref(), Some(words));
