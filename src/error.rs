@@ -41,7 +41,8 @@ pub enum ErrorKind {
 /// It tells [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that the service
 /// does not have the message, and every [attempt](Self::attempts). Its `Display` and `Debug` hold no value
 /// of the message, nothing that the service said, and no secret, so that they can be logged. What the
-/// service said is told by [`service_text`](Self::service_text) and by the serialized form alone.
+/// service said is told by [`service_text`](Self::service_text), [`token_refusal`](Self::token_refusal) and the
+/// serialized form alone.
 ///
 /// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
 /// "service_text", "token_refusal", "is_retryable", "problems"}`; the seconds are rounded up.
