@@ -2,8 +2,9 @@
 
 mod support;
 
+use std::future::IntoFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
@@ -224,8 +225,8 @@ async fn a_client_goes_on_with_other_credentials() {
     assert_eq!(bearers, ["Bearer plain", "Bearer plain", "Bearer api-key"]);
 }
 
-/// Signs in a thread of its own, as a driver of an HSM does.
-struct Driver(SigningKey);
+/// Signs in a thread of its own, as a driver of an HSM does, once it is let.
+struct Driver(SigningKey, Arc<(Mutex<bool>, Condvar)>);
 
 impl Signer for Driver {
     fn key_id(&self) -> &str {
@@ -238,9 +239,9 @@ impl Signer for Driver {
 
     async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
         let (send, signature) = tokio::sync::oneshot::channel();
-        let (key, text) = (self.0.clone(), text.to_vec());
+        let (key, text, gate) = (self.0.clone(), text.to_vec(), self.1.clone());
         std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(300));
+            drop(gate.1.wait_while(gate.0.lock().unwrap(), |is_let| !*is_let).unwrap());
             let _ = send.send(key.sign(&text).now_or_never().unwrap());
         });
         signature.await.map_err(|_| AuthError::temporary("the driver is gone"))?
@@ -252,10 +253,21 @@ fn a_client_outlives_the_runtime_in_which_a_token_was_asked_for() {
     let serving = tokio::runtime::Runtime::new().unwrap();
     let service = serving.block_on(fixtures::serve());
     let client = Client::builder().base_url(service.uri()).destination(DESTINATION);
-    let client = client.credentials(Credentials::signed_jwt("client", Driver(key()))).build().unwrap();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let driver = Driver(key(), gate.clone());
+    let client = client.credentials(Credentials::signed_jwt("client", driver)).build().unwrap();
     for deadline in [Duration::from_millis(100), Duration::from_secs(60), Duration::from_secs(60)] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let sent = runtime.block_on(async { client.send(&message()).deadline(deadline).await });
+        let message = message();
+        let send = client.send(&message).deadline(deadline).into_future();
+        // The later sends take up what the first one left before the driver signs.
+        let open = async {
+            if deadline > Duration::from_secs(1) {
+                *gate.0.lock().unwrap() = true;
+                gate.1.notify_all();
+            }
+        };
+        let (sent, ()) = runtime.block_on(async { tokio::join!(biased; send, open) });
         assert_eq!(sent.is_ok(), deadline > Duration::from_secs(1), "{sent:?}");
     }
     serving.block_on(async { drop(service) });

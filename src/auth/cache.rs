@@ -13,14 +13,14 @@ use tokio::time::{Instant, timeout};
 
 use super::token_error::{NoToken, TokenError};
 use super::{Credentials, HeldToken, TokenEndpoints};
-use crate::retry::Backoff;
+use crate::retry::{Backoff, LONGEST_HINT};
 use crate::transport::Transport;
 
 /// A refusal is taken as the answer for this long, so that a wrong key is not a request for each send.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
 
-/// The longest that no token is asked for, whatever the endpoint asks.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// The longest that no token is asked for, whatever the endpoint asks: no send waits for longer.
+const LONGEST_PAUSE: Duration = LONGEST_HINT;
 
 /// How long the send that begins a renewal waits for it, which it could do without.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ struct State {
 /// A request for a token, and its outcome for everyone who waits.
 #[derive(Clone)]
 struct TokenRequest {
-    outcome: Shared<BoxFuture<'static, Outcome>>,
+    outcome: Shared<BoxFuture<'static, TokenOutcome>>,
     began: Instant,
     generation: u64,
     /// Whether it was asked for since the one before was refused.
@@ -69,7 +69,7 @@ struct TokenRequest {
 
 /// What came of a request for a token, and when.
 #[derive(Clone)]
-struct Outcome {
+struct TokenOutcome {
     result: Result<HeldToken, TokenError>,
     ended: Instant,
 }
@@ -234,7 +234,7 @@ impl TokenCache {
         credentials: &Credentials,
         former: Option<HeldToken>,
         is_refused: bool,
-    ) -> impl Future<Output = Outcome> + Send + use<> {
+    ) -> impl Future<Output = TokenOutcome> + Send + use<> {
         let (credentials, endpoints) = (credentials.clone(), self.endpoints.clone());
         let (transport, time) = (self.transport.clone(), self.timeout);
         let asking = async move {
@@ -251,7 +251,7 @@ impl TokenCache {
             result
         };
         // A panic must not become one of every send that waits.
-        AssertUnwindSafe(asking).catch_unwind().map(|result| Outcome {
+        AssertUnwindSafe(asking).catch_unwind().map(|result| TokenOutcome {
             result: result.unwrap_or(Err(TokenError::Odd("the request for it panicked"))),
             ended: Instant::now(),
         })
@@ -291,7 +291,7 @@ impl State {
     /// Takes note of a request that has ended.
     fn settle(&mut self) {
         let Some(request) = self.request.take_if(|request| request.outcome.peek().is_some()) else { return };
-        let Some(Outcome { result, ended }) = request.outcome.peek().cloned() else { return };
+        let Some(TokenOutcome { result, ended }) = request.outcome.peek().cloned() else { return };
         match result {
             Ok(token) => {
                 // One that was refused meanwhile is not good again when it is given again: who gave it did not know.

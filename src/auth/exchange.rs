@@ -16,8 +16,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::token_error::{TokenError, accepted, ahead, object};
-use super::{AccessToken, SignedJwt, assertion};
+use super::answer::{accepted, ahead, object};
+use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
 use crate::transport::Transport;
 
@@ -43,11 +43,7 @@ pub(super) async fn request_token(
     }
     let http = Http { transport, deadline };
     let answer = request.request_async(&http).await.map_err(token_error)?;
-    let token = AccessToken::new(answer.access_token().secret());
-    Ok(match answer.expires_in() {
-        Some(life) => token.expires_in(life),
-        None => token,
-    })
+    Ok(AccessToken::new(answer.access_token().secret()).told_to_live(answer.expires_in()))
 }
 
 fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {
@@ -73,7 +69,6 @@ fn plain(body: &[u8]) -> Result<Vec<u8>, TokenError> {
         Value::String(text) => text.trim().parse().ok(),
         life => life.as_u64(),
     });
-    let life = life.filter(|life| *life > 0);
     let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": life });
     Ok(plain.to_string().into_bytes())
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::token_error::{TokenError, accepted, date, object};
-use super::{AccessToken, ApiKey};
+use super::answer::{accepted, date, object};
+use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
 use crate::transport::{Transport, post_json};
 
@@ -48,7 +48,7 @@ pub(super) async fn request_token(
     if let Some(refresh_token) = refresh_token {
         let question = Refresh { api_key, refresh_token: refresh_token.expose_secret() };
         match ask(&endpoints.refresh, &question, transport, deadline).await {
-            Err(error) if error.is_of_the_endpoint() => {
+            Err(error) if error.is_answer_without_pause() => {
                 tracing::debug!(%error, "the refresh token buys none, authenticating anew");
             }
             renewed => {
@@ -80,12 +80,8 @@ async fn ask(
     // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's clock.
     let now = date(&answer.headers).unwrap_or_else(clock::now);
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
-    let life = expires.and_then(|expires| (expires - now).to_std().ok()).filter(|life| !life.is_zero());
-    let token = AccessToken::new(token);
-    let mut token = match life {
-        Some(life) => token.expires_in(life),
-        None => token,
-    };
+    let life = expires.and_then(|expires| (expires - now).to_std().ok());
+    let mut token = AccessToken::new(token).told_to_live(life);
     token.refresh_token = text(&reply, "refreshToken").map(SecretString::from);
     Ok(token)
 }

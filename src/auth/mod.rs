@@ -1,5 +1,6 @@
 //! Who we are: credentials, and the access token that they buy.
 
+mod answer;
 mod assertion;
 mod auth_error;
 mod cache;

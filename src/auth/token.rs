@@ -55,6 +55,14 @@ impl AccessToken {
         self.life = if life <= LONGEST_LIFE { life.max(SHORTEST_LIFE) } else { USUAL_LIFE };
         self
     }
+
+    /// How long an endpoint says that it lives; zero is no word of it.
+    pub(super) fn told_to_live(self, life: Option<Duration>) -> Self {
+        match life.filter(|life| !life.is_zero()) {
+            Some(life) => self.expires_in(life),
+            None => self,
+        }
+    }
 }
 
 /// Two tokens are equal when they open the same door, however long.

@@ -16,7 +16,7 @@ pub(crate) use retry_after::retry_after;
 
 /// The longest that `Retry-After` is waited for. Who asks for more is better served by a caller that
 /// comes back later than by one that hangs.
-const LONGEST_HINT: Duration = Duration::from_secs(120);
+pub(crate) const LONGEST_HINT: Duration = Duration::from_secs(120);
 
 /// A retry with less time than this would most likely end without an answer, and make a known outcome an unknown
 /// one. Of a short deadline a tenth is enough.

@@ -187,13 +187,17 @@ async fn a_hint_beyond_reason_does_not_keep_the_client_out_for_good() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_remembered_for_a_short_while() {
     let (service, courier) = serve(Service::new(|_| Act::Answer(401, "", REFUSAL)));
+    let mut remembered = 0;
     for Sent { result, .. } in send_for(&courier, 25 * SECOND, SECOND / 100).await {
         let error = result.unwrap_err();
+        remembered +=
+            usize::from(error.to_string().contains("by an answer of the last 10 s: the endpoint refused"));
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
         assert_eq!((error.attempts().len(), error.retry_after()), (1, None));
         assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
     }
     assert_eq!(service.requests().len(), 3, "one for each 10 s");
+    assert!(remembered > 2_000, "the others are told that nobody was asked: {remembered}");
 }
 
 #[tokio::test(start_paused = true)]
