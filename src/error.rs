@@ -66,7 +66,7 @@ pub(crate) struct FailedSend {
     pub(crate) attempts: Vec<Attempt>,
     #[serde(serialize_with = "receipt::logs")]
     pub(crate) logs: Vec<Log>,
-    #[serde(rename = "retry_after_s", serialize_with = "whole_seconds")]
+    #[serde(rename = "retry_after_s", serialize_with = "receipt::whole_seconds")]
     pub(crate) retry_after: Option<Duration>,
     pub(crate) service_text: Option<String>,
     pub(crate) token_refusal: Option<TokenRefusal>,
@@ -211,12 +211,6 @@ impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
-}
-
-/// Rounded up, so that who waits that long has waited long enough.
-fn whole_seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    let whole = time.map(|time| time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)));
-    whole.serialize(serializer)
 }
 
 impl From<KeyError> for Error {

@@ -44,6 +44,7 @@ pub use auth::{
     AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningKey, TokenSource,
 };
 pub use client::{Client, ClientBuilder, SendBuilder};
+pub use delivery::AttemptObserver;
 pub use error::{Error, ErrorKind};
 pub use message::{
     Address, Destination, EncodedMessage, ExtensionError, Extensions, Identifier, InvalidMessage, Location,
@@ -51,8 +52,12 @@ pub use message::{
     SlotReader, Source,
 };
 pub use receipt::{Attempt, Delivery, Receipt, TokenRefusal};
+pub use retry::{Class, Exchange, Next, OnUnknown};
+pub use transport::{Answer, Failure, FailureKind, Transport};
 
+pub use bytes;
 pub use chrono;
+pub use http;
 pub use uuid;
 
 /// The README's examples compile and hold.

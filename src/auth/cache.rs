@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout};
 
 use super::token_error::{NoToken, TokenError};
 use super::{Credentials, HeldToken, TokenEndpoints};
-use crate::retry::{Backoff, LONGEST_HINT};
-use crate::transport::Transport;
+use crate::retry::{Backoff, Jitter, LONGEST_HINT};
+use crate::transport::AnyTransport;
 
 /// A refusal is taken as the answer for this long, so that a wrong key is not a request for each send.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
@@ -34,10 +34,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// There is no task in the background. A request under way is carried on by the sends that wait for it, and by those
 /// that go out with the old token meanwhile; whichever of them is dropped, the others carry it on.
 pub(crate) struct TokenCache {
-    transport: Arc<dyn Transport>,
+    transport: Arc<dyn AnyTransport>,
     endpoints: Arc<TokenEndpoints>,
     /// The longest time for a token request.
     timeout: Duration,
+    jitter: Jitter,
     state: Mutex<State>,
     rotations: AtomicU64,
     /// Tells those who wait that the credentials were changed.
@@ -102,15 +103,17 @@ impl TokenCache {
     pub(crate) fn new(
         credentials: Credentials,
         endpoints: TokenEndpoints,
-        transport: Arc<dyn Transport>,
+        transport: Arc<dyn AnyTransport>,
         timeout: Duration,
+        jitter: Jitter,
     ) -> Self {
         Self {
             transport,
             endpoints: Arc::new(endpoints),
             // More than a day is no different, and could not be added to every moment.
             timeout: timeout.min(Duration::from_secs(24 * 60 * 60)),
-            state: Mutex::new(State::new(credentials, 0)),
+            state: Mutex::new(State::new(credentials, 0, &jitter)),
+            jitter,
             rotations: AtomicU64::new(0),
             rotated: Notify::new(),
         }
@@ -182,7 +185,8 @@ impl TokenCache {
     pub(crate) async fn rotate(&self, credentials: Credentials) -> Result<(), TokenError> {
         let generation = 1 + self.rotations.fetch_add(1, Ordering::Relaxed);
         let outcome = self.ask(&credentials, None, false).await;
-        let rotated = State { token: Some(outcome.result?), ..State::new(credentials, generation) };
+        let rotated =
+            State { token: Some(outcome.result?), ..State::new(credentials, generation, &self.jitter) };
         let mut state = self.state();
         // A rotation that began later may have ended before this one.
         if state.generation < generation {
@@ -236,13 +240,13 @@ impl TokenCache {
         is_refused: bool,
     ) -> impl Future<Output = TokenOutcome> + Send + use<> {
         let (credentials, endpoints) = (credentials.clone(), self.endpoints.clone());
-        let (transport, time) = (self.transport.clone(), self.timeout);
+        let (transport, time, jitter) = (self.transport.clone(), self.timeout, self.jitter.clone());
         let asking = async move {
             tracing::debug!("asking for an access token");
             let asked = Instant::now();
             let token = former.as_ref().map(HeldToken::token);
             let asking = credentials.request_token(token, is_refused, &endpoints, &*transport, asked + time);
-            let result = asking.await.and_then(|token| HeldToken::new(token, asked));
+            let result = asking.await.and_then(|token| HeldToken::new(token, asked, &jitter));
             if let (Err(error), Some(former)) = (&result, former) {
                 if !is_refused && former.is_usable(Instant::now()) {
                     tracing::warn!(%error, "the access token is not renewed yet");
@@ -264,7 +268,7 @@ impl TokenCache {
 }
 
 impl State {
-    fn new(credentials: Credentials, generation: u64) -> Self {
+    fn new(credentials: Credentials, generation: u64, jitter: &Jitter) -> Self {
         Self {
             credentials,
             generation,
@@ -272,7 +276,7 @@ impl State {
             is_refused: false,
             request: None,
             pause: None,
-            pauses: Backoff::of_token_requests(),
+            pauses: Backoff::of_token_requests(jitter),
         }
     }
 

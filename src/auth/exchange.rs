@@ -19,14 +19,14 @@ use tokio::time::Instant;
 use super::answer::{accepted, ahead, object};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
-use crate::transport::Transport;
+use crate::transport::AnyTransport;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 pub(super) async fn request_token(
     client: &SignedJwt,
     endpoint: &Uri,
-    transport: &dyn Transport,
+    transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let audience = endpoint.to_string();
@@ -75,7 +75,7 @@ fn plain(body: &[u8]) -> Result<Vec<u8>, TokenError> {
 
 /// Our transport, as oauth2 calls it.
 struct Http<'t> {
-    transport: &'t dyn Transport,
+    transport: &'t dyn AnyTransport,
     deadline: Instant,
 }
 

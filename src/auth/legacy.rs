@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::answer::{accepted, date, object};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
-use crate::transport::{Transport, post_json};
+use crate::transport::{AnyTransport, post_json};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +41,7 @@ pub(super) async fn request_token(
     refresh_token: Option<&SecretString>,
     is_refused: bool,
     endpoints: &LegacyEndpoints,
-    transport: &dyn Transport,
+    transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let api_key = key.key.expose_secret();
@@ -67,7 +67,7 @@ pub(super) async fn request_token(
 async fn ask(
     endpoint: &Uri,
     question: &impl Serialize,
-    transport: &dyn Transport,
+    transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let question =
@@ -97,17 +97,17 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
-    use crate::transport::{Answer, Exchange};
+    use crate::transport::{Answer, Failure, Transport};
 
     /// Gives a token that ends at noon, by a clock that tells this.
     struct Noon(&'static str);
 
     impl Transport for Noon {
-        fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Exchange<'_> {
+        async fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Result<Answer, Failure> {
             let mut headers = HeaderMap::new();
             headers.insert("date", HeaderValue::from_static(self.0));
             let body = r#"{"accessToken":"token","expires":"2026-03-25T12:00:00.304866Z"}"#;
-            Box::pin(async { Ok(Answer { status: StatusCode::OK, headers, body: Ok(body.into()) }) })
+            Ok(Answer { status: StatusCode::OK, headers, body: Ok(body.into()) })
         }
     }
 

@@ -35,7 +35,7 @@ use signer::AnySigner;
 use token_source::AnyTokenSource;
 
 use crate::message::Problem;
-use crate::transport::Transport;
+use crate::transport::AnyTransport;
 
 /// What proves the sender to the service.
 ///
@@ -126,7 +126,7 @@ impl Credentials {
         former: Option<&AccessToken>,
         is_refused: bool,
         endpoints: &TokenEndpoints,
-        transport: &dyn Transport,
+        transport: &dyn AnyTransport,
         deadline: Instant,
     ) -> Result<AccessToken, TokenError> {
         match &self.0 {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -9,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::token_error::TokenError;
-use crate::retry::jittered;
+use crate::retry::Jitter;
 
 /// How long a token lives when nobody says, or what is said can't be.
 const USUAL_LIFE: Duration = Duration::from_secs(300);
@@ -87,14 +88,17 @@ pub(crate) struct HeldToken(Arc<Held>);
 struct Held {
     token: AccessToken,
     authorization: HeaderValue,
+    asked: Instant,
     renewal_due: Instant,
     usable_until: Instant,
     expires: Instant,
+    /// Whether the service has accepted a message with it.
+    was_good: AtomicBool,
 }
 
 impl HeldToken {
     /// Takes `token` into use, which was asked for at `asked`.
-    pub(super) fn new(token: AccessToken, asked: Instant) -> Result<Self, TokenError> {
+    pub(super) fn new(token: AccessToken, asked: Instant, jitter: &Jitter) -> Result<Self, TokenError> {
         if token.secret.expose_secret().is_empty() {
             return Err(TokenError::Odd("the access token is empty"));
         }
@@ -106,17 +110,34 @@ impl HeldToken {
         let usable = token.life - MARGIN.min(token.life * 2 / 3);
         Ok(Self(Arc::new(Held {
             authorization,
+            asked,
             // For 300 s between 224 s and 252 s, so that the senders of a fleet don't all ask at once.
-            renewal_due: asked + jittered(usable * 9 / 10, 8.0 / 9.0),
+            renewal_due: asked + jitter.draw(usable * 9 / 10, 8.0 / 9.0),
             usable_until: asked + usable,
             expires: asked + token.life,
             token,
+            was_good: AtomicBool::new(false),
         })))
     }
 
     /// The value of the header `Authorization`: RFC 6750, section 2.1. Marked sensitive.
     pub(crate) fn authorization(&self) -> HeaderValue {
         self.0.authorization.clone()
+    }
+
+    /// How long ago it was asked for.
+    pub(crate) fn age(&self) -> Duration {
+        self.0.asked.elapsed()
+    }
+
+    /// Notes that the service accepted a message with it.
+    pub(crate) fn proved_good(&self) {
+        self.0.was_good.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the service has accepted a message with it.
+    pub(crate) fn was_good(&self) -> bool {
+        self.0.was_good.load(Ordering::Relaxed)
     }
 
     pub(super) fn token(&self) -> &AccessToken {

@@ -8,7 +8,6 @@ use http::StatusCode;
 
 use super::AuthError;
 use crate::receipt::TokenRefusal;
-use crate::retry::Class;
 use crate::transport::Failure;
 
 /// Why there is no access token. Its `Display` holds nothing that the endpoint said but codes from a fixed
@@ -38,18 +37,13 @@ pub(crate) struct Refused {
 }
 
 impl TokenError {
-    /// What it means for the message that needed the token.
-    pub(crate) fn class(&self) -> Class {
-        match self {
-            Self::Failure(_) | Self::Unavailable { .. } | Self::Odd(_) => Class::NotSent,
-            Self::Auth(error) if error.is_temporary() => Class::NotSent,
-            Self::Auth(_) | Self::Refused(_) => Class::NoToken,
-        }
-    }
-
     /// Whether a token may be had a moment later.
     pub(crate) fn is_temporary(&self) -> bool {
-        self.class() == Class::NotSent
+        match self {
+            Self::Failure(_) | Self::Unavailable { .. } | Self::Odd(_) => true,
+            Self::Auth(error) => error.is_temporary(),
+            Self::Refused(_) => false,
+        }
     }
 
     /// Whether the endpoint answered, and asked for no pause.

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::url::{self, Address};
 use super::{Client, Inner, env};
 use crate::auth::{Credentials, LegacyEndpoints, TokenCache, TokenEndpoints};
-use crate::delivery::Courier;
+use crate::delivery::{AttemptObserver, Classifier, Courier};
 use crate::error::Error;
 use crate::message::Problem;
-use crate::retry::Policy;
-use crate::transport::{HttpSettings, HttpTransport, Transport};
+use crate::retry::{Class, Exchange, Jitter, OnUnknown, Policy, RetryBudget, USUAL_BUDGET};
+use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Transport};
 
 const BASE_URL: &str = "https://api.redoxengine.com";
 
@@ -33,6 +33,11 @@ pub struct ClientBuilder {
     source: Option<Uuid>,
     destinations: Vec<Uuid>,
     policy: Policy,
+    retry_budget: Option<u32>,
+    classifier: Classifier,
+    attempt_observer: Option<Arc<dyn AttemptObserver>>,
+    jitter_seed: Option<u64>,
+    transport: Option<Arc<dyn AnyTransport>>,
     http: HttpSettings,
     plain_http_hosts: Vec<String>,
 }
@@ -48,6 +53,11 @@ impl Default for ClientBuilder {
             source: None,
             destinations: Vec::new(),
             policy: Policy::default(),
+            retry_budget: Some(USUAL_BUDGET),
+            classifier: Arc::new(|exchange| exchange.class()),
+            attempt_observer: None,
+            jitter_seed: None,
+            transport: None,
             http: HttpSettings::default(),
             plain_http_hosts: Vec::new(),
         }
@@ -118,6 +128,76 @@ impl ClientBuilder {
         self.given("deadline")
     }
 
+    /// What follows an attempt after which the service may have the message: by default
+    /// [another](OnUnknown::Retry), for the same slots sent twice mean the same.
+    #[must_use]
+    pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
+        self.policy.on_unknown = on_unknown;
+        self
+    }
+
+    /// How much retries may cost the service before no more are made; by default 500, and 0 makes none.
+    ///
+    /// It is a bucket that all clones of the client share, full at first. A retry takes 14 from it, and 5 after a 429;
+    /// a message accepted on its first attempt puts 1 back. In an outage it is soon empty: from then on a send ends with
+    /// what its first attempt came to, and the service sees about as many requests as there are messages. What takes
+    /// nothing is to wait for an access token, and the new one when a token that was good before is refused.
+    #[must_use]
+    pub fn retry_budget(mut self, size: u32) -> Self {
+        self.retry_budget = Some(size);
+        self
+    }
+
+    /// Lets every send retry as often as it may, however many fail: an outage then gets up to
+    /// [`max_attempts`](Self::max_attempts) times the load.
+    #[must_use]
+    pub fn without_retry_budget(mut self) -> Self {
+        self.retry_budget = None;
+        self
+    }
+
+    /// Puts a function in front of the [table](Exchange::class) that says what an answer or a failure means.
+    ///
+    /// What it says is taken at its word: an exchange that it calls [`Class::Accepted`] is never repeated, and one
+    /// that it calls [`Class::Refused`] is told as such. It must not block.
+    ///
+    /// ```
+    /// use pushslots::{Class, Client};
+    ///
+    /// // Our gateway answers 403 while it restarts.
+    /// let builder = Client::builder().classifier(|exchange| match exchange.status() {
+    ///     Some(403) => Class::Transient,
+    ///     _ => exchange.class(),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn classifier(mut self, classifier: impl Fn(&Exchange<'_>) -> Class + Send + Sync + 'static) -> Self {
+        self.classifier = Arc::new(classifier);
+        self
+    }
+
+    /// Who is told of every attempt as it ends; by default nobody.
+    #[must_use]
+    pub fn attempt_observer(mut self, observer: impl AttemptObserver) -> Self {
+        self.attempt_observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Draws all delays from this seed, so that a test can be repeated. By default each client draws its own.
+    #[must_use]
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = Some(seed);
+        self
+    }
+
+    /// Carries messages and token requests in place of the client's own connections, whose settings it has no use
+    /// for.
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
     /// The longest time for a connection to come about, TLS included; by default 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -174,20 +254,47 @@ impl ClientBuilder {
             }
             _ => {}
         }
-        let transport = HttpTransport::new(&self.http).map_err(|wrong| problems.extend(wrong)).ok();
+        let transport = self.any_transport().map_err(|wrong| problems.extend(wrong)).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
-                let transport: Arc<dyn Transport> = Arc::new(transport);
-                let timeout = self.policy.attempt_timeout;
-                let tokens = TokenCache::new(credentials, endpoints.tokens, transport.clone(), timeout);
+                let (timeout, jitter) = (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
                 Ok(Client(Arc::new(Inner {
-                    courier: Courier { endpoint: endpoints.message, transport, tokens },
+                    courier: Courier {
+                        endpoint: endpoints.message,
+                        tokens: TokenCache::new(
+                            credentials,
+                            endpoints.tokens,
+                            transport.clone(),
+                            timeout,
+                            jitter.clone(),
+                        ),
+                        transport,
+                        classifier: self.classifier,
+                        budget: self.retry_budget.map(RetryBudget::new),
+                        jitter,
+                        observer: self.attempt_observer,
+                    },
                     policy: self.policy,
                     source: self.source,
                     destinations: self.destinations,
                 })))
             }
             _ => Err(Error::configuration(problems)),
+        }
+    }
+
+    fn any_transport(&self) -> Result<Arc<dyn AnyTransport>, Vec<Problem>> {
+        let bypass_environment_proxies = self.http.bypass_environment_proxies;
+        let has_settings =
+            || self.http != HttpSettings { bypass_environment_proxies, ..HttpSettings::default() };
+        match &self.transport {
+            None => HttpTransport::new(self.http.clone()).map(|http| Arc::new(http) as _),
+            Some(_) if has_settings() => {
+                let text =
+                    "makes its own connections: connect_timeout, proxy and certificates are of no use to it";
+                Err(vec![Problem::new("transport", text)])
+            }
+            Some(transport) => Ok(transport.clone()),
         }
     }
 
@@ -250,7 +357,7 @@ impl ClientBuilder {
                 problems.push(Problem::new(name, text));
             }
         };
-        let Policy { max_attempts, attempt_timeout, deadline } = self.policy;
+        let Policy { max_attempts, attempt_timeout, deadline, .. } = self.policy;
         need(max_attempts > 0, &self.name("max_attempts"), "must be at least 1, the first attempt");
         need(!attempt_timeout.is_zero(), &self.name("attempt_timeout"), "must be above 0");
         need(!deadline.is_zero(), &self.name("deadline"), "must be above 0");

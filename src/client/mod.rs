@@ -15,9 +15,9 @@ use uuid::Uuid;
 use crate::auth::Credentials;
 use crate::delivery::{Courier, Parcel};
 use crate::error::Error;
-use crate::message::{Internal, Message, Outgoing, to_json_from};
+use crate::message::{Internal, Message, Outgoing, write_from};
 use crate::receipt::Receipt;
-use crate::retry::Policy;
+use crate::retry::{OnUnknown, Policy};
 
 pub use builder::ClientBuilder;
 
@@ -148,6 +148,12 @@ impl SendBuilder<'_> {
         self
     }
 
+    /// Whether to try again where the service may have the message, in place of the client's.
+    pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
+        self.policy.on_unknown = on_unknown;
+        self
+    }
+
     /// The message id, in place of a fresh one: the same again for a message that was sent before.
     pub fn message_id(mut self, message_id: Uuid) -> Self {
         self.message_id = Some(message_id);
@@ -157,9 +163,10 @@ impl SendBuilder<'_> {
     async fn send(self) -> Result<Receipt, Error> {
         let client = &*self.client.0;
         let message_id = self.message_id.unwrap_or_else(Uuid::new_v4);
-        let body = to_json_from(self.message, client.source, &client.destinations)
+        let written = write_from(self.message, client.source, &client.destinations)
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
-        let parcel = Parcel { message_id, body };
+        let (slots, destinations) = (self.message.slot_count(), written.destinations);
+        let parcel = Parcel { message_id, slots, destinations, body: written.json };
         client.courier.deliver(&parcel, &self.policy).await
     }
 }

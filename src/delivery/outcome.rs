@@ -7,12 +7,12 @@ use crate::clock;
 use crate::error::ErrorKind;
 use crate::message::Log;
 use crate::receipt::{Delivery, Said, TokenRefusal};
-use crate::retry::{Class, classify_failure, classify_status};
+use crate::retry::{Class, Ending, Exchange};
 use crate::transport::{Answer, Failure, FailureKind};
 
 /// What one attempt came to.
 pub(super) struct Outcome {
-    pub(super) class: Class,
+    pub(super) ending: Ending,
     pub(super) kind: ErrorKind,
     pub(super) status: Option<u16>,
     /// What went wrong, in words that can be logged.
@@ -28,64 +28,75 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// The service answered. A status of 2xx is a yes whatever follows it, but for `Meta.Errors`.
-    pub(super) fn answered(answer: &Answer) -> Self {
+    /// The service answered.
+    pub(super) fn answered(answer: &Answer, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
         let status = answer.status.as_u16();
         let said = Said::read(&answer.headers, answer.body(), clock::now().into());
-        let class = match classify_status(status) {
-            Class::Accepted if said.errors => Class::Refused,
-            class => class,
-        };
-        let error = match class {
-            Class::Accepted => None,
-            _ if answer.status.is_success() => {
-                Some(format!("the service answered {status} with errors in Meta.Errors"))
-            }
-            _ => Some(format!("the service answered {status}")),
-        };
-        let kind = match class {
-            Class::Throttled => ErrorKind::Throttled,
-            Class::Unavailable | Class::Failed => ErrorKind::Unavailable,
-            Class::Unauthorized => ErrorKind::Credentials,
-            _ => ErrorKind::Refused,
-        };
-        Self {
-            class,
-            kind,
-            status: Some(status),
-            error,
-            hint: said.hint,
-            pause: None,
-            logs: said.logs,
-            service_text: said.text,
-            token_refusal: None,
-        }
+        let exchange = Exchange::answered(status, said.errors, said.text.as_deref());
+        let errors =
+            if answer.status.is_success() && said.errors { " with errors in Meta.Errors" } else { "" };
+        let outcome = Self::exchanged(&exchange, classify, format!("the service answered {status}{errors}"));
+        Self { status: Some(status), hint: said.hint, logs: said.logs, service_text: said.text, ..outcome }
     }
 
     /// No answer came.
-    pub(super) fn unanswered(failure: &Failure) -> Self {
-        let class = classify_failure(failure.may_have_arrived);
-        Self::without_status(class, kind_of(failure), failure.to_string())
+    pub(super) fn unanswered(failure: &Failure, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
+        Self::exchanged(&Exchange::failed(failure), classify, failure.to_string())
+    }
+
+    fn exchanged(
+        exchange: &Exchange<'_>,
+        classify: &dyn Fn(&Exchange<'_>) -> Class,
+        mut what: String,
+    ) -> Self {
+        let class = classify(exchange);
+        if class != exchange.class() {
+            what.push_str(&format!(", which counts as {class}"));
+        }
+        let kind = match class {
+            Class::Throttled => ErrorKind::Throttled,
+            Class::Unauthorized => ErrorKind::Credentials,
+            Class::Accepted | Class::Refused => ErrorKind::Refused,
+            Class::Transient | Class::Unknown | Class::NotSent => {
+                exchange.failure().map_or(ErrorKind::Unavailable, kind_of)
+            }
+        };
+        let error = Some(what).filter(|_| class != Class::Accepted);
+        Self { error, ..Self::new(Ending::Exchanged(class), kind) }
     }
 
     /// There was no access token to send the message with.
     pub(super) fn no_token(none: NoToken) -> Self {
-        let kind = kind_of_token_error(&none.error);
-        let mut outcome = Self::without_status(none.error.class(), kind, none.to_string());
-        outcome.hint = none.wait;
-        outcome.pause = none.wait.filter(|_| none.is_remembered);
-        if let TokenError::Refused(refused) = none.error {
-            (outcome.service_text, outcome.token_refusal) = (refused.text, refused.refusal);
+        let (text, is_temporary) = (none.to_string(), none.error.is_temporary());
+        let (service_text, token_refusal) = match none.error {
+            TokenError::Refused(ref refused) => (refused.text.clone(), refused.refusal.clone()),
+            _ => (None, None),
+        };
+        Self {
+            error: Some(text),
+            hint: none.wait,
+            pause: none.wait.filter(|_| none.is_remembered),
+            service_text,
+            token_refusal,
+            ..Self::new(Ending::NoToken { is_temporary }, kind_of_token_error(&none.error))
         }
-        outcome
     }
 
-    fn without_status(class: Class, kind: ErrorKind, error: String) -> Self {
+    /// The send was dropped; `has_left` says whether the request may have left by then.
+    pub(super) fn dropped(has_left: bool) -> Self {
+        let (class, what) = match has_left {
+            true => (Class::Unknown, "the send was dropped before an answer came"),
+            false => (Class::NotSent, "the send was dropped before there was an access token"),
+        };
+        Self { error: Some(what.to_owned()), ..Self::new(Ending::Exchanged(class), ErrorKind::Connection) }
+    }
+
+    fn new(ending: Ending, kind: ErrorKind) -> Self {
         Self {
-            class,
+            ending,
             kind,
             status: None,
-            error: Some(error),
+            error: None,
             hint: None,
             pause: None,
             logs: Vec::new(),
@@ -97,18 +108,20 @@ impl Outcome {
     /// What is left of the delay before the next attempt without the pause that all sends share: that is sat out later,
     /// and may end before its time.
     pub(super) fn own_part_of(&self, delay: Duration) -> Duration {
-        match self.class {
-            Class::NotSent => delay.saturating_sub(self.hint.unwrap_or_default()),
-            _ => delay,
+        match self.ending {
+            Ending::NoToken { .. } => delay.saturating_sub(self.hint.unwrap_or_default()),
+            Ending::Exchanged(_) => delay,
         }
     }
 
     pub(super) fn delivery(&self) -> Delivery {
-        match self.class {
-            Class::Accepted => Delivery::Accepted,
-            Class::Refused | Class::Throttled | Class::Unavailable | Class::Unauthorized => Delivery::Refused,
-            Class::Failed | Class::Lost => Delivery::Unknown,
-            Class::NotSent | Class::NoToken => Delivery::NotSent,
+        match self.ending {
+            Ending::NoToken { .. } | Ending::Exchanged(Class::NotSent) => Delivery::NotSent,
+            Ending::Exchanged(Class::Accepted) => Delivery::Accepted,
+            Ending::Exchanged(Class::Unknown) => Delivery::Unknown,
+            Ending::Exchanged(Class::Refused | Class::Throttled | Class::Transient | Class::Unauthorized) => {
+                Delivery::Refused
+            }
         }
     }
 }
@@ -122,7 +135,7 @@ fn kind_of_token_error(error: &TokenError) -> ErrorKind {
 }
 
 fn kind_of(failure: &Failure) -> ErrorKind {
-    match failure.kind {
+    match failure.kind() {
         FailureKind::Timeout => ErrorKind::Timeout,
         _ => ErrorKind::Connection,
     }

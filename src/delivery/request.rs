@@ -13,6 +13,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A message ready to go: encoded once, the same bytes on every attempt.
 pub(crate) struct Parcel {
     pub(crate) message_id: Uuid,
+    /// How many slots it holds, and how many destinations it names.
+    pub(crate) slots: usize,
+    pub(crate) destinations: usize,
     pub(crate) body: Bytes,
 }
 

@@ -47,6 +47,10 @@ impl Outgoing for PushSlots {
         &self.meta
     }
 
+    fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
     fn problems(&self) -> Vec<Problem> {
         self.problems()
     }

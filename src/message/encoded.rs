@@ -81,6 +81,10 @@ impl Outgoing for EncodedMessage {
         &self.meta
     }
 
+    fn slot_count(&self) -> usize {
+        self.slot_count
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.meta.check(Path::ROOT.key("Meta"), &mut problems);

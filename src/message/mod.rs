@@ -42,7 +42,7 @@ use record::{Field, Value};
 use rest::Rest;
 
 pub(crate) use json::{Object, list, text};
-pub(crate) use outgoing::{Internal, Outgoing, to_json_from};
+pub(crate) use outgoing::{Internal, Outgoing, write_from};
 
 pub use builder::PushSlotsBuilder;
 pub use encoded::EncodedMessage;

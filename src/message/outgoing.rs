@@ -19,6 +19,8 @@ impl<M: sealed::Message> Message for M {}
 pub trait Outgoing: fmt::Debug + Sync {
     fn meta(&self) -> &Meta;
 
+    fn slot_count(&self) -> usize;
+
     /// Everything that is wrong with it and may have come since it was made.
     fn problems(&self) -> Vec<Problem>;
 
@@ -26,13 +28,20 @@ pub trait Outgoing: fmt::Debug + Sync {
     fn written(&self, meta: &Meta) -> Vec<u8>;
 }
 
-/// The JSON of `message` as it is sent from `source` to `destinations`, each of which fills only what the message
+/// A message as it goes out.
+pub(crate) struct Written {
+    pub(crate) json: Bytes,
+    /// How many destinations it names.
+    pub(crate) destinations: usize,
+}
+
+/// Writes `message` as it is sent from `source` to `destinations`, each of which fills only what the message
 /// leaves open.
-pub(crate) fn to_json_from(
+pub(crate) fn write_from(
     message: &dyn Outgoing,
     source: Option<Uuid>,
     destinations: &[Uuid],
-) -> Result<Bytes, InvalidMessage> {
+) -> Result<Written, InvalidMessage> {
     let mut meta = message.meta().clone();
     meta.fill(source, destinations);
     let mut problems = message.problems();
@@ -42,7 +51,7 @@ pub(crate) fn to_json_from(
         problems.push(path.key("Destinations").problem(text));
     }
     InvalidMessage::check(problems)?;
-    Ok(message.written(&meta).into())
+    Ok(Written { json: message.written(&meta).into(), destinations: meta.destinations.len() })
 }
 
 mod sealed {

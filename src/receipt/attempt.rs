@@ -4,7 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::serialize::{milliseconds, optional_milliseconds, whole_seconds};
+use crate::message::Log;
+use crate::retry::Next;
 
 /// How certain it is that the service has the message.
 ///
@@ -52,12 +57,15 @@ impl fmt::Display for Delivery {
 /// An attempt that found no access token is one too: it ended before the message went out, as
 /// [`Delivery::NotSent`].
 ///
-/// Serializes `elapsed` and `delay` as whole milliseconds, `elapsed_ms` and `delay_ms`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Serializes times in whole milliseconds, `elapsed_ms`, `token_age_ms` and `delay_ms`, but for `retry_after_s`, which is
+/// in seconds, rounded up; and `logs` in the words of a [`Receipt`](crate::Receipt).
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
+    /// Identifies the message; the same on every attempt of a send.
+    pub message_id: Uuid,
     /// When it started, by this machine's clock.
     pub started: DateTime<Utc>,
     /// How long it took.
@@ -69,19 +77,20 @@ pub struct Attempt {
     pub delivery: Delivery,
     /// What went wrong, in words that hold nothing of the message or the answer.
     pub error: Option<String>,
+    /// The service's own identifiers, where the answer had any.
+    #[serde(serialize_with = "super::logs")]
+    pub logs: Vec<Log>,
+    /// How old the access token was when the request set out, counted from when it was asked for; `None` where there was no
+    /// token, and so no request.
+    #[serde(rename = "token_age_ms", serialize_with = "optional_milliseconds")]
+    pub token_age: Option<Duration>,
+    /// How long the service asked to wait, by `Retry-After`; or how long no access token is asked for.
+    #[serde(rename = "retry_after_s", serialize_with = "whole_seconds")]
+    pub retry_after: Option<Duration>,
     /// How long the send meant to wait before the next attempt; `None` after the last. A pause in which no access token is
     /// asked for can make it longer, and credentials that are rotated meanwhile can end that.
     #[serde(rename = "delay_ms", serialize_with = "optional_milliseconds")]
     pub delay: Option<Duration>,
-}
-
-fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn optional_milliseconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => milliseconds(time, serializer),
-        None => serializer.serialize_none(),
-    }
+    /// What followed, and why: why the delay is as it is, or why there was no further attempt.
+    pub next: Next,
 }

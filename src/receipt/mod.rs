@@ -3,13 +3,14 @@
 mod answer;
 mod attempt;
 mod refusal;
+mod serialize;
 
-use serde::ser::{SerializeSeq, Serializer};
 use uuid::Uuid;
 
 use crate::message::Log;
 
 pub(crate) use answer::Said;
+pub(crate) use serialize::{logs, whole_seconds};
 
 pub use attempt::{Attempt, Delivery};
 pub use refusal::TokenRefusal;
@@ -54,18 +55,4 @@ impl Receipt {
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
-}
-
-/// Serializes logs in the words of a receipt, other than those of a message.
-pub(crate) fn logs<S: Serializer>(logs: &[Log], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(serde::Serialize)]
-    struct Entry<'a> {
-        id: Option<&'a str>,
-        attempt_id: Option<&'a str>,
-    }
-    let mut list = serializer.serialize_seq(Some(logs.len()))?;
-    for log in logs {
-        list.serialize_element(&Entry { id: log.id.as_deref(), attempt_id: log.attempt_id.as_deref() })?;
-    }
-    list.end()
 }

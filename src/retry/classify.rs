@@ -1,42 +1,124 @@
-//! What an outcome means for the message and for another attempt: one table.
+//! What an exchange means for its message: one table.
 
-/// What came of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The service took the message.
+use std::fmt;
+
+use crate::transport::Failure;
+
+/// What one exchange means for the message, and so for another attempt.
+///
+/// Its `Display` is in snake case, such as `not_sent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Class {
+    /// The service has the message: it is not sent again.
     Accepted,
-    /// It refused the message, and would again.
+    /// The service refused the message, and would again.
     Refused,
-    /// It refused the message for now: too many requests.
+    /// It refused the message for now: it asks for fewer requests.
     Throttled,
-    /// It refused the message for now: not ready.
-    Unavailable,
-    /// It refused the access token.
+    /// It refused the message for now: it is not ready.
+    Transient,
+    /// It refused the access token: a new one buys one more attempt.
     Unauthorized,
-    /// It failed, and may have taken the message before it did.
-    Failed,
-    /// The message may have arrived, and no answer came.
-    Lost,
-    /// The message never left.
+    /// It may have the message, and no answer tells.
+    Unknown,
+    /// The message never reached it.
     NotSent,
-    /// The message never left, since there is no access token, nor would there be one a moment later.
-    NoToken,
 }
 
-/// Classifies an answer by its status.
-pub(crate) fn classify_status(status: u16) -> Class {
-    match status {
-        200..=299 => Class::Accepted,
-        401 => Class::Unauthorized,
-        429 => Class::Throttled,
-        503 => Class::Unavailable,
-        500..=599 => Class::Failed,
-        // A redirect too is an answer other than yes, and is never followed.
-        _ => Class::Refused,
+/// What is known of one exchange, as far as it bears on its [`Class`].
+///
+/// Its `Debug` holds nothing that the service said.
+#[derive(Clone, Copy)]
+pub struct Exchange<'a> {
+    status: Result<u16, &'a Failure>,
+    has_errors: bool,
+    service_text: Option<&'a str>,
+}
+
+impl<'a> Exchange<'a> {
+    /// One whose answer has this status.
+    pub(crate) fn answered(status: u16, has_errors: bool, service_text: Option<&'a str>) -> Self {
+        Self { status: Ok(status), has_errors, service_text }
+    }
+
+    /// One that brought no answer.
+    pub(crate) fn failed(failure: &'a Failure) -> Self {
+        Self { status: Err(failure), has_errors: false, service_text: None }
+    }
+
+    /// The class of an exchange, as it is where nothing else is [set](crate::ClientBuilder::classifier).
+    ///
+    /// | what came | class |
+    /// | --- | --- |
+    /// | no answer, and the request can't have left | [`NotSent`](Class::NotSent) |
+    /// | no answer, and the request may have left | [`Unknown`](Class::Unknown) |
+    /// | 2xx, whatever becomes of its body | [`Accepted`](Class::Accepted) |
+    /// | 2xx with `Meta.Errors` | [`Refused`](Class::Refused) |
+    /// | 401 | [`Unauthorized`](Class::Unauthorized) |
+    /// | 429 | [`Throttled`](Class::Throttled) |
+    /// | 503 | [`Transient`](Class::Transient) |
+    /// | any other 5xx: it may have taken the message before it failed | [`Unknown`](Class::Unknown) |
+    /// | anything else, a redirect too, which is never followed | [`Refused`](Class::Refused) |
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self.status {
+            Err(failure) if failure.may_have_arrived() => Class::Unknown,
+            Err(_) => Class::NotSent,
+            Ok(200..=299) if self.has_errors => Class::Refused,
+            Ok(200..=299) => Class::Accepted,
+            Ok(401) => Class::Unauthorized,
+            Ok(429) => Class::Throttled,
+            Ok(503) => Class::Transient,
+            Ok(500..=599) => Class::Unknown,
+            Ok(_) => Class::Refused,
+        }
+    }
+
+    /// The status of the answer, where one came.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.status.ok()
+    }
+
+    /// Why no answer came.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.status.err()
+    }
+
+    /// Whether the answer holds `Meta.Errors`.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.has_errors
+    }
+
+    /// What the service said went wrong: what [`Error::service_text`](crate::Error::service_text) tells.
+    #[must_use]
+    pub fn service_text(&self) -> Option<&str> {
+        self.service_text
     }
 }
 
-/// Classifies an attempt that got no answer.
-pub(crate) fn classify_failure(may_have_arrived: bool) -> Class {
-    if may_have_arrived { Class::Lost } else { Class::NotSent }
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+            Self::Transient => "transient",
+            Self::Unauthorized => "unauthorized",
+            Self::Unknown => "unknown",
+            Self::NotSent => "not_sent",
+        })
+    }
+}
+
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("status", &self.status)
+            .field("has_errors", &self.has_errors)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,57 +1,74 @@
-//! Delays that are drawn; the only file that names `backoff`.
+//! Delays that grow; the only file that names `backoff`.
 
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
+use super::Jitter;
+
 /// Delays that grow exponentially. Each is drawn from between a part of a ceiling and the ceiling, which
 /// doubles from one delay to the next.
-#[derive(Debug)]
 pub(crate) struct Backoff {
-    delays: ExponentialBackoff,
+    ceilings: ExponentialBackoff,
     longest: Duration,
+    floor: f64,
+    jitter: Jitter,
 }
 
 impl Backoff {
-    /// Between two attempts of a send: with full jitter, from zero up to a ceiling from 250 ms to 20 s.
-    pub(crate) fn of_attempts() -> Self {
-        Self::new(Duration::from_millis(250), Duration::from_secs(20), 0.0)
-    }
-
     /// Between two requests for a token, whichever send needs it: from half a ceiling from 500 ms to 30 s.
-    pub(crate) fn of_token_requests() -> Self {
-        Self::new(Duration::from_millis(500), Duration::from_secs(30), 0.5)
+    pub(crate) fn of_token_requests(jitter: &Jitter) -> Self {
+        Self::new(Duration::from_millis(500), Duration::from_secs(30), 0.5, jitter)
     }
 
     /// The ceiling doubles from `first` to `longest`; `floor` is the part of it that every delay has at least.
-    fn new(first: Duration, longest: Duration, floor: f64) -> Self {
-        // A delay is drawn from `interval ± factor * interval`.
-        let (middle, factor) = ((1.0 + floor) / 2.0, (1.0 - floor) / (1.0 + floor));
-        let delays = ExponentialBackoff {
-            current_interval: first.mul_f64(middle),
-            initial_interval: first.mul_f64(middle),
-            max_interval: longest.mul_f64(middle),
-            randomization_factor: factor,
+    fn new(first: Duration, longest: Duration, floor: f64, jitter: &Jitter) -> Self {
+        let ceilings = ExponentialBackoff {
+            current_interval: first,
+            initial_interval: first,
+            max_interval: longest,
+            // What is drawn comes from a source that can be seeded.
+            randomization_factor: 0.0,
             multiplier: 2.0,
             // What the delays are for ends by a deadline of its own, not by the time since this was made.
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
-        Self { delays, longest }
+        Self { ceilings, longest, floor, jitter: jitter.clone() }
     }
 
     pub(crate) fn next_delay(&mut self) -> Duration {
-        self.delays.next_backoff().unwrap_or(self.longest).min(self.longest)
+        let ceiling = self.next_ceiling();
+        self.jitter.draw(ceiling, self.floor)
     }
 
     /// Begins again with the first delay.
     pub(crate) fn reset(&mut self) {
-        self.delays.reset();
+        self.ceilings.reset();
+    }
+
+    fn next_ceiling(&mut self) -> Duration {
+        self.ceilings.next_backoff().unwrap_or(self.longest).min(self.longest)
     }
 }
 
-/// A time drawn from between a part of `longest` and `longest`.
-pub(crate) fn jittered(longest: Duration, floor: f64) -> Duration {
-    Backoff::new(longest, longest, floor).next_delay()
+/// The delays between the attempts of a send, with full jitter: drawn from zero up to a ceiling that doubles from
+/// attempt to attempt up to 20 s. The first is 250 ms, and after an attempt that was throttled 1 s.
+pub(crate) struct AttemptDelays {
+    usual: Backoff,
+    throttled: Backoff,
+}
+
+impl AttemptDelays {
+    pub(crate) fn new(jitter: &Jitter) -> Self {
+        let from = |first| Backoff::new(first, Duration::from_secs(20), 0.0, jitter);
+        Self { usual: from(Duration::from_millis(250)), throttled: from(Duration::from_secs(1)) }
+    }
+
+    pub(crate) fn next_delay(&mut self, is_throttled: bool) -> Duration {
+        // Both ceilings grow with every attempt.
+        let (usual, throttled) = (self.usual.next_ceiling(), self.throttled.next_ceiling());
+        self.usual.jitter.draw(if is_throttled { throttled } else { usual }, 0.0)
+    }
 }

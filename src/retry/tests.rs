@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
-use super::{Class, classify_failure, classify_status, retry_after};
+use super::{Class, Exchange, retry_after};
+use crate::transport::{Failure, FailureKind};
 
 #[test]
 fn every_status_has_its_class() {
@@ -12,15 +13,19 @@ fn every_status_has_its_class() {
         ),
         (Class::Unauthorized, &[401]),
         (Class::Throttled, &[429]),
-        (Class::Unavailable, &[503]),
-        (Class::Failed, &[500, 501, 502, 504, 599]),
+        (Class::Transient, &[503]),
+        (Class::Unknown, &[500, 501, 502, 504, 599]),
     ] {
         for &status in statuses {
-            assert_eq!(classify_status(status), class, "{status}");
+            assert_eq!(Exchange::answered(status, false, None).class(), class, "{status}");
+            let class = if class == Class::Accepted { Class::Refused } else { class };
+            assert_eq!(Exchange::answered(status, true, None).class(), class, "{status} with errors");
         }
     }
-    assert_eq!(classify_failure(true), Class::Lost);
-    assert_eq!(classify_failure(false), Class::NotSent);
+    for kind in [FailureKind::Request, FailureKind::Connect, FailureKind::Timeout, FailureKind::Interrupted] {
+        assert_eq!(Exchange::failed(&Failure::unknown(kind)).class(), Class::Unknown);
+        assert_eq!(Exchange::failed(&Failure::not_sent(kind)).class(), Class::NotSent);
+    }
 }
 
 #[test]

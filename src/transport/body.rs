@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::{Failure, FailureKind};
+
 const WAITING: u8 = 0;
 const LEFT: u8 = 1;
 const CALLED_OFF: u8 = 2;
@@ -25,8 +27,12 @@ pub(super) struct BodyInWaiting {
 pub(super) struct Departure(Arc<AtomicU8>);
 
 impl Departure {
-    /// Whether the body may have left. When it has not, it never will.
-    pub(super) fn settle(&self) -> bool {
+    /// A failure that tells whether the body may have left. When it has not, it never will.
+    pub(super) fn failure(&self, kind: FailureKind) -> Failure {
+        if self.settle() { Failure::unknown(kind) } else { Failure::not_sent(kind) }
+    }
+
+    fn settle(&self) -> bool {
         let state = self.0.compare_exchange(WAITING, CALLED_OFF, Ordering::AcqRel, Ordering::Acquire);
         state == Err(LEFT)
     }

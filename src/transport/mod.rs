@@ -3,20 +3,24 @@
 //! A transport decides nothing. When it fails it says whether the request may have reached the service.
 
 mod body;
+mod failure;
 mod http;
 mod settings;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use bytes::Bytes;
+use tokio::time::timeout;
 
 pub(crate) use self::http::HttpTransport;
 pub(crate) use settings::HttpSettings;
+
+pub use failure::{Failure, FailureKind};
 
 /// A request that posts `body`, which is JSON, and asks for JSON.
 pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
@@ -29,83 +33,100 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
     request
 }
 
-/// What comes of one request.
-pub(crate) type Exchange<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
-
-/// Sends requests, each once: it neither retries nor follows a redirect.
-pub(crate) trait Transport: Send + Sync {
+/// Carries requests to the service, token requests as well as messages, and brings answers back.
+///
+/// A client has one of its own. Implement this trait to [bring another](crate::ClientBuilder::transport): an HTTP
+/// stack that your system has already, or a script that plays the service in a test. Every attempt of a send is one
+/// call, and the certainty that the client tells is no better than what this says:
+///
+/// * it sends a request at most once: it neither retries nor follows a redirect, which would carry the token elsewhere;
+/// * a [`Failure`] says truly whether anything of the request may have left;
+/// * a status line that was read is an [`Answer`], even when what should follow it is lost;
+/// * the future can be dropped at any point, and nothing of the request leaves after that.
+///
+/// The header `Authorization` is marked sensitive, and the bodies of token requests hold secrets.
+///
+/// ```
+/// use pushslots::bytes::Bytes;
+/// use pushslots::http::{HeaderMap, Request, StatusCode};
+/// use pushslots::{AccessToken, Answer, AuthError, Client, Credentials, Failure, TokenSource, Transport};
+/// use std::time::Duration;
+///
+/// /// Accepts everything.
+/// struct Yes;
+///
+/// impl Transport for Yes {
+///     async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+///         Ok(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Ok(Bytes::new()) })
+///     }
+/// }
+/// # struct Fixed;
+/// # impl TokenSource for Fixed {
+/// #     async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+/// #         Ok(AccessToken::new("token"))
+/// #     }
+/// # }
+///
+/// let client = Client::builder().transport(Yes).credentials(Credentials::token_source(Fixed)).build()?;
+/// # Ok::<(), pushslots::Error>(())
+/// ```
+pub trait Transport: Send + Sync + 'static {
     /// Sends `request` and waits at most `timeout` for the whole answer.
-    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange<'_>;
+    ///
+    /// # Errors
+    ///
+    /// What kept an answer from coming. When `timeout` passes and this does not end, the exchange is
+    /// [unknown](Failure::unknown) and the future is dropped.
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send;
+}
+
+impl<T: Transport> Transport for Arc<T> {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send {
+        (**self).send(request, timeout)
+    }
+}
+
+/// A [`Transport`] of whatever kind.
+pub(crate) trait AnyTransport: Send + Sync {
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_>;
+}
+
+type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+
+/// What a transport gets beyond its time, since it knows better than the clock whether the request left.
+const GRACE: Duration = Duration::from_millis(50);
+
+impl<T: Transport> AnyTransport for T {
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+        Box::pin(async move {
+            let exchange = timeout(time.saturating_add(GRACE), Transport::send(self, request, time));
+            exchange.await.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)))
+        })
+    }
 }
 
 /// An answer whose status line arrived, though its body may have been lost on the way.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Result<Bytes, Failure>,
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers, of which `Retry-After` and `Date` are read.
+    pub headers: HeaderMap,
+    /// The body, or why it did not arrive whole.
+    pub body: Result<Bytes, Failure>,
 }
 
 impl Answer {
     /// What arrived of the body; nothing where it was lost.
     pub(crate) fn body(&self) -> &[u8] {
         self.body.as_deref().unwrap_or_default()
-    }
-}
-
-/// Why there is no answer, or no whole one.
-#[derive(Clone)]
-pub(crate) struct Failure {
-    /// Whether the request may have reached the service.
-    pub(crate) may_have_arrived: bool,
-    /// What failed.
-    pub(crate) kind: FailureKind,
-    /// More about it, in words that hold nothing of the request or the answer; may be empty.
-    detail: String,
-}
-
-/// What failed on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FailureKind {
-    /// The request could not be made of what was given.
-    Request,
-    /// The host's name was not found.
-    Lookup,
-    /// No connection came about, TLS included.
-    Connect,
-    /// Time ran out.
-    Timeout,
-    /// The connection was cut.
-    Interrupted,
-    /// The answer is longer than any the service gives.
-    TooLong,
-}
-
-impl Failure {
-    pub(crate) fn new(kind: FailureKind, may_have_arrived: bool) -> Self {
-        Self { may_have_arrived, kind, detail: String::new() }
-    }
-
-    fn detail(mut self, detail: String) -> Self {
-        self.detail = detail;
-        self
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.kind, self.may_have_arrived) {
-            (FailureKind::Request, _) => "the request could not be made",
-            (FailureKind::Lookup, _) => "the host was not found",
-            (FailureKind::Connect, _) => "no connection could be made",
-            (FailureKind::Timeout, false) => "time ran out before the request left",
-            (FailureKind::Timeout, true) => "no answer came in time",
-            (FailureKind::Interrupted, false) => "the connection was cut before the request left",
-            (FailureKind::Interrupted, true) => "the connection was cut before the whole answer came",
-            (FailureKind::TooLong, _) => "the answer is too long",
-        })?;
-        match self.detail.as_str() {
-            "" => Ok(()),
-            detail => write!(f, " ({detail})"),
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How connections are made. TLS verification is always on.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct HttpSettings {
     /// Longest time for a connection to come about, TLS included.
     pub(crate) connect_timeout: Duration,

@@ -95,14 +95,14 @@ impl Service {
                 }
                 Ok(answer)
             }
-            Act::Reset => Err(Failure::new(FailureKind::Interrupted, true)),
+            Act::Reset => Err(Failure::unknown(FailureKind::Interrupted)),
             Act::Refuse { after } => {
                 sleep(after).await;
                 Ok(answer(401, REFUSAL))
             }
             Act::Hang => {
                 sleep(timeout).await;
-                Err(Failure::new(FailureKind::Timeout, true))
+                Err(Failure::unknown(FailureKind::Timeout))
             }
         }
     }
@@ -123,20 +123,18 @@ impl Service {
     }
 }
 
-impl Transport for Arc<Service> {
-    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange<'_> {
-        Box::pin(async move {
-            match request.uri().path() {
-                "/v2/auth/token" => self.token(timeout).await,
-                _ => self.message(&request.headers()[AUTHORIZATION]).await,
-            }
-        })
+impl Transport for Service {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+        match request.uri().path() {
+            "/v2/auth/token" => self.token(timeout).await,
+            _ => self.message(&request.headers()[AUTHORIZATION]).await,
+        }
     }
 }
 
 pub(super) fn serve(service: Service) -> (Arc<Service>, Arc<Courier>) {
     let service = Arc::new(service);
-    (service.clone(), Arc::new(courier(Arc::new(service))))
+    (service.clone(), Arc::new(courier(service)))
 }
 
 /// Sends a message at every `pace` for `time`, each as a task of its own; gives when each began and what came of it.

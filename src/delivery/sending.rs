@@ -1,0 +1,209 @@
+//! A send under way: what it has tried, and what it may still try.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::outcome::Outcome;
+use super::{Courier, Parcel, trace};
+use crate::clock;
+use crate::error::{Error, ErrorKind, FailedSend};
+use crate::receipt::{Attempt, Delivery, Receipt, TokenRefusal};
+use crate::retry::{AttemptDelays, Decision, Ended, Next, Policy};
+
+/// A send under way. When it is dropped before its end, the attempt that was under way is told all the same.
+pub(super) struct Sending<'a> {
+    courier: &'a Courier,
+    parcel: &'a Parcel,
+    policy: &'a Policy,
+    delays: AttemptDelays,
+    under_way: Option<Begun>,
+    attempts: Vec<Attempt>,
+    /// What the service said of the attempts that failed.
+    service_text: Option<String>,
+    token_refusal: Option<TokenRefusal>,
+    token_replaced: bool,
+    has_ended: bool,
+}
+
+/// An attempt under way.
+pub(super) struct Begun {
+    pub(super) span: Span,
+    started: DateTime<Utc>,
+    began: Instant,
+    /// How old the token was when the request set out; `None` before that.
+    pub(super) token_age: Option<Duration>,
+    /// Whether the service had accepted a message with that token.
+    pub(super) token_was_good: bool,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(courier: &'a Courier, parcel: &'a Parcel, policy: &'a Policy) -> Self {
+        Self {
+            courier,
+            parcel,
+            policy,
+            delays: AttemptDelays::new(&courier.jitter),
+            under_way: None,
+            attempts: Vec::new(),
+            service_text: None,
+            token_refusal: None,
+            token_replaced: false,
+            has_ended: false,
+        }
+    }
+
+    pub(super) fn begin_attempt(&mut self) -> &mut Begun {
+        let sent_before = self.attempts.iter().filter(|attempt| attempt.token_age.is_some()).count();
+        self.under_way.insert(Begun {
+            span: trace::attempt(next_number(&self.attempts), sent_before, &self.courier.endpoint),
+            started: clock::now(),
+            began: Instant::now(),
+            token_age: None,
+            token_was_good: false,
+        })
+    }
+
+    /// Takes back an attempt that asked nobody for anything.
+    pub(super) fn call_off_attempt(&mut self) {
+        self.under_way = None;
+    }
+
+    /// Takes note of what the attempt under way came to, and decides what follows: another after a delay, or the end.
+    pub(super) fn end_attempt(
+        &mut self,
+        outcome: Outcome,
+        time_left: Duration,
+    ) -> ControlFlow<Result<Receipt, Error>, Duration> {
+        let ended = Ended {
+            number: next_number(&self.attempts),
+            ending: outcome.ending,
+            hint: outcome.hint,
+            time_left,
+            token_replaced: self.token_replaced,
+            token_was_good: self.under_way.as_ref().is_some_and(|begun| begun.token_was_good),
+        };
+        let kind = outcome.kind;
+        match self.policy.after(ended, &mut self.delays, self.courier.budget.as_ref()) {
+            Decision::Again(delay, next) => {
+                let own_part = outcome.own_part_of(delay);
+                self.record(outcome, Some(delay), next);
+                self.token_replaced |= next == Next::NewToken;
+                ControlFlow::Continue(own_part)
+            }
+            Decision::Stop(next) => {
+                self.record(outcome, None, next);
+                self.has_ended = true;
+                ControlFlow::Break(match next {
+                    Next::Done => Ok(self.accepted()),
+                    _ => Err(self.given_up(kind, next)),
+                })
+            }
+        }
+    }
+
+    /// Keeps the attempt under way as one that has ended, and tells of it.
+    fn record(&mut self, outcome: Outcome, delay: Option<Duration>, next: Next) {
+        let Some(begun) = self.under_way.take() else { return };
+        let attempt = Attempt {
+            number: next_number(&self.attempts),
+            message_id: self.parcel.message_id,
+            started: begun.started,
+            elapsed: begun.began.elapsed(),
+            status: outcome.status,
+            delivery: outcome.delivery(),
+            error: outcome.error,
+            logs: outcome.logs,
+            token_age: begun.token_age,
+            retry_after: outcome.hint,
+            delay,
+            next,
+        };
+        self.service_text = outcome.service_text.or(self.service_text.take());
+        self.token_refusal = outcome.token_refusal;
+        trace::ended(&begun.span, &attempt, outcome.kind);
+        if delay.is_some() {
+            trace::retrying(&attempt);
+        }
+        if let Some(observer) = &self.courier.observer {
+            // What is wrong there must not cost the message.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.attempt_ended(&attempt)));
+        }
+        self.attempts.push(attempt);
+    }
+
+    fn accepted(&mut self) -> Receipt {
+        let attempts = std::mem::take(&mut self.attempts);
+        if let (Some(budget), 1) = (&self.courier.budget, attempts.len()) {
+            budget.earn();
+        }
+        let logs = attempts.last().map(|last| last.logs.clone()).unwrap_or_default();
+        trace::accepted(self.parcel.message_id, attempts.len(), logs.len());
+        Receipt::new(self.parcel.message_id, logs, attempts)
+    }
+
+    fn given_up(&mut self, kind: ErrorKind, next: Next) -> Error {
+        let attempts = std::mem::take(&mut self.attempts);
+        let delivery = Delivery::of_failed(&attempts);
+        let last = attempts.last();
+        let number = last.map_or(0, |last| last.number);
+        let what = last.and_then(|last| last.error.as_deref()).unwrap_or_default();
+        let retry_after = last.and_then(|last| last.retry_after);
+        let why = match next {
+            Next::AttemptsUsedUp => format!("given up after attempt {number}"),
+            Next::Deadline => {
+                let deadline = self.policy.deadline;
+                format!("given up, since the deadline of {deadline:?} leaves no time for another")
+            }
+            Next::HintTooLong => {
+                let wait = retry_after.unwrap_or_default().as_secs();
+                format!("given up, since the service asks to wait for {wait} s")
+            }
+            Next::BudgetEmpty => {
+                "given up, since the client's retry budget is empty: too much failed lately".to_owned()
+            }
+            Next::UnknownStops => "not tried again, so that the service gets no second copy".to_owned(),
+            _ => "not tried again, since it would end the same way".to_owned(),
+        };
+        let certainty = match delivery {
+            Delivery::Accepted | Delivery::Unknown => "whether the service has the message is not known",
+            Delivery::Refused => "the service did not take the message",
+            Delivery::NotSent => "the message never reached the service",
+        };
+        let text = format!("attempt {number}: {what}; {why}; {certainty}");
+        trace::given_up(self.parcel.message_id, number, what, delivery, kind, next);
+        let send = FailedSend {
+            message_id: Some(self.parcel.message_id),
+            delivery,
+            logs: attempts.iter().flat_map(|attempt| attempt.logs.clone()).collect(),
+            attempts,
+            retry_after,
+            service_text: self.service_text.take(),
+            token_refusal: self.token_refusal.take(),
+            is_retryable: next != Next::Final,
+        };
+        Error::send(kind, text, send)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        if let Some(begun) = &self.under_way {
+            let outcome = Outcome::dropped(begun.token_age.is_some());
+            self.record(outcome, None, Next::Dropped);
+        }
+        let delivery = Delivery::of_failed(&self.attempts);
+        trace::dropped(self.parcel.message_id, self.attempts.len(), delivery);
+    }
+}
+
+fn next_number(attempts: &[Attempt]) -> u32 {
+    attempts.last().map_or(1, |last| last.number + 1)
+}

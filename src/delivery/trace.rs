@@ -1,0 +1,82 @@
+//! What the log tells of a send: a span for it with one for each attempt, an event for each retry, and one at its end.
+//!
+//! Where OpenTelemetry's semantic conventions name a field of an HTTP client span, it has that name.
+
+use http::Uri;
+use tracing::field::{Empty, debug, display};
+use tracing::{Span, error, info, info_span, warn};
+use uuid::Uuid;
+
+use super::Parcel;
+use crate::error::ErrorKind;
+use crate::receipt::{Attempt, Delivery};
+use crate::retry::Next;
+
+pub(super) fn send(parcel: &Parcel) -> Span {
+    let Parcel { message_id, slots, destinations, .. } = parcel;
+    info_span!("send", %message_id, slots, destinations)
+}
+
+/// `sent_before` is how many requests with the message went out before.
+pub(super) fn attempt(number: u32, sent_before: usize, endpoint: &Uri) -> Span {
+    let usual_port = if endpoint.scheme_str() == Some("http") { 80 } else { 443 };
+    info_span!(
+        "attempt",
+        "otel.kind" = "client",
+        attempt = number,
+        "http.request.method" = "POST",
+        "http.request.resend_count" = Some(sent_before).filter(|count| *count > 0),
+        "server.address" = endpoint.host(),
+        "server.port" = endpoint.port_u16().unwrap_or(usual_port),
+        "http.response.status_code" = Empty,
+        "error.type" = Empty,
+        delivery = Empty,
+    )
+}
+
+/// Completes the span of an attempt.
+pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
+    span.record("http.response.status_code", attempt.status);
+    span.record("delivery", display(attempt.delivery));
+    match attempt.status {
+        _ if attempt.error.is_none() => {}
+        Some(status) => {
+            span.record("error.type", display(status));
+        }
+        None => {
+            span.record("error.type", debug(kind));
+        }
+    }
+}
+
+pub(super) fn retrying(attempt: &Attempt) {
+    warn!(
+        message_id = %attempt.message_id,
+        attempt = attempt.number,
+        status = attempt.status,
+        delivery = %attempt.delivery,
+        error = attempt.error,
+        delay = ?attempt.delay,
+        next = %attempt.next,
+        "attempt failed, trying again"
+    );
+}
+
+pub(super) fn accepted(message_id: Uuid, attempts: usize, logs: usize) {
+    info!(%message_id, attempts, delivery = %Delivery::Accepted, logs, "message accepted");
+}
+
+pub(super) fn given_up(
+    message_id: Uuid,
+    attempts: u32,
+    error: &str,
+    delivery: Delivery,
+    kind: ErrorKind,
+    next: Next,
+) {
+    error!(%message_id, attempts, %delivery, error, ?kind, %next, "message given up");
+}
+
+pub(super) fn dropped(message_id: Uuid, attempts: usize, delivery: Delivery) {
+    info!(%message_id, attempts, %delivery, "send dropped before its end");
+}

@@ -1,0 +1,57 @@
+//! What follows an attempt.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What followed an attempt, and why: the reason for the delay before the next one, or why there is none.
+///
+/// Serialized in snake case, such as `budget_empty`, which is also its `Display`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Next {
+    /// Another attempt, after a delay drawn from the backoff.
+    Backoff,
+    /// Another attempt, after the time that the service's `Retry-After` asks for and some jitter.
+    Hint,
+    /// Another attempt, after the pause in which no access token is asked for.
+    TokenPause,
+    /// Another attempt at once, with a new access token.
+    NewToken,
+    /// None: the service has the message.
+    Done,
+    /// None: it would end the same way.
+    Final,
+    /// None: there were [as many as may be](crate::ClientBuilder::max_attempts).
+    AttemptsUsedUp,
+    /// None: the [deadline](crate::ClientBuilder::deadline) leaves no time for it.
+    Deadline,
+    /// None: the service asks for a longer wait than the 120 s that a send waits for.
+    HintTooLong,
+    /// None: the [retry budget](crate::ClientBuilder::retry_budget) of the client is empty.
+    BudgetEmpty,
+    /// None: the service may have the message, and [that is enough](crate::ClientBuilder::on_unknown) to stop.
+    UnknownStops,
+    /// None: the send was dropped while the attempt was under way.
+    Dropped,
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Backoff => "backoff",
+            Self::Hint => "hint",
+            Self::TokenPause => "token_pause",
+            Self::NewToken => "new_token",
+            Self::Done => "done",
+            Self::Final => "final",
+            Self::AttemptsUsedUp => "attempts_used_up",
+            Self::Deadline => "deadline",
+            Self::HintTooLong => "hint_too_long",
+            Self::BudgetEmpty => "budget_empty",
+            Self::UnknownStops => "unknown_stops",
+            Self::Dropped => "dropped",
+        })
+    }
+}

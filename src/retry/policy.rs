@@ -1,0 +1,151 @@
+//! What follows an attempt that was not accepted.
+
+use std::time::Duration;
+
+use super::budget::Cost;
+use super::{AttemptDelays, Class, Next, RetryBudget};
+
+/// The longest that `Retry-After` is waited for. Who asks for more is better served by a caller that
+/// comes back later than by one that hangs.
+pub(crate) const LONGEST_HINT: Duration = Duration::from_secs(120);
+
+/// A retry with less time than this would most likely end without an answer, and make a known outcome an unknown
+/// one. Of a short deadline a tenth is enough.
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
+
+/// What follows an attempt after which the service may have the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnUnknown {
+    /// It is sent again: the same slots sent twice mean the same.
+    #[default]
+    Retry,
+    /// The send ends, so that the service can't get a second copy from it.
+    Stop,
+}
+
+/// How often and how long a send tries.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    /// Attempts in all, the first one included.
+    pub(crate) max_attempts: u32,
+    /// Longest time for one attempt.
+    pub(crate) attempt_timeout: Duration,
+    /// Longest time for the whole send, waiting included.
+    pub(crate) deadline: Duration,
+    /// Whether to try again where the service may have the message.
+    pub(crate) on_unknown: OnUnknown,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            attempt_timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(120),
+            on_unknown: OnUnknown::Retry,
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// In an exchange of this class.
+    Exchanged(Class),
+    /// Without a request: there is no access token. Where that is temporary, there may be one a moment later.
+    NoToken { is_temporary: bool },
+}
+
+/// The attempt that [`Policy::after`] is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    /// Its number, from 1.
+    pub(crate) number: u32,
+    pub(crate) ending: Ending,
+    /// How long the service asked to wait, or how long no access token is asked for.
+    pub(crate) hint: Option<Duration>,
+    /// What is left until the deadline.
+    pub(crate) time_left: Duration,
+    /// Whether an access token was replaced before, since the service refused it.
+    pub(crate) token_replaced: bool,
+    /// Whether the service had accepted a message with this attempt's token.
+    pub(crate) token_was_good: bool,
+}
+
+/// What follows a failed attempt, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Try again after this delay.
+    Again(Duration, Next),
+    /// Give up.
+    Stop(Next),
+}
+
+impl Policy {
+    /// Whether there is time for a wait before the next attempt, and for that.
+    pub(crate) fn has_room(&self, wait: Duration, time_left: Duration) -> bool {
+        let room = self.room(time_left);
+        wait <= room.min(LONGEST_HINT) && !room.is_zero()
+    }
+
+    /// What may be spent on waiting so that the next attempt has time to end.
+    fn room(&self, time_left: Duration) -> Duration {
+        time_left.saturating_sub(SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10))
+    }
+
+    /// Decides what follows an attempt, and takes what a retry costs from the budget where there is one.
+    pub(crate) fn after(
+        &self,
+        ended: Ended,
+        delays: &mut AttemptDelays,
+        budget: Option<&RetryBudget>,
+    ) -> Decision {
+        let (why, cost) = match ended.ending {
+            Ending::Exchanged(Class::Accepted) => return Decision::Stop(Next::Done),
+            Ending::Exchanged(Class::Refused) | Ending::NoToken { is_temporary: false } => {
+                return Decision::Stop(Next::Final);
+            }
+            Ending::Exchanged(Class::Unauthorized) if ended.token_replaced => {
+                return Decision::Stop(Next::Final);
+            }
+            Ending::Exchanged(Class::Unknown) if self.on_unknown == OnUnknown::Stop => {
+                return Decision::Stop(Next::UnknownStops);
+            }
+            // When a token that was good is revoked, all sends meet it at once, and the service is fine.
+            Ending::Exchanged(Class::Unauthorized) if ended.token_was_good => (Next::NewToken, Cost::Free),
+            Ending::Exchanged(Class::Unauthorized) => (Next::NewToken, Cost::Usual),
+            // The message endpoint saw nothing, and the token endpoint is asked by one for all.
+            Ending::NoToken { is_temporary: true } => (Next::TokenPause, Cost::Free),
+            Ending::Exchanged(Class::Throttled) => (Next::Backoff, Cost::Throttled),
+            Ending::Exchanged(Class::Transient | Class::Unknown | Class::NotSent) => {
+                (Next::Backoff, Cost::Usual)
+            }
+        };
+        let hint = ended.hint.filter(|_| why != Next::NewToken);
+        if hint.is_some_and(|hint| hint > LONGEST_HINT) {
+            return Decision::Stop(Next::HintTooLong);
+        }
+        if ended.number >= self.max_attempts {
+            return Decision::Stop(Next::AttemptsUsedUp);
+        }
+        let room = self.room(ended.time_left);
+        let mut drawn = || delays.next_delay(ended.ending == Ending::Exchanged(Class::Throttled));
+        let (delay, why) = match hint {
+            _ if why == Next::NewToken => (Duration::ZERO, why),
+            // The hint is a floor. Jitter on top, where there is room for it, keeps those who were told the same
+            // from coming back at once.
+            Some(hint) => {
+                let why = if why == Next::Backoff { Next::Hint } else { why };
+                (hint + drawn().min(room.saturating_sub(hint) / 2), why)
+            }
+            None => (drawn(), why),
+        };
+        if delay > room || room.is_zero() {
+            return Decision::Stop(Next::Deadline);
+        }
+        if !budget.is_none_or(|budget| budget.spend(cost)) {
+            return Decision::Stop(Next::BudgetEmpty);
+        }
+        Decision::Again(delay, why)
+    }
+}

@@ -1,0 +1,83 @@
+//! Why there is no answer, or no whole one.
+
+use std::fmt;
+
+/// Why an exchange brought no answer, or no whole one, and whether the request may have reached the service.
+///
+/// Its `Display` is what an [`Attempt`](crate::Attempt) says went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    kind: FailureKind,
+    may_have_arrived: bool,
+    detail: String,
+}
+
+/// What failed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The request could not be made of what was given.
+    Request,
+    /// The host's name was not found.
+    Lookup,
+    /// No connection came about, TLS included.
+    Connect,
+    /// Time ran out.
+    Timeout,
+    /// The connection was cut.
+    Interrupted,
+    /// The answer is longer than any the service gives.
+    TooLong,
+}
+
+impl Failure {
+    /// The request can't have reached the service, not even in part: nothing of it left, nor will.
+    #[must_use]
+    pub fn not_sent(kind: FailureKind) -> Self {
+        Self { kind, may_have_arrived: false, detail: String::new() }
+    }
+
+    /// The request, or a part of it, may have reached the service. What is not known for certain is this.
+    #[must_use]
+    pub fn unknown(kind: FailureKind) -> Self {
+        Self { kind, may_have_arrived: true, detail: String::new() }
+    }
+
+    /// Adds more about it. It is shown in logs and errors: it must hold nothing of the request or the answer.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// Whether the request, or a part of it, may have reached the service.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        self.may_have_arrived
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.kind, self.may_have_arrived) {
+            (FailureKind::Request, _) => "the request could not be made",
+            (FailureKind::Lookup, _) => "the host was not found",
+            (FailureKind::Connect, _) => "no connection could be made",
+            (FailureKind::Timeout, false) => "time ran out before the request left",
+            (FailureKind::Timeout, true) => "no answer came in time",
+            (FailureKind::Interrupted, false) => "the connection was cut before the request left",
+            (FailureKind::Interrupted, true) => "the connection was cut before the whole answer came",
+            (FailureKind::TooLong, _) => "the answer is too long",
+        })?;
+        match self.detail.as_str() {
+            "" => Ok(()),
+            detail => write!(f, " ({detail})"),
+        }
+    }
+}
