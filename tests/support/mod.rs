@@ -4,11 +4,14 @@
 pub mod fixtures;
 pub mod http2;
 pub mod keys;
+pub mod model;
 pub mod peer;
 pub mod push_file;
 pub mod raw;
 pub mod relay;
+pub mod simulation;
 pub mod tls;
+pub mod weather;
 
 use std::sync::OnceLock;
 

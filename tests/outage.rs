@@ -1,0 +1,123 @@
+//! What retries add to an outage in which nothing succeeds, at 100 sends a second.
+//!
+//! `PUSHSLOTS_OUTAGE_MINUTES=10` makes it last ten minutes in place of two.
+
+mod support;
+
+use std::future::IntoFuture;
+use std::thread;
+use std::time::Duration;
+
+use pushslots::Delivery;
+use support::message;
+use support::model::{Fate, Model, Reply, TokenFate, client_of};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const PACE: Duration = Duration::from_millis(10);
+
+/// Every way to fail that concerns the whole service, and what is said of it.
+fn outages() -> Vec<(&'static str, Fate)> {
+    let slow = |status| Fate::Answered(Reply { after: Duration::from_secs(10), ..Reply::new(status) });
+    vec![
+        ("500", Fate::Answered(Reply::new(500))),
+        ("503", Fate::Answered(Reply::new(503))),
+        ("503 after 10 s", slow(503)),
+        ("503 with Retry-After: 1", Fate::Answered(Reply::new(503).hint("1"))),
+        ("429", Fate::Answered(Reply::new(429))),
+        ("429 with Retry-After: 1", Fate::Answered(Reply::new(429).hint("1"))),
+        ("401 whatever the token", Fate::Revoked),
+        ("no connection", Fate::NoConnection),
+        ("connections cut", Fate::Cut { accepted: false }),
+        ("no answer", Fate::Hangs { accepted: false }),
+    ]
+}
+
+/// How many requests reach the service, token requests included.
+fn load(fate: &Fate, max_attempts: u32, sends: u32) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(async {
+        let model = Model::scripted([fate.clone()]);
+        let client = client_of(&model).max_attempts(max_attempts).build().unwrap();
+        let message = std::sync::Arc::new(message().encode().unwrap());
+        let mut under_way = JoinSet::new();
+        for _ in 0..sends {
+            let (client, message) = (client.clone(), message.clone());
+            under_way.spawn(async move { client.send(&message).await.map(drop) });
+            sleep(PACE).await;
+            while let Some(ended) = under_way.try_join_next() {
+                assert_ne!(ended.unwrap().unwrap_err().delivery(), Delivery::Accepted);
+            }
+        }
+        under_way.join_all().await;
+        model.calls().len() + model.token_requests()
+    })
+}
+
+#[test]
+fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message() {
+    let minutes = std::env::var("PUSHSLOTS_OUTAGE_MINUTES").map_or(2, |minutes| minutes.parse().unwrap());
+    let sends = minutes * 60 * 100;
+    let outages = outages();
+    let ratios: Vec<_> = thread::scope(|scope| {
+        let halves = outages.chunks(outages.len().div_ceil(2));
+        let of_half = move |half: &[(&'static str, Fate)]| {
+            half.iter()
+                .map(|(name, fate)| (*name, load(fate, 4, sends), load(fate, 1, sends)))
+                .collect::<Vec<_>>()
+        };
+        let halves: Vec<_> = halves.map(|half| scope.spawn(move || of_half(half))).collect();
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    });
+    println!("{minutes} minutes, {sends} sends");
+    for (name, with, without) in &ratios {
+        let ratio = *with as f64 / *without as f64;
+        println!("{name}: {with} requests, {without} without retries, ratio {ratio:.4}");
+    }
+    for (name, with, without) in ratios {
+        assert!(with as f64 <= 1.02 * without as f64, "{name}: {with} in place of {without}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_one_attempt_there_is_one_request_whatever_fails() {
+    let accepted_and_lost = Fate::Answered(Reply { body_lost: true, ..Reply::accepted() });
+    let late = Fate::Answered(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
+    let more = [
+        ("accepted", Fate::Answered(Reply::accepted())),
+        ("accepted, body lost", accepted_and_lost),
+        ("accepted too late", late),
+        ("cut after it was accepted", Fate::Cut { accepted: true }),
+        ("never leaves", Fate::NeverLeaves),
+        ("hangs for ever", Fate::HangsForEver { accepted: true }),
+        ("400", Fate::Answered(Reply::new(400))),
+    ];
+    for (name, fate) in outages().into_iter().chain(more) {
+        let model = Model::scripted([fate]);
+        let client = client_of(&model).max_attempts(1).build().unwrap();
+        let message = message();
+        let attempts = match client.send(&message).await {
+            Ok(receipt) => receipt.attempts().len(),
+            Err(error) => error.attempts().len(),
+        };
+        assert_eq!((model.calls().len(), attempts), (1, 1), "{name}");
+        println!("{name}: {} request", model.calls().len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_wait_for_a_token_endpoint_that_is_down_and_the_message_endpoint_sees_nothing() {
+    let down = |_: &mut _, at| match at < Duration::from_secs(60) {
+        true => TokenFate::Answered(503, None),
+        false => TokenFate::Issued(Duration::from_secs(300)),
+    };
+    let model = Model::new(0, |_, _| Fate::Answered(Reply::accepted()), down);
+    let client = client_of(&model).max_attempts(30).build().unwrap();
+    let message = message();
+    let sends = (0..1_000).map(|_| client.send(&message).into_future());
+    let receipts = futures_util::future::join_all(sends).await;
+    // Waiting for a token takes nothing from the budget, or most of them would have failed.
+    assert!(receipts.iter().all(Result::is_ok));
+    assert_eq!(model.calls().len(), 1_000);
+    assert!(model.token_requests() < 20, "{}", model.token_requests());
+}

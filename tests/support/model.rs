@@ -1,0 +1,284 @@
+//! A service that knows what it accepted, played by a transport: no sockets, and time that the test winds on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use pushslots::bytes::Bytes;
+use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use pushslots::uuid::Uuid;
+use pushslots::{Answer, Client, ClientBuilder, Credentials, Failure, FailureKind, Transport};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, sleep};
+
+/// What becomes of a message that a client sends.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// No connection comes about.
+    NoConnection,
+    /// Time runs out before anything leaves.
+    NeverLeaves,
+    /// The connection is cut, before or after the service took the message.
+    Cut { accepted: bool },
+    /// No answer comes.
+    Hangs { accepted: bool },
+    /// No answer comes, and the transport does not mind its time.
+    HangsForEver { accepted: bool },
+    /// The service answers.
+    Answered(Reply),
+    /// All tokens are revoked, this message's among them.
+    Revoked,
+}
+
+/// An answer of the service.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub accepted: bool,
+    pub after: Duration,
+    pub retry_after: Option<String>,
+    pub body: &'static str,
+    /// Whether the body is lost on its way.
+    pub body_lost: bool,
+}
+
+impl Reply {
+    /// With `Retry-After`.
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.retry_after = Some(hint.to_owned());
+        self
+    }
+
+    /// An answer that comes after 20 ms, and says that nothing was accepted.
+    pub fn new(status: u16) -> Self {
+        let after = Duration::from_millis(20);
+        Self { status, accepted: false, after, retry_after: None, body: "", body_lost: false }
+    }
+
+    /// The service took the message, whatever the status.
+    pub fn accepted() -> Self {
+        let body = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
+        Self { accepted: true, body, ..Self::new(200) }
+    }
+}
+
+/// What becomes of a request for a token.
+#[derive(Clone, Debug)]
+pub enum TokenFate {
+    /// A token that lives that long.
+    Issued(Duration),
+    Answered(u16, Option<u64>),
+    Cut,
+    Hangs,
+}
+
+/// A message that a client handed to the transport, and what became of it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub message_id: Uuid,
+    pub body: Bytes,
+    pub began: Instant,
+    /// Whether anything left.
+    pub has_left: bool,
+    pub accepted: bool,
+    /// The status, and when the client was told.
+    pub told: Option<(u16, Instant)>,
+}
+
+/// A client whose requests go to `model`.
+pub fn client_of(model: &Arc<Model>) -> ClientBuilder {
+    Client::builder()
+        .transport(model.clone())
+        .credentials(Credentials::api_key("key", "secret"))
+        .destination(Uuid::from_u128(1))
+}
+
+type Fates<F> = Box<dyn FnMut(&mut StdRng, Duration) -> F + Send>;
+
+/// Plays the service. What is to come is drawn when a request arrives, by the time since the beginning.
+pub struct Model(Mutex<State>);
+
+struct State {
+    began: Instant,
+    chance: StdRng,
+    fates: Fates<Fate>,
+    token_fates: Fates<TokenFate>,
+    /// Until when each token is good, by its number.
+    tokens: BTreeMap<usize, Instant>,
+    token_requests: usize,
+    calls: Vec<Call>,
+}
+
+impl Model {
+    pub fn new(
+        seed: u64,
+        fates: impl FnMut(&mut StdRng, Duration) -> Fate + Send + 'static,
+        token_fates: impl FnMut(&mut StdRng, Duration) -> TokenFate + Send + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            began: Instant::now(),
+            chance: StdRng::seed_from_u64(seed),
+            fates: Box::new(fates),
+            token_fates: Box::new(token_fates),
+            tokens: BTreeMap::new(),
+            token_requests: 0,
+            calls: Vec::new(),
+        })))
+    }
+
+    /// Plays these fates in order, the last one for ever, and issues every token that is asked for.
+    pub fn scripted(fates: impl IntoIterator<Item = Fate>) -> Arc<Self> {
+        let mut fates: VecDeque<_> = fates.into_iter().collect();
+        let next = move |_: &mut StdRng, _| match fates.len() {
+            1 => fates[0].clone(),
+            _ => fates.pop_front().unwrap(),
+        };
+        Self::new(0, next, |_, _| TokenFate::Issued(Duration::from_secs(300)))
+    }
+
+    /// Every message that was handed over, in order.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// How many token requests came.
+    pub fn token_requests(&self) -> usize {
+        self.state().token_requests
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    async fn token(&self, is_legacy: bool, time: Duration) -> Result<Answer, Failure> {
+        let fate = {
+            let state = &mut *self.state();
+            state.token_requests += 1;
+            (state.token_fates)(&mut state.chance, state.began.elapsed())
+        };
+        sleep(Duration::from_millis(30)).await;
+        match fate {
+            TokenFate::Issued(life) => {
+                let mut state = self.state();
+                let number = state.tokens.len() + 1;
+                state.tokens.insert(number, Instant::now() + life);
+                Ok(issue(number, life, is_legacy))
+            }
+            TokenFate::Answered(status, hint) => {
+                Ok(answer(status, hint.map(|hint| hint.to_string()).as_deref(), ""))
+            }
+            TokenFate::Cut => Err(Failure::unknown(FailureKind::Interrupted)),
+            TokenFate::Hangs => {
+                sleep(time).await;
+                Err(Failure::unknown(FailureKind::Timeout))
+            }
+        }
+    }
+
+    async fn message(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+        let (index, fate) = self.arrive(request);
+        let unanswered = |kind| Err(Failure::unknown(kind));
+        match fate {
+            Fate::NoConnection => {
+                sleep(Duration::from_millis(5)).await;
+                Err(Failure::not_sent(FailureKind::Connect))
+            }
+            Fate::NeverLeaves => {
+                sleep(time).await;
+                Err(Failure::not_sent(FailureKind::Timeout))
+            }
+            Fate::Cut { .. } => {
+                sleep(Duration::from_millis(10)).await;
+                unanswered(FailureKind::Interrupted)
+            }
+            Fate::Hangs { .. } => {
+                sleep(time).await;
+                unanswered(FailureKind::Timeout)
+            }
+            Fate::HangsForEver { .. } => std::future::pending().await,
+            Fate::Answered(reply) if reply.after >= time => {
+                sleep(time).await;
+                unanswered(FailureKind::Timeout)
+            }
+            Fate::Answered(reply) => {
+                sleep(reply.after).await;
+                self.state().calls[index].told = Some((reply.status, Instant::now()));
+                let mut answer = answer(reply.status, reply.retry_after.as_deref(), reply.body);
+                if reply.body_lost {
+                    answer.body = Err(Failure::unknown(FailureKind::Interrupted));
+                }
+                Ok(answer)
+            }
+            Fate::Revoked => {
+                sleep(Duration::from_millis(10)).await;
+                self.state().calls[index].told = Some((401, Instant::now()));
+                Ok(answer(401, None, ""))
+            }
+        }
+    }
+
+    /// Settles what becomes of a message. What the service takes it takes at once, whether or not the client waits on.
+    fn arrive(&self, request: Request<Bytes>) -> (usize, Fate) {
+        let state = &mut *self.state();
+        let header = |name: &str| request.headers()[name].to_str().unwrap();
+        let token: usize = header("authorization").rsplit('-').next().unwrap().parse().unwrap();
+        let mut fate = (state.fates)(&mut state.chance, state.began.elapsed());
+        if matches!(fate, Fate::Revoked) {
+            state.tokens.values_mut().for_each(|until| *until = Instant::now());
+        }
+        let reaches_the_service = !matches!(fate, Fate::NoConnection | Fate::NeverLeaves);
+        if reaches_the_service && state.tokens[&token] <= Instant::now() {
+            fate = Fate::Revoked;
+        }
+        let accepted = match &fate {
+            Fate::NoConnection | Fate::NeverLeaves | Fate::Revoked => false,
+            Fate::Cut { accepted } | Fate::Hangs { accepted } | Fate::HangsForEver { accepted } => *accepted,
+            Fate::Answered(reply) => reply.accepted,
+        };
+        state.calls.push(Call {
+            message_id: header("idempotency-key").parse().unwrap(),
+            began: Instant::now(),
+            has_left: reaches_the_service,
+            accepted,
+            told: None,
+            body: request.into_body(),
+        });
+        (state.calls.len() - 1, fate)
+    }
+}
+
+impl Transport for Model {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+        match request.uri().path() {
+            "/endpoint" => self.message(request, time).await,
+            path => self.token(path != "/v2/auth/token", time).await,
+        }
+    }
+}
+
+fn issue(number: usize, life: Duration, is_legacy: bool) -> Answer {
+    let seconds = life.as_secs();
+    if !is_legacy {
+        let body = format!(r#"{{"access_token":"token-{number}","expires_in":{seconds}}}"#);
+        return answer(200, None, &body);
+    }
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let expires = format!("2026-11-06T{hours:02}:{minutes:02}:{seconds:02}.000Z");
+    let body = format!(r#"{{"accessToken":"token-{number}","refreshToken":"again","expires":"{expires}"}}"#);
+    let mut answer = answer(200, None, &body);
+    answer.headers.insert("date", HeaderValue::from_static("Fri, 06 Nov 2026 00:00:00 GMT"));
+    answer
+}
+
+fn answer(status: u16, retry_after: Option<&str>, body: &str) -> Answer {
+    let mut headers = HeaderMap::new();
+    if let Some(hint) = retry_after {
+        headers.insert("retry-after", HeaderValue::from_str(hint).unwrap());
+    }
+    Answer {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers,
+        body: Ok(Bytes::copy_from_slice(body.as_bytes())),
+    }
+}

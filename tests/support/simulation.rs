@@ -1,0 +1,259 @@
+//! One seed: a client, a service in some weather, ten sends, and what must hold whatever happens.
+
+use std::collections::BTreeMap;
+use std::future::IntoFuture;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use pushslots::uuid::Uuid;
+use pushslots::{Attempt, Client, Credentials, Delivery, EncodedMessage, Error, Next, OnUnknown, Receipt};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::model::{Call, Model, client_of};
+use super::weather::{LENGTH, Weather};
+use super::{key, message};
+
+/// How many messages a simulation sends.
+pub const SENDS: usize = 10;
+
+/// What must hold. Each has its place in [`Findings::broken`].
+pub const INVARIANTS: [&str; 9] = [
+    "receipt says accepted, but the service did not accept",
+    "sends on the wire without a matching attempt record",
+    "sends repeated after a known acceptance",
+    "refused or not sent told, although the service had accepted",
+    "duplicates not explained by an unknown attempt with the same message id",
+    "attempts in a receipt or error that differ from those observed",
+    "attempts beyond max_attempts, the retry budget or on_unknown(Stop)",
+    "sends that outlived their deadline, or did not wait as long as they were told",
+    "sends of other bytes than the message's",
+];
+
+/// What came of one seed, or of many.
+#[derive(Clone, Default)]
+pub struct Findings {
+    pub sends: usize,
+    pub receipts: usize,
+    pub errors: usize,
+    pub dropped: usize,
+    pub requests: usize,
+    pub accepted: usize,
+    pub duplicates: usize,
+    pub retries: usize,
+    pub broken: [usize; INVARIANTS.len()],
+    /// The first seeds with something broken.
+    pub broken_seeds: Vec<u64>,
+}
+
+impl Findings {
+    pub fn add(&mut self, other: &Self) {
+        self.sends += other.sends;
+        self.receipts += other.receipts;
+        self.errors += other.errors;
+        self.dropped += other.dropped;
+        self.requests += other.requests;
+        self.accepted += other.accepted;
+        self.duplicates += other.duplicates;
+        self.retries += other.retries;
+        for (sum, more) in self.broken.iter_mut().zip(other.broken) {
+            *sum += more;
+        }
+        self.broken_seeds.extend(&other.broken_seeds);
+    }
+}
+
+/// Everything that a seed settles.
+struct Scenario {
+    max_attempts: u32,
+    attempt_timeout: Duration,
+    deadline: Duration,
+    retry_budget: Option<u32>,
+    on_unknown: OnUnknown,
+    credentials: Credentials,
+    weather: Weather,
+    /// When each send begins, and how long its caller waits for it.
+    sends: Vec<(Duration, Option<Duration>)>,
+}
+
+impl Scenario {
+    fn draw(chance: &mut StdRng) -> Self {
+        let one_of = |chance: &mut StdRng, seconds: [u64; 3]| {
+            Duration::from_secs(seconds[chance.gen_range(0..seconds.len())])
+        };
+        let retry_budget = [Some(500), Some(500), Some(30), Some(0), None];
+        let mut begin = Duration::ZERO;
+        Self {
+            max_attempts: chance.gen_range(1..=6),
+            attempt_timeout: one_of(chance, [1, 5, 30]),
+            deadline: one_of(chance, [3, 30, 120]),
+            retry_budget: retry_budget[chance.gen_range(0..retry_budget.len())],
+            on_unknown: if chance.gen_bool(0.2) { OnUnknown::Stop } else { OnUnknown::Retry },
+            // A signature takes far longer than all the rest.
+            credentials: match chance.gen_range(0..50) {
+                0 => Credentials::signed_jwt("client-id", key()),
+                _ => Credentials::api_key("key", "secret"),
+            },
+            weather: Weather::draw(chance),
+            sends: (0..SENDS)
+                .map(|_| {
+                    if chance.gen_bool(0.6) {
+                        begin += Duration::from_millis(chance.gen_range(0..60_000));
+                    }
+                    let patience = Duration::from_millis(chance.gen_range(1..20_000));
+                    (begin, chance.gen_bool(0.15).then_some(patience))
+                })
+                .collect(),
+        }
+    }
+
+    fn client(&self, seed: u64, model: Arc<Model>, observed: &Arc<Mutex<Vec<Attempt>>>) -> Client {
+        let observed = observed.clone();
+        let builder = client_of(&model)
+            .credentials(self.credentials.clone())
+            .max_attempts(self.max_attempts)
+            .attempt_timeout(self.attempt_timeout)
+            .deadline(self.deadline)
+            .on_unknown(self.on_unknown)
+            .jitter_seed(seed)
+            .attempt_observer(move |attempt: &Attempt| observed.lock().unwrap().push(attempt.clone()));
+        let builder = match self.retry_budget {
+            Some(size) => builder.retry_budget(size),
+            None => builder.without_retry_budget(),
+        };
+        builder.build().unwrap()
+    }
+}
+
+/// What one send came to.
+struct Sent {
+    message_id: Uuid,
+    took: Duration,
+    /// Nothing where it was dropped.
+    result: Option<Result<Receipt, Error>>,
+}
+
+/// Runs a seed: what it found, and every attempt as the observer saw it.
+pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
+    let mut chance = StdRng::seed_from_u64(seed);
+    let scenario = Scenario::draw(&mut chance);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let observed = Arc::default();
+    let (sent, calls) = runtime.unwrap().block_on(async {
+        let (weather, tokens) = (scenario.weather.clone(), scenario.weather.clone());
+        let model = Model::new(
+            chance.r#gen(),
+            move |chance, at| weather.fate(chance, at),
+            move |chance, at| tokens.token_fate(chance, at),
+        );
+        let client = scenario.client(seed, model.clone(), &observed);
+        let mut sends = JoinSet::new();
+        for (number, (begin, patience)) in scenario.sends.iter().copied().enumerate() {
+            sends.spawn(send(client.clone(), number, begin, patience));
+        }
+        (sends.join_all().await, model.calls())
+    });
+    let observed = std::mem::take(&mut *observed.lock().unwrap());
+    let mut findings = Findings { sends: sent.len(), requests: calls.len(), ..Findings::default() };
+    let mut broken = [0; INVARIANTS.len()];
+    for sent in &sent {
+        let own = |id| id == sent.message_id;
+        let attempts: Vec<_> = observed.iter().filter(|attempt| own(attempt.message_id)).collect();
+        let calls: Vec<_> = calls.iter().filter(|call| own(call.message_id)).collect();
+        judge(&scenario, sent, &attempts, &calls, &mut broken);
+        let copies = calls.iter().filter(|call| call.accepted).count();
+        findings.accepted += copies.min(1);
+        findings.duplicates += copies.saturating_sub(1);
+        findings.retries += calls.len().saturating_sub(1);
+        match sent.result {
+            Some(Ok(_)) => findings.receipts += 1,
+            Some(Err(_)) => findings.errors += 1,
+            None => findings.dropped += 1,
+        }
+    }
+    broken[6] += usize::from(!is_within_budget(&scenario, &observed));
+    findings.broken = broken;
+    findings.broken_seeds.extend(Some(seed).filter(|_| broken != [0; INVARIANTS.len()]));
+    (findings, observed)
+}
+
+async fn send(client: Client, number: usize, begin: Duration, patience: Option<Duration>) -> Sent {
+    static MESSAGE: LazyLock<EncodedMessage> = LazyLock::new(|| message().encode().unwrap());
+    sleep(begin).await;
+    let (began, message_id) = (Instant::now(), Uuid::from_u128(1 + number as u128));
+    let send = client.send(&*MESSAGE).message_id(message_id).into_future();
+    let result = timeout(patience.unwrap_or(LENGTH), send).await.ok();
+    Sent { message_id, took: began.elapsed(), result }
+}
+
+/// Counts what does not hold of one send.
+fn judge(
+    scenario: &Scenario,
+    sent: &Sent,
+    attempts: &[&Attempt],
+    calls: &[&Call],
+    broken: &mut [usize; INVARIANTS.len()],
+) {
+    let mut must = |place: usize, holds: bool| broken[place] += usize::from(!holds);
+    let copies = calls.iter().filter(|call| call.accepted).count();
+    let with_request: Vec<_> = attempts.iter().filter(|attempt| attempt.token_age.is_some()).collect();
+    let unknown = attempts.iter().filter(|attempt| attempt.delivery == Delivery::Unknown).count();
+
+    must(0, !matches!(sent.result, Some(Ok(_))) || copies > 0);
+    must(1, with_request.len() == calls.len());
+    for (attempt, call) in with_request.iter().zip(calls) {
+        let status = call.told.map(|(status, _)| status);
+        let is_told = attempt.status == status || attempt.next == Next::Dropped;
+        must(1, is_told && (attempt.delivery != Delivery::NotSent || !call.has_left));
+        must(0, attempt.delivery != Delivery::Accepted || call.accepted);
+        must(3, !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown));
+    }
+    let known = calls.iter().position(|call| call.accepted && matches!(call.told, Some((200..=299, _))));
+    must(2, known.is_none_or(|known| known + 1 == calls.len()));
+    if let Some(Err(error)) = &sent.result {
+        let is_told = matches!(error.delivery(), Delivery::Refused | Delivery::NotSent);
+        must(3, !is_told || copies == 0);
+    }
+    must(4, copies <= 1 + unknown);
+
+    let told = sent.result.as_ref().map(|result| match result {
+        Ok(receipt) => receipt.attempts(),
+        Err(error) => error.attempts(),
+    });
+    must(5, told.is_none_or(|told| told.iter().eq(attempts.iter().copied())));
+    let numbers = attempts.iter().map(|attempt| attempt.number);
+    must(5, numbers.eq(1..=attempts.len() as u32));
+    must(6, attempts.len() <= scenario.max_attempts as usize);
+    let stops = attempts.split_last().is_none_or(|(_, before)| {
+        scenario.on_unknown == OnUnknown::Retry
+            || before.iter().all(|attempt| attempt.delivery != Delivery::Unknown)
+    });
+    must(6, stops);
+
+    // What a transport that does not mind its time may cost, and timers of whole milliseconds.
+    must(7, sent.took <= scenario.deadline + Duration::from_millis(60));
+    for (pair, attempts) in calls.windows(2).zip(with_request.windows(2)) {
+        let waited = pair[0].told.map(|(_, told)| pair[1].began - told);
+        let asked = attempts[0].retry_after.filter(|_| attempts[0].next == Next::Hint);
+        must(7, waited.is_none_or(|waited| waited >= asked.unwrap_or_default()));
+    }
+    must(8, calls.windows(2).all(|pair| pair[0].body == pair[1].body));
+}
+
+/// Whether no more was spent on retries than the bucket held and got back.
+fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
+    let mut known: BTreeMap<Uuid, bool> = BTreeMap::new();
+    let (mut spent, mut earned) = (0, 0);
+    for attempt in attempts {
+        let is_accepted = attempt.delivery == Delivery::Accepted;
+        earned += u32::from(is_accepted && known.insert(attempt.message_id, is_accepted).is_none());
+        spent += match (attempt.next, attempt.status) {
+            (Next::Backoff | Next::Hint, Some(429)) => 5,
+            (Next::Backoff | Next::Hint, _) => 14,
+            _ => 0,
+        };
+    }
+    scenario.retry_budget.is_none_or(|size| spent <= size + earned)
+}

@@ -1,0 +1,112 @@
+//! What a service goes through in a simulation: calm, single faults, and spells in which one fault rules.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use super::model::{Fate, Reply, TokenFate};
+
+/// How long a simulation lasts: sends begin in its first half.
+pub const LENGTH: Duration = Duration::from_secs(600);
+
+/// Draws what becomes of messages and of token requests.
+#[derive(Clone)]
+pub struct Weather {
+    /// How likely a fault is outside the spells.
+    trouble: f64,
+    spells: Vec<(Range<Duration>, Fate)>,
+    token_trouble: f64,
+    token_spells: Vec<(Range<Duration>, TokenFate)>,
+    token_life: Duration,
+}
+
+impl Weather {
+    pub fn draw(chance: &mut StdRng) -> Self {
+        let trouble = [0.0, 0.02, 0.2, 0.6, 1.0];
+        let token_trouble = [0.0, 0.0, 0.1, 0.5];
+        Self {
+            trouble: trouble[chance.gen_range(0..trouble.len())],
+            spells: (0..chance.gen_range(0..3)).map(|_| (spell(chance), fault(chance))).collect(),
+            token_trouble: token_trouble[chance.gen_range(0..token_trouble.len())],
+            token_spells: (0..chance.gen_range(0..2)).map(|_| (spell(chance), token_fault(chance))).collect(),
+            token_life: Duration::from_secs(chance.gen_range(20..400)),
+        }
+    }
+
+    pub fn fate(&self, chance: &mut StdRng, at: Duration) -> Fate {
+        match self.spells.iter().find(|(time, _)| time.contains(&at)) {
+            // Hardly an outage lets nothing through.
+            Some((_, fate)) if chance.gen_bool(0.95) => fate.clone(),
+            _ if chance.gen_bool(self.trouble) => fault(chance),
+            _ => Fate::Answered(Reply { after: short(chance), ..Reply::accepted() }),
+        }
+    }
+
+    pub fn token_fate(&self, chance: &mut StdRng, at: Duration) -> TokenFate {
+        match self.token_spells.iter().find(|(time, _)| time.contains(&at)) {
+            Some((_, fate)) => fate.clone(),
+            None if chance.gen_bool(self.token_trouble) => token_fault(chance),
+            None => TokenFate::Issued(self.token_life),
+        }
+    }
+}
+
+fn spell(chance: &mut StdRng) -> Range<Duration> {
+    let from = Duration::from_secs(chance.gen_range(0..300));
+    from..from + Duration::from_secs(chance.gen_range(1..200))
+}
+
+fn short(chance: &mut StdRng) -> Duration {
+    Duration::from_millis(chance.gen_range(1..500))
+}
+
+fn fault(chance: &mut StdRng) -> Fate {
+    let accepted = chance.gen_bool(0.5);
+    match chance.gen_range(0..14) {
+        0 => Fate::NoConnection,
+        1 => Fate::NeverLeaves,
+        2 | 3 => Fate::Cut { accepted },
+        4 => Fate::Hangs { accepted },
+        5 => Fate::HangsForEver { accepted },
+        6 => Fate::Revoked,
+        7 => {
+            Fate::Answered(Reply { after: Duration::from_secs(chance.gen_range(1..60)), ..Reply::accepted() })
+        }
+        8 => Fate::Answered(Reply { body_lost: true, after: short(chance), ..Reply::accepted() }),
+        9 => {
+            let body = r#"{"Meta":{"Errors":[{"ID":1,"Text":"no"}]}}"#;
+            Fate::Answered(Reply { body, ..Reply::new(200) })
+        }
+        10 => answered(chance, &[302, 400, 403, 404, 413, 422], false),
+        11 => answered(chance, &[429], false),
+        12 => answered(chance, &[503], false),
+        _ => answered(chance, &[500, 502, 504], accepted),
+    }
+}
+
+fn answered(chance: &mut StdRng, statuses: &[u16], accepted: bool) -> Fate {
+    let retry_after = match chance.gen_range(0..8) {
+        0 => Some(chance.gen_range(0..5).to_string()),
+        1 => Some(chance.gen_range(5..=120).to_string()),
+        2 => Some(chance.gen_range(121..10_000).to_string()),
+        // Dates that are past or far off, in two of their forms: what they ask for does not hang on the moment.
+        3 => Some("Sunday, 06-Nov-94 08:49:37 GMT".to_owned()),
+        4 => Some("Fri, 31 Dec 9999 23:59:59 GMT".to_owned()),
+        5 => Some("soon".to_owned()),
+        _ => None,
+    };
+    let status = statuses[chance.gen_range(0..statuses.len())];
+    Fate::Answered(Reply { accepted, retry_after, after: short(chance), ..Reply::new(status) })
+}
+
+fn token_fault(chance: &mut StdRng) -> TokenFate {
+    match chance.gen_range(0..12) {
+        0 => TokenFate::Answered(401, None),
+        1..=3 => TokenFate::Cut,
+        4..=5 => TokenFate::Hangs,
+        6..=7 => TokenFate::Answered(429, Some(chance.gen_range(0..200))),
+        _ => TokenFate::Answered(503, None),
+    }
+}
