@@ -10,7 +10,7 @@ use crate::auth::KeyError;
 use crate::message::{ExtensionError, InvalidMessage, Log, Problem, ReadError};
 use crate::receipt::{self, Attempt, Delivery, TokenRefusal};
 
-/// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`.
+/// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`, which is also its `Display`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -34,6 +34,21 @@ pub enum ErrorKind {
     Connection,
     /// No answer came in time.
     Timeout,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Configuration => "configuration",
+            Self::InvalidMessage => "invalid_message",
+            Self::Credentials => "credentials",
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+        })
+    }
 }
 
 /// Why a client could not be made, or a message is not known to be accepted.

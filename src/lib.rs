@@ -20,7 +20,8 @@
 //! Slots hold what they have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. What a
 //! send does with each answer is told at [`Client::send`], what is read and how it is written at [`message`], and the
 //! settings at [`ClientBuilder`]. A private key is a [`SigningKey`], or stays elsewhere behind a [`Signer`]; access tokens
-//! can come from a [`TokenSource`].
+//! can come from a [`TokenSource`]. Every [`Attempt`] can be told to an [`AttemptObserver`] as it ends, and a [`Transport`]
+//! of your own can carry the requests.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]

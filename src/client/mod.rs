@@ -71,8 +71,11 @@ impl Client {
     /// accepts it, refuses it for good, or attempts or time run out:
     ///
     /// * 429, 5xx, connections that fail and answers that are lost are tried again, after a delay drawn
-    ///   from zero up to a ceiling that doubles from 250 ms to 20 s. After 429 and 503 the service does not have
-    ///   the message; after any other 5xx and a lost answer it may have it;
+    ///   from zero up to a ceiling that doubles from 250 ms, after a 429 from 1 s, to 20 s. After 429 and 503 the service
+    ///   does not have the message; after any other 5xx and a lost answer [it may have it](ClientBuilder::on_unknown).
+    ///   The [table](crate::Exchange::class) of what means what can be [changed](ClientBuilder::classifier);
+    /// * retries of all clones of the client spend from [one budget](ClientBuilder::retry_budget): while much fails, none
+    ///   are made;
     /// * `Retry-After` is waited for, up to 120 s and within the deadline; when it asks for more, the send
     ///   ends at once and the error tells [when to come back](Error::retry_after);
     /// * a 401 buys one new access token and one more attempt;
@@ -84,7 +87,11 @@ impl Client {
     /// All attempts carry the same bytes and the message id as `Idempotency-Key`. The service documents no use of
     /// it: a message that arrives twice is in its queue twice, and says the same twice.
     ///
-    /// Dropped before it ends, the send stops, and whether the message arrived is not known.
+    /// Dropped before it ends, the send stops, and whether the message arrived is not known. An
+    /// [observer](ClientBuilder::attempt_observer) and the log are told of the attempt that was under way.
+    ///
+    /// In the log a send is a span with one for each attempt, a retry is a warning, and only a message that is given up is
+    /// an error.
     ///
     /// # Errors
     ///

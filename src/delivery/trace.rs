@@ -3,7 +3,7 @@
 //! Where OpenTelemetry's semantic conventions name a field of an HTTP client span, it has that name.
 
 use http::Uri;
-use tracing::field::{Empty, debug, display};
+use tracing::field::{Empty, display};
 use tracing::{Span, error, info, info_span, warn};
 use uuid::Uuid;
 
@@ -38,15 +38,12 @@ pub(super) fn attempt(number: u32, sent_before: usize, endpoint: &Uri) -> Span {
 pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
     span.record("http.response.status_code", attempt.status);
     span.record("delivery", display(attempt.delivery));
-    match attempt.status {
-        _ if attempt.error.is_none() => {}
-        Some(status) => {
-            span.record("error.type", display(status));
-        }
-        None => {
-            span.record("error.type", debug(kind));
-        }
-    }
+    match (&attempt.error, attempt.status) {
+        (None, _) => span,
+        (Some(_), Some(status)) => span.record("error.type", display(status)),
+        (Some(_), None) if attempt.next == Next::Dropped => span.record("error.type", display(attempt.next)),
+        (Some(_), None) => span.record("error.type", display(kind)),
+    };
 }
 
 pub(super) fn retrying(attempt: &Attempt) {
@@ -74,7 +71,7 @@ pub(super) fn given_up(
     kind: ErrorKind,
     next: Next,
 ) {
-    error!(%message_id, attempts, %delivery, error, ?kind, %next, "message given up");
+    error!(%message_id, attempts, %delivery, error, %kind, %next, "message given up");
 }
 
 pub(super) fn dropped(message_id: Uuid, attempts: usize, delivery: Delivery) {
