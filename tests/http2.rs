@@ -8,8 +8,12 @@ use std::time::Duration;
 use h2::Reason;
 use pushslots::uuid::Uuid;
 use pushslots::{Delivery, ErrorKind};
-use support::http2::service;
-use support::{MESSAGE, message};
+use support::http2::{serve_one, service};
+use support::tls::{Authority, TlsListener};
+use support::{MESSAGE, client, message};
+use tokio::io::{AsyncReadExt, copy_bidirectional, duplex};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_stream_that_is_refused_is_an_attempt() {
@@ -60,4 +64,31 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
     }
     assert_eq!(third.await.unwrap().unwrap().attempts().len(), 1);
     assert!(arrived.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_while_it_is_idle_is_closed() {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
+    let (send, mut arrived) = unbounded_channel();
+    let (mut near, far) = duplex(64 * 1024);
+    tokio::spawn(serve_one(far, 100, send));
+
+    let sent = tokio::spawn(async move { client.send(&message()).await.map(|_| client) });
+    let mut stream = listener.accept().await.unwrap();
+    let client = tokio::select! {
+        ended = copy_bidirectional(&mut stream, &mut near) => panic!("the connection ended: {ended:?}"),
+        client = async {
+            arrived.recv().await.unwrap().accept().await;
+            sent.await.unwrap().unwrap()
+        } => client,
+    };
+    // From here on the connection is dead: what comes is read, and nothing is passed on or answered.
+    let mut unanswered = Vec::new();
+    let closed = timeout(Duration::from_secs(60), stream.read_to_end(&mut unanswered)).await;
+    assert!(closed.is_ok(), "the client asks for a sign of life and closes the connection");
+    drop(client);
+    const PING: u8 = 6;
+    assert_eq!(unanswered[3], PING, "the type of the first frame: RFC 9113, section 6.7");
 }

@@ -62,6 +62,8 @@ async fn messages_accepted_at_once_fill_the_budget_again_up_to_its_size() {
             .into_iter()
             .chain((0..13).map(|_| OK()))
             .chain([answers(503), OK(), answers(503), OK()])
+            .chain((0..13).map(|_| OK()))
+            .chain([answers(503)])
             .chain((0..100).map(|_| OK()))
             .chain([answers(503)]),
     );
@@ -75,6 +77,14 @@ async fn messages_accepted_at_once_fill_the_budget_again_up_to_its_size() {
     client.send(&message).await.unwrap();
     let receipt = client.send(&message).await.unwrap();
     assert_eq!(nexts(receipt.attempts()), [Next::Backoff, Next::Done]);
+    for _ in 0..13 {
+        client.send(&message).await.unwrap();
+    }
+    assert_eq!(
+        nexts(fails(&client).await.attempts()),
+        [Next::BudgetEmpty],
+        "a retry that succeeds gives nothing"
+    );
     for _ in 0..100 {
         client.send(&message).await.unwrap();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pushslots::uuid::{Uuid, uuid};
 use support::message;
-use support::model::{Fate, Model, Reply, client_of};
+use support::model::{Fate, Model, Reply, TokenFate, client_of};
 use tokio::time::timeout;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -144,6 +144,25 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         ["attempt failed, trying again", "2", "503", "refused", "the service answered 503", "backoff"];
     assert_eq!(retry, expected);
     assert_eq!(events[2].2.of(["message", "attempts", "delivery"]), ["message accepted", "3", "accepted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
+    let (told, _guard) = listen();
+    let mut tokens = [TokenFate::Cut].into_iter();
+    let issued = || TokenFate::Issued(Duration::from_secs(300));
+    let model = Model::new(
+        0,
+        |_, _| Fate::Answered(Reply::accepted()),
+        move |_, _| tokens.next().unwrap_or_else(issued),
+    );
+    client_of(&model).build().unwrap().send(&message()).await.unwrap();
+    let attempts = told.spans("attempt");
+    let told_of_each: Vec<_> = attempts
+        .iter()
+        .map(|attempt| attempt.of(["attempt", "http.request.resend_count", "delivery"]))
+        .collect();
+    assert_eq!(told_of_each, [["1", "-", "not_sent"], ["2", "-", "accepted"]]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Response;
 use pushslots::Client;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::client;
@@ -71,29 +72,37 @@ pub async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
 
 /// Issues tokens with numbers, and hands every message to the test.
 pub async fn serve(listener: TlsListener, max_streams: u32, arrived: UnboundedSender<Arrived>) {
-    let mut issued = 0;
     loop {
         let Some(stream) = listener.accept().await else { continue };
-        let mut builder = h2::server::Builder::new();
-        let connection = builder.max_concurrent_streams(max_streams).handshake(stream).await;
-        let mut connection = connection.unwrap();
-        while let Some(Ok((request, respond))) = connection.accept().await {
-            if request.uri().path() == "/v2/auth/token" {
-                issued += 1;
-                let token = format!(r#"{{"access_token":"canary-token-{issued}","token_type":"Bearer"}}"#);
-                answer(respond, token);
-                continue;
-            }
-            let header = |name: &str| request.headers()[name].to_str().unwrap();
-            let message = Arrived {
-                message_id: header("idempotency-key").to_owned(),
-                token: header("authorization").rsplit('-').next().unwrap().parse().unwrap(),
-                body: request.into_body(),
-                respond,
-            };
-            if arrived.send(message).is_err() {
-                return;
-            }
+        serve_one(stream, max_streams, arrived.clone()).await;
+    }
+}
+
+/// Serves one connection.
+pub async fn serve_one(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    max_streams: u32,
+    arrived: UnboundedSender<Arrived>,
+) {
+    let mut builder = h2::server::Builder::new();
+    let connection = builder.max_concurrent_streams(max_streams).handshake(stream).await;
+    let (mut connection, mut issued) = (connection.unwrap(), 0);
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        if request.uri().path() == "/v2/auth/token" {
+            issued += 1;
+            let token = format!(r#"{{"access_token":"canary-token-{issued}","token_type":"Bearer"}}"#);
+            answer(respond, token);
+            continue;
+        }
+        let header = |name: &str| request.headers()[name].to_str().unwrap();
+        let message = Arrived {
+            message_id: header("idempotency-key").to_owned(),
+            token: header("authorization").rsplit('-').next().unwrap().parse().unwrap(),
+            body: request.into_body(),
+            respond,
+        };
+        if arrived.send(message).is_err() {
+            return;
         }
     }
 }
