@@ -43,11 +43,11 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
     });
     let holds_the_stream = arrived.recv().await.unwrap();
 
+    // Neither does a send that is dropped.
+    let dropped = timeout(Duration::from_millis(500), client.send(&message).into_future());
+    assert!(dropped.await.is_err());
     let error = client.send(&message).deadline(Duration::from_secs(1)).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::NotSent), "{error}");
-    // A send that is dropped does not go out either.
-    let dropped = tokio::time::timeout(Duration::from_millis(500), client.send(&message).into_future());
-    assert!(dropped.await.is_err());
 
     holds_the_stream.accept().await;
     first.await.unwrap().unwrap();
@@ -67,13 +67,37 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
 }
 
 #[tokio::test]
+async fn a_message_that_gets_no_answer_does_not_harm_those_beside_it() {
+    let (client, mut arrived) = service(100).await;
+    let send = |deadline| {
+        let client = client.clone();
+        tokio::spawn(async move { client.send(&message()).deadline(deadline).await })
+    };
+    let patient = send(Duration::from_secs(60));
+    let beside_it = arrived.recv().await.unwrap();
+    let hung = send(Duration::from_secs(1));
+    let unanswered = arrived.recv().await.unwrap();
+    let error = hung.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
+
+    let next = send(Duration::from_secs(60));
+    let over_another = arrived.recv().await.unwrap();
+    assert_eq!((beside_it.connection, unanswered.connection), (0, 0));
+    assert_eq!(over_another.connection, 1, "the one that may hang is left alone");
+    for (arrived, sent) in [(beside_it, patient), (over_another, next)] {
+        arrived.accept().await;
+        assert_eq!(sent.await.unwrap().unwrap().attempts().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_dies_while_it_is_idle_is_closed() {
     let authority = Authority::new();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
     let (send, mut arrived) = unbounded_channel();
     let (mut near, far) = duplex(64 * 1024);
-    tokio::spawn(serve_one(far, 100, send));
+    tokio::spawn(serve_one(far, 0, 100, send));
 
     let sent = tokio::spawn(async move { client.send(&message()).await.map(|_| client) });
     let mut stream = listener.accept().await.unwrap();

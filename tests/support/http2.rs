@@ -7,6 +7,7 @@ use http::Response;
 use pushslots::Client;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 
 use super::client;
 use super::tls::{Authority, TlsListener};
@@ -15,6 +16,8 @@ const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
 
 /// A message that arrived, not answered yet.
 pub struct Arrived {
+    /// The number of its connection, from 0.
+    pub connection: usize,
     pub message_id: String,
     /// The number of its token, from 1.
     pub token: usize,
@@ -72,15 +75,17 @@ pub async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
 
 /// Issues tokens with numbers, and hands every message to the test.
 pub async fn serve(listener: TlsListener, max_streams: u32, arrived: UnboundedSender<Arrived>) {
-    loop {
+    let mut connections = JoinSet::new();
+    for number in 0.. {
         let Some(stream) = listener.accept().await else { continue };
-        serve_one(stream, max_streams, arrived.clone()).await;
+        connections.spawn(serve_one(stream, number, max_streams, arrived.clone()));
     }
 }
 
 /// Serves one connection.
 pub async fn serve_one(
     stream: impl AsyncRead + AsyncWrite + Unpin,
+    number: usize,
     max_streams: u32,
     arrived: UnboundedSender<Arrived>,
 ) {
@@ -96,6 +101,7 @@ pub async fn serve_one(
         }
         let header = |name: &str| request.headers()[name].to_str().unwrap();
         let message = Arrived {
+            connection: number,
             message_id: header("idempotency-key").to_owned(),
             token: header("authorization").rsplit('-').next().unwrap().parse().unwrap(),
             body: request.into_body(),

@@ -1,14 +1,17 @@
 //! What the tests share. Each uses its own part.
 #![allow(dead_code)]
 
+pub mod far_side;
 pub mod fixtures;
 pub mod http2;
 pub mod keys;
 pub mod model;
 pub mod peer;
+pub mod proxy;
 pub mod push_file;
 pub mod raw;
 pub mod relay;
+pub mod requests;
 pub mod simulation;
 pub mod tls;
 pub mod weather;

@@ -1,5 +1,6 @@
 //! A server of bare sockets that misbehaves as told, one connection after another.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -104,16 +105,22 @@ async fn send(mut stream: TcpStream, bytes: &[u8]) {
 
 /// Reads one whole request, or what comes of it.
 pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    try_read_request(stream).await.unwrap()
+}
+
+/// Reads one whole request, or what comes of it before the end.
+pub async fn try_read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     loop {
-        let read = stream.read_buf(&mut request).await.unwrap();
+        let read = stream.read_buf(&mut request).await?;
         if read == 0 || is_whole(&request) {
-            return request;
+            return Ok(request);
         }
     }
 }
 
-fn is_whole(request: &[u8]) -> bool {
+/// Whether that is all of a request.
+pub fn is_whole(request: &[u8]) -> bool {
     let (head, body) = split(request);
     body.is_some_and(|body| {
         let length = header(head, "content-length").map_or(0, |value| value.parse().unwrap());

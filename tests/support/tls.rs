@@ -1,5 +1,6 @@
 //! TLS for the tests: an authority made anew for each run, and a listener that shows its certificate.
 
+use std::io;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -69,7 +70,15 @@ impl TlsListener {
 
     /// The next connection; `None` where no TLS came about.
     pub async fn accept(&self) -> Option<TlsStream<TcpStream>> {
-        let (stream, _) = self.listener.accept().await.unwrap();
-        self.acceptor.accept(stream).await.ok()
+        self.handshake(self.accept_tcp().await).await.ok()
+    }
+
+    /// The next connection, without TLS yet.
+    pub async fn accept_tcp(&self) -> TcpStream {
+        self.listener.accept().await.unwrap().0
+    }
+
+    pub async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.acceptor.accept(stream).await
     }
 }

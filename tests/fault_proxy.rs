@@ -1,0 +1,340 @@
+//! The client as it is over real sockets, through a proxy that cuts, stalls and swallows, to a service that knows what it
+//! accepted.
+//!
+//! `PUSHSLOTS_PROXY_SENDS=20000` sends that many messages, `PUSHSLOTS_PROXY_SEED=7` draws other faults.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::future::IntoFuture;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use pushslots::uuid::Uuid;
+use pushslots::{Attempt, Client, ClientBuilder, Delivery, Error, Receipt};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use support::far_side::{FarSide, Mood};
+use support::proxy::{Fault, Protocol, Proxy, Strike, Toward};
+use support::{MESSAGE, client, message};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+const SENDS: usize = 2_000;
+/// Sends that share a client, and how many of them are under way at once.
+const SENDS_OF_A_CLIENT: usize = 250;
+const SIDE_BY_SIDE: usize = 32;
+
+const STRIKES: [Strike; 4] = [Strike::Reset, Strike::Close, Strike::Stall, Strike::Blackhole];
+const DIRECTIONS: [Toward; 2] = [Toward::Service, Toward::Client];
+
+/// What must hold, whatever the connections go through.
+const INVARIANTS: [&str; 7] = [
+    "receipt says accepted, but the service did not accept",
+    "requests that left without a matching attempt record",
+    "sends repeated after a known acceptance",
+    "refused or not sent told, although the service had accepted",
+    "duplicates not explained by an unknown attempt with the same message id",
+    "attempts in a receipt or error that differ from those observed",
+    "messages that arrived with other bytes",
+];
+
+fn setting(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+/// A client whose messages go through the proxy, and whose tokens come straight from `tokens`.
+fn through(proxy: &Proxy, tokens: &FarSide) -> ClientBuilder {
+    let token_url = format!("http://{}/token", tokens.address);
+    client(&proxy.url, "plain").root_certificate(proxy.authority.pem.clone()).token_url(token_url)
+}
+
+/// A service that accepts everything, and issues tokens.
+async fn kind(protocol: Protocol) -> FarSide {
+    FarSide::start(protocol, MESSAGE, || Mood::Accepts).await
+}
+
+/// Draws the fault of each connection. Most connections carry a few messages before it strikes.
+fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Option<Fault> + Send + 'static {
+    let mut chance = StdRng::seed_from_u64(seed);
+    move |_| {
+        let toward = DIRECTIONS[chance.gen_range(0..2)];
+        let longest = match (protocol, toward) {
+            (Protocol::Http1, Toward::Service) => 4_000,
+            (Protocol::Http1, Toward::Client) => 800,
+            (Protocol::Http2, Toward::Service) => 15_000,
+            (Protocol::Http2, Toward::Client) => 1_500,
+        };
+        let after = if chance.gen_bool(0.05) { 0 } else { chance.gen_range(1..longest) };
+        let fault = Fault { strike: STRIKES[chance.gen_range(0..4)], toward, after };
+        Some(fault).filter(|_| chance.gen_bool(0.95))
+    }
+}
+
+/// What came of one send; nothing where it was dropped.
+type Sent = (Uuid, Option<Result<Receipt, Error>>);
+type Observed = Arc<Mutex<BTreeMap<Uuid, Vec<Attempt>>>>;
+
+fn observe(builder: ClientBuilder, observed: &Observed) -> ClientBuilder {
+    let observed = observed.clone();
+    builder.attempt_observer(move |attempt: &Attempt| {
+        observed.lock().unwrap().entry(attempt.message_id).or_default().push(attempt.clone());
+    })
+}
+
+/// Sends `count` messages, many at a time. Some callers do not wait for the end.
+async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let work = || {
+        let (client, next) = (client.clone(), next.clone());
+        async move {
+            let (message, mut sent) = (message(), Vec::new());
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return sent;
+                }
+                let mut chance =
+                    StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
+                let message_id = Uuid::from_u128(chance.r#gen());
+                let send = client.send(&message).message_id(message_id).into_future();
+                let patience = match chance.gen_bool(0.1) {
+                    true => Duration::from_millis(chance.gen_range(1..300)),
+                    false => Duration::from_secs(60),
+                };
+                sent.push((message_id, timeout(patience, send).await.ok()));
+            }
+        }
+    };
+    let workers: JoinSet<_> = (0..SIDE_BY_SIDE).map(|_| work()).collect();
+    workers.join_all().await.into_iter().flatten().collect()
+}
+
+#[derive(Default)]
+struct Findings {
+    sends: usize,
+    receipts: usize,
+    dropped: usize,
+    deliveries: BTreeMap<String, usize>,
+    connections: usize,
+    struck: BTreeMap<(Strike, Toward), usize>,
+    requests: usize,
+    accepted: usize,
+    duplicates: usize,
+    broken: [usize; INVARIANTS.len()],
+}
+
+/// Sends through the faults of one seed, and holds what was told against what the service and the proxy know.
+async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
+    let (far, tokens) = (FarSide::moody(protocol, MESSAGE, seed).await, kind(Protocol::Http1).await);
+    let proxy = Proxy::start(protocol, far.address, plan(protocol, seed)).await;
+    let observed = Observed::default();
+    let time = Duration::from_millis(250);
+    let mut builder = through(&proxy, &tokens);
+    if protocol == Protocol::Http1 {
+        // The proxy can tell tokens from messages, and so they can go through it too.
+        builder = builder.token_url(format!("{}/token", proxy.url));
+    }
+    let builder = builder
+        .attempt_timeout(time)
+        .connect_timeout(time)
+        .deadline(Duration::from_secs(3))
+        .without_retry_budget()
+        .jitter_seed(seed);
+    let client = observe(builder, &observed).build().unwrap();
+    let sent = send_all(client, seed, count).await;
+    proxy.settle().await;
+
+    let (seen, known, observed) = (proxy.seen(), far.known(), observed.lock().unwrap());
+    let mut found = Findings {
+        sends: sent.len(),
+        connections: seen.connections,
+        struck: seen.struck.clone(),
+        requests: seen.requests,
+        ..Findings::default()
+    };
+    let mut must = |place: usize, holds: bool| found.broken[place] += usize::from(!holds);
+    let mut may_have_left = 0;
+    for (message_id, result) in &sent {
+        let id = message_id.to_string();
+        let attempts = observed.get(message_id).map_or(&[][..], Vec::as_slice);
+        let of = |delivery| attempts.iter().filter(|attempt| attempt.delivery == delivery).count();
+        let count_of = |counts: &BTreeMap<String, usize>| counts.get(&id).copied().unwrap_or_default();
+        let (arrived, accepted) = (count_of(&known.arrived), count_of(&known.accepted));
+        // One that is not sent never showed a byte of its body; all others may have.
+        let left = attempts.len() - of(Delivery::NotSent);
+        may_have_left += left;
+
+        must(0, !matches!(result, Some(Ok(_))) || accepted > 0);
+        must(0, of(Delivery::Accepted) == 0 || accepted > 0);
+        must(1, count_of(&seen.of_message) <= left && arrived <= left);
+        let known_at = attempts.iter().position(|attempt| attempt.delivery == Delivery::Accepted);
+        must(2, known_at.is_none_or(|known_at| known_at + 1 == attempts.len()));
+        if let Some(Err(error)) = result {
+            must(3, accepted == 0 || error.delivery() == Delivery::Unknown);
+        }
+        must(3, accepted <= of(Delivery::Accepted) + of(Delivery::Unknown));
+        must(4, accepted <= 1 + of(Delivery::Unknown));
+        let told = result.as_ref().map(|result| match result {
+            Ok(receipt) => receipt.attempts(),
+            Err(error) => error.attempts(),
+        });
+        must(5, told.is_none_or(|told| told == attempts));
+
+        found.receipts += usize::from(matches!(result, Some(Ok(_))));
+        found.dropped += usize::from(result.is_none());
+        found.accepted += accepted.min(1);
+        found.duplicates += accepted.saturating_sub(1);
+        for attempt in attempts {
+            *found.deliveries.entry(attempt.delivery.to_string()).or_default() += 1;
+        }
+    }
+    // Over HTTP/2 the proxy counts requests without telling whose they are.
+    found.broken[1] += seen.requests.saturating_sub(may_have_left);
+    found.broken[6] += known.altered;
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_is_true_whatever_connections_go_through() {
+    let sends = setting("PUSHSLOTS_PROXY_SENDS").map_or(SENDS, |sends| sends.try_into().unwrap());
+    let first = setting("PUSHSLOTS_PROXY_SEED").unwrap_or(1);
+    println!("seed: {first}");
+    let mut broken = 0;
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let mut all = Findings::default();
+        for round in 0..(sends / 2).div_ceil(SENDS_OF_A_CLIENT) {
+            let found = drive(protocol, first + round as u64, SENDS_OF_A_CLIENT.min(sends / 2)).await;
+            all.sends += found.sends;
+            all.receipts += found.receipts;
+            all.dropped += found.dropped;
+            all.connections += found.connections;
+            all.requests += found.requests;
+            all.accepted += found.accepted;
+            all.duplicates += found.duplicates;
+            found.deliveries.into_iter().for_each(|(name, n)| *all.deliveries.entry(name).or_default() += n);
+            found.struck.into_iter().for_each(|(fault, n)| *all.struck.entry(fault).or_default() += n);
+            all.broken.iter_mut().zip(found.broken).for_each(|(sum, more)| *sum += more);
+        }
+        let Findings { sends, receipts, dropped, connections, requests, accepted, duplicates, .. } = all;
+        println!("{protocol:?}: sends: {sends}, receipts: {receipts}, dropped: {dropped}");
+        println!("  connections: {connections}, struck: {:?}", all.struck);
+        println!("  requests that left: {requests}, attempts: {:?}", all.deliveries);
+        println!("  messages that the service accepted: {accepted}, further copies of them: {duplicates}");
+        for (invariant, number) in INVARIANTS.iter().zip(all.broken) {
+            println!("  {invariant}: {number}");
+        }
+        broken += all.broken.iter().sum::<usize>();
+        assert!(
+            receipts > 0 && duplicates > 0 && all.deliveries.len() == 4,
+            "the faults strike, and not all"
+        );
+        assert!(sends < 1_000 || all.struck.len() == 8, "every fault strikes");
+    }
+    assert_eq!(
+        broken, 0,
+        "again: PUSHSLOTS_PROXY_SEED={first} PUSHSLOTS_PROXY_SENDS={sends} cargo test --test fault_proxy -- --nocapture"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_one_attempt_at_most_one_request_leaves() {
+    let places = [0, 1, 100, 400, 700, 1_200];
+    let faults = STRIKES.into_iter().flat_map(|strike| {
+        DIRECTIONS.into_iter().flat_map(move |toward| places.map(|after| Fault { strike, toward, after }))
+    });
+    let (mut cases, turns) = (JoinSet::new(), Arc::new(Semaphore::new(16)));
+    for (protocol, fault) in faults.flat_map(|fault| [(Protocol::Http1, fault), (Protocol::Http2, fault)]) {
+        let turns = turns.clone();
+        cases.spawn(async move {
+            let _turn = turns.acquire().await;
+            let (far, tokens) = (kind(protocol).await, kind(Protocol::Http1).await);
+            let proxy = Proxy::start(protocol, far.address, move |_| Some(fault)).await;
+            let builder = through(&proxy, &tokens).max_attempts(1);
+            let client = builder.attempt_timeout(Duration::from_secs(1)).build().unwrap();
+            let (attempts, delivery) = match client.send(&message()).await {
+                Ok(receipt) => (receipt.attempts().len(), Delivery::Accepted),
+                Err(error) => (error.attempts().len(), error.delivery()),
+            };
+            drop(client);
+            proxy.settle().await;
+            let (seen, known) = (proxy.seen().requests, far.known().accepted.values().sum::<usize>());
+            let case = format!("{protocol:?} {fault:?}: {delivery}, {seen} seen, {known} accepted");
+            assert_eq!(attempts, 1, "{case}");
+            assert!(seen <= 1 && known <= seen, "{case}");
+            assert!(seen == 0 || delivery != Delivery::NotSent, "{case}");
+            assert!(known == 0 || matches!(delivery, Delivery::Accepted | Delivery::Unknown), "{case}");
+            assert!(known == 1 || delivery != Delivery::Accepted, "{case}");
+            (seen, delivery)
+        });
+    }
+    let cases = cases.join_all().await;
+    let most = cases.iter().map(|(seen, _)| *seen).max().unwrap();
+    println!("max_attempts(1): {} faults, at most {most} request on the wire", cases.len());
+    for delivery in [Delivery::Accepted, Delivery::NotSent, Delivery::Unknown] {
+        assert!(cases.iter().any(|case| case.1 == delivery), "{delivery}");
+    }
+}
+
+/// The bytes of an answer, and at which of them the message may be known as accepted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
+    let mut accepted_from = None;
+    for after in (1..=150).step_by(7) {
+        let (far, tokens) = (kind(Protocol::Http1).await, kind(Protocol::Http1).await);
+        let fault = Fault { strike: Strike::Close, toward: Toward::Client, after };
+        let proxy =
+            Proxy::start(Protocol::Http1, far.address, move |number| Some(fault).filter(|_| number == 0))
+                .await;
+        let client = through(&proxy, &tokens).build().unwrap();
+        let receipt = client.send(&message()).await.unwrap();
+        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        let copies = far.known().accepted.values().sum::<usize>();
+        match deliveries[..] {
+            [Delivery::Unknown, Delivery::Accepted] => {
+                assert!(accepted_from.is_none() && copies == 2, "{after} bytes: {copies} copies");
+            }
+            [Delivery::Accepted] => {
+                accepted_from = accepted_from.or(Some(after));
+                assert_eq!(copies, 1, "{after} bytes");
+            }
+            _ => panic!("{after} bytes: {deliveries:?}"),
+        }
+    }
+    // "HTTP/1.1 200 Said", the content type and the length take 80 bytes.
+    assert!(accepted_from.is_some_and(|from| from <= 90), "{accepted_from:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_connection_goes_dead_the_next_attempt_goes_over_a_new_one() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let (far, tokens) = (kind(protocol).await, kind(Protocol::Http1).await);
+        let proxy = Arc::new(Proxy::start(protocol, far.address, |_| None).await);
+        let (attempt_timeout, connect_timeout) = (Duration::from_secs(1), Duration::from_secs(5));
+        let network = proxy.clone();
+        let client = through(&proxy, &tokens)
+            .attempt_timeout(attempt_timeout)
+            .connect_timeout(connect_timeout)
+            .attempt_observer(move |_: &Attempt| network.revive())
+            .build()
+            .unwrap();
+        client.send(&message()).await.unwrap();
+        proxy.blackhole();
+        let began = Instant::now();
+        let receipt = client.send(&message()).await.unwrap();
+        let took = began.elapsed();
+        let [hung, accepted] = receipt.attempts() else { panic!("{:?}", receipt.attempts()) };
+        assert_eq!((hung.delivery, accepted.delivery), (Delivery::Unknown, Delivery::Accepted));
+        let delay = hung.delay.unwrap();
+        let rest = took.saturating_sub(attempt_timeout + delay);
+        println!(
+            "blackholed, {protocol:?}: first success after {took:?}; attempt timeout {attempt_timeout:?}, \
+             delay {delay:?}, the rest {rest:?}"
+        );
+        assert!(took <= attempt_timeout + delay + connect_timeout, "{took:?}");
+        assert!(accepted.elapsed < connect_timeout, "{:?}", accepted.elapsed);
+    }
+}

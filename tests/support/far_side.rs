@@ -1,0 +1,257 @@
+//! A service over real sockets that knows what it accepted, and fails now and then.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{Request, Response};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::proxy::Protocol;
+use super::raw::{header, is_whole, split, try_read_request};
+
+const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
+
+/// What the service does with a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Mood {
+    Accepts,
+    AcceptsLate,
+    /// It answers with this status, having accepted the message or not.
+    Answers(u16, bool),
+    /// It ends the exchange without an answer, having accepted the message or not.
+    Breaks(bool),
+    /// HTTP/2 alone: it refuses the stream unread, which says that nothing was done: RFC 9113, section 8.7.
+    RefusesStream,
+    /// HTTP/2 alone: it accepts the message and wants no further ones on this connection.
+    GoesAway,
+    /// HTTP/2 alone: it ends the connection with all that is on it.
+    Collapses,
+}
+
+impl Mood {
+    /// Mostly a good one.
+    pub fn draw(chance: &mut StdRng) -> Self {
+        let accepted = chance.gen_bool(0.5);
+        match chance.gen_range(0..40) {
+            0 => Self::AcceptsLate,
+            1 => Self::Answers(503, false),
+            2 => Self::Answers(429, false),
+            3 => Self::Answers([500, 502, 504][chance.gen_range(0..3)], accepted),
+            4 => Self::Answers(401, false),
+            5 => Self::Answers(400, false),
+            6 => Self::Breaks(accepted),
+            7 => Self::RefusesStream,
+            8 => Self::GoesAway,
+            9 => Self::Collapses,
+            _ => Self::Accepts,
+        }
+    }
+
+    fn accepts(self) -> bool {
+        match self {
+            Self::Accepts | Self::AcceptsLate | Self::GoesAway => true,
+            Self::Answers(_, accepted) | Self::Breaks(accepted) => accepted,
+            Self::RefusesStream | Self::Collapses => false,
+        }
+    }
+}
+
+/// What the service knows.
+#[derive(Default)]
+pub struct Known {
+    /// How often each message arrived whole, and how often it was accepted.
+    pub arrived: BTreeMap<String, usize>,
+    pub accepted: BTreeMap<String, usize>,
+    /// Messages whose bytes are other than they should be.
+    pub altered: usize,
+    tokens: usize,
+}
+
+/// Serves until it is dropped.
+pub struct FarSide {
+    pub address: SocketAddr,
+    known: Arc<Mutex<Known>>,
+    listening: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Service {
+    known: Arc<Mutex<Known>>,
+    mood: Arc<Mutex<dyn FnMut() -> Mood + Send>>,
+    /// The bytes of every message.
+    expected: &'static str,
+}
+
+impl FarSide {
+    /// Speaks HTTP/1.1, or HTTP/2 without TLS and from the first byte; `mood` is asked for each message.
+    pub async fn start(
+        protocol: Protocol,
+        expected: &'static str,
+        mood: impl FnMut() -> Mood + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let known = Arc::<Mutex<Known>>::default();
+        let service = Service { known: known.clone(), mood: Arc::new(Mutex::new(mood)), expected };
+        let listening = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                match protocol {
+                    Protocol::Http1 => connections.spawn(service.clone().http1(stream)),
+                    Protocol::Http2 => connections.spawn(service.clone().http2(stream)),
+                };
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Self { address, known, listening }
+    }
+
+    /// One whose moods come from a seed.
+    pub async fn moody(protocol: Protocol, expected: &'static str, seed: u64) -> Self {
+        let mut chance = StdRng::seed_from_u64(seed);
+        Self::start(protocol, expected, move || Mood::draw(&mut chance)).await
+    }
+
+    pub fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap()
+    }
+}
+
+impl Drop for FarSide {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+impl Service {
+    /// Takes note of a message that arrived whole, and settles what becomes of it before anything is answered.
+    fn arrived(&self, message_id: &str, body: &[u8]) -> Mood {
+        let mood = (self.mood.lock().unwrap())();
+        let known = &mut *self.known.lock().unwrap();
+        *known.arrived.entry(message_id.to_owned()).or_default() += 1;
+        known.altered += usize::from(body != self.expected.as_bytes());
+        if mood.accepts() {
+            *known.accepted.entry(message_id.to_owned()).or_default() += 1;
+        }
+        mood
+    }
+
+    fn token(&self) -> String {
+        let known = &mut *self.known.lock().unwrap();
+        known.tokens += 1;
+        format!(r#"{{"access_token":"token-{}","token_type":"Bearer","expires_in":300}}"#, known.tokens)
+    }
+
+    async fn http1(self, mut stream: TcpStream) {
+        while let Ok(request) = try_read_request(&mut stream).await {
+            if !is_whole(&request) {
+                return;
+            }
+            let (head, body) = split(&request);
+            let answer = match header(head, "idempotency-key") {
+                None => (200, self.token()),
+                Some(message_id) => match self.arrived(message_id, body.unwrap()) {
+                    Mood::Answers(status, _) => (status, String::new()),
+                    Mood::Breaks(_) | Mood::RefusesStream | Mood::Collapses => return,
+                    Mood::AcceptsLate => {
+                        sleep(LATE).await;
+                        (200, LOGS.to_owned())
+                    }
+                    Mood::Accepts | Mood::GoesAway => (200, LOGS.to_owned()),
+                },
+            };
+            if stream.write_all(written(answer).as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn http2(self, stream: TcpStream) {
+        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+        let (end, mut ended) = tokio::sync::mpsc::unbounded_channel();
+        loop {
+            let accepted = tokio::select! {
+                accepted = connection.accept() => accepted,
+                Some(mood) = ended.recv() => {
+                    match mood {
+                        Mood::GoesAway => connection.graceful_shutdown(),
+                        _ => connection.abrupt_shutdown(Reason::INTERNAL_ERROR),
+                    }
+                    continue;
+                }
+            };
+            let Some(Ok((request, respond))) = accepted else { return };
+            let (service, end) = (self.clone(), end.clone());
+            tokio::spawn(async move {
+                if let Some(mood) = service.exchange(request, respond).await {
+                    let _ = end.send(mood);
+                }
+            });
+        }
+    }
+
+    /// One exchange; gives what becomes of the whole connection after it, if anything.
+    async fn exchange(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Option<Mood> {
+        let message_id = request.headers().get("idempotency-key").map(|id| id.to_str().unwrap().to_owned());
+        let body = read(request.into_body()).await?;
+        let Some(message_id) = message_id else {
+            answer(respond, 200, self.token());
+            return None;
+        };
+        let mood = self.arrived(&message_id, &body);
+        match mood {
+            Mood::Answers(status, _) => answer(respond, status, String::new()),
+            Mood::Breaks(_) => respond.send_reset(Reason::INTERNAL_ERROR),
+            Mood::RefusesStream => respond.send_reset(Reason::REFUSED_STREAM),
+            Mood::Collapses => {}
+            Mood::AcceptsLate => {
+                sleep(LATE).await;
+                answer(respond, 200, LOGS.to_owned());
+            }
+            Mood::Accepts | Mood::GoesAway => answer(respond, 200, LOGS.to_owned()),
+        }
+        Some(mood).filter(|mood| matches!(mood, Mood::GoesAway | Mood::Collapses))
+    }
+}
+
+/// Longer than some attempts wait and shorter than others.
+const LATE: Duration = Duration::from_millis(200);
+
+fn written((status, body): (u16, String)) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// The whole body; nothing where it ends before its end.
+async fn read(mut body: RecvStream) -> Option<Vec<u8>> {
+    let mut read = Vec::new();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk.ok()?;
+        body.flow_control().release_capacity(chunk.len()).ok()?;
+        read.extend_from_slice(&chunk);
+    }
+    Some(read)
+}
+
+fn answer(mut respond: SendResponse<Bytes>, status: u16, body: String) {
+    let head =
+        Response::builder().status(status).header("content-type", "application/json").body(()).unwrap();
+    // The client may have gone.
+    if let Ok(mut stream) = respond.send_response(head, false) {
+        let _ = stream.send_data(body.into(), true);
+    }
+}
