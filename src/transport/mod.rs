@@ -107,6 +107,9 @@ const GRACE: Duration = Duration::from_millis(50);
 impl<T: Transport> AnyTransport for T {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
         Box::pin(async move {
+            if time.is_zero() {
+                return Err(Failure::not_sent(FailureKind::Timeout));
+            }
             let exchange = timeout(time.saturating_add(GRACE), Transport::send(self, request, time));
             exchange.await.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)))
         })
