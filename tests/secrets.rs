@@ -6,8 +6,11 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use pushslots::http::StatusCode;
+use pushslots::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey, TokenSource,
+    AccessToken, Answer, AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey,
+    TokenSource,
 };
 use serde_json::json;
 use support::raw::{Act, RawServer};
@@ -202,6 +205,8 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
         shown.say(pushslots::Error::from(error));
     }
     shown.show((SigningKey::from_jwk(&jwk).unwrap(), AccessToken::new("canary")));
+    let headers = HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static("canary"))]);
+    shown.show(Answer { status: StatusCode::OK, headers, body: Ok("canary".into()) });
 
     let text = shown.text();
     for layer in ["TRACE hyper", "asking for an access token", "authenticating anew", "== keys"] {

@@ -128,8 +128,9 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         ]
     );
     for attempt in &attempts {
-        let names = ["otel.kind", "http.request.method", "server.address", "server.port"];
-        assert_eq!(attempt.of(names), ["client", "POST", "api.redoxengine.com", "443"]);
+        let names = ["otel.kind", "http.request.method", "server.address", "server.port", "url.full"];
+        let url = "https://api.redoxengine.com/endpoint";
+        assert_eq!(attempt.of(names), ["client", "POST", "api.redoxengine.com", "443", url]);
     }
     let parents: Vec<_> = told.log().spans.iter().map(|(name, parent, _)| (*name, *parent)).collect();
     let attempt = ("attempt", Some("send"));

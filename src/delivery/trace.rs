@@ -26,6 +26,7 @@ pub(super) fn attempt(number: u32, sent_before: usize, endpoint: &Uri) -> Span {
         attempt = number,
         "http.request.method" = "POST",
         "http.request.resend_count" = Some(sent_before).filter(|count| *count > 0),
+        "url.full" = %endpoint,
         "server.address" = endpoint.host(),
         "server.port" = endpoint.port_u16().unwrap_or(usual_port),
         "http.response.status_code" = Empty,

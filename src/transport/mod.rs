@@ -7,6 +7,7 @@ mod failure;
 mod http;
 mod settings;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -117,7 +118,9 @@ impl<T: Transport> AnyTransport for T {
 }
 
 /// An answer whose status line arrived, though its body may have been lost on the way.
-#[derive(Clone, Debug)]
+///
+/// Its `Debug` shows neither headers nor body: they may hold a token, or repeat what was sent.
+#[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -125,6 +128,16 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, or why it did not arrive whole.
     pub body: Result<Bytes, Failure>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = self.body.as_ref().map(Bytes::len);
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body_length", &body)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Answer {

@@ -202,8 +202,9 @@ impl Passing {
         };
         let (mut from_client, to_client) = split(&mut client);
         let (mut from_service, to_service) = service.into_split();
-        let mut up = Lane { to: to_service, left: after_up, tap };
-        let mut down = Lane { to: to_client, left: after_down, tap: |_: &[u8]| {} };
+        let is_dead = || number < *self.dead.borrow();
+        let mut up = Lane { to: to_service, left: after_up, tap, is_dead };
+        let mut down = Lane { to: to_client, left: after_down, tap: |_: &[u8]| {}, is_dead };
         let mut dead = self.dead.clone();
         let fault = self.fault.map(|fault| fault.strike);
         let stalls = fault == Some(Strike::Stall);
@@ -259,12 +260,13 @@ enum End {
 }
 
 /// One direction of a connection.
-struct Lane<W, T> {
+struct Lane<W, T, D> {
     to: W,
     /// How many bytes may pass.
     left: Option<usize>,
     /// Sees all that comes, whether or not it passes.
     tap: T,
+    is_dead: D,
 }
 
 enum Passed {
@@ -274,7 +276,7 @@ enum Passed {
     NobodyTakes,
 }
 
-impl<W: AsyncWrite + Unpin, T: FnMut(&[u8])> Lane<W, T> {
+impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, D> {
     async fn pass(&mut self, from: &mut (impl AsyncRead + Unpin)) -> Passed {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -283,6 +285,10 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8])> Lane<W, T> {
                 Ok(read) => &buffer[..read],
             };
             (self.tap)(bytes);
+            if (self.is_dead)() {
+                // Whoever waits for the death of the connection is about to hear of it.
+                return std::future::pending().await;
+            }
             let may_pass = self.left.map_or(bytes.len(), |left| left.min(bytes.len()));
             let written = self.to.write_all(&bytes[..may_pass]).await;
             if written.is_err() || self.to.flush().await.is_err() {
