@@ -38,8 +38,9 @@ async fn a_key_signs_whatever_form_it_comes_in() {
         jwk["use"] = "sig".into();
         jwk["key_ops"] = json!(["sign", "verify"]);
         jwk["x5t"] = "of no matter here".into();
-        // Some write more escapes than they need.
-        let jwk = format!("\u{feff}{jwk}").replace("sig", "\\u0073ig").replace("key-7", "key\\u002d7");
+        // Some write more escapes than they need. The parts of the key are left alone: they hold any three letters.
+        let jwk =
+            format!("\u{feff}{jwk}").replace("\"sig\"", "\"\\u0073ig\"").replace("key-7", "key\\u002d7");
         for signing in [
             SigningKey::from_pem(&key.pem, "key-7"),
             SigningKey::from_pem_file(folder.file("key.pem", &key.pem), "key-7"),

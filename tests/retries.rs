@@ -103,6 +103,16 @@ async fn without_a_budget_every_send_retries() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_of_any_size_can_be_full() {
+    let model = Model::scripted([OK(), answers(503), OK()]);
+    let client = client_of(&model).retry_budget(u32::MAX).build().unwrap();
+    let message = message();
+    client.send(&message).await.unwrap();
+    let receipt = client.send(&message).await.unwrap();
+    assert_eq!(nexts(receipt.attempts()), [Next::Backoff, Next::Done]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_was_good_is_replaced_whatever_is_left_of_the_budget() {
     let model = Model::scripted([OK(), Fate::Revoked, OK()]);
     let client = client_of(&model).retry_budget(0).build().unwrap();

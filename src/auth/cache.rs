@@ -318,7 +318,8 @@ impl Pause {
     fn new(error: TokenError, began: Instant, pauses: &mut Backoff) -> Self {
         let hint = error.hint().unwrap_or_default();
         let length = match error.is_temporary() {
-            true => pauses.next_delay().max(hint).min(LONGEST_PAUSE),
+            // Others were told the same hint, and must not all come back at once.
+            true => (hint + pauses.next_delay()).min(LONGEST_PAUSE),
             false => REFUSAL_HOLDS,
         };
         Self { error, began, length, told: length.max(hint) }

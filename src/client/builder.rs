@@ -121,7 +121,8 @@ impl ClientBuilder {
     /// The longest time for a whole send, all attempts and waiting included; by default 120 s.
     ///
     /// A message is tried again only while enough is left for an answer to come: a second, or a tenth of the
-    /// deadline or an attempt's whole time where that is shorter.
+    /// deadline or an attempt's whole time where that is shorter. A [`Transport`] of your own that does not mind its time
+    /// is cut off 50 ms after it.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
@@ -136,7 +137,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How much retries may cost the service before no more are made; by default 500, and 0 makes none.
+    /// How much retries may cost the service before no more are made; by default 500; with 0 only those are made that
+    /// cost nothing.
     ///
     /// It is a bucket that all clones of the client share, full at first. A retry takes 14 from it, and 5 after a 429;
     /// a message accepted on its first attempt puts 1 back. In an outage it is soon empty: from then on a send ends with

@@ -84,8 +84,11 @@ impl Courier {
                 return Outcome::no_token(NoToken::after(TokenError::Failure(failure)));
             }
         };
-        begun.token_age = Some(lease.token.age());
         let time_left = time.saturating_sub(began.elapsed());
+        if time_left.is_zero() {
+            return Outcome::unanswered(&Failure::not_sent(FailureKind::Timeout), &*self.classifier);
+        }
+        begun.token_age = Some(lease.token.age());
         let request = parcel.request(&self.endpoint, lease.token.authorization());
         let outcome = match lease.during(self.transport.send(request, time_left)).await {
             Ok(answer) => Outcome::answered(&answer, &*self.classifier),

@@ -31,6 +31,7 @@ pub(super) fn attempt(number: u32, sent_before: usize, endpoint: &Uri) -> Span {
         "server.port" = endpoint.port_u16().unwrap_or(usual_port),
         "http.response.status_code" = Empty,
         "error.type" = Empty,
+        "otel.status_code" = Empty,
         delivery = Empty,
     )
 }
@@ -39,11 +40,14 @@ pub(super) fn attempt(number: u32, sent_before: usize, endpoint: &Uri) -> Span {
 pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
     span.record("http.response.status_code", attempt.status);
     span.record("delivery", display(attempt.delivery));
-    match (&attempt.error, attempt.status) {
-        (None, _) => span,
-        (Some(_), Some(status)) => span.record("error.type", display(status)),
-        (Some(_), None) if attempt.next == Next::Dropped => span.record("error.type", display(attempt.next)),
-        (Some(_), None) => span.record("error.type", display(kind)),
+    if attempt.error.is_none() {
+        return;
+    }
+    span.record("otel.status_code", "ERROR");
+    match attempt.status {
+        Some(status @ 400..) => span.record("error.type", display(status)),
+        _ if attempt.next == Next::Dropped => span.record("error.type", display(attempt.next)),
+        _ => span.record("error.type", display(kind)),
     };
 }
 

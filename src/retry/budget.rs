@@ -43,7 +43,7 @@ impl RetryBudget {
 
     /// Puts 1 back, for a message that was accepted on the first attempt.
     pub(crate) fn earn(&self) {
-        let more = |left| Some(left + 1).filter(|left| *left <= self.size);
+        let more = |left: u32| (left < self.size).then(|| left + 1);
         let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }

@@ -132,11 +132,13 @@ impl Policy {
         let mut drawn = || delays.next_delay(ended.ending == Ending::Exchanged(Class::Throttled));
         let (delay, why) = match hint {
             _ if why == Next::NewToken => (Duration::ZERO, why),
+            // All sends sit out the same pause, which has its jitter.
+            Some(pause) if why == Next::TokenPause => (pause, why),
             // The hint is a floor. Jitter on top, where there is room for it, keeps those who were told the same
             // from coming back at once.
             Some(hint) => {
-                let why = if why == Next::Backoff { Next::Hint } else { why };
-                (hint + drawn().min(room.saturating_sub(hint) / 2), why)
+                let room = room.min(LONGEST_HINT).saturating_sub(hint);
+                (hint + drawn().min(room / 2), Next::Hint)
             }
             None => (drawn(), why),
         };

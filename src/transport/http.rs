@@ -54,14 +54,17 @@ impl HttpTransport {
 
     /// Keeps the next request off the connections of `hung`. What is under way on them goes on.
     fn abandon(&self, hung: &Connections) {
-        let mut connections = self.connections();
-        if connections.generation != hung.generation {
+        if self.connections().generation != hung.generation {
             return;
         }
-        match connect(&self.settings) {
-            Ok(client) => *connections = Connections { client, generation: hung.generation + 1 },
+        // Certificates are read here, which no other send must wait for.
+        let Ok(client) = connect(&self.settings) else {
             // The files of the system's certificates may be gone meanwhile.
-            Err(_) => tracing::warn!("connections that may hang stay in use, since no others can be set up"),
+            return tracing::warn!("connections that may hang stay in use, since no others can be set up");
+        };
+        let mut connections = self.connections();
+        if connections.generation == hung.generation {
+            *connections = Connections { client, generation: hung.generation + 1 };
         }
     }
 }

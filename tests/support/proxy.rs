@@ -159,7 +159,12 @@ impl Acceptor {
             connections.lock().unwrap().spawn(async move {
                 if let Some(Fault { strike, toward, after: 0 }) = passing.fault {
                     passing.note(strike, toward);
-                    return end(strike, &mut { client }).await;
+                    let requests = match protocol {
+                        Protocol::Http1 => Requests::Http1(Http1::default()),
+                        // What comes of TLS is no request yet.
+                        Protocol::Http2 => return end(strike, &mut { client }, &mut |_: &[u8]| {}).await,
+                    };
+                    return end(strike, &mut { client }, &mut counting(passing.seen, requests)).await;
                 }
                 let service = TcpStream::connect(service).await.unwrap();
                 service.set_nodelay(true).unwrap();
@@ -188,18 +193,11 @@ impl Passing {
         *self.seen.lock().unwrap().struck.entry((strike, toward)).or_default() += 1;
     }
 
-    async fn run(self, mut client: impl Wire, service: TcpStream, mut requests: Requests) {
+    async fn run(self, mut client: impl Wire, service: TcpStream, requests: Requests) {
         let (seen, number) = (self.seen.clone(), self.number);
         let after = |toward| self.fault.filter(|fault| fault.toward == toward).map(|fault| fault.after);
         let (after_up, after_down) = (after(Toward::Service), after(Toward::Client));
-        let tap = move |bytes: &[u8]| {
-            let begun = requests.read(bytes);
-            let mut seen = seen.lock().unwrap();
-            seen.requests += begun.len();
-            for message_id in begun.into_iter().flatten() {
-                *seen.of_message.entry(message_id).or_default() += 1;
-            }
-        };
+        let tap = counting(seen, requests);
         let (mut from_client, to_client) = split(&mut client);
         let (mut from_service, to_service) = service.into_split();
         let is_dead = || number < *self.dead.borrow();
@@ -241,7 +239,7 @@ impl Passing {
                     return swallow(&mut from_client, &mut up.tap).await;
                 }
                 drop((from_client, down));
-                end(strike, &mut client).await;
+                end(strike, &mut client, &mut |_: &[u8]| {}).await;
             }
             (End::Dead, _) => {
                 self.note(Strike::Blackhole, Toward::Service);
@@ -312,14 +310,26 @@ async fn swallow(from: &mut (impl AsyncRead + Unpin), tap: &mut impl FnMut(&[u8]
     }
 }
 
-/// Ends a connection as a fault on all of it does.
-async fn end(strike: Strike, client: &mut impl Wire) {
+/// Counts the requests in what a client writes.
+fn counting(seen: Arc<Mutex<Seen>>, mut requests: Requests) -> impl FnMut(&[u8]) {
+    move |bytes| {
+        let begun = requests.read(bytes);
+        let mut seen = seen.lock().unwrap();
+        seen.requests += begun.len();
+        for message_id in begun.into_iter().flatten() {
+            *seen.of_message.entry(message_id).or_default() += 1;
+        }
+    }
+}
+
+/// Ends a connection as a fault on all of it does; `tap` sees what still comes.
+async fn end(strike: Strike, client: &mut impl Wire, tap: &mut impl FnMut(&[u8])) {
     match strike {
         Strike::Reset => client.reset_when_dropped(),
         Strike::Close => {
             let _ = client.shutdown().await;
         }
-        Strike::Stall | Strike::Blackhole => swallow(client, &mut |_: &[u8]| {}).await,
+        Strike::Stall | Strike::Blackhole => swallow(client, tap).await,
     }
 }
 

@@ -158,9 +158,10 @@ async fn pauses_begin_small_again_once_there_was_a_token() {
 async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
     let (service, courier) = serve(Service::new(|_| Act::Answer(503, "20", "")));
     let policy = Policy { deadline: 5 * SECOND, ..patient() };
+    // With less than a second of jitter.
     for (asked, words) in [
-        (20, "no access token: the endpoint answered 503"),
-        (17, "no access token, nor is one asked for yet: the"),
+        (21, "no access token: the endpoint answered 503"),
+        (18, "no access token, nor is one asked for yet: the"),
     ] {
         let error = courier.deliver(&parcel(), &policy).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
