@@ -48,7 +48,13 @@ fn a_message_that_was_written_reads_as_the_same() {
         let read = PushSlots::from_json(&json).unwrap();
         prop_assert!(read == message, "{}", String::from_utf8_lossy(&json));
         prop_assert_eq!(read.validate(), Ok(()));
-        prop_assert_eq!(read.to_json(), json, "and is written as the same");
+        prop_assert!(read.to_json() == json, "and is written as the same");
+        // How long it gets is known beforehand, to the byte.
+        prop_assert_eq!(json.len(), json.capacity());
+        for slot in message.slots() {
+            let json = slot.to_json();
+            prop_assert_eq!(json.len(), json.capacity());
+        }
         Ok(())
     });
 }

@@ -19,27 +19,31 @@ impl PushSlots {
     /// Writes all but `Meta`.
     pub(super) fn write_rest(&self, out: &mut Vec<u8>) {
         if self.slots.is_empty() && !self.rest.has("Slots") {
-            out.extend_from_slice(br#","Slots":[]"#);
+            out.extend_from_slice(NO_SLOTS);
         }
         self.slots.write_member(SLOTS, out);
         self.rest.write(out, |_| true);
     }
 
-    pub(super) fn rest_room(&self) -> usize {
-        self.slots.room(SLOTS) + self.rest.room() + "{}".len()
+    /// How many bytes [`write_rest`](Self::write_rest) takes.
+    pub(super) fn rest_length(&self) -> usize {
+        let slots = if self.slots.is_empty() { NO_SLOTS.len() } else { self.slots.length(SLOTS) };
+        slots + self.rest.length(|_| true)
     }
 }
 
 const META: &str = r#","Meta":"#;
-const SLOTS: &str = r#","Slots":"#;
+pub(super) const SLOTS: &str = r#","Slots":"#;
+const NO_SLOTS: &[u8] = br#","Slots":[]"#;
 
 pub(super) fn write_meta(meta: &Meta, out: &mut Vec<u8>) {
     out.extend_from_slice(META.as_bytes());
     meta.write(out);
 }
 
-pub(super) fn meta_room(meta: &Meta) -> usize {
-    META.len() + meta.room()
+/// How many bytes [`write_meta`] takes.
+pub(super) fn meta_length(meta: &Meta) -> usize {
+    META.len() + meta.length()
 }
 
 impl Outgoing for PushSlots {
@@ -56,7 +60,7 @@ impl Outgoing for PushSlots {
     }
 
     fn written(&self, meta: &Meta) -> Vec<u8> {
-        let mut out = Vec::with_capacity(meta_room(meta) + self.rest_room());
+        let mut out = Vec::with_capacity(write::enclosed(meta_length(meta) + self.rest_length()));
         // One that could not be read is in the rest.
         if !self.rest.has("Meta") {
             write_meta(meta, &mut out);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::encode::{meta_room, write_meta};
+use super::encode::{meta_length, write_meta};
 use super::json::write;
 use super::outgoing::Outgoing;
 use super::path::Path;
@@ -32,9 +32,8 @@ impl PushSlots {
     /// Every problem that [`validate`](Self::validate) finds.
     pub fn encode(&self) -> Result<EncodedMessage, InvalidMessage> {
         self.validate()?;
-        let mut encoded = Vec::with_capacity(self.rest_room());
+        let mut encoded = Vec::with_capacity(self.rest_length());
         self.write_rest(&mut encoded);
-        encoded.shrink_to_fit();
         Ok(EncodedMessage { meta: self.meta.clone(), encoded: encoded.into(), slot_count: self.slots.len() })
     }
 }
@@ -92,7 +91,7 @@ impl Outgoing for EncodedMessage {
     }
 
     fn written(&self, meta: &Meta) -> Vec<u8> {
-        let mut out = Vec::with_capacity(meta_room(meta) + self.encoded.len() + "{}".len());
+        let mut out = Vec::with_capacity(write::enclosed(meta_length(meta) + self.encoded.len()));
         write_meta(meta, &mut out);
         out.extend_from_slice(&self.encoded);
         write::enclose(*b"{}", 0, &mut out);

@@ -114,8 +114,8 @@ impl Field for Extensions {
         write::enclose(*b"{}", start, out);
     }
 
-    fn room(&self, key: &'static str) -> usize {
-        if self.is_empty() { 0 } else { key.len() + "{}".len() + self.0.room() }
+    fn length(&self, key: &'static str) -> usize {
+        if self.is_empty() { 0 } else { key.len() + write::enclosed(self.0.length(|_| true)) }
     }
 
     fn is_absent(&self) -> bool {

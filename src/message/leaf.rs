@@ -40,8 +40,8 @@ macro_rules! text {
                 write::string(self, out);
             }
 
-            fn room(&self) -> usize {
-                self.len() + 2
+            fn length(&self) -> usize {
+                write::string_length(self)
             }
         }
     };
@@ -68,8 +68,8 @@ impl Value for bool {
         out.extend_from_slice(if *self { b"true" } else { b"false" });
     }
 
-    fn room(&self) -> usize {
-        "false".len()
+    fn length(&self) -> usize {
+        if *self { "true".len() } else { "false".len() }
     }
 }
 
@@ -84,7 +84,7 @@ impl Value for Uuid {
         write::string(self.hyphenated().encode_lower(&mut Self::encode_buffer()), out);
     }
 
-    fn room(&self) -> usize {
+    fn length(&self) -> usize {
         uuid::fmt::Hyphenated::LENGTH + 2
     }
 }
@@ -101,8 +101,8 @@ impl Value for DateTime<Utc> {
         timestamp::write(self, out);
     }
 
-    fn room(&self) -> usize {
-        timestamp::LONGEST + 2
+    fn length(&self) -> usize {
+        timestamp::length(self)
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
@@ -127,8 +127,8 @@ impl Value for f64 {
         write::number(*self, out);
     }
 
-    fn room(&self) -> usize {
-        write::LONGEST_NUMBER
+    fn length(&self) -> usize {
+        write::number_length(*self)
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
@@ -157,8 +157,8 @@ impl Value for u64 {
         out.push(b'"');
     }
 
-    fn room(&self) -> usize {
-        write::LONGEST_NUMBER + 2
+    fn length(&self) -> usize {
+        write::integer_length(*self) + 2
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {

@@ -282,7 +282,7 @@ macro_rules! constant {
                 write::string($text, out);
             }
 
-            fn room(&self) -> usize {
+            fn length(&self) -> usize {
                 $text.len() + 2
             }
         }

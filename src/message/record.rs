@@ -22,8 +22,8 @@ pub(crate) trait Value: Sized {
     /// Writes it as the model says.
     fn write(&self, out: &mut Vec<u8>);
 
-    /// How many bytes [`write`](Self::write) takes: too few only where texts need escapes.
-    fn room(&self) -> usize;
+    /// How many bytes [`write`](Self::write) takes.
+    fn length(&self) -> usize;
 
     fn is_empty(&self) -> bool {
         false
@@ -50,8 +50,8 @@ pub(crate) trait Field: Default {
     /// Writes the member `key`, which is JSON with its comma and colon, unless there is nothing to say under it.
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>);
 
-    /// How many bytes [`write_member`](Self::write_member) takes: too few only where texts need escapes.
-    fn room(&self, key: &'static str) -> usize;
+    /// How many bytes [`write_member`](Self::write_member) takes.
+    fn length(&self, key: &'static str) -> usize;
 
     fn is_absent(&self) -> bool;
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>);
@@ -88,8 +88,12 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    fn room(&self, key: &'static str) -> usize {
-        self.as_ref().map_or(0, |value| key.len() + value.room())
+    fn length(&self, key: &'static str) -> usize {
+        let Some(value) = self else { return 0 };
+        match value.length() {
+            2 if value.is_empty() => 0,
+            length => key.len() + length,
+        }
     }
 
     fn is_absent(&self) -> bool {
@@ -141,12 +145,12 @@ impl<T: Value> Field for Vec<T> {
         write::enclose(*b"[]", start, out);
     }
 
-    fn room(&self, key: &'static str) -> usize {
-        if self.is_empty() {
-            return 0;
+    fn length(&self, key: &'static str) -> usize {
+        let written = self.iter().filter(|value| !is_passed_over(*value));
+        match written.map(|value| ",".len() + value.length()).sum() {
+            0 => 0,
+            inside => key.len() + write::enclosed(inside),
         }
-        let elements: usize = self.iter().map(|value| value.room() + 1).sum();
-        key.len() + "[]".len() + elements
     }
 
     fn is_absent(&self) -> bool {
@@ -278,11 +282,14 @@ macro_rules! record {
                 $crate::message::json::write::enclose(*b"{}", start, out);
             }
 
-            fn room(&self) -> usize {
+            fn length(&self) -> usize {
                 use $crate::message::record::Field;
-                let mut room = "{}".len() + self.rest.room();
-                $(room += Field::room(&self.$field, concat!(",\"", $key, "\":"));)*
-                room
+                let mut inside = self.rest.length(|key| match key {
+                    $($key => Field::leaves_open(&self.$field),)*
+                    _ => true,
+                });
+                $(inside += Field::length(&self.$field, concat!(",\"", $key, "\":"));)*
+                $crate::message::json::write::enclosed(inside)
             }
 
             fn is_empty(&self) -> bool {

@@ -18,6 +18,13 @@ struct Held {
     others: Members,
 }
 
+impl Held {
+    /// Whether nothing took the place of what could not be read under `key`.
+    fn is_open(&self, key: &str, open: impl Fn(&str) -> bool) -> bool {
+        if key == "Extensions" { self.extensions.is_empty() } else { open(key) }
+    }
+}
+
 impl Rest {
     pub(super) fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|held| held.extensions.is_empty() && held.others.is_empty())
@@ -74,12 +81,13 @@ impl Rest {
     pub(super) fn write(&self, out: &mut Vec<u8>, open: impl Fn(&str) -> bool) {
         let Some(held) = &self.0 else { return };
         held.extensions.write_member(EXTENSIONS, out);
-        held.others
-            .write(out, |key| if key == "Extensions" { held.extensions.is_empty() } else { open(key) });
+        held.others.write(out, |key| held.is_open(key, &open));
     }
 
-    pub(super) fn room(&self) -> usize {
-        self.0.as_ref().map_or(0, |held| held.extensions.room(EXTENSIONS) + held.others.room())
+    /// How many bytes [`write`](Self::write) takes.
+    pub(super) fn length(&self, open: impl Fn(&str) -> bool) -> usize {
+        let Some(held) = &self.0 else { return 0 };
+        held.extensions.length(EXTENSIONS) + held.others.length(|key| held.is_open(key, &open))
     }
 }
 

@@ -56,9 +56,6 @@ pub(super) fn unwritable(time: &DateTime<Utc>) -> Option<&'static str> {
     (time.nanosecond() >= 1_000_000_000).then_some("no real time: a leap second")
 }
 
-/// The most bytes that a time takes, its fraction included.
-pub(super) const LONGEST: usize = "2016-08-01T14:00:00.123456789Z".len();
-
 /// Writes a time in quotes as RFC 3339 in UTC: `T`, `Z`, and a fraction of 3, 6 or 9 digits only where there is one.
 pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
     if unwritable(time).is_some() {
@@ -66,8 +63,8 @@ pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
     }
     let time = time.naive_utc();
     let (year, nanos) = (time.year().unsigned_abs(), time.nanosecond());
-    out.extend_from_slice(b"\"0000-00-00T00:00:00Z\"");
-    if let Some(text) = out.last_chunk_mut::<22>() {
+    out.extend_from_slice(USUAL);
+    if let Some(text) = out.last_chunk_mut::<{ USUAL.len() }>() {
         [text[1], text[2]] = two_digits(year / 100);
         [text[3], text[4]] = two_digits(year % 100);
         [text[6], text[7]] = two_digits(time.month());
@@ -83,16 +80,36 @@ pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a part of a second with 3, 6 or 9 digits, as few as tell it.
-fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
-    let digits = match nanos {
+/// A time without a fraction.
+const USUAL: &[u8] = br#""0000-00-00T00:00:00Z""#;
+
+/// How many bytes [`write`] takes.
+pub(super) fn length(time: &DateTime<Utc>) -> usize {
+    match time.nanosecond() {
+        _ if unwritable(time).is_some() => {
+            let mut written = Vec::new();
+            write(time, &mut written);
+            written.len()
+        }
+        0 => USUAL.len(),
+        nanos => USUAL.len() + ".".len() + digits(nanos),
+    }
+}
+
+/// How many digits tell a part of a second: 3, 6 or 9.
+fn digits(nanos: u32) -> usize {
+    match nanos {
         _ if nanos % 1_000_000 == 0 => 3,
         _ if nanos % 1_000 == 0 => 6,
         _ => 9,
-    };
+    }
+}
+
+/// Writes a part of a second with as few digits as tell it.
+fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
     out.push(b'.');
     let mut unit = 100_000_000;
-    for _ in 0..digits {
+    for _ in 0..digits(nanos) {
         out.push(b'0' + (nanos / unit % 10) as u8);
         unit /= 10;
     }

@@ -60,8 +60,9 @@ impl Members {
         }
     }
 
-    /// How many bytes [`write`](Self::write) takes at most.
-    pub(crate) fn room(&self) -> usize {
-        self.0.iter().map(|member| member.key.len() + member.value.len() + 4).sum()
+    /// How many bytes [`write`](Self::write) takes.
+    pub(crate) fn length(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        let wanted = self.0.iter().filter(|member| wanted(&member.key));
+        wanted.map(|member| r#","":"#.len() + member.key.len() + member.value.len()).sum()
     }
 }
