@@ -37,7 +37,7 @@ fn load(fate: &Fate, max_attempts: u32, sends: u32) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let model = Model::scripted([fate.clone()]);
-        let client = client_of(&model).max_attempts(max_attempts).build().unwrap();
+        let client = client_of(&model).max_attempts(max_attempts).without_pace().build().unwrap();
         let message = std::sync::Arc::new(message().encode().unwrap());
         let mut under_way = JoinSet::new();
         for _ in 0..sends {

@@ -14,7 +14,7 @@ use crate::delivery::{AttemptObserver, Classifier, Courier};
 use crate::error::Error;
 use crate::message::Problem;
 use crate::retry::{Class, Exchange, Jitter, OnUnknown, Policy, RetryBudget, USUAL_BUDGET};
-use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Transport};
+use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Rate, Transport};
 
 const BASE_URL: &str = "https://api.redoxengine.com";
 
@@ -36,6 +36,7 @@ pub struct ClientBuilder {
     retry_budget: Option<u32>,
     classifier: Classifier,
     attempt_observer: Option<Arc<dyn AttemptObserver>>,
+    rate: Option<Rate>,
     jitter_seed: Option<u64>,
     transport: Option<Arc<dyn AnyTransport>>,
     http: HttpSettings,
@@ -56,6 +57,7 @@ impl Default for ClientBuilder {
             retry_budget: Some(USUAL_BUDGET),
             classifier: Arc::new(|exchange| exchange.class()),
             attempt_observer: None,
+            rate: Some(Rate::default()),
             jitter_seed: None,
             transport: None,
             http: HttpSettings::default(),
@@ -156,6 +158,32 @@ impl ClientBuilder {
     pub fn without_retry_budget(mut self) -> Self {
         self.retry_budget = None;
         self
+    }
+
+    /// How many requests may go out in any rolling window of this length, token requests included; by default 7,500 in
+    /// 5 minutes, the lower of the two figures that the service publishes for an IP address.
+    ///
+    /// All clones of the client share it, in the order in which they come. Bursts are fine as long as no window is over. A
+    /// request counts from when it leaves until one window after its end. At a 429 everyone waits: for what its
+    /// `Retry-After` asks, up to 120 s, or else for a second.
+    ///
+    /// A send whose [deadline](Self::deadline) leaves no room for that ends as [`ErrorKind::Throttled`], and says
+    /// [when to come back](Error::retry_after); a publication waits as long as it takes. From 2 requests, of which one may be
+    /// for a token, and for up to a day.
+    ///
+    /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
+    #[must_use]
+    pub fn pace(mut self, requests: u32, window: Duration) -> Self {
+        self.rate = Some(Rate { requests, window });
+        self.given("pace")
+    }
+
+    /// Lets requests go out as fast as they come, also after a 429: for where something else keeps them within the
+    /// service's limits.
+    #[must_use]
+    pub fn without_pace(mut self) -> Self {
+        self.rate = None;
+        self.given("pace")
     }
 
     /// Puts a function in front of the [table](Exchange::class) that says what an answer or a failure means.
@@ -260,6 +288,11 @@ impl ClientBuilder {
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
                 let (timeout, jitter) = (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
+                let pace = self.rate.map(Pace::new);
+                let transport = match pace.clone() {
+                    Some(pace) => Arc::new(Paced { transport, pace }),
+                    None => transport,
+                };
                 Ok(Client(Arc::new(Inner {
                     courier: Courier {
                         endpoint: endpoints.message,
@@ -271,6 +304,7 @@ impl ClientBuilder {
                             jitter.clone(),
                         ),
                         transport,
+                        pace,
                         classifier: self.classifier,
                         budget: self.retry_budget.map(RetryBudget::new),
                         jitter,
@@ -363,6 +397,12 @@ impl ClientBuilder {
         need(max_attempts > 0, &self.name("max_attempts"), "must be at least 1, the first attempt");
         need(!attempt_timeout.is_zero(), &self.name("attempt_timeout"), "must be above 0");
         need(!deadline.is_zero(), &self.name("deadline"), "must be above 0");
+        if let Some(Rate { requests, window }) = self.rate {
+            let name = self.name("pace");
+            need(requests >= 2, &name, "must be at least 2 requests, one of which may be for a token");
+            let day = Duration::from_secs(24 * 60 * 60);
+            need(!window.is_zero() && window <= day, &name, "must be for a window above 0, up to a day");
+        }
         need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
     }
 }

@@ -23,10 +23,15 @@ const DESTINATION_IDS: &str = "PUSHSLOTS_DESTINATION_IDS";
 const MAX_ATTEMPTS: &str = "PUSHSLOTS_MAX_ATTEMPTS";
 const ATTEMPT_TIMEOUT: &str = "PUSHSLOTS_ATTEMPT_TIMEOUT";
 const DEADLINE: &str = "PUSHSLOTS_DEADLINE";
+const RATE: &str = "PUSHSLOTS_RATE";
 
 /// The variable that holds what the method `setting` of the builder sets.
 pub(super) fn variable(setting: &str) -> String {
-    format!("PUSHSLOTS_{}", setting.to_ascii_uppercase())
+    match setting {
+        // What operators call it.
+        "pace" => RATE.to_owned(),
+        _ => format!("PUSHSLOTS_{}", setting.to_ascii_uppercase()),
+    }
 }
 
 impl ClientBuilder {
@@ -46,6 +51,7 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_MAX_ATTEMPTS` | [`max_attempts`](Self::max_attempts) | `4` |
     /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `30s` |
     /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `120s` |
+    /// | `PUSHSLOTS_RATE` | [`pace`](Self::pace): requests in any window of a length | `7500/300s` |
     ///
     /// What is wrong with a variable is told by [`build`](Self::build), unless code gives the setting after:
     /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and takes the scope from
@@ -88,7 +94,11 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     if let Some(deadline) = variables.value(DEADLINE, duration) {
         builder = builder.deadline(deadline);
     }
-    builder.from_environment = vec!["base_url", "token_url", "max_attempts", "attempt_timeout", "deadline"];
+    if let Some((requests, window)) = variables.value(RATE, rate) {
+        builder = builder.pace(requests, window);
+    }
+    builder.from_environment =
+        vec!["base_url", "token_url", "max_attempts", "attempt_timeout", "deadline", "pace"];
     builder.environment_problems = variables.problems;
     builder
 }
@@ -172,6 +182,14 @@ fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
 
 fn number(text: &str) -> Result<u32, String> {
     u32::from_str(text).map_err(|_| format!("not a whole number from 1 to {}", u32::MAX))
+}
+
+fn rate(text: &str) -> Result<(u32, Duration), String> {
+    let parts = text.split_once('/').ok_or(());
+    let read = parts.and_then(|(requests, window)| {
+        Ok((number(requests.trim()).map_err(drop)?, duration(window.trim()).map_err(drop)?))
+    });
+    read.map_err(|()| "not a number of requests in a time, such as 7500/300s".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -10,9 +10,11 @@ mod trace;
 mod tests;
 
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
 use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
@@ -21,7 +23,7 @@ use crate::auth::{Credentials, NoToken, TokenCache, TokenError};
 use crate::error::{Error, FailedSend};
 use crate::receipt::Receipt;
 use crate::retry::{Class, Ending, Exchange, Jitter, Policy, RetryBudget};
-use crate::transport::{AnyTransport, Failure, FailureKind};
+use crate::transport::{AnyTransport, Failure, FailureKind, Pace, Place};
 
 use outcome::Outcome;
 use sending::{Begun, Sending};
@@ -36,6 +38,8 @@ pub(crate) type Classifier = Arc<dyn Fn(&Exchange<'_>) -> Class + Send + Sync>;
 pub(crate) struct Courier {
     pub(crate) endpoint: Uri,
     pub(crate) transport: Arc<dyn AnyTransport>,
+    /// What the transport keeps to.
+    pub(crate) pace: Option<Arc<Pace>>,
     pub(crate) tokens: TokenCache,
     pub(crate) classifier: Classifier,
     pub(crate) budget: Option<RetryBudget>,
@@ -50,18 +54,22 @@ impl Courier {
     }
 
     async fn send(&self, parcel: &Parcel, policy: &Policy) -> Result<Receipt, Error> {
-        let began = Instant::now();
-        let time_left = || policy.deadline.saturating_sub(began.elapsed());
-        let has_room = |pause| policy.has_room(pause, time_left());
+        let mut began = Instant::now();
         let mut sending = Sending::new(self, parcel, policy);
         loop {
-            // Many sends wait for the same pause, and nobody is asked: that is no attempt.
+            // Many sends wait for the same pause, and nobody is asked: that is no attempt. Nor is a wait for the pace.
+            let has_room = |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
             self.tokens.sit_out_pause(has_room).await;
+            let place = match self.place(policy, &mut began).await {
+                Ok(place) => place,
+                Err(wait) => return Err(sending.kept_back(wait)),
+            };
+            let time_left = || policy.deadline.saturating_sub(began.elapsed());
             let begun = sending.begin_attempt();
             let span = begun.span.clone();
             let time = policy.attempt_timeout.min(time_left());
-            let outcome = self.attempt(parcel, begun, time).instrument(span).await;
-            if outcome.pause.is_some_and(has_room) {
+            let outcome = self.attempt(parcel, begun, place, time).instrument(span).await;
+            if outcome.pause.is_some_and(|pause| policy.has_room(pause, time_left())) {
                 sending.call_off_attempt();
                 continue;
             }
@@ -72,10 +80,42 @@ impl Courier {
         }
     }
 
+    /// A place in the pace, where there is one. Where the deadline does not cover the wait for it, that moves `began`.
+    ///
+    /// # Errors
+    ///
+    /// How long it would take, which is too long.
+    async fn place(&self, policy: &Policy, began: &mut Instant) -> Result<Option<Place>, Duration> {
+        let Some(pace) = &self.pace else { return Ok(None) };
+        if policy.deadline_covers_pace {
+            let room = policy.room(policy.deadline.saturating_sub(began.elapsed()));
+            return pace.place_within(room).await.map(Some);
+        }
+        let asked = Instant::now();
+        let place = pace.place().await;
+        *began += asked.elapsed();
+        Ok(Some(place))
+    }
+
     /// One attempt: an access token, and one exchange with it.
-    async fn attempt(&self, parcel: &Parcel, begun: &mut Begun, time: Duration) -> Outcome {
+    async fn attempt(
+        &self,
+        parcel: &Parcel,
+        begun: &mut Begun,
+        mut place: Option<Place>,
+        time: Duration,
+    ) -> Outcome {
         let began = Instant::now();
-        let lease = match timeout(time, self.tokens.token(time)).await {
+        let mut token = pin!(timeout(time, self.tokens.token(time)));
+        let token = match poll_immediate(token.as_mut()).await {
+            Some(token) => token,
+            // A request for it needs a place of its own, and there may be only this one.
+            None => {
+                place = None;
+                token.await
+            }
+        };
+        let lease = match token {
             Ok(Ok(lease)) => lease,
             Ok(Err(none)) => return Outcome::no_token(none),
             // The request for a token may have more time than this send has.
@@ -89,7 +129,10 @@ impl Courier {
             return Outcome::unanswered(&Failure::not_sent(FailureKind::Timeout), &*self.classifier);
         }
         begun.token_age = Some(lease.token.age());
-        let request = parcel.request(&self.endpoint, lease.token.authorization());
+        let mut request = parcel.request(&self.endpoint, lease.token.authorization());
+        if let Some(place) = place {
+            request.extensions_mut().insert(place);
+        }
         let outcome = match lease.during(self.transport.send(request, time_left)).await {
             Ok(answer) => Outcome::answered(&answer, &*self.classifier),
             Err(failure) => Outcome::unanswered(&failure, &*self.classifier),

@@ -18,7 +18,7 @@ pub(super) struct Outcome {
     /// What went wrong, in words that can be logged.
     pub(super) error: Option<String>,
     pub(super) hint: Option<Duration>,
-    /// How long no access token is asked for yet, where nobody was.
+    /// How long it is not worth trying again, where nobody was asked for anything.
     pub(super) pause: Option<Duration>,
     pub(super) logs: Vec<Log>,
     /// What the service said, which can't.
@@ -41,7 +41,9 @@ impl Outcome {
 
     /// No answer came.
     pub(super) fn unanswered(failure: &Failure, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
-        Self::exchanged(&Exchange::failed(failure), classify, failure.to_string())
+        let outcome = Self::exchanged(&Exchange::failed(failure), classify, failure.to_string());
+        // The pace itself tells when there is room again.
+        Self { pause: failure.is_kept_back().then_some(Duration::ZERO), ..outcome }
     }
 
     fn exchanged(

@@ -146,12 +146,19 @@ impl<'a> Sending<'a> {
         Receipt::new(self.parcel.message_id, logs, attempts)
     }
 
+    /// Ends the send, since the client's own pace has no room for the next attempt within the deadline.
+    pub(super) fn kept_back(&mut self, wait: Duration) -> Error {
+        self.has_ended = true;
+        let why = format!(
+            "given up, since the client's own pace leaves no room within the deadline of {:?}",
+            self.policy.deadline
+        );
+        self.failed(ErrorKind::Throttled, Next::Deadline, Some(wait), &why)
+    }
+
     fn given_up(&mut self, kind: ErrorKind, next: Next) -> Error {
-        let attempts = std::mem::take(&mut self.attempts);
-        let delivery = Delivery::of_failed(&attempts);
-        let last = attempts.last();
+        let last = self.attempts.last();
         let number = last.map_or(0, |last| last.number);
-        let what = last.and_then(|last| last.error.as_deref()).unwrap_or_default();
         let retry_after = last.and_then(|last| last.retry_after);
         let why = match next {
             Next::AttemptsUsedUp => format!("given up after attempt {number}"),
@@ -169,12 +176,22 @@ impl<'a> Sending<'a> {
             Next::UnknownStops => "not tried again, so that the service gets no second copy".to_owned(),
             _ => "not tried again, since it would end the same way".to_owned(),
         };
+        self.failed(kind, next, retry_after, &why)
+    }
+
+    fn failed(&mut self, kind: ErrorKind, next: Next, retry_after: Option<Duration>, why: &str) -> Error {
+        let attempts = std::mem::take(&mut self.attempts);
+        let delivery = Delivery::of_failed(&attempts);
+        let last = attempts.last();
+        let number = last.map_or(0, |last| last.number);
+        let what = last.and_then(|last| last.error.as_deref()).unwrap_or_default();
         let certainty = match delivery {
             Delivery::Accepted | Delivery::Unknown => "whether the service has the message is not known",
             Delivery::Refused => "the service did not take the message",
             Delivery::NotSent => "the message never reached the service",
         };
-        let text = format!("attempt {number}: {what}; {why}; {certainty}");
+        let attempt = last.map_or(String::new(), |_| format!("attempt {number}: {what}; "));
+        let text = format!("{attempt}{why}; {certainty}");
         trace::given_up(self.parcel.message_id, number, what, delivery, kind, next);
         let send = FailedSend {
             message_id: Some(self.parcel.message_id),

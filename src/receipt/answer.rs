@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::TokenRefusal;
 use crate::message::{Log, Object, list, text};
-use crate::retry::retry_after;
+use crate::transport::retry_after;
 
 /// More of an error text than this is a page, no sentence.
 const LONGEST_TEXT: usize = 500;

@@ -7,7 +7,6 @@ mod delay;
 mod jitter;
 mod next;
 mod policy;
-mod retry_after;
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +15,6 @@ pub(crate) use budget::{RetryBudget, USUAL_BUDGET};
 pub(crate) use delay::{AttemptDelays, Backoff};
 pub(crate) use jitter::Jitter;
 pub(crate) use policy::{Decision, Ended, Ending, LONGEST_HINT, Policy};
-pub(crate) use retry_after::retry_after;
 
 pub use classify::{Class, Exchange};
 pub use next::Next;

@@ -34,6 +34,8 @@ pub(crate) struct Policy {
     pub(crate) deadline: Duration,
     /// Whether to try again where the service may have the message.
     pub(crate) on_unknown: OnUnknown,
+    /// Whether the deadline also covers waiting for the client's own pace.
+    pub(crate) deadline_covers_pace: bool,
 }
 
 impl Default for Policy {
@@ -43,6 +45,7 @@ impl Default for Policy {
             attempt_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(120),
             on_unknown: OnUnknown::Retry,
+            deadline_covers_pace: true,
         }
     }
 }
@@ -89,7 +92,7 @@ impl Policy {
     }
 
     /// What may be spent on waiting so that the next attempt has time to end.
-    fn room(&self, time_left: Duration) -> Duration {
+    pub(crate) fn room(&self, time_left: Duration) -> Duration {
         time_left.saturating_sub(SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10))
     }
 

@@ -9,6 +9,7 @@ use std::fmt;
 pub struct Failure {
     kind: FailureKind,
     may_have_arrived: bool,
+    is_kept_back: bool,
     detail: String,
 }
 
@@ -34,13 +35,19 @@ impl Failure {
     /// The request can't have reached the service, not even in part: nothing of it left, nor will.
     #[must_use]
     pub fn not_sent(kind: FailureKind) -> Self {
-        Self { kind, may_have_arrived: false, detail: String::new() }
+        Self { kind, may_have_arrived: false, is_kept_back: false, detail: String::new() }
     }
 
     /// The request, or a part of it, may have reached the service. What is not known for certain is this.
     #[must_use]
     pub fn unknown(kind: FailureKind) -> Self {
-        Self { kind, may_have_arrived: true, detail: String::new() }
+        Self { may_have_arrived: true, ..Self::not_sent(kind) }
+    }
+
+    /// The client's own pace left no room for the request in its time, and nobody was asked.
+    pub(crate) fn kept_back() -> Self {
+        let detail = "kept back by the client's own pace".to_owned();
+        Self { is_kept_back: true, detail, ..Self::not_sent(FailureKind::Timeout) }
     }
 
     /// Adds more about it. It is shown in logs and errors: it must hold nothing of the request or the answer.
@@ -48,6 +55,10 @@ impl Failure {
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
         self
+    }
+
+    pub(crate) fn is_kept_back(&self) -> bool {
+        self.is_kept_back
     }
 
     /// What failed.

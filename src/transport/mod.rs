@@ -5,6 +5,8 @@
 mod body;
 mod failure;
 mod http;
+mod pace;
+mod retry_after;
 mod settings;
 
 use std::fmt;
@@ -19,6 +21,8 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 pub(crate) use self::http::HttpTransport;
+pub(crate) use pace::{Pace, Paced, Place, Rate};
+pub(crate) use retry_after::retry_after;
 pub(crate) use settings::HttpSettings;
 
 pub use failure::{Failure, FailureKind};

@@ -108,6 +108,7 @@ fn courier(transport: impl Transport) -> Courier {
         endpoint: Uri::from_static("https://service.example/endpoint"),
         tokens: TokenCache::new(credentials("client"), endpoints, transport.clone(), time, jitter.clone()),
         transport,
+        pace: None,
         classifier: Arc::new(|exchange| exchange.class()),
         budget: None,
         jitter,

@@ -1,0 +1,190 @@
+//! How many requests go out in any time of a given length, whoever sends them.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{Request, StatusCode};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::retry_after::retry_after;
+use super::{Answer, AnyTransport, Failure, Transport};
+use crate::clock;
+
+/// How long everyone waits after a 429 that does not say for how long.
+const USUAL_HOLD: Duration = Duration::from_secs(1);
+
+/// The longest that one answer can keep everyone waiting.
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
+
+/// Timers are this coarse: a window that has both its ends must not hold one request more.
+const TICK: Duration = Duration::from_millis(1);
+
+/// At most so many requests in any window of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) requests: u32,
+    pub(crate) window: Duration,
+}
+
+impl Default for Rate {
+    /// The lower of the two that the service publishes.
+    fn default() -> Self {
+        Self { requests: 7_500, window: Duration::from_secs(300) }
+    }
+}
+
+/// Keeps all requests of a client within its rate, first come, first served.
+///
+/// A request counts from when it leaves until one window after its end: in between the service may see it at any time.
+pub(crate) struct Pace {
+    rate: Rate,
+    state: Mutex<State>,
+    /// Held by the one that is next.
+    turn: tokio::sync::Mutex<()>,
+    /// Tells it that a place may have become free.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    under_way: usize,
+    /// When requests ended, as long as they count.
+    ended: VecDeque<Instant>,
+    /// Until when the service wants nobody to ask.
+    held_until: Option<Instant>,
+}
+
+impl State {
+    /// When there may be a place for a request; `None` where one must end first.
+    fn next_place(&mut self, rate: Rate, now: Instant) -> Option<Instant> {
+        let free = |ended: Instant| ended + rate.window + TICK;
+        while self.ended.front().is_some_and(|ended| free(*ended) <= now) {
+            self.ended.pop_front();
+        }
+        let held = self.held_until.unwrap_or(now).max(now);
+        let taken = self.under_way + self.ended.len();
+        // One that ended frees its place in time; how many have to shows which of them matters.
+        let missing = (taken + 1).saturating_sub(rate.requests as usize);
+        match missing.checked_sub(1) {
+            None => Some(held),
+            Some(place) => self.ended.get(place).map(|ended| free(*ended).max(held)),
+        }
+    }
+}
+
+impl Pace {
+    pub(crate) fn new(rate: Rate) -> Arc<Self> {
+        Arc::new(Self {
+            rate,
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    /// A place for one request, as soon as there is one.
+    pub(crate) async fn place(self: &Arc<Self>) -> Place {
+        let _turn = self.turn.lock().await;
+        loop {
+            let changed = pin!(self.changed.notified());
+            let now = Instant::now();
+            let next = {
+                let mut state = self.state();
+                let next = state.next_place(self.rate, now);
+                if next.is_some_and(|next| next <= now) {
+                    state.under_way += 1;
+                    return Place(Arc::new(Taken { pace: self.clone(), used: AtomicBool::new(false) }));
+                }
+                next
+            };
+            match next {
+                Some(next) => drop(timeout_at(next, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// A place for one request within `time`.
+    ///
+    /// # Errors
+    ///
+    /// How long it is until there may be one. Where that is known to be too long, it is told at once.
+    pub(crate) async fn place_within(self: &Arc<Self>, time: Duration) -> Result<Place, Duration> {
+        let wait = self.wait();
+        if wait > time {
+            return Err(wait);
+        }
+        timeout(time, self.place()).await.map_err(|_| self.wait().max(TICK))
+    }
+
+    /// How long it is at least until there is a place.
+    pub(crate) fn wait(&self) -> Duration {
+        let now = Instant::now();
+        self.state().next_place(self.rate, now).map_or(Duration::ZERO, |next| next - now)
+    }
+
+    /// Lets nobody ask for a time, since the service said 429.
+    fn hold(&self, hint: Option<Duration>) {
+        let until = Instant::now() + hint.unwrap_or(USUAL_HOLD).min(LONGEST_HOLD);
+        let mut state = self.state();
+        state.held_until = state.held_until.max(Some(until));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave the state half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place for one request. Dropped without one, another can have it at once.
+#[derive(Clone)]
+pub(crate) struct Place(Arc<Taken>);
+
+struct Taken {
+    pace: Arc<Pace>,
+    used: AtomicBool,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut state = self.pace.state();
+        state.under_way -= 1;
+        if *self.used.get_mut() {
+            state.ended.push_back(Instant::now());
+        }
+        drop(state);
+        self.pace.changed.notify_one();
+    }
+}
+
+/// A transport that keeps to a pace. A request may bring its [`Place`]; any other waits for one within its time.
+pub(crate) struct Paced {
+    pub(crate) transport: Arc<dyn AnyTransport>,
+    pub(crate) pace: Arc<Pace>,
+}
+
+impl Transport for Paced {
+    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let place = match request.extensions_mut().remove::<Place>() {
+            Some(place) => place,
+            None => {
+                let place = self.pace.place_within(time).await;
+                place.map_err(|_| Failure::kept_back())?
+            }
+        };
+        place.0.used.store(true, Ordering::Relaxed);
+        let answer = self.transport.send(request, time.saturating_sub(began.elapsed())).await;
+        if let Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) = &answer {
+            let hint = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            self.pace.hold(hint.and_then(|hint| retry_after(hint, clock::now().into())));
+        }
+        answer
+    }
+}
