@@ -20,6 +20,9 @@ pub enum ErrorKind {
     /// The message breaks the data model, or is none, and nothing went out: [`Error::problems`] names each
     /// place.
     InvalidMessage,
+    /// The stream of slots to publish failed before its end; its error is the [source](std::error::Error::source) of the
+    /// [`PublishError`](crate::PublishError).
+    Input,
     /// The service refuses the credentials, or the access token that they bought; or a
     /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing, for good.
     Credentials,
@@ -42,6 +45,7 @@ impl fmt::Display for ErrorKind {
         f.write_str(match self {
             Self::Configuration => "configuration",
             Self::InvalidMessage => "invalid_message",
+            Self::Input => "input",
             Self::Credentials => "credentials",
             Self::Refused => "refused",
             Self::Throttled => "throttled",
@@ -115,6 +119,20 @@ impl Error {
         let text = "the message breaks the PushSlots data model, and was not sent".to_owned();
         let send = FailedSend::not_begun(Some(message_id));
         Self::new(ErrorKind::InvalidMessage, text, invalid.into_problems(), send)
+    }
+
+    pub(crate) fn invalid_slots(problems: Vec<Problem>) -> Self {
+        let text = "there are slots that can't be published".to_owned();
+        Self::new(ErrorKind::InvalidMessage, text, problems, FailedSend::not_begun(None))
+    }
+
+    pub(crate) fn no_slots() -> Self {
+        Self::invalid_slots(vec![Problem::new("Slots", "empty; give at least one slot")])
+    }
+
+    pub(crate) fn unreadable_slots() -> Self {
+        let text = "the stream of slots failed before its end".to_owned();
+        Self::new(ErrorKind::Input, text, Vec::new(), FailedSend::not_begun(None))
     }
 
     pub(crate) fn send(kind: ErrorKind, text: String, send: FailedSend) -> Self {

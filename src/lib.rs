@@ -37,6 +37,7 @@ mod clock;
 mod delivery;
 mod error;
 pub mod message;
+mod publish;
 pub mod receipt;
 mod retry;
 mod transport;
@@ -44,13 +45,16 @@ mod transport;
 pub use auth::{
     AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningKey, TokenSource,
 };
-pub use client::{Client, ClientBuilder, SendBuilder};
+pub use client::{Client, ClientBuilder, PublishBuilder, SendBuilder};
 pub use delivery::AttemptObserver;
 pub use error::{Error, ErrorKind};
 pub use message::{
     Address, Destination, EncodedMessage, ExtensionError, Extensions, Identifier, InvalidMessage, Location,
     Log, Message, Meta, PhoneNumber, Problem, Provider, PushSlots, PushSlotsBuilder, ReadError, Shared, Slot,
     SlotReader, Source,
+};
+pub use publish::{
+    ParseResumePointError, Progress, PublishError, PublishHandle, PublishReport, ResumePoint, StreamedSlot,
 };
 pub use receipt::{Attempt, Delivery, Receipt, TokenRefusal};
 pub use retry::{Class, Exchange, Next, OnUnknown};

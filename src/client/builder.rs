@@ -13,6 +13,7 @@ use crate::auth::{Credentials, LegacyEndpoints, TokenCache, TokenEndpoints};
 use crate::delivery::{AttemptObserver, Classifier, Courier};
 use crate::error::Error;
 use crate::message::Problem;
+use crate::publish::Limits;
 use crate::retry::{Class, Exchange, Jitter, OnUnknown, Policy, RetryBudget, USUAL_BUDGET};
 use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Rate, Transport};
 
@@ -33,6 +34,7 @@ pub struct ClientBuilder {
     source: Option<Uuid>,
     destinations: Vec<Uuid>,
     policy: Policy,
+    limits: Limits,
     retry_budget: Option<u32>,
     classifier: Classifier,
     attempt_observer: Option<Arc<dyn AttemptObserver>>,
@@ -54,6 +56,7 @@ impl Default for ClientBuilder {
             source: None,
             destinations: Vec::new(),
             policy: Policy::default(),
+            limits: Limits::default(),
             retry_budget: Some(USUAL_BUDGET),
             classifier: Arc::new(|exchange| exchange.class()),
             attempt_observer: None,
@@ -176,6 +179,21 @@ impl ClientBuilder {
     pub fn pace(mut self, requests: u32, window: Duration) -> Self {
         self.rate = Some(Rate { requests, window });
         self.given("pace")
+    }
+
+    /// The most slots that one message of a [publication](Client::publish) holds, from 1; by default 1,000.
+    #[must_use]
+    pub fn slots_per_message(mut self, slots: usize) -> Self {
+        self.limits.slots = slots;
+        self.given("slots_per_message")
+    }
+
+    /// The most bytes that one message of a [publication](Client::publish) takes; by default 8 MiB. The service takes messages
+    /// of up to 40 MB by one of its pages, and of 10 MB by another.
+    #[must_use]
+    pub fn bytes_per_message(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
+        self.given("bytes_per_message")
     }
 
     /// Lets requests go out as fast as they come, also after a 429: for where something else keeps them within the
@@ -311,6 +329,7 @@ impl ClientBuilder {
                         observer: self.attempt_observer,
                     },
                     policy: self.policy,
+                    limits: self.limits,
                     source: self.source,
                     destinations: self.destinations,
                 })))
@@ -403,6 +422,8 @@ impl ClientBuilder {
             let day = Duration::from_secs(24 * 60 * 60);
             need(!window.is_zero() && window <= day, &name, "must be for a window above 0, up to a day");
         }
+        need(self.limits.slots > 0, &self.name("slots_per_message"), "must be at least 1");
+        need(self.limits.bytes > 0, &self.name("bytes_per_message"), "must be at least 1");
         need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
     }
 }

@@ -24,6 +24,8 @@ const MAX_ATTEMPTS: &str = "PUSHSLOTS_MAX_ATTEMPTS";
 const ATTEMPT_TIMEOUT: &str = "PUSHSLOTS_ATTEMPT_TIMEOUT";
 const DEADLINE: &str = "PUSHSLOTS_DEADLINE";
 const RATE: &str = "PUSHSLOTS_RATE";
+const SLOTS_PER_MESSAGE: &str = "PUSHSLOTS_SLOTS_PER_MESSAGE";
+const BYTES_PER_MESSAGE: &str = "PUSHSLOTS_BYTES_PER_MESSAGE";
 
 /// The variable that holds what the method `setting` of the builder sets.
 pub(super) fn variable(setting: &str) -> String {
@@ -51,6 +53,8 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_MAX_ATTEMPTS` | [`max_attempts`](Self::max_attempts) | `4` |
     /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `30s` |
     /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `120s` |
+    /// | `PUSHSLOTS_SLOTS_PER_MESSAGE` | [`slots_per_message`](Self::slots_per_message) | `1000` |
+    /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) | `8388608` |
     /// | `PUSHSLOTS_RATE` | [`pace`](Self::pace): requests in any window of a length | `7500/300s` |
     ///
     /// What is wrong with a variable is told by [`build`](Self::build), unless code gives the setting after:
@@ -94,11 +98,25 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     if let Some(deadline) = variables.value(DEADLINE, duration) {
         builder = builder.deadline(deadline);
     }
+    if let Some(slots) = variables.value(SLOTS_PER_MESSAGE, number) {
+        builder = builder.slots_per_message(slots);
+    }
+    if let Some(bytes) = variables.value(BYTES_PER_MESSAGE, number) {
+        builder = builder.bytes_per_message(bytes);
+    }
     if let Some((requests, window)) = variables.value(RATE, rate) {
         builder = builder.pace(requests, window);
     }
-    builder.from_environment =
-        vec!["base_url", "token_url", "max_attempts", "attempt_timeout", "deadline", "pace"];
+    builder.from_environment = vec![
+        "base_url",
+        "token_url",
+        "max_attempts",
+        "attempt_timeout",
+        "deadline",
+        "pace",
+        "slots_per_message",
+        "bytes_per_message",
+    ];
     builder.environment_problems = variables.problems;
     builder
 }
@@ -180,8 +198,8 @@ fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
     entries.map(read).collect()
 }
 
-fn number(text: &str) -> Result<u32, String> {
-    u32::from_str(text).map_err(|_| format!("not a whole number from 1 to {}", u32::MAX))
+fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    N::from_str(text).map_err(|_| format!("not a whole number from 1 to {}", u32::MAX))
 }
 
 fn rate(text: &str) -> Result<(u32, Duration), String> {

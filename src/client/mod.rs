@@ -2,6 +2,7 @@
 
 mod builder;
 mod env;
+mod publish;
 mod url;
 
 use std::fmt;
@@ -16,10 +17,12 @@ use crate::auth::Credentials;
 use crate::delivery::{Courier, Parcel};
 use crate::error::Error;
 use crate::message::{Internal, Message, Outgoing, write_from};
+use crate::publish::Limits;
 use crate::receipt::Receipt;
 use crate::retry::{OnUnknown, Policy};
 
 pub use builder::ClientBuilder;
+pub use publish::PublishBuilder;
 
 /// Sends PushSlots messages to the service.
 ///
@@ -43,6 +46,7 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     courier: Courier,
     policy: Policy,
+    limits: Limits,
     source: Option<Uuid>,
     destinations: Vec<Uuid>,
 }

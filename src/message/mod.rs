@@ -11,6 +11,7 @@
 //! A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so that each takes a
 //! pointer and is encoded once, whether the message was built or read.
 
+mod batch;
 mod builder;
 mod encode;
 mod encoded;
@@ -41,6 +42,7 @@ use path::Path;
 use record::{Field, Value};
 use rest::Rest;
 
+pub(crate) use batch::{BatchMessage, BatchPlace, Envelope};
 pub(crate) use json::{Object, list, text};
 pub(crate) use outgoing::{Internal, Outgoing, write_from};
 

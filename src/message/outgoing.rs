@@ -42,16 +42,24 @@ pub(crate) fn write_from(
     source: Option<Uuid>,
     destinations: &[Uuid],
 ) -> Result<Written, InvalidMessage> {
-    let mut meta = message.meta().clone();
-    meta.fill(source, destinations);
+    let (meta, lacking) = filled(message.meta(), source, destinations);
     let mut problems = message.problems();
+    problems.extend(lacking);
+    InvalidMessage::check(problems)?;
+    Ok(Written { json: message.written(&meta).into(), destinations: meta.destinations.len() })
+}
+
+/// Fills in what `meta` leaves open, and tells what it then lacks.
+pub(super) fn filled(meta: &Meta, source: Option<Uuid>, destinations: &[Uuid]) -> (Meta, Vec<Problem>) {
+    let mut meta = meta.clone();
+    meta.fill(source, destinations);
+    let mut lacking = Vec::new();
     if meta.names_no_destination() {
         let path = Path::ROOT.key("Meta");
         let text = "empty; name at least one, in the message or in the client";
-        problems.push(path.key("Destinations").problem(text));
+        lacking.push(path.key("Destinations").problem(text));
     }
-    InvalidMessage::check(problems)?;
-    Ok(Written { json: message.written(&meta).into(), destinations: meta.destinations.len() })
+    (meta, lacking)
 }
 
 mod sealed {

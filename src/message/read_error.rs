@@ -15,12 +15,13 @@ pub struct ReadError {
     reason: &'static str,
     path: String,
     place: Place,
+    is_last: bool,
     source: Option<Arc<io::Error>>,
 }
 
 impl ReadError {
     pub(super) fn at(place: Place, reason: &'static str) -> Self {
-        Self { reason, path: String::new(), place, source: None }
+        Self { reason, path: String::new(), place, is_last: true, source: None }
     }
 
     pub(super) fn io(error: io::Error, place: Place) -> Self {
@@ -35,6 +36,18 @@ impl ReadError {
         };
         let before = text.as_bytes().get(..stop.at).unwrap_or_default();
         Self { path: stop.path(), ..Self::at(start.after(before), reason) }
+    }
+
+    /// The same error of an input that goes on behind it.
+    pub(super) fn passed_over(self) -> Self {
+        Self { is_last: false, ..self }
+    }
+
+    /// Whether nothing follows in the input: a [`SlotReader`](crate::SlotReader) passes over a value that is no slot, and over
+    /// a broken line where slots stand on lines.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.is_last
     }
 
     /// Where in the message the input goes wrong, as far as it was read, such as `Slots[3].Provider`; empty at the

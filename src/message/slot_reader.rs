@@ -149,7 +149,7 @@ impl<R: io::Read> SlotReader<R> {
                 Ok(Next::NoSlot(stop)) => {
                     let error = self.window.stopped(&stop);
                     self.pass_value(stop.at, length);
-                    return Err(error);
+                    return Err(error.passed_over());
                 }
             }
         }
@@ -172,9 +172,9 @@ impl<R: io::Read> SlotReader<R> {
             self.line = self.window.line();
             self.shape = Shape::BrokenLine;
             self.count += 1;
-        } else {
-            self.shape = Shape::Done;
+            return error.passed_over();
         }
+        self.shape = Shape::Done;
         error
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::message::Log;
 
 pub(crate) use answer::Said;
-pub(crate) use serialize::{logs, whole_seconds};
+pub(crate) use serialize::{logs, milliseconds, whole_seconds};
 
 pub use attempt::{Attempt, Delivery};
 pub use refusal::TokenRefusal;

@@ -1,6 +1,7 @@
 //! What the tests share. Each uses its own part.
 #![allow(dead_code)]
 
+pub mod batch;
 pub mod far_side;
 pub mod fixtures;
 pub mod http2;
@@ -30,6 +31,11 @@ pub fn key() -> SigningKey {
     static PEM: OnceLock<String> = OnceLock::new();
     let pem = PEM.get_or_init(|| keys::p384().pem);
     SigningKey::from_pem(pem, "key-id").unwrap()
+}
+
+/// Credentials that any [`model::Model`] takes.
+pub fn credentials() -> Credentials {
+    Credentials::api_key("key", "secret")
 }
 
 /// A client of `base_url` with the id that chooses a fixture.

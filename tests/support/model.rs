@@ -7,7 +7,7 @@ use std::time::Duration;
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use pushslots::uuid::Uuid;
-use pushslots::{Answer, Client, ClientBuilder, Credentials, Failure, FailureKind, Transport};
+use pushslots::{Answer, Client, ClientBuilder, Failure, FailureKind, Transport};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep};
@@ -90,7 +90,7 @@ pub struct Call {
 pub fn client_of(model: &Arc<Model>) -> ClientBuilder {
     Client::builder()
         .transport(model.clone())
-        .credentials(Credentials::api_key("key", "secret"))
+        .credentials(super::credentials())
         .destination(Uuid::from_u128(1))
 }
 
@@ -108,6 +108,10 @@ struct State {
     tokens: BTreeMap<usize, Instant>,
     token_requests: usize,
     calls: Vec<Call>,
+    /// The longest message that the service takes, in bytes.
+    longest: usize,
+    /// When each request arrived, those for tokens included.
+    arrivals: Vec<Instant>,
 }
 
 impl Model {
@@ -124,6 +128,8 @@ impl Model {
             tokens: BTreeMap::new(),
             token_requests: 0,
             calls: Vec::new(),
+            longest: usize::MAX,
+            arrivals: Vec::new(),
         })))
     }
 
@@ -142,6 +148,16 @@ impl Model {
         self.state().calls.clone()
     }
 
+    /// When each request arrived, those for tokens included.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        self.state().arrivals.clone()
+    }
+
+    /// Answers 413 to longer messages from now on.
+    pub fn limit_bytes(&self, longest: usize) {
+        self.state().longest = longest;
+    }
+
     /// How many token requests came.
     pub fn token_requests(&self) -> usize {
         self.state().token_requests
@@ -155,6 +171,7 @@ impl Model {
         let fate = {
             let state = &mut *self.state();
             state.token_requests += 1;
+            state.arrivals.push(Instant::now());
             (state.token_fates)(&mut state.chance, state.began.elapsed())
         };
         sleep(Duration::from_millis(30)).await;
@@ -231,11 +248,15 @@ impl Model {
         if reaches_the_service && state.tokens[&token] <= Instant::now() {
             fate = Fate::Revoked;
         }
+        if matches!(fate, Fate::Answered(_)) && request.body().len() > state.longest {
+            fate = Fate::Answered(Reply::new(413));
+        }
         let accepted = match &fate {
             Fate::NoConnection | Fate::NeverLeaves | Fate::Revoked => false,
             Fate::Cut { accepted } | Fate::Hangs { accepted } | Fate::HangsForEver { accepted } => *accepted,
             Fate::Answered(reply) => reply.accepted,
         };
+        state.arrivals.push(Instant::now());
         state.calls.push(Call {
             message_id: header("idempotency-key").parse().unwrap(),
             began: Instant::now(),

@@ -1,0 +1,103 @@
+//! Messages of a batch: the same `Meta` but for their place in it, and each with slots of its own.
+
+use uuid::Uuid;
+
+use super::encode::{SLOTS, meta_length, write_meta};
+use super::json::write;
+use super::outgoing::filled;
+use super::path::Path;
+use super::record::Value;
+use super::{InvalidMessage, Meta, Problem, Slot};
+
+/// What all messages of a batch say of themselves.
+pub(crate) struct Envelope(Meta);
+
+/// The place of a message in its batch.
+#[derive(Clone, Copy)]
+pub(crate) struct BatchPlace<'a> {
+    pub(crate) batch_id: &'a str,
+    pub(crate) current: u64,
+    pub(crate) total: Option<u64>,
+}
+
+impl Envelope {
+    /// # Errors
+    ///
+    /// Everything that is wrong with `meta`, once source and destinations are filled in.
+    pub(crate) fn new(
+        meta: &Meta,
+        source: Option<Uuid>,
+        destinations: &[Uuid],
+    ) -> Result<Self, InvalidMessage> {
+        let (meta, mut problems) = filled(meta, source, destinations);
+        meta.check(Path::ROOT.key("Meta"), &mut problems);
+        InvalidMessage::check(problems)?;
+        Ok(Self(meta))
+    }
+
+    pub(crate) fn destinations(&self) -> usize {
+        self.0.destinations.len()
+    }
+
+    /// How many bytes a message takes without its slots, wherever in the batch it is.
+    pub(crate) fn length(&self, batch_id: &str) -> usize {
+        let meta = self.meta(Some(BatchPlace { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
+        write::enclosed(meta_length(&meta) + SLOTS.len() + write::enclosed(",".len()))
+    }
+
+    /// Begins a message in `out`, which is empty.
+    pub(crate) fn begin(&self, place: Option<BatchPlace<'_>>, mut out: Vec<u8>) -> BatchMessage {
+        write_meta(&self.meta(place), &mut out);
+        out.extend_from_slice(SLOTS.as_bytes());
+        BatchMessage { slots: out.len(), out }
+    }
+
+    fn meta(&self, place: Option<BatchPlace<'_>>) -> Meta {
+        let mut meta = self.0.clone();
+        let place = place.map(|place| (place.batch_id.to_owned(), place.current, place.total));
+        (meta.batch_id, meta.current_batch, meta.total_batches) = match place {
+            Some((id, current, total)) => (Some(id), Some(current), total),
+            None => (None, None, None),
+        };
+        meta
+    }
+}
+
+/// A message that is being written.
+pub(crate) struct BatchMessage {
+    out: Vec<u8>,
+    /// Where its slots start.
+    slots: usize,
+}
+
+impl BatchMessage {
+    pub(crate) fn add(&mut self, slot: &Slot) {
+        self.out.push(b',');
+        slot.write(&mut self.out);
+    }
+
+    /// How many bytes are written.
+    pub(crate) fn written(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        write::enclose(*b"[]", self.slots, &mut self.out);
+        write::enclose(*b"{}", 0, &mut self.out);
+        self.out
+    }
+}
+
+impl Slot {
+    /// How many bytes the slot adds to a message.
+    pub(crate) fn added_length(&self) -> usize {
+        ",".len() + self.length()
+    }
+
+    /// Everything that is wrong with the slot, as the one at `index` of a list.
+    pub(crate) fn problems_at(&self, index: usize) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check(Path::ROOT.key("Slots").index(index), &mut problems);
+        problems
+    }
+}

@@ -1,0 +1,185 @@
+//! Many slots: split into messages that go out one after the other, while the next is being encoded.
+
+mod ledger;
+mod lookout;
+mod pack;
+mod progress;
+mod publish_error;
+mod report;
+mod resume;
+mod skip;
+mod source;
+mod split;
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+
+use crate::delivery::Courier;
+use crate::error::{Error, ErrorKind};
+use crate::message::Problem;
+use crate::receipt::Delivery;
+use crate::retry::Policy;
+
+use lookout::Lookout;
+use pack::Packed;
+use source::Unreadable;
+
+pub use ledger::PublishHandle;
+pub(crate) use pack::{Batch, Packer};
+pub(crate) use progress::OnProgress;
+pub use progress::Progress;
+pub use publish_error::PublishError;
+pub use report::PublishReport;
+pub use resume::{ParseResumePointError, ResumePoint};
+pub(crate) use skip::OnInvalid;
+pub(crate) use source::Source;
+pub use source::StreamedSlot;
+pub(crate) use split::Limits;
+
+/// A batch that is being published.
+pub(crate) struct Publication<'a> {
+    courier: &'a Courier,
+    policy: Policy,
+    packer: Packer<'a>,
+    lookout: Lookout<'a>,
+}
+
+/// Why a publication ends before its slots do.
+enum End {
+    Stopped,
+    /// Nothing is wrong with a message.
+    Unreadable(Unreadable),
+    /// The message of this number was not accepted.
+    Failed(u64, Error),
+}
+
+impl From<Unreadable> for End {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Unreadable(Unreadable::Invalid(error))
+    }
+}
+
+impl<'a> Publication<'a> {
+    pub(crate) fn new(
+        courier: &'a Courier,
+        policy: Policy,
+        packer: Packer<'a>,
+        handle: PublishHandle,
+        on_progress: Option<OnProgress<'a>>,
+    ) -> Self {
+        // However many the slots are, their messages wait for the pace.
+        let policy = Policy { deadline_covers_pace: false, ..policy };
+        Self { courier, policy, packer, lookout: Lookout::new(courier.pace.clone(), handle, on_progress) }
+    }
+
+    /// Publishes from `start` on.
+    pub(crate) async fn run(mut self, start: ResumePoint) -> Result<PublishReport, PublishError> {
+        let ended = self.publish(start).await;
+        let report = self.lookout.close(self.packer.inspector.skipped, ended.is_ok());
+        let total = self.packer.total;
+        match ended {
+            Ok(()) | Err(End::Stopped) => Ok(report),
+            Err(End::Failed(number, error)) => Err(PublishError::new(report, error, Some(number), total)),
+            Err(End::Unreadable(Unreadable::Invalid(error))) => {
+                Err(PublishError::new(report, error, None, total))
+            }
+            Err(End::Unreadable(Unreadable::Failed(failed))) => {
+                let error = Error::unreadable_slots();
+                Err(PublishError::new(report, error, None, total).with_source(Some(failed)))
+            }
+        }
+    }
+
+    async fn publish(&mut self, start: ResumePoint) -> Result<(), End> {
+        let (number, first) = self.begin(start).await?;
+        let mut packed = self.packer.pack(number, first).await?;
+        // Behind the first there may be none: a stream did not know that it had ended.
+        if packed.is_none() && number == 1 {
+            return Err(Error::no_slots().into());
+        }
+        while let Some(message) = packed {
+            self.lookout.sends(&message, &self.packer);
+            self.lookout.wait_for_pace().await?;
+            packed = self.send(message).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks what is there, and finds the message that comes first and the position at which it begins.
+    async fn begin(&mut self, start: ResumePoint) -> Result<(u64, usize), End> {
+        let packer = &mut self.packer;
+        packer.source.check(&mut packer.inspector)?;
+        packer.service_limit = start.limit();
+        let number = start.number();
+        let first = match start.slots_before() {
+            Some(position) => packer.pass_over(position).await?.then_some(position),
+            None => packer.find(number).await?,
+        };
+        let Some(first) = first else {
+            let text = format!("there is no message {number}: the slots end before it");
+            return Err(Error::configuration(vec![Problem::new("resume_from", text)]).into());
+        };
+        packer.count(number, first);
+        self.lookout.begins(number, packer.source.len().map(|all| all - first));
+        Ok((number, first))
+    }
+
+    /// Sends a message while the next is made; `None` behind the last.
+    async fn send(&mut self, message: Packed) -> Result<Option<Packed>, End> {
+        let Self { courier, policy, packer, lookout } = self;
+        let Packed { number, piece, parcel } = message;
+        let (next, behind) = (number + 1, piece.first + piece.slots);
+        packer.source.release(piece.first);
+        let following = packer.point(next, behind);
+        let sent = {
+            let sending = courier.deliver(&parcel, policy);
+            let mut packing = pin!(packer.pack(next, behind));
+            let side_by_side = async {
+                match select(pin!(sending), packing.as_mut()).await {
+                    Either::Left((sent, _)) => (sent, None),
+                    Either::Right((packed, sending)) => (sending.await, Some(packed)),
+                }
+            };
+            match lookout.ticking(side_by_side).await {
+                (Ok(receipt), packed) => {
+                    lookout.accepted(receipt, piece.slots, following);
+                    Ok(match packed {
+                        Some(packed) => packed,
+                        // The stream may have nothing for long.
+                        None => lookout.unless_stopped(packing).await?,
+                    })
+                }
+                (Err(error), _) => Err(error),
+            }
+        };
+        match sent {
+            Ok(packed) => {
+                packer.reuse(parcel.body);
+                Ok(packed?)
+            }
+            Err(error) if is_too_large(&error) && piece.slots > 1 => {
+                lookout.too_large(&error);
+                packer.service_limit = Some(piece.bytes / 2);
+                packer.count(number, piece.first);
+                Ok(packer.pack(number, piece.first).await?)
+            }
+            Err(error) => {
+                lookout.failed(&error);
+                Err(End::Failed(number, error))
+            }
+        }
+    }
+}
+
+/// Whether the service refused a message for its size, and no attempt at it may have been accepted.
+fn is_too_large(error: &Error) -> bool {
+    let status = error.attempts().last().and_then(|attempt| attempt.status);
+    (error.kind(), error.delivery(), status) == (ErrorKind::Refused, Delivery::Refused, Some(413))
+}

@@ -1,0 +1,126 @@
+//! Why a publication ended before its end.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::ops::Range;
+
+use serde::{Serialize, Serializer};
+
+use super::PublishReport;
+use super::source::Failed;
+use crate::error::Error;
+use crate::receipt::Delivery;
+
+/// Why a publication ended before everything was accepted, and what was accepted until then.
+///
+/// Its `Display` and `Debug` hold no value of a slot and nothing that the service or a stream said. Serializes to what the
+/// [report](PublishReport) does, with the text of this as `"error"` before the receipts.
+pub struct PublishError(Box<Inner>);
+
+struct Inner {
+    report: PublishReport,
+    error: Error,
+    /// The number of the message that was not accepted.
+    failed: Option<u64>,
+    total: Option<u64>,
+    source: Option<Failed>,
+}
+
+impl PublishError {
+    pub(crate) fn new(report: PublishReport, error: Error, failed: Option<u64>, total: Option<u64>) -> Self {
+        Self(Box::new(Inner { report, error, failed, total, source: None }))
+    }
+
+    pub(super) fn with_source(mut self, source: Option<Failed>) -> Self {
+        self.0.source = source;
+        self
+    }
+
+    /// What was accepted, and where to go on.
+    #[must_use]
+    pub fn report(&self) -> &PublishReport {
+        &self.0.report
+    }
+
+    /// What went wrong: with a message, with the slots, or with what was set.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.0.error
+    }
+
+    /// How certain it is that the service does not have the message that failed: what [`Error::delivery`] tells.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        self.0.error.delivery()
+    }
+
+    /// The number in the batch of the message that was not accepted; `None` where it was not a message that failed.
+    #[must_use]
+    pub fn failed_message(&self) -> Option<u64> {
+        self.0.failed
+    }
+
+    /// The numbers in the batch of the messages that were never sent, not even in part; `None` for a stream, where nobody
+    /// knows how many there would be.
+    #[must_use]
+    pub fn never_sent(&self) -> Option<Range<u64>> {
+        let Inner { report, failed, total, .. } = &*self.0;
+        let next = report.resume_point.map_or(1, super::ResumePoint::number);
+        let first = failed.map_or(next, |failed| failed + 1);
+        total.map(|total| first..total + 1)
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { report, error, failed, .. } = &*self.0;
+        let accepted = report.receipts.len();
+        match failed {
+            Some(number) => write!(f, "message {number} of batch {}: ", report.batch_id)?,
+            None if accepted > 0 => write!(f, "batch {}: ", report.batch_id)?,
+            None => {}
+        }
+        write!(f, "{error}")?;
+        if accepted > 0 {
+            write!(f, "; {accepted} messages with {} slots were accepted before", report.slots)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { report, error, failed, .. } = &*self.0;
+        f.debug_struct("PublishError")
+            .field("error", error)
+            .field("failed_message", failed)
+            .field("accepted", &report.receipts.len())
+            .field("resume_point", &report.resume_point)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for PublishError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Lets go of what was accepted: for callers that publish all or nothing.
+impl From<PublishError> for Error {
+    fn from(error: PublishError) -> Self {
+        error.0.error
+    }
+}
+
+impl Serialize for PublishError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            error: String,
+            #[serde(flatten)]
+            report: &'a PublishReport,
+        }
+        Shown { error: self.to_string(), report: &self.0.report }.serialize(serializer)
+    }
+}

@@ -1,0 +1,104 @@
+//! Where a batch goes on that was not published to its end.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+/// Where a publication goes on: the first message of its batch that is not known to be accepted.
+///
+/// A message number alone is one too, from 1: what comes before is left out, as the same slots and limits split it. What
+/// [a report](crate::PublishReport::resume_point) gives also knows how many slots come before, and holds whatever the
+/// limits are. The `Display` is the number; where the service found a message too large, and so the numbers depend on
+/// how far the batch had come by then, it is number, slots before and bytes for a message, such as `7@5500/1048576`. It
+/// can be [parsed](str::parse) again, and serializes to the same: a number, or else a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumePoint {
+    number: u64,
+    at: Option<At>,
+}
+
+/// What is known of a point beside its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct At {
+    /// How many slots come before.
+    slots: usize,
+    /// To how many bytes the service limited messages by then.
+    limit: Option<usize>,
+}
+
+impl ResumePoint {
+    pub(crate) const START: Self = Self { number: 1, at: Some(At { slots: 0, limit: None }) };
+
+    pub(super) fn new(number: u64, slots: usize, limit: Option<usize>) -> Self {
+        Self { number, at: Some(At { slots, limit }) }
+    }
+
+    /// The number of the message in its batch, from 1.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.number
+    }
+
+    /// How many slots come before, where that is known.
+    #[must_use]
+    pub fn slots_before(self) -> Option<usize> {
+        self.at.map(|at| at.slots)
+    }
+
+    /// To how many bytes the service limited messages by then, where it found one too large.
+    pub(super) fn limit(self) -> Option<usize> {
+        self.at.and_then(|at| at.limit)
+    }
+}
+
+impl From<u64> for ResumePoint {
+    fn from(number: u64) -> Self {
+        Self { number, at: None }
+    }
+}
+
+impl fmt::Display for ResumePoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some(At { slots, limit: Some(limit) }) => write!(f, "{}@{slots}/{limit}", self.number),
+            _ => write!(f, "{}", self.number),
+        }
+    }
+}
+
+impl Serialize for ResumePoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.limit() {
+            None => serializer.serialize_u64(self.number),
+            Some(_) => serializer.collect_str(self),
+        }
+    }
+}
+
+/// A text that is no [`ResumePoint`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseResumePointError(());
+
+impl fmt::Display for ParseResumePointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a message number from 1, such as 7, nor a point such as 7@5500/1048576")
+    }
+}
+
+impl std::error::Error for ParseResumePointError {}
+
+impl FromStr for ResumePoint {
+    type Err = ParseResumePointError;
+
+    fn from_str(text: &str) -> Result<Self, ParseResumePointError> {
+        let read = || {
+            let Some((number, rest)) = text.split_once('@') else {
+                return Some(Self::from(text.parse::<u64>().ok()?));
+            };
+            let (slots, limit) = rest.split_once('/')?;
+            Some(Self::new(number.parse().ok()?, slots.parse().ok()?, Some(limit.parse().ok()?)))
+        };
+        read().filter(|point| point.number > 0).ok_or(ParseResumePointError(()))
+    }
+}

@@ -1,0 +1,253 @@
+//! Where the slots of a publication come from: a list, all of which is there, or a stream.
+
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt};
+
+use super::skip::Inspector;
+use super::split::{Filling, Limits};
+use crate::error::Error;
+use crate::message::{ReadError, Slot};
+
+/// What a stream of slots gives: a [`Slot`], or a `Result` with one.
+///
+/// An error ends the publication and is its [source](std::error::Error::source). A [`ReadError`] behind which the input goes
+/// on is a slot that can't be read: it can be set aside as one that is
+/// [invalid](crate::client::PublishBuilder::skip_invalid).
+pub trait StreamedSlot: sealed::StreamedSlot {}
+
+impl<S: sealed::StreamedSlot> StreamedSlot for S {}
+
+pub(crate) type Failed = Box<dyn StdError + Send + Sync>;
+
+mod sealed {
+    use super::{Failed, Slot, StdError};
+
+    pub trait StreamedSlot {
+        fn slot(self) -> Result<Slot, Failed>;
+    }
+
+    impl StreamedSlot for Slot {
+        fn slot(self) -> Result<Slot, Failed> {
+            Ok(self)
+        }
+    }
+
+    impl<E: StdError + Send + Sync + 'static> StreamedSlot for Result<Slot, E> {
+        fn slot(self) -> Result<Slot, Failed> {
+            self.map_err(Into::into)
+        }
+    }
+}
+
+/// A list of slots, owned or borrowed.
+pub(crate) trait SlotList: Send + Sync {
+    fn len(&self) -> usize;
+    fn get(&self, position: usize) -> Option<&Slot>;
+    fn retain(&mut self, keep: &mut dyn FnMut(&Slot) -> bool);
+}
+
+impl<T: Borrow<Slot> + Send + Sync> SlotList for Vec<T> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn get(&self, position: usize) -> Option<&Slot> {
+        <[T]>::get(self, position).map(Borrow::borrow)
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(&Slot) -> bool) {
+        self.retain(|slot| keep(slot.borrow()));
+    }
+}
+
+/// The slots of a publication. A position counts those that are published, from 0.
+pub(crate) enum Source<'a> {
+    List(Box<dyn SlotList + 'a>),
+    Stream(Incoming<'a>),
+}
+
+/// Slots that come one at a time. Those that are not yet known to be accepted are held.
+pub(crate) struct Incoming<'a> {
+    stream: Pin<Box<dyn Stream<Item = Result<Slot, Failed>> + Send + 'a>>,
+    /// Slots, and how much each adds to a message.
+    held: VecDeque<(Slot, usize)>,
+    /// The position of the first that is held.
+    first: usize,
+    /// How many came, those that were set aside among them.
+    came: usize,
+    has_ended: bool,
+}
+
+/// Slots that go into one message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// The position of the first.
+    pub(super) first: usize,
+    /// How many they are: none behind the last.
+    pub(super) slots: usize,
+    /// How many bytes the message takes at most.
+    pub(super) bytes: usize,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn list<T: Borrow<Slot> + Send + Sync + 'a>(slots: impl IntoIterator<Item = T>) -> Self {
+        Self::List(Box::new(slots.into_iter().collect::<Vec<_>>()))
+    }
+
+    pub(crate) fn stream<S>(stream: S) -> Self
+    where
+        S: Stream<Item: StreamedSlot> + Send + 'a,
+    {
+        let stream = stream.map(sealed::StreamedSlot::slot).boxed();
+        Self::Stream(Incoming { stream, held: VecDeque::new(), first: 0, came: 0, has_ended: false })
+    }
+
+    /// Checks what is there already.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, and is not to be set aside.
+    pub(super) fn check(&mut self, inspector: &mut Inspector<'_>) -> Result<(), Error> {
+        let Self::List(list) = self else { return Ok(()) };
+        let (mut index, mut problems) = (0, Vec::new());
+        list.retain(&mut |slot| {
+            let wrong = inspector.problems(slot, index);
+            index += 1;
+            if wrong.is_empty() {
+                return true;
+            }
+            // One that can't be set aside ends it all, and so do the others.
+            problems.extend(inspector.set_aside(index - 1, wrong).err().unwrap_or_default());
+            false
+        });
+        if problems.is_empty() { Ok(()) } else { Err(Error::invalid_slots(problems)) }
+    }
+
+    /// How many slots there are, where that is known.
+    pub(super) fn len(&self) -> Option<usize> {
+        match self {
+            Self::List(list) => Some(list.len()),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// The slots for one message, from the position `first` on: as many as fit, and come. When this is dropped before its end,
+    /// nothing is lost.
+    pub(super) async fn piece(
+        &mut self,
+        first: usize,
+        limits: Limits,
+        envelope: usize,
+        inspector: &mut Inspector<'_>,
+    ) -> Result<Piece, Unreadable> {
+        let mut filling = Filling::new(limits, envelope);
+        while !filling.is_full() || filling.slots == 0 {
+            let position = first + filling.slots;
+            let added = match self {
+                Self::List(list) => list.get(position).map(Slot::added_length),
+                Self::Stream(incoming) => incoming.added_length(position, inspector).await?,
+            };
+            if !added.is_some_and(|added| filling.takes(added)) {
+                break;
+            }
+        }
+        Ok(Piece { first, slots: filling.slots, bytes: filling.bytes })
+    }
+
+    /// How many pieces there are from `first` on, where that is known.
+    pub(super) fn count_pieces(&self, first: usize, limits: Limits, envelope: usize) -> Option<u64> {
+        let Self::List(list) = self else { return None };
+        let (mut count, mut filling) = (0, Filling::new(limits, envelope));
+        for added in (first..list.len()).filter_map(|position| list.get(position)).map(Slot::added_length) {
+            if filling.slots == 0 || !filling.takes(added) {
+                count += 1;
+                filling = Filling::new(limits, envelope);
+                filling.takes(added);
+            }
+        }
+        Some(count)
+    }
+
+    pub(super) fn slots(&self, piece: Piece) -> impl Iterator<Item = &Slot> {
+        let positions = piece.first..piece.first + piece.slots;
+        positions.filter_map(|position| match self {
+            Self::List(list) => list.get(position),
+            Self::Stream(incoming) => incoming.held(position).map(|(slot, _)| slot),
+        })
+    }
+
+    /// Whether nothing follows `piece`, as far as is known.
+    pub(super) fn is_last(&self, piece: Piece) -> bool {
+        let behind = piece.first + piece.slots;
+        match self {
+            Self::List(list) => behind >= list.len(),
+            Self::Stream(incoming) => incoming.has_ended && incoming.held(behind).is_none(),
+        }
+    }
+
+    /// Lets go of the slots before this position.
+    pub(super) fn release(&mut self, position: usize) {
+        if let Self::Stream(incoming) = self {
+            let done = position.saturating_sub(incoming.first).min(incoming.held.len());
+            incoming.held.drain(..done);
+            incoming.first += done;
+        }
+    }
+}
+
+/// Why no more slots come.
+pub(super) enum Unreadable {
+    /// One breaks the data model, or is too large.
+    Invalid(Error),
+    /// The stream failed.
+    Failed(Failed),
+}
+
+impl Incoming<'_> {
+    fn held(&self, position: usize) -> Option<&(Slot, usize)> {
+        self.held.get(position.checked_sub(self.first)?)
+    }
+
+    /// How much the slot at `position` adds to a message; `None` behind the last.
+    async fn added_length(
+        &mut self,
+        position: usize,
+        inspector: &mut Inspector<'_>,
+    ) -> Result<Option<usize>, Unreadable> {
+        loop {
+            if let Some((_, added)) = self.held(position) {
+                return Ok(Some(*added));
+            }
+            if self.has_ended {
+                return Ok(None);
+            }
+            let next = self.stream.next().await;
+            let index = self.came;
+            self.came += usize::from(next.is_some());
+            let problems = match next {
+                None => {
+                    self.has_ended = true;
+                    continue;
+                }
+                Some(Ok(slot)) => match inspector.problems(&slot, index) {
+                    none if none.is_empty() => {
+                        let added = slot.added_length();
+                        self.held.push_back((slot, added));
+                        continue;
+                    }
+                    problems => problems,
+                },
+                Some(Err(failed)) => match failed.downcast_ref::<ReadError>() {
+                    Some(error) if !error.is_last() => vec![Inspector::unreadable(error, index)],
+                    _ => return Err(Unreadable::Failed(failed)),
+                },
+            };
+            let set_aside = inspector.set_aside(index, problems);
+            set_aside.map_err(|problems| Unreadable::Invalid(Error::invalid_slots(problems)))?;
+        }
+    }
+}

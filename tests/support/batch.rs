@@ -1,0 +1,67 @@
+//! Slots to publish, and what of them arrived.
+
+use std::ops::Range;
+
+use pushslots::bytes::Bytes;
+use pushslots::chrono::{TimeDelta, TimeZone, Utc};
+use pushslots::uuid::Uuid;
+use pushslots::{Location, Provider, Slot};
+use serde_json::Value;
+
+use super::model::{Call, Model};
+
+/// Slots that differ in id and time, and share a provider and a room.
+pub fn slots(numbers: Range<usize>) -> Vec<Slot> {
+    let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").share();
+    let room = Location::new().facility("RES General Hospital").room("136").share();
+    let first = Utc.with_ymd_and_hms(2026, 12, 1, 8, 0, 0).unwrap();
+    let slot = |number: usize| {
+        let time = first + TimeDelta::minutes(15 * number as i64);
+        Slot::new(time, 15).id(number.to_string()).provider(&provider).location(&room)
+    };
+    numbers.map(slot).collect()
+}
+
+/// One message as it arrived.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    pub message_id: Uuid,
+    pub accepted: bool,
+    pub body: Bytes,
+    pub batch_id: Option<String>,
+    pub current: Option<String>,
+    pub total: Option<String>,
+    /// The numbers of its slots.
+    pub slots: Vec<usize>,
+}
+
+impl Arrived {
+    fn read(call: &Call) -> Self {
+        let json: Value = serde_json::from_slice(&call.body).unwrap();
+        let meta = |key: &str| json["Meta"].get(key).map(|value| value.as_str().unwrap().to_owned());
+        let slots = json["Slots"].as_array().unwrap().iter();
+        Self {
+            message_id: call.message_id,
+            accepted: call.accepted,
+            body: call.body.clone(),
+            batch_id: meta("BatchID"),
+            current: meta("CurrentBatch"),
+            total: meta("TotalBatches"),
+            slots: slots.map(|slot| slot["ID"].as_str().unwrap().parse().unwrap()).collect(),
+        }
+    }
+
+    pub fn place(&self) -> (Option<&str>, Option<&str>) {
+        (self.current.as_deref(), self.total.as_deref())
+    }
+}
+
+/// Every message that the model was handed, in order.
+pub fn arrived(model: &Model) -> Vec<Arrived> {
+    model.calls().iter().map(Arrived::read).collect()
+}
+
+/// The numbers of the slots that were accepted, in order, each as often as it was.
+pub fn accepted(model: &Model) -> Vec<usize> {
+    arrived(model).into_iter().filter(|message| message.accepted).flat_map(|message| message.slots).collect()
+}
