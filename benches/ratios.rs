@@ -12,10 +12,13 @@
 //!   has more.
 //! * `one_document_…` is all slots in one message of 125 MB. Memory fresh from the system then takes more time than
 //!   what is written to it, on every side.
+//! * `publish_…` and `send_…` are told in `ratios/sending.rs`.
 //! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly anything is shared.
 
 mod ratios {
     pub mod owned;
+    pub mod sending;
+    pub mod service;
     pub mod slots;
 }
 
@@ -27,10 +30,10 @@ use std::time::Instant;
 
 use cap::Cap;
 use pushslots::{PushSlots, SlotReader};
-use ratios::{owned, slots};
+use ratios::{owned, sending, slots};
 
 #[global_allocator]
-static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+pub static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 const SLOTS: usize = 200_000;
 const SLOTS_PER_MESSAGE: usize = 10_000;
@@ -39,6 +42,10 @@ const STREAMED_SLOTS: usize = 2_000_000;
 const ROUNDS: usize = 11;
 
 fn main() {
+    // `cargo bench --bench ratios -- sending` prints the figures of sending alone.
+    if std::env::args().any(|argument| argument == "sending") {
+        return sending::run();
+    }
     let (messages, messages_heap) = held(|| slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
     let (owned, owned_heap) = held(|| owned::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
     let documents = all(&messages, PushSlots::to_json);
@@ -69,6 +76,7 @@ fn main() {
         print(&format!("{name}_read_vs_serde_json"), times.read / times.read_owned);
     }
     print("many_records_stream_read_peak_mib", stream_peak_mib(STREAMED_SLOTS));
+    sending::run();
 }
 
 /// Medians, in seconds.
@@ -110,7 +118,7 @@ fn all<T, U>(items: &[T], work: impl Fn(&T) -> U) -> Vec<U> {
     items.iter().map(work).collect()
 }
 
-fn print(name: &str, value: f64) {
+pub fn print(name: &str, value: f64) {
     println!("{name}: {value:.3}");
 }
 

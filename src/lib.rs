@@ -32,6 +32,7 @@
 )]
 
 mod auth;
+mod chance;
 pub mod client;
 mod clock;
 mod delivery;

@@ -1,6 +1,7 @@
 //! The other side: what a good engineer writes by hand.
 
 use pushslots::chrono::{DateTime, Utc};
+use pushslots::uuid::Uuid;
 use serde::{Deserialize, Serialize};
 
 use super::slots::{self, Place};
@@ -17,6 +18,14 @@ pub struct Message {
 struct Meta {
     data_model: String,
     event_type: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    destinations: Vec<Destination>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Destination {
+    #[serde(rename = "ID")]
+    id: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -121,11 +130,19 @@ pub fn shrunk(mut message: Message) -> Message {
 }
 
 pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<Message> {
-    let message = |first| Message {
-        meta: Meta { data_model: "Scheduling".to_owned(), event_type: "PushSlots".to_owned() },
-        slots: (first..first + per_message).map(|index| slot(index, people)).collect(),
-    };
-    (0..count).step_by(per_message).map(message).collect()
+    (0..count).step_by(per_message).map(|first| message(first, per_message, people, &[])).collect()
+}
+
+pub fn message(first: usize, slots: usize, people: usize, destinations: &[Uuid]) -> Message {
+    let destination = |id: &Uuid| Destination { id: id.to_string() };
+    Message {
+        meta: Meta {
+            data_model: "Scheduling".to_owned(),
+            event_type: "PushSlots".to_owned(),
+            destinations: destinations.iter().map(destination).collect(),
+        },
+        slots: (first..first + slots).map(|index| slot(index, people)).collect(),
+    }
 }
 
 pub fn slot(index: usize, people: usize) -> Slot {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use pushslots::chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use pushslots::{Address, Identifier, Location, Provider, PushSlots, Slot};
+use pushslots::{Address, Identifier, Location, Provider, PushSlots, Shared, Slot};
 
 use super::owned;
 
@@ -57,19 +57,37 @@ pub fn room(number: usize) -> String {
 }
 
 pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<PushSlots> {
-    let reasons = REASONS.map(Arc::<str>::from);
-    let providers: Vec<_> = (0..people).map(|number| provider(number).share()).collect();
-    let locations: Vec<_> = (0..people).map(|number| location(number).share()).collect();
-    let slot = |index| {
-        let Place { provider, room } = place(index, people);
-        Slot::new(date_time(index), MINUTES)
-            .id(id(index))
-            .reason(reasons[index % reasons.len()].clone())
-            .provider(&providers[provider])
-            .location(&locations[room])
-    };
-    let message = |first| PushSlots::builder().slots((first..first + per_message).map(slot)).build().unwrap();
+    let book = Book::new(people);
+    let message = |first| PushSlots::builder().slots(book.slots(first..first + per_message)).build().unwrap();
     (0..count).step_by(per_message).map(message).collect()
+}
+
+/// What slots have in common.
+pub struct Book {
+    reasons: [Arc<str>; REASONS.len()],
+    providers: Vec<Shared<Provider>>,
+    locations: Vec<Shared<Location>>,
+}
+
+impl Book {
+    pub fn new(people: usize) -> Self {
+        Self {
+            reasons: REASONS.map(Arc::<str>::from),
+            providers: (0..people).map(|number| provider(number).share()).collect(),
+            locations: (0..people).map(|number| location(number).share()).collect(),
+        }
+    }
+
+    pub fn slots(&self, indices: Range<usize>) -> impl Iterator<Item = Slot> + Send {
+        indices.map(|index| {
+            let Place { provider, room } = place(index, self.providers.len());
+            Slot::new(date_time(index), MINUTES)
+                .id(id(index))
+                .reason(self.reasons[index % self.reasons.len()].clone())
+                .provider(&self.providers[provider])
+                .location(&self.locations[room])
+        })
+    }
 }
 
 fn provider(number: usize) -> Provider {

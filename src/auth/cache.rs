@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout};
 
 use super::token_error::{NoToken, TokenError};
 use super::{Credentials, HeldToken, TokenEndpoints};
-use crate::retry::{Backoff, Jitter, LONGEST_HINT};
+use crate::chance::Jitter;
+use crate::retry::{Backoff, LONGEST_HINT};
 use crate::transport::AnyTransport;
 
 /// A refusal is taken as the answer for this long, so that a wrong key is not a request for each send.
@@ -166,9 +167,10 @@ impl TokenCache {
 
     /// How long it is until a token is asked for, where there is none and one may be had then.
     fn pause(&self) -> Option<Duration> {
-        let now = Instant::now();
         let mut state = self.state();
         state.settle();
+        state.pause.as_ref()?;
+        let now = Instant::now();
         match (state.usable_token(now), &state.request) {
             (None, None) => state.pause_in_force(now)?.wait(now),
             _ => None,

@@ -97,7 +97,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
-    use crate::transport::{Answer, Failure, Transport};
+    use crate::transport::{Answer, Failure, Timed, Transport};
 
     fn in_a_minute() -> Instant {
         Instant::now() + Duration::from_secs(60)
@@ -122,7 +122,8 @@ mod tests {
         let before = SecretString::from("again");
         for is_refused in [false, true] {
             let token =
-                request_token(&key, Some(&before), is_refused, &endpoints, &Noon(""), in_a_minute()).await;
+                request_token(&key, Some(&before), is_refused, &endpoints, &Timed(Noon("")), in_a_minute())
+                    .await;
             let Ok(token) = token else { panic!("no token") };
             let kept = token.refresh_token.as_ref().map(ExposeSecret::expose_secret);
             assert_eq!(kept, (!is_refused).then_some("again"));
@@ -142,7 +143,7 @@ mod tests {
         ] {
             let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
             let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
-            let token = request_token(&key, None, false, &endpoints, &Noon(date), in_a_minute()).await;
+            let token = request_token(&key, None, false, &endpoints, &Timed(Noon(date)), in_a_minute()).await;
             let Ok(token) = token else { panic!("{date}: no token") };
             assert_eq!(format!("{token:?}"), format!("AccessToken {{ expires_in: {life}, .. }}"));
         }

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::token_error::TokenError;
-use crate::retry::Jitter;
+use crate::chance::Jitter;
 
 /// How long a token lives when nobody says, or what is said can't be.
 const USUAL_LIFE: Duration = Duration::from_secs(300);
@@ -125,9 +125,9 @@ impl HeldToken {
         self.0.authorization.clone()
     }
 
-    /// How long ago it was asked for.
-    pub(crate) fn age(&self) -> Duration {
-        self.0.asked.elapsed()
+    /// How long before `now` it was asked for.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now - self.0.asked
     }
 
     /// Notes that the service accepted a message with it.

@@ -10,12 +10,13 @@ use uuid::Uuid;
 use super::url::{self, Address};
 use super::{Client, Inner, env};
 use crate::auth::{Credentials, LegacyEndpoints, TokenCache, TokenEndpoints};
+use crate::chance::Jitter;
 use crate::delivery::{AttemptObserver, Classifier, Courier};
 use crate::error::Error;
 use crate::message::Problem;
 use crate::publish::Limits;
-use crate::retry::{Class, Exchange, Jitter, OnUnknown, Policy, RetryBudget, USUAL_BUDGET};
-use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Rate, Transport};
+use crate::retry::{Class, Exchange, OnUnknown, Policy, RetryBudget, USUAL_BUDGET};
+use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Rate, Timed, Transport};
 
 const BASE_URL: &str = "https://api.redoxengine.com";
 
@@ -242,7 +243,7 @@ impl ClientBuilder {
     /// for.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.transport = Some(Arc::new(Timed(transport)));
         self
     }
 

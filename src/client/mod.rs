@@ -14,6 +14,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::auth::Credentials;
+use crate::chance::fresh_id;
 use crate::delivery::{Courier, Parcel};
 use crate::error::Error;
 use crate::message::{Internal, Message, Outgoing, write_from};
@@ -173,7 +174,7 @@ impl SendBuilder<'_> {
 
     async fn send(self) -> Result<Receipt, Error> {
         let client = &*self.client.0;
-        let message_id = self.message_id.unwrap_or_else(Uuid::new_v4);
+        let message_id = self.message_id.unwrap_or_else(fresh_id);
         let written = write_from(self.message, client.source, &client.destinations)
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
         let (slots, destinations) = (self.message.slot_count(), written.destinations);

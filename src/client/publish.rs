@@ -5,9 +5,9 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 
 use futures_util::Stream;
-use uuid::Uuid;
 
 use super::Client;
+use crate::chance::fresh_id;
 use crate::error::Error;
 use crate::message::{Envelope, Meta, Problem, Slot};
 use crate::publish::{
@@ -190,8 +190,7 @@ impl<'a> PublishBuilder<'a> {
 
     async fn publish(self) -> Result<PublishReport, PublishError> {
         let given = self.batch_id.clone().or_else(|| self.meta.batch_id.clone());
-        let batch =
-            Batch { is_named: given.is_some(), id: given.unwrap_or_else(|| Uuid::new_v4().to_string()) };
+        let batch = Batch { is_named: given.is_some(), id: given.unwrap_or_else(|| fresh_id().to_string()) };
         self.handle.begin(&batch.id, self.start);
         let refused =
             |handle: &PublishHandle, error| Err(PublishError::new(handle.report(), error, None, None));

@@ -20,9 +20,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use crate::auth::{Credentials, NoToken, TokenCache, TokenError};
+use crate::chance::Jitter;
 use crate::error::{Error, FailedSend};
 use crate::receipt::Receipt;
-use crate::retry::{Class, Ending, Exchange, Jitter, Policy, RetryBudget};
+use crate::retry::{Class, Ending, Exchange, Policy, RetryBudget};
 use crate::transport::{AnyTransport, Failure, FailureKind, Pace, Place};
 
 use outcome::Outcome;
@@ -87,6 +88,9 @@ impl Courier {
     /// How long it would take, which is too long.
     async fn place(&self, policy: &Policy, began: &mut Instant) -> Result<Option<Place>, Duration> {
         let Some(pace) = &self.pace else { return Ok(None) };
+        if let Some(place) = pace.free_place() {
+            return Ok(Some(place));
+        }
         if policy.deadline_covers_pace {
             let room = policy.room(policy.deadline.saturating_sub(began.elapsed()));
             return pace.place_within(room).await.map(Some);
@@ -105,14 +109,13 @@ impl Courier {
         mut place: Option<Place>,
         time: Duration,
     ) -> Outcome {
-        let began = Instant::now();
-        let mut token = pin!(timeout(time, self.tokens.token(time)));
+        let mut token = pin!(self.tokens.token(time));
         let token = match poll_immediate(token.as_mut()).await {
-            Some(token) => token,
+            Some(token) => Ok(token),
             // A request for it needs a place of its own, and there may be only this one.
             None => {
                 place = None;
-                token.await
+                timeout(time, token).await
             }
         };
         let lease = match token {
@@ -124,16 +127,15 @@ impl Courier {
                 return Outcome::no_token(NoToken::after(TokenError::Failure(failure)));
             }
         };
-        let time_left = time.saturating_sub(began.elapsed());
+        let now = Instant::now();
+        let time_left = time.saturating_sub(now - begun.began);
         if time_left.is_zero() {
             return Outcome::unanswered(&Failure::not_sent(FailureKind::Timeout), &*self.classifier);
         }
-        begun.token_age = Some(lease.token.age());
-        let mut request = parcel.request(&self.endpoint, lease.token.authorization());
-        if let Some(place) = place {
-            request.extensions_mut().insert(place);
-        }
-        let outcome = match lease.during(self.transport.send(request, time_left)).await {
+        begun.token_age = Some(lease.token.age(now));
+        let request = parcel.request(&self.endpoint, lease.token.authorization());
+        let exchange = self.transport.send_from(place, request, time_left);
+        let outcome = match lease.during(exchange).await {
             Ok(answer) => Outcome::answered(&answer, &*self.classifier),
             Err(failure) => Outcome::unanswered(&failure, &*self.classifier),
         };

@@ -35,13 +35,14 @@ impl Outcome {
         let exchange = Exchange::answered(status, said.errors, said.text.as_deref());
         let errors =
             if answer.status.is_success() && said.errors { " with errors in Meta.Errors" } else { "" };
-        let outcome = Self::exchanged(&exchange, classify, format!("the service answered {status}{errors}"));
+        let what = || format!("the service answered {status}{errors}");
+        let outcome = Self::exchanged(&exchange, classify, what);
         Self { status: Some(status), hint: said.hint, logs: said.logs, service_text: said.text, ..outcome }
     }
 
     /// No answer came.
     pub(super) fn unanswered(failure: &Failure, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
-        let outcome = Self::exchanged(&Exchange::failed(failure), classify, failure.to_string());
+        let outcome = Self::exchanged(&Exchange::failed(failure), classify, || failure.to_string());
         // The pace itself tells when there is room again.
         Self { pause: failure.is_kept_back().then_some(Duration::ZERO), ..outcome }
     }
@@ -49,12 +50,9 @@ impl Outcome {
     fn exchanged(
         exchange: &Exchange<'_>,
         classify: &dyn Fn(&Exchange<'_>) -> Class,
-        mut what: String,
+        what: impl FnOnce() -> String,
     ) -> Self {
         let class = classify(exchange);
-        if class != exchange.class() {
-            what.push_str(&format!(", which counts as {class}"));
-        }
         let kind = match class {
             Class::Throttled => ErrorKind::Throttled,
             Class::Unauthorized => ErrorKind::Credentials,
@@ -63,7 +61,10 @@ impl Outcome {
                 exchange.failure().map_or(ErrorKind::Unavailable, kind_of)
             }
         };
-        let error = Some(what).filter(|_| class != Class::Accepted);
+        let error = (class != Class::Accepted).then(|| match exchange.class() {
+            usual if usual == class => what(),
+            _ => format!("{}, which counts as {class}", what()),
+        });
         Self { error, ..Self::new(Ending::Exchanged(class), kind) }
     }
 

@@ -24,7 +24,9 @@ impl Parcel {
         let mut request = post_json(endpoint, self.body.clone());
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, authorization);
-        if let Ok(id) = HeaderValue::try_from(self.message_id.to_string()) {
+        if let Ok(id) =
+            HeaderValue::from_str(self.message_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+        {
             headers.insert(IDEMPOTENCY_KEY, id);
         }
         request

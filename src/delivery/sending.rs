@@ -34,7 +34,7 @@ pub(super) struct Sending<'a> {
 pub(super) struct Begun {
     pub(super) span: Span,
     started: DateTime<Utc>,
-    began: Instant,
+    pub(super) began: Instant,
     /// How old the token was when the request set out; `None` before that.
     pub(super) token_age: Option<Duration>,
     /// Whether the service had accepted a message with that token.
@@ -141,9 +141,9 @@ impl<'a> Sending<'a> {
         if let (Some(budget), 1) = (&self.courier.budget, attempts.len()) {
             budget.earn();
         }
-        let logs = attempts.last().map(|last| last.logs.clone()).unwrap_or_default();
-        trace::accepted(self.parcel.message_id, attempts.len(), logs.len());
-        Receipt::new(self.parcel.message_id, logs, attempts)
+        let receipt = Receipt::new(self.parcel.message_id, attempts);
+        trace::accepted(&receipt);
+        receipt
     }
 
     /// Ends the send, since the client's own pace has no room for the next attempt within the deadline.

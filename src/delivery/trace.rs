@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Parcel;
 use crate::error::ErrorKind;
-use crate::receipt::{Attempt, Delivery};
+use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::Next;
 
 pub(super) fn send(parcel: &Parcel) -> Span {
@@ -64,8 +64,9 @@ pub(super) fn retrying(attempt: &Attempt) {
     );
 }
 
-pub(super) fn accepted(message_id: Uuid, attempts: usize, logs: usize) {
-    info!(%message_id, attempts, delivery = %Delivery::Accepted, logs, "message accepted");
+pub(super) fn accepted(receipt: &Receipt) {
+    let (message_id, logs) = (receipt.message_id(), receipt.logs().len());
+    info!(%message_id, attempts = receipt.attempts().len(), delivery = %Delivery::Accepted, logs, "message accepted");
 }
 
 pub(super) fn given_up(

@@ -48,6 +48,8 @@ fn as_rfc3339(text: &str) -> Option<String> {
 
 /// Why `time` is none that a message may hold.
 pub(super) fn unwritable(time: &DateTime<Utc>) -> Option<&'static str> {
+    // Without a zone, no offset of zero is added.
+    let time = time.naive_utc();
     // RFC 3339, section 5.6: a year has four digits. In UTC a time may fall out of them.
     if !(0..=9999).contains(&time.year()) {
         return Some("no real time: the year must be between 0 and 9999");
@@ -85,7 +87,7 @@ const USUAL: &[u8] = br#""0000-00-00T00:00:00Z""#;
 
 /// How many bytes [`write`] takes.
 pub(super) fn length(time: &DateTime<Utc>) -> usize {
-    match time.nanosecond() {
+    match time.timestamp_subsec_nanos() {
         _ if unwritable(time).is_some() => {
             let mut written = Vec::new();
             write(time, &mut written);

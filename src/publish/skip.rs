@@ -19,10 +19,9 @@ impl<'a> Inspector<'a> {
         Self { longest, on_invalid, skipped: 0 }
     }
 
-    /// What is wrong with the slot at `index` of all that came.
-    pub(super) fn problems(&self, slot: &Slot, index: usize) -> Vec<Problem> {
+    /// What is wrong with the slot at `index` of all that came, which adds so many bytes to a message.
+    pub(super) fn problems(&self, slot: &Slot, added: usize, index: usize) -> Vec<Problem> {
         let mut problems = slot.problems_at(index);
-        let added = slot.added_length();
         if added > self.longest {
             let longest = self.longest;
             let text =

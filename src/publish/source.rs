@@ -66,8 +66,15 @@ impl<T: Borrow<Slot> + Send + Sync> SlotList for Vec<T> {
 
 /// The slots of a publication. A position counts those that are published, from 0.
 pub(crate) enum Source<'a> {
-    List(Box<dyn SlotList + 'a>),
+    List(Listed<'a>),
     Stream(Incoming<'a>),
+}
+
+/// Slots that are all there.
+pub(crate) struct Listed<'a> {
+    slots: Box<dyn SlotList + 'a>,
+    /// How much each adds to a message; known once they are checked.
+    added: Vec<u32>,
 }
 
 /// Slots that come one at a time. Those that are not yet known to be accepted are held.
@@ -95,7 +102,7 @@ pub(super) struct Piece {
 
 impl<'a> Source<'a> {
     pub(crate) fn list<T: Borrow<Slot> + Send + Sync + 'a>(slots: impl IntoIterator<Item = T>) -> Self {
-        Self::List(Box::new(slots.into_iter().collect::<Vec<_>>()))
+        Self::List(Listed { slots: Box::new(slots.into_iter().collect::<Vec<_>>()), added: Vec::new() })
     }
 
     pub(crate) fn stream<S>(stream: S) -> Self
@@ -114,10 +121,14 @@ impl<'a> Source<'a> {
     pub(super) fn check(&mut self, inspector: &mut Inspector<'_>) -> Result<(), Error> {
         let Self::List(list) = self else { return Ok(()) };
         let (mut index, mut problems) = (0, Vec::new());
-        list.retain(&mut |slot| {
-            let wrong = inspector.problems(slot, index);
+        let Listed { slots, added } = list;
+        added.reserve_exact(slots.len());
+        slots.retain(&mut |slot| {
+            let length = slot.added_length();
+            let wrong = inspector.problems(slot, length, index);
             index += 1;
             if wrong.is_empty() {
+                added.push(length.try_into().unwrap_or(u32::MAX));
                 return true;
             }
             // One that can't be set aside ends it all, and so do the others.
@@ -130,7 +141,7 @@ impl<'a> Source<'a> {
     /// How many slots there are, where that is known.
     pub(super) fn len(&self) -> Option<usize> {
         match self {
-            Self::List(list) => Some(list.len()),
+            Self::List(list) => Some(list.slots.len()),
             Self::Stream(_) => None,
         }
     }
@@ -148,7 +159,7 @@ impl<'a> Source<'a> {
         while !filling.is_full() || filling.slots == 0 {
             let position = first + filling.slots;
             let added = match self {
-                Self::List(list) => list.get(position).map(Slot::added_length),
+                Self::List(list) => list.added.get(position).map(|added| *added as usize),
                 Self::Stream(incoming) => incoming.added_length(position, inspector).await?,
             };
             if !added.is_some_and(|added| filling.takes(added)) {
@@ -162,7 +173,7 @@ impl<'a> Source<'a> {
     pub(super) fn count_pieces(&self, first: usize, limits: Limits, envelope: usize) -> Option<u64> {
         let Self::List(list) = self else { return None };
         let (mut count, mut filling) = (0, Filling::new(limits, envelope));
-        for added in (first..list.len()).filter_map(|position| list.get(position)).map(Slot::added_length) {
+        for added in list.added.iter().skip(first).map(|added| *added as usize) {
             if filling.slots == 0 || !filling.takes(added) {
                 count += 1;
                 filling = Filling::new(limits, envelope);
@@ -175,7 +186,7 @@ impl<'a> Source<'a> {
     pub(super) fn slots(&self, piece: Piece) -> impl Iterator<Item = &Slot> {
         let positions = piece.first..piece.first + piece.slots;
         positions.filter_map(|position| match self {
-            Self::List(list) => list.get(position),
+            Self::List(list) => list.slots.get(position),
             Self::Stream(incoming) => incoming.held(position).map(|(slot, _)| slot),
         })
     }
@@ -184,7 +195,7 @@ impl<'a> Source<'a> {
     pub(super) fn is_last(&self, piece: Piece) -> bool {
         let behind = piece.first + piece.slots;
         match self {
-            Self::List(list) => behind >= list.len(),
+            Self::List(list) => behind >= list.slots.len(),
             Self::Stream(incoming) => incoming.has_ended && incoming.held(behind).is_none(),
         }
     }
@@ -233,14 +244,15 @@ impl Incoming<'_> {
                     self.has_ended = true;
                     continue;
                 }
-                Some(Ok(slot)) => match inspector.problems(&slot, index) {
-                    none if none.is_empty() => {
-                        let added = slot.added_length();
+                Some(Ok(slot)) => {
+                    let added = slot.added_length();
+                    let problems = inspector.problems(&slot, added, index);
+                    if problems.is_empty() {
                         self.held.push_back((slot, added));
                         continue;
                     }
-                    problems => problems,
-                },
+                    problems
+                }
                 Some(Err(failed)) => match failed.downcast_ref::<ReadError>() {
                     Some(error) if !error.is_last() => vec![Inspector::unreadable(error, index)],
                     _ => return Err(Unreadable::Failed(failed)),

@@ -5,6 +5,7 @@ mod attempt;
 mod refusal;
 mod serialize;
 
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::message::Log;
@@ -21,18 +22,16 @@ pub use refusal::TokenRefusal;
 /// carries it there, and [`logs`](Self::logs) finds it in the service's dashboard.
 ///
 /// Serializes to `{"message_id", "delivery": "accepted", "logs": [{"id", "attempt_id"}], "attempts": […]}`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
     message_id: Uuid,
-    delivery: Delivery,
-    #[serde(serialize_with = "logs")]
-    logs: Vec<Log>,
     attempts: Vec<Attempt>,
 }
 
 impl Receipt {
-    pub(crate) fn new(message_id: Uuid, logs: Vec<Log>, attempts: Vec<Attempt>) -> Self {
-        Self { message_id, delivery: Delivery::Accepted, logs, attempts }
+    /// That of a message whose last attempt was accepted.
+    pub(crate) fn new(message_id: Uuid, attempts: Vec<Attempt>) -> Self {
+        Self { message_id, attempts }
     }
 
     /// Identifies the message; the same on every attempt.
@@ -47,12 +46,28 @@ impl Receipt {
     /// is the log's `id` and `Transmission.ID` its `attempt_id`.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
-        &self.logs
+        self.attempts.last().map_or(&[], |accepted| &accepted.logs)
     }
 
     /// Every attempt, in order; the last one was accepted.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+}
+
+impl Serialize for Receipt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            message_id: Uuid,
+            delivery: Delivery,
+            #[serde(serialize_with = "logs")]
+            logs: &'a [Log],
+            attempts: &'a [Attempt],
+        }
+        let Self { message_id, attempts } = self;
+        let delivery = Delivery::Accepted;
+        Shown { message_id: *message_id, delivery, logs: self.logs(), attempts }.serialize(serializer)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
-use super::Jitter;
+use crate::chance::Jitter;
 
 /// Delays that grow exponentially. Each is drawn from between a part of a ceiling and the ceiling, which
 /// doubles from one delay to the next.
@@ -56,19 +56,22 @@ impl Backoff {
 /// The delays between the attempts of a send, with full jitter: drawn from zero up to a ceiling that doubles from
 /// attempt to attempt up to 20 s. The first is 250 ms, and after an attempt that was throttled 1 s.
 pub(crate) struct AttemptDelays {
-    usual: Backoff,
-    throttled: Backoff,
+    jitter: Jitter,
+    /// The usual ones, and those after an attempt that was throttled; most sends need none.
+    ceilings: Option<[Backoff; 2]>,
 }
 
 impl AttemptDelays {
     pub(crate) fn new(jitter: &Jitter) -> Self {
-        let from = |first| Backoff::new(first, Duration::from_secs(20), 0.0, jitter);
-        Self { usual: from(Duration::from_millis(250)), throttled: from(Duration::from_secs(1)) }
+        Self { jitter: jitter.clone(), ceilings: None }
     }
 
     pub(crate) fn next_delay(&mut self, is_throttled: bool) -> Duration {
-        // Both ceilings grow with every attempt.
-        let (usual, throttled) = (self.usual.next_ceiling(), self.throttled.next_ceiling());
-        self.usual.jitter.draw(if is_throttled { throttled } else { usual }, 0.0)
+        let from =
+            |first| Backoff::new(Duration::from_millis(first), Duration::from_secs(20), 0.0, &self.jitter);
+        let ceilings = self.ceilings.get_or_insert_with(|| [from(250), from(1_000)]);
+        // Both grow with every attempt.
+        let [usual, throttled] = ceilings.each_mut().map(Backoff::next_ceiling);
+        self.jitter.draw(if is_throttled { throttled } else { usual }, 0.0)
     }
 }

@@ -4,7 +4,6 @@
 mod budget;
 mod classify;
 mod delay;
-mod jitter;
 mod next;
 mod policy;
 
@@ -13,7 +12,6 @@ mod tests;
 
 pub(crate) use budget::{RetryBudget, USUAL_BUDGET};
 pub(crate) use delay::{AttemptDelays, Backoff};
-pub(crate) use jitter::Jitter;
 pub(crate) use policy::{Decision, Ended, Ending, LONGEST_HINT, Policy};
 
 pub use classify::{Class, Exchange};

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Request;
-use reqwest::{Body, Certificate, Client, Identity, Proxy, Response, redirect, retry};
-use tokio::time::{Instant, timeout};
+use http::{Request, Uri};
+use reqwest::{Body, Certificate, Client, Identity, Proxy, Response, Url, redirect, retry};
+use tokio::time::{Instant, timeout_at};
 
 use super::body::{BodyInWaiting, Departure};
-use super::{Answer, Failure, FailureKind, HttpSettings, Transport};
+use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings};
 use crate::message::Problem;
 
 /// An answer of the service takes a few hundred bytes for each destination; more than this is none.
@@ -24,12 +24,17 @@ const LONGEST_IDLE: Duration = Duration::from_secs(30);
 /// An HTTP/2 connection on which nothing came for this long is asked for a sign of life, also while it is idle.
 const PING_AFTER: Duration = Duration::from_secs(10);
 
+/// Longer than anybody waits, and still a moment that can be told.
+const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
 /// One that gives none within this time is dead.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct HttpTransport {
     settings: HttpSettings,
     connections: Mutex<Connections>,
+    /// The last address, as reqwest wants it: nearly all requests go to the same.
+    last_url: Mutex<Option<(Uri, Url)>>,
 }
 
 /// Connections that requests may share.
@@ -45,11 +50,22 @@ impl HttpTransport {
     /// Each setting that can't be used, and why.
     pub(crate) fn new(settings: HttpSettings) -> Result<Self, Vec<Problem>> {
         let connections = Connections { client: connect(&settings)?, generation: 0 };
-        Ok(Self { settings, connections: Mutex::new(connections) })
+        Ok(Self { settings, connections: Mutex::new(connections), last_url: Mutex::default() })
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn url(&self, uri: &Uri) -> Result<Url, Failure> {
+        let mut last = self.last_url.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, url)) = last.as_ref().filter(|(known, _)| known == uri) {
+            return Ok(url.clone());
+        }
+        let url = Url::parse(&uri.to_string())
+            .map_err(|error| Failure::not_sent(FailureKind::Request).detail(error.to_string()))?;
+        *last = Some((uri.clone(), url.clone()));
+        Ok(url)
     }
 
     /// Keeps the next request off the connections of `hung`. What is under way on them goes on.
@@ -69,34 +85,47 @@ impl HttpTransport {
     }
 }
 
-impl Transport for HttpTransport {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
-        let connections = self.connections().clone();
-        let answer = exchange(&connections.client, request, timeout).await;
-        // Over HTTP/2 the next request would go over the same connection, and hang as well.
-        if matches!(&answer, Err(failure) | Ok(Answer { body: Err(failure), .. }) if failure.kind() == FailureKind::Timeout)
-        {
-            self.abandon(&connections);
-        }
-        answer
+impl AnyTransport for HttpTransport {
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+        Box::pin(async move {
+            if time.is_zero() {
+                return Err(Failure::not_sent(FailureKind::Timeout));
+            }
+            let connections = self.connections().clone();
+            let url = self.url(request.uri())?;
+            let answer = exchange(&connections.client, url, request, time).await;
+            // Over HTTP/2 the next request would go over the same connection, and hang as well.
+            if matches!(&answer, Err(failure) | Ok(Answer { body: Err(failure), .. }) if failure.kind() == FailureKind::Timeout)
+            {
+                self.abandon(&connections);
+            }
+            answer
+        })
     }
 }
 
-/// One request over `client`.
-async fn exchange(client: &Client, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+/// One request to `url` over `client`.
+async fn exchange(
+    client: &Client,
+    url: Url,
+    request: Request<Bytes>,
+    time: Duration,
+) -> Result<Answer, Failure> {
     let began = Instant::now();
+    let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
     let (head, body) = request.into_parts();
     let (body, departure) = BodyInWaiting::new(body);
-    let request = Request::from_parts(head, Body::wrap(body)).try_into();
-    let request = request.map_err(|error| failure(&error, &departure))?;
-    let response = timeout(time, client.execute(request))
+    let mut request = reqwest::Request::new(head.method, url);
+    *request.headers_mut() = head.headers;
+    *request.body_mut() = Some(Body::wrap(body));
+    let mut response = timeout_at(end, client.execute(request))
         .await
         .map_err(|_| departure.failure(FailureKind::Timeout))?
         .map_err(|error| failure(&error, &departure))?;
     Ok(Answer {
         status: response.status(),
-        headers: response.headers().clone(),
-        body: timeout(time.saturating_sub(began.elapsed()), read_body(response, &departure))
+        headers: std::mem::take(response.headers_mut()),
+        body: timeout_at(end, read_body(response, &departure))
             .await
             .unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout))),
     })

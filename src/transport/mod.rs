@@ -99,23 +99,31 @@ impl<T: Transport> Transport for Arc<T> {
     }
 }
 
-/// A [`Transport`] of whatever kind.
+/// What carries requests, of whatever kind: what it does is what [`Transport`] asks for, and it minds its time.
 pub(crate) trait AnyTransport: Send + Sync {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_>;
+
+    /// The same for a request that may have a place in the pace already.
+    fn send_from(&self, _: Option<Place>, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+        self.send(request, time)
+    }
 }
 
-type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+pub(crate) type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+
+/// A transport of somebody else's, which may not mind its time.
+pub(crate) struct Timed<T>(pub(crate) T);
 
 /// What a transport gets beyond its time, since it knows better than the clock whether the request left.
 const GRACE: Duration = Duration::from_millis(50);
 
-impl<T: Transport> AnyTransport for T {
+impl<T: Transport> AnyTransport for Timed<T> {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
         Box::pin(async move {
             if time.is_zero() {
                 return Err(Failure::not_sent(FailureKind::Timeout));
             }
-            let exchange = timeout(time.saturating_add(GRACE), Transport::send(self, request, time));
+            let exchange = timeout(time.saturating_add(GRACE), self.0.send(request, time));
             exchange.await.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)))
         })
     }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::retry_after::retry_after;
-use super::{Answer, AnyTransport, Failure, Transport};
+use super::{Answer, AnyTransport, Exchanging, Failure};
 use crate::clock;
 
 /// How long everyone waits after a 429 that does not say for how long.
@@ -58,6 +57,8 @@ struct State {
     ended: VecDeque<Instant>,
     /// Until when the service wants nobody to ask.
     held_until: Option<Instant>,
+    /// How many wait for a place.
+    waiting: usize,
 }
 
 impl State {
@@ -69,7 +70,7 @@ impl State {
         }
         let held = self.held_until.unwrap_or(now).max(now);
         let taken = self.under_way + self.ended.len();
-        // One that ended frees its place in time; how many have to shows which of them matters.
+        // How many of those that ended must have been for long enough.
         let missing = (taken + 1).saturating_sub(rate.requests as usize);
         match missing.checked_sub(1) {
             None => Some(held),
@@ -90,22 +91,17 @@ impl Pace {
 
     /// A place for one request, as soon as there is one.
     pub(crate) async fn place(self: &Arc<Self>) -> Place {
+        if let Some(place) = self.free_place() {
+            return place;
+        }
+        let _waiting = Waiting::new(self);
         let _turn = self.turn.lock().await;
         loop {
             let changed = pin!(self.changed.notified());
-            let now = Instant::now();
-            let next = {
-                let mut state = self.state();
-                let next = state.next_place(self.rate, now);
-                if next.is_some_and(|next| next <= now) {
-                    state.under_way += 1;
-                    return Place(Arc::new(Taken { pace: self.clone(), used: AtomicBool::new(false) }));
-                }
-                next
-            };
-            match next {
-                Some(next) => drop(timeout_at(next, changed).await),
-                None => changed.await,
+            match self.take(Instant::now()) {
+                Ok(place) => return place,
+                Err(Some(next)) => drop(timeout_at(next, changed).await),
+                Err(None) => changed.await,
             }
         }
     }
@@ -116,6 +112,9 @@ impl Pace {
     ///
     /// How long it is until there may be one. Where that is known to be too long, it is told at once.
     pub(crate) async fn place_within(self: &Arc<Self>, time: Duration) -> Result<Place, Duration> {
+        if let Some(place) = self.free_place() {
+            return Ok(place);
+        }
         let wait = self.wait();
         if wait > time {
             return Err(wait);
@@ -127,6 +126,27 @@ impl Pace {
     pub(crate) fn wait(&self) -> Duration {
         let now = Instant::now();
         self.state().next_place(self.rate, now).map_or(Duration::ZERO, |next| next - now)
+    }
+
+    /// A place that is free, where nobody waits for one.
+    pub(crate) fn free_place(self: &Arc<Self>) -> Option<Place> {
+        if self.state().waiting > 0 { None } else { self.take(Instant::now()).ok() }
+    }
+
+    /// A place that is free.
+    ///
+    /// # Errors
+    ///
+    /// When there may be one; nothing where a request must end first.
+    fn take(self: &Arc<Self>, now: Instant) -> Result<Place, Option<Instant>> {
+        let mut state = self.state();
+        match state.next_place(self.rate, now) {
+            Some(next) if next <= now => {
+                state.under_way += 1;
+                Ok(Place { pace: self.clone(), is_used: false })
+            }
+            next => Err(next),
+        }
     }
 
     /// Lets nobody ask for a time, since the service said 429.
@@ -142,49 +162,81 @@ impl Pace {
     }
 }
 
-/// A place for one request. Dropped without one, another can have it at once.
-#[derive(Clone)]
-pub(crate) struct Place(Arc<Taken>);
+/// Somebody waits, before whom nobody else gets a place.
+struct Waiting<'a>(&'a Pace);
 
-struct Taken {
-    pace: Arc<Pace>,
-    used: AtomicBool,
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        let mut state = self.pace.state();
-        state.under_way -= 1;
-        if *self.used.get_mut() {
-            state.ended.push_back(Instant::now());
-        }
-        drop(state);
-        self.pace.changed.notify_one();
+impl<'a> Waiting<'a> {
+    fn new(pace: &'a Pace) -> Self {
+        pace.state().waiting += 1;
+        Self(pace)
     }
 }
 
-/// A transport that keeps to a pace. A request may bring its [`Place`]; any other waits for one within its time.
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+    }
+}
+
+/// A place for one request. Dropped without one, another can have it at once.
+pub(crate) struct Place {
+    pace: Arc<Pace>,
+    is_used: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.pace.state();
+        state.under_way -= 1;
+        if self.is_used {
+            state.ended.push_back(Instant::now());
+        }
+        let is_awaited = state.waiting > 0;
+        drop(state);
+        if is_awaited {
+            self.pace.changed.notify_one();
+        }
+    }
+}
+
+/// A transport that keeps to a pace. A request that has no [`Place`] waits for one within its time.
 pub(crate) struct Paced {
     pub(crate) transport: Arc<dyn AnyTransport>,
     pub(crate) pace: Arc<Pace>,
 }
 
-impl Transport for Paced {
-    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
-        let began = Instant::now();
-        let place = match request.extensions_mut().remove::<Place>() {
+impl Paced {
+    async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        mut time: Duration,
+        place: Option<Place>,
+    ) -> Result<Answer, Failure> {
+        let mut place = match place {
             Some(place) => place,
             None => {
+                let asked = Instant::now();
                 let place = self.pace.place_within(time).await;
+                time = time.saturating_sub(asked.elapsed());
                 place.map_err(|_| Failure::kept_back())?
             }
         };
-        place.0.used.store(true, Ordering::Relaxed);
-        let answer = self.transport.send(request, time.saturating_sub(began.elapsed())).await;
+        place.is_used = true;
+        let answer = self.transport.send(request, time).await;
         if let Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) = &answer {
             let hint = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             self.pace.hold(hint.and_then(|hint| retry_after(hint, clock::now().into())));
         }
         answer
+    }
+}
+
+impl AnyTransport for Paced {
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+        Box::pin(self.exchange(request, time, None))
+    }
+
+    fn send_from(&self, place: Option<Place>, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+        Box::pin(self.exchange(request, time, place))
     }
 }

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::{Courier, Parcel};
 use crate::auth::{Credentials, LegacyEndpoints, SigningKey, TokenCache, TokenEndpoints};
+use crate::chance::Jitter;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::{Delivery, Receipt};
-use crate::retry::{Jitter, Policy};
-use crate::transport::{Answer, AnyTransport, Failure, FailureKind, Transport};
+use crate::retry::Policy;
+use crate::transport::{Answer, AnyTransport, Failure, FailureKind, Timed, Transport};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/keys.rs"]
@@ -95,7 +96,7 @@ impl Transport for Script {
 }
 
 fn courier(transport: impl Transport) -> Courier {
-    let (transport, jitter): (Arc<dyn AnyTransport>, _) = (Arc::new(transport), Jitter::new(None));
+    let (transport, jitter): (Arc<dyn AnyTransport>, _) = (Arc::new(Timed(transport)), Jitter::new(None));
     let endpoints = TokenEndpoints {
         token: Uri::from_static("https://service.example/v2/auth/token"),
         legacy: LegacyEndpoints {

@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use uuid::{Builder, Uuid};
+
+/// A UUID that no other has. The system is asked for chance now and then, and not for each.
+pub(crate) fn fresh_id() -> Uuid {
+    Builder::from_random_bytes(rand::thread_rng().r#gen()).into_uuid()
+}
 
 /// Draws times. Clones draw from the same source.
 #[derive(Clone)]

@@ -1,0 +1,216 @@
+//! How publishing and sending compare with what one would write by hand, and with the wire alone.
+//!
+//! All sides send from this thread to one service on a thread of its own, over connections of reqwest's.
+//!
+//! * By hand is one reqwest client, structs built from the same records, serde derive, `to_vec`, a POST, and the answer
+//!   parsed. The wire is the same client and bytes that were ready before; the answer is read and not parsed.
+//! * `publish_…` is 500,000 slots of 100 providers and 100 rooms, 500 a message, one message after the other.
+//! * `publish_vs_handwritten` counts the time to build the slots too, on both sides; in `publish_vs_wire` they are built.
+//! * `send_…` is 4 slots a message: messages a second with 32 in flight, and the median time of one at a time.
+//! * `publish_peak_mib` is the most heap that is held while 10,000,000 slots from an iterator are published as a stream, with
+//!   the service's own share; the receipts of 20,000 messages are in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use pushslots::bytes::Bytes;
+use pushslots::uuid::{Uuid, uuid};
+use pushslots::{AccessToken, AuthError, Client, Credentials, PushSlots, Slot, TokenSource};
+use serde::Deserialize;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{owned, service, slots};
+use crate::{HEAP, print};
+
+const SLOTS: usize = 500_000;
+const SLOTS_PER_MESSAGE: usize = 500;
+const STREAMED_SLOTS: usize = 10_000_000;
+const PEOPLE: usize = 100;
+const ROUNDS: usize = 7;
+const SMALL: usize = 4;
+const SENDS: usize = 5_000;
+const SEND_ROUNDS: usize = 21;
+const LATENCY_ROUNDS: usize = 10;
+const IN_FLIGHT: usize = 32;
+const DESTINATION: Uuid = uuid!("af394f14-b34a-464f-8d24-895f370af4c9");
+
+struct Fixed;
+
+impl TokenSource for Fixed {
+    async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        Ok(AccessToken::new("token"))
+    }
+}
+
+/// The other side: what one would write by hand.
+struct ByHand {
+    http: reqwest::Client,
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    meta: AnswerMeta,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AnswerMeta {
+    logs: Vec<Log>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "AttemptID")]
+    attempt_id: String,
+}
+
+impl ByHand {
+    async fn post(&self, body: impl Into<reqwest::Body>) -> Bytes {
+        let request =
+            self.http.post(&self.url).bearer_auth("token").header("content-type", "application/json");
+        let response = request.body(body).send().await.unwrap();
+        response.error_for_status().unwrap().bytes().await.unwrap()
+    }
+
+    async fn send(&self, message: &owned::Message) {
+        let answer = self.post(owned::to_json(message)).await;
+        let answer: Answer = serde_json::from_slice(&answer).unwrap();
+        assert!(answer.meta.logs.iter().all(|log| !log.id.is_empty() && !log.attempt_id.is_empty()));
+    }
+}
+
+pub fn run() {
+    let address = service::start();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let client = Client::builder()
+        .base_url(format!("http://{address}"))
+        .credentials(Credentials::token_source(Fixed))
+        .destination(DESTINATION)
+        .pace(u32::MAX, Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let by_hand = ByHand {
+        http: reqwest::Client::builder().no_proxy().build().unwrap(),
+        url: format!("http://{address}/endpoint"),
+    };
+    publish(&runtime, &client, &by_hand);
+    runtime.block_on(send(&client, &by_hand));
+    print("publish_peak_mib", runtime.block_on(peak_mib(&client)));
+}
+
+fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
+    let book = slots::Book::new(PEOPLE);
+    let built: Vec<_> = book.slots(0..SLOTS).collect();
+    let messages = slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE);
+    let ready: Vec<_> = messages.iter().map(|message| Bytes::from(message.to_json())).collect();
+    drop(messages);
+    let published = async |slots: Vec<Slot>| {
+        let report = client.publish(slots).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
+        assert_eq!((report.slots(), report.receipts().len()), (SLOTS, SLOTS / SLOTS_PER_MESSAGE));
+    };
+    let rounds: Vec<[f64; 4]> = (0..ROUNDS)
+        .map(|_| {
+            [
+                seconds(|| runtime.block_on(async { published(book.slots(0..SLOTS).collect()).await })),
+                seconds(|| {
+                    runtime.block_on(async {
+                        for first in (0..SLOTS).step_by(SLOTS_PER_MESSAGE) {
+                            by_hand
+                                .send(&owned::message(first, SLOTS_PER_MESSAGE, PEOPLE, &[DESTINATION]))
+                                .await;
+                        }
+                    });
+                }),
+                seconds(|| {
+                    runtime.block_on(async {
+                        let report =
+                            client.publish(&built).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
+                        assert_eq!(report.slots(), SLOTS);
+                    });
+                }),
+                seconds(|| {
+                    runtime.block_on(async {
+                        for body in &ready {
+                            by_hand.post(body.clone()).await;
+                        }
+                    });
+                }),
+            ]
+        })
+        .collect();
+    let [publish, handwritten, built, wire] = medians(&rounds);
+    print("publish_vs_handwritten", publish / handwritten);
+    print("publish_vs_wire", built / wire);
+}
+
+async fn send(client: &Client, by_hand: &ByHand) {
+    let ours: Vec<_> = slots::messages(SENDS * SMALL, SMALL, PEOPLE);
+    let their = |first| owned::message(first, SMALL, PEOPLE, &[DESTINATION]);
+    let theirs: Vec<_> = (0..SENDS * SMALL).step_by(SMALL).map(their).collect();
+    let send_ours = async |message: &PushSlots| drop(client.send(message).await.unwrap());
+    let mut rounds = Vec::new();
+    for _ in 0..SEND_ROUNDS {
+        let began = Instant::now();
+        stream::iter(&ours).map(send_ours).buffer_unordered(IN_FLIGHT).collect::<()>().await;
+        let ours = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        stream::iter(&theirs)
+            .map(|message| by_hand.send(message))
+            .buffer_unordered(IN_FLIGHT)
+            .collect::<()>()
+            .await;
+        rounds.push([ours, began.elapsed().as_secs_f64()]);
+    }
+    let [mine, hand] = medians(&rounds);
+    print("send_vs_handwritten", hand / mine);
+
+    let mut times = [Vec::new(), Vec::new()];
+    for turn in 0..LATENCY_ROUNDS * SENDS {
+        let (began, index) = (Instant::now(), turn / 2 % SENDS);
+        // Each side has the first turn of every other pair.
+        let is_mine = matches!(turn % 4, 0 | 3);
+        match is_mine {
+            true => send_ours(&ours[index]).await,
+            false => by_hand.send(&theirs[index]).await,
+        }
+        times[usize::from(!is_mine)].push(began.elapsed().as_secs_f64());
+    }
+    let [mine, hand] = times.map(median);
+    print("send_latency_vs_handwritten", mine / hand);
+}
+
+/// The most heap that is held while slots from an iterator are published, as seen whenever one is asked for.
+async fn peak_mib(client: &Client) -> f64 {
+    let before = HEAP.allocated();
+    let peak = Arc::new(AtomicUsize::new(0));
+    let seen = peak.clone();
+    let book = slots::Book::new(PEOPLE);
+    let slots = book.slots(0..STREAMED_SLOTS).inspect(move |_| {
+        seen.fetch_max(HEAP.allocated() - before, Ordering::Relaxed);
+    });
+    let report =
+        client.publish_stream(stream::iter(slots)).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
+    assert_eq!(report.slots(), STREAMED_SLOTS);
+    peak.load(Ordering::Relaxed) as f64 / f64::from(1 << 20)
+}
+
+fn seconds(work: impl FnOnce()) -> f64 {
+    let began = Instant::now();
+    work();
+    began.elapsed().as_secs_f64()
+}
+
+fn medians<const SIDES: usize>(rounds: &[[f64; SIDES]]) -> [f64; SIDES] {
+    std::array::from_fn(|side| median(rounds.iter().map(|round| round[side]).collect()))
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
