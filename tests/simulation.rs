@@ -5,54 +5,26 @@
 
 mod support;
 
-use std::env;
-use std::panic::catch_unwind;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-
 use pushslots::Attempt;
+use support::seeds::{chosen, must_hold, run_all};
 use support::simulation::{Findings, INVARIANTS, run};
+
+const SEED: &str = "PUSHSLOTS_SIMULATION_SEED";
 
 /// As many as end within a minute, built for debugging, on two slow cores.
 const SEEDS: u64 = 10_000;
 
-fn setting(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
-}
-
-/// Runs the seeds side by side.
-fn run_all(seeds: std::ops::Range<u64>) -> Findings {
-    let next = AtomicU64::new(seeds.start);
-    let work = || {
-        let mut findings = Findings::default();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return findings;
-            }
-            match catch_unwind(|| run(seed).0) {
-                Ok(found) => findings.add(&found),
-                Err(_) => findings.broken_seeds.push(seed),
-            }
-        }
-    };
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        let mut all = Findings::default();
-        workers.into_iter().for_each(|worker| all.add(&worker.join().unwrap()));
-        all
-    })
-}
-
 #[test]
 fn what_is_told_is_true_in_every_weather() {
-    let seeds = match setting("PUSHSLOTS_SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..setting("PUSHSLOTS_SIMULATION_SEEDS").unwrap_or(SEEDS),
-    };
+    let seeds = chosen(SEED, SEEDS);
     let count = seeds.end - seeds.start;
-    let mut found = run_all(seeds);
+    let (all, broken_seeds) = run_all(seeds, |seed, all: &mut Findings| {
+        let found = run(seed).0;
+        all.add(&found);
+        found.broken == [0; INVARIANTS.len()]
+    });
+    let mut found = Findings::default();
+    all.iter().for_each(|each| found.add(each));
     let Findings { sends, receipts, errors, dropped, requests, accepted, duplicates, retries, .. } = found;
     println!("seeds: {count}, sends: {sends}, requests: {requests}, of them retries: {retries}");
     println!("receipts: {receipts}, errors: {errors}, dropped: {dropped}");
@@ -60,17 +32,10 @@ fn what_is_told_is_true_in_every_weather() {
     for (invariant, broken) in INVARIANTS.iter().zip(found.broken) {
         println!("{invariant}: {broken}");
     }
-    if count == 1 && !found.broken_seeds.is_empty() {
-        run(found.broken_seeds[0]).1.iter().for_each(|attempt| println!("{attempt:?}"));
+    if let (1, [seed]) = (count, &*broken_seeds) {
+        run(*seed).1.iter().for_each(|attempt| println!("{attempt:?}"));
     }
-    found.broken_seeds.sort_unstable();
-    if let Some(seed) = found.broken_seeds.first() {
-        let number = found.broken_seeds.len();
-        panic!(
-            "{number} seeds broke something; the first again: \
-             PUSHSLOTS_SIMULATION_SEED={seed} cargo test --test simulation -- --nocapture"
-        );
-    }
+    must_hold(&broken_seeds, SEED, "simulation");
     assert!(count < 100 || (receipts > 0 && errors > 0 && dropped > 0 && duplicates > 0 && retries > 0));
 }
 

@@ -110,6 +110,8 @@ struct State {
     calls: Vec<Call>,
     /// The longest message that the service takes, in bytes.
     longest: usize,
+    /// Whether what came is remembered with its bytes.
+    keeps_bodies: bool,
     /// When each request arrived, those for tokens included.
     arrivals: Vec<Instant>,
 }
@@ -129,6 +131,7 @@ impl Model {
             token_requests: 0,
             calls: Vec::new(),
             longest: usize::MAX,
+            keeps_bodies: true,
             arrivals: Vec::new(),
         })))
     }
@@ -151,6 +154,11 @@ impl Model {
     /// When each request arrived, those for tokens included.
     pub fn arrivals(&self) -> Vec<Instant> {
         self.state().arrivals.clone()
+    }
+
+    /// Forgets what messages held, of which there are too many.
+    pub fn keep_no_bodies(&self) {
+        self.state().keeps_bodies = false;
     }
 
     /// Answers 413 to longer messages from now on.
@@ -248,10 +256,12 @@ impl Model {
         if reaches_the_service && state.tokens[&token] <= Instant::now() {
             fate = Fate::Revoked;
         }
-        if matches!(fate, Fate::Answered(_)) && request.body().len() > state.longest {
+        let is_too_long = request.body().len() > state.longest;
+        if matches!(fate, Fate::Answered(_)) && is_too_long {
             fate = Fate::Answered(Reply::new(413));
         }
         let accepted = match &fate {
+            _ if is_too_long => false,
             Fate::NoConnection | Fate::NeverLeaves | Fate::Revoked => false,
             Fate::Cut { accepted } | Fate::Hangs { accepted } | Fate::HangsForEver { accepted } => *accepted,
             Fate::Answered(reply) => reply.accepted,
@@ -263,7 +273,7 @@ impl Model {
             has_left: reaches_the_service,
             accepted,
             told: None,
-            body: request.into_body(),
+            body: if state.keeps_bodies { request.into_body() } else { Bytes::new() },
         });
         (state.calls.len() - 1, fate)
     }

@@ -43,8 +43,6 @@ pub struct Findings {
     pub duplicates: usize,
     pub retries: usize,
     pub broken: [usize; INVARIANTS.len()],
-    /// The first seeds with something broken.
-    pub broken_seeds: Vec<u64>,
 }
 
 impl Findings {
@@ -60,7 +58,6 @@ impl Findings {
         for (sum, more) in self.broken.iter_mut().zip(other.broken) {
             *sum += more;
         }
-        self.broken_seeds.extend(&other.broken_seeds);
     }
 }
 
@@ -71,6 +68,8 @@ struct Scenario {
     deadline: Duration,
     retry_budget: Option<u32>,
     on_unknown: OnUnknown,
+    /// Requests in a window; nothing for as many as come.
+    pace: Option<(u32, Duration)>,
     credentials: Credentials,
     weather: Weather,
     /// When each send begins, and how long its caller waits for it.
@@ -90,6 +89,11 @@ impl Scenario {
             deadline: one_of(chance, [3, 30, 120]),
             retry_budget: retry_budget[chance.gen_range(0..retry_budget.len())],
             on_unknown: if chance.gen_bool(0.2) { OnUnknown::Stop } else { OnUnknown::Retry },
+            pace: match chance.gen_range(0..4) {
+                0 => None,
+                1 => Some((chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..100)))),
+                _ => Some((7_500, Duration::from_secs(300))),
+            },
             // A signature takes far longer than all the rest.
             credentials: match chance.gen_range(0..50) {
                 0 => Credentials::signed_jwt("client-id", key()),
@@ -121,6 +125,10 @@ impl Scenario {
         let builder = match self.retry_budget {
             Some(size) => builder.retry_budget(size),
             None => builder.without_retry_budget(),
+        };
+        let builder = match self.pace {
+            Some((requests, window)) => builder.pace(requests, window),
+            None => builder.without_pace(),
         };
         builder.build().unwrap()
     }
@@ -174,7 +182,6 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
     }
     broken[6] += usize::from(!is_within_budget(&scenario, &observed));
     findings.broken = broken;
-    findings.broken_seeds.extend(Some(seed).filter(|_| broken != [0; INVARIANTS.len()]));
     (findings, observed)
 }
 

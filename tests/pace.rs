@@ -1,0 +1,224 @@
+//! The pace of a client: how many requests go out in any window, and who waits.
+//!
+//! `PUSHSLOTS_PACE_HOURS=24` simulates a day of publishing at full speed in place of one hour.
+
+mod support;
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use futures_util::stream;
+use pushslots::{Delivery, ErrorKind};
+use rand::Rng;
+use support::batch::slots;
+use support::message;
+use support::model::{Fate, Model, Reply, TokenFate, client_of};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn ok() -> Fate {
+    Fate::Answered(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
+}
+
+/// The most arrivals in any window of this length, both its ends included.
+fn most_in(window: Duration, arrivals: &[Instant]) -> usize {
+    let mut first = 0;
+    let in_window = |(index, at): (usize, &Instant)| {
+        while *at - arrivals[first] > window {
+            first += 1;
+        }
+        index + 1 - first
+    };
+    arrivals.iter().enumerate().map(in_window).max().unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_at_full_speed_is_never_above_the_rate() {
+    let hours: u32 = std::env::var("PUSHSLOTS_PACE_HOURS").map_or(1, |hours| hours.parse().unwrap());
+    let throttled = |hint: Option<&str>| {
+        let reply = Reply::new(429);
+        Fate::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)))
+    };
+    let fates = move |chance: &mut rand::rngs::StdRng, _| match chance.gen_range(0..2_000) {
+        0 => throttled(None),
+        1 => throttled(Some("2")),
+        2 => throttled(Some("30")),
+        3 => Fate::Revoked,
+        4 => Fate::Cut { accepted: true },
+        _ => ok(),
+    };
+    let model = Model::new(1, fates, |_, _| TokenFate::Issued(Duration::from_secs(300)));
+    model.keep_no_bodies();
+    let client = client_of(&model).without_retry_budget().max_attempts(20).build().unwrap();
+    let (began, slot) = (Instant::now(), slots(0..1).remove(0));
+    let endless = stream::unfold((), |()| std::future::ready(Some((slot.clone(), ()))));
+    // Somebody else sends at the same time, through a clone.
+    let (clone, end) = (client.clone(), began + hours * 60 * MINUTE);
+    let other = tokio::spawn(async move {
+        let (message, mut accepted) = (message().encode().unwrap(), 0);
+        while Instant::now() < end {
+            accepted += usize::from(clone.send(&message).deadline(10 * MINUTE).await.is_ok());
+            sleep(Duration::from_millis(200)).await;
+        }
+        accepted
+    });
+    let publication = client.publish_stream(endless).slots_per_message(1);
+    let handle = publication.handle();
+    let stop = async {
+        tokio::time::sleep_until(end).await;
+        handle.stop();
+    };
+    let (report, ()) = tokio::join!(publication.into_future(), stop);
+    let (report, accepted) = (report.unwrap(), other.await.unwrap());
+    let (arrivals, tokens) = (model.arrivals(), model.token_requests());
+    let most = most_in(Duration::from_secs(300), &arrivals);
+    println!(
+        "{hours} hours: {} requests, {tokens} of them for tokens; {} messages published, {accepted} sent beside them",
+        arrivals.len(),
+        report.receipts().len()
+    );
+    println!("requests in any window of 300 s: at most {most}, and may be 7500");
+    assert!(most <= 7_500);
+    assert!(arrivals.len() as u32 >= hours * 12 * 7_000, "the rate is made use of");
+    assert!(report.waited() > (end - began) / 2 && tokens > hours as usize && accepted > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).pace(11, MINUTE).build().unwrap();
+    let message = std::sync::Arc::new(message().encode().unwrap());
+    let began = Instant::now();
+    let mut sends = JoinSet::new();
+    for number in 0..21 {
+        let (client, message) = (client.clone(), message.clone());
+        sends.spawn(async move {
+            // In this order.
+            sleep(Duration::from_secs(number)).await;
+            client.send(&message).deadline(10 * MINUTE).await.map(|_| number)
+        });
+    }
+    let mut order = Vec::new();
+    while let Some(sent) = sends.join_next().await {
+        order.push(sent.unwrap().unwrap());
+    }
+    assert_eq!(order, (0..21).collect::<Vec<_>>(), "first come, first served");
+    let at: Vec<_> = model.arrivals().iter().map(|at| (*at - began).as_secs()).collect();
+    // The first is for a token.
+    assert_eq!(at, [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 60, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69]);
+    assert_eq!(most_in(MINUTE, &model.arrivals()), 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_makes_everyone_wait() {
+    for (hint, wait) in [(None, 1), (Some("20"), 20), (Some("100000"), 120)] {
+        let reply = Reply::new(429);
+        let refused = Fate::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)));
+        let model = Model::scripted([ok(), refused, ok()]);
+        let client = client_of(&model).max_attempts(1).build().unwrap();
+        client.send(&message()).await.unwrap();
+        assert_eq!(client.send(&message()).await.unwrap_err().kind(), ErrorKind::Throttled);
+        let met = Instant::now();
+        let (first, second) = (message(), message());
+        let both = tokio::join!(
+            client.send(&first).deadline(10 * MINUTE).into_future(),
+            client.send(&second).deadline(10 * MINUTE).into_future(),
+        );
+        assert!(both.0.is_ok() && both.1.is_ok());
+        for arrival in &model.arrivals()[3..] {
+            assert_eq!((*arrival - met).as_secs(), wait, "after {hint:?}");
+        }
+        // Without a pace nobody minds.
+        let model = Model::scripted([Fate::Answered(Reply::new(429)), ok()]);
+        let client = client_of(&model).max_attempts(1).without_pace().build().unwrap();
+        client.send(&message()).await.unwrap_err();
+        let met = Instant::now();
+        client.send(&message()).await.unwrap();
+        assert!(met.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
+    let message = message();
+    client.send(&message).await.unwrap();
+    client.send(&message).await.unwrap();
+    let began = Instant::now();
+    let error = client.send(&message).await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::ZERO, "it is known at once");
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
+    assert!(error.is_retryable() && error.attempts().is_empty());
+    assert!(error.to_string().contains("the client's own pace leaves no room"), "{error}");
+    sleep(error.retry_after().unwrap()).await;
+    client.send(&message).await.unwrap();
+
+    // A retry that there is no room for is told as well.
+    let model = Model::scripted([Fate::Answered(Reply::new(503))]);
+    let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
+    let error = client.send(&message).await.unwrap_err();
+    assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Refused));
+    assert!(
+        error
+            .to_string()
+            .starts_with("attempt 2: the service answered 503; given up, since the client's own pace")
+    );
+    assert!(error.retry_after().unwrap() > 9 * MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).pace(3, MINUTE).build().unwrap();
+    let message = message();
+    client.send(&message).await.unwrap();
+    client.send(&message).await.unwrap();
+    let waiting = || client.send(&message).deadline(10 * MINUTE).into_future();
+    let (first, second, third) = (waiting(), waiting(), waiting());
+    let dropped = tokio::time::timeout(Duration::from_secs(30), first);
+    let (dropped, second, third) = tokio::join!(dropped, second, third);
+    assert!(dropped.is_err() && second.is_ok() && third.is_ok());
+    assert_eq!((model.calls().len(), model.token_requests()), (4, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).pace(10, 10 * MINUTE).deadline(Duration::from_secs(5)).build().unwrap();
+    let slots = slots(0..40);
+    let (mut told, began) = (Vec::new(), Instant::now());
+    let publication = client.publish(&slots).slots_per_message(1);
+    let report = publication.on_progress(|progress| told.push(*progress)).await.unwrap();
+    assert_eq!(report.slots(), 40);
+    assert_eq!(most_in(10 * MINUTE, &model.arrivals()), 10);
+    let waited = report.waited();
+    assert!(waited > 39 * MINUTE && waited <= began.elapsed(), "{waited:?}");
+    let waiting: Vec<_> = told.iter().filter(|told| !told.waiting.is_zero()).collect();
+    assert!(waiting.len() > 39 * 60, "once a second: {}", waiting.len());
+    let longest = waiting.iter().map(|told| told.waiting).max().unwrap();
+    assert!(longest > 9 * MINUTE && longest <= 10 * MINUTE + Duration::from_millis(1), "{longest:?}");
+
+    // It can be stopped meanwhile.
+    let publication = client.publish(&slots).slots_per_message(1);
+    let handle = publication.handle();
+    let stop = async {
+        sleep(Duration::from_secs(30)).await;
+        handle.stop();
+    };
+    let began = Instant::now();
+    let (stopped, ()) = tokio::join!(publication.into_future(), stop);
+    assert!(began.elapsed() < MINUTE && stopped.unwrap().resume_point().is_some());
+}
+
+#[test]
+fn a_pace_that_can_not_be_kept_is_refused() {
+    let model = Model::scripted([ok()]);
+    for (requests, window) in [(1, MINUTE), (10, Duration::ZERO), (10, Duration::MAX)] {
+        let error = client_of(&model).pace(requests, window).build().unwrap_err();
+        let paths: Vec<_> = error.problems().iter().map(|problem| problem.path()).collect();
+        assert_eq!(paths, ["pace"], "{requests} in {window:?}");
+    }
+}

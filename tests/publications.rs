@@ -1,0 +1,41 @@
+//! Publications in every weather, broken off and gone on with: no slot is lost, and none is accepted under two message ids.
+//!
+//! `PUSHSLOTS_PUBLICATION_SEEDS=10000` runs that many, `PUSHSLOTS_PUBLICATION_SEED=7` the seed 7 alone.
+
+mod support;
+
+use support::publications::{Findings, INVARIANTS, run};
+use support::seeds::{chosen, must_hold, run_all};
+
+const SEED: &str = "PUSHSLOTS_PUBLICATION_SEED";
+
+/// As many as end within some seconds, built for debugging.
+const SEEDS: u64 = 2_000;
+
+#[test]
+fn no_slot_is_lost_or_accepted_under_two_message_ids() {
+    let seeds = chosen(SEED, SEEDS);
+    let count = seeds.end - seeds.start;
+    let (all, broken_seeds) = run_all(seeds, |seed, all: &mut Findings| {
+        let found = run(seed).0;
+        all.add(&found);
+        found.broken == [0; INVARIANTS.len()]
+    });
+    let mut found = Findings::default();
+    all.iter().for_each(|each| found.add(each));
+    let Findings { publications, runs, dropped, stopped, failed, requests, too_large, copies, .. } = found;
+    println!(
+        "publications: {publications}, runs: {runs}, of them dropped: {dropped}, stopped: {stopped}, failed: {failed}"
+    );
+    println!(
+        "messages that arrived: {requests}, further copies of accepted ones: {copies}, too large: {too_large}"
+    );
+    for (invariant, broken) in INVARIANTS.iter().zip(found.broken) {
+        println!("{invariant}: {broken}");
+    }
+    if let (1, [seed]) = (count, &*broken_seeds) {
+        run(*seed).1.iter().for_each(|message| println!("{message:?}"));
+    }
+    must_hold(&broken_seeds, SEED, "publications");
+    assert!(count < 100 || [dropped, stopped, failed, too_large, copies].iter().all(|count| *count > 0));
+}

@@ -1,0 +1,252 @@
+//! One seed: slots, a service in some weather, and a publication that is begun, broken off and gone on with until all of them
+//! are accepted; and what must hold whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream;
+use pushslots::uuid::Uuid;
+use pushslots::{PublishReport, ResumePoint, Slot};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::time::{sleep, timeout};
+
+use super::batch::{Arrived, arrived, slots};
+use super::model::{Fate, Model, Reply, client_of};
+use super::weather::{LENGTH, Weather};
+
+/// What must hold. Each has its place in [`Findings::broken`].
+pub const INVARIANTS: [&str; 8] = [
+    "slots lost",
+    "slots accepted under two different message ids",
+    "receipts of messages that the service did not accept",
+    "messages sent again after they were known to be accepted",
+    "slots accepted out of order",
+    "messages accepted with other slots under the same id",
+    "places in the batch other than one more than the one before, or beyond the total",
+    "reports that count other slots than those accepted and set aside",
+];
+
+/// What came of one seed, or of many.
+#[derive(Clone, Default)]
+pub struct Findings {
+    pub publications: usize,
+    pub runs: usize,
+    pub dropped: usize,
+    pub stopped: usize,
+    pub failed: usize,
+    pub requests: usize,
+    pub too_large: usize,
+    pub copies: usize,
+    pub broken: [usize; INVARIANTS.len()],
+}
+
+impl Findings {
+    pub fn add(&mut self, other: &Self) {
+        self.publications += other.publications;
+        self.runs += other.runs;
+        self.dropped += other.dropped;
+        self.stopped += other.stopped;
+        self.failed += other.failed;
+        self.requests += other.requests;
+        self.too_large += other.too_large;
+        self.copies += other.copies;
+        self.broken.iter_mut().zip(other.broken).for_each(|(sum, more)| *sum += more);
+    }
+}
+
+/// Everything that a seed settles beside the weather.
+struct Scenario {
+    slots: Vec<Slot>,
+    /// The numbers of those that can be published.
+    good: Vec<usize>,
+    is_stream: bool,
+    slots_per_message: usize,
+    bytes_per_message: usize,
+}
+
+impl Scenario {
+    fn draw(chance: &mut StdRng) -> Self {
+        let mut slots = slots(0..chance.gen_range(1..80));
+        let share_of_bad = if chance.gen_bool(0.3) { 0.1 } else { 0.0 };
+        let mut good = Vec::new();
+        for (number, slot) in slots.iter_mut().enumerate() {
+            match number > 0 && chance.gen_bool(share_of_bad) {
+                true => slot.duration = Some(0.0),
+                false => good.push(number),
+            }
+        }
+        Self {
+            slots,
+            good,
+            is_stream: chance.gen_bool(0.5),
+            slots_per_message: chance.gen_range(1..20),
+            bytes_per_message: if chance.gen_bool(0.5) { 8_388_608 } else { chance.gen_range(800..3_000) },
+        }
+    }
+
+    /// One run, until its end, or until the caller has no more patience or stops it.
+    async fn publish(&self, model: &Arc<Model>, chance: &mut StdRng, before: &PublishReport) -> Run {
+        // One of another process knows nothing of the one before.
+        let client = client_of(model).max_attempts(chance.gen_range(1..4)).jitter_seed(chance.r#gen());
+        let client = match chance.gen_bool(0.2) {
+            true => client.pace(chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..60))),
+            false => client,
+        };
+        let client = client.build().unwrap();
+        let publication = match self.is_stream {
+            true => client.publish_stream(stream::iter(self.slots.clone())),
+            false => client.publish(&self.slots),
+        };
+        let mut publication = publication
+            .slots_per_message(self.slots_per_message)
+            .bytes_per_message(self.bytes_per_message)
+            .skip_invalid(|_, _| {});
+        if let Some(point) = before.resume_point() {
+            publication = publication.batch_id(before.batch_id()).resume_from(again(point, chance));
+        }
+        let handle = publication.handle();
+        let patience = Duration::from_millis(chance.gen_range(1..60_000));
+        let ended = match chance.gen_range(0..4) {
+            0 => timeout(patience, publication.into_future()).await.ok(),
+            1 => {
+                let stop = async {
+                    sleep(patience).await;
+                    handle.stop();
+                };
+                Some(tokio::join!(publication.into_future(), stop).0)
+            }
+            _ => Some(publication.await),
+        };
+        let ended = ended.map(|ended| ended.map(drop).map_err(drop));
+        Run { ended, report: handle.report(), arrived: model.calls().len() }
+    }
+}
+
+/// A point to go on from, as it is or after it went through a text.
+fn again(point: ResumePoint, chance: &mut StdRng) -> ResumePoint {
+    if chance.gen_bool(0.5) { point } else { point.to_string().parse().unwrap() }
+}
+
+struct Run {
+    /// Nothing where it was dropped.
+    ended: Option<Result<(), ()>>,
+    report: PublishReport,
+    /// How many messages had arrived by its end.
+    arrived: usize,
+}
+
+/// Runs a seed: what it found, and every message that arrived.
+pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
+    let mut chance = StdRng::seed_from_u64(seed);
+    let scenario = Scenario::draw(&mut chance);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let (runs, model) = runtime.unwrap().block_on(async {
+        let (weather, tokens) = (Weather::draw(&mut chance), Weather::draw(&mut chance));
+        let fates = move |chance: &mut StdRng, at| match at < LENGTH {
+            true => match weather.fate(chance, at) {
+                // What is too large always was: that hangs on the length alone.
+                Fate::Answered(reply) if reply.status == 413 => {
+                    Fate::Answered(Reply { status: 400, ..reply })
+                }
+                fate => fate,
+            },
+            // It must come to an end.
+            false => Fate::Answered(Reply::accepted()),
+        };
+        let token_fates = move |chance: &mut StdRng, at| match at < LENGTH {
+            true => tokens.token_fate(chance, at),
+            false => super::model::TokenFate::Issued(Duration::from_secs(300)),
+        };
+        let model = Model::new(chance.r#gen(), fates, token_fates);
+        if chance.gen_bool(0.3) {
+            model.limit_bytes(chance.gen_range(700..3_000));
+        }
+        let (mut runs, mut before) = (Vec::new(), PublishReport::default());
+        loop {
+            let run = scenario.publish(&model, &mut chance, &before).await;
+            before = run.report.clone();
+            runs.push(run);
+            if before.resume_point().is_none() {
+                return (runs, model);
+            }
+            assert!(runs.len() < 1_000, "it comes to no end");
+            sleep(Duration::from_secs(chance.gen_range(0..60))).await;
+        }
+    });
+    let arrived = arrived(&model);
+    let mut findings =
+        Findings { publications: 1, runs: runs.len(), requests: arrived.len(), ..Findings::default() };
+    for run in &runs {
+        match run.ended {
+            None => findings.dropped += 1,
+            Some(Err(())) => findings.failed += 1,
+            Some(Ok(())) => findings.stopped += usize::from(run.report.resume_point().is_some()),
+        }
+        findings.too_large += run.report.too_large().len();
+    }
+    judge(&scenario, &runs, &arrived, &mut findings);
+    (findings, arrived)
+}
+
+/// Counts what does not hold.
+fn judge(scenario: &Scenario, runs: &[Run], arrived: &[Arrived], findings: &mut Findings) {
+    let mut broken = [0; INVARIANTS.len()];
+    let mut must = |place: usize, holds: bool| broken[place] += usize::from(!holds);
+    let mut ids_of_slot = BTreeMap::<usize, BTreeSet<Uuid>>::new();
+    let mut slots_of_id = BTreeMap::<Uuid, &[usize]>::new();
+    let mut copies = 0;
+    // Of what came, the first accepted copy of each message.
+    let mut accepted = Vec::new();
+    for message in arrived.iter().filter(|message| message.accepted) {
+        for slot in &message.slots {
+            ids_of_slot.entry(*slot).or_default().insert(message.message_id);
+        }
+        match slots_of_id.get(&message.message_id) {
+            Some(slots) => {
+                must(5, *slots == message.slots);
+                copies += 1;
+            }
+            None => {
+                slots_of_id.insert(message.message_id, &message.slots);
+                accepted.push(message);
+            }
+        }
+    }
+    must(0, scenario.good.iter().all(|slot| ids_of_slot.contains_key(slot)));
+    must(0, ids_of_slot.len() == scenario.good.len());
+    must(1, ids_of_slot.values().all(|ids| ids.len() == 1));
+    must(4, accepted.iter().flat_map(|message| &message.slots).is_sorted());
+
+    let receipts: Vec<_> = runs.iter().flat_map(|run| run.report.receipts()).collect();
+    for receipt in &receipts {
+        must(2, slots_of_id.contains_key(&receipt.message_id()));
+    }
+    let ids: BTreeSet<_> = receipts.iter().map(|receipt| receipt.message_id()).collect();
+    must(3, ids.len() == receipts.len());
+    for run in runs {
+        let later = &arrived[run.arrived..];
+        let is_known = |message: &Arrived| {
+            run.report.receipts().iter().any(|receipt| receipt.message_id() == message.message_id)
+        };
+        must(3, !later.iter().any(is_known));
+    }
+
+    for (index, message) in accepted.iter().enumerate() {
+        let number = |text: &Option<String>| text.as_deref().map(|text| text.parse::<usize>().unwrap());
+        let (current, total) = (number(&message.current), number(&message.total));
+        must(6, current.is_none_or(|current| current == index + 1));
+        must(6, current.is_some() || accepted.len() == 1);
+        must(6, total.is_none_or(|total| total >= accepted.len().min(index + 1)));
+        must(6, scenario.is_stream != total.is_some() || current.is_none());
+    }
+    let counted: usize = runs.iter().map(|run| run.report.slots()).sum();
+    // What was accepted without its being told is sent again, or was the last of a run that was dropped.
+    must(7, counted == scenario.good.len());
+    let last = &runs[runs.len() - 1].report;
+    must(7, last.skipped() == scenario.slots.len() - scenario.good.len());
+    findings.copies = copies;
+    findings.broken = broken;
+}

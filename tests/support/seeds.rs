@@ -1,0 +1,61 @@
+//! Many seeds, side by side, and what they come to.
+
+use std::env;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+/// The number that a variable holds, if it is set.
+pub fn setting(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+/// The seeds to run: the one that `name` holds, or as many as `name` with an S holds, or else `usual`.
+pub fn chosen(name: &str, usual: u64) -> Range<u64> {
+    match setting(name) {
+        Some(seed) => seed..seed + 1,
+        None => 0..setting(&format!("{name}S")).unwrap_or(usual),
+    }
+}
+
+/// Runs the seeds side by side, each into the findings of a thread; `run` says whether what must hold held. Tells the findings
+/// of each thread, and the seeds that broke something or panicked.
+pub fn run_all<F: Default + Send>(
+    seeds: Range<u64>,
+    run: impl Fn(u64, &mut F) -> bool + Sync,
+) -> (Vec<F>, Vec<u64>) {
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        let (mut findings, mut broken) = (F::default(), Vec::new());
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return (findings, broken);
+            }
+            if !catch_unwind(AssertUnwindSafe(|| run(seed, &mut findings))).unwrap_or(false) {
+                broken.push(seed);
+            }
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(|worker| worker.join().unwrap());
+        let (findings, broken): (Vec<_>, Vec<_>) = ended.unzip();
+        let mut broken = broken.concat();
+        broken.sort_unstable();
+        (findings, broken)
+    })
+}
+
+/// Fails where a seed broke something, with the command that runs the first of them again.
+pub fn must_hold(broken: &[u64], variable: &str, test: &str) {
+    if let Some(seed) = broken.first() {
+        let number = broken.len();
+        panic!(
+            "{number} seeds broke something; the first again: \
+             {variable}={seed} cargo test --test {test} -- --nocapture"
+        );
+    }
+}
