@@ -127,6 +127,12 @@ impl Courier {
                 return Outcome::no_token(NoToken::after(TokenError::Failure(failure)));
             }
         };
+        if let (None, Some(pace)) = (&place, &self.pace) {
+            match pace.place_within(time.saturating_sub(begun.began.elapsed())).await {
+                Ok(another) => place = Some(another),
+                Err(_) => return Outcome::unanswered(&Failure::kept_back(), &*self.classifier),
+            }
+        }
         let now = Instant::now();
         let time_left = time.saturating_sub(now - begun.began);
         if time_left.is_zero() {

@@ -89,7 +89,7 @@ impl Outcome {
     pub(super) fn dropped(has_left: bool) -> Self {
         let (class, what) = match has_left {
             true => (Class::Unknown, "the send was dropped before an answer came"),
-            false => (Class::NotSent, "the send was dropped before there was an access token"),
+            false => (Class::NotSent, "the send was dropped before the message left"),
         };
         Self { error: Some(what.to_owned()), ..Self::new(Ending::Exchanged(class), ErrorKind::Connection) }
     }
