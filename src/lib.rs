@@ -17,6 +17,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`Client::publish`] publishes a whole book of availability: it splits the slots into messages, sends them in order and within
+//! the service's rate, and says what was accepted and [where to go on](PublishReport::resume_point).
+//!
 //! Slots hold what they have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. What a
 //! send does with each answer is told at [`Client::send`], what is read and how it is written at [`message`], and the
 //! settings at [`ClientBuilder`]. A private key is a [`SigningKey`], or stays elsewhere behind a [`Signer`]; access tokens

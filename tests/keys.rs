@@ -11,8 +11,8 @@ use aws_lc_rs::signature::{
 use num_bigint::BigUint;
 use pushslots::{Credentials, Signer, SigningAlgorithm, SigningKey};
 use serde_json::{Value, json};
+use support::examples::Folder;
 use support::keys::{self, TestKey};
-use support::push_file::Folder;
 
 /// Whether what `signing` signs is verified by the public half of `key`.
 async fn assert_signs(signing: &SigningKey, key: &TestKey) {

@@ -3,8 +3,8 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::examples::{Folder, Run, push_file, settings, token};
 use support::http2::serve;
-use support::push_file::{Folder, Run, push_file, settings, token};
 use support::raw::{Act, RawServer};
 use support::tls::{Authority, TlsListener};
 use tokio::sync::mpsc::unbounded_channel;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
-use support::push_file::{Folder, push_file, settings, token};
+use support::examples::{Folder, push_file, settings, token};
 use support::raw::{Act, RawServer};
 use support::{DESTINATION, MESSAGE, fixtures, keys};
 
@@ -195,7 +195,7 @@ async fn every_setting_takes_effect() {
         let stalls = RawServer::start([token(), Act::Stall(String::new())]).await;
         let mut hasty = BTreeMap::from([(name, "1500ms".to_owned())]);
         hasty.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
-        let mut settings = support::push_file::settings(&stalls.url, "plain", &folder);
+        let mut settings = support::examples::settings(&stalls.url, "plain", &folder);
         settings.extend(hasty);
         if name == "PUSHSLOTS_DEADLINE" {
             settings.remove("PUSHSLOTS_MAX_ATTEMPTS");

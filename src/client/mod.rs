@@ -1,5 +1,6 @@
 //! The public face: a client, and the sends it starts.
 
+mod build;
 mod builder;
 mod env;
 mod publish;

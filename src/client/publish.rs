@@ -21,7 +21,7 @@ impl Client {
     /// The slots, or borrows of them, are split into messages of up to [1,000 slots](PublishBuilder::slots_per_message) and
     /// [8 MiB](PublishBuilder::bytes_per_message), in order. All are checked before anything goes out. The messages go out
     /// one after the other, so that the service keeps their order, each as [`send`](Self::send) sends it, while the next
-    /// is being encoded; at most two encoded messages are in memory. They stay within the [pace](super::ClientBuilder::pace),
+    /// is being encoded; at most two encoded messages are in memory. They stay within the [pace](crate::ClientBuilder::pace),
     /// for which a publication waits as long as it takes.
     ///
     /// All carry the same `BatchID`, `CurrentBatch` from "1" and `TotalBatches`; a single one carries none of them, unless a
@@ -114,13 +114,13 @@ impl<'a> PublishBuilder<'a> {
         }
     }
 
-    /// The most slots that one message holds, from 1; by default [the client's](super::ClientBuilder::slots_per_message).
+    /// The most slots that one message holds, from 1; by default [the client's](crate::ClientBuilder::slots_per_message).
     pub fn slots_per_message(mut self, slots: usize) -> Self {
         self.limits.slots = slots;
         self
     }
 
-    /// The most bytes that one message takes; by default [the client's](super::ClientBuilder::bytes_per_message).
+    /// The most bytes that one message takes; by default [the client's](crate::ClientBuilder::bytes_per_message).
     ///
     /// It holds for the message as it goes out, but for batch numbers, for which room is kept as if they were the longest. A
     /// slot that takes more by itself is invalid.

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod batch;
+pub mod examples;
 pub mod far_side;
 pub mod fixtures;
 pub mod http2;
@@ -10,7 +11,6 @@ pub mod model;
 pub mod peer;
 pub mod proxy;
 pub mod publications;
-pub mod push_file;
 pub mod raw;
 pub mod relay;
 pub mod requests;

@@ -1,4 +1,4 @@
-//! Runs the example `push_file` as a user does.
+//! Runs the examples `push_file` and `publish_file` as a user does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ impl Drop for Folder {
     }
 }
 
-/// One run of `push_file`.
+/// One run of an example.
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
@@ -48,14 +48,22 @@ impl Run {
 }
 
 pub async fn push_file(message: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
+    run("push_file", message, variables).await
+}
+
+pub async fn publish_file(slots: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
+    run("publish_file", slots, variables).await
+}
+
+async fn run(example: &str, file: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
     // cargo puts the examples beside the folder of the tests.
     let tests = std::env::current_exe().unwrap();
-    let program = tests.parent().unwrap().parent().unwrap().join("examples/push_file");
-    assert!(program.exists(), "push_file is built by `cargo test` without a filter, or `--examples`");
+    let program = tests.parent().unwrap().parent().unwrap().join("examples").join(example);
+    assert!(program.exists(), "{example} is built by `cargo test` without a filter, or `--examples`");
     let mut command = Command::new(program);
-    command.args(message).env_clear().envs(variables).kill_on_drop(true);
+    command.args(file).env_clear().envs(variables).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(60), command.output());
-    let output = output.await.expect("push_file ends").unwrap();
+    let output = output.await.expect("it ends").unwrap();
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),

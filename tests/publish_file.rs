@@ -1,0 +1,205 @@
+//! The example `publish_file` as a user runs it: what it sends, what it prints, and how it exits.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pushslots::uuid::Uuid;
+use serde_json::{Value, json};
+use support::batch::slots;
+use support::examples::{Folder, publish_file, settings, token};
+use support::raw::{Act, RawServer};
+use support::{DESTINATION, fixtures};
+use wiremock::MockServer;
+
+fn lines(numbers: std::ops::Range<usize>) -> String {
+    slots(numbers).iter().map(|slot| String::from_utf8(slot.to_json()).unwrap() + "\n").collect()
+}
+
+fn list(numbers: std::ops::Range<usize>) -> String {
+    format!("[{}]", lines(numbers).trim().replace('\n', ","))
+}
+
+/// The messages that arrived, and the ids of their slots.
+async fn arrived(service: &MockServer) -> Vec<(Value, Vec<usize>)> {
+    let requests = service.received_requests().await.unwrap();
+    let messages = requests.iter().filter(|request| request.url.path() == "/endpoint");
+    messages
+        .map(|request| {
+            let json: Value = request.body_json().unwrap();
+            let id = |slot: &Value| slot["ID"].as_str().unwrap().parse().unwrap();
+            (json["Meta"].clone(), json["Slots"].as_array().unwrap().iter().map(id).collect())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn slots_are_published_whatever_the_file_looks_like() {
+    let folder = Folder::new();
+    let message = format!(r#"{{"Slots":{},"Meta":{{"Test":true,"FacilityCode":"RES"}}}}"#, list(0..25));
+    for (content, is_message) in [(lines(0..25), false), (list(0..25), false), (message, true)] {
+        let service = fixtures::serve().await;
+        let file = folder.file("slots.json", content);
+        let mut settings = settings(&service.uri(), "plain", &folder);
+        settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "10".to_owned());
+        settings.insert("PUSHSLOTS_BATCH_ID", "tuesday".to_owned());
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!((run.code, &*run.stderr), (Some(0), ""), "quiet where there is no terminal");
+
+        let mut printed = run.json();
+        assert!(printed["elapsed_ms"].take().is_u64());
+        let receipts = printed["receipts"].take();
+        let log = &receipts[2]["logs"][0];
+        assert_eq!((receipts.as_array().unwrap().len(), log["id"].is_string()), (3, true), "{receipts}");
+        assert_eq!(
+            printed,
+            json!({
+                "batch_id": "tuesday", "messages": 3, "accepted": 3, "slots": 25, "skipped": 0, "requests": 3,
+                "elapsed_ms": null, "waited_ms": 0, "resume_from": null, "error": null, "receipts": null
+            })
+        );
+        let arrived = arrived(&service).await;
+        assert_eq!(
+            arrived.iter().flat_map(|(_, slots)| slots.clone()).collect::<Vec<_>>(),
+            (0..25).collect::<Vec<_>>()
+        );
+        for (number, (meta, _)) in arrived.iter().enumerate() {
+            let expected = if is_message { [json!(true), json!("RES")] } else { [Value::Null, Value::Null] };
+            assert_eq!(
+                [&meta["Test"], &meta["FacilityCode"]],
+                [&expected[0], &expected[1]],
+                "also behind the slots"
+            );
+            assert_eq!(
+                (&meta["BatchID"], &meta["CurrentBatch"]),
+                (&json!("tuesday"), &json!((number + 1).to_string()))
+            );
+            assert_eq!(meta["Destinations"], json!([{"ID": DESTINATION}, {"ID": Uuid::max()}]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn slots_that_are_wrong_are_told_and_cost_no_other() {
+    let (service, folder) = (fixtures::serve().await, Folder::new());
+    let long = format!(
+        r#"{{"ID":"4","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
+        "x".repeat(5_000)
+    );
+    let content = format!("{}{{\"Duration\":0}}\n7\n{{\"ID\":\n{long}\n{}", lines(0..2), lines(5..7));
+    let file = folder.file("slots.ndjson", content);
+    let mut settings = settings(&service.uri(), "plain", &folder);
+    settings.insert("PUSHSLOTS_BYTES_PER_MESSAGE", "2000".to_owned());
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    let told: Vec<_> = run.stderr.lines().map(|line| line.split_once("slots.ndjson ").unwrap().1).collect();
+    let starts = [
+        "line 3: Slots[2].Duration: ",
+        "line 3: Slots[2].DateTime: ",
+        "line 4: Slots[3]: ",
+        "line 5: Slots[4]",
+        "line 6: Slots[5]: takes 5",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    assert!(told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:#?}");
+    let printed = run.json();
+    assert_eq!(
+        [&printed["slots"], &printed["skipped"], &printed["error"]],
+        [&json!(4), &json!(4), &Value::Null]
+    );
+    let arrived = arrived(&service).await;
+    assert_eq!(arrived.into_iter().flat_map(|(_, slots)| slots).collect::<Vec<_>>(), [0, 1, 5, 6]);
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
+    let (service, folder) = (fixtures::serve().await, Folder::new());
+    let settings = settings(&service.uri(), "plain", &folder);
+    let cut = list(0..2_000);
+    for (content, expected) in [
+        (&cut[..cut.len() - 20], "the input ends before the JSON does"),
+        ("", "Slots: empty"),
+        ("[]", "Slots: empty"),
+        ("[1", "the input ends before the JSON does"),
+    ] {
+        let file = folder.file("slots.json", content);
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!(run.code, Some(2), "{content:.20}: {}", run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        assert!(run.json()["error"].as_str().unwrap().contains(expected));
+        assert_eq!(run.json()["accepted"], 0);
+    }
+    for (file, expected) in [
+        (Some(Path::new("no-such-file")), "no-such-file: "),
+        (None, "usage: "),
+        (Some(Path::new("/")), "not a regular file"),
+    ] {
+        let run = publish_file(file, &settings).await;
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+    }
+    let file = folder.file("slots.json", lines(0..1));
+    for (name, wrong) in [
+        ("PUSHSLOTS_SLOTS_PER_MESSAGE", "0"),
+        ("PUSHSLOTS_SLOTS_PER_MESSAGE", "many"),
+        ("PUSHSLOTS_BYTES_PER_MESSAGE", "-1"),
+        ("PUSHSLOTS_RATE", "7500"),
+        ("PUSHSLOTS_RATE", "7500/5"),
+        ("PUSHSLOTS_RATE", "1/300s"),
+        ("PUSHSLOTS_RESUME_FROM", "0"),
+        ("PUSHSLOTS_RESUME_FROM", "3@1"),
+    ] {
+        let mut settings = settings.clone();
+        settings.insert(name, wrong.to_owned());
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!(run.code, Some(2), "{name}={wrong}");
+        assert!(run.stderr.contains(&format!("{name}: ")), "{name}={wrong}: {}", run.stderr);
+    }
+    let run = publish_file(Some(&file), &BTreeMap::new()).await;
+    assert!(run.stderr.contains("PUSHSLOTS_CLIENT_ID: missing"), "{}", run.stderr);
+    assert!(service.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_not_accepted_goes_on_where_it_ended() {
+    let folder = Folder::new();
+    let file = folder.file("slots.ndjson", lines(0..5));
+    let accepted = || Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let first = RawServer::start([token(), accepted(), Act::answer("400 No", "", "")]).await;
+    let mut settings = settings(&first.url, "plain", &folder);
+    settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
+    let run = publish_file(Some(&file), &settings).await;
+    let printed = run.json();
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.starts_with("message 2 of batch "), "{}", run.stderr);
+    assert_eq!([&printed["accepted"], &printed["slots"], &printed["resume_from"]], [1, 2, 2]);
+    assert_eq!(printed["error"].as_str().unwrap(), run.stderr.trim_end());
+    let refused = first.finish().await.pop().unwrap();
+
+    let second = RawServer::start([token(), accepted(), accepted()]).await;
+    settings.insert("PUSHSLOTS_BASE_URL", second.url.clone());
+    settings.insert("PUSHSLOTS_BATCH_ID", printed["batch_id"].as_str().unwrap().to_owned());
+    settings.insert("PUSHSLOTS_RESUME_FROM", printed["resume_from"].to_string());
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!((run.code, &run.json()["slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+    let sent = second.finish().await;
+    let of = |request: &[u8]| {
+        let (head, body) = support::raw::split(request);
+        (support::raw::header(head, "idempotency-key").unwrap().to_owned(), body.unwrap().to_vec())
+    };
+    assert_eq!(of(&refused), of(&sent[1]), "the same message again");
+}
+
+#[tokio::test]
+async fn the_rate_is_kept() {
+    let (service, folder) = (fixtures::serve().await, Folder::new());
+    let file = folder.file("slots.ndjson", lines(0..5));
+    let mut settings = settings(&service.uri(), "plain", &folder);
+    settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned());
+    settings.insert("PUSHSLOTS_RATE", "4/1s".to_owned());
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.json()["waited_ms"].as_u64().unwrap() > 0, "{}", run.stdout);
+    assert_eq!(arrived(&service).await.len(), 5);
+}
