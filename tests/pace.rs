@@ -5,8 +5,10 @@
 mod support;
 
 use std::future::IntoFuture;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
 use futures_util::stream;
 use pushslots::{Delivery, ErrorKind};
 use rand::Rng;
@@ -182,6 +184,20 @@ async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
     let (dropped, second, third) = tokio::join!(dropped, second, third);
     assert!(dropped.is_err() && second.is_ok() && third.is_ok());
     assert_eq!((model.calls().len(), model.token_requests()), (4, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).pace(3, MINUTE).build().unwrap();
+    let message = message();
+    client.send(&message).await.unwrap();
+    client.send(&message).await.unwrap();
+    let mut suspended = pin!(client.send(&message).deadline(10 * MINUTE).into_future());
+    assert!(poll_immediate(suspended.as_mut()).await.is_none());
+    let other = client.send(&message).deadline(10 * MINUTE).into_future();
+    assert!(tokio::time::timeout(5 * MINUTE, other).await.unwrap().is_ok());
+    assert!(suspended.await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

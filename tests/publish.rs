@@ -393,7 +393,12 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     assert_eq!((sent[1].message_id, &sent[1].body), (sent[2].message_id, &sent[2].body));
     assert_eq!(model.calls().len(), 6);
 
-    // A stream that has nothing more for now does not keep it.
+    // A stream that has nothing, or nothing more, for now does not keep it.
+    let (_, client) = serve([ok()]);
+    let publication = client.publish_stream(stream::pending::<Slot>());
+    let handle = publication.handle();
+    handle.stop();
+    assert_eq!(publication.await.unwrap().slots(), 0);
     let (_, client) = serve([ok()]);
     let waiting = stream::iter(slots[..150].to_vec()).chain(stream::pending());
     let publication = client.publish_stream(waiting).slots_per_message(100);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use pushslots::uuid::{Uuid, uuid};
+use support::batch::slots;
 use support::message;
 use support::model::{Fate, Model, Reply, TokenFate, client_of};
 use tokio::time::timeout;
@@ -196,4 +197,18 @@ async fn a_send_that_is_dropped_is_told() {
     let names = ["message", "attempts", "delivery"];
     let expected = ["send dropped before its end", "1", "unknown"];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
+    let (told, _guard) = listen();
+    let client = client_of(&Model::scripted([Fate::Answered(Reply::accepted())])).build().unwrap();
+    client.publish(slots(0..5)).slots_per_message(2).batch_id("tuesday").await.unwrap();
+    let log = told.log();
+    let of = |name| log.spans.iter().filter(move |span| span.0 == name);
+    assert_eq!(of("publish").map(|span| span.2.of(["batch_id"])).collect::<Vec<_>>(), [["tuesday"]]);
+    assert_eq!(
+        of("send").map(|span| (span.1, span.2.of(["slots"]))).collect::<Vec<_>>(),
+        [(Some("publish"), ["2"]), (Some("publish"), ["2"]), (Some("publish"), ["1"])]
+    );
 }

@@ -163,7 +163,7 @@ impl ClientBuilder {
     /// How many requests may go out in any rolling window of this length, token requests included; by default 7,500 in
     /// 5 minutes, the lower of the two figures that the service publishes for an IP address.
     ///
-    /// All clones of the client share it, in the order in which they come. Bursts are fine as long as no window is over. A
+    /// All clones of the client share it, about in the order in which they come. Bursts are fine as long as no window is over. A
     /// request counts from when it leaves until one window after its end. At a 429 everyone waits: for what its
     /// `Retry-After` asks, up to 120 s, or else for a second.
     ///

@@ -1,6 +1,7 @@
 //! Publishing many slots, and what there is to set about it.
 
 use std::borrow::Borrow;
+use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
 
@@ -225,6 +226,16 @@ impl<'a> PublishBuilder<'a> {
         need(number > 0, "resume_from", "must be at least 1, the first message");
         need(number <= 1 || batch.is_named, "batch_id", "missing; give that of the batch to go on with");
         problems
+    }
+}
+
+impl fmt::Debug for PublishBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishBuilder")
+            .field("limits", &self.limits)
+            .field("batch_id", &self.batch_id)
+            .field("resume_from", &self.start)
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,8 +50,12 @@ pub(crate) struct Courier {
 
 impl Courier {
     /// Sends `parcel` until it is accepted or `policy` gives it up.
-    pub(crate) async fn deliver(&self, parcel: &Parcel, policy: &Policy) -> Result<Receipt, Error> {
-        self.send(parcel, policy).instrument(trace::send(parcel)).await
+    pub(crate) fn deliver(
+        &self,
+        parcel: &Parcel,
+        policy: &Policy,
+    ) -> impl Future<Output = Result<Receipt, Error>> + Send {
+        self.send(parcel, policy).instrument(trace::send(parcel))
     }
 
     async fn send(&self, parcel: &Parcel, policy: &Policy) -> Result<Receipt, Error> {

@@ -14,10 +14,10 @@ mod split;
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
+use tracing::{Instrument, info_span};
 
 use crate::delivery::Courier;
 use crate::error::{Error, ErrorKind};
-use crate::message::Problem;
 use crate::receipt::Delivery;
 use crate::retry::Policy;
 
@@ -81,7 +81,8 @@ impl<'a> Publication<'a> {
 
     /// Publishes from `start` on.
     pub(crate) async fn run(mut self, start: ResumePoint) -> Result<PublishReport, PublishError> {
-        let ended = self.publish(start).await;
+        let span = info_span!("publish", batch_id = self.packer.batch_id());
+        let ended = self.publish(start).instrument(span).await;
         let report = self.lookout.close(self.packer.inspector.skipped, ended.is_ok());
         let total = self.packer.total;
         match ended {
@@ -98,8 +99,10 @@ impl<'a> Publication<'a> {
     }
 
     async fn publish(&mut self, start: ResumePoint) -> Result<(), End> {
-        let (number, first) = self.begin(start).await?;
-        let mut packed = self.packer.pack(number, first).await?;
+        let Self { packer, lookout, .. } = self;
+        let (number, first) = lookout.unless_stopped(packer.begin(start)).await??;
+        lookout.begins(number, packer.source.len().map(|all| all - first));
+        let mut packed = lookout.unless_stopped(packer.pack(number, first)).await??;
         // Behind the first there may be none: a stream did not know that it had ended.
         if packed.is_none() && number == 1 {
             return Err(Error::no_slots().into());
@@ -110,25 +113,6 @@ impl<'a> Publication<'a> {
             packed = self.send(message).await?;
         }
         Ok(())
-    }
-
-    /// Checks what is there, and finds the message that comes first and the position at which it begins.
-    async fn begin(&mut self, start: ResumePoint) -> Result<(u64, usize), End> {
-        let packer = &mut self.packer;
-        packer.source.check(&mut packer.inspector)?;
-        packer.service_limit = start.limit();
-        let number = start.number();
-        let first = match start.slots_before() {
-            Some(position) => packer.pass_over(position).await?.then_some(position),
-            None => packer.find(number).await?,
-        };
-        let Some(first) = first else {
-            let text = format!("there is no message {number}: the slots end before it");
-            return Err(Error::configuration(vec![Problem::new("resume_from", text)]).into());
-        };
-        packer.count(number, first);
-        self.lookout.begins(number, packer.source.len().map(|all| all - first));
-        Ok((number, first))
     }
 
     /// Sends a message while the next is made; `None` behind the last.
@@ -168,7 +152,7 @@ impl<'a> Publication<'a> {
                 lookout.too_large(&error);
                 packer.service_limit = Some(piece.bytes / 2);
                 packer.count(number, piece.first);
-                Ok(packer.pack(number, piece.first).await?)
+                Ok(lookout.unless_stopped(packer.pack(number, piece.first)).await??)
             }
             Err(error) => {
                 lookout.failed(&error);

@@ -9,7 +9,8 @@ use super::skip::{Inspector, OnInvalid};
 use super::source::{Piece, Source, Unreadable};
 use super::split::Limits;
 use crate::delivery::Parcel;
-use crate::message::{BatchMessage, BatchPlace, Envelope};
+use crate::error::Error;
+use crate::message::{BatchMessage, BatchPlace, Envelope, Problem};
 
 /// The space of names that message ids are derived in: RFC 9562, section 5.5.
 const MESSAGE_IDS: Uuid = uuid!("0d1c3c8e-6a0b-4c0e-9a39-5a6f1f6c2a71");
@@ -83,6 +84,27 @@ impl<'a> Packer<'a> {
         Limits { bytes, ..self.limits }
     }
 
+    /// Checks what is there, and finds the message that comes first and the position at which it begins.
+    pub(super) async fn begin(&mut self, start: ResumePoint) -> Result<(u64, usize), Unreadable> {
+        self.source.check(&mut self.inspector).map_err(Unreadable::Invalid)?;
+        self.service_limit = start.limit();
+        let number = start.number();
+        let first = match start.slots_before() {
+            Some(position) => self.pass_over(position).await?.then_some(position),
+            None => self.find(number).await?,
+        };
+        let first = first.ok_or_else(|| {
+            let text = format!("there is no message {number}: the slots end before it");
+            Unreadable::Invalid(Error::configuration(vec![Problem::new("resume_from", text)]))
+        })?;
+        self.count(number, first);
+        Ok((number, first))
+    }
+
+    pub(super) fn batch_id(&self) -> &str {
+        &self.batch.id
+    }
+
     /// Counts the messages again, of which the one with this number begins at the position `first`.
     pub(super) fn count(&mut self, number: u64, first: usize) {
         let left = self.source.count_pieces(first, self.piece_limits(), self.envelope_length());
@@ -90,7 +112,7 @@ impl<'a> Packer<'a> {
     }
 
     /// The position at which message `number` begins, as nothing but the limits splits the slots.
-    pub(super) async fn find(&mut self, number: u64) -> Result<Option<usize>, Unreadable> {
+    async fn find(&mut self, number: u64) -> Result<Option<usize>, Unreadable> {
         let mut first = 0;
         for _ in 1..number {
             match self.next_piece(first).await? {
@@ -103,7 +125,7 @@ impl<'a> Packer<'a> {
     }
 
     /// Passes over the slots before this position; whether there are as many.
-    pub(super) async fn pass_over(&mut self, position: usize) -> Result<bool, Unreadable> {
+    async fn pass_over(&mut self, position: usize) -> Result<bool, Unreadable> {
         let mut first = 0;
         while first < position {
             let Some(piece) = self.next_piece(first).await? else { return Ok(false) };

@@ -32,6 +32,8 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
+    // With those that are added on the way there are seven, for which an empty map would grow twice.
+    *request.headers_mut() = HeaderMap::with_capacity(8);
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert(ACCEPT, json.clone());
     request.headers_mut().insert(CONTENT_TYPE, json);

@@ -38,15 +38,15 @@ impl Default for Rate {
     }
 }
 
-/// Keeps all requests of a client within its rate, first come, first served.
+/// Keeps all requests of a client within its rate.
 ///
-/// A request counts from when it leaves until one window after its end: in between the service may see it at any time.
+/// A request counts from when it leaves until one window after its end: in between the service may see it at any time. Who
+/// waits for a place holds nothing meanwhile that others need: a future that nobody polls, such as a renewal of the token that no
+/// send carries on for now, must keep no other from going.
 pub(crate) struct Pace {
     rate: Rate,
     state: Mutex<State>,
-    /// Held by the one that is next.
-    turn: tokio::sync::Mutex<()>,
-    /// Tells it that a place may have become free.
+    /// Tells those who wait that a place may have become free.
     changed: Notify,
 }
 
@@ -57,8 +57,6 @@ struct State {
     ended: VecDeque<Instant>,
     /// Until when the service wants nobody to ask.
     held_until: Option<Instant>,
-    /// How many wait for a place.
-    waiting: usize,
 }
 
 impl State {
@@ -81,21 +79,11 @@ impl State {
 
 impl Pace {
     pub(crate) fn new(rate: Rate) -> Arc<Self> {
-        Arc::new(Self {
-            rate,
-            state: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
-            changed: Notify::new(),
-        })
+        Arc::new(Self { rate, state: Mutex::default(), changed: Notify::new() })
     }
 
     /// A place for one request, as soon as there is one.
     pub(crate) async fn place(self: &Arc<Self>) -> Place {
-        if let Some(place) = self.free_place() {
-            return place;
-        }
-        let _waiting = Waiting::new(self);
-        let _turn = self.turn.lock().await;
         loop {
             let changed = pin!(self.changed.notified());
             match self.take(Instant::now()) {
@@ -128,9 +116,9 @@ impl Pace {
         self.state().next_place(self.rate, now).map_or(Duration::ZERO, |next| next - now)
     }
 
-    /// A place that is free, where nobody waits for one.
+    /// A place, if one is free.
     pub(crate) fn free_place(self: &Arc<Self>) -> Option<Place> {
-        if self.state().waiting > 0 { None } else { self.take(Instant::now()).ok() }
+        self.take(Instant::now()).ok()
     }
 
     /// A place that is free.
@@ -162,22 +150,6 @@ impl Pace {
     }
 }
 
-/// Somebody waits, before whom nobody else gets a place.
-struct Waiting<'a>(&'a Pace);
-
-impl<'a> Waiting<'a> {
-    fn new(pace: &'a Pace) -> Self {
-        pace.state().waiting += 1;
-        Self(pace)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.state().waiting -= 1;
-    }
-}
-
 /// A place for one request. Dropped without one, another can have it at once.
 pub(crate) struct Place {
     pace: Arc<Pace>,
@@ -191,11 +163,8 @@ impl Drop for Place {
         if self.is_used {
             state.ended.push_back(Instant::now());
         }
-        let is_awaited = state.waiting > 0;
         drop(state);
-        if is_awaited {
-            self.pace.changed.notify_one();
-        }
+        self.pace.changed.notify_waiters();
     }
 }
 
