@@ -73,14 +73,18 @@ async fn publish(client: &Client, batch: Batch, file: &Survey) -> Result<Publish
     }
     let handle = publication.handle();
     tokio::spawn(async move {
-        // The message that is on its way still comes to its end.
+        // The message that is on its way still comes to its end, unless it is asked for twice.
         if tokio::signal::ctrl_c().await.is_ok() {
             handle.stop();
         }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(1);
+        }
     });
+    let before = batch.start.slots_before().unwrap_or(0);
     let result = publication
         .on_progress(|progress| {
-            bar.set_position((progress.slots + progress.skipped) as u64);
+            bar.set_position((before + progress.slots + progress.skipped) as u64);
             let waiting = Some(progress.waiting).filter(|waiting| !waiting.is_zero());
             bar.set_message(waiting.map_or(String::new(), |time| format!("; the pace waits {:.0?}", time)));
         })

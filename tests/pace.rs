@@ -229,6 +229,38 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
     assert!(began.elapsed() < MINUTE && stopped.unwrap().resume_point().is_some());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_is_asked_for_with_the_last_place_and_the_message_waits_for_the_next() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
+    client.send(&message()).await.unwrap();
+    // One place is left, and the token has expired.
+    sleep(400 * Duration::from_secs(1)).await;
+    let report = client.publish(slots(0..1)).await.unwrap();
+    let attempts = report.receipts()[0].attempts();
+    assert_eq!((attempts.len(), model.token_requests()), (1, 2), "{attempts:?}");
+    assert!(attempts[0].elapsed < Duration::from_secs(1), "waiting takes nothing from the attempt");
+    assert_eq!(most_in(10 * MINUTE, &model.arrivals()), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_that_meet_a_token_due_for_renewal_at_a_low_rate_all_get_through() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).pace(3, Duration::from_secs(255)).build().unwrap();
+    client.send(&message()).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    client.send(&message()).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    let mut sends = JoinSet::new();
+    for _ in 0..6 {
+        let client = client.clone();
+        sends.spawn(async move { client.send(&message()).deadline(60 * MINUTE).await.map(drop) });
+    }
+    let sent = tokio::time::timeout(60 * MINUTE, sends.join_all()).await.unwrap();
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    assert_eq!(most_in(Duration::from_secs(255), &model.arrivals()), 3);
+}
+
 #[test]
 fn a_pace_that_can_not_be_kept_is_refused() {
     let model = Model::scripted([ok()]);

@@ -219,6 +219,40 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     assert_eq!(error.error().kind(), ErrorKind::Input);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_stream_is_not_forgotten_when_a_message_is_split() {
+    let failing =
+        || stream::iter(slots(0..15).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
+    let (model, client) = serve([answers(413), ok()]);
+    let error = client.publish_stream(failing()).slots_per_message(10).await.unwrap_err();
+    assert_eq!((error.error().kind(), error.failed_message()), (ErrorKind::Input, None));
+    assert!(std::error::Error::source(&error).is_some());
+    assert_eq!(accepted(&model), (0..15).take(accepted(&model).len()).collect::<Vec<_>>());
+    assert_eq!(error.report().resume_point().unwrap().slots_before(), Some(accepted(&model).len()));
+
+    let (model, client) = serve([answers(413), ok()]);
+    let mut wrong = slots(0..15);
+    wrong[12].duration = None;
+    let error = client.publish_stream(stream::iter(wrong)).slots_per_message(10).await.unwrap_err();
+    assert_eq!(paths(&error), ["Slots[12].Duration"]);
+    assert!(accepted(&model).len() <= 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_holds_whatever_the_limits_are() {
+    let (model, client) = serve([ok(), ok(), answers(400), ok()]);
+    let slots = slots(0..500);
+    let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
+    let point: ResumePoint = error.report().resume_point().unwrap().to_string().parse().unwrap();
+    let report = client.publish(&slots).slots_per_message(70).batch_id("b").resume_from(point).await.unwrap();
+    assert_eq!(accepted(&model), (0..500).collect::<Vec<_>>());
+    assert_eq!((report.slots(), report.messages()), (300, 7));
+    for far in ["18446744073709551615@0", "18446744073709551615"] {
+        let far: ResumePoint = far.parse().unwrap();
+        let _ = client.publish(&slots).batch_id("far").resume_from(far).await;
+    }
+}
+
 /// Tells how far a stream was read.
 fn watched(slots: Vec<Slot>, read: &Arc<Mutex<usize>>) -> impl stream::Stream<Item = Slot> + Send + use<> {
     let read = read.clone();
@@ -264,7 +298,7 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     assert!(text.ends_with("; 2 messages with 200 slots were accepted before"), "{text}");
 
     let point = report.resume_point().unwrap();
-    assert_eq!((point.number(), point.slots_before(), point.to_string()), (3, Some(200), "3".to_owned()));
+    assert_eq!((point.number(), point.slots_before(), point.to_string()), (3, Some(200), "3@200".to_owned()));
     let again =
         client.publish(&slots).slots_per_message(100).batch_id(batch).resume_from(point).await.unwrap();
     assert_eq!((again.receipts().len(), again.slots(), again.messages()), (3, 250, 5));
@@ -355,7 +389,7 @@ async fn after_a_split_the_point_to_go_on_from_knows_how_far_the_batch_had_come(
         (sent[3].message_id, &sent[3].body),
         "the same message again"
     );
-    for wrong in ["", "0", "-1", "3@", "3@1", "0@1/2", "3@1/", "@", "1/2", "3@1/2/3"] {
+    for wrong in ["", "0", "-1", "3@", "3@-1", "0@1/2", "3@1/", "@", "1/2", "3@1/2/3"] {
         assert!(wrong.parse::<ResumePoint>().is_err(), "{wrong}");
     }
     assert_eq!("7".parse(), Ok(ResumePoint::from(7)));
@@ -456,7 +490,7 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
         json,
         json!({
             "error": error.to_string(), "batch_id": "b", "messages": 2, "accepted": 1, "slots": 1, "skipped": 0,
-            "requests": 2, "elapsed_ms": null, "waited_ms": 0, "resume_from": 2, "receipts": null
+            "requests": 2, "elapsed_ms": null, "waited_ms": 0, "resume_from": "2@1", "receipts": null
         })
     );
     let kind = pushslots::Error::from(error).kind();

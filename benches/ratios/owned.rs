@@ -43,7 +43,7 @@ pub struct Slot {
     location: Option<Location>,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Provider {
     #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ struct Provider {
     phone_number: Option<PhoneNumber>,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Address {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,14 +81,14 @@ struct Address {
     country: Option<String>,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct PhoneNumber {
     #[serde(skip_serializing_if = "Option::is_none")]
     office: Option<String>,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Location {
     #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,7 @@ struct Location {
     room: Option<String>,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Identifier {
     #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
@@ -130,30 +130,55 @@ pub fn shrunk(mut message: Message) -> Message {
 }
 
 pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<Message> {
-    (0..count).step_by(per_message).map(|first| message(first, per_message, people, &[])).collect()
+    let book = Book::new(people);
+    (0..count).step_by(per_message).map(|first| book.message(first, per_message, &[])).collect()
 }
 
-pub fn message(first: usize, slots: usize, people: usize, destinations: &[Uuid]) -> Message {
-    let destination = |id: &Uuid| Destination { id: id.to_string() };
-    Message {
-        meta: Meta {
-            data_model: "Scheduling".to_owned(),
-            event_type: "PushSlots".to_owned(),
-            destinations: destinations.iter().map(destination).collect(),
-        },
-        slots: (first..first + slots).map(|index| slot(index, people)).collect(),
+/// The records that slots are built from.
+pub struct Book {
+    providers: Vec<Provider>,
+    locations: Vec<Location>,
+}
+
+impl Book {
+    pub fn new(people: usize) -> Self {
+        Self {
+            providers: (0..people).map(provider).collect(),
+            locations: (0..people).map(location).collect(),
+        }
+    }
+
+    pub fn message(&self, first: usize, slots: usize, destinations: &[Uuid]) -> Message {
+        let destination = |id: &Uuid| Destination { id: id.to_string() };
+        Message {
+            meta: Meta {
+                data_model: "Scheduling".to_owned(),
+                event_type: "PushSlots".to_owned(),
+                destinations: destinations.iter().map(destination).collect(),
+            },
+            slots: (first..first + slots).map(|index| self.slot(index)).collect(),
+        }
+    }
+
+    fn slot(&self, index: usize) -> Slot {
+        let Place { provider, room } = slots::place(index, self.providers.len());
+        of(index, self.providers[provider].clone(), self.locations[room].clone())
     }
 }
 
 pub fn slot(index: usize, people: usize) -> Slot {
     let Place { provider, room } = slots::place(index, people);
+    of(index, self::provider(provider), location(room))
+}
+
+fn of(index: usize, provider: Provider, location: Location) -> Slot {
     Slot {
         id: Some(slots::id(index)),
         date_time: slots::date_time(index),
         duration: slots::MINUTES,
         reason: Some(slots::reason(index).to_owned()),
-        provider: Some(self::provider(provider)),
-        location: Some(location(room)),
+        provider: Some(provider),
+        location: Some(location),
     }
 }
 

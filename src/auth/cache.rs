@@ -177,6 +177,14 @@ impl TokenCache {
         }
     }
 
+    /// Whether there is a token to send with.
+    pub(crate) fn has_token(&self) -> bool {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.settle();
+        state.usable_token(now).is_some()
+    }
+
     /// Marks `refused` as such, unless another token has taken its place already.
     pub(crate) fn reject(&self, refused: &HeldToken) {
         let mut state = self.state();

@@ -180,7 +180,7 @@ impl SendBuilder<'_> {
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
         let (slots, destinations) = (self.message.slot_count(), written.destinations);
         let parcel = Parcel { message_id, slots, destinations, body: written.json };
-        client.courier.deliver(&parcel, &self.policy).await
+        client.courier.deliver(&parcel, &self.policy, None).await
     }
 }
 

@@ -63,8 +63,8 @@ impl Client {
 
     /// Publishes slots that come one at a time, however many, in constant memory; otherwise as [`publish`](Self::publish).
     ///
-    /// The items are [`Slot`]s, or `Result`s whose error [ends the publication](StreamedSlot). A stream's end is not known
-    /// beforehand, so that `TotalBatches` is left out, and slots are checked as they come: one that is wrong ends the
+    /// What grows is the list of receipts, by about a kilobyte a message. The items are [`Slot`]s, or `Result`s whose error [ends the publication](StreamedSlot). A stream's end is not known
+    /// beforehand, so that `TotalBatches` is left out, as are all batch numbers where it ends before its first message is full; slots are checked as they come: one that is wrong ends the
     /// publication after the messages before it, or can be [set aside](PublishBuilder::skip_invalid).
     ///
     /// ```no_run
@@ -148,7 +148,7 @@ impl<'a> PublishBuilder<'a> {
     /// [point](PublishReport::resume_point) that the report tells.
     ///
     /// It needs the same slots in the same order, and the same [`batch_id`](Self::batch_id); with a number alone also the
-    /// same limits. The slots before that point are not sent again, and the message that may have been accepted already
+    /// same limits, for with others slots would be lost or sent again. The slots before that point are not sent again, and the message that may have been accepted already
     /// keeps its message id.
     pub fn resume_from(mut self, point: impl Into<ResumePoint>) -> Self {
         self.start = point.into();

@@ -49,25 +49,34 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    /// Sends `parcel` until it is accepted or `policy` gives it up.
+    /// Sends `parcel` until it is accepted or `policy` gives it up. It may have a place in the pace already.
     pub(crate) fn deliver(
         &self,
         parcel: &Parcel,
         policy: &Policy,
+        place: Option<Place>,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send {
-        self.send(parcel, policy).instrument(trace::send(parcel))
+        self.send(parcel, policy, place).instrument(trace::send(parcel))
     }
 
-    async fn send(&self, parcel: &Parcel, policy: &Policy) -> Result<Receipt, Error> {
+    async fn send(
+        &self,
+        parcel: &Parcel,
+        policy: &Policy,
+        mut first_place: Option<Place>,
+    ) -> Result<Receipt, Error> {
         let mut began = Instant::now();
         let mut sending = Sending::new(self, parcel, policy);
         loop {
             // Many sends wait for the same pause, and nobody is asked: that is no attempt. Nor is a wait for the pace.
             let has_room = |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
             self.tokens.sit_out_pause(has_room).await;
-            let place = match self.place(policy, &mut began).await {
-                Ok(place) => place,
-                Err(wait) => return Err(sending.kept_back(wait)),
+            let place = match first_place.take() {
+                Some(place) => Some(place),
+                None => match self.place(policy, &mut began).await {
+                    Ok(place) => place,
+                    Err(wait) => return Err(sending.kept_back(wait)),
+                },
             };
             let time_left = || policy.deadline.saturating_sub(began.elapsed());
             let begun = sending.begin_attempt();
@@ -113,10 +122,13 @@ impl Courier {
         mut place: Option<Place>,
         time: Duration,
     ) -> Outcome {
+        // A request for a token needs a place of its own, and there may be only this one.
+        if !self.tokens.has_token() {
+            place = None;
+        }
         let mut token = pin!(self.tokens.token(time));
         let token = match poll_immediate(token.as_mut()).await {
             Some(token) => Ok(token),
-            // A request for it needs a place of its own, and there may be only this one.
             None => {
                 place = None;
                 timeout(time, token).await
@@ -132,9 +144,10 @@ impl Courier {
             }
         };
         if let (None, Some(pace)) = (&place, &self.pace) {
-            match pace.place_within(time.saturating_sub(begun.began.elapsed())).await {
-                Ok(another) => place = Some(another),
-                Err(_) => return Outcome::unanswered(&Failure::kept_back(), &*self.classifier),
+            place = pace.free_place();
+            if place.is_none() {
+                // To wait here would take from the time that the service has for its answer.
+                return Outcome::unanswered(&Failure::kept_back(), &*self.classifier);
             }
         }
         let now = Instant::now();

@@ -13,7 +13,7 @@ use super::progress::OnProgress;
 use super::{End, Progress, PublishHandle, PublishReport, ResumePoint};
 use crate::error::Error;
 use crate::receipt::{Attempt, Receipt};
-use crate::transport::Pace;
+use crate::transport::{Pace, Place};
 
 /// How often progress is told while nothing ends.
 const TICK: Duration = Duration::from_secs(1);
@@ -47,6 +47,7 @@ impl<'a> Lookout<'a> {
     /// The publication begins with the message of this number, and has so many slots.
     pub(super) fn begins(&mut self, first: u64, slots: Option<usize>) {
         (self.first, self.slots) = (first, slots);
+        self.handle.look().messages = first.saturating_sub(1);
     }
 
     /// A message is about to be sent.
@@ -58,18 +59,20 @@ impl<'a> Lookout<'a> {
         report.skipped = packer.inspector.skipped;
     }
 
-    /// Waits until the pace has room, so that nothing is begun that would have to wait.
-    pub(super) async fn wait_for_pace(&mut self) -> Result<(), End> {
+    /// Waits until the pace has a place, where there is one, so that no message is begun that would have to wait.
+    pub(super) async fn wait_for_pace(&mut self) -> Result<Option<Place>, End> {
         if self.handle.is_stopped() {
             return Err(End::Stopped);
         }
-        let pace = self.pace.clone().filter(|pace| !pace.wait().is_zero());
-        let Some(pace) = pace else { return Ok(()) };
+        let Some(pace) = self.pace.clone() else { return Ok(None) };
+        if let Some(place) = pace.free_place() {
+            return Ok(Some(place));
+        }
         self.tell();
         let asked = Instant::now();
-        let ended = self.unless_stopped(pace.place()).await;
+        let place = self.unless_stopped(pace.place()).await;
         self.handle.look().waited += asked.elapsed();
-        ended.map(drop)
+        place.map(Some)
     }
 
     /// A message was accepted; `following` is where the publication goes on.
@@ -119,7 +122,7 @@ impl<'a> Lookout<'a> {
         report.elapsed = self.began.elapsed();
         let progress = Progress {
             accepted: report.receipts.len() as u64,
-            messages: self.total.map(|total| (total + 1).saturating_sub(self.first)),
+            messages: self.total.map(|total| total.saturating_add(1).saturating_sub(self.first)),
             slots: report.slots,
             all_slots: self.slots,
             skipped: report.skipped,

@@ -20,6 +20,7 @@ use crate::delivery::Courier;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::Delivery;
 use crate::retry::Policy;
+use crate::transport::Place;
 
 use lookout::Lookout;
 use pack::Packed;
@@ -88,12 +89,14 @@ impl<'a> Publication<'a> {
         match ended {
             Ok(()) | Err(End::Stopped) => Ok(report),
             Err(End::Failed(number, error)) => Err(PublishError::new(report, error, Some(number), total)),
-            Err(End::Unreadable(Unreadable::Invalid(error))) => {
-                Err(PublishError::new(report, error, None, total))
-            }
-            Err(End::Unreadable(Unreadable::Failed(failed))) => {
-                let error = Error::unreadable_slots();
-                Err(PublishError::new(report, error, None, total).with_source(Some(failed)))
+            Err(End::Unreadable(unreadable)) => {
+                let failure = self.packer.source.take_failure().unwrap_or(unreadable);
+                let (error, cause) = match failure {
+                    Unreadable::Invalid(error) => (error, None),
+                    Unreadable::Failed(cause) => (Error::unreadable_slots(), Some(cause)),
+                    Unreadable::Kept => (Error::unreadable_slots(), None),
+                };
+                Err(PublishError::new(report, error, None, total).with_source(cause))
             }
         }
     }
@@ -109,21 +112,21 @@ impl<'a> Publication<'a> {
         }
         while let Some(message) = packed {
             self.lookout.sends(&message, &self.packer);
-            self.lookout.wait_for_pace().await?;
-            packed = self.send(message).await?;
+            let place = self.lookout.wait_for_pace().await?;
+            packed = self.send(message, place).await?;
         }
         Ok(())
     }
 
     /// Sends a message while the next is made; `None` behind the last.
-    async fn send(&mut self, message: Packed) -> Result<Option<Packed>, End> {
+    async fn send(&mut self, message: Packed, place: Option<Place>) -> Result<Option<Packed>, End> {
         let Self { courier, policy, packer, lookout } = self;
         let Packed { number, piece, parcel } = message;
-        let (next, behind) = (number + 1, piece.first + piece.slots);
+        let (next, behind) = (number.saturating_add(1), piece.first + piece.slots);
         packer.source.release(piece.first);
         let following = packer.point(next, behind);
         let sent = {
-            let sending = courier.deliver(&parcel, policy);
+            let sending = courier.deliver(&parcel, policy, place);
             let mut packing = pin!(packer.pack(next, behind));
             let side_by_side = async {
                 match select(pin!(sending), packing.as_mut()).await {

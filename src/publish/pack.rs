@@ -86,7 +86,7 @@ impl<'a> Packer<'a> {
 
     /// Checks what is there, and finds the message that comes first and the position at which it begins.
     pub(super) async fn begin(&mut self, start: ResumePoint) -> Result<(u64, usize), Unreadable> {
-        self.source.check(&mut self.inspector).map_err(Unreadable::Invalid)?;
+        self.source.check(&mut self.inspector).await?;
         self.service_limit = start.limit();
         let number = start.number();
         let first = match start.slots_before() {
@@ -108,13 +108,14 @@ impl<'a> Packer<'a> {
     /// Counts the messages again, of which the one with this number begins at the position `first`.
     pub(super) fn count(&mut self, number: u64, first: usize) {
         let left = self.source.count_pieces(first, self.piece_limits(), self.envelope_length());
-        self.total = left.map(|left| number - 1 + left);
+        self.total = left.map(|left| (number - 1).saturating_add(left));
     }
 
     /// The position at which message `number` begins, as nothing but the limits splits the slots.
     async fn find(&mut self, number: u64) -> Result<Option<usize>, Unreadable> {
         let mut first = 0;
         for _ in 1..number {
+            yield_now().await;
             match self.next_piece(first).await? {
                 Some(piece) => first += piece.slots,
                 None => return Ok(None),
@@ -128,6 +129,7 @@ impl<'a> Packer<'a> {
     async fn pass_over(&mut self, position: usize) -> Result<bool, Unreadable> {
         let mut first = 0;
         while first < position {
+            yield_now().await;
             let Some(piece) = self.next_piece(first).await? else { return Ok(false) };
             first += piece.slots;
             self.source.release(first.min(position));

@@ -60,14 +60,14 @@ impl PublishError {
         self.0.failed
     }
 
-    /// The numbers in the batch of the messages that were never sent, not even in part; `None` for a stream, where nobody
-    /// knows how many there would be.
+    /// The numbers in the batch of the messages that were never sent, not even in part; `None` where nobody knows how many
+    /// there would be: for a stream, and where what is wrong was found before the slots were split.
     #[must_use]
     pub fn never_sent(&self) -> Option<Range<u64>> {
         let Inner { report, failed, total, .. } = &*self.0;
         let next = report.resume_point.map_or(1, super::ResumePoint::number);
-        let first = failed.map_or(next, |failed| failed + 1);
-        total.map(|total| first..total + 1)
+        let first = failed.map_or(next, |failed| failed.saturating_add(1));
+        total.map(|total| first..total.saturating_add(1))
     }
 }
 

@@ -7,11 +7,12 @@ use serde::{Serialize, Serializer};
 
 /// Where a publication goes on: the first message of its batch that is not known to be accepted.
 ///
-/// A message number alone is one too, from 1: what comes before is left out, as the same slots and limits split it. What
-/// [a report](crate::PublishReport::resume_point) gives also knows how many slots come before, and holds whatever the
-/// limits are. The `Display` is the number; where the service found a message too large, and so the numbers depend on
-/// how far the batch had come by then, it is number, slots before and bytes for a message, such as `7@5500/1048576`. It
-/// can be [parsed](str::parse) again, and serializes to the same: a number, or else a text.
+/// What [a report](crate::PublishReport::resume_point) gives knows how many slots come before, and holds whatever the limits
+/// are. Its text, such as `7@6000`, can be [parsed](str::parse) again, and is what it serializes to. Where the service found a
+/// message too large, it also has the bytes to which messages were limited by then, as in `7@5500/1048576`.
+///
+/// A message number alone, from 1, is a point too: what comes before is left out, as the same slots and the same limits split
+/// it. With other limits slots would be lost, or sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumePoint {
     number: u64,
@@ -61,18 +62,16 @@ impl From<u64> for ResumePoint {
 impl fmt::Display for ResumePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.at {
+            None => write!(f, "{}", self.number),
+            Some(At { slots, limit: None }) => write!(f, "{}@{slots}", self.number),
             Some(At { slots, limit: Some(limit) }) => write!(f, "{}@{slots}/{limit}", self.number),
-            _ => write!(f, "{}", self.number),
         }
     }
 }
 
 impl Serialize for ResumePoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.limit() {
-            None => serializer.serialize_u64(self.number),
-            Some(_) => serializer.collect_str(self),
-        }
+        serializer.collect_str(self)
     }
 }
 
@@ -82,7 +81,7 @@ pub struct ParseResumePointError(());
 
 impl fmt::Display for ParseResumePointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a message number from 1, such as 7, nor a point such as 7@5500/1048576")
+        f.write_str("not a point such as 7@6000 or 7@5500/1048576, nor a message number from 1")
     }
 }
 
@@ -96,8 +95,11 @@ impl FromStr for ResumePoint {
             let Some((number, rest)) = text.split_once('@') else {
                 return Some(Self::from(text.parse::<u64>().ok()?));
             };
-            let (slots, limit) = rest.split_once('/')?;
-            Some(Self::new(number.parse().ok()?, slots.parse().ok()?, Some(limit.parse().ok()?)))
+            let (slots, limit) = match rest.split_once('/') {
+                Some((slots, limit)) => (slots, Some(limit.parse().ok()?)),
+                None => (rest, None),
+            };
+            Some(Self::new(number.parse().ok()?, slots.parse().ok()?, limit))
         };
         read().filter(|point| point.number > 0).ok_or(ParseResumePointError(()))
     }

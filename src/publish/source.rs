@@ -6,11 +6,15 @@ use std::error::Error as StdError;
 use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt};
+use tokio::task::yield_now;
 
 use super::skip::Inspector;
 use super::split::{Filling, Limits};
 use crate::error::Error;
 use crate::message::{ReadError, Slot};
+
+/// How many slots are checked in one go, before others have a turn.
+const IN_ONE_GO: usize = 4_096;
 
 /// What a stream of slots gives: a [`Slot`], or a `Result` with one.
 ///
@@ -87,6 +91,9 @@ pub(crate) struct Incoming<'a> {
     /// How many came, those that were set aside among them.
     came: usize,
     has_ended: bool,
+    /// Why no more come. It is told again whenever more are asked for: what was made of slots behind a message that turns out to
+    /// be too large is made again.
+    failure: Option<Unreadable>,
 }
 
 /// Slots that go into one message.
@@ -110,7 +117,14 @@ impl<'a> Source<'a> {
         S: Stream<Item: StreamedSlot> + Send + 'a,
     {
         let stream = stream.map(sealed::StreamedSlot::slot).boxed();
-        Self::Stream(Incoming { stream, held: VecDeque::new(), first: 0, came: 0, has_ended: false })
+        Self::Stream(Incoming {
+            stream,
+            held: VecDeque::new(),
+            first: 0,
+            came: 0,
+            has_ended: false,
+            failure: None,
+        })
     }
 
     /// Checks what is there already.
@@ -118,24 +132,36 @@ impl<'a> Source<'a> {
     /// # Errors
     ///
     /// Everything that is wrong with it, and is not to be set aside.
-    pub(super) fn check(&mut self, inspector: &mut Inspector<'_>) -> Result<(), Error> {
-        let Self::List(list) = self else { return Ok(()) };
-        let (mut index, mut problems) = (0, Vec::new());
-        let Listed { slots, added } = list;
+    pub(super) async fn check(&mut self, inspector: &mut Inspector<'_>) -> Result<(), Unreadable> {
+        let Self::List(Listed { slots, added }) = self else { return Ok(()) };
+        let (mut set_aside, mut problems) = (Vec::new(), Vec::new());
         added.reserve_exact(slots.len());
-        slots.retain(&mut |slot| {
+        for index in 0..slots.len() {
+            if index % IN_ONE_GO == 0 {
+                yield_now().await;
+            }
+            let Some(slot) = slots.get(index) else { break };
             let length = slot.added_length();
             let wrong = inspector.problems(slot, length, index);
-            index += 1;
             if wrong.is_empty() {
                 added.push(length.try_into().unwrap_or(u32::MAX));
-                return true;
+                continue;
             }
             // One that can't be set aside ends it all, and so do the others.
-            problems.extend(inspector.set_aside(index - 1, wrong).err().unwrap_or_default());
-            false
-        });
-        if problems.is_empty() { Ok(()) } else { Err(Error::invalid_slots(problems)) }
+            problems.extend(inspector.set_aside(index, wrong).err().unwrap_or_default());
+            set_aside.push(index);
+        }
+        if !problems.is_empty() {
+            return Err(Unreadable::Invalid(Error::invalid_slots(problems)));
+        }
+        if !set_aside.is_empty() {
+            let (mut index, mut bad) = (0, set_aside.into_iter().peekable());
+            slots.retain(&mut |_| {
+                index += 1;
+                bad.next_if_eq(&(index - 1)).is_none()
+            });
+        }
+        Ok(())
     }
 
     /// How many slots there are, where that is known.
@@ -200,6 +226,14 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Why no more slots come, once that was told.
+    pub(super) fn take_failure(&mut self) -> Option<Unreadable> {
+        match self {
+            Self::List(_) => None,
+            Self::Stream(incoming) => incoming.failure.take(),
+        }
+    }
+
     /// Lets go of the slots before this position.
     pub(super) fn release(&mut self, position: usize) {
         if let Self::Stream(incoming) = self {
@@ -216,6 +250,8 @@ pub(super) enum Unreadable {
     Invalid(Error),
     /// The stream failed.
     Failed(Failed),
+    /// The source has the [failure](Source::take_failure).
+    Kept,
 }
 
 impl Incoming<'_> {
@@ -232,6 +268,9 @@ impl Incoming<'_> {
         loop {
             if let Some((_, added)) = self.held(position) {
                 return Ok(Some(*added));
+            }
+            if self.failure.is_some() {
+                return Err(Unreadable::Kept);
             }
             if self.has_ended {
                 return Ok(None);
@@ -255,11 +294,15 @@ impl Incoming<'_> {
                 }
                 Some(Err(failed)) => match failed.downcast_ref::<ReadError>() {
                     Some(error) if !error.is_last() => vec![Inspector::unreadable(error, index)],
-                    _ => return Err(Unreadable::Failed(failed)),
+                    _ => {
+                        self.failure = Some(Unreadable::Failed(failed));
+                        continue;
+                    }
                 },
             };
-            let set_aside = inspector.set_aside(index, problems);
-            set_aside.map_err(|problems| Unreadable::Invalid(Error::invalid_slots(problems)))?;
+            if let Err(problems) = inspector.set_aside(index, problems) {
+                self.failure = Some(Unreadable::Invalid(Error::invalid_slots(problems)));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream;
 use pushslots::uuid::Uuid;
-use pushslots::{PublishReport, ResumePoint, Slot};
+use pushslots::{PublishReport, PushSlots, ResumePoint, Slot};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
@@ -16,6 +16,9 @@ use tokio::time::{sleep, timeout};
 use super::batch::{Arrived, arrived, slots};
 use super::model::{Fate, Model, Reply, client_of};
 use super::weather::{LENGTH, Weather};
+
+/// The number of the slot that somebody else sends.
+const NEIGHBOUR: usize = 10_000;
 
 /// What must hold. Each has its place in [`Findings::broken`].
 pub const INVARIANTS: [&str; 8] = [
@@ -107,6 +110,17 @@ impl Scenario {
         if let Some(point) = before.resume_point() {
             publication = publication.batch_id(before.batch_id()).resume_from(again(point, chance));
         }
+        // Somebody else sends through the same client meanwhile.
+        let neighbour = chance.gen_bool(0.3).then(|| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let theirs = PushSlots::builder().slots(slots(NEIGHBOUR..NEIGHBOUR + 1)).build().unwrap();
+                loop {
+                    let _ = client.send(&theirs).await;
+                    sleep(Duration::from_secs(1)).await;
+                }
+            })
+        });
         let handle = publication.handle();
         let patience = Duration::from_millis(chance.gen_range(1..60_000));
         let ended = match chance.gen_range(0..4) {
@@ -120,9 +134,17 @@ impl Scenario {
             }
             _ => Some(publication.await),
         };
+        if let Some(neighbour) = neighbour {
+            neighbour.abort();
+        }
         let ended = ended.map(|ended| ended.map(drop).map_err(drop));
-        Run { ended, report: handle.report(), arrived: model.calls().len() }
+        Run { ended, report: handle.report(), arrived: own(model).len() }
     }
+}
+
+/// What arrived of the publication.
+fn own(model: &Model) -> Vec<Arrived> {
+    arrived(model).into_iter().filter(|message| message.slots[0] < NEIGHBOUR).collect()
 }
 
 /// A point to go on from, as it is or after it went through a text.
@@ -176,7 +198,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
             sleep(Duration::from_secs(chance.gen_range(0..60))).await;
         }
     });
-    let arrived = arrived(&model);
+    let arrived = own(&model);
     let mut findings =
         Findings { publications: 1, runs: runs.len(), requests: arrived.len(), ..Findings::default() };
     for run in &runs {
@@ -239,7 +261,8 @@ fn judge(scenario: &Scenario, runs: &[Run], arrived: &[Arrived], findings: &mut 
         let (current, total) = (number(&message.current), number(&message.total));
         must(6, current.is_none_or(|current| current == index + 1));
         must(6, current.is_some() || accepted.len() == 1);
-        must(6, total.is_none_or(|total| total >= accepted.len().min(index + 1)));
+        must(6, total.is_none_or(|total| total > index));
+        must(6, index + 1 < accepted.len() || total.is_none_or(|total| total == index + 1));
         must(6, scenario.is_stream != total.is_some() || current.is_none());
     }
     let counted: usize = runs.iter().map(|run| run.report.slots()).sum();
