@@ -105,7 +105,7 @@ pub fn run() {
 }
 
 fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
-    let book = slots::Book::new(PEOPLE);
+    let (book, records) = (slots::Book::new(PEOPLE), owned::Book::new(PEOPLE));
     let built: Vec<_> = book.slots(0..SLOTS).collect();
     let messages = slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE);
     let ready: Vec<_> = messages.iter().map(|message| Bytes::from(message.to_json())).collect();
@@ -121,9 +121,7 @@ fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
                 seconds(|| {
                     runtime.block_on(async {
                         for first in (0..SLOTS).step_by(SLOTS_PER_MESSAGE) {
-                            by_hand
-                                .send(&owned::message(first, SLOTS_PER_MESSAGE, PEOPLE, &[DESTINATION]))
-                                .await;
+                            by_hand.send(&records.message(first, SLOTS_PER_MESSAGE, &[DESTINATION])).await;
                         }
                     });
                 }),
@@ -151,7 +149,8 @@ fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
 
 async fn send(client: &Client, by_hand: &ByHand) {
     let ours: Vec<_> = slots::messages(SENDS * SMALL, SMALL, PEOPLE);
-    let their = |first| owned::message(first, SMALL, PEOPLE, &[DESTINATION]);
+    let records = owned::Book::new(PEOPLE);
+    let their = |first| records.message(first, SMALL, &[DESTINATION]);
     let theirs: Vec<_> = (0..SENDS * SMALL).step_by(SMALL).map(their).collect();
     let send_ours = async |message: &PushSlots| drop(client.send(message).await.unwrap());
     let mut rounds = Vec::new();
