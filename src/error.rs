@@ -126,8 +126,18 @@ impl Error {
         Self::new(ErrorKind::InvalidMessage, text, problems, FailedSend::not_begun(None))
     }
 
-    pub(crate) fn no_slots() -> Self {
-        Self::invalid_slots(vec![Problem::new("Slots", "empty; give at least one slot")])
+    /// There are no slots to publish, or none but these.
+    pub(crate) fn no_slots(set_aside: usize) -> Self {
+        let text = match set_aside {
+            0 => "empty; give at least one slot".to_owned(),
+            _ => format!("none is left to publish: all {set_aside} were set aside"),
+        };
+        Self::new(
+            ErrorKind::InvalidMessage,
+            "there is nothing to publish".to_owned(),
+            vec![Problem::new("Slots", text)],
+            FailedSend::not_begun(None),
+        )
     }
 
     pub(crate) fn unreadable_slots() -> Self {

@@ -191,6 +191,43 @@ async fn one_bad_slot_does_not_cost_its_neighbours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_corrected_before_the_point_moves_no_other() {
+    for is_stream in [false, true] {
+        let (model, client) = serve([ok(), answers(400), ok()]);
+        let mut some = slots(0..50);
+        let right = some[5].clone();
+        some[5].duration = Some(0.0);
+        let publish = |slots: &[Slot]| {
+            let publication = match is_stream {
+                true => client.publish_stream(stream::iter(slots.to_vec())),
+                false => client.publish(slots.to_vec()),
+            };
+            publication.slots_per_message(10).batch_id("b").skip_invalid(|_, _| {})
+        };
+        let error = publish(&some).await.unwrap_err();
+        let point = error.report().resume_point().unwrap();
+        assert_eq!((point.slots_before(), point.to_string()), (Some(11), "2@11".to_owned()));
+        some[5] = right;
+        // The message that was refused may be corrected, too.
+        some[12].duration = Some(30.0);
+        let report = publish(&some).resume_from(point).await.unwrap();
+        assert_eq!((report.slots(), report.skipped()), (39, 0));
+        assert_eq!(accepted(&model), (0..50).filter(|number| *number != 5).collect::<Vec<_>>());
+    }
+    let (_, client) = serve([ok()]);
+    let mut wrong = slots(0..2);
+    wrong.iter_mut().for_each(|slot| slot.duration = None);
+    let error = client.publish(&wrong).skip_invalid(|_, _| {}).await.unwrap_err();
+    assert_eq!(
+        error.error().problems()[0].to_string(),
+        "Slots: none is left to publish: all 2 were set aside"
+    );
+    assert_eq!(error.report().skipped(), 2);
+    let error = client.publish(slots(0..9)).bytes_per_message(100).await.unwrap_err();
+    assert_eq!((paths(&error), error.report().batch_id()), (vec!["bytes_per_message"], ""));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_fails_is_told_with_its_cause() {
     let (model, client) = serve([ok()]);
     let failing = stream::iter(slots(0..7).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
@@ -211,7 +248,7 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     let tell = |index, problems: &[pushslots::Problem]| told.push((index, problems[0].to_string()));
     let report = client.publish_stream(reader).skip_invalid(tell).await.unwrap();
     assert_eq!((report.skipped(), accepted(&model)), (2, vec![0, 2]));
-    assert_eq!(told[0], (1, "Slots[1]: expected an object at line 2 column 1, in Slots[1]".to_owned()));
+    assert_eq!(told[0], (1, "Slots[1]: expected an object at line 2 column 1".to_owned()));
     assert!(told[1].1.starts_with("Slots[2]"), "{told:?}");
     // What does not go on can't be passed over.
     let cut = stream::iter(SlotReader::new(lines.replacen('{', "[{", 1).leak().as_bytes()));
@@ -403,7 +440,7 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     let handle = publication.handle();
     let stop = handle.clone();
     let progress = move |progress: &Progress| {
-        if progress.accepted == 2 {
+        if progress.messages == 2 {
             stop.stop();
         }
     };
@@ -457,7 +494,7 @@ async fn progress_is_told_after_each_message_and_each_second() {
     let slots = slots(0..250);
     let publication = client.publish(&slots).slots_per_message(100);
     publication.on_progress(|progress| told.push(*progress)).await.unwrap();
-    let seen: Vec<_> = told.iter().map(|told| (told.accepted, told.slots, told.elapsed.as_secs())).collect();
+    let seen: Vec<_> = told.iter().map(|told| (told.messages, told.slots, told.elapsed.as_secs())).collect();
     assert_eq!(
         seen,
         [
@@ -473,7 +510,7 @@ async fn progress_is_told_after_each_message_and_each_second() {
             (3, 250, 7)
         ]
     );
-    assert!(told.iter().all(|told| (told.messages, told.all_slots) == (Some(3), Some(250))));
+    assert!(told.iter().all(|told| (told.all_messages, told.all_slots) == (Some(3), Some(250))));
     assert!(told.iter().all(|told| told.waiting.is_zero() && told.skipped == 0));
 }
 
@@ -483,13 +520,15 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
     let error = client.publish(slots(0..2)).slots_per_message(1).batch_id("b").await.unwrap_err();
     let mut json = serde_json::to_value(&error).unwrap();
     assert!(json["elapsed_ms"].take().is_u64());
+    let failure = json["failure"].take();
+    assert_eq!((&failure["kind"], &failure["attempts"][0]["status"]), (&json!("refused"), &json!(400)));
     let receipts = json["receipts"].take();
     assert_eq!(receipts.as_array().unwrap().len(), 1);
     assert_eq!(receipts[0]["delivery"], "accepted");
     assert_eq!(
         json,
         json!({
-            "error": error.to_string(), "batch_id": "b", "messages": 2, "accepted": 1, "slots": 1, "skipped": 0,
+            "error": error.to_string(), "failed_message": 2, "failure": null, "batch_id": "b", "messages": 2, "accepted": 1, "slots": 1, "skipped": 0,
             "requests": 2, "elapsed_ms": null, "waited_ms": 0, "resume_from": "2@1", "receipts": null
         })
     );

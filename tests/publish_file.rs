@@ -37,7 +37,10 @@ async fn arrived(service: &MockServer) -> Vec<(Value, Vec<usize>)> {
 #[tokio::test]
 async fn slots_are_published_whatever_the_file_looks_like() {
     let folder = Folder::new();
-    let message = format!(r#"{{"Slots":{},"Meta":{{"Test":true,"FacilityCode":"RES"}}}}"#, list(0..25));
+    let message = format!(
+        r#"{{"Slots":{},"Meta":{{"Test":true,"FacilityCode":"RES","BatchID":"of the file","CurrentBatch":"9"}}}}"#,
+        list(0..25)
+    );
     for (content, is_message) in [(lines(0..25), false), (list(0..25), false), (message, true)] {
         let service = fixtures::serve().await;
         let file = folder.file("slots.json", content);
@@ -122,6 +125,7 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
         ("", "Slots: empty"),
         ("[]", "Slots: empty"),
         ("[1", "the input ends before the JSON does"),
+        ("{\"DateTime\":\"2026-12-01T09:00:00Z\",\"Duration\":15}\n{\"DateT", "the file may be cut off"),
     ] {
         let file = folder.file("slots.json", content);
         let run = publish_file(Some(&file), &settings).await;
@@ -148,9 +152,12 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
         ("PUSHSLOTS_RATE", "7500/5"),
         ("PUSHSLOTS_RATE", "1/300s"),
         ("PUSHSLOTS_RESUME_FROM", "0"),
+        ("PUSHSLOTS_BATCH_ID", " "),
         ("PUSHSLOTS_RESUME_FROM", "3@"),
     ] {
         let mut settings = settings.clone();
+        settings.insert("PUSHSLOTS_RESUME_FROM", "2@1".to_owned());
+        settings.insert("PUSHSLOTS_BATCH_ID", "b".to_owned());
         settings.insert(name, wrong.to_owned());
         let run = publish_file(Some(&file), &settings).await;
         assert_eq!(run.code, Some(2), "{name}={wrong}");
@@ -175,7 +182,11 @@ async fn what_was_not_accepted_goes_on_where_it_ended() {
     assert!(run.stderr.starts_with("message 2 of batch "), "{}", run.stderr);
     assert_eq!([&printed["accepted"], &printed["slots"]], [1, 2]);
     assert_eq!(printed["resume_from"], "2@2");
-    assert_eq!(printed["error"].as_str().unwrap(), run.stderr.trim_end());
+    let (text, go_on) = run.stderr.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(printed["error"], text);
+    let batch = printed["batch_id"].as_str().unwrap();
+    assert_eq!(go_on, format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM=2@2"));
+    assert_eq!((&printed["failed_message"], &printed["failure"]["kind"]), (&json!(2), &json!("refused")));
     let refused = first.finish().await.pop().unwrap();
 
     let second = RawServer::start([token(), accepted(), accepted()]).await;

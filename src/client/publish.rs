@@ -30,7 +30,8 @@ impl Client {
     ///
     /// The first message that is not accepted ends the publication. The error tells what was accepted until then, and
     /// [where to go on](PublishBuilder::resume_from): nothing that was accepted is sent again. Only a message that the
-    /// service finds too large (413) is split, as is what follows it, and the publication goes on.
+    /// service finds too large (413) is split, as is what follows it, and the publication goes on. One that was
+    /// [stopped](PublishHandle::stop) ends well, and its report has a [resume point](PublishReport::resume_point).
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};
@@ -138,7 +139,8 @@ impl<'a> PublishBuilder<'a> {
     }
 
     /// What all messages say of themselves beside their place in the batch, such as `Test`, `FacilityCode` or
-    /// destinations other than the client's.
+    /// destinations other than the client's. A `BatchID` in it counts as [given](Self::batch_id); the other batch numbers in it
+    /// are replaced.
     pub fn meta(mut self, meta: Meta) -> Self {
         self.meta = meta;
         self
@@ -148,7 +150,9 @@ impl<'a> PublishBuilder<'a> {
     /// [point](PublishReport::resume_point) that the report tells.
     ///
     /// It needs the same slots in the same order, and the same [`batch_id`](Self::batch_id); with a number alone also the
-    /// same limits, for with others slots would be lost or sent again. The slots before that point are not sent again, and the message that may have been accepted already
+    /// same limits, for with others slots would be lost or sent again. A slot from there on may be corrected where the message
+    /// that failed is known not to be accepted; before it none may be added or taken away, and one that was set aside and is
+    /// corrected is published on its own. The slots before that point are not sent again, and the message that may have been accepted already
     /// keeps its message id.
     pub fn resume_from(mut self, point: impl Into<ResumePoint>) -> Self {
         self.start = point.into();
@@ -165,7 +169,8 @@ impl<'a> PublishBuilder<'a> {
     /// Sets slots aside that break the data model, or are too large, in place of ending the publication: `told` gets the
     /// index of each among all slots, from 0, and what is wrong with it. The [report](PublishReport::skipped) counts them.
     ///
-    /// A publication that goes on from a [point](Self::resume_from) meets them again, and tells them again.
+    /// A publication that goes on from a [point](Self::resume_from) meets them again, and tells them again. What is corrected
+    /// before that point is not sent by it.
     pub fn skip_invalid(mut self, told: impl FnMut(usize, &[Problem]) + Send + 'a) -> Self {
         self.on_invalid = Some(Box::new(told));
         self
@@ -192,20 +197,24 @@ impl<'a> PublishBuilder<'a> {
     async fn publish(self) -> Result<PublishReport, PublishError> {
         let given = self.batch_id.clone().or_else(|| self.meta.batch_id.clone());
         let batch = Batch { is_named: given.is_some(), id: given.unwrap_or_else(|| fresh_id().to_string()) };
-        self.handle.begin(&batch.id, self.start);
-        let refused =
-            |handle: &PublishHandle, error| Err(PublishError::new(handle.report(), error, None, None));
+        let refused = |error| Err(PublishError::new(PublishReport::default(), error, None, None));
         let problems = self.problems(&batch);
         if !problems.is_empty() {
-            return refused(&self.handle, Error::configuration(problems));
+            return refused(Error::configuration(problems));
         }
         let client = &*self.client.0;
         let mut meta = self.meta;
         meta.batch_id = Some(batch.id.clone());
         let envelope = match Envelope::new(&meta, client.source, &client.destinations) {
             Ok(envelope) => envelope,
-            Err(invalid) => return refused(&self.handle, invalid.into()),
+            Err(invalid) => return refused(invalid.into()),
         };
+        let empty = envelope.length(&batch.id);
+        if empty >= self.limits.bytes {
+            let text = format!("must be above {empty}, which a message takes without slots");
+            return refused(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
+        }
+        self.handle.begin(&batch.id, self.start);
         let packer = Packer::new(self.source, self.on_invalid, envelope, batch, self.limits);
         let policy = client.policy.clone();
         let publication = Publication::new(&client.courier, policy, packer, self.handle, self.on_progress);

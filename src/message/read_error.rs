@@ -43,6 +43,12 @@ impl ReadError {
         Self { is_last: false, ..self }
     }
 
+    /// What is wrong, and the line and column, without the path.
+    pub(crate) fn at_its_place(&self) -> String {
+        let Place { line, column } = self.place;
+        format!("{} at line {line} column {column}", self.reason)
+    }
+
     /// Whether nothing follows in the input: a [`SlotReader`](crate::SlotReader) passes over a value that is no slot, and over
     /// a broken line where slots stand on lines.
     #[must_use]
@@ -72,8 +78,7 @@ impl ReadError {
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { line, column } = self.place;
-        write!(f, "{} at line {line} column {column}", self.reason)?;
+        f.write_str(&self.at_its_place())?;
         match self.path.as_str() {
             "" => Ok(()),
             path => write!(f, ", in {path}"),

@@ -55,7 +55,7 @@ impl<'a> Lookout<'a> {
         self.total = packer.total;
         let mut report = self.handle.look();
         report.messages = packer.total.unwrap_or(message.number);
-        report.resume_point = Some(packer.point(message.number, message.piece.first));
+        report.resume_point = Some(packer.point_at(message));
         report.skipped = packer.inspector.skipped;
     }
 
@@ -121,8 +121,8 @@ impl<'a> Lookout<'a> {
         let mut report = self.handle.look();
         report.elapsed = self.began.elapsed();
         let progress = Progress {
-            accepted: report.receipts.len() as u64,
-            messages: self.total.map(|total| total.saturating_add(1).saturating_sub(self.first)),
+            messages: report.receipts.len() as u64,
+            all_messages: self.total.map(|total| total.saturating_add(1).saturating_sub(self.first)),
             slots: report.slots,
             all_slots: self.slots,
             skipped: report.skipped,

@@ -108,7 +108,7 @@ impl<'a> Publication<'a> {
         let mut packed = lookout.unless_stopped(packer.pack(number, first)).await??;
         // Behind the first there may be none: a stream did not know that it had ended.
         if packed.is_none() && number == 1 {
-            return Err(Error::no_slots().into());
+            return Err(Error::no_slots(packer.inspector.skipped).into());
         }
         while let Some(message) = packed {
             self.lookout.sends(&message, &self.packer);
@@ -124,7 +124,7 @@ impl<'a> Publication<'a> {
         let Packed { number, piece, parcel } = message;
         let (next, behind) = (number.saturating_add(1), piece.first + piece.slots);
         packer.source.release(piece.first);
-        let following = packer.point(next, behind);
+        let following = packer.point_behind(number, piece);
         let sent = {
             let sending = courier.deliver(&parcel, policy, place);
             let mut packing = pin!(packer.pack(next, behind));

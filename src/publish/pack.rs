@@ -74,9 +74,14 @@ impl<'a> Packer<'a> {
         self.envelope.length(&self.batch.id)
     }
 
-    /// Where message `number` begins, if the slot at the position `first` does.
-    pub(super) fn point(&self, number: u64, first: usize) -> ResumePoint {
-        ResumePoint::new(number, first, self.service_limit)
+    /// Where `message` begins.
+    pub(super) fn point_at(&self, message: &Packed) -> ResumePoint {
+        ResumePoint::new(message.number, self.source.came_before(message.piece.first), self.service_limit)
+    }
+
+    /// Where the message behind message `number` begins, which has this piece.
+    pub(super) fn point_behind(&self, number: u64, piece: Piece) -> ResumePoint {
+        ResumePoint::new(number.saturating_add(1), self.source.came_by(piece), self.service_limit)
     }
 
     fn piece_limits(&self) -> Limits {
@@ -90,7 +95,7 @@ impl<'a> Packer<'a> {
         self.service_limit = start.limit();
         let number = start.number();
         let first = match start.slots_before() {
-            Some(position) => self.pass_over(position).await?.then_some(position),
+            Some(before) => self.source.position_behind(before, &mut self.inspector).await?,
             None => self.find(number).await?,
         };
         let first = first.ok_or_else(|| {
@@ -123,18 +128,6 @@ impl<'a> Packer<'a> {
             self.source.release(first);
         }
         Ok(Some(first))
-    }
-
-    /// Passes over the slots before this position; whether there are as many.
-    async fn pass_over(&mut self, position: usize) -> Result<bool, Unreadable> {
-        let mut first = 0;
-        while first < position {
-            yield_now().await;
-            let Some(piece) = self.next_piece(first).await? else { return Ok(false) };
-            first += piece.slots;
-            self.source.release(first.min(position));
-        }
-        Ok(true)
     }
 
     async fn next_piece(&mut self, first: usize) -> Result<Option<Piece>, Unreadable> {

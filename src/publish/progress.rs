@@ -7,12 +7,12 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Progress {
     /// How many messages were accepted.
-    pub accepted: u64,
-    /// How many are to be accepted in all; `None` for a stream.
-    pub messages: Option<u64>,
-    /// How many slots they carried.
+    pub messages: u64,
+    /// How many are to be accepted by this publication; `None` for a stream.
+    pub all_messages: Option<u64>,
+    /// How many slots were accepted.
     pub slots: usize,
-    /// How many slots are to be published in all; `None` for a stream.
+    /// How many are to be accepted by this publication; `None` for a stream.
     pub all_slots: Option<usize>,
     /// How many slots were set aside.
     pub skipped: usize,

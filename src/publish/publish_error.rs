@@ -14,7 +14,8 @@ use crate::receipt::Delivery;
 /// Why a publication ended before everything was accepted, and what was accepted until then.
 ///
 /// Its `Display` and `Debug` hold no value of a slot and nothing that the service or a stream said. Serializes to what the
-/// [report](PublishReport) does, with the text of this as `"error"` before the receipts.
+/// [report](PublishReport) does, and `{"error", "failed_message", "failure"}`: the text of this, the number, and the
+/// [error](Error) with what the service said.
 pub struct PublishError(Box<Inner>);
 
 struct Inner {
@@ -81,10 +82,11 @@ impl fmt::Display for PublishError {
             None => {}
         }
         write!(f, "{error}")?;
-        if accepted > 0 {
-            write!(f, "; {accepted} messages with {} slots were accepted before", report.slots)?;
+        match accepted {
+            0 => Ok(()),
+            1 => write!(f, "; 1 message with {} slots was accepted before", report.slots),
+            _ => write!(f, "; {accepted} messages with {} slots were accepted before", report.slots),
         }
-        Ok(())
     }
 }
 
@@ -118,9 +120,13 @@ impl Serialize for PublishError {
         #[derive(Serialize)]
         struct Shown<'a> {
             error: String,
+            failed_message: Option<u64>,
+            failure: &'a Error,
             #[serde(flatten)]
             report: &'a PublishReport,
         }
-        Shown { error: self.to_string(), report: &self.0.report }.serialize(serializer)
+        let Inner { report, error, failed, .. } = &*self.0;
+        let shown = Shown { error: self.to_string(), failed_message: *failed, failure: error, report };
+        shown.serialize(serializer)
     }
 }

@@ -27,7 +27,8 @@ pub struct PublishReport {
 }
 
 impl PublishReport {
-    /// Identifies the batch: `Meta.BatchID` of its messages, unless it is a single one that was given none.
+    /// Identifies the batch: `Meta.BatchID` of its messages, unless it is a single one that was given none. Empty before the
+    /// publication began.
     #[must_use]
     pub fn batch_id(&self) -> &str {
         &self.batch_id
@@ -58,7 +59,8 @@ impl PublishReport {
         self.skipped
     }
 
-    /// How many requests with messages went out, those that failed included; token requests are not.
+    /// How many requests with messages went out, those that failed included; neither token requests nor those of a message that
+    /// is on its way.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.requests
@@ -82,7 +84,7 @@ impl PublishReport {
         &self.too_large
     }
 
-    /// Where the publication goes on; `None` where everything was accepted.
+    /// Where the publication goes on; `None` where everything was accepted, and before it began.
     ///
     /// It goes on with [`resume_from`](crate::client::PublishBuilder::resume_from) and the same
     /// [batch id](crate::client::PublishBuilder::batch_id).
@@ -100,7 +102,7 @@ impl Serialize for PublishReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Shown<'a> {
-            batch_id: &'a str,
+            batch_id: Option<&'a str>,
             messages: u64,
             accepted: usize,
             slots: usize,
@@ -117,7 +119,7 @@ impl Serialize for PublishReport {
         }
         let Self { batch_id, messages, slots, skipped, requests, elapsed, waited, .. } = self;
         let shown = Shown {
-            batch_id,
+            batch_id: Some(&**batch_id).filter(|id| !id.is_empty()),
             messages: *messages,
             accepted: self.receipts.len(),
             slots: *slots,

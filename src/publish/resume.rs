@@ -22,7 +22,7 @@ pub struct ResumePoint {
 /// What is known of a point beside its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct At {
-    /// How many slots come before.
+    /// How many slots come before, those that were set aside among them.
     slots: usize,
     /// To how many bytes the service limited messages by then.
     limit: Option<usize>,
@@ -41,7 +41,7 @@ impl ResumePoint {
         self.number
     }
 
-    /// How many slots come before, where that is known.
+    /// How many slots come before, those that were set aside among them, where that is known.
     #[must_use]
     pub fn slots_before(self) -> Option<usize> {
         self.at.map(|at| at.slots)

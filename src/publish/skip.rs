@@ -34,7 +34,7 @@ impl<'a> Inspector<'a> {
     pub(super) fn unreadable(error: &ReadError, index: usize) -> Problem {
         let path =
             Some(error.path()).filter(|path| !path.is_empty()).map_or_else(|| path(index), str::to_owned);
-        Problem::new(path, error.to_string())
+        Problem::new(path, error.at_its_place())
     }
 
     /// Sets a slot aside.

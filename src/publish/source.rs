@@ -79,13 +79,16 @@ pub(crate) struct Listed<'a> {
     slots: Box<dyn SlotList + 'a>,
     /// How much each adds to a message; known once they are checked.
     added: Vec<u32>,
+    /// How many there were, those that were set aside among them.
+    came: usize,
+    /// The index that each had among these; nothing where none was set aside.
+    indices: Vec<usize>,
 }
 
 /// Slots that come one at a time. Those that are not yet known to be accepted are held.
 pub(crate) struct Incoming<'a> {
     stream: Pin<Box<dyn Stream<Item = Result<Slot, Failed>> + Send + 'a>>,
-    /// Slots, and how much each adds to a message.
-    held: VecDeque<(Slot, usize)>,
+    held: VecDeque<Held>,
     /// The position of the first that is held.
     first: usize,
     /// How many came, those that were set aside among them.
@@ -94,6 +97,15 @@ pub(crate) struct Incoming<'a> {
     /// Why no more come. It is told again whenever more are asked for: what was made of slots behind a message that turns out to
     /// be too large is made again.
     failure: Option<Unreadable>,
+}
+
+/// A slot that came.
+struct Held {
+    slot: Slot,
+    /// Its index among all that came.
+    index: usize,
+    /// How much it adds to a message.
+    added: usize,
 }
 
 /// Slots that go into one message.
@@ -109,7 +121,8 @@ pub(super) struct Piece {
 
 impl<'a> Source<'a> {
     pub(crate) fn list<T: Borrow<Slot> + Send + Sync + 'a>(slots: impl IntoIterator<Item = T>) -> Self {
-        Self::List(Listed { slots: Box::new(slots.into_iter().collect::<Vec<_>>()), added: Vec::new() })
+        let slots = Box::new(slots.into_iter().collect::<Vec<_>>());
+        Self::List(Listed { came: slots.len(), slots, added: Vec::new(), indices: Vec::new() })
     }
 
     pub(crate) fn stream<S>(stream: S) -> Self
@@ -133,7 +146,7 @@ impl<'a> Source<'a> {
     ///
     /// Everything that is wrong with it, and is not to be set aside.
     pub(super) async fn check(&mut self, inspector: &mut Inspector<'_>) -> Result<(), Unreadable> {
-        let Self::List(Listed { slots, added }) = self else { return Ok(()) };
+        let Self::List(Listed { slots, added, indices, .. }) = self else { return Ok(()) };
         let (mut set_aside, mut problems) = (Vec::new(), Vec::new());
         added.reserve_exact(slots.len());
         for index in 0..slots.len() {
@@ -157,11 +170,46 @@ impl<'a> Source<'a> {
         if !set_aside.is_empty() {
             let (mut index, mut bad) = (0, set_aside.into_iter().peekable());
             slots.retain(&mut |_| {
+                let is_good = bad.next_if_eq(&index).is_none();
+                indices.extend(is_good.then_some(index));
                 index += 1;
-                bad.next_if_eq(&(index - 1)).is_none()
+                is_good
             });
         }
         Ok(())
+    }
+
+    /// The position of the first slot that is not among the first `before` that came; `None` where not as many come.
+    pub(super) async fn position_behind(
+        &mut self,
+        before: usize,
+        inspector: &mut Inspector<'_>,
+    ) -> Result<Option<usize>, Unreadable> {
+        match self {
+            Self::List(list) if before > list.came => Ok(None),
+            Self::List(list) if list.indices.is_empty() => Ok(Some(before)),
+            Self::List(list) => Ok(Some(list.indices.partition_point(|index| *index < before))),
+            Self::Stream(incoming) => incoming.position_behind(before, inspector).await,
+        }
+    }
+
+    /// How many slots came up to the end of `piece`, those that were set aside among them.
+    pub(super) fn came_by(&self, piece: Piece) -> usize {
+        let Some(last) = (piece.first + piece.slots).checked_sub(1) else { return 0 };
+        let index = match self {
+            Self::List(list) => list.indices.get(last).copied(),
+            Self::Stream(incoming) => incoming.held(last).map(|held| held.index),
+        };
+        index.unwrap_or(last) + 1
+    }
+
+    /// How many slots came before the one at this position.
+    pub(super) fn came_before(&self, position: usize) -> usize {
+        let index = match self {
+            Self::List(list) => list.indices.get(position).copied(),
+            Self::Stream(incoming) => incoming.held(position).map(|held| held.index),
+        };
+        index.unwrap_or(position)
     }
 
     /// How many slots there are, where that is known.
@@ -213,7 +261,7 @@ impl<'a> Source<'a> {
         let positions = piece.first..piece.first + piece.slots;
         positions.filter_map(|position| match self {
             Self::List(list) => list.slots.get(position),
-            Self::Stream(incoming) => incoming.held(position).map(|(slot, _)| slot),
+            Self::Stream(incoming) => incoming.held(position).map(|held| &held.slot),
         })
     }
 
@@ -237,9 +285,7 @@ impl<'a> Source<'a> {
     /// Lets go of the slots before this position.
     pub(super) fn release(&mut self, position: usize) {
         if let Self::Stream(incoming) = self {
-            let done = position.saturating_sub(incoming.first).min(incoming.held.len());
-            incoming.held.drain(..done);
-            incoming.first += done;
+            incoming.release(position);
         }
     }
 }
@@ -255,8 +301,36 @@ pub(super) enum Unreadable {
 }
 
 impl Incoming<'_> {
-    fn held(&self, position: usize) -> Option<&(Slot, usize)> {
+    fn held(&self, position: usize) -> Option<&Held> {
         self.held.get(position.checked_sub(self.first)?)
+    }
+
+    async fn position_behind(
+        &mut self,
+        before: usize,
+        inspector: &mut Inspector<'_>,
+    ) -> Result<Option<usize>, Unreadable> {
+        let mut position = 0;
+        loop {
+            if position % IN_ONE_GO == 0 {
+                yield_now().await;
+            }
+            if self.added_length(position, inspector).await?.is_none() {
+                return Ok((self.came >= before).then_some(position));
+            }
+            if self.held(position).is_some_and(|held| held.index >= before) {
+                return Ok(Some(position));
+            }
+            position += 1;
+            self.release(position);
+        }
+    }
+
+    /// Lets go of the slots before this position.
+    fn release(&mut self, position: usize) {
+        let done = position.saturating_sub(self.first).min(self.held.len());
+        self.held.drain(..done);
+        self.first += done;
     }
 
     /// How much the slot at `position` adds to a message; `None` behind the last.
@@ -266,8 +340,8 @@ impl Incoming<'_> {
         inspector: &mut Inspector<'_>,
     ) -> Result<Option<usize>, Unreadable> {
         loop {
-            if let Some((_, added)) = self.held(position) {
-                return Ok(Some(*added));
+            if let Some(held) = self.held(position) {
+                return Ok(Some(held.added));
             }
             if self.failure.is_some() {
                 return Err(Unreadable::Kept);
@@ -287,7 +361,7 @@ impl Incoming<'_> {
                     let added = slot.added_length();
                     let problems = inspector.problems(&slot, added, index);
                     if problems.is_empty() {
-                        self.held.push_back((slot, added));
+                        self.held.push_back(Held { slot, index, added });
                         continue;
                     }
                     problems
