@@ -43,13 +43,19 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
         let reply = Reply::new(429);
         Fate::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)))
     };
-    let fates = move |chance: &mut rand::rngs::StdRng, _| match chance.gen_range(0..2_000) {
-        0 => throttled(None),
-        1 => throttled(Some("2")),
-        2 => throttled(Some("30")),
-        3 => Fate::Revoked,
-        4 => Fate::Cut { accepted: true },
-        _ => ok(),
+    let mut was_revoked = false;
+    let fates = move |chance: &mut rand::rngs::StdRng, _| {
+        let fate = match chance.gen_range(0..2_000) {
+            0 => throttled(None),
+            1 => throttled(Some("2")),
+            2 => throttled(Some("30")),
+            // A second refusal in a row would be one of the client.
+            3 if !was_revoked => Fate::Revoked,
+            4 => Fate::Cut { accepted: true },
+            _ => ok(),
+        };
+        was_revoked = matches!(fate, Fate::Revoked);
+        fate
     };
     let model = Model::new(1, fates, |_, _| TokenFate::Issued(Duration::from_secs(300)));
     model.keep_no_bodies();

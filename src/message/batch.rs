@@ -91,7 +91,7 @@ impl BatchMessage {
 impl Slot {
     /// How many bytes the slot adds to a message.
     pub(crate) fn added_length(&self) -> usize {
-        ",".len() + self.length()
+        ",".len() + self.length::<true>()
     }
 
     /// Everything that is wrong with the slot, as the one at `index` of a list.

@@ -25,9 +25,10 @@ impl PushSlots {
         self.rest.write(out, |_| true);
     }
 
-    /// How many bytes [`write_rest`](Self::write_rest) takes.
+    /// How many bytes [`write_rest`](Self::write_rest) takes, but for escapes: to look for them would take longer than to grow
+    /// where there are some.
     pub(super) fn rest_length(&self) -> usize {
-        let slots = if self.slots.is_empty() { NO_SLOTS.len() } else { self.slots.length(SLOTS) };
+        let slots = if self.slots.is_empty() { NO_SLOTS.len() } else { self.slots.length::<false>(SLOTS) };
         slots + self.rest.length(|_| true)
     }
 }
@@ -43,7 +44,7 @@ pub(super) fn write_meta(meta: &Meta, out: &mut Vec<u8>) {
 
 /// How many bytes [`write_meta`] takes.
 pub(super) fn meta_length(meta: &Meta) -> usize {
-    META.len() + meta.length()
+    META.len() + meta.length::<true>()
 }
 
 impl Outgoing for PushSlots {

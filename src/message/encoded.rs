@@ -34,6 +34,7 @@ impl PushSlots {
         self.validate()?;
         let mut encoded = Vec::with_capacity(self.rest_length());
         self.write_rest(&mut encoded);
+        encoded.shrink_to_fit();
         Ok(EncodedMessage { meta: self.meta.clone(), encoded: encoded.into(), slot_count: self.slots.len() })
     }
 }

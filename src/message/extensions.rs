@@ -114,7 +114,7 @@ impl Field for Extensions {
         write::enclose(*b"{}", start, out);
     }
 
-    fn length(&self, key: &'static str) -> usize {
+    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
         if self.is_empty() { 0 } else { key.len() + write::enclosed(self.0.length(|_| true)) }
     }
 

@@ -40,8 +40,8 @@ macro_rules! text {
                 write::string(self, out);
             }
 
-            fn length(&self) -> usize {
-                write::string_length(self)
+            fn length<const EXACT: bool>(&self) -> usize {
+                if EXACT { write::string_length(self) } else { self.len() + "\"\"".len() }
             }
         }
     };
@@ -68,7 +68,7 @@ impl Value for bool {
         out.extend_from_slice(if *self { b"true" } else { b"false" });
     }
 
-    fn length(&self) -> usize {
+    fn length<const EXACT: bool>(&self) -> usize {
         if *self { "true".len() } else { "false".len() }
     }
 }
@@ -84,7 +84,7 @@ impl Value for Uuid {
         write::string(self.hyphenated().encode_lower(&mut Self::encode_buffer()), out);
     }
 
-    fn length(&self) -> usize {
+    fn length<const EXACT: bool>(&self) -> usize {
         uuid::fmt::Hyphenated::LENGTH + 2
     }
 }
@@ -101,7 +101,7 @@ impl Value for DateTime<Utc> {
         timestamp::write(self, out);
     }
 
-    fn length(&self) -> usize {
+    fn length<const EXACT: bool>(&self) -> usize {
         timestamp::length(self)
     }
 
@@ -127,7 +127,7 @@ impl Value for f64 {
         write::number(*self, out);
     }
 
-    fn length(&self) -> usize {
+    fn length<const EXACT: bool>(&self) -> usize {
         write::number_length(*self)
     }
 
@@ -157,7 +157,7 @@ impl Value for u64 {
         out.push(b'"');
     }
 
-    fn length(&self) -> usize {
+    fn length<const EXACT: bool>(&self) -> usize {
         write::integer_length(*self) + 2
     }
 

@@ -282,7 +282,7 @@ macro_rules! constant {
                 write::string($text, out);
             }
 
-            fn length(&self) -> usize {
+            fn length<const EXACT: bool>(&self) -> usize {
                 $text.len() + 2
             }
         }

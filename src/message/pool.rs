@@ -75,7 +75,7 @@ impl<T: Value> Pool<T> {
 
     /// Shares `record`, which was read from `raw` for the first time, with whatever equals it.
     pub(super) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
-        let mut written = Vec::with_capacity(record.length());
+        let mut written = Vec::with_capacity(record.length::<false>());
         record.write(&mut written);
         // A record holds about as much text as its JSON.
         let size = |json: &[u8]| size_of::<T>() + 2 * json.len();

@@ -22,8 +22,9 @@ pub(crate) trait Value: Sized {
     /// Writes it as the model says.
     fn write(&self, out: &mut Vec<u8>);
 
-    /// How many bytes [`write`](Self::write) takes.
-    fn length(&self) -> usize;
+    /// How many bytes [`write`](Self::write) takes. Unless it is to be `EXACT`, no text is looked through for what needs an
+    /// escape, and the bytes are too few where one has any.
+    fn length<const EXACT: bool>(&self) -> usize;
 
     fn is_empty(&self) -> bool {
         false
@@ -50,8 +51,8 @@ pub(crate) trait Field: Default {
     /// Writes the member `key`, which is JSON with its comma and colon, unless there is nothing to say under it.
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>);
 
-    /// How many bytes [`write_member`](Self::write_member) takes.
-    fn length(&self, key: &'static str) -> usize;
+    /// How many bytes [`write_member`](Self::write_member) takes, as [`Value::length`] counts.
+    fn length<const EXACT: bool>(&self, key: &'static str) -> usize;
 
     fn is_absent(&self) -> bool;
     fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>);
@@ -88,9 +89,9 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    fn length(&self, key: &'static str) -> usize {
+    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
         let Some(value) = self else { return 0 };
-        match value.length() {
+        match value.length::<EXACT>() {
             2 if value.is_empty() => 0,
             length => key.len() + length,
         }
@@ -145,9 +146,9 @@ impl<T: Value> Field for Vec<T> {
         write::enclose(*b"[]", start, out);
     }
 
-    fn length(&self, key: &'static str) -> usize {
+    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
         let written = self.iter().filter(|value| !is_passed_over(*value));
-        match written.map(|value| ",".len() + value.length()).sum() {
+        match written.map(|value| ",".len() + value.length::<EXACT>()).sum() {
             0 => 0,
             inside => key.len() + write::enclosed(inside),
         }
@@ -282,13 +283,13 @@ macro_rules! record {
                 $crate::message::json::write::enclose(*b"{}", start, out);
             }
 
-            fn length(&self) -> usize {
+            fn length<const EXACT: bool>(&self) -> usize {
                 use $crate::message::record::Field;
                 let mut inside = self.rest.length(|key| match key {
                     $($key => Field::leaves_open(&self.$field),)*
                     _ => true,
                 });
-                $(inside += Field::length(&self.$field, concat!(",\"", $key, "\":"));)*
+                $(inside += Field::length::<EXACT>(&self.$field, concat!(",\"", $key, "\":"));)*
                 $crate::message::json::write::enclosed(inside)
             }
 

@@ -87,7 +87,7 @@ impl Rest {
     /// How many bytes [`write`](Self::write) takes.
     pub(super) fn length(&self, open: impl Fn(&str) -> bool) -> usize {
         let Some(held) = &self.0 else { return 0 };
-        held.extensions.length(EXTENSIONS) + held.others.length(|key| held.is_open(key, &open))
+        held.extensions.length::<true>(EXTENSIONS) + held.others.length(|key| held.is_open(key, &open))
     }
 }
 

@@ -73,7 +73,7 @@ fn kept_json<T: Value>(shared: &Shared<T>) -> Option<&[u8]> {
         return json.get().map(|json| &**json);
     }
     Some(json.get_or_init(|| {
-        let mut json = Vec::with_capacity(record.length());
+        let mut json = Vec::with_capacity(record.length::<true>());
         record.write(&mut json);
         json.into()
     }))
@@ -151,8 +151,8 @@ impl<T: Pooled> Value for Shared<T> {
         }
     }
 
-    fn length(&self) -> usize {
-        kept_json(self).map_or_else(|| (**self).length(), <[u8]>::len)
+    fn length<const EXACT: bool>(&self) -> usize {
+        kept_json(self).map_or_else(|| (**self).length::<EXACT>(), <[u8]>::len)
     }
 
     fn is_empty(&self) -> bool {

@@ -109,7 +109,7 @@ impl Slot {
     /// The slot as JSON, as it is in a message and on a line of a file for [`SlotReader`](crate::SlotReader).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.length());
+        let mut out = Vec::with_capacity(self.length::<true>());
         self.write(&mut out);
         out
     }
