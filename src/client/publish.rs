@@ -64,9 +64,11 @@ impl Client {
 
     /// Publishes slots that come one at a time, however many, in constant memory; otherwise as [`publish`](Self::publish).
     ///
-    /// What grows is the list of receipts, by about a kilobyte a message. The items are [`Slot`]s, or `Result`s whose error [ends the publication](StreamedSlot). A stream's end is not known
-    /// beforehand, so that `TotalBatches` is left out, as are all batch numbers where it ends before its first message is full; slots are checked as they come: one that is wrong ends the
-    /// publication after the messages before it, or can be [set aside](PublishBuilder::skip_invalid).
+    /// What grows is the list of receipts, by about a kilobyte a message. The items are [`Slot`]s, or `Result`s whose error
+    /// [ends the publication](StreamedSlot). A stream's end is not known beforehand, so that `TotalBatches` is left out, and
+    /// with it the other batch numbers where the stream ends before its first message is full. Slots are checked as they
+    /// come: one that is wrong ends the publication after the messages before it, or can be
+    /// [set aside](PublishBuilder::skip_invalid).
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, SlotReader};
@@ -152,8 +154,8 @@ impl<'a> PublishBuilder<'a> {
     /// It needs the same slots in the same order, and the same [`batch_id`](Self::batch_id); with a number alone also the
     /// same limits, for with others slots would be lost or sent again. A slot from there on may be corrected where the message
     /// that failed is known not to be accepted; before it none may be added or taken away, and one that was set aside and is
-    /// corrected is published on its own. The slots before that point are not sent again, and the message that may have been accepted already
-    /// keeps its message id.
+    /// corrected is published on its own. The slots before that point are not sent again, and the message that may have been
+    /// accepted already keeps its message id.
     pub fn resume_from(mut self, point: impl Into<ResumePoint>) -> Self {
         self.start = point.into();
         self

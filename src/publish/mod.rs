@@ -49,7 +49,7 @@ pub(crate) struct Publication<'a> {
 /// Why a publication ends before its slots do.
 enum End {
     Stopped,
-    /// Nothing is wrong with a message.
+    /// There is something wrong with the slots or the options, and with no message.
     Unreadable(Unreadable),
     /// The message of this number was not accepted.
     Failed(u64, Error),
