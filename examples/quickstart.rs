@@ -1,30 +1,32 @@
 //! Publishes a morning of slots to a mock of the service in this process, and prints the receipt.
 //!
-//! `cargo run --example quickstart`, or with a client id of `wiremock-fixtures/README.md` to see another outcome:
-//! `cargo run --example quickstart -- throttled`.
-
-#[path = "../tests/support/fixtures.rs"]
-mod fixtures;
-#[path = "../tests/support/keys.rs"]
-#[allow(dead_code)]
-mod keys;
+//! `cargo run --example quickstart`, or with what the service does first, to see another outcome: `-- throttled`,
+//! `unavailable`, `lost` or `refused`.
 
 use std::process::ExitCode;
 
 use pushslots::chrono::{TimeDelta, TimeZone, Utc};
+use pushslots::mock::{Answer, MockService};
 use pushslots::uuid::uuid;
 use pushslots::{Client, Credentials, Location, Provider, PushSlots, SigningKey, Slot};
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, pushslots::Error> {
-    let service = fixtures::serve().await;
-    let client_id = std::env::args().nth(1).unwrap_or_else(|| "quickstart".to_owned());
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let service = MockService::start()?;
+    match std::env::args().nth(1).as_deref() {
+        None => {}
+        Some("throttled") => service.next(Answer::throttled().retry_after(1)),
+        Some("unavailable") => service.next(Answer::unavailable().times(2)),
+        Some("lost") => service.next(Answer::reset_after_read().after_accepting()),
+        Some("refused") => service.next(Answer::refused("No subscriptions")),
+        Some(_) => return Err("after --: throttled, unavailable, lost or refused".into()),
+    }
 
     // A real key comes from `SigningKey::from_pem_file`, and the base URL need not be set.
-    let key = SigningKey::from_pem(keys::p384().pem, "key-id")?;
+    let key = SigningKey::from_pem(service.private_key_pem(), service.key_id())?;
     let client = Client::builder()
-        .base_url(service.uri())
-        .credentials(Credentials::signed_jwt(client_id, key))
+        .base_url(service.url())
+        .credentials(Credentials::signed_jwt(service.client_id(), key))
         .source(uuid!("7ce6f387-c33c-417d-8682-81e83628cbd9"))
         .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
         .build()?;

@@ -3,8 +3,6 @@
 //! `cargo run --example sign_elsewhere`. The other process is this program again, with the argument `agent`; in its
 //! place there could be a KMS, an HSM, or an agent of your own.
 
-#[path = "../tests/support/fixtures.rs"]
-mod fixtures;
 #[path = "../tests/support/keys.rs"]
 #[allow(dead_code)]
 mod keys;
@@ -14,7 +12,7 @@ use std::process::Stdio;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pushslots::chrono::{TimeZone, Utc};
-use pushslots::uuid::uuid;
+use pushslots::mock::MockService;
 use pushslots::{AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey, Slot};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
@@ -59,13 +57,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut agent =
         agent.arg("agent").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let pipes = agent.stdin.take().zip(agent.stdout.take()).ok_or("the agent has no pipes")?;
-    let signer = Agent(Mutex::new((pipes.0, BufReader::new(pipes.1).lines())));
+    let mut answers = BufReader::new(pipes.1).lines();
+    // The service knows the public half alone, and verifies each signature with it.
+    let public_key = answers.next_line().await?.ok_or("the agent has no key")?;
+    let service = MockService::builder().public_jwk("client-id", public_key).start()?;
+    let signer = Agent(Mutex::new((pipes.0, answers)));
 
-    let service = fixtures::serve().await;
     let client = Client::builder()
-        .base_url(service.uri())
+        .base_url(service.url())
         .credentials(Credentials::signed_jwt("client-id", signer))
-        .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
+        .destination(service.destination())
         .build()?;
     let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
     let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
@@ -73,9 +74,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Signs a line at a time until its standard input ends.
+/// Gives the public half of its key, and then signs a line at a time until its standard input ends.
 async fn be_the_agent() -> Result<(), Box<dyn std::error::Error>> {
-    let key = SigningKey::from_pem(keys::p384().pem, KEY_ID)?;
+    let key = keys::p384();
+    println!("{}", key.public_jwk(KEY_ID));
+    let key = SigningKey::from_pem(key.pem, KEY_ID)?;
     for question in io::stdin().lock().lines() {
         let question = question?;
         println!(

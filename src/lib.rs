@@ -41,9 +41,12 @@ mod clock;
 mod delivery;
 mod error;
 pub mod message;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod publish;
 pub mod receipt;
 mod retry;
+mod signature;
 mod transport;
 
 pub use auth::{

@@ -5,11 +5,11 @@ mod support;
 use std::future::IntoFuture;
 use std::time::{Duration, Instant, SystemTime};
 
+use pushslots::mock::MockService;
 use pushslots::{Client, Delivery, Error, ErrorKind, Receipt};
 use support::raw::{Act, RawServer, header, split};
 use support::{MESSAGE, client, fixtures, message};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use wiremock::MockServer;
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"d9f5","AttemptID":"925d"}]}}"#;
 
@@ -18,13 +18,13 @@ fn accepted() -> Act {
 }
 
 /// A client whose tokens come from `tokens` and whose messages go to `service`.
-fn faulty(service: &RawServer, tokens: &MockServer) -> pushslots::ClientBuilder {
-    client(&service.url, "plain").token_url(format!("{}/v2/auth/token", tokens.uri()))
+fn faulty(service: &RawServer, tokens: &MockService) -> pushslots::ClientBuilder {
+    client(&service.url, "plain").token_url(format!("{}/v2/auth/token", tokens.url()))
 }
 
 /// Sends the message through the acts: its result, and the bytes of every request.
 async fn sent_through(acts: impl IntoIterator<Item = Act>) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
-    let (service, tokens) = (RawServer::start(acts).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
     let client = faulty(&service, &tokens).attempt_timeout(Duration::from_secs(2)).build().unwrap();
     let result = client.send(&message()).await;
     (result, service.finish().await)
@@ -182,7 +182,7 @@ async fn an_error_of_the_service_leaves_open_whether_it_has_the_message() {
         ("429 Busy", Delivery::Refused),
     ] {
         let (service, tokens) =
-            (RawServer::start(vec![Act::answer(status, "", ""); 2]).await, fixtures::serve().await);
+            (RawServer::start(vec![Act::answer(status, "", ""); 2]).await, fixtures::serve());
         let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!(error.delivery(), delivery, "{status}");
@@ -209,7 +209,7 @@ async fn one_unknown_attempt_makes_the_whole_send_unknown() {
 async fn max_attempts_counts_requests() {
     for max_attempts in [1, 3] {
         let acts = vec![Act::ResetAfterReading; 5];
-        let (service, tokens) = (RawServer::start(acts).await, fixtures::serve().await);
+        let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
         let client = faulty(&service, &tokens).max_attempts(max_attempts).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::Unknown));
@@ -224,13 +224,13 @@ async fn max_attempts_counts_requests() {
 
 #[tokio::test]
 async fn a_service_that_does_not_listen_never_got_the_message() {
-    let tokens = fixtures::serve().await;
+    let tokens = fixtures::serve();
     // Bound, so that nobody else takes the port, and never listening.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = format!("http://{}", socket.local_addr().unwrap());
     let client =
-        client(&nobody, "plain").token_url(format!("{}/v2/auth/token", tokens.uri())).build().unwrap();
+        client(&nobody, "plain").token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
     assert_eq!(deliveries(error.attempts()), [Delivery::NotSent; 4]);
@@ -243,7 +243,7 @@ async fn a_service_that_does_not_listen_never_got_the_message() {
 
 #[tokio::test]
 async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
-    let tokens = fixtures::serve().await;
+    let tokens = fixtures::serve();
     // A listener whose queue is full leaves further connections without an answer.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -256,7 +256,7 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
         assert!(queued.len() < 100, "the queue is full at some point");
     }
     let builder = || {
-        let tokens = format!("{}/v2/auth/token", tokens.uri());
+        let tokens = format!("{}/v2/auth/token", tokens.url());
         client(&format!("http://{address}"), "plain").token_url(tokens).max_attempts(1)
     };
     for client in [
@@ -272,7 +272,7 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
 #[tokio::test]
 async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_message() {
     let kept = Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
-    let (service, tokens) = (RawServer::start([kept, accepted()]).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start([kept, accepted()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     client.send(&message()).await.unwrap();
     let receipt = client.send(&message()).await.unwrap();
@@ -284,7 +284,7 @@ async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_messag
 
 #[tokio::test]
 async fn durations_of_any_size_are_none_too_long() {
-    let (service, tokens) = (RawServer::start([accepted(), accepted()]).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start([accepted(), accepted()]).await, fixtures::serve());
     let patient = faulty(&service, &tokens)
         .deadline(Duration::MAX)
         .attempt_timeout(Duration::MAX)
@@ -319,7 +319,7 @@ async fn the_ids_of_every_answer_are_kept_for_support() {
 #[tokio::test]
 async fn the_deadline_ends_a_send_that_hangs() {
     let stall = vec![Act::Stall(String::new()); 3];
-    let (service, tokens) = (RawServer::start(stall).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start(stall).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     let began = Instant::now();
     let error = client.send(&message()).deadline(Duration::from_secs(2)).await.unwrap_err();
@@ -341,7 +341,7 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
     ] {
         for status in ["429 Busy", "503 Busy", "500 Unknown"] {
             let act = Act::answer(status, &format!("Retry-After: {}\r\n", hint()), "");
-            let (service, tokens) = (RawServer::start([act]).await, fixtures::serve().await);
+            let (service, tokens) = (RawServer::start([act]).await, fixtures::serve());
             let client = faulty(&service, &tokens).deadline(deadline).build().unwrap();
             let error = client.send(&message()).await.unwrap_err();
             let told = error.retry_after().unwrap().as_secs();
@@ -357,26 +357,25 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
 #[tokio::test]
 async fn a_refused_token_buys_one_new_one_and_one_replay() {
     let refused = || Act::answer("401 Unauthorized", "", "");
-    let (service, tokens) = (RawServer::start([refused(), accepted()]).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start([refused(), accepted()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
     assert_eq!(deliveries(receipt.attempts()), [Delivery::Refused, Delivery::Accepted]);
     assert_eq!(receipt.attempts()[0].delay, Some(Duration::ZERO));
     let requests = service.finish().await;
     assert_eq!(body(&requests[0]), body(&requests[1]));
-    assert_eq!(tokens.received_requests().await.unwrap().len(), 2);
+    assert_eq!(tokens.requests().len(), 2);
 
-    let (service, tokens) =
-        (RawServer::start([refused(), refused(), accepted()]).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start([refused(), refused(), accepted()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Refused));
     assert!(!error.is_retryable());
     assert_eq!(service.finish().await.len(), 2);
-    assert_eq!(tokens.received_requests().await.unwrap().len(), 2);
+    assert_eq!(tokens.requests().len(), 2);
 
     let hinted = Act::answer("401 Unauthorized", "Retry-After: 300\r\n", "");
-    let (service, tokens) = (RawServer::start([hinted]).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start([hinted]).await, fixtures::serve());
     let client = faulty(&service, &tokens).max_attempts(1).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credentials);
@@ -387,7 +386,7 @@ async fn a_refused_token_buys_one_new_one_and_one_replay() {
 #[tokio::test]
 async fn a_dropped_send_stops() {
     let acts = [Act::Stall(String::new()), accepted()];
-    let (service, tokens) = (RawServer::start(acts).await, fixtures::serve().await);
+    let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
     let client: Client = faulty(&service, &tokens).build().unwrap();
     let message = message();
     tokio::select! {

@@ -40,16 +40,16 @@ const REFRESH: &str = r#"/auth/refreshToken {"apiKey":"my-key","refreshToken":"a
 
 #[tokio::test]
 async fn a_legacy_key_buys_a_token_too() {
-    let server = fixtures::serve().await;
-    let builder = || Client::builder().base_url(server.uri()).destination(DESTINATION);
+    let server = fixtures::serve();
+    let builder = || Client::builder().base_url(server.url()).destination(DESTINATION);
     let client = builder().credentials(Credentials::api_key("my-key", "my-secret")).build().unwrap();
     client.send(&message()).await.unwrap();
     client.send(&message()).await.unwrap();
-    let requests = server.received_requests().await.unwrap();
-    let paths: Vec<_> = requests.iter().map(|request| request.url.path()).collect();
+    let requests = server.requests();
+    let paths: Vec<_> = requests.iter().map(|request| request.path()).collect();
     assert_eq!(paths, ["/auth/authenticate", "/endpoint", "/endpoint"]);
-    assert_eq!(requests[0].body, br#"{"apiKey":"my-key","secret":"my-secret"}"#);
-    assert_eq!(requests[1].headers["authorization"], "Bearer api-key");
+    assert_eq!(requests[0].body(), &br#"{"apiKey":"my-key","secret":"my-secret"}"#[..]);
+    assert_eq!(requests[1].headers()["authorization"], "Bearer api-key");
 
     let client = builder().credentials(Credentials::api_key("api-key-refused", "s")).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();

@@ -24,8 +24,8 @@ fn signing(key: &TestKey, key_id: &str) -> SigningKey {
 
 /// Sends a message to a mock, with a token from `token_url`.
 async fn send(token_url: &str, key: SigningKey) -> Result<Receipt, Error> {
-    let service = fixtures::serve().await;
-    let client = Client::builder().base_url(service.uri()).token_url(token_url).destination(DESTINATION);
+    let service = fixtures::serve();
+    let client = Client::builder().base_url(service.url()).token_url(token_url).destination(DESTINATION);
     let client = client.credentials(Credentials::signed_jwt(CLIENT_ID, key)).build().unwrap();
     client.send(&message()).await
 }

@@ -5,13 +5,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
 use support::batch::slots;
 use support::examples::{Folder, publish_file, settings, token};
 use support::raw::{Act, RawServer};
 use support::{DESTINATION, fixtures};
-use wiremock::MockServer;
 
 fn lines(numbers: std::ops::Range<usize>) -> String {
     slots(numbers).iter().map(|slot| String::from_utf8(slot.to_json()).unwrap() + "\n").collect()
@@ -22,12 +22,12 @@ fn list(numbers: std::ops::Range<usize>) -> String {
 }
 
 /// The messages that arrived, and the ids of their slots.
-async fn arrived(service: &MockServer) -> Vec<(Value, Vec<usize>)> {
-    let requests = service.received_requests().await.unwrap();
-    let messages = requests.iter().filter(|request| request.url.path() == "/endpoint");
+async fn arrived(service: &MockService) -> Vec<(Value, Vec<usize>)> {
+    let requests = service.requests();
+    let messages = requests.iter().filter(|request| request.path() == "/endpoint");
     messages
         .map(|request| {
-            let json: Value = request.body_json().unwrap();
+            let json: Value = serde_json::from_slice(request.body()).unwrap();
             let id = |slot: &Value| slot["ID"].as_str().unwrap().parse().unwrap();
             (json["Meta"].clone(), json["Slots"].as_array().unwrap().iter().map(id).collect())
         })
@@ -42,9 +42,9 @@ async fn slots_are_published_whatever_the_file_looks_like() {
         list(0..25)
     );
     for (content, is_message) in [(lines(0..25), false), (list(0..25), false), (message, true)] {
-        let service = fixtures::serve().await;
+        let service = fixtures::serve();
         let file = folder.file("slots.json", content);
-        let mut settings = settings(&service.uri(), "plain", &folder);
+        let mut settings = settings(service.url(), "plain", &folder);
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "10".to_owned());
         settings.insert("PUSHSLOTS_BATCH_ID", "tuesday".to_owned());
         let run = publish_file(Some(&file), &settings).await;
@@ -85,14 +85,14 @@ async fn slots_are_published_whatever_the_file_looks_like() {
 
 #[tokio::test]
 async fn slots_that_are_wrong_are_told_and_cost_no_other() {
-    let (service, folder) = (fixtures::serve().await, Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::new());
     let long = format!(
         r#"{{"ID":"4","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
         "x".repeat(5_000)
     );
     let content = format!("{}{{\"Duration\":0}}\n7\n{{\"ID\":\n{long}\n{}", lines(0..2), lines(5..7));
     let file = folder.file("slots.ndjson", content);
-    let mut settings = settings(&service.uri(), "plain", &folder);
+    let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_BYTES_PER_MESSAGE", "2000".to_owned());
     let run = publish_file(Some(&file), &settings).await;
     assert_eq!(run.code, Some(2), "{}", run.stderr);
@@ -117,8 +117,8 @@ async fn slots_that_are_wrong_are_told_and_cost_no_other() {
 
 #[tokio::test]
 async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
-    let (service, folder) = (fixtures::serve().await, Folder::new());
-    let settings = settings(&service.uri(), "plain", &folder);
+    let (service, folder) = (fixtures::serve(), Folder::new());
+    let settings = settings(service.url(), "plain", &folder);
     let cut = list(0..2_000);
     for (content, expected) in [
         (&cut[..cut.len() - 20], "the input ends before the JSON does"),
@@ -165,7 +165,7 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
     }
     let run = publish_file(Some(&file), &BTreeMap::new()).await;
     assert!(run.stderr.contains("PUSHSLOTS_CLIENT_ID: missing"), "{}", run.stderr);
-    assert!(service.received_requests().await.unwrap().is_empty());
+    assert!(service.requests().is_empty());
 }
 
 #[tokio::test]
@@ -205,9 +205,9 @@ async fn what_was_not_accepted_goes_on_where_it_ended() {
 
 #[tokio::test]
 async fn the_rate_is_kept() {
-    let (service, folder) = (fixtures::serve().await, Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::new());
     let file = folder.file("slots.ndjson", lines(0..5));
-    let mut settings = settings(&service.uri(), "plain", &folder);
+    let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned());
     settings.insert("PUSHSLOTS_RATE", "4/1s".to_owned());
     let run = publish_file(Some(&file), &settings).await;

@@ -17,8 +17,8 @@ use support::raw::{Act, RawServer, header, split};
 use support::{DESTINATION, fixtures, key, message};
 
 async fn send(credentials: Credentials) -> Result<Receipt, Error> {
-    let service = fixtures::serve().await;
-    let client = Client::builder().base_url(service.uri()).credentials(credentials).destination(DESTINATION);
+    let service = fixtures::serve();
+    let client = Client::builder().base_url(service.url()).credentials(credentials).destination(DESTINATION);
     client.build().unwrap().send(&message()).await
 }
 
@@ -192,8 +192,8 @@ async fn a_source_that_gives_no_token_for_a_header_is_told() {
             Ok(AccessToken::new("canary\n"))
         }
     }
-    let service = fixtures::serve().await;
-    let client = Client::builder().base_url(service.uri()).destination(DESTINATION).max_attempts(1);
+    let service = fixtures::serve();
+    let client = Client::builder().base_url(service.url()).destination(DESTINATION).max_attempts(1);
     let client = client.credentials(Credentials::token_source(Broken)).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert!(error.to_string().contains("the access token is no text for a header"), "{error}");
@@ -202,8 +202,8 @@ async fn a_source_that_gives_no_token_for_a_header_is_told() {
 
 #[tokio::test]
 async fn a_client_goes_on_with_other_credentials() {
-    let service = fixtures::serve().await;
-    let client = support::client(&service.uri(), "before").build().unwrap();
+    let service = fixtures::serve();
+    let client = support::client(service.url(), "before").build().unwrap();
     client.send(&message()).await.unwrap();
     let clone = client.clone();
 
@@ -217,11 +217,11 @@ async fn a_client_goes_on_with_other_credentials() {
     clone.rotate_credentials(Credentials::api_key("my-key", "my-secret")).await.unwrap();
     client.send(&message()).await.unwrap();
 
-    let requests = service.received_requests().await.unwrap();
-    let paths: Vec<_> = requests.iter().map(|request| request.url.path()).collect();
+    let requests = service.requests();
+    let paths: Vec<_> = requests.iter().map(|request| request.path()).collect();
     let token = "/v2/auth/token";
     assert_eq!(paths, [token, "/endpoint", token, "/endpoint", "/auth/authenticate", "/endpoint"]);
-    let bearers = [1, 3, 5].map(|index: usize| requests[index].headers["authorization"].to_str().unwrap());
+    let bearers = [1, 3, 5].map(|index: usize| requests[index].headers()["authorization"].to_str().unwrap());
     assert_eq!(bearers, ["Bearer plain", "Bearer plain", "Bearer api-key"]);
 }
 
@@ -250,9 +250,8 @@ impl Signer for Driver {
 
 #[test]
 fn a_client_outlives_the_runtime_in_which_a_token_was_asked_for() {
-    let serving = tokio::runtime::Runtime::new().unwrap();
-    let service = serving.block_on(fixtures::serve());
-    let client = Client::builder().base_url(service.uri()).destination(DESTINATION);
+    let service = fixtures::serve();
+    let client = Client::builder().base_url(service.url()).destination(DESTINATION);
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let driver = Driver(key(), gate.clone());
     let client = client.credentials(Credentials::signed_jwt("client", driver)).build().unwrap();
@@ -270,5 +269,4 @@ fn a_client_outlives_the_runtime_in_which_a_token_was_asked_for() {
         let (sent, ()) = runtime.block_on(async { tokio::join!(biased; send, open) });
         assert_eq!(sent.is_ok(), deadline > Duration::from_secs(1), "{sent:?}");
     }
-    serving.block_on(async { drop(service) });
 }

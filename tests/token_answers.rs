@@ -13,8 +13,8 @@ const HTML: &str = "Content-Type: text/html\r\n";
 
 /// Sends a message with one attempt, with a token from an endpoint that answers this.
 async fn send(answer: Act) -> Result<Receipt, Error> {
-    let (tokens, service) = (RawServer::start([answer]).await, fixtures::serve().await);
-    let client = client(&service.uri(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
+    let (tokens, service) = (RawServer::start([answer]).await, fixtures::serve());
+    let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
     let sent = client.build().unwrap().send(&message()).await;
     assert_eq!(tokens.finish().await.len(), 1);
     sent

@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pushslots::chrono::Utc;
+use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use pushslots::{Client, Credentials, Delivery, ErrorKind, SigningKey};
 use serde_json::Value;
@@ -17,18 +18,13 @@ use support::keys::{self, TestKey};
 use support::raw::{Act, RawServer};
 use support::{DESTINATION, client, fixtures, message};
 use tokio::task::JoinSet;
-use wiremock::MockServer;
+use url::form_urlencoded;
 
 /// Every form sent to the token endpoint.
-async fn forms(server: &MockServer) -> Vec<BTreeMap<String, String>> {
-    let requests = server.received_requests().await.unwrap();
-    let tokens = requests.into_iter().filter(|request| request.url.path() == "/v2/auth/token");
-    let form = |request: wiremock::Request| {
-        let url = format!("http://form/?{}", String::from_utf8(request.body).unwrap());
-        let url: wiremock::http::Url = url.parse().unwrap();
-        url.query_pairs().into_owned().collect()
-    };
-    tokens.map(form).collect()
+async fn forms(server: &MockService) -> Vec<BTreeMap<String, String>> {
+    let requests = server.requests();
+    let tokens = requests.into_iter().filter(|request| request.path() == "/v2/auth/token");
+    tokens.map(|request| form_urlencoded::parse(request.body()).into_owned().collect()).collect()
 }
 
 /// Header and claims of an assertion, once its signature is verified.
@@ -41,10 +37,10 @@ fn verified(assertion: &str, algorithm: &'static dyn VerificationAlgorithm, publ
     (part(header), part(claims))
 }
 
-fn with_key(server: &MockServer, key: &TestKey) -> Client {
+fn with_key(server: &MockService, key: &TestKey) -> Client {
     let key = SigningKey::from_pem(&key.pem, "key-7").unwrap();
     Client::builder()
-        .base_url(server.uri())
+        .base_url(server.url())
         .credentials(Credentials::signed_jwt("client-9", key).scope("fhir:development"))
         .destination(DESTINATION)
         .build()
@@ -59,7 +55,7 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
         (keys::rsa(), "RS384", &RSA_PKCS1_2048_8192_SHA384),
         (keys::rsa_pkcs1(), "RS384", &RSA_PKCS1_2048_8192_SHA384),
     ] {
-        let server = fixtures::serve().await;
+        let server = fixtures::serve();
         let before = Utc::now().timestamp();
         with_key(&server, &key).send(&message()).await.unwrap();
         let now = Utc::now().timestamp();
@@ -71,7 +67,7 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
         let (header, claims) = verified(&form["client_assertion"], algorithm, &key.public);
         assert_eq!(header, serde_json::json!({"alg": name, "typ": "JWT", "kid": "key-7"}));
         assert_eq!((&claims["iss"], &claims["sub"]), (&"client-9".into(), &"client-9".into()));
-        assert_eq!(claims["aud"], format!("{}/v2/auth/token", server.uri()));
+        assert_eq!(claims["aud"], format!("{}/v2/auth/token", server.url()));
         Uuid::try_parse(claims["jti"].as_str().unwrap()).unwrap();
         let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
         assert!((before - 10..=now - 10).contains(&iat), "10 s in the past: {iat} at {now}");
@@ -82,8 +78,8 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
 
 #[tokio::test]
 async fn the_token_url_is_the_audience_as_it_is_set() {
-    let server = fixtures::serve().await;
-    let url = format!("{}/v2/auth/token", server.uri());
+    let server = fixtures::serve();
+    let url = format!("{}/v2/auth/token", server.url());
     let elsewhere = RawServer::start([Act::answer("200 OK", "", "")]).await;
     client(&elsewhere.url, "plain").token_url(&url).build().unwrap().send(&message()).await.unwrap();
     let assertion = forms(&server).await.pop().unwrap().remove("client_assertion").unwrap();
@@ -95,9 +91,9 @@ async fn the_token_url_is_the_audience_as_it_is_set() {
 
 #[tokio::test]
 async fn every_request_for_a_token_has_an_assertion_of_its_own() {
-    let server = fixtures::serve().await;
+    let server = fixtures::serve();
     let refused = RawServer::start(vec![Act::answer("401 Unauthorized", "", ""); 2]).await;
-    let client = client(&refused.url, "plain").token_url(format!("{}/v2/auth/token", server.uri()));
+    let client = client(&refused.url, "plain").token_url(format!("{}/v2/auth/token", server.url()));
     client.build().unwrap().send(&message()).await.unwrap_err();
     let forms = forms(&server).await;
     assert_eq!(forms.len(), 2);
@@ -107,8 +103,8 @@ async fn every_request_for_a_token_has_an_assertion_of_its_own() {
 
 #[tokio::test]
 async fn refused_credentials_are_final_and_nothing_is_sent() {
-    let server = fixtures::serve().await;
-    let client = client(&server.uri(), "token-refused").build().unwrap();
+    let server = fixtures::serve();
+    let client = client(server.url(), "token-refused").build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
     assert!(!error.is_retryable());
@@ -119,13 +115,13 @@ async fn refused_credentials_are_final_and_nothing_is_sent() {
     let shown = format!("{error} {error:?}");
     assert!(shown.contains("the endpoint refused with status 400 (invalid_request)"), "{shown}");
     assert!(!shown.contains("Public key not found"), "{shown}");
-    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 /// A token endpoint that acts, beside a service that accepts.
 async fn with_token_endpoint(acts: Vec<Act>) -> (Result<pushslots::Receipt, pushslots::Error>, usize) {
-    let (tokens, service) = (RawServer::start(acts).await, fixtures::serve().await);
-    let client = client(&service.uri(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
+    let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
+    let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
     let result = client.send(&message()).await;
     (result, tokens.finish().await.len())
 }

@@ -1,19 +1,16 @@
-//! The private key that signs assertions; the only file that names aws-lc-rs.
+//! The private key that signs assertions, in this process.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_lc_rs::error::KeyRejected;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponents};
-use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA384};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::zeroize::Zeroizing;
 
 use super::jwk::{Jwk, Part, Parts};
 use super::{AuthError, Signer, SigningAlgorithm};
+use crate::signature::{PrivateKey, RsaParts, Unusable};
 
 /// A private key and the ID under which the service knows its public half.
 ///
@@ -22,12 +19,7 @@ use super::{AuthError, Signer, SigningAlgorithm};
 #[derive(Clone)]
 pub struct SigningKey {
     id: String,
-    key: Arc<Key>,
-}
-
-enum Key {
-    Rsa(RsaKeyPair),
-    P384(EcdsaKeyPair),
+    key: Arc<PrivateKey>,
 }
 
 /// What keys the service takes.
@@ -54,7 +46,13 @@ impl SigningKey {
                 "there is no private key in PEM, such as a block `PRIVATE KEY`"
             })
         })?;
-        Ok(Self { id: key_id.into(), key: Arc::new(Key::from_der(&der)?) })
+        Ok(Self { id: key_id.into(), key: Arc::new(PrivateKey::from_der(&der)?) })
+    }
+
+    /// The key of the mock.
+    #[cfg(feature = "mock")]
+    pub(crate) fn known(key_id: &str, key: Arc<PrivateKey>) -> Self {
+        Self { id: key_id.to_owned(), key }
     }
 
     /// Reads a private key from a PEM file, as [`from_pem`](Self::from_pem) does.
@@ -76,7 +74,7 @@ impl SigningKey {
     /// Text that is no JWK, one without `kid`, a public key, or one of another kind than RSA from 2048 bits or P-384.
     pub fn from_jwk(jwk: impl AsRef<str>) -> Result<Self, KeyError> {
         let jwk = Jwk::read(jwk.as_ref())?;
-        Ok(Self { id: jwk.key_id()?.to_owned(), key: Arc::new(Key::from_parts(&jwk.parts()?)?) })
+        Ok(Self { id: jwk.key_id()?.to_owned(), key: Arc::new(from_parts(&jwk.parts()?)?) })
     }
 
     /// Reads a private key from a file that holds a JWK, as [`from_jwk`](Self::from_jwk) does.
@@ -103,69 +101,24 @@ impl Signer for SigningKey {
 
     fn algorithm(&self) -> SigningAlgorithm {
         match *self.key {
-            Key::Rsa(_) => SigningAlgorithm::Rs384,
-            Key::P384(_) => SigningAlgorithm::Es384,
+            PrivateKey::Rsa(_) => SigningAlgorithm::Rs384,
+            PrivateKey::P384(_) => SigningAlgorithm::Es384,
         }
     }
 
     async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
         let failed = |_| AuthError::permanent(format!("the private key {} does not sign", self.id));
-        let random = SystemRandom::new();
-        match &*self.key {
-            Key::Rsa(key) => {
-                let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&RSA_PKCS1_SHA384, &random, text, &mut signature).map_err(failed)?;
-                Ok(signature)
-            }
-            Key::P384(key) => Ok(key.sign(&random, text).map_err(failed)?.as_ref().to_vec()),
-        }
+        self.key.sign(text).map_err(failed)
     }
 }
 
-impl Key {
-    fn from_der(der: &PrivateKeyDer<'_>) -> Result<Self, KeyError> {
-        let bytes = der.secret_der();
-        let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
-        match der {
-            PrivateKeyDer::Pkcs1(_) => rsa(RsaKeyPair::from_der(bytes)),
-            PrivateKeyDer::Sec1(_) => p384(EcdsaKeyPair::from_private_key_der(algorithm, bytes)),
-            _ => p384(EcdsaKeyPair::from_pkcs8(algorithm, bytes))
-                .or_else(|_| rsa(RsaKeyPair::from_pkcs8(bytes))),
+fn from_parts(parts: &Parts) -> Result<PrivateKey, Unusable> {
+    match parts {
+        Parts::Rsa { n, e, d, p, q, dp, dq, qi } => {
+            PrivateKey::from_rsa_parts(&RsaParts { n, e, d, p, q, dp, dq, qi })
         }
+        Parts::P384 { x, y, d } => PrivateKey::from_p384_parts(x, y, d),
     }
-
-    fn from_parts(parts: &Parts) -> Result<Self, KeyError> {
-        match parts {
-            Parts::Rsa { n, e, d, p, q, dp, dq, qi } => {
-                rsa(RsaKeyPair::from_components(&KeyPairComponents {
-                    public_key: PublicKeyComponents { n, e },
-                    d,
-                    p,
-                    q,
-                    dP: dp,
-                    dQ: dq,
-                    qInv: qi,
-                }))
-            }
-            Parts::P384 { x, y, d } => {
-                // The uncompressed point of SEC 1, section 2.3.3.
-                let point = [&[4][..], x, y].concat();
-                let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
-                p384(EcdsaKeyPair::from_private_key_and_public_key(algorithm, d, &point))
-            }
-        }
-    }
-}
-
-fn rsa(key: Result<RsaKeyPair, KeyRejected>) -> Result<Key, KeyError> {
-    key.map(Key::Rsa).map_err(|rejected| match rejected.to_string().as_str() {
-        "TooSmall" => KeyError::new("the RSA key is too short; the service takes RSA from 2048 bits"),
-        _ => KeyError::new(NEEDED),
-    })
-}
-
-fn p384(key: Result<EcdsaKeyPair, KeyRejected>) -> Result<Key, KeyError> {
-    key.map(Key::P384).map_err(|_| KeyError::new(NEEDED))
 }
 
 impl fmt::Debug for SigningKey {
@@ -194,3 +147,12 @@ impl fmt::Display for KeyError {
 }
 
 impl std::error::Error for KeyError {}
+
+impl From<Unusable> for KeyError {
+    fn from(unusable: Unusable) -> Self {
+        Self::new(match unusable {
+            Unusable::TooShort => "the RSA key is too short; the service takes RSA from 2048 bits",
+            Unusable::DamagedOrOfAnotherKind => NEEDED,
+        })
+    }
+}

@@ -3,6 +3,8 @@
 mod build;
 mod builder;
 mod env;
+#[cfg(feature = "mock")]
+mod mock;
 mod publish;
 mod url;
 

@@ -7,23 +7,26 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use handlebars::{Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, ScopedJson};
+use http::{HeaderName, HeaderValue, StatusCode};
+use pushslots::mock::{Answer, MockService, ReceivedRequest};
+use pushslots::uuid::Uuid;
 use serde::Deserialize;
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use serde_json::{Value, json};
 
 /// Starts a server on a free loopback port; it stops when it is dropped.
-pub async fn serve() -> MockServer {
+pub fn serve() -> MockService {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiremock-fixtures/mappings");
     let stubs = Stubs::load(&folder).expect("the fixtures can be read");
-    let server = MockServer::start().await;
-    Mock::given(any()).respond_with(stubs).mount(&server).await;
-    server
+    let service = MockService::builder().answer_with(move |request| Some(stubs.answer(request)));
+    service.start().expect("a port is free")
 }
 
 /// Every mapping, and the state of each scenario.
 pub struct Stubs {
     mappings: Vec<Mapping>,
     states: Mutex<BTreeMap<String, String>>,
+    templates: Handlebars<'static>,
 }
 
 #[derive(Deserialize)]
@@ -35,15 +38,14 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Mapping {
-    #[serde(rename = "name")]
-    _name: String,
+    name: String,
     #[serde(default = "usual_priority")]
     priority: u32,
     scenario_name: Option<String>,
     required_scenario_state: Option<String>,
     new_scenario_state: Option<String>,
     request: Pattern,
-    response: Answer,
+    response: Response,
 }
 
 #[derive(Deserialize)]
@@ -62,22 +64,46 @@ struct Pattern {
 enum Text {
     EqualTo(String),
     Contains(String),
+    DoesNotContain(String),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Answer {
+struct Response {
+    #[serde(default = "usual_status")]
     status: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    json_body: Option<serde_json::Value>,
+    json_body: Option<Value>,
     body: Option<String>,
     #[serde(default)]
     fixed_delay_milliseconds: u64,
+    fault: Option<Fault>,
+    #[serde(default)]
+    transformers: Vec<Transformer>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Fault {
+    ConnectionResetByPeer,
+    EmptyResponse,
+    MalformedResponseChunk,
+    RandomDataThenClose,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Transformer {
+    ResponseTemplate,
 }
 
 fn usual_priority() -> u32 {
     5
+}
+
+fn usual_status() -> u16 {
+    200
 }
 
 impl Stubs {
@@ -86,17 +112,33 @@ impl Stubs {
         for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
             let path = entry.map_err(|error| error.to_string())?.path();
             let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-            let file: File =
-                serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-            mappings.extend(file.mappings);
+            mappings.extend(read(&text).map_err(|error| format!("{}: {error}", path.display()))?);
         }
-        mappings.sort_by_key(|mapping| mapping.priority);
-        Ok(Self { mappings, states: Mutex::default() })
+        Self::new(mappings)
     }
-}
 
-impl Respond for Stubs {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
+    /// The mappings of one file.
+    pub fn from_json(json: &str) -> Result<Self, String> {
+        Self::new(read(json).map_err(|error| error.to_string())?)
+    }
+
+    fn new(mut mappings: Vec<Mapping>) -> Result<Self, String> {
+        mappings.sort_by_key(|mapping| mapping.priority);
+        let mut templates = Handlebars::new();
+        templates.register_escape_fn(handlebars::no_escape);
+        templates.register_helper("jsonPath", Box::new(JsonPath));
+        templates.register_helper("randomValue", Box::new(RandomValue));
+        for mapping in &mappings {
+            if let (Some(body), [_, ..]) = (&mapping.response.body, &*mapping.response.transformers) {
+                let added = templates.register_template_string(&mapping.name, body);
+                added.map_err(|error| format!("{}: {error}", mapping.name))?;
+            }
+        }
+        Ok(Self { mappings, states: Mutex::default(), templates })
+    }
+
+    /// What the mapping says that fits best.
+    pub fn answer(&self, request: &ReceivedRequest) -> Answer {
         let mut states = self.states.lock().unwrap();
         let in_state = |mapping: &Mapping| {
             let scenario = mapping.scenario_name.as_ref();
@@ -105,22 +147,51 @@ impl Respond for Stubs {
         };
         let found = self.mappings.iter().find(|m| in_state(m) && m.request.matches(request));
         let Some(mapping) = found else {
-            return ResponseTemplate::new(404).set_body_string("no mapping matches the request");
+            return Answer::new(StatusCode::NOT_FOUND).body("no mapping matches the request");
         };
         if let Some((name, state)) = mapping.scenario_name.clone().zip(mapping.new_scenario_state.clone()) {
             states.insert(name, state);
         }
-        mapping.response.template()
+        self.made_of(mapping, request)
+    }
+
+    fn made_of(&self, mapping: &Mapping, request: &ReceivedRequest) -> Answer {
+        let response = &mapping.response;
+        let mut answer = match response.fault {
+            None => Answer::new(StatusCode::from_u16(response.status).unwrap()),
+            Some(Fault::ConnectionResetByPeer) => Answer::reset_after_read(),
+            Some(Fault::EmptyResponse) => Answer::closed_after_read(),
+            Some(Fault::MalformedResponseChunk) => Answer::malformed_chunk(),
+            Some(Fault::RandomDataThenClose) => Answer::garbage(),
+        };
+        for (name, value) in &response.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            answer = answer.header(name, HeaderValue::from_str(value).unwrap());
+        }
+        let body = match (&response.json_body, &response.body) {
+            (Some(json), _) => json.to_string(),
+            (None, Some(_)) if self.templates.has_template(&mapping.name) => {
+                let data = json!({ "request": { "body": String::from_utf8_lossy(request.body()) } });
+                self.templates.render(&mapping.name, &data).unwrap()
+            }
+            (None, body) => body.clone().unwrap_or_default(),
+        };
+        answer.body(body).delay(Duration::from_millis(response.fixed_delay_milliseconds))
     }
 }
 
+fn read(json: &str) -> serde_json::Result<Vec<Mapping>> {
+    Ok(serde_json::from_str::<File>(json)?.mappings)
+}
+
 impl Pattern {
-    fn matches(&self, request: &Request) -> bool {
-        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
-        request.method.as_str() == self.method
-            && request.url.path() == self.url_path
+    fn matches(&self, request: &ReceivedRequest) -> bool {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let body = String::from_utf8_lossy(request.body());
+        request.method().as_str() == self.method
+            && request.path() == self.url_path
             && self.headers.iter().all(|(name, text)| header(name).is_some_and(|h| text.matches(h)))
-            && self.body_patterns.iter().all(|text| text.matches(&String::from_utf8_lossy(&request.body)))
+            && self.body_patterns.iter().all(|text| text.matches(&body))
     }
 }
 
@@ -129,22 +200,44 @@ impl Text {
         match self {
             Self::EqualTo(expected) => text == expected,
             Self::Contains(part) => text.contains(part),
+            Self::DoesNotContain(part) => !text.contains(part),
         }
     }
 }
 
-impl Answer {
-    fn template(&self) -> ResponseTemplate {
-        let mut template = ResponseTemplate::new(self.status)
-            .set_delay(Duration::from_millis(self.fixed_delay_milliseconds));
-        if let Some(json) = &self.json_body {
-            template = template.set_body_json(json);
-        } else if let Some(body) = &self.body {
-            template = template.set_body_string(body);
-        }
-        for (name, value) in &self.headers {
-            template = template.insert_header(name.as_str(), value.as_str());
-        }
-        template
+/// `{{jsonPath request.body '$.A.B'}}`, a path of member names alone; null where there is nothing.
+struct JsonPath;
+
+impl HelperDef for JsonPath {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let parameter = |index| helper.param(index).and_then(|value| value.value().as_str());
+        let text = parameter(0).expect("the first parameter is text");
+        let path = parameter(1).and_then(|path| path.strip_prefix('$')).expect("the second is a path");
+        assert!(path.chars().all(|c| c.is_ascii_alphanumeric() || c == '.'), "{path} is not supported");
+        let json: Value = serde_json::from_str(text).unwrap_or_default();
+        Ok(ScopedJson::Derived(json.pointer(&path.replace('.', "/")).cloned().unwrap_or_default()))
+    }
+}
+
+/// `{{randomValue type='UUID'}}`.
+struct RandomValue;
+
+impl HelperDef for RandomValue {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let kind = helper.hash_get("type").and_then(|value| value.value().as_str());
+        assert_eq!(kind, Some("UUID"), "no other kind is supported");
+        Ok(ScopedJson::Derived(Uuid::new_v4().to_string().into()))
     }
 }

@@ -1,0 +1,211 @@
+//! What the mock answers when it is told to.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::json::{error_json, fresh_log};
+
+/// How an answer ends on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// As HTTP says.
+    Whole,
+    /// The connection is cut before a byte of the answer.
+    Reset,
+    /// The connection is closed before a byte of the answer.
+    Closed,
+    /// Nothing comes until the client goes away.
+    Stall,
+    /// The connection is closed within the body.
+    Truncated,
+    /// A status line, and then no HTTP.
+    MalformedChunk,
+    /// No HTTP from the first byte.
+    Garbage,
+}
+
+/// What becomes of the message that is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taking {
+    /// It is checked and taken, and the service's own answer is given.
+    Usual,
+    /// It is checked and taken, and this answer is given.
+    Taken,
+    /// It is not looked at.
+    Ignored,
+}
+
+/// An answer of the [`MockService`](super::MockService) that a test asks for.
+///
+/// ```
+/// use std::time::Duration;
+/// use pushslots::http::StatusCode;
+/// use pushslots::mock::{Answer, MockService};
+///
+/// let service = MockService::start()?;
+/// service.next(Answer::throttled().retry_after(2).times(3));
+/// service.next(Answer::new(StatusCode::BAD_GATEWAY).delay(Duration::from_millis(200)));
+/// // The message is in the inbox, and the client can't know.
+/// service.next(Answer::reset_after_read().after_accepting());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Its `Debug` shows no body.
+#[derive(Clone)]
+#[must_use = "an answer is given once `MockService::next` has it"]
+pub struct Answer {
+    pub(super) name: &'static str,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) delay: Duration,
+    pub(super) ending: Ending,
+    pub(super) taking: Taking,
+    pub(super) times: u32,
+}
+
+impl Answer {
+    /// An answer with this status and an empty body; the message is not taken.
+    pub fn new(status: StatusCode) -> Self {
+        Self {
+            name: status.canonical_reason().unwrap_or("status"),
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            delay: Duration::ZERO,
+            ending: Ending::Whole,
+            taking: Taking::Ignored,
+            times: 1,
+        }
+    }
+
+    /// What the service answers anyway, such as to [`delay`](Self::delay) it or to let one through between failures.
+    pub fn usual() -> Self {
+        Self { name: "usual", taking: Taking::Usual, ..Self::new(StatusCode::OK) }
+    }
+
+    /// 429 with `X-RateLimit-Limit`; no `Retry-After`, which the service does not document, unless
+    /// [it is added](Self::retry_after).
+    pub fn throttled() -> Self {
+        let limit = (HeaderName::from_static("x-ratelimit-limit"), HeaderValue::from_static("10000"));
+        Self { name: "throttled", ..Self::new(StatusCode::TOO_MANY_REQUESTS).header(limit.0, limit.1) }
+            .text("Too many requests")
+    }
+
+    /// 503 with the page of a gateway.
+    pub fn unavailable() -> Self {
+        let answer = Self { name: "unavailable", ..Self::new(StatusCode::SERVICE_UNAVAILABLE) };
+        answer.content("text/html", "<html><body><h1>503 Service Unavailable</h1></body></html>".into())
+    }
+
+    /// 400 with one entry in `Meta.Errors` that says this.
+    pub fn refused(text: impl Into<String>) -> Self {
+        let answer = Self { name: "refused", ..Self::new(StatusCode::BAD_REQUEST) };
+        answer.json(error_json(None, &[fresh_log()], &[text.into()]))
+    }
+
+    /// The request is read, and the connection cut (RST).
+    pub fn reset_after_read() -> Self {
+        Self { name: "reset after read", ending: Ending::Reset, ..Self::new(StatusCode::OK) }
+    }
+
+    /// The request is read, and the connection closed without an answer.
+    pub fn closed_after_read() -> Self {
+        Self { name: "closed after read", ending: Ending::Closed, ..Self::new(StatusCode::OK) }
+    }
+
+    /// The request is read, and nothing comes back until the client goes away.
+    pub fn stall() -> Self {
+        Self { name: "stall", ending: Ending::Stall, ..Self::new(StatusCode::OK) }
+    }
+
+    /// The message is accepted, and the connection closed in the middle of the answer's body.
+    pub fn truncated() -> Self {
+        Self {
+            name: "truncated",
+            ending: Ending::Truncated,
+            taking: Taking::Usual,
+            ..Self::new(StatusCode::OK)
+        }
+    }
+
+    /// Status 200 and then bytes that are no chunk of a body.
+    pub fn malformed_chunk() -> Self {
+        Self { name: "malformed chunk", ending: Ending::MalformedChunk, ..Self::new(StatusCode::OK) }
+    }
+
+    /// Bytes that are no HTTP.
+    pub fn garbage() -> Self {
+        Self { name: "garbage", ending: Ending::Garbage, ..Self::new(StatusCode::OK) }
+    }
+
+    /// Asks the client to wait for so many seconds: `Retry-After` of RFC 9110, section 10.2.3.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(RETRY_AFTER, seconds.into())
+    }
+
+    /// Sets a header.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Sets the body, in place of what the answer would have.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        if self.taking == Taking::Usual {
+            self.taking = Taking::Taken;
+        }
+        self
+    }
+
+    /// Waits so long before it answers. What becomes of the message is settled before that.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Takes the message before it answers so: it is in the inbox, whatever the client gets to know. One that
+    /// the service would refuse gets that refusal instead.
+    pub fn after_accepting(mut self) -> Self {
+        if self.taking == Taking::Ignored {
+            self.taking = Taking::Taken;
+        }
+        self
+    }
+
+    /// Answers so many requests like this, one after the other; with 0 none.
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    pub(super) fn text(self, text: &'static str) -> Self {
+        self.content("text/plain", text.into())
+    }
+
+    pub(super) fn json(self, json: Vec<u8>) -> Self {
+        self.content("application/json", json.into())
+    }
+
+    pub(super) fn content(mut self, kind: &'static str, body: Bytes) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        self.body = body;
+        self
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("name", &self.name)
+            .field("status", &self.status.as_u16())
+            .field("delay", &self.delay)
+            .field("times", &self.times)
+            .finish_non_exhaustive()
+    }
+}

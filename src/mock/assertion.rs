@@ -1,0 +1,113 @@
+//! Whether an assertion proves a client: RFC 7523, section 3, as the service checks it.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::signature::PublicKey;
+
+/// How far `iat` may lie in the future and in the past, in seconds.
+const AHEAD: i64 = 10;
+const BEHIND: i64 = 300;
+
+/// Who may ask for tokens: the public keys by client id and key id.
+#[derive(Default)]
+pub(super) struct Clients(HashMap<(String, String), PublicKey>);
+
+impl Clients {
+    pub(super) fn add(&mut self, client_id: String, key_id: String, key: PublicKey) {
+        self.0.insert((client_id, key_id), key);
+    }
+}
+
+/// The `jti` of assertions that were taken, until they expire.
+#[derive(Default)]
+pub(super) struct Replays(HashMap<String, i64>);
+
+impl Replays {
+    /// Whether it is the first of its kind.
+    fn take(&mut self, jti: String, exp: i64, now: i64) -> bool {
+        // Looked through now and then alone, so that each token costs the same.
+        if self.0.len().is_power_of_two() {
+            self.0.retain(|_, exp| *exp > now);
+        }
+        self.0.insert(jti, exp).is_none()
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: Option<String>,
+    kid: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: Option<String>,
+    sub: Option<String>,
+    aud: Option<String>,
+    jti: Option<String>,
+    iat: Option<i64>,
+    exp: Option<i64>,
+}
+
+/// The client that `assertion` proves.
+///
+/// # Errors
+///
+/// What is wrong with it, in the words of the service where they are known.
+pub(super) fn verify(
+    assertion: &str,
+    clients: &Clients,
+    audiences: &[String],
+    replays: &mut Replays,
+    now: DateTime<Utc>,
+) -> Result<String, String> {
+    let malformed = || "Malformed client assertion".to_owned();
+    let (signed, signature) = assertion.rsplit_once('.').ok_or_else(malformed)?;
+    let (header, claims) = signed.split_once('.').ok_or_else(malformed)?;
+    let header: Header = part(header).ok_or_else(malformed)?;
+    let claims: Claims = part(claims).ok_or_else(malformed)?;
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed())?;
+
+    let unexpected = |claim: &str| format!("Unexpected {claim} claim value");
+    let key_id = header.kid.ok_or("JWT header kid property is required")?;
+    let client_id = claims.iss.ok_or_else(|| unexpected("iss"))?;
+    if claims.sub.as_ref() != Some(&client_id) {
+        return Err(unexpected("sub"));
+    }
+    let whose = (client_id, key_id);
+    let key = clients.0.get(&whose).ok_or("Public key not found, check client_id, kid and environment")?;
+    let (client_id, _) = whose;
+    if header.alg.as_deref() != Some(key.algorithm()) {
+        return Err(format!("Unexpected alg, the public key is for {}", key.algorithm()));
+    }
+    if !key.verifies(signed.as_bytes(), &signature) {
+        return Err("Signature verification failed".to_owned());
+    }
+    if !claims.aud.is_some_and(|audience| audiences.contains(&audience)) {
+        return Err(unexpected("aud"));
+    }
+    let now = now.timestamp();
+    let iat = claims.iat.ok_or_else(|| unexpected("iat"))?;
+    if iat > now.saturating_add(AHEAD) || iat < now.saturating_sub(BEHIND) {
+        return Err(unexpected("iat"));
+    }
+    let exp = claims.exp.ok_or_else(|| unexpected("exp"))?;
+    if exp <= now {
+        return Err("The client assertion is expired, check the exp claim".to_owned());
+    }
+    let jti = claims.jti.filter(|jti| !jti.is_empty()).ok_or_else(|| unexpected("jti"))?;
+    if !replays.take(jti, exp, now) {
+        return Err("The client assertion was used before, check the jti claim".to_owned());
+    }
+    Ok(client_id)
+}
+
+fn part<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+}

@@ -1,0 +1,167 @@
+//! The settings of a mock.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::MockService;
+use super::answer::Answer;
+use super::assertion::Clients;
+use super::inbox::ReceivedRequest;
+use super::public_key;
+use super::service::Hook;
+
+/// The settings of a [`MockService`]; see [`MockService::builder`]. Each has a default.
+pub struct MockServiceBuilder {
+    pub(super) port: u16,
+    pub(super) clients: Clients,
+    pub(super) api_keys: HashMap<String, String>,
+    pub(super) token_lifetime: Duration,
+    pub(super) rate_limit: Option<(u32, Duration)>,
+    pub(super) max_bytes: usize,
+    pub(super) deduplicates: bool,
+    pub(super) hook: Option<Hook>,
+    pub(super) wrong_key: Option<&'static str>,
+}
+
+impl Default for MockServiceBuilder {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            clients: Clients::default(),
+            api_keys: HashMap::new(),
+            token_lifetime: Duration::from_secs(300),
+            rate_limit: Some((10_000, Duration::from_secs(300))),
+            max_bytes: 40_000_000,
+            deduplicates: false,
+            hook: None,
+            wrong_key: None,
+        }
+    }
+}
+
+impl MockServiceBuilder {
+    /// The port on 127.0.0.1; by default one that is free.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Knows this public key beside [its own](MockService::private_key_pem): PEM with a `PUBLIC KEY`, of RSA from
+    /// 2048 bits or of P-384.
+    #[must_use]
+    pub fn public_key_pem(
+        mut self,
+        client_id: impl Into<String>,
+        key_id: impl Into<String>,
+        pem: impl AsRef<[u8]>,
+    ) -> Self {
+        match public_key::from_pem(pem.as_ref()) {
+            Ok(key) => self.clients.add(client_id.into(), key_id.into(), key),
+            Err(wrong) => self.wrong_key = Some(wrong),
+        }
+        self
+    }
+
+    /// Knows this public key too: a JWK with its `kid`, of RSA from 2048 bits or of P-384 (RFC 7517, section 4).
+    #[must_use]
+    pub fn public_jwk(mut self, client_id: impl Into<String>, jwk: impl AsRef<str>) -> Self {
+        match public_key::from_jwk(jwk.as_ref()) {
+            Ok((key_id, key)) => self.clients.add(client_id.into(), key_id, key),
+            Err(wrong) => self.wrong_key = Some(wrong),
+        }
+        self
+    }
+
+    /// Takes this legacy API key too.
+    #[must_use]
+    pub fn api_key(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.api_keys.insert(key.into(), secret.into());
+        self
+    }
+
+    /// How long an access token is good; by default 300 s. Those of a legacy key are good for 24 h.
+    #[must_use]
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// How many requests it takes in any rolling window of this length; by default 10,000 in 5 minutes, as the service. One more
+    /// is answered 429.
+    #[must_use]
+    pub fn rate_limit(mut self, requests: u32, window: Duration) -> Self {
+        self.rate_limit = Some((requests, window));
+        self
+    }
+
+    /// Takes requests as fast as they come.
+    #[must_use]
+    pub fn without_rate_limit(mut self) -> Self {
+        self.rate_limit = None;
+        self
+    }
+
+    /// The most bytes that a message may have; by default 40,000,000. A larger one is answered 413.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Answers a message whose `Idempotency-Key` it has accepted before as it did then, and does not take it again. By default it
+    /// does, as the service documents no such thing.
+    #[must_use]
+    pub fn deduplicate(mut self) -> Self {
+        self.deduplicates = true;
+        self
+    }
+
+    /// Asks `answer` about every request first; where it gives nothing, the mock goes on as usual. A panic in it fails the test that
+    /// holds the mock.
+    ///
+    /// ```
+    /// use pushslots::http::StatusCode;
+    /// use pushslots::mock::{Answer, MockService};
+    ///
+    /// let service = MockService::builder()
+    ///     .answer_with(|request| {
+    ///         assert!(request.headers().contains_key("idempotency-key") || request.path() != "/endpoint");
+    ///         (request.path() == "/health").then(|| Answer::new(StatusCode::NO_CONTENT))
+    ///     })
+    ///     .start()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn answer_with(
+        mut self,
+        answer: impl Fn(&ReceivedRequest) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        self.hook = Some(Arc::new(answer));
+        self
+    }
+
+    /// Starts the mock.
+    ///
+    /// # Errors
+    ///
+    /// A port that is taken, no thread to be had, or a public key that is none.
+    pub fn start(self) -> io::Result<MockService> {
+        MockService::with(self)
+    }
+}
+
+impl fmt::Debug for MockServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockServiceBuilder")
+            .field("port", &self.port)
+            .field("token_lifetime", &self.token_lifetime)
+            .field("rate_limit", &self.rate_limit)
+            .field("max_bytes", &self.max_bytes)
+            .field("deduplicates", &self.deduplicates)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! The page on which a person sees what came, and what it asks for.
+
+mod state;
+mod week;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+
+use super::answer::Answer;
+use super::inbox::ReceivedRequest;
+use super::script::Script;
+use super::service::Service;
+
+/// Nothing from elsewhere, and nothing that stands in the page itself.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+type Button = (&'static str, &'static str, fn() -> Answer);
+
+/// The answers that the page has buttons for, by name and label.
+const ANSWERS: [Button; 9] = [
+    ("throttled", "429 with Retry-After: 1", || Answer::throttled().retry_after(1)),
+    ("unavailable", "503", Answer::unavailable),
+    ("bad-gateway", "502", || Answer::new(StatusCode::BAD_GATEWAY)),
+    ("refused", "400 with Meta.Errors", || {
+        Answer::refused(
+            "No subscriptions. Meta.Destinations needs to contain a destination from existing subscriptions",
+        )
+    }),
+    ("unauthorized", "401", || Answer::new(StatusCode::UNAUTHORIZED).text("Invalid access token")),
+    ("reset", "Connection reset", Answer::reset_after_read),
+    ("lost", "Accepted, answer lost", || Answer::reset_after_read().after_accepting()),
+    ("truncated", "Accepted, answer cut off", Answer::truncated),
+    ("stall", "No answer", Answer::stall),
+];
+
+/// Answers what the page asks for; nothing where a request is none of it.
+pub(super) fn answer(service: &Service, request: &ReceivedRequest, query: Option<&str>) -> Option<Answer> {
+    let asset = |kind, text: &'static str| Answer::new(StatusCode::OK).content(kind, text.into());
+    let answer: &dyn Fn() -> Answer = match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/") => &|| asset("text/html; charset=utf-8", include_str!("index.html")),
+        ("GET", "/page.js") => &|| asset("text/javascript; charset=utf-8", include_str!("page.js")),
+        ("GET", "/page.css") => &|| asset("text/css; charset=utf-8", include_str!("page.css")),
+        ("GET", "/page/state") => &|| {
+            let limit = parameter(query, "limit").and_then(|limit| limit.parse().ok());
+            Answer::new(StatusCode::OK).json(state::json(service, limit.unwrap_or(50)))
+        },
+        ("GET", "/page/week") => &|| {
+            let monday = parameter(query, "monday").and_then(|day| day.parse::<NaiveDate>().ok());
+            let message = parameter(query, "message").and_then(|number| number.parse().ok());
+            Answer::new(StatusCode::OK).json(week::json(service, monday, message))
+        },
+        ("POST", "/page/next") => &|| next(service, &request.body),
+        ("POST", "/page/clear") => &|| clear(service, &request.body),
+        _ => return None,
+    };
+    Some(if is_from_the_page(request) { guarded(answer()) } else { Answer::new(StatusCode::FORBIDDEN) })
+}
+
+/// Whether no page of another origin can have made the request: its host is this machine, so that no other name leads
+/// here, and what changes something is JSON, which a browser lets no other origin send unasked.
+fn is_from_the_page(request: &ReceivedRequest) -> bool {
+    let header = |name| value(&request.headers, name).unwrap_or_default();
+    let host = header(HOST);
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_here = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+    is_here && (request.method == Method::GET || header(CONTENT_TYPE).starts_with("application/json"))
+}
+
+fn value(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn guarded(answer: Answer) -> Answer {
+    answer
+        .header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
+        // Names must not get into the browser's cache, which is on the disk.
+        .header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+        .header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+}
+
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+#[derive(Deserialize)]
+struct Next {
+    answer: String,
+}
+
+fn next(service: &Service, body: &Bytes) -> Answer {
+    let asked = serde_json::from_slice::<Next>(body).ok();
+    let known = asked.and_then(|asked| ANSWERS.iter().find(|(name, ..)| *name == asked.answer));
+    let Some((.., answer)) = known else { return Answer::new(StatusCode::BAD_REQUEST) };
+    let mut state = service.state();
+    Script::add(&mut state.script.messages, answer());
+    state.ledger.version += 1;
+    Answer::new(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Clear {
+    queue: bool,
+    inbox: bool,
+}
+
+fn clear(service: &Service, body: &Bytes) -> Answer {
+    let Ok(asked) = serde_json::from_slice::<Clear>(body) else {
+        return Answer::new(StatusCode::BAD_REQUEST);
+    };
+    if asked.inbox {
+        service.clear_inbox();
+    }
+    if asked.queue {
+        let mut state = service.state();
+        state.script = Script::default();
+        state.ledger.version += 1;
+    }
+    Answer::new(StatusCode::NO_CONTENT)
+}

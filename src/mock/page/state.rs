@@ -1,0 +1,142 @@
+//! What came, newest first.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::ANSWERS;
+use crate::clock;
+use crate::mock::inbox::{Counts, ReceivedRequest};
+use crate::mock::ledger::{Ledger, Send};
+use crate::mock::service::Service;
+
+#[derive(Serialize)]
+struct Page<'a> {
+    version: u64,
+    now: DateTime<Utc>,
+    counts: ShownCounts,
+    next: Vec<&'a str>,
+    answers: Vec<ShownAnswer>,
+    messages: Vec<Message<'a>>,
+    all_messages: usize,
+}
+
+#[derive(Serialize)]
+struct ShownCounts {
+    requests: usize,
+    token_requests: usize,
+    accepted: usize,
+    refused: usize,
+    unanswered: usize,
+    slots: usize,
+}
+
+#[derive(Serialize)]
+struct ShownAnswer {
+    name: &'static str,
+    label: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    number: usize,
+    message_id: Option<Uuid>,
+    state: &'static str,
+    batch: Option<Batch<'a>>,
+    destinations: Vec<Uuid>,
+    slots: usize,
+    logs: Vec<Log<'a>>,
+    attempts: Vec<Attempt<'a>>,
+}
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    id: Option<&'a str>,
+    current: Option<u64>,
+    total: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Log<'a> {
+    id: Option<&'a str>,
+    attempt_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Attempt<'a> {
+    number: usize,
+    at: DateTime<Utc>,
+    elapsed_ms: Option<f64>,
+    status: Option<u16>,
+    outcome: &'static str,
+    reason: Option<&'a str>,
+}
+
+/// The newest messages up to `limit`, and everything around them.
+pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
+    let state = service.state();
+    let ledger = &state.ledger;
+    let Counts { requests, token_requests, accepted, refused, unanswered, slots, .. } = ledger.counts;
+    let newest = ledger.sends.iter().enumerate().rev().take(limit);
+    let page = Page {
+        version: ledger.version,
+        now: clock::now(),
+        counts: ShownCounts { requests, token_requests, accepted, refused, unanswered, slots },
+        next: state
+            .script
+            .messages
+            .iter()
+            .flat_map(|answer| (0..answer.times).map(|_| answer.name))
+            .take(limit)
+            .collect(),
+        answers: ANSWERS.iter().map(|&(name, label, _)| ShownAnswer { name, label }).collect(),
+        messages: newest.map(|(index, send)| message(ledger, index + 1, send)).collect(),
+        all_messages: ledger.sends.len(),
+    };
+    // Text and numbers under fixed keys always have a JSON form.
+    serde_json::to_vec(&page).unwrap_or_default()
+}
+
+fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Message<'a> {
+    let accepted = send.accepted.and_then(|place| ledger.messages.get(place));
+    let requests = send.attempts.iter().filter_map(|place| ledger.requests.get(*place));
+    let attempts: Vec<_> = requests.enumerate().map(|(index, request)| attempt(index + 1, request)).collect();
+    let content = send.content.as_ref();
+    let meta = content.map(|content| &content.meta);
+    Message {
+        number,
+        message_id: send.message_id,
+        state: match (accepted, attempts.last()) {
+            (Some(_), _) => "accepted",
+            (None, Some(Attempt { status: None, .. })) => "unanswered",
+            (None, _) => "refused",
+        },
+        batch: meta.and_then(|meta| {
+            let is_in_one = meta.batch_id.is_some() || meta.current_batch.is_some();
+            is_in_one.then_some(Batch {
+                id: meta.batch_id.as_deref(),
+                current: meta.current_batch,
+                total: meta.total_batches,
+            })
+        }),
+        destinations: meta.iter().flat_map(|meta| &meta.destinations).filter_map(|to| to.id).collect(),
+        slots: content.map_or(0, |content| content.slots),
+        logs: accepted
+            .iter()
+            .flat_map(|message| message.logs.iter())
+            .map(|log| Log { id: log.id.as_deref(), attempt_id: log.attempt_id.as_deref() })
+            .collect(),
+        attempts,
+    }
+}
+
+fn attempt(number: usize, request: &ReceivedRequest) -> Attempt<'_> {
+    Attempt {
+        number,
+        at: request.at,
+        elapsed_ms: request.elapsed.map(|elapsed| elapsed.as_secs_f64() * 1_000.0),
+        status: request.status.map(|status| status.as_u16()),
+        outcome: request.outcome,
+        reason: request.reason.as_deref(),
+    }
+}

@@ -1,0 +1,72 @@
+//! What the mock was told to answer next.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::answer::Answer;
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Message,
+    Token,
+    Authenticate,
+    Refresh,
+    Other,
+}
+
+impl Endpoint {
+    pub(super) const TOKEN_PATH: &'static str = "/v2/auth/token";
+
+    pub(super) fn of(path: &str) -> Self {
+        match path {
+            "/endpoint" => Self::Message,
+            Self::TOKEN_PATH => Self::Token,
+            "/auth/authenticate" => Self::Authenticate,
+            "/auth/refreshToken" => Self::Refresh,
+            _ => Self::Other,
+        }
+    }
+
+    pub(super) fn is_for_tokens(self) -> bool {
+        matches!(self, Self::Token | Self::Authenticate | Self::Refresh)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Script {
+    pub(super) messages: VecDeque<Answer>,
+    pub(super) tokens: VecDeque<Answer>,
+    down_until: Option<Instant>,
+}
+
+impl Script {
+    pub(super) fn fail_for(&mut self, duration: Duration) {
+        let now = Instant::now();
+        // Beyond what a clock can tell is for ever; a year is as good.
+        self.down_until =
+            Some(now.checked_add(duration).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60)));
+    }
+
+    /// The answer that a request there is to be given.
+    pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<Answer> {
+        if endpoint == Endpoint::Other {
+            return None;
+        }
+        if self.down_until.is_some_and(|end| Instant::now() < end) {
+            return Some(Answer::unavailable());
+        }
+        let queue = if endpoint == Endpoint::Message { &mut self.messages } else { &mut self.tokens };
+        let answer = queue.pop_front()?;
+        if answer.times > 1 {
+            queue.push_front(answer.clone().times(answer.times - 1));
+        }
+        Some(answer)
+    }
+
+    pub(super) fn add(queue: &mut VecDeque<Answer>, answer: Answer) {
+        if answer.times > 0 {
+            queue.push_back(answer);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The sockets of the mock: HTTP/1.1, and what is none when that is asked for.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+
+use super::answer::{Answer, Ending};
+use super::service::{Incoming, Service};
+use crate::clock;
+
+/// The listener on loopback, and its port.
+pub(super) fn listen(port: u16) -> io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
+
+/// The thread that serves. It has a runtime of its own, so that it goes on whatever the test does with its thread and with its
+/// clock.
+pub(super) struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(super) fn start(listener: TcpListener, service: Arc<Service>) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || runtime.block_on(serve(listener, service, stopped));
+        let thread = thread::Builder::new().name("pushslots mock".to_owned()).spawn(serve)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ends it and all its connections.
+    pub(super) fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Panics are caught where they come up.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, service: Arc<Service>, mut stopped: oneshot::Receiver<()>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    loop {
+        let accepted = match select(&mut stopped, pin!(listener.accept())).await {
+            Either::Left(_) => return,
+            Either::Right((accepted, _)) => accepted,
+        };
+        match accepted {
+            // The end of the runtime is that of every connection.
+            Ok((stream, _)) => drop(tokio::spawn(watched(stream, service.clone()))),
+            // The machine is out of something, such as open files; it gets it back.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Serves a connection, and keeps a panic for the test that holds the mock.
+async fn watched(stream: TcpStream, service: Arc<Service>) {
+    let served = AssertUnwindSafe(connection(stream, service.clone())).catch_unwind();
+    if let Err(panic) = served.await {
+        service.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+    }
+}
+
+/// An ending that HTTP does not have, asked for by the request that waits for it.
+#[derive(Default)]
+struct Break {
+    answer: Mutex<Option<Answer>>,
+    asked: Notify,
+}
+
+async fn connection(stream: TcpStream, service: Arc<Service>) {
+    let _ = stream.set_nodelay(true);
+    let broken = Arc::new(Break::default());
+    let answering = {
+        let broken = broken.clone();
+        service_fn(move |request| respond(request, service.clone(), broken.clone()))
+    };
+    let mut http = http1::Builder::new().serve_connection(TokioIo::new(stream), answering);
+    {
+        let served = poll_fn(|context| http.poll_without_shutdown(context));
+        match select(pin!(served), pin!(broken.asked.notified())).await {
+            // What a client does to its connection is its own affair.
+            Either::Left(_) => return,
+            Either::Right(_) => {}
+        }
+    }
+    let stream = http.into_parts().io.into_inner();
+    let answer = broken.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(answer) = answer {
+        let _ = end(stream, &answer).await;
+    }
+}
+
+type Responding = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, hyper::Error>> + Send>>;
+
+fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broken: Arc<Break>) -> Responding {
+    Box::pin(async move {
+        let incoming = read(request, service.max_bytes).await?;
+        let answer = service.answer(incoming).await;
+        if answer.ending == Ending::Whole {
+            return Ok(response(answer));
+        }
+        *broken.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        broken.asked.notify_one();
+        std::future::pending().await
+    })
+}
+
+/// Reads a request to its end, and keeps of its body no more than `max_bytes`.
+async fn read(request: Request<hyper::body::Incoming>, max_bytes: usize) -> hyper::Result<Incoming> {
+    let (began, at) = (Instant::now(), clock::now());
+    let (head, mut rest) = request.into_parts();
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(max_bytes));
+    let mut is_too_large = false;
+    while let Some(frame) = rest.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            is_too_large |= data.len() > max_bytes - body.len();
+            if !is_too_large {
+                body.extend_from_slice(&data);
+            }
+        }
+    }
+    let (path, query) = (head.uri.path().to_owned(), head.uri.query().map(str::to_owned));
+    let (method, headers, body) = (head.method, head.headers, body.freeze());
+    Ok(Incoming { method, path, query, headers, body, is_too_large, began, at })
+}
+
+fn response(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+}
+
+/// Ends a connection as HTTP does not.
+async fn end(mut stream: TcpStream, answer: &Answer) -> io::Result<()> {
+    match answer.ending {
+        Ending::Whole | Ending::Closed => {}
+        Ending::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?,
+        Ending::Stall => {
+            // Whatever else the client sends is read and forgotten.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+        }
+        Ending::Truncated => {
+            let (half, _) = answer.body.split_at(answer.body.len() / 2);
+            let head = format!(
+                "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                answer.status,
+                answer.body.len().max(1)
+            );
+            stream.write_all(&[head.as_bytes(), half].concat()).await?;
+        }
+        Ending::MalformedChunk => {
+            let head = format!("HTTP/1.1 {}\r\nTransfer-Encoding: chunked\r\n\r\n", answer.status);
+            stream.write_all(&[head.as_bytes(), GARBAGE].concat()).await?;
+        }
+        Ending::Garbage => stream.write_all(GARBAGE).await?,
+    }
+    if answer.ending != Ending::Reset {
+        stream.shutdown().await?;
+    }
+    Ok(())
+}
+
+/// Begins with no digit, so that it is the size of no chunk.
+const GARBAGE: &[u8] = b"~~~ this is no HTTP at all ~~~\r\n\r\n";

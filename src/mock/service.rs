@@ -1,0 +1,256 @@
+//! What becomes of a request.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, Method, StatusCode};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::answer::{Answer, Ending, Taking};
+use super::check;
+use super::inbox::ReceivedRequest;
+use super::json::{accepted_json, error_json, fresh_log};
+use super::ledger::{Ledger, Settled};
+use super::page;
+use super::script::{Endpoint, Script};
+use super::tokens::Tokens;
+use crate::clock;
+use crate::message::{Log, PushSlots};
+
+/// Who is asked about every request first.
+pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<Answer> + Send + Sync>;
+
+/// The service behind the sockets.
+pub(super) struct Service {
+    pub(super) url: String,
+    pub(super) max_bytes: usize,
+    pub(super) deduplicates: bool,
+    pub(super) hook: Option<Hook>,
+    pub(super) state: Mutex<State>,
+    /// How many messages are in the inbox.
+    pub(super) received: watch::Sender<usize>,
+    /// The first panic of a thread or task of the mock.
+    pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+pub(super) struct State {
+    pub(super) tokens: Tokens,
+    pub(super) ledger: Ledger,
+    pub(super) script: Script,
+    pub(super) window: Window,
+}
+
+/// At most so many requests in any window of a length.
+pub(super) struct Window {
+    pub(super) limit: Option<(u32, Duration)>,
+    pub(super) taken: VecDeque<Instant>,
+}
+
+impl Window {
+    fn has_room(&mut self) -> bool {
+        let Some((limit, window)) = self.limit else { return true };
+        let now = Instant::now();
+        while self.taken.front().is_some_and(|taken| now.duration_since(*taken) >= window) {
+            self.taken.pop_front();
+        }
+        let has_room = self.taken.len() < limit as usize;
+        if has_room {
+            self.taken.push_back(now);
+        }
+        has_room
+    }
+}
+
+/// A request as it came from the socket.
+pub(super) struct Incoming {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Whether there was more of it than the mock takes.
+    pub(super) is_too_large: bool,
+    pub(super) began: Instant,
+    pub(super) at: chrono::DateTime<chrono::Utc>,
+}
+
+/// What the service says to a request when nothing else is asked for.
+struct Usual {
+    answer: Answer,
+    outcome: &'static str,
+    reason: Option<String>,
+    accepted: Option<(PushSlots, Arc<[Log]>)>,
+    /// Whether the message was accepted before, and is not taken again.
+    is_duplicate: bool,
+}
+
+impl Usual {
+    fn refused(answer: Answer, reason: impl Into<String>) -> Self {
+        Self { answer, outcome: "refused", reason: Some(reason.into()), accepted: None, is_duplicate: false }
+    }
+}
+
+impl Service {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave the state half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to a request, once it is time to give it.
+    pub(super) async fn answer(&self, incoming: Incoming) -> Answer {
+        let (began, is_too_large) = (incoming.began, incoming.is_too_large);
+        let request = ReceivedRequest {
+            at: incoming.at,
+            method: incoming.method,
+            path: incoming.path,
+            headers: incoming.headers,
+            body: incoming.body,
+            status: None,
+            outcome: "",
+            reason: None,
+            elapsed: None,
+        };
+        let hooked = self.hook.as_ref().and_then(|hook| hook(&request));
+        if hooked.is_none()
+            && let Some(answer) = page::answer(self, &request, incoming.query.as_deref())
+        {
+            return answer;
+        }
+        let at = request.at;
+        let (answer, place) = self.settle(request, is_too_large, hooked);
+        tokio::time::sleep(answer.delay).await;
+        self.state().ledger.ended(place, at, began.elapsed());
+        answer
+    }
+
+    /// Decides what a request is answered, and writes it down.
+    fn settle(
+        &self,
+        mut request: ReceivedRequest,
+        is_too_large: bool,
+        hooked: Option<Answer>,
+    ) -> (Answer, usize) {
+        let endpoint = Endpoint::of(&request.path);
+        let scripted = hooked.or_else(|| self.state().script.take(endpoint));
+        let (answer, accepted, is_duplicate) = match scripted {
+            Some(answer) if answer.taking == Taking::Ignored => {
+                request.outcome = answer.name;
+                (answer, None, false)
+            }
+            scripted => {
+                let usual = self.usual(endpoint, &request, is_too_large);
+                (request.outcome, request.reason) = (usual.outcome, usual.reason);
+                let answer = match scripted {
+                    Some(scripted) if request.reason.is_none() => {
+                        request.outcome = scripted.name;
+                        with(scripted, usual.answer)
+                    }
+                    _ => usual.answer,
+                };
+                (answer, usual.accepted, usual.is_duplicate)
+            }
+        };
+        let has_status =
+            !matches!(answer.ending, Ending::Reset | Ending::Closed | Ending::Stall | Ending::Garbage);
+        request.status = has_status.then_some(answer.status);
+        let is_answered = answer.ending == Ending::Whole;
+        let settled = Settled { endpoint, request, is_answered, accepted, is_duplicate };
+        let mut state = self.state();
+        let place = state.ledger.add(settled);
+        self.received.send_replace(state.ledger.messages.len());
+        (answer, place)
+    }
+
+    fn usual(&self, endpoint: Endpoint, request: &ReceivedRequest, is_too_large: bool) -> Usual {
+        let mut state = self.state();
+        if !state.window.has_room() {
+            return Usual::refused(Answer::throttled(), "over the rate limit");
+        }
+        if endpoint == Endpoint::Other || request.method != Method::POST {
+            let answer = Answer::new(StatusCode::NOT_FOUND).text("Not found");
+            return Usual::refused(answer, "there is no such endpoint");
+        }
+        if is_too_large {
+            let answer = Answer::new(StatusCode::PAYLOAD_TOO_LARGE).text("Payload too large");
+            return Usual::refused(answer, format!("over the size limit of {} bytes", self.max_bytes));
+        }
+        let (tokens, body, now) = (&mut state.tokens, &request.body, clock::now());
+        let (answer, reason) = match endpoint {
+            Endpoint::Token => tokens.exchange(&request.headers, body, &self.audiences(request), now),
+            Endpoint::Authenticate => tokens.authenticate(body, now),
+            Endpoint::Refresh => tokens.refresh(body, now),
+            Endpoint::Message | Endpoint::Other => {
+                if let Some(problem) = tokens.problem(&request.headers) {
+                    let answer = Answer::new(StatusCode::UNAUTHORIZED).text("Invalid access token");
+                    return Usual::refused(answer, problem);
+                }
+                // A message of 40 MB takes a while, in which the inbox can be looked at.
+                drop(state);
+                return self.message(request);
+            }
+        };
+        let outcome = if reason.is_none() { "token issued" } else { "refused" };
+        Usual { answer, outcome, reason, accepted: None, is_duplicate: false }
+    }
+
+    fn message(&self, request: &ReceivedRequest) -> Usual {
+        let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.to_ascii_lowercase().starts_with("application/json") {
+            let text = "Content-Type: must be application/json";
+            let answer = Answer::new(StatusCode::BAD_REQUEST).json(error_json(None, &[], &[text.to_owned()]));
+            return Usual::refused(answer, text);
+        }
+        let message = match check::read(&request.body) {
+            Ok(message) => message,
+            Err(problems) => {
+                let json = error_json(None, &[fresh_log()], &problems);
+                let answer = Answer::new(StatusCode::BAD_REQUEST).json(json);
+                return Usual::refused(answer, problems.join("; "));
+            }
+        };
+        let meta = message.meta();
+        if meta.destinations.is_empty() {
+            let text = "Meta.Destinations: empty, needs to contain a destination".to_owned();
+            let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
+            return Usual::refused(Answer::new(StatusCode::FORBIDDEN).json(json), text);
+        }
+        let known = if self.deduplicates { self.logs_of(request.message_id()) } else { None };
+        let is_duplicate = known.is_some();
+        let logs = known.unwrap_or_else(|| meta.destinations.iter().map(|_| fresh_log()).collect());
+        let answer = Answer::new(StatusCode::OK).json(accepted_json(meta, &logs));
+        let outcome = if is_duplicate { "accepted before" } else { "accepted" };
+        let accepted = (!is_duplicate).then_some((message, logs));
+        Usual { answer, outcome, reason: None, accepted, is_duplicate }
+    }
+
+    fn logs_of(&self, message_id: Option<Uuid>) -> Option<Arc<[Log]>> {
+        Some(self.state().ledger.accepted(message_id)?.logs.clone())
+    }
+
+    pub(super) fn clear_inbox(&self) {
+        let mut state = self.state();
+        state.ledger.clear();
+        self.received.send_replace(0);
+    }
+
+    /// Where the token endpoint is: as the mock says, or as the client found it.
+    fn audiences(&self, request: &ReceivedRequest) -> Vec<String> {
+        let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let found = host.map(|host| format!("http://{host}{}", Endpoint::TOKEN_PATH));
+        [Some(format!("{}{}", self.url, Endpoint::TOKEN_PATH)), found].into_iter().flatten().collect()
+    }
+}
+
+/// What was asked for, around what the service says to a request that it took.
+fn with(scripted: Answer, mut usual: Answer) -> Answer {
+    if scripted.taking == Taking::Taken {
+        return scripted;
+    }
+    usual.headers.extend(scripted.headers);
+    Answer { delay: scripted.delay, ending: scripted.ending, ..usual }
+}

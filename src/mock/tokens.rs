@@ -1,0 +1,180 @@
+//! Who gets an access token, and which tokens are good.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::assertion::{Clients, Replays, verify};
+use crate::chance::fresh_id;
+
+/// How long a token of a legacy key is good.
+const LEGACY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// An answer, and why it is none that the client wants.
+pub(super) type Told = (Answer, Option<String>);
+
+pub(super) struct Tokens {
+    pub(super) clients: Clients,
+    pub(super) api_keys: HashMap<String, String>,
+    pub(super) lifetime: Duration,
+    replays: Replays,
+    issued: HashMap<String, Token>,
+    /// The API key that each refresh token belongs to.
+    refresh_tokens: HashMap<String, String>,
+}
+
+struct Token {
+    ends: Instant,
+    is_revoked: bool,
+}
+
+#[derive(Deserialize)]
+struct Authenticate {
+    #[serde(rename = "apiKey")]
+    api_key: String,
+    secret: String,
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    #[serde(rename = "apiKey")]
+    api_key: String,
+    #[serde(rename = "refreshToken")]
+    refresh_token: String,
+}
+
+impl Tokens {
+    pub(super) fn new(clients: Clients, api_keys: HashMap<String, String>, lifetime: Duration) -> Self {
+        let (replays, issued, refresh_tokens) = Default::default();
+        Self { clients, api_keys, lifetime, replays, issued, refresh_tokens }
+    }
+
+    /// Answers at `/v2/auth/token`: RFC 6749, sections 4.4 and 5.
+    pub(super) fn exchange(
+        &mut self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        audiences: &[String],
+        now: DateTime<Utc>,
+    ) -> Told {
+        match self.proven(headers, body, audiences, now) {
+            Ok(scope) => {
+                let token = self.issue(self.lifetime);
+                let seconds = self.lifetime.as_secs();
+                let json = json!({ "access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": scope });
+                (Answer::new(StatusCode::OK).json(json.to_string().into()), None)
+            }
+            Err((error, description)) => {
+                let json = json!({ "error": error, "error_description": description });
+                (Answer::new(StatusCode::BAD_REQUEST).json(json.to_string().into()), Some(description))
+            }
+        }
+    }
+
+    /// The scope that a client asks for who proves itself.
+    fn proven(
+        &mut self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        audiences: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<String, (&'static str, String)> {
+        let invalid = |text: &str| ("invalid_request", text.to_owned());
+        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().map(str::trim) != Some(FORM) {
+            return Err(invalid("x-www-form-urlencoded content-type required"));
+        }
+        let form: HashMap<_, _> = url::form_urlencoded::parse(body).collect();
+        match form.get("grant_type").map(AsRef::as_ref) {
+            Some("client_credentials") => {}
+            Some(_) => return Err(("unsupported_grant_type", "Unexpected grant_type parameter".to_owned())),
+            None => return Err(invalid("Missing grant_type parameter")),
+        }
+        if form.get("client_assertion_type").is_none_or(|kind| kind != JWT_BEARER) {
+            return Err(invalid("Missing or unexpected client_assertion_type parameter"));
+        }
+        let assertion = form.get("client_assertion").ok_or_else(|| invalid("Missing client assertion"))?;
+        let client_id = verify(assertion, &self.clients, audiences, &mut self.replays, now)
+            .map_err(|description| ("invalid_request", description))?;
+        // RFC 7521, section 4.2: not needed, but where it is there it must be the same.
+        if form.get("client_id").is_some_and(|id| *id != client_id) {
+            return Err(invalid("The client_id parameter differs from the assertion's iss"));
+        }
+        Ok(form.get("scope").map(|scope| scope.clone().into_owned()).unwrap_or_default())
+    }
+
+    /// Answers at `/auth/authenticate`.
+    pub(super) fn authenticate(&mut self, body: &Bytes, now: DateTime<Utc>) -> Told {
+        let question: Result<Authenticate, _> = serde_json::from_slice(body);
+        match question {
+            Ok(asked) if self.api_keys.get(&asked.api_key) == Some(&asked.secret) => {
+                self.legacy_token(asked.api_key, now)
+            }
+            _ => refused("the API key or its secret is not known"),
+        }
+    }
+
+    /// Answers at `/auth/refreshToken`.
+    pub(super) fn refresh(&mut self, body: &Bytes, now: DateTime<Utc>) -> Told {
+        let question: Result<Refresh, _> = serde_json::from_slice(body);
+        match question {
+            Ok(asked) if self.refresh_tokens.get(&asked.refresh_token) == Some(&asked.api_key) => {
+                self.refresh_tokens.remove(&asked.refresh_token);
+                self.legacy_token(asked.api_key, now)
+            }
+            _ => refused("the refresh token is not known or was used before"),
+        }
+    }
+
+    fn legacy_token(&mut self, api_key: String, now: DateTime<Utc>) -> Told {
+        let (token, refresh_token) = (self.issue(LEGACY_LIFETIME), fresh_id().to_string());
+        self.refresh_tokens.insert(refresh_token.clone(), api_key);
+        let expires = now + TimeDelta::from_std(LEGACY_LIFETIME).unwrap_or_default();
+        let expires = expires.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let json = json!({ "accessToken": token, "expires": expires, "refreshToken": refresh_token });
+        (Answer::new(StatusCode::OK).json(json.to_string().into()), None)
+    }
+
+    fn issue(&mut self, lifetime: Duration) -> String {
+        // Old tokens stay known, so that it can be said of them what they are.
+        let (token, now) = (format!("mock-{}", fresh_id().simple()), Instant::now());
+        let ends = now.checked_add(lifetime).unwrap_or(now + LEGACY_LIFETIME);
+        self.issued.insert(token.clone(), Token { ends, is_revoked: false });
+        token
+    }
+
+    pub(super) fn revoke_all(&mut self) {
+        self.issued.values_mut().for_each(|token| token.is_revoked = true);
+        self.refresh_tokens.clear();
+    }
+
+    /// What is wrong with the token of a request with these headers.
+    pub(super) fn problem(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let value = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some((scheme, token)) = value.and_then(|value| value.split_once(' ')) else {
+            return Some("there is no token");
+        };
+        match self.issued.get(token) {
+            _ if !scheme.eq_ignore_ascii_case("bearer") => Some("the token is no bearer token"),
+            None => Some("the token is not known"),
+            Some(token) if token.is_revoked => Some("the token was revoked"),
+            Some(token) if token.ends <= Instant::now() => Some("the token is expired"),
+            Some(_) => None,
+        }
+    }
+}
+
+fn refused(reason: &str) -> Told {
+    let answer = Answer::new(StatusCode::UNAUTHORIZED).content("text/html", "Invalid request".into());
+    (answer, Some(reason.to_owned()))
+}
