@@ -12,10 +12,11 @@
 //!   has more.
 //! * `one_document_…` is all slots in one message of 125 MB. Memory fresh from the system then takes more time than
 //!   what is written to it, on every side.
-//! * `publish_…` and `send_…` are told in `ratios/sending.rs`.
+//! * `publish_…` and `send_…` are told in `ratios/sending.rs`, `mock_…` in `ratios/mock.rs`.
 //! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly anything is shared.
 
 mod ratios {
+    pub mod mock;
     pub mod owned;
     pub mod sending;
     pub mod service;
@@ -30,7 +31,7 @@ use std::time::Instant;
 
 use cap::Cap;
 use pushslots::{PushSlots, SlotReader};
-use ratios::{owned, sending, slots};
+use ratios::{mock, owned, sending, slots};
 
 #[global_allocator]
 pub static HEAP: Cap<System> = Cap::new(System, usize::MAX);
@@ -42,9 +43,13 @@ const STREAMED_SLOTS: usize = 2_000_000;
 const ROUNDS: usize = 11;
 
 fn main() {
-    // `cargo bench --bench ratios -- sending` prints the figures of sending alone.
-    if std::env::args().any(|argument| argument == "sending") {
-        return sending::run();
+    // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those of the mock.
+    for argument in std::env::args() {
+        match argument.as_str() {
+            "sending" => return sending::run(),
+            "mock" => return mock::run(),
+            _ => {}
+        }
     }
     let (messages, messages_heap) = held(|| slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
     let (owned, owned_heap) = held(|| owned::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
@@ -77,6 +82,7 @@ fn main() {
     }
     print("many_records_stream_read_peak_mib", stream_peak_mib(STREAMED_SLOTS));
     sending::run();
+    mock::run();
 }
 
 /// Medians, in seconds.

@@ -1,4 +1,4 @@
-//! Runs the examples `push_file` and `publish_file` as a user does.
+//! Runs examples as a user does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,16 @@ impl Folder {
         let path = self.0.join(name);
         std::fs::write(&path, content).unwrap();
         path
+    }
+
+    /// A file in a folder of this one.
+    pub fn file_in(&self, folder: &str, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        std::fs::create_dir_all(self.0.join(folder)).unwrap();
+        self.file(&format!("{folder}/{name}"), content)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -55,12 +65,16 @@ pub async fn publish_file(slots: Option<&Path>, variables: &BTreeMap<&str, Strin
     run("publish_file", slots, variables).await
 }
 
-async fn run(example: &str, file: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
-    // cargo puts the examples beside the folder of the tests.
+/// Where cargo puts an example: beside the folder of the tests.
+pub fn program(example: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples").join(example);
     assert!(program.exists(), "{example} is built by `cargo test` without a filter, or `--examples`");
-    let mut command = Command::new(program);
+    program
+}
+
+async fn run(example: &str, file: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
+    let mut command = Command::new(program(example));
     command.args(file).env_clear().envs(variables).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(60), command.output());
     let output = output.await.expect("it ends").unwrap();

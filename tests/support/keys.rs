@@ -129,7 +129,7 @@ fn element(der: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// An element of DER with this tag.
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let head = match content.len().to_be_bytes()[6..] {
         [0, short @ ..=0x7f] => vec![tag, short],
         [0, length] => vec![tag, 0x81, length],

@@ -15,6 +15,7 @@ pub mod raw;
 pub mod relay;
 pub mod requests;
 pub mod seeds;
+pub mod services;
 pub mod simulation;
 pub mod tls;
 pub mod weather;

@@ -9,8 +9,8 @@ use crate::clock;
 use crate::message::{Provider, Slot};
 use crate::mock::service::Service;
 
-/// More than that no one looks at, and it would take long to show.
-const MOST: usize = 2_000;
+/// More than that no one looks at, and it would take long to show. Those of the newest messages are shown first.
+const MOST: usize = 1_000;
 
 #[derive(Serialize)]
 struct Week<'a> {
@@ -42,7 +42,7 @@ pub(super) fn json(service: &Service, monday: Option<NaiveDate>, message: Option
     let ledger = &state.ledger;
     // A message that came twice under one id is one to a person.
     let slots = || {
-        let sends = ledger.sends.iter().enumerate().map(|(index, send)| (index + 1, send));
+        let sends = ledger.sends.iter().enumerate().rev().map(|(index, send)| (index + 1, send));
         sends
             .filter(|(number, _)| message.is_none_or(|wanted| wanted == *number))
             .filter_map(|(number, send)| Some((number, ledger.messages.get(send.accepted?)?)))

@@ -1,0 +1,267 @@
+//! The three that play the service: the mock, the fixtures in this process, and the fixtures on the real WireMock.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use http::StatusCode;
+use pushslots::mock::{Answer, MockService, ReceivedRequest};
+use pushslots::uuid::Uuid;
+use pushslots::{Client, ClientBuilder, Credentials, SigningKey};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::examples::Folder;
+use super::{DESTINATION, SOURCE, fixtures, key};
+
+/// One that plays what a client id of `wiremock-fixtures/README.md` asks for.
+pub enum Service {
+    Mock(MockService),
+    Fixtures(MockService),
+    WireMock(WireMock),
+}
+
+/// A request that came, as far as it matters here.
+#[derive(Debug)]
+pub struct Seen {
+    pub path: String,
+    pub message_id: Option<String>,
+    pub body: String,
+}
+
+impl Service {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Mock(_) => "MockService",
+            Self::Fixtures(_) => "the fixtures in this process",
+            Self::WireMock(_) => "the fixtures on WireMock",
+        }
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Mock(service) | Self::Fixtures(service) => service.url(),
+            Self::WireMock(server) => &server.url,
+        }
+    }
+
+    /// A client to which that happens.
+    pub fn client(&self, behaviour: &str) -> ClientBuilder {
+        let credentials = match self {
+            Self::Mock(service) => {
+                act(service, behaviour);
+                let key = SigningKey::from_pem(service.private_key_pem(), service.key_id()).unwrap();
+                Credentials::signed_jwt(service.client_id(), key)
+            }
+            _ => Credentials::signed_jwt(behaviour, key()),
+        };
+        self.builder(credentials)
+    }
+
+    /// A client with this legacy key.
+    pub fn legacy_client(&self, api_key: &str) -> ClientBuilder {
+        if let Self::Mock(service) = self {
+            act_for_key(service, api_key);
+        }
+        self.builder(Credentials::api_key(api_key, "secret"))
+    }
+
+    fn builder(&self, credentials: Credentials) -> ClientBuilder {
+        let builder = Client::builder().base_url(self.url()).credentials(credentials);
+        builder.source(SOURCE).destination(DESTINATION)
+    }
+
+    /// What came since the last time.
+    pub async fn take_requests(&self) -> Vec<Seen> {
+        match self {
+            Self::Mock(service) | Self::Fixtures(service) => {
+                let requests = service.requests().iter().map(Seen::from).collect();
+                service.clear_inbox();
+                service.clear_script();
+                requests
+            }
+            Self::WireMock(server) => server.take_requests().await,
+        }
+    }
+}
+
+impl From<&ReceivedRequest> for Seen {
+    fn from(request: &ReceivedRequest) -> Self {
+        Self {
+            path: request.path().to_owned(),
+            message_id: request.message_id().map(|id| id.to_string()),
+            body: String::from_utf8(request.body().to_vec()).unwrap(),
+        }
+    }
+}
+
+/// The mock, with the keys that the fixtures take.
+pub fn mock() -> Service {
+    let builder = MockService::builder().api_key("my-key", "secret");
+    let builder = builder.api_key("api-key-revoked", "secret").api_key("api-key-refresh-refused", "secret");
+    Service::Mock(builder.start().unwrap())
+}
+
+pub fn fixtures() -> Service {
+    Service::Fixtures(fixtures::serve())
+}
+
+/// Has the mock do what the fixtures do.
+fn act(service: &MockService, behaviour: &str) {
+    let status = |status| Answer::new(StatusCode::from_u16(status).unwrap());
+    let json = |answer: Answer, json: Value| answer.body(json.to_string());
+    let oauth = |description: &str| {
+        let error = json!({ "error": "invalid_request", "error_description": description });
+        json(status(400), error).times(10)
+    };
+    let always = 10;
+    let errors =
+        json!({ "Meta": { "Errors": [{ "ID": 1, "Text": "No subscriptions.", "Type": "message" }] } });
+    match behaviour {
+        "plain" => {}
+        "throttled" => service.next(Answer::throttled().retry_after(1)),
+        "rate-limited" => service.next(Answer::throttled()),
+        "server-error" => service.next(status(500)),
+        "bad-gateway" => service.next(status(502)),
+        "unavailable" => service.next(Answer::unavailable()),
+        "gateway-timeout" => service.next(status(504)),
+        "down" => service.next(Answer::unavailable().times(always)),
+        "refused" => service.next(Answer::refused("No subscriptions.")),
+        "refused-oauth" => service.next(oauth("Malformed")),
+        "refused-detail" => service.next(json(status(400), json!({ "errorDetail": "Malformed" }))),
+        "refused-text" => service.next(status(400).body("Malformed")),
+        "unauthorized" => service.next(status(401).times(always)),
+        "forbidden" => service.next(status(403)),
+        "not-found" => service.next(status(404)),
+        "content-too-large" => service.next(status(413)),
+        "unprocessable" => service.next(status(422)),
+        "numeric-logs" => {
+            let logs = json!({ "Meta": { "Logs": [{ "ID": 1234567890, "AttemptID": 987654321 }] } });
+            service.next(json(Answer::usual(), logs));
+        }
+        "no-logs" => service.next(json(Answer::usual(), json!({ "Meta": { "Message": { "ID": 4242 } } }))),
+        "empty-body" => service.next(Answer::usual().body("")),
+        "accepted-with-errors" => service.next(json(status(200), errors)),
+        "connection-reset" => service.next(Answer::reset_after_read()),
+        "empty-response" => service.next(Answer::closed_after_read()),
+        "malformed-chunk" => service.next(Answer::malformed_chunk().after_accepting()),
+        "random-data" => service.next(Answer::garbage()),
+        "slow" => service.next(Answer::usual().delay(Duration::from_millis(1_500))),
+        "token-connection-reset" => service.next_token(Answer::reset_after_read()),
+        "token-refused" => {
+            service.next_token(oauth("Public key not found, check client_id, kid and environment"));
+        }
+        "token-no-kid" => service.next_token(oauth("JWT header kid property is required")),
+        "token-wrong-audience" => service.next_token(oauth("Unexpected aud claim value")),
+        "token-no-description" => service.next_token(oauth("")),
+        "token-no-expiry" => {
+            // It knows no token that it did not issue, and is told to take the message all the same.
+            service.next_token(json(status(200), json!({ "access_token": "x", "token_type": "Bearer" })));
+            let log = json!({ "ID": Uuid::new_v4(), "AttemptID": Uuid::new_v4() });
+            service.next(json(status(200), json!({ "Meta": { "Logs": [log] } })));
+        }
+        "token-throttled" => service.next_token(Answer::throttled().retry_after(1)),
+        "token-server-error" => service.next_token(status(500)),
+        "token-unavailable" => service.next_token(Answer::unavailable()),
+        "revoked" => service.next(status(401)),
+        _ => panic!("{behaviour} is not played"),
+    }
+}
+
+fn act_for_key(service: &MockService, api_key: &str) {
+    let unauthorized = || Answer::new(StatusCode::UNAUTHORIZED).body("Invalid request");
+    match api_key {
+        "api-key-revoked" => service.next(unauthorized()),
+        "api-key-refresh-refused" => {
+            service.next(unauthorized());
+            service.next_token(Answer::usual());
+            service.next_token(unauthorized());
+        }
+        _ => {}
+    }
+}
+
+/// The Java server, which nobody here wrote; it stops when this is dropped.
+pub struct WireMock {
+    url: String,
+    http: reqwest::Client,
+    _child: Child,
+    _folder: Folder,
+}
+
+impl WireMock {
+    /// Starts it on the fixtures. Where it is not installed it says so and gives none, but in CI it must be there.
+    pub async fn start() -> Option<Service> {
+        // The server makes a folder beside the mappings.
+        let folder = Folder::new();
+        let mut child = match spawn(&folder) {
+            Ok(child) => child,
+            Err(missing) => {
+                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+                println!("not tested against WireMock: {missing}");
+                return None;
+            }
+        };
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if let Some(port) = line.strip_prefix("port:") {
+                    return port.trim().to_owned();
+                }
+            }
+            panic!("WireMock ended before it served")
+        };
+        let port = timeout(Duration::from_secs(60), port).await.expect("it starts in time");
+        // Nobody reads on, and a full pipe would hold it up.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://127.0.0.1:{port}");
+        Some(Service::WireMock(Self { url, http, _child: child, _folder: folder }))
+    }
+
+    async fn take_requests(&self) -> Vec<Seen> {
+        let url = format!("{}/__admin/requests", self.url);
+        let json = self.http.get(&url).send().await.unwrap().bytes().await.unwrap();
+        let json: Value = serde_json::from_slice(&json).unwrap();
+        self.http.delete(&url).send().await.unwrap();
+        let mut seen: Vec<_> = json["requests"].as_array().unwrap().iter().collect();
+        // It gives the newest first.
+        seen.reverse();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let seen = seen.into_iter().map(|seen| &seen["request"]).map(|request| {
+            let headers = request["headers"].as_object().unwrap();
+            let key = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("idempotency-key"));
+            Seen {
+                path: text(&request["url"]).unwrap(),
+                message_id: key.and_then(|(_, value)| text(value)),
+                body: text(&request["body"]).unwrap(),
+            }
+        });
+        seen.collect()
+    }
+}
+
+fn spawn(folder: &Folder) -> Result<Child, String> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let builds = project.join("tests/peers/node_modules/wiremock/build");
+    let jar = std::fs::read_dir(builds).into_iter().flatten().flatten().map(|entry| entry.path());
+    let jar = jar.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "jar"));
+    let jar = jar.ok_or("run `npm ci` in tests/peers first")?;
+    for entry in std::fs::read_dir(project.join("wiremock-fixtures/mappings")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        folder.file_in("mappings", name.to_str().unwrap(), std::fs::read(entry.path()).unwrap());
+    }
+    Command::new("java")
+        .arg("-jar")
+        .arg(jar)
+        .args(["--bind-address", "127.0.0.1", "--port", "0", "--disable-banner", "--root-dir"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("java does not start: {error}"))
+}
