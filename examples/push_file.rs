@@ -1,25 +1,24 @@
 //! Sends a message from a file, with the settings from the environment: `push_file MESSAGE.json`.
 //!
-//! Prints one JSON object on stdout. Exits with 0 when the message is accepted, with 1 when it is not, and with 2
-//! when the settings or the message are wrong: then nothing goes out, and stderr names every problem. `RUST_LOG`
-//! turns on the log, on stderr.
+//! Prints what came of it as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`, `error` and `retry_after_s`. Exits with 0 when the message is accepted, with 1 when it is not,
+//! and with 2 when the settings or the message are wrong: then nothing goes out, and stderr names every problem. `RUST_LOG` turns on
+//! the log, on stderr.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use pushslots::uuid::Uuid;
-use pushslots::{Attempt, Client, Delivery, ErrorKind, Log, PushSlots};
+use pushslots::{Client, ErrorKind, PushSlots};
 use serde::Serialize;
+use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let off = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
     tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy(),
-        )
+        .with_env_filter(off.from_env_lossy())
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
@@ -35,16 +34,13 @@ async fn main() -> ExitCode {
     };
     match client.send(&message).await {
         Ok(receipt) => {
-            let id = Some(receipt.message_id());
-            print(id, Delivery::Accepted, receipt.logs(), receipt.attempts(), None, None);
+            print(&receipt);
             ExitCode::SUCCESS
         }
         Err(error) if error.kind() == ErrorKind::InvalidMessage => bad_input(&error.to_string()),
         Err(error) => {
-            let text = error.to_string();
-            eprintln!("{text}");
-            let wait = error.retry_after().map(|wait| wait.as_secs_f64().ceil() as u64);
-            print(error.message_id(), error.delivery(), error.logs(), error.attempts(), Some(&text), wait);
+            eprintln!("{error}");
+            print(&error);
             ExitCode::FAILURE
         }
     }
@@ -62,63 +58,15 @@ fn read_message() -> Result<PushSlots, String> {
 
 fn bad_input(wrong: &str) -> ExitCode {
     eprintln!("{wrong}");
-    print(None, Delivery::NotSent, &[], &[], Some(wrong), None);
+    print(&json!({ "delivery": "not_sent", "logs": [], "attempts": [], "error": wrong }));
     ExitCode::from(2)
 }
 
-fn print(
-    message_id: Option<Uuid>,
-    delivery: Delivery,
-    logs: &[Log],
-    attempts: &[Attempt],
-    error: Option<&str>,
-    retry_after_s: Option<u64>,
-) {
-    let logs =
-        logs.iter().map(|log| LogLine { id: log.id.as_deref(), attempt_id: log.attempt_id.as_deref() });
-    let attempts = attempts.iter().map(|attempt| AttemptLine {
-        number: attempt.number,
-        status: attempt.status,
-        delivery: attempt.delivery,
-        error: attempt.error.as_deref(),
-        elapsed_ms: attempt.elapsed.as_millis(),
-        delay_ms: attempt.delay.map(|delay| delay.as_millis()),
-    });
-    let line = Line {
-        message_id,
-        delivery,
-        logs: logs.collect(),
-        attempts: attempts.collect(),
-        error,
-        retry_after_s,
-    };
-    let line = serde_json::to_string(&line).expect("text and numbers have a JSON form");
+/// Prints those keys of a receipt or an error that both have a place for; what the service said of a refusal is not one of them.
+fn print(outcome: &impl Serialize) {
+    let outcome = serde_json::to_value(outcome).expect("text and numbers have a JSON form");
+    let keys = ["message_id", "delivery", "logs", "attempts", "error", "retry_after_s"];
+    let line: Value = keys.map(|key| (key, outcome[key].clone())).into_iter().collect();
     // The exit code still tells the outcome when nobody reads stdout any more.
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    message_id: Option<Uuid>,
-    delivery: Delivery,
-    logs: Vec<LogLine<'a>>,
-    attempts: Vec<AttemptLine<'a>>,
-    error: Option<&'a str>,
-    retry_after_s: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct LogLine<'a> {
-    id: Option<&'a str>,
-    attempt_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct AttemptLine<'a> {
-    number: u32,
-    status: Option<u16>,
-    delivery: Delivery,
-    error: Option<&'a str>,
-    elapsed_ms: u128,
-    delay_ms: Option<u128>,
 }

@@ -19,9 +19,13 @@ async fn an_accepted_message_exits_with_0() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let mut json = run.json();
     assert!(Uuid::try_parse(json["message_id"].as_str().unwrap()).is_ok());
+    let message_id = json["message_id"].clone();
     for attempt in json["attempts"].as_array_mut().unwrap() {
-        assert!(attempt["elapsed_ms"].take().is_u64());
+        assert!(attempt["elapsed_ms"].take().is_u64() && attempt["token_age_ms"].take().is_u64());
+        assert!(attempt["started"].take().is_string());
+        assert_eq!(attempt["message_id"].take(), message_id);
     }
+    assert_eq!(json["attempts"][1]["logs"].take(), json["logs"]);
     assert!(json["attempts"][0]["delay_ms"].take().as_u64().unwrap() >= 1_000);
     json["message_id"] = Value::Null;
     let logs = json["logs"].take();
@@ -36,12 +40,14 @@ async fn an_accepted_message_exits_with_0() {
             "logs": null,
             "attempts": [
                 {
-                    "number": 1, "status": 429, "delivery": "refused",
-                    "error": "the service answered 429", "elapsed_ms": null, "delay_ms": null
+                    "number": 1, "status": 429, "delivery": "refused", "message_id": null, "started": null,
+                    "error": "the service answered 429", "elapsed_ms": null, "delay_ms": null, "logs": [],
+                    "token_age_ms": null, "retry_after_s": 1, "next": "hint"
                 },
                 {
-                    "number": 2, "status": 200, "delivery": "accepted",
-                    "error": null, "elapsed_ms": null, "delay_ms": null
+                    "number": 2, "status": 200, "delivery": "accepted", "message_id": null, "started": null,
+                    "error": null, "elapsed_ms": null, "delay_ms": null, "logs": null,
+                    "token_age_ms": null, "retry_after_s": null, "next": "done"
                 }
             ],
             "error": null,

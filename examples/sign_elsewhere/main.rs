@@ -3,29 +3,25 @@
 //! `cargo run --example sign_elsewhere`. The other process is this program again, with the argument `agent`; in its
 //! place there could be a KMS, an HSM, or an agent of your own.
 
-#[path = "../tests/support/keys.rs"]
-#[allow(dead_code)]
-mod keys;
+mod agent;
 
-use std::io::{self, BufRead};
+use std::io;
 use std::process::Stdio;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pushslots::chrono::{TimeZone, Utc};
 use pushslots::mock::MockService;
-use pushslots::{AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey, Slot};
+use pushslots::{AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, Slot};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
-
-const KEY_ID: &str = "key-of-the-agent";
 
 /// The process with the key: for a line with what to sign it gives one with that and the signature.
 struct Agent(Mutex<(ChildStdin, Lines<BufReader<ChildStdout>>)>);
 
 impl Signer for Agent {
     fn key_id(&self) -> &str {
-        KEY_ID
+        agent::KEY_ID
     }
 
     fn algorithm(&self) -> SigningAlgorithm {
@@ -51,7 +47,7 @@ impl Signer for Agent {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::args().nth(1).as_deref() == Some("agent") {
-        return be_the_agent().await;
+        return agent::run().await;
     }
     let mut agent = Command::new(std::env::current_exe()?);
     let mut agent =
@@ -71,20 +67,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
     let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
     println!("signed by process {}, accepted as {}", agent.id().unwrap_or_default(), receipt.message_id());
-    Ok(())
-}
-
-/// Gives the public half of its key, and then signs a line at a time until its standard input ends.
-async fn be_the_agent() -> Result<(), Box<dyn std::error::Error>> {
-    let key = keys::p384();
-    println!("{}", key.public_jwk(KEY_ID));
-    let key = SigningKey::from_pem(key.pem, KEY_ID)?;
-    for question in io::stdin().lock().lines() {
-        let question = question?;
-        println!(
-            "{question} {}",
-            BASE64_STANDARD.encode(key.sign(&BASE64_STANDARD.decode(&question)?).await?)
-        );
-    }
     Ok(())
 }

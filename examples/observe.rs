@@ -1,0 +1,41 @@
+//! What a send tells while it goes on: spans with the field names that OpenTelemetry has for an HTTP client, and every attempt.
+//!
+//! `cargo run --example observe`. With `tracing-opentelemetry` in the place of the layer for the console the same goes to a collector.
+
+use std::io::IsTerminal;
+
+use pushslots::chrono::{TimeZone, Utc};
+use pushslots::mock::{Answer, MockService};
+use pushslots::{Attempt, Client, PushSlots, Slot};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::INFO)
+        // A span is told when it ends, with what was recorded in it meanwhile.
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(std::io::stdout().is_terminal())
+        .init();
+
+    let service = MockService::start()?;
+    service.next(Answer::unavailable());
+    service.next(Answer::truncated());
+    let client = Client::builder()
+        .mock(&service)
+        // For metrics: called as each attempt ends, also when its send is dropped. It must not block.
+        .attempt_observer(|attempt: &Attempt| {
+            let status = attempt.status.map_or("none".to_owned(), |status| status.to_string());
+            println!(
+                "metric: attempts_total{{status={status}, delivery={}, next={}}} +1, duration {:.1?}",
+                attempt.delivery, attempt.next, attempt.elapsed
+            );
+        })
+        .build()?;
+
+    let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
+    let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
+    println!("accepted as {}, no body and no name is in any line", receipt.message_id());
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Carries requests over an HTTP stack of one's own, here hyper on a fresh connection for each, which a sidecar could be on the other
+//! end of. Retries, tokens and certainty stay with the client.
+//!
+//! `cargo run --example own_transport`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use pushslots::bytes::Bytes;
+use pushslots::chrono::{TimeZone, Utc};
+use pushslots::http::Request;
+use pushslots::mock::{Answer as MockAnswer, MockService};
+use pushslots::{Answer, Client, Failure, FailureKind, PushSlots, Slot, Transport};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Goes to one address, whatever the URL says.
+struct Sidecar {
+    address: String,
+    connections: AtomicUsize,
+}
+
+impl Transport for Sidecar {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+        // Until a connection stands, nothing of the request can have left.
+        let connected = timeout(time, TcpStream::connect(&self.address)).await;
+        let connected = connected.map_err(|_| Failure::not_sent(FailureKind::Timeout))?;
+        let stream = connected.map_err(|_| Failure::not_sent(FailureKind::Connect))?;
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let shaken = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(|_| Failure::not_sent(FailureKind::Connect))?;
+
+        // From here on it may have. When the time is over the client drops this, and takes it as unknown too.
+        let exchange = async {
+            let (mut head, body) = request.into_parts();
+            if let (Some(host), false) = (head.uri.authority(), head.headers.contains_key("host")) {
+                let host = host.as_str().parse().map_err(|_| Failure::not_sent(FailureKind::Request))?;
+                head.headers.insert("host", host);
+            }
+            // To a server itself a request names the path alone: RFC 9112, section 3.2.1.
+            head.uri = head.uri.path().parse().map_err(|_| Failure::not_sent(FailureKind::Request))?;
+            let sent = sender.send_request(Request::from_parts(head, Full::new(body))).await;
+            let (head, body) = sent.map_err(|_| Failure::unknown(FailureKind::Interrupted))?.into_parts();
+            let body = body.collect().await.map(|body| body.to_bytes());
+            let body = body.map_err(|_| Failure::unknown(FailureKind::Interrupted));
+            Ok(Answer { status: head.status, headers: head.headers, body })
+        };
+        // Both are dropped together, so that nothing leaves when the send is given up.
+        tokio::pin!(connection, exchange);
+        tokio::select! {
+            answer = &mut exchange => answer,
+            _ = &mut connection => exchange.await,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let service = MockService::start()?;
+    service.next(MockAnswer::reset_after_read());
+    let address = service.url().trim_start_matches("http://").to_owned();
+    let sidecar = Arc::new(Sidecar { address, connections: AtomicUsize::new(0) });
+    let client = Client::builder().mock(&service).transport(sidecar.clone()).build()?;
+
+    let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
+    let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
+    let connections = sidecar.connections.load(Ordering::Relaxed);
+    println!("{} attempts and a token over {connections} connections", receipt.attempts().len());
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! Progress, on a terminal.
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use pushslots::Progress;
+
+/// A bar that is there on a terminal alone.
+pub struct Bar {
+    pub bar: ProgressBar,
+    before: usize,
+}
+
+impl Bar {
+    /// For so many slots, of which so many went before.
+    pub fn new(slots: u64, before: usize) -> Self {
+        let bar = ProgressBar::new(slots);
+        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} slots, {rate}/s, {eta} left{msg}");
+        let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0}", state.per_sec());
+        };
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate));
+        bar.set_position(before as u64);
+        bar.reset_eta();
+        Self { bar, before }
+    }
+
+    pub fn show(&self, progress: &Progress) {
+        self.bar.set_position((self.before + progress.slots + progress.skipped) as u64);
+        let waiting = Some(progress.waiting).filter(|waiting| !waiting.is_zero());
+        self.bar.set_message(waiting.map_or(String::new(), |time| format!("; the pace waits {time:.0?}")));
+    }
+}

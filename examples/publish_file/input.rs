@@ -1,0 +1,62 @@
+//! What is published: the batch that the environment names, and a file that can be read to its end.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use pushslots::{Meta, ResumePoint, SlotReader};
+
+/// Which batch is published, and from where on.
+pub struct Batch {
+    pub id: Option<String>,
+    pub start: ResumePoint,
+}
+
+impl Batch {
+    pub fn from_env() -> Result<Self, String> {
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        let (id, start) = (variable("PUSHSLOTS_BATCH_ID"), variable("PUSHSLOTS_RESUME_FROM"));
+        match (start.map(|text| text.trim().parse()).transpose(), id) {
+            (Err(wrong), _) => Err(format!("PUSHSLOTS_RESUME_FROM: {wrong}")),
+            (Ok(Some(_)), None) => Err("PUSHSLOTS_BATCH_ID: missing beside PUSHSLOTS_RESUME_FROM".to_owned()),
+            (Ok(start), id) => Ok(Self { id, start: start.unwrap_or(1.into()) }),
+        }
+    }
+}
+
+/// A file that can be read to its end.
+pub struct Survey {
+    pub path: PathBuf,
+    pub file: File,
+    /// How many slots it has, right or wrong.
+    pub values: u64,
+    pub meta: Meta,
+}
+
+impl Survey {
+    pub fn of_argument() -> Result<Self, String> {
+        let mut arguments = std::env::args_os().skip(1);
+        let (Some(path), None) = (arguments.next().map(PathBuf::from), arguments.next()) else {
+            return Err("usage: publish_file SLOTS.ndjson".to_owned());
+        };
+        Self::of(&path).map_err(|wrong| format!("{}: {wrong}", path.display()))
+    }
+
+    fn of(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+        if !std::fs::metadata(path)?.is_file() {
+            return Err("not a regular file, and it is read twice".into());
+        }
+        let mut reader = SlotReader::new(File::open(path)?);
+        let (mut values, mut broken) = (0, None);
+        for slot in &mut reader {
+            values += 1;
+            broken = slot.err();
+        }
+        // Who writes a file and breaks off leaves it so.
+        if let Some(error) = broken {
+            return Err(format!("the file may be cut off: {error}").into());
+        }
+        let mut meta = reader.meta().cloned().unwrap_or_default();
+        (meta.batch_id, meta.current_batch, meta.total_batches) = (None, None, None);
+        Ok(Self { path: path.to_owned(), file: File::open(path)?, values, meta })
+    }
+}
