@@ -116,9 +116,11 @@ impl Service {
             elapsed: None,
         };
         let hooked = self.hook.as_ref().and_then(|hook| hook(&request));
-        if hooked.is_none()
-            && let Some(answer) = page::answer(self, &request, incoming.query.as_deref())
-        {
+        let of_the_page = match &hooked {
+            Some(_) => None,
+            None => page::answer(self, &request, incoming.query.as_deref()),
+        };
+        if let Some(answer) = of_the_page {
             return answer;
         }
         let at = request.at;

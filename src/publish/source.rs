@@ -259,7 +259,7 @@ impl<'a> Source<'a> {
 
     pub(super) fn slots(&self, piece: Piece) -> impl Iterator<Item = &Slot> {
         let positions = piece.first..piece.first + piece.slots;
-        positions.filter_map(|position| match self {
+        positions.filter_map(move |position| match self {
             Self::List(list) => list.slots.get(position),
             Self::Stream(incoming) => incoming.held(position).map(|held| &held.slot),
         })
