@@ -4,27 +4,104 @@
 //! the service's log and attempt ids, or an [`Error`] that tells how certain it is that the message did not
 //! arrive.
 //!
-//! ```no_run
-//! use pushslots::chrono::{TimeZone, Utc};
-//! use pushslots::{Client, PushSlots, Slot};
+//! # Five minutes
 //!
-//! # async fn example() -> Result<(), pushslots::Error> {
-//! let client = Client::from_env()?;
+//! 1. `cargo add pushslots`, `cargo add tokio --features macros,rt-multi-thread`, and for the tests
+//!    `cargo add pushslots --dev --features mock`.
+//! 2. Send to a mock of the service in the same process. This example runs as it is in a crate that has the feature `mock`:
+//!
+#![cfg_attr(feature = "mock", doc = "```")]
+#![cfg_attr(not(feature = "mock"), doc = "```ignore")]
+//! use pushslots::chrono::{TimeZone, Utc};
+//! use pushslots::mock::MockService;
+//! use pushslots::{Client, Provider, PushSlots, Slot};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = MockService::start()?;
+//! let client = Client::builder().mock(&service).build()?;
+//!
 //! let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
-//! let message = PushSlots::builder().slot(Slot::new(nine_o_clock, 15)).build()?;
+//! let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite");
+//! let slot = Slot::new(nine_o_clock, 15).id("1").reason("Office Visit").provider(provider);
+//! let message = PushSlots::builder().slot(slot).build()?;
+//!
 //! let receipt = client.send(&message).await?;
-//! println!("{:?}", receipt.logs().first().map(|log| &log.id));
+//! assert_eq!(receipt.logs(), service.received()[0].logs());
 //! # Ok(()) }
 //! ```
 //!
-//! [`Client::publish`] publishes a whole book of availability: it splits the slots into messages, sends them in order and within
-//! the service's rate, and says what was accepted and [where to go on](PublishReport::resume_point).
+//! 3. Go live: make a key (`openssl ecparam -name secp384r1 -genkey -noout -out key.pem`), give the service's dashboard its public
+//!    half, and put what it gives back into the [environment](ClientBuilder::from_env) or the builder. Whether that is a sandbox follows
+//!    from the credentials.
 //!
-//! Slots hold what they have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. What a
-//! send does with each answer is told at [`Client::send`], what is read and how it is written at [`message`], and the
-//! settings at [`ClientBuilder`]. A private key is a [`SigningKey`], or stays elsewhere behind a [`Signer`]; access tokens
-//! can come from a [`TokenSource`]. Every [`Attempt`] can be told to an [`AttemptObserver`] as it ends, and a [`Transport`]
-//! of your own can carry the requests.
+//! ```no_run
+//! use pushslots::{Client, Credentials, SigningKey};
+//! use pushslots::uuid::uuid;
+//!
+//! let key = SigningKey::from_pem_file("key.pem", "key-id")?;
+//! let client = Client::builder()
+//!     .credentials(Credentials::signed_jwt("client-id", key))
+//!     .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
+//!     .build()?;
+//! # Ok::<(), pushslots::Error>(())
+//! ```
+//!
+//! 4. [`Client::publish`] publishes a whole book of availability: it splits the slots into messages, sends them in order and within
+//!    the service's rate, and says what was accepted and [where to go on](PublishReport::resume_point).
+//!
+//! # What it promises, and what not
+//!
+//! | promise | its limit |
+//! | --- | --- |
+//! | A receipt means that the service answered 2xx without `Meta.Errors`: the message is in its queue. | Whether a destination has taken it is not told to a sender; the [log ids](Receipt::logs) find it in the service's dashboard. |
+//! | An error tells [how certain](Delivery) it is that the message did not arrive. | Where the answer is lost nobody knows: [`Delivery::Unknown`]. |
+//! | A message that is known to be accepted is never sent again. | After an unknown outcome it is, unless [told otherwise](ClientBuilder::on_unknown): the same slots sent twice mean the same. The service documents no de-duplication; every attempt carries the same `Idempotency-Key`. |
+//! | Every slot given to a publication is in one message, or told as set aside or not sent. | What was published is kept in no file: a process that ends takes the report with it, unless its [resume point](ResumePoint) was written down. |
+//! | Nothing wrong is sent: every problem is [told with its path](PushSlots::validate) before. | The data model is checked, not whether a provider exists or two slots overlap. |
+//! | All clones of a client stay within the service's rate. | Another process behind the same address has a rate of its own; share the figure between them by [`ClientBuilder::pace`]. |
+//! | No token, key, body or name is in any log, `Debug`, `Display` or panic. | What the service said of a refusal is in [`Error::service_text`], and may repeat a name. |
+//!
+//! # Settings
+//!
+//! Of [`ClientBuilder`], with the variable that [`Client::from_env`] reads. Durations are written as `500ms`, `30s` or `2m`.
+//!
+//! | setting | default | variable |
+//! | --- | --- | --- |
+//! | [`credentials`](ClientBuilder::credentials): client id, key id, private key in PEM | required | `PUSHSLOTS_CLIENT_ID`, `PUSHSLOTS_KEY_ID`, `PUSHSLOTS_PRIVATE_KEY_FILE` |
+//! | the same with a [legacy API key](Credentials::api_key) | | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` |
+//! | [scope](Credentials::scope) of the tokens | none | `PUSHSLOTS_SCOPE` |
+//! | [`source`](ClientBuilder::source), a UUID | none | `PUSHSLOTS_SOURCE_ID` |
+//! | [`destination`](ClientBuilder::destination)s, UUIDs | none; a message must have one | `PUSHSLOTS_DESTINATION_IDS`, separated by commas |
+//! | [`base_url`](ClientBuilder::base_url) | `https://api.redoxengine.com` | `PUSHSLOTS_BASE_URL` |
+//! | [`token_url`](ClientBuilder::token_url) | `{base}/v2/auth/token` | `PUSHSLOTS_TOKEN_URL` |
+//! | [`max_attempts`](ClientBuilder::max_attempts), from 1 | 4 | `PUSHSLOTS_MAX_ATTEMPTS` |
+//! | [`attempt_timeout`](ClientBuilder::attempt_timeout) | 30 s | `PUSHSLOTS_ATTEMPT_TIMEOUT` |
+//! | [`deadline`](ClientBuilder::deadline) of a send; [`SendBuilder::deadline`] for one | 120 s | `PUSHSLOTS_DEADLINE` |
+//! | [`pace`](ClientBuilder::pace): requests in any window; [`without_pace`](ClientBuilder::without_pace) | 7,500 in 300 s | `PUSHSLOTS_RATE`, such as `7500/300s` |
+//! | [`slots_per_message`](ClientBuilder::slots_per_message) of a publication, from 1 | 1,000 | `PUSHSLOTS_SLOTS_PER_MESSAGE` |
+//! | [`bytes_per_message`](ClientBuilder::bytes_per_message) of a publication | 8,388,608 bytes | `PUSHSLOTS_BYTES_PER_MESSAGE` |
+//! | [`on_unknown`](ClientBuilder::on_unknown) | [`OnUnknown::Retry`] | |
+//! | [`retry_budget`](ClientBuilder::retry_budget), of which a retry takes 14; [`without_retry_budget`](ClientBuilder::without_retry_budget) | 500 | |
+//! | [`classifier`](ClientBuilder::classifier) of answers and failures | [`Exchange::class`] | |
+//! | [`attempt_observer`](ClientBuilder::attempt_observer) | none | |
+//! | [`connect_timeout`](ClientBuilder::connect_timeout) | 5 s | |
+//! | [`proxy`](ClientBuilder::proxy) | that of the environment | `HTTPS_PROXY`, `NO_PROXY` |
+//! | [`root_certificate`](ClientBuilder::root_certificate), [`client_certificate`](ClientBuilder::client_certificate), PEM | those of the system, none | |
+//! | [`allow_plain_http`](ClientBuilder::allow_plain_http) to a host | to this machine alone | |
+//! | [`transport`](ClientBuilder::transport) | reqwest, HTTP/1.1 and HTTP/2 over rustls | |
+//! | [`jitter_seed`](ClientBuilder::jitter_seed) | another each time | |
+//!
+//! # Where to read on
+//!
+//! What a send does with each answer is told at [`Client::send`], what is read and how it is written at [`message`]. Slots hold what they
+//! have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. A private key is a [`SigningKey`], or stays
+//! elsewhere behind a [`Signer`]; access tokens can come from a [`TokenSource`]. Every [`Attempt`] can be told to an
+//! [`AttemptObserver`] as it ends, and a [`Transport`] of your own can carry the requests.
+//!
+//! # Features
+//!
+//! None is on by default. `mock` adds `pushslots::mock`, the service for tests.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
