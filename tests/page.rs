@@ -171,6 +171,19 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         assert_eq!(shown.map(|row| row["slots"].as_array().unwrap().len()).sum::<usize>(), slots, "{query}");
     }
 
+    // What a person wonders about: whether a message whose answer was lost had arrived, and why there was no token.
+    service.next(Answer::reset_after_read().after_accepting());
+    client.send(&message()).await.unwrap();
+    let form = http.post(format!("{}/v2/auth/token", service.url()));
+    assert_eq!(form.body("{}").send().await.unwrap().status(), 400);
+    let state = get("/page/state").send().await.unwrap().bytes().await.unwrap();
+    let state: Value = serde_json::from_slice(&state).unwrap();
+    let newest = &state["messages"][0];
+    assert_eq!((&newest["arrived"], &newest["state"]), (&json!(2), &json!("accepted")));
+    assert_eq!(newest["attempts"][0]["outcome"], "accepted, then reset after read");
+    assert_eq!(state["tokens"][0]["reason"], "x-www-form-urlencoded content-type required");
+    assert_eq!(state["tokens"][1]["outcome"], "token issued");
+
     let post = |path: &str, kind: &str, body: &'static str| {
         http.post(format!("{}{path}", service.url())).header("content-type", kind).body(body).send()
     };
@@ -180,7 +193,7 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         post("/page/next", "application/json", r#"{"answer":"no such"}"#).await.unwrap().status(),
         400
     );
-    assert_eq!(service.received().len(), 1);
+    assert_eq!(service.received().len(), 3);
     assert_eq!(post("/page/next", "application/json", r#"{"answer":"stall"}"#).await.unwrap().status(), 204);
     let clear = r#"{"inbox":true,"queue":true}"#;
     assert_eq!(post("/page/clear", "application/json", clear).await.unwrap().status(), 204);

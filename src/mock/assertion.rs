@@ -7,6 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::signature::PublicKey;
 
@@ -49,25 +50,39 @@ struct Header {
 struct Claims {
     iss: Option<String>,
     sub: Option<String>,
-    aud: Option<String>,
+    aud: Option<Value>,
     jti: Option<String>,
     iat: Option<i64>,
     exp: Option<i64>,
+}
+
+/// Why a client gets no token: RFC 6749, section 5.2.
+pub(super) struct Refusal {
+    pub(super) error: &'static str,
+    pub(super) description: String,
+    /// What belongs in the place of what is wrong, which the service does not tell a client.
+    pub(super) expected: Option<String>,
+}
+
+impl<T: Into<String>> From<T> for Refusal {
+    fn from(description: T) -> Self {
+        Self { error: "invalid_request", description: description.into(), expected: None }
+    }
 }
 
 /// The client that `assertion` proves.
 ///
 /// # Errors
 ///
-/// What is wrong with it, in the words of the service where they are known.
+/// What is wrong with it, in the words of the service where they are known, and what was expected in its place.
 pub(super) fn verify(
     assertion: &str,
     clients: &Clients,
     audiences: &[String],
     replays: &mut Replays,
     now: DateTime<Utc>,
-) -> Result<String, String> {
-    let malformed = || "Malformed client assertion".to_owned();
+) -> Result<String, Refusal> {
+    let malformed = || Refusal::from("Malformed client assertion");
     let (signed, signature) = assertion.rsplit_once('.').ok_or_else(malformed)?;
     let (header, claims) = signed.split_once('.').ok_or_else(malformed)?;
     let header: Header = part(header).ok_or_else(malformed)?;
@@ -78,32 +93,35 @@ pub(super) fn verify(
     let key_id = header.kid.ok_or("JWT header kid property is required")?;
     let client_id = claims.iss.ok_or_else(|| unexpected("iss"))?;
     if claims.sub.as_ref() != Some(&client_id) {
-        return Err(unexpected("sub"));
+        return Err(unexpected("sub").into());
     }
     let whose = (client_id, key_id);
     let key = clients.0.get(&whose).ok_or("Public key not found, check client_id, kid and environment")?;
     let (client_id, _) = whose;
     if header.alg.as_deref() != Some(key.algorithm()) {
-        return Err(format!("Unexpected alg, the public key is for {}", key.algorithm()));
+        return Err(format!("Unexpected alg, the public key is for {}", key.algorithm()).into());
     }
     if !key.verifies(signed.as_bytes(), &signature) {
-        return Err("Signature verification failed".to_owned());
+        return Err("Signature verification failed".into());
     }
-    if !claims.aud.is_some_and(|audience| audiences.contains(&audience)) {
-        return Err(unexpected("aud"));
+    // RFC 7519, section 4.1.3, allows a list as well; the service takes one text.
+    let audience = claims.aud.as_ref().and_then(Value::as_str);
+    if !audience.is_some_and(|audience| audiences.iter().any(|known| known == audience)) {
+        let expected = Some(audiences.join(" or "));
+        return Err(Refusal { expected, ..unexpected("aud").into() });
     }
     let now = now.timestamp();
     let iat = claims.iat.ok_or_else(|| unexpected("iat"))?;
     if iat > now.saturating_add(AHEAD) || iat < now.saturating_sub(BEHIND) {
-        return Err(unexpected("iat"));
+        return Err(unexpected("iat").into());
     }
     let exp = claims.exp.ok_or_else(|| unexpected("exp"))?;
     if exp <= now {
-        return Err("The client assertion is expired, check the exp claim".to_owned());
+        return Err("The client assertion is expired, check the exp claim".into());
     }
     let jti = claims.jti.filter(|jti| !jti.is_empty()).ok_or_else(|| unexpected("jti"))?;
     if !replays.take(jti, exp, now) {
-        return Err("The client assertion was used before, check the jti claim".to_owned());
+        return Err("The client assertion was used before, check the jti claim".into());
     }
     Ok(client_id)
 }

@@ -112,8 +112,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Answers a message whose `Idempotency-Key` it has accepted before as it did then, and does not take it again. By default it
-    /// does, as the service documents no such thing.
+    /// Answers a message whose `Idempotency-Key` it has accepted before as it did then, and does not take it again. By default a
+    /// repeated message is a second one, as the service documents nothing else.
     #[must_use]
     pub fn deduplicate(mut self) -> Self {
         self.deduplicates = true;

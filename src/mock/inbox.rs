@@ -1,5 +1,6 @@
 //! What arrived at the mock.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +104,7 @@ pub struct ReceivedRequest {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) status: Option<StatusCode>,
-    pub(super) outcome: &'static str,
+    pub(super) outcome: Cow<'static, str>,
     pub(super) reason: Option<String>,
     pub(super) elapsed: Option<Duration>,
 }
@@ -143,6 +144,13 @@ impl ReceivedRequest {
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
+    }
+
+    /// What became of it, in a few words: `accepted`, `token issued`, `refused`, or the answer that was asked for, such as `stall` or
+    /// `accepted, then reset after read`.
+    #[must_use]
+    pub fn outcome(&self) -> &str {
+        &self.outcome
     }
 
     /// Why it was refused, such as `the token was revoked`; nothing for what was accepted or scripted.
@@ -186,7 +194,7 @@ pub struct Counts {
     pub accepted: usize,
     /// Messages that were accepted before under the same message id, and not again.
     pub duplicates: usize,
-    /// Requests with a message that were answered, and the message was not accepted.
+    /// Requests with a message that were answered, whatever the status, and the message was not accepted.
     pub refused: usize,
     /// Requests that got no whole answer.
     pub unanswered: usize,

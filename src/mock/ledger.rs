@@ -18,6 +18,8 @@ pub(super) struct Ledger {
     pub(super) requests: Vec<ReceivedRequest>,
     pub(super) messages: Vec<ReceivedMessage>,
     pub(super) sends: Vec<Send>,
+    /// Places in `requests` of those for tokens.
+    pub(super) token_requests: Vec<usize>,
     pub(super) counts: Counts,
     /// Another one after each change.
     pub(super) version: u64,
@@ -29,8 +31,9 @@ pub(super) struct Send {
     pub(super) message_id: Option<Uuid>,
     /// Places in `requests`.
     pub(super) attempts: Vec<usize>,
-    /// Place in `messages`.
+    /// Place in `messages` of the last one that was accepted, and how many were.
     pub(super) accepted: Option<usize>,
+    pub(super) copies: usize,
     pub(super) content: Option<Content>,
 }
 
@@ -66,6 +69,9 @@ impl Ledger {
         counts.unanswered += usize::from(!is_answered);
         counts.duplicates += usize::from(is_duplicate);
         let place = self.requests.len();
+        if endpoint.is_for_tokens() {
+            self.token_requests.push(place);
+        }
         if endpoint == Endpoint::Message {
             counts.message_requests += 1;
             let is_taken = accepted.is_some();
@@ -90,7 +96,13 @@ impl Ledger {
         let message_id = request.message_id();
         let known = message_id.and_then(|id| self.by_message_id.get(&id).copied());
         let index = known.unwrap_or_else(|| {
-            self.sends.push(Send { message_id, attempts: Vec::new(), accepted: None, content: None });
+            self.sends.push(Send {
+                message_id,
+                attempts: Vec::new(),
+                accepted: None,
+                copies: 0,
+                content: None,
+            });
             let index = self.sends.len() - 1;
             self.by_message_id.extend(message_id.map(|id| (id, index)));
             index
@@ -110,6 +122,7 @@ impl Ledger {
         }
         if let Some((message, logs)) = accepted {
             send.accepted = Some(self.messages.len());
+            send.copies += 1;
             self.messages.push(ReceivedMessage {
                 number: self.messages.len() + 1,
                 at: request.at,

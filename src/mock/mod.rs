@@ -32,6 +32,24 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Any client
+//!
+//! It speaks HTTP/1.1, so that a client in any language can be tested with it:
+//!
+//! | endpoint | what it takes |
+//! | --- | --- |
+//! | `POST /v2/auth/token` | a form with `grant_type=client_credentials`, `client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer` and `client_assertion` |
+//! | `POST /endpoint` | a message as `application/json` with `Authorization: Bearer …`; `Idempotency-Key` with a UUID names it |
+//! | `POST /auth/authenticate`, `/auth/refreshToken` | a [legacy key](MockService::api_key) as JSON |
+//!
+//! The assertion is a JWT signed by ES384 or RS384, with `kid` in its header. `iss` and `sub` are the client id, `aud` is the URL of the
+//! token endpoint as one text, `iat` lies within 300 s in the past and 10 s in the future, `exp` in the future, and `jti` was not used
+//! before. [`MockService::client_id`], [`key_id`](MockService::key_id) and [`private_key_pem`](MockService::private_key_pem) are what
+//! one needs, or [`public_key_pem`](MockServiceBuilder::public_key_pem) and [`public_jwk`](MockServiceBuilder::public_jwk) register
+//! keys of your own. Why it refused a request is in [`ReceivedRequest::reason`].
+//!
+//! # The page
+//!
 //! The page at [its address](MockService::url) shows a person what came: messages, attempts, and the slots on a calendar. What it
 //! shows is held in the memory of this process alone.
 
@@ -192,8 +210,18 @@ impl MockService {
     }
 
     /// Answers everything with 503 from now on for that long, also requests for tokens.
+    ///
+    /// It goes by the clock, and the delays between attempts are drawn: the four attempts of a client as it is by default can be over
+    /// within milliseconds. Where the send is to outlive the outage, give the client more
+    /// [attempts](crate::ClientBuilder::max_attempts), or count failures instead: `next(Answer::unavailable().times(2))`.
     pub fn fail_for(&self, duration: Duration) {
         self.service.state().script.fail_for(duration);
+    }
+
+    /// How many answers still wait to be given, for messages and tokens: 0 at the end of a test whose script was played.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.service.state().script.pending()
     }
 
     /// Forgets the answers that wait, and an outage.

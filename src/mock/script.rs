@@ -64,6 +64,12 @@ impl Script {
         Some(answer)
     }
 
+    pub(super) fn pending(&self) -> usize {
+        let times =
+            |queue: &VecDeque<Answer>| queue.iter().map(|answer| answer.times as usize).sum::<usize>();
+        times(&self.messages) + times(&self.tokens)
+    }
+
     pub(super) fn add(queue: &mut VecDeque<Answer>, answer: Answer) {
         if answer.times > 0 {
             queue.push_back(answer);

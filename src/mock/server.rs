@@ -28,7 +28,8 @@ use crate::clock;
 
 /// The listener on loopback, and its port.
 pub(super) fn listen(port: u16) -> io::Result<(TcpListener, u16)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("port {port} of 127.0.0.1: {error}"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(told)?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     Ok((listener, port))

@@ -111,7 +111,7 @@ impl Service {
             headers: incoming.headers,
             body: incoming.body,
             status: None,
-            outcome: "",
+            outcome: "".into(),
             reason: None,
             elapsed: None,
         };
@@ -141,15 +141,17 @@ impl Service {
         let scripted = hooked.or_else(|| self.state().script.take(endpoint));
         let (answer, accepted, is_duplicate) = match scripted {
             Some(answer) if answer.taking == Taking::Ignored => {
-                request.outcome = answer.name;
+                request.outcome = answer.name.into();
                 (answer, None, false)
             }
             scripted => {
                 let usual = self.usual(endpoint, &request, is_too_large);
-                (request.outcome, request.reason) = (usual.outcome, usual.reason);
+                (request.outcome, request.reason) = (usual.outcome.into(), usual.reason);
                 let answer = match scripted {
                     Some(scripted) if request.reason.is_none() => {
-                        request.outcome = scripted.name;
+                        if scripted.ending != Ending::Whole || scripted.taking == Taking::Taken {
+                            request.outcome = format!("{}, then {}", usual.outcome, scripted.name).into();
+                        }
                         with(scripted, usual.answer)
                     }
                     _ => usual.answer,

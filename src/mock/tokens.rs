@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::Answer;
-use super::assertion::{Clients, Replays, verify};
+use super::assertion::{Clients, Refusal, Replays, verify};
 use crate::chance::fresh_id;
 
 /// How long a token of a legacy key is good.
@@ -74,9 +74,11 @@ impl Tokens {
                 let json = json!({ "access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": scope });
                 (Answer::new(StatusCode::OK).json(json.to_string().into()), None)
             }
-            Err((error, description)) => {
+            Err(Refusal { error, description, expected }) => {
                 let json = json!({ "error": error, "error_description": description });
-                (Answer::new(StatusCode::BAD_REQUEST).json(json.to_string().into()), Some(description))
+                let expected = expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
+                let answer = Answer::new(StatusCode::BAD_REQUEST).json(json.to_string().into());
+                (answer, Some(description + &expected))
             }
         }
     }
@@ -88,27 +90,28 @@ impl Tokens {
         body: &Bytes,
         audiences: &[String],
         now: DateTime<Utc>,
-    ) -> Result<String, (&'static str, String)> {
-        let invalid = |text: &str| ("invalid_request", text.to_owned());
+    ) -> Result<String, Refusal> {
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().map(str::trim) != Some(FORM) {
-            return Err(invalid("x-www-form-urlencoded content-type required"));
+            return Err("x-www-form-urlencoded content-type required".into());
         }
         let form: HashMap<_, _> = url::form_urlencoded::parse(body).collect();
         match form.get("grant_type").map(AsRef::as_ref) {
             Some("client_credentials") => {}
-            Some(_) => return Err(("unsupported_grant_type", "Unexpected grant_type parameter".to_owned())),
-            None => return Err(invalid("Missing grant_type parameter")),
+            Some(_) => {
+                let error = "unsupported_grant_type";
+                return Err(Refusal { error, .."Unexpected grant_type parameter".into() });
+            }
+            None => return Err("Missing grant_type parameter".into()),
         }
         if form.get("client_assertion_type").is_none_or(|kind| kind != JWT_BEARER) {
-            return Err(invalid("Missing or unexpected client_assertion_type parameter"));
+            return Err("Missing or unexpected client_assertion_type parameter".into());
         }
-        let assertion = form.get("client_assertion").ok_or_else(|| invalid("Missing client assertion"))?;
-        let client_id = verify(assertion, &self.clients, audiences, &mut self.replays, now)
-            .map_err(|description| ("invalid_request", description))?;
+        let assertion = form.get("client_assertion").ok_or("Missing client assertion")?;
+        let client_id = verify(assertion, &self.clients, audiences, &mut self.replays, now)?;
         // RFC 7521, section 4.2: not needed, but where it is there it must be the same.
         if form.get("client_id").is_some_and(|id| *id != client_id) {
-            return Err(invalid("The client_id parameter differs from the assertion's iss"));
+            return Err("The client_id parameter differs from the assertion's iss".into());
         }
         Ok(form.get("scope").map(|scope| scope.clone().into_owned()).unwrap_or_default())
     }

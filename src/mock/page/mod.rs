@@ -98,9 +98,10 @@ struct Next {
 fn next(service: &Service, body: &Bytes) -> Answer {
     let asked = serde_json::from_slice::<Next>(body).ok();
     let known = asked.and_then(|asked| ANSWERS.iter().find(|(name, ..)| *name == asked.answer));
-    let Some((.., answer)) = known else { return Answer::new(StatusCode::BAD_REQUEST) };
+    let Some((name, _, answer)) = known else { return Answer::new(StatusCode::BAD_REQUEST) };
     let mut state = service.state();
-    Script::add(&mut state.script.messages, answer());
+    // By this name the page knows its own buttons.
+    Script::add(&mut state.script.messages, Answer { name, ..answer() });
     state.ledger.version += 1;
     Answer::new(StatusCode::NO_CONTENT)
 }

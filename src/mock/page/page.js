@@ -12,7 +12,7 @@ const COUNTS = [
   ['accepted', 'accepted'],
   ['refused', 'refused'],
   ['unanswered', 'unanswered'],
-  ['token_requests', 'tokens'],
+  ['token_requests', 'token requests'],
   ['slots', 'slots'],
 ];
 
@@ -110,7 +110,7 @@ function duration(ms) {
 function batchText(batch) {
   if (!batch) return 'none';
   const { id, current, total } = batch;
-  const part = current === null && total === null ? null : `${current ?? '?'} of ${total ?? '?'}`;
+  const part = [current, total].filter((number) => number !== null).join(' of ') || null;
   return [id === null ? 'no id' : id || 'empty id', part].filter((word) => word !== null).join(', ');
 }
 
@@ -245,6 +245,8 @@ function showState() {
   put($('messages-shown'), !all ? 'None yet. What is pushed to this service appears here.'
     : messages.length < all ? `The newest ${count(messages.length)} of ${count(all)}, newest first.`
       : `${counted(all, 'message')}, newest first.`);
+  put($('tokens-shown'), state.tokens.length ? 'The newest first.' : 'None yet.');
+  sync($('token-rows'), state.tokens, () => element('li', 'data'), (item, token) => put(item, told(token)));
   $('inbox').hidden = !messages.length;
   sync($('rows'), messages, makeMessage, fillMessage, ({ number }) => number);
   older.hidden = messages.length >= all;
@@ -298,10 +300,11 @@ function fillMessage(row, message) {
   put(parts.at, attempts.length ? `${dateOf(attempts[0].at)} ${clockOf(attempts[0].at).slice(0, 8)}` : '');
   put(parts.id, message.message_id ?? 'none');
   put(parts.batch, batchText(message.batch));
-  put(parts.slots, count(message.slots));
+  const copies = message.arrived > 1 ? `, accepted ${message.arrived} times` : '';
+  put(parts.slots, count(message.slots) + copies);
   parts.destinations.fill(message.destinations, () => element('li', 'id'), put);
   parts.logs.fill(message.logs,
-    () => element('li', 'id', element('code', 'log-id'), ' attempt ', element('code', 'attempt-id')),
+    () => element('li', 'id', element('code', 'log-id'), ' attempt id ', element('code', 'attempt-id')),
     (item, { id, attempt_id }) => {
       put(item.firstChild, id ?? 'none');
       put(item.lastChild, attempt_id ?? 'none');
@@ -319,15 +322,19 @@ function fillMessage(row, message) {
       lane.setAttribute('aria-hidden', 'true');
       return element('li', '', lane, element('span', 'text data'));
     },
-    (item, { number, at, elapsed_ms, status, outcome, reason }) => {
+    (item, { number, at, elapsed_ms, status }) => {
       const mark = item.firstChild.firstChild;
       const share = (ms) => String(whole > 0 ? ms / whole : 0);
       mark.className = status === null ? 'silent' : status < 300 ? 'good' : 'bad';
       mark.style.setProperty('--from', share(Date.parse(at) - begin));
       mark.style.setProperty('--share', share(elapsed_ms ?? 0));
-      put(item.lastChild, `attempt ${number} — ${status ?? 'no status'}, ${outcome}, at ${clockOf(at)}, ` +
-        `${elapsed_ms === null ? 'not over' : `took ${duration(elapsed_ms)}`}${reason ? ` — ${reason}` : ''}`);
+      put(item.lastChild, `attempt ${number} — ${told(attempts[number - 1])}`);
     });
+}
+
+function told({ at, elapsed_ms, status, outcome, reason }) {
+  const took = elapsed_ms === null ? 'not over' : `took ${duration(elapsed_ms)}`;
+  return `${status ?? 'no status'}, ${outcome}, at ${clockOf(at)}, ${took}${reason ? ` — ${reason}` : ''}`;
 }
 
 // --- The week ---

@@ -10,6 +10,9 @@ use crate::mock::inbox::{Counts, ReceivedRequest};
 use crate::mock::ledger::{Ledger, Send};
 use crate::mock::service::Service;
 
+/// How many token requests are shown.
+const TOKENS: usize = 10;
+
 #[derive(Serialize)]
 struct Page<'a> {
     version: u64,
@@ -18,6 +21,7 @@ struct Page<'a> {
     next: Vec<&'a str>,
     answers: Vec<ShownAnswer>,
     messages: Vec<Message<'a>>,
+    tokens: Vec<Attempt<'a>>,
     all_messages: usize,
 }
 
@@ -45,6 +49,8 @@ struct Message<'a> {
     batch: Option<Batch<'a>>,
     destinations: Vec<Uuid>,
     slots: usize,
+    /// How often it was accepted.
+    arrived: usize,
     logs: Vec<Log<'a>>,
     attempts: Vec<Attempt<'a>>,
 }
@@ -68,7 +74,7 @@ struct Attempt<'a> {
     at: DateTime<Utc>,
     elapsed_ms: Option<f64>,
     status: Option<u16>,
-    outcome: &'static str,
+    outcome: &'a str,
     reason: Option<&'a str>,
 }
 
@@ -91,10 +97,17 @@ pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
             .collect(),
         answers: ANSWERS.iter().map(|&(name, label, _)| ShownAnswer { name, label }).collect(),
         messages: newest.map(|(index, send)| message(ledger, index + 1, send)).collect(),
+        tokens: token_requests_of(ledger),
         all_messages: ledger.sends.len(),
     };
     // Text and numbers under fixed keys always have a JSON form.
     serde_json::to_vec(&page).unwrap_or_default()
+}
+
+/// The newest few.
+fn token_requests_of(ledger: &Ledger) -> Vec<Attempt<'_>> {
+    let newest = ledger.token_requests.iter().enumerate().rev().take(TOKENS);
+    newest.filter_map(|(index, place)| Some(attempt(index + 1, ledger.requests.get(*place)?))).collect()
 }
 
 fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Message<'a> {
@@ -121,6 +134,7 @@ fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Message<'a>
         }),
         destinations: meta.iter().flat_map(|meta| &meta.destinations).filter_map(|to| to.id).collect(),
         slots: content.map_or(0, |content| content.slots),
+        arrived: send.copies,
         logs: accepted
             .iter()
             .flat_map(|message| message.logs.iter())
@@ -136,7 +150,7 @@ fn attempt(number: usize, request: &ReceivedRequest) -> Attempt<'_> {
         at: request.at,
         elapsed_ms: request.elapsed.map(|elapsed| elapsed.as_secs_f64() * 1_000.0),
         status: request.status.map(|status| status.as_u16()),
-        outcome: request.outcome,
+        outcome: &request.outcome,
         reason: request.reason.as_deref(),
     }
 }

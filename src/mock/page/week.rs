@@ -36,7 +36,7 @@ struct Shown<'a> {
     message: usize,
 }
 
-/// The week from `monday`, or that of the first slot; of one message, or of all.
+/// The week from `monday`, or that in which the newest message begins; of one message, or of all.
 pub(super) fn json(service: &Service, monday: Option<NaiveDate>, message: Option<usize>) -> Vec<u8> {
     let state = service.state();
     let ledger = &state.ledger;
@@ -50,7 +50,8 @@ pub(super) fn json(service: &Service, monday: Option<NaiveDate>, message: Option
     };
     let starts = || slots().filter_map(|(_, slot)| slot.date_time);
     let (first, last) = (starts().min(), starts().max());
-    let day = monday.or(first.map(|first| first.date_naive())).unwrap_or(clock::now().date_naive());
+    let newest = starts().next().map(|start| start.date_naive());
+    let day = monday.or(newest).unwrap_or(clock::now().date_naive());
     let into_the_week = Days::new(day.weekday().num_days_from_monday().into());
     let monday = day.checked_sub_days(into_the_week).unwrap_or(day);
     let begins = monday.and_time(NaiveTime::MIN).and_utc();
