@@ -46,10 +46,12 @@ fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-/// A client whose messages go through the proxy, and whose tokens come straight from `tokens`.
+/// A client whose messages go through the proxy, and whose tokens come straight from `tokens`. It keeps to no pace: a 429 holds the
+/// send that met it, and not for a second all of them.
 fn through(proxy: &Proxy, tokens: &FarSide) -> ClientBuilder {
     let token_url = format!("http://{}/token", tokens.address);
-    client(&proxy.url, "plain").root_certificate(proxy.authority.pem.clone()).token_url(token_url)
+    let builder = client(&proxy.url, "plain").root_certificate(proxy.authority.pem.clone());
+    builder.token_url(token_url).without_pace()
 }
 
 /// A service that accepts everything, and issues tokens.

@@ -10,7 +10,7 @@ use support::seeds::{chosen, must_hold, run_all};
 const SEED: &str = "PUSHSLOTS_PUBLICATION_SEED";
 
 /// As many as end within some seconds, built for debugging.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 
 #[test]
 fn no_slot_is_lost_or_accepted_under_two_message_ids() {
