@@ -392,30 +392,32 @@ async fn answers_that_break_http_break_it_on_the_wire() {
         MESSAGE.len()
     );
     let address = service.url().strip_prefix("http://").unwrap();
-    let ends = |answer: Answer| {
+    let soon = Duration::from_secs(30);
+    let ends = |answer: Answer, patience: Duration| {
         service.next(answer);
-        async {
+        let (address, request) = (address, &request);
+        async move {
             let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut bytes = Vec::new();
-            let ended = timeout(Duration::from_millis(500), stream.read_to_end(&mut bytes)).await;
+            let ended = timeout(patience, stream.read_to_end(&mut bytes)).await;
             (ended.map(|read| read.map_err(|error| error.kind())), String::from_utf8(bytes).unwrap())
         }
     };
-    let (ended, bytes) = ends(Answer::reset_after_read()).await;
+    let (ended, bytes) = ends(Answer::reset_after_read(), soon).await;
     assert_eq!((ended.unwrap(), &*bytes), (Err(std::io::ErrorKind::ConnectionReset), ""));
-    let (ended, bytes) = ends(Answer::closed_after_read()).await;
+    let (ended, bytes) = ends(Answer::closed_after_read(), soon).await;
     assert_eq!((ended.unwrap(), &*bytes), (Ok(0), ""));
-    let (ended, bytes) = ends(Answer::stall()).await;
+    let (ended, bytes) = ends(Answer::stall(), Duration::from_millis(300)).await;
     assert!(ended.is_err() && bytes.is_empty());
-    let (ended, bytes) = ends(Answer::truncated()).await;
+    let (ended, bytes) = ends(Answer::truncated(), soon).await;
     assert!(ended.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\n"), "{bytes}");
     let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
     let length: usize = support::raw::header(head, "content-length").unwrap().parse().unwrap();
     assert!(body.starts_with(r#"{"Meta":"#) && body.len() < length, "{length}: {body}");
-    let (ended, bytes) = ends(Answer::malformed_chunk()).await;
+    let (ended, bytes) = ends(Answer::malformed_chunk(), soon).await;
     assert!(ended.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"));
-    let (ended, bytes) = ends(Answer::garbage()).await;
+    let (ended, bytes) = ends(Answer::garbage(), soon).await;
     assert!(ended.unwrap().is_ok() && !bytes.is_empty() && !bytes.starts_with("HTTP"), "{bytes}");
     // The one that was cut off in its answer was accepted, and no other.
     assert_eq!((service.received().len(), service.counts().unanswered), (1, 6));

@@ -45,6 +45,10 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn start(listener: TcpListener, service: Arc<Service>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
         let (stop, stopped) = oneshot::channel();
         let serve = move || runtime.block_on(serve(listener, service, stopped));
         let thread = thread::Builder::new().name("pushslots mock".to_owned()).spawn(serve)?;
@@ -61,8 +65,7 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, service: Arc<Service>, mut stopped: oneshot::Receiver<()>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+async fn serve(listener: tokio::net::TcpListener, service: Arc<Service>, mut stopped: oneshot::Receiver<()>) {
     loop {
         let accepted = match select(&mut stopped, pin!(listener.accept())).await {
             Either::Left(_) => return,
@@ -130,12 +133,15 @@ fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broke
     })
 }
 
+/// How much memory is taken for a body before it came.
+const MOST_AT_ONCE: usize = 64 << 20;
+
 /// Reads a request to its end, and keeps of its body no more than `max_bytes`.
 async fn read(request: Request<hyper::body::Incoming>, max_bytes: usize) -> hyper::Result<Incoming> {
     let (began, at) = (Instant::now(), clock::now());
     let (head, mut rest) = request.into_parts();
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(max_bytes));
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(max_bytes).min(MOST_AT_ONCE));
     let mut is_too_large = false;
     while let Some(frame) = rest.frame().await {
         if let Ok(data) = frame?.into_data() {
