@@ -1,6 +1,6 @@
 //! The one error that callers meet when they set up a client or send.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -151,7 +151,8 @@ impl Error {
 
     fn new(kind: ErrorKind, mut text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
         for problem in &problems {
-            text.push_str(&format!("\n  {problem}"));
+            // Writing to a text can't fail.
+            let _ = write!(text, "\n  {problem}");
         }
         Self(Box::new(Inner { kind, text, send, problems }))
     }

@@ -105,6 +105,14 @@
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::pedantic)]
+#![allow(clippy::doc_markdown, reason = "PushSlots, OpenTelemetry and OAuth are names, and no code")]
+#![allow(clippy::match_bool, clippy::single_match_else, reason = "ways that are alike stand side by side")]
+#![allow(clippy::similar_names, reason = "place and pace, began and begun are the words for what they are")]
+#![allow(clippy::needless_pass_by_value, reason = "what is handed over is not to be used any more")]
+#![allow(clippy::ref_option, reason = "serde hands a field over so")]
+#![allow(clippy::unnecessary_box_returns, reason = "an error of one word keeps the results of reading small")]
+#![allow(clippy::naive_bytecount, reason = "counts the lines before an error, once")]
 // What can fail in production says so in an error.
 #![cfg_attr(
     not(test),

@@ -107,7 +107,7 @@ impl HeldToken {
             .map_err(|_| TokenError::Odd("the access token is no text for a header"))?;
         authorization.set_sensitive(true);
         // Two thirds of a life that is too short for the whole margin.
-        let usable = token.life - MARGIN.min(token.life * 2 / 3);
+        let usable = token.life.saturating_sub(MARGIN.min(token.life * 2 / 3));
         Ok(Self(Arc::new(Held {
             authorization,
             asked,

@@ -55,6 +55,10 @@ impl Default for ClientBuilder {
             policy: Policy::default(),
             limits: Limits::default(),
             retry_budget: Some(USUAL_BUDGET),
+            #[allow(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method alone has one lifetime"
+            )]
             classifier: Arc::new(|exchange| exchange.class()),
             attempt_observer: None,
             rate: Some(Rate::default()),

@@ -78,6 +78,7 @@ impl<T: Value> Field for Option<T> {
 
     // Inlined, the key has a length that is known, and copying it is a store or two.
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured")]
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
         let Some(value) = self else { return };
         let start = out.len();

@@ -117,6 +117,7 @@ fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
     }
 }
 
+#[allow(clippy::cast_possible_truncation, reason = "a digit, of a number below 100")]
 fn two_digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }

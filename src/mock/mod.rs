@@ -263,13 +263,13 @@ impl MockService {
     /// [knows it again](MockServiceBuilder::deduplicate).
     #[must_use]
     pub fn slots(&self) -> Vec<Slot> {
-        self.received().iter().flat_map(|message| message.slots()).cloned().collect()
+        self.received().iter().flat_map(ReceivedMessage::slots).cloned().collect()
     }
 
     /// The slots that it accepted for this endpoint, in order.
     #[must_use]
     pub fn slots_for(&self, destination: Uuid) -> Vec<Slot> {
-        self.received_for(destination).iter().flat_map(|message| message.slots()).cloned().collect()
+        self.received_for(destination).iter().flat_map(ReceivedMessage::slots).cloned().collect()
     }
 
     /// Waits until it has accepted so many messages; gives all of them.

@@ -28,12 +28,12 @@ pub(super) struct Tokens {
     pub(super) api_keys: HashMap<String, String>,
     pub(super) lifetime: Duration,
     replays: Replays,
-    issued: HashMap<String, Token>,
+    issued: HashMap<String, Issued>,
     /// The API key that each refresh token belongs to.
-    refresh_tokens: HashMap<String, String>,
+    refreshing: HashMap<String, String>,
 }
 
-struct Token {
+struct Issued {
     ends: Instant,
     is_revoked: bool,
 }
@@ -55,8 +55,8 @@ struct Refresh {
 
 impl Tokens {
     pub(super) fn new(clients: Clients, api_keys: HashMap<String, String>, lifetime: Duration) -> Self {
-        let (replays, issued, refresh_tokens) = Default::default();
-        Self { clients, api_keys, lifetime, replays, issued, refresh_tokens }
+        let (replays, issued, refreshing) = Default::default();
+        Self { clients, api_keys, lifetime, replays, issued, refreshing }
     }
 
     /// Answers at `/v2/auth/token`: RFC 6749, sections 4.4 and 5.
@@ -131,8 +131,8 @@ impl Tokens {
     pub(super) fn refresh(&mut self, body: &Bytes, now: DateTime<Utc>) -> Told {
         let question: Result<Refresh, _> = serde_json::from_slice(body);
         match question {
-            Ok(asked) if self.refresh_tokens.get(&asked.refresh_token) == Some(&asked.api_key) => {
-                self.refresh_tokens.remove(&asked.refresh_token);
+            Ok(asked) if self.refreshing.get(&asked.refresh_token) == Some(&asked.api_key) => {
+                self.refreshing.remove(&asked.refresh_token);
                 self.legacy_token(asked.api_key, now)
             }
             _ => refused("the refresh token is not known or was used before"),
@@ -141,7 +141,7 @@ impl Tokens {
 
     fn legacy_token(&mut self, api_key: String, now: DateTime<Utc>) -> Told {
         let (token, refresh_token) = (self.issue(LEGACY_LIFETIME), fresh_id().to_string());
-        self.refresh_tokens.insert(refresh_token.clone(), api_key);
+        self.refreshing.insert(refresh_token.clone(), api_key);
         let expires = now + TimeDelta::from_std(LEGACY_LIFETIME).unwrap_or_default();
         let expires = expires.to_rfc3339_opts(SecondsFormat::Millis, true);
         let json = json!({ "accessToken": token, "expires": expires, "refreshToken": refresh_token });
@@ -152,13 +152,13 @@ impl Tokens {
         // Old tokens stay known, so that it can be said of them what they are.
         let (token, now) = (format!("mock-{}", fresh_id().simple()), Instant::now());
         let ends = now.checked_add(lifetime).unwrap_or(now + LEGACY_LIFETIME);
-        self.issued.insert(token.clone(), Token { ends, is_revoked: false });
+        self.issued.insert(token.clone(), Issued { ends, is_revoked: false });
         token
     }
 
     pub(super) fn revoke_all(&mut self) {
         self.issued.values_mut().for_each(|token| token.is_revoked = true);
-        self.refresh_tokens.clear();
+        self.refreshing.clear();
     }
 
     /// What is wrong with the token of a request with these headers.

@@ -95,6 +95,12 @@ pub(crate) fn number_length(number: f64) -> usize {
 }
 
 /// The number as a whole one, where it is one and has an f64 of its own.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "what a cast changes is no whole number"
+)]
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     // The cast goes to the nearest number that there is, so that only a whole one comes back as it was.

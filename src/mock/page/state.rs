@@ -20,7 +20,7 @@ struct Page<'a> {
     counts: ShownCounts,
     next: Vec<&'a str>,
     answers: Vec<ShownAnswer>,
-    messages: Vec<Message<'a>>,
+    messages: Vec<Shown<'a>>,
     tokens: Vec<Attempt<'a>>,
     all_messages: usize,
 }
@@ -42,7 +42,7 @@ struct ShownAnswer {
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
+struct Shown<'a> {
     number: usize,
     message_id: Option<Uuid>,
     state: &'static str,
@@ -110,13 +110,13 @@ fn token_requests_of(ledger: &Ledger) -> Vec<Attempt<'_>> {
     newest.filter_map(|(index, place)| Some(attempt(index + 1, ledger.requests.get(*place)?))).collect()
 }
 
-fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Message<'a> {
+fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Shown<'a> {
     let accepted = send.accepted.and_then(|place| ledger.messages.get(place));
     let requests = send.attempts.iter().filter_map(|place| ledger.requests.get(*place));
     let attempts: Vec<_> = requests.enumerate().map(|(index, request)| attempt(index + 1, request)).collect();
     let content = send.content.as_ref();
     let meta = content.map(|content| &content.meta);
-    Message {
+    Shown {
         number,
         message_id: send.message_id,
         state: match (accepted, attempts.last()) {

@@ -73,7 +73,9 @@ pub(super) fn json(service: &Service, monday: Option<NaiveDate>, message: Option
         row.slots.push(Shown { start, minutes, reason, message });
     }
     let mut providers: Vec<_> = rows.into_values().collect();
-    providers.iter_mut().for_each(|row| row.slots.sort_by_key(|slot| slot.start));
+    for row in &mut providers {
+        row.slots.sort_by_key(|slot| slot.start);
+    }
     serde_json::to_vec(&Week { monday, first, last, providers, left_out }).unwrap_or_default()
 }
 
