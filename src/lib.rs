@@ -105,7 +105,7 @@
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
-#![warn(clippy::pedantic)]
+#![cfg_attr(not(test), warn(clippy::pedantic))]
 #![allow(clippy::doc_markdown, reason = "PushSlots, OpenTelemetry and OAuth are names, and no code")]
 #![allow(clippy::match_bool, clippy::single_match_else, reason = "ways that are alike stand side by side")]
 #![allow(clippy::similar_names, reason = "place and pace, began and begun are the words for what they are")]
