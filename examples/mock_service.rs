@@ -1,7 +1,7 @@
 //! Serves a mock of the service for playing by hand, with a page that shows what arrives.
 //!
 //! `cargo run --example mock_service -- --port 8080`; without `--port` it takes one that is free. It prints the settings with which
-//! `push_file` and `publish_file` go there. Control-C ends it.
+//! `push_file` and `publish_file` go there. Control-C ends it, and removes the file of the key.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -32,8 +32,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo run --example push_file -- tests/data/official-push-slots.json\n");
     io::stdout().flush()?;
 
-    tokio::signal::ctrl_c().await?;
+    asked_to_end().await?;
     Ok(())
+}
+
+/// Control-C, and where there is one, the signal with which others end a process.
+async fn asked_to_end() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! { _ = ended.recv() => Ok(()), asked = tokio::signal::ctrl_c() => asked }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
 /// The private key that the mock made for this run, in a file that goes with it.

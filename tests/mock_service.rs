@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::any_http;
 use support::examples::{program, push_file};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -15,6 +16,12 @@ use tokio::time::timeout;
 
 #[tokio::test]
 async fn push_file_goes_there_with_the_settings_that_it_prints() {
+    for signal in ["-INT", "-TERM"] {
+        plays_until(signal).await;
+    }
+}
+
+async fn plays_until(signal: &str) {
     let mut mock =
         Command::new(program("mock_service")).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(mock.stdout.take().unwrap()).lines();
@@ -33,7 +40,7 @@ async fn push_file_goes_there_with_the_settings_that_it_prints() {
     let variables = settings.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     let run = push_file(Some(&file), &variables).await;
     assert_eq!(run.code, Some(0), "{} {}", run.stdout, run.stderr);
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = any_http();
     let url = format!("{}/page/state", settings["PUSHSLOTS_BASE_URL"]);
     let state = http.get(url).send().await.unwrap().bytes().await.unwrap();
     let state: Value = serde_json::from_slice(&state).unwrap();
@@ -47,7 +54,7 @@ async fn push_file_goes_there_with_the_settings_that_it_prints() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(key_file.metadata().unwrap().permissions().mode() & 0o077, 0, "for its owner alone");
         let id = mock.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
         assert!(timeout(Duration::from_secs(30), mock.wait()).await.unwrap().unwrap().success());
         assert!(!key_file.exists());
     }

@@ -10,7 +10,7 @@ use pushslots::chrono::{TimeZone, Utc};
 use pushslots::mock::{Answer, MockService};
 use pushslots::{Client, Provider, PushSlots, Slot};
 use serde_json::{Value, json};
-use support::message;
+use support::{any_http, message, there};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -24,17 +24,9 @@ struct Browser {
 impl Browser {
     /// Opens the page. Where there is no browser it says so and gives none, but in CI there must be one.
     fn open(url: &str) -> Option<Self> {
-        match spawn(url) {
-            Ok(mut child) => {
-                let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-                Some(Self { child, lines })
-            }
-            Err(missing) => {
-                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
-                println!("the page was not opened: {missing}");
-                None
-            }
-        }
+        let mut child = there(spawn(url), "a browser")?;
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Some(Self { child, lines })
     }
 
     async fn next(&mut self) -> Value {
@@ -143,7 +135,7 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     client.send(&message()).await.unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = any_http();
     let get = |path: &str| http.get(format!("{}{path}", service.url()));
     for path in ["/", "/page.js", "/page.css", "/page/state", "/page/week"] {
         let answer = get(path).send().await.unwrap();
@@ -171,13 +163,32 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         assert_eq!(shown.map(|row| row["slots"].as_array().unwrap().len()).sum::<usize>(), slots, "{query}");
     }
 
+    // What code changes is seen without a message.
+    let state = async || -> Value {
+        let state = get("/page/state").send().await.unwrap().bytes().await.unwrap();
+        serde_json::from_slice(&state).unwrap()
+    };
+    let before = state().await;
+    service.next(Answer::throttled());
+    service.next_token(Answer::stall());
+    let queued = state().await;
+    assert_eq!((&queued["next"], &queued["next_tokens"]), (&json!(["throttled"]), &json!(["stall"])));
+    assert!(!queued["answers"].as_array().unwrap().iter().any(|answer| answer["name"] == "throttled"));
+    service.clear_script();
+    let cleared = state().await;
+    service.fail_for(Duration::from_secs(3_600));
+    let down = state().await;
+    assert_eq!((&cleared["is_down"], &down["is_down"]), (&json!(false), &json!(true)));
+    let versions = [&before, &queued, &cleared, &down].map(|state| state["version"].clone());
+    assert!(versions.windows(2).all(|pair| pair[0] != pair[1]), "{versions:?}");
+    service.clear_script();
+
     // What a person wonders about: whether a message whose answer was lost had arrived, and why there was no token.
     service.next(Answer::reset_after_read().after_accepting());
     client.send(&message()).await.unwrap();
     let form = http.post(format!("{}/v2/auth/token", service.url()));
     assert_eq!(form.body("{}").send().await.unwrap().status(), 400);
-    let state = get("/page/state").send().await.unwrap().bytes().await.unwrap();
-    let state: Value = serde_json::from_slice(&state).unwrap();
+    let state = state().await;
     let newest = &state["messages"][0];
     assert_eq!((&newest["arrived"], &newest["state"]), (&json!(2), &json!("accepted")));
     assert_eq!(newest["attempts"][0]["outcome"], "accepted, then reset after read");

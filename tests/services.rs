@@ -48,20 +48,30 @@ const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
 /// What does not: the client id, the kind of the error, the status of each attempt, and what the service says of it.
 const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
     ("refused", ErrorKind::Refused, &[(Some(400), Refused)], "No subscriptions."),
-    ("refused-oauth", ErrorKind::Refused, &[(Some(400), Refused)], ""),
-    ("refused-detail", ErrorKind::Refused, &[(Some(400), Refused)], ""),
-    ("refused-text", ErrorKind::Refused, &[(Some(400), Refused)], ""),
-    ("unauthorized", ErrorKind::Credentials, &[(Some(401), Refused), (Some(401), Refused)], ""),
-    ("forbidden", ErrorKind::Refused, &[(Some(403), Refused)], ""),
-    ("not-found", ErrorKind::Refused, &[(Some(404), Refused)], ""),
+    ("refused-oauth", ErrorKind::Refused, &[(Some(400), Refused)], "Meta.Source.ID is required"),
+    ("refused-detail", ErrorKind::Refused, &[(Some(400), Refused)], "Slots[0].Duration must be a number"),
+    ("refused-text", ErrorKind::Refused, &[(Some(400), Refused)], "Meta.DataModel is missing"),
+    (
+        "unauthorized",
+        ErrorKind::Credentials,
+        &[(Some(401), Refused), (Some(401), Refused)],
+        "The access token is invalid",
+    ),
+    ("forbidden", ErrorKind::Refused, &[(Some(403), Refused)], "The source may not send PushSlots"),
+    ("not-found", ErrorKind::Refused, &[(Some(404), Refused)], "Not Found"),
     ("content-too-large", ErrorKind::Refused, &[(Some(413), Refused)], ""),
-    ("unprocessable", ErrorKind::Refused, &[(Some(422), Refused)], ""),
-    ("accepted-with-errors", ErrorKind::Refused, &[(Some(200), Refused)], ""),
+    ("unprocessable", ErrorKind::Refused, &[(Some(422), Refused)], "Slots[0].DateTime is no date"),
+    (
+        "accepted-with-errors",
+        ErrorKind::Refused,
+        &[(Some(200), Refused)],
+        "The transmission to the destination failed",
+    ),
     ("down", ErrorKind::Unavailable, &[(Some(503), Refused); 4], ""),
     ("token-refused", ErrorKind::Credentials, &[(None, NotSent)], "Public key not found"),
     ("token-no-kid", ErrorKind::Credentials, &[(None, NotSent)], "JWT header kid property is required"),
     ("token-wrong-audience", ErrorKind::Credentials, &[(None, NotSent)], "Unexpected aud claim value"),
-    ("token-no-description", ErrorKind::Credentials, &[(None, NotSent)], ""),
+    ("token-no-description", ErrorKind::Credentials, &[(None, NotSent)], "invalid_request"),
 ];
 
 fn summary(attempts: &[Attempt]) -> Vec<(Option<u16>, Delivery)> {
@@ -113,7 +123,8 @@ async fn all_behaviours(service: &Service) {
         assert_eq!((error.kind(), summary(error.attempts())), (kind, attempts.to_vec()), "{context}");
         let refusal = error.token_refusal().and_then(|refusal| refusal.error_description.as_deref());
         let said = error.service_text().or(refusal).unwrap_or_default();
-        assert!(said.contains(text), "{context}: {said}");
+        // The page of a gateway says nothing to a caller.
+        assert!(if text.is_empty() { said.is_empty() } else { said.contains(text) }, "{context}: {said}");
         let seen = service.take_requests().await;
         check_messages(&seen, &error.message_id().unwrap().to_string(), &context);
         let messages = paths(&seen).iter().filter(|path| **path == ENDPOINT).count();

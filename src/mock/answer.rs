@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::json::{error_json, fresh_log};
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+
 /// How an answer ends on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -91,9 +93,8 @@ impl Answer {
     /// 429 with `X-RateLimit-Limit`; no `Retry-After`, which the service does not document, unless
     /// [it is added](Self::retry_after).
     pub fn throttled() -> Self {
-        let limit = (HeaderName::from_static("x-ratelimit-limit"), HeaderValue::from_static("10000"));
-        Self { name: "throttled", ..Self::new(StatusCode::TOO_MANY_REQUESTS).header(limit.0, limit.1) }
-            .text("Too many requests")
+        let answer = Self { name: "throttled", ..Self::new(StatusCode::TOO_MANY_REQUESTS) };
+        answer.header(RATE_LIMIT, HeaderValue::from_static("10000")).text("Too many requests")
     }
 
     /// 503 with the page of a gateway.
@@ -133,7 +134,8 @@ impl Answer {
         }
     }
 
-    /// Status 200 and then bytes that are no chunk of a body.
+    /// Status 200 and then bytes that are no chunk of a body. The message is not taken, unless it is
+    /// [asked for](Self::after_accepting), though a client may take the status at its word, as this crate's does.
     pub fn malformed_chunk() -> Self {
         Self { name: "malformed chunk", ending: Ending::MalformedChunk, ..Self::new(StatusCode::OK) }
     }
@@ -182,6 +184,14 @@ impl Answer {
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
         self
+    }
+
+    /// Names the limit that is kept, in place of the service's.
+    pub(super) fn rate_limit(self, limit: Option<(u32, Duration)>) -> Self {
+        match limit {
+            Some((requests, _)) => self.header(RATE_LIMIT, requests.into()),
+            None => self,
+        }
     }
 
     pub(super) fn text(self, text: &'static str) -> Self {

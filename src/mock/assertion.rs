@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::signature::PublicKey;
 
 /// How far `iat` may lie in the future and in the past, in seconds.
-const AHEAD: i64 = 10;
-const BEHIND: i64 = 300;
+const AHEAD: f64 = 10.0;
+const BEHIND: f64 = 300.0;
 
 /// Who may ask for tokens: the public keys by client id and key id.
 #[derive(Default)]
@@ -25,18 +25,18 @@ impl Clients {
     }
 }
 
-/// The `jti` of assertions that were taken, until they expire.
+/// The client and the `jti` of assertions that were taken, until they expire.
 #[derive(Default)]
-pub(super) struct Replays(HashMap<String, i64>);
+pub(super) struct Replays(HashMap<(String, String), f64>);
 
 impl Replays {
     /// Whether it is the first of its kind.
-    fn take(&mut self, jti: String, exp: i64, now: i64) -> bool {
+    fn take(&mut self, client_id: &str, jti: String, exp: f64, now: f64) -> bool {
         // Looked through now and then alone, so that each token costs the same.
         if self.0.len().is_power_of_two() {
             self.0.retain(|_, exp| *exp > now);
         }
-        self.0.insert(jti, exp).is_none()
+        self.0.insert((client_id.to_owned(), jti), exp).is_none()
     }
 }
 
@@ -52,8 +52,9 @@ struct Claims {
     sub: Option<String>,
     aud: Option<Value>,
     jti: Option<String>,
-    iat: Option<i64>,
-    exp: Option<i64>,
+    // RFC 7519, section 2: a time may have a fraction.
+    iat: Option<f64>,
+    exp: Option<f64>,
 }
 
 /// Why a client gets no token: RFC 6749, section 5.2.
@@ -110,9 +111,9 @@ pub(super) fn verify(
         let expected = Some(audiences.join(" or "));
         return Err(Refusal { expected, ..unexpected("aud").into() });
     }
-    let now = now.timestamp();
+    let now = seconds(now);
     let iat = claims.iat.ok_or_else(|| unexpected("iat"))?;
-    if iat > now.saturating_add(AHEAD) || iat < now.saturating_sub(BEHIND) {
+    if iat > now + AHEAD || iat < now - BEHIND {
         return Err(unexpected("iat").into());
     }
     let exp = claims.exp.ok_or_else(|| unexpected("exp"))?;
@@ -120,10 +121,15 @@ pub(super) fn verify(
         return Err("The client assertion is expired, check the exp claim".into());
     }
     let jti = claims.jti.filter(|jti| !jti.is_empty()).ok_or_else(|| unexpected("jti"))?;
-    if !replays.take(jti, exp, now) {
+    if !replays.take(&client_id, jti, exp, now) {
         return Err("The client assertion was used before, check the jti claim".into());
     }
     Ok(client_id)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "exact for 200,000 years")]
+fn seconds(time: DateTime<Utc>) -> f64 {
+    time.timestamp_millis() as f64 / 1_000.0
 }
 
 fn part<T: DeserializeOwned>(text: &str) -> Option<T> {

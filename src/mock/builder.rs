@@ -17,6 +17,7 @@ use super::service::Hook;
 pub struct MockServiceBuilder {
     pub(super) port: u16,
     pub(super) clients: Clients,
+    pub(super) audiences: Vec<String>,
     pub(super) api_keys: HashMap<String, String>,
     pub(super) token_lifetime: Duration,
     pub(super) rate_limit: Option<(u32, Duration)>,
@@ -31,6 +32,7 @@ impl Default for MockServiceBuilder {
         Self {
             port: 0,
             clients: Clients::default(),
+            audiences: Vec::new(),
             api_keys: HashMap::new(),
             token_lifetime: Duration::from_secs(300),
             rate_limit: Some((10_000, Duration::from_secs(300))),
@@ -76,6 +78,13 @@ impl MockServiceBuilder {
         self
     }
 
+    /// Takes assertions for this audience beside its own, such as the service's real token URL in clients that can't be told another.
+    #[must_use]
+    pub fn audience(mut self, url: impl Into<String>) -> Self {
+        self.audiences.push(url.into());
+        self
+    }
+
     /// Takes this legacy API key too.
     #[must_use]
     pub fn api_key(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
@@ -112,7 +121,7 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Answers a message whose `Idempotency-Key` it has accepted before as it did then, and does not take it again. By default a
+    /// Answers a message whose `Idempotency-Key`, any text, it has accepted before as it did then, and does not take it again. By default a
     /// repeated message is a second one, as the service documents nothing else.
     #[must_use]
     pub fn deduplicate(mut self) -> Self {
@@ -120,8 +129,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Asks `answer` about every request first; where it gives nothing, the mock goes on as usual. A panic in it fails the test that
-    /// holds the mock.
+    /// Asks `answer` about every request first, those for the page too; where it gives nothing, the mock goes on as usual. It must not
+    /// block: it runs on the one thread of the mock. A panic in it fails the test that holds the mock.
     ///
     /// ```
     /// use pushslots::http::StatusCode;

@@ -26,7 +26,7 @@ pub struct ReceivedMessage {
 }
 
 impl ReceivedMessage {
-    /// Its place in the inbox, from 1.
+    /// Its place in the inbox, from 1. The page counts sends instead, also those of which nothing was accepted.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number
@@ -110,6 +110,21 @@ pub struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
+    /// One whose head has come.
+    pub(super) fn new(at: DateTime<Utc>, method: Method, path: &str, headers: HeaderMap) -> Self {
+        Self {
+            at,
+            method,
+            path: path.to_owned(),
+            headers,
+            body: Bytes::new(),
+            status: None,
+            outcome: "".into(),
+            reason: None,
+            elapsed: None,
+        }
+    }
+
     /// When its head had come.
     #[must_use]
     pub fn at(&self) -> DateTime<Utc> {
@@ -140,7 +155,7 @@ impl ReceivedRequest {
         &self.body
     }
 
-    /// The status that it was answered; `None` where it was not answered.
+    /// The status that it was answered; `None` where it was not answered, or not yet.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
@@ -162,8 +177,13 @@ impl ReceivedRequest {
     /// The message id that the client chose: the header `Idempotency-Key`, where it is a UUID.
     #[must_use]
     pub fn message_id(&self) -> Option<Uuid> {
-        let key = self.headers.get("idempotency-key")?.to_str().ok()?;
-        Uuid::try_parse(key.trim_matches('"')).ok()
+        Uuid::try_parse(self.key()?).ok()
+    }
+
+    /// What the client calls the message, UUID or not; in quotes by the draft of the header, and mostly without.
+    pub(super) fn key(&self) -> Option<&str> {
+        let key = self.headers.get("idempotency-key")?.to_str().ok()?.trim_matches('"');
+        Some(key).filter(|key| !key.is_empty())
     }
 }
 

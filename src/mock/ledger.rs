@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
+use chrono::{DateTime, Utc};
+use http::StatusCode;
 
 use super::inbox::{Counts, ReceivedMessage, ReceivedRequest};
 use super::script::Endpoint;
@@ -23,12 +24,13 @@ pub(super) struct Ledger {
     pub(super) counts: Counts,
     /// Another one after each change.
     pub(super) version: u64,
-    by_message_id: HashMap<Uuid, usize>,
+    by_key: HashMap<String, usize>,
 }
 
 /// All requests with one message.
 pub(super) struct Send {
-    pub(super) message_id: Option<Uuid>,
+    /// What the client calls it.
+    pub(super) key: Option<String>,
     /// Places in `requests`.
     pub(super) attempts: Vec<usize>,
     /// Place in `messages` of the last one that was accepted, and how many were.
@@ -43,48 +45,71 @@ pub(super) struct Content {
     pub(super) slots: usize,
 }
 
-/// What became of a request.
+/// What was decided of a request.
 pub(super) struct Settled {
     pub(super) endpoint: Endpoint,
     pub(super) request: ReceivedRequest,
-    pub(super) is_answered: bool,
     /// The message, where it was accepted.
     pub(super) accepted: Option<(PushSlots, Arc<[Log]>)>,
     pub(super) is_duplicate: bool,
 }
 
+/// Where a request stands whose answer is still to be given.
+pub(super) struct Entry {
+    place: usize,
+    at: DateTime<Utc>,
+    /// Whether it brought a message that was not accepted, neither now nor before.
+    is_in_vain: bool,
+}
+
+/// What a client got.
+pub(super) struct Given {
+    pub(super) status: Option<StatusCode>,
+    pub(super) is_whole: bool,
+}
+
 impl Ledger {
-    /// The message that was accepted under this id.
-    pub(super) fn accepted(&self, message_id: Option<Uuid>) -> Option<&ReceivedMessage> {
-        let send = self.sends.get(*self.by_message_id.get(&message_id?)?)?;
+    /// The message that was accepted under this name.
+    pub(super) fn accepted(&self, key: Option<&str>) -> Option<&ReceivedMessage> {
+        let send = self.sends.get(*self.by_key.get(key?)?)?;
         self.messages.get(send.accepted?)
     }
 
-    /// Writes it down; gives its place among the requests.
-    pub(super) fn add(&mut self, settled: Settled) -> usize {
-        let Settled { endpoint, request, is_answered, accepted, is_duplicate } = settled;
+    /// Writes it down, before it is answered.
+    pub(super) fn add(&mut self, settled: Settled) -> Entry {
+        let Settled { endpoint, request, accepted, is_duplicate } = settled;
+        let (place, at) = (self.requests.len(), request.at);
+        let is_message = endpoint == Endpoint::Message;
+        let is_in_vain = is_message && accepted.is_none() && !is_duplicate;
         let counts = &mut self.counts;
         counts.requests += 1;
+        counts.message_requests += usize::from(is_message);
         counts.token_requests += usize::from(endpoint.is_for_tokens());
-        counts.unanswered += usize::from(!is_answered);
         counts.duplicates += usize::from(is_duplicate);
-        let place = self.requests.len();
+        if let Some((message, _)) = &accepted {
+            counts.accepted += 1;
+            counts.slots += message.slots().len();
+        }
         if endpoint.is_for_tokens() {
             self.token_requests.push(place);
         }
-        if endpoint == Endpoint::Message {
-            counts.message_requests += 1;
-            let is_taken = accepted.is_some();
-            counts.refused += usize::from(is_answered && !is_taken && !is_duplicate);
-            if let Some((message, _)) = &accepted {
-                counts.accepted += 1;
-                counts.slots += message.slots().len();
-            }
+        if is_message {
             self.add_to_send(place, &request, accepted);
         }
         self.requests.push(request);
         self.version += 1;
-        place
+        Entry { place, at, is_in_vain }
+    }
+
+    /// Notes what the client got, after how long.
+    pub(super) fn ended(&mut self, entry: &Entry, given: &Given, elapsed: Duration) {
+        // The inbox may have been emptied meanwhile.
+        let request = self.requests.get_mut(entry.place).filter(|request| request.at == entry.at);
+        let Some(request) = request else { return };
+        (request.status, request.elapsed) = (given.status, Some(elapsed));
+        self.counts.unanswered += usize::from(!given.is_whole);
+        self.counts.refused += usize::from(given.is_whole && entry.is_in_vain);
+        self.version += 1;
     }
 
     fn add_to_send(
@@ -93,18 +118,13 @@ impl Ledger {
         request: &ReceivedRequest,
         accepted: Option<(PushSlots, Arc<[Log]>)>,
     ) {
-        let message_id = request.message_id();
-        let known = message_id.and_then(|id| self.by_message_id.get(&id).copied());
+        let key = request.key();
+        let known = key.and_then(|key| self.by_key.get(key).copied());
         let index = known.unwrap_or_else(|| {
-            self.sends.push(Send {
-                message_id,
-                attempts: Vec::new(),
-                accepted: None,
-                copies: 0,
-                content: None,
-            });
-            let index = self.sends.len() - 1;
-            self.by_message_id.extend(message_id.map(|id| (id, index)));
+            let (key, attempts) = (key.map(str::to_owned), Vec::new());
+            let index = self.sends.len();
+            self.by_key.extend(key.clone().map(|key| (key, index)));
+            self.sends.push(Send { key, attempts, accepted: None, copies: 0, content: None });
             index
         });
         let Some(send) = self.sends.get_mut(index) else { return };
@@ -126,20 +146,11 @@ impl Ledger {
             self.messages.push(ReceivedMessage {
                 number: self.messages.len() + 1,
                 at: request.at,
-                message_id,
+                message_id: request.message_id(),
                 logs,
                 message: Arc::new(message),
                 body: request.body.clone(),
             });
-        }
-    }
-
-    /// Notes how long a request took.
-    pub(super) fn ended(&mut self, place: usize, at: chrono::DateTime<chrono::Utc>, elapsed: Duration) {
-        // The inbox may have been emptied meanwhile.
-        if let Some(request) = self.requests.get_mut(place).filter(|request| request.at == at) {
-            request.elapsed = Some(elapsed);
-            self.version += 1;
         }
     }
 

@@ -140,6 +140,7 @@ impl MockService {
         let (listener, port) = server::listen(builder.port)?;
         let service = Arc::new(Service {
             url: format!("http://127.0.0.1:{port}"),
+            audiences: builder.audiences,
             max_bytes: builder.max_bytes,
             deduplicates: builder.deduplicates,
             hook: builder.hook,
@@ -201,21 +202,21 @@ impl MockService {
     ///
     /// It comes before everything that the mock would say of the message, unless the answer [takes it](Answer::after_accepting).
     pub fn next(&self, answer: Answer) {
-        Script::add(&mut self.service.state().script.messages, answer);
+        self.service.script(|script| Script::add(&mut script.messages, answer));
     }
 
     /// Answers a request for a token like this: the next one, or the next behind those answers that wait already.
     pub fn next_token(&self, answer: Answer) {
-        Script::add(&mut self.service.state().script.tokens, answer);
+        self.service.script(|script| Script::add(&mut script.tokens, answer));
     }
 
-    /// Answers everything with 503 from now on for that long, also requests for tokens.
+    /// Answers all messages and requests for tokens with 503 from now on for that long.
     ///
     /// It goes by the clock, and the delays between attempts are drawn: the four attempts of a client as it is by default can be over
     /// within milliseconds. Where the send is to outlive the outage, give the client more
     /// [attempts](crate::ClientBuilder::max_attempts), or count failures instead: `next(Answer::unavailable().times(2))`.
     pub fn fail_for(&self, duration: Duration) {
-        self.service.state().script.fail_for(duration);
+        self.service.script(|script| script.fail_for(duration));
     }
 
     /// How many answers still wait to be given, for messages and tokens: 0 at the end of a test whose script was played.
@@ -226,7 +227,7 @@ impl MockService {
 
     /// Forgets the answers that wait, and an outage.
     pub fn clear_script(&self) {
-        self.service.state().script = Script::default();
+        self.service.script(|script| *script = Script::default());
     }
 
     /// Refuses every token that it has issued so far, refresh tokens too.
@@ -293,7 +294,7 @@ impl MockService {
         self.service.state().ledger.counts
     }
 
-    /// Forgets what came. Tokens stay good.
+    /// Forgets what came, and frees its bodies, which are kept until then. Tokens stay good.
     pub fn clear_inbox(&self) {
         self.service.clear_inbox();
     }

@@ -48,12 +48,16 @@ impl Script {
             Some(now.checked_add(duration).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60)));
     }
 
+    pub(super) fn is_down(&self) -> bool {
+        self.down_until.is_some_and(|end| Instant::now() < end)
+    }
+
     /// The answer that a request there is to be given.
     pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<Answer> {
         if endpoint == Endpoint::Other {
             return None;
         }
-        if self.down_until.is_some_and(|end| Instant::now() < end) {
+        if self.is_down() {
             return Some(Answer::unavailable());
         }
         let queue = if endpoint == Endpoint::Message { &mut self.messages } else { &mut self.tokens };

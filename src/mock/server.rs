@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,18 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::{Notify, oneshot};
 
 use super::answer::{Answer, Ending};
+use super::inbox::ReceivedRequest;
 use super::service::{Incoming, Service};
 use crate::clock;
 
@@ -44,14 +46,18 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(listener: TcpListener, service: Arc<Service>) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _entered = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
         let (stop, stopped) = oneshot::channel();
-        let serve = move || runtime.block_on(serve(listener, service, stopped));
-        let thread = thread::Builder::new().name("pushslots mock".to_owned()).spawn(serve)?;
+        let (ready, is_ready) = mpsc::channel();
+        // The runtime begins and ends in the thread: one must not be dropped where another runs.
+        let run = move || match begin(listener) {
+            Ok((runtime, listener)) => {
+                let _ = ready.send(Ok(()));
+                runtime.block_on(serve(listener, service, stopped));
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        };
+        let thread = thread::Builder::new().name("pushslots mock".to_owned()).spawn(run)?;
+        is_ready.recv().map_err(io::Error::other)??;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
@@ -63,6 +69,14 @@ impl Server {
             let _ = thread.join();
         }
     }
+}
+
+fn begin(listener: TcpListener) -> io::Result<(Runtime, tokio::net::TcpListener)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let entered = runtime.enter();
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    drop(entered);
+    Ok((runtime, listener))
 }
 
 async fn serve(listener: tokio::net::TcpListener, service: Arc<Service>, mut stopped: oneshot::Receiver<()>) {
@@ -122,8 +136,10 @@ type Responding = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, hype
 
 fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broken: Arc<Break>) -> Responding {
     Box::pin(async move {
-        let incoming = read(request, service.max_bytes).await?;
-        let answer = service.answer(incoming).await;
+        let answer = match read(request, &service).await? {
+            Some(incoming) => service.answer(incoming).await,
+            None => Answer::new(StatusCode::INTERNAL_SERVER_ERROR),
+        };
         if answer.ending == Ending::Whole {
             return Ok(response(answer));
         }
@@ -136,24 +152,42 @@ fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broke
 /// How much memory is taken for a body before it came.
 const MOST_AT_ONCE: usize = 64 << 20;
 
-/// Reads a request to its end, and keeps of its body no more than `max_bytes`.
-async fn read(request: Request<hyper::body::Incoming>, max_bytes: usize) -> hyper::Result<Incoming> {
+/// A request that is on its way. One that breaks off is written down.
+struct Arriving<'a> {
+    service: &'a Service,
+    request: Option<ReceivedRequest>,
+    began: Instant,
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        if let Some(request) = self.request.take() {
+            self.service.broke_off(request, self.began);
+        }
+    }
+}
+
+/// Reads a request to its end, and keeps of its body no more than the mock takes.
+async fn read(request: Request<hyper::body::Incoming>, service: &Service) -> hyper::Result<Option<Incoming>> {
     let (began, at) = (Instant::now(), clock::now());
     let (head, mut rest) = request.into_parts();
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(max_bytes).min(MOST_AT_ONCE));
+    let query = head.uri.query().map(str::to_owned);
+    let request = ReceivedRequest::new(at, head.method, head.uri.path(), head.headers);
+    let mut arriving = Arriving { service, request: Some(request), began };
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(service.max_bytes).min(MOST_AT_ONCE));
     let mut is_too_large = false;
     while let Some(frame) = rest.frame().await {
         if let Ok(data) = frame?.into_data() {
-            is_too_large |= data.len() > max_bytes - body.len();
+            is_too_large |= data.len() > service.max_bytes - body.len();
             if !is_too_large {
                 body.extend_from_slice(&data);
             }
         }
     }
-    let (path, query) = (head.uri.path().to_owned(), head.uri.query().map(str::to_owned));
-    let (method, headers, body) = (head.method, head.headers, body.freeze());
-    Ok(Incoming { method, path, query, headers, body, is_too_large, began, at })
+    let request = arriving.request.take();
+    let whole = request.map(|request| ReceivedRequest { body: body.freeze(), ..request });
+    Ok(whole.map(|request| Incoming { request, query, is_too_large, began }))
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {

@@ -5,17 +5,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use super::answer::{Answer, Ending, Taking};
 use super::check;
 use super::inbox::ReceivedRequest;
 use super::json::{accepted_json, error_json, fresh_log};
-use super::ledger::{Ledger, Settled};
+use super::ledger::{Entry, Given, Ledger, Settled};
 use super::page;
 use super::script::{Endpoint, Script};
 use super::tokens::Tokens;
@@ -28,6 +26,7 @@ pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<Answer> + Send + S
 /// The service behind the sockets.
 pub(super) struct Service {
     pub(super) url: String,
+    pub(super) audiences: Vec<String>,
     pub(super) max_bytes: usize,
     pub(super) deduplicates: bool,
     pub(super) hook: Option<Hook>,
@@ -68,15 +67,25 @@ impl Window {
 
 /// A request as it came from the socket.
 pub(super) struct Incoming {
-    pub(super) method: Method,
-    pub(super) path: String,
+    pub(super) request: ReceivedRequest,
     pub(super) query: Option<String>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    /// Whether there was more of it than the mock takes.
+    /// Whether there was more of its body than the mock takes.
     pub(super) is_too_large: bool,
     pub(super) began: Instant,
-    pub(super) at: chrono::DateTime<chrono::Utc>,
+}
+
+/// A request whose answer is to be given. Who leaves before that gets none.
+struct Waiting<'a> {
+    service: &'a Service,
+    entry: Entry,
+    given: Given,
+    began: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.service.state().ledger.ended(&self.entry, &self.given, self.began.elapsed());
+    }
 }
 
 /// What the service says to a request when nothing else is asked for.
@@ -103,31 +112,40 @@ impl Service {
 
     /// The answer to a request, once it is time to give it.
     pub(super) async fn answer(&self, incoming: Incoming) -> Answer {
-        let (began, is_too_large) = (incoming.began, incoming.is_too_large);
-        let request = ReceivedRequest {
-            at: incoming.at,
-            method: incoming.method,
-            path: incoming.path,
-            headers: incoming.headers,
-            body: incoming.body,
-            status: None,
-            outcome: "".into(),
-            reason: None,
-            elapsed: None,
-        };
+        let Incoming { request, query, is_too_large, began } = incoming;
         let hooked = self.hook.as_ref().and_then(|hook| hook(&request));
         let of_the_page = match &hooked {
             Some(_) => None,
-            None => page::answer(self, &request, incoming.query.as_deref()),
+            None => page::answer(self, &request, query.as_deref()),
         };
         if let Some(answer) = of_the_page {
             return answer;
         }
-        let at = request.at;
-        let (answer, place) = self.settle(request, is_too_large, hooked);
-        tokio::time::sleep(answer.delay).await;
-        self.state().ledger.ended(place, at, began.elapsed());
+        let (answer, entry) = self.settle(request, is_too_large, hooked);
+        let mut waiting = Waiting { service: self, entry, given: Given::NOTHING, began };
+        // A sleep of no time takes a tick of the clock.
+        if !answer.delay.is_zero() {
+            tokio::time::sleep(answer.delay).await;
+        }
+        waiting.given = Given::of(&answer);
         answer
+    }
+
+    /// Writes down a request that did not come to its end.
+    pub(super) fn broke_off(&self, mut request: ReceivedRequest, began: Instant) {
+        (request.outcome, request.reason) = ("broken off".into(), Some("the request broke off".to_owned()));
+        let endpoint = Endpoint::of(&request.path);
+        let settled = Settled { endpoint, request, accepted: None, is_duplicate: false };
+        let mut state = self.state();
+        let entry = state.ledger.add(settled);
+        state.ledger.ended(&entry, &Given::NOTHING, began.elapsed());
+    }
+
+    /// Changes what is to be answered next.
+    pub(super) fn script(&self, change: impl FnOnce(&mut Script)) {
+        let mut state = self.state();
+        change(&mut state.script);
+        state.ledger.version += 1;
     }
 
     /// Decides what a request is answered, and writes it down.
@@ -136,7 +154,7 @@ impl Service {
         mut request: ReceivedRequest,
         is_too_large: bool,
         hooked: Option<Answer>,
-    ) -> (Answer, usize) {
+    ) -> (Answer, Entry) {
         let endpoint = Endpoint::of(&request.path);
         let scripted = hooked.or_else(|| self.state().script.take(endpoint));
         let (answer, accepted, is_duplicate) = match scripted {
@@ -159,21 +177,18 @@ impl Service {
                 (answer, usual.accepted, usual.is_duplicate)
             }
         };
-        let has_status =
-            !matches!(answer.ending, Ending::Reset | Ending::Closed | Ending::Stall | Ending::Garbage);
-        request.status = has_status.then_some(answer.status);
-        let is_answered = answer.ending == Ending::Whole;
-        let settled = Settled { endpoint, request, is_answered, accepted, is_duplicate };
+        let settled = Settled { endpoint, request, accepted, is_duplicate };
         let mut state = self.state();
-        let place = state.ledger.add(settled);
+        let entry = state.ledger.add(settled);
         self.received.send_replace(state.ledger.messages.len());
-        (answer, place)
+        (answer, entry)
     }
 
     fn usual(&self, endpoint: Endpoint, request: &ReceivedRequest, is_too_large: bool) -> Usual {
         let mut state = self.state();
         if !state.window.has_room() {
-            return Usual::refused(Answer::throttled(), "over the rate limit");
+            let answer = Answer::throttled().rate_limit(state.window.limit);
+            return Usual::refused(answer, "over the rate limit");
         }
         if endpoint == Endpoint::Other || request.method != Method::POST {
             let answer = Answer::new(StatusCode::NOT_FOUND).text("Not found");
@@ -223,7 +238,7 @@ impl Service {
             let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
             return Usual::refused(Answer::new(StatusCode::FORBIDDEN).json(json), text);
         }
-        let known = if self.deduplicates { self.logs_of(request.message_id()) } else { None };
+        let known = if self.deduplicates { self.logs_of(request.key()) } else { None };
         let is_duplicate = known.is_some();
         let logs = known.unwrap_or_else(|| meta.destinations.iter().map(|_| fresh_log()).collect());
         let answer = Answer::new(StatusCode::OK).json(accepted_json(meta, &logs));
@@ -232,8 +247,8 @@ impl Service {
         Usual { answer, outcome, reason: None, accepted, is_duplicate }
     }
 
-    fn logs_of(&self, message_id: Option<Uuid>) -> Option<Arc<[Log]>> {
-        Some(self.state().ledger.accepted(message_id)?.logs.clone())
+    fn logs_of(&self, key: Option<&str>) -> Option<Arc<[Log]>> {
+        Some(self.state().ledger.accepted(key)?.logs.clone())
     }
 
     pub(super) fn clear_inbox(&self) {
@@ -242,11 +257,24 @@ impl Service {
         self.received.send_replace(0);
     }
 
-    /// Where the token endpoint is: as the mock says, or as the client found it.
+    /// Where the token endpoint is: as the mock says, as the client found it, or as it was told to say.
     fn audiences(&self, request: &ReceivedRequest) -> Vec<String> {
         let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
         let found = host.map(|host| format!("http://{host}{}", Endpoint::TOKEN_PATH));
-        [Some(format!("{}{}", self.url, Endpoint::TOKEN_PATH)), found].into_iter().flatten().collect()
+        let own = format!("{}{}", self.url, Endpoint::TOKEN_PATH);
+        [own].into_iter().chain(found).chain(self.audiences.iter().cloned()).collect()
+    }
+}
+
+impl Given {
+    const NOTHING: Self = Self { status: None, is_whole: false };
+
+    fn of(answer: &Answer) -> Self {
+        let has_status = match answer.ending {
+            Ending::Whole | Ending::Truncated | Ending::MalformedChunk => true,
+            Ending::Reset | Ending::Closed | Ending::Stall | Ending::Garbage => false,
+        };
+        Self { status: has_status.then_some(answer.status), is_whole: answer.ending == Ending::Whole }
     }
 }
 

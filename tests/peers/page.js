@@ -42,10 +42,12 @@ async function check(browser) {
   const begin = performance.now();
   await page.goto(url.href, { waitUntil: 'commit' });
   await newest.waitFor({ timeout: LIMIT_MS });
-  print({ opened_ms: performance.now() - begin, newest: await textOf(newest) });
+  const opened_ms = performance.now() - begin;
 
   const numberOfNewest = () => Number(document.querySelector('#rows > li h3').textContent.match(/\d+/)[0]);
+  // Before the line on which the next message is pushed.
   const before = await page.evaluate(numberOfNewest);
+  print({ opened_ms, newest: await textOf(newest) });
   if ((await pushed)?.trim() === 'pushed') {
     await page.waitForFunction(
       (before) => Number(document.querySelector('#rows > li h3')?.textContent.match(/\d+/)[0]) > before,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use handlebars::{Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, ScopedJson};
+use handlebars::{Handlebars, handlebars_helper};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pushslots::mock::{Answer, MockService, ReceivedRequest};
 use pushslots::uuid::Uuid;
@@ -126,8 +126,8 @@ impl Stubs {
         mappings.sort_by_key(|mapping| mapping.priority);
         let mut templates = Handlebars::new();
         templates.register_escape_fn(handlebars::no_escape);
-        templates.register_helper("jsonPath", Box::new(JsonPath));
-        templates.register_helper("randomValue", Box::new(RandomValue));
+        templates.register_helper("jsonPath", Box::new(json_path));
+        templates.register_helper("randomValue", Box::new(random_value));
         for mapping in &mappings {
             if let (Some(body), [_, ..]) = (&mapping.response.body, &*mapping.response.transformers) {
                 let added = templates.register_template_string(&mapping.name, body);
@@ -205,39 +205,15 @@ impl Text {
     }
 }
 
-/// `{{jsonPath request.body '$.A.B'}}`, a path of member names alone; null where there is nothing.
-struct JsonPath;
+// `{{jsonPath request.body '$.A.B'}}`, a path of member names alone; null where there is nothing.
+handlebars_helper!(json_path: |text: str, path: str| {
+    assert!(path.chars().all(|c| c.is_ascii_alphanumeric() || "$.".contains(c)), "{path} is not supported");
+    let json: Value = serde_json::from_str(text).unwrap_or_default();
+    json.pointer(&path.trim_start_matches('$').replace('.', "/")).cloned().unwrap_or_default()
+});
 
-impl HelperDef for JsonPath {
-    fn call_inner<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        _: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-    ) -> Result<ScopedJson<'rc>, RenderError> {
-        let parameter = |index| helper.param(index).and_then(|value| value.value().as_str());
-        let text = parameter(0).expect("the first parameter is text");
-        let path = parameter(1).and_then(|path| path.strip_prefix('$')).expect("the second is a path");
-        assert!(path.chars().all(|c| c.is_ascii_alphanumeric() || c == '.'), "{path} is not supported");
-        let json: Value = serde_json::from_str(text).unwrap_or_default();
-        Ok(ScopedJson::Derived(json.pointer(&path.replace('.', "/")).cloned().unwrap_or_default()))
-    }
-}
-
-/// `{{randomValue type='UUID'}}`.
-struct RandomValue;
-
-impl HelperDef for RandomValue {
-    fn call_inner<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        _: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-    ) -> Result<ScopedJson<'rc>, RenderError> {
-        let kind = helper.hash_get("type").and_then(|value| value.value().as_str());
-        assert_eq!(kind, Some("UUID"), "no other kind is supported");
-        Ok(ScopedJson::Derived(Uuid::new_v4().to_string().into()))
-    }
-}
+// `{{randomValue type='UUID'}}`.
+handlebars_helper!(random_value: |**named| {
+    assert_eq!(named.get("type").and_then(|kind| kind.as_str()), Some("UUID"), "no other kind is supported");
+    Uuid::new_v4().to_string()
+});

@@ -1,6 +1,7 @@
 //! What the tests share. Each uses its own part.
 #![allow(dead_code)]
 
+pub mod any;
 pub mod batch;
 pub mod examples;
 pub mod far_side;
@@ -48,6 +49,23 @@ pub fn client(base_url: &str, client_id: &str) -> ClientBuilder {
         .credentials(Credentials::signed_jwt(client_id, key()))
         .source(SOURCE)
         .destination(DESTINATION)
+}
+
+/// An HTTP client that is no part of what is tested.
+pub fn any_http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// What others wrote and a test needs. Where it is missing that is said, but in CI it must be there.
+pub fn there<T>(found: Result<T, String>, what: &str) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
+        Err(missing) => {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+            println!("not tested against {what}: {missing}");
+            None
+        }
+    }
 }
 
 /// A message with two slots.

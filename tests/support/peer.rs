@@ -9,6 +9,8 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::there;
+
 /// A running `oidc-provider`; it stops when this is dropped.
 pub struct AuthorizationServer {
     pub token_url: String,
@@ -19,14 +21,7 @@ pub struct AuthorizationServer {
 impl AuthorizationServer {
     /// Starts it with these clients. Where it is not installed it says so and gives none, but in CI it must be there.
     pub async fn start(clients: &Value) -> Option<Self> {
-        let mut child = match spawn(clients) {
-            Ok(child) => child,
-            Err(missing) => {
-                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
-                println!("not tested against oidc-provider: {missing}");
-                return None;
-            }
-        };
+        let mut child = there(spawn(clients), "oidc-provider")?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut server = Self { token_url: String::new(), lines, _child: child };
         server.token_url = server.next().await["token_url"].as_str().unwrap().to_owned();

@@ -49,7 +49,7 @@ async fn pass_on(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> Str
     let assertion = form.remove("client_assertion").unwrap();
     form.insert("client_assertion".to_owned(), alter(assertion));
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = super::any_http();
     let request = client.post(to).header("content-type", "application/x-www-form-urlencoded").body(form);
     let answer = request.send().await.unwrap();
     let (status, body) = (answer.status(), answer.bytes().await.unwrap());

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::examples::Folder;
-use super::{DESTINATION, SOURCE, fixtures, key};
+use super::{DESTINATION, SOURCE, any_http, fixtures, key, there};
 
 /// One that plays what a client id of `wiremock-fixtures/README.md` asks for.
 pub enum Service {
@@ -113,12 +113,12 @@ fn act(service: &MockService, behaviour: &str) {
     let status = |status| Answer::new(StatusCode::from_u16(status).unwrap());
     let json = |answer: Answer, json: Value| answer.body(json.to_string());
     let oauth = |description: &str| {
-        let error = json!({ "error": "invalid_request", "error_description": description });
-        json(status(400), error).times(10)
+        json(status(400), json!({ "error": "invalid_request", "error_description": description }))
     };
+    let detail = |code, detail: &str| json(status(code), json!({ "errorDetail": detail }));
     let always = 10;
-    let errors =
-        json!({ "Meta": { "Errors": [{ "ID": 1, "Text": "No subscriptions.", "Type": "message" }] } });
+    let text = "The transmission to the destination failed";
+    let errors = json!({ "Meta": { "Errors": [{ "ID": 1, "Text": text, "Type": "transmission" }] } });
     match behaviour {
         "plain" => {}
         "throttled" => service.next(Answer::throttled().retry_after(1)),
@@ -129,14 +129,18 @@ fn act(service: &MockService, behaviour: &str) {
         "gateway-timeout" => service.next(status(504)),
         "down" => service.next(Answer::unavailable().times(always)),
         "refused" => service.next(Answer::refused("No subscriptions.")),
-        "refused-oauth" => service.next(oauth("Malformed")),
-        "refused-detail" => service.next(json(status(400), json!({ "errorDetail": "Malformed" }))),
-        "refused-text" => service.next(status(400).body("Malformed")),
-        "unauthorized" => service.next(status(401).times(always)),
-        "forbidden" => service.next(status(403)),
-        "not-found" => service.next(status(404)),
-        "content-too-large" => service.next(status(413)),
-        "unprocessable" => service.next(status(422)),
+        "refused-oauth" => service.next(oauth("Meta.Source.ID is required")),
+        "refused-detail" => service.next(detail(400, "Slots[0].Duration must be a number")),
+        "refused-text" => service.next(status(400).body("Meta.DataModel is missing")),
+        "unauthorized" => {
+            let error =
+                json!({ "error": "invalid_token", "error_description": "The access token is invalid" });
+            service.next(json(status(401), error).times(always));
+        }
+        "forbidden" => service.next(detail(403, "The source may not send PushSlots")),
+        "not-found" => service.next(status(404).body("Not Found")),
+        "content-too-large" => service.next(status(413).body("<html><h1>413</h1></html>")),
+        "unprocessable" => service.next(detail(422, "Slots[0].DateTime is no date")),
         "numeric-logs" => {
             let logs = json!({ "Meta": { "Logs": [{ "ID": 1234567890, "AttemptID": 987654321 }] } });
             service.next(json(Answer::usual(), logs));
@@ -196,14 +200,7 @@ impl WireMock {
     pub async fn start() -> Option<Service> {
         // The server makes a folder beside the mappings.
         let folder = Folder::new();
-        let mut child = match spawn(&folder) {
-            Ok(child) => child,
-            Err(missing) => {
-                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
-                println!("not tested against WireMock: {missing}");
-                return None;
-            }
-        };
+        let mut child = there(spawn(&folder), "WireMock")?;
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = async {
             while let Some(line) = lines.next_line().await.unwrap() {
@@ -216,7 +213,7 @@ impl WireMock {
         let port = timeout(Duration::from_secs(60), port).await.expect("it starts in time");
         // Nobody reads on, and a full pipe would hold it up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = any_http();
         let url = format!("http://127.0.0.1:{port}");
         Some(Service::WireMock(Self { url, http, _child: child, _folder: folder }))
     }

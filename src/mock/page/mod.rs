@@ -24,7 +24,7 @@ type Button = (&'static str, &'static str, fn() -> Answer);
 
 /// The answers that the page has buttons for, by name and label.
 const ANSWERS: [Button; 9] = [
-    ("throttled", "429 with Retry-After: 1", || Answer::throttled().retry_after(1)),
+    ("throttled-1s", "429 with Retry-After: 1", || Answer::throttled().retry_after(1)),
     ("unavailable", "503", Answer::unavailable),
     ("bad-gateway", "502", || Answer::new(StatusCode::BAD_GATEWAY)),
     ("refused", "400 with Meta.Errors", || {
@@ -99,10 +99,8 @@ fn next(service: &Service, body: &Bytes) -> Answer {
     let asked = serde_json::from_slice::<Next>(body).ok();
     let known = asked.and_then(|asked| ANSWERS.iter().find(|(name, ..)| *name == asked.answer));
     let Some((name, _, answer)) = known else { return Answer::new(StatusCode::BAD_REQUEST) };
-    let mut state = service.state();
     // By this name the page knows its own buttons.
-    Script::add(&mut state.script.messages, Answer { name, ..answer() });
-    state.ledger.version += 1;
+    service.script(|script| Script::add(&mut script.messages, Answer { name, ..answer() }));
     Answer::new(StatusCode::NO_CONTENT)
 }
 
@@ -122,9 +120,7 @@ fn clear(service: &Service, body: &Bytes) -> Answer {
         service.clear_inbox();
     }
     if asked.queue {
-        let mut state = service.state();
-        state.script = Script::default();
-        state.ledger.version += 1;
+        service.script(|script| *script = Script::default());
     }
     Answer::new(StatusCode::NO_CONTENT)
 }

@@ -191,7 +191,7 @@ async function post(path, body, done) {
 function takeState(answer, asked) {
   const before = state;
   state = answer;
-  if (before?.version !== answer.version || before.asked !== asked) {
+  if (String(before?.version) !== String(answer.version) || before.asked !== asked) {
     state.asked = asked;
     const top = answer.messages[0]?.number ?? 0;
     // An emptied inbox has neither the message nor the week that were chosen.
@@ -234,9 +234,14 @@ function showState() {
     ({ name }) => button('', () => post('page/next', { answer: name }, `Queued: ${labels.get(name)}`)),
     (made, { name }) => put(made, labels.get(name)),
     ({ name }) => name);
-  sync($('queue'), state.next, () => element('li'), (item, name) => put(item, labels.get(name) ?? name));
-  $('queue').hidden = !state.next.length;
-  $('queue-empty').hidden = state.next.length > 0;
+  const queued = [
+    ...state.next.map((name) => labels.get(name) ?? name),
+    ...state.next_tokens.map((name) => `${name}, for a token request`),
+  ];
+  sync($('queue'), queued, () => element('li'), put);
+  $('queue').hidden = !queued.length;
+  $('queue-empty').hidden = queued.length > 0 || state.is_down;
+  $('outage').hidden = !state.is_down;
 
   const { messages, all_messages: all } = state;
   const focused = document.activeElement;

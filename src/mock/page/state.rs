@@ -1,11 +1,14 @@
 //! What came, newest first.
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::ANSWERS;
 use crate::clock;
+use crate::mock::answer::Answer;
 use crate::mock::inbox::{Counts, ReceivedRequest};
 use crate::mock::ledger::{Ledger, Send};
 use crate::mock::service::Service;
@@ -15,10 +18,13 @@ const TOKENS: usize = 10;
 
 #[derive(Serialize)]
 struct Page<'a> {
-    version: u64,
+    /// Another one after each change; the end of an outage is one too.
+    version: (u64, bool),
     now: DateTime<Utc>,
     counts: ShownCounts,
+    is_down: bool,
     next: Vec<&'a str>,
+    next_tokens: Vec<&'a str>,
     answers: Vec<ShownAnswer>,
     messages: Vec<Shown<'a>>,
     tokens: Vec<Attempt<'a>>,
@@ -44,7 +50,7 @@ struct ShownAnswer {
 #[derive(Serialize)]
 struct Shown<'a> {
     number: usize,
-    message_id: Option<Uuid>,
+    message_id: Option<&'a str>,
     state: &'static str,
     batch: Option<Batch<'a>>,
     destinations: Vec<Uuid>,
@@ -83,18 +89,15 @@ pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
     let state = service.state();
     let ledger = &state.ledger;
     let Counts { requests, token_requests, accepted, refused, unanswered, slots, .. } = ledger.counts;
+    let is_down = state.script.is_down();
     let newest = ledger.sends.iter().enumerate().rev().take(limit);
     let page = Page {
-        version: ledger.version,
+        version: (ledger.version, is_down),
         now: clock::now(),
         counts: ShownCounts { requests, token_requests, accepted, refused, unanswered, slots },
-        next: state
-            .script
-            .messages
-            .iter()
-            .flat_map(|answer| (0..answer.times).map(|_| answer.name))
-            .take(limit)
-            .collect(),
+        is_down,
+        next: names(&state.script.messages, limit),
+        next_tokens: names(&state.script.tokens, limit),
         answers: ANSWERS.iter().map(|&(name, label, _)| ShownAnswer { name, label }).collect(),
         messages: newest.map(|(index, send)| message(ledger, index + 1, send)).collect(),
         tokens: token_requests_of(ledger),
@@ -102,6 +105,11 @@ pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
     };
     // Text and numbers under fixed keys always have a JSON form.
     serde_json::to_vec(&page).unwrap_or_default()
+}
+
+/// What the next requests are answered.
+fn names(answers: &VecDeque<Answer>, limit: usize) -> Vec<&str> {
+    answers.iter().flat_map(|answer| (0..answer.times).map(|_| answer.name)).take(limit).collect()
 }
 
 /// The newest few.
@@ -118,7 +126,7 @@ fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Shown<'a> {
     let meta = content.map(|content| &content.meta);
     Shown {
         number,
-        message_id: send.message_id,
+        message_id: send.key.as_deref(),
         state: match (accepted, attempts.last()) {
             (Some(_), _) => "accepted",
             (None, Some(Attempt { status: None, .. })) => "unanswered",
