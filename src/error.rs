@@ -42,17 +42,7 @@ pub enum ErrorKind {
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Configuration => "configuration",
-            Self::InvalidMessage => "invalid_message",
-            Self::Input => "input",
-            Self::Credentials => "credentials",
-            Self::Refused => "refused",
-            Self::Throttled => "throttled",
-            Self::Unavailable => "unavailable",
-            Self::Connection => "connection",
-            Self::Timeout => "timeout",
-        })
+        self.serialize(f)
     }
 }
 
@@ -63,6 +53,18 @@ impl fmt::Display for ErrorKind {
 /// of the message, nothing that the service said, and no secret, so that they can be logged. What the
 /// service said is told by [`service_text`](Self::service_text), [`token_refusal`](Self::token_refusal) and the
 /// serialized form alone.
+///
+/// ```
+/// use pushslots::{Delivery, Error};
+///
+/// fn what_now(error: &Error) -> String {
+///     match (error.delivery(), error.is_retryable()) {
+///         (Delivery::Unknown, _) => "it may have arrived: look for its logs, or send it again".into(),
+///         (_, true) => format!("send it again in {:?}", error.retry_after().unwrap_or_default()),
+///         (_, false) => format!("mend what is wrong: {error}"),
+///     }
+/// }
+/// ```
 ///
 /// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
 /// "service_text", "token_refusal", "is_retryable", "problems"}`; the seconds are rounded up.

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::message;
-use support::model::{Fate, Model, Reply, TokenFate, client_of};
+use support::model::{Fate, Model, Reply, TokenFate, answers, client_of, ok};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -19,11 +19,11 @@ const PACE: Duration = Duration::from_millis(10);
 fn outages() -> Vec<(&'static str, Fate)> {
     let slow = |status| Fate::Answered(Reply { after: Duration::from_secs(10), ..Reply::new(status) });
     vec![
-        ("500", Fate::Answered(Reply::new(500))),
-        ("503", Fate::Answered(Reply::new(503))),
+        ("500", answers(500)),
+        ("503", answers(503)),
         ("503 after 10 s", slow(503)),
         ("503 with Retry-After: 1", Fate::Answered(Reply::new(503).hint("1"))),
-        ("429", Fate::Answered(Reply::new(429))),
+        ("429", answers(429)),
         ("429 with Retry-After: 1", Fate::Answered(Reply::new(429).hint("1"))),
         ("401 whatever the token", Fate::Revoked),
         ("no connection", Fate::NoConnection),
@@ -83,13 +83,13 @@ async fn with_one_attempt_there_is_one_request_whatever_fails() {
     let accepted_and_lost = Fate::Answered(Reply { body_lost: true, ..Reply::accepted() });
     let late = Fate::Answered(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
     let more = [
-        ("accepted", Fate::Answered(Reply::accepted())),
+        ("accepted", ok()),
         ("accepted, body lost", accepted_and_lost),
         ("accepted too late", late),
         ("cut after it was accepted", Fate::Cut { accepted: true }),
         ("never leaves", Fate::NeverLeaves),
         ("hangs for ever", Fate::HangsForEver { accepted: true }),
-        ("400", Fate::Answered(Reply::new(400))),
+        ("400", answers(400)),
     ];
     for (name, fate) in outages().into_iter().chain(more) {
         let model = Model::scripted([fate]);
@@ -110,7 +110,7 @@ async fn sends_wait_for_a_token_endpoint_that_is_down_and_the_message_endpoint_s
         true => TokenFate::Answered(503, None),
         false => TokenFate::Issued(Duration::from_secs(300)),
     };
-    let model = Model::new(0, |_, _| Fate::Answered(Reply::accepted()), down);
+    let model = Model::new(0, |_, _| ok(), down);
     let client = client_of(&model).max_attempts(30).build().unwrap();
     let message = message();
     let sends = (0..1_000).map(|_| client.send(&message).into_future());

@@ -14,13 +14,13 @@ use pushslots::{Delivery, ErrorKind};
 use rand::Rng;
 use support::batch::slots;
 use support::message;
-use support::model::{Fate, Model, Reply, TokenFate, client_of};
+use support::model::{Fate, Model, Reply, TokenFate, answers, client_of};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn ok() -> Fate {
+fn quick() -> Fate {
     Fate::Answered(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
 }
 
@@ -52,7 +52,7 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
             // A second refusal in a row would be one of the client.
             3 if !was_revoked => Fate::Revoked,
             4 => Fate::Cut { accepted: true },
-            _ => ok(),
+            _ => quick(),
         };
         was_revoked = matches!(fate, Fate::Revoked);
         fate
@@ -95,7 +95,7 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
 
 #[tokio::test(start_paused = true)]
 async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     let client = client_of(&model).pace(11, MINUTE).build().unwrap();
     let message = std::sync::Arc::new(message().encode().unwrap());
     let began = Instant::now();
@@ -124,7 +124,7 @@ async fn a_429_makes_everyone_wait() {
     for (hint, wait) in [(None, 1), (Some("20"), 20), (Some("100000"), 120)] {
         let reply = Reply::new(429);
         let refused = Fate::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)));
-        let model = Model::scripted([ok(), refused, ok()]);
+        let model = Model::scripted([quick(), refused, quick()]);
         let client = client_of(&model).max_attempts(1).build().unwrap();
         client.send(&message()).await.unwrap();
         assert_eq!(client.send(&message()).await.unwrap_err().kind(), ErrorKind::Throttled);
@@ -139,7 +139,7 @@ async fn a_429_makes_everyone_wait() {
             assert_eq!((*arrival - met).as_secs(), wait, "after {hint:?}");
         }
         // Without a pace nobody minds.
-        let model = Model::scripted([Fate::Answered(Reply::new(429)), ok()]);
+        let model = Model::scripted([answers(429), quick()]);
         let client = client_of(&model).max_attempts(1).without_pace().build().unwrap();
         client.send(&message()).await.unwrap_err();
         let met = Instant::now();
@@ -150,7 +150,7 @@ async fn a_429_makes_everyone_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     client.send(&message).await.unwrap();
 
     // A retry that there is no room for is told as well.
-    let model = Model::scripted([Fate::Answered(Reply::new(503))]);
+    let model = Model::scripted([answers(503)]);
     let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
     let error = client.send(&message).await.unwrap_err();
     assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Refused));
@@ -179,7 +179,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     let client = client_of(&model).pace(3, MINUTE).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
@@ -194,7 +194,7 @@ async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     let client = client_of(&model).pace(3, MINUTE).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
@@ -208,7 +208,7 @@ async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
 
 #[tokio::test(start_paused = true)]
 async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     let client = client_of(&model).pace(10, 10 * MINUTE).deadline(Duration::from_secs(5)).build().unwrap();
     let slots = slots(0..40);
     let (mut told, began) = (Vec::new(), Instant::now());
@@ -237,7 +237,7 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_asked_for_with_the_last_place_and_the_message_waits_for_the_next() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
     client.send(&message()).await.unwrap();
     // One place is left, and the token has expired.
@@ -251,7 +251,7 @@ async fn a_token_is_asked_for_with_the_last_place_and_the_message_waits_for_the_
 
 #[tokio::test(start_paused = true)]
 async fn sends_that_meet_a_token_due_for_renewal_at_a_low_rate_all_get_through() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     let client = client_of(&model).pace(3, Duration::from_secs(255)).build().unwrap();
     client.send(&message()).await.unwrap();
     sleep(Duration::from_secs(5)).await;
@@ -269,7 +269,7 @@ async fn sends_that_meet_a_token_due_for_renewal_at_a_low_rate_all_get_through()
 
 #[test]
 fn a_pace_that_can_not_be_kept_is_refused() {
-    let model = Model::scripted([ok()]);
+    let model = Model::scripted([quick()]);
     for (requests, window) in [(1, MINUTE), (10, Duration::ZERO), (10, Duration::MAX)] {
         let error = client_of(&model).pace(requests, window).build().unwrap_err();
         let paths: Vec<_> = error.problems().iter().map(|problem| problem.path()).collect();

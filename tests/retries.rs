@@ -7,14 +7,8 @@ use std::time::Duration;
 
 use pushslots::{Attempt, Class, Client, Delivery, Error, ErrorKind, Next, OnUnknown};
 use support::message;
-use support::model::{Fate, Model, Reply, client_of};
+use support::model::{Fate, Model, Reply, answers, client_of, ok};
 use tokio::time::{Instant, timeout};
-
-const OK: fn() -> Fate = || Fate::Answered(Reply::accepted());
-
-fn answers(status: u16) -> Fate {
-    Fate::Answered(Reply::new(status))
-}
 
 fn nexts(attempts: &[Attempt]) -> Vec<Next> {
     attempts.iter().map(|attempt| attempt.next).collect()
@@ -60,11 +54,11 @@ async fn messages_accepted_at_once_fill_the_budget_again_up_to_its_size() {
     let model = Model::scripted(
         [answers(503), answers(503)]
             .into_iter()
-            .chain((0..13).map(|_| OK()))
-            .chain([answers(503), OK(), answers(503), OK()])
-            .chain((0..13).map(|_| OK()))
+            .chain((0..13).map(|_| ok()))
+            .chain([answers(503), ok(), answers(503), ok()])
+            .chain((0..13).map(|_| ok()))
             .chain([answers(503)])
-            .chain((0..100).map(|_| OK()))
+            .chain((0..100).map(|_| ok()))
             .chain([answers(503)]),
     );
     let client = client_of(&model).retry_budget(14).build().unwrap();
@@ -104,7 +98,7 @@ async fn without_a_budget_every_send_retries() {
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_of_any_size_can_be_full() {
-    let model = Model::scripted([OK(), answers(503), OK()]);
+    let model = Model::scripted([ok(), answers(503), ok()]);
     let client = client_of(&model).retry_budget(u32::MAX).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
@@ -114,7 +108,7 @@ async fn a_budget_of_any_size_can_be_full() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_was_good_is_replaced_whatever_is_left_of_the_budget() {
-    let model = Model::scripted([OK(), Fate::Revoked, OK()]);
+    let model = Model::scripted([ok(), Fate::Revoked, ok()]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
@@ -130,14 +124,14 @@ async fn a_token_that_was_good_is_replaced_whatever_is_left_of_the_budget() {
 async fn a_send_can_stop_where_the_service_may_have_the_message() {
     let unknown = [Fate::Cut { accepted: true }, Fate::Hangs { accepted: false }, answers(500), answers(504)];
     for fate in unknown {
-        let model = Model::scripted([Fate::NoConnection, answers(503), fate, OK()]);
+        let model = Model::scripted([Fate::NoConnection, answers(503), fate, ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         let error = fails(&client).await;
         assert_eq!(nexts(error.attempts()), [Next::Backoff, Next::Backoff, Next::UnknownStops]);
         assert_eq!(error.delivery(), Delivery::Unknown);
         assert!(error.is_retryable() && error.to_string().contains("no second copy"), "{error}");
     }
-    let model = Model::scripted([answers(500), OK()]);
+    let model = Model::scripted([answers(500), ok()]);
     let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
     client.send(&message()).on_unknown(OnUnknown::Retry).await.unwrap();
 }
@@ -174,7 +168,7 @@ async fn an_attempt_tells_the_reason_of_its_delay() {
         Fate::Answered(logged),
         Fate::Answered(Reply::new(429).hint("7")),
         Fate::Revoked,
-        OK(),
+        ok(),
     ]);
     let client = client_of(&model).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
@@ -198,7 +192,7 @@ async fn the_first_delay_after_429_is_longer() {
     for (status, ceiling) in [(503, 250), (429, 1_000)] {
         let mut longest = Duration::ZERO;
         for seed in 0..200 {
-            let model = Model::scripted([answers(status), OK()]);
+            let model = Model::scripted([answers(status), ok()]);
             let client = client_of(&model).jitter_seed(seed).build().unwrap();
             let receipt = client.send(&message()).await.unwrap();
             longest = longest.max(receipt.attempts()[0].delay.unwrap());
@@ -264,7 +258,7 @@ async fn an_observer_is_told_of_the_attempt_under_way_when_its_send_is_dropped()
 
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_panics_does_not_cost_the_message() {
-    let model = Model::scripted([answers(503), OK()]);
+    let model = Model::scripted([answers(503), ok()]);
     let client = client_of(&model).attempt_observer(|_: &Attempt| panic!("the observer's own trouble"));
     let receipt = client.build().unwrap().send(&message()).await.unwrap();
     assert_eq!(receipt.attempts().len(), 2);

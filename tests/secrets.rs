@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use pushslots::http::StatusCode;
 use pushslots::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use pushslots::mock::{self, MockService};
 use pushslots::{
     AccessToken, Answer, AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey,
     TokenSource,
@@ -189,6 +190,33 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     let error = client.rotate_credentials(Credentials::api_key("canary", "")).await.unwrap_err();
     shown.show(&error);
     service.finish().await;
+
+    shown.say("== a publication\n");
+    let refusal_of_message = answer("400 Bad Request", r#"{"Meta":{"Errors":[{"Text":"canary"}]}}"#);
+    let service = RawServer::start([answer("200 OK", token), refusal_of_message]).await;
+    let told = shown.clone();
+    let builder = Client::builder().base_url(&service.url).destination(DESTINATION).credentials(jwt());
+    let builder = builder.classifier(move |exchange| {
+        told.show(exchange);
+        exchange.class()
+    });
+    let client = builder.build().unwrap();
+    let message = message();
+    let publication = client.publish(message.slots());
+    let handle = publication.handle();
+    shown.show(&publication);
+    let error = publication.await.unwrap_err();
+    assert_eq!(error.error().service_text(), Some("canary"));
+    shown.show((&handle, &error, error.report()));
+    shown.say(error);
+    service.finish().await;
+
+    shown.say("== a mock\n");
+    let mock = MockService::start().unwrap();
+    let client = Client::builder().mock(&mock).build().unwrap();
+    client.send(&message).await.unwrap();
+    shown.show((&mock, MockService::builder().api_key("canary", "canary"), mock.received(), mock.requests()));
+    shown.show(mock::Answer::refused("canary"));
 
     shown.say("== keys\n");
     let pem = key.pem.replace("PRIVATE KEY", "CERTIFICATE");

@@ -184,8 +184,8 @@ async fn receipts_and_errors_are_serialized_in_the_same_words() {
     let refusing = client(server.url(), "refused").build().unwrap();
     let error = refusing.send(&message()).message_id(id).await.unwrap_err();
     let json = serde_json::to_value(&error).unwrap();
-    assert_eq!(json["kind"], "refused");
-    assert_eq!(json["delivery"], "refused");
+    assert_eq!((&json["kind"], error.kind().to_string()), (&json!("refused"), "refused".to_owned()));
+    assert_eq!((&json["delivery"], error.delivery().to_string()), (&json!("refused"), "refused".to_owned()));
     assert_eq!(json["message_id"], id.to_string());
     assert_eq!(json["error"], error.to_string());
     assert_eq!(json["logs"], json!([{"id": "1234567890", "attempt_id": "987654321"}]));

@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use pushslots::{Client, Credentials, Delivery, Error, ErrorKind};
+use support::model::{Model, client_of, ok};
 use support::raw::{Act, RawServer, read_request, split};
 use support::tls::{Authority, TlsListener};
 use support::{client, fixtures, key, message};
@@ -29,6 +30,9 @@ fn all_wrong_settings_are_told_at_once() {
         .max_attempts(0)
         .attempt_timeout(Duration::ZERO)
         .deadline(Duration::ZERO)
+        .pace(1, Duration::from_secs(25 * 60 * 60))
+        .slots_per_message(0)
+        .bytes_per_message(0)
         .connect_timeout(Duration::ZERO)
         .proxy(":: no proxy ::")
         .root_certificate("no PEM")
@@ -44,12 +48,29 @@ fn all_wrong_settings_are_told_at_once() {
             "max_attempts",
             "attempt_timeout",
             "deadline",
+            "pace",
+            "pace",
+            "slots_per_message",
+            "bytes_per_message",
             "connect_timeout",
             "credentials",
             "root_certificate",
             "client_certificate",
         ]
     );
+}
+
+#[test]
+fn a_transport_takes_no_settings_of_connections() {
+    let settings = client_of(&Model::scripted([ok()]));
+    assert!(settings.clone().build().is_ok());
+    for with in [
+        settings.clone().connect_timeout(Duration::from_secs(1)),
+        settings.clone().proxy("http://proxy.example.org:3128"),
+        settings.root_certificate("PEM"),
+    ] {
+        assert_eq!(problems(&with.build().unwrap_err()), ["transport"]);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use pushslots::uuid::{Uuid, uuid};
 use support::batch::slots;
 use support::message;
-use support::model::{Fate, Model, Reply, TokenFate, client_of};
+use support::model::{Fate, Model, TokenFate, answers, client_of, ok};
 use tokio::time::timeout;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -107,7 +107,7 @@ fn listen() -> (Told, DefaultGuard) {
 #[tokio::test(start_paused = true)]
 async fn a_send_is_a_span_with_one_for_each_attempt() {
     let (told, _guard) = listen();
-    let fates = [Fate::NoConnection, Fate::Answered(Reply::new(503)), Fate::Answered(Reply::accepted())];
+    let fates = [Fate::NoConnection, answers(503), ok()];
     let client = client_of(&Model::scripted(fates)).build().unwrap();
     client.send(&message()).message_id(MESSAGE_ID).await.unwrap();
 
@@ -153,11 +153,7 @@ async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
     let (told, _guard) = listen();
     let mut tokens = [TokenFate::Cut].into_iter();
     let issued = || TokenFate::Issued(Duration::from_secs(300));
-    let model = Model::new(
-        0,
-        |_, _| Fate::Answered(Reply::accepted()),
-        move |_, _| tokens.next().unwrap_or_else(issued),
-    );
+    let model = Model::new(0, |_, _| ok(), move |_, _| tokens.next().unwrap_or_else(issued));
     client_of(&model).build().unwrap().send(&message()).await.unwrap();
     let attempts = told.spans("attempt");
     let told_of_each: Vec<_> = attempts
@@ -170,8 +166,7 @@ async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
 #[tokio::test(start_paused = true)]
 async fn only_a_send_that_is_given_up_is_an_error() {
     let (told, _guard) = listen();
-    let client =
-        client_of(&Model::scripted([Fate::Answered(Reply::new(500))])).max_attempts(2).build().unwrap();
+    let client = client_of(&Model::scripted([answers(500)])).max_attempts(2).build().unwrap();
     client.send(&message()).await.unwrap_err();
     assert_eq!(told.levels(), [Level::WARN, Level::ERROR]);
     let log = told.log();
@@ -202,7 +197,7 @@ async fn a_send_that_is_dropped_is_told() {
 #[tokio::test(start_paused = true)]
 async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
     let (told, _guard) = listen();
-    let client = client_of(&Model::scripted([Fate::Answered(Reply::accepted())])).build().unwrap();
+    let client = client_of(&Model::scripted([ok()])).build().unwrap();
     client.publish(slots(0..5)).slots_per_message(2).batch_id("tuesday").await.unwrap();
     let log = told.log();
     let of = |name| log.spans.iter().filter(move |span| span.0 == name);

@@ -43,6 +43,16 @@ use crate::transport::AnyTransport;
 /// seconds it is used no more. One that lives for less than 30 s is used for a third of its life, and other lives are
 /// renewed between 80 % and 90 % of the time in which they are used.
 ///
+/// ```no_run
+/// use pushslots::{Credentials, SigningKey};
+///
+/// let key = SigningKey::from_pem_file("key.pem", "key-id")?;
+/// let credentials = Credentials::signed_jwt("client-id", key);
+///
+/// let older = Credentials::api_key("key", "secret");
+/// # Ok::<(), pushslots::KeyError>(())
+/// ```
+///
 /// Its `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Credentials(Kind);
@@ -94,14 +104,15 @@ impl Credentials {
         }))
     }
 
-    /// Access tokens that another part of your system buys.
+    /// Access tokens that another part of your system buys; see [`TokenSource`] for an example.
     #[must_use]
     pub fn token_source(source: impl TokenSource) -> Self {
         Self(Kind::Source(Arc::new(source)))
     }
 
-    /// Asks for tokens of this scope: RFC 6749, section 3.3. Only those of a signed JWT have one, others ignore
-    /// it.
+    /// Asks for tokens of this scope (RFC 6749, section 3.3); by default of none.
+    ///
+    /// Only those of a signed JWT have one, others ignore it.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         if let Kind::SignedJwt(client) = &mut self.0 {

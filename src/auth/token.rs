@@ -25,7 +25,7 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 /// A token is not used in the last part of its life: it could expire on its way.
 const MARGIN: Duration = Duration::from_secs(20);
 
-/// What opens the message endpoint for a while.
+/// What opens the message endpoint for a while: a bearer token of RFC 6750.
 ///
 /// A [`TokenSource`](crate::TokenSource) gives it. Its `Debug` shows no secret.
 #[derive(Clone)]
@@ -49,8 +49,9 @@ impl AccessToken {
         self.secret.expose_secret()
     }
 
-    /// How long the token lives, counted from the moment when it was asked for: from a second, which less counts as,
-    /// up to 25 hours. More can't be, and counts as the usual 300 seconds.
+    /// How long the token lives, counted from when it was asked for: `expires_in` of RFC 6749, section 5.1.
+    ///
+    /// From a second, which less counts as, up to 25 hours. More can't be, and counts as the usual 300 seconds.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
         self.life = if life <= LONGEST_LIFE { life.max(SHORTEST_LIFE) } else { USUAL_LIFE };

@@ -18,7 +18,20 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 
 /// The settings of a [`Client`](crate::Client); only the credentials have no default.
 ///
-/// Its `Debug` shows no secret.
+/// Each has a range, and one outside it is told by [`build`](Self::build). Its `Debug` shows no secret.
+///
+/// ```no_run
+/// use pushslots::Client;
+/// use std::time::Duration;
+///
+/// // The credentials are in the environment; a caller that waits wants to know sooner.
+/// let client = pushslots::ClientBuilder::from_env()
+///     .attempt_timeout(Duration::from_secs(5))
+///     .deadline(Duration::from_secs(20))
+///     .build()?;
+/// # let _: Client = client;
+/// # Ok::<(), pushslots::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct ClientBuilder {
     /// The settings that come from the environment, so that problems name their variables.
@@ -79,8 +92,9 @@ impl ClientBuilder {
         self
     }
 
-    /// The system that sends: becomes `Meta.Source.ID` of messages that name none. The service needs it
-    /// from organisations with several OAuth keys in an environment.
+    /// The system that sends: becomes `Meta.Source.ID` of messages that name none.
+    ///
+    /// The service needs it from organisations with several OAuth keys in an environment. By default there is none.
     #[must_use]
     pub fn source(mut self, source: Uuid) -> Self {
         self.source = Some(source);
@@ -88,21 +102,27 @@ impl ClientBuilder {
     }
 
     /// Adds an endpoint: all of them become `Meta.Destinations` of messages that name none.
+    ///
+    /// By default there is none, and a message that names none either is not sent.
     #[must_use]
     pub fn destination(mut self, destination: Uuid) -> Self {
         self.destinations.push(destination);
         self
     }
 
-    /// Where the service is; by default `https://api.redoxengine.com`. Messages go to `{base}/endpoint`.
+    /// Where the service is; by default `https://api.redoxengine.com`.
+    ///
+    /// Messages go to `{base}/endpoint`. It is an `https` address without query, fragment, user name or password; plain
+    /// `http` is for this machine, and for hosts that are [allowed by name](Self::allow_plain_http).
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self.given("base_url")
     }
 
-    /// Where an assertion buys a token, and its audience; by default `{base}/v2/auth/token`. A legacy API
-    /// key goes to `{base}/auth/authenticate` instead.
+    /// Where an assertion buys a token, and its audience (RFC 7523, section 3); by default `{base}/v2/auth/token`.
+    ///
+    /// A legacy API key goes to `{base}/auth/authenticate` instead.
     #[must_use]
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());
@@ -116,15 +136,16 @@ impl ClientBuilder {
         self.given("max_attempts")
     }
 
-    /// The longest time for one attempt, its token request included; by default 30 s. The service ends a
-    /// request after about 2 minutes.
+    /// The longest time for one attempt, its token request included, above 0; by default 30 s.
+    ///
+    /// The service ends a request after about 2 minutes.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
         self.given("attempt_timeout")
     }
 
-    /// The longest time for a whole send, all attempts and waiting included; by default 120 s.
+    /// The longest time for a whole send, all attempts and waiting included, above 0; by default 120 s.
     ///
     /// A message is tried again only while enough is left for an answer to come: a second, or a tenth of the
     /// deadline or an attempt's whole time where that is shorter. A [`Transport`] of your own that does not mind its time
@@ -189,8 +210,9 @@ impl ClientBuilder {
         self.given("slots_per_message")
     }
 
-    /// The most bytes that one message of a [publication](crate::Client::publish) takes; by default 8 MiB. The service takes messages
-    /// of up to 40 MB by one of its pages, and of 10 MB by another.
+    /// The most bytes that one message of a [publication](crate::Client::publish) takes, from 1; by default 8 MiB.
+    ///
+    /// The service takes messages of up to 40 MB by one of its pages, and of 10 MB by another.
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
@@ -239,15 +261,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Carries messages and token requests in place of the client's own connections, whose settings it has no use
-    /// for.
+    /// Carries messages and token requests in place of the client's own connections.
+    ///
+    /// It makes its own: to set [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates as well
+    /// is an error.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(Timed(transport)));
         self
     }
 
-    /// The longest time for a connection to come about, TLS included; by default 5 s.
+    /// The longest time for a connection to come about, TLS included, above 0; by default 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.http.connect_timeout = timeout;
@@ -255,6 +279,7 @@ impl ClientBuilder {
     }
 
     /// A proxy for all requests, in place of the one that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+    ///
     /// Its address may hold a user name and password. Without this, and with a base or token URL of this
     /// machine, no proxy is used.
     #[must_use]
@@ -263,7 +288,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts the certificates in this PEM beside those that the system trusts.
+    /// Trusts the certificates in this PEM beside those that the system trusts, and those given before.
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.root_certificates.push(pem.into());
@@ -278,8 +303,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows plain http to this host, named without scheme and port: it shows tokens and messages to everyone
-    /// on the way. To this machine itself (`localhost`, `127.0.0.0/8`, `[::1]`) it is always allowed.
+    /// Allows plain http to this host, named without scheme and port: it shows tokens and messages to everyone on the way.
+    ///
+    /// To this machine itself (`localhost`, `127.0.0.0/8`, `[::1]`) it is always allowed.
     #[must_use]
     pub fn allow_plain_http(mut self, host: impl Into<String>) -> Self {
         self.plain_http_hosts.push(host.into());

@@ -64,6 +64,11 @@ impl Client {
 
     /// Makes a client from the environment; [`ClientBuilder::from_env`] names the variables.
     ///
+    /// ```no_run
+    /// let client = pushslots::Client::from_env()?;
+    /// # Ok::<(), pushslots::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every variable that is missing
@@ -73,6 +78,14 @@ impl Client {
     }
 
     /// Sends one message: `.await` it, after setting its options if need be.
+    ///
+    /// ```no_run
+    /// # use pushslots::{Client, Error, PushSlots};
+    /// # async fn example(client: Client, message: PushSlots) -> Result<(), Error> {
+    /// let receipt = client.send(&message).await?;
+    /// println!("{} accepted as {:?}", receipt.message_id(), receipt.logs());
+    /// # Ok(()) }
+    /// ```
     ///
     /// What the message leaves open of its source and destinations is filled in with the client's. The
     /// message is checked before anything goes out, and encoded once. Then it is sent until the service
@@ -84,8 +97,8 @@ impl Client {
     ///   The [table](crate::Exchange::class) of what means what can be [changed](ClientBuilder::classifier);
     /// * retries of all clones of the client spend from [one budget](ClientBuilder::retry_budget): while much fails, none
     ///   are made;
-    /// * `Retry-After` is waited for, up to 120 s and within the deadline; when it asks for more, the send
-    ///   ends at once and the error tells [when to come back](Error::retry_after);
+    /// * `Retry-After` (RFC 9110, section 10.2.3) is waited for, up to 120 s and within the deadline; when it asks for
+    ///   more, the send ends at once and the error tells [when to come back](Error::retry_after);
     /// * a 401 buys one new access token and one more attempt;
     /// * without an access token the message does not leave. A token endpoint that fails is asked again, with a fresh
     ///   assertion, after a pause that all sends of the client share; one that refuses ends the send;
@@ -122,6 +135,14 @@ impl Client {
     /// is under way ends with the token that it has, or with the new one when that is refused; one that waits for a
     /// token takes the new one at once. Of several rotations side by side the one that began last counts.
     ///
+    /// ```no_run
+    /// # use pushslots::{Client, Credentials, Error, SigningKey};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let key = SigningKey::from_pem_file("key-2027.pem", "key-2027")?;
+    /// client.rotate_credentials(Credentials::signed_jwt("client-id", key)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) when a part of the credentials is empty. Otherwise
@@ -146,7 +167,17 @@ impl fmt::Debug for Client {
     }
 }
 
-/// One send and its options; `.await` starts it. See [`Client::send`].
+/// One send and its options, made by [`Client::send`]; `.await` starts it.
+///
+/// ```no_run
+/// # use pushslots::{Client, Error, OnUnknown, PushSlots};
+/// # use std::time::Duration;
+/// # async fn example(client: Client, message: PushSlots) -> Result<(), Error> {
+/// // A person waits, and looks at the service's dashboard before a second copy goes out.
+/// let send = client.send(&message).deadline(Duration::from_secs(10)).on_unknown(OnUnknown::Stop);
+/// let receipt = send.await?;
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is sent until this is awaited"]
 #[derive(Debug)]
 pub struct SendBuilder<'a> {
@@ -157,19 +188,19 @@ pub struct SendBuilder<'a> {
 }
 
 impl SendBuilder<'_> {
-    /// The longest time for the whole send, in place of the client's.
+    /// The longest time for the whole send, in place of [the client's](ClientBuilder::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
 
-    /// Whether to try again where the service may have the message, in place of the client's.
+    /// Whether to try again where the service may have the message, in place of [the client's](ClientBuilder::on_unknown).
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
         self
     }
 
-    /// The message id, in place of a fresh one: the same again for a message that was sent before.
+    /// The message id, in place of a fresh UUID: [the same again](Error::message_id) for a message that was sent before.
     pub fn message_id(mut self, message_id: Uuid) -> Self {
         self.message_id = Some(message_id);
         self

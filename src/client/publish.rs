@@ -89,7 +89,21 @@ impl Client {
     }
 }
 
-/// One publication and its options; `.await` starts it. See [`Client::publish`].
+/// One publication and its options, made by [`Client::publish`] or [`Client::publish_stream`]; `.await` starts it.
+///
+/// ```no_run
+/// # use pushslots::{Client, Meta, PublishError, Slot};
+/// # async fn example(client: Client, slots: Vec<Slot>) -> Result<(), PublishError> {
+/// let report = client
+///     .publish(&slots)
+///     .batch_id("tuesday")
+///     .meta(Meta::new().test(true))
+///     .on_progress(|progress| println!("{} slots so far", progress.slots))
+///     .skip_invalid(|index, problems| eprintln!("slot {index}: {problems:?}"))
+///     .await?;
+/// println!("{} accepted, {} set aside", report.slots(), report.skipped());
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PublishBuilder<'a> {
     client: &'a Client,
@@ -133,16 +147,19 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Identifies the batch, in place of a fresh UUID: any text that no other list of slots has, for message ids are
-    /// derived from it.
+    /// Identifies the batch, in place of a fresh UUID: any text that no other list of slots has.
+    ///
+    /// Message ids are derived from it and the number of a message, as UUIDs of version 5 (RFC 9562, section 5.5): the same
+    /// batch gives the same ids, in whichever process.
     pub fn batch_id(mut self, id: impl Into<String>) -> Self {
         self.batch_id = Some(id.into());
         self
     }
 
     /// What all messages say of themselves beside their place in the batch, such as `Test`, `FacilityCode` or
-    /// destinations other than the client's. A `BatchID` in it counts as [given](Self::batch_id); the other batch numbers in it
-    /// are replaced.
+    /// destinations other than the client's.
+    ///
+    /// A `BatchID` in it counts as [given](Self::batch_id); the other batch numbers in it are replaced.
     pub fn meta(mut self, meta: Meta) -> Self {
         self.meta = meta;
         self
@@ -150,6 +167,15 @@ impl<'a> PublishBuilder<'a> {
 
     /// Goes on with a batch that was not published to its end: from a message number, or better from the
     /// [point](PublishReport::resume_point) that the report tells.
+    ///
+    /// ```no_run
+    /// # use pushslots::{Client, PublishError, ResumePoint, Slot};
+    /// # async fn example(client: Client, slots: Vec<Slot>, kept: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// // What another process wrote down, such as `7@6000`.
+    /// let point: ResumePoint = kept.parse()?;
+    /// client.publish(&slots).batch_id("tuesday").resume_from(point).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// It needs the same slots in the same order, and the same [`batch_id`](Self::batch_id); with a number alone also the
     /// same limits, for with others slots would be lost or sent again. A slot from there on may be corrected where the message
@@ -161,15 +187,19 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Who is told how far the publication has come: after each message that was accepted, before it waits for the pace, and
-    /// once a second meanwhile. It is called by the task that publishes, which goes on when it returns.
+    /// Who is told how far the publication has come; by default nobody.
+    ///
+    /// It is told after each message that was accepted, before it waits for the pace, and once a second meanwhile, by the task
+    /// that publishes, which goes on when this returns.
     pub fn on_progress(mut self, told: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.on_progress = Some(Box::new(told));
         self
     }
 
-    /// Sets slots aside that break the data model, or are too large, in place of ending the publication: `told` gets the
-    /// index of each among all slots, from 0, and what is wrong with it. The [report](PublishReport::skipped) counts them.
+    /// Sets slots aside that break the data model, or are too large, in place of ending the publication.
+    ///
+    /// `told` gets the index of each among all slots, from 0, and what is wrong with it. The
+    /// [report](PublishReport::skipped) counts them.
     ///
     /// A publication that goes on from a [point](Self::resume_from) meets them again, and tells them again. What is corrected
     /// before that point is not sent by it.

@@ -9,7 +9,7 @@ use super::record::{Field, Value};
 use super::{Meta, Problem, PushSlots};
 
 impl PushSlots {
-    /// The message as JSON, as the model says: absent rather than null, times in UTC, whole minutes as
+    /// The message as JSON (RFC 8259), as the model says: absent rather than null, times in UTC, whole minutes as
     /// whole numbers.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

@@ -15,15 +15,15 @@ record! {
     pub struct Location {
         /// What kind of place it is, such as `Clinic`, `Department` or `Phone`.
         "Type" => pub kind: Option<String>,
-        /// Facility, such as `Community Hospital`.
+        /// The facility, such as `Community Hospital`.
         "Facility" => pub facility: Option<String>,
         /// Identifiers of the facility.
         "FacilityIdentifiers" => pub facility_identifiers: Vec<Identifier>,
-        /// Department.
+        /// The department, such as `Cardiology`.
         "Department" => pub department: Option<String>,
         /// Identifiers of the department.
         "DepartmentIdentifiers" => pub department_identifiers: Vec<Identifier>,
-        /// Room.
+        /// The room, such as `136`.
         "Room" => pub room: Option<String>,
     }
 }
@@ -51,14 +51,14 @@ impl Location {
         self.into()
     }
 
-    /// What kind of place it is, such as `Clinic`: `Type` of the reference.
+    /// Says what kind of place it is, such as `Clinic`: `Type` of the reference.
     #[must_use]
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
         self.kind = Some(kind.into());
         self
     }
 
-    /// Facility, such as `Community Hospital`.
+    /// Names the facility, such as `Community Hospital`.
     #[must_use]
     pub fn facility(mut self, facility: impl Into<String>) -> Self {
         self.facility = Some(facility.into());
@@ -72,7 +72,7 @@ impl Location {
         self
     }
 
-    /// Department.
+    /// Names the department, such as `Cardiology`.
     #[must_use]
     pub fn department(mut self, department: impl Into<String>) -> Self {
         self.department = Some(department.into());
@@ -86,7 +86,7 @@ impl Location {
         self
     }
 
-    /// Room.
+    /// Names the room, such as `136`.
     #[must_use]
     pub fn room(mut self, room: impl Into<String>) -> Self {
         self.room = Some(room.into());

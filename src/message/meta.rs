@@ -33,7 +33,7 @@ record! {
         "DataModel" => data_model: Option<DataModel>,
         /// The event; always `PushSlots`.
         "EventType" => event_type: Option<EventType>,
-        /// When the message was made. Written in UTC.
+        /// When the message was made; written in UTC, in the form of RFC 3339.
         "EventDateTime" => pub event_date_time: Option<DateTime<Utc>>,
         /// Whether the message is a test.
         "Test" => pub test: Option<bool>,
@@ -43,11 +43,11 @@ record! {
         "Destinations" => pub destinations: Vec<Destination>,
         /// The service's own identifiers for a message that came from it.
         "Logs" => pub logs: Vec<Log>,
-        /// Code of the facility, only where a health system asks for it.
+        /// The code of the facility, only where a health system asks for it.
         "FacilityCode" => pub facility_code: Option<String>,
         /// Identifies the batch that the message is part of.
         "BatchID" => pub batch_id: Option<String>,
-        /// Place of this message in its batch, from 1; written as text.
+        /// The place of this message in its batch, from 1; written as text.
         "CurrentBatch" => pub current_batch: Option<u64>,
         /// How many messages the batch has, from 1; written as text.
         "TotalBatches" => pub total_batches: Option<u64>,
@@ -60,7 +60,7 @@ record! {
     pub struct Source {
         /// Identifies the system.
         "ID" => pub id: Option<Uuid>,
-        /// Name of the system.
+        /// The name of the system.
         "Name" => pub name: Option<String>,
     }
     shown: id;
@@ -71,7 +71,7 @@ record! {
     pub struct Destination {
         /// Identifies the endpoint; required.
         "ID" => pub id: Option<Uuid>,
-        /// Name of the endpoint.
+        /// The name of the endpoint.
         "Name" => pub name: Option<String>,
     }
     shown: id;
@@ -127,21 +127,21 @@ impl Meta {
         self.destinations.is_empty() && !self.rest.has("Destinations")
     }
 
-    /// When the message was made, in any time zone.
+    /// Says when the message was made, in any time zone.
     #[must_use]
     pub fn event_date_time<Z: TimeZone>(mut self, time: DateTime<Z>) -> Self {
         self.event_date_time = Some(time.to_utc());
         self
     }
 
-    /// Whether the message is a test.
+    /// Says whether the message is a test.
     #[must_use]
     pub fn test(mut self, test: bool) -> Self {
         self.test = Some(test);
         self
     }
 
-    /// The system that sends: its ID, or a [`Source`] with a name.
+    /// Names the system that sends: its ID, or a [`Source`] with a name.
     #[must_use]
     pub fn source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
@@ -155,28 +155,28 @@ impl Meta {
         self
     }
 
-    /// Code of the facility, only where a health system asks for it.
+    /// Gives the code of the facility, only where a health system asks for it.
     #[must_use]
     pub fn facility_code(mut self, code: impl Into<String>) -> Self {
         self.facility_code = Some(code.into());
         self
     }
 
-    /// Identifies the batch that the message is part of.
+    /// Names the batch that the message is part of.
     #[must_use]
     pub fn batch_id(mut self, id: impl Into<String>) -> Self {
         self.batch_id = Some(id.into());
         self
     }
 
-    /// Place of this message in its batch, from 1. Needs a [`batch_id`](Self::batch_id).
+    /// Says which message of its batch this is, from 1. Needs a [`batch_id`](Self::batch_id).
     #[must_use]
     pub fn current_batch(mut self, current: u64) -> Self {
         self.current_batch = Some(current);
         self
     }
 
-    /// How many messages the batch has, from 1. Needs a [`batch_id`](Self::batch_id).
+    /// Says how many messages the batch has, from 1. Needs a [`batch_id`](Self::batch_id).
     #[must_use]
     pub fn total_batches(mut self, total: u64) -> Self {
         self.total_batches = Some(total);
@@ -197,7 +197,7 @@ impl Source {
         Self { id: Some(id), ..Self::blank() }
     }
 
-    /// Name of the system.
+    /// Names the system.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -218,7 +218,7 @@ impl Destination {
         Self { id: Some(id), ..Self::blank() }
     }
 
-    /// Name of the endpoint.
+    /// Names the endpoint.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

@@ -24,17 +24,17 @@ record! {
         "ID" => pub id: Option<String>,
         /// What kind of identifier the ID is, such as `NPI`.
         "IDType" => pub id_type: Option<String>,
-        /// First name.
+        /// The first name.
         "FirstName" => pub first_name: Option<String>,
-        /// Last name.
+        /// The last name.
         "LastName" => pub last_name: Option<String>,
-        /// Credentials, such as `MD` or `PhD`.
+        /// The credentials, such as `MD` or `PhD`.
         "Credentials" => pub credentials: Vec<String>,
-        /// Postal address.
+        /// The postal address.
         "Address" => pub address: Option<Address>,
-        /// Email addresses.
+        /// The email addresses.
         "EmailAddresses" => pub email_addresses: Vec<String>,
-        /// Telephone numbers.
+        /// The telephone numbers.
         "PhoneNumber" => pub phone_number: Option<PhoneNumber>,
     }
 }
@@ -42,17 +42,17 @@ record! {
 record! {
     /// A provider's postal address: `Slots[].Provider.Address` of the reference.
     pub struct Address {
-        /// Street and number.
+        /// The street and number.
         "StreetAddress" => pub street_address: Option<String>,
-        /// City.
+        /// The city.
         "City" => pub city: Option<String>,
-        /// State.
+        /// The state, such as `WI`.
         "State" => pub state: Option<String>,
-        /// ZIP code.
+        /// The ZIP code.
         "ZIP" => pub zip: Option<String>,
-        /// County.
+        /// The county.
         "County" => pub county: Option<String>,
-        /// Country.
+        /// The country, such as `USA`.
         "Country" => pub country: Option<String>,
     }
 }
@@ -60,7 +60,7 @@ record! {
 record! {
     /// A provider's telephone numbers: `Slots[].Provider.PhoneNumber` of the reference.
     pub struct PhoneNumber {
-        /// Number of the office in E.164 form, such as `+16085551234`.
+        /// The office's number in the form of ITU-T E.164, such as `+16085551234`.
         "Office" => pub office: Option<String>,
     }
 }
@@ -86,7 +86,7 @@ impl Provider {
         self
     }
 
-    /// First and last name.
+    /// Gives first and last name.
     #[must_use]
     pub fn name(mut self, first: impl Into<String>, last: impl Into<String>) -> Self {
         self.first_name = Some(first.into());
@@ -101,7 +101,7 @@ impl Provider {
         self
     }
 
-    /// Postal address.
+    /// Gives the postal address.
     #[must_use]
     pub fn address(mut self, address: Address) -> Self {
         self.address = Some(address);
@@ -115,8 +115,9 @@ impl Provider {
         self
     }
 
-    /// Number of the office in E.164 form, such as `+16085551234`; it is checked when the message is
-    /// built.
+    /// Gives the office's number in the form of ITU-T E.164, such as `+16085551234`.
+    ///
+    /// It is checked when the message is built.
     #[must_use]
     pub fn office_phone(mut self, number: impl Into<String>) -> Self {
         let numbers = self.phone_number.get_or_insert_with(PhoneNumber::blank);
@@ -138,42 +139,42 @@ impl Address {
         Self::blank()
     }
 
-    /// Street and number.
+    /// Gives street and number.
     #[must_use]
     pub fn street_address(mut self, street_address: impl Into<String>) -> Self {
         self.street_address = Some(street_address.into());
         self
     }
 
-    /// City.
+    /// Names the city.
     #[must_use]
     pub fn city(mut self, city: impl Into<String>) -> Self {
         self.city = Some(city.into());
         self
     }
 
-    /// State, such as `WI`.
+    /// Names the state, such as `WI`.
     #[must_use]
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
         self
     }
 
-    /// ZIP code.
+    /// Gives the ZIP code.
     #[must_use]
     pub fn zip(mut self, zip: impl Into<String>) -> Self {
         self.zip = Some(zip.into());
         self
     }
 
-    /// County.
+    /// Names the county.
     #[must_use]
     pub fn county(mut self, county: impl Into<String>) -> Self {
         self.county = Some(county.into());
         self
     }
 
-    /// Country, such as `USA`.
+    /// Names the country, such as `USA`.
     #[must_use]
     pub fn country(mut self, country: impl Into<String>) -> Self {
         self.country = Some(country.into());

@@ -29,7 +29,7 @@ record! {
     pub struct Slot {
         /// Identifies the slot in the sender's system.
         "ID" => pub id: Option<Box<str>>,
-        /// When the appointment starts; required. Written in UTC.
+        /// When the appointment starts; required, and written in UTC, in the form of RFC 3339.
         "DateTime" => pub date_time: Option<DateTime<Utc>>,
         /// How long the appointment takes, in minutes, above 0; required.
         "Duration" => pub duration: Option<f64>,

@@ -276,6 +276,15 @@ impl MockService {
     /// Waits until it has accepted so many messages; gives all of them.
     ///
     /// For what sends in the background. It waits for as long as it takes: put a timeout of the test's runtime around it.
+    ///
+    /// ```no_run
+    /// # use pushslots::mock::MockService;
+    /// # use std::time::Duration;
+    /// # async fn example(service: MockService) -> Result<(), Box<dyn std::error::Error>> {
+    /// let received = tokio::time::timeout(Duration::from_secs(5), service.wait_for(2)).await?;
+    /// assert_eq!(received[1].slots().len(), 12);
+    /// # Ok(()) }
+    /// ```
     pub async fn wait_for(&self, messages: usize) -> Vec<ReceivedMessage> {
         // The sender is in the service, and outlives this.
         let _ = self.service.received.subscribe().wait_for(|received| *received >= messages).await;

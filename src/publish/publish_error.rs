@@ -16,6 +16,19 @@ use crate::receipt::Delivery;
 /// Its `Display` and `Debug` hold no value of a slot and nothing that the service or a stream said. Serializes to what the
 /// [report](PublishReport) does, and `{"error", "failed_message", "failure"}`: the text of this, the number, and the
 /// [error](Error) with what the service said.
+///
+/// ```
+/// use pushslots::PublishError;
+///
+/// fn tell(error: &PublishError) {
+///     let report = error.report();
+///     println!("{} slots are accepted: {error}", report.slots());
+///     match report.resume_point() {
+///         Some(point) => println!("batch {} goes on at {point}", report.batch_id()),
+///         None => println!("nothing was sent"),
+///     }
+/// }
+/// ```
 pub struct PublishError(Box<Inner>);
 
 struct Inner {
@@ -61,8 +74,10 @@ impl PublishError {
         self.0.failed
     }
 
-    /// The numbers in the batch of the messages that were never sent, not even in part; `None` where nobody knows how many
-    /// there would be: for a stream, and where what is wrong was found before the slots were split.
+    /// The numbers in the batch of the messages that were never sent, not even in part.
+    ///
+    /// `None` where nobody knows how many there would be: for a stream, and where what is wrong was found before the slots
+    /// were split.
     #[must_use]
     pub fn never_sent(&self) -> Option<Range<u64>> {
         let Inner { report, failed, total, .. } = &*self.0;

@@ -27,8 +27,9 @@ pub struct PublishReport {
 }
 
 impl PublishReport {
-    /// Identifies the batch: `Meta.BatchID` of its messages, unless it is a single one that was given none. Empty before the
-    /// publication began.
+    /// Identifies the batch: `Meta.BatchID` of its messages, unless it is a single one that was given none.
+    ///
+    /// Empty before the publication began.
     #[must_use]
     pub fn batch_id(&self) -> &str {
         &self.batch_id

@@ -13,6 +13,15 @@ use serde::{Serialize, Serializer};
 ///
 /// A message number alone, from 1, is a point too: what comes before is left out, as the same slots and the same limits split
 /// it. With other limits slots would be lost, or sent again.
+///
+/// ```
+/// use pushslots::ResumePoint;
+///
+/// let point: ResumePoint = "7@6000".parse()?;
+/// assert_eq!((point.number(), point.slots_before()), (7, Some(6000)));
+/// assert_eq!(ResumePoint::from(7).slots_before(), None);
+/// # Ok::<(), pushslots::ParseResumePointError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumePoint {
     number: u64,

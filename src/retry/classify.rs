@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::transport::Failure;
 
 /// What one exchange means for the message, and so for another attempt.
 ///
-/// Its `Display` is in snake case, such as `not_sent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Serialized in snake case, such as `not_sent`, which is also its `Display`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Class {
     /// The service has the message: it is not sent again.
@@ -102,15 +105,7 @@ impl<'a> Exchange<'a> {
 
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Accepted => "accepted",
-            Self::Refused => "refused",
-            Self::Throttled => "throttled",
-            Self::Transient => "transient",
-            Self::Unauthorized => "unauthorized",
-            Self::Unknown => "unknown",
-            Self::NotSent => "not_sent",
-        })
+        self.serialize(f)
     }
 }
 

@@ -39,19 +39,6 @@ pub enum Next {
 
 impl fmt::Display for Next {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Backoff => "backoff",
-            Self::Hint => "hint",
-            Self::TokenPause => "token_pause",
-            Self::NewToken => "new_token",
-            Self::Done => "done",
-            Self::Final => "final",
-            Self::AttemptsUsedUp => "attempts_used_up",
-            Self::Deadline => "deadline",
-            Self::HintTooLong => "hint_too_long",
-            Self::BudgetEmpty => "budget_empty",
-            Self::UnknownStops => "unknown_stops",
-            Self::Dropped => "dropped",
-        })
+        self.serialize(f)
     }
 }

@@ -1,14 +1,22 @@
-//! Slots to publish, and what of them arrived.
+//! Slots to publish, a service to publish them to, and what of them arrived.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeDelta, TimeZone, Utc};
 use pushslots::uuid::Uuid;
-use pushslots::{Location, Provider, Slot};
+use pushslots::{Client, Location, Provider, Slot};
 use serde_json::Value;
 
-use super::model::{Call, Model};
+use super::model::{Call, Fate, Model, client_of};
+
+/// A service that plays these fates, and a client of it.
+pub fn serve(fates: impl IntoIterator<Item = Fate>) -> (Arc<Model>, Client) {
+    let model = Model::scripted(fates);
+    let client = client_of(&model).build().unwrap();
+    (model, client)
+}
 
 /// Slots that differ in id and time, and share a provider and a room.
 pub fn slots(numbers: Range<usize>) -> Vec<Slot> {

@@ -31,6 +31,16 @@ pub enum Fate {
     Revoked,
 }
 
+/// The service takes the message and says so.
+pub fn ok() -> Fate {
+    Fate::Answered(Reply::accepted())
+}
+
+/// The service does not take the message, and answers this status.
+pub fn answers(status: u16) -> Fate {
+    Fate::Answered(Reply::new(status))
+}
+
 /// An answer of the service.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -258,7 +268,7 @@ impl Model {
         }
         let is_too_long = request.body().len() > state.longest;
         if matches!(fate, Fate::Answered(_)) && is_too_long {
-            fate = Fate::Answered(Reply::new(413));
+            fate = answers(413);
         }
         let accepted = match &fate {
             _ if is_too_long => false,

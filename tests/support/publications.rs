@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
 
 use super::batch::{Arrived, arrived, slots};
-use super::model::{Fate, Model, Reply, client_of};
+use super::model::{Fate, Model, Reply, client_of, ok};
 use super::weather::{LENGTH, Weather};
 
 /// The number of the slot that somebody else sends.
@@ -176,7 +176,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
                 fate => fate,
             },
             // It must come to an end.
-            false => Fate::Answered(Reply::accepted()),
+            false => ok(),
         };
         let token_fates = move |chance: &mut StdRng, at| match at < LENGTH {
             true => tokens.token_fate(chance, at),

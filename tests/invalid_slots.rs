@@ -1,0 +1,173 @@
+//! What becomes of slots that can't be sent, and of a stream that fails.
+
+mod support;
+
+use futures_util::{StreamExt, stream};
+use pushslots::uuid::Uuid;
+use pushslots::{Client, Delivery, ErrorKind, Meta, PublishError, ResumePoint, Slot, SlotReader};
+use support::batch::{accepted, serve, slots};
+use support::model::{answers, ok};
+
+fn paths(error: &PublishError) -> Vec<&str> {
+    error.error().problems().iter().map(|problem| problem.path()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
+    let (model, client) = serve([ok()]);
+    let mut wrong = slots(0..3_000);
+    wrong[1].duration = Some(0.0);
+    wrong[2_999].date_time = None;
+    wrong[2_000] = slots(7..8).remove(0).reason("x".repeat(2_000));
+    let error = client.publish(&wrong).bytes_per_message(2_000).await.unwrap_err();
+    assert_eq!(paths(&error), ["Slots[1].Duration", "Slots[2000]", "Slots[2999].DateTime"]);
+    assert_eq!((error.error().kind(), error.delivery()), (ErrorKind::InvalidMessage, Delivery::NotSent));
+    assert!(error.to_string().contains("Slots[2000]: takes 2"), "{error}");
+    assert_eq!((error.failed_message(), error.report().receipts().len()), (None, 0));
+
+    for nothing in [client.publish(Vec::<Slot>::new()), client.publish_stream(stream::empty::<Slot>())] {
+        assert_eq!(paths(&nothing.await.unwrap_err()), ["Slots"]);
+    }
+    let phone = Meta::new().batch_id("");
+    let error = client
+        .publish(slots(0..1))
+        .meta(phone)
+        .slots_per_message(0)
+        .bytes_per_message(0)
+        .resume_from(0)
+        .await
+        .unwrap_err();
+    assert_eq!(paths(&error), ["slots_per_message", "bytes_per_message", "batch_id", "resume_from"]);
+    let error = client.publish(slots(0..1)).resume_from(2).await.unwrap_err();
+    assert_eq!(paths(&error), ["batch_id"]);
+    let error = client.publish(slots(0..1)).batch_id("one").resume_from(3).await.unwrap_err();
+    assert_eq!(paths(&error), ["resume_from"]);
+    let meta = Meta::new().destination(pushslots::Destination::new(Uuid::nil()).name("EMR"));
+    let mut nameless = meta.clone();
+    nameless.destinations[0].id = None;
+    let error = client.publish(slots(0..1)).meta(nameless).await.unwrap_err();
+    assert_eq!(paths(&error), ["Meta.Destinations[0].ID"]);
+    let alone =
+        Client::builder().transport(model.clone()).credentials(support::credentials()).build().unwrap();
+    assert_eq!(paths(&alone.publish(slots(0..1)).await.unwrap_err()), ["Meta.Destinations"]);
+    assert!(model.calls().is_empty() && model.token_requests() == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_slot_does_not_cost_its_neighbours() {
+    let mut some = slots(0..1_000);
+    some[0].duration = None;
+    some[500].duration = Some(-1.0);
+    some[999].date_time = None;
+    let good: Vec<_> = (0..1_000).filter(|number| ![0, 500, 999].contains(number)).collect();
+
+    for is_stream in [true, false] {
+        let (model, client) = serve([ok()]);
+        let mut told = Vec::new();
+        let publication = match is_stream {
+            true => client.publish_stream(stream::iter(some.clone())),
+            false => client.publish(&some),
+        };
+        let tell = |index, problems: &[pushslots::Problem]| told.push((index, problems[0].path().to_owned()));
+        let report = publication.slots_per_message(300).skip_invalid(tell).await.unwrap();
+        let path = |index, key| (index, format!("Slots[{index}].{key}"));
+        assert_eq!(told, [path(0, "Duration"), path(500, "Duration"), path(999, "DateTime")]);
+        assert_eq!((report.skipped(), report.slots()), (3, 997));
+        assert_eq!(accepted(&model), good);
+    }
+
+    // Without that, a stream ends there, and what came before is told.
+    let (model, client) = serve([ok()]);
+    let error =
+        client.publish_stream(stream::iter(some[1..].to_vec())).slots_per_message(300).await.unwrap_err();
+    assert_eq!(paths(&error), ["Slots[499].Duration"]);
+    let report = error.report();
+    assert_eq!((report.receipts().len(), report.slots(), accepted(&model).len()), (1, 300, 300));
+    assert_eq!(report.resume_point().map(ResumePoint::number), Some(2));
+    assert_eq!((error.failed_message(), error.never_sent()), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_corrected_before_the_point_moves_no_other() {
+    for is_stream in [false, true] {
+        let (model, client) = serve([ok(), answers(400), ok()]);
+        let mut some = slots(0..50);
+        let right = some[5].clone();
+        some[5].duration = Some(0.0);
+        let publish = |slots: &[Slot]| {
+            let publication = match is_stream {
+                true => client.publish_stream(stream::iter(slots.to_vec())),
+                false => client.publish(slots.to_vec()),
+            };
+            publication.slots_per_message(10).batch_id("b").skip_invalid(|_, _| {})
+        };
+        let error = publish(&some).await.unwrap_err();
+        let point = error.report().resume_point().unwrap();
+        assert_eq!((point.slots_before(), point.to_string()), (Some(11), "2@11".to_owned()));
+        some[5] = right;
+        // The message that was refused may be corrected, too.
+        some[12].duration = Some(30.0);
+        let report = publish(&some).resume_from(point).await.unwrap();
+        assert_eq!((report.slots(), report.skipped()), (39, 0));
+        assert_eq!(accepted(&model), (0..50).filter(|number| *number != 5).collect::<Vec<_>>());
+    }
+    let (_, client) = serve([ok()]);
+    let mut wrong = slots(0..2);
+    wrong.iter_mut().for_each(|slot| slot.duration = None);
+    let error = client.publish(&wrong).skip_invalid(|_, _| {}).await.unwrap_err();
+    assert_eq!(
+        error.error().problems()[0].to_string(),
+        "Slots: none is left to publish: all 2 were set aside"
+    );
+    assert_eq!(error.report().skipped(), 2);
+    let error = client.publish(slots(0..9)).bytes_per_message(100).await.unwrap_err();
+    assert_eq!((paths(&error), error.report().batch_id()), (vec!["bytes_per_message"], ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_fails_is_told_with_its_cause() {
+    let (model, client) = serve([ok()]);
+    let failing = stream::iter(slots(0..7).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
+    let error = client.publish_stream(failing).slots_per_message(3).await.unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::Input);
+    let source = std::error::Error::source(&error).unwrap();
+    assert!(source.is::<std::fmt::Error>());
+    assert_eq!(accepted(&model), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(error.report().resume_point().map(ResumePoint::number), Some(3));
+
+    let lines = r#"{"ID":"0","DateTime":"2026-12-01T09:00:00Z","Duration":15}
+5
+{"ID":"1","DateTime":"2026-12-01T09:15:00Z",
+{"ID":"2","DateTime":"2026-12-01T09:15:00Z","Duration":15}"#;
+    let (model, client) = serve([ok()]);
+    let mut told = Vec::new();
+    let reader = stream::iter(SlotReader::new(lines.as_bytes()));
+    let tell = |index, problems: &[pushslots::Problem]| told.push((index, problems[0].to_string()));
+    let report = client.publish_stream(reader).skip_invalid(tell).await.unwrap();
+    assert_eq!((report.skipped(), accepted(&model)), (2, vec![0, 2]));
+    assert_eq!(told[0], (1, "Slots[1]: expected an object at line 2 column 1".to_owned()));
+    assert!(told[1].1.starts_with("Slots[2]"), "{told:?}");
+    // What does not go on can't be passed over.
+    let cut = stream::iter(SlotReader::new(lines.replacen('{', "[{", 1).leak().as_bytes()));
+    let error = client.publish_stream(cut).skip_invalid(|_, _| {}).await.unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::Input);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_stream_is_not_forgotten_when_a_message_is_split() {
+    let failing =
+        || stream::iter(slots(0..15).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
+    let (model, client) = serve([answers(413), ok()]);
+    let error = client.publish_stream(failing()).slots_per_message(10).await.unwrap_err();
+    assert_eq!((error.error().kind(), error.failed_message()), (ErrorKind::Input, None));
+    assert!(std::error::Error::source(&error).is_some());
+    assert_eq!(accepted(&model), (0..15).take(accepted(&model).len()).collect::<Vec<_>>());
+    assert_eq!(error.report().resume_point().unwrap().slots_before(), Some(accepted(&model).len()));
+
+    let (model, client) = serve([answers(413), ok()]);
+    let mut wrong = slots(0..15);
+    wrong[12].duration = None;
+    let error = client.publish_stream(stream::iter(wrong)).slots_per_message(10).await.unwrap_err();
+    assert_eq!(paths(&error), ["Slots[12].Duration"]);
+    assert!(accepted(&model).len() <= 12);
+}

@@ -1,0 +1,164 @@
+//! How a publication ends before its end, and where it goes on.
+
+mod support;
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use pushslots::{Delivery, ErrorKind, Progress, ResumePoint, Slot};
+use serde_json::json;
+use support::batch::{accepted, arrived, serve, slots};
+use support::model::{Fate, answers, ok};
+use tokio::time::{sleep, timeout};
+
+#[tokio::test(start_paused = true)]
+async fn a_point_holds_whatever_the_limits_are() {
+    let (model, client) = serve([ok(), ok(), answers(400), ok()]);
+    let slots = slots(0..500);
+    let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
+    let point: ResumePoint = error.report().resume_point().unwrap().to_string().parse().unwrap();
+    let report = client.publish(&slots).slots_per_message(70).batch_id("b").resume_from(point).await.unwrap();
+    assert_eq!(accepted(&model), (0..500).collect::<Vec<_>>());
+    assert_eq!((report.slots(), report.messages()), (300, 7));
+    for far in ["18446744073709551615@0", "18446744073709551615"] {
+        let far: ResumePoint = far.parse().unwrap();
+        let _ = client.publish(&slots).batch_id("far").resume_from(far).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_there() {
+    let (model, client) = serve([ok(), ok(), answers(503), answers(503), answers(503), answers(503), ok()]);
+    let slots = slots(0..450);
+    let error = client.publish(&slots).slots_per_message(100).await.unwrap_err();
+    assert_eq!((error.failed_message(), error.never_sent()), (Some(3), Some(4..6)));
+    assert_eq!((error.error().kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Refused));
+    assert_eq!(error.error().attempts().len(), 4);
+    let report = error.report();
+    assert_eq!(
+        (report.receipts().len(), report.slots(), report.messages(), report.requests()),
+        (2, 200, 5, 6)
+    );
+    let text = error.to_string();
+    let batch = report.batch_id();
+    assert!(
+        text.starts_with(&format!("message 3 of batch {batch}: attempt 4: the service answered 503; ")),
+        "{text}"
+    );
+    assert!(text.ends_with("; 2 messages with 200 slots were accepted before"), "{text}");
+
+    let point = report.resume_point().unwrap();
+    assert_eq!((point.number(), point.slots_before(), point.to_string()), (3, Some(200), "3@200".to_owned()));
+    let again =
+        client.publish(&slots).slots_per_message(100).batch_id(batch).resume_from(point).await.unwrap();
+    assert_eq!((again.receipts().len(), again.slots(), again.messages()), (3, 250, 5));
+    assert_eq!(accepted(&model), (0..450).collect::<Vec<_>>());
+    let sent = arrived(&model);
+    assert!(
+        sent[2..7].iter().all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
+    );
+    assert_eq!(sent[8].place(), (Some("5"), Some("5")));
+
+    // By the number alone, of a list and of a stream.
+    for number in [1, 4, 5, 6] {
+        let (model, client) = serve([ok()]);
+        let list = client.publish(&slots).slots_per_message(100).batch_id(batch).resume_from(number);
+        let report = list.await.unwrap();
+        let stream =
+            client.publish_stream(stream::iter(slots.clone())).slots_per_message(100).batch_id(batch);
+        let streamed = stream.resume_from(number).await.unwrap();
+        let from = (number as usize - 1) * 100;
+        let expected: Vec<_> = (from.min(450)..450).chain(from.min(450)..450).collect();
+        assert_eq!(accepted(&model), expected, "from {number}");
+        assert_eq!(report.receipts().len(), 6 - number as usize);
+        let ids = |report: &pushslots::PublishReport| {
+            report.receipts().iter().map(|receipt| receipt.message_id()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&report), ids(&streamed));
+        assert!(
+            arrived(&model).iter().all(|each| sent.iter().any(|before| before.message_id == each.message_id))
+        );
+        assert_eq!(report.resume_point(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_split_the_point_to_go_on_from_knows_how_far_the_batch_had_come() {
+    let (model, client) = serve([ok(), answers(413), ok(), answers(400), ok()]);
+    let slots = slots(0..400);
+    let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
+    let point = error.report().resume_point().unwrap();
+    let text = point.to_string();
+    assert!(text.starts_with("3@1"), "{text}");
+    assert_eq!(serde_json::to_value(&error).unwrap()["resume_from"], json!(text));
+    let read: ResumePoint = text.parse().unwrap();
+    assert_eq!(read, point);
+    client.publish(&slots).slots_per_message(100).batch_id("b").resume_from(read).await.unwrap();
+    assert_eq!(accepted(&model), (0..400).collect::<Vec<_>>());
+    let sent = arrived(&model);
+    let again = &sent[4];
+    assert_eq!(
+        (again.message_id, &again.body),
+        (sent[3].message_id, &sent[3].body),
+        "the same message again"
+    );
+    for wrong in ["", "0", "-1", "3@", "3@-1", "0@1/2", "3@1/", "@", "1/2", "3@1/2/3"] {
+        assert!(wrong.parse::<ResumePoint>().is_err(), "{wrong}");
+    }
+    assert_eq!("7".parse(), Ok(ResumePoint::from(7)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
+    let (model, client) = serve([ok()]);
+    let slots = slots(0..500);
+    let publication = client.publish(&slots).slots_per_message(100);
+    let handle = publication.handle();
+    let stop = handle.clone();
+    let progress = move |progress: &Progress| {
+        if progress.messages == 2 {
+            stop.stop();
+        }
+    };
+    let report = publication.on_progress(progress).await.unwrap();
+    assert_eq!((report.slots(), report.resume_point().map(ResumePoint::number)), (200, Some(3)));
+    assert_eq!(handle.report(), report);
+    assert_eq!(model.calls().len(), 2);
+
+    let stalls = Fate::Hangs { accepted: true };
+    let (model, client) = serve([ok(), stalls, ok()]);
+    let publication = client.publish(&slots).slots_per_message(100);
+    let handle = publication.handle();
+    assert!(timeout(Duration::from_secs(5), publication).await.is_err());
+    let report = handle.report();
+    assert_eq!((report.slots(), report.receipts().len()), (100, 1));
+    let point = report.resume_point().unwrap();
+    assert_eq!(point.number(), 2);
+    let publication = client.publish(&slots).slots_per_message(100).batch_id(report.batch_id());
+    publication.resume_from(point).await.unwrap();
+    let sent = arrived(&model);
+    assert_eq!((sent[1].message_id, &sent[1].body), (sent[2].message_id, &sent[2].body));
+    assert_eq!(model.calls().len(), 6);
+
+    // A stream that has nothing, or nothing more, for now does not keep it.
+    let (_, client) = serve([ok()]);
+    let publication = client.publish_stream(stream::pending::<Slot>());
+    let handle = publication.handle();
+    handle.stop();
+    assert_eq!(publication.await.unwrap().slots(), 0);
+    let (_, client) = serve([ok()]);
+    let waiting = stream::iter(slots[..150].to_vec()).chain(stream::pending());
+    let publication = client.publish_stream(waiting).slots_per_message(100);
+    let handle = publication.handle();
+    // It can be moved to a task.
+    let client = client.clone();
+    drop(tokio::spawn(async move { client.publish(support::batch::slots(0..1)).await.map(drop) }));
+    let stop = async {
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(handle.report().slots(), 100, "told while the stream waits");
+        handle.stop();
+    };
+    let report = tokio::join!(publication.into_future(), stop).0.unwrap();
+    assert_eq!((report.slots(), report.resume_point().map(ResumePoint::number)), (100, Some(2)));
+}

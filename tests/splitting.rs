@@ -1,0 +1,139 @@
+//! How slots are split into the messages of a batch, and in what order these go.
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::stream;
+use pushslots::uuid::Uuid;
+use pushslots::{Delivery, Meta, PushSlots};
+use serde_json::{Value, json};
+use support::batch::{Arrived, accepted, arrived, serve, slots};
+use support::model::{Model, answers, client_of, ok};
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_split_by_number_and_go_out_in_order() {
+    let (model, client) = serve([ok()]);
+    let slots = slots(0..2_500);
+    let report = client.publish(&slots).await.unwrap();
+
+    let messages = arrived(&model);
+    let places: Vec<_> = messages.iter().map(|message| message.place()).collect();
+    assert_eq!(places, [(Some("1"), Some("3")), (Some("2"), Some("3")), (Some("3"), Some("3"))]);
+    assert!(messages.iter().all(|message| message.batch_id.as_deref() == Some(report.batch_id())));
+    assert!(Uuid::try_parse(report.batch_id()).is_ok());
+    let lengths: Vec<_> = messages.iter().map(|message| message.slots.len()).collect();
+    assert_eq!(lengths, [1_000, 1_000, 500]);
+    assert_eq!(accepted(&model), (0..2_500).collect::<Vec<_>>());
+
+    let ids: Vec<_> = report.receipts().iter().map(|receipt| receipt.message_id()).collect();
+    assert_eq!(ids, messages.iter().map(|message| message.message_id).collect::<Vec<_>>());
+    assert!(ids.iter().all(|id| id.get_version_num() == 5), "{ids:?}");
+    assert_eq!((report.messages(), report.slots(), report.skipped(), report.requests()), (3, 2_500, 0, 3));
+    assert_eq!(report.resume_point(), None);
+    // An answer takes 20 ms, and the token took 30.
+    assert!(report.elapsed() >= Duration::from_millis(90), "{:?}", report.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_are_those_of_the_client_unless_the_publication_has_its_own() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).slots_per_message(40).bytes_per_message(5_000).build().unwrap();
+    client.publish(slots(0..100)).await.unwrap();
+    client.publish(slots(0..100)).slots_per_message(60).bytes_per_message(100_000).await.unwrap();
+    let lengths: Vec<_> =
+        arrived(&model).iter().map(|message| (message.slots.len(), message.body.len())).collect();
+    let (by_client, by_itself) = lengths.split_at(lengths.len() - 2);
+    assert!(by_client.iter().all(|(slots, bytes)| *slots <= 40 && *bytes <= 5_000), "{lengths:?}");
+    assert_eq!(by_itself.iter().map(|(slots, _)| *slots).collect::<Vec<_>>(), [60, 40]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_message_names_no_batch_unless_it_is_given_one() {
+    let (model, client) = serve([ok()]);
+    client.publish(slots(0..3)).await.unwrap();
+    client.publish_stream(stream::iter(slots(0..3))).await.unwrap();
+    let message = PushSlots::builder().slots(slots(0..3)).build().unwrap();
+    client.send(&message).await.unwrap();
+    let sent = arrived(&model);
+    assert!(sent.iter().all(|each| each.body == sent[2].body), "as a message of its own");
+
+    let report = client.publish(slots(0..3)).batch_id("tuesday").await.unwrap();
+    let meta = Meta::new().batch_id("wednesday").test(true).facility_code("RES").destination(Uuid::max());
+    client.publish_stream(stream::iter(slots(0..3))).meta(meta).await.unwrap();
+    let sent = arrived(&model);
+    assert_eq!((report.batch_id(), sent[3].batch_id.as_deref()), ("tuesday", Some("tuesday")));
+    assert_eq!(sent[3].place(), (Some("1"), Some("1")));
+    assert_eq!((sent[4].batch_id.as_deref(), sent[4].place()), (Some("wednesday"), (Some("1"), None)));
+    let meta: Value = serde_json::from_slice(&sent[4].body).unwrap();
+    assert_eq!(
+        meta["Meta"],
+        json!({
+            "DataModel": "Scheduling", "EventType": "PushSlots", "Test": true,
+            "Destinations": [{"ID": Uuid::max()}], "FacilityCode": "RES", "BatchID": "wednesday", "CurrentBatch": "1"
+        })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_split_by_size_as_late_as_they_can_be() {
+    for limit in [700, 1_000, 1_001, 1_002, 5_000] {
+        let (model, client) = serve([ok()]);
+        let slots = slots(0..100);
+        client.publish(&slots).bytes_per_message(limit).await.unwrap();
+        let list = arrived(&model);
+        assert_eq!(accepted(&model), (0..100).collect::<Vec<_>>());
+        let (model, client) = serve([ok()]);
+        client.publish_stream(stream::iter(slots.clone())).bytes_per_message(limit).await.unwrap();
+        let stream = arrived(&model);
+        assert_eq!(accepted(&model), (0..100).collect::<Vec<_>>());
+        let split =
+            |messages: &[Arrived]| messages.iter().map(|message| message.slots.clone()).collect::<Vec<_>>();
+        assert_eq!(split(&list), split(&stream), "both split alike");
+
+        assert!(list.len() > 1);
+        for pair in list.windows(2) {
+            assert!(pair[0].body.len() <= limit, "{} of {limit}", pair[0].body.len());
+            let next = slots[pair[1].slots[0]].to_json().len();
+            // Room is kept for batch numbers of 20 digits, of which each has one or two.
+            assert!(pair[0].body.len() + 38 + 1 + next > limit, "one more would have fit");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
+    for is_stream in [false, true] {
+        let limited =
+            Model::new(0, |_, _| ok(), |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)));
+        limited.limit_bytes(40_000);
+        let client = client_of(&limited).build().unwrap();
+        let slots = slots(0..1_000);
+        let publication = match is_stream {
+            true => client.publish_stream(stream::iter(slots.clone())),
+            false => client.publish(&slots),
+        };
+        let report = publication.slots_per_message(400).await.unwrap();
+        assert_eq!(accepted(&limited), (0..1_000).collect::<Vec<_>>());
+        let sent = arrived(&limited);
+        let refused = sent.iter().take_while(|each| !each.accepted).count();
+        assert_eq!((report.too_large().len(), report.requests()), (refused, sent.len()));
+        assert!(refused > 0 && report.too_large().iter().all(|attempt| attempt.status == Some(413)));
+        assert!(sent[refused..].iter().all(|each| each.accepted), "it learns from the first");
+        let total = (!is_stream).then(|| (sent.len() - refused).to_string());
+        for (number, message) in sent[refused..].iter().enumerate() {
+            assert_eq!(message.place(), (Some(&*(number + 1).to_string()), total.as_deref()));
+        }
+        assert_eq!(report.messages() as usize, sent.len() - refused);
+    }
+    // What can't be split is refused.
+    let (model, client) = serve([answers(413)]);
+    let error = client.publish(slots(0..3)).await.unwrap_err();
+    assert_eq!((error.failed_message(), error.delivery()), (Some(1), Delivery::Refused));
+    let lengths: Vec<_> = arrived(&model).iter().map(|message| message.slots.len()).collect();
+    assert_eq!(lengths, [3, 1]);
+    // Nor is what may have been accepted in larger messages.
+    let (model, client) = serve([answers(500), answers(413)]);
+    let error = client.publish(slots(0..3)).await.unwrap_err();
+    assert_eq!((error.delivery(), model.calls().len()), (Delivery::Unknown, 2));
+}
