@@ -50,8 +50,11 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
 
     let point = report.resume_point().unwrap();
     assert_eq!((point.number(), point.slots_before(), point.to_string()), (3, Some(200), "3@200".to_owned()));
-    let again =
-        client.publish(&slots).slots_per_message(100).batch_id(batch).resume_from(point).await.unwrap();
+    let again = client.publish(&slots).slots_per_message(100).batch_id(batch).resume_from(point);
+    let again = again
+        .on_progress(|progress| assert_eq!((progress.all_messages, progress.all_slots), (Some(3), Some(250))))
+        .await
+        .unwrap();
     assert_eq!((again.receipts().len(), again.slots(), again.messages()), (3, 250, 5));
     assert_eq!(accepted(&model), (0..450).collect::<Vec<_>>());
     let sent = arrived(&model);

@@ -5,7 +5,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pushslots::{Attempt, Class, Client, Delivery, Error, ErrorKind, Next, OnUnknown};
+use pushslots::{Attempt, Class, Client, Delivery, Error, ErrorKind, Next, OnUnknown, Receipt};
 use support::message;
 use support::model::{Fate, Model, Reply, answers, client_of, ok};
 use tokio::time::{Instant, timeout};
@@ -141,6 +141,7 @@ async fn a_function_can_stand_in_front_of_the_table() {
     let duplicate = Reply { body: r#"{"errorDetail":"duplicate of 7"}"#, ..Reply::new(409) };
     let model = Model::scripted([answers(403), Fate::NoConnection, Fate::Answered(duplicate), answers(403)]);
     let client = client_of(&model).max_attempts(3).classifier(|exchange| {
+        assert!(!exchange.has_errors());
         match (exchange.status(), exchange.service_text(), exchange.failure()) {
             (Some(403), ..) => Class::Transient,
             (Some(409), Some(text), _) if text.starts_with("duplicate") => Class::Accepted,
@@ -159,6 +160,34 @@ async fn a_function_can_stand_in_front_of_the_table() {
     assert_eq!(receipt.attempts()[2].error, None);
     let error = fails(&client).await;
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Unavailable, 3));
+
+    // Our gateway warns in `Meta.Errors` of what it takes all the same.
+    let warned = Reply { body: r#"{"Meta":{"Errors":[{"Text":"slow"}]}}"#, ..Reply::accepted() };
+    let client = client_of(&Model::scripted([Fate::Answered(warned)])).classifier(|exchange| {
+        match (exchange.status(), exchange.has_errors()) {
+            (Some(200), true) => Class::Accepted,
+            _ => exchange.class(),
+        }
+    });
+    client.build().unwrap().send(&message()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_waited_for_up_to_120_s_and_to_the_last_moment_of_the_deadline() {
+    // Until the answer is there, 50 ms are gone; a second is kept for the next one.
+    for (hint, deadline, next) in [
+        ("120", 200_000, Next::Hint),
+        ("121", 200_000, Next::HintTooLong),
+        ("9", 10_050, Next::Hint),
+        ("9", 10_049, Next::Deadline),
+    ] {
+        let model = Model::scripted([Fate::Answered(Reply::new(503).hint(hint)), ok()]);
+        let client = client_of(&model).deadline(Duration::from_millis(deadline)).build().unwrap();
+        let sent = client.send(&message()).await;
+        let attempts = sent.as_ref().map_or_else(Error::attempts, Receipt::attempts);
+        assert_eq!(attempts[0].next, next, "{hint} s of {deadline} ms");
+        assert_eq!(attempts.len(), if next == Next::Hint { 2 } else { 1 });
+    }
 }
 
 #[tokio::test(start_paused = true)]

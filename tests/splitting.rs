@@ -120,6 +120,8 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
         assert_eq!((report.too_large().len(), report.requests()), (refused, sent.len()));
         assert!(refused > 0 && report.too_large().iter().all(|attempt| attempt.status == Some(413)));
         assert!(sent[refused..].iter().all(|each| each.accepted), "it learns from the first");
+        let (_, full) = sent[refused..].split_last().unwrap();
+        assert!(full.iter().all(|each| each.body.len() > 20_000), "and no more than it has to");
         let total = (!is_stream).then(|| (sent.len() - refused).to_string());
         for (number, message) in sent[refused..].iter().enumerate() {
             assert_eq!(message.place(), (Some(&*(number + 1).to_string()), total.as_deref()));
