@@ -40,8 +40,13 @@ async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
     assert_eq!(paths(&error), ["slots_per_message", "bytes_per_message", "batch_id", "resume_from"]);
     let error = client.publish(slots(0..1)).resume_from(2).await.unwrap_err();
     assert_eq!(paths(&error), ["batch_id"]);
-    let error = client.publish(slots(0..1)).batch_id("one").resume_from(3).await.unwrap_err();
-    assert_eq!(paths(&error), ["resume_from"]);
+    for point in ["3", "3@7"] {
+        let point: ResumePoint = point.parse().unwrap();
+        let list = client.publish(slots(0..6)).batch_id("one").resume_from(point);
+        assert_eq!(paths(&list.await.unwrap_err()), ["resume_from"]);
+        let stream = client.publish_stream(stream::iter(slots(0..6))).batch_id("one").resume_from(point);
+        assert_eq!(paths(&stream.await.unwrap_err()), ["resume_from"]);
+    }
     let meta = Meta::new().destination(pushslots::Destination::new(Uuid::nil()).name("EMR"));
     let mut nameless = meta.clone();
     nameless.destinations[0].id = None;
@@ -51,6 +56,22 @@ async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
         Client::builder().transport(model.clone()).credentials(support::credentials()).build().unwrap();
     assert_eq!(paths(&alone.publish(slots(0..1)).await.unwrap_err()), ["Meta.Destinations"]);
     assert!(model.calls().is_empty() && model.token_requests() == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_may_take_all_the_room_that_a_message_has() {
+    let (model, client) = serve([ok()]);
+    let long = || slots(0..1).remove(0).reason("x".repeat(2_000));
+    let error = client.publish([long()]).bytes_per_message(2_000).await.unwrap_err();
+    // Slots[0]: takes 2180 bytes, and a message has room for 1700; …
+    let text = error.error().problems()[0].text();
+    let numbers: Vec<usize> =
+        text.split(' ').filter_map(|word| word.trim_end_matches(';').parse().ok()).collect();
+    let [takes, room] = numbers[..] else { panic!("{text}") };
+    for (bytes, fits) in [(2_000 + takes - room, true), (2_000 + takes - room - 1, false)] {
+        assert_eq!(client.publish([long()]).bytes_per_message(bytes).await.is_ok(), fits, "{bytes}: {text}");
+    }
+    assert_eq!(accepted(&model), [0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,10 +155,16 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     assert!(source.is::<std::fmt::Error>());
     assert_eq!(accepted(&model), [0, 1, 2, 3, 4, 5]);
     assert_eq!(error.report().resume_point().map(ResumePoint::number), Some(3));
+    let text = "the stream of slots failed before its end";
+    let batch = error.report().batch_id();
+    let expected = format!("batch {batch}: {text}; 2 messages with 6 slots were accepted before");
+    assert_eq!(error.to_string(), expected);
+    let failing = stream::iter([Err::<Slot, _>(std::fmt::Error)]);
+    assert_eq!(client.publish_stream(failing).await.unwrap_err().to_string(), text);
 
     let lines = r#"{"ID":"0","DateTime":"2026-12-01T09:00:00Z","Duration":15}
 5
-{"ID":"1","DateTime":"2026-12-01T09:15:00Z",
+{"ID":"1","DateTime":"2026-12-01T09:15:00Z","Provider":{"ID":
 {"ID":"2","DateTime":"2026-12-01T09:15:00Z","Duration":15}"#;
     let (model, client) = serve([ok()]);
     let mut told = Vec::new();
@@ -146,7 +173,7 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     let report = client.publish_stream(reader).skip_invalid(tell).await.unwrap();
     assert_eq!((report.skipped(), accepted(&model)), (2, vec![0, 2]));
     assert_eq!(told[0], (1, "Slots[1]: expected an object at line 2 column 1".to_owned()));
-    assert!(told[1].1.starts_with("Slots[2]"), "{told:?}");
+    assert!(told[1].1.starts_with("Slots[2].Provider: "), "{told:?}");
     // What does not go on can't be passed over.
     let cut = stream::iter(SlotReader::new(lines.replacen('{', "[{", 1).leak().as_bytes()));
     let error = client.publish_stream(cut).skip_invalid(|_, _| {}).await.unwrap_err();

@@ -2,16 +2,16 @@
 
 mod support;
 
-use std::future::IntoFuture;
+use std::future::{IntoFuture, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
 use pushslots::uuid::Uuid;
-use pushslots::{ErrorKind, Identifier, Location, Meta, Slot};
+use pushslots::{ErrorKind, Identifier, Location, Meta, ResumePoint, Slot};
 use serde_json::json;
-use support::batch::{accepted, serve, slots};
+use support::batch::{accepted, arrived, serve, slots};
 use support::model::{Fate, Reply, answers, ok};
 use tokio::time::{sleep, timeout};
 
@@ -35,6 +35,40 @@ async fn the_next_message_is_made_while_one_is_on_its_way_and_no_more() {
         let read = *read.lock().unwrap();
         assert!((message + 1) * 100 == read, "{read} slots are read while message {message} is on its way");
         sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_go_on_while_a_message_is_encoded() {
+    let (model, client) = serve([ok()]);
+    let slots = slots(0..8_000);
+    let mut publication = client.publish(&slots).slots_per_message(8_000).into_future();
+    let mut turns = 0;
+    poll_fn(|context| {
+        turns += 1;
+        publication.poll_unpin(context)
+    })
+    .await
+    .unwrap();
+    let encoded = arrived(&model)[0].body.len();
+    assert!(
+        encoded > 1 << 20 && turns >= encoded / (64 << 10),
+        "{turns} turns while {encoded} bytes were made"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_held_no_longer_than_it_is_sent() {
+    let (_, client) = serve([ok()]);
+    let held: Arc<str> = "Office Visit".into();
+    for point in [ResumePoint::from(1), ResumePoint::from(31), "31@3000".parse().unwrap()] {
+        // Whoever holds the reason holds a slot: they get it as they are asked for.
+        let reason = held.clone();
+        let slots = stream::iter(slots(0..5_000)).map(move |slot| slot.reason(reason.clone()));
+        let publication =
+            client.publish_stream(slots).slots_per_message(100).batch_id("b").resume_from(point);
+        let watch = |_: &_| assert!(Arc::strong_count(&held) < 400, "{} slots", Arc::strong_count(&held));
+        publication.on_progress(watch).await.unwrap();
     }
 }
 

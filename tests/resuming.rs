@@ -63,6 +63,17 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     );
     assert_eq!(sent[8].place(), (Some("5"), Some("5")));
 
+    for (fates, before) in [
+        (vec![answers(400)], ""),
+        (vec![ok(), answers(400)], "; 1 message with 100 slots was accepted before"),
+    ] {
+        let failed = fates.len();
+        let (_, client) = serve(fates);
+        let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
+        let expected = format!("message {failed} of batch b: {}{before}", error.error());
+        assert_eq!(error.to_string(), expected);
+    }
+
     // By the number alone, of a list and of a stream.
     for number in [1, 4, 5, 6] {
         let (model, client) = serve([ok()]);
@@ -107,7 +118,8 @@ async fn after_a_split_the_point_to_go_on_from_knows_how_far_the_batch_had_come(
         "the same message again"
     );
     for wrong in ["", "0", "-1", "3@", "3@-1", "0@1/2", "3@1/", "@", "1/2", "3@1/2/3"] {
-        assert!(wrong.parse::<ResumePoint>().is_err(), "{wrong}");
+        let error = wrong.parse::<ResumePoint>().unwrap_err().to_string();
+        assert!(error.contains("such as 7@6000"), "{wrong}: {error}");
     }
     assert_eq!("7".parse(), Ok(ResumePoint::from(7)));
 }
