@@ -11,7 +11,7 @@ use pushslots::uuid::{Uuid, uuid};
 use support::batch::slots;
 use support::message;
 use support::model::{Fate, Model, TokenFate, answers, client_of, ok};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, set_default};
@@ -206,4 +206,33 @@ async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
         of("send").map(|span| (span.1, span.2.of(["slots"]))).collect::<Vec<_>>(),
         [(Some("publish"), ["2"]), (Some("publish"), ["2"]), (Some("publish"), ["1"])]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_not_renewed_is_a_warning_and_one_that_is_refused_an_attempt() {
+    // The token endpoint gives one, and is down from then on.
+    let tokens = |_: &mut _, time: Duration| match time.is_zero() {
+        true => TokenFate::Issued(Duration::from_secs(300)),
+        false => TokenFate::Answered(503, None),
+    };
+    let warnings = |told: &Told| {
+        let log = told.log();
+        let renewals =
+            log.events.iter().map(|(level, _, fields)| (*level, fields.of(["message"])[0].to_owned()));
+        renewals.filter(|(_, message)| message.contains("renewed")).collect::<Vec<_>>()
+    };
+    for (revoked, expected) in [(false, 1), (true, 0)] {
+        let (told, _guard) = listen();
+        let fate = move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200) {
+            true => Fate::Revoked,
+            false => ok(),
+        };
+        let client = client_of(&Model::new(0, fate, tokens)).max_attempts(2).build().unwrap();
+        client.send(&message()).await.unwrap();
+        sleep(Duration::from_secs(if revoked { 210 } else { 260 })).await;
+        assert_eq!(client.send(&message()).await.is_ok(), !revoked);
+        let told = warnings(&told);
+        assert_eq!(told.len(), expected, "{told:?}");
+        assert!(told.iter().all(|(level, _)| *level == Level::WARN));
+    }
 }
