@@ -34,7 +34,7 @@ async fn a_key_signs_whatever_form_it_comes_in() {
         (keys::rsa_pkcs1(), SigningAlgorithm::Rs384),
     ] {
         let mut jwk = key.jwk("key-7");
-        jwk["alg"] = algorithm.name().into();
+        jwk["alg"] = algorithm.to_string().into();
         jwk["use"] = "sig".into();
         jwk["key_ops"] = json!(["sign", "verify"]);
         jwk["x5t"] = "of no matter here".into();
@@ -49,6 +49,8 @@ async fn a_key_signs_whatever_form_it_comes_in() {
         ] {
             let signing = signing.unwrap();
             assert_eq!((signing.key_id(), signing.algorithm()), ("key-7", algorithm));
+            let shown = format!("{signing:?}");
+            assert!(shown.contains("key-7") && shown.contains(&format!("{algorithm:?}")), "{shown}");
             assert_signs(&signing, &key).await;
         }
     }
