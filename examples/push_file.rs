@@ -1,8 +1,8 @@
 //! Sends a message from a file, with the settings from the environment: `push_file MESSAGE.json`.
 //!
-//! Prints what came of it as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`, `error` and `retry_after_s`. Exits with 0 when the message is accepted, with 1 when it is not,
-//! and with 2 when the settings or the message are wrong: then nothing goes out, and stderr names every problem. `RUST_LOG` turns on
-//! the log, on stderr.
+//! Prints what came of it as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`, `error` and `retry_after_s`.
+//! Exits with 0 when the message is accepted, with 1 when it is not, and with 2 when the settings or the message are wrong: then
+//! nothing goes out, and stderr names every problem. `RUST_LOG` turns on the log, on stderr.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;

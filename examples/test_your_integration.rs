@@ -10,7 +10,9 @@ async fn publish_day(client: &Client, from: DateTime<Utc>) -> Result<PublishRepo
     let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").share();
     let day = (0..32).map(|n| Slot::new(from + TimeDelta::minutes(15 * n), 15).provider(&provider));
     let day: Vec<_> = day.collect();
-    client.publish(&day).slots_per_message(10).batch_id("tuesday").await
+    // Another day is another batch: message ids come from it.
+    let batch = format!("slots-{}", from.date_naive());
+    client.publish(&day).slots_per_message(10).batch_id(batch).await
 }
 
 #[tokio::main]
@@ -44,7 +46,7 @@ mod tests {
         let starts: Vec<_> = service.slots().iter().filter_map(|slot| slot.date_time).collect();
         let expected: Vec<_> = (0..32).map(|n| tuesday + TimeDelta::minutes(15 * n)).collect();
         assert_eq!(starts, expected);
-        let batch = service.batch("tuesday");
+        let batch = service.batch("slots-2026-12-01");
         let places: Vec<_> = batch.iter().filter_map(|message| message.meta().current_batch).collect();
         assert_eq!(places, [1, 2, 3, 4]);
         assert_eq!(service.counts().duplicates, 1, "the one whose answer was lost came again");

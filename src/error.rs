@@ -17,8 +17,8 @@ use crate::receipt::{self, Attempt, Delivery, TokenRefusal};
 pub enum ErrorKind {
     /// A setting is missing or can't be used: [`Error::problems`] names each.
     Configuration,
-    /// The message breaks the data model, or is none, and nothing went out: [`Error::problems`] names each
-    /// place.
+    /// The message breaks the data model, or is none, and nothing went out: [`Error::problems`] names each place, or the text
+    /// of the error does where JSON could not be read.
     InvalidMessage,
     /// The stream of slots to publish failed before its end; its error is the [source](std::error::Error::source) of the
     /// [`PublishError`](crate::PublishError).
@@ -56,12 +56,15 @@ impl fmt::Display for ErrorKind {
 ///
 /// ```
 /// use pushslots::{Delivery, Error};
+/// use std::time::Duration;
 ///
 /// fn what_now(error: &Error) -> String {
+///     let pause = error.retry_after().unwrap_or(Duration::from_secs(60));
 ///     match (error.delivery(), error.is_retryable()) {
-///         (Delivery::Unknown, _) => "it may have arrived: look for its logs, or send it again".into(),
-///         (_, true) => format!("send it again in {:?}", error.retry_after().unwrap_or_default()),
-///         (_, false) => format!("mend what is wrong: {error}"),
+///         (Delivery::Unknown, true) => format!("it may have arrived; send it again in {pause:?}, or look for it"),
+///         (Delivery::Unknown, false) => format!("one attempt may have arrived; mend what the last met: {error}"),
+///         (_, true) => format!("it did not arrive; send it again in {pause:?}"),
+///         (_, false) => format!("it did not arrive; mend what is wrong: {error}"),
 ///     }
 /// }
 /// ```
@@ -180,21 +183,24 @@ impl Error {
         self.0.send.is_retryable
     }
 
-    /// How long to wait before the message is sent again, counted from the end of the last attempt: what the service
-    /// asked for, or the pause after which an access token is asked for again.
+    /// How long to wait before the message is sent again, counted from when the send ended; none where nobody asks for a wait.
+    ///
+    /// It is what the service asked for, the pause after which an access token is asked for again, or how long the client's
+    /// [pace](crate::ClientBuilder::pace) has no room.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.send.retry_after
     }
 
-    /// The message id of the send; none where there was no send. Sent again with
-    /// [`message_id`](crate::client::SendBuilder::message_id), the message keeps it.
+    /// The message id of the send; none where there was no send.
+    ///
+    /// Sent again with [`message_id`](crate::client::SendBuilder::message_id), the message keeps it.
     #[must_use]
     pub fn message_id(&self) -> Option<Uuid> {
         self.0.send.message_id
     }
 
-    /// Every attempt, in order; none where nothing went out.
+    /// Every attempt, in order; none where the send ended before its first.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.0.send.attempts

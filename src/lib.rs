@@ -8,7 +8,7 @@
 //!
 //! 1. `cargo add pushslots`, `cargo add tokio --features macros,rt-multi-thread`, and for the tests
 //!    `cargo add pushslots --dev --features mock`.
-//! 2. Send to a mock of the service in the same process. This example runs as it is in a crate that has the feature `mock`:
+//! 2. Send to a mock of the service in the same process. This runs as it is, with the feature `mock` on:
 //!
 #![cfg_attr(feature = "mock", doc = "```")]
 #![cfg_attr(not(feature = "mock"), doc = "```ignore")]
@@ -16,19 +16,20 @@
 //! use pushslots::mock::MockService;
 //! use pushslots::{Client, Provider, PushSlots, Slot};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let service = MockService::start()?;
-//! let client = Client::builder().mock(&service).build()?;
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let service = MockService::start()?;
+//!     let client = Client::builder().mock(&service).build()?;
 //!
-//! let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
-//! let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite");
-//! let slot = Slot::new(nine_o_clock, 15).id("1").reason("Office Visit").provider(provider);
-//! let message = PushSlots::builder().slot(slot).build()?;
+//!     let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+//!     let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite");
+//!     let slot = Slot::new(nine_o_clock, 15).id("1").reason("Office Visit").provider(provider);
+//!     let message = PushSlots::builder().slot(slot).build()?;
 //!
-//! let receipt = client.send(&message).await?;
-//! assert_eq!(receipt.logs(), service.received()[0].logs());
-//! # Ok(()) }
+//!     let receipt = client.send(&message).await?;
+//!     assert_eq!(receipt.logs(), service.received()[0].logs());
+//!     Ok(())
+//! }
 //! ```
 //!
 //! 3. Go live: make a key (`openssl ecparam -name secp384r1 -genkey -noout -out key.pem`), give the service's dashboard its public
@@ -73,7 +74,7 @@
 //! | [scope](Credentials::scope) of the tokens | none | `PUSHSLOTS_SCOPE` |
 //! | [`source`](ClientBuilder::source), a UUID | none | `PUSHSLOTS_SOURCE_ID` |
 //! | [`destination`](ClientBuilder::destination)s, UUIDs | none; a message must have one | `PUSHSLOTS_DESTINATION_IDS`, separated by commas |
-//! | [`base_url`](ClientBuilder::base_url) | `https://api.redoxengine.com` | `PUSHSLOTS_BASE_URL` |
+//! | [`base_url`](ClientBuilder::base_url); in Canada `https://api.ca.redoxengine.com` | `https://api.redoxengine.com` | `PUSHSLOTS_BASE_URL` |
 //! | [`token_url`](ClientBuilder::token_url) | `{base}/v2/auth/token` | `PUSHSLOTS_TOKEN_URL` |
 //! | [`max_attempts`](ClientBuilder::max_attempts), from 1 | 4 | `PUSHSLOTS_MAX_ATTEMPTS` |
 //! | [`attempt_timeout`](ClientBuilder::attempt_timeout) | 30 s | `PUSHSLOTS_ATTEMPT_TIMEOUT` |

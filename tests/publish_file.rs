@@ -201,6 +201,17 @@ async fn what_was_not_accepted_goes_on_where_it_ended() {
         (support::raw::header(head, "idempotency-key").unwrap().to_owned(), body.unwrap().to_vec())
     };
     assert_eq!(of(&refused), of(&sent[1]), "the same message again");
+
+    // Also where the first may have been accepted: another batch would send it under another id.
+    let lost = RawServer::start([token(), Act::ResetAfterReading]).await;
+    settings.insert("PUSHSLOTS_BASE_URL", lost.url.clone());
+    settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
+    settings.retain(|name, _| !["PUSHSLOTS_BATCH_ID", "PUSHSLOTS_RESUME_FROM"].contains(name));
+    let run = publish_file(Some(&file), &settings).await;
+    let batch = run.json()["batch_id"].as_str().unwrap().to_owned();
+    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM=1@0\n");
+    assert!(run.stderr.ends_with(&go_on), "{}", run.stderr);
+    lost.finish().await;
 }
 
 #[tokio::test]

@@ -67,7 +67,8 @@ fn a_transport_takes_no_settings_of_connections() {
     for with in [
         settings.clone().connect_timeout(Duration::from_secs(1)),
         settings.clone().proxy("http://proxy.example.org:3128"),
-        settings.root_certificate("PEM"),
+        settings.clone().root_certificate("PEM"),
+        settings.client_certificate("PEM"),
     ] {
         assert_eq!(problems(&with.build().unwrap_err()), ["transport"]);
     }

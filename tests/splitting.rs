@@ -37,15 +37,25 @@ async fn slots_are_split_by_number_and_go_out_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limits_are_those_of_the_client_unless_the_publication_has_its_own() {
-    let model = Model::scripted([ok()]);
-    let client = client_of(&model).slots_per_message(40).bytes_per_message(5_000).build().unwrap();
-    client.publish(slots(0..100)).await.unwrap();
-    client.publish(slots(0..100)).slots_per_message(60).bytes_per_message(100_000).await.unwrap();
-    let lengths: Vec<_> =
-        arrived(&model).iter().map(|message| (message.slots.len(), message.body.len())).collect();
-    let (by_client, by_itself) = lengths.split_at(lengths.len() - 2);
-    assert!(by_client.iter().all(|(slots, bytes)| *slots <= 40 && *bytes <= 5_000), "{lengths:?}");
-    assert_eq!(by_itself.iter().map(|(slots, _)| *slots).collect::<Vec<_>>(), [60, 40]);
+    let lengths = |model: &Model| {
+        let messages = arrived(model).into_iter();
+        messages.map(|message| (message.slots.len(), message.body.len())).collect::<Vec<_>>()
+    };
+    let slots = slots(0..100);
+    for (by_slots, by_bytes) in [(40, 100_000), (1_000, 5_000)] {
+        let model = Model::scripted([ok()]);
+        let client =
+            client_of(&model).slots_per_message(by_slots).bytes_per_message(by_bytes).build().unwrap();
+        client.publish(&slots).await.unwrap();
+        let sent = lengths(&model);
+        let full = |(slots, bytes): &(usize, usize)| *slots == by_slots || *bytes > by_bytes - 400;
+        assert!(sent.len() > 2 && sent[..sent.len() - 1].iter().all(full), "{sent:?}");
+        assert!(sent.iter().all(|(slots, bytes)| *slots <= by_slots && *bytes <= by_bytes), "{sent:?}");
+
+        client.publish(&slots).slots_per_message(60).bytes_per_message(100_000).await.unwrap();
+        let own = &lengths(&model)[sent.len()..];
+        assert_eq!(own.iter().map(|(slots, _)| *slots).collect::<Vec<_>>(), [60, 40]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

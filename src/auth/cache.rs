@@ -27,7 +27,7 @@ const LONGEST_PAUSE: Duration = LONGEST_HINT;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// After this long, who waits for a request has a look at it. Nothing else is sure to: when a task that carries on a
-/// [`Shared`] is dropped at the wrong moment, the others may not be woken (rust-lang/futures-rs#2706).
+/// [`Shared`] is dropped at the wrong moment, the others may not be woken.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Holds the token, and asks for another when it is due: one request at a time, whatever the number of sends.

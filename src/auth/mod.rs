@@ -40,17 +40,17 @@ use crate::transport::AnyTransport;
 /// What proves the sender to the service.
 ///
 /// An access token of 300 s that they buy is renewed between second 224 and 252, while it stays in use; in its last 20
-/// seconds it is used no more. One that lives for less than 30 s is used for a third of its life, and other lives are
-/// renewed between 80 % and 90 % of the time in which they are used.
+/// seconds it is used no more. One that lives for less than 30 s is used for a third of its life, and tokens of
+/// other lives are renewed between 80 % and 90 % of the time in which they are used.
 ///
-/// ```no_run
-/// use pushslots::{Credentials, SigningKey};
+/// ```
+/// use pushslots::{Credentials, Signer};
 ///
-/// let key = SigningKey::from_pem_file("key.pem", "key-id")?;
-/// let credentials = Credentials::signed_jwt("client-id", key);
+/// fn credentials(key: impl Signer) -> Credentials {
+///     Credentials::signed_jwt("client-id", key)
+/// }
 ///
 /// let older = Credentials::api_key("key", "secret");
-/// # Ok::<(), pushslots::KeyError>(())
 /// ```
 ///
 /// Its `Debug` shows no secret.
@@ -110,7 +110,7 @@ impl Credentials {
         Self(Kind::Source(Arc::new(source)))
     }
 
-    /// Asks for tokens of this scope (RFC 6749, section 3.3); by default of none.
+    /// Asks for tokens of this scope (RFC 6749, section 3.3); by default the request names none.
     ///
     /// Only those of a signed JWT have one, others ignore it.
     #[must_use]

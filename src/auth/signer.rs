@@ -38,8 +38,9 @@ use super::AuthError;
 /// let credentials = Credentials::signed_jwt("client-id", VaultKey(Vault));
 /// ```
 pub trait Signer: Send + Sync + 'static {
-    /// The ID under which the service knows the public half of the key: `kid` in RFC 7515, section 4.1.4. It
-    /// must be the same for as long as the signer lives.
+    /// The ID under which the service knows the public half of the key: `kid` in RFC 7515, section 4.1.4.
+    ///
+    /// It must be the same for as long as the signer lives.
     fn key_id(&self) -> &str;
 
     /// What [`sign`](Self::sign) signs with.

@@ -16,6 +16,15 @@ use crate::signature::{PrivateKey, RsaParts, Unusable};
 ///
 /// The key chooses the algorithm: an RSA key of at least 2048 bits signs with RS384, a P-384 key with
 /// ES384 (RFC 7518, sections 3.3 and 3.4). Cloning is cheap. Its `Debug` shows the ID and no key.
+///
+/// ```no_run
+/// use pushslots::{Credentials, SigningKey};
+///
+/// let key = SigningKey::from_pem_file("key.pem", "key-id")?;
+/// let same = SigningKey::from_jwk_file("key.json")?;
+/// let credentials = Credentials::signed_jwt("client-id", key);
+/// # Ok::<(), pushslots::KeyError>(())
+/// ```
 #[derive(Clone)]
 pub struct SigningKey {
     id: String,
@@ -27,10 +36,9 @@ const NEEDED: &str = "the private key is damaged or of a kind that the service d
                       bits and the elliptic curve P-384";
 
 impl SigningKey {
-    /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1
-    /// (`EC PRIVATE KEY`). The first key of the text is taken, and it must not be encrypted.
+    /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`).
     ///
-    /// `key_id` is what the service calls the public key: the header `kid` of the assertion.
+    /// The first key of the text is taken, and it must not be encrypted. `key_id` is what the service calls the public key: the header `kid` of the assertion.
     ///
     /// # Errors
     ///
@@ -65,9 +73,10 @@ impl SigningKey {
         Self::from_pem(&*read(path.as_ref())?, key_id)
     }
 
-    /// Reads a private key in JSON, a JWK of type `RSA` or of type `EC` with the curve P-384: RFC 7517, section 4, and
-    /// RFC 7518, sections 6.2.2 and 6.3.2. An RSA key must have all its parts. `kid` is what the service calls the
-    /// public key, and `alg`, `use` and `key_ops` must fit where they are given.
+    /// Reads a private key in JSON: a JWK (RFC 7517, section 4) of type `RSA`, or of type `EC` with the curve P-384.
+    ///
+    /// Its parts are those of RFC 7518, sections 6.2.2 and 6.3.2, of which an RSA key must have all. `kid` is what the service
+    /// calls the public key, and `alg`, `use` and `key_ops` must fit where they are given.
     ///
     /// # Errors
     ///

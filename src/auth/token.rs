@@ -43,7 +43,9 @@ impl AccessToken {
         Self { secret: SecretString::from(token.into()), life: USUAL_LIFE, refresh_token: None }
     }
 
-    /// The token itself. Whoever has it can send in your name: it belongs in no log.
+    /// The token itself.
+    ///
+    /// Whoever has it can send in your name: it belongs in no log.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
         self.secret.expose_secret()
@@ -51,7 +53,7 @@ impl AccessToken {
 
     /// How long the token lives, counted from when it was asked for: `expires_in` of RFC 6749, section 5.1.
     ///
-    /// From a second, which less counts as, up to 25 hours. More can't be, and counts as the usual 300 seconds.
+    /// Less than a second counts as one. More than 25 hours can't be, and counts as the usual 300 seconds.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
         self.life = if life <= LONGEST_LIFE { life.max(SHORTEST_LIFE) } else { USUAL_LIFE };

@@ -18,18 +18,17 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 
 /// The settings of a [`Client`](crate::Client); only the credentials have no default.
 ///
-/// Each has a range, and one outside it is told by [`build`](Self::build). Its `Debug` shows no secret.
+/// A value outside its range is told by [`build`](Self::build). Its `Debug` shows no secret.
 ///
 /// ```no_run
-/// use pushslots::Client;
+/// use pushslots::ClientBuilder;
 /// use std::time::Duration;
 ///
 /// // The credentials are in the environment; a caller that waits wants to know sooner.
-/// let client = pushslots::ClientBuilder::from_env()
+/// let client = ClientBuilder::from_env()
 ///     .attempt_timeout(Duration::from_secs(5))
 ///     .deadline(Duration::from_secs(20))
 ///     .build()?;
-/// # let _: Client = client;
 /// # Ok::<(), pushslots::Error>(())
 /// ```
 #[derive(Clone)]
@@ -103,7 +102,8 @@ impl ClientBuilder {
 
     /// Adds an endpoint: all of them become `Meta.Destinations` of messages that name none.
     ///
-    /// By default there is none, and a message that names none either is not sent.
+    /// By default there is none, and a message that names none either is not sent. Those of the
+    /// [environment](Self::from_env) stay beside it.
     #[must_use]
     pub fn destination(mut self, destination: Uuid) -> Self {
         self.destinations.push(destination);
@@ -112,7 +112,7 @@ impl ClientBuilder {
 
     /// Where the service is; by default `https://api.redoxengine.com`.
     ///
-    /// Messages go to `{base}/endpoint`. It is an `https` address without query, fragment, user name or password; plain
+    /// Messages go to `{base}/endpoint`. In Canada the service is at `https://api.ca.redoxengine.com`. It is an `https` address without query, fragment, user name or password; plain
     /// `http` is for this machine, and for hosts that are [allowed by name](Self::allow_plain_http).
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
@@ -210,9 +210,9 @@ impl ClientBuilder {
         self.given("slots_per_message")
     }
 
-    /// The most bytes that one message of a [publication](crate::Client::publish) takes, from 1; by default 8 MiB.
+    /// The most bytes that one message of a [publication](crate::Client::publish) takes; by default 8 MiB.
     ///
-    /// The service takes messages of up to 40 MB by one of its pages, and of 10 MB by another.
+    /// It must be above what a message takes without slots, some hundred bytes, which a publication tells. The service takes messages of up to 40 MB by one of its pages, and of 10 MB by another.
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
@@ -280,7 +280,8 @@ impl ClientBuilder {
 
     /// A proxy for all requests, in place of the one that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
     ///
-    /// Its address may hold a user name and password. Without this, and with a base or token URL of this
+    /// Its scheme is `http` or `https`, and its address may hold a user name and password. One on another machine is refused
+    /// where plain http to this machine would pass through it. Without this, and with a base or token URL of this
     /// machine, no proxy is used.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {

@@ -37,7 +37,9 @@ pub(super) fn variable(setting: &str) -> String {
 }
 
 impl ClientBuilder {
-    /// Takes the settings from the environment. A variable that is empty counts as not set.
+    /// Takes the settings from the environment.
+    ///
+    /// A variable that is empty counts as not set.
     ///
     /// | variable | meaning | default |
     /// | --- | --- | --- |
@@ -59,7 +61,7 @@ impl ClientBuilder {
     ///
     /// What is wrong with a variable is told by [`build`](Self::build), unless code gives the setting after:
     /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and takes the scope from
-    /// those that it is given.
+    /// those that it is given. Destinations that code gives are added to those of the environment.
     #[must_use]
     pub fn from_env() -> Self {
         from_variables(|name| std::env::var_os(name))

@@ -189,6 +189,8 @@ pub struct SendBuilder<'a> {
 
 impl SendBuilder<'_> {
     /// The longest time for the whole send, in place of [the client's](ClientBuilder::deadline).
+    ///
+    /// With zero nothing goes out, and the send ends as [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self

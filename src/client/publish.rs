@@ -29,24 +29,28 @@ impl Client {
     /// [batch id](PublishBuilder::batch_id) is given. The message id of each is derived from batch id and number.
     ///
     /// The first message that is not accepted ends the publication. The error tells what was accepted until then, and
-    /// [where to go on](PublishBuilder::resume_from): nothing that was accepted is sent again. Only a message that the
+    /// [where to go on](PublishBuilder::resume_from): nothing that is known to be accepted is sent again, and the message that
+    /// failed keeps its message id. Only a message that the
     /// service finds too large (413) is split, as is what follows it, and the publication goes on. One that was
     /// [stopped](PublishHandle::stop) ends well, and its report has a [resume point](PublishReport::resume_point).
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};
+    /// # use std::time::Duration;
     /// # async fn example(client: Client, slots: Vec<Slot>) -> Result<(), PublishError> {
-    /// let report = match client.publish(&slots).await {
-    ///     Ok(report) => report,
-    ///     // The same slots again, from the message that failed on.
+    /// match client.publish(&slots).await {
+    ///     Ok(report) => println!("{} slots in {} messages", report.slots(), report.messages()),
+    ///     // Later the same slots again, from the message that failed on.
     ///     Err(error) if error.error().is_retryable() => {
-    ///         let report = error.report();
-    ///         let again = client.publish(&slots).batch_id(report.batch_id());
-    ///         again.resume_from(report.resume_point().unwrap_or(1.into())).await?
+    ///         println!("{} slots are accepted: {error}", error.report().slots());
+    ///         tokio::time::sleep(error.error().retry_after().unwrap_or(Duration::from_secs(60))).await;
+    ///         if let Some(point) = error.report().resume_point() {
+    ///             let rest = client.publish(&slots).batch_id(error.report().batch_id()).resume_from(point).await?;
+    ///             println!("{} more are now", rest.slots());
+    ///         }
     ///     }
     ///     Err(error) => return Err(error),
-    /// };
-    /// println!("{} slots in {} messages", report.slots(), report.receipts().len());
+    /// }
     /// # Ok(()) }
     /// ```
     ///
@@ -96,7 +100,7 @@ impl Client {
 /// # async fn example(client: Client, slots: Vec<Slot>) -> Result<(), PublishError> {
 /// let report = client
 ///     .publish(&slots)
-///     .batch_id("tuesday")
+///     .batch_id("slots-2026-12-01")
 ///     .meta(Meta::new().test(true))
 ///     .on_progress(|progress| println!("{} slots so far", progress.slots))
 ///     .skip_invalid(|index, problems| eprintln!("slot {index}: {problems:?}"))
@@ -140,17 +144,18 @@ impl<'a> PublishBuilder<'a> {
 
     /// The most bytes that one message takes; by default [the client's](crate::ClientBuilder::bytes_per_message).
     ///
-    /// It holds for the message as it goes out, but for batch numbers, for which room is kept as if they were the longest. A
+    /// It must be above what a message takes without slots, some hundred bytes. It holds for the message as it goes out, but for batch numbers, for which room is kept as if they were the longest. A
     /// slot that takes more by itself is invalid.
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// Identifies the batch, in place of a fresh UUID: any text that no other list of slots has.
+    /// Identifies the batch, in place of a fresh UUID: any text but a blank one that no other publication has, such as one with
+    /// the day in it.
     ///
     /// Message ids are derived from it and the number of a message, as UUIDs of version 5 (RFC 9562, section 5.5): the same
-    /// batch gives the same ids, in whichever process.
+    /// batch gives the same ids, in whichever process, and other slots under the same ids may be taken for those before.
     pub fn batch_id(mut self, id: impl Into<String>) -> Self {
         self.batch_id = Some(id.into());
         self
@@ -173,12 +178,13 @@ impl<'a> PublishBuilder<'a> {
     /// # async fn example(client: Client, slots: Vec<Slot>, kept: &str) -> Result<(), Box<dyn std::error::Error>> {
     /// // What another process wrote down, such as `7@6000`.
     /// let point: ResumePoint = kept.parse()?;
-    /// client.publish(&slots).batch_id("tuesday").resume_from(point).await?;
+    /// client.publish(&slots).batch_id("slots-2026-12-01").resume_from(point).await?;
     /// # Ok(()) }
     /// ```
     ///
-    /// It needs the same slots in the same order, and the same [`batch_id`](Self::batch_id); with a number alone also the
-    /// same limits, for with others slots would be lost or sent again. A slot from there on may be corrected where the message
+    /// It needs the same slots in the same order, and the same [`batch_id`](Self::batch_id). With a number alone it also needs the
+    /// same limits, that no message was found too large, and that no slot which was set aside is corrected: otherwise slots would
+    /// be lost or sent again, and the point is what to go by. A slot from there on may be corrected where the message
     /// that failed is known not to be accepted; before it none may be added or taken away, and one that was set aside and is
     /// corrected is published on its own. The slots before that point are not sent again, and the message that may have been
     /// accepted already keeps its message id.
@@ -189,8 +195,8 @@ impl<'a> PublishBuilder<'a> {
 
     /// Who is told how far the publication has come; by default nobody.
     ///
-    /// It is told after each message that was accepted, before it waits for the pace, and once a second meanwhile, by the task
-    /// that publishes, which goes on when this returns.
+    /// `told` is called after each message that was accepted, before the publication waits for the pace, and once a second. The
+    /// task that publishes calls it, and goes on when it returns.
     pub fn on_progress(mut self, told: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.on_progress = Some(Box::new(told));
         self

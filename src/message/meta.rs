@@ -23,7 +23,7 @@ record! {
     /// let meta = Meta::new()
     ///     .test(true)
     ///     .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
-    ///     .batch_id("tuesday")
+    ///     .batch_id("slots-2026-12-01")
     ///     .current_batch(1)
     ///     .total_batches(2);
     /// assert_eq!(meta.current_batch, Some(1));
@@ -169,14 +169,14 @@ impl Meta {
         self
     }
 
-    /// Says which message of its batch this is, from 1. Needs a [`batch_id`](Self::batch_id).
+    /// Says which message of its batch this is, from 1; needs a [`batch_id`](Self::batch_id).
     #[must_use]
     pub fn current_batch(mut self, current: u64) -> Self {
         self.current_batch = Some(current);
         self
     }
 
-    /// Says how many messages the batch has, from 1. Needs a [`batch_id`](Self::batch_id).
+    /// Says how many messages the batch has, from 1; needs a [`batch_id`](Self::batch_id).
     #[must_use]
     pub fn total_batches(mut self, total: u64) -> Self {
         self.total_batches = Some(total);

@@ -4,7 +4,8 @@
 //! `Scheduling / PushSlots` key by key. All are read tolerantly and written exactly:
 //!
 //! * a number, boolean or text in place of another is read for what it stands for;
-//! * `null`, an empty object and an empty list stand for nothing, and are not written;
+//! * `null`, an empty object and an empty list stand for nothing, and are not written; as an element of `Slots` or
+//!   `Destinations` an empty object is a problem;
 //! * a key that the model does not name is kept as it was written, on any object;
 //! * a value that can't be read is kept too, and named by [`PushSlots::validate`].
 //!
@@ -110,8 +111,9 @@ impl PushSlots {
         &self.slots
     }
 
-    /// The slots, to change them, such as one that was read with a problem. The client checks them again before
-    /// it sends. What a slot shares with others is changed for that slot alone by
+    /// The slots, to change them, such as one that was read with a problem.
+    ///
+    /// The client checks them again before it sends. What a slot shares with others is changed for that slot alone by
     /// [`Shared::to_mut`](crate::Shared::to_mut).
     ///
     /// A list of slots that could not be read, since an element of it is no object, stays a problem whatever is

@@ -62,8 +62,9 @@ impl Slot {
         self
     }
 
-    /// Says what the visit is for, or whether the slot is available. A clone of an `Arc<str>` takes no room of its
-    /// own.
+    /// Says what the visit is for, or whether the slot is available.
+    ///
+    /// A clone of an `Arc<str>` takes no room of its own.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<Arc<str>>) -> Self {
         self.reason = Some(reason.into());

@@ -134,8 +134,10 @@ impl Answer {
         }
     }
 
-    /// Status 200 and then bytes that are no chunk of a body. The message is not taken, unless it is
-    /// [asked for](Self::after_accepting), though a client may take the status at its word, as this crate's does.
+    /// Status 200 and then bytes that are no chunk of a body.
+    ///
+    /// The message is not taken, unless it is [asked for](Self::after_accepting), though a client may take the status at its
+    /// word, as this crate's does.
     pub fn malformed_chunk() -> Self {
         Self { name: "malformed chunk", ending: Ending::MalformedChunk, ..Self::new(StatusCode::OK) }
     }
@@ -165,14 +167,17 @@ impl Answer {
         self
     }
 
-    /// Waits so long before it answers. What becomes of the message is settled before that.
+    /// Waits so long before it answers.
+    ///
+    /// What becomes of the message is settled before that.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Takes the message before it answers so: it is in the inbox, whatever the client gets to know. One that
-    /// the service would refuse gets that refusal instead.
+    /// Takes the message before it answers so: it is in the inbox, whatever the client gets to know.
+    ///
+    /// One that the service would refuse gets that refusal instead.
     pub fn after_accepting(mut self) -> Self {
         if self.taking == Taking::Ignored {
             self.taking = Taking::Taken;

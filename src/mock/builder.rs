@@ -92,15 +92,18 @@ impl MockServiceBuilder {
         self
     }
 
-    /// How long an access token is good; by default 300 s. Those of a legacy key are good for 24 h.
+    /// How long an access token is good; by default 300 s.
+    ///
+    /// Those of a legacy key are good for 24 h.
     #[must_use]
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.token_lifetime = lifetime;
         self
     }
 
-    /// How many requests it takes in any rolling window of this length; by default 10,000 in 5 minutes, as the service. One more
-    /// is answered 429.
+    /// How many requests it takes in any rolling window of this length; by default 10,000 in 5 minutes, as the service.
+    ///
+    /// One more is answered 429.
     #[must_use]
     pub fn rate_limit(mut self, requests: u32, window: Duration) -> Self {
         self.rate_limit = Some((requests, window));
@@ -114,23 +117,27 @@ impl MockServiceBuilder {
         self
     }
 
-    /// The most bytes that a message may have; by default 40,000,000. A larger one is answered 413.
+    /// The most bytes that a message may have; by default 40,000,000.
+    ///
+    /// A larger one is answered 413.
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Answers a message whose `Idempotency-Key`, any text, it has accepted before as it did then, and does not take it again. By default a
-    /// repeated message is a second one, as the service documents nothing else.
+    /// Answers a message whose `Idempotency-Key`, any text, it has accepted before as it did then, and does not take it again.
+    ///
+    /// By default a repeated message is a second one, as the service documents nothing else.
     #[must_use]
     pub fn deduplicate(mut self) -> Self {
         self.deduplicates = true;
         self
     }
 
-    /// Asks `answer` about every request first, those for the page too; where it gives nothing, the mock goes on as usual. It must not
-    /// block: it runs on the one thread of the mock. A panic in it fails the test that holds the mock.
+    /// Asks `answer` about every request first, those for the page too; where it gives nothing, the mock goes on as usual.
+    ///
+    /// It must not block: it runs on the one thread of the mock. A panic in it fails the test that holds the mock.
     ///
     /// ```
     /// use pushslots::http::StatusCode;

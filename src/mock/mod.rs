@@ -176,7 +176,7 @@ impl MockService {
         &self.key_id
     }
 
-    /// The private key of that client, of P-384 and in PKCS#8. It is made anew for each mock.
+    /// The private key of that client, of P-384 and in PKCS#8, made anew for each mock.
     #[must_use]
     pub fn private_key_pem(&self) -> &str {
         &self.private_key_pem
@@ -192,7 +192,7 @@ impl MockService {
         (&self.api_key.0, &self.api_key.1)
     }
 
-    /// An endpoint to send to. It takes messages for any.
+    /// An endpoint to send to; it takes messages for any.
     #[must_use]
     pub fn destination(&self) -> Uuid {
         self.destination
@@ -260,8 +260,9 @@ impl MockService {
         state.ledger.messages.iter().filter(|message| matches(message)).cloned().collect()
     }
 
-    /// The slots of all messages that it accepted, in order. Of a message that came twice they are there twice, unless it
-    /// [knows it again](MockServiceBuilder::deduplicate).
+    /// The slots of all messages that it accepted, in order.
+    ///
+    /// Of a message that came twice they are there twice, unless it [knows it again](MockServiceBuilder::deduplicate).
     #[must_use]
     pub fn slots(&self) -> Vec<Slot> {
         self.received().iter().flat_map(ReceivedMessage::slots).cloned().collect()
@@ -303,7 +304,9 @@ impl MockService {
         self.service.state().ledger.counts
     }
 
-    /// Forgets what came, and frees its bodies, which are kept until then. Tokens stay good.
+    /// Forgets what came, and frees its bodies, which are kept until then.
+    ///
+    /// Tokens stay good.
     pub fn clear_inbox(&self) {
         self.service.clear_inbox();
     }

@@ -12,7 +12,8 @@ use serde::{Serialize, Serializer};
 /// message too large, it also has the bytes to which messages were limited by then, as in `7@5500/1048576`.
 ///
 /// A message number alone, from 1, is a point too: what comes before is left out, as the same slots and the same limits split
-/// it. With other limits slots would be lost, or sent again.
+/// it. With other limits, after a message that was too large, or with a slot corrected that was set aside, slots would be lost or
+/// sent again.
 ///
 /// ```
 /// use pushslots::ResumePoint;

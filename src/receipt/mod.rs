@@ -21,6 +21,15 @@ pub use refusal::TokenRefusal;
 /// Accepted means: in the service's durable queue. It is not yet with its destinations; the service
 /// carries it there, and [`logs`](Self::logs) finds it in the service's dashboard.
 ///
+/// ```
+/// use pushslots::Receipt;
+///
+/// fn record(receipt: &Receipt) -> String {
+///     let logs: Vec<_> = receipt.logs().iter().filter_map(|log| log.id.as_deref()).collect();
+///     format!("{} accepted after {} attempts: {}", receipt.message_id(), receipt.attempts().len(), logs.join(", "))
+/// }
+/// ```
+///
 /// Serializes to `{"message_id", "delivery": "accepted", "logs": [{"id", "attempt_id"}], "attempts": […]}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {

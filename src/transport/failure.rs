@@ -38,7 +38,9 @@ impl Failure {
         Self { kind, may_have_arrived: false, is_kept_back: false, detail: String::new() }
     }
 
-    /// The request, or a part of it, may have reached the service. What is not known for certain is this.
+    /// The request, or a part of it, may have reached the service.
+    ///
+    /// What is not known for certain is this.
     #[must_use]
     pub fn unknown(kind: FailureKind) -> Self {
         Self { may_have_arrived: true, ..Self::not_sent(kind) }
@@ -50,7 +52,9 @@ impl Failure {
         Self { is_kept_back: true, detail, ..Self::not_sent(FailureKind::Timeout) }
     }
 
-    /// Adds more about it. It is shown in logs and errors: it must hold nothing of the request or the answer.
+    /// Adds more about it.
+    ///
+    /// It is shown in logs and errors: it must hold nothing of the request or the answer.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();

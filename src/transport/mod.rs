@@ -43,8 +43,8 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
 /// Carries requests to the service, token requests as well as messages, and brings answers back.
 ///
 /// A client has one of its own. Implement this trait to [bring another](crate::ClientBuilder::transport): an HTTP
-/// stack that your system has already, or a script that plays the service in a test. Every attempt of a send is one
-/// call, and the certainty that the client tells is no better than what this says:
+/// stack that your system has already, or a script that plays the service in a test. Every request, for a token or with a
+/// message, is one call, and the certainty that the client tells is no better than what this says:
 ///
 /// * it sends a request at most once: it neither retries nor follows a redirect, which would carry the token elsewhere;
 /// * a [`Failure`] says truly whether anything of the request may have left;
