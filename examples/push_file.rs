@@ -2,7 +2,8 @@
 //!
 //! Prints what came of it as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`, `error` and `retry_after_s`.
 //! Exits with 0 when the message is accepted, with 1 when it is not, and with 2 when the settings or the message are wrong: then
-//! nothing goes out, and stderr names every problem. `RUST_LOG` turns on the log, on stderr.
+//! nothing goes out, and stderr names every problem. On a terminal it also shows what the service said of a refusal. `RUST_LOG` turns
+//! on the log, on stderr.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -40,6 +41,10 @@ async fn main() -> ExitCode {
         Err(error) if error.kind() == ErrorKind::InvalidMessage => bad_input(&error.to_string()),
         Err(error) => {
             eprintln!("{error}");
+            // It may repeat what was sent: a person may see it, a log may not.
+            if let Some(text) = error.service_text().filter(|_| std::io::stderr().is_terminal()) {
+                eprintln!("the service said: {text}");
+            }
             print(&error);
             ExitCode::FAILURE
         }

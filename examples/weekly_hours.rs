@@ -21,15 +21,19 @@ const HOURS: [(Weekday, Local, Local); 3] = [
 
 /// The starts of all slots of a day that fit into its hours.
 fn starts(day: NaiveDate, zone: Tz, length: TimeDelta) -> Vec<DateTime<Tz>> {
-    let at = |(hour, minute)| NaiveTime::from_hms_opt(hour, minute, 0).map(|time| day.and_time(time));
+    // Midnight at the end of the day is 24:00.
+    let at = |(hour, minute): Local| {
+        day.and_time(NaiveTime::MIN) + TimeDelta::minutes((60 * hour + minute).into())
+    };
     let mut starts = Vec::new();
     for (_, opens, closes) in HOURS.iter().filter(|(weekday, ..)| *weekday == day.weekday()) {
         // A time that the change leaves out is the one an hour later; of one that it repeats the first is meant.
         let moment = |time| {
-            let local = at(time)?;
+            let local = at(time);
             let later = || zone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest();
             zone.from_local_datetime(&local).earliest().or_else(later)
         };
+        // No zone leaves out more than an hour, but for a day that it never had.
         let (Some(mut next), Some(end)) = (moment(*opens), moment(*closes)) else { continue };
         // Counted in real time, so that no patient is given a time that does not exist.
         while next + length <= end {

@@ -160,7 +160,10 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     assert_eq!(began.elapsed(), Duration::ZERO, "it is known at once");
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
     assert!(error.is_retryable() && error.attempts().is_empty());
-    assert!(error.to_string().contains("the client's own pace leaves no room"), "{error}");
+    assert!(
+        error.to_string().contains("the client's own pace, or its wait after a 429, leaves no room"),
+        "{error}"
+    );
     sleep(error.retry_after().unwrap()).await;
     client.send(&message).await.unwrap();
 

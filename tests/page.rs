@@ -205,7 +205,21 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         400
     );
     assert_eq!(service.received().len(), 3);
-    assert_eq!(post("/page/next", "application/json", r#"{"answer":"stall"}"#).await.unwrap().status(), 204);
+    let answers = [
+        r#"{"answer":"throttled-1s"}"#,
+        r#"{"answer":"unavailable"}"#,
+        r#"{"answer":"bad-gateway"}"#,
+        r#"{"answer":"refused"}"#,
+        r#"{"answer":"unauthorized"}"#,
+        r#"{"answer":"reset"}"#,
+        r#"{"answer":"lost"}"#,
+        r#"{"answer":"truncated"}"#,
+        r#"{"answer":"stall"}"#,
+    ];
+    for answer in answers {
+        assert_eq!(post("/page/next", "application/json", answer).await.unwrap().status(), 204, "{answer}");
+    }
+    assert_eq!(service.pending(), answers.len());
     let clear = r#"{"inbox":true,"queue":true}"#;
     assert_eq!(post("/page/clear", "application/json", clear).await.unwrap().status(), 204);
     assert!(service.received().is_empty());

@@ -150,7 +150,7 @@ impl<'a> Sending<'a> {
     pub(super) fn kept_back(&mut self, wait: Duration) -> Error {
         self.has_ended = true;
         let why = format!(
-            "given up, since the client's own pace leaves no room within the deadline of {:?}",
+            "given up, since the client's own pace, or its wait after a 429, leaves no room within the deadline of {:?}",
             self.policy.deadline
         );
         self.failed(ErrorKind::Throttled, Next::Deadline, Some(wait), &why)
