@@ -28,8 +28,8 @@ pub enum ErrorKind {
     Credentials,
     /// The service refuses the message.
     Refused,
-    /// The service answered 429: it asks for fewer requests. Or the client's own [pace](crate::ClientBuilder::pace) leaves no
-    /// room for the message within its deadline.
+    /// The service answered 429 and asks for fewer requests, or the client's own [pace](crate::ClientBuilder::pace) leaves
+    /// no room for the message within its deadline.
     Throttled,
     /// The service answered 5xx, or its token endpoint 5xx, 429 or something that is no token; or a
     /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.

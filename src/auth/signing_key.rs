@@ -139,7 +139,9 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A private key that can't be used, and why. It holds nothing of the key.
+/// A private key that can't be used, and why.
+///
+/// It holds nothing of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyError(pub(super) String);
 

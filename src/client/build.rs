@@ -16,7 +16,9 @@ use crate::retry::{Policy, RetryBudget};
 use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Rate};
 
 impl ClientBuilder {
-    /// Makes the client. Nothing goes out yet.
+    /// Makes the client.
+    ///
+    /// Nothing goes out yet.
     ///
     /// # Errors
     ///

@@ -254,7 +254,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Draws all delays from this seed, so that a test can be repeated. By default each client draws its own.
+    /// Draws all delays from this seed, so that a test can be repeated.
+    ///
+    /// By default each client draws its own.
     #[must_use]
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);

@@ -57,8 +57,9 @@ impl EncodedMessage {
         &self.meta
     }
 
-    /// What the message says of itself, to change it; the slots stay encoded. The client checks it again before it
-    /// sends.
+    /// What the message says of itself, to change it; the slots stay encoded.
+    ///
+    /// The client checks it again before it sends.
     pub fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
     }

@@ -39,8 +39,9 @@ pub struct Extensions(Members);
 impl Extensions {
     pub(super) const NONE: Self = Self(Members::NONE);
 
-    /// The value under `name`, read as `T`; `None` where there is none. Where a message gives the name more than
-    /// once, the last one counts.
+    /// The value under `name`, read as `T`; `None` where there is none.
+    ///
+    /// Where a message gives the name more than once, the last one counts.
     ///
     /// # Errors
     ///

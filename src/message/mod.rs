@@ -98,7 +98,9 @@ impl PushSlots {
         &self.meta
     }
 
-    /// What the message says of itself, to change it. The client checks it again before it sends.
+    /// What the message says of itself, to change it.
+    ///
+    /// The client checks it again before it sends.
     ///
     /// A `Meta` that could not be read, since it is no object, stays a problem whatever is put here.
     pub fn meta_mut(&mut self) -> &mut Meta {

@@ -57,7 +57,9 @@ impl ReadError {
     }
 
     /// Where in the message the input goes wrong, as far as it was read, such as `Slots[3].Provider`; empty at the
-    /// top. Keys that the model does not name are not told.
+    /// top.
+    ///
+    /// Keys that the model does not name are not told.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

@@ -33,7 +33,9 @@ record! {
         "DateTime" => pub date_time: Option<DateTime<Utc>>,
         /// How long the appointment takes, in minutes, above 0; required.
         "Duration" => pub duration: Option<f64>,
-        /// The visit reason, or whether the slot is available; free text. Slots can share one.
+        /// The visit reason, or whether the slot is available; free text.
+        ///
+        /// Slots can share one.
         "Reason" => pub reason: Option<Arc<str>>,
         /// Who is seen.
         "Provider" => pub provider: Option<Shared<Provider>>,

@@ -108,7 +108,9 @@ impl<R: io::Read> SlotReader<R> {
     }
 
     /// What the message says of itself, where the input is one: known before the first slot if `Meta` stands before
-    /// `Slots`, and else after the last. Other keys of the message are passed over.
+    /// `Slots`, and else after the last.
+    ///
+    /// Other keys of the message are passed over.
     #[must_use]
     pub fn meta(&self) -> Option<&Meta> {
         self.meta.as_ref()

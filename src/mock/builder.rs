@@ -13,7 +13,9 @@ use super::inbox::ReceivedRequest;
 use super::public_key;
 use super::service::Hook;
 
-/// The settings of a [`MockService`]; see [`MockService::builder`]. Each has a default.
+/// The settings of a [`MockService`]; see [`MockService::builder`].
+///
+/// Each has a default.
 pub struct MockServiceBuilder {
     pub(super) port: u16,
     pub(super) clients: Clients,

@@ -26,7 +26,9 @@ pub struct ReceivedMessage {
 }
 
 impl ReceivedMessage {
-    /// Its place in the inbox, from 1. The page counts sends instead, also those of which nothing was accepted.
+    /// Its place in the inbox, from 1.
+    ///
+    /// The page counts sends instead, also those of which nothing was accepted.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number

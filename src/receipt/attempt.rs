@@ -66,7 +66,9 @@ pub struct Attempt {
     /// How long it took.
     #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
     pub elapsed: Duration,
-    /// The status of the answer to the message, where one came. That of the token endpoint is in `error`.
+    /// The status of the answer to the message, where one came.
+    ///
+    /// That of the token endpoint is in `error`.
     pub status: Option<u16>,
     /// Whether the service has the message, as far as this attempt tells.
     pub delivery: Delivery,
@@ -82,8 +84,10 @@ pub struct Attempt {
     /// How long the service asked to wait, by `Retry-After`; or how long no access token is asked for.
     #[serde(rename = "retry_after_s", serialize_with = "whole_seconds")]
     pub retry_after: Option<Duration>,
-    /// How long the send meant to wait before the next attempt; `None` after the last. A pause in which no access token is
-    /// asked for can make it longer, and credentials that are rotated meanwhile can end that.
+    /// How long the send meant to wait before the next attempt; `None` after the last.
+    ///
+    /// A pause in which no access token is asked for can make it longer, and credentials that are rotated meanwhile
+    /// can end that.
     #[serde(rename = "delay_ms", serialize_with = "optional_milliseconds")]
     pub delay: Option<Duration>,
     /// What followed, and why: why the delay is as it is, or why there was no further attempt.
