@@ -129,6 +129,21 @@ struct Findings {
     broken: [usize; INVARIANTS.len()],
 }
 
+impl Findings {
+    fn add(&mut self, other: Self) {
+        self.sends += other.sends;
+        self.receipts += other.receipts;
+        self.dropped += other.dropped;
+        self.connections += other.connections;
+        self.requests += other.requests;
+        self.accepted += other.accepted;
+        self.duplicates += other.duplicates;
+        other.deliveries.into_iter().for_each(|(name, n)| *self.deliveries.entry(name).or_default() += n);
+        other.struck.into_iter().for_each(|(fault, n)| *self.struck.entry(fault).or_default() += n);
+        self.broken.iter_mut().zip(other.broken).for_each(|(sum, more)| *sum += more);
+    }
+}
+
 /// Sends through the faults of one seed, and holds what was told against what the service and the proxy know.
 async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let (far, tokens) = (FarSide::moody(protocol, MESSAGE, seed).await, kind(Protocol::Http1).await);
@@ -217,16 +232,7 @@ async fn hold(protocol: Protocol) {
     let mut all = Findings::default();
     for round in 0..(sends / 2).div_ceil(SENDS_OF_A_CLIENT) {
         let found = drive(protocol, first + round as u64, SENDS_OF_A_CLIENT.min(sends / 2)).await;
-        all.sends += found.sends;
-        all.receipts += found.receipts;
-        all.dropped += found.dropped;
-        all.connections += found.connections;
-        all.requests += found.requests;
-        all.accepted += found.accepted;
-        all.duplicates += found.duplicates;
-        found.deliveries.into_iter().for_each(|(name, n)| *all.deliveries.entry(name).or_default() += n);
-        found.struck.into_iter().for_each(|(fault, n)| *all.struck.entry(fault).or_default() += n);
-        all.broken.iter_mut().zip(found.broken).for_each(|(sum, more)| *sum += more);
+        all.add(found);
     }
     let numbers =
         INVARIANTS.iter().zip(all.broken).map(|(invariant, number)| format!("\n  {invariant}: {number}"));

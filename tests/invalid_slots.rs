@@ -38,6 +38,8 @@ async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
         .await
         .unwrap_err();
     assert_eq!(paths(&error), ["slots_per_message", "bytes_per_message", "batch_id", "resume_from"]);
+    let error = client.publish(slots(0..1)).bytes_per_message(100).await.unwrap_err();
+    assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::Configuration, vec!["bytes_per_message"]));
     let error = client.publish(slots(0..1)).resume_from(2).await.unwrap_err();
     assert_eq!(paths(&error), ["batch_id"]);
     for point in ["3", "3@7"] {

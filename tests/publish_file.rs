@@ -4,14 +4,20 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use pushslots::mock::MockService;
+use pushslots::mock::{Answer, MockService, MockServiceBuilder};
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
 use support::batch::slots;
-use support::examples::{Folder, publish_file, settings, token};
+use support::examples::{Folder, Run, program, publish_file, settings, token};
 use support::raw::{Act, RawServer};
 use support::{DESTINATION, fixtures};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::Command;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
 
 fn lines(numbers: std::ops::Range<usize>) -> String {
     slots(numbers).iter().map(|slot| String::from_utf8(slot.to_json()).unwrap() + "\n").collect()
@@ -225,4 +231,79 @@ async fn the_rate_is_kept() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(run.json()["waited_ms"].as_u64().unwrap() > 0, "{}", run.stdout);
     assert_eq!(arrived(&service).await.len(), 5);
+}
+
+/// A run of `publish_file` on as many slots, one a message, that gets so many ctrl-c: the first when a message arrives, each further
+/// when it told of the one before.
+async fn interrupted(
+    service: MockService,
+    mut arrives: UnboundedReceiver<()>,
+    slots: usize,
+    times: u32,
+) -> (Run, MockService) {
+    let folder = Folder::new();
+    let file = folder.file("slots.ndjson", lines(0..slots));
+    let settings = BTreeMap::from([
+        ("PUSHSLOTS_BASE_URL", service.url().to_owned()),
+        ("PUSHSLOTS_CLIENT_ID", service.client_id().to_owned()),
+        ("PUSHSLOTS_KEY_ID", service.key_id().to_owned()),
+        (
+            "PUSHSLOTS_PRIVATE_KEY_FILE",
+            folder.file("key.pem", service.private_key_pem()).display().to_string(),
+        ),
+        ("PUSHSLOTS_DESTINATION_IDS", service.destination().to_string()),
+        ("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned()),
+    ]);
+    let mut command = Command::new(program("publish_file"));
+    command.arg(&file).env_clear().envs(&settings).kill_on_drop(true);
+    let mut publishing = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = publishing.id().unwrap().to_string();
+    let mut told = BufReader::new(publishing.stderr.take().unwrap());
+    let mut stderr = String::new();
+    let run = async {
+        arrives.recv().await.unwrap();
+        for _ in 0..times {
+            assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+            told.read_line(&mut stderr).await.unwrap();
+        }
+        told.read_to_string(&mut stderr).await.unwrap();
+        let output = publishing.wait_with_output().await.unwrap();
+        Run { code: output.status.code(), stdout: String::from_utf8(output.stdout).unwrap(), stderr }
+    };
+    let run = timeout(Duration::from_secs(60), run).await.expect("it ends");
+    (run, service)
+}
+
+/// A mock that tells of each message as it arrives.
+fn watched() -> (MockServiceBuilder, UnboundedReceiver<()>) {
+    let (tell, arrives) = unbounded_channel();
+    let builder = MockService::builder().answer_with(move |request| {
+        if request.path() == "/endpoint" {
+            let _ = tell.send(());
+        }
+        None
+    });
+    (builder, arrives)
+}
+
+#[tokio::test]
+async fn ctrl_c_stops_behind_a_message_and_the_next_at_once() {
+    let (builder, arrives) = watched();
+    let (run, service) = interrupted(builder.start().unwrap(), arrives, 5_000, 1).await;
+    let printed = run.json();
+    let accepted = service.received().len();
+    assert_eq!((run.code, &printed["accepted"]), (Some(1), &json!(accepted)), "{}", run.stderr);
+    assert!((1..5_000).contains(&accepted), "{accepted}");
+    assert_eq!(printed["resume_from"], format!("{}@{accepted}", accepted + 1));
+
+    // The message that is on its way may be accepted, also the first.
+    let (builder, arrives) = watched();
+    let service = builder.start().unwrap();
+    service.next(Answer::stall());
+    let (run, _service) = interrupted(service, arrives, 3, 2).await;
+    let printed = run.json();
+    assert_eq!((run.code, &printed["error"]), (Some(1), &json!("ended before its message did")));
+    let batch = printed["batch_id"].as_str().unwrap();
+    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM=1@0\n");
+    assert!(run.stderr.ends_with(&go_on), "{}", run.stderr);
 }

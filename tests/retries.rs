@@ -191,6 +191,15 @@ async fn retry_after_is_waited_for_up_to_120_s_and_to_the_last_moment_of_the_dea
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_send_without_any_time_sends_nothing() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).build().unwrap();
+    let error = client.send(&message()).deadline(Duration::ZERO).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::NotSent));
+    assert!(model.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attempt_tells_the_reason_of_its_delay() {
     let logged = Reply { body: r#"{"Meta":{"Logs":[{"ID":"7"}],"Errors":[{"ID":1}]}}"#, ..Reply::new(500) };
     let model = Model::scripted([

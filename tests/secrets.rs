@@ -240,8 +240,8 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     for layer in ["TRACE hyper", "asking for an access token", "authenticating anew", "== keys"] {
         assert!(text.contains(layer), "the log is on: {layer}");
     }
-    for shown in ["PushSlots {", "PublishBuilder {", "PublishHandle {", "PublishError {", "Exchange {"] {
-        assert!(text.contains(shown), "what holds nothing to hide is seen: {shown}");
+    for name in ["PushSlots {", "PublishBuilder {", "PublishHandle {", "PublishError {", "Exchange {"] {
+        assert!(text.contains(name), "what holds nothing to hide is seen: {name}");
     }
     let private =
         key.jwk.as_object().unwrap().iter().filter(|(name, _)| !["kty", "n", "e"].contains(&name.as_str()));

@@ -209,7 +209,7 @@ async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_not_renewed_is_a_warning_and_no_token_at_all_is_none() {
+async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
     // The token endpoint gives one, and is down from then on.
     let tokens = |_: &mut _, time: Duration| match time.is_zero() {
         true => TokenFate::Issued(Duration::from_secs(300)),

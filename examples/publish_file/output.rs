@@ -31,9 +31,9 @@ pub async fn stop_at_ctrl_c(handle: PublishHandle) {
     }
 }
 
-/// Tells it once a message has left, for then it may have been accepted.
+/// Also where nothing is accepted: what is on its way may be, and another batch would send it under another id.
 pub fn tell_where_to_go_on(report: &PublishReport) {
-    if let (Some(point), 1..) = (report.resume_point(), report.requests()) {
+    if let Some(point) = report.resume_point() {
         let batch = report.batch_id();
         eprintln!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}");
     }

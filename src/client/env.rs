@@ -250,6 +250,14 @@ mod tests {
             builder.source(Uuid::nil()).max_attempts(0).deadline(Duration::from_secs(1))
         };
         assert_eq!(problems(&wrong, right), ["max_attempts: must be at least 1, the first attempt"]);
+        // Destinations are added to those of the environment.
+        let elsewhere = |builder: ClientBuilder| {
+            builder.credentials(Credentials::api_key("key", "secret")).destination(Uuid::nil())
+        };
+        let nowhere = [(DESTINATION_IDS, "EMR".into())];
+        assert_eq!(problems(&nowhere, elsewhere), ["PUSHSLOTS_DESTINATION_IDS: entry 1 is not a UUID"]);
+        let there = from_variables(|name| (name == DESTINATION_IDS).then(|| Uuid::max().to_string().into()));
+        assert_eq!(elsewhere(there).destinations, [Uuid::max(), Uuid::nil()]);
     }
 
     #[cfg(unix)]
