@@ -47,7 +47,7 @@ impl Transport for Sidecar {
             let (head, body) = sent.map_err(|_| Failure::unknown(FailureKind::Interrupted))?.into_parts();
             let body = body.collect().await.map(|body| body.to_bytes());
             let body = body.map_err(|_| Failure::unknown(FailureKind::Interrupted));
-            Ok(Answer { status: head.status, headers: head.headers, body })
+            Ok(Answer::new(head.status, head.headers, body))
         };
         // Both are dropped together, so that nothing leaves when the send is given up.
         tokio::pin!(connection, exchange);

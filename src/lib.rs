@@ -150,7 +150,7 @@ pub use publish::{
     ParseResumePointError, Progress, PublishError, PublishHandle, PublishReport, ResumePoint, StreamedSlot,
 };
 pub use receipt::{Attempt, Delivery, Receipt, TokenRefusal};
-pub use retry::{Class, Exchange, Next, OnUnknown};
+pub use retry::{BodyKind, Class, Exchange, Next, OnUnknown};
 pub use transport::{Answer, Failure, FailureKind, Transport};
 
 pub use bytes;

@@ -17,7 +17,7 @@ use pushslots::{Attempt, Client, ClientBuilder, Delivery, Error, Receipt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::far_side::{FarSide, Mood};
-use support::proxy::{Fault, Protocol, Proxy, Strike, Toward};
+use support::proxy::{Course, Fault, Protocol, Proxy, Strike, Toward};
 use support::{MESSAGE, client, message};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -59,8 +59,8 @@ async fn kind(protocol: Protocol) -> FarSide {
     FarSide::start(protocol, MESSAGE, || Mood::Accepts).await
 }
 
-/// Draws the fault of each connection. Most connections carry a few messages before it strikes.
-fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Option<Fault> + Send + 'static {
+/// Draws the course of each connection. Most connections carry a few messages before a fault strikes.
+fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + 'static {
     let mut chance = StdRng::seed_from_u64(seed);
     move |_| {
         let toward = DIRECTIONS[chance.gen_range(0..2)];
@@ -72,7 +72,8 @@ fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Option<Fault> + S
         };
         let after = if chance.gen_bool(0.05) { 0 } else { chance.gen_range(1..longest) };
         let fault = Fault { strike: STRIKES[chance.gen_range(0..4)], toward, after };
-        Some(fault).filter(|_| chance.gen_bool(0.95))
+        let fault = Some(fault).filter(|_| chance.gen_bool(0.95));
+        Course { fault, is_uplink_slow: chance.gen_bool(0.1) }
     }
 }
 
@@ -122,6 +123,7 @@ struct Findings {
     dropped: usize,
     deliveries: BTreeMap<String, usize>,
     connections: usize,
+    slow: usize,
     struck: BTreeMap<(Strike, Toward), usize>,
     requests: usize,
     accepted: usize,
@@ -135,6 +137,7 @@ impl Findings {
         self.receipts += other.receipts;
         self.dropped += other.dropped;
         self.connections += other.connections;
+        self.slow += other.slow;
         self.requests += other.requests;
         self.accepted += other.accepted;
         self.duplicates += other.duplicates;
@@ -142,6 +145,12 @@ impl Findings {
         other.struck.into_iter().for_each(|(fault, n)| *self.struck.entry(fault).or_default() += n);
         self.broken.iter_mut().zip(other.broken).for_each(|(sum, more)| *sum += more);
     }
+}
+
+/// Whether HTTP/2 reports of the attempt that the service did not process it, of which the proxy may have seen bytes.
+fn was_not_processed(attempt: &Attempt) -> bool {
+    let error = attempt.error.as_deref().unwrap_or_default();
+    attempt.delivery == Delivery::NotSent && error.contains("(HTTP/2: ")
 }
 
 /// Sends through the faults of one seed, and holds what was told against what the service and the proxy know.
@@ -169,6 +178,7 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let mut found = Findings {
         sends: sent.len(),
         connections: seen.connections,
+        slow: seen.slow,
         struck: seen.struck.clone(),
         requests: seen.requests,
         ..Findings::default()
@@ -181,8 +191,10 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
         let of = |delivery| attempts.iter().filter(|attempt| attempt.delivery == delivery).count();
         let count_of = |counts: &BTreeMap<String, usize>| counts.get(&id).copied().unwrap_or_default();
         let (arrived, accepted) = (count_of(&known.arrived), count_of(&known.accepted));
-        // One that is not sent never showed a byte of its body; all others may have.
-        let left = attempts.len() - of(Delivery::NotSent);
+        // One that is not sent never showed a byte of its body, unless HTTP/2 reports that it was not processed; all others
+        // may have.
+        let unprocessed = attempts.iter().filter(|attempt| was_not_processed(attempt)).count();
+        let left = attempts.len() - of(Delivery::NotSent) + unprocessed;
         may_have_left += left;
 
         must(0, !matches!(result, Some(Ok(_))) || accepted > 0);
@@ -238,12 +250,13 @@ async fn hold(protocol: Protocol) {
         INVARIANTS.iter().zip(all.broken).map(|(invariant, number)| format!("\n  {invariant}: {number}"));
     // In one go, as the other protocol prints beside it.
     println!(
-        "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  connections: {}, struck: {:?}\n  \
+        "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  connections: {}, of them with a slow uplink: {}, struck: {:?}\n  \
          requests that left: {}, attempts: {:?}\n  messages that the service accepted: {}, further copies of them: {}{}",
         all.sends,
         all.receipts,
         all.dropped,
         all.connections,
+        all.slow,
         all.struck,
         all.requests,
         all.deliveries,
@@ -252,7 +265,7 @@ async fn hold(protocol: Protocol) {
         numbers.collect::<String>(),
     );
     assert!(
-        all.receipts > 0 && all.duplicates > 0 && all.deliveries.len() == 4,
+        all.receipts > 0 && all.duplicates > 0 && all.slow > 0 && all.deliveries.len() == 4,
         "the faults strike, and not all"
     );
     // Many requests share a connection of HTTP/2, so that there are few to be struck.

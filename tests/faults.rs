@@ -6,7 +6,7 @@ use std::future::IntoFuture;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushslots::mock::MockService;
-use pushslots::{Client, Delivery, Error, ErrorKind, Receipt};
+use pushslots::{BodyKind, Class, Client, Delivery, Error, ErrorKind, Next, OnUnknown, Receipt};
 use support::raw::{Act, RawServer, header, split};
 use support::{MESSAGE, client, fixtures, message};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -67,23 +67,22 @@ async fn a_connection_cut_before_the_request_is_read_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_yes_is_a_yes_whatever_becomes_of_its_body() {
+async fn success_without_a_whole_body_is_accepted() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"Meta\":{\"Lo";
     for act in [
         Act::Answer(cut.to_owned()),
         Act::Stall(cut.to_owned()),
         Act::answer("200 OK", "", ""),
+        Act::answer("200 OK", "", " \r\n"),
         Act::answer("204 No Content", "", ""),
-        Act::answer("202 Accepted", "Content-Type: text/html\r\n", "<html><body>Welcome</body></html>"),
-        Act::answer("200 OK", "", "OK"),
-        Act::answer("200 OK", "", "[1,2]"),
-        Act::answer("200 OK", "", r#"{"Meta":{"Logs":"none","Errors":[]}}"#),
+        Act::answer("202 Accepted", "Content-Type: text/html\r\nContent-Encoding: gzip\r\n", ""),
+        Act::answer("200 OK", "", r#"{"Meta":{}}"#),
+        Act::answer("200 OK", "", "\u{feff}{\"Meta\":{\"DataModel\":\"Scheduling\"}}"),
+        Act::answer("200 OK", "Content-Encoding: Identity\r\n", r#"{"Meta":{"Logs":"none","Errors":[]}}"#),
         Act::answer("200 OK", "", r#"{"Meta":{"Logs":null,"Errors":null}}"#),
         Act::answer("200 OK", "", r#"{"Meta":{"Errors":{}}}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":[null,{}]}}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":""}}"#),
-        Act::answer("200 OK", "", &"[".repeat(5_000)),
-        Act::answer("200 OK", "", &"x".repeat(5_000_000)),
+        Act::answer("200 OK", "", r#"{"Meta":{"Errors":[null,{}]},"error":null}"#),
+        Act::answer("200 OK", "", r#"{"Meta":{"Errors":""},"error":""}"#),
     ] {
         let (result, requests) = sent_through([act]).await;
         let receipt = result.unwrap();
@@ -92,6 +91,94 @@ async fn a_yes_is_a_yes_whatever_becomes_of_its_body() {
         assert!(receipt.logs().is_empty());
         assert_eq!(requests.len(), 1, "an accepted message is never sent again");
     }
+}
+
+#[tokio::test]
+async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
+    let block_page =
+        "<html><head><title>Request Rejected</title></head><body>Your support ID is: 1</body></html>";
+    for (headers, body) in [
+        ("Content-Type: text/html\r\n", block_page),
+        ("Content-Type: text/plain\r\n", "please log in"),
+        ("", "OK"),
+        ("", "[1,2]"),
+        ("", "[]"),
+        ("", "{}"),
+        ("", "null"),
+        ("", r#""accepted""#),
+        ("", r#"{"status":"ok"}"#),
+        ("", r#"{"message":"received"}"#),
+        ("", r#"{"error":null,"errorDetail":"","result":1}"#),
+        ("", r#"{"Meta":null}"#),
+        ("", r#"{"Meta":"ok"}"#),
+        ("", r#"{"meta":{"logs":[{"id":"1"}]}}"#),
+        ("", r#"[{"Meta":{"Logs":[{"ID":"1"}]}}]"#),
+        ("", &"[".repeat(5_000)),
+        ("", &"x".repeat(5_000_000)),
+    ] {
+        let shown = &body[..body.len().min(60)];
+        let acts = vec![Act::answer("200 OK", headers, body); 2];
+        let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
+        let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
+        let error = client.send(&message()).await.unwrap_err();
+        assert_eq!(deliveries(error.attempts()), [Delivery::Unknown; 2], "{shown}");
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown), "{shown}");
+        assert!(error.is_retryable() && error.attempts()[0].status == Some(200), "{shown}");
+        assert!(
+            error.to_string().contains("the service answered 200, but the response isn't the service's"),
+            "{error}"
+        );
+        service.finish().await;
+
+        let acts = [Act::answer("200 OK", headers, body)];
+        let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
+        let client = faulty(&service, &tokens).on_unknown(OnUnknown::Stop).build().unwrap();
+        assert_eq!(client.send(&message()).await.unwrap_err().attempts().len(), 1);
+        assert_eq!(service.finish().await.len(), 1, "no second copy");
+    }
+}
+
+#[tokio::test]
+async fn success_with_a_lost_body_that_the_service_does_not_send_is_unknown() {
+    for header in ["Content-Type: text/html", "Content-Type: text/plain", "Content-Encoding: br"] {
+        let cut = format!("HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: 500\r\n\r\n");
+        let (result, _) = sent_through([Act::Answer(cut), accepted()]).await;
+        let deliveries = deliveries(result.unwrap().attempts());
+        assert_eq!(deliveries, [Delivery::Unknown, Delivery::Accepted], "{header}");
+    }
+    let json =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/JSON; charset=utf-8\r\nContent-Length: 500\r\n\r\n";
+    let (result, requests) = sent_through([Act::Answer(json.to_owned())]).await;
+    assert_eq!((result.unwrap().attempts().len(), requests.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn custom_classifier_sees_the_kind_of_body() {
+    let gzip = "Content-Encoding: gzip\r\n";
+    for (headers, body, kind) in [
+        ("", LOGS, BodyKind::Service),
+        ("", "", BodyKind::Empty),
+        ("", r#"{"error":"no"}"#, BodyKind::KnownError),
+        (gzip, "\u{1f}", BodyKind::Encoded),
+        ("", r#"{"status":"queued"}"#, BodyKind::Other),
+    ] {
+        let (service, tokens) =
+            (RawServer::start([Act::answer("200 OK", headers, body)]).await, fixtures::serve());
+        let client = faulty(&service, &tokens).classifier(move |exchange| {
+            assert_eq!((exchange.body_kind(), exchange.is_early()), (Some(kind), false));
+            Class::Accepted
+        });
+        client.build().unwrap().send(&message()).await.unwrap();
+        service.finish().await;
+    }
+    let cut = Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_owned());
+    let (service, tokens) = (RawServer::start([cut]).await, fixtures::serve());
+    let client = faulty(&service, &tokens).classifier(|exchange| {
+        assert_eq!(exchange.body_kind(), Some(BodyKind::Lost));
+        exchange.class()
+    });
+    client.build().unwrap().send(&message()).await.unwrap();
+    service.finish().await;
 }
 
 #[tokio::test]
@@ -114,31 +201,53 @@ async fn logs_are_read_in_every_shape() {
 }
 
 #[tokio::test]
-async fn errors_in_a_yes_are_a_no_and_final() {
-    let answer =
-        r#"{"Meta":{"Logs":[{"ID":1}],"Errors":[{"ID":2,"Text":"Granite is unknown","Type":"message"}]}}"#;
-    let (result, requests) = sent_through([Act::answer("200 OK", "", answer)]).await;
-    let error = result.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Refused));
-    assert_eq!(error.attempts()[0].status, Some(200));
-    assert_eq!(error.service_text(), Some("Granite is unknown"));
-    assert_eq!(error.logs()[0].id.as_deref(), Some("1"));
-    assert!(!format!("{error} {error:?}").contains("Granite"));
-    assert_eq!(requests.len(), 1);
+async fn success_with_errors_and_no_log_id_is_rejected() {
+    let latin1 =
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"Meta\":{\"Errors\":[{\"Text\":\"M\xfcller\"}]}}";
+    let answer = |body: &str| Act::answer("200 OK", "", body);
+    for (act, text) in [
+        (answer(r#"{"Meta":{"Errors":[{"ID":2,"Text":"Granite is unknown"}]}}"#), Some("Granite is unknown")),
+        (answer(r#"{"Meta":{"Logs":[],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
+        (answer(r#"{"Meta":{"Logs":[{"ID":null}],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
+        (Act::Bytes(latin1.to_vec()), Some("M\u{fffd}ller")),
+        (answer(r#"{"Meta":{"Errors":{"ID":2}}}"#), None),
+        (answer(r#"{"Meta":{"Errors":["Granite"]}}"#), Some("Granite")),
+        (answer(r#"{"Meta":{"Errors":"Granite"}}"#), Some("Granite")),
+        (answer(r#"[{"Meta":{"Errors":[{"Text":"Granite"}]}}]"#), Some("Granite")),
+        (answer(r#"{"meta":{"errors":[{"text":"Granite"}]}}"#), Some("Granite")),
+        (answer(r#"{"Meta":{},"error":"Granite"}"#), Some("Granite")),
+        (
+            answer(r#"{"error":"invalid_token","error_description":"Granite"}"#),
+            Some("invalid_token: Granite"),
+        ),
+        (answer(r#"{"error":{"code":7,"message":"Granite"}}"#), Some("Granite")),
+        (answer(r#"{"errorDetail":"Granite"}"#), Some("Granite")),
+    ] {
+        let (result, requests) = sent_through([act]).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Refused), "{text:?}");
+        assert_eq!((error.service_text(), error.attempts()[0].status), (text, Some(200)));
+        assert!(!error.is_retryable() && !format!("{error} {error:?}").contains("Granite"));
+        assert_eq!(requests.len(), 1);
+    }
 }
 
 #[tokio::test]
-async fn errors_are_seen_in_every_shape_and_encoding() {
-    let latin1 =
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"Meta\":{\"Errors\":[{\"Text\":\"M\xfcller\"}]}}";
-    for answer in [
-        Act::Bytes(latin1.to_vec()),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":{"ID":2}}}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":["no"]}}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":"no"}}"#),
+async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
+    for body in [
+        r#"{"Meta":{"Logs":[{"ID":1}],"Errors":[{"ID":2,"Text":"Granite is unknown","Type":"transmission"}]}}"#,
+        r#"{"Meta":{"Message":{"ID":1},"Errors":[{"Text":"Granite is unknown"}]}}"#,
+        r#"[{"meta":{"logs":[{"id":"1"}]}},{"error":"Granite is unknown"}]"#,
     ] {
-        let (result, requests) = sent_through([answer]).await;
-        assert_eq!(result.unwrap_err().delivery(), Delivery::Refused);
+        let (result, requests) = sent_through([Act::answer("200 OK", "", body)]).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Unknown), "{body}");
+        assert_eq!((error.attempts()[0].status, error.attempts()[0].next), (Some(200), Next::Final));
+        assert_eq!(error.service_text(), Some("Granite is unknown"));
+        assert_eq!(error.logs()[0].id.as_deref(), Some("1"));
+        assert!(!error.is_retryable(), "one of several destinations may have it");
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("its log ids lead to the details") && !shown.contains("Granite"), "{shown}");
         assert_eq!(requests.len(), 1);
     }
 }
@@ -163,6 +272,38 @@ async fn the_service_is_quoted_in_every_shape_of_refusal() {
         (r#"{"Meta":{"Errors":[{"Text":"one"},{"Text":"two"}]}}"#, Some("one; two")),
         ("Invalid request", Some("Invalid request")),
         ("<html>gateway</html>", None),
+        (
+            r#"{"type":"about:blank","title":"Forbidden","detail":"outside of hours"}"#,
+            Some("Forbidden: outside of hours"),
+        ),
+        (r#"{"title":"Forbidden"}"#, Some("Forbidden")),
+        (r#"{"message":"no API key"}"#, Some("no API key")),
+        (r#"{"Message":"User is not authorized"}"#, Some("User is not authorized")),
+        // Spring, Apigee, WSO2, Google, Azure, Axway.
+        (
+            r#"{"timestamp":"2026-12-01","status":403,"error":"Forbidden","message":"no access","path":"/endpoint"}"#,
+            Some("Forbidden: no access"),
+        ),
+        (
+            r#"{"fault":{"faultstring":"Invalid ApiKey","detail":{"errorcode":"oauth.v2.InvalidApiKey"}}}"#,
+            Some("Invalid ApiKey"),
+        ),
+        (
+            r#"{"fault":{"code":900902,"message":"Missing Credentials","description":"Send them"}}"#,
+            Some("Missing Credentials"),
+        ),
+        (r#"{"error":{"code":403,"message":"no quota","status":"PERMISSION_DENIED"}}"#, Some("no quota")),
+        (
+            r#"{"error":{"code":"AuthorizationFailed","message":"no role"}}"#,
+            Some("AuthorizationFailed: no role"),
+        ),
+        (r#"{"errors":[{"code":501,"message":"one"},{"code":502,"message":"two"}]}"#, Some("one; two")),
+        (r#"[{"message":"one"},{"error":"two"},"three"]"#, Some("one; two; three")),
+        (r#""not today""#, Some("not today")),
+        ("{\"message\":\"\\u001b[2J\\u202enoon\"}", Some("\\u{1b}[2J\\u{202e}noon")),
+        ("one\r\ntwo", Some("one\\r\\ntwo")),
+        ("\u{1f}\u{8b}\u{8}\u{0}compressed", None),
+        (r#"{"status":403}"#, None),
         ("", None),
         ("{}", None),
     ] {
@@ -178,8 +319,11 @@ async fn an_error_of_the_service_leaves_open_whether_it_has_the_message() {
         ("502 Dropped", Delivery::Unknown),
         ("504 Late", Delivery::Unknown),
         ("599 Odd", Delivery::Unknown),
-        ("503 Busy", Delivery::Refused),
+        ("503 Busy", Delivery::Unknown),
         ("429 Busy", Delivery::Refused),
+        ("408 Slow", Delivery::Refused),
+        ("421 Elsewhere", Delivery::Refused),
+        ("425 Early", Delivery::Refused),
     ] {
         let (service, tokens) =
             (RawServer::start(vec![Act::answer(status, "", ""); 2]).await, fixtures::serve());
@@ -334,8 +478,10 @@ async fn the_deadline_ends_a_send_that_hangs() {
 async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller() {
     let in_an_hour = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3_600));
     for (hint, deadline, expected) in [
-        (&(|| "121".to_owned()) as &dyn Fn() -> String, Duration::from_secs(600), 121),
-        (&|| "99999999999999999999999".to_owned(), Duration::from_secs(600), u64::MAX),
+        (&(|| "121".to_owned()) as &dyn Fn() -> String, Duration::from_secs(600), 121_u64),
+        (&|| "120.25".to_owned(), Duration::from_secs(600), 120),
+        // Nobody waits for more than a day.
+        (&|| "99999999999999999999999".to_owned(), Duration::from_secs(600), 86_400),
         (&|| "60".to_owned(), Duration::from_secs(30), 60),
         (&in_an_hour, Duration::from_secs(600), 3_595),
     ] {

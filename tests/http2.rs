@@ -7,17 +7,34 @@ use std::time::Duration;
 
 use h2::Reason;
 use pushslots::uuid::Uuid;
-use pushslots::{Delivery, ErrorKind};
+use pushslots::{Delivery, ErrorKind, Next, OnUnknown, PushSlots};
+use support::batch::slots;
 use support::http2::{serve_one, service};
 use support::tls::{Authority, TlsListener};
-use support::{MESSAGE, client, message};
-use tokio::io::{AsyncReadExt, copy_bidirectional, duplex};
+use support::{MESSAGE, client, fixtures, message};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy_bidirectional, duplex};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_stream_that_is_refused_is_an_attempt() {
-    for reason in [Reason::REFUSED_STREAM, Reason::INTERNAL_ERROR] {
+async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
+    for (reason, delivery, error) in [
+        (
+            Reason::REFUSED_STREAM,
+            Delivery::NotSent,
+            "the service didn't process the request (HTTP/2: REFUSED_STREAM)",
+        ),
+        (
+            Reason::INTERNAL_ERROR,
+            Delivery::Unknown,
+            "the connection was cut before the whole response came (HTTP/2: INTERNAL_ERROR)",
+        ),
+        (
+            Reason::from(0xcafe),
+            Delivery::Unknown,
+            "the connection was cut before the whole response came (HTTP/2: an unknown error code)",
+        ),
+    ] {
         let (client, mut arrived) = service(100).await;
         let message = message();
         let serve = async {
@@ -27,10 +44,169 @@ async fn a_stream_that_is_refused_is_an_attempt() {
         };
         let (receipt, ()) = tokio::join!(client.send(&message).into_future(), serve);
         let receipt = receipt.unwrap();
-        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
-        assert!(matches!(deliveries[..], [Delivery::Unknown | Delivery::NotSent, Delivery::Accepted]));
+        let attempts: Vec<_> =
+            receipt.attempts().iter().map(|attempt| (attempt.delivery, attempt.error.as_deref())).collect();
+        assert_eq!(attempts, [(delivery, Some(error)), (Delivery::Accepted, None)]);
         assert!(arrived.try_recv().is_err(), "as many on the wire as in the receipt");
     }
+}
+
+/// Reads frames from a connection until a stream has ended.
+async fn read_one_request(stream: &mut (impl AsyncRead + Unpin)) {
+    const PREFACE: usize = 24;
+    const END_STREAM: u8 = 1;
+    stream.read_exact(&mut [0; PREFACE]).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        let (kind, flags) = (head[3], head[4]);
+        if kind == 0 && flags & END_STREAM != 0 {
+            return;
+        }
+    }
+}
+
+/// A GOAWAY frame: RFC 9113, section 6.8.
+fn goaway(last_stream: u32, reason: Reason) -> Vec<u8> {
+    let head = [0, 0, 8, 7, 0, 0, 0, 0, 0];
+    [&head[..], &last_stream.to_be_bytes(), &u32::from(reason).to_be_bytes()].concat()
+}
+
+#[tokio::test]
+async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
+    for (last_stream, reason, delivery, error, next) in [
+        // The only stream has the number 1.
+        (
+            0,
+            Reason::NO_ERROR,
+            Delivery::NotSent,
+            "the connection was closed before the service took the request (HTTP/2: NO_ERROR)",
+            Next::Backoff,
+        ),
+        (
+            0,
+            Reason::ENHANCE_YOUR_CALM,
+            Delivery::NotSent,
+            "the service didn't process the request (HTTP/2: ENHANCE_YOUR_CALM)",
+            // It is in trouble, and there is no budget.
+            Next::BudgetEmpty,
+        ),
+        (
+            1,
+            Reason::NO_ERROR,
+            Delivery::Unknown,
+            "the connection was cut before the whole response",
+            Next::BudgetEmpty,
+        ),
+        (
+            1,
+            Reason::INTERNAL_ERROR,
+            Delivery::Unknown,
+            "the connection was cut before the whole",
+            Next::BudgetEmpty,
+        ),
+    ] {
+        let authority = Authority::new();
+        let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+        let tokens = fixtures::serve();
+        let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+        let builder = builder.token_url(format!("{}/v2/auth/token", tokens.url())).retry_budget(0);
+        let client = builder.build().unwrap();
+        let (send, mut arrived) = unbounded_channel();
+        let serve = async {
+            let mut stream = listener.accept().await.unwrap();
+            const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+            stream.write_all(&SETTINGS).await.unwrap();
+            read_one_request(&mut stream).await;
+            stream.write_all(&goaway(last_stream, reason)).await.unwrap();
+            stream.shutdown().await.unwrap();
+            if next == Next::Backoff {
+                let next = listener.accept().await.unwrap();
+                tokio::join!(serve_one(next, 1, 100, send), async {
+                    arrived.recv().await.unwrap().accept().await;
+                    arrived.close();
+                });
+            }
+        };
+        let message = message();
+        let sent = async {
+            let sent = client.send(&message).await;
+            drop(client);
+            sent
+        };
+        let (sent, ()) = tokio::join!(sent, serve);
+        let attempts = sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
+        let told = (attempts[0].delivery, attempts[0].next);
+        assert_eq!(told, (delivery, next), "{last_stream} {reason:?}: {:?}", attempts[0].error);
+        let text = attempts[0].error.as_deref().unwrap();
+        assert!(text.starts_with(error), "{last_stream} {reason:?}: {text}");
+        assert_eq!(sent.is_ok(), next == Next::Backoff);
+    }
+}
+
+#[tokio::test]
+async fn after_a_421_the_next_attempt_goes_over_another_connection() {
+    let (client, mut arrived) = service(100).await;
+    let message = message();
+    let serve = async {
+        let mut misdirected = arrived.recv().await.unwrap();
+        misdirected.reply(421).await;
+        assert_eq!(misdirected.connection, 0);
+        let next = arrived.recv().await.unwrap();
+        assert_eq!(next.connection, 1);
+        next.accept().await;
+    };
+    let (receipt, ()) = tokio::join!(client.send(&message).into_future(), serve);
+    let statuses: Vec<_> = receipt.unwrap().attempts().iter().map(|attempt| attempt.status).collect();
+    assert_eq!(statuses, [Some(421), Some(200)]);
+}
+
+/// A message that needs more than the window of a stream.
+fn large() -> PushSlots {
+    PushSlots::builder().slots(slots(0..2_000)).build().unwrap()
+}
+
+#[tokio::test]
+async fn success_before_the_whole_message_was_sent_is_unknown() {
+    let (client, mut arrived) = service(100).await;
+    let message = large();
+    let serve = async { arrived.recv().await.unwrap().answer() };
+    let send = client.send(&message).on_unknown(OnUnknown::Stop).into_future();
+    let (sent, ()) = tokio::join!(send, serve);
+    let error = sent.unwrap_err();
+    assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, Some(200)));
+    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_that_has_its_response_is_cut_off_and_starves_nobody() {
+    let (client, mut arrived) = service(100).await;
+    let (large, small) = (large(), message());
+    let serve = async {
+        let mut unread = arrived.recv().await.unwrap();
+        // A whole response, and nothing of the message is read: its first part fills the window of the connection.
+        let mut stream = unread.reply_without_end(413);
+        stream.send_data("too large".into(), true).unwrap();
+        let reset = std::future::poll_fn(|context| stream.poll_reset(context));
+        let reset = timeout(Duration::from_secs(20), reset).await.expect("the client cuts the upload off");
+        assert!(reset.is_ok());
+        // As every service does with a stream that was reset.
+        let connection = unread.connection;
+        drop(unread);
+        let next = arrived.recv().await.unwrap();
+        assert_eq!(next.connection, connection);
+        next.accept().await;
+    };
+    let send = async {
+        let error = client.send(&large).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Refused));
+        assert_eq!((error.attempts()[0].status, error.service_text()), (Some(413), Some("too large")));
+        client.send(&small).await.unwrap()
+    };
+    let (receipt, ()) = tokio::join!(send, serve);
+    assert_eq!(receipt.attempts().len(), 1);
 }
 
 #[tokio::test]

@@ -40,7 +40,10 @@ async fn assert_refused(server: &mut AuthorizationServer, sent: Result<Receipt, 
     assert_eq!((error.is_retryable(), error.attempts().len()), (false, 1));
     assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
     let shown = error.to_string();
-    assert!(shown.contains("the endpoint refused with status 401 (invalid_client)"), "{shown}");
+    let expected = format!(
+        "/token rejected the client id {CLIENT_ID:?} with status 401: invalid_client: client authentication failed; check"
+    );
+    assert!(shown.contains(&expected), "{shown}");
 }
 
 #[tokio::test]

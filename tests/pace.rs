@@ -171,7 +171,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     let model = Model::scripted([answers(503)]);
     let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
     let error = client.send(&message).await.unwrap_err();
-    assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Refused));
+    assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Unknown));
     assert!(
         error
             .to_string()

@@ -5,6 +5,8 @@
 
 #[path = "support/generate.rs"]
 mod generate;
+#[path = "support/holds.rs"]
+mod holds;
 #[path = "support/pruned.rs"]
 mod pruned;
 #[path = "support/reading.rs"]
@@ -13,28 +15,16 @@ mod reading;
 use std::path::Path;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use pushslots::{PushSlots, Slot};
 use serde_json::Value;
 
+use holds::holds;
 use pruned::pruned;
 
 const SAMPLE: &str = include_str!("data/official-push-slots.json");
 
 fn schema() -> Value {
     serde_json::from_str(include_str!("data/push-slots.schema-draft04.json")).unwrap()
-}
-
-/// Tries `property` on what `strategy` makes.
-fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult) {
-    let given = std::env::var("PUSHSLOTS_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
-    let seed: u64 = given.unwrap_or_else(|| pushslots::uuid::Uuid::new_v4().as_u64_pair().0);
-    println!("PUSHSLOTS_TEST_SEED={seed}");
-    let seed = [seed.to_le_bytes(); 4].concat();
-    let config = Config { failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let result = TestRunner::new_with_rng(config, rng).run(&strategy, property);
-    result.unwrap_or_else(|error| panic!("{error}"));
 }
 
 fn parsed(json: &[u8]) -> Value {

@@ -196,9 +196,10 @@ async fn every_setting_takes_effect() {
     ]);
     assert_eq!(push_file(Some(&message), &legacy).await.code, Some(0));
 
-    for (name, text) in
-        [("PUSHSLOTS_DEADLINE", "deadline of 1.5s"), ("PUSHSLOTS_ATTEMPT_TIMEOUT", "no answer came in time")]
-    {
+    for (name, text) in [
+        ("PUSHSLOTS_DEADLINE", "deadline of 1.5s"),
+        ("PUSHSLOTS_ATTEMPT_TIMEOUT", "no response came in time"),
+    ] {
         let stalls = RawServer::start([token(), Act::Stall(String::new())]).await;
         let mut hasty = BTreeMap::from([(name, "1500ms".to_owned())]);
         hasty.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());

@@ -33,7 +33,7 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     let slots = slots(0..450);
     let error = client.publish(&slots).slots_per_message(100).await.unwrap_err();
     assert_eq!((error.failed_message(), error.never_sent()), (Some(3), Some(4..6)));
-    assert_eq!((error.error().kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Refused));
+    assert_eq!((error.error().kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
     assert_eq!(error.error().attempts().len(), 4);
     let report = error.report();
     assert_eq!(

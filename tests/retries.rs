@@ -122,9 +122,10 @@ async fn a_token_that_was_good_is_replaced_whatever_is_left_of_the_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_can_stop_where_the_service_may_have_the_message() {
-    let unknown = [Fate::Cut { accepted: true }, Fate::Hangs { accepted: false }, answers(500), answers(504)];
+    let cut = Fate::Cut { accepted: true };
+    let unknown = [cut, Fate::Hangs { accepted: false }, answers(500), answers(503), answers(504)];
     for fate in unknown {
-        let model = Model::scripted([Fate::NoConnection, answers(503), fate, ok()]);
+        let model = Model::scripted([Fate::NoConnection, answers(408), fate, ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         let error = fails(&client).await;
         assert_eq!(nexts(error.attempts()), [Next::Backoff, Next::Backoff, Next::UnknownStops]);
@@ -141,7 +142,7 @@ async fn a_function_can_stand_in_front_of_the_table() {
     let duplicate = Reply { body: r#"{"errorDetail":"duplicate of 7"}"#, ..Reply::new(409) };
     let model = Model::scripted([answers(403), Fate::NoConnection, Fate::Answered(duplicate), answers(403)]);
     let client = client_of(&model).max_attempts(3).classifier(|exchange| {
-        assert!(!exchange.has_errors());
+        assert_eq!(exchange.has_errors(), exchange.status() == Some(409));
         match (exchange.status(), exchange.service_text(), exchange.failure()) {
             (Some(403), ..) => Class::Transient,
             (Some(409), Some(text), _) if text.starts_with("duplicate") => Class::Accepted,

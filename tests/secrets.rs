@@ -99,6 +99,8 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
         r#"{"access_token":"canary-token","token_type":"Bearer","expires_in":300,"scope":"canary-scope"}"#;
     let legacy = r#"{"accessToken":"canary-token","expires":"canary","refreshToken":"canary-refresh"}"#;
     let refusal = r#"{"error":"canary","error_description":"canary canary-token","error_uri":"https://canary.example"}"#;
+    // A token endpoint may echo what it was sent.
+    let echo = r#"{"error":"invalid_client","error_description":"not eyJcanary.canary.canary, canary-api-key, canary-secret"}"#;
     let accepted = || answer("200 OK", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
     let rejected = || answer("401 Unauthorized", refusal);
     let jwt = || Credentials::signed_jwt("client-id", key_id(&key.pem)).scope("scope");
@@ -116,7 +118,12 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
             jwt(),
             vec![answer("200 OK", token), rejected(), answer("200 OK", token), rejected()],
         ),
-        ("a refusal", jwt(), vec![answer("400 Bad Request", refusal)]),
+        (
+            "a refusal",
+            jwt(),
+            vec![answer("400 Bad Request", r#"{"error":"x","error_description":"not eyJcanary.canary"}"#)],
+        ),
+        ("an error with status 200", api_key(), vec![answer("200 OK", echo)]),
         ("a refusal in words", jwt(), vec![answer("401 Unauthorized", "canary")]),
         ("an outage", jwt(), vec![answer("503 Busy", "canary"), Act::ResetAfterReading]),
         (
@@ -181,7 +188,12 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     }
 
     shown.say("== a rotation\n");
-    let service = RawServer::start([rejected(), answer("200 OK", token), rejected()]).await;
+    let service = RawServer::start([
+        answer("401 Unauthorized", echo),
+        answer("200 OK", token),
+        answer("401 Unauthorized", "canary"),
+    ])
+    .await;
     let client = Client::builder().base_url(&service.url).credentials(jwt()).build().unwrap();
     let refused = client.rotate_credentials(api_key()).await.unwrap_err();
     shown.show(&refused);
@@ -234,7 +246,7 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     }
     shown.show((SigningKey::from_jwk(&jwk).unwrap(), AccessToken::new("canary")));
     let headers = HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static("canary"))]);
-    shown.show(Answer { status: StatusCode::OK, headers, body: Ok("canary".into()) });
+    shown.show(Answer::new(StatusCode::OK, headers, Ok("canary".into())));
 
     let text = shown.text();
     for layer in ["TRACE hyper", "asking for an access token", "authenticating anew", "== keys"] {

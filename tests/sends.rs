@@ -97,7 +97,7 @@ async fn a_service_that_is_not_ready_is_tried_again() {
     let server = fixtures::serve();
     let client = client(server.url(), "unavailable").build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
-    assert_eq!(deliveries(&receipt), [(Some(503), Delivery::Refused), (Some(200), Delivery::Accepted)]);
+    assert_eq!(deliveries(&receipt), [(Some(503), Delivery::Unknown), (Some(200), Delivery::Accepted)]);
     assert!(receipt.attempts()[0].delay.unwrap().as_millis() <= 250);
 }
 

@@ -202,7 +202,8 @@ async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> Stri
     tokio::spawn(async move {
         loop {
             let Some(mut stream) = listener.accept().await else { continue };
-            let body = r#"{"access_token":"tls","token_type":"Bearer"}"#;
+            // Both a token and the response to a message.
+            let body = r#"{"access_token":"tls","Meta":{"Logs":[{"ID":"1"}]}}"#;
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()

@@ -198,7 +198,7 @@ async fn a_source_that_gives_no_token_for_a_header_is_told() {
     let client = Client::builder().base_url(service.url()).destination(DESTINATION).max_attempts(1);
     let client = client.credentials(Credentials::token_source(Broken)).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
-    assert!(error.to_string().contains("the access token is no text for a header"), "{error}");
+    assert!(error.to_string().contains("the access token can't be a header value"), "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"));
 }
 

@@ -124,7 +124,7 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         told_of_each,
         [
             ["1", "-", "-", "connection", "not_sent"],
-            ["2", "1", "503", "503", "refused"],
+            ["2", "1", "503", "503", "unknown"],
             ["3", "2", "200", "-", "accepted"]
         ]
     );
@@ -143,7 +143,7 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
     assert!(events.iter().all(|(_, span, _)| *span == Some("send")));
     let retry = events[1].2.of(["message", "attempt", "status", "delivery", "error", "next"]);
     let expected =
-        ["attempt failed, trying again", "2", "503", "refused", "the service answered 503", "backoff"];
+        ["attempt failed, trying again", "2", "503", "unknown", "the service answered 503", "backoff"];
     assert_eq!(retry, expected);
     assert_eq!(events[2].2.of(["message", "attempts", "delivery"]), ["message accepted", "3", "accepted"]);
 }

@@ -2,14 +2,15 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream;
 use pushslots::uuid::Uuid;
-use pushslots::{Delivery, Meta, PushSlots};
+use pushslots::{Delivery, Meta, OnUnknown, PushSlots, ResumePoint};
 use serde_json::{Value, json};
 use support::batch::{Arrived, accepted, arrived, serve, slots};
-use support::model::{Model, answers, client_of, ok};
+use support::model::{Fate, Model, answers, client_of, ok};
 
 #[tokio::test(start_paused = true)]
 async fn slots_are_split_by_number_and_go_out_in_order() {
@@ -144,8 +145,57 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
     assert_eq!((error.failed_message(), error.delivery()), (Some(1), Delivery::Refused));
     let lengths: Vec<_> = arrived(&model).iter().map(|message| message.slots.len()).collect();
     assert_eq!(lengths, [3, 1]);
-    // Nor is what may have been accepted in larger messages.
-    let (model, client) = serve([answers(500), answers(413)]);
-    let error = client.publish(slots(0..3)).await.unwrap_err();
-    assert_eq!((error.delivery(), model.calls().len()), (Delivery::Unknown, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_of_a_split_message_have_ids_of_their_own() {
+    let limited =
+        Model::new(0, |_, _| ok(), |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)));
+    limited.limit_bytes(2_000);
+    let report = client_of(&limited).build().unwrap().publish(slots(0..100)).await.unwrap();
+    let sent = arrived(&limited);
+    assert!(report.too_large().len() > 2 && report.messages() > 2);
+    let mut bodies = BTreeMap::new();
+    for message in &sent {
+        let other = bodies.insert(message.message_id, message.body.clone());
+        assert!(other.is_none_or(|other| other == message.body), "one id, one body");
+    }
+    assert_eq!(bodies.len(), sent.len(), "each was sent once");
+    assert_eq!(accepted(&limited), (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_was_interrupted_keeps_its_id() {
+    let cut = || Fate::Cut { accepted: true };
+    let (model, client) = serve([answers(413), ok(), cut(), cut(), cut(), cut(), ok()]);
+    let error = client.publish(slots(0..8)).batch_id("monday").await.unwrap_err();
+    assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Unknown));
+    let point = error.report().resume_point().unwrap().to_string();
+    let point: ResumePoint = point.parse().unwrap();
+    client.publish(slots(0..8)).batch_id("monday").resume_from(point).await.unwrap();
+    let sent = arrived(&model);
+    assert!(
+        sent[2..7].iter().all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
+    );
+    assert_ne!(sent[0].message_id, sent[1].message_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_repeated() {
+    let unknown = [answers(500), answers(503), Fate::Cut { accepted: true }, Fate::Hangs { accepted: false }];
+    for fate in unknown {
+        let (model, client) = serve([fate.clone(), answers(413), ok()]);
+        let report = client.publish(slots(0..4)).await.unwrap();
+        assert!(report.messages() > 1 && report.too_large().len() == 2);
+        let sent = arrived(&model);
+        let lengths: Vec<_> = sent.iter().map(|message| message.slots.len()).collect();
+        assert_eq!(lengths[..2], [4, 4]);
+        assert_eq!(lengths[2..].iter().sum::<usize>(), 4);
+        assert_ne!(sent[1].message_id, sent[2].message_id);
+
+        let model = Model::scripted([fate, answers(413), ok()]);
+        let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
+        let error = client.publish(slots(0..4)).await.unwrap_err();
+        assert_eq!((error.delivery(), model.calls().len()), (Delivery::Unknown, 1));
+    }
 }

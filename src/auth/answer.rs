@@ -1,53 +1,81 @@
-//! What a token endpoint's answer holds.
+//! What a token endpoint's response holds.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::header::DATE;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use super::token_error::{Refused, TokenError};
 use crate::clock;
-use crate::receipt::Said;
-use crate::transport::Answer;
+use crate::receipt::ResponseDetails;
+use crate::transport::{self, Answer};
 
 /// A clock that is off by more may be why the endpoint refuses: it takes no `iat` from further in its future.
 const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
 
-/// Sorts out the answers that bring no token, whatever the kind of credentials.
-pub(super) fn accepted(answer: Answer) -> Result<Answer, TokenError> {
-    if answer.status.is_success() {
-        return match answer.body {
-            Err(failure) => Err(TokenError::Failure(failure)),
-            Ok(_) => Ok(answer),
-        };
+/// The JSON object in a response that reports success, whatever the kind of credentials, and what else the response says.
+/// No text of the response shows `secrets`.
+pub(super) fn accepted(
+    answer: &Answer,
+    secrets: &[&str],
+) -> Result<(Map<String, Value>, ResponseDetails), TokenError> {
+    let status = answer.status;
+    let details = ResponseDetails::read(answer, secrets, clock::now().into());
+    let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+    if is_busy || is_asking_again(status) {
+        return Err(TokenError::Unavailable { status: status.as_u16(), retry_after: details.retry_after });
     }
-    let status = answer.status.as_u16();
-    let said = Said::read(&answer.headers, answer.body(), clock::now().into());
-    if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
-        return Err(TokenError::Unavailable { status, hint: said.hint });
+    if !status.is_success() {
+        return Err(refused(status, details));
     }
-    Err(TokenError::Refused(Box::new(Refused {
-        status,
-        refusal: said.refusal,
-        text: said.text,
+    if let Some(coding) = details.coding {
+        let what = format!("the endpoint's response can't be read: its content coding is {coding}");
+        return Err(TokenError::Odd(what.into()));
+    }
+    let body = answer.body.as_ref().map_err(|failure| TokenError::Failure(failure.clone()))?;
+    Ok((object(body)?, details))
+}
+
+/// The statuses that by their definition ask for the same request again: RFC 9110, sections 15.5.9 and 15.5.20, and RFC
+/// 8470, section 5.2.
+fn is_asking_again(status: StatusCode) -> bool {
+    [StatusCode::REQUEST_TIMEOUT, StatusCode::MISDIRECTED_REQUEST, StatusCode::TOO_EARLY].contains(&status)
+}
+
+/// Why a response that reports success holds no token: an error that came with the wrong status, or `what` is missing.
+pub(super) fn without_token(answer: &Answer, details: ResponseDetails, what: &'static str) -> TokenError {
+    match details.has_errors {
+        true => refused(answer.status, details),
+        false => TokenError::odd(what),
+    }
+}
+
+fn refused(status: StatusCode, details: ResponseDetails) -> TokenError {
+    TokenError::Refused(Box::new(Refused {
+        status: status.as_u16(),
+        refusal: details.refusal,
+        text: details.text,
         ahead: None,
-    })))
+        endpoint: String::new(),
+        client_id: None,
+    }))
 }
 
-/// Reads the JSON object that brings a token.
-pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
-    match serde_json::from_slice(body) {
+/// Reads the JSON object that holds a token.
+fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
+    // As tolerant as the reading of the message endpoint's response.
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        _ if body.trim_ascii().is_empty() => Err(TokenError::Odd("the endpoint's answer is empty")),
-        // What it is instead may hold a token.
-        _ => Err(TokenError::Odd("the endpoint's answer is no JSON object")),
+        _ if text.is_empty() => Err(TokenError::odd("the endpoint's response is empty")),
+        // It may hold a token all the same.
+        _ => Err(TokenError::odd("the endpoint's response isn't a JSON object")),
     }
 }
 
-/// When the answer was made, by the endpoint's clock: RFC 9110, section 6.6.1.
+/// When the response was made, by the endpoint's clock.
 pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    let date = headers.get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(date).ok().map(DateTime::from)
+    transport::date(headers).map(DateTime::from)
 }
 
 /// How far this machine's clock is ahead of the one that dated `answer`, behind where it is negative; none where it is

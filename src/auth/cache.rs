@@ -266,7 +266,7 @@ impl TokenCache {
         };
         // A panic must not become one of every send that waits.
         AssertUnwindSafe(asking).catch_unwind().map(|result| TokenOutcome {
-            result: result.unwrap_or(Err(TokenError::Odd("the request for it panicked"))),
+            result: result.unwrap_or(Err(TokenError::odd("the request for it panicked"))),
             ended: Instant::now(),
         })
     }
@@ -320,16 +320,16 @@ impl State {
     /// What a send is told that waited for a request which failed.
     fn failed(&self, error: TokenError) -> NoToken {
         let wait = self.pause.as_ref().and_then(|pause| pause.wait(Instant::now()));
-        NoToken { wait: wait.max(error.hint()), error, is_remembered: false }
+        NoToken { wait: wait.max(error.retry_after()), error, is_remembered: false }
     }
 }
 
 impl Pause {
     fn new(error: TokenError, began: Instant, pauses: &mut Backoff) -> Self {
-        let hint = error.hint().unwrap_or_default();
+        let hint = error.retry_after().unwrap_or_default();
         let length = match error.is_temporary() {
             // Others were told the same hint, and must not all come back at once.
-            true => (hint + pauses.next_delay()).min(LONGEST_PAUSE),
+            true => hint.saturating_add(pauses.next_delay()).min(LONGEST_PAUSE),
             false => REFUSAL_HOLDS,
         };
         Self { error, began, length, told: length.max(hint) }

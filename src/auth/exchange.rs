@@ -5,6 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Uri;
@@ -16,10 +17,10 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answer::{accepted, ahead, object};
+use super::answer::{accepted, ahead, without_token};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
-use crate::transport::AnyTransport;
+use crate::transport::{Answer, AnyTransport, refuse_codings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -32,7 +33,7 @@ pub(super) async fn request_token(
     let audience = endpoint.to_string();
     let assertion = assertion::sign(client, &audience, clock::now(), deadline).await?;
     let url = TokenUrl::new(audience)
-        .map_err(|_| TokenError::Odd("the address of the token endpoint is no URL"))?;
+        .map_err(|_| TokenError::odd("the address of the token endpoint isn't a URL"))?;
     let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
     let mut request = oauth
         .exchange_client_credentials()
@@ -42,7 +43,8 @@ pub(super) async fn request_token(
         request = request.add_scope(Scope::new(scope.clone()));
     }
     let http = Http { transport, deadline };
-    let answer = request.request_async(&http).await.map_err(token_error)?;
+    let named = |error| token_error(error).with_client(endpoint, Some(&client.client_id));
+    let answer = request.request_async(&http).await.map_err(named)?;
     Ok(AccessToken::new(answer.access_token().secret()).told_to_live(answer.expires_in()))
 }
 
@@ -50,27 +52,34 @@ fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> Token
     match error {
         RequestTokenError::Request(HttpError(error)) => error,
         // Parse errors repeat the body, which may hold a token.
-        _ => TokenError::Odd("the endpoint's answer is no token response"),
+        _ => TokenError::odd("the endpoint's response isn't a token response"),
     }
 }
 
 /// What matters of a token response, in the form of RFC 6749, section 5.1. An odd life must not cost the token, nor
 /// whatever else an endpoint adds.
-fn plain(body: &[u8]) -> Result<Vec<u8>, TokenError> {
-    let said = object(body)?;
-    let Some(token @ Value::String(_)) = said.get("access_token") else {
-        return Err(TokenError::Odd("the endpoint's answer holds no access_token"));
+fn plain(answer: &Answer) -> Result<Vec<u8>, TokenError> {
+    let (response, details) = accepted(answer, &[])?;
+    let Some(token @ Value::String(_)) = response.get("access_token") else {
+        return Err(without_token(answer, details, "the endpoint's response holds no access_token"));
     };
     let is_bearer = |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
-    if !said.get("token_type").is_none_or(is_bearer) {
-        return Err(TokenError::Odd("the endpoint's token is of a type other than Bearer"));
+    if !response.get("token_type").is_none_or(is_bearer) {
+        return Err(TokenError::odd("the endpoint's token is of a type other than Bearer"));
     }
-    let life = said.get("expires_in").and_then(|life| match life {
-        Value::String(text) => text.trim().parse().ok(),
-        life => life.as_u64(),
-    });
+    let life = response.get("expires_in").and_then(whole_seconds);
     let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": life });
     Ok(plain.to_string().into_bytes())
+}
+
+/// A number of seconds, which may have a fraction or be a text. A life is rounded down, but never to none.
+fn whole_seconds(life: &Value) -> Option<u64> {
+    let seconds = match life {
+        Value::String(text) => text.trim().parse().ok()?,
+        life => life.as_f64()?,
+    };
+    let life = Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero())?;
+    Some(life.as_secs().max(1))
 }
 
 /// Our transport, as oauth2 calls it.
@@ -83,12 +92,13 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
     type Error = HttpError;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
 
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
+    fn call(&'c self, mut request: HttpRequest) -> Self::Future {
         Box::pin(async move {
+            refuse_codings(request.headers_mut());
             let (asked, time_left) = (clock::now(), self.deadline - Instant::now());
             let answer = self.transport.send(request.map(Bytes::from), time_left).await;
             let ahead = answer.as_ref().ok().and_then(|answer| ahead(answer, asked));
-            let body = answer.map_err(TokenError::Failure).and_then(|answer| plain(accepted(answer)?.body()));
+            let body = answer.map_err(TokenError::Failure).and_then(|answer| plain(&answer));
             let body = body.map_err(|error| error.with_clock_ahead(ahead));
             // Without its headers: a token is one whatever content type a gateway gives it.
             Ok(HttpResponse::new(body.map_err(HttpError)?))

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::answer::{accepted, date, object};
+use super::answer::{accepted, date, without_token};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
-use crate::transport::{AnyTransport, post_json};
+use crate::transport::{Answer, AnyTransport, post_json};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,8 +46,9 @@ pub(super) async fn request_token(
 ) -> Result<AccessToken, TokenError> {
     let api_key = key.key.expose_secret();
     if let Some(refresh_token) = refresh_token {
-        let question = Refresh { api_key, refresh_token: refresh_token.expose_secret() };
-        match ask(&endpoints.refresh, &question, transport, deadline).await {
+        let refresh_token_text = refresh_token.expose_secret();
+        let question = Refresh { api_key, refresh_token: refresh_token_text };
+        match ask(&endpoints.refresh, &question, &[api_key, refresh_token_text], transport, deadline).await {
             Err(error) if error.is_answer_without_pause() => {
                 tracing::debug!(%error, "the refresh token buys none, authenticating anew");
             }
@@ -60,23 +61,31 @@ pub(super) async fn request_token(
             }
         }
     }
-    let question = Authenticate { api_key, secret: key.secret.expose_secret() };
-    ask(&endpoints.authenticate, &question, transport, deadline).await
+    let secret = key.secret.expose_secret();
+    let question = Authenticate { api_key, secret };
+    ask(&endpoints.authenticate, &question, &[api_key, secret], transport, deadline).await
 }
 
+/// Posts `question`, which holds `secrets`, and reads a token.
 async fn ask(
     endpoint: &Uri,
     question: &impl Serialize,
+    secrets: &[&str],
     transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let question =
-        serde_json::to_vec(question).map_err(|_| TokenError::Odd("the API key has no JSON form"))?;
+        serde_json::to_vec(question).map_err(|_| TokenError::odd("the API key has no JSON form"))?;
     let answer = transport.send(post_json(endpoint, question.into()), deadline - Instant::now());
-    let answer = accepted(answer.await.map_err(TokenError::Failure)?)?;
-    let reply = object(answer.body())?;
-    let token =
-        text(&reply, "accessToken").ok_or(TokenError::Odd("the endpoint's answer holds no accessToken"))?;
+    let answer = answer.await.map_err(TokenError::Failure)?;
+    read(&answer, secrets).map_err(|error| error.with_client(endpoint, None))
+}
+
+fn read(answer: &Answer, secrets: &[&str]) -> Result<AccessToken, TokenError> {
+    let (reply, details) = accepted(answer, secrets)?;
+    let Some(token) = text(&reply, "accessToken") else {
+        return Err(without_token(answer, details, "the endpoint's response holds no accessToken"));
+    };
     // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's clock.
     let now = date(&answer.headers).unwrap_or_else(clock::now);
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
@@ -97,7 +106,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
-    use crate::transport::{Answer, Failure, Timed, Transport};
+    use crate::transport::{Failure, Timed, Transport};
 
     fn in_a_minute() -> Instant {
         Instant::now() + Duration::from_secs(60)
@@ -111,7 +120,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("date", HeaderValue::from_static(self.0));
             let body = r#"{"accessToken":"token","expires":"2026-03-25T12:00:00.304866Z"}"#;
-            Ok(Answer { status: StatusCode::OK, headers, body: Ok(body.into()) })
+            Ok(Answer::new(StatusCode::OK, headers, Ok(body.into())))
         }
     }
 

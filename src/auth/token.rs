@@ -103,11 +103,11 @@ impl HeldToken {
     /// Takes `token` into use, which was asked for at `asked`.
     pub(super) fn new(token: AccessToken, asked: Instant, jitter: &Jitter) -> Result<Self, TokenError> {
         if token.secret.expose_secret().is_empty() {
-            return Err(TokenError::Odd("the access token is empty"));
+            return Err(TokenError::odd("the access token is empty"));
         }
         let text = format!("Bearer {}", token.secret.expose_secret());
         let mut authorization = HeaderValue::try_from(text)
-            .map_err(|_| TokenError::Odd("the access token is no text for a header"))?;
+            .map_err(|_| TokenError::odd("the access token can't be a header value"))?;
         authorization.set_sensitive(true);
         // Two thirds of a life that is too short for the whole margin.
         let usable = token.life.saturating_sub(MARGIN.min(token.life * 2 / 3));

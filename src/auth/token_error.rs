@@ -1,42 +1,51 @@
 //! Why there is no access token.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use super::AuthError;
 use crate::receipt::TokenRefusal;
 use crate::transport::Failure;
 
-/// Why there is no access token. Its `Display` holds nothing that the endpoint said but codes from a fixed
-/// list.
+/// Why there is no access token. Its `Display` holds the endpoint's own text only from an OAuth error response.
 #[derive(Clone)]
 pub(crate) enum TokenError {
-    /// The endpoint gave no answer.
+    /// No response came from the endpoint.
     Failure(Failure),
-    /// It has no token for now.
-    Unavailable { status: u16, hint: Option<Duration> },
-    /// It refuses the credentials, and would again.
+    /// The endpoint has no token for now.
+    Unavailable { status: u16, retry_after: Option<Duration> },
+    /// The endpoint rejects the credentials, and would again.
     Refused(Box<Refused>),
-    /// It answered yes, and something other than a token.
-    Odd(&'static str),
-    /// What the user brought gave nothing.
+    /// The endpoint reported success, and its response holds no token.
+    Odd(Cow<'static, str>),
+    /// A signer or token source of the user failed.
     Auth(AuthError),
 }
 
-/// What the endpoint said when it refused.
+/// The endpoint's response when it rejects the credentials.
 #[derive(Clone)]
 pub(crate) struct Refused {
     pub(super) status: u16,
     pub(crate) refusal: Option<TokenRefusal>,
     pub(crate) text: Option<String>,
-    /// How far this machine's clock is ahead of the endpoint's, where that is much.
+    /// How far this machine's clock is ahead of the endpoint's, if that is much.
     pub(super) ahead: Option<TimeDelta>,
+    /// The URL of the endpoint.
+    pub(super) endpoint: String,
+    /// The OAuth client id; none for a legacy API key, which is a secret.
+    pub(super) client_id: Option<String>,
 }
 
 impl TokenError {
+    /// A response that reports success and holds no token.
+    pub(super) fn odd(what: &'static str) -> Self {
+        Self::Odd(what.into())
+    }
+
     /// Whether a token may be had a moment later.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
@@ -46,18 +55,18 @@ impl TokenError {
         }
     }
 
-    /// Whether the endpoint answered, and asked for no pause.
+    /// Whether a response came that asks for no pause.
     pub(super) fn is_answer_without_pause(&self) -> bool {
         match self {
-            Self::Unavailable { status, hint } => {
-                *status != StatusCode::TOO_MANY_REQUESTS && hint.unwrap_or_default().is_zero()
+            Self::Unavailable { status, retry_after } => {
+                *status != StatusCode::TOO_MANY_REQUESTS && retry_after.unwrap_or_default().is_zero()
             }
             Self::Refused(_) | Self::Odd(_) => true,
             Self::Failure(_) | Self::Auth(_) => false,
         }
     }
 
-    /// Notes that this machine's clock may be why the endpoint refused.
+    /// Notes that this machine's clock may be why the endpoint rejects the credentials.
     pub(super) fn with_clock_ahead(mut self, ahead: Option<TimeDelta>) -> Self {
         if let Self::Refused(refused) = &mut self {
             refused.ahead = ahead;
@@ -65,9 +74,18 @@ impl TokenError {
         self
     }
 
-    pub(super) fn hint(&self) -> Option<Duration> {
+    /// Names the endpoint that rejects the credentials, and whose they are.
+    pub(super) fn with_client(mut self, endpoint: &Uri, client_id: Option<&str>) -> Self {
+        if let Self::Refused(refused) = &mut self {
+            refused.endpoint = endpoint.to_string();
+            refused.client_id = client_id.map(str::to_owned);
+        }
+        self
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { hint, .. } => *hint,
+            Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -87,22 +105,56 @@ impl fmt::Display for TokenError {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the endpoint refused with status {}", self.status)?;
-        if let Some(code) = self.refusal.as_ref().and_then(TokenRefusal::code) {
-            write!(f, " ({code})")?;
+        let Self { status, refusal, ahead, endpoint, client_id, .. } = self;
+        match client_id {
+            Some(client_id) => write!(f, "{endpoint} rejected the client id {client_id:?}"),
+            None => write!(f, "{endpoint} rejected the API key"),
+        }?;
+        write!(f, " with status {status}")?;
+        if let Some(refusal) = refusal {
+            write!(f, ": {refusal}")?;
         }
-        if matches!(self.status, 300..=399 | 404 | 405) {
-            f.write_str(" (check the base and token URL)")?;
-        }
-        if let Some(ahead) = self.ahead {
-            let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+        write!(f, "; check {}", self.what_to_check())?;
+        if let Some(ahead) = ahead {
+            let side = if *ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
             let seconds = ahead.num_seconds().unsigned_abs();
             write!(
                 f,
-                "; this machine's clock is {seconds} s {side} the endpoint's, which may be why: set it"
+                "; this machine's clock is {seconds} s {side} the endpoint's, which may be the cause: set it"
             )?;
         }
         Ok(())
+    }
+}
+
+impl Refused {
+    /// What most likely causes the rejection.
+    fn what_to_check(&self) -> &'static str {
+        if matches!(self.status, 300..=399 | 404 | 405) {
+            return "the base and token URL";
+        }
+        if self.client_id.is_none() {
+            return "the API key and its secret";
+        }
+        let Some(TokenRefusal { error, error_description, .. }) = &self.refusal else {
+            return "the client id, the key id and the private key";
+        };
+        let description = error_description.as_deref().unwrap_or_default();
+        let words: Vec<_> = description.split(|each: char| !each.is_ascii_alphanumeric()).collect();
+        let names = |names: &[&str]| {
+            words.iter().any(|word| names.iter().any(|name| word.eq_ignore_ascii_case(name)))
+        };
+        match error.as_str() {
+            "invalid_scope" => "the scope",
+            "unauthorized_client" | "unsupported_grant_type" => {
+                "that the OAuth client may use client credentials with a signed JWT"
+            }
+            _ if names(&["aud", "audience"]) => "the token URL, which is the audience of the assertion",
+            _ if names(&["iat", "exp", "nbf", "expired", "clock"]) => "the clock of this machine",
+            _ => {
+                "the client id, the key id, and that the dashboard has the public key in the environment of the client id"
+            }
+        }
     }
 }
 
@@ -118,15 +170,15 @@ pub(crate) struct NoToken {
 impl NoToken {
     /// What is told where no pause follows that all sends share.
     pub(crate) fn after(error: TokenError) -> Self {
-        Self { wait: error.hint(), error, is_remembered: false }
+        Self { wait: error.retry_after(), error, is_remembered: false }
     }
 }
 
 impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let also = match self.is_remembered {
-            true if self.error.is_temporary() => ", nor is one asked for yet",
-            true => ", by an answer of the last 10 s",
+            true if self.error.is_temporary() => ", and none is requested yet",
+            true => ", by a response of the last 10 s",
             false => "",
         };
         write!(f, "no access token{also}: {}", self.error)

@@ -182,7 +182,7 @@ impl Courier {
             delivery: outcome.delivery(),
             attempts: Vec::new(),
             logs: Vec::new(),
-            retry_after: outcome.hint,
+            retry_after: outcome.retry_after,
             is_retryable,
             service_text: outcome.service_text,
             token_refusal: outcome.token_refusal,

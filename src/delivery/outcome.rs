@@ -6,8 +6,8 @@ use crate::auth::{NoToken, TokenError};
 use crate::clock;
 use crate::error::ErrorKind;
 use crate::message::Log;
-use crate::receipt::{Delivery, Said, TokenRefusal};
-use crate::retry::{Class, Ending, Exchange};
+use crate::receipt::{Delivery, ResponseDetails, TokenRefusal};
+use crate::retry::{Answered, BodyKind, Class, Ending, Exchange};
 use crate::transport::{Answer, Failure, FailureKind};
 
 /// What one attempt came to.
@@ -17,9 +17,12 @@ pub(super) struct Outcome {
     pub(super) status: Option<u16>,
     /// What went wrong, in words that can be logged.
     pub(super) error: Option<String>,
-    pub(super) hint: Option<Duration>,
+    /// How long the response asks to wait, or how long no access token is requested.
+    pub(super) retry_after: Option<Duration>,
     /// How long it is not worth trying again, where nobody was asked for anything.
     pub(super) pause: Option<Duration>,
+    /// Whether the connection was found closed before the service took the request.
+    pub(super) connection_was_closed: bool,
     pub(super) logs: Vec<Log>,
     /// What the service said, which can't.
     pub(super) service_text: Option<String>,
@@ -28,23 +31,38 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// The service answered.
+    /// A response came.
     pub(super) fn answered(answer: &Answer, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
         let status = answer.status.as_u16();
-        let said = Said::read(&answer.headers, answer.body(), clock::now().into());
-        let exchange = Exchange::answered(status, said.errors, said.text.as_deref());
-        let errors =
-            if answer.status.is_success() && said.errors { " with errors in Meta.Errors" } else { "" };
-        let what = || format!("the service answered {status}{errors}");
-        let outcome = Self::exchanged(&exchange, classify, what);
-        Self { status: Some(status), hint: said.hint, logs: said.logs, service_text: said.text, ..outcome }
+        let details = ResponseDetails::read(answer, &[], clock::now().into());
+        let exchange = Exchange::answered(Answered {
+            status,
+            body: details.body,
+            has_errors: details.has_errors,
+            has_logs: details.has_logs(),
+            retry_after: details.retry_after,
+            is_early: answer.is_early,
+            service_text: details.text.as_deref(),
+        });
+        let outcome = Self::exchanged(&exchange, classify, || what_came(&exchange, details.coding));
+        Self {
+            status: Some(status),
+            retry_after: details.retry_after,
+            logs: details.logs,
+            service_text: details.text,
+            ..outcome
+        }
     }
 
-    /// No answer came.
+    /// No response came.
     pub(super) fn unanswered(failure: &Failure, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
         let outcome = Self::exchanged(&Exchange::failed(failure), classify, || failure.to_string());
-        // The pace itself tells when there is room again.
-        Self { pause: failure.is_kept_back().then_some(Duration::ZERO), ..outcome }
+        Self {
+            // The pace itself tells when there is room again.
+            pause: failure.is_kept_back().then_some(Duration::ZERO),
+            connection_was_closed: failure.is_closed_connection(),
+            ..outcome
+        }
     }
 
     fn exchanged(
@@ -56,7 +74,7 @@ impl Outcome {
         let kind = match class {
             Class::Throttled => ErrorKind::Throttled,
             Class::Unauthorized => ErrorKind::Credentials,
-            Class::Accepted | Class::Refused => ErrorKind::Refused,
+            Class::Accepted | Class::Refused | Class::Partial => ErrorKind::Refused,
             Class::Transient | Class::Unknown | Class::NotSent => {
                 exchange.failure().map_or(ErrorKind::Unavailable, kind_of)
             }
@@ -77,7 +95,7 @@ impl Outcome {
         };
         Self {
             error: Some(text),
-            hint: none.wait,
+            retry_after: none.wait,
             pause: none.wait.filter(|_| none.is_remembered),
             service_text,
             token_refusal,
@@ -88,7 +106,7 @@ impl Outcome {
     /// The send was dropped; `has_left` says whether the request may have left by then.
     pub(super) fn dropped(has_left: bool) -> Self {
         let (class, what) = match has_left {
-            true => (Class::Unknown, "the send was dropped before an answer came"),
+            true => (Class::Unknown, "the send was dropped before a response came"),
             false => (Class::NotSent, "the send was dropped before the message left"),
         };
         Self { error: Some(what.to_owned()), ..Self::new(Ending::Exchanged(class), ErrorKind::Connection) }
@@ -100,8 +118,9 @@ impl Outcome {
             kind,
             status: None,
             error: None,
-            hint: None,
+            retry_after: None,
             pause: None,
+            connection_was_closed: false,
             logs: Vec::new(),
             service_text: None,
             token_refusal: None,
@@ -112,7 +131,7 @@ impl Outcome {
     /// and may end before its time.
     pub(super) fn own_part_of(&self, delay: Duration) -> Duration {
         match self.ending {
-            Ending::NoToken { .. } => delay.saturating_sub(self.hint.unwrap_or_default()),
+            Ending::NoToken { .. } => delay.saturating_sub(self.retry_after.unwrap_or_default()),
             Ending::Exchanged(_) => delay,
         }
     }
@@ -121,12 +140,34 @@ impl Outcome {
         match self.ending {
             Ending::NoToken { .. } | Ending::Exchanged(Class::NotSent) => Delivery::NotSent,
             Ending::Exchanged(Class::Accepted) => Delivery::Accepted,
-            Ending::Exchanged(Class::Unknown) => Delivery::Unknown,
+            Ending::Exchanged(Class::Unknown | Class::Partial) => Delivery::Unknown,
             Ending::Exchanged(Class::Refused | Class::Throttled | Class::Transient | Class::Unauthorized) => {
                 Delivery::Refused
             }
         }
     }
+}
+
+/// What came, in words that can be logged, and of 2xx what is wrong with it.
+fn what_came(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
+    let status = exchange.status().unwrap_or_default();
+    let but = match exchange.body_kind() {
+        _ if !(200..=299).contains(&status) => "",
+        _ if exchange.is_early() => " before the whole message was sent",
+        _ if exchange.has_errors() && exchange.has_logs() => {
+            " with log ids and with errors: one of several destinations may have failed"
+        }
+        _ if exchange.has_errors() => " with errors",
+        Some(BodyKind::Encoded) => {
+            let coding = coding.unwrap_or("unknown");
+            return format!(
+                "the service answered {status}, but the response can't be read: its content coding is {coding}"
+            );
+        }
+        Some(BodyKind::Other) => ", but the response isn't the service's",
+        _ => "",
+    };
+    format!("the service answered {status}{but}")
 }
 
 fn kind_of_token_error(error: &TokenError) -> ErrorKind {

@@ -12,7 +12,7 @@ use super::outcome::Outcome;
 use super::{Courier, Parcel, trace};
 use crate::clock;
 use crate::error::{Error, ErrorKind, FailedSend};
-use crate::receipt::{Attempt, Delivery, Receipt, TokenRefusal};
+use crate::receipt::{Attempt, Delivery, Receipt, TokenRefusal, seconds_rounded_up};
 use crate::retry::{AttemptDelays, Decision, Ended, Next, Policy};
 
 /// A send under way. When it is dropped before its end, the attempt that was under way is told all the same.
@@ -82,10 +82,11 @@ impl<'a> Sending<'a> {
         let ended = Ended {
             number: next_number(&self.attempts),
             ending: outcome.ending,
-            hint: outcome.hint,
+            hint: outcome.retry_after,
             time_left,
             token_replaced: self.token_replaced,
             token_was_good: self.under_way.as_ref().is_some_and(|begun| begun.token_was_good),
+            connection_was_closed: outcome.connection_was_closed,
         };
         let kind = outcome.kind;
         match self.policy.after(ended, &mut self.delays, self.courier.budget.as_ref()) {
@@ -119,7 +120,7 @@ impl<'a> Sending<'a> {
             error: outcome.error,
             logs: outcome.logs,
             token_age: begun.token_age,
-            retry_after: outcome.hint,
+            retry_after: outcome.retry_after,
             delay,
             next,
         };
@@ -167,13 +168,16 @@ impl<'a> Sending<'a> {
                 format!("given up, since the deadline of {deadline:?} leaves no time for another")
             }
             Next::HintTooLong => {
-                let wait = retry_after.unwrap_or_default().as_secs();
-                format!("given up, since the service asks to wait for {wait} s")
+                let wait = seconds_rounded_up(retry_after.unwrap_or_default());
+                format!("given up because the service asks to wait for {wait} s")
             }
             Next::BudgetEmpty => {
                 "given up, since the client's retry budget is empty: too much failed lately".to_owned()
             }
             Next::UnknownStops => "not tried again, so that the service gets no second copy".to_owned(),
+            Next::Final if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
+                "not retried because the service has the message: its log ids lead to the details".to_owned()
+            }
             _ => "not tried again, since it would end the same way".to_owned(),
         };
         self.failed(kind, next, retry_after, &why)

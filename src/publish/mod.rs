@@ -19,7 +19,7 @@ use tracing::{Instrument, info_span};
 use crate::delivery::Courier;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::Delivery;
-use crate::retry::Policy;
+use crate::retry::{OnUnknown, Policy};
 use crate::transport::Place;
 
 use lookout::Lookout;
@@ -151,7 +151,7 @@ impl<'a> Publication<'a> {
                 packer.reuse(parcel.body);
                 Ok(packed?)
             }
-            Err(error) if is_too_large(&error) && piece.slots > 1 => {
+            Err(error) if is_too_large(&error, policy.on_unknown) && piece.slots > 1 => {
                 lookout.too_large(&error);
                 packer.service_limit = Some(piece.bytes / 2);
                 packer.count(number, piece.first);
@@ -165,8 +165,14 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// Whether the service refused a message for its size, and no attempt at it may have been accepted.
-fn is_too_large(error: &Error) -> bool {
+/// Whether the service rejected a message for its size. If an earlier attempt may have been accepted, its slots may arrive
+/// again with the parts, as they may under a policy that repeats such a message anyway.
+fn is_too_large(error: &Error, on_unknown: OnUnknown) -> bool {
+    let may_split = match error.delivery() {
+        Delivery::Refused => true,
+        Delivery::Unknown => on_unknown == OnUnknown::Retry,
+        Delivery::Accepted | Delivery::NotSent => false,
+    };
     let status = error.attempts().last().and_then(|attempt| attempt.status);
-    (error.kind(), error.delivery(), status) == (ErrorKind::Refused, Delivery::Refused, Some(413))
+    may_split && error.kind() == ErrorKind::Refused && status == Some(413)
 }

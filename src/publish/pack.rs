@@ -156,12 +156,23 @@ impl<'a> Packer<'a> {
             position = self.write_some(&mut message, position, piece);
         }
         let parcel = Parcel {
-            message_id: Uuid::new_v5(&MESSAGE_IDS, format!("{}/{number}", self.batch.id).as_bytes()),
+            message_id: self.message_id(number),
             slots: piece.slots,
             destinations: self.envelope.destinations(),
             body: message.finish().into(),
         };
         Ok(Some(Packed { number, piece, parcel }))
+    }
+
+    /// The id of message `number`. After a message was split the same number stands for other slots, and a service that
+    /// knows a repeated id would drop them: the limit that the split set is then part of the name.
+    fn message_id(&self, number: u64) -> Uuid {
+        let batch_id = &self.batch.id;
+        let name = match self.service_limit {
+            None => format!("{batch_id}/{number}"),
+            Some(limit) => format!("{batch_id}/{number}/{limit}"),
+        };
+        Uuid::new_v5(&MESSAGE_IDS, name.as_bytes())
     }
 
     /// Writes slots of `piece` from `position` on, and tells the position behind them.

@@ -1,17 +1,19 @@
 //! What is known after a send: pure data.
 
-mod answer;
 mod attempt;
+mod reason;
 mod refusal;
+mod response_details;
 mod serialize;
+mod shape;
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::message::Log;
 
-pub(crate) use answer::Said;
-pub(crate) use serialize::{logs, milliseconds, whole_seconds};
+pub(crate) use response_details::ResponseDetails;
+pub(crate) use serialize::{logs, milliseconds, seconds_rounded_up, whole_seconds};
 
 pub use attempt::{Attempt, Delivery};
 pub use refusal::TokenRefusal;

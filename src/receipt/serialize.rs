@@ -35,11 +35,14 @@ pub(crate) fn optional_milliseconds<S: Serializer>(
     }
 }
 
-/// Rounded up, so that who waits that long has waited long enough.
+/// Rounded up, so that a caller that waits that long has waited long enough.
+pub(crate) fn seconds_rounded_up(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
+}
+
 pub(crate) fn whole_seconds<S: Serializer>(
     time: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let whole = time.map(|time| time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)));
-    whole.serialize(serializer)
+    time.map(seconds_rounded_up).serialize(serializer)
 }

@@ -1,9 +1,11 @@
 //! What an exchange means for its message: one table.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::BodyKind;
 use crate::transport::Failure;
 
 /// What one exchange means for the message, and so for another attempt.
@@ -15,91 +17,149 @@ use crate::transport::Failure;
 pub enum Class {
     /// The service has the message: it is not sent again.
     Accepted,
-    /// The service refused the message, and would again.
+    /// The service rejected the message, and would again.
     Refused,
-    /// It refused the message for now: it asks for fewer requests.
+    /// The service rejected the message for now: it asks for fewer requests.
     Throttled,
-    /// It refused the message for now: it is not ready.
+    /// The service rejected the message for now: it isn't ready.
     Transient,
-    /// It refused the access token: a new one buys one more attempt.
+    /// The service rejected the access token: one more attempt goes out with a new one.
     Unauthorized,
-    /// It may have the message, and no answer tells.
+    /// The service may have the message, and no response settles it.
     Unknown,
-    /// The message never reached it.
+    /// The service took the message and reported errors with it: one of several destinations may have failed. The delivery
+    /// is [`Unknown`](crate::Delivery::Unknown), and the message is never sent again, because its log ids lead to the details.
+    Partial,
+    /// The message never reached the service.
     NotSent,
 }
 
-/// What is known of one exchange, as far as it bears on its [`Class`].
+/// The facts about one exchange that bear on its [`Class`].
 ///
-/// Its `Debug` holds nothing that the service said.
+/// Its `Debug` holds no text of the service.
 #[derive(Clone, Copy)]
-pub struct Exchange<'a> {
-    status: Result<u16, &'a Failure>,
-    has_errors: bool,
-    service_text: Option<&'a str>,
+pub struct Exchange<'a>(Result<Answered<'a>, &'a Failure>);
+
+/// The facts about a response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: BodyKind,
+    pub(crate) has_errors: bool,
+    pub(crate) has_logs: bool,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) is_early: bool,
+    pub(crate) service_text: Option<&'a str>,
 }
 
 impl<'a> Exchange<'a> {
-    /// One whose answer has this status.
-    pub(crate) fn answered(status: u16, has_errors: bool, service_text: Option<&'a str>) -> Self {
-        Self { status: Ok(status), has_errors, service_text }
+    /// An exchange that brought a response.
+    pub(crate) fn answered(answered: Answered<'a>) -> Self {
+        Self(Ok(answered))
     }
 
-    /// One that brought no answer.
+    /// An exchange that brought none.
     pub(crate) fn failed(failure: &'a Failure) -> Self {
-        Self { status: Err(failure), has_errors: false, service_text: None }
+        Self(Err(failure))
     }
 
-    /// The class of an exchange, as it is where nothing else is [set](crate::ClientBuilder::classifier).
+    /// The class of the exchange, unless the client has a [classifier](crate::ClientBuilder::classifier) of its own.
+    ///
+    /// The first row that fits counts:
     ///
     /// | what came | class |
     /// | --- | --- |
-    /// | no answer, and the request can't have left | [`NotSent`](Class::NotSent) |
-    /// | no answer, and the request may have left | [`Unknown`](Class::Unknown) |
-    /// | 2xx, whatever becomes of its body | [`Accepted`](Class::Accepted) |
-    /// | 2xx with `Meta.Errors` | [`Refused`](Class::Refused) |
+    /// | no response, and the service can't have the request | [`NotSent`](Class::NotSent) |
+    /// | no response, and the service may have the request | [`Unknown`](Class::Unknown) |
+    /// | 2xx before the whole request was handed to the connection | [`Unknown`](Class::Unknown) |
+    /// | 2xx with errors and a log id | [`Partial`](Class::Partial) |
+    /// | 2xx with errors: `Meta.Errors`, `error` or `errorDetail` | [`Refused`](Class::Refused) |
+    /// | 2xx with the service's own body, without one, or with one that was lost | [`Accepted`](Class::Accepted) |
+    /// | any other 2xx: the response isn't the service's, or can't be read | [`Unknown`](Class::Unknown) |
     /// | 401 | [`Unauthorized`](Class::Unauthorized) |
     /// | 429 | [`Throttled`](Class::Throttled) |
-    /// | 503 | [`Transient`](Class::Transient) |
-    /// | any other 5xx: it may have taken the message before it failed | [`Unknown`](Class::Unknown) |
-    /// | anything else, a redirect too, which is never followed | [`Refused`](Class::Refused) |
+    /// | 503 with `Retry-After`, whose sender chose not to serve | [`Transient`](Class::Transient) |
+    /// | 408, 421, 425, which ask for the request again by their definition | [`Transient`](Class::Transient) |
+    /// | any other 5xx: the service may have taken the message before it failed | [`Unknown`](Class::Unknown) |
+    /// | any other status; redirects are never followed | [`Refused`](Class::Refused) |
+    ///
+    /// [`BodyKind`] defines which bodies are the service's own. 408, 421 and 425 are those of RFC 9110, sections 15.5.9 and
+    /// 15.5.20, and RFC 8470, section 5.2; after a 421 the next attempt goes over a new connection.
     #[must_use]
     pub fn class(&self) -> Class {
-        match self.status {
-            Err(failure) if failure.may_have_arrived() => Class::Unknown,
-            Err(_) => Class::NotSent,
-            Ok(200..=299) if self.has_errors => Class::Refused,
-            Ok(200..=299) => Class::Accepted,
-            Ok(401) => Class::Unauthorized,
-            Ok(429) => Class::Throttled,
-            Ok(503) => Class::Transient,
-            Ok(500..=599) => Class::Unknown,
-            Ok(_) => Class::Refused,
+        let answered = match &self.0 {
+            Err(failure) if failure.may_have_arrived() => return Class::Unknown,
+            Err(_) => return Class::NotSent,
+            Ok(answered) => answered,
+        };
+        match answered.status {
+            200..=299 if answered.is_early => Class::Unknown,
+            200..=299 if answered.has_errors && answered.has_logs => Class::Partial,
+            200..=299 if answered.has_errors => Class::Refused,
+            200..=299 => match answered.body {
+                BodyKind::Service | BodyKind::Empty | BodyKind::Lost => Class::Accepted,
+                BodyKind::KnownError | BodyKind::Encoded | BodyKind::Other => Class::Unknown,
+            },
+            401 => Class::Unauthorized,
+            429 => Class::Throttled,
+            503 if answered.retry_after.is_some() => Class::Transient,
+            408 | 421 | 425 => Class::Transient,
+            500..=599 => Class::Unknown,
+            _ => Class::Refused,
         }
     }
 
-    /// The status of the answer, where one came.
+    /// The status of the response; `None` if there was no response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        self.status.ok()
+        self.answered_with(|answered| answered.status)
     }
 
-    /// Why no answer came.
+    /// The kind of body that the response had; `None` if there was no response.
+    #[must_use]
+    pub fn body_kind(&self) -> Option<BodyKind> {
+        self.answered_with(|answered| answered.body)
+    }
+
+    /// How long the response asked to wait, by `Retry-After`; at most a day.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.as_ref().ok()?.retry_after
+    }
+
+    /// The failure because of which no response came.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        self.status.err()
+        self.0.err()
     }
 
-    /// Whether the answer holds `Meta.Errors`.
+    /// Whether the response holds errors: `Meta.Errors`, also in a list or in lower case, or, in a body without `Meta`,
+    /// `error` or `errorDetail`.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.has_errors
+        self.0.is_ok_and(|answered| answered.has_errors)
     }
 
-    /// What the service said went wrong: what [`Error::service_text`](crate::Error::service_text) tells.
+    /// Whether the response holds a log id.
+    #[must_use]
+    pub fn has_logs(&self) -> bool {
+        self.0.is_ok_and(|answered| answered.has_logs)
+    }
+
+    /// Whether the response came before the whole request was handed to the connection.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        self.0.is_ok_and(|answered| answered.is_early)
+    }
+
+    /// The reason that the response gives: the text of [`Error::service_text`](crate::Error::service_text).
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
-        self.service_text
+        self.0.ok()?.service_text
+    }
+
+    fn answered_with<T>(&self, fact: impl FnOnce(&Answered<'a>) -> T) -> Option<T> {
+        self.0.as_ref().ok().map(fact)
     }
 }
 
@@ -112,8 +172,12 @@ impl fmt::Display for Class {
 impl fmt::Debug for Exchange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("status", &self.status)
-            .field("has_errors", &self.has_errors)
+            .field("status", &self.status())
+            .field("body_kind", &self.body_kind())
+            .field("has_errors", &self.has_errors())
+            .field("has_logs", &self.has_logs())
+            .field("is_early", &self.is_early())
+            .field("failure", &self.failure())
             .finish_non_exhaustive()
     }
 }

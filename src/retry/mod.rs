@@ -1,6 +1,7 @@
 //! Whether and when to try again. Pure: it knows classes of outcome, numbers and durations, and has no
 //! clock of its own.
 
+mod body_kind;
 mod budget;
 mod classify;
 mod delay;
@@ -14,6 +15,8 @@ pub(crate) use budget::{RetryBudget, USUAL_BUDGET};
 pub(crate) use delay::{AttemptDelays, Backoff};
 pub(crate) use policy::{Decision, Ended, Ending, LONGEST_HINT, Policy};
 
+pub use body_kind::BodyKind;
+pub(crate) use classify::Answered;
 pub use classify::{Class, Exchange};
 pub use next::Next;
 pub use policy::OnUnknown;

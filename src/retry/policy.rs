@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::budget::Cost;
 use super::{AttemptDelays, Class, Next, RetryBudget};
 
-/// The longest that `Retry-After` is waited for. Who asks for more is better served by a caller that
-/// comes back later than by one that hangs.
+/// The longest that a send waits for `Retry-After`. A service that asks for more is better served by a caller that comes
+/// back later than by one that hangs.
 pub(crate) const LONGEST_HINT: Duration = Duration::from_secs(120);
 
 /// A retry with less time than this would most likely end without an answer, and make a known outcome an unknown
@@ -73,6 +73,8 @@ pub(crate) struct Ended {
     pub(crate) token_replaced: bool,
     /// Whether the service had accepted a message with this attempt's token.
     pub(crate) token_was_good: bool,
+    /// Whether the connection was found closed before the service took the request.
+    pub(crate) connection_was_closed: bool,
 }
 
 /// What follows a failed attempt, and why.
@@ -105,7 +107,7 @@ impl Policy {
     ) -> Decision {
         let (why, cost) = match ended.ending {
             Ending::Exchanged(Class::Accepted) => return Decision::Stop(Next::Done),
-            Ending::Exchanged(Class::Refused) | Ending::NoToken { is_temporary: false } => {
+            Ending::Exchanged(Class::Refused | Class::Partial) | Ending::NoToken { is_temporary: false } => {
                 return Decision::Stop(Next::Final);
             }
             Ending::Exchanged(Class::Unauthorized) if ended.token_replaced => {
@@ -120,6 +122,8 @@ impl Policy {
             // The message endpoint saw nothing, and the token endpoint is asked by one for all.
             Ending::NoToken { is_temporary: true } => (Next::TokenPause, Cost::Free),
             Ending::Exchanged(Class::Throttled) => (Next::Backoff, Cost::Throttled),
+            // The service saw nothing, and a connection that is closed when it is idle is no sign of trouble.
+            Ending::Exchanged(Class::NotSent) if ended.connection_was_closed => (Next::Backoff, Cost::Free),
             Ending::Exchanged(Class::Transient | Class::Unknown | Class::NotSent) => {
                 (Next::Backoff, Cost::Usual)
             }

@@ -27,12 +27,14 @@ pub enum FailureKind {
     Timeout,
     /// The connection was cut.
     Interrupted,
-    /// The answer is longer than any the service gives.
+    /// The service reported that it didn't process the request: RFC 9113, section 8.7.
+    NotProcessed,
+    /// The response is longer than any that the service sends.
     TooLong,
 }
 
 impl Failure {
-    /// The request can't have reached the service, not even in part: nothing of it left, nor will.
+    /// The service can't have the request: nothing of it left, nor will, or the service reported that it didn't process it.
     #[must_use]
     pub fn not_sent(kind: FailureKind) -> Self {
         Self { kind, may_have_arrived: false, is_kept_back: false, detail: String::new() }
@@ -61,6 +63,11 @@ impl Failure {
         self
     }
 
+    /// Whether the connection was closed before the service took the request: a retry adds nothing to its load.
+    pub(crate) fn is_closed_connection(&self) -> bool {
+        self.kind == FailureKind::Interrupted && !self.may_have_arrived
+    }
+
     pub(crate) fn is_kept_back(&self) -> bool {
         self.is_kept_back
     }
@@ -85,10 +92,13 @@ impl fmt::Display for Failure {
             (FailureKind::Lookup, _) => "the host was not found",
             (FailureKind::Connect, _) => "no connection could be made",
             (FailureKind::Timeout, false) => "time ran out before the request left",
-            (FailureKind::Timeout, true) => "no answer came in time",
-            (FailureKind::Interrupted, false) => "the connection was cut before the request left",
-            (FailureKind::Interrupted, true) => "the connection was cut before the whole answer came",
-            (FailureKind::TooLong, _) => "the answer is too long",
+            (FailureKind::Timeout, true) => "no response came in time",
+            (FailureKind::Interrupted, false) => {
+                "the connection was closed before the service took the request"
+            }
+            (FailureKind::Interrupted, true) => "the connection was cut before the whole response came",
+            (FailureKind::NotProcessed, _) => "the service didn't process the request",
+            (FailureKind::TooLong, _) => "the response is too long",
         })?;
         match self.detail.as_str() {
             "" => Ok(()),

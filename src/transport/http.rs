@@ -6,16 +6,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Uri};
+use h2::Reason;
+use http::{Request, StatusCode, Uri};
 use reqwest::{Body, Certificate, Client, Identity, Proxy, Response, Url, redirect, retry};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{BodyInWaiting, Departure};
+use super::body::{SendGuard, TrackedBody};
 use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings};
 use crate::message::Problem;
 
 /// An answer of the service takes a few hundred bytes for each destination; more than this is none.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// The most header lines of a response. Those of a chain of gateways are rarely more than 100, hyper's own limit, but one
+/// more must not cost a delivered message.
+const MOST_HEADERS: usize = 1_000;
 
 /// A connection idle for longer may have been closed by a gateway on the way: the shortest limit among the usual ones is
 /// that of an AWS load balancer, 60 s.
@@ -91,12 +97,19 @@ impl AnyTransport for HttpTransport {
             if time.is_zero() {
                 return Err(Failure::not_sent(FailureKind::Timeout));
             }
-            let connections = self.connections().clone();
             let url = self.url(request.uri())?;
+            let connections = self.connections().clone();
             let answer = exchange(&connections.client, url, request, time).await;
-            // Over HTTP/2 the next request would go over the same connection, and hang as well.
-            if matches!(&answer, Err(failure) | Ok(Answer { body: Err(failure), .. }) if failure.kind() == FailureKind::Timeout)
-            {
+            let is_unusable = match &answer {
+                // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
+                Ok(answer) if answer.status == StatusCode::MISDIRECTED_REQUEST => true,
+                // Over HTTP/2 the next request would go over the same connection, and hang as well.
+                Err(failure) | Ok(Answer { body: Err(failure), .. }) => {
+                    failure.kind() == FailureKind::Timeout
+                }
+                Ok(_) => false,
+            };
+            if is_unusable {
                 self.abandon(&connections);
             }
             answer
@@ -113,22 +126,23 @@ async fn exchange(
 ) -> Result<Answer, Failure> {
     let began = Instant::now();
     let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
+    // The service may have closed an idle connection while this thread was busy. The runtime notices that now, before the
+    // message goes out there and it is unknown what became of it.
+    yield_now().await;
     let (head, body) = request.into_parts();
-    let (body, departure) = BodyInWaiting::new(body);
+    let (body, guard) = TrackedBody::new(body);
     let mut request = reqwest::Request::new(head.method, url);
     *request.headers_mut() = head.headers;
     *request.body_mut() = Some(Body::wrap(body));
     let mut response = timeout_at(end, client.execute(request))
         .await
-        .map_err(|_| departure.failure(FailureKind::Timeout))?
-        .map_err(|error| failure(&error, &departure))?;
-    Ok(Answer {
-        status: response.status(),
-        headers: std::mem::take(response.headers_mut()),
-        body: timeout_at(end, read_body(response, &departure))
-            .await
-            .unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout))),
-    })
+        .map_err(|_| guard.failure(FailureKind::Timeout))?
+        .map_err(|error| failure(&error, &guard))?;
+    let is_early = !guard.is_handed_over();
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let body = timeout_at(end, read_body(response, &guard)).await;
+    let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
+    Ok(Answer { is_early, ..Answer::new(status, headers, body) })
 }
 
 /// Sets up connections, none of which is made yet.
@@ -147,6 +161,11 @@ fn connect(settings: &HttpSettings) -> Result<Client, Vec<Problem>> {
         .http2_keep_alive_interval(PING_AFTER)
         .http2_keep_alive_timeout(PING_TIMEOUT)
         .http2_keep_alive_while_idle(true)
+        // A response that other clients can read must not cost a delivered message.
+        .http1_max_headers(MOST_HEADERS)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
         .user_agent(concat!("pushslots/", env!("CARGO_PKG_VERSION")));
     if settings.bypass_environment_proxies {
         builder = builder.no_proxy();
@@ -177,9 +196,9 @@ fn connect(settings: &HttpSettings) -> Result<Client, Vec<Problem>> {
     }
 }
 
-async fn read_body(mut response: Response, departure: &Departure) -> Result<Bytes, Failure> {
+async fn read_body(mut response: Response, guard: &SendGuard) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, departure))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, guard))? {
         if body.len() + chunk.len() > LONGEST_BODY {
             return Err(Failure::unknown(FailureKind::TooLong));
         }
@@ -188,20 +207,58 @@ async fn read_body(mut response: Response, departure: &Departure) -> Result<Byte
     Ok(body.freeze())
 }
 
-/// Says what failed. What kept a connection from coming about is told in full; of what came after only the
-/// kind is, since the words could be the service's or hold a part of the request.
-fn failure(error: &reqwest::Error, departure: &Departure) -> Failure {
+/// Explains a failure. What kept a connection from coming about is quoted in full; of what came after only the kind is,
+/// because the words could be the service's or hold a part of the request.
+fn failure(error: &reqwest::Error, guard: &SendGuard) -> Failure {
+    let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
+    if let Some(kind) = h2.and_then(unprocessed) {
+        return Failure::not_sent(kind).detail(h2_reason(h2).unwrap_or_default());
+    }
     let (kind, cause) = match () {
         () if error.is_builder() => (FailureKind::Request, Some(root_cause(error))),
         () if error.is_dns() => (FailureKind::Lookup, Some(root_cause(error))),
         () if error.is_connect() && !error.is_timeout() => (FailureKind::Connect, Some(root_cause(error))),
         () if error.is_timeout() => (FailureKind::Timeout, None),
-        () => (FailureKind::Interrupted, io_kind(error).map(|kind| kind.to_string())),
+        () => (FailureKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string()))),
     };
-    let failure = departure.failure(kind);
+    let failure = guard.failure(kind);
     let host = error.url().and_then(|url| url.host_str()).filter(|_| !failure.may_have_arrived());
     let detail = [host.map(str::to_owned), cause].into_iter().flatten().collect::<Vec<_>>().join(": ");
     failure.detail(detail)
+}
+
+/// What kind of failure it is that the service reported not to have processed the request, if it did: RFC 9113, section
+/// 8.7. Of a GOAWAY h2 reports only the streams above its last stream id that way.
+fn unprocessed(error: &h2::Error) -> Option<FailureKind> {
+    match error.reason().filter(|_| error.is_remote())? {
+        // The service only closes the connection, such as after a number of requests.
+        Reason::NO_ERROR if error.is_go_away() => Some(FailureKind::Interrupted),
+        Reason::REFUSED_STREAM => Some(FailureKind::NotProcessed),
+        _ if error.is_go_away() => Some(FailureKind::NotProcessed),
+        _ => None,
+    }
+}
+
+/// The error code of HTTP/2 that ended a stream or connection: RFC 9113, section 7.
+fn h2_reason(error: Option<&h2::Error>) -> Option<String> {
+    let name = match error?.reason()? {
+        Reason::NO_ERROR => "NO_ERROR",
+        Reason::PROTOCOL_ERROR => "PROTOCOL_ERROR",
+        Reason::INTERNAL_ERROR => "INTERNAL_ERROR",
+        Reason::FLOW_CONTROL_ERROR => "FLOW_CONTROL_ERROR",
+        Reason::SETTINGS_TIMEOUT => "SETTINGS_TIMEOUT",
+        Reason::STREAM_CLOSED => "STREAM_CLOSED",
+        Reason::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR",
+        Reason::REFUSED_STREAM => "REFUSED_STREAM",
+        Reason::CANCEL => "CANCEL",
+        Reason::COMPRESSION_ERROR => "COMPRESSION_ERROR",
+        Reason::CONNECT_ERROR => "CONNECT_ERROR",
+        Reason::ENHANCE_YOUR_CALM => "ENHANCE_YOUR_CALM",
+        Reason::INADEQUATE_SECURITY => "INADEQUATE_SECURITY",
+        Reason::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED",
+        _ => "an unknown error code",
+    };
+    Some(format!("HTTP/2: {name}"))
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {

@@ -15,14 +15,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{ACCEPT, CONTENT_TYPE};
+use ::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use bytes::Bytes;
 use tokio::time::timeout;
 
 pub(crate) use self::http::HttpTransport;
 pub(crate) use pace::{Pace, Paced, Place, Rate};
-pub(crate) use retry_after::retry_after;
+pub(crate) use retry_after::{date, retry_after};
 pub(crate) use settings::HttpSettings;
 
 pub use failure::{Failure, FailureKind};
@@ -32,12 +32,18 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
-    // With those that are added on the way there are seven, for which an empty map would grow twice.
-    *request.headers_mut() = HeaderMap::with_capacity(8);
+    // With those that are added later there are eight.
+    *request.headers_mut() = HeaderMap::with_capacity(10);
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert(ACCEPT, json.clone());
     request.headers_mut().insert(CONTENT_TYPE, json);
+    refuse_codings(request.headers_mut());
     request
+}
+
+/// Asks for a response without a content coding: without this field any would do (RFC 9110, section 12.5.3).
+pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Carries requests to the service, token requests as well as messages, and brings answers back.
@@ -48,7 +54,9 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
 ///
 /// * it sends a request at most once: it neither retries nor follows a redirect, which would carry the token elsewhere;
 /// * a [`Failure`] says truly whether anything of the request may have left;
-/// * a status line that was read is an [`Answer`], even when what should follow it is lost;
+/// * a status line that was read is an [`Answer`], even when what should follow it is lost, and the answer reports whether
+///   it came [before the whole request](Answer::early) was sent;
+/// * a request that got 421 goes out over another connection the next time: RFC 9110, section 15.5.20;
 /// * the future can be dropped at any point, and nothing of the request leaves after that.
 ///
 /// The header `Authorization` is marked sensitive, and the bodies of token requests hold secrets.
@@ -64,7 +72,7 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
 ///
 /// impl Transport for Yes {
 ///     async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
-///         Ok(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Ok(Bytes::new()) })
+///         Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
 ///     }
 /// }
 /// # struct Fixed;
@@ -133,15 +141,20 @@ impl<T: Transport> AnyTransport for Timed<T> {
 
 /// An answer whose status line arrived, though its body may have been lost on the way.
 ///
+/// A header `Content-Encoding` means that the body is still encoded: a transport that decodes bodies removes it.
+///
 /// Its `Debug` shows neither headers nor body: they may hold a token, or repeat what was sent.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The headers, of which `Retry-After` and `Date` are read.
+    /// The headers, of which `Retry-After`, `Date`, `Content-Encoding` and `Content-Type` are read.
     pub headers: HeaderMap,
     /// The body, or why it did not arrive whole.
     pub body: Result<Bytes, Failure>,
+    /// Whether the answer arrived before the whole request was handed to the connection.
+    pub is_early: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -150,13 +163,25 @@ impl fmt::Debug for Answer {
         f.debug_struct("Answer")
             .field("status", &self.status)
             .field("body_length", &body)
+            .field("is_early", &self.is_early)
             .finish_non_exhaustive()
     }
 }
 
 impl Answer {
-    /// What arrived of the body; nothing where it was lost.
-    pub(crate) fn body(&self) -> &[u8] {
-        self.body.as_deref().unwrap_or_default()
+    /// An answer that arrived after the whole request was handed to the connection.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: HeaderMap, body: Result<Bytes, Failure>) -> Self {
+        Self { status, headers, body, is_early: false }
+    }
+
+    /// Marks an answer that arrived before the whole request was handed to the connection.
+    ///
+    /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the outcome is
+    /// [unknown](crate::Exchange::class).
+    #[must_use]
+    pub fn early(mut self) -> Self {
+        self.is_early = true;
+        self
     }
 }

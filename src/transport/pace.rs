@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
 use http::{Request, StatusCode};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -193,8 +192,7 @@ impl Paced {
         place.is_used = true;
         let answer = self.transport.send(request, time).await;
         if let Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) = &answer {
-            let hint = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            self.pace.hold(hint.and_then(|hint| retry_after(hint, clock::now().into())));
+            self.pace.hold(retry_after(headers, clock::now().into()));
         }
         answer
     }

@@ -20,6 +20,38 @@ use super::proxy::Protocol;
 use super::raw::{header, is_whole, split, try_read_request};
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
+const PARTIAL: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}],"Errors":[{"ID":1,"Text":"no"}]}}"#;
+
+/// A whole answer.
+struct Said {
+    status: u16,
+    header: (&'static str, &'static str),
+    body: Bytes,
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+impl Said {
+    fn token(json: String) -> Self {
+        Self { status: 200, header: JSON, body: json.into() }
+    }
+
+    /// The bytes of HTTP/1.1.
+    fn written(&self) -> Vec<u8> {
+        let (status, (name, value), length) = (self.status, self.header, self.body.len());
+        let head = format!("HTTP/1.1 {status} Said\r\n{name}: {value}\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), &self.body].concat()
+    }
+
+    /// Answers over HTTP/2.
+    fn send(self, mut respond: SendResponse<Bytes>) {
+        let head = Response::builder().status(self.status).header(self.header.0, self.header.1);
+        // The client may have gone.
+        if let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) {
+            let _ = stream.send_data(self.body, true);
+        }
+    }
+}
 
 /// What the service does with a message.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +60,12 @@ pub enum Mood {
     AcceptsLate,
     /// It answers with this status, having accepted the message or not.
     Answers(u16, bool),
+    /// A gateway answers 200 with a page of its own, whether or not the service accepted the message.
+    BlockPage(bool),
+    /// A gateway compresses the answer of the service, which accepted the message or not.
+    Compressed(bool),
+    /// It accepts the message and answers with log ids and errors: one of several destinations may have failed.
+    Partial,
     /// It ends the exchange without an answer, having accepted the message or not.
     Breaks(bool),
     /// HTTP/2 alone: it refuses the stream unread, which says that nothing was done: RFC 9113, section 8.7.
@@ -42,9 +80,10 @@ impl Mood {
     /// Mostly a good one.
     pub fn draw(chance: &mut StdRng) -> Self {
         let accepted = chance.gen_bool(0.5);
-        match chance.gen_range(0..40) {
+        match chance.gen_range(0..44) {
             0 => Self::AcceptsLate,
-            1 => Self::Answers(503, false),
+            // Without `Retry-After`.
+            1 => Self::Answers(503, accepted),
             2 => Self::Answers(429, false),
             3 => Self::Answers([500, 502, 504][chance.gen_range(0..3)], accepted),
             4 => Self::Answers(401, false),
@@ -53,14 +92,38 @@ impl Mood {
             7 => Self::RefusesStream,
             8 => Self::GoesAway,
             9 => Self::Collapses,
+            10 => Self::BlockPage(accepted),
+            11 => Self::Compressed(accepted),
+            12 => Self::Partial,
+            13 => Self::Answers([408, 421, 425][chance.gen_range(0..3)], false),
             _ => Self::Accepts,
+        }
+    }
+
+    /// What it answers, if anything.
+    fn said(self) -> Option<Said> {
+        let said = |status, body: &'static str| Some(Said { status, header: JSON, body: body.into() });
+        match self {
+            Self::Accepts | Self::AcceptsLate | Self::GoesAway => said(200, LOGS),
+            Self::Answers(status, _) => said(status, ""),
+            Self::BlockPage(_) => {
+                let body = "<html><body>Request Rejected</body></html>".into();
+                Some(Said { status: 200, header: ("content-type", "text/html"), body })
+            }
+            Self::Compressed(_) => {
+                let body = "\u{1f}whatever it says".into();
+                Some(Said { status: 200, header: ("content-encoding", "gzip"), body })
+            }
+            Self::Partial => said(200, PARTIAL),
+            Self::Breaks(_) | Self::RefusesStream | Self::Collapses => None,
         }
     }
 
     fn accepts(self) -> bool {
         match self {
-            Self::Accepts | Self::AcceptsLate | Self::GoesAway => true,
+            Self::Accepts | Self::AcceptsLate | Self::GoesAway | Self::Partial => true,
             Self::Answers(_, accepted) | Self::Breaks(accepted) => accepted,
+            Self::BlockPage(accepted) | Self::Compressed(accepted) => accepted,
             Self::RefusesStream | Self::Collapses => false,
         }
     }
@@ -160,19 +223,18 @@ impl Service {
                 return;
             }
             let (head, body) = split(&request);
-            let answer = match header(head, "idempotency-key") {
-                None => (200, self.token()),
-                Some(message_id) => match self.arrived(message_id, body.unwrap()) {
-                    Mood::Answers(status, _) => (status, String::new()),
-                    Mood::Breaks(_) | Mood::RefusesStream | Mood::Collapses => return,
-                    Mood::AcceptsLate => {
+            let said = match header(head, "idempotency-key") {
+                None => Said::token(self.token()),
+                Some(message_id) => {
+                    let mood = self.arrived(message_id, body.unwrap());
+                    if let Mood::AcceptsLate = mood {
                         sleep(LATE).await;
-                        (200, LOGS.to_owned())
                     }
-                    Mood::Accepts | Mood::GoesAway => (200, LOGS.to_owned()),
-                },
+                    let Some(said) = mood.said() else { return };
+                    said
+                }
             };
-            if stream.write_all(written(answer).as_bytes()).await.is_err() {
+            if stream.write_all(&said.written()).await.is_err() {
                 return;
             }
         }
@@ -207,20 +269,18 @@ impl Service {
         let message_id = request.headers().get("idempotency-key").map(|id| id.to_str().unwrap().to_owned());
         let body = read(request.into_body()).await?;
         let Some(message_id) = message_id else {
-            answer(respond, 200, self.token());
+            Said::token(self.token()).send(respond);
             return None;
         };
         let mood = self.arrived(&message_id, &body);
-        match mood {
-            Mood::Answers(status, _) => answer(respond, status, String::new()),
-            Mood::Breaks(_) => respond.send_reset(Reason::INTERNAL_ERROR),
-            Mood::RefusesStream => respond.send_reset(Reason::REFUSED_STREAM),
-            Mood::Collapses => {}
-            Mood::AcceptsLate => {
-                sleep(LATE).await;
-                answer(respond, 200, LOGS.to_owned());
-            }
-            Mood::Accepts | Mood::GoesAway => answer(respond, 200, LOGS.to_owned()),
+        if let Mood::AcceptsLate = mood {
+            sleep(LATE).await;
+        }
+        match (mood, mood.said()) {
+            (_, Some(said)) => said.send(respond),
+            (Mood::RefusesStream, _) => respond.send_reset(Reason::REFUSED_STREAM),
+            (Mood::Breaks(_), _) => respond.send_reset(Reason::INTERNAL_ERROR),
+            _ => {}
         }
         Some(mood).filter(|mood| matches!(mood, Mood::GoesAway | Mood::Collapses))
     }
@@ -228,13 +288,6 @@ impl Service {
 
 /// Longer than some attempts wait and shorter than others.
 const LATE: Duration = Duration::from_millis(200);
-
-fn written((status, body): (u16, String)) -> String {
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-}
 
 /// The whole body; nothing where it ends before its end.
 async fn read(mut body: RecvStream) -> Option<Vec<u8>> {
@@ -245,13 +298,4 @@ async fn read(mut body: RecvStream) -> Option<Vec<u8>> {
         read.extend_from_slice(&chunk);
     }
     Some(read)
-}
-
-fn answer(mut respond: SendResponse<Bytes>, status: u16, body: String) {
-    let head =
-        Response::builder().status(status).header("content-type", "application/json").body(()).unwrap();
-    // The client may have gone.
-    if let Ok(mut stream) = respond.send_response(head, false) {
-        let _ = stream.send_data(body.into(), true);
-    }
 }

@@ -1,8 +1,8 @@
 //! A service that speaks HTTP/2, and leaves the messages to the test.
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
 use http::Response;
 use pushslots::Client;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,7 +19,7 @@ pub struct Arrived {
     /// The number of its connection, from 0.
     pub connection: usize,
     pub message_id: String,
-    /// The number of its token, from 1.
+    /// The number of its token, starting at 1; 0 if another endpoint issued it.
     pub token: usize,
     pub body: RecvStream,
     pub respond: SendResponse<Bytes>,
@@ -33,9 +33,20 @@ impl Arrived {
 
     /// Reads the whole message and refuses its token.
     pub async fn reject(mut self) {
+        self.reply(401).await;
+    }
+
+    /// Reads the whole message and answers with this status alone.
+    pub async fn reply(&mut self, status: u16) {
         self.read().await;
-        let response = Response::builder().status(401).body(()).unwrap();
+        let response = Response::builder().status(status).body(()).unwrap();
         self.respond.send_response(response, true).unwrap();
+    }
+
+    /// Answers with this status and reads nothing; the body is still to come.
+    pub fn reply_without_end(&mut self, status: u16) -> SendStream<Bytes> {
+        let response = Response::builder().status(status).body(()).unwrap();
+        self.respond.send_response(response, false).unwrap()
     }
 
     /// Reads the whole message and accepts it.
@@ -103,7 +114,7 @@ pub async fn serve_one(
         let message = Arrived {
             connection: number,
             message_id: header("idempotency-key").to_owned(),
-            token: header("authorization").rsplit('-').next().unwrap().parse().unwrap(),
+            token: header("authorization").rsplit('-').next().unwrap().parse().unwrap_or_default(),
             body: request.into_body(),
             respond,
         };

@@ -19,6 +19,10 @@ pub enum Fate {
     NoConnection,
     /// Time runs out before anything leaves.
     NeverLeaves,
+    /// The connection is found closed before the service took the request.
+    Closed,
+    /// HTTP/2 reports that the service did not process the request.
+    NotProcessed,
     /// The connection is cut, before or after the service took the message.
     Cut { accepted: bool },
     /// No answer comes.
@@ -48,9 +52,13 @@ pub struct Reply {
     pub accepted: bool,
     pub after: Duration,
     pub retry_after: Option<String>,
+    /// A header, by its name.
+    pub header: Option<(&'static str, &'static str)>,
     pub body: &'static str,
     /// Whether the body is lost on its way.
     pub body_lost: bool,
+    /// Whether the answer comes before the whole request was sent.
+    pub is_early: bool,
 }
 
 impl Reply {
@@ -63,7 +71,22 @@ impl Reply {
     /// An answer that comes after 20 ms, and says that nothing was accepted.
     pub fn new(status: u16) -> Self {
         let after = Duration::from_millis(20);
-        Self { status, accepted: false, after, retry_after: None, body: "", body_lost: false }
+        Self {
+            status,
+            accepted: false,
+            after,
+            retry_after: None,
+            header: None,
+            body: "",
+            body_lost: false,
+            is_early: false,
+        }
+    }
+
+    /// A gateway answers in place of the service, which may have the message.
+    pub fn block_page(accepted: bool) -> Self {
+        let header = Some(("content-type", "text/html"));
+        Self { accepted, header, body: "<html>Request Rejected</html>", ..Self::new(200) }
     }
 
     /// The service took the message, whatever the status.
@@ -92,6 +115,8 @@ pub struct Call {
     /// Whether anything left.
     pub has_left: bool,
     pub accepted: bool,
+    /// Whether the client was told both log ids and errors.
+    pub has_logs_and_errors: bool,
     /// The status, and when the client was told.
     pub told: Option<(u16, Instant)>,
 }
@@ -223,6 +248,11 @@ impl Model {
                 sleep(time).await;
                 Err(Failure::not_sent(FailureKind::Timeout))
             }
+            Fate::Closed => Err(Failure::not_sent(FailureKind::Interrupted)),
+            Fate::NotProcessed => {
+                sleep(Duration::from_millis(10)).await;
+                Err(Failure::not_sent(FailureKind::NotProcessed))
+            }
             Fate::Cut { .. } => {
                 sleep(Duration::from_millis(10)).await;
                 unanswered(FailureKind::Interrupted)
@@ -238,12 +268,17 @@ impl Model {
             }
             Fate::Answered(reply) => {
                 sleep(reply.after).await;
-                self.state().calls[index].told = Some((reply.status, Instant::now()));
+                let call = &mut self.state().calls[index];
+                call.told = Some((reply.status, Instant::now()));
+                call.has_logs_and_errors = ["Logs", "Errors"].iter().all(|part| reply.body.contains(part));
                 let mut answer = answer(reply.status, reply.retry_after.as_deref(), reply.body);
                 if reply.body_lost {
                     answer.body = Err(Failure::unknown(FailureKind::Interrupted));
                 }
-                Ok(answer)
+                if let Some((name, value)) = reply.header {
+                    answer.headers.insert(name, HeaderValue::from_static(value));
+                }
+                Ok(if reply.is_early { answer.early() } else { answer })
             }
             Fate::Revoked => {
                 sleep(Duration::from_millis(10)).await;
@@ -262,7 +297,8 @@ impl Model {
         if matches!(fate, Fate::Revoked) {
             state.tokens.values_mut().for_each(|until| *until = Instant::now());
         }
-        let reaches_the_service = !matches!(fate, Fate::NoConnection | Fate::NeverLeaves);
+        let reaches_the_service =
+            !matches!(fate, Fate::NoConnection | Fate::NeverLeaves | Fate::Closed | Fate::NotProcessed);
         if reaches_the_service && state.tokens[&token] <= Instant::now() {
             fate = Fate::Revoked;
         }
@@ -272,7 +308,9 @@ impl Model {
         }
         let accepted = match &fate {
             _ if is_too_long => false,
-            Fate::NoConnection | Fate::NeverLeaves | Fate::Revoked => false,
+            Fate::NoConnection | Fate::NeverLeaves | Fate::Closed | Fate::NotProcessed | Fate::Revoked => {
+                false
+            }
             Fate::Cut { accepted } | Fate::Hangs { accepted } | Fate::HangsForEver { accepted } => *accepted,
             Fate::Answered(reply) => reply.accepted,
         };
@@ -282,6 +320,7 @@ impl Model {
             began: Instant::now(),
             has_left: reaches_the_service,
             accepted,
+            has_logs_and_errors: false,
             told: None,
             body: if state.keeps_bodies { request.into_body() } else { Bytes::new() },
         });
@@ -317,9 +356,6 @@ fn answer(status: u16, retry_after: Option<&str>, body: &str) -> Answer {
     if let Some(hint) = retry_after {
         headers.insert("retry-after", HeaderValue::from_str(hint).unwrap());
     }
-    Answer {
-        status: StatusCode::from_u16(status).unwrap(),
-        headers,
-        body: Ok(Bytes::copy_from_slice(body.as_bytes())),
-    }
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    Answer::new(StatusCode::from_u16(status).unwrap(), headers, Ok(body))
 }

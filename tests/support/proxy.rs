@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 use super::requests::{Http1, Http2, Requests};
@@ -54,10 +54,30 @@ pub struct Fault {
     pub after: usize,
 }
 
+/// What a connection goes through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Course {
+    pub fault: Option<Fault>,
+    /// Whether bytes pass slowly toward the service, as over a narrow line.
+    pub is_uplink_slow: bool,
+}
+
+impl From<Option<Fault>> for Course {
+    fn from(fault: Option<Fault>) -> Self {
+        Self { fault, ..Self::default() }
+    }
+}
+
+/// A slow uplink passes so many bytes at a time, about 6 KB a second.
+const SLOW_BYTES: usize = 64;
+const SLOW_PAUSE: Duration = Duration::from_millis(10);
+
 /// What the proxy has seen.
 #[derive(Default)]
 pub struct Seen {
     pub connections: usize,
+    /// Connections with a slow uplink.
+    pub slow: usize,
     /// How often each fault struck.
     pub struck: BTreeMap<(Strike, Toward), usize>,
     /// Requests that left the client, as far as a byte of their body.
@@ -66,8 +86,8 @@ pub struct Seen {
     pub of_message: BTreeMap<String, usize>,
 }
 
-/// The fault of each connection, by its number from 0.
-type Plan = Box<dyn FnMut(usize) -> Option<Fault> + Send>;
+/// The course of each connection, by its number from 0.
+type Plan = Box<dyn FnMut(usize) -> Course + Send>;
 
 /// Passes connections on until it is dropped.
 pub struct Proxy {
@@ -82,11 +102,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Passes connections on to `service`, each with the fault that `plan` has for it.
-    pub async fn start(
+    /// Passes connections on to `service`, each on the course that `plan` has for it.
+    pub async fn start<C: Into<Course>>(
         protocol: Protocol,
         service: SocketAddr,
-        plan: impl FnMut(usize) -> Option<Fault> + Send + 'static,
+        mut plan: impl FnMut(usize) -> C + Send + 'static,
     ) -> Self {
         let authority = Authority::new();
         let tls = TlsListener::bind(&authority, None, &["h2"]).await;
@@ -98,7 +118,12 @@ impl Proxy {
         let (dead, _) = watch::channel(0);
         let (seen, connections) = (Arc::default(), Arc::<Mutex<JoinSet<()>>>::default());
         let acceptor = Acceptor { protocol, plain, tls: Arc::new(tls), service };
-        let run = acceptor.run(Box::new(plan), Arc::clone(&seen), dead.clone(), connections.clone());
+        let run = acceptor.run(
+            Box::new(move |number| plan(number).into()),
+            Arc::clone(&seen),
+            dead.clone(),
+            connections.clone(),
+        );
         Self { url, authority, seen, dead, listening: tokio::spawn(run), connections }
     }
 
@@ -153,8 +178,11 @@ impl Acceptor {
             };
             client.set_nodelay(true).unwrap();
             let number = seen.lock().unwrap().connections;
+            let Course { fault, is_uplink_slow } = plan(number);
             seen.lock().unwrap().connections += 1;
-            let passing = Passing { number, fault: plan(number), seen: seen.clone(), dead: dead.subscribe() };
+            seen.lock().unwrap().slow += usize::from(is_uplink_slow);
+            let passing =
+                Passing { number, fault, is_uplink_slow, seen: seen.clone(), dead: dead.subscribe() };
             let (protocol, tls, service) = (self.protocol, self.tls.clone(), self.service);
             connections.lock().unwrap().spawn(async move {
                 if let Some(Fault { strike, toward, after: 0 }) = passing.fault {
@@ -184,6 +212,7 @@ impl Acceptor {
 struct Passing {
     number: usize,
     fault: Option<Fault>,
+    is_uplink_slow: bool,
     seen: Arc<Mutex<Seen>>,
     dead: watch::Receiver<usize>,
 }
@@ -201,8 +230,8 @@ impl Passing {
         let (mut from_client, to_client) = split(&mut client);
         let (mut from_service, to_service) = service.into_split();
         let is_dead = || number < *self.dead.borrow();
-        let mut up = Lane { to: to_service, left: after_up, tap, is_dead };
-        let mut down = Lane { to: to_client, left: after_down, tap: |_: &[u8]| {}, is_dead };
+        let mut up = Lane { to: to_service, left: after_up, is_slow: self.is_uplink_slow, tap, is_dead };
+        let mut down = Lane { to: to_client, left: after_down, is_slow: false, tap: |_: &[u8]| {}, is_dead };
         let mut dead = self.dead.clone();
         let fault = self.fault.map(|fault| fault.strike);
         let stalls = fault == Some(Strike::Stall);
@@ -262,6 +291,7 @@ struct Lane<W, T, D> {
     to: W,
     /// How many bytes may pass.
     left: Option<usize>,
+    is_slow: bool,
     /// Sees all that comes, whether or not it passes.
     tap: T,
     is_dead: D,
@@ -288,8 +318,7 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, D> {
                 return std::future::pending().await;
             }
             let may_pass = self.left.map_or(bytes.len(), |left| left.min(bytes.len()));
-            let written = self.to.write_all(&bytes[..may_pass]).await;
-            if written.is_err() || self.to.flush().await.is_err() {
+            if self.write(&bytes[..may_pass]).await.is_err() {
                 return Passed::NobodyTakes;
             }
             if let Some(left) = &mut self.left {
@@ -299,6 +328,21 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, D> {
                 }
             }
         }
+    }
+}
+
+impl<W: AsyncWrite + Unpin, T, D> Lane<W, T, D> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.is_slow {
+            self.to.write_all(bytes).await?;
+            return self.to.flush().await;
+        }
+        for bytes in bytes.chunks(SLOW_BYTES) {
+            self.to.write_all(bytes).await?;
+            self.to.flush().await?;
+            sleep(SLOW_PAUSE).await;
+        }
+        Ok(())
     }
 }
 

@@ -3,18 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream;
 use pushslots::uuid::Uuid;
-use pushslots::{PublishReport, PushSlots, ResumePoint, Slot};
+use pushslots::{Attempt, Delivery, PublishReport, PushSlots, ResumePoint, Slot};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
 
 use super::batch::{Arrived, arrived, slots};
-use super::model::{Fate, Model, Reply, client_of, ok};
+use super::model::{Model, client_of, ok};
 use super::weather::{LENGTH, Weather};
 
 /// The number of the slot that somebody else sends.
@@ -23,7 +23,7 @@ const NEIGHBOUR: usize = 10_000;
 /// What must hold. Each has its place in [`Findings::broken`].
 pub const INVARIANTS: [&str; 8] = [
     "slots lost",
-    "slots accepted under two different message ids",
+    "slots accepted under two message ids without an unknown attempt that explains it",
     "receipts of messages that the service did not accept",
     "messages sent again after they were known to be accepted",
     "slots accepted out of order",
@@ -91,9 +91,21 @@ impl Scenario {
     }
 
     /// One run, until its end, or until the caller has no more patience or stops it.
-    async fn publish(&self, model: &Arc<Model>, chance: &mut StdRng, before: &PublishReport) -> Run {
+    async fn publish(
+        &self,
+        model: &Arc<Model>,
+        chance: &mut StdRng,
+        before: &PublishReport,
+        unknown: &Unknown,
+    ) -> Run {
         // One of another process knows nothing of the one before.
         let client = client_of(model).max_attempts(chance.gen_range(1..4)).jitter_seed(chance.r#gen());
+        let unknown = unknown.clone();
+        let client = client.attempt_observer(move |attempt: &Attempt| {
+            if attempt.delivery == Delivery::Unknown {
+                unknown.lock().unwrap().insert(attempt.message_id);
+            }
+        });
         let client = match chance.gen_bool(0.2) {
             true => client.pace(chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..60))),
             false => client,
@@ -142,6 +154,9 @@ impl Scenario {
     }
 }
 
+/// The ids of messages with an attempt of unknown outcome.
+type Unknown = Arc<Mutex<BTreeSet<Uuid>>>;
+
 /// What arrived of the publication.
 fn own(model: &Model) -> Vec<Arrived> {
     arrived(model).into_iter().filter(|message| message.slots[0] < NEIGHBOUR).collect()
@@ -165,16 +180,11 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
     let mut chance = StdRng::seed_from_u64(seed);
     let scenario = Scenario::draw(&mut chance);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let unknown = Unknown::default();
     let (runs, model) = runtime.unwrap().block_on(async {
         let (weather, tokens) = (Weather::draw(&mut chance), Weather::draw(&mut chance));
         let fates = move |chance: &mut StdRng, at| match at < LENGTH {
-            true => match weather.fate(chance, at) {
-                // What is too large always was: that hangs on the length alone.
-                Fate::Answered(reply) if reply.status == 413 => {
-                    Fate::Answered(Reply { status: 400, ..reply })
-                }
-                fate => fate,
-            },
+            true => weather.fate(chance, at),
             // It must come to an end.
             false => ok(),
         };
@@ -188,7 +198,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
         }
         let (mut runs, mut before) = (Vec::new(), PublishReport::default());
         loop {
-            let run = scenario.publish(&model, &mut chance, &before).await;
+            let run = scenario.publish(&model, &mut chance, &before, &unknown).await;
             before = run.report.clone();
             runs.push(run);
             if before.resume_point().is_none() {
@@ -209,12 +219,18 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
         }
         findings.too_large += run.report.too_large().len();
     }
-    judge(&scenario, &runs, &arrived, &mut findings);
+    judge(&scenario, &runs, &arrived, &unknown.lock().unwrap(), &mut findings);
     (findings, arrived)
 }
 
 /// Counts what does not hold.
-fn judge(scenario: &Scenario, runs: &[Run], arrived: &[Arrived], findings: &mut Findings) {
+fn judge(
+    scenario: &Scenario,
+    runs: &[Run],
+    arrived: &[Arrived],
+    unknown: &BTreeSet<Uuid>,
+    findings: &mut Findings,
+) {
     let mut broken = [0; INVARIANTS.len()];
     let mut must = |place: usize, holds: bool| broken[place] += usize::from(!holds);
     let mut ids_of_slot = BTreeMap::<usize, BTreeSet<Uuid>>::new();
@@ -239,7 +255,16 @@ fn judge(scenario: &Scenario, runs: &[Run], arrived: &[Arrived], findings: &mut 
     }
     must(0, scenario.good.iter().all(|slot| ids_of_slot.contains_key(slot)));
     must(0, ids_of_slot.len() == scenario.good.len());
-    must(1, ids_of_slot.values().all(|ids| ids.len() == 1));
+    // A message of unknown outcome may be too large when it is sent again: then its parts follow under ids of their own.
+    let (mut parts, mut later) = (Vec::new(), BTreeSet::<usize>::new());
+    for message in accepted.into_iter().rev() {
+        match message.slots.iter().any(|slot| later.contains(slot)) {
+            true => must(1, unknown.contains(&message.message_id)),
+            false => parts.push(message),
+        }
+        later.extend(&message.slots);
+    }
+    let accepted: Vec<_> = parts.into_iter().rev().collect();
     must(4, accepted.iter().flat_map(|message| &message.slots).is_sorted());
 
     let receipts: Vec<_> = runs.iter().flat_map(|run| run.report.receipts()).collect();

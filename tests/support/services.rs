@@ -118,7 +118,8 @@ fn act(service: &MockService, behaviour: &str) {
     let detail = |code, detail: &str| json(status(code), json!({ "errorDetail": detail }));
     let always = 10;
     let text = "The transmission to the destination failed";
-    let errors = json!({ "Meta": { "Errors": [{ "ID": 1, "Text": text, "Type": "transmission" }] } });
+    let error = json!({ "ID": 1, "Text": text, "Type": "transmission" });
+    let errors = json!({ "Meta": { "Logs": [{ "ID": "1", "AttemptID": "2" }], "Errors": [error] } });
     match behaviour {
         "plain" => {}
         "throttled" => service.next(Answer::throttled().retry_after(1)),

@@ -216,8 +216,11 @@ fn judge(
         must(0, attempt.delivery != Delivery::Accepted || call.accepted);
         must(3, !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown));
     }
-    let known = calls.iter().position(|call| call.accepted && matches!(call.told, Some((200..=299, _))));
+    let known = with_request.iter().position(|attempt| attempt.delivery == Delivery::Accepted);
     must(2, known.is_none_or(|known| known + 1 == calls.len()));
+    // One whose log ids lead to the details is not sent again either.
+    let partial = calls.iter().position(|call| call.has_logs_and_errors);
+    must(2, partial.is_none_or(|partial| partial + 1 == calls.len()));
     if let Some(Err(error)) = &sent.result {
         let is_told = matches!(error.delivery(), Delivery::Refused | Delivery::NotSent);
         must(3, !is_told || copies == 0);
@@ -254,8 +257,11 @@ fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
     let (mut spent, mut earned) = (0, 0);
     for attempt in attempts {
         earned += u32::from(attempt.number == 1 && attempt.delivery == Delivery::Accepted);
+        let error = attempt.error.as_deref().unwrap_or_default();
         spent += match (attempt.next, attempt.status) {
             (Next::Backoff | Next::Hint, Some(429)) => 5,
+            // A connection that was closed while it was idle.
+            (Next::Backoff, None) if error.contains("closed before the service took the request") => 0,
             (Next::Backoff | Next::Hint, _) => 14,
             _ => 0,
         };

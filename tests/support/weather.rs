@@ -64,7 +64,7 @@ fn short(chance: &mut StdRng) -> Duration {
 
 fn fault(chance: &mut StdRng) -> Fate {
     let accepted = chance.gen_bool(0.5);
-    match chance.gen_range(0..14) {
+    match chance.gen_range(0..19) {
         0 => Fate::NoConnection,
         1 => Fate::NeverLeaves,
         2 | 3 => Fate::Cut { accepted },
@@ -81,8 +81,47 @@ fn fault(chance: &mut StdRng) -> Fate {
         }
         10 => answered(chance, &[302, 400, 403, 404, 413, 422], false),
         11 => answered(chance, &[429], false),
-        12 => answered(chance, &[503], false),
-        _ => answered(chance, &[500, 502, 504], accepted),
+        12 => unavailable(chance, accepted),
+        13 => answered(chance, &[500, 502, 504], accepted),
+        14 => answered(chance, &[408, 421, 425], false),
+        15 => {
+            if chance.gen_bool(0.5) {
+                Fate::Closed
+            } else {
+                Fate::NotProcessed
+            }
+        }
+        16 | 17 => {
+            let reply =
+                if chance.gen_bool(0.5) { Reply::block_page(accepted) } else { unreadable(chance, accepted) };
+            Fate::Answered(Reply { after: short(chance), body_lost: chance.gen_bool(0.2), ..reply })
+        }
+        _ => {
+            // One of several destinations may have it.
+            let body = r#"{"Meta":{"Logs":[{"ID":"1"}],"Errors":[{"ID":1,"Text":"no"}]}}"#;
+            Fate::Answered(Reply { accepted, body, ..Reply::new(200) })
+        }
+    }
+}
+
+/// A gateway sends 503 also after the service took the message, but then without `Retry-After`.
+fn unavailable(chance: &mut StdRng, accepted: bool) -> Fate {
+    match answered(chance, &[503], accepted) {
+        // What is no number and no date is as good as missing.
+        Fate::Answered(reply) if reply.retry_after.as_deref().is_some_and(|asked| asked != "soon") => {
+            Fate::Answered(Reply { accepted: false, ..reply })
+        }
+        fate => fate,
+    }
+}
+
+/// A 2xx that says nothing certain: compressed, with or without errors in it, or before the whole message was sent.
+fn unreadable(chance: &mut StdRng, accepted: bool) -> Reply {
+    match chance.gen_bool(0.5) {
+        true => {
+            Reply { accepted, header: Some(("content-encoding", "gzip")), body: "\u{1f}", ..Reply::new(200) }
+        }
+        false => Reply { accepted, is_early: true, body: Reply::accepted().body, ..Reply::new(200) },
     }
 }
 
@@ -102,8 +141,9 @@ fn answered(chance: &mut StdRng, statuses: &[u16], accepted: bool) -> Fate {
 }
 
 fn token_fault(chance: &mut StdRng) -> TokenFate {
-    match chance.gen_range(0..12) {
+    match chance.gen_range(0..13) {
         0 => TokenFate::Answered(401, None),
+        12 => TokenFate::Answered([408, 421, 425][chance.gen_range(0..3)], None),
         1..=3 => TokenFate::Cut,
         4..=5 => TokenFate::Hangs,
         6..=7 => TokenFate::Answered(429, Some(chance.gen_range(0..200))),

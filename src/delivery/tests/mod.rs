@@ -63,7 +63,7 @@ impl Script {
 
 fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
     let status = StatusCode::from_u16(status).unwrap();
-    Answer { status, headers: HeaderMap::new(), body: Ok(body.into()) }
+    Answer::new(status, HeaderMap::new(), Ok(body.into()))
 }
 
 impl Transport for Script {
@@ -211,7 +211,7 @@ async fn a_hint_is_a_floor() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hint_that_is_none_is_passed_over() {
-    for hint in ["", "soon", "-5", "1.5", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
+    for hint in ["", "soon", "-5", "1.5 s", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
         let script = Script::new([Step::Answer(503, hint), Step::Answer(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
         assert!(receipt.attempts()[0].delay.unwrap() <= Duration::from_millis(250), "{hint}");
@@ -248,7 +248,7 @@ async fn jitter_never_makes_a_hint_miss_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_401_after_other_failures_is_final() {
-    let steps = [401, 503, 401, 200].map(|status| Step::Answer(status, ""));
+    let steps = [401, 429, 401, 200].map(|status| Step::Answer(status, ""));
     let script = Script::new(steps);
     let error = deliver(&script, &patient()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Refused));

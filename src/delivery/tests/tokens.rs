@@ -161,7 +161,7 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
     // With less than a second of jitter.
     for (asked, words) in [
         (21, "no access token: the endpoint answered 503"),
-        (18, "no access token, nor is one asked for yet: the"),
+        (18, "no access token, and none is requested yet: the"),
     ] {
         let error = courier.deliver(&parcel(), &policy, None).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
@@ -192,7 +192,7 @@ async fn a_refusal_is_remembered_for_a_short_while() {
     for Sent { result, .. } in send_for(&courier, 25 * SECOND, SECOND / 100).await {
         let error = result.unwrap_err();
         remembered +=
-            usize::from(error.to_string().contains("by an answer of the last 10 s: the endpoint refused"));
+            usize::from(error.to_string().contains("no access token, by a response of the last 10 s: "));
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
         assert_eq!((error.attempts().len(), error.retry_after()), (1, None));
         assert_eq!(error.token_refusal().unwrap().error, "invalid_client");

@@ -29,6 +29,11 @@ impl<'a> Object<'a> {
     pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
         self.0.iter().find(|member| member.0 == key).map(|member| member.1)
     }
+
+    /// The value of `key` in any letter case; the first if it is given more than once.
+    pub(crate) fn get_ignoring_case(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().find(|member| member.0.eq_ignore_ascii_case(key)).map(|member| member.1)
+    }
 }
 
 /// The elements of the list `raw`, each as it is written.

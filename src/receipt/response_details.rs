@@ -1,0 +1,143 @@
+//! What a response says next to its status, in any of the shapes that the service uses.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use super::TokenRefusal;
+use super::reason::{Masked, reason};
+use super::shape::{member, object, objects, stands_for_nothing};
+use crate::message::{Log, Object, text};
+use crate::retry::BodyKind;
+use crate::transport::{Answer, FailureKind, retry_after};
+
+/// What a response says. A body of none of the known shapes says nothing.
+#[derive(Debug)]
+pub(crate) struct ResponseDetails {
+    pub(crate) body: BodyKind,
+    /// The name of the content coding of an encoded body.
+    pub(crate) coding: Option<&'static str>,
+    /// `Meta.Logs[]`, or the older `Meta.Message.ID` and `Meta.Transmission.ID`.
+    pub(crate) logs: Vec<Log>,
+    /// Whether there are errors in a shape that the service uses: something went wrong, whatever the status.
+    pub(crate) has_errors: bool,
+    /// The service's reason. It may repeat what was sent, so it goes into an error value that the caller asks for and
+    /// nowhere else.
+    pub(crate) text: Option<String>,
+    /// The reason of a token endpoint, in the standard's form.
+    pub(crate) refusal: Option<TokenRefusal>,
+    /// How long the response asks to wait, by `Retry-After`.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl ResponseDetails {
+    /// Reads a response that came at `now`. Its texts show none of `secrets`.
+    pub(crate) fn read(answer: &Answer, secrets: &[&str], now: SystemTime) -> Self {
+        let retry_after = retry_after(&answer.headers, now);
+        let details = match (coding(&answer.headers), &answer.body) {
+            (_, Ok(body)) if body.is_empty() => Self::of_kind(BodyKind::Empty),
+            (Some(coding), _) => Self { coding: Some(coding), ..Self::of_kind(BodyKind::Encoded) },
+            // The service sends JSON, and never more than the client reads.
+            (None, Err(failure)) if failure.kind() == FailureKind::TooLong || is_no_json(&answer.headers) => {
+                Self::of_kind(BodyKind::Other)
+            }
+            (None, Err(_)) => Self::of_kind(BodyKind::Lost),
+            (None, Ok(body)) => Self::of_body(body, Masked(secrets)),
+        };
+        Self { retry_after, ..details }
+    }
+
+    /// Whether the response names a log.
+    pub(crate) fn has_logs(&self) -> bool {
+        self.logs.iter().flat_map(|log| [&log.id, &log.attempt_id]).flatten().any(|id| !id.is_empty())
+    }
+
+    fn of_kind(body: BodyKind) -> Self {
+        Self {
+            body,
+            coding: None,
+            logs: Vec::new(),
+            has_errors: false,
+            text: None,
+            refusal: None,
+            retry_after: None,
+        }
+    }
+
+    fn of_body(body: &[u8], masked: Masked<'_>) -> Self {
+        // A gateway's text in another encoding must not hide what JSON around it says.
+        let body = String::from_utf8_lossy(body);
+        let body = body.trim_start_matches('\u{feff}').trim();
+        if body.is_empty() {
+            return Self::of_kind(BodyKind::Empty);
+        }
+        let objects = objects(body);
+        let metas: Vec<_> = objects.iter().filter_map(|parent| object(member(parent, "Meta")?)).collect();
+        let has_errors = metas.iter().any(|meta| is_given(meta, "Errors"))
+            || objects.iter().any(|body| is_given(body, "error") || is_given(body, "errorDetail"));
+        let body_kind = match &objects[..] {
+            [only] if is_own(body, only) => BodyKind::Service,
+            _ if has_errors => BodyKind::KnownError,
+            _ => BodyKind::Other,
+        };
+        Self {
+            logs: metas.iter().flat_map(|meta| logs(meta, masked)).collect(),
+            has_errors,
+            text: reason(body).map(|reason| masked.shown(&reason)),
+            refusal: Object::read(body).and_then(|body| refusal(&body, masked)),
+            ..Self::of_kind(body_kind)
+        }
+    }
+}
+
+/// Whether the header `Content-Type` names something other than JSON.
+fn is_no_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
+    kind.is_some_and(|kind| !kind.windows(4).any(|part| part == b"json"))
+}
+
+/// Whether `body` is an object that has `Meta`, spelled as the service does.
+fn is_own(body: &str, read: &Object<'_>) -> bool {
+    body.starts_with('{') && read.get("Meta").is_some_and(|meta| object(meta).is_some())
+}
+
+fn is_given(parent: &Object<'_>, key: &str) -> bool {
+    member(parent, key).is_some_and(|raw| !stands_for_nothing(raw))
+}
+
+/// The first content coding that the client doesn't read: RFC 9110, section 8.4. Only names from a fixed list are shown.
+fn coding(headers: &HeaderMap) -> Option<&'static str> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings =
+        values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let coding = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))?;
+    let known = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress"];
+    let name = known.into_iter().find(|name| coding.eq_ignore_ascii_case(name.as_bytes()));
+    Some(name.unwrap_or("unknown"))
+}
+
+fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
+    let id = |parent: &Object<'_>, key| Some(masked.shown_whole(&text(member(parent, key)?)?));
+    let entries = objects(member(meta, "Logs").unwrap_or_default());
+    let logs: Vec<_> =
+        entries.iter().map(|entry| Log::new(id(entry, "ID"), id(entry, "AttemptID"))).collect();
+    if !logs.is_empty() {
+        return logs;
+    }
+    let old = |key| id(&object(member(meta, key)?)?, "ID");
+    match (old("Message"), old("Transmission")) {
+        (None, None) => Vec::new(),
+        (message, transmission) => vec![Log::new(message, transmission)],
+    }
+}
+
+/// An error response of RFC 6749, section 5.2.
+fn refusal(body: &Object<'_>, masked: Masked<'_>) -> Option<TokenRefusal> {
+    let told = |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
+    Some(TokenRefusal {
+        error: told("error")?,
+        error_description: told("error_description"),
+        error_uri: told("error_uri"),
+    })
+}

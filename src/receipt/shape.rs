@@ -1,0 +1,29 @@
+//! Looking into JSON of which little is known.
+
+use crate::message::{Object, list};
+
+/// The value of `key`, or of the same key in other letter case.
+pub(super) fn member<'a>(parent: &Object<'a>, key: &str) -> Option<&'a str> {
+    parent.get(key).or_else(|| parent.get_ignoring_case(key))
+}
+
+pub(super) fn object(raw: &str) -> Option<Object<'_>> {
+    Object::read(raw)
+}
+
+/// The object `raw`, or the objects in the list `raw`.
+pub(super) fn objects(raw: &str) -> Vec<Object<'_>> {
+    match Object::read(raw) {
+        Some(object) => vec![object],
+        None => list(raw).unwrap_or_default().into_iter().filter_map(Object::read).collect(),
+    }
+}
+
+/// Whether a value is one of the shapes in which senders write that there is none.
+pub(super) fn stands_for_nothing(raw: &str) -> bool {
+    let is_nothing = |raw: &str| {
+        matches!(raw, "null" | "false" | "0" | "\"\"")
+            || Object::read(raw).is_some_and(|object| object.is_empty())
+    };
+    is_nothing(raw) || list(raw).is_some_and(|list| list.into_iter().all(is_nothing))
+}

@@ -1,0 +1,17 @@
+//! Properties that are tried on many cases, drawn from a seed that is printed.
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
+
+/// Tries `property` on what `strategy` makes: 256 cases, or as many as `PROPTEST_CASES` says. The seed can be given again as
+/// `PUSHSLOTS_TEST_SEED`.
+pub fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult) {
+    let given = std::env::var("PUSHSLOTS_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed: u64 = given.unwrap_or_else(|| pushslots::uuid::Uuid::new_v4().as_u64_pair().0);
+    println!("PUSHSLOTS_TEST_SEED={seed}");
+    let seed = [seed.to_le_bytes(); 4].concat();
+    let config = Config { failure_persistence: None, ..Config::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let result = TestRunner::new_with_rng(config, rng).run(&strategy, property);
+    result.unwrap_or_else(|error| panic!("{error}"));
+}

@@ -1,0 +1,77 @@
+//! A service without sockets whose responses, headers included, come from the test.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pushslots::bytes::Bytes;
+use pushslots::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use pushslots::{Answer, Client, Credentials, Failure, Transport};
+
+use super::{DESTINATION, key};
+
+type Respond = Box<dyn FnMut() -> Answer + Send>;
+
+/// Responds to token requests and messages as the test says.
+#[derive(Clone)]
+pub struct Scripted(Arc<Inner>);
+
+struct Inner {
+    token: Mutex<Respond>,
+    message: Mutex<Respond>,
+    token_requests: AtomicUsize,
+    messages: AtomicUsize,
+}
+
+impl Scripted {
+    /// Responds to token requests with `token`, and accepts every message.
+    pub fn new(token: impl FnMut() -> Answer + Send + 'static) -> Self {
+        let accepted = r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#;
+        Self::with(token, move || response(StatusCode::OK, &[], accepted))
+    }
+
+    /// Responds to token requests with `token`, and to messages with `message`.
+    pub fn with(
+        token: impl FnMut() -> Answer + Send + 'static,
+        message: impl FnMut() -> Answer + Send + 'static,
+    ) -> Self {
+        let (token, message) =
+            (Mutex::new(Box::new(token) as Respond), Mutex::new(Box::new(message) as Respond));
+        Self(Arc::new(Inner { token, message, token_requests: 0.into(), messages: 0.into() }))
+    }
+
+    /// A client with the settings of one by default, whose requests come here.
+    pub fn client(&self) -> Client {
+        let credentials = Credentials::signed_jwt("client-id", key());
+        let builder = Client::builder().transport(self.clone()).credentials(credentials);
+        builder.destination(DESTINATION).build().unwrap()
+    }
+
+    pub fn token_requests(&self) -> usize {
+        self.0.token_requests.load(Ordering::Relaxed)
+    }
+
+    pub fn messages(&self) -> usize {
+        self.0.messages.load(Ordering::Relaxed)
+    }
+}
+
+impl Transport for Scripted {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+        let (respond, count) = match request.uri().path() {
+            "/endpoint" => (&self.0.message, &self.0.messages),
+            _ => (&self.0.token, &self.0.token_requests),
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(respond.lock().unwrap()())
+    }
+}
+
+/// A response with these headers, whose values may be any bytes that HTTP allows.
+pub fn response(status: StatusCode, headers: &[(&'static str, &[u8])], body: &str) -> Answer {
+    let header = |(name, value): &(&'static str, &[u8])| {
+        Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
+    };
+    let headers: HeaderMap = headers.iter().filter_map(header).collect();
+    Answer::new(status, headers, Ok(Bytes::copy_from_slice(body.as_bytes())))
+}
