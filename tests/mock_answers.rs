@@ -2,12 +2,13 @@
 
 mod support;
 
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use pushslots::ErrorKind;
 use pushslots::mock::{Answer, MockService};
+use pushslots::{Delivery, ErrorKind};
 use support::any::{Any, client, token};
 use support::{MESSAGE, any_http, message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -98,6 +99,53 @@ async fn answers_that_break_http_break_it_on_the_wire() {
     assert!(ended.unwrap().is_ok() && !bytes.is_empty() && !bytes.starts_with("HTTP"), "{bytes}");
     // The one that was cut off in its answer was accepted, and no other.
     assert_eq!((service.received().len(), service.counts().unanswered), (1, 6));
+}
+
+#[tokio::test]
+async fn gateways_in_front_of_the_service_are_played() {
+    let service = MockService::start().unwrap();
+    let client = client(&service).max_attempts(1).build().unwrap();
+
+    service.next(Answer::block_page());
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.delivery(), service.received().len()), (Delivery::Unknown, 0));
+    service.next(Answer::block_page().after_accepting());
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.delivery(), service.received().len()), (Delivery::Unknown, 1));
+
+    service.next(Answer::usual().gzip());
+    let error = client.send(&message()).await.unwrap_err();
+    assert!(error.to_string().contains("its content coding is gzip"), "{error}");
+    assert_eq!((error.delivery(), service.received().len()), (Delivery::Unknown, 2));
+
+    service.next(Answer::accepted_with_errors("Granite is unknown"));
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.delivery(), error.service_text()), (Delivery::Unknown, Some("Granite is unknown")));
+    assert!(!error.is_retryable());
+    assert_eq!(error.logs(), service.received()[2].logs());
+    assert_eq!(service.requests().last().unwrap().outcome(), "accepted, then errors");
+
+    service.next(Answer::odd_headers());
+    let receipt = client.send(&message()).await.unwrap();
+    assert_eq!(receipt.logs(), service.received()[3].logs());
+    assert_eq!(service.requests().last().unwrap().status(), Some(StatusCode::OK));
+    assert_eq!(service.counts().unanswered, 0);
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_gzip_that_any_client_can_read() {
+    let service = MockService::start().unwrap();
+    let any = Any::of(&service);
+    let token = token(&service, &any).await;
+    service.next(Answer::usual().gzip());
+    let url = format!("{}/endpoint", service.url());
+    let request = any_http().post(url).bearer_auth(token).header("content-type", "application/json");
+    let answer = request.body(MESSAGE).send().await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let mut json = String::new();
+    let body = answer.bytes().await.unwrap();
+    flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut json).unwrap();
+    assert!(json.starts_with(r#"{"Meta":{"DataModel":"Scheduling""#), "{json}");
 }
 
 /// Waits until so many requests had no whole answer.

@@ -21,6 +21,8 @@ fn outages() -> Vec<(&'static str, Fate)> {
     vec![
         ("500", answers(500)),
         ("503", answers(503)),
+        ("408", answers(408)),
+        ("200 with a firewall's page", Fate::Answered(Reply::block_page(false))),
         ("503 after 10 s", slow(503)),
         ("503 with Retry-After: 1", Fate::Answered(Reply::new(503).hint("1"))),
         ("429", answers(429)),

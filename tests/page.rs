@@ -210,6 +210,8 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         r#"{"answer":"unavailable"}"#,
         r#"{"answer":"bad-gateway"}"#,
         r#"{"answer":"refused"}"#,
+        r#"{"answer":"block-page"}"#,
+        r#"{"answer":"errors"}"#,
         r#"{"answer":"unauthorized"}"#,
         r#"{"answer":"reset"}"#,
         r#"{"answer":"lost"}"#,

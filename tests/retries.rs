@@ -121,6 +121,30 @@ async fn a_token_that_was_good_is_replaced_whatever_is_left_of_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_after_a_connection_that_was_closed_in_time_costs_no_budget() {
+    for (fate, next) in [(Fate::Closed, Next::Backoff), (Fate::NotProcessed, Next::BudgetEmpty)] {
+        let model = Model::scripted([fate.clone(), fate, ok()]);
+        let client = client_of(&model).retry_budget(0).build().unwrap();
+        let sent = client.send(&message()).await;
+        let attempts = sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
+        assert_eq!((attempts[0].delivery, attempts[0].next), (Delivery::NotSent, next));
+        assert_eq!(sent.is_ok(), next == Next::Backoff);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_unknown_stop_lets_no_second_copy_out_after_a_503_without_retry_after() {
+    for (retry_after, copies) in [(None, 1), (Some("soon"), 1), (Some("0"), 2), (Some("1.5"), 2)] {
+        let retry_after = retry_after.map(str::to_owned);
+        let reply = Reply { retry_after: retry_after.clone(), ..Reply::new(503) };
+        let model = Model::scripted([Fate::Answered(reply), ok()]);
+        let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
+        assert_eq!(client.send(&message()).await.is_ok(), copies == 2, "{retry_after:?}");
+        assert_eq!(model.calls().len(), copies, "{retry_after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_send_can_stop_where_the_service_may_have_the_message() {
     let cut = Fate::Cut { accepted: true };
     let unknown = [cut, Fate::Hangs { accepted: false }, answers(500), answers(503), answers(504)];

@@ -42,6 +42,20 @@ const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ("token-server-error", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
     ("token-unavailable", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
     ("token-no-expiry", ONCE, &[TOKEN, ENDPOINT]),
+    ("block-page", &[(Some(200), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("compressed", &[(Some(200), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("unavailable-for-1s", &[(Some(503), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    (
+        "throttled-for-a-fraction",
+        &[(Some(429), Refused), (Some(200), Accepted)],
+        &[TOKEN, ENDPOINT, ENDPOINT],
+    ),
+    ("request-timeout", &[(Some(408), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("misdirected", &[(Some(421), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("too-early", &[(Some(425), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("many-headers", ONCE, &[TOKEN, ENDPOINT]),
+    ("token-request-timeout", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
+    ("token-odd-json", ONCE, &[TOKEN, ENDPOINT]),
     ("revoked", &[(Some(401), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, TOKEN, ENDPOINT]),
 ];
 
@@ -67,6 +81,14 @@ const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
         &[(Some(200), Unknown)],
         "The transmission to the destination failed",
     ),
+    ("error-in-success", ErrorKind::Refused, &[(Some(200), Refused)], "The message was not read"),
+    (
+        "problem-details",
+        ErrorKind::Refused,
+        &[(Some(403), Refused)],
+        "Forbidden: The gateway lets no PushSlots pass",
+    ),
+    ("token-error-in-success", ErrorKind::Credentials, &[(None, NotSent)], "The client is not known"),
     ("down", ErrorKind::Unavailable, &[(Some(503), Unknown); 4], ""),
     ("token-refused", ErrorKind::Credentials, &[(None, NotSent)], "Public key not found"),
     ("token-no-kid", ErrorKind::Credentials, &[(None, NotSent)], "JWT header kid property is required"),
@@ -112,7 +134,12 @@ async fn all_behaviours(service: &Service) {
         }
         let first = &receipt.attempts()[0];
         match behaviour {
-            "throttled" => assert!(first.delay.unwrap() >= Duration::from_secs(1), "{context}"),
+            "throttled" | "unavailable-for-1s" => {
+                assert!(first.delay.unwrap() >= Duration::from_secs(1), "{context}");
+            }
+            "throttled-for-a-fraction" => {
+                assert_eq!(first.retry_after, Some(Duration::from_millis(500)), "{context}");
+            }
             "slow" => assert!(first.elapsed >= Duration::from_millis(1_500), "{context}"),
             _ => {}
         }

@@ -28,6 +28,8 @@ pub(super) enum Ending {
     MalformedChunk,
     /// No HTTP from the first byte.
     Garbage,
+    /// Whole, with header lines that break the rules of HTTP.
+    OddHeaders,
 }
 
 /// What becomes of the message that is answered.
@@ -68,6 +70,9 @@ pub struct Answer {
     pub(super) ending: Ending,
     pub(super) taking: Taking,
     pub(super) times: u32,
+    /// What `Meta.Errors` reports next to the usual answer.
+    pub(super) error: Option<String>,
+    pub(super) is_compressed: bool,
 }
 
 impl Answer {
@@ -82,6 +87,8 @@ impl Answer {
             ending: Ending::Whole,
             taking: Taking::Ignored,
             times: 1,
+            error: None,
+            is_compressed: false,
         }
     }
 
@@ -97,7 +104,30 @@ impl Answer {
         answer.header(RATE_LIMIT, HeaderValue::from_static("10000")).text("Too many requests")
     }
 
-    /// 503 with the page of a gateway.
+    /// 200 with the page of a firewall that blocks the message; the message is not taken.
+    ///
+    /// [`after_accepting`](Self::after_accepting) makes it a page that hides the answer of the service.
+    pub fn block_page() -> Self {
+        let page =
+            "<html><head><title>Request Rejected</title></head><body>Your support ID is: 123</body></html>";
+        Self { name: "block page", ..Self::new(StatusCode::OK) }.content("text/html", page.into())
+    }
+
+    /// The message is accepted, and next to its log ids the answer has an entry in `Meta.Errors` with this text: it could not
+    /// be transmitted to one of its destinations.
+    pub fn accepted_with_errors(text: impl Into<String>) -> Self {
+        Self { name: "errors", error: Some(text.into()), ..Self::usual() }
+    }
+
+    /// The message is accepted, and the answer has header lines that break the rules of HTTP: a control character in a value,
+    /// a space in a name and one after it, and a value that is folded over two lines.
+    ///
+    /// Common HTTP clients read such an answer all the same.
+    pub fn odd_headers() -> Self {
+        Self { name: "odd headers", ending: Ending::OddHeaders, ..Self::usual() }
+    }
+
+    /// 503 with the page of a gateway; no `Retry-After`, unless [it is added](Self::retry_after).
     pub fn unavailable() -> Self {
         let answer = Self { name: "unavailable", ..Self::new(StatusCode::SERVICE_UNAVAILABLE) };
         answer.content("text/html", "<html><body><h1>503 Service Unavailable</h1></body></html>".into())
@@ -164,6 +194,14 @@ impl Answer {
         if self.taking == Taking::Usual {
             self.taking = Taking::Taken;
         }
+        self
+    }
+
+    /// Compresses the body with gzip, whatever the request asks for.
+    ///
+    /// This crate's client can't read it: a 2xx leaves open whether the message was taken.
+    pub fn gzip(mut self) -> Self {
+        self.is_compressed = true;
         self
     }
 

@@ -26,6 +26,16 @@ pub(super) fn error_json(meta: Option<&Meta>, logs: &[Log], texts: &[String]) ->
     json!({ "Meta": answer }).to_string().into()
 }
 
+/// The answer `body` with an entry of `Meta.Errors` added: the message could not be transmitted to a destination.
+pub(super) fn with_error(body: &[u8], text: &str) -> Vec<u8> {
+    let mut answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let error = json!({ "ID": 1, "Text": text, "Type": "transmission", "Module": "Send" });
+    if let Some(meta) = answer.get_mut("Meta").and_then(Value::as_object_mut) {
+        meta.insert("Errors".to_owned(), json!([error]));
+    }
+    answer.to_string().into()
+}
+
 fn meta_json(meta: Option<&Meta>, logs: &[Log]) -> Map<String, Value> {
     let mut answer = Map::new();
     let mut add = |key: &str, value| answer.insert(key.to_owned(), value);

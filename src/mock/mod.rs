@@ -53,7 +53,7 @@
 //! The page at [its address](MockService::url) shows a person what came: messages, attempts, and the slots on a calendar. What it
 //! shows is held in the memory of this process alone. Its buttons are there for any client: `POST /page/next` with
 //! `{"answer": "throttled-1s"}` as JSON makes that the answer to the next message, as do `unavailable`, `bad-gateway`, `refused`,
-//! `unauthorized`, `reset`, `lost`, `truncated` and `stall`; `POST /page/clear` with `{"queue": true, "inbox": true}` forgets what waits and
+//! `block-page`, `errors`, `unauthorized`, `reset`, `lost`, `truncated` and `stall`; `POST /page/clear` with `{"queue": true, "inbox": true}` forgets what waits and
 //! what came.
 
 mod answer;

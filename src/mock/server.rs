@@ -1,7 +1,7 @@
 //! The sockets of the mock: HTTP/1.1, and what is none when that is asked for.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -10,10 +10,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use http::header::CONTENT_LENGTH;
-use http::{Request, Response, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -190,11 +192,22 @@ async fn read(request: Request<hyper::body::Incoming>, service: &Service) -> hyp
     Ok(whole.map(|request| Incoming { request, query, is_too_large, began }))
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
+fn response(mut answer: Answer) -> Response<Full<Bytes>> {
+    if answer.is_compressed {
+        answer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        answer.body = gzip(&answer.body);
+    }
     let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory can't fail.
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.unwrap_or_default().into()
 }
 
 /// Ends a connection as HTTP does not.
@@ -220,12 +233,22 @@ async fn end(mut stream: TcpStream, answer: &Answer) -> io::Result<()> {
             stream.write_all(&[head.as_bytes(), GARBAGE].concat()).await?;
         }
         Ending::Garbage => stream.write_all(GARBAGE).await?,
+        Ending::OddHeaders => {
+            let (status, length) = (answer.status, answer.body.len());
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{ODD_HEADERS}\r\n"
+            );
+            stream.write_all(&[head.as_bytes(), &answer.body].concat()).await?;
+        }
     }
     if answer.ending != Ending::Reset {
         stream.shutdown().await?;
     }
     Ok(())
 }
+
+/// What no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112, sections 5.1 and 5.2.
+const ODD_HEADERS: &str = "Connection: close\r\nX-Control: one\u{1}two\r\nX Spaced: yes\r\nX-Late : yes\r\nX-Folded: over\r\n two lines\r\n";
 
 /// Begins with no digit, so that it is the size of no chunk.
 const GARBAGE: &[u8] = b"~~~ this is no HTTP at all ~~~\r\n\r\n";

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::answer::{Answer, Ending, Taking};
 use super::check;
 use super::inbox::ReceivedRequest;
-use super::json::{accepted_json, error_json, fresh_log};
+use super::json::{accepted_json, error_json, fresh_log, with_error};
 use super::ledger::{Entry, Given, Ledger, Settled};
 use super::page;
 use super::script::{Endpoint, Script};
@@ -167,7 +167,8 @@ impl Service {
                 (request.outcome, request.reason) = (usual.outcome.into(), usual.reason);
                 let answer = match scripted {
                     Some(scripted) if request.reason.is_none() => {
-                        if scripted.ending != Ending::Whole || scripted.taking == Taking::Taken {
+                        let is_whole = scripted.ending == Ending::Whole && scripted.error.is_none();
+                        if !is_whole || scripted.taking == Taking::Taken {
                             request.outcome = format!("{}, then {}", usual.outcome, scripted.name).into();
                         }
                         with(scripted, usual.answer)
@@ -271,10 +272,13 @@ impl Given {
 
     fn of(answer: &Answer) -> Self {
         let has_status = match answer.ending {
-            Ending::Whole | Ending::Truncated | Ending::MalformedChunk => true,
+            Ending::Whole | Ending::OddHeaders | Ending::Truncated | Ending::MalformedChunk => true,
             Ending::Reset | Ending::Closed | Ending::Stall | Ending::Garbage => false,
         };
-        Self { status: has_status.then_some(answer.status), is_whole: answer.ending == Ending::Whole }
+        Self {
+            status: has_status.then_some(answer.status),
+            is_whole: matches!(answer.ending, Ending::Whole | Ending::OddHeaders),
+        }
     }
 }
 
@@ -284,5 +288,9 @@ fn with(scripted: Answer, mut usual: Answer) -> Answer {
         return scripted;
     }
     usual.headers.extend(scripted.headers);
-    Answer { delay: scripted.delay, ending: scripted.ending, ..usual }
+    if let Some(error) = scripted.error {
+        usual.body = with_error(&usual.body, &error).into();
+    }
+    let Answer { delay, ending, is_compressed, .. } = scripted;
+    Answer { delay, ending, is_compressed, ..usual }
 }

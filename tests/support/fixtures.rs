@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use handlebars::{Handlebars, handlebars_helper};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pushslots::mock::{Answer, MockService, ReceivedRequest};
@@ -76,6 +78,7 @@ struct Response {
     headers: BTreeMap<String, String>,
     json_body: Option<Value>,
     body: Option<String>,
+    base64_body: Option<String>,
     #[serde(default)]
     fixed_delay_milliseconds: u64,
     fault: Option<Fault>,
@@ -168,6 +171,10 @@ impl Stubs {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             answer = answer.header(name, HeaderValue::from_str(value).unwrap());
         }
+        let delay = Duration::from_millis(response.fixed_delay_milliseconds);
+        if let Some(body) = &response.base64_body {
+            return answer.body(BASE64_STANDARD.decode(body).unwrap()).delay(delay);
+        }
         let body = match (&response.json_body, &response.body) {
             (Some(json), _) => json.to_string(),
             (None, Some(_)) if self.templates.has_template(&mapping.name) => {
@@ -176,7 +183,7 @@ impl Stubs {
             }
             (None, body) => body.clone().unwrap_or_default(),
         };
-        answer.body(body).delay(Duration::from_millis(response.fixed_delay_milliseconds))
+        answer.body(body).delay(delay)
     }
 }
 

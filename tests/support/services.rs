@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderName, HeaderValue, StatusCode};
 use pushslots::mock::{Answer, MockService, ReceivedRequest};
 use pushslots::uuid::Uuid;
 use pushslots::{Client, ClientBuilder, Credentials, SigningKey};
@@ -117,9 +118,7 @@ fn act(service: &MockService, behaviour: &str) {
     };
     let detail = |code, detail: &str| json(status(code), json!({ "errorDetail": detail }));
     let always = 10;
-    let text = "The transmission to the destination failed";
-    let error = json!({ "ID": 1, "Text": text, "Type": "transmission" });
-    let errors = json!({ "Meta": { "Logs": [{ "ID": "1", "AttemptID": "2" }], "Errors": [error] } });
+    let coded = |code: &str, description: &str| json!({ "error": code, "error_description": description });
     match behaviour {
         "plain" => {}
         "throttled" => service.next(Answer::throttled().retry_after(1)),
@@ -148,7 +147,41 @@ fn act(service: &MockService, behaviour: &str) {
         }
         "no-logs" => service.next(json(Answer::usual(), json!({ "Meta": { "Message": { "ID": 4242 } } }))),
         "empty-body" => service.next(Answer::usual().body("")),
-        "accepted-with-errors" => service.next(json(status(200), errors)),
+        "accepted-with-errors" => {
+            service.next(Answer::accepted_with_errors("The transmission to the destination failed"));
+        }
+        "block-page" => service.next(Answer::block_page()),
+        "compressed" => service.next(Answer::usual().gzip()),
+        "unavailable-for-1s" => service.next(Answer::unavailable().retry_after(1)),
+        "throttled-for-a-fraction" => {
+            let half = HeaderValue::from_static("0.5");
+            service.next(Answer::throttled().header(RETRY_AFTER, half));
+        }
+        "request-timeout" => service.next(status(408)),
+        "misdirected" => service.next(status(421)),
+        "too-early" => service.next(status(425)),
+        "many-headers" => service.next((0..120).fold(Answer::usual(), |answer, number| {
+            let name = HeaderName::try_from(format!("x-gateway-{number}")).unwrap();
+            answer.header(name, HeaderValue::from_static("passed"))
+        })),
+        "error-in-success" => {
+            service.next(json(status(200), coded("invalid_request", "The message was not read")));
+        }
+        "problem-details" => {
+            let detail = "The gateway lets no PushSlots pass";
+            service.next(json(status(403), json!({ "title": "Forbidden", "status": 403, "detail": detail })));
+        }
+        "token-error-in-success" => {
+            service.next_token(json(status(200), coded("invalid_client", "The client is not known")));
+        }
+        "token-request-timeout" => service.next_token(status(408)),
+        "token-odd-json" => {
+            // It knows no token that it did not issue, and is told to take the message all the same.
+            let token = "\u{feff}{\"access_token\":\"x\",\"token_type\":\"bearer\",\"expires_in\":\"299.5\"}";
+            service.next_token(status(200).body(token));
+            let log = json!({ "ID": Uuid::new_v4(), "AttemptID": Uuid::new_v4() });
+            service.next(json(status(200), json!({ "Meta": { "Logs": [log] } })));
+        }
         "connection-reset" => service.next(Answer::reset_after_read()),
         "empty-response" => service.next(Answer::closed_after_read()),
         "malformed-chunk" => service.next(Answer::malformed_chunk().after_accepting()),

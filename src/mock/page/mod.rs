@@ -23,7 +23,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 type Button = (&'static str, &'static str, fn() -> Answer);
 
 /// The answers that the page has buttons for, by name and label.
-const ANSWERS: [Button; 9] = [
+const ANSWERS: [Button; 11] = [
     ("throttled-1s", "429 with Retry-After: 1", || Answer::throttled().retry_after(1)),
     ("unavailable", "503", Answer::unavailable),
     ("bad-gateway", "502", || Answer::new(StatusCode::BAD_GATEWAY)),
@@ -31,6 +31,10 @@ const ANSWERS: [Button; 9] = [
         Answer::refused(
             "No subscriptions. Meta.Destinations needs to contain a destination from existing subscriptions",
         )
+    }),
+    ("block-page", "200 with a firewall's page", Answer::block_page),
+    ("errors", "Accepted, with errors", || {
+        Answer::accepted_with_errors("The transmission to the destination failed")
     }),
     ("unauthorized", "401", || Answer::new(StatusCode::UNAUTHORIZED).text("Invalid access token")),
     ("reset", "Connection reset", Answer::reset_after_read),
