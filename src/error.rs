@@ -26,13 +26,13 @@ pub enum ErrorKind {
     /// The service refuses the credentials, or the access token that they bought; or a
     /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing, for good.
     Credentials,
-    /// The service refuses the message.
+    /// The service rejects the message, or reports errors with it.
     Refused,
     /// The service answered 429 and asks for fewer requests, or the client's own [pace](crate::ClientBuilder::pace) leaves
     /// no room for the message within its deadline.
     Throttled,
-    /// The service answered 5xx, or its token endpoint 5xx, 429 or something that is no token; or a
-    /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.
+    /// The service answered 5xx, 408, 421 or 425, or the response isn't the service's or can't be read; or its token endpoint
+    /// has no token for now; or a [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.
     Unavailable,
     /// The connection failed.
     Connection,
@@ -50,9 +50,9 @@ impl fmt::Display for ErrorKind {
 ///
 /// It tells [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that the service
 /// does not have the message, and every [attempt](Self::attempts). Its `Display` and `Debug` hold no value
-/// of the message, nothing that the service said, and no secret, so that they can be logged. What the
-/// service said is told by [`service_text`](Self::service_text), [`token_refusal`](Self::token_refusal) and the
-/// serialized form alone.
+/// of the message, no text of the message endpoint, and no secret, so that they can be logged. That text is available
+/// through [`service_text`](Self::service_text) and the serialized form alone. If the token endpoint rejects the
+/// credentials, the `Display` has its URL, the client id, [its reason](Self::token_refusal) and what to check.
 ///
 /// ```
 /// use pushslots::{Delivery, Error};
@@ -62,7 +62,7 @@ impl fmt::Display for ErrorKind {
 ///     let pause = error.retry_after().unwrap_or(Duration::from_secs(60));
 ///     match (error.delivery(), error.is_retryable()) {
 ///         (Delivery::Unknown, true) => format!("it may have arrived; send it again in {pause:?}, or look for it"),
-///         (Delivery::Unknown, false) => format!("one attempt may have arrived; mend what the last met: {error}"),
+///         (Delivery::Unknown, false) => format!("one attempt may have arrived; look for its logs, then fix: {error}"),
 ///         (_, true) => format!("it did not arrive; send it again in {pause:?}"),
 ///         (_, false) => format!("it did not arrive; mend what is wrong: {error}"),
 ///     }
@@ -213,8 +213,12 @@ impl Error {
         &self.0.send.logs
     }
 
-    /// What the service said went wrong, in its own words, cut after 500 characters; none where it said nothing,
-    /// or in a shape other than its own, such as a page of HTML.
+    /// The service's reason in its own words, cut after 500 characters; `None` if it gave none that is meant for people, such
+    /// as a page of HTML.
+    ///
+    /// It is read in the shapes of the service (`Meta.Errors`, `error` and `error_description`, `errorDetail`, text) and of
+    /// gateways (problem details of RFC 9457, `message`, `fault`, `error` with members, lists of those). Control characters,
+    /// and characters that change the direction of text, are shown as escapes such as `\u{1b}`. A JWT is shown as `[token]`.
     ///
     /// The words may repeat parts of what was sent: show them to a person who may see the message, and
     /// do not log them.
@@ -223,8 +227,9 @@ impl Error {
         self.0.send.service_text.as_deref()
     }
 
-    /// Why the token endpoint refused the credentials, where it said so in the form of RFC 6749, section 5.2; the
-    /// words are meant for the same eyes as [`service_text`](Self::service_text), which has the first two in one line.
+    /// The error response of the token endpoint, if it rejected the credentials in the form of RFC 6749, section 5.2.
+    ///
+    /// The error's `Display` holds its code and explanation.
     #[must_use]
     pub fn token_refusal(&self) -> Option<&TokenRefusal> {
         self.0.send.token_refusal.as_ref()

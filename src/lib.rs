@@ -55,13 +55,13 @@
 //!
 //! | promise | its limit |
 //! | --- | --- |
-//! | A receipt means that the service answered 2xx without `Meta.Errors`: the message is in its queue. | Whether a destination has taken it is not told to a sender; the [log ids](Receipt::logs) find it in the service's dashboard. |
-//! | An error tells [how certain](Delivery) it is that the message did not arrive. | Where the answer is lost nobody knows: [`Delivery::Unknown`]. |
+//! | A receipt means that the service answered 2xx without errors, in a [response that it can have written](Exchange::class): the message is in its queue. | If the body of that response is lost, an error in it is not seen. Whether a destination has the message is not reported to a sender; the [log ids](Receipt::logs) find it in the service's dashboard. |
+//! | An error reports [how certain](Delivery) it is that the message did not arrive. | If the response is lost, or isn't the service's, it is unknown: [`Delivery::Unknown`]. |
 //! | A message that is known to be accepted is never sent again. | After an unknown outcome it is, unless [told otherwise](ClientBuilder::on_unknown): the same slots sent twice mean the same. The service documents no de-duplication; every attempt carries the same `Idempotency-Key`. |
 //! | Every slot given to a publication is in one message, or told as set aside or not sent. | What was published is kept in no file: a process that ends takes the report with it, unless its [resume point](ResumePoint) was written down. |
 //! | Nothing wrong is sent: every problem is [told with its path](PushSlots::validate) before. | The data model is checked, not whether a provider exists or two slots overlap. |
 //! | All clones of a client stay within the service's rate. | Another process behind the same address has a rate of its own; share the figure between them by [`ClientBuilder::pace`]. |
-//! | No token, key, body or name is in any log, `Debug`, `Display` or panic. | What the service said of a refusal is in [`Error::service_text`], and may repeat a name. |
+//! | No token, key, body or name is in any log, `Debug`, `Display` or panic. | The service's own text about a message is in [`Error::service_text`], and may repeat a name. The error text of the token endpoint, which never sees a message, is shown. |
 //!
 //! # Settings
 //!

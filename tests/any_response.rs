@@ -2,11 +2,13 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use pushslots::Answer;
 use pushslots::http::StatusCode;
+use serde_json::Value;
 use support::holds::holds;
 use support::message;
 use support::scripted::{Scripted, response};
@@ -36,7 +38,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 /// A status and headers that a client reads. Values that HTTP doesn't allow are left out.
 fn head() -> impl Strategy<Value = Head> {
-    let names = ["retry-after", "date", "content-encoding"];
+    let names = ["retry-after", "date", "content-encoding", "content-type"];
     let status = prop_oneof![prop::sample::select(vec![200_u16, 401, 408, 429, 500, 503]), 100_u16..1_000,];
     let headers = prop::collection::vec((prop::sample::select(names.to_vec()), value()), 0..4);
     (status.prop_map(|status| StatusCode::from_u16(status).unwrap()), headers)
@@ -60,17 +62,23 @@ fn body() -> impl Strategy<Value = String> {
 fn no_response_makes_a_send_panic_or_wait_for_ever() {
     let responses = || prop::collection::vec((head(), body()), 1..4);
     holds((responses(), responses()), |(tokens, messages)| {
-        let service = Scripted::with(in_turn(tokens), in_turn(messages));
+        let last = Arc::new(Mutex::new(None));
+        let (mut message_responses, sent) = (in_turn(messages), last.clone());
+        let messages = move || sent.lock().unwrap().insert(message_responses()).clone();
+        let service = Scripted::with(in_turn(tokens), messages);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
             let (client, message) = (service.client(), message());
             // Delays after failed token requests grow: the first sends alone don't show how far.
             for _ in 0..6 {
                 let began = Instant::now();
-                if let Err(error) = client.send(&message).await {
-                    let wait = error.retry_after().unwrap_or_default();
-                    prop_assert!(wait <= Duration::from_secs(24 * 60 * 60), "{:?}", wait);
-                    prop_assert!(serde_json::to_string(&error).is_ok() && !error.to_string().is_empty());
+                match client.send(&message).await {
+                    Ok(_) => prop_assert!(last.lock().unwrap().as_ref().is_some_and(can_be_accepted)),
+                    Err(error) => {
+                        let wait = error.retry_after().unwrap_or_default();
+                        prop_assert!(wait <= Duration::from_secs(24 * 60 * 60), "{:?}", wait);
+                        prop_assert!(serde_json::to_string(&error).is_ok() && !error.to_string().is_empty());
+                    }
                 }
                 prop_assert!(began.elapsed() <= Duration::from_secs(121), "{:?}", began.elapsed());
                 sleep(Duration::from_secs(125)).await;
@@ -78,6 +86,19 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
             Ok(())
         })
     });
+}
+
+/// Whether the service can have written the response, and reports no error in it.
+fn can_be_accepted(response: &Answer) -> bool {
+    let body = response.body.as_ref().unwrap();
+    let json: Option<Value> = serde_json::from_slice(body).ok();
+    let is_own = json.is_some_and(|json| json["Meta"].is_object() && json.get("error").is_none());
+    let codings = response.headers.get_all("content-encoding").iter();
+    let mut codings = codings.flat_map(|coding| coding.as_bytes().split(|byte| *byte == b','));
+    let is_plain =
+        codings.all(|coding| [&b""[..], b"identity"].contains(&&*coding.trim_ascii().to_ascii_lowercase()));
+    let is_empty = body.trim_ascii().is_empty() || String::from_utf8_lossy(body).trim().is_empty();
+    response.status.is_success() && (is_empty || is_own && is_plain)
 }
 
 /// Gives the responses in turn, again and again.

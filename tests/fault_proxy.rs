@@ -13,12 +13,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pushslots::uuid::Uuid;
-use pushslots::{Attempt, Client, ClientBuilder, Delivery, Error, Receipt};
+use pushslots::{Attempt, Client, ClientBuilder, Delivery, Error, Meta, PushSlots, Receipt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use support::batch::slots;
 use support::far_side::{FarSide, Mood};
 use support::proxy::{Course, Fault, Protocol, Proxy, Strike, Toward};
-use support::{MESSAGE, client, message};
+use support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -56,7 +57,13 @@ fn through(proxy: &Proxy, tokens: &FarSide) -> ClientBuilder {
 
 /// A service that accepts everything, and issues tokens.
 async fn kind(protocol: Protocol) -> FarSide {
-    FarSide::start(protocol, MESSAGE, || Mood::Accepts).await
+    FarSide::start(protocol, [MESSAGE.into()], || Mood::Accepts).await
+}
+
+/// A message that a connection gets in two parts.
+fn long_message() -> PushSlots {
+    let meta = Meta::new().source(SOURCE).destination(DESTINATION);
+    PushSlots::builder().meta(meta).slots(slots(0..100)).build().unwrap()
 }
 
 /// Draws the course of each connection. Most connections carry a few messages before a fault strikes.
@@ -94,7 +101,7 @@ async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
     let work = || {
         let (client, next) = (client.clone(), next.clone());
         async move {
-            let (message, mut sent) = (message(), Vec::new());
+            let (short, long, mut sent) = (message(), long_message(), Vec::new());
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= count {
@@ -103,7 +110,8 @@ async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
                 let mut chance =
                     StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
                 let message_id = Uuid::from_u128(chance.r#gen());
-                let send = client.send(&message).message_id(message_id).into_future();
+                let message = if number % 10 == 0 { &long } else { &short };
+                let send = client.send(message).message_id(message_id).into_future();
                 let patience = match chance.gen_bool(0.1) {
                     true => Duration::from_millis(chance.gen_range(1..300)),
                     false => Duration::from_secs(60),
@@ -155,7 +163,8 @@ fn was_not_processed(attempt: &Attempt) -> bool {
 
 /// Sends through the faults of one seed, and holds what was told against what the service and the proxy know.
 async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
-    let (far, tokens) = (FarSide::moody(protocol, MESSAGE, seed).await, kind(Protocol::Http1).await);
+    let expected = [MESSAGE.into(), long_message().to_json()];
+    let (far, tokens) = (FarSide::moody(protocol, expected, seed).await, kind(Protocol::Http1).await);
     let proxy = Proxy::start(protocol, far.address, plan(protocol, seed)).await;
     let observed = Observed::default();
     let time = Duration::from_millis(250);

@@ -113,6 +113,7 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         ("", r#"{"Meta":"ok"}"#),
         ("", r#"{"meta":{"logs":[{"id":"1"}]}}"#),
         ("", r#"[{"Meta":{"Logs":[{"ID":"1"}]}}]"#),
+        ("", r#"[{"error":"no"}] and more"#),
         ("", &"[".repeat(5_000)),
         ("", &"x".repeat(5_000_000)),
     ] {
@@ -124,10 +125,7 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         assert_eq!(deliveries(error.attempts()), [Delivery::Unknown; 2], "{shown}");
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown), "{shown}");
         assert!(error.is_retryable() && error.attempts()[0].status == Some(200), "{shown}");
-        assert!(
-            error.to_string().contains("the service answered 200, but the response isn't the service's"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("a 200 came, but the response isn't the service's"), "{error}");
         service.finish().await;
 
         let acts = [Act::answer("200 OK", headers, body)];
@@ -216,6 +214,8 @@ async fn success_with_errors_and_no_log_id_is_rejected() {
         (answer(r#"[{"Meta":{"Errors":[{"Text":"Granite"}]}}]"#), Some("Granite")),
         (answer(r#"{"meta":{"errors":[{"text":"Granite"}]}}"#), Some("Granite")),
         (answer(r#"{"Meta":{},"error":"Granite"}"#), Some("Granite")),
+        (answer(r#"{"Meta":{"Errors":[],"errors":[{"Text":"Granite"}]}}"#), None),
+        (answer(r#"{"Meta":{},"Errors":[{"Text":"Granite"}]}"#), Some("Granite")),
         (
             answer(r#"{"error":"invalid_token","error_description":"Granite"}"#),
             Some("invalid_token: Granite"),
@@ -237,6 +237,7 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
     for body in [
         r#"{"Meta":{"Logs":[{"ID":1}],"Errors":[{"ID":2,"Text":"Granite is unknown","Type":"transmission"}]}}"#,
         r#"{"Meta":{"Message":{"ID":1},"Errors":[{"Text":"Granite is unknown"}]}}"#,
+        r#"{"Meta":{"Logs":[],"logs":[{"ID":1}],"Errors":[{"Text":"Granite is unknown"}]}}"#,
         r#"[{"meta":{"logs":[{"id":"1"}]}},{"error":"Granite is unknown"}]"#,
     ] {
         let (result, requests) = sent_through([Act::answer("200 OK", "", body)]).await;
@@ -247,7 +248,7 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
         assert_eq!(error.logs()[0].id.as_deref(), Some("1"));
         assert!(!error.is_retryable(), "one of several destinations may have it");
         let shown = format!("{error} {error:?}");
-        assert!(shown.contains("its log ids lead to the details") && !shown.contains("Granite"), "{shown}");
+        assert!(shown.contains("look up its log ids") && !shown.contains("Granite"), "{shown}");
         assert_eq!(requests.len(), 1);
     }
 }
@@ -457,7 +458,7 @@ async fn the_ids_of_every_answer_are_kept_for_support() {
     assert_eq!(ids, ["1", "2"]);
     assert_eq!(error.service_text(), Some("no"));
     assert_eq!(error.delivery(), Delivery::Unknown);
-    assert!(error.to_string().ends_with("whether the service has the message is not known"), "{error}");
+    assert!(error.to_string().ends_with("it is unknown whether the message was delivered"), "{error}");
 }
 
 #[tokio::test]
@@ -480,7 +481,7 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
     for (hint, deadline, expected) in [
         (&(|| "121".to_owned()) as &dyn Fn() -> String, Duration::from_secs(600), 121_u64),
         (&|| "120.25".to_owned(), Duration::from_secs(600), 120),
-        // Nobody waits for more than a day.
+        // A wait is at most a day.
         (&|| "99999999999999999999999".to_owned(), Duration::from_secs(600), 86_400),
         (&|| "60".to_owned(), Duration::from_secs(30), 60),
         (&in_an_hour, Duration::from_secs(600), 3_595),

@@ -1,4 +1,4 @@
-//! What a send makes of gateways and proxies that respond in place of the service, or change its responses on their way.
+//! Sends through gateways and proxies that respond instead of the service, or change its responses in transit.
 
 mod support;
 
@@ -89,7 +89,7 @@ async fn success_in_a_content_coding_is_unknown_and_names_the_coding() {
 
 #[tokio::test]
 async fn a_compressed_reason_is_not_shown() {
-    // A gateway may also forget to say that it compresses.
+    // A gateway may also compress without announcing it.
     let unmarked = [b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n", &gzip(ERRORS)[..]].concat();
     for act in [encoded("400 Bad Request", "gzip", &gzip(ERRORS)), Act::Bytes(unmarked)] {
         let service = RawServer::start([act]).await;
@@ -201,7 +201,7 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
         stream.read_exact(&mut [0; 4096]).await.unwrap();
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
         stream.write_all(answer.as_bytes()).await.unwrap();
-        // What was on its way is all that ever comes: the client cuts the upload off.
+        // Only the bytes in transit still come, because the client cuts the upload off.
         let mut read = 0;
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(bytes @ 1..) = stream.read(&mut buffer).await {
@@ -221,8 +221,8 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     assert!(read < length, "{read} of {length}");
 }
 
-/// A service that closes so many connections after one response each without announcing it: when it is told to, it
-/// does, and says so.
+/// A service that closes so many connections after one response each without announcing it. It closes each when the test
+/// asks for it, and confirms that.
 fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -257,8 +257,9 @@ async fn a_connection_that_was_closed_while_the_thread_was_busy_costs_nothing() 
         for _ in 0..100 {
             yield_now().await;
         }
-        // Until it is closed nothing else runs in this thread, which is the runtime's only one.
+        // Until it is closed nothing else runs in this thread, which is the runtime's only one, and some time longer.
         close.send(()).unwrap();
         closes.recv_timeout(Duration::from_secs(30)).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -6,8 +6,11 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use h2::Reason;
+use h2::server::SendResponse;
+use pushslots::bytes::Bytes;
+use pushslots::http::Response;
 use pushslots::uuid::Uuid;
-use pushslots::{Delivery, ErrorKind, Next, OnUnknown, PushSlots};
+use pushslots::{Delivery, Error, ErrorKind, Next, OnUnknown, PushSlots, Receipt};
 use support::batch::slots;
 use support::http2::{serve_one, service};
 use support::tls::{Authority, TlsListener};
@@ -178,6 +181,90 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     let error = sent.unwrap_err();
     assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, Some(200)));
     assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+}
+
+/// Accepts a message, and then responds to another with `respond` alone and reads nothing of it. Both come over a connection
+/// with these settings, which the client knows from the first response on.
+async fn second_response(
+    settings: h2::server::Builder,
+    respond: impl FnOnce(SendResponse<Bytes>),
+) -> Result<Receipt, Error> {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let tokens = fixtures::serve();
+    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).max_attempts(1);
+    let client = builder.token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
+    let message = message();
+    let serve = async {
+        let stream = listener.accept().await.unwrap();
+        let mut connection = settings.handshake(stream).await.unwrap();
+        let mut is_accepted = false;
+        let (mut request, mut answer) = connection.accept().await.unwrap().unwrap();
+        let accept = async {
+            while request.body_mut().data().await.is_some() {}
+            answer.send_response(Response::new(()), true).unwrap();
+        };
+        tokio::pin!(accept);
+        let (request, answer) = loop {
+            tokio::select! {
+                () = &mut accept, if !is_accepted => is_accepted = true,
+                next = connection.accept() => break next.unwrap().unwrap(),
+            }
+        };
+        respond(answer);
+        while connection.accept().await.is_some() {}
+        drop(request);
+    };
+    let sent = async {
+        client.send(&message).await.unwrap();
+        client.send(&message).await
+    };
+    tokio::select! {
+        sent = sent => sent,
+        () = serve => panic!("the connection ended"),
+    }
+}
+
+#[tokio::test]
+async fn success_while_the_window_is_closed_for_even_a_small_message_is_unknown() {
+    let mut closed = h2::server::Builder::new();
+    closed.initial_window_size(0);
+    let sent = second_response(closed, |mut answer| {
+        answer.send_response(Response::new(()), true).unwrap();
+    });
+    let error = sent.await.unwrap_err();
+    assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, Some(200)));
+    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+}
+
+#[tokio::test]
+async fn a_thousand_headers_cost_no_message() {
+    let sent = second_response(h2::server::Builder::new(), |mut answer| {
+        let mut head = Response::builder();
+        for number in 0..1_000 {
+            head = head.header(format!("x-gateway-{number}"), "passed on by a gateway with a long name");
+        }
+        let mut stream = answer.send_response(head.body(()).unwrap(), false).unwrap();
+        stream.send_data(r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.into(), true).unwrap();
+    });
+    assert_eq!(sent.await.unwrap().logs()[0].id.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
+    let sent = second_response(h2::server::Builder::new(), |mut answer| {
+        let head = Response::builder().header("content-length", 31).body(()).unwrap();
+        let mut stream = answer.send_response(head, false).unwrap();
+        stream.send_data(r#"{"Meta":{"#.into(), false).unwrap();
+        stream.send_reset(Reason::NO_ERROR);
+    });
+    // Either the body or, if the reset overtakes the head, the whole response.
+    match sent.await {
+        Ok(receipt) => assert!(receipt.logs().is_empty()),
+        Err(error) => {
+            assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, None), "{error}");
+        }
+    }
 }
 
 #[tokio::test]

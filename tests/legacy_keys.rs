@@ -56,7 +56,8 @@ async fn a_legacy_key_buys_a_token_too() {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
     assert_eq!(error.service_text(), Some("Invalid request"));
     let url = format!("{}/auth/authenticate", server.url());
-    let expected = format!("{url} rejected the API key with status 401; check the API key and its secret");
+    let expected =
+        format!("{url} responded with status 401 to the API key; check the API key and its secret");
     assert!(error.to_string().contains(&expected), "{error}");
 }
 

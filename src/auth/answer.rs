@@ -1,63 +1,78 @@
-//! What a token endpoint's response holds.
+//! Reading the responses of token endpoints.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Map, Value};
 
 use super::token_error::{Refused, TokenError};
 use crate::clock;
 use crate::receipt::ResponseDetails;
+use crate::retry::asks_again;
 use crate::transport::{self, Answer};
 
 /// A clock that is off by more may be why the endpoint refuses: it takes no `iat` from further in its future.
 const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
 
-/// The JSON object in a response that reports success, whatever the kind of credentials, and what else the response says.
-/// No text of the response shows `secrets`.
-pub(super) fn accepted(
-    answer: &Answer,
-    secrets: &[&str],
-) -> Result<(Map<String, Value>, ResponseDetails), TokenError> {
-    let status = answer.status;
-    let details = ResponseDetails::read(answer, secrets, clock::now().into());
-    let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
-    if is_busy || is_asking_again(status) {
-        return Err(TokenError::Unavailable { status: status.as_u16(), retry_after: details.retry_after });
-    }
-    if !status.is_success() {
-        return Err(refused(status, details));
-    }
-    if let Some(coding) = details.coding {
-        let what = format!("the endpoint's response can't be read: its content coding is {coding}");
-        return Err(TokenError::Odd(what.into()));
-    }
-    let body = answer.body.as_ref().map_err(|failure| TokenError::Failure(failure.clone()))?;
-    Ok((object(body)?, details))
+/// A token request, as far as its response is judged by it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) endpoint: &'a Uri,
+    /// The OAuth client id; none for a legacy API key, which is a secret.
+    pub(super) client_id: Option<&'a str>,
+    /// Texts of the request that an error must not show.
+    pub(super) secrets: &'a [&'a str],
 }
 
-/// The statuses that by their definition ask for the same request again: RFC 9110, sections 15.5.9 and 15.5.20, and RFC
-/// 8470, section 5.2.
-fn is_asking_again(status: StatusCode) -> bool {
-    [StatusCode::REQUEST_TIMEOUT, StatusCode::MISDIRECTED_REQUEST, StatusCode::TOO_EARLY].contains(&status)
-}
-
-/// Why a response that reports success holds no token: an error that came with the wrong status, or `what` is missing.
-pub(super) fn without_token(answer: &Answer, details: ResponseDetails, what: &'static str) -> TokenError {
-    match details.has_errors {
-        true => refused(answer.status, details),
-        false => TokenError::odd(what),
+impl Asked<'_> {
+    /// The JSON object in a response that reports success, whatever the kind of credentials, and its other contents.
+    pub(super) fn accepted(
+        self,
+        answer: &Answer,
+    ) -> Result<(Map<String, Value>, ResponseDetails), TokenError> {
+        let status = answer.status;
+        let details = ResponseDetails::read(answer, self.secrets, clock::now().into());
+        let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+        if is_busy || asks_again(status.as_u16()) {
+            return Err(TokenError::Unavailable {
+                status: status.as_u16(),
+                retry_after: details.retry_after,
+            });
+        }
+        if !status.is_success() {
+            return Err(self.refused(status, details));
+        }
+        if let Some(coding) = details.coding {
+            let what = format!("the endpoint's response can't be read: its content coding is {coding}");
+            return Err(TokenError::Odd(what.into()));
+        }
+        let body = answer.body.as_ref().map_err(|failure| TokenError::Failure(failure.clone()))?;
+        Ok((object(body)?, details))
     }
-}
 
-fn refused(status: StatusCode, details: ResponseDetails) -> TokenError {
-    TokenError::Refused(Box::new(Refused {
-        status: status.as_u16(),
-        refusal: details.refusal,
-        text: details.text,
-        ahead: None,
-        endpoint: String::new(),
-        client_id: None,
-    }))
+    /// The error for a response that reports success without a token: `what` is missing, unless the response is an error
+    /// with the wrong status.
+    pub(super) fn without_token(
+        self,
+        answer: &Answer,
+        details: ResponseDetails,
+        what: &'static str,
+    ) -> TokenError {
+        match details.has_errors {
+            true => self.refused(answer.status, details),
+            false => TokenError::odd(what),
+        }
+    }
+
+    fn refused(self, status: StatusCode, details: ResponseDetails) -> TokenError {
+        TokenError::Refused(Box::new(Refused {
+            status: status.as_u16(),
+            refusal: details.refusal,
+            text: details.text,
+            ahead: None,
+            endpoint: self.endpoint.to_string(),
+            client_id: self.client_id.map(str::to_owned),
+        }))
+    }
 }
 
 /// Reads the JSON object that holds a token.

@@ -17,7 +17,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answer::{accepted, ahead, without_token};
+use super::answer::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
 use crate::transport::{Answer, AnyTransport, refuse_codings};
@@ -42,9 +42,11 @@ pub(super) async fn request_token(
     if let Some(scope) = &client.scope {
         request = request.add_scope(Scope::new(scope.clone()));
     }
-    let http = Http { transport, deadline };
-    let named = |error| token_error(error).with_client(endpoint, Some(&client.client_id));
-    let answer = request.request_async(&http).await.map_err(named)?;
+    // Any part of it, because an endpoint may echo some.
+    let secrets: Vec<_> = assertion.expose_secret().split('.').collect();
+    let asked = Asked { endpoint, client_id: Some(&client.client_id), secrets: &secrets };
+    let http = Http { transport, deadline, asked };
+    let answer = request.request_async(&http).await.map_err(token_error)?;
     Ok(AccessToken::new(answer.access_token().secret()).told_to_live(answer.expires_in()))
 }
 
@@ -58,10 +60,10 @@ fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> Token
 
 /// What matters of a token response, in the form of RFC 6749, section 5.1. An odd life must not cost the token, nor
 /// whatever else an endpoint adds.
-fn plain(answer: &Answer) -> Result<Vec<u8>, TokenError> {
-    let (response, details) = accepted(answer, &[])?;
+fn plain(answer: &Answer, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
+    let (response, details) = asked.accepted(answer)?;
     let Some(token @ Value::String(_)) = response.get("access_token") else {
-        return Err(without_token(answer, details, "the endpoint's response holds no access_token"));
+        return Err(asked.without_token(answer, details, "the endpoint's response holds no access_token"));
     };
     let is_bearer = |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
     if !response.get("token_type").is_none_or(is_bearer) {
@@ -72,7 +74,7 @@ fn plain(answer: &Answer) -> Result<Vec<u8>, TokenError> {
     Ok(plain.to_string().into_bytes())
 }
 
-/// A number of seconds, which may have a fraction or be a text. A life is rounded down, but never to none.
+/// A number of seconds, which may have a fraction or be a text. A life is rounded down, but never below one second.
 fn whole_seconds(life: &Value) -> Option<u64> {
     let seconds = match life {
         Value::String(text) => text.trim().parse().ok()?,
@@ -86,6 +88,7 @@ fn whole_seconds(life: &Value) -> Option<u64> {
 struct Http<'t> {
     transport: &'t dyn AnyTransport,
     deadline: Instant,
+    asked: Asked<'t>,
 }
 
 impl<'c> AsyncHttpClient<'c> for Http<'_> {
@@ -98,7 +101,7 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
             let (asked, time_left) = (clock::now(), self.deadline - Instant::now());
             let answer = self.transport.send(request.map(Bytes::from), time_left).await;
             let ahead = answer.as_ref().ok().and_then(|answer| ahead(answer, asked));
-            let body = answer.map_err(TokenError::Failure).and_then(|answer| plain(&answer));
+            let body = answer.map_err(TokenError::Failure).and_then(|answer| plain(&answer, self.asked));
             let body = body.map_err(|error| error.with_clock_ahead(ahead));
             // Without its headers: a token is one whatever content type a gateway gives it.
             Ok(HttpResponse::new(body.map_err(HttpError)?))

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::answer::{accepted, date, without_token};
+use super::answer::{Asked, date};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
-use crate::transport::{Answer, AnyTransport, post_json};
+use crate::transport::{AnyTransport, post_json};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,13 +78,10 @@ async fn ask(
         serde_json::to_vec(question).map_err(|_| TokenError::odd("the API key has no JSON form"))?;
     let answer = transport.send(post_json(endpoint, question.into()), deadline - Instant::now());
     let answer = answer.await.map_err(TokenError::Failure)?;
-    read(&answer, secrets).map_err(|error| error.with_client(endpoint, None))
-}
-
-fn read(answer: &Answer, secrets: &[&str]) -> Result<AccessToken, TokenError> {
-    let (reply, details) = accepted(answer, secrets)?;
+    let asked = Asked { endpoint, client_id: None, secrets };
+    let (reply, details) = asked.accepted(&answer)?;
     let Some(token) = text(&reply, "accessToken") else {
-        return Err(without_token(answer, details, "the endpoint's response holds no accessToken"));
+        return Err(asked.without_token(&answer, details, "the endpoint's response holds no accessToken"));
     };
     // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's clock.
     let now = date(&answer.headers).unwrap_or_else(clock::now);
@@ -106,7 +103,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
-    use crate::transport::{Failure, Timed, Transport};
+    use crate::transport::{Answer, Failure, Timed, Transport};
 
     fn in_a_minute() -> Instant {
         Instant::now() + Duration::from_secs(60)

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use http::{StatusCode, Uri};
+use http::StatusCode;
 
 use super::AuthError;
 use crate::receipt::TokenRefusal;
@@ -55,7 +55,7 @@ impl TokenError {
         }
     }
 
-    /// Whether a response came that asks for no pause.
+    /// Whether a response came that doesn't ask for a cooldown.
     pub(super) fn is_answer_without_pause(&self) -> bool {
         match self {
             Self::Unavailable { status, retry_after } => {
@@ -70,15 +70,6 @@ impl TokenError {
     pub(super) fn with_clock_ahead(mut self, ahead: Option<TimeDelta>) -> Self {
         if let Self::Refused(refused) = &mut self {
             refused.ahead = ahead;
-        }
-        self
-    }
-
-    /// Names the endpoint that rejects the credentials, and whose they are.
-    pub(super) fn with_client(mut self, endpoint: &Uri, client_id: Option<&str>) -> Self {
-        if let Self::Refused(refused) = &mut self {
-            refused.endpoint = endpoint.to_string();
-            refused.client_id = client_id.map(str::to_owned);
         }
         self
     }
@@ -106,13 +97,14 @@ impl fmt::Display for TokenError {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, refusal, ahead, endpoint, client_id, .. } = self;
-        match client_id {
-            Some(client_id) => write!(f, "{endpoint} rejected the client id {client_id:?}"),
-            None => write!(f, "{endpoint} rejected the API key"),
-        }?;
-        write!(f, " with status {status}")?;
-        if let Some(refusal) = refusal {
-            write!(f, ": {refusal}")?;
+        let whom = match client_id {
+            Some(client_id) => format!("the client id {client_id:?}"),
+            None => "the API key".to_owned(),
+        };
+        match refusal {
+            Some(refusal) => write!(f, "{endpoint} rejected {whom} with status {status}: {refusal}")?,
+            // A gateway on the way may have responded instead of the endpoint.
+            None => write!(f, "{endpoint} responded with status {status} to {whom}")?,
         }
         write!(f, "; check {}", self.what_to_check())?;
         if let Some(ahead) = ahead {
@@ -128,7 +120,7 @@ impl fmt::Display for Refused {
 }
 
 impl Refused {
-    /// What most likely causes the rejection.
+    /// The most likely causes of the rejection.
     fn what_to_check(&self) -> &'static str {
         if matches!(self.status, 300..=399 | 404 | 405) {
             return "the base and token URL";
@@ -137,7 +129,7 @@ impl Refused {
             return "the API key and its secret";
         }
         let Some(TokenRefusal { error, error_description, .. }) = &self.refusal else {
-            return "the client id, the key id and the private key";
+            return "the client id, the key id, the private key, and gateways on the way";
         };
         let description = error_description.as_deref().unwrap_or_default();
         let words: Vec<_> = description.split(|each: char| !each.is_ascii_alphanumeric()).collect();
@@ -178,7 +170,7 @@ impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let also = match self.is_remembered {
             true if self.error.is_temporary() => ", and none is requested yet",
-            true => ", by a response of the last 10 s",
+            true => ", rejected less than 10 s ago",
             false => "",
         };
         write!(f, "no access token{also}: {}", self.error)

@@ -169,8 +169,10 @@ impl ClientBuilder {
     ///
     /// It is a bucket that all clones of the client share, full at first. A retry takes 14 from it, and 5 after a 429;
     /// a message accepted on its first attempt puts 1 back. In an outage it is soon empty: from then on a send ends with
-    /// what its first attempt came to, and the service sees about as many requests as there are messages. What takes
-    /// nothing is to wait for an access token, and the new one when a token that was good before is refused.
+    /// what its first attempt came to, and the service sees about as many requests as there are messages.
+    ///
+    /// Three retries take nothing: after waiting for an access token, with a new token when one that was good before is
+    /// rejected, and after a connection that was closed before the service took the request.
     #[must_use]
     pub fn retry_budget(mut self, size: u32) -> Self {
         self.retry_budget = Some(size);

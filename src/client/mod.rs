@@ -91,19 +91,21 @@ impl Client {
     /// message is checked before anything goes out, and encoded once. Then it is sent until the service
     /// accepts it, refuses it for good, or attempts or time run out:
     ///
-    /// * 429, 5xx, connections that fail and answers that are lost are tried again, after a delay drawn
-    ///   from zero up to a ceiling that doubles from 250 ms, after a 429 from 1 s, to 20 s. After 429 and 503 the service
-    ///   does not have the message; after any other 5xx and a lost answer [it may have it](ClientBuilder::on_unknown).
-    ///   The [table](crate::Exchange::class) of what means what can be [changed](ClientBuilder::classifier);
+    /// * 408, 421, 425, 429, 5xx, failed connections and lost responses are retried. The delay is drawn from zero up to a
+    ///   ceiling that doubles from 250 ms, after a 429 from 1 s, to 20 s;
+    /// * a 2xx is accepted if the service can have written the response, and the message is then never sent again. With errors
+    ///   in it the message is rejected. If the response isn't the service's, such as a firewall's page, the outcome is unknown;
+    /// * after a 5xx and a lost response the service [may have the message](ClientBuilder::on_unknown), after a 503 with
+    ///   `Retry-After` it doesn't. The [table](crate::Exchange::class) of what means what can be
+    ///   [changed](ClientBuilder::classifier);
     /// * retries of all clones of the client spend from [one budget](ClientBuilder::retry_budget): while much fails, none
     ///   are made;
-    /// * `Retry-After` (RFC 9110, section 10.2.3) is waited for, up to 120 s and within the deadline; when it asks for
-    ///   more, the send ends at once and the error tells [when to come back](Error::retry_after);
+    /// * `Retry-After` (RFC 9110, section 10.2.3) is waited for with its fraction, up to 120 s and within the deadline. If it
+    ///   asks for more, the send ends at once and the error reports [when to come back](Error::retry_after);
     /// * a 401 buys one new access token and one more attempt;
     /// * without an access token the message does not leave. A token endpoint that fails is asked again, with a fresh
     ///   assertion, after a pause that all sends of the client share; one that refuses ends the send;
-    /// * every other status but 2xx is final. A 2xx is accepted whatever its body, unless it holds
-    ///   `Meta.Errors`, and is never sent again.
+    /// * every other status is final.
     ///
     /// All attempts carry the same bytes and the message id as `Idempotency-Key`. The service documents no use of
     /// it: a message that arrives twice is in its queue twice, and says the same twice.
@@ -117,7 +119,7 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind`](crate::ErrorKind) tells them apart: a message that breaks the data model, credentials
-    /// or a message refused, too many requests, a service or connection that fails, an answer that does not
+    /// or a message refused, too many requests, a service or connection that fails, a response that does not
     /// come. The error carries every attempt, and [`Error::delivery`] how certain the outcome is.
     pub fn send<'a, M: Message>(&'a self, message: &'a M) -> SendBuilder<'a> {
         SendBuilder {

@@ -26,12 +26,14 @@ impl Client {
     /// for which a publication waits as long as it takes.
     ///
     /// All carry the same `BatchID`, `CurrentBatch` from "1" and `TotalBatches`; a single one carries none of them, unless a
-    /// [batch id](PublishBuilder::batch_id) is given. The message id of each is derived from batch id and number.
+    /// [batch id](PublishBuilder::batch_id) is given. The message id of each is derived from batch id and
+    /// number, and after a split also from the size that the messages were limited to.
     ///
     /// The first message that is not accepted ends the publication. The error tells what was accepted until then, and
     /// [where to go on](PublishBuilder::resume_from): nothing that is known to be accepted is sent again, and the message that
     /// failed keeps its message id. Only a message that the
-    /// service finds too large (413) is split, as is what follows it, and the publication goes on. One that was
+    /// service finds too large (413) is split, as is what follows it, and the publication goes on. If an earlier attempt at that
+    /// message had an unknown outcome, its slots may arrive twice, the second time under other message ids. One that was
     /// [stopped](PublishHandle::stop) ends well, and its report has a [resume point](PublishReport::resume_point).
     ///
     /// ```no_run

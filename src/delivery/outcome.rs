@@ -58,7 +58,7 @@ impl Outcome {
     pub(super) fn unanswered(failure: &Failure, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
         let outcome = Self::exchanged(&Exchange::failed(failure), classify, || failure.to_string());
         Self {
-            // The pace itself tells when there is room again.
+            // The rate limit itself waits until there is room again.
             pause: failure.is_kept_back().then_some(Duration::ZERO),
             connection_was_closed: failure.is_closed_connection(),
             ..outcome
@@ -148,7 +148,7 @@ impl Outcome {
     }
 }
 
-/// What came, in words that can be logged, and of 2xx what is wrong with it.
+/// The response in words that can be logged, and what is wrong with it if it is a 2xx.
 fn what_came(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
     let status = exchange.status().unwrap_or_default();
     let but = match exchange.body_kind() {
@@ -161,10 +161,10 @@ fn what_came(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
         Some(BodyKind::Encoded) => {
             let coding = coding.unwrap_or("unknown");
             return format!(
-                "the service answered {status}, but the response can't be read: its content coding is {coding}"
+                "a {status} came, but the response can't be read: its content coding is {coding}"
             );
         }
-        Some(BodyKind::Other) => ", but the response isn't the service's",
+        Some(BodyKind::Other) => return format!("a {status} came, but the response isn't the service's"),
         _ => "",
     };
     format!("the service answered {status}{but}")

@@ -176,7 +176,8 @@ impl<'a> Sending<'a> {
             }
             Next::UnknownStops => "not tried again, so that the service gets no second copy".to_owned(),
             Next::Final if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
-                "not retried because the service has the message: its log ids lead to the details".to_owned()
+                "not retried because one of several destinations may have the message: look up its log ids"
+                    .to_owned()
             }
             _ => "not tried again, since it would end the same way".to_owned(),
         };
@@ -190,7 +191,7 @@ impl<'a> Sending<'a> {
         let number = last.map_or(0, |last| last.number);
         let what = last.and_then(|last| last.error.as_deref()).unwrap_or_default();
         let certainty = match delivery {
-            Delivery::Accepted | Delivery::Unknown => "whether the service has the message is not known",
+            Delivery::Accepted | Delivery::Unknown => "it is unknown whether the message was delivered",
             Delivery::Refused => "the service did not take the message",
             Delivery::NotSent => "the message never reached the service",
         };

@@ -70,7 +70,7 @@ pub struct Answer {
     pub(super) ending: Ending,
     pub(super) taking: Taking,
     pub(super) times: u32,
-    /// What `Meta.Errors` reports next to the usual answer.
+    /// The text of an entry of `Meta.Errors` in the usual answer.
     pub(super) error: Option<String>,
     pub(super) is_compressed: bool,
 }
@@ -106,23 +106,25 @@ impl Answer {
 
     /// 200 with the page of a firewall that blocks the message; the message is not taken.
     ///
-    /// [`after_accepting`](Self::after_accepting) makes it a page that hides the answer of the service.
+    /// With [`after_accepting`](Self::after_accepting) the page hides the response of the service.
     pub fn block_page() -> Self {
         let page =
             "<html><head><title>Request Rejected</title></head><body>Your support ID is: 123</body></html>";
         Self { name: "block page", ..Self::new(StatusCode::OK) }.content("text/html", page.into())
     }
 
-    /// The message is accepted, and next to its log ids the answer has an entry in `Meta.Errors` with this text: it could not
-    /// be transmitted to one of its destinations.
+    /// The message is accepted, and the response has an entry in `Meta.Errors` with this text next to the log ids: one
+    /// transmission failed.
+    ///
+    /// A [body](Self::body) of your own replaces both.
     pub fn accepted_with_errors(text: impl Into<String>) -> Self {
         Self { name: "errors", error: Some(text.into()), ..Self::usual() }
     }
 
-    /// The message is accepted, and the answer has header lines that break the rules of HTTP: a control character in a value,
+    /// The message is accepted, and the response has header lines that break the rules of HTTP: a control character in a value,
     /// a space in a name and one after it, and a value that is folded over two lines.
     ///
-    /// Common HTTP clients read such an answer all the same.
+    /// Common HTTP clients read such a response all the same.
     pub fn odd_headers() -> Self {
         Self { name: "odd headers", ending: Ending::OddHeaders, ..Self::usual() }
     }

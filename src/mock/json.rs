@@ -26,7 +26,7 @@ pub(super) fn error_json(meta: Option<&Meta>, logs: &[Log], texts: &[String]) ->
     json!({ "Meta": answer }).to_string().into()
 }
 
-/// The answer `body` with an entry of `Meta.Errors` added: the message could not be transmitted to a destination.
+/// The response `body` with an entry of `Meta.Errors` added, for a failed transmission to a destination.
 pub(super) fn with_error(body: &[u8], text: &str) -> Vec<u8> {
     let mut answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = json!({ "ID": 1, "Text": text, "Type": "transmission", "Module": "Send" });

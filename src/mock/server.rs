@@ -138,10 +138,14 @@ type Responding = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, hype
 
 fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broken: Arc<Break>) -> Responding {
     Box::pin(async move {
-        let answer = match read(request, &service).await? {
+        let mut answer = match read(request, &service).await? {
             Some(incoming) => service.answer(incoming).await,
             None => Answer::new(StatusCode::INTERNAL_SERVER_ERROR),
         };
+        if answer.is_compressed {
+            answer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            answer.body = gzip(&answer.body);
+        }
         if answer.ending == Ending::Whole {
             return Ok(response(answer));
         }
@@ -192,11 +196,7 @@ async fn read(request: Request<hyper::body::Incoming>, service: &Service) -> hyp
     Ok(whole.map(|request| Incoming { request, query, is_too_large, began }))
 }
 
-fn response(mut answer: Answer) -> Response<Full<Bytes>> {
-    if answer.is_compressed {
-        answer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        answer.body = gzip(&answer.body);
-    }
+fn response(answer: Answer) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
@@ -235,10 +235,12 @@ async fn end(mut stream: TcpStream, answer: &Answer) -> io::Result<()> {
         Ending::Garbage => stream.write_all(GARBAGE).await?,
         Ending::OddHeaders => {
             let (status, length) = (answer.status, answer.body.len());
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{ODD_HEADERS}\r\n"
-            );
-            stream.write_all(&[head.as_bytes(), &answer.body].concat()).await?;
+            let mut head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{ODD_HEADERS}").into_bytes();
+            for (name, value) in &answer.headers {
+                head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+            }
+            stream.write_all(&[&head, &b"\r\n"[..], &answer.body].concat()).await?;
         }
     }
     if answer.ending != Ending::Reset {
@@ -247,7 +249,7 @@ async fn end(mut stream: TcpStream, answer: &Answer) -> io::Result<()> {
     Ok(())
 }
 
-/// What no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112, sections 5.1 and 5.2.
+/// Header lines that no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112, sections 5.1 and 5.2.
 const ODD_HEADERS: &str = "Connection: close\r\nX-Control: one\u{1}two\r\nX Spaced: yes\r\nX-Late : yes\r\nX-Folded: over\r\n two lines\r\n";
 
 /// Begins with no digit, so that it is the size of no chunk.

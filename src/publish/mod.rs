@@ -18,8 +18,8 @@ use tracing::{Instrument, info_span};
 
 use crate::delivery::Courier;
 use crate::error::{Error, ErrorKind};
-use crate::receipt::Delivery;
-use crate::retry::{OnUnknown, Policy};
+use crate::receipt::{Attempt, Delivery};
+use crate::retry::Policy;
 use crate::transport::Place;
 
 use lookout::Lookout;
@@ -151,7 +151,7 @@ impl<'a> Publication<'a> {
                 packer.reuse(parcel.body);
                 Ok(packed?)
             }
-            Err(error) if is_too_large(&error, policy.on_unknown) && piece.slots > 1 => {
+            Err(error) if is_too_large(&error) && piece.slots > 1 => {
                 lookout.too_large(&error);
                 packer.service_limit = Some(piece.bytes / 2);
                 packer.count(number, piece.first);
@@ -165,14 +165,9 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// Whether the service rejected a message for its size. If an earlier attempt may have been accepted, its slots may arrive
-/// again with the parts, as they may under a policy that repeats such a message anyway.
-fn is_too_large(error: &Error, on_unknown: OnUnknown) -> bool {
-    let may_split = match error.delivery() {
-        Delivery::Refused => true,
-        Delivery::Unknown => on_unknown == OnUnknown::Retry,
-        Delivery::Accepted | Delivery::NotSent => false,
-    };
-    let status = error.attempts().last().and_then(|attempt| attempt.status);
-    may_split && error.kind() == ErrorKind::Refused && status == Some(413)
+/// Whether the service rejected a message for its size. If an attempt before that may have been accepted, its slots may
+/// arrive again with the parts, as they may with every retry after an unknown outcome.
+fn is_too_large(error: &Error) -> bool {
+    let is_413 = |last: &Attempt| last.status == Some(413) && last.delivery == Delivery::Refused;
+    error.kind() == ErrorKind::Refused && error.attempts().last().is_some_and(is_413)
 }

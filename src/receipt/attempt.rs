@@ -21,9 +21,9 @@ pub enum Delivery {
     Accepted,
     /// The service answered that it did not take the message.
     Refused,
-    /// The message never reached the service.
+    /// The message never reached the service, or the service reported that it didn't process it.
     NotSent,
-    /// The message may have reached the service, and no answer tells: it can be either way.
+    /// The message may have reached the service: no response settles it, or the response isn't the service's.
     Unknown,
 }
 

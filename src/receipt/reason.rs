@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use super::shape::{member, object, stands_for_nothing};
+use super::shape::{member, stands_for_nothing};
 use crate::message::{Object, list, text};
 
-/// Of a longer reason the rest is cut off: it is a page, not a sentence.
+/// The rest of a longer reason is cut off, because it is a page and not a sentence.
 const LONGEST_REASON: usize = 500;
 
-/// How deep a reason may lie.
+/// The deepest level of members at which a reason is looked for.
 const DEEPEST: usize = 4;
 
-/// How many elements of a list are looked at.
+/// The most elements of a list that are looked at.
 const MOST_ELEMENTS: usize = 20;
 
 /// Members that hold further objects with the reason: `fault` of Apigee and WSO2, `error` of Google and Azure, `errors` of
@@ -44,7 +44,7 @@ pub(super) fn reason(body: &str) -> Option<String> {
     if let Some(reason) = of_json(body, 0) {
         return Some(reason);
     }
-    // JSON of another shape tells people nothing that the status doesn't, nor does a gateway's page.
+    // JSON of another shape means nothing to people beyond the status, nor does a gateway's page.
     let is_page = body.starts_with('<') || serde_json::from_str::<IgnoredAny>(body).is_ok();
     // Bytes that aren't text, such as those of a body that is compressed without saying so.
     let has_odd_control = body.chars().any(|each| each.is_control() && !each.is_ascii_whitespace());
@@ -56,7 +56,7 @@ fn of_json(raw: &str, depth: usize) -> Option<String> {
     if depth > DEEPEST {
         return None;
     }
-    if let Some(parent) = object(raw) {
+    if let Some(parent) = Object::read(raw) {
         return of_object(&parent, depth);
     }
     let reasons: Vec<_> = list(raw)
@@ -73,8 +73,9 @@ fn of_json(raw: &str, depth: usize) -> Option<String> {
 }
 
 fn of_object(parent: &Object<'_>, depth: usize) -> Option<String> {
-    let errors =
-        member(parent, "Meta").and_then(object).and_then(|meta| of_json(member(&meta, "Errors")?, depth + 1));
+    let errors = member(parent, "Meta")
+        .and_then(Object::read)
+        .and_then(|meta| of_json(member(&meta, "Errors")?, depth + 1));
     if errors.is_some() {
         return errors;
     }
@@ -92,8 +93,11 @@ fn of_object(parent: &Object<'_>, depth: usize) -> Option<String> {
     }
 }
 
-/// A shorter secret isn't one, and may be a part of any word.
-const SHORTEST_SECRET: usize = 8;
+/// A shorter secret is masked only if it stands on its own, because it may be a part of any word.
+const LONG_SECRET: usize = 8;
+
+/// A run of a JWT's characters that is so long is masked even within a word.
+const LONG_RUN: usize = 20;
 
 /// Makes texts of a response safe to show: without these secrets, or characters that steer a terminal.
 #[derive(Clone, Copy)]
@@ -103,34 +107,45 @@ impl Masked<'_> {
     /// The text without secrets, cut, and with control characters made visible.
     pub(super) fn shown(self, text: &str) -> String {
         let masked = self.masked(text);
-        let mut shown = visible(masked.chars().take(LONGEST_REASON));
-        if masked.chars().nth(LONGEST_REASON).is_some() {
-            shown.push('…');
+        match masked.char_indices().nth(LONGEST_REASON) {
+            Some((end, _)) => visible(masked.get(..end).unwrap_or_default()) + "…",
+            None => visible(&masked),
         }
-        shown
     }
 
     /// The same without the cut.
     pub(super) fn shown_whole(self, text: &str) -> String {
-        visible(self.masked(text).chars())
+        visible(&self.masked(text))
     }
 
     fn masked(self, text: &str) -> Cow<'_, str> {
         let mut masked = without_tokens(text);
-        for secret in
-            self.0.iter().filter(|secret| secret.len() >= SHORTEST_SECRET && text.contains(**secret))
-        {
-            masked = masked.replace(secret, "[secret]").into();
+        for secret in self.0.iter().filter(|secret| !secret.is_empty() && text.contains(**secret)) {
+            masked = without(&masked, secret).into();
         }
         masked
     }
 }
 
-/// The text without JWTs, or parts of such: an endpoint may echo the assertion. Each begins with the encoded form of `{"`.
+/// The text without `secret`.
+fn without(text: &str, secret: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(secret) {
+        let is_in_word = before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric);
+        masked.push_str(before);
+        masked.push_str(if is_in_word && secret.len() < LONG_SECRET { secret } else { "[secret]" });
+        rest = after;
+    }
+    masked + rest
+}
+
+/// The text without JWTs, or parts of such, because an endpoint may echo the assertion. Each begins with the encoded form of
+/// `{"`.
 fn without_tokens(text: &str) -> Cow<'_, str> {
     const START: &str = "eyJ";
     let is_of_token =
-        |each: char| each.is_ascii_alphanumeric() || matches!(each, '-' | '_' | '.' | '=' | '+' | '/');
+        |each: char| each.is_ascii_alphanumeric() || matches!(each, '-' | '_' | '.' | '=' | '+' | '/' | '%');
     let mut masked = String::new();
     let mut rest = text;
     while let Some(start) = rest.find(START) {
@@ -138,7 +153,7 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
         let (run, after) = run.split_at(run.find(|each| !is_of_token(each)).unwrap_or(run.len()));
         let is_in_word = before.ends_with(char::is_alphanumeric);
         masked.push_str(before);
-        masked.push_str(if is_in_word { run } else { "[token]" });
+        masked.push_str(if is_in_word && run.len() < LONG_RUN { run } else { "[token]" });
         rest = after;
     }
     if masked.is_empty() {
@@ -150,17 +165,23 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
 
 /// Escapes control characters, separators of lines and characters that change the direction of text: on a terminal they
 /// could hide or forge what a person reads.
-fn visible(text: impl Iterator<Item = char>) -> String {
+fn visible(text: &str) -> String {
+    if !text.contains(is_unsafe) {
+        return text.to_owned();
+    }
     let mut visible = String::new();
-    for each in text {
-        let is_unsafe = each.is_control()
-            || matches!(each, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        match is_unsafe {
+    for each in text.chars() {
+        match is_unsafe(each) {
             true => visible.extend(each.escape_default()),
             false => visible.push(each),
         }
     }
     visible
+}
+
+fn is_unsafe(each: char) -> bool {
+    let turns = matches!(each, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    each.is_control() || turns
 }
 
 #[cfg(test)]
@@ -177,6 +198,13 @@ mod tests {
         );
         assert_eq!(shown(&format!("client_assertion={token}&scope=x")), "client_assertion=[token]&scope=x");
         assert_eq!(shown("keyJson and keyJwk"), "keyJson and keyJwk");
+        let encoded = token.replace('.', "%2E");
+        assert_eq!(
+            shown(&format!("client_assertion%3D{encoded} is bad")),
+            "client_assertion%3D[token] is bad"
+        );
+        let short = |text: &str| Masked(&["key"]).shown(text);
+        assert_eq!(short("key \"key\" and keyword, key"), "[secret] \"[secret]\" and keyword, [secret]");
         assert_eq!(shown(&token[..30]), "[token]");
         let long = format!("{} {token}", "x".repeat(495));
         assert_eq!(shown(&long), format!("{} [tok…", "x".repeat(495)));

@@ -1,4 +1,4 @@
-//! What a response says next to its status, in any of the shapes that the service uses.
+//! The contents of a response next to its status, in any of the shapes that the service uses.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,13 +7,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::TokenRefusal;
 use super::reason::{Masked, reason};
-use super::shape::{member, object, objects, stands_for_nothing};
+use super::shape::{is_given, member, objects};
 use crate::message::{Log, Object, text};
 use crate::retry::BodyKind;
 use crate::transport::{Answer, FailureKind, retry_after};
 
-/// What a response says. A body of none of the known shapes says nothing.
-#[derive(Debug)]
+/// The contents of a response, as far as their shape is known.
 pub(crate) struct ResponseDetails {
     pub(crate) body: BodyKind,
     /// The name of the content coding of an encoded body.
@@ -32,7 +31,7 @@ pub(crate) struct ResponseDetails {
 }
 
 impl ResponseDetails {
-    /// Reads a response that came at `now`. Its texts show none of `secrets`.
+    /// Reads a response that came at `now`. Its texts don't show `secrets`.
     pub(crate) fn read(answer: &Answer, secrets: &[&str], now: SystemTime) -> Self {
         let retry_after = retry_after(&answer.headers, now);
         let details = match (coding(&answer.headers), &answer.body) {
@@ -66,25 +65,34 @@ impl ResponseDetails {
     }
 
     fn of_body(body: &[u8], masked: Masked<'_>) -> Self {
-        // A gateway's text in another encoding must not hide what JSON around it says.
+        // A gateway's text in another encoding must not hide the JSON around it.
         let body = String::from_utf8_lossy(body);
         let body = body.trim_start_matches('\u{feff}').trim();
         if body.is_empty() {
             return Self::of_kind(BodyKind::Empty);
         }
         let objects = objects(body);
-        let metas: Vec<_> = objects.iter().filter_map(|parent| object(member(parent, "Meta")?)).collect();
-        let has_errors = metas.iter().any(|meta| is_given(meta, "Errors"))
-            || objects.iter().any(|body| is_given(body, "error") || is_given(body, "errorDetail"));
+        let metas: Vec<_> =
+            objects.iter().flat_map(|parent| parent.get_all("Meta")).filter_map(Object::read).collect();
+        let reports_errors =
+            |object: &Object<'_>| ["Errors", "error", "errorDetail"].iter().any(|key| is_given(object, key));
+        let has_errors =
+            metas.iter().any(|meta| is_given(meta, "Errors")) || objects.iter().any(reports_errors);
         let body_kind = match &objects[..] {
             [only] if is_own(body, only) => BodyKind::Service,
             _ if has_errors => BodyKind::KnownError,
             _ => BodyKind::Other,
         };
+        // The usual response, which gives no reason for anything.
+        let is_plain_success = body_kind == BodyKind::Service && !has_errors;
         Self {
-            logs: metas.iter().flat_map(|meta| logs(meta, masked)).collect(),
+            logs: match &metas[..] {
+                // A receipt is kept for long: its list of logs has no room to spare.
+                [meta] => logs(meta, masked),
+                _ => metas.iter().flat_map(|meta| logs(meta, masked)).collect(),
+            },
             has_errors,
-            text: reason(body).map(|reason| masked.shown(&reason)),
+            text: if is_plain_success { None } else { reason(body).map(|reason| masked.shown(&reason)) },
             refusal: Object::read(body).and_then(|body| refusal(&body, masked)),
             ..Self::of_kind(body_kind)
         }
@@ -99,11 +107,7 @@ fn is_no_json(headers: &HeaderMap) -> bool {
 
 /// Whether `body` is an object that has `Meta`, spelled as the service does.
 fn is_own(body: &str, read: &Object<'_>) -> bool {
-    body.starts_with('{') && read.get("Meta").is_some_and(|meta| object(meta).is_some())
-}
-
-fn is_given(parent: &Object<'_>, key: &str) -> bool {
-    member(parent, key).is_some_and(|raw| !stands_for_nothing(raw))
+    body.starts_with('{') && read.get("Meta").is_some_and(|meta| Object::read(meta).is_some())
 }
 
 /// The first content coding that the client doesn't read: RFC 9110, section 8.4. Only names from a fixed list are shown.
@@ -119,13 +123,13 @@ fn coding(headers: &HeaderMap) -> Option<&'static str> {
 
 fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
     let id = |parent: &Object<'_>, key| Some(masked.shown_whole(&text(member(parent, key)?)?));
-    let entries = objects(member(meta, "Logs").unwrap_or_default());
+    let entries: Vec<_> = meta.get_all("Logs").flat_map(objects).collect();
     let logs: Vec<_> =
         entries.iter().map(|entry| Log::new(id(entry, "ID"), id(entry, "AttemptID"))).collect();
     if !logs.is_empty() {
         return logs;
     }
-    let old = |key| id(&object(member(meta, key)?)?, "ID");
+    let old = |key| id(&Object::read(member(meta, key)?)?, "ID");
     match (old("Message"), old("Transmission")) {
         (None, None) => Vec::new(),
         (message, transmission) => vec![Log::new(message, transmission)],
@@ -134,10 +138,10 @@ fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
 
 /// An error response of RFC 6749, section 5.2.
 fn refusal(body: &Object<'_>, masked: Masked<'_>) -> Option<TokenRefusal> {
-    let told = |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
+    let part = |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
     Some(TokenRefusal {
-        error: told("error")?,
-        error_description: told("error_description"),
-        error_uri: told("error_uri"),
+        error: part("error")?,
+        error_description: part("error_description"),
+        error_uri: part("error_uri"),
     })
 }

@@ -1,14 +1,15 @@
-//! Looking into JSON of which little is known.
+//! Looking into JSON of unknown shape.
 
 use crate::message::{Object, list};
 
-/// The value of `key`, or of the same key in other letter case.
+/// The value of `key`, or of the same key in another letter case.
 pub(super) fn member<'a>(parent: &Object<'a>, key: &str) -> Option<&'a str> {
-    parent.get(key).or_else(|| parent.get_ignoring_case(key))
+    parent.get(key).or_else(|| parent.get_all(key).next())
 }
 
-pub(super) fn object(raw: &str) -> Option<Object<'_>> {
-    Object::read(raw)
+/// Whether `key` has a value, in any letter case.
+pub(super) fn is_given(parent: &Object<'_>, key: &str) -> bool {
+    parent.get_all(key).any(|raw| !stands_for_nothing(raw))
 }
 
 /// The object `raw`, or the objects in the list `raw`.

@@ -1,6 +1,6 @@
-//! Whose a response's body can be.
+//! The kinds of body that a response can have.
 
-/// The kind of body that a response has: a gateway, a proxy or a portal may respond in place of the service.
+/// The kind of body that a response has: a gateway, a proxy or a portal may respond instead of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BodyKind {

@@ -28,7 +28,8 @@ pub enum Class {
     /// The service may have the message, and no response settles it.
     Unknown,
     /// The service took the message and reported errors with it: one of several destinations may have failed. The delivery
-    /// is [`Unknown`](crate::Delivery::Unknown), and the message is never sent again, because its log ids lead to the details.
+    /// is [`Unknown`](crate::Delivery::Unknown). The message isn't sent again, because some destinations may have it; its log
+    /// ids lead to the details.
     Partial,
     /// The message never reached the service.
     NotSent,
@@ -41,7 +42,7 @@ pub enum Class {
 pub struct Exchange<'a>(Result<Answered<'a>, &'a Failure>);
 
 /// The facts about a response.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Answered<'a> {
     pub(crate) status: u16,
     pub(crate) body: BodyKind,
@@ -67,14 +68,14 @@ impl<'a> Exchange<'a> {
     ///
     /// The first row that fits counts:
     ///
-    /// | what came | class |
+    /// | response | class |
     /// | --- | --- |
     /// | no response, and the service can't have the request | [`NotSent`](Class::NotSent) |
     /// | no response, and the service may have the request | [`Unknown`](Class::Unknown) |
-    /// | 2xx before the whole request was handed to the connection | [`Unknown`](Class::Unknown) |
     /// | 2xx with errors and a log id | [`Partial`](Class::Partial) |
+    /// | 2xx before the whole request was handed to the connection | [`Unknown`](Class::Unknown) |
     /// | 2xx with errors: `Meta.Errors`, `error` or `errorDetail` | [`Refused`](Class::Refused) |
-    /// | 2xx with the service's own body, without one, or with one that was lost | [`Accepted`](Class::Accepted) |
+    /// | 2xx with the service's own body, without a body, or with a [lost](BodyKind::Lost) one | [`Accepted`](Class::Accepted) |
     /// | any other 2xx: the response isn't the service's, or can't be read | [`Unknown`](Class::Unknown) |
     /// | 401 | [`Unauthorized`](Class::Unauthorized) |
     /// | 429 | [`Throttled`](Class::Throttled) |
@@ -93,8 +94,8 @@ impl<'a> Exchange<'a> {
             Ok(answered) => answered,
         };
         match answered.status {
-            200..=299 if answered.is_early => Class::Unknown,
             200..=299 if answered.has_errors && answered.has_logs => Class::Partial,
+            200..=299 if answered.is_early => Class::Unknown,
             200..=299 if answered.has_errors => Class::Refused,
             200..=299 => match answered.body {
                 BodyKind::Service | BodyKind::Empty | BodyKind::Lost => Class::Accepted,
@@ -103,7 +104,7 @@ impl<'a> Exchange<'a> {
             401 => Class::Unauthorized,
             429 => Class::Throttled,
             503 if answered.retry_after.is_some() => Class::Transient,
-            408 | 421 | 425 => Class::Transient,
+            status if asks_again(status) => Class::Transient,
             500..=599 => Class::Unknown,
             _ => Class::Refused,
         }
@@ -112,29 +113,28 @@ impl<'a> Exchange<'a> {
     /// The status of the response; `None` if there was no response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        self.answered_with(|answered| answered.status)
+        self.0.ok().map(|answered| answered.status)
     }
 
     /// The kind of body that the response had; `None` if there was no response.
     #[must_use]
     pub fn body_kind(&self) -> Option<BodyKind> {
-        self.answered_with(|answered| answered.body)
+        self.0.ok().map(|answered| answered.body)
     }
 
     /// How long the response asked to wait, by `Retry-After`; at most a day.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.0.as_ref().ok()?.retry_after
+        self.0.ok()?.retry_after
     }
 
-    /// The failure because of which no response came.
+    /// The reason why no response came; `None` if one did.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.0.err()
     }
 
-    /// Whether the response holds errors: `Meta.Errors`, also in a list or in lower case, or, in a body without `Meta`,
-    /// `error` or `errorDetail`.
+    /// Whether the response holds errors: `Meta.Errors`, `Errors`, `error` or `errorDetail`, in any letter case, also in a list.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.0.is_ok_and(|answered| answered.has_errors)
@@ -157,10 +157,12 @@ impl<'a> Exchange<'a> {
     pub fn service_text(&self) -> Option<&str> {
         self.0.ok()?.service_text
     }
+}
 
-    fn answered_with<T>(&self, fact: impl FnOnce(&Answered<'a>) -> T) -> Option<T> {
-        self.0.as_ref().ok().map(fact)
-    }
+/// Whether a status asks for the same request again by its definition: RFC 9110, sections 15.5.9 and 15.5.20, and RFC 8470,
+/// section 5.2.
+pub(crate) fn asks_again(status: u16) -> bool {
+    matches!(status, 408 | 421 | 425)
 }
 
 impl fmt::Display for Class {

@@ -16,7 +16,7 @@ pub(crate) use delay::{AttemptDelays, Backoff};
 pub(crate) use policy::{Decision, Ended, Ending, LONGEST_HINT, Policy};
 
 pub use body_kind::BodyKind;
-pub(crate) use classify::Answered;
+pub(crate) use classify::{Answered, asks_again};
 pub use classify::{Class, Exchange};
 pub use next::Next;
 pub use policy::OnUnknown;

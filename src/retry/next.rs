@@ -21,7 +21,7 @@ pub enum Next {
     NewToken,
     /// None: the service has the message.
     Done,
-    /// None: it would end the same way.
+    /// None: it would end the same way, or the service has the message and [reported errors](crate::Class::Partial) with it.
     Final,
     /// None: there were [as many as may be](crate::ClientBuilder::max_attempts).
     AttemptsUsedUp,

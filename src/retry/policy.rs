@@ -122,7 +122,7 @@ impl Policy {
             // The message endpoint saw nothing, and the token endpoint is asked by one for all.
             Ending::NoToken { is_temporary: true } => (Next::TokenPause, Cost::Free),
             Ending::Exchanged(Class::Throttled) => (Next::Backoff, Cost::Throttled),
-            // The service saw nothing, and a connection that is closed when it is idle is no sign of trouble.
+            // The service saw nothing, and it isn't a sign of trouble that an idle connection is closed.
             Ending::Exchanged(Class::NotSent) if ended.connection_was_closed => (Next::Backoff, Cost::Free),
             Ending::Exchanged(Class::Transient | Class::Unknown | Class::NotSent) => {
                 (Next::Backoff, Cost::Usual)

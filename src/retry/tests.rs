@@ -75,6 +75,11 @@ fn success_needs_a_response_that_the_service_can_have_written() {
                 (answered.body, answered.has_errors, answered.has_logs) = (body, true, has_logs);
             });
             assert_eq!(with_errors, expected, "{body:?}, logs: {has_logs}");
+            let early = class(|answered| {
+                (answered.body, answered.has_errors, answered.has_logs) = (body, true, has_logs);
+                answered.is_early = true;
+            });
+            assert_eq!(early, if has_logs { Class::Partial } else { Class::Unknown });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a request, which can be called off until the connection has taken all of it.
+//! Request bodies that can be called off until the connection has taken all of them.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,9 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{Failure, FailureKind};
 
-/// How much of a body a connection gets at a time, in bytes. A prime: a flow-control window, which is usually a power of
-/// two, then ends within a piece and not between two, where HTTP/2 would not ask for more and so not notice a call-off.
-const PIECE: usize = 65_521;
+/// The longest body that a connection gets in one part. HTTP/2 connections take so much at once unless they are stuck.
+const SHORT: usize = 16 * 1024;
 
 /// No connection has asked for the body.
 const WAITING: u8 = 0;
@@ -25,10 +24,11 @@ const HANDED_OVER: u8 = 2;
 /// No more of it may leave.
 const CALLED_OFF: u8 = 3;
 
-/// The body of a request. A connection asks for it once the connection stands and takes the request: until then nothing
-/// of the body has left, and a request without its body isn't one to the service.
+/// The body of a request. A connection asks for it once the connection stands and takes the request. Until then nothing of
+/// the body has left, and the service can't act on a request without its body.
 ///
-/// A longer body is handed over piece by piece, the next once the one before was written.
+/// The last byte of a longer body is handed over once the rest was written. Until then it can be called off, also while the
+/// connection waits for the service to read on.
 pub(super) struct TrackedBody {
     rest: Bytes,
     progress: Arc<Progress>,
@@ -40,8 +40,8 @@ pub(super) struct SendGuard(Arc<Progress>);
 
 struct Progress {
     state: AtomicU8,
-    /// Whether the connection has a piece that it has not written yet.
-    has_piece: AtomicBool,
+    /// Whether the connection has a part that it has not written yet.
+    has_part: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -57,6 +57,11 @@ impl SendGuard {
     /// Whether the connection has taken the whole body.
     pub(super) fn is_handed_over(&self) -> bool {
         self.0.state.load(Ordering::Acquire) == HANDED_OVER
+    }
+
+    /// Whether the connection has written all that it has taken. Over HTTP/2 the window may be closed for any body.
+    pub(super) fn is_written(&self) -> bool {
+        !self.0.has_part.load(Ordering::Acquire)
     }
 
     /// Lets no more of the body leave; returns the state until then.
@@ -79,19 +84,20 @@ impl Drop for SendGuard {
 impl TrackedBody {
     pub(super) fn new(bytes: Bytes) -> (Self, SendGuard) {
         let progress = Arc::new(Progress {
-            // Nobody asks for an empty body.
+            // A connection never asks for an empty body.
             state: AtomicU8::new(if bytes.is_empty() { HANDED_OVER } else { WAITING }),
-            has_piece: AtomicBool::new(false),
+            has_part: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
         (Self { rest: bytes, progress: progress.clone() }, SendGuard(progress))
     }
 
-    /// The next piece, which reports when it was written.
-    fn next_piece(&mut self) -> Bytes {
-        let bytes = self.rest.split_to(PIECE.min(self.rest.len()));
-        self.progress.has_piece.store(true, Ordering::Release);
-        Bytes::from_owner(Piece { bytes, progress: self.progress.clone() })
+    /// The next part, which reports when it was written: a short body, all but the last byte of a longer one, or that byte.
+    fn next_part(&mut self) -> Bytes {
+        let length = self.rest.len();
+        let bytes = self.rest.split_to(if length > SHORT { length - 1 } else { length });
+        self.progress.has_part.store(true, Ordering::Release);
+        Bytes::from_owner(Part { bytes, progress: self.progress.clone() })
     }
 }
 
@@ -106,20 +112,19 @@ impl Body for TrackedBody {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        // Before the state is read: a call-off that comes later wakes.
+        // Before the state is read, because a call-off that comes later wakes the connection.
         self.progress.waker.register(context.waker());
-        let is_last = self.rest.len() <= PIECE;
-        let has_piece = self.progress.has_piece.load(Ordering::Acquire);
+        let has_part = self.progress.has_part.load(Ordering::Acquire);
         let next = |state: u8| match state {
             CALLED_OFF => None,
-            _ if is_last && !has_piece => Some(HANDED_OVER),
-            _ => Some(LEAVING),
+            WAITING if self.rest.len() > SHORT => Some(LEAVING),
+            LEAVING if has_part => Some(LEAVING),
+            _ => Some(HANDED_OVER),
         };
         match self.progress.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
             Err(_) => Poll::Ready(Some(Err(CalledOff))),
-            Ok(_) if has_piece => Poll::Pending,
-            Ok(_) if is_last => Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest))))),
-            Ok(_) => Poll::Ready(Some(Ok(Frame::data(self.next_piece())))),
+            Ok(_) if has_part => Poll::Pending,
+            Ok(_) => Poll::Ready(Some(Ok(Frame::data(self.next_part())))),
         }
     }
 
@@ -133,20 +138,20 @@ impl Body for TrackedBody {
 }
 
 /// A part of a body. A connection drops it when it is written, or when the connection itself ends.
-struct Piece {
+struct Part {
     bytes: Bytes,
     progress: Arc<Progress>,
 }
 
-impl AsRef<[u8]> for Piece {
+impl AsRef<[u8]> for Part {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Piece {
+impl Drop for Part {
     fn drop(&mut self) {
-        self.progress.has_piece.store(false, Ordering::Release);
+        self.progress.has_part.store(false, Ordering::Release);
         self.progress.waker.wake();
     }
 }
@@ -162,3 +167,80 @@ impl fmt::Display for CalledOff {
 }
 
 impl std::error::Error for CalledOff {}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::poll_fn;
+
+    use super::*;
+
+    /// The next part; `None` if the connection has to wait for it.
+    fn next(body: &mut TrackedBody) -> Option<Option<Result<Bytes, CalledOff>>> {
+        let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).now_or_never()?;
+        Some(frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())))
+    }
+
+    fn part(body: &mut TrackedBody) -> Bytes {
+        next(body).unwrap().unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_short_body_is_handed_over_at_once_and_written_later() {
+        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; SHORT]));
+        assert!(!guard.is_handed_over() && body.size_hint().exact() == Some(SHORT as u64));
+        let whole = part(&mut body);
+        assert_eq!(whole.len(), SHORT);
+        assert!(guard.is_handed_over() && !guard.is_written() && body.is_end_stream());
+        drop(whole);
+        assert!(guard.is_written() && next(&mut body).unwrap().is_none());
+        assert!(guard.failure(FailureKind::Interrupted).may_have_arrived());
+    }
+
+    #[test]
+    fn the_last_byte_of_a_longer_body_waits_until_the_rest_was_written() {
+        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; SHORT + 1]));
+        let first = part(&mut body);
+        assert_eq!((first.len(), body.size_hint().exact()), (SHORT, Some(1)));
+        assert!(next(&mut body).is_none() && !guard.is_handed_over() && !body.is_end_stream());
+        drop(first);
+        assert_eq!(part(&mut body).len(), 1);
+        assert!(guard.is_handed_over() && body.is_end_stream());
+    }
+
+    #[test]
+    fn a_body_that_was_called_off_gives_nothing_more() {
+        let (mut body, guard) = TrackedBody::new(Bytes::from_static(b"short"));
+        assert!(!guard.failure(FailureKind::Timeout).may_have_arrived());
+        assert!(next(&mut body).unwrap().unwrap().is_err());
+
+        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; 2 * SHORT]));
+        let first = part(&mut body);
+        assert!(guard.failure(FailureKind::Timeout).may_have_arrived());
+        drop(guard);
+        assert!(next(&mut body).unwrap().unwrap().is_err(), "also while the first part waits");
+        drop(first);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_waits_for_a_part_is_woken_by_its_end_and_by_a_call_off() {
+        for calls_off in [false, true] {
+            for _ in 0..200 {
+                let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; 2 * SHORT]));
+                let first = part(&mut body);
+                let waiting = tokio::spawn(async move {
+                    poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().is_err()
+                });
+                if calls_off {
+                    drop(guard);
+                    assert!(waiting.await.unwrap());
+                    drop(first);
+                } else {
+                    drop(first);
+                    assert!(!waiting.await.unwrap());
+                    drop(guard);
+                }
+            }
+        }
+    }
+}

@@ -2,12 +2,14 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::Reason;
-use http::{Request, StatusCode, Uri};
+use http::header::CONTENT_LENGTH;
+use http::{Request, StatusCode, Uri, Version};
 use reqwest::{Body, Certificate, Client, Identity, Proxy, Response, Url, redirect, retry};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
@@ -27,11 +29,17 @@ const MOST_HEADERS: usize = 1_000;
 /// that of an AWS load balancer, 60 s.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
+/// The same for HTTP/2, which limits the bytes of all header lines instead, each with 32 more than it has.
+const LONGEST_HEADERS: u32 = 256 * 1024;
+
 /// An HTTP/2 connection on which nothing came for this long is asked for a sign of life, also while it is idle.
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 /// Longer than anybody waits, and still a moment that can be told.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
+/// The time after a response from which the runtime may have missed that a connection was closed, in microseconds.
+const RESTED: u64 = 100;
 
 /// One that gives none within this time is dead.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,6 +49,9 @@ pub(crate) struct HttpTransport {
     connections: Mutex<Connections>,
     /// The last address, as reqwest wants it: nearly all requests go to the same.
     last_url: Mutex<Option<(Uri, Url)>>,
+    created: Instant,
+    /// When the last response came, in microseconds after `created`.
+    last_response: AtomicU64,
 }
 
 /// Connections that requests may share.
@@ -56,11 +67,27 @@ impl HttpTransport {
     /// Each setting that can't be used, and why.
     pub(crate) fn new(settings: HttpSettings) -> Result<Self, Vec<Problem>> {
         let connections = Connections { client: connect(&settings)?, generation: 0 };
-        Ok(Self { settings, connections: Mutex::new(connections), last_url: Mutex::default() })
+        Ok(Self {
+            settings,
+            connections: Mutex::new(connections),
+            last_url: Mutex::default(),
+            created: Instant::now(),
+            last_response: AtomicU64::new(0),
+        })
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Microseconds from the creation of this transport until `now`.
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from((now - self.created).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether no response came lately: with one, the runtime also notices connections that were closed.
+    fn is_rested(&self, now: Instant) -> bool {
+        self.age(now).saturating_sub(self.last_response.load(Ordering::Relaxed)) > RESTED
     }
 
     fn url(&self, uri: &Uri) -> Result<Url, Failure> {
@@ -98,6 +125,13 @@ impl AnyTransport for HttpTransport {
                 return Err(Failure::not_sent(FailureKind::Timeout));
             }
             let url = self.url(request.uri())?;
+            let began = Instant::now();
+            if self.is_rested(began) {
+                // The service may have closed an idle connection while this thread was busy. The runtime notices that now,
+                // before the message goes out there and it is unknown whether it arrived.
+                yield_now().await;
+            }
+            let time = time.saturating_sub(began.elapsed());
             let connections = self.connections().clone();
             let answer = exchange(&connections.client, url, request, time).await;
             let is_unusable = match &answer {
@@ -112,6 +146,7 @@ impl AnyTransport for HttpTransport {
             if is_unusable {
                 self.abandon(&connections);
             }
+            self.last_response.store(self.age(Instant::now()), Ordering::Relaxed);
             answer
         })
     }
@@ -126,9 +161,6 @@ async fn exchange(
 ) -> Result<Answer, Failure> {
     let began = Instant::now();
     let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
-    // The service may have closed an idle connection while this thread was busy. The runtime notices that now, before the
-    // message goes out there and it is unknown what became of it.
-    yield_now().await;
     let (head, body) = request.into_parts();
     let (body, guard) = TrackedBody::new(body);
     let mut request = reqwest::Request::new(head.method, url);
@@ -138,9 +170,11 @@ async fn exchange(
         .await
         .map_err(|_| guard.failure(FailureKind::Timeout))?
         .map_err(|error| failure(&error, &guard))?;
-    let is_early = !guard.is_handed_over();
+    let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
+    let is_early = is_stuck || !guard.is_handed_over();
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    let body = timeout_at(end, read_body(response, &guard)).await;
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = timeout_at(end, read_body(response, length, &guard)).await;
     let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
     Ok(Answer { is_early, ..Answer::new(status, headers, body) })
 }
@@ -163,6 +197,7 @@ fn connect(settings: &HttpSettings) -> Result<Client, Vec<Problem>> {
         .http2_keep_alive_while_idle(true)
         // A response that other clients can read must not cost a delivered message.
         .http1_max_headers(MOST_HEADERS)
+        .http2_max_header_list_size(LONGEST_HEADERS)
         .http1_ignore_invalid_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
@@ -196,13 +231,21 @@ fn connect(settings: &HttpSettings) -> Result<Client, Vec<Problem>> {
     }
 }
 
-async fn read_body(mut response: Response, guard: &SendGuard) -> Result<Bytes, Failure> {
+async fn read_body(
+    mut response: Response,
+    length: Option<usize>,
+    guard: &SendGuard,
+) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, guard))? {
         if body.len() + chunk.len() > LONGEST_BODY {
             return Err(Failure::unknown(FailureKind::TooLong));
         }
         body.extend_from_slice(&chunk);
+    }
+    // hyper takes a stream that HTTP/2 resets without an error for one that ended.
+    if length.is_some_and(|length| body.len() < length) {
+        return Err(Failure::unknown(FailureKind::Interrupted));
     }
     Ok(body.freeze())
 }
@@ -227,8 +270,8 @@ fn failure(error: &reqwest::Error, guard: &SendGuard) -> Failure {
     failure.detail(detail)
 }
 
-/// What kind of failure it is that the service reported not to have processed the request, if it did: RFC 9113, section
-/// 8.7. Of a GOAWAY h2 reports only the streams above its last stream id that way.
+/// The kind of failure if the service reported that it didn't process the request: RFC 9113, section 8.7. After a GOAWAY, h2
+/// ends only the streams above its last stream id with that error.
 fn unprocessed(error: &h2::Error) -> Option<FailureKind> {
     match error.reason().filter(|_| error.is_remote())? {
         // The service only closes the connection, such as after a number of requests.

@@ -54,8 +54,8 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 ///
 /// * it sends a request at most once: it neither retries nor follows a redirect, which would carry the token elsewhere;
 /// * a [`Failure`] says truly whether anything of the request may have left;
-/// * a status line that was read is an [`Answer`], even when what should follow it is lost, and the answer reports whether
-///   it came [before the whole request](Answer::early) was sent;
+/// * a status line that was read is an [`Answer`], even if the rest is lost, and the answer reports whether it came
+///   [before the whole request](Answer::is_early) was sent;
 /// * a request that got 421 goes out over another connection the next time: RFC 9110, section 15.5.20;
 /// * the future can be dropped at any point, and nothing of the request leaves after that.
 ///
@@ -139,7 +139,7 @@ impl<T: Transport> AnyTransport for Timed<T> {
     }
 }
 
-/// An answer whose status line arrived, though its body may have been lost on the way.
+/// A response whose status line arrived, though its body may have been lost.
 ///
 /// A header `Content-Encoding` means that the body is still encoded: a transport that decodes bodies removes it.
 ///
@@ -153,7 +153,10 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, or why it did not arrive whole.
     pub body: Result<Bytes, Failure>,
-    /// Whether the answer arrived before the whole request was handed to the connection.
+    /// Whether the answer arrived before the whole request was handed to the connection; `false` unless it is set.
+    ///
+    /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the outcome is
+    /// [unknown](crate::Exchange::class).
     pub is_early: bool,
 }
 
@@ -169,19 +172,9 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// An answer that arrived after the whole request was handed to the connection.
+    /// Creates a response that arrived after the whole request was handed to the connection.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Result<Bytes, Failure>) -> Self {
         Self { status, headers, body, is_early: false }
-    }
-
-    /// Marks an answer that arrived before the whole request was handed to the connection.
-    ///
-    /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the outcome is
-    /// [unknown](crate::Exchange::class).
-    #[must_use]
-    pub fn early(mut self) -> Self {
-        self.is_early = true;
-        self
     }
 }

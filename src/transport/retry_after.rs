@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// Nobody waits for longer, and a longer wait could overflow the clock that it is added to.
+/// The longest wait that is reported. A longer one would not be waited for, and could overflow the clock it is added to.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a response that came at `now`, by this machine's clock, asks to wait; at most a day.

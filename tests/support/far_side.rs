@@ -22,7 +22,7 @@ use super::raw::{header, is_whole, split, try_read_request};
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
 const PARTIAL: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}],"Errors":[{"ID":1,"Text":"no"}]}}"#;
 
-/// A whole answer.
+/// A whole response.
 struct Said {
     status: u16,
     header: (&'static str, &'static str),
@@ -43,7 +43,7 @@ impl Said {
         [head.as_bytes(), &self.body].concat()
     }
 
-    /// Answers over HTTP/2.
+    /// Responds over HTTP/2.
     fn send(self, mut respond: SendResponse<Bytes>) {
         let head = Response::builder().status(self.status).header(self.header.0, self.header.1);
         // The client may have gone.
@@ -100,7 +100,7 @@ impl Mood {
         }
     }
 
-    /// What it answers, if anything.
+    /// The response, if there is one.
     fn said(self) -> Option<Said> {
         let said = |status, body: &'static str| Some(Said { status, header: JSON, body: body.into() });
         match self {
@@ -151,21 +151,22 @@ pub struct FarSide {
 struct Service {
     known: Arc<Mutex<Known>>,
     mood: Arc<Mutex<dyn FnMut() -> Mood + Send>>,
-    /// The bytes of every message.
-    expected: &'static str,
+    /// The bytes that a message may have.
+    expected: Arc<[Vec<u8>]>,
 }
 
 impl FarSide {
     /// Speaks HTTP/1.1, or HTTP/2 without TLS and from the first byte; `mood` is asked for each message.
     pub async fn start(
         protocol: Protocol,
-        expected: &'static str,
+        expected: impl Into<Arc<[Vec<u8>]>>,
         mood: impl FnMut() -> Mood + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let known = Arc::<Mutex<Known>>::default();
-        let service = Service { known: known.clone(), mood: Arc::new(Mutex::new(mood)), expected };
+        let service =
+            Service { known: known.clone(), mood: Arc::new(Mutex::new(mood)), expected: expected.into() };
         let listening = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
@@ -182,7 +183,7 @@ impl FarSide {
     }
 
     /// One whose moods come from a seed.
-    pub async fn moody(protocol: Protocol, expected: &'static str, seed: u64) -> Self {
+    pub async fn moody(protocol: Protocol, expected: impl Into<Arc<[Vec<u8>]>>, seed: u64) -> Self {
         let mut chance = StdRng::seed_from_u64(seed);
         Self::start(protocol, expected, move || Mood::draw(&mut chance)).await
     }
@@ -204,7 +205,7 @@ impl Service {
         let mood = (self.mood.lock().unwrap())();
         let known = &mut *self.known.lock().unwrap();
         *known.arrived.entry(message_id.to_owned()).or_default() += 1;
-        known.altered += usize::from(body != self.expected.as_bytes());
+        known.altered += usize::from(!self.expected.iter().any(|expected| expected == body));
         if mood.accepts() {
             *known.accepted.entry(message_id.to_owned()).or_default() += 1;
         }

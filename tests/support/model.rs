@@ -83,7 +83,7 @@ impl Reply {
         }
     }
 
-    /// A gateway answers in place of the service, which may have the message.
+    /// A gateway responds instead of the service, which may have the message.
     pub fn block_page(accepted: bool) -> Self {
         let header = Some(("content-type", "text/html"));
         Self { accepted, header, body: "<html>Request Rejected</html>", ..Self::new(200) }
@@ -115,8 +115,10 @@ pub struct Call {
     /// Whether anything left.
     pub has_left: bool,
     pub accepted: bool,
-    /// Whether the client was told both log ids and errors.
+    /// Whether the client got log ids and errors.
     pub has_logs_and_errors: bool,
+    /// Whether the client got a response that leaves no doubt that the message was accepted.
+    pub is_plainly_accepted: bool,
     /// The status, and when the client was told.
     pub told: Option<(u16, Instant)>,
 }
@@ -270,7 +272,10 @@ impl Model {
                 sleep(reply.after).await;
                 let call = &mut self.state().calls[index];
                 call.told = Some((reply.status, Instant::now()));
-                call.has_logs_and_errors = ["Logs", "Errors"].iter().all(|part| reply.body.contains(part));
+                let has = |part| !reply.body_lost && reply.body.contains(part);
+                call.has_logs_and_errors = has("Logs") && has("Errors");
+                let is_plain = reply.header.is_none() && !reply.is_early && !has("Errors");
+                call.is_plainly_accepted = is_plain && reply.accepted && (200..300).contains(&reply.status);
                 let mut answer = answer(reply.status, reply.retry_after.as_deref(), reply.body);
                 if reply.body_lost {
                     answer.body = Err(Failure::unknown(FailureKind::Interrupted));
@@ -278,7 +283,8 @@ impl Model {
                 if let Some((name, value)) = reply.header {
                     answer.headers.insert(name, HeaderValue::from_static(value));
                 }
-                Ok(if reply.is_early { answer.early() } else { answer })
+                answer.is_early = reply.is_early;
+                Ok(answer)
             }
             Fate::Revoked => {
                 sleep(Duration::from_millis(10)).await;
@@ -321,6 +327,7 @@ impl Model {
             has_left: reaches_the_service,
             accepted,
             has_logs_and_errors: false,
+            is_plainly_accepted: false,
             told: None,
             body: if state.keeps_bodies { request.into_body() } else { Bytes::new() },
         });

@@ -54,7 +54,7 @@ pub struct Fault {
     pub after: usize,
 }
 
-/// What a connection goes through.
+/// The course of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Course {
     pub fault: Option<Fault>,
@@ -68,8 +68,8 @@ impl From<Option<Fault>> for Course {
     }
 }
 
-/// A slow uplink passes so many bytes at a time, about 6 KB a second.
-const SLOW_BYTES: usize = 64;
+/// A slow uplink passes so many bytes at a time, about 50 KB a second.
+const SLOW_BYTES: usize = 512;
 const SLOW_PAUSE: Duration = Duration::from_millis(10);
 
 /// What the proxy has seen.

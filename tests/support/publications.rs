@@ -42,6 +42,8 @@ pub struct Findings {
     pub failed: usize,
     pub requests: usize,
     pub too_large: usize,
+    /// Messages whose slots were accepted again in parts, because an attempt at the whole was unknown.
+    pub split_again: usize,
     pub copies: usize,
     pub broken: [usize; INVARIANTS.len()],
 }
@@ -55,6 +57,7 @@ impl Findings {
         self.failed += other.failed;
         self.requests += other.requests;
         self.too_large += other.too_large;
+        self.split_again += other.split_again;
         self.copies += other.copies;
         self.broken.iter_mut().zip(other.broken).for_each(|(sum, more)| *sum += more);
     }
@@ -259,7 +262,10 @@ fn judge(
     let (mut parts, mut later) = (Vec::new(), BTreeSet::<usize>::new());
     for message in accepted.into_iter().rev() {
         match message.slots.iter().any(|slot| later.contains(slot)) {
-            true => must(1, unknown.contains(&message.message_id)),
+            true => {
+                findings.split_again += 1;
+                must(1, unknown.contains(&message.message_id));
+            }
             false => parts.push(message),
         }
         later.extend(&message.slots);

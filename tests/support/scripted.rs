@@ -12,7 +12,7 @@ use super::{DESTINATION, key};
 
 type Respond = Box<dyn FnMut() -> Answer + Send>;
 
-/// Responds to token requests and messages as the test says.
+/// A service that responds to token requests and messages with what the test provides.
 #[derive(Clone)]
 pub struct Scripted(Arc<Inner>);
 
@@ -44,7 +44,7 @@ impl Scripted {
     pub fn client(&self) -> Client {
         let credentials = Credentials::signed_jwt("client-id", key());
         let builder = Client::builder().transport(self.clone()).credentials(credentials);
-        builder.destination(DESTINATION).build().unwrap()
+        builder.destination(DESTINATION).jitter_seed(1).build().unwrap()
     }
 
     pub fn token_requests(&self) -> usize {

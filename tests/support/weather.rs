@@ -107,7 +107,7 @@ fn fault(chance: &mut StdRng) -> Fate {
 /// A gateway sends 503 also after the service took the message, but then without `Retry-After`.
 fn unavailable(chance: &mut StdRng, accepted: bool) -> Fate {
     match answered(chance, &[503], accepted) {
-        // What is no number and no date is as good as missing.
+        // A value that is neither a number nor a date counts as missing.
         Fate::Answered(reply) if reply.retry_after.as_deref().is_some_and(|asked| asked != "soon") => {
             Fate::Answered(Reply { accepted: false, ..reply })
         }
@@ -115,7 +115,7 @@ fn unavailable(chance: &mut StdRng, accepted: bool) -> Fate {
     }
 }
 
-/// A 2xx that says nothing certain: compressed, with or without errors in it, or before the whole message was sent.
+/// A 2xx that leaves the outcome open: compressed, with or without errors in it, or before the whole message was sent.
 fn unreadable(chance: &mut StdRng, accepted: bool) -> Reply {
     match chance.gen_bool(0.5) {
         true => {

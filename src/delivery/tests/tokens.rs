@@ -192,7 +192,7 @@ async fn a_refusal_is_remembered_for_a_short_while() {
     for Sent { result, .. } in send_for(&courier, 25 * SECOND, SECOND / 100).await {
         let error = result.unwrap_err();
         remembered +=
-            usize::from(error.to_string().contains("no access token, by a response of the last 10 s: "));
+            usize::from(error.to_string().contains("no access token, rejected less than 10 s ago: "));
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
         assert_eq!((error.attempts().len(), error.retry_after()), (1, None));
         assert_eq!(error.token_refusal().unwrap().error, "invalid_client");

@@ -30,9 +30,9 @@ impl<'a> Object<'a> {
         self.0.iter().find(|member| member.0 == key).map(|member| member.1)
     }
 
-    /// The value of `key` in any letter case; the first if it is given more than once.
-    pub(crate) fn get_ignoring_case(&self, key: &str) -> Option<&'a str> {
-        self.0.iter().find(|member| member.0.eq_ignore_ascii_case(key)).map(|member| member.1)
+    /// The values of `key` in any letter case.
+    pub(crate) fn get_all(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |member| member.0.eq_ignore_ascii_case(key)).map(|member| member.1)
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn list(raw: &str) -> Option<Vec<&str>> {
     while cursor.element(elements.is_empty()).ok()? {
         elements.push(cursor.skip().ok()?);
     }
-    Some(elements)
+    cursor.peek().is_err().then_some(elements)
 }
 
 /// The text that the leaf `raw` stands for: a string as it is, a number or a boolean as it is written.
