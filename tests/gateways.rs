@@ -80,7 +80,7 @@ async fn success_in_a_content_coding_is_unknown_and_names_the_coding() {
             let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
             assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
             assert_eq!((error.service_text(), error.is_retryable()), (None, true));
-            let expected = format!("the response can't be read: its content coding is {name};");
+            let expected = format!("the response can't be read: its content coding is {name}, although");
             assert!(error.to_string().contains(&expected), "{error}");
             service.finish().await;
         }

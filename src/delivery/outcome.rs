@@ -153,18 +153,23 @@ fn what_came(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
     let status = exchange.status().unwrap_or_default();
     let but = match exchange.body_kind() {
         _ if !(200..=299).contains(&status) => "",
-        _ if exchange.is_early() => " before the whole message was sent",
         _ if exchange.has_errors() && exchange.has_logs() => {
-            " with log ids and with errors: one of several destinations may have failed"
+            " with log ids and with errors: a destination may have failed"
         }
+        _ if exchange.is_early() => " before the whole message was sent",
         _ if exchange.has_errors() => " with errors",
         Some(BodyKind::Encoded) => {
             let coding = coding.unwrap_or("unknown");
             return format!(
-                "a {status} came, but the response can't be read: its content coding is {coding}"
+                "a {status} came, but the response can't be read: its content coding is {coding}, although the request \
+                 asks for none; check the gateways on the way"
             );
         }
-        Some(BodyKind::Other) => return format!("a {status} came, but the response isn't the service's"),
+        Some(BodyKind::Other) => {
+            return format!(
+                "a {status} came, but the response isn't the service's: a firewall, proxy or portal may have responded"
+            );
+        }
         _ => "",
     };
     format!("the service answered {status}{but}")

@@ -176,8 +176,7 @@ impl<'a> Sending<'a> {
             }
             Next::UnknownStops => "not tried again, so that the service gets no second copy".to_owned(),
             Next::Final if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
-                "not retried because one of several destinations may have the message: look up its log ids"
-                    .to_owned()
+                "not retried because another destination may have the message: look up its log ids".to_owned()
             }
             _ => "not tried again, since it would end the same way".to_owned(),
         };
