@@ -53,6 +53,13 @@ fn body() -> impl Strategy<Value = String> {
         }),
         any::<f64>().prop_map(|life| format!(r#"{{"access_token":"token","expires_in":{life}}}"#)),
         Just(r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned()),
+        prop::sample::select(vec![
+            r#"{"Meta":{"Errors":[{"Text":"no"}]}}"#,
+            r#"{"Meta":{"Logs":[{"ID":"1"}],"errors":["no"]}}"#,
+            r#"{"Meta":{},"errorDetail":"no"}"#,
+            r#"{"errors":[{"message":"no"}]}"#,
+        ])
+        .prop_map(str::to_owned),
         Just(r#"{"error":"invalid_client","error_description":"eyJ.\u001b"}"#.to_owned()),
         ".{0,40}",
     ]
@@ -92,7 +99,12 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
 fn can_be_accepted(response: &Answer) -> bool {
     let body = response.body.as_ref().unwrap();
     let json: Option<Value> = serde_json::from_slice(body).ok();
-    let is_own = json.is_some_and(|json| json["Meta"].is_object() && json.get("error").is_none());
+    let reports_errors = |json: &Value| {
+        let members =
+            json.as_object().into_iter().chain(json["Meta"].as_object()).flat_map(|object| object.keys());
+        members.into_iter().any(|key| key.to_lowercase().starts_with("error"))
+    };
+    let is_own = json.is_some_and(|json| json["Meta"].is_object() && !reports_errors(&json));
     let codings = response.headers.get_all("content-encoding").iter();
     let mut codings = codings.flat_map(|coding| coding.as_bytes().split(|byte| *byte == b','));
     let is_plain =

@@ -132,6 +132,18 @@ async fn header_lines_that_other_clients_tolerate_cost_no_message() {
     }
 }
 
+#[tokio::test]
+async fn a_stale_content_length_next_to_chunks_hides_no_error() {
+    let head =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Length: 900\r\n\r\n";
+    let body = format!("{head}{:x}\r\n{ERRORS}\r\n0\r\n\r\n", ERRORS.len());
+    let service = RawServer::start([Act::Answer(body)]).await;
+    let (_tokens, builder) = messages_to(&service.url);
+    let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
+    assert_eq!((error.delivery(), error.service_text()), (Delivery::Refused, Some("No destination")));
+    service.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_waited_for_with_its_fraction() {
     let mut steps = vec![429, 503, 429].into_iter();
@@ -218,7 +230,7 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     assert_eq!(error.logs()[0].id.as_deref(), Some("d9f5"));
     assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
     let (read, length) = (served.await.unwrap(), large.to_json().len());
-    assert!(read < length, "{read} of {length}");
+    assert!(read < length / 2, "{read} of {length}");
 }
 
 /// A service that closes so many connections after one response each without announcing it. It closes each when the test

@@ -252,18 +252,30 @@ async fn a_thousand_headers_cost_no_message() {
 
 #[tokio::test]
 async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
-    let sent = second_response(h2::server::Builder::new(), |mut answer| {
-        let head = Response::builder().header("content-length", 31).body(()).unwrap();
-        let mut stream = answer.send_response(head, false).unwrap();
-        stream.send_data(r#"{"Meta":{"#.into(), false).unwrap();
-        stream.send_reset(Reason::NO_ERROR);
-    });
-    // Either the body or, if the reset overtakes the head, the whole response.
-    match sent.await {
-        Ok(receipt) => assert!(receipt.logs().is_empty()),
-        Err(error) => {
-            assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, None), "{error}");
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let tokens = fixtures::serve();
+    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+    let client = builder.token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
+    let serve = async {
+        let mut stream = listener.accept().await.unwrap();
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        read_one_request(&mut stream).await;
+        // The status 200 and `content-length: 31` (RFC 7541), nine bytes of a body, and RST_STREAM with NO_ERROR.
+        let head = [0, 0, 6, 1, 4, 0, 0, 0, 1, 0x88, 0x0f, 0x0d, 2, b'3', b'1'];
+        let body = [&[0, 0, 9, 0, 0, 0, 0, 0, 1], &b"{\"Meta\":{"[..]].concat();
+        let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        stream.write_all(&[&head[..], &body, &reset].concat()).await.unwrap();
+        let mut unread = Vec::new();
+        let _ = stream.read_to_end(&mut unread).await;
+    };
+    let message = message();
+    tokio::select! {
+        sent = client.send(&message).into_future() => {
+            let receipt = sent.unwrap();
+            assert!(receipt.logs().is_empty() && receipt.attempts().len() == 1);
         }
+        () = serve => panic!("the connection ended"),
     }
 }
 

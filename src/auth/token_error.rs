@@ -170,7 +170,7 @@ impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let also = match self.is_remembered {
             true if self.error.is_temporary() => ", and none is requested yet",
-            true => ", rejected less than 10 s ago",
+            true => ", failed less than 10 s ago",
             false => "",
         };
         write!(f, "no access token{also}: {}", self.error)

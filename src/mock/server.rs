@@ -142,7 +142,7 @@ fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broke
             Some(incoming) => service.answer(incoming).await,
             None => Answer::new(StatusCode::INTERNAL_SERVER_ERROR),
         };
-        if answer.is_compressed {
+        if answer.is_compressed && matches!(answer.ending, Ending::Whole | Ending::OddHeaders) {
             answer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             answer.body = gzip(&answer.body);
         }

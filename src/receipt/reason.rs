@@ -73,13 +73,12 @@ fn of_json(raw: &str, depth: usize) -> Option<String> {
 }
 
 fn of_object(parent: &Object<'_>, depth: usize) -> Option<String> {
-    let errors = member(parent, "Meta")
-        .and_then(Object::read)
-        .and_then(|meta| of_json(member(&meta, "Errors")?, depth + 1));
+    let meta = member(parent, "Meta").and_then(Object::read);
+    let errors = meta.and_then(|meta| meta.get_all("Errors").find_map(|raw| of_json(raw, depth + 1)));
     if errors.is_some() {
         return errors;
     }
-    let nested = NESTED.iter().filter_map(|key| member(parent, key)).filter(|raw| !stands_for_nothing(raw));
+    let nested = NESTED.iter().flat_map(|key| parent.get_all(key)).filter(|raw| !stands_for_nothing(raw));
     if let Some(reason) =
         nested.filter(|raw| raw.starts_with(['{', '['])).find_map(|raw| of_json(raw, depth + 1))
     {

@@ -42,7 +42,7 @@ impl ResponseDetails {
                 Self::of_kind(BodyKind::Other)
             }
             (None, Err(_)) => Self::of_kind(BodyKind::Lost),
-            (None, Ok(body)) => Self::of_body(body, Masked(secrets)),
+            (None, Ok(body)) => Self::of_body(body, answer.status.is_success(), Masked(secrets)),
         };
         Self { retry_after, ..details }
     }
@@ -64,7 +64,7 @@ impl ResponseDetails {
         }
     }
 
-    fn of_body(body: &[u8], masked: Masked<'_>) -> Self {
+    fn of_body(body: &[u8], is_success: bool, masked: Masked<'_>) -> Self {
         // A gateway's text in another encoding must not hide the JSON around it.
         let body = String::from_utf8_lossy(body);
         let body = body.trim_start_matches('\u{feff}').trim();
@@ -74,8 +74,11 @@ impl ResponseDetails {
         let objects = objects(body);
         let metas: Vec<_> =
             objects.iter().flat_map(|parent| parent.get_all("Meta")).filter_map(Object::read).collect();
-        let reports_errors =
-            |object: &Object<'_>| ["Errors", "error", "errorDetail"].iter().any(|key| is_given(object, key));
+        // Next to `Meta` too; without it, `errors` is a gateway's.
+        let reports_errors = |body: &Object<'_>| {
+            let has_meta = body.get_all("Meta").next().is_some();
+            is_given(body, "error") || is_given(body, "errorDetail") || (has_meta && is_given(body, "Errors"))
+        };
         let has_errors =
             metas.iter().any(|meta| is_given(meta, "Errors")) || objects.iter().any(reports_errors);
         let body_kind = match &objects[..] {
@@ -84,7 +87,7 @@ impl ResponseDetails {
             _ => BodyKind::Other,
         };
         // The usual response, which gives no reason for anything.
-        let is_plain_success = body_kind == BodyKind::Service && !has_errors;
+        let is_plain_success = is_success && body_kind == BodyKind::Service && !has_errors;
         Self {
             logs: match &metas[..] {
                 // A receipt is kept for long: its list of logs has no room to spare.

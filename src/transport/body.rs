@@ -15,6 +15,9 @@ use super::{Failure, FailureKind};
 /// The longest body that a connection gets in one part. HTTP/2 connections take so much at once unless they are stuck.
 const SHORT: usize = 16 * 1024;
 
+/// The longest part of a longer body. HTTP/1.1 connections of hyper hold back no more than 408 KiB, and ask again after less.
+const PART: usize = 256 * 1024;
+
 /// No connection has asked for the body.
 const WAITING: u8 = 0;
 /// A connection has a part of it.
@@ -92,10 +95,15 @@ impl TrackedBody {
         (Self { rest: bytes, progress: progress.clone() }, SendGuard(progress))
     }
 
-    /// The next part, which reports when it was written: a short body, all but the last byte of a longer one, or that byte.
-    fn next_part(&mut self) -> Bytes {
+    /// Whether all that is left goes out in one part, if the body is in this state.
+    fn is_last(&self, state: u8) -> bool {
+        self.rest.len() <= if state == WAITING { SHORT } else { 1 }
+    }
+
+    /// The next part, which reports when it was written.
+    fn next_part(&mut self, state: u8) -> Bytes {
         let length = self.rest.len();
-        let bytes = self.rest.split_to(if length > SHORT { length - 1 } else { length });
+        let bytes = self.rest.split_to(if self.is_last(state) { length } else { PART.min(length - 1) });
         self.progress.has_part.store(true, Ordering::Release);
         Bytes::from_owner(Part { bytes, progress: self.progress.clone() })
     }
@@ -117,14 +125,13 @@ impl Body for TrackedBody {
         let has_part = self.progress.has_part.load(Ordering::Acquire);
         let next = |state: u8| match state {
             CALLED_OFF => None,
-            WAITING if self.rest.len() > SHORT => Some(LEAVING),
-            LEAVING if has_part => Some(LEAVING),
-            _ => Some(HANDED_OVER),
+            _ if !has_part && self.is_last(state) => Some(HANDED_OVER),
+            _ => Some(LEAVING),
         };
         match self.progress.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
             Err(_) => Poll::Ready(Some(Err(CalledOff))),
             Ok(_) if has_part => Poll::Pending,
-            Ok(_) => Poll::Ready(Some(Ok(Frame::data(self.next_part())))),
+            Ok(state) => Poll::Ready(Some(Ok(Frame::data(self.next_part(state))))),
         }
     }
 
@@ -199,9 +206,10 @@ mod tests {
 
     #[test]
     fn the_last_byte_of_a_longer_body_waits_until_the_rest_was_written() {
-        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; SHORT + 1]));
+        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; PART + SHORT]));
+        assert_eq!(part(&mut body).len(), PART);
         let first = part(&mut body);
-        assert_eq!((first.len(), body.size_hint().exact()), (SHORT, Some(1)));
+        assert_eq!((first.len(), body.size_hint().exact()), (SHORT - 1, Some(1)));
         assert!(next(&mut body).is_none() && !guard.is_handed_over() && !body.is_end_stream());
         drop(first);
         assert_eq!(part(&mut body).len(), 1);

@@ -25,21 +25,21 @@ const LONGEST_BODY: usize = 4 * 1024 * 1024;
 /// more must not cost a delivered message.
 const MOST_HEADERS: usize = 1_000;
 
+/// The same for HTTP/2, which limits the bytes of all header lines instead, each with 32 more than it has.
+const LONGEST_HEADERS: u32 = 256 * 1024;
+
 /// A connection idle for longer may have been closed by a gateway on the way: the shortest limit among the usual ones is
 /// that of an AWS load balancer, 60 s.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
-/// The same for HTTP/2, which limits the bytes of all header lines instead, each with 32 more than it has.
-const LONGEST_HEADERS: u32 = 256 * 1024;
-
-/// An HTTP/2 connection on which nothing came for this long is asked for a sign of life, also while it is idle.
-const PING_AFTER: Duration = Duration::from_secs(10);
+/// The time after a response from which the runtime may have missed that a connection was closed, in microseconds.
+const RESTED: u64 = 100;
 
 /// Longer than anybody waits, and still a moment that can be told.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// The time after a response from which the runtime may have missed that a connection was closed, in microseconds.
-const RESTED: u64 = 100;
+/// An HTTP/2 connection on which nothing came for this long is asked for a sign of life, also while it is idle.
+const PING_AFTER: Duration = Duration::from_secs(10);
 
 /// One that gives none within this time is dead.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,8 +127,8 @@ impl AnyTransport for HttpTransport {
             let url = self.url(request.uri())?;
             let began = Instant::now();
             if self.is_rested(began) {
-                // The service may have closed an idle connection while this thread was busy. The runtime notices that now,
-                // before the message goes out there and it is unknown whether it arrived.
+                // The service may have closed an idle connection while this thread was busy. The runtime mostly notices that
+                // now, before the message goes out there and it is unknown whether it arrived.
                 yield_now().await;
             }
             let time = time.saturating_sub(began.elapsed());
@@ -236,7 +236,7 @@ async fn read_body(
     length: Option<usize>,
     guard: &SendGuard,
 ) -> Result<Bytes, Failure> {
-    let mut body = BytesMut::new();
+    let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, guard))? {
         if body.len() + chunk.len() > LONGEST_BODY {
             return Err(Failure::unknown(FailureKind::TooLong));
@@ -244,7 +244,8 @@ async fn read_body(
         body.extend_from_slice(&chunk);
     }
     // hyper takes a stream that HTTP/2 resets without an error for one that ended.
-    if length.is_some_and(|length| body.len() < length) {
+    let is_cut = is_http2 && length.is_some_and(|length| body.len() < length);
+    if is_cut {
         return Err(Failure::unknown(FailureKind::Interrupted));
     }
     Ok(body.freeze())
