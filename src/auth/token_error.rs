@@ -11,7 +11,7 @@ use super::AuthError;
 use crate::receipt::TokenRefusal;
 use crate::transport::Failure;
 
-/// Why there is no access token. Its `Display` holds the endpoint's own text only from an OAuth error response.
+/// The reason why there is no access token. Its `Display` holds the endpoint's own text only from an OAuth error response.
 #[derive(Clone)]
 pub(crate) enum TokenError {
     /// No response came from the endpoint.
@@ -32,7 +32,7 @@ pub(crate) struct Refused {
     pub(super) status: u16,
     pub(crate) refusal: Option<TokenRefusal>,
     pub(crate) text: Option<String>,
-    /// How far this machine's clock is ahead of the endpoint's, if that is much.
+    /// The time by which this machine's clock is ahead of the endpoint's, if it is long.
     pub(super) ahead: Option<TimeDelta>,
     /// The URL of the endpoint.
     pub(super) endpoint: String,

@@ -17,7 +17,7 @@ pub(super) struct Outcome {
     pub(super) status: Option<u16>,
     /// What went wrong, in words that can be logged.
     pub(super) error: Option<String>,
-    /// How long the response asks to wait, or how long no access token is requested.
+    /// The wait that the response asks for, or the time in which no access token is requested.
     pub(super) retry_after: Option<Duration>,
     /// How long it is not worth trying again, where nobody was asked for anything.
     pub(super) pause: Option<Duration>,

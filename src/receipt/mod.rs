@@ -1,6 +1,7 @@
 //! What is known after a send: pure data.
 
 mod attempt;
+mod masked;
 mod reason;
 mod refusal;
 mod response_details;

@@ -6,7 +6,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::TokenRefusal;
-use super::reason::{Masked, reason};
+use super::masked::Masked;
+use super::reason::reason;
 use super::shape::{is_given, member, objects};
 use crate::message::{Log, Object, text};
 use crate::retry::BodyKind;
@@ -26,7 +27,7 @@ pub(crate) struct ResponseDetails {
     pub(crate) text: Option<String>,
     /// The reason of a token endpoint, in the standard's form.
     pub(crate) refusal: Option<TokenRefusal>,
-    /// How long the response asks to wait, by `Retry-After`.
+    /// The wait that the response asks for, by `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -96,7 +97,7 @@ impl ResponseDetails {
             },
             has_errors,
             text: if is_plain_success { None } else { reason(body).map(|reason| masked.shown(&reason)) },
-            refusal: Object::read(body).and_then(|body| refusal(&body, masked)),
+            refusal: objects.first().filter(|_| body.starts_with('{')).and_then(|body| refusal(body, masked)),
             ..Self::of_kind(body_kind)
         }
     }

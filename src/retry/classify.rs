@@ -122,7 +122,7 @@ impl<'a> Exchange<'a> {
         self.0.ok().map(|answered| answered.body)
     }
 
-    /// How long the response asked to wait, by `Retry-After`; at most a day.
+    /// The wait that the response asked for, by `Retry-After`; at most a day.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.ok()?.retry_after

@@ -12,10 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{Failure, FailureKind};
 
-/// The longest body that a connection gets in one part. HTTP/2 connections take so much at once unless they are stuck.
+/// The longest body that goes out in one part. A longer one goes out in several, so that it can be called off meanwhile.
 const SHORT: usize = 16 * 1024;
 
-/// The longest part of a longer body. HTTP/1.1 connections of hyper hold back no more than 408 KiB, and ask again after less.
+/// The longest part of a longer body. Once hyper holds 408 KiB that it can't write, it doesn't notice a call-off.
 const PART: usize = 256 * 1024;
 
 /// No connection has asked for the body.

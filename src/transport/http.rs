@@ -25,14 +25,14 @@ const LONGEST_BODY: usize = 4 * 1024 * 1024;
 /// more must not cost a delivered message.
 const MOST_HEADERS: usize = 1_000;
 
-/// The same for HTTP/2, which limits the bytes of all header lines instead, each with 32 more than it has.
+/// The longest header list over HTTP/2, which counts names, values, and 32 bytes for each line: RFC 9113, section 6.5.2.
 const LONGEST_HEADERS: u32 = 256 * 1024;
 
 /// A connection idle for longer may have been closed by a gateway on the way: the shortest limit among the usual ones is
 /// that of an AWS load balancer, 60 s.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
-/// The time after a response from which the runtime may have missed that a connection was closed, in microseconds.
+/// The time after an exchange from which the runtime may have missed that a connection was closed, in microseconds.
 const RESTED: u64 = 100;
 
 /// Longer than anybody waits, and still a moment that can be told.
@@ -50,8 +50,8 @@ pub(crate) struct HttpTransport {
     /// The last address, as reqwest wants it: nearly all requests go to the same.
     last_url: Mutex<Option<(Uri, Url)>>,
     created: Instant,
-    /// When the last response came, in microseconds after `created`.
-    last_response: AtomicU64,
+    /// When the last exchange ended, in microseconds after `created`.
+    last_exchange: AtomicU64,
 }
 
 /// Connections that requests may share.
@@ -72,7 +72,7 @@ impl HttpTransport {
             connections: Mutex::new(connections),
             last_url: Mutex::default(),
             created: Instant::now(),
-            last_response: AtomicU64::new(0),
+            last_exchange: AtomicU64::new(0),
         })
     }
 
@@ -85,9 +85,9 @@ impl HttpTransport {
         u64::try_from((now - self.created).as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Whether no response came lately: with one, the runtime also notices connections that were closed.
+    /// Whether no exchange ended lately: when one does, the runtime also notices connections that were closed.
     fn is_rested(&self, now: Instant) -> bool {
-        self.age(now).saturating_sub(self.last_response.load(Ordering::Relaxed)) > RESTED
+        self.age(now).saturating_sub(self.last_exchange.load(Ordering::Relaxed)) > RESTED
     }
 
     fn url(&self, uri: &Uri) -> Result<Url, Failure> {
@@ -146,7 +146,7 @@ impl AnyTransport for HttpTransport {
             if is_unusable {
                 self.abandon(&connections);
             }
-            self.last_response.store(self.age(Instant::now()), Ordering::Relaxed);
+            self.last_exchange.store(self.age(Instant::now()), Ordering::Relaxed);
             answer
         })
     }

@@ -8,7 +8,7 @@ use http::header::{DATE, RETRY_AFTER};
 /// The longest wait that is reported. A longer one would not be waited for, and could overflow the clock it is added to.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a response that came at `now`, by this machine's clock, asks to wait; at most a day.
+/// The wait that a response asks for which came at `now`, by this machine's clock; at most a day.
 ///
 /// The header holds seconds, which may have a fraction, or a date in any of the three forms of RFC 9110, section 5.6.7. A
 /// date is compared with the response's own `Date`, if it has one, because the two machines' clocks may differ. A date
