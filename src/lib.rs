@@ -77,9 +77,10 @@
 //! | [`base_url`](ClientBuilder::base_url); in Canada `https://api.ca.redoxengine.com` | `https://api.redoxengine.com` | `PUSHSLOTS_BASE_URL` |
 //! | [`token_url`](ClientBuilder::token_url) | `{base}/v2/auth/token` | `PUSHSLOTS_TOKEN_URL` |
 //! | [`max_attempts`](ClientBuilder::max_attempts), from 1 | 4 | `PUSHSLOTS_MAX_ATTEMPTS` |
-//! | [`attempt_timeout`](ClientBuilder::attempt_timeout) | 30 s | `PUSHSLOTS_ATTEMPT_TIMEOUT` |
-//! | [`deadline`](ClientBuilder::deadline) of a send; [`SendBuilder::deadline`] for one | 120 s | `PUSHSLOTS_DEADLINE` |
+//! | [`attempt_timeout`](ClientBuilder::attempt_timeout) | 125 s | `PUSHSLOTS_ATTEMPT_TIMEOUT` |
+//! | [`deadline`](ClientBuilder::deadline) of a send; [`SendBuilder::deadline`] for one | 300 s | `PUSHSLOTS_DEADLINE` |
 //! | [`pace`](ClientBuilder::pace): requests in any window; [`without_pace`](ClientBuilder::without_pace) | 7,500 in 300 s | `PUSHSLOTS_RATE`, such as `7500/300s` |
+//! | [`max_in_flight`](ClientBuilder::max_in_flight): messages in flight at most, at least 1 | 100 | `PUSHSLOTS_MAX_IN_FLIGHT` |
 //! | [`slots_per_message`](ClientBuilder::slots_per_message) of a publication, from 1 | 1,000 | `PUSHSLOTS_SLOTS_PER_MESSAGE` |
 //! | [`bytes_per_message`](ClientBuilder::bytes_per_message) of a publication | 8,388,608 bytes | `PUSHSLOTS_BYTES_PER_MESSAGE` |
 //! | [`on_unknown`](ClientBuilder::on_unknown) | [`OnUnknown::Retry`] | |
@@ -87,7 +88,7 @@
 //! | [`classifier`](ClientBuilder::classifier) of answers and failures | [`Exchange::class`] | |
 //! | [`attempt_observer`](ClientBuilder::attempt_observer) | none | |
 //! | [`connect_timeout`](ClientBuilder::connect_timeout) | 5 s | |
-//! | [`proxy`](ClientBuilder::proxy) | that of the environment | `HTTPS_PROXY`, `NO_PROXY` |
+//! | [`proxy`](ClientBuilder::proxy) | that of the environment | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` |
 //! | [`root_certificate`](ClientBuilder::root_certificate), [`client_certificate`](ClientBuilder::client_certificate), PEM | those of the system, none | |
 //! | [`allow_plain_http`](ClientBuilder::allow_plain_http) to a host | to this machine alone | |
 //! | [`transport`](ClientBuilder::transport) | reqwest, HTTP/1.1 and HTTP/2 over rustls | |

@@ -515,12 +515,13 @@ async fn a_refused_token_buys_one_new_one_and_one_replay() {
     assert_eq!(body(&requests[0]), body(&requests[1]));
     assert_eq!(tokens.requests().len(), 2);
 
-    let (service, tokens) = (RawServer::start([refused(), refused(), accepted()]).await, fixtures::serve());
+    // The new token is tried twice.
+    let (service, tokens) = (RawServer::start([refused(), refused(), refused()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Refused));
     assert!(!error.is_retryable());
-    assert_eq!(service.finish().await.len(), 2);
+    assert_eq!(service.finish().await.len(), 3);
     assert_eq!(tokens.requests().len(), 2);
 
     let hinted = Act::answer("401 Unauthorized", "Retry-After: 300\r\n", "");

@@ -2,10 +2,20 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeDelta, Utc};
-use pushslots::{Client, Credentials, Delivery, ErrorKind};
+use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use pushslots::{Answer, Client, Credentials, Delivery, ErrorKind, Failure, FailureKind, Transport};
 use support::raw::{Act, RawServer, split};
 use support::{DESTINATION, fixtures, message};
+use tokio::time::sleep;
 
 fn client(base_url: &str, key: &str) -> Client {
     let builder = Client::builder().base_url(base_url).destination(DESTINATION);
@@ -122,20 +132,88 @@ async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
     }
 }
 
-#[tokio::test]
-async fn a_refresh_that_gets_no_answer_or_is_put_off_is_tried_again_as_it_is() {
-    for answer in [
+/// The ways in which a refresh endpoint fails without a response of its own.
+fn failures() -> [Act; 3] {
+    [
         Act::ResetAfterReading,
         Act::answer("429 Busy", "", ""),
         Act::answer("503 Busy", "Retry-After: 1\r\n", ""),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_anew() {
+    for failure in failures() {
         let first = token("first", r#","refreshToken":"again""#);
-        let acts = [first, refuse(), answer, token("second", ""), accept()];
+        let acts = [first, refuse(), failure, token("second", ""), accept()];
         let service = RawServer::start(acts).await;
         let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
         let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
-        assert_eq!(deliveries, [Delivery::Refused, Delivery::NotSent, Delivery::Accepted]);
+        assert_eq!(deliveries, [Delivery::Refused, Delivery::Accepted]);
         let requests = service.finish().await;
-        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, REFRESH, "/endpoint"]);
+        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]);
     }
+}
+
+/// How a refresh endpoint fails within its time.
+type Fail = fn(Duration) -> BoxFuture<'static, Result<Answer, Failure>>;
+
+/// A service whose refresh endpoint fails, with access tokens of 60 s.
+struct RefreshFails {
+    failure: Fail,
+    requests: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Transport for RefreshFails {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+        *self.requests.lock().unwrap().entry(request.uri().path().to_owned()).or_default() += 1;
+        let body = match request.uri().path() {
+            "/auth/refreshToken" => return (self.failure)(time).await,
+            "/auth/authenticate" => {
+                let expires = (Utc::now() + TimeDelta::seconds(60)).format("%FT%T%.6fZ");
+                format!(r#"{{"accessToken":"legacy","expires":"{expires}","refreshToken":"again"}}"#)
+            }
+            _ => r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned(),
+        };
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_endpoint_that_is_down_for_an_hour_costs_no_message() {
+    let failures: [Fail; 4] = [
+        |_| ready(Err(Failure::unknown(FailureKind::Interrupted))).boxed(),
+        |_| ready(Ok(status(500, None))).boxed(),
+        |_| ready(Ok(status(503, Some("1")))).boxed(),
+        |time| {
+            let hangs = async move {
+                sleep(time).await;
+                Err(Failure::unknown(FailureKind::Timeout))
+            };
+            hangs.boxed()
+        },
+    ];
+    for (number, failure) in failures.into_iter().enumerate() {
+        let service = Arc::new(RefreshFails { failure, requests: Mutex::default() });
+        let builder = Client::builder().transport(service.clone()).destination(DESTINATION);
+        let client = builder.credentials(Credentials::api_key("key", "secret")).build().unwrap();
+        for minute in 0..60 {
+            let receipt = client.send(&message()).await.unwrap();
+            assert_eq!(receipt.attempts().len(), 1, "failure {number}, minute {minute}");
+            sleep(Duration::from_secs(60)).await;
+        }
+        let requests = service.requests.lock().unwrap();
+        println!("failure {number}: {requests:?}");
+        assert_eq!((requests["/auth/authenticate"], requests["/endpoint"]), (60, 60), "{requests:?}");
+        assert!(requests["/auth/refreshToken"] <= 60, "{requests:?}");
+    }
+}
+
+/// A response of this status, with `Retry-After` if there is one.
+fn status(status: u16, retry_after: Option<&'static str>) -> Answer {
+    let mut headers = HeaderMap::new();
+    if let Some(seconds) = retry_after {
+        headers.insert("retry-after", HeaderValue::from_static(seconds));
+    }
+    Answer::new(StatusCode::from_u16(status).unwrap(), headers, Ok(Bytes::new()))
 }

@@ -50,14 +50,13 @@ async fn a_retry_after_429_costs_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_accepted_at_once_fill_the_budget_again_up_to_its_size() {
+async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
     let model = Model::scripted(
         [answers(503), answers(503)]
             .into_iter()
             .chain((0..13).map(|_| ok()))
-            .chain([answers(503), ok(), answers(503), ok()])
-            .chain((0..13).map(|_| ok()))
-            .chain([answers(503)])
+            .chain([answers(503), ok()])
+            .chain((0..10).flat_map(|_| [answers(503), ok()]))
             .chain((0..100).map(|_| ok()))
             .chain([answers(503)]),
     );
@@ -69,16 +68,10 @@ async fn messages_accepted_at_once_fill_the_budget_again_up_to_its_size() {
     }
     assert_eq!(nexts(fails(&client).await.attempts()), [Next::BudgetEmpty], "13 is not enough");
     client.send(&message).await.unwrap();
-    let receipt = client.send(&message).await.unwrap();
-    assert_eq!(nexts(receipt.attempts()), [Next::Backoff, Next::Done]);
-    for _ in 0..13 {
-        client.send(&message).await.unwrap();
+    for _ in 0..10 {
+        let receipt = client.send(&message).await.unwrap();
+        assert_eq!(nexts(receipt.attempts()), [Next::Backoff, Next::Done], "a retry gives its cost back");
     }
-    assert_eq!(
-        nexts(fails(&client).await.attempts()),
-        [Next::BudgetEmpty],
-        "a retry that succeeds gives nothing"
-    );
     for _ in 0..100 {
         client.send(&message).await.unwrap();
     }

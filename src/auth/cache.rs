@@ -8,17 +8,29 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, Shared, select};
+use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::token_error::{NoToken, TokenError};
-use super::{Credentials, HeldToken, TokenEndpoints};
+use super::{Credentials, Former, HeldToken, TokenEndpoints};
 use crate::chance::Jitter;
-use crate::retry::{Backoff, LONGEST_HINT};
+use crate::retry::{Backoff, LONGEST_HINT, Renewal};
 use crate::transport::AnyTransport;
 
-/// A refusal is taken as the answer for this long, so that a wrong key is not a request for each send.
-const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
+/// The time after rejected credentials or a rejected new token in which no token is requested: a wrong key must not cost a request
+/// for each send.
+const COOLDOWN: Duration = Duration::from_secs(10);
+
+/// The longest time after which a new token that was rejected is tried again; the shortest is 1.5 s. A service that copies its
+/// tokens to several places may know one a second late.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
+
+/// The longest time for a token request. Unlike a message, it never has to be worked on.
+const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+
+/// The time after which a request of another runtime is given up, because that runtime may stand still.
+const LONGEST_REQUEST_ELSEWHERE: Duration = Duration::from_secs(5);
 
 /// The longest that no token is asked for, whatever the endpoint asks: no send waits for longer.
 const LONGEST_PAUSE: Duration = LONGEST_HINT;
@@ -54,6 +66,12 @@ struct State {
     token: Option<HeldToken>,
     /// Whether the service refused it.
     is_refused: bool,
+    /// Whether it was requested because the one before was rejected.
+    replaces_rejected: bool,
+    /// Whether a request to replace it was given up, so that its refresh token had its chance.
+    is_refresh_overdue: bool,
+    /// When it is tried again, after its first rejection.
+    tried_again: Option<Instant>,
     request: Option<TokenRequest>,
     pause: Option<Pause>,
     pauses: Backoff,
@@ -64,6 +82,8 @@ struct State {
 struct TokenRequest {
     outcome: Shared<BoxFuture<'static, TokenOutcome>>,
     began: Instant,
+    /// The runtime in which it began, and which drives its connection.
+    runtime: Option<runtime::Id>,
     generation: u64,
     /// Whether it was asked for since the one before was refused.
     after_refusal: bool,
@@ -111,8 +131,7 @@ impl TokenCache {
         Self {
             transport,
             endpoints: Arc::new(endpoints),
-            // More than a day is no different, and could not be added to every moment.
-            timeout: timeout.min(Duration::from_secs(24 * 60 * 60)),
+            timeout: timeout.min(LONGEST_REQUEST),
             state: Mutex::new(State::new(credentials, 0, &jitter)),
             jitter,
             rotations: AtomicU64::new(0),
@@ -185,16 +204,43 @@ impl TokenCache {
         state.usable_token(now).is_some()
     }
 
-    /// Marks `refused` as such, unless another token has taken its place already.
-    pub(crate) fn reject(&self, refused: &HeldToken) {
+    /// Takes note that the message endpoint rejected a message that was sent with `token` at that time. Returns when there may be
+    /// a token to send it with again; `None` if that isn't soon.
+    ///
+    /// The token is replaced at once. If the new one was never accepted and is rejected as well, it is tried again a little
+    /// later, and then no other is requested during the cooldown.
+    pub(crate) fn reject(&self, token: &HeldToken, sent: Instant) -> Option<Renewal> {
+        let now = Instant::now();
         let mut state = self.state();
-        state.is_refused |= state.holds(refused);
+        state.settle();
+        if !state.holds(token) {
+            return Some(Renewal::AtOnce { was_good: token.was_good() });
+        }
+        if !state.replaces_rejected || token.was_good() || token.age(now) >= COOLDOWN {
+            state.is_refused = true;
+            return Some(Renewal::AtOnce { was_good: token.was_good() });
+        }
+        match state.tried_again {
+            _ if state.is_refused => None,
+            Some(again) if sent < again => Some(Renewal::After(again.saturating_duration_since(now))),
+            Some(_) => {
+                state.is_refused = true;
+                state.pause = Some(Pause::after_rejection(now - token.age(now), COOLDOWN, true));
+                None
+            }
+            None => {
+                let wait = self.jitter.draw(TRIED_AGAIN_AFTER, 0.6);
+                state.tried_again = Some(now + wait);
+                state.pause = Some(Pause::after_rejection(now, wait, false));
+                Some(Renewal::After(wait))
+            }
+        }
     }
 
     /// Puts `credentials` in the place of those in use, once they have bought a token.
     pub(crate) async fn rotate(&self, credentials: Credentials) -> Result<(), TokenError> {
         let generation = 1 + self.rotations.fetch_add(1, Ordering::Relaxed);
-        let outcome = self.ask(&credentials, None, false).await;
+        let outcome = self.ask(&credentials, None).await;
         let rotated =
             State { token: Some(outcome.result?), ..State::new(credentials, generation, &self.jitter) };
         let mut state = self.state();
@@ -212,11 +258,12 @@ impl TokenCache {
     fn step(&self, may_renew: bool) -> Result<Step, NoToken> {
         let now = Instant::now();
         // Dropped after the state is unlocked, for it holds the user's code.
-        let _overdue;
+        let overdue;
         let mut state = self.state();
         state.settle();
-        // One that nobody carried on in its time may be answered no more.
-        _overdue = state.request.take_if(|request| now - request.began > self.timeout);
+        // A request that nobody carried on in its time may get no response any more.
+        overdue = state.request.take_if(|request| request.is_overdue(now, self.timeout));
+        state.is_refresh_overdue |= overdue.is_some();
         let Some(token) = state.usable_token(now) else {
             return match (&state.request, state.pause_in_force(now)) {
                 (Some(request), _) => Ok(Step::Wait(request.clone())),
@@ -232,9 +279,15 @@ impl TokenCache {
     }
 
     fn begin(&self, state: &mut State, now: Instant) -> TokenRequest {
+        let former = state.token.clone().map(|token| Former {
+            token,
+            is_rejected: state.is_refused,
+            may_refresh: !state.is_refresh_overdue,
+        });
         let request = TokenRequest {
-            outcome: self.ask(&state.credentials, state.token.clone(), state.is_refused).boxed().shared(),
+            outcome: self.ask(&state.credentials, former).boxed().shared(),
             began: now,
+            runtime: current_runtime(),
             generation: state.generation,
             after_refusal: state.is_refused,
         };
@@ -242,23 +295,21 @@ impl TokenCache {
         request
     }
 
-    /// Asks for a token in place of `former`.
+    /// Requests a token in place of `former`.
     fn ask(
         &self,
         credentials: &Credentials,
-        former: Option<HeldToken>,
-        is_refused: bool,
+        former: Option<Former>,
     ) -> impl Future<Output = TokenOutcome> + Send + use<> {
         let (credentials, endpoints) = (credentials.clone(), self.endpoints.clone());
         let (transport, time, jitter) = (self.transport.clone(), self.timeout, self.jitter.clone());
         let asking = async move {
             tracing::debug!("asking for an access token");
             let asked = Instant::now();
-            let token = former.as_ref().map(HeldToken::token);
-            let asking = credentials.request_token(token, is_refused, &endpoints, &*transport, asked + time);
+            let asking = credentials.request_token(former.as_ref(), &endpoints, &*transport, asked + time);
             let result = asking.await.and_then(|token| HeldToken::new(token, asked, &jitter));
             if let (Err(error), Some(former)) = (&result, former) {
-                if !is_refused && former.is_usable(Instant::now()) {
+                if former.is_usable(Instant::now()) {
                     tracing::warn!(%error, "the access token is not renewed yet");
                 }
             }
@@ -277,6 +328,18 @@ impl TokenCache {
     }
 }
 
+impl TokenRequest {
+    fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
+        let is_elsewhere = self.runtime != current_runtime();
+        let longest = if is_elsewhere { LONGEST_REQUEST_ELSEWHERE.min(timeout) } else { timeout };
+        now - self.began > longest
+    }
+}
+
+fn current_runtime() -> Option<runtime::Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
+}
+
 impl State {
     fn new(credentials: Credentials, generation: u64, jitter: &Jitter) -> Self {
         Self {
@@ -284,6 +347,9 @@ impl State {
             generation,
             token: None,
             is_refused: false,
+            replaces_rejected: false,
+            is_refresh_overdue: false,
+            tried_again: None,
             request: None,
             pause: None,
             pauses: Backoff::of_token_requests(jitter),
@@ -291,7 +357,8 @@ impl State {
     }
 
     fn usable_token(&self, now: Instant) -> Option<HeldToken> {
-        self.token.clone().filter(|token| !self.is_refused && token.is_usable(now))
+        let may_be_tried = !self.is_refused && self.tried_again.is_none_or(|again| again <= now);
+        self.token.clone().filter(|token| may_be_tried && token.is_usable(now))
     }
 
     fn pause_in_force(&self, now: Instant) -> Option<&Pause> {
@@ -311,6 +378,8 @@ impl State {
                 // One that was refused meanwhile is not good again when it is given again: who gave it did not know.
                 self.is_refused &= !request.after_refusal && self.holds(&token);
                 (self.token, self.pause) = (Some(token), None);
+                (self.replaces_rejected, self.tried_again) = (request.after_refusal, None);
+                self.is_refresh_overdue = false;
                 self.pauses.reset();
             }
             Err(error) => self.pause = Some(Pause::new(error, ended, &mut self.pauses)),
@@ -330,9 +399,14 @@ impl Pause {
         let length = match error.is_temporary() {
             // Others were told the same hint, and must not all come back at once.
             true => hint.saturating_add(pauses.next_delay()).min(LONGEST_PAUSE),
-            false => REFUSAL_HOLDS,
+            false => COOLDOWN,
         };
         Self { error, began, length, told: length.max(hint) }
+    }
+
+    /// The time after the rejection of a new token in which it isn't used, and no other is requested.
+    fn after_rejection(began: Instant, length: Duration, is_final: bool) -> Self {
+        Self { error: TokenError::Rejected { is_final }, began, length, told: length }
     }
 
     /// What a send is told that came too late to wait for the request.

@@ -21,7 +21,7 @@ struct Authenticate<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Refresh<'a> {
+struct RefreshQuestion<'a> {
     api_key: &'a str,
     refresh_token: &'a str,
 }
@@ -33,30 +33,54 @@ pub(crate) struct LegacyEndpoints {
     pub(crate) refresh: Uri,
 }
 
-/// Renews the token with `refresh_token`; without one, or when the endpoint answers anything but a token,
-/// authenticates anew. What is wrong with a refresh token must not keep a good key out: one that followed a refusal of the
-/// token before is used no further.
+/// The refresh token that came with an access token.
+#[derive(Clone, Copy)]
+pub(super) struct Refresh<'a> {
+    pub(super) token: &'a SecretString,
+    /// How long the access token is usable; `None` if it was rejected.
+    pub(super) access_token_until: Option<Instant>,
+}
+
+impl Refresh<'_> {
+    fn can_wait(self, now: Instant) -> bool {
+        self.access_token_until.is_some_and(|until| now < until)
+    }
+
+    /// When the refresh endpoint must have responded, so that time is left to authenticate anew.
+    fn deadline(self, deadline: Instant) -> Instant {
+        let now = Instant::now();
+        match self.access_token_until {
+            Some(until) if now < until => until.min(deadline),
+            _ => now + (deadline - now) / 2,
+        }
+    }
+}
+
+/// Renews the token with its refresh token if there is one, and authenticates anew otherwise.
+///
+/// A refresh token must not keep a good key out. If it is rejected, this authenticates anew at once. If the refresh endpoint fails,
+/// that can wait only for as long as the access token is usable.
 pub(super) async fn request_token(
     key: &ApiKey,
-    refresh_token: Option<&SecretString>,
-    is_refused: bool,
+    refresh: Option<Refresh<'_>>,
     endpoints: &LegacyEndpoints,
     transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let api_key = key.key.expose_secret();
-    if let Some(refresh_token) = refresh_token {
-        let refresh_token_text = refresh_token.expose_secret();
-        let question = Refresh { api_key, refresh_token: refresh_token_text };
-        match ask(&endpoints.refresh, &question, &[api_key, refresh_token_text], transport, deadline).await {
-            Err(error) if error.is_answer_without_pause() => {
-                tracing::debug!(%error, "the refresh token buys none, authenticating anew");
+    if let Some(refresh) = refresh {
+        let refresh_token = refresh.token.expose_secret();
+        let question = RefreshQuestion { api_key, refresh_token };
+        let secrets = [api_key, refresh_token];
+        match ask(&endpoints.refresh, &question, &secrets, transport, refresh.deadline(deadline)).await {
+            Err(error) if !error.is_answer_without_pause() && refresh.can_wait(Instant::now()) => {
+                return Err(error);
             }
-            renewed => {
-                let mut token = renewed?;
-                // RFC 6749, section 6: one that is not replaced stays good.
-                let further = token.refresh_token.or_else(|| Some(refresh_token.clone()));
-                token.refresh_token = further.filter(|_| !is_refused);
+            Err(error) => tracing::debug!(%error, "the token can't be refreshed, authenticating anew"),
+            Ok(mut token) => {
+                // RFC 6749, section 6: one that is not replaced stays good. One that followed a rejected access token is used no further.
+                let further = token.refresh_token.or_else(|| Some(refresh.token.clone()));
+                token.refresh_token = further.filter(|_| refresh.access_token_until.is_some());
                 return Ok(token);
             }
         }
@@ -127,9 +151,9 @@ mod tests {
         let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
         let before = SecretString::from("again");
         for is_refused in [false, true] {
-            let token =
-                request_token(&key, Some(&before), is_refused, &endpoints, &Timed(Noon("")), in_a_minute())
-                    .await;
+            let access_token_until = (!is_refused).then(in_a_minute);
+            let refresh = Some(Refresh { token: &before, access_token_until });
+            let token = request_token(&key, refresh, &endpoints, &Timed(Noon("")), in_a_minute()).await;
             let Ok(token) = token else { panic!("no token") };
             let kept = token.refresh_token.as_ref().map(ExposeSecret::expose_secret);
             assert_eq!(kept, (!is_refused).then_some("again"));
@@ -149,7 +173,7 @@ mod tests {
         ] {
             let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
             let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
-            let token = request_token(&key, None, false, &endpoints, &Timed(Noon(date)), in_a_minute()).await;
+            let token = request_token(&key, None, &endpoints, &Timed(Noon(date)), in_a_minute()).await;
             let Ok(token) = token else { panic!("{date}: no token") };
             assert_eq!(format!("{token:?}"), format!("AccessToken {{ expires_in: {life}, .. }}"));
         }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 pub use auth_error::AuthError;
 pub(crate) use cache::TokenCache;
 pub(crate) use legacy::LegacyEndpoints;
+use legacy::Refresh;
 pub use signer::{Signer, SigningAlgorithm};
 pub use signing_key::{KeyError, SigningKey};
 pub use token::AccessToken;
@@ -131,11 +132,10 @@ impl Credentials {
         lacks_a_part.then(|| Problem::new("credentials", "a part of them is empty"))
     }
 
-    /// Asks for an access token in place of `former`.
+    /// Requests an access token in place of `former`.
     async fn request_token(
         &self,
-        former: Option<&AccessToken>,
-        is_refused: bool,
+        former: Option<&Former>,
         endpoints: &TokenEndpoints,
         transport: &dyn AnyTransport,
         deadline: Instant,
@@ -145,12 +145,13 @@ impl Credentials {
                 exchange::request_token(client, &endpoints.token, transport, deadline).await
             }
             Kind::ApiKey(key) => {
-                let refresh_token = former.and_then(|former| former.refresh_token.as_ref());
-                legacy::request_token(key, refresh_token, is_refused, &endpoints.legacy, transport, deadline)
-                    .await
+                let refresh = former.and_then(Former::refresh);
+                legacy::request_token(key, refresh, &endpoints.legacy, transport, deadline).await
             }
             Kind::Source(source) => {
-                answer_of("token source", source.token(former.filter(|_| is_refused)), deadline).await
+                let rejected = former.filter(|former| former.is_rejected);
+                answer_of("token source", source.token(rejected.map(|former| former.token.token())), deadline)
+                    .await
             }
         }
     }
@@ -168,6 +169,26 @@ impl fmt::Debug for Credentials {
             Kind::ApiKey(_) => f.debug_struct("ApiKey").finish_non_exhaustive(),
             Kind::Source(_) => f.debug_struct("TokenSource").finish_non_exhaustive(),
         }
+    }
+}
+
+/// The access token that a new one replaces.
+struct Former {
+    token: HeldToken,
+    /// Whether the message endpoint rejected it.
+    is_rejected: bool,
+    /// Whether its refresh token may be used.
+    may_refresh: bool,
+}
+
+impl Former {
+    fn refresh(&self) -> Option<Refresh<'_>> {
+        let token = self.token.token().refresh_token.as_ref().filter(|_| self.may_refresh)?;
+        Some(Refresh { token, access_token_until: (!self.is_rejected).then(|| self.token.usable_until()) })
+    }
+
+    fn is_usable(&self, now: Instant) -> bool {
+        !self.is_rejected && self.token.is_usable(now)
     }
 }
 

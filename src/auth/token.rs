@@ -151,6 +151,10 @@ impl HeldToken {
         now >= self.0.renewal_due
     }
 
+    pub(super) fn usable_until(&self) -> Instant {
+        self.0.usable_until
+    }
+
     pub(super) fn is_usable(&self, now: Instant) -> bool {
         now < self.0.usable_until
     }

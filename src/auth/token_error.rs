@@ -24,6 +24,8 @@ pub(crate) enum TokenError {
     Odd(Cow<'static, str>),
     /// A signer or token source of the user failed.
     Auth(AuthError),
+    /// The message endpoint rejected a new token. Unless that is final, the token is tried again.
+    Rejected { is_final: bool },
 }
 
 /// The endpoint's response when it rejects the credentials.
@@ -52,6 +54,7 @@ impl TokenError {
             Self::Failure(_) | Self::Unavailable { .. } | Self::Odd(_) => true,
             Self::Auth(error) => error.is_temporary(),
             Self::Refused(_) => false,
+            Self::Rejected { is_final } => !is_final,
         }
     }
 
@@ -62,7 +65,7 @@ impl TokenError {
                 *status != StatusCode::TOO_MANY_REQUESTS && retry_after.unwrap_or_default().is_zero()
             }
             Self::Refused(_) | Self::Odd(_) => true,
-            Self::Failure(_) | Self::Auth(_) => false,
+            Self::Failure(_) | Self::Auth(_) | Self::Rejected { .. } => false,
         }
     }
 
@@ -90,6 +93,9 @@ impl fmt::Display for TokenError {
             Self::Refused(refused) => write!(f, "{refused}"),
             Self::Odd(what) => f.write_str(what),
             Self::Auth(error) => write!(f, "{error}"),
+            Self::Rejected { .. } => f.write_str(
+                "the message endpoint rejected a new access token; check the account, the scope and the audience",
+            ),
         }
     }
 }
@@ -170,7 +176,7 @@ impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let also = match self.is_remembered {
             true if self.error.is_temporary() => ", and none is requested yet",
-            true => ", failed less than 10 s ago",
+            true => ", and none is requested for 10 s",
             false => "",
         };
         write!(f, "no access token{also}: {}", self.error)

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::url::{self, Address};
+use super::url::Address;
 use super::{Client, ClientBuilder, Inner, env};
 use crate::auth::{LegacyEndpoints, TokenCache, TokenEndpoints};
 use crate::chance::Jitter;
-use crate::delivery::Courier;
+use crate::delivery::{Courier, InFlight};
 use crate::error::Error;
 use crate::message::Problem;
 use crate::retry::{Policy, RetryBudget};
-use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Rate};
+use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Proxies, Rate, read_proxy};
 
 impl ClientBuilder {
     /// Makes the client.
@@ -26,7 +26,7 @@ impl ClientBuilder {
     /// can't be used.
     pub fn build(mut self) -> Result<Client, Error> {
         let mut problems = std::mem::take(&mut self.environment_problems);
-        let endpoints = self.endpoints(&mut problems);
+        let (endpoints, route) = self.endpoints(&mut problems);
         self.check_limits(&mut problems);
         match &self.credentials {
             Some(credentials) => problems.extend(credentials.problem()),
@@ -35,7 +35,7 @@ impl ClientBuilder {
             }
             _ => {}
         }
-        let transport = self.any_transport().map_err(|wrong| problems.extend(wrong)).ok();
+        let transport = self.any_transport(route).map_err(|wrong| problems.extend(wrong)).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
                 let (timeout, jitter) = (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
@@ -56,6 +56,7 @@ impl ClientBuilder {
                         ),
                         transport,
                         pace,
+                        in_flight: InFlight::new(self.max_in_flight),
                         classifier: self.classifier,
                         budget: self.retry_budget.map(RetryBudget::new),
                         jitter,
@@ -71,15 +72,13 @@ impl ClientBuilder {
         }
     }
 
-    fn any_transport(&self) -> Result<Arc<dyn AnyTransport>, Vec<Problem>> {
-        let bypass_environment_proxies = self.http.bypass_environment_proxies;
-        let has_settings =
-            || self.http != HttpSettings { bypass_environment_proxies, ..HttpSettings::default() };
+    fn any_transport(&self, route: Route) -> Result<Arc<dyn AnyTransport>, Vec<Problem>> {
         match &self.transport {
-            None => HttpTransport::new(self.http.clone()).map(|http| Arc::new(http) as _),
-            Some(_) if has_settings() => {
-                let text =
-                    "makes its own connections: connect_timeout, proxy and certificates are of no use to it";
+            None => {
+                HttpTransport::new(&self.http, route.proxies, route.uses_tls).map(|http| Arc::new(http) as _)
+            }
+            Some(_) if self.http != HttpSettings::default() => {
+                let text = "makes its own connections: it doesn't use connect_timeout, proxy or certificates";
                 Err(vec![Problem::new("transport", text)])
             }
             Some(transport) => Ok(transport.clone()),
@@ -91,8 +90,8 @@ impl ClientBuilder {
         if self.from_environment.contains(&setting) { env::variable(setting) } else { setting.to_owned() }
     }
 
-    /// Reads the addresses, and settles which proxies they may be reached through.
-    fn endpoints(&mut self, problems: &mut Vec<Problem>) -> Option<Endpoints> {
+    /// Reads the addresses, and finds the proxies on the way there.
+    fn endpoints(&self, problems: &mut Vec<Problem>) -> (Option<Endpoints>, Route) {
         let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
         let base =
@@ -101,35 +100,28 @@ impl ClientBuilder {
         let token = token.map_err(|text| told(&self.name("token_url"), text));
 
         let addresses = || base.iter().chain(token.iter().flatten());
-        match self.http.proxy.as_deref().map(url::read_proxy).transpose() {
-            Ok(Some(false)) if addresses().any(Address::is_plain_loopback) => {
-                let text = "plain http to this machine would leave it through this proxy; use https";
-                told("proxy", text.to_owned());
-            }
-            Ok(_) => {}
-            Err(text) => {
-                told("proxy", text);
-                self.http.proxy = None;
-            }
-        }
-        // What is meant for this machine must not pass through a proxy that happens to be in the environment.
-        self.http.bypass_environment_proxies = addresses().any(Address::is_loopback);
-
-        let (base, token) = (base?, token.ok()?);
-        let mut below = |path| base.below(path).map_err(|text| told(&self.name("base_url"), text)).ok();
-        Some(Endpoints {
-            message: below("/endpoint")?,
-            tokens: TokenEndpoints {
-                legacy: LegacyEndpoints {
-                    authenticate: below("/auth/authenticate")?,
-                    refresh: below("/auth/refreshToken")?,
-                },
-                token: match token {
-                    Some(token) => token.uri,
-                    None => below("/v2/auth/token")?,
-                },
+        let proxies = match &self.http.proxy {
+            // A transport of the user's own has proxies of its own.
+            None if self.transport.is_some() => Ok(Proxies::default()),
+            None => Proxies::from_env(addresses().map(Address::url)),
+            Some(proxy) => match read_proxy(proxy).map(Proxies::all) {
+                Ok(proxies)
+                    if proxies.send_plain_http_away() && addresses().any(Address::is_plain_loopback) =>
+                {
+                    let text = "plain http to this machine would leave it through this proxy; use https";
+                    Err(vec![Problem::new("proxy", text)])
+                }
+                Ok(proxies) => Ok(proxies),
+                Err(text) => Err(vec![Problem::new("proxy", text)]),
             },
-        })
+        };
+        let proxies = proxies.map_err(|wrong| problems.extend(wrong)).unwrap_or_default();
+        let uses_tls = addresses().any(|address| address.url().scheme() == "https");
+        let endpoints = base.as_ref().zip(token.ok()).and_then(|(base, token)| {
+            let told = |text| problems.push(Problem::new(self.name("base_url"), text));
+            Endpoints::below(base, token).map_err(told).ok()
+        });
+        (endpoints, Route { proxies, uses_tls })
     }
 
     fn check_limits(&self, problems: &mut Vec<Problem>) {
@@ -148,6 +140,7 @@ impl ClientBuilder {
             let day = Duration::from_secs(24 * 60 * 60);
             need(!window.is_zero() && window <= day, &name, "must be for a window above 0, up to a day");
         }
+        need(self.max_in_flight > 0, &self.name("max_in_flight"), "must be at least 1");
         need(self.limits.slots > 0, &self.name("slots_per_message"), "must be at least 1");
         need(self.limits.bytes > 0, &self.name("bytes_per_message"), "must be at least 1");
         need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
@@ -158,4 +151,28 @@ impl ClientBuilder {
 struct Endpoints {
     message: Uri,
     tokens: TokenEndpoints,
+}
+
+impl Endpoints {
+    fn below(base: &Address, token: Option<Address>) -> Result<Self, String> {
+        Ok(Self {
+            message: base.below("/endpoint")?,
+            tokens: TokenEndpoints {
+                legacy: LegacyEndpoints {
+                    authenticate: base.below("/auth/authenticate")?,
+                    refresh: base.below("/auth/refreshToken")?,
+                },
+                token: match token {
+                    Some(token) => token.uri,
+                    None => base.below("/v2/auth/token")?,
+                },
+            },
+        })
+    }
+}
+
+/// How requests get there.
+struct Route {
+    proxies: Proxies,
+    uses_tls: bool,
 }

@@ -48,6 +48,7 @@ pub struct ClientBuilder {
     pub(super) classifier: Classifier,
     pub(super) attempt_observer: Option<Arc<dyn AttemptObserver>>,
     pub(super) rate: Option<Rate>,
+    pub(super) max_in_flight: u32,
     pub(super) jitter_seed: Option<u64>,
     pub(super) transport: Option<Arc<dyn AnyTransport>>,
     pub(super) http: HttpSettings,
@@ -74,6 +75,7 @@ impl Default for ClientBuilder {
             classifier: Arc::new(|exchange| exchange.class()),
             attempt_observer: None,
             rate: Some(Rate::default()),
+            max_in_flight: 100,
             jitter_seed: None,
             transport: None,
             http: HttpSettings::default(),
@@ -136,16 +138,22 @@ impl ClientBuilder {
         self.given("max_attempts")
     }
 
-    /// The longest time for one attempt, its token request included, above 0; by default 30 s.
+    /// Sets the longest time for one attempt, its token request included, above 0. Defaults to 125 s.
     ///
-    /// The service ends a request after about 2 minutes.
+    /// The service ends a request after about 2 minutes. With less time than that, a service that is merely slow gets further
+    /// copies of a message that it is still working on. A dead connection is found much sooner, because HTTP/2 connections are
+    /// pinged, TCP connections probed, and a [connection attempt](Self::connect_timeout) has a limit of its own. A token
+    /// request takes at most 30 s.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
         self.given("attempt_timeout")
     }
 
-    /// The longest time for a whole send, all attempts and waiting included, above 0; by default 120 s.
+    /// Sets the longest time for a whole send, all attempts and waiting included, above 0. Defaults to 300 s.
+    ///
+    /// That is enough for two attempts that take their whole [time](Self::attempt_timeout), and the delay between them. Set less
+    /// if a person waits for the outcome.
     ///
     /// A message is tried again only while enough is left for an answer to come: a second, or a tenth of the
     /// deadline or an attempt's whole time where that is shorter. A [`Transport`] of your own that does not mind its time
@@ -164,12 +172,12 @@ impl ClientBuilder {
         self
     }
 
-    /// How much retries may cost the service before no more are made; by default 500; with 0 only those are made that
-    /// cost nothing.
+    /// Sets the cost up to which retries may burden the service. Defaults to 500. With 0, only retries without a cost are made.
     ///
-    /// It is a bucket that all clones of the client share, full at first. A retry takes 14 from it, and 5 after a 429;
-    /// a message accepted on its first attempt puts 1 back. In an outage it is soon empty: from then on a send ends with
-    /// what its first attempt came to, and the service sees about as many requests as there are messages.
+    /// The budget is a bucket that all clones of the client share, full at first. A retry takes 14 from it, and 5 after a 429. If
+    /// the retry succeeds, it gives its cost back; a message accepted on its first attempt adds 1. So single failures never
+    /// empty the bucket. In an outage it is soon empty: from then on a send ends with the outcome of its first attempt, and the
+    /// service sees about as many requests as there are messages.
     ///
     /// Three retries take nothing: after waiting for an access token, with a new token when one that was good before is
     /// rejected, and after a connection that was closed before the service took the request.
@@ -191,7 +199,8 @@ impl ClientBuilder {
     /// 5 minutes, the lower of the two figures that the service publishes for an IP address.
     ///
     /// All clones of the client share it, about in the order in which they come. Bursts are fine as long as no window is over. A
-    /// request counts from when it leaves until one window after its end. At a 429 everyone waits: for what its
+    /// request counts from when it leaves until one window after its end. A request that never left, because no connection
+    /// came about, doesn't count. At a 429 everyone waits: for what its
     /// `Retry-After` asks, up to 120 s, or else for a second.
     ///
     /// A send whose [deadline](Self::deadline) leaves no room for that ends as [`ErrorKind::Throttled`], and says
@@ -203,6 +212,20 @@ impl ClientBuilder {
     pub fn pace(mut self, requests: u32, window: Duration) -> Self {
         self.rate = Some(Rate { requests, window });
         self.given("pace")
+    }
+
+    /// Sets the maximum number of messages in flight, at least 1. Defaults to 100.
+    ///
+    /// All clones of the client share it, in the order in which their sends begin. A send that waits for others holds no
+    /// connection. The wait isn't an attempt and takes none of its time, but the [deadline](Self::deadline) of a send covers it;
+    /// a publication waits as long as it takes. Token requests don't count: there is at most one at a time.
+    ///
+    /// The limit bounds connections: over HTTP/1.1 each message in flight needs one of its own. Over HTTP/2 all share one, and at
+    /// most two connections to a host are opened at the same time.
+    #[must_use]
+    pub fn max_in_flight(mut self, max_in_flight: u32) -> Self {
+        self.max_in_flight = max_in_flight;
+        self.given("max_in_flight")
     }
 
     /// The most slots that one message of a [publication](crate::Client::publish) holds, from 1; by default 1,000.
@@ -282,11 +305,12 @@ impl ClientBuilder {
         self
     }
 
-    /// A proxy for all requests, in place of the one that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+    /// Sets a proxy for all requests, instead of those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
     ///
-    /// Its scheme is `http` or `https`, and its address may hold a user name and password. One on another machine is refused
-    /// where plain http to this machine would pass through it. Without this, and with a base or token URL of this
-    /// machine, no proxy is used.
+    /// Its scheme is `http` or `https`, and its address may hold a user name and password. A proxy on another machine is an
+    /// error if plain http to this machine would pass through it. Requests to this machine (`localhost`, `127.0.0.0/8`, `[::1]`)
+    /// never pass through a proxy of the environment. An unusable proxy URL is an error of [`build`](Self::build), also in the
+    /// environment, and the error of a connection names the proxy on its way.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());

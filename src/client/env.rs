@@ -23,6 +23,7 @@ const DESTINATION_IDS: &str = "PUSHSLOTS_DESTINATION_IDS";
 const MAX_ATTEMPTS: &str = "PUSHSLOTS_MAX_ATTEMPTS";
 const ATTEMPT_TIMEOUT: &str = "PUSHSLOTS_ATTEMPT_TIMEOUT";
 const DEADLINE: &str = "PUSHSLOTS_DEADLINE";
+const MAX_IN_FLIGHT: &str = "PUSHSLOTS_MAX_IN_FLIGHT";
 const RATE: &str = "PUSHSLOTS_RATE";
 const SLOTS_PER_MESSAGE: &str = "PUSHSLOTS_SLOTS_PER_MESSAGE";
 const BYTES_PER_MESSAGE: &str = "PUSHSLOTS_BYTES_PER_MESSAGE";
@@ -53,10 +54,11 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_SOURCE_ID` | [`source`](Self::source), a UUID | none |
     /// | `PUSHSLOTS_DESTINATION_IDS` | [`destination`](Self::destination)s, UUIDs separated by commas | none |
     /// | `PUSHSLOTS_MAX_ATTEMPTS` | [`max_attempts`](Self::max_attempts) | `4` |
-    /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `30s` |
-    /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `120s` |
+    /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `125s` |
+    /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `300s` |
     /// | `PUSHSLOTS_SLOTS_PER_MESSAGE` | [`slots_per_message`](Self::slots_per_message) | `1000` |
     /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) | `8388608` |
+    /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight) | `100` |
     /// | `PUSHSLOTS_RATE` | [`pace`](Self::pace): requests in any window of a length | `7500/300s` |
     ///
     /// What is wrong with a variable is told by [`build`](Self::build), unless code gives the setting after:
@@ -106,6 +108,9 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     if let Some(bytes) = variables.value(BYTES_PER_MESSAGE, number) {
         builder = builder.bytes_per_message(bytes);
     }
+    if let Some(max_in_flight) = variables.value(MAX_IN_FLIGHT, number) {
+        builder = builder.max_in_flight(max_in_flight);
+    }
     if let Some((requests, window)) = variables.value(RATE, rate) {
         builder = builder.pace(requests, window);
     }
@@ -115,6 +120,7 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
         "max_attempts",
         "attempt_timeout",
         "deadline",
+        "max_in_flight",
         "pace",
         "slots_per_message",
         "bytes_per_message",

@@ -1,7 +1,9 @@
 //! Addresses that a client may send to.
 
 use http::Uri;
-use url::{Host, Url};
+use url::Url;
+
+use crate::transport::is_loopback;
 
 /// An address that a client may send to.
 pub(super) struct Address {
@@ -44,30 +46,12 @@ impl Address {
         text.parse().map_err(|_| "the URL is too long".to_owned())
     }
 
-    /// Whether the address is of this machine itself.
-    pub(super) fn is_loopback(&self) -> bool {
-        is_loopback(&self.url)
+    pub(super) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Whether what goes there is not encrypted since it stays on this machine.
     pub(super) fn is_plain_loopback(&self) -> bool {
-        self.url.scheme() == "http" && self.is_loopback()
-    }
-}
-
-/// Reads the address of a proxy; tells whether it is at this machine itself.
-pub(super) fn read_proxy(text: &str) -> Result<bool, String> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(is_loopback(&url)),
-        _ => Err("not a URL with http or https, such as http://proxy.example.org:3128".to_owned()),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+        self.url.scheme() == "http" && is_loopback(&self.url)
     }
 }

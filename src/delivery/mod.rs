@@ -1,5 +1,6 @@
 //! The send loop: token, request, answer, and whether to try again.
 
+mod in_flight;
 mod observer;
 mod outcome;
 mod request;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use futures_util::future::poll_immediate;
 use http::Uri;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
@@ -27,8 +29,9 @@ use crate::retry::{Class, Ending, Exchange, Policy, RetryBudget};
 use crate::transport::{AnyTransport, Failure, FailureKind, Pace, Place};
 
 use outcome::Outcome;
-use sending::{Begun, Sending};
+use sending::{Begun, KeptBack, Sending};
 
+pub(crate) use in_flight::InFlight;
 pub use observer::AttemptObserver;
 pub(crate) use request::Parcel;
 
@@ -41,6 +44,7 @@ pub(crate) struct Courier {
     pub(crate) transport: Arc<dyn AnyTransport>,
     /// What the transport keeps to.
     pub(crate) pace: Option<Arc<Pace>>,
+    pub(crate) in_flight: InFlight,
     pub(crate) tokens: TokenCache,
     pub(crate) classifier: Classifier,
     pub(crate) budget: Option<RetryBudget>,
@@ -68,21 +72,19 @@ impl Courier {
         let mut began = Instant::now();
         let mut sending = Sending::new(self, parcel, policy);
         loop {
-            // Many sends wait for the same pause, and nobody is asked: that is no attempt. Nor is a wait for the pace.
+            // Nothing is sent while a send waits for the end of a cooldown or for a limit of the client: that isn't an attempt.
             let has_room = |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
             self.tokens.sit_out_pause(has_room).await;
-            let place = match first_place.take() {
-                Some(place) => Some(place),
-                None => match self.place(policy, &mut began).await {
-                    Ok(place) => place,
-                    Err(wait) => return Err(sending.kept_back(wait)),
-                },
+            let (permit, place) = match self.admit(policy, &mut began, first_place.take()).await {
+                Ok(admitted) => admitted,
+                Err(kept_back) => return Err(sending.kept_back(kept_back)),
             };
             let time_left = || policy.deadline.saturating_sub(began.elapsed());
             let begun = sending.begin_attempt();
             let span = begun.span.clone();
             let time = policy.attempt_timeout.min(time_left());
             let outcome = self.attempt(parcel, begun, place, time).instrument(span).await;
+            drop(permit);
             if outcome.pause.is_some_and(|pause| policy.has_room(pause, time_left())) {
                 sending.call_off_attempt();
                 continue;
@@ -94,24 +96,49 @@ impl Courier {
         }
     }
 
-    /// A place in the pace, where there is one. Where the deadline does not cover the wait for it, that moves `began`.
+    /// Waits until the client's own limits let a message out. Unless the deadline covers that, the wait moves `began`.
     ///
-    /// # Errors
-    ///
-    /// How long it would take, which is too long.
-    async fn place(&self, policy: &Policy, began: &mut Instant) -> Result<Option<Place>, Duration> {
-        let Some(pace) = &self.pace else { return Ok(None) };
-        if let Some(place) = pace.free_place() {
-            return Ok(Some(place));
-        }
-        if policy.deadline_covers_pace {
-            let room = policy.room(policy.deadline.saturating_sub(began.elapsed()));
-            return pace.place_within(room).await.map(Some);
+    /// The permit comes first: who waits for it must hold no place that the messages in flight may need.
+    async fn admit(
+        &self,
+        policy: &Policy,
+        began: &mut Instant,
+        place: Option<Place>,
+    ) -> Result<(Option<OwnedSemaphorePermit>, Option<Place>), KeptBack> {
+        let (permit, pace) = (self.in_flight.free_permit(), self.pace.as_ref());
+        if permit.is_some() {
+            let place = place.or_else(|| pace?.free_place());
+            if place.is_some() || pace.is_none() {
+                return Ok((permit, place));
+            }
+        } else {
+            drop(place);
         }
         let asked = Instant::now();
-        let place = pace.place().await;
-        *began += asked.elapsed();
-        Ok(Some(place))
+        if !policy.deadline_covers_limits {
+            let permit = if permit.is_some() { permit } else { self.in_flight.permit().await };
+            let place = match pace {
+                Some(pace) => Some(pace.place().await),
+                None => None,
+            };
+            *began += asked.elapsed();
+            return Ok((permit, place));
+        }
+        let room = || policy.room(policy.deadline.saturating_sub(began.elapsed()));
+        if let Some(wait) = pace.map(|pace| pace.wait()).filter(|wait| *wait > room()) {
+            return Err(KeptBack::ByPace(wait));
+        }
+        let permit = match permit {
+            Some(permit) => permit,
+            None => {
+                self.in_flight.permit_within(room()).await.ok_or(KeptBack::InFlight(self.in_flight.limit))?
+            }
+        };
+        let place = match pace {
+            Some(pace) => Some(pace.place_within(room()).await.map_err(KeptBack::ByPace)?),
+            None => None,
+        };
+        Ok((Some(permit), place))
     }
 
     /// One attempt: an access token, and one exchange with it.
@@ -158,14 +185,13 @@ impl Courier {
         begun.token_age = Some(lease.token.age(now));
         let request = parcel.request(&self.endpoint, lease.token.authorization());
         let exchange = self.transport.send_from(place, request, time_left);
-        let outcome = match lease.during(exchange).await {
+        let mut outcome = match lease.during(exchange).await {
             Ok(answer) => Outcome::answered(&answer, &*self.classifier),
             Err(failure) => Outcome::unanswered(&failure, &*self.classifier),
         };
-        begun.token_was_good = lease.token.was_good();
         match outcome.ending {
             Ending::Exchanged(Class::Accepted) => lease.token.proved_good(),
-            Ending::Exchanged(Class::Unauthorized) => self.tokens.reject(&lease.token),
+            Ending::Exchanged(Class::Unauthorized) => outcome.renewal = self.tokens.reject(&lease.token, now),
             _ => {}
         }
         outcome

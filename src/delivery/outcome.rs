@@ -7,7 +7,7 @@ use crate::clock;
 use crate::error::ErrorKind;
 use crate::message::Log;
 use crate::receipt::{Delivery, ResponseDetails, TokenRefusal};
-use crate::retry::{Answered, BodyKind, Class, Ending, Exchange};
+use crate::retry::{Answered, BodyKind, Class, Ending, Exchange, Next, Renewal};
 use crate::transport::{Answer, Failure, FailureKind};
 
 /// What one attempt came to.
@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     pub(super) retry_after: Option<Duration>,
     /// How long it is not worth trying again, where nobody was asked for anything.
     pub(super) pause: Option<Duration>,
+    /// When there may be a token in place of the one that the service rejected.
+    pub(super) renewal: Option<Renewal>,
     /// Whether the connection was found closed before the service took the request.
     pub(super) connection_was_closed: bool,
     pub(super) logs: Vec<Log>,
@@ -120,6 +122,7 @@ impl Outcome {
             error: None,
             retry_after: None,
             pause: None,
+            renewal: None,
             connection_was_closed: false,
             logs: Vec::new(),
             service_text: None,
@@ -127,10 +130,11 @@ impl Outcome {
         }
     }
 
-    /// What is left of the delay before the next attempt without the pause that all sends share: that is sat out later,
-    /// and may end before its time.
-    pub(super) fn own_part_of(&self, delay: Duration) -> Duration {
+    /// What is left of the delay before the next attempt without the cooldown that all sends share. They wait for that one later,
+    /// and it may end before its time.
+    pub(super) fn own_part_of(&self, delay: Duration, next: Next) -> Duration {
         match self.ending {
+            Ending::Exchanged(_) if next == Next::TokenPause => Duration::ZERO,
             Ending::NoToken { .. } => delay.saturating_sub(self.retry_after.unwrap_or_default()),
             Ending::Exchanged(_) => delay,
         }

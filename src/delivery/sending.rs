@@ -13,7 +13,7 @@ use super::{Courier, Parcel, trace};
 use crate::clock;
 use crate::error::{Error, ErrorKind, FailedSend};
 use crate::receipt::{Attempt, Delivery, Receipt, TokenRefusal, seconds_rounded_up};
-use crate::retry::{AttemptDelays, Decision, Ended, Next, Policy};
+use crate::retry::{AttemptDelays, Cost, Decision, Ended, Next, Policy};
 
 /// A send under way. When it is dropped before its end, the attempt that was under way is told all the same.
 pub(super) struct Sending<'a> {
@@ -27,6 +27,9 @@ pub(super) struct Sending<'a> {
     service_text: Option<String>,
     token_refusal: Option<TokenRefusal>,
     token_replaced: bool,
+    token_tried_again: bool,
+    /// The cost of the last retry.
+    last_retry: Option<Cost>,
     has_ended: bool,
 }
 
@@ -37,8 +40,14 @@ pub(super) struct Begun {
     pub(super) began: Instant,
     /// How old the token was when the request set out; `None` before that.
     pub(super) token_age: Option<Duration>,
-    /// Whether the service had accepted a message with that token.
-    pub(super) token_was_good: bool,
+}
+
+/// The limit of the client that leaves no room for an attempt.
+pub(super) enum KeptBack {
+    /// The pace, which has room after this time at the earliest.
+    ByPace(Duration),
+    /// The limit on messages in flight, of so many.
+    InFlight(u32),
 }
 
 impl<'a> Sending<'a> {
@@ -53,6 +62,8 @@ impl<'a> Sending<'a> {
             service_text: None,
             token_refusal: None,
             token_replaced: false,
+            token_tried_again: false,
+            last_retry: None,
             has_ended: false,
         }
     }
@@ -64,7 +75,6 @@ impl<'a> Sending<'a> {
             started: clock::now(),
             began: Instant::now(),
             token_age: None,
-            token_was_good: false,
         })
     }
 
@@ -85,15 +95,19 @@ impl<'a> Sending<'a> {
             hint: outcome.retry_after,
             time_left,
             token_replaced: self.token_replaced,
-            token_was_good: self.under_way.as_ref().is_some_and(|begun| begun.token_was_good),
+            renewal: outcome.renewal,
+            token_tried_again: self.token_tried_again,
             connection_was_closed: outcome.connection_was_closed,
         };
         let kind = outcome.kind;
+        let is_rejected = outcome.renewal.is_some();
         match self.policy.after(ended, &mut self.delays, self.courier.budget.as_ref()) {
-            Decision::Again(delay, next) => {
-                let own_part = outcome.own_part_of(delay);
+            Decision::Again(delay, next, cost) => {
+                self.last_retry = Some(cost);
+                let own_part = outcome.own_part_of(delay, next);
                 self.record(outcome, Some(delay), next);
                 self.token_replaced |= next == Next::NewToken;
+                self.token_tried_again |= is_rejected && next == Next::TokenPause;
                 ControlFlow::Continue(own_part)
             }
             Decision::Stop(next) => {
@@ -139,22 +153,28 @@ impl<'a> Sending<'a> {
 
     fn accepted(&mut self) -> Receipt {
         let attempts = std::mem::take(&mut self.attempts);
-        if let (Some(budget), 1) = (&self.courier.budget, attempts.len()) {
-            budget.earn();
+        if let Some(budget) = &self.courier.budget {
+            budget.earn(self.last_retry);
         }
         let receipt = Receipt::new(self.parcel.message_id, attempts);
         trace::accepted(&receipt);
         receipt
     }
 
-    /// Ends the send, since the client's own pace has no room for the next attempt within the deadline.
-    pub(super) fn kept_back(&mut self, wait: Duration) -> Error {
+    /// Ends the send because a limit of the client leaves no room for the next attempt within the deadline.
+    pub(super) fn kept_back(&mut self, by: KeptBack) -> Error {
         self.has_ended = true;
+        let deadline = self.policy.deadline;
+        let (limit, wait) = match by {
+            KeptBack::ByPace(wait) => ("own pace, or its wait after a 429,".to_owned(), Some(wait)),
+            KeptBack::InFlight(limit) => {
+                (format!("limit of {limit} messages in flight (max_in_flight)"), None)
+            }
+        };
         let why = format!(
-            "given up, since the client's own pace, or its wait after a 429, leaves no room within the deadline of {:?}",
-            self.policy.deadline
+            "given up because the client's {limit} leaves no room within the deadline of {deadline:?}"
         );
-        self.failed(ErrorKind::Throttled, Next::Deadline, Some(wait), &why)
+        self.failed(ErrorKind::Throttled, Next::Deadline, wait, &why)
     }
 
     fn given_up(&mut self, kind: ErrorKind, next: Next) -> Error {

@@ -75,8 +75,8 @@ impl<'a> Publication<'a> {
         handle: PublishHandle,
         on_progress: Option<OnProgress<'a>>,
     ) -> Self {
-        // However many the slots are, their messages wait for the pace.
-        let policy = Policy { deadline_covers_pace: false, ..policy };
+        // However many the slots are, their messages wait for the client's own limits.
+        let policy = Policy { deadline_covers_limits: false, ..policy };
         Self { courier, policy, packer, lookout: Lookout::new(courier.pace.clone(), handle, on_progress) }
     }
 

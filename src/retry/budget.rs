@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// How full the bucket is at first, unless it is sized otherwise.
 pub(crate) const USUAL_BUDGET: u32 = 500;
 
-/// What retries may cost the service, shared by all sends of a client: a bucket that each retry takes from, and that
-/// messages accepted on the first attempt fill again. In an outage it is empty soon, and sends end with what their first
-/// attempt came to.
+/// What retries may cost the service, shared by all sends of a client. Each retry takes from this bucket. A retry that
+/// succeeds gives back its cost, and a message accepted on the first attempt adds 1. In an outage the bucket is soon empty,
+/// and sends end with the outcome of their first attempt.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     left: AtomicU32,
@@ -25,25 +25,32 @@ pub(crate) enum Cost {
     Usual,
 }
 
+impl Cost {
+    fn amount(self) -> u32 {
+        match self {
+            Self::Free => 0,
+            Self::Throttled => 5,
+            Self::Usual => 14,
+        }
+    }
+}
+
 impl RetryBudget {
     /// A full bucket.
     pub(crate) fn new(size: u32) -> Self {
         Self { left: AtomicU32::new(size), size }
     }
 
-    /// Takes what a retry costs; where not enough is left, takes nothing and says no.
+    /// Takes the cost of a retry. If not enough is left, it takes nothing and returns `false`.
     pub(crate) fn spend(&self, cost: Cost) -> bool {
-        let cost = match cost {
-            Cost::Free => return true,
-            Cost::Throttled => 5,
-            Cost::Usual => 14,
-        };
+        let cost = cost.amount();
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost)).is_ok()
     }
 
-    /// Puts 1 back, for a message that was accepted on the first attempt.
-    pub(crate) fn earn(&self) {
-        let more = |left: u32| (left < self.size).then(|| left + 1);
+    /// Gives back the cost of a retry that was accepted. Without a retry, the message adds 1.
+    pub(crate) fn earn(&self, last_retry: Option<Cost>) {
+        let amount = last_retry.map_or(1, Cost::amount);
+        let more = |left: u32| Some(left.saturating_add(amount).min(self.size)).filter(|more| *more != left);
         let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }

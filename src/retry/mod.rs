@@ -11,9 +11,9 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use budget::{RetryBudget, USUAL_BUDGET};
+pub(crate) use budget::{Cost, RetryBudget, USUAL_BUDGET};
 pub(crate) use delay::{AttemptDelays, Backoff};
-pub(crate) use policy::{Decision, Ended, Ending, LONGEST_HINT, Policy};
+pub(crate) use policy::{Decision, Ended, Ending, LONGEST_HINT, Policy, Renewal};
 
 pub use body_kind::BodyKind;
 pub(crate) use classify::{Answered, asks_again};

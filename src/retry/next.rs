@@ -15,7 +15,7 @@ pub enum Next {
     Backoff,
     /// Another attempt, after the time that the service's `Retry-After` asks for and some jitter.
     Hint,
-    /// Another attempt, after the pause in which no access token is asked for.
+    /// Another attempt, after the time in which no access token is requested, or in which a new one may become valid.
     TokenPause,
     /// Another attempt at once, with a new access token.
     NewToken,

@@ -34,18 +34,18 @@ pub(crate) struct Policy {
     pub(crate) deadline: Duration,
     /// Whether to try again where the service may have the message.
     pub(crate) on_unknown: OnUnknown,
-    /// Whether the deadline also covers waiting for the client's own pace.
-    pub(crate) deadline_covers_pace: bool,
+    /// Whether the deadline also covers waiting for the client's own limits.
+    pub(crate) deadline_covers_limits: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
             max_attempts: 4,
-            attempt_timeout: Duration::from_secs(30),
-            deadline: Duration::from_secs(120),
+            attempt_timeout: Duration::from_secs(125),
+            deadline: Duration::from_secs(300),
             on_unknown: OnUnknown::Retry,
-            deadline_covers_pace: true,
+            deadline_covers_limits: true,
         }
     }
 }
@@ -57,6 +57,15 @@ pub(crate) enum Ending {
     Exchanged(Class),
     /// Without a request: there is no access token. Where that is temporary, there may be one a moment later.
     NoToken { is_temporary: bool },
+}
+
+/// When there may be a token in place of a rejected one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// As soon as a new one was requested. The service may have accepted a message with the rejected one before.
+    AtOnce { was_good: bool },
+    /// After this time, in which the new token may become valid.
+    After(Duration),
 }
 
 /// The attempt that [`Policy::after`] is asked about.
@@ -71,8 +80,10 @@ pub(crate) struct Ended {
     pub(crate) time_left: Duration,
     /// Whether an access token was replaced before, since the service refused it.
     pub(crate) token_replaced: bool,
-    /// Whether the service had accepted a message with this attempt's token.
-    pub(crate) token_was_good: bool,
+    /// When there may be a token to send the message with again, after the service rejected this attempt's.
+    pub(crate) renewal: Option<Renewal>,
+    /// Whether a new token was tried again before, because the service rejected it.
+    pub(crate) token_tried_again: bool,
     /// Whether the connection was found closed before the service took the request.
     pub(crate) connection_was_closed: bool,
 }
@@ -80,8 +91,8 @@ pub(crate) struct Ended {
 /// What follows a failed attempt, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Try again after this delay.
-    Again(Duration, Next),
+    /// Try again after this delay. The budget has paid this cost for it.
+    Again(Duration, Next, Cost),
     /// Give up.
     Stop(Next),
 }
@@ -110,15 +121,18 @@ impl Policy {
             Ending::Exchanged(Class::Refused | Class::Partial) | Ending::NoToken { is_temporary: false } => {
                 return Decision::Stop(Next::Final);
             }
-            Ending::Exchanged(Class::Unauthorized) if ended.token_replaced => {
-                return Decision::Stop(Next::Final);
-            }
             Ending::Exchanged(Class::Unknown) if self.on_unknown == OnUnknown::Stop => {
                 return Decision::Stop(Next::UnknownStops);
             }
-            // When a token that was good is revoked, all sends meet it at once, and the service is fine.
-            Ending::Exchanged(Class::Unauthorized) if ended.token_was_good => (Next::NewToken, Cost::Free),
-            Ending::Exchanged(Class::Unauthorized) => (Next::NewToken, Cost::Usual),
+            Ending::Exchanged(Class::Unauthorized) => match ended.renewal {
+                // All sends meet it at once, and no other is sent meanwhile.
+                Some(Renewal::After(_)) if !ended.token_tried_again => (Next::TokenPause, Cost::Free),
+                // When a token that was good is revoked, all sends meet it at once, and the service is fine.
+                Some(Renewal::AtOnce { was_good }) if !ended.token_replaced => {
+                    (Next::NewToken, if was_good { Cost::Free } else { Cost::Usual })
+                }
+                _ => return Decision::Stop(Next::Final),
+            },
             // The message endpoint saw nothing, and the token endpoint is asked by one for all.
             Ending::NoToken { is_temporary: true } => (Next::TokenPause, Cost::Free),
             Ending::Exchanged(Class::Throttled) => (Next::Backoff, Cost::Throttled),
@@ -128,7 +142,10 @@ impl Policy {
                 (Next::Backoff, Cost::Usual)
             }
         };
-        let hint = ended.hint.filter(|_| why != Next::NewToken);
+        let hint = match (ended.ending, ended.renewal) {
+            (Ending::Exchanged(Class::Unauthorized), Some(Renewal::After(wait))) => Some(wait),
+            _ => ended.hint.filter(|_| why != Next::NewToken),
+        };
         if hint.is_some_and(|hint| hint > LONGEST_HINT) {
             return Decision::Stop(Next::HintTooLong);
         }
@@ -155,6 +172,6 @@ impl Policy {
         if !budget.is_none_or(|budget| budget.spend(cost)) {
             return Decision::Stop(Next::BudgetEmpty);
         }
-        Decision::Again(delay, why)
+        Decision::Again(delay, why, cost)
     }
 }

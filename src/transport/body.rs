@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::departure::Departure;
 use super::{Failure, FailureKind};
 
 /// The longest body that goes out in one part. A longer one goes out in several, so that it can be called off meanwhile.
@@ -35,6 +37,9 @@ const CALLED_OFF: u8 = 3;
 pub(super) struct TrackedBody {
     rest: Bytes,
     progress: Arc<Progress>,
+    departure: Option<Arc<Departure>>,
+    /// Held until a connection takes the request.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Observes a body and calls it off when dropped: a request that waits for its turn on a connection must not go out after
@@ -85,14 +90,30 @@ impl Drop for SendGuard {
 }
 
 impl TrackedBody {
-    pub(super) fn new(bytes: Bytes) -> (Self, SendGuard) {
-        let progress = Arc::new(Progress {
+    /// The body of a request, which reports its `departure` and gives `permit` back when a connection takes it.
+    pub(super) fn new(
+        bytes: Bytes,
+        departure: Option<Arc<Departure>>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> (Self, SendGuard) {
+        if let Some(departure) = &departure {
             // A connection never asks for an empty body.
+            if bytes.is_empty() { departure.leaves() } else { departure.waits() }
+        }
+        let progress = Arc::new(Progress {
             state: AtomicU8::new(if bytes.is_empty() { HANDED_OVER } else { WAITING }),
             has_part: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
-        (Self { rest: bytes, progress: progress.clone() }, SendGuard(progress))
+        (Self { rest: bytes, progress: progress.clone(), departure, permit }, SendGuard(progress))
+    }
+
+    /// A connection takes the request.
+    fn leave(&mut self) {
+        if let Some(departure) = &self.departure {
+            departure.leaves();
+        }
+        self.permit = None;
     }
 
     /// Whether all that is left goes out in one part, if the body is in this state.
@@ -131,7 +152,12 @@ impl Body for TrackedBody {
         match self.progress.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
             Err(_) => Poll::Ready(Some(Err(CalledOff))),
             Ok(_) if has_part => Poll::Pending,
-            Ok(state) => Poll::Ready(Some(Ok(Frame::data(self.next_part(state))))),
+            Ok(state) => {
+                if state == WAITING {
+                    self.leave();
+                }
+                Poll::Ready(Some(Ok(Frame::data(self.next_part(state)))))
+            }
         }
     }
 
@@ -182,6 +208,10 @@ mod tests {
 
     use super::*;
 
+    fn tracked(bytes: Bytes) -> (TrackedBody, SendGuard) {
+        TrackedBody::new(bytes, None, None)
+    }
+
     /// The next part; `None` if the connection has to wait for it.
     fn next(body: &mut TrackedBody) -> Option<Option<Result<Bytes, CalledOff>>> {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).now_or_never()?;
@@ -194,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_short_body_is_handed_over_at_once_and_written_later() {
-        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; SHORT]));
+        let (mut body, guard) = tracked(Bytes::from(vec![7; SHORT]));
         assert!(!guard.is_handed_over() && body.size_hint().exact() == Some(SHORT as u64));
         let whole = part(&mut body);
         assert_eq!(whole.len(), SHORT);
@@ -206,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_last_byte_of_a_longer_body_waits_until_the_rest_was_written() {
-        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; PART + SHORT]));
+        let (mut body, guard) = tracked(Bytes::from(vec![7; PART + SHORT]));
         assert_eq!(part(&mut body).len(), PART);
         let first = part(&mut body);
         assert_eq!((first.len(), body.size_hint().exact()), (SHORT - 1, Some(1)));
@@ -218,11 +248,11 @@ mod tests {
 
     #[test]
     fn a_body_that_was_called_off_gives_nothing_more() {
-        let (mut body, guard) = TrackedBody::new(Bytes::from_static(b"short"));
+        let (mut body, guard) = tracked(Bytes::from_static(b"short"));
         assert!(!guard.failure(FailureKind::Timeout).may_have_arrived());
         assert!(next(&mut body).unwrap().unwrap().is_err());
 
-        let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; 2 * SHORT]));
+        let (mut body, guard) = tracked(Bytes::from(vec![7; 2 * SHORT]));
         let first = part(&mut body);
         assert!(guard.failure(FailureKind::Timeout).may_have_arrived());
         drop(guard);
@@ -234,7 +264,7 @@ mod tests {
     async fn who_waits_for_a_part_is_woken_by_its_end_and_by_a_call_off() {
         for calls_off in [false, true] {
             for _ in 0..200 {
-                let (mut body, guard) = TrackedBody::new(Bytes::from(vec![7; 2 * SHORT]));
+                let (mut body, guard) = tracked(Bytes::from(vec![7; 2 * SHORT]));
                 let first = part(&mut body);
                 let waiting = tokio::spawn(async move {
                     poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().is_err()

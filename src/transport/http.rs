@@ -1,52 +1,39 @@
-//! Requests over reqwest; the only file that names it.
+//! Requests over reqwest, and the reasons why they fail.
 
 use std::error::Error as StdError;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::Reason;
 use http::header::CONTENT_LENGTH;
-use http::{Request, StatusCode, Uri, Version};
-use reqwest::{Body, Certificate, Client, Identity, Proxy, Response, Url, redirect, retry};
+use http::{HeaderMap, Request, StatusCode, Uri, Version};
+use reqwest::{Body, Response, Url};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{SendGuard, TrackedBody};
-use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings};
+use super::connections::{Connections, Share};
+use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, tls};
 use crate::message::Problem;
 
-/// An answer of the service takes a few hundred bytes for each destination; more than this is none.
+/// The longest body of a response. The service's take a few hundred bytes for each destination.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
-
-/// The most header lines of a response. Those of a chain of gateways are rarely more than 100, hyper's own limit, but one
-/// more must not cost a delivered message.
-const MOST_HEADERS: usize = 1_000;
-
-/// The longest header list over HTTP/2, which counts names, values, and 32 bytes for each line: RFC 9113, section 6.5.2.
-const LONGEST_HEADERS: u32 = 256 * 1024;
-
-/// A connection idle for longer may have been closed by a gateway on the way: the shortest limit among the usual ones is
-/// that of an AWS load balancer, 60 s.
-const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// The time after an exchange from which the runtime may have missed that a connection was closed, in microseconds.
 const RESTED: u64 = 100;
 
+/// Silence on connections for a shorter time is no sign that they hang: a caller may just be in a hurry.
+const SHORTEST_SILENCE: Duration = Duration::from_millis(500);
+
 /// Longer than anybody waits, and still a moment that can be told.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// An HTTP/2 connection on which nothing came for this long is asked for a sign of life, also while it is idle.
-const PING_AFTER: Duration = Duration::from_secs(10);
-
-/// One that gives none within this time is dead.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-
 pub(crate) struct HttpTransport {
-    settings: HttpSettings,
-    connections: Mutex<Connections>,
+    connections: Connections,
+    connect_timeout: Duration,
     /// The last address, as reqwest wants it: nearly all requests go to the same.
     last_url: Mutex<Option<(Uri, Url)>>,
     created: Instant,
@@ -54,30 +41,25 @@ pub(crate) struct HttpTransport {
     last_exchange: AtomicU64,
 }
 
-/// Connections that requests may share.
-#[derive(Clone)]
-struct Connections {
-    client: Client,
-    generation: u64,
-}
-
 impl HttpTransport {
+    /// Sets up connections, through `proxies` and for https if `uses_tls`.
+    ///
     /// # Errors
     ///
-    /// Each setting that can't be used, and why.
-    pub(crate) fn new(settings: HttpSettings) -> Result<Self, Vec<Problem>> {
-        let connections = Connections { client: connect(&settings)?, generation: 0 };
+    /// Returns each setting that can't be used, and why.
+    pub(crate) fn new(
+        settings: &HttpSettings,
+        proxies: Proxies,
+        uses_tls: bool,
+    ) -> Result<Self, Vec<Problem>> {
+        let tls = tls::config(settings, uses_tls || proxies.use_tls())?;
         Ok(Self {
-            settings,
-            connections: Mutex::new(connections),
+            connections: Connections::new(settings.connect_timeout, proxies, tls)?,
+            connect_timeout: settings.connect_timeout,
             last_url: Mutex::default(),
             created: Instant::now(),
             last_exchange: AtomicU64::new(0),
         })
-    }
-
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Microseconds from the creation of this transport until `now`.
@@ -101,20 +83,91 @@ impl HttpTransport {
         Ok(url)
     }
 
-    /// Keeps the next request off the connections of `hung`. What is under way on them goes on.
-    fn abandon(&self, hung: &Connections) {
-        if self.connections().generation != hung.generation {
-            return;
+    /// One request over connections that are shared.
+    async fn exchange(
+        &self,
+        share: &Share,
+        url: Url,
+        request: Request<Bytes>,
+        time: Duration,
+    ) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
+        let (mut head, body) = request.into_parts();
+        let permit = share.permit(&url, self.connect_timeout.min(time / 4)).await;
+        let (body, guard) = TrackedBody::new(body, head.extensions.remove(), permit);
+        let mut request = reqwest::Request::new(head.method, url);
+        *request.headers_mut() = head.headers;
+        *request.body_mut() = Some(Body::wrap(body));
+        let url = request.url().clone();
+        let mut response = timeout_at(end, share.client().execute(request))
+            .await
+            .map_err(|_| guard.failure(FailureKind::Timeout))?
+            .map_err(|error| self.failure(&error, &guard))?;
+        share.received();
+        share.speaks(&url, response.version());
+        let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
+        let is_early = is_stuck || !guard.is_handed_over();
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let body = timeout_at(end, self.read_body(share, response, length(&headers), &guard)).await;
+        let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
+        Ok(Answer { is_early, ..Answer::new(status, headers, body) })
+    }
+
+    async fn read_body(
+        &self,
+        share: &Share,
+        mut response: Response,
+        length: Option<usize>,
+        guard: &SendGuard,
+    ) -> Result<Bytes, Failure> {
+        let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error, guard))? {
+            share.received();
+            if body.len() + chunk.len() > LONGEST_BODY {
+                return Err(Failure::unknown(FailureKind::TooLong));
+            }
+            body.extend_from_slice(&chunk);
         }
-        // Certificates are read here, which no other send must wait for.
-        let Ok(client) = connect(&self.settings) else {
-            // The files of the system's certificates may be gone meanwhile.
-            return tracing::warn!("connections that may hang stay in use, since no others can be set up");
+        // hyper takes a stream that HTTP/2 resets without an error for one that ended.
+        let is_cut = is_http2 && length.is_some_and(|length| body.len() < length);
+        if is_cut {
+            return Err(Failure::unknown(FailureKind::Interrupted));
+        }
+        Ok(body.freeze())
+    }
+
+    /// Explains a failure. If no connection came about, the error is quoted in full. Of a later failure only the kind is, because
+    /// the words could be the service's or hold a part of the request.
+    fn failure(&self, error: &reqwest::Error, guard: &SendGuard) -> Failure {
+        let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
+        if let Some(kind) = h2.and_then(unprocessed) {
+            return Failure::not_sent(kind).detail(h2_reason(h2).unwrap_or_default());
+        }
+        let (kind, cause) = match () {
+            () if error.is_builder() => (FailureKind::Request, Some(root_cause(error))),
+            () if error.is_dns() => (FailureKind::Lookup, Some(root_cause(error))),
+            () if error.is_connect() && !error.is_timeout() => {
+                (FailureKind::Connect, Some(root_cause(error)))
+            }
+            () if error.is_connect() => (FailureKind::Timeout, None),
+            () if error.is_timeout() => (FailureKind::Interrupted, Some("no sign of life".to_owned())),
+            () => (FailureKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string()))),
         };
-        let mut connections = self.connections();
-        if connections.generation == hung.generation {
-            *connections = Connections { client, generation: hung.generation + 1 };
-        }
+        let failure = guard.failure(kind);
+        let place = error.url().filter(|_| !failure.may_have_arrived()).and_then(|url| {
+            let host = url.host_str()?;
+            Some(match self.connections.proxy(url) {
+                // The service's certificate, for instance, or a time in which the service could respond as well.
+                Some(proxy) if kind == FailureKind::Timeout || is_about_tls(error) => {
+                    format!("{host}, through the proxy {proxy}")
+                }
+                Some(proxy) => format!("the proxy {proxy}"),
+                None => host.to_owned(),
+            })
+        });
+        let detail = [place, cause].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        failure.detail(detail)
     }
 }
 
@@ -132,19 +185,24 @@ impl AnyTransport for HttpTransport {
                 yield_now().await;
             }
             let time = time.saturating_sub(began.elapsed());
-            let connections = self.connections().clone();
-            let answer = exchange(&connections.client, url, request, time).await;
+            let share = self
+                .connections
+                .share(request.body().len())
+                .map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
+            let answer = self.exchange(&share, url, request, time).await;
             let is_unusable = match &answer {
                 // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
                 Ok(answer) if answer.status == StatusCode::MISDIRECTED_REQUEST => true,
-                // Over HTTP/2 the next request would go over the same connection, and hang as well.
+                // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
                 Err(failure) | Ok(Answer { body: Err(failure), .. }) => {
                     failure.kind() == FailureKind::Timeout
+                        && began.elapsed() >= SHORTEST_SILENCE
+                        && share.is_silent_since(began)
                 }
                 Ok(_) => false,
             };
             if is_unusable {
-                self.abandon(&connections);
+                self.connections.abandon(&share);
             }
             self.last_exchange.store(self.age(Instant::now()), Ordering::Relaxed);
             answer
@@ -152,123 +210,8 @@ impl AnyTransport for HttpTransport {
     }
 }
 
-/// One request to `url` over `client`.
-async fn exchange(
-    client: &Client,
-    url: Url,
-    request: Request<Bytes>,
-    time: Duration,
-) -> Result<Answer, Failure> {
-    let began = Instant::now();
-    let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
-    let (head, body) = request.into_parts();
-    let (body, guard) = TrackedBody::new(body);
-    let mut request = reqwest::Request::new(head.method, url);
-    *request.headers_mut() = head.headers;
-    *request.body_mut() = Some(Body::wrap(body));
-    let mut response = timeout_at(end, client.execute(request))
-        .await
-        .map_err(|_| guard.failure(FailureKind::Timeout))?
-        .map_err(|error| failure(&error, &guard))?;
-    let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
-    let is_early = is_stuck || !guard.is_handed_over();
-    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = timeout_at(end, read_body(response, length, &guard)).await;
-    let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
-    Ok(Answer { is_early, ..Answer::new(status, headers, body) })
-}
-
-/// Sets up connections, none of which is made yet.
-fn connect(settings: &HttpSettings) -> Result<Client, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut wrong = |setting: &str, cause: &str| {
-        problems.push(Problem::new(setting, format!("can't be used: {cause}")));
-    };
-    let mut builder = Client::builder()
-        // Every request on the wire is an attempt that is recorded: reqwest itself must not resend
-        // one, nor carry a token to where a redirect points.
-        .retry(retry::never())
-        .redirect(redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(LONGEST_IDLE)
-        .http2_keep_alive_interval(PING_AFTER)
-        .http2_keep_alive_timeout(PING_TIMEOUT)
-        .http2_keep_alive_while_idle(true)
-        // A response that other clients can read must not cost a delivered message.
-        .http1_max_headers(MOST_HEADERS)
-        .http2_max_header_list_size(LONGEST_HEADERS)
-        .http1_ignore_invalid_headers_in_responses(true)
-        .http1_allow_spaces_after_header_name_in_responses(true)
-        .http1_allow_obsolete_multiline_headers_in_responses(true)
-        .user_agent(concat!("pushslots/", env!("CARGO_PKG_VERSION")));
-    if settings.bypass_environment_proxies {
-        builder = builder.no_proxy();
-    }
-    if let Some(url) = &settings.proxy {
-        match Proxy::all(url) {
-            Ok(proxy) => builder = builder.proxy(proxy),
-            Err(error) => wrong("proxy", &root_cause(&error)),
-        }
-    }
-    for pem in &settings.root_certificates {
-        match Certificate::from_pem_bundle(pem) {
-            Ok(none) if none.is_empty() => wrong("root_certificate", "the PEM holds no certificate"),
-            Ok(certificates) => builder = builder.tls_certs_merge(certificates),
-            Err(error) => wrong("root_certificate", &root_cause(&error)),
-        }
-    }
-    if let Some(pem) = &settings.client_certificate {
-        match Identity::from_pem(pem) {
-            Ok(identity) => builder = builder.identity(identity),
-            Err(error) => wrong("client_certificate", &root_cause(&error)),
-        }
-    }
-    let client = builder.build().map_err(|error| wrong("certificates", &root_cause(&error)));
-    match client {
-        Ok(client) if problems.is_empty() => Ok(client),
-        _ => Err(problems),
-    }
-}
-
-async fn read_body(
-    mut response: Response,
-    length: Option<usize>,
-    guard: &SendGuard,
-) -> Result<Bytes, Failure> {
-    let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error, guard))? {
-        if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(Failure::unknown(FailureKind::TooLong));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    // hyper takes a stream that HTTP/2 resets without an error for one that ended.
-    let is_cut = is_http2 && length.is_some_and(|length| body.len() < length);
-    if is_cut {
-        return Err(Failure::unknown(FailureKind::Interrupted));
-    }
-    Ok(body.freeze())
-}
-
-/// Explains a failure. What kept a connection from coming about is quoted in full; of what came after only the kind is,
-/// because the words could be the service's or hold a part of the request.
-fn failure(error: &reqwest::Error, guard: &SendGuard) -> Failure {
-    let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
-    if let Some(kind) = h2.and_then(unprocessed) {
-        return Failure::not_sent(kind).detail(h2_reason(h2).unwrap_or_default());
-    }
-    let (kind, cause) = match () {
-        () if error.is_builder() => (FailureKind::Request, Some(root_cause(error))),
-        () if error.is_dns() => (FailureKind::Lookup, Some(root_cause(error))),
-        () if error.is_connect() && !error.is_timeout() => (FailureKind::Connect, Some(root_cause(error))),
-        () if error.is_timeout() => (FailureKind::Timeout, None),
-        () => (FailureKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string()))),
-    };
-    let failure = guard.failure(kind);
-    let host = error.url().and_then(|url| url.host_str()).filter(|_| !failure.may_have_arrived());
-    let detail = [host.map(str::to_owned), cause].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    failure.detail(detail)
+fn length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The kind of failure if the service reported that it didn't process the request: RFC 9113, section 8.7. After a GOAWAY, h2
@@ -305,7 +248,15 @@ fn h2_reason(error: Option<&h2::Error>) -> Option<String> {
     Some(format!("HTTP/2: {name}"))
 }
 
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
+/// Whether TLS failed, which it does between this machine and the service unless the proxy has https itself.
+fn is_about_tls(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(|cause| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause.is::<rustls::Error>() || inner.is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>)
+    })
+}
+
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 

@@ -3,11 +3,15 @@
 //! A transport decides nothing. When it fails it says whether the request may have reached the service.
 
 mod body;
+mod connections;
+mod departure;
 mod failure;
 mod http;
 mod pace;
+mod proxies;
 mod retry_after;
 mod settings;
+mod tls;
 
 use std::fmt;
 use std::future::Future;
@@ -22,6 +26,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::http::HttpTransport;
 pub(crate) use pace::{Pace, Paced, Place, Rate};
+pub(crate) use proxies::{Proxies, is_loopback, read as read_proxy};
 pub(crate) use retry_after::{date, retry_after};
 pub(crate) use settings::HttpSettings;
 

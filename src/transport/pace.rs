@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::departure::Departure;
 use super::retry_after::retry_after;
 use super::{Answer, AnyTransport, Exchanging, Failure};
 use crate::clock;
@@ -19,6 +20,9 @@ const USUAL_HOLD: Duration = Duration::from_secs(1);
 
 /// The longest that one answer can keep everyone waiting.
 const LONGEST_HOLD: Duration = Duration::from_secs(120);
+
+/// How long a send waits for its turn before it looks for a free place itself. Each further look comes after twice the time.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Timers are this coarse: a window that has both its ends must not hold one request more.
 const TICK: Duration = Duration::from_millis(1);
@@ -39,13 +43,18 @@ impl Default for Rate {
 
 /// Keeps all requests of a client within its rate.
 ///
-/// A request counts from when it leaves until one window after its end: in between the service may see it at any time. Who
-/// waits for a place holds nothing meanwhile that others need: a future that nobody polls, such as a renewal of the token that no
-/// send carries on for now, must keep no other from going.
+/// A request counts from when it leaves until one window after its end, because the service may see it at any time in between. A
+/// request that never left doesn't count.
+///
+/// Sends wait in a queue, and only the first of them waits for the next place: a place that becomes free wakes one send, however
+/// many there are. A future that nobody polls keeps the others waiting for a moment only, because they also look for themselves.
+/// Token requests don't queue: the sends wait for them.
 pub(crate) struct Pace {
     rate: Rate,
     state: Mutex<State>,
-    /// Tells those who wait that a place may have become free.
+    /// The turn to wait for the next place.
+    turn: Semaphore,
+    /// Wakes whoever waits for the next place.
     changed: Notify,
 }
 
@@ -78,11 +87,27 @@ impl State {
 
 impl Pace {
     pub(crate) fn new(rate: Rate) -> Arc<Self> {
-        Arc::new(Self { rate, state: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self { rate, state: Mutex::default(), turn: Semaphore::new(1), changed: Notify::new() })
     }
 
-    /// A place for one request, as soon as there is one.
+    /// Waits for a place for one request, after the sends that came before.
     pub(crate) async fn place(self: &Arc<Self>) -> Place {
+        let mut turn = pin!(self.turn.acquire());
+        let mut look = FIRST_LOOK;
+        loop {
+            match timeout(look, turn.as_mut()).await {
+                Ok(_turn) => return self.next_place().await,
+                // The send whose turn it is may not be polled.
+                Err(_) => match self.take(Instant::now()) {
+                    Ok(place) => return place,
+                    Err(_) => look *= 2,
+                },
+            }
+        }
+    }
+
+    /// Waits for the next place, whoever else waits.
+    async fn next_place(self: &Arc<Self>) -> Place {
         loop {
             let changed = pin!(self.changed.notified());
             match self.take(Instant::now()) {
@@ -93,20 +118,33 @@ impl Pace {
         }
     }
 
-    /// A place for one request within `time`.
+    /// Waits for a place for one request, but at most for `time`.
     ///
     /// # Errors
     ///
-    /// How long it is until there may be one. Where that is known to be too long, it is told at once.
+    /// Returns the shortest time until there may be a place, at once if that is too long.
     pub(crate) async fn place_within(self: &Arc<Self>, time: Duration) -> Result<Place, Duration> {
-        if let Some(place) = self.free_place() {
-            return Ok(place);
+        match self.free_place() {
+            Some(place) => Ok(place),
+            None => self.unless_too_long(time, self.place()).await,
         }
+    }
+
+    /// The same for a token request, which doesn't queue.
+    async fn first_place_within(self: &Arc<Self>, time: Duration) -> Result<Place, Duration> {
+        self.unless_too_long(time, self.next_place()).await
+    }
+
+    async fn unless_too_long(
+        &self,
+        time: Duration,
+        waiting: impl Future<Output = Place>,
+    ) -> Result<Place, Duration> {
         let wait = self.wait();
         if wait > time {
             return Err(wait);
         }
-        timeout(time, self.place()).await.map_err(|_| self.wait().max(TICK))
+        timeout(time, waiting).await.map_err(|_| self.wait().max(TICK))
     }
 
     /// How long it is at least until there is a place.
@@ -115,8 +153,11 @@ impl Pace {
         self.state().next_place(self.rate, now).map_or(Duration::ZERO, |next| next - now)
     }
 
-    /// A place, if one is free.
+    /// A place, if one is free and nobody waits for it.
     pub(crate) fn free_place(self: &Arc<Self>) -> Option<Place> {
+        if self.turn.available_permits() == 0 {
+            return None;
+        }
         self.take(Instant::now()).ok()
     }
 
@@ -124,13 +165,13 @@ impl Pace {
     ///
     /// # Errors
     ///
-    /// When there may be one; nothing where a request must end first.
+    /// Returns when there may be one, or nothing if a request must end first.
     fn take(self: &Arc<Self>, now: Instant) -> Result<Place, Option<Instant>> {
         let mut state = self.state();
         match state.next_place(self.rate, now) {
             Some(next) if next <= now => {
                 state.under_way += 1;
-                Ok(Place { pace: self.clone(), is_used: false })
+                Ok(Place { pace: self.clone(), counts: Arc::default() })
             }
             next => Err(next),
         }
@@ -149,20 +190,21 @@ impl Pace {
     }
 }
 
-/// A place for one request. Dropped without one, another can have it at once.
+/// A place for one request. If the request never leaves, another can have the place at once.
 pub(crate) struct Place {
     pace: Arc<Pace>,
-    is_used: bool,
+    counts: Arc<Departure>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.pace.state();
         state.under_way -= 1;
-        if self.is_used {
+        if self.counts.may_have_left() {
             state.ended.push_back(Instant::now());
         }
         drop(state);
+        // The send whose turn it is, and perhaps a token request.
         self.pace.changed.notify_waiters();
     }
 }
@@ -176,23 +218,28 @@ pub(crate) struct Paced {
 impl Paced {
     async fn exchange(
         &self,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
         mut time: Duration,
         place: Option<Place>,
     ) -> Result<Answer, Failure> {
-        let mut place = match place {
+        let place = match place {
             Some(place) => place,
             None => {
                 let asked = Instant::now();
-                let place = self.pace.place_within(time).await;
+                let place = self.pace.first_place_within(time).await;
                 time = time.saturating_sub(asked.elapsed());
                 place.map_err(|_| Failure::kept_back())?
             }
         };
-        place.is_used = true;
+        request.extensions_mut().insert(place.counts.clone());
+        place.counts.begin();
         let answer = self.transport.send(request, time).await;
-        if let Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) = &answer {
-            self.pace.hold(retry_after(headers, clock::now().into()));
+        match &answer {
+            Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
+                self.pace.hold(retry_after(headers, clock::now().into()));
+            }
+            Err(failure) if !failure.may_have_arrived() => place.counts.never_left(),
+            _ => {}
         }
         answer
     }

@@ -9,8 +9,6 @@ pub(crate) struct HttpSettings {
     pub(crate) connect_timeout: Duration,
     /// Proxy for all requests; without one, those that the environment names.
     pub(crate) proxy: Option<String>,
-    /// Never go through a proxy that the environment names: what is meant for this machine stays on it.
-    pub(crate) bypass_environment_proxies: bool,
     /// Root certificates trusted beside the system's, PEM.
     pub(crate) root_certificates: Vec<Vec<u8>>,
     /// Client certificate and its key, PEM.
@@ -22,7 +20,6 @@ impl Default for HttpSettings {
         Self {
             connect_timeout: Duration::from_secs(5),
             proxy: None,
-            bypass_environment_proxies: false,
             root_certificates: Vec::new(),
             client_certificate: None,
         }

@@ -56,7 +56,8 @@ impl Arrived {
         body
     }
 
-    async fn read(&mut self) -> Vec<u8> {
+    /// Reads the whole message.
+    pub async fn read(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         while let Some(chunk) = self.body.data().await {
             let chunk = chunk.unwrap();
@@ -77,7 +78,8 @@ fn answer(mut respond: SendResponse<Bytes>, json: String) {
 pub async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
     let authority = Authority::new();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
-    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
+    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+    let client = client.max_in_flight(1_000).build().unwrap();
     let (send, arrived) = unbounded_channel();
     // Ends with the test's runtime at the latest.
     tokio::spawn(serve(listener, max_streams, send));
@@ -100,8 +102,19 @@ pub async fn serve_one(
     max_streams: u32,
     arrived: UnboundedSender<Arrived>,
 ) {
-    let mut builder = h2::server::Builder::new();
-    let connection = builder.max_concurrent_streams(max_streams).handshake(stream).await;
+    let mut settings = h2::server::Builder::new();
+    settings.max_concurrent_streams(max_streams);
+    serve_with(settings, stream, number, arrived).await;
+}
+
+/// Serves one connection with these settings.
+pub async fn serve_with(
+    settings: h2::server::Builder,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    number: usize,
+    arrived: UnboundedSender<Arrived>,
+) {
+    let connection = settings.handshake(stream).await;
     let (mut connection, mut issued) = (connection.unwrap(), 0);
     while let Some(Ok((request, respond))) = connection.accept().await {
         if request.uri().path() == "/v2/auth/token" {

@@ -21,6 +21,7 @@ pub mod seeds;
 pub mod services;
 pub mod simulation;
 pub mod tls;
+pub mod uplink;
 pub mod weather;
 
 use std::sync::OnceLock;

@@ -1,5 +1,6 @@
 //! One seed: a client, a service in some weather, ten sends, and what must hold whatever happens.
 
+use std::collections::HashMap;
 use std::future::IntoFuture;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -255,20 +256,26 @@ fn judge(
     must(8, calls.windows(2).all(|pair| pair[0].body == pair[1].body));
 }
 
-/// Whether no more was spent on retries than the bucket held and got back. What a new token costs is left out: it hangs on
-/// whether the one before was ever good.
+/// Whether no more was spent on retries than the bucket held and got back. The cost of a new token is left out, because it depends
+/// on whether the one before was ever good.
 fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
-    let (mut spent, mut earned) = (0, 0);
+    let (mut spent, mut earned, mut last_costs) = (0, 0, HashMap::new());
     for attempt in attempts {
-        earned += u32::from(attempt.number == 1 && attempt.delivery == Delivery::Accepted);
+        if attempt.delivery == Delivery::Accepted {
+            earned += last_costs.remove(&attempt.message_id).unwrap_or(1);
+        }
         let error = attempt.error.as_deref().unwrap_or_default();
-        spent += match (attempt.next, attempt.status) {
+        let cost = match (attempt.next, attempt.status) {
             (Next::Backoff | Next::Hint, Some(429)) => 5,
             // A connection that was closed while it was idle.
             (Next::Backoff, None) if error.contains("closed before the service took the request") => 0,
             (Next::Backoff | Next::Hint, _) => 14,
             _ => 0,
         };
+        if attempt.delay.is_some() {
+            last_costs.insert(attempt.message_id, cost);
+        }
+        spent += cost;
     }
     scenario.retry_budget.is_none_or(|size| spent <= size + earned)
 }

@@ -1,6 +1,7 @@
 //! TLS for the tests: an authority made anew for each run, and a listener that shows its certificate.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -65,7 +66,11 @@ impl TlsListener {
     }
 
     pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.listener.local_addr().unwrap().port())
+        format!("https://localhost:{}", self.address().port())
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
     }
 
     /// The next connection; `None` where no TLS came about.

@@ -1,0 +1,117 @@
+//! Proxies on the way to the service.
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{ClientBuilder, NoProxy, Proxy};
+use url::{Host, Url};
+
+use crate::message::Problem;
+
+/// The hosts of this machine, which requests never reach through a proxy of the environment.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// The proxies of a client: those of the environment, or one for all requests.
+#[derive(Default)]
+pub(crate) struct Proxies {
+    http: Option<Url>,
+    https: Option<Url>,
+    /// Hosts that are reached without a proxy, as in `NO_PROXY`.
+    exempt: String,
+}
+
+impl Proxies {
+    /// One proxy for all requests.
+    pub(crate) fn all(url: Url) -> Self {
+        Self { http: Some(url.clone()), https: Some(url), exempt: String::new() }
+    }
+
+    /// The proxies that the environment names for `addresses`: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    ///
+    /// # Errors
+    ///
+    /// Returns each variable whose proxy one of the addresses needs, but that can't be used.
+    pub(crate) fn from_env<'a>(addresses: impl Iterator<Item = &'a Url>) -> Result<Self, Vec<Problem>> {
+        // On a web server, the header `Proxy` of a request can set `HTTP_PROXY`.
+        if std::env::var_os("REQUEST_METHOD").is_some() {
+            return Ok(Self::default());
+        }
+        let exempt = variable(["NO_PROXY", "no_proxy"]).map(|(_, hosts)| hosts).unwrap_or_default();
+        let mut proxies = Self { http: None, https: None, exempt: format!("{exempt},{LOOPBACK}") };
+        let mut problems: Vec<Problem> = Vec::new();
+        for address in addresses.filter(|address| !proxies.exempts(address)).cloned().collect::<Vec<_>>() {
+            let (names, proxy) = match address.scheme() {
+                "http" => (["HTTP_PROXY", "http_proxy"], &mut proxies.http),
+                _ => (["HTTPS_PROXY", "https_proxy"], &mut proxies.https),
+            };
+            let Some((name, text)) = variable(names).or_else(|| variable(["ALL_PROXY", "all_proxy"])) else {
+                continue;
+            };
+            let text = if text.contains("://") { text } else { format!("http://{text}") };
+            match read(&text) {
+                Ok(url) => *proxy = Some(url),
+                Err(_) if problems.iter().any(|problem| problem.path() == name) => {}
+                Err(why) => problems.push(Problem::new(name, why)),
+            }
+        }
+        if problems.is_empty() { Ok(proxies) } else { Err(problems) }
+    }
+
+    /// Whether requests to this address are sent without a proxy.
+    fn exempts(&self, address: &Url) -> bool {
+        let any = Matcher::builder().all("http://proxy.invalid").no(&*self.exempt).build();
+        !address.as_str().parse().is_ok_and(|address| any.intercept(&address).is_some())
+    }
+
+    /// The proxy on the way to `address`, without its user name and password.
+    pub(super) fn on_the_way_to(&self, address: &Url) -> Option<String> {
+        let proxy = if address.scheme() == "http" { &self.http } else { &self.https }.as_ref()?;
+        let (host, port) = (proxy.host_str()?, proxy.port_or_known_default()?);
+        (!self.exempts(address)).then(|| format!("{}://{host}:{port}", proxy.scheme()))
+    }
+
+    /// Whether a connection to a proxy needs TLS.
+    pub(super) fn use_tls(&self) -> bool {
+        [&self.http, &self.https].into_iter().flatten().any(|proxy| proxy.scheme() == "https")
+    }
+
+    /// Whether requests over plain http pass through a proxy on another machine.
+    pub(crate) fn send_plain_http_away(&self) -> bool {
+        self.http.as_ref().is_some_and(|proxy| !is_loopback(proxy))
+    }
+
+    /// Adds these proxies, and no others.
+    pub(super) fn apply(&self, builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
+        let mut builder = builder.no_proxy();
+        let exempt = || NoProxy::from_string(&self.exempt);
+        if let Some(proxy) = &self.http {
+            builder = builder.proxy(Proxy::http(proxy.clone())?.no_proxy(exempt()));
+        }
+        if let Some(proxy) = &self.https {
+            builder = builder.proxy(Proxy::https(proxy.clone())?.no_proxy(exempt()));
+        }
+        Ok(builder)
+    }
+}
+
+/// Reads the address of a proxy. Its text isn't repeated in the error, because it may hold a password.
+pub(crate) fn read(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("isn't a proxy URL with http or https, such as http://proxy.example.org:3128".to_owned()),
+    }
+}
+
+/// The first of these variables that is set, unless it is empty.
+fn variable(names: [&'static str; 2]) -> Option<(&'static str, String)> {
+    let set = |name| Some((name, std::env::var_os(name)?.into_string().unwrap_or_default()));
+    names.into_iter().find_map(set).filter(|(_, text)| !text.trim().is_empty())
+}
+
+/// Whether an address is of this machine itself.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

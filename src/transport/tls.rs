@@ -1,0 +1,109 @@
+//! The set-up of TLS. Verification can't be turned off.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_platform_verifier::Verifier;
+use secrecy::zeroize::Zeroize;
+
+use super::HttpSettings;
+use crate::message::Problem;
+
+/// Reads all certificates, so that connections can be set up later without their files.
+///
+/// Without `is_used`, which means that no address has https, the system needs no certificates.
+///
+/// # Errors
+///
+/// Returns each certificate that can't be used, and why.
+pub(super) fn config(settings: &HttpSettings, is_used: bool) -> Result<ClientConfig, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut wrong = |name: &str, why: &str| {
+        problems.push(Problem::new(name, format!("can't be used: {why}")));
+    };
+    let mut roots = Vec::new();
+    for pem in &settings.root_certificates {
+        match root_certificates(pem) {
+            Ok(certificates) => roots.extend(certificates),
+            Err(why) => wrong("root_certificate", &why),
+        }
+    }
+    let identity = settings.client_certificate.as_deref().map(identity).transpose();
+    let identity = identity.map_err(|why| wrong("client_certificate", &why));
+    let verifier = is_used.then(|| verifier(roots)).transpose();
+    let verifier = verifier.map_err(|error| {
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let name = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(is_set).unwrap_or("certificates");
+        wrong(name, &format!("{error}; install those of the system, or give a root_certificate"));
+    });
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| wrong("tls", &error.to_string()));
+    match (identity, verifier, config) {
+        (Ok(identity), Ok(verifier), Ok(config)) if problems.is_empty() => {
+            let config = match verifier {
+                Some(verifier) => config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
+                None => config.with_root_certificates(RootCertStore::empty()),
+            };
+            let mut config = match identity {
+                Some(identity) => {
+                    config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+                }
+                None => config.with_no_client_auth(),
+            };
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Ok(config)
+        }
+        _ => Err(problems),
+    }
+}
+
+/// The process's cryptography if it has chosen one, such as a certified module.
+fn provider() -> Arc<CryptoProvider> {
+    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
+}
+
+/// Verifies the service's certificate with the system's root certificates and `roots`.
+fn verifier(roots: Vec<CertificateDer<'static>>) -> Result<Verifier, Error> {
+    if roots.is_empty() {
+        return Verifier::new(provider());
+    }
+    #[cfg(any(all(unix, not(target_os = "android")), windows))]
+    return Verifier::new_with_extra_roots(roots, provider());
+    #[cfg(not(any(all(unix, not(target_os = "android")), windows)))]
+    Err(Error::General("this system takes no further root certificates".to_owned()))
+}
+
+fn root_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = certificates(pem)?;
+    for certificate in &certificates {
+        RootCertStore::empty().add(certificate.clone()).map_err(|error| error.to_string())?;
+    }
+    Ok(certificates)
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|error| format!("the PEM is damaged: {error}"))?;
+    if certificates.is_empty() {
+        return Err("the PEM holds no certificate".to_owned());
+    }
+    Ok(certificates)
+}
+
+/// The client certificate and its private key. This function wipes its own copy of the key.
+fn identity(pem: &[u8]) -> Result<CertifiedKey, String> {
+    let certificates = certificates(pem)?;
+    let mut key =
+        PrivateKeyDer::from_pem_slice(pem).map_err(|_| "the PEM holds no private key".to_owned())?;
+    let signer = aws_lc_rs::sign::any_supported_type(&key);
+    key.zeroize();
+    let identity = CertifiedKey::new(certificates, signer.map_err(|error| error.to_string())?);
+    match identity.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
+        Err(error) => Err(error.to_string()),
+    }
+}
