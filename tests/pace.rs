@@ -13,8 +13,11 @@ use futures_util::stream;
 use pushslots::{Delivery, ErrorKind};
 use rand::Rng;
 use support::batch::slots;
-use support::message;
+use support::http2::serve;
 use support::model::{Fate, Model, Reply, TokenFate, answers, client_of};
+use support::tls::{Authority, TlsListener};
+use support::{client, fixtures, message};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -278,4 +281,61 @@ fn a_pace_that_can_not_be_kept_is_refused() {
         let paths: Vec<_> = error.problems().iter().map(|problem| problem.path()).collect();
         assert_eq!(paths, ["pace"], "{requests} in {window:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_never_left_do_not_count() {
+    for never_left in [Fate::NoConnection, Fate::NeverLeaves] {
+        let fates = std::iter::repeat_n(never_left, 10).chain([quick()]);
+        let model = Model::scripted(fates);
+        let client = client_of(&model).pace(10, 5 * MINUTE).max_attempts(1).build().unwrap();
+        for _ in 0..10 {
+            let error = client.send(&message()).await.unwrap_err();
+            assert_eq!((error.delivery(), error.attempts().len()), (Delivery::NotSent, 1), "{error}");
+        }
+        let began = Instant::now();
+        client.send(&message()).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_count() {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let tokens = fixtures::serve();
+    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+    let builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
+    let client = builder.pace(5, 5 * MINUTE).build().unwrap();
+    let message = message();
+    // The service takes connections, and TLS does not come about.
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        tokio::select! {
+            sent = client.send(&message).into_future() => panic!("{sent:?}"),
+            connection = listener.accept_tcp() => silent.push(connection),
+        }
+    }
+    drop(silent);
+    let (send, mut arrived) = unbounded_channel();
+    tokio::spawn(serve(listener, 100, send));
+    let accept = async { drop(arrived.recv().await.unwrap().accept().await) };
+    let send = client.send(&message).deadline(MINUTE).into_future();
+    let (receipt, ()) = tokio::join!(send, accept);
+    receipt.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_nobody_polls_keeps_no_other_waiting() {
+    let model = Model::scripted([quick()]);
+    // The first place is for a token.
+    let client = client_of(&model).pace(2, MINUTE).build().unwrap();
+    let (message, began) = (message(), Instant::now());
+    client.send(&message).await.unwrap();
+    let mut abandoned = pin!(client.send(&message).deadline(10 * MINUTE).into_future());
+    assert!(poll_immediate(abandoned.as_mut()).await.is_none(), "it waits first");
+    client.send(&message).deadline(10 * MINUTE).await.unwrap();
+    let waited = began.elapsed();
+    assert!(waited >= MINUTE && waited < 2 * MINUTE, "{waited:?}");
+    abandoned.await.unwrap();
 }

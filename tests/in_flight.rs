@@ -1,0 +1,155 @@
+//! The limit on messages in flight, and the connections that a burst opens.
+
+mod support;
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pushslots::{Client, Delivery, EncodedMessage, ErrorKind, Next, PushSlots};
+use support::batch::slots;
+use support::http2::serve;
+use support::model::{Fate, Model, Reply, client_of};
+use support::tls::{Authority, TlsListener};
+use support::{client, message};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The service accepts a message after 10 s.
+fn slow() -> Fate {
+    Fate::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
+}
+
+fn encoded() -> Arc<EncodedMessage> {
+    Arc::new(message().encode().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_messages_in_flight_is_no_part_of_an_attempt() {
+    let model = Model::scripted([slow()]);
+    let client = client_of(&model).max_in_flight(3).attempt_timeout(11 * SECOND).build().unwrap();
+    let (message, began) = (encoded(), Instant::now());
+    let mut sends = JoinSet::new();
+    for _ in 0..12 {
+        let (client, message) = (client.clone(), message.clone());
+        sends.spawn(async move { client.send(&message).await });
+    }
+    for receipt in sends.join_all().await {
+        let receipt = receipt.unwrap();
+        assert_eq!(receipt.attempts().len(), 1, "{:?}", receipt.attempts());
+        assert!(receipt.attempts()[0].elapsed < 11 * SECOND);
+    }
+    assert_eq!(began.elapsed().as_secs(), 40, "four times three");
+    let calls = model.calls();
+    for (index, call) in calls.iter().enumerate().skip(3) {
+        assert!(call.began >= calls[index - 3].began + 10 * SECOND, "message {index} is a fourth in flight");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_messages_in_flight_counts_against_the_deadline() {
+    let model = Model::scripted([slow()]);
+    let client = client_of(&model).max_in_flight(1).build().unwrap();
+    let message = encoded();
+    let in_flight = tokio::spawn({
+        let (client, message) = (client.clone(), message.clone());
+        async move { client.send(&message).await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    let error = client.send(&message).deadline(5 * SECOND).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
+    assert!(error.is_retryable() && error.attempts().is_empty() && error.retry_after().is_none());
+    assert!(began.elapsed() <= 5 * SECOND);
+    assert_eq!(
+        error.to_string(),
+        "given up because the client's limit of 1 messages in flight (max_in_flight) leaves no room within the \
+         deadline of 5s; the message never reached the service"
+    );
+    in_flight.await.unwrap().unwrap();
+
+    // A publication waits as long as it takes.
+    let clone = client.clone();
+    let sends = async {
+        for _ in 0..40 {
+            clone.send(&message).await.unwrap();
+        }
+    };
+    let list = slots(0..40);
+    let publication = client.publish(&list).slots_per_message(1).into_future();
+    let (report, ()) = tokio::join!(publication, sends);
+    assert_eq!(report.unwrap().slots(), 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_is_no_message_in_flight() {
+    let throttled = Fate::Answered(Reply::new(429).hint("60"));
+    let model = Model::scripted([throttled, slow()]);
+    let client = client_of(&model).without_pace().max_in_flight(1).build().unwrap();
+    let (message, began) = (encoded(), Instant::now());
+    let throttled = tokio::spawn({
+        let (client, message) = (client.clone(), message.clone());
+        async move { client.send(&message).await }
+    });
+    while model.calls().is_empty() {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    client.send(&message).await.unwrap();
+    assert!(began.elapsed() < 30 * SECOND, "it passes the send that waits for its next attempt");
+    let receipt = throttled.await.unwrap().unwrap();
+    assert_eq!(receipt.attempts()[0].next, Next::Hint);
+}
+
+/// Sends `message` a thousand times at once; returns how many connections the client opened to the message endpoint.
+async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> usize {
+    let (send, mut arrived) = unbounded_channel();
+    let serving = tokio::spawn(serve(listener, 200, send));
+    let message = Arc::new(message.encode().unwrap());
+    let mut sends: JoinSet<_> = (0..1_000)
+        .map(|_| {
+            let (client, message) = (client.clone(), message.clone());
+            async move { client.send(&message).await.map(|receipt| receipt.attempts().len()) }
+        })
+        .collect();
+    let mut connections = 0;
+    for _ in 0..1_000 {
+        let message = timeout(60 * SECOND, arrived.recv()).await.expect("a message arrives").unwrap();
+        connections = connections.max(message.connection + 1);
+        tokio::spawn(message.accept());
+    }
+    while let Some(sent) = sends.join_next().await {
+        assert_eq!(sent.unwrap().unwrap(), 1, "attempts");
+    }
+    serving.abort();
+    connections
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cold_burst_over_http2_opens_few_connections() {
+    let short = message();
+    // A hundred of these need the connections for long uploads.
+    let long = PushSlots::builder().slots(slots(0..400)).build().unwrap();
+    for (name, message) in [("short", short), ("long", long)] {
+        for tokens_elsewhere in [false, true] {
+            let authority = Authority::new();
+            let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+            let tokens = TlsListener::bind(&authority, None, &["h2"]).await;
+            let mut builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+            if tokens_elsewhere {
+                builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
+            }
+            let serving_tokens = tokio::spawn(serve(tokens, 200, unbounded_channel().0));
+            let client = builder.build().unwrap();
+            let connections = burst(&client, message.clone(), listener).await;
+            println!(
+                "1,000 {name} messages at once, tokens elsewhere: {tokens_elsewhere}: {connections} connections"
+            );
+            assert!(connections + usize::from(tokens_elsewhere) <= 5, "{connections}");
+            serving_tokens.abort();
+        }
+    }
+}
