@@ -31,6 +31,7 @@ fn all_wrong_settings_are_told_at_once() {
         .attempt_timeout(Duration::ZERO)
         .deadline(Duration::ZERO)
         .pace(1, Duration::from_secs(25 * 60 * 60))
+        .max_in_flight(0)
         .slots_per_message(0)
         .bytes_per_message(0)
         .connect_timeout(Duration::ZERO)
@@ -50,6 +51,7 @@ fn all_wrong_settings_are_told_at_once() {
             "deadline",
             "pace",
             "pace",
+            "max_in_flight",
             "slots_per_message",
             "bytes_per_message",
             "connect_timeout",
