@@ -134,6 +134,7 @@ mod publish;
 pub mod receipt;
 mod retry;
 mod signature;
+mod text;
 mod transport;
 
 pub use auth::{

@@ -157,8 +157,12 @@ fn the_official_sample_comes_back_as_the_model_says() {
 
 #[test]
 fn a_byte_order_mark_is_passed_over() {
-    let message = format!("\u{feff}{}", with_slot(json!({})));
-    PushSlots::from_json(message).unwrap().validate().unwrap();
+    for marks in ["\u{feff}", "\u{feff}\u{feff}", "\r\n\u{feff} "] {
+        let message = format!("{marks}{}\r\n", with_slot(json!({})));
+        PushSlots::from_json(message).unwrap().validate().unwrap();
+    }
+    let error = PushSlots::from_json("\u{feff}\r\n {]").unwrap_err();
+    assert_eq!((error.line(), error.column()), (2, 3));
 }
 
 #[test]

@@ -52,7 +52,7 @@ async fn slots_are_published_whatever_the_file_looks_like() {
         let file = folder.file("slots.json", content);
         let mut settings = settings(service.url(), "plain", &folder);
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "10".to_owned());
-        settings.insert("PUSHSLOTS_BATCH_ID", "tuesday".to_owned());
+        settings.insert("PUSHSLOTS_BATCH_ID", "\u{feff}tuesday\r\n".to_owned());
         let run = publish_file(Some(&file), &settings).await;
         assert_eq!((run.code, &*run.stderr), (Some(0), ""), "quiet where there is no terminal");
 
@@ -159,6 +159,7 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
         ("PUSHSLOTS_RATE", "1/300s"),
         ("PUSHSLOTS_RESUME_FROM", "0"),
         ("PUSHSLOTS_BATCH_ID", " "),
+        ("PUSHSLOTS_BATCH_ID", "\u{feff}\r\n"),
         ("PUSHSLOTS_RESUME_FROM", "3@"),
     ] {
         let mut settings = settings.clone();
@@ -198,7 +199,7 @@ async fn what_was_not_accepted_goes_on_where_it_ended() {
     let second = RawServer::start([token(), accepted(), accepted()]).await;
     settings.insert("PUSHSLOTS_BASE_URL", second.url.clone());
     settings.insert("PUSHSLOTS_BATCH_ID", printed["batch_id"].as_str().unwrap().to_owned());
-    settings.insert("PUSHSLOTS_RESUME_FROM", printed["resume_from"].as_str().unwrap().to_owned());
+    settings.insert("PUSHSLOTS_RESUME_FROM", format!("{}\r\n", printed["resume_from"].as_str().unwrap()));
     let run = publish_file(Some(&file), &settings).await;
     assert_eq!((run.code, &run.json()["slots"]), (Some(0), &json!(3)), "{}", run.stderr);
     let sent = second.finish().await;

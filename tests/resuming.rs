@@ -6,7 +6,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use pushslots::{Delivery, ErrorKind, Progress, ResumePoint, Slot};
+use pushslots::{Delivery, ErrorKind, Meta, Progress, ResumePoint, Slot};
 use serde_json::json;
 use support::batch::{accepted, arrived, serve, slots};
 use support::model::{Fate, answers, ok};
@@ -25,6 +25,29 @@ async fn a_point_holds_whatever_the_limits_are() {
         let far: ResumePoint = far.parse().unwrap();
         let _ = client.publish(&slots).batch_id("far").resume_from(far).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_id_and_a_point_read_from_a_file_are_the_same_as_in_code() {
+    let mut ids = Vec::new();
+    for (id, point) in [("batch 7", "2@2"), ("\u{feff}batch 7\r\n", "\u{feff}2@2\r\n"), (" batch 7\n", "2\n")]
+    {
+        let (model, client) = serve([ok(), ok()]);
+        let slots = slots(0..6);
+        let point: ResumePoint = point.parse().unwrap();
+        let publication = client.publish(&slots).slots_per_message(2).batch_id(id).resume_from(point);
+        assert_eq!(publication.await.unwrap().batch_id(), "batch 7");
+        ids.push(arrived(&model).iter().map(|message| message.message_id).collect::<Vec<_>>());
+    }
+    assert_eq!((ids[0].len(), &ids[0], &ids[0]), (2, &ids[1], &ids[2]));
+
+    let (model, client) = serve([ok(), ok(), ok()]);
+    let meta = Meta::new().batch_id("batch 7\n");
+    client.publish(slots(0..6)).slots_per_message(2).meta(meta).await.unwrap();
+    assert_eq!(arrived(&model)[1..].iter().map(|message| message.message_id).collect::<Vec<_>>(), ids[0]);
+
+    let error = client.publish(slots(0..1)).batch_id("\u{feff}\r\n").await.unwrap_err();
+    assert_eq!(error.error().problems()[0].to_string(), "batch_id: empty; leave it out for a fresh one");
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,9 +13,11 @@ pub struct Batch {
 
 impl Batch {
     pub fn from_env() -> Result<Self, String> {
-        let variable = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        // What a file adds around a value means nothing.
+        let is_blank = |each: char| each.is_whitespace() || each == '\u{feff}';
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.chars().all(is_blank));
         let (id, start) = (variable("PUSHSLOTS_BATCH_ID"), variable("PUSHSLOTS_RESUME_FROM"));
-        match (start.map(|text| text.trim().parse()).transpose(), id) {
+        match (start.map(|text| text.parse()).transpose(), id) {
             (Err(wrong), _) => Err(format!("PUSHSLOTS_RESUME_FROM: {wrong}")),
             (Ok(Some(_)), None) => Err("PUSHSLOTS_BATCH_ID: missing beside PUSHSLOTS_RESUME_FROM".to_owned()),
             (Ok(start), id) => Ok(Self { id, start: start.unwrap_or(1.into()) }),

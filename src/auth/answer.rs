@@ -8,6 +8,7 @@ use super::token_error::{Refused, TokenError};
 use crate::clock;
 use crate::receipt::ResponseDetails;
 use crate::retry::asks_again;
+use crate::text;
 use crate::transport::{self, Answer};
 
 /// A clock that is off by more may be why the endpoint refuses: it takes no `iat` from further in its future.
@@ -79,7 +80,7 @@ impl Asked<'_> {
 fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
     // As tolerant as the reading of the message endpoint's response.
     let text = String::from_utf8_lossy(body);
-    let text = text.trim_start_matches('\u{feff}').trim();
+    let text = text::trimmed(&text);
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
         _ if text.is_empty() => Err(TokenError::odd("the endpoint's response is empty")),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::ClientBuilder;
 use crate::auth::{Credentials, SigningKey};
 use crate::message::Problem;
+use crate::text;
 
 const BASE_URL: &str = "PUSHSLOTS_BASE_URL";
 const TOKEN_URL: &str = "PUSHSLOTS_TOKEN_URL";
@@ -40,7 +41,7 @@ pub(super) fn variable(setting: &str) -> String {
 impl ClientBuilder {
     /// Takes the settings from the environment.
     ///
-    /// A variable that is empty counts as not set.
+    /// White space and byte-order marks around a value don't count, and an empty variable is not set.
     ///
     /// | variable | meaning | default |
     /// | --- | --- | --- |
@@ -142,7 +143,7 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
     fn text(&mut self, name: &str) -> Option<String> {
         let text = (self.read)(name)?.into_string();
         let text = text.map_err(|_| self.problem(name, "not UTF-8")).ok()?;
-        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        Some(text::trimmed(&text).to_owned()).filter(|text| !text.is_empty())
     }
 
     fn value<T>(&mut self, name: &str, read: fn(&str) -> Result<T, String>) -> Option<T> {
@@ -197,11 +198,11 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
 }
 
 fn uuid(text: &str) -> Result<Uuid, String> {
-    Uuid::try_parse(text.trim()).map_err(|_| "not a UUID".to_owned())
+    Uuid::try_parse(text::trimmed(text)).map_err(|_| "not a UUID".to_owned())
 }
 
 fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
-    let entries = text.split(',').enumerate().filter(|(_, entry)| !entry.trim().is_empty());
+    let entries = text.split(',').enumerate().filter(|(_, entry)| !text::trimmed(entry).is_empty());
     let read = |(index, entry)| uuid(entry).map_err(|error| format!("entry {} is {error}", index + 1));
     entries.map(read).collect()
 }
@@ -213,7 +214,7 @@ fn number<N: FromStr>(text: &str) -> Result<N, String> {
 fn rate(text: &str) -> Result<(u32, Duration), String> {
     let parts = text.split_once('/').ok_or(());
     let read = parts.and_then(|(requests, window)| {
-        Ok((number(requests.trim()).map_err(drop)?, duration(window.trim()).map_err(drop)?))
+        Ok((number(text::trimmed(requests)).map_err(drop)?, duration(text::trimmed(window)).map_err(drop)?))
     });
     read.map_err(|()| "not a number of requests in a time, such as 7500/300s".to_owned())
 }
@@ -264,6 +265,32 @@ mod tests {
         assert_eq!(problems(&nowhere, elsewhere), ["PUSHSLOTS_DESTINATION_IDS: entry 1 is not a UUID"]);
         let there = from_variables(|name| (name == DESTINATION_IDS).then(|| Uuid::max().to_string().into()));
         assert_eq!(elsewhere(there).destinations, [Uuid::max(), Uuid::nil()]);
+    }
+
+    #[test]
+    fn marks_and_white_space_around_a_value_do_not_count() {
+        let values = [
+            (BASE_URL, "http://localhost:1"),
+            (TOKEN_URL, "http://localhost:1/token"),
+            (API_KEY, "key"),
+            (API_SECRET, "secret"),
+            (SOURCE_ID, "af394f14-b34a-464f-8d24-895f370af4c9"),
+            (MAX_ATTEMPTS, "1"),
+            (ATTEMPT_TIMEOUT, "1s"),
+            (DEADLINE, "1s"),
+            (RATE, "7500/300s"),
+            (SLOTS_PER_MESSAGE, "1"),
+            (BYTES_PER_MESSAGE, "1"),
+        ];
+        let around = |(name, value)| (name, OsString::from(format!("\u{feff} {value}\r\n")));
+        let mut variables: Vec<_> = values.map(around).into();
+        let ids = format!("\u{feff}{},\r\n\u{feff}{}\r\n", Uuid::nil(), Uuid::max());
+        variables.push((DESTINATION_IDS, ids.into()));
+        assert_eq!(problems(&variables, |builder| builder), [""; 0]);
+        for (name, _) in values {
+            let blank = [(name, "\u{feff}\r\n".into())];
+            assert_eq!(problems(&blank, |builder| builder), problems(&[], |builder| builder), "{name}");
+        }
     }
 
     #[cfg(unix)]

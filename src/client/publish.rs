@@ -15,6 +15,7 @@ use crate::publish::{
     Batch, Limits, OnInvalid, OnProgress, Packer, Progress, Publication, PublishError, PublishHandle,
     PublishReport, ResumePoint, Source, StreamedSlot,
 };
+use crate::text;
 
 impl Client {
     /// Publishes many slots as a batch: `.await` it, after setting its options if need be.
@@ -153,9 +154,10 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Identifies the batch, in place of a fresh UUID: any text but a blank one that no other publication has, such as one with
-    /// the day in it.
+    /// Identifies the batch, instead of a fresh UUID: any text that isn't blank and that no other publication has, such as one
+    /// with the day in it.
     ///
+    /// White space and byte-order marks around it don't count, so that it can be read from a file.
     /// Message ids are derived from it and the number of a message, as UUIDs of version 5 (RFC 9562, section 5.5): the same
     /// batch gives the same ids, in whichever process, and other slots under the same ids may be taken for those before.
     pub fn batch_id(mut self, id: impl Into<String>) -> Self {
@@ -235,7 +237,8 @@ impl<'a> PublishBuilder<'a> {
     }
 
     async fn publish(self) -> Result<PublishReport, PublishError> {
-        let given = self.batch_id.clone().or_else(|| self.meta.batch_id.clone());
+        let given = self.batch_id.as_ref().or(self.meta.batch_id.as_ref());
+        let given = given.map(|id| text::trimmed(id).to_owned());
         let batch = Batch { is_named: given.is_some(), id: given.unwrap_or_else(|| fresh_id().to_string()) };
         let refused = |error| Err(PublishError::new(PublishReport::default(), error, None, None));
         let problems = self.problems(&batch);
@@ -270,7 +273,7 @@ impl<'a> PublishBuilder<'a> {
         };
         need(self.limits.slots > 0, "slots_per_message", "must be at least 1");
         need(self.limits.bytes > 0, "bytes_per_message", "must be at least 1");
-        need(!batch.id.trim().is_empty(), "batch_id", "empty; leave it out for a fresh one");
+        need(!batch.id.is_empty(), "batch_id", "empty; leave it out for a fresh one");
         let number = self.start.number();
         need(number > 0, "resume_from", "must be at least 1, the first message");
         need(number <= 1 || batch.is_named, "batch_id", "missing; give that of the batch to go on with");

@@ -5,6 +5,8 @@ use url::Url;
 
 use crate::transport::is_loopback;
 
+use crate::text;
+
 /// An address that a client may send to.
 pub(super) struct Address {
     url: Url,
@@ -17,7 +19,7 @@ impl Address {
     /// Plain http is safe to this machine itself, and to `allowed` hosts since the user says so.
     pub(super) fn read(text: &str, allowed: &[String]) -> Result<Self, String> {
         let told = |_| "not an absolute URL, such as https://api.redoxengine.com".to_owned();
-        let url = Url::parse(text.trim()).map_err(told)?;
+        let url = Url::parse(text::trimmed(text)).map_err(told)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("the URL must not hold a user name or password".to_owned());
         }

@@ -6,12 +6,13 @@ use super::read_error::{Place, ReadError};
 use super::reader::{Reader, Seen};
 use super::rest::Rest;
 use super::{Meta, PushSlots};
+use crate::text;
 
 impl PushSlots {
-    /// Reads a message from JSON; a leading byte-order mark is passed over.
+    /// Reads a message from JSON, after any byte-order mark.
     ///
-    /// Reading is tolerant, as [the module](crate::message) says. What is wrong with the message itself
-    /// is told by [`validate`](Self::validate), and by the client before it sends anything. Equal providers,
+    /// Reading is tolerant: see [the module](crate::message). [`validate`](Self::validate) reports the problems of the message
+    /// itself, and so does the client before it sends anything. Equal providers,
     /// locations and reasons are [shared](crate::Shared). For more slots than memory holds there is
     /// [`SlotReader`](crate::SlotReader).
     ///
@@ -41,12 +42,15 @@ impl PushSlots {
             let (before, _) = bytes.split_at(error.valid_up_to());
             ReadError::at(Place::START.after(before), "the input is not UTF-8")
         })?;
-        if text.trim().is_empty() {
-            return Err(ReadError::at(Place::START.after(text.as_bytes()), "the input is empty"));
+        let json = text.trim_start_matches(text::is_blank);
+        let (before, _) = bytes.split_at(bytes.len() - json.len());
+        let start = Place::START.after(before);
+        if json.is_empty() {
+            return Err(ReadError::at(start, "the input is empty"));
         }
         let mut pools = Pools::unlimited();
-        let message = Self::read(&mut Reader::new(text, &mut pools));
-        message.map_err(|stop| ReadError::stopped(&stop, text, Place::START))
+        let message = Self::read(&mut Reader::new(json, &mut pools));
+        message.map_err(|stop| ReadError::stopped(&stop, json, start))
     }
 
     fn read(reader: &mut Reader<'_, '_>) -> Result<Self> {

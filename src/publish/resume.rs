@@ -5,11 +5,14 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use crate::text;
+
 /// Where a publication goes on: the first message of its batch that is not known to be accepted.
 ///
 /// What [a report](crate::PublishReport::resume_point) gives knows how many slots come before, and holds whatever the limits
-/// are. Its text, such as `7@6000`, can be [parsed](str::parse) again, and is what it serializes to. Where the service found a
-/// message too large, it also has the bytes to which messages were limited by then, as in `7@5500/1048576`.
+/// are. It serializes to its text, such as `7@6000`, which can be [parsed](str::parse) again, also with white space or a
+/// byte-order mark around it. If the service found a message too large, the text also has the bytes to which messages were
+/// limited by then, as in `7@5500/1048576`.
 ///
 /// A message number alone, from 1, is a point too: what comes before is left out, as the same slots and the same limits split
 /// it. With other limits, after a message that was too large, or with a slot corrected that was set aside, slots would be lost or
@@ -101,6 +104,7 @@ impl FromStr for ResumePoint {
     type Err = ParseResumePointError;
 
     fn from_str(text: &str) -> Result<Self, ParseResumePointError> {
+        let text = text::trimmed(text);
         let read = || {
             let Some((number, rest)) = text.split_once('@') else {
                 return Some(Self::from(text.parse::<u64>().ok()?));

@@ -11,6 +11,7 @@ use super::reason::reason;
 use super::shape::{is_given, member, objects};
 use crate::message::{Log, Object, text};
 use crate::retry::BodyKind;
+use crate::text::trimmed;
 use crate::transport::{Answer, FailureKind, retry_after};
 
 /// The contents of a response, as far as their shape is known.
@@ -68,7 +69,7 @@ impl ResponseDetails {
     fn of_body(body: &[u8], is_success: bool, masked: Masked<'_>) -> Self {
         // A gateway's text in another encoding must not hide the JSON around it.
         let body = String::from_utf8_lossy(body);
-        let body = body.trim_start_matches('\u{feff}').trim();
+        let body = trimmed(&body);
         if body.is_empty() {
             return Self::of_kind(BodyKind::Empty);
         }
