@@ -72,6 +72,7 @@
 //! | [`credentials`](ClientBuilder::credentials): client id, key id, private key in PEM | required | `PUSHSLOTS_CLIENT_ID`, `PUSHSLOTS_KEY_ID`, `PUSHSLOTS_PRIVATE_KEY_FILE` |
 //! | the same with a [legacy API key](Credentials::api_key) | | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` |
 //! | [scope](Credentials::scope) of the tokens | none | `PUSHSLOTS_SCOPE` |
+//! | [audience](Credentials::audience) of assertions, a URI | the token URL | `PUSHSLOTS_TOKEN_AUDIENCE` |
 //! | [`source`](ClientBuilder::source), a UUID | none | `PUSHSLOTS_SOURCE_ID` |
 //! | [`destination`](ClientBuilder::destination)s, UUIDs | none; a message must have one | `PUSHSLOTS_DESTINATION_IDS`, separated by commas |
 //! | [`base_url`](ClientBuilder::base_url); in Canada `https://api.ca.redoxengine.com` | `https://api.redoxengine.com` | `PUSHSLOTS_BASE_URL` |

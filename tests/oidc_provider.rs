@@ -24,9 +24,13 @@ fn signing(key: &TestKey, key_id: &str) -> SigningKey {
 
 /// Sends a message to a mock, with a token from `token_url`.
 async fn send(token_url: &str, key: SigningKey) -> Result<Receipt, Error> {
+    send_with(token_url, Credentials::signed_jwt(CLIENT_ID, key)).await
+}
+
+async fn send_with(token_url: &str, credentials: Credentials) -> Result<Receipt, Error> {
     let service = fixtures::serve();
     let client = Client::builder().base_url(service.url()).token_url(token_url).destination(DESTINATION);
-    let client = client.credentials(Credentials::signed_jwt(CLIENT_ID, key)).build().unwrap();
+    let client = client.credentials(credentials).build().unwrap();
     client.send(&message()).await
 }
 
@@ -76,6 +80,21 @@ async fn relay(server: &AuthorizationServer, key: &TestKey, alter: fn(&mut Value
         })
     };
     Relay::start(&server.token_url, sign).await
+}
+
+#[tokio::test]
+async fn a_gateway_needs_the_audience_of_the_server_behind_it() {
+    let key = keys::p384();
+    let Some(mut server) = server(&key).await else { return };
+    let gateway = Relay::start(&server.token_url, |assertion| assertion).await;
+    let credentials = Credentials::signed_jwt(CLIENT_ID, signing(&key, KEY_ID));
+    let audience = credentials.clone().audience(&server.token_url);
+    send_with(&gateway.token_url, audience).await.unwrap();
+    assert_eq!(server.next().await, json!({ "granted": true }));
+
+    let sent = send_with(&gateway.token_url, credentials).await;
+    let reason = "audience (aud) must equal the endpoint url, issuer identifier or token endpoint url";
+    assert_refused(&mut server, sent, reason).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
 use support::examples::{Folder, push_file, settings, token};
@@ -136,6 +138,10 @@ async fn wrong_settings_exit_with_2_and_name_every_variable() {
     for (wrong, expected) in [
         (vec![("PUSHSLOTS_BASE_URL", "http://example.org")], vec!["PUSHSLOTS_BASE_URL"]),
         (vec![("PUSHSLOTS_TOKEN_URL", "nowhere")], vec!["PUSHSLOTS_TOKEN_URL"]),
+        (
+            vec![("PUSHSLOTS_TOKEN_AUDIENCE", "nowhere"), ("PUSHSLOTS_MAX_ATTEMPTS", "0")],
+            vec!["PUSHSLOTS_TOKEN_AUDIENCE", "PUSHSLOTS_MAX_ATTEMPTS"],
+        ),
         (vec![("PUSHSLOTS_CLIENT_ID", "")], vec!["PUSHSLOTS_CLIENT_ID"]),
         (vec![("PUSHSLOTS_KEY_ID", " ")], vec!["PUSHSLOTS_KEY_ID"]),
         (vec![("PUSHSLOTS_PRIVATE_KEY_FILE", "no-such.pem")], vec!["PUSHSLOTS_PRIVATE_KEY_FILE"]),
@@ -180,10 +186,15 @@ async fn every_setting_takes_effect() {
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_TOKEN_URL", format!("{}/v2/auth/token", tokens.url()));
     settings.insert("PUSHSLOTS_SCOPE", "fhir:development".to_owned());
+    settings.insert("PUSHSLOTS_TOKEN_AUDIENCE", "\u{feff}urn:example:token\r\n".to_owned());
     settings.insert("PUSHSLOTS_SOURCE_ID", Uuid::nil().to_string());
     assert_eq!(push_file(Some(&message), &settings).await.code, Some(0));
     let form = String::from_utf8(tokens.requests()[0].body().to_vec()).unwrap();
     assert!(form.contains("scope=fhir%3Adevelopment"), "{form}");
+    let (_, assertion) = form.split_once("client_assertion=").unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["aud"], "urn:example:token");
     let body: Value = serde_json::from_slice(service.requests()[0].body()).unwrap();
     assert_eq!(body["Meta"]["Source"]["ID"], Uuid::nil().to_string());
     assert_eq!(body["Meta"]["Destinations"], json!([{"ID": DESTINATION}, {"ID": Uuid::max()}]));

@@ -171,6 +171,44 @@ fn credentials_have_no_empty_part() {
 }
 
 #[tokio::test]
+async fn an_audience_is_a_uri() {
+    let signed = |audience: &str| Credentials::signed_jwt("client", key()).audience(audience);
+    for audience in ["https://api.redoxengine.com/v2/auth/token", "urn:example:token", "api://9d1b?x=%20#y"] {
+        Client::builder().credentials(signed(audience)).build().unwrap();
+    }
+    let model = Model::scripted([]);
+    let client = client_of(&model).build().unwrap();
+    for audience in [
+        "",
+        " ",
+        "api.redoxengine.com",
+        "/v2/auth/token",
+        "//api.redoxengine.com",
+        "{base}/v2/auth/token",
+        "https://",
+        "https://api.redoxengine.com/v2 auth",
+        "https://api.redoxengine.com/\u{7}",
+        "https://api.redoxengine.com/\ntoken",
+        "https://api.redoxengine.com/ä",
+        "https://api.redoxengine.com/<id>",
+    ] {
+        let error = Client::builder().credentials(signed(audience)).build().unwrap_err();
+        assert_eq!(problems(&error), ["audience"], "{audience:?}");
+        assert!(error.to_string().contains("audience: not a URI, such as https://"), "{error}");
+        let error = client.rotate_credentials(signed(audience)).await.unwrap_err();
+        assert_eq!(problems(&error), ["audience"], "{audience:?}");
+        // Others ignore it.
+        let legacy = Credentials::api_key("key", "secret").audience(audience);
+        Client::builder().credentials(legacy).build().unwrap();
+    }
+    let credentials = Credentials::signed_jwt("", key()).audience("nowhere");
+    let error = Client::builder().max_attempts(0).credentials(credentials.clone()).build().unwrap_err();
+    assert_eq!(problems(&error), ["max_attempts", "credentials", "audience"]);
+    let error = client.rotate_credentials(credentials).await.unwrap_err();
+    assert_eq!(problems(&error), ["credentials", "audience"]);
+}
+
+#[tokio::test]
 async fn a_proxy_is_used_where_it_is_set() {
     let tokens = fixtures::serve();
     let proxy = RawServer::start([

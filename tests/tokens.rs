@@ -3,20 +3,24 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pushslots::bytes::Bytes;
 use pushslots::chrono::Utc;
+use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Credentials, Delivery, ErrorKind, SigningKey};
+use pushslots::{Answer, Client, Credentials, Delivery, ErrorKind, Failure, SigningKey, Transport};
 use serde_json::Value;
 use support::keys::{self, TestKey};
 use support::raw::{Act, RawServer};
-use support::{DESTINATION, client, fixtures, message};
+use support::{DESTINATION, client, fixtures, key, message};
 use tokio::task::JoinSet;
 use url::form_urlencoded;
 
@@ -76,8 +80,81 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
     }
 }
 
+/// Responds to every request with a token and an acceptance in one, and keeps the token requests: their URL and `aud`.
+#[derive(Clone, Default)]
+struct TokenRequests(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Transport for TokenRequests {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+        let form: BTreeMap<_, _> = form_urlencoded::parse(request.body()).into_owned().collect();
+        if let Some(assertion) = form.get("client_assertion") {
+            let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+            let claims: Value = serde_json::from_slice(&claims).unwrap();
+            let audience = claims["aud"].as_str().unwrap().to_owned();
+            self.0.lock().unwrap().push((request.uri().to_string(), audience));
+        }
+        let body = r#"{"access_token":"fresh","Meta":{"Logs":[{"ID":"1"}]}}"#;
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+    }
+}
+
 #[tokio::test]
-async fn the_token_url_is_the_audience_as_it_is_set() {
+async fn the_audience_is_the_token_url_exactly_as_it_was_configured() {
+    let below = |base: &str| (base.to_owned(), None);
+    let token = |url: &str| ("https://api.example.org".to_owned(), Some(url.to_owned()));
+    for ((base, token), url, audience) in [
+        (token("https://auth.example.org"), "https://auth.example.org/", "https://auth.example.org"),
+        (token("https://auth.example.org/"), "https://auth.example.org/", "https://auth.example.org/"),
+        (token("https://AUTH.example.org/T"), "https://auth.example.org/T", "https://AUTH.example.org/T"),
+        (
+            token("HTTPS://auth.example.org:443/token"),
+            "https://auth.example.org/token",
+            "HTTPS://auth.example.org:443/token",
+        ),
+        (
+            token("\u{feff}https://auth.example.org/a/../token\r\n"),
+            "https://auth.example.org/token",
+            "https://auth.example.org/a/../token",
+        ),
+        (
+            below("https://API.example.org:443/base//"),
+            "https://api.example.org/base/v2/auth/token",
+            "https://API.example.org:443/base/v2/auth/token",
+        ),
+        (
+            below(" https://api.example.org\n"),
+            "https://api.example.org/v2/auth/token",
+            "https://api.example.org/v2/auth/token",
+        ),
+    ] {
+        let requests = TokenRequests::default();
+        let mut builder = client(&base, "plain").transport(requests.clone());
+        if let Some(token) = token {
+            builder = builder.token_url(token);
+        }
+        builder.build().unwrap().send(&message()).await.unwrap();
+        assert_eq!(*requests.0.lock().unwrap(), [(url.to_owned(), audience.to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn another_audience_goes_into_the_assertion_and_nowhere_else() {
+    let audiences = ["https://api.redoxengine.com/v2/auth/token", "urn:example:Token", "\u{feff}api://x\n"];
+    for audience in audiences {
+        let requests = TokenRequests::default();
+        let credentials = || Credentials::signed_jwt("client", key()).audience(audience);
+        let builder = client("https://gw.internal", "plain").token_url("https://gw.internal/v2/auth/token");
+        let client = builder.transport(requests.clone()).credentials(credentials()).build().unwrap();
+        client.send(&message()).await.unwrap();
+        client.rotate_credentials(credentials()).await.unwrap();
+        let url = "https://gw.internal/v2/auth/token".to_owned();
+        let expected = (url, audience.trim_start_matches('\u{feff}').trim().to_owned());
+        assert_eq!(*requests.0.lock().unwrap(), [expected.clone(), expected]);
+    }
+}
+
+#[tokio::test]
+async fn tokens_come_from_a_token_url_elsewhere() {
     let server = fixtures::serve();
     let url = format!("{}/v2/auth/token", server.url());
     let elsewhere = RawServer::start([Act::answer("200 OK", "", "")]).await;

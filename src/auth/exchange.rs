@@ -27,12 +27,13 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 pub(super) async fn request_token(
     client: &SignedJwt,
     endpoint: &Uri,
+    audience: &str,
     transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
-    let audience = endpoint.to_string();
-    let assertion = assertion::sign(client, &audience, clock::now(), deadline).await?;
-    let url = TokenUrl::new(audience)
+    let audience = client.audience.as_deref().unwrap_or(audience);
+    let assertion = assertion::sign(client, audience, clock::now(), deadline).await?;
+    let url = TokenUrl::new(endpoint.to_string())
         .map_err(|_| TokenError::odd("the address of the token endpoint isn't a URL"))?;
     let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
     let mut request = oauth

@@ -2,6 +2,7 @@
 
 mod answer;
 mod assertion;
+mod audience;
 mod auth_error;
 mod cache;
 mod exchange;
@@ -20,6 +21,7 @@ use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+pub(crate) use audience::check_audience;
 pub use auth_error::AuthError;
 pub(crate) use cache::TokenCache;
 pub(crate) use legacy::LegacyEndpoints;
@@ -36,6 +38,7 @@ use signer::AnySigner;
 use token_source::AnyTokenSource;
 
 use crate::message::Problem;
+use crate::text;
 use crate::transport::AnyTransport;
 
 /// What proves the sender to the service.
@@ -71,6 +74,8 @@ pub(crate) struct SignedJwt {
     client_id: String,
     signer: Arc<dyn AnySigner>,
     scope: Option<String>,
+    /// Takes the place of the token URL in assertions.
+    audience: Option<String>,
 }
 
 /// The older key and secret.
@@ -85,12 +90,12 @@ impl Credentials {
     ///
     /// This is what the service gives to new customers: RFC 7523, section 2.2, within the client
     /// credentials grant of RFC 6749, section 4.4. Each token request has an assertion of its own: `iss` and `sub` are the
-    /// client id, `aud` is the [token URL](crate::ClientBuilder::token_url), `jti` is a fresh UUID, and `exp` lies 300 s after
-    /// `iat`, which is 10 s in the past to allow for clocks that differ.
+    /// client id, `aud` is the [token URL](crate::ClientBuilder::token_url) or another [audience](Self::audience), `jti` is a
+    /// fresh UUID, and `exp` lies 300 s after `iat`, which is 10 s in the past to allow for clocks that differ.
     #[must_use]
     pub fn signed_jwt(client_id: impl Into<String>, signer: impl Signer) -> Self {
-        let signer = Arc::new(signer);
-        Self(Kind::SignedJwt(SignedJwt { client_id: client_id.into(), signer, scope: None }))
+        let (client_id, signer) = (client_id.into(), Arc::new(signer));
+        Self(Kind::SignedJwt(SignedJwt { client_id, signer, scope: None, audience: None }))
     }
 
     /// A legacy API key and its secret, still live for older customers.
@@ -122,17 +127,48 @@ impl Credentials {
         self
     }
 
-    /// What is wrong with them, as far as that can be seen without asking.
-    pub(crate) fn problem(&self) -> Option<Problem> {
+    /// Sets the audience of assertions (`aud`), a URI; by default the [token URL](crate::ClientBuilder::token_url).
+    ///
+    /// Set it if token requests go through a gateway, because the token endpoint compares the audience with its own address,
+    /// character by character (RFC 7523, section 3). Only a signed JWT has an audience; other credentials ignore it.
+    ///
+    /// ```
+    /// use pushslots::{Client, ClientBuilder, Credentials, Signer};
+    ///
+    /// fn through_a_gateway(key: impl Signer) -> ClientBuilder {
+    ///     let credentials = Credentials::signed_jwt("client-id", key);
+    ///     Client::builder()
+    ///         .base_url("https://gw.internal")
+    ///         .token_url("https://gw.internal/v2/auth/token")
+    ///         .credentials(credentials.audience("https://api.redoxengine.com/v2/auth/token"))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        if let Kind::SignedJwt(client) = &mut self.0 {
+            client.audience = Some(text::trimmed(&audience.into()).to_owned());
+        }
+        self
+    }
+
+    /// The problems that are known without a request.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
         let lacks_a_part = match &self.0 {
             Kind::SignedJwt(client) => client.client_id.is_empty() || client.signer.key_id().is_empty(),
             Kind::ApiKey(key) => [&key.key, &key.secret].iter().any(|part| part.expose_secret().is_empty()),
             Kind::Source(_) => false,
         };
-        lacks_a_part.then(|| Problem::new("credentials", "a part of them is empty"))
+        let mut problems = Vec::new();
+        if lacks_a_part {
+            problems.push(Problem::new("credentials", "a part of them is empty"));
+        }
+        if let Kind::SignedJwt(SignedJwt { audience: Some(audience), .. }) = &self.0 {
+            problems.extend(check_audience(audience).err().map(|text| Problem::new("audience", text)));
+        }
+        problems
     }
 
-    /// Requests an access token in place of `former`.
+    /// Requests an access token instead of `former`.
     async fn request_token(
         &self,
         former: Option<&Former>,
@@ -142,7 +178,8 @@ impl Credentials {
     ) -> Result<AccessToken, TokenError> {
         match &self.0 {
             Kind::SignedJwt(client) => {
-                exchange::request_token(client, &endpoints.token, transport, deadline).await
+                exchange::request_token(client, &endpoints.token, &endpoints.audience, transport, deadline)
+                    .await
             }
             Kind::ApiKey(key) => {
                 let refresh = former.and_then(Former::refresh);
@@ -192,11 +229,13 @@ impl Former {
     }
 }
 
-/// Where tokens are asked for.
+/// The addresses of token requests.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenEndpoints {
     /// For a signed assertion.
     pub(crate) token: Uri,
+    /// The audience of an assertion: `token` as it was configured, because it is compared as text.
+    pub(crate) audience: String,
     /// For a legacy API key.
     pub(crate) legacy: LegacyEndpoints,
 }

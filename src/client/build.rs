@@ -15,6 +15,9 @@ use crate::message::Problem;
 use crate::retry::{Policy, RetryBudget};
 use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Proxies, Rate, read_proxy};
 
+/// The path of the token endpoint below the base URL.
+const TOKEN_PATH: &str = "/v2/auth/token";
+
 impl ClientBuilder {
     /// Makes the client.
     ///
@@ -29,7 +32,7 @@ impl ClientBuilder {
         let (endpoints, route) = self.endpoints(&mut problems);
         self.check_limits(&mut problems);
         match &self.credentials {
-            Some(credentials) => problems.extend(credentials.problem()),
+            Some(credentials) => problems.extend(credentials.problems()),
             None if !problems.iter().any(env::is_of_credentials) => {
                 problems.push(Problem::new("credentials", "missing; give a signed JWT's key or an API key"));
             }
@@ -162,9 +165,13 @@ impl Endpoints {
                     authenticate: base.below("/auth/authenticate")?,
                     refresh: base.below("/auth/refreshToken")?,
                 },
+                audience: match &token {
+                    Some(token) => token.text().to_owned(),
+                    None => base.text_below(TOKEN_PATH),
+                },
                 token: match token {
                     Some(token) => token.uri,
-                    None => base.below("/v2/auth/token")?,
+                    None => base.below(TOKEN_PATH)?,
                 },
             },
         })

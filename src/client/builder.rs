@@ -122,9 +122,10 @@ impl ClientBuilder {
         self.given("base_url")
     }
 
-    /// Where an assertion buys a token, and its audience (RFC 7523, section 3); by default `{base}/v2/auth/token`.
+    /// Sets the address of the token endpoint; by default `{base}/v2/auth/token`.
     ///
-    /// A legacy API key goes to `{base}/auth/authenticate` instead.
+    /// Its text is also the audience of assertions, exactly as it is given here or in the base URL (RFC 7523, section 3), unless
+    /// [`Credentials::audience`] sets another. A legacy API key goes to `{base}/auth/authenticate` instead.
     #[must_use]
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());

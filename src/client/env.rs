@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::ClientBuilder;
-use crate::auth::{Credentials, SigningKey};
+use crate::auth::{Credentials, SigningKey, check_audience};
 use crate::message::Problem;
 use crate::text;
 
@@ -17,6 +17,7 @@ const CLIENT_ID: &str = "PUSHSLOTS_CLIENT_ID";
 const KEY_ID: &str = "PUSHSLOTS_KEY_ID";
 const PRIVATE_KEY_FILE: &str = "PUSHSLOTS_PRIVATE_KEY_FILE";
 const SCOPE: &str = "PUSHSLOTS_SCOPE";
+const TOKEN_AUDIENCE: &str = "PUSHSLOTS_TOKEN_AUDIENCE";
 const API_KEY: &str = "PUSHSLOTS_API_KEY";
 const API_SECRET: &str = "PUSHSLOTS_API_SECRET";
 const SOURCE_ID: &str = "PUSHSLOTS_SOURCE_ID";
@@ -51,6 +52,7 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_KEY_ID` | what the service calls the public key | required with a client id |
     /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the private key, in [PEM](SigningKey::from_pem_file) | required with a client id |
     /// | `PUSHSLOTS_SCOPE` | [scope](Credentials::scope) of the tokens | none |
+    /// | `PUSHSLOTS_TOKEN_AUDIENCE` | [audience](Credentials::audience) of assertions, a URI | the token URL |
     /// | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` | a [legacy key](Credentials::api_key) in place of a client id | none |
     /// | `PUSHSLOTS_SOURCE_ID` | [`source`](Self::source), a UUID | none |
     /// | `PUSHSLOTS_DESTINATION_IDS` | [`destination`](Self::destination)s, UUIDs separated by commas | none |
@@ -62,9 +64,9 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight) | `100` |
     /// | `PUSHSLOTS_RATE` | [`pace`](Self::pace): requests in any window of a length | `7500/300s` |
     ///
-    /// What is wrong with a variable is told by [`build`](Self::build), unless code gives the setting after:
-    /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and takes the scope from
-    /// those that it is given. Destinations that code gives are added to those of the environment.
+    /// [`build`](Self::build) reports the problems of all variables, except of settings that code gives afterwards:
+    /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and ignores the scope and the
+    /// audience there. Destinations that code gives are added to those of the environment.
     #[must_use]
     pub fn from_env() -> Self {
         from_variables(|name| std::env::var_os(name))
@@ -73,7 +75,8 @@ impl ClientBuilder {
 
 /// Whether a problem is one of credentials, which code may give in place of the environment.
 pub(super) fn is_of_credentials(problem: &Problem) -> bool {
-    [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE, SCOPE, API_KEY, API_SECRET].contains(&problem.path())
+    [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE, SCOPE, TOKEN_AUDIENCE, API_KEY, API_SECRET]
+        .contains(&problem.path())
 }
 
 fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
@@ -155,16 +158,20 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         let client = [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].map(|name| self.text(name));
         let api_key = [API_KEY, API_SECRET].map(|name| self.text(name));
         let scope = self.text(SCOPE);
+        let audience = self.value(TOKEN_AUDIENCE, audience);
         match (client, api_key) {
             ([None, None, None], [Some(key), Some(secret)]) => Some(Credentials::api_key(key, secret)),
             ([Some(client_id), Some(key_id), Some(file)], [None, None]) => {
                 let key = SigningKey::from_pem_file(file, key_id);
                 let key = key.map_err(|error| self.problem(PRIVATE_KEY_FILE, error.to_string())).ok()?;
-                let credentials = Credentials::signed_jwt(client_id, key);
-                Some(match scope {
-                    Some(scope) => credentials.scope(scope),
-                    None => credentials,
-                })
+                let mut credentials = Credentials::signed_jwt(client_id, key);
+                if let Some(scope) = scope {
+                    credentials = credentials.scope(scope);
+                }
+                if let Some(audience) = audience {
+                    credentials = credentials.audience(audience);
+                }
+                Some(credentials)
             }
             ([None, None, None], api_key) if api_key.iter().any(Option::is_some) => {
                 self.missing([API_KEY, API_SECRET].into_iter().zip(&api_key), "missing");
@@ -195,6 +202,11 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
             }
         }
     }
+}
+
+fn audience(text: &str) -> Result<String, String> {
+    check_audience(text)?;
+    Ok(text.to_owned())
 }
 
 fn uuid(text: &str) -> Result<Uuid, String> {
@@ -257,6 +269,11 @@ mod tests {
             builder.source(Uuid::nil()).max_attempts(0).deadline(Duration::from_secs(1))
         };
         assert_eq!(problems(&wrong, right), ["max_attempts: must be at least 1, the first attempt"]);
+        let audience = [(TOKEN_AUDIENCE, "nowhere".into())];
+        assert_eq!(problems(&audience, with_key), [""; 0]);
+        let problem =
+            "PUSHSLOTS_TOKEN_AUDIENCE: not a URI, such as https://api.redoxengine.com/v2/auth/token";
+        assert_eq!(problems(&audience, |builder| builder)[0], problem);
         // Destinations are added to those of the environment.
         let elsewhere = |builder: ClientBuilder| {
             builder.credentials(Credentials::api_key("key", "secret")).destination(Uuid::nil())
@@ -281,6 +298,7 @@ mod tests {
             (RATE, "7500/300s"),
             (SLOTS_PER_MESSAGE, "1"),
             (BYTES_PER_MESSAGE, "1"),
+            (TOKEN_AUDIENCE, "urn:example:token"),
         ];
         let around = |(name, value)| (name, OsString::from(format!("\u{feff} {value}\r\n")));
         let mut variables: Vec<_> = values.map(around).into();

@@ -147,12 +147,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) when a part of the credentials is empty. Otherwise
-    /// what a send would meet: [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) when they are refused, and
-    /// other kinds when the token endpoint could not be asked. It is asked once, within the time of one attempt.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a part of the credentials is empty or their
+    /// audience isn't a URI, with all such problems. Otherwise the errors are those of a send:
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials are rejected, and other kinds if the token
+    /// endpoint can't be reached. It is asked once, within the time of one attempt.
     pub async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
-        if let Some(problem) = credentials.problem() {
-            return Err(Error::configuration(vec![problem]));
+        let problems = credentials.problems();
+        if !problems.is_empty() {
+            return Err(Error::configuration(problems));
         }
         self.0.courier.rotate_credentials(credentials).await
     }

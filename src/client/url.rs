@@ -9,6 +9,8 @@ use crate::text;
 
 /// An address that a client may send to.
 pub(super) struct Address {
+    /// The address as it was configured.
+    text: String,
     url: Url,
     pub(super) uri: Uri,
 }
@@ -19,7 +21,8 @@ impl Address {
     /// Plain http is safe to this machine itself, and to `allowed` hosts since the user says so.
     pub(super) fn read(text: &str, allowed: &[String]) -> Result<Self, String> {
         let told = |_| "not an absolute URL, such as https://api.redoxengine.com".to_owned();
-        let url = Url::parse(text::trimmed(text)).map_err(told)?;
+        let text = text::trimmed(text);
+        let url = Url::parse(text).map_err(told)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("the URL must not hold a user name or password".to_owned());
         }
@@ -39,7 +42,7 @@ impl Address {
             _ => return Err("the scheme must be https".to_owned()),
         }
         let uri = url.as_str().parse().map_err(|_| "the URL is too long or has no host".to_owned())?;
-        Ok(Self { url, uri })
+        Ok(Self { text: text.to_owned(), url, uri })
     }
 
     /// The address of `path` below this one.
@@ -50,6 +53,16 @@ impl Address {
 
     pub(super) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// The address as it was configured.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The address of `path` below this one as it was configured.
+    pub(super) fn text_below(&self, path: &str) -> String {
+        format!("{}{path}", self.text.trim_end_matches('/'))
     }
 
     /// Whether what goes there is not encrypted since it stays on this machine.

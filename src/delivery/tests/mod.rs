@@ -99,6 +99,7 @@ fn courier(transport: impl Transport) -> Courier {
     let (transport, jitter): (Arc<dyn AnyTransport>, _) = (Arc::new(Timed(transport)), Jitter::new(None));
     let endpoints = TokenEndpoints {
         token: Uri::from_static("https://service.example/v2/auth/token"),
+        audience: "https://service.example/v2/auth/token".to_owned(),
         legacy: LegacyEndpoints {
             authenticate: Uri::from_static("https://service.example/auth/authenticate"),
             refresh: Uri::from_static("https://service.example/auth/refreshToken"),
