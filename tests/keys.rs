@@ -8,6 +8,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey,
     VerificationAlgorithm,
 };
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use num_bigint::BigUint;
 use pushslots::{Credentials, Signer, SigningAlgorithm, SigningKey};
 use serde_json::{Value, json};
@@ -56,18 +58,134 @@ async fn a_key_signs_whatever_form_it_comes_in() {
     }
 }
 
+/// PKCS#8 of version 2 (RFC 5958) from that of version 1: with an empty set of attributes and the public key.
+fn version_2(pem: &str, public: &[u8]) -> String {
+    let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let version_1 = BASE64_STANDARD.decode(base64).unwrap();
+    let fields = version_1.windows(3).position(|field| field == [2, 1, 0]).unwrap() + 3;
+    let public = keys::der(0x81, &[&[0], public].concat());
+    let parts = [&[2, 1, 1], &version_1[fields..], &[0xa0, 0], &public].concat();
+    keys::pem("PRIVATE KEY", &keys::der(0x30, &parts))
+}
+
+#[tokio::test]
+async fn pem_is_read_however_its_lines_are_kept() {
+    let folder = Folder::new();
+    for (key, form) in [
+        (keys::p384(), "PRIVATE KEY"),
+        (keys::p384_sec1(), "EC PRIVATE KEY"),
+        (keys::rsa(), "PRIVATE KEY"),
+        (keys::rsa_pkcs1(), "RSA PRIVATE KEY"),
+    ] {
+        let pem = &key.pem;
+        assert!(pem.starts_with(&format!("-----BEGIN {form}-----\n")));
+        let mut forms = vec![
+            pem.replace('\n', "\r\n"),
+            pem.replace('\n', "\r"),
+            format!("\u{feff}{pem}"),
+            format!("\u{feff}{}", pem.replace('\n', "\r\n")),
+            pem.lines().map(|line| format!("    {line}\n")).collect(),
+            pem.lines().map(|line| format!("\t{line} \r\n")).collect(),
+            pem.trim_end().to_owned(),
+            pem.replacen('\n', "\n\n", 2),
+            format!("friendlyName: a\nKey Attributes: <No Attributes>\n{pem}"),
+            format!("{}{pem}", keys::pem("EC PARAMETERS", b"\x06\x05\x2b\x81\x04\0\x22")),
+            format!("{}{pem}{}", keys::pem("CERTIFICATE", b"any"), keys::p384().pem),
+            format!("{}{pem}", keys::pem("ENCRYPTED PRIVATE KEY", b"any")),
+        ];
+        if form == "PRIVATE KEY" {
+            forms.push(version_2(pem, &key.public));
+        }
+        for form in forms {
+            let key_file = folder.file("key.pem", &form);
+            for signing in [SigningKey::from_pem(&form, "id"), SigningKey::from_pem_file(key_file, "id")] {
+                assert_signs(&signing.unwrap_or_else(|error| panic!("{error}: {form:?}")), &key).await;
+            }
+        }
+        let comment = [b"friendlyName: M\xfcller\n", pem.as_bytes()].concat();
+        assert_signs(&SigningKey::from_pem(comment, "id").unwrap(), &key).await;
+    }
+}
+
+#[tokio::test]
+async fn a_jwk_is_read_with_marks_around_it() {
+    let (folder, key) = (Folder::new(), keys::p384());
+    let jwk = format!("\u{feff}\r\n {} \r\n\u{feff}", key.jwk("id"));
+    for signing in [SigningKey::from_jwk(&jwk), SigningKey::from_jwk_file(folder.file("key.json", &jwk))] {
+        assert_signs(&signing.unwrap(), &key).await;
+    }
+}
+
+#[test]
+fn pem_with_escaped_line_breaks_is_named_with_the_remedy() {
+    for pem in [keys::p384().pem, keys::rsa_pkcs1().pem] {
+        let secret = &pem.lines().nth(1).unwrap()[..32];
+        let escaped = pem.replace('\n', "\\n");
+        for form in [
+            escaped.clone(),
+            pem.trim_end().replace('\n', "\\n"),
+            pem.replace('\n', "\\r\\n"),
+            format!("\"{escaped}\"\n"),
+            format!("KEY={escaped}"),
+        ] {
+            let error = SigningKey::from_pem(&form, "id").unwrap_err();
+            let expected =
+                "the line breaks of the PEM are the two characters `\\n`; replace each by a line break";
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        }
+        #[cfg(unix)]
+        {
+            let printf =
+                std::process::Command::new("sh").args(["-c", "printf '%b' \"$0\"", &escaped]).output();
+            SigningKey::from_pem(printf.unwrap().stdout, "id").unwrap();
+        }
+    }
+}
+
+#[test]
+fn pkcs8_of_version_2_that_is_damaged_is_an_error() {
+    let (p256, p384) = (keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING), keys::p384());
+    let whole = version_2(&p384.pem, &p384.public);
+    let base64: String = whole.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = BASE64_STANDARD.decode(base64).unwrap();
+    for end in 0..der.len() {
+        SigningKey::from_pem(keys::pem("PRIVATE KEY", &der[..end]), "id").unwrap_err();
+    }
+    let error = SigningKey::from_pem(version_2(&p256.pem, &p256.public), "id").unwrap_err();
+    assert!(error.to_string().contains("it takes RSA from 2048 bits"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_too_long_for_a_key_is_not_read_to_its_end() {
+    let folder = Folder::new();
+    let long = folder.file("key.pem", vec![b'\n'; 300 * 1024]);
+    for error in
+        [SigningKey::from_pem_file(&long, "id").unwrap_err(), SigningKey::from_jwk_file(&long).unwrap_err()]
+    {
+        assert!(error.to_string().contains("it is too long for a key"), "{error}");
+    }
+}
+
 #[test]
 fn pem_that_can_not_be_used_is_told_apart() {
     let pem = keys::p384().pem;
     let encrypted = pem.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let p256 = keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING).pem;
     let damaged = keys::pem("PRIVATE KEY", b"no key at all");
+    let (cut, no_base64) = (&pem[..pem.len() / 2], pem.replace("KEY-----\n", "KEY-----\n?"));
+    // RFC 1421, section 4.6.1.1.
+    let header = "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
+    let with_password = keys::p384_sec1().pem.replacen("KEY-----\n", header, 1);
     for (pem, expected) in [
         ("", "there is no private key in PEM"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "there is no private key in PEM"),
         (&encrypted, "the private key is encrypted"),
         (&p256, "it takes RSA from 2048 bits and the elliptic curve P-384"),
         (&damaged, "damaged"),
+        (cut, "the PEM ends within the private key"),
+        (&no_base64, "damaged: it isn't base64"),
+        (&with_password, "the private key is encrypted"),
     ] {
         let error = SigningKey::from_pem(pem, "id").unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
@@ -106,12 +224,15 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
         jwk.to_string()
     };
     for (jwk, expected) in [
-        (String::new(), "this is no JWK"),
-        (keys::p384().pem, "this is no JWK"),
-        (json!([p384]).to_string(), "this is no JWK"),
-        (with(&p384, "d", json!(7)), "this is no JWK"),
+        (String::new(), "this isn't a JWK"),
+        (keys::p384().pem, "this isn't a JWK"),
+        (json!([p384]).to_string(), "this isn't a JWK"),
+        (json!(p384["d"]).to_string(), "this isn't a JWK"),
+        (with(&p384, "d", json!(7)), "`d` of the JWK isn't base64url"),
+        (with(&p384, "d", json!(null)), "the JWK lacks `d`; a private key is needed"),
+        (p384.to_string().replace("\"d\":\"", "\"d\":\"\\u002d"), "`d` of the JWK isn't base64url"),
         (without(&p384, "kty"), "it must be RSA or EC"),
-        (with(&p384, "kid", json!(7)), "this is no JWK"),
+        (with(&p384, "kid", json!(7)), "this isn't a JWK"),
         (json!({ "keys": [p384] }).to_string(), "this is a JWK Set; give one of its `keys`"),
         (without(&p384, "kid"), "the JWK lacks `kid`"),
         (with(&p384, "kid", json!("")), "the JWK lacks `kid`"),
@@ -127,7 +248,7 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
         (without(&p384, "d"), "the JWK lacks `d`; a private key is needed"),
         (without(&rsa, "d"), "the JWK lacks `d`; a private key is needed"),
         (without(&rsa, "qi"), "the JWK lacks `qi`"),
-        (with(&p384, "x", json!("not+base64url/")), "`x` of the JWK is no base64url"),
+        (with(&p384, "x", json!("not+base64url/")), "`x` of the JWK isn't base64url"),
         (with(&p384, "d", other["d"].clone()), "damaged"),
         (with(&p384, "d", json!("")), "damaged"),
         (with(&rsa, "dp", rsa["dq"].clone()), "damaged"),

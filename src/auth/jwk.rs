@@ -1,14 +1,16 @@
 //! A private key as a JWK: RFC 7517, with the members of RFC 7518, section 6.
 
-use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::KeyError;
+use super::wiped::{Wiped, decode};
+use crate::text;
 
-/// The members that matter. The parts of the key stand where they are in the text, so that nothing of it is copied.
+/// The members that matter. The private parts stand where they are in the text, escapes included, so that serde copies
+/// nothing of them.
 #[derive(Deserialize)]
 pub(super) struct Jwk<'a> {
     /// A JWK Set has these: RFC 7517, section 5.
@@ -24,28 +26,33 @@ pub(super) struct Jwk<'a> {
     y: Option<&'a str>,
     n: Option<&'a str>,
     e: Option<&'a str>,
-    d: Option<&'a str>,
-    p: Option<&'a str>,
-    q: Option<&'a str>,
-    dp: Option<&'a str>,
-    dq: Option<&'a str>,
-    qi: Option<&'a str>,
+    #[serde(borrow)]
+    d: Option<&'a RawValue>,
+    #[serde(borrow)]
+    p: Option<&'a RawValue>,
+    #[serde(borrow)]
+    q: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dq: Option<&'a RawValue>,
+    #[serde(borrow)]
+    qi: Option<&'a RawValue>,
 }
 
-/// A part of a key, in bytes.
-pub(super) type Part = Zeroizing<Vec<u8>>;
-
-/// What a JWK holds of a private key.
+/// The parts of a private key, in bytes.
 pub(super) enum Parts {
-    Rsa { n: Part, e: Part, d: Part, p: Part, q: Part, dp: Part, dq: Part, qi: Part },
-    P384 { x: Part, y: Part, d: Part },
+    Rsa { n: Wiped, e: Wiped, d: Wiped, p: Wiped, q: Wiped, dp: Wiped, dq: Wiped, qi: Wiped },
+    P384 { x: Wiped, y: Wiped, d: Wiped },
 }
 
 impl<'a> Jwk<'a> {
-    /// Reads the JSON. What is wrong with it is not repeated: it may be a part of the key.
+    /// Reads the JSON. The error repeats nothing of it, because it may be a part of the key.
     pub(super) fn read(json: &'a str) -> Result<Self, KeyError> {
-        serde_json::from_str(json.trim_start_matches('\u{feff}'))
-            .map_err(|_| KeyError::new("this is no JWK: a JSON object whose members are text"))
+        // serde would copy any other value into its error, which isn't wiped.
+        let object = Some(text::trimmed(json)).filter(|json| json.starts_with('{'));
+        let jwk = object.and_then(|json| serde_json::from_str(json).ok());
+        jwk.ok_or_else(|| KeyError::new("this isn't a JWK: a JSON object whose members are text"))
     }
 
     pub(super) fn key_id(&self) -> Result<&str, KeyError> {
@@ -71,12 +78,12 @@ impl<'a> Jwk<'a> {
             "RSA" => Ok(Parts::Rsa {
                 n: part("n", self.n)?,
                 e: part("e", self.e)?,
-                d: part("d", self.d)?,
-                p: part("p", self.p)?,
-                q: part("q", self.q)?,
-                dp: part("dp", self.dp)?,
-                dq: part("dq", self.dq)?,
-                qi: part("qi", self.qi)?,
+                d: private_part("d", self.d)?,
+                p: private_part("p", self.p)?,
+                q: private_part("q", self.q)?,
+                dp: private_part("dp", self.dp)?,
+                dq: private_part("dq", self.dq)?,
+                qi: private_part("qi", self.qi)?,
             }),
             "EC" if self.crv.as_deref() != Some("P-384") => {
                 Err(KeyError::new("the JWK is of another curve, by its `crv`; it must be P-384"))
@@ -84,18 +91,32 @@ impl<'a> Jwk<'a> {
             "EC" if !is_for("ES384") => Err(KeyError::new(
                 "the JWK is for another algorithm, by its `alg`; with P-384 it must be ES384",
             )),
-            "EC" => Ok(Parts::P384 { x: part("x", self.x)?, y: part("y", self.y)?, d: part("d", self.d)? }),
+            "EC" => Ok(Parts::P384 {
+                x: part("x", self.x)?,
+                y: part("y", self.y)?,
+                d: private_part("d", self.d)?,
+            }),
             _ => Err(KeyError::new("the JWK is of another kind, by its `kty`; it must be RSA or EC")),
         }
     }
 }
 
-fn part(name: &str, text: Option<&str>) -> Result<Part, KeyError> {
+fn private_part(name: &str, json: Option<&RawValue>) -> Result<Wiped, KeyError> {
+    let Some(json) = json else { return part(name, None) };
+    let text = json.get().strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+    part(name, Some(text.ok_or_else(|| not_base64url(name))?))
+}
+
+fn part(name: &str, text: Option<&str>) -> Result<Wiped, KeyError> {
     let lacks = || {
         KeyError(format!(
             "the JWK lacks `{name}`; a private key is needed, of RSA with n, e, d, p, q, dp, dq and qi"
         ))
     };
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.ok_or_else(lacks)?);
-    bytes.map(Zeroizing::new).map_err(|_| KeyError(format!("`{name}` of the JWK is no base64url")))
+    let text = text.ok_or_else(lacks)?;
+    decode(&BASE64_URL_SAFE_NO_PAD, text.as_bytes()).ok_or_else(|| not_base64url(name))
+}
+
+fn not_base64url(name: &str) -> KeyError {
+    KeyError(format!("`{name}` of the JWK isn't base64url"))
 }

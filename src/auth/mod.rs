@@ -8,11 +8,14 @@ mod cache;
 mod exchange;
 mod jwk;
 mod legacy;
+mod pem;
+mod pkcs8;
 mod signer;
 mod signing_key;
 mod token;
 mod token_error;
 mod token_source;
+mod wiped;
 
 use std::fmt;
 use std::sync::Arc;

@@ -4,11 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls_pki_types::PrivateKeyDer;
-use rustls_pki_types::pem::PemObject;
-use secrecy::zeroize::Zeroizing;
-
-use super::jwk::{Jwk, Part, Parts};
+use super::jwk::{Jwk, Parts};
+use super::pem::Pem;
+use super::wiped::{Wiped, read_file};
 use super::{AuthError, Signer, SigningAlgorithm};
 use crate::signature::{PrivateKey, RsaParts, Unusable};
 
@@ -16,6 +14,9 @@ use crate::signature::{PrivateKey, RsaParts, Unusable};
 ///
 /// The key chooses the algorithm: an RSA key of at least 2048 bits signs with RS384, a P-384 key with
 /// ES384 (RFC 7518, sections 3.3 and 3.4). Cloning is cheap. Its `Debug` shows the ID and no key.
+///
+/// The crate wipes its own copies of the text and its parts once the key is read. aws-lc keeps the key itself in memory, and
+/// wipes it when the last clone is dropped.
 ///
 /// ```no_run
 /// use pushslots::{Credentials, SigningKey};
@@ -38,23 +39,21 @@ const NEEDED: &str = "the private key is damaged or of a kind that the service d
 impl SigningKey {
     /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`).
     ///
-    /// The first key of the text is taken, and it must not be encrypted. `key_id` is what the service calls the public key: the header `kid` of the assertion.
+    /// It reads the first key that isn't encrypted. Lines may be indented, as in YAML, and end in LF or CR LF. `key_id` is the
+    /// service's name for the public key: the header `kid` of the assertion.
     ///
     /// # Errors
     ///
-    /// Text without a private key, a key that can't be read, or one of another kind than RSA from 2048
-    /// bits or P-384.
+    /// Returns an error if:
+    ///
+    /// * the text holds no private key, or only an encrypted one;
+    /// * its line breaks are the two characters `\n`, as in JSON;
+    /// * the key is damaged, or neither RSA of at least 2048 bits nor P-384.
+    ///
+    /// The error never holds a part of the text.
     pub fn from_pem(pem: impl AsRef<[u8]>, key_id: impl Into<String>) -> Result<Self, KeyError> {
-        let pem = pem.as_ref();
-        let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
-            let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
-            KeyError::new(if encrypted {
-                "the private key is encrypted; give it without a passphrase"
-            } else {
-                "there is no private key in PEM, such as a block `PRIVATE KEY`"
-            })
-        })?;
-        Ok(Self { id: key_id.into(), key: Arc::new(PrivateKey::from_der(&der)?) })
+        let pem = Pem::read(pem.as_ref())?;
+        Ok(Self { id: key_id.into(), key: Arc::new(PrivateKey::from_der(&pem.der())?) })
     }
 
     /// The key of the mock.
@@ -67,20 +66,21 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem), and a file that can't be read. The path is not repeated: what is given
-    /// in its place by mistake may be the key itself.
+    /// Returns the errors of [`from_pem`](Self::from_pem), and one if the file can't be read. No error repeats the path, because
+    /// it may be the key itself by mistake.
     pub fn from_pem_file(path: impl AsRef<Path>, key_id: impl Into<String>) -> Result<Self, KeyError> {
         Self::from_pem(&*read(path.as_ref())?, key_id)
     }
 
     /// Reads a private key in JSON: a JWK (RFC 7517, section 4) of type `RSA`, or of type `EC` with the curve P-384.
     ///
-    /// Its parts are those of RFC 7518, sections 6.2.2 and 6.3.2, of which an RSA key must have all. `kid` is what the service
-    /// calls the public key, and `alg`, `use` and `key_ops` must fit where they are given.
+    /// Its parts are those of RFC 7518, sections 6.2.2 and 6.3.2, of which an RSA key must have all. `kid` is the service's name
+    /// for the public key. `alg`, `use` and `key_ops` are optional, but must fit.
     ///
     /// # Errors
     ///
-    /// Text that is no JWK, one without `kid`, a public key, or one of another kind than RSA from 2048 bits or P-384.
+    /// Returns an error if the text isn't a JWK with `kid`, holds only a public key, or the key is neither RSA of at least 2048
+    /// bits nor P-384.
     pub fn from_jwk(jwk: impl AsRef<str>) -> Result<Self, KeyError> {
         let jwk = Jwk::read(jwk.as_ref())?;
         Ok(Self { id: jwk.key_id()?.to_owned(), key: Arc::new(from_parts(&jwk.parts()?)?) })
@@ -90,16 +90,16 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// As [`from_jwk`](Self::from_jwk), and a file that can't be read; the path is not repeated.
+    /// Returns the errors of [`from_jwk`](Self::from_jwk), and one if the file can't be read. No error repeats the path.
     pub fn from_jwk_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let jwk = read(path.as_ref())?;
-        Self::from_jwk(std::str::from_utf8(&jwk).map_err(|_| KeyError::new("the file is no UTF-8"))?)
+        Self::from_jwk(std::str::from_utf8(&jwk).map_err(|_| KeyError::new("the file isn't UTF-8"))?)
     }
 }
 
-fn read(path: &Path) -> Result<Part, KeyError> {
+fn read(path: &Path) -> Result<Wiped, KeyError> {
     let unread = |error| KeyError(format!("the file can't be read ({error}); give the path of a key's file"));
-    std::fs::read(path).map(Zeroizing::new).map_err(unread)
+    read_file(path).map_err(unread)
 }
 
 /// Signs in this process.

@@ -1,0 +1,43 @@
+//! Bytes of private keys, which are wiped when they are dropped.
+//!
+//! None of them grows, because that would leave a copy behind.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use base64::Engine;
+use secrecy::zeroize::Zeroizing;
+
+/// Bytes that are wiped when they are dropped.
+pub(super) type Wiped = Zeroizing<Vec<u8>>;
+
+/// The longest file that is read, in bytes. A key takes a few thousand.
+const LONGEST: usize = 256 * 1024;
+
+/// Reads a file that holds a key.
+pub(super) fn read_file(path: &Path) -> io::Result<Wiped> {
+    let mut file = File::open(path)?;
+    let mut bytes = Wiped::new(vec![0; LONGEST]);
+    let mut length = 0;
+    while let Some(free) = bytes.get_mut(length..).filter(|free| !free.is_empty()) {
+        match file.read(free) {
+            Ok(0) => {
+                bytes.truncate(length);
+                return Ok(bytes);
+            }
+            Ok(count) => length = length.saturating_add(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(ErrorKind::InvalidData, "it is too long for a key"))
+}
+
+/// Decodes base64 or base64url.
+pub(super) fn decode(engine: &impl Engine, text: &[u8]) -> Option<Wiped> {
+    let mut bytes = Wiped::new(vec![0; base64::decoded_len_estimate(text.len())]);
+    let length = engine.decode_slice(text, &mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
