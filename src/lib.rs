@@ -131,6 +131,7 @@ mod error;
 pub mod message;
 #[cfg(feature = "mock")]
 pub mod mock;
+mod private_key;
 mod publish;
 pub mod receipt;
 mod retry;

@@ -68,7 +68,7 @@ const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
     (
         "unauthorized",
         ErrorKind::Credentials,
-        &[(Some(401), Refused), (Some(401), Refused)],
+        &[(Some(401), Refused); 3],
         "The access token is invalid",
     ),
     ("forbidden", ErrorKind::Refused, &[(Some(403), Refused)], "The source may not send PushSlots"),

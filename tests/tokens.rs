@@ -169,7 +169,7 @@ async fn tokens_come_from_a_token_url_elsewhere() {
 #[tokio::test]
 async fn every_request_for_a_token_has_an_assertion_of_its_own() {
     let server = fixtures::serve();
-    let refused = RawServer::start(vec![Act::answer("401 Unauthorized", "", ""); 2]).await;
+    let refused = RawServer::start(vec![Act::answer("401 Unauthorized", "", ""); 3]).await;
     let client = client(&refused.url, "plain").token_url(format!("{}/v2/auth/token", server.url()));
     client.build().unwrap().send(&message()).await.unwrap_err();
     let forms = forms(&server).await;

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::KeyError;
-use super::wiped::{Wiped, decode};
+use crate::private_key::{Wiped, decode};
 use crate::text;
 
 /// The members that matter. The private parts stand where they are in the text, escapes included, so that serde copies

@@ -1,7 +1,9 @@
 //! The exchange of a legacy API key for an access token.
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Uri;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,6 +13,9 @@ use super::answer::{Asked, date};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
 use crate::transport::{AnyTransport, post_json};
+
+/// The most bytes of a request next to its secrets.
+const ROOM_FOR_NAMES: usize = 64;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,9 +103,8 @@ async fn ask(
     transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
-    let question =
-        serde_json::to_vec(question).map_err(|_| TokenError::odd("the API key has no JSON form"))?;
-    let answer = transport.send(post_json(endpoint, question.into()), deadline - Instant::now());
+    let question = wiped_json(question, secrets)?;
+    let answer = transport.send(post_json(endpoint, question), deadline - Instant::now());
     let answer = answer.await.map_err(TokenError::Failure)?;
     let asked = Asked { endpoint, client_id: None, secrets };
     let (reply, details) = asked.accepted(&answer)?;
@@ -114,6 +118,17 @@ async fn ask(
     let mut token = AccessToken::new(token).told_to_live(life);
     token.refresh_token = text(&reply, "refreshToken").map(SecretString::from);
     Ok(token)
+}
+
+/// Encodes `question` into memory that is wiped when the last reference to it is dropped.
+fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, TokenError> {
+    // Enough for names and escapes: memory that grows would leave a copy behind.
+    let escaped =
+        secrets.iter().fold(ROOM_FOR_NAMES, |sum, secret| sum.saturating_add(secret.len().saturating_mul(6)));
+    let mut json = Zeroizing::new(Vec::with_capacity(escaped));
+    serde_json::to_writer(&mut *json, question)
+        .map_err(|_| TokenError::odd("the API key has no JSON form"))?;
+    Ok(Bytes::from_owner(json))
 }
 
 fn text<'a>(reply: &'a Map<String, Value>, key: &str) -> Option<&'a str> {

@@ -8,19 +8,17 @@ mod cache;
 mod exchange;
 mod jwk;
 mod legacy;
-mod pem;
-mod pkcs8;
 mod signer;
 mod signing_key;
 mod token;
 mod token_error;
 mod token_source;
-mod wiped;
 
 use std::fmt;
 use std::sync::Arc;
 
 use http::Uri;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -61,6 +59,9 @@ use crate::transport::AnyTransport;
 /// ```
 ///
 /// Its `Debug` shows no secret.
+///
+/// The crate wipes its own copies of keys and secrets when they are dropped. It can't wipe those in the environment of the
+/// process, or in the buffers of the HTTP and TLS libraries through which a legacy secret is sent.
 #[derive(Clone)]
 pub struct Credentials(Kind);
 
@@ -107,10 +108,9 @@ impl Credentials {
     /// came with it; when that brings no token, they buy another.
     #[must_use]
     pub fn api_key(key: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self(Kind::ApiKey(ApiKey {
-            key: SecretString::from(key.into()),
-            secret: SecretString::from(secret.into()),
-        }))
+        // From a borrowed text, because the conversion of an owned one may leave a copy behind.
+        let wiped = |text: String| SecretString::from(Zeroizing::new(text).as_str());
+        Self(Kind::ApiKey(ApiKey { key: wiped(key.into()), secret: wiped(secret.into()) }))
     }
 
     /// Access tokens that another part of your system buys; see [`TokenSource`] for an example.

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::jwk::{Jwk, Parts};
-use super::pem::Pem;
-use super::wiped::{Wiped, read_file};
 use super::{AuthError, Signer, SigningAlgorithm};
+use crate::private_key::{Pem, Wiped, read_file};
 use crate::signature::{PrivateKey, RsaParts, Unusable};
 
 /// A private key and the ID under which the service knows its public half.
@@ -52,7 +51,7 @@ impl SigningKey {
     ///
     /// The error never holds a part of the text.
     pub fn from_pem(pem: impl AsRef<[u8]>, key_id: impl Into<String>) -> Result<Self, KeyError> {
-        let pem = Pem::read(pem.as_ref())?;
+        let pem = Pem::read(pem.as_ref()).map_err(KeyError::new)?;
         Ok(Self { id: key_id.into(), key: Arc::new(PrivateKey::from_der(&pem.der())?) })
     }
 

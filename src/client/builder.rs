@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::zeroize::Zeroizing;
 use uuid::Uuid;
 
 use super::env;
@@ -327,9 +328,11 @@ impl ClientBuilder {
 
     /// Shows the service this client certificate: PEM with the certificate, those that vouch for it, and its
     /// private key.
+    ///
+    /// The crate wipes its own copies of the text when they are dropped. It can't wipe those of the TLS library.
     #[must_use]
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.http.client_certificate = Some(pem.into());
+        self.http.client_certificate = Some(Zeroizing::new(pem.into()));
         self
     }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
+use secrecy::zeroize::Zeroizing;
 use uuid::Uuid;
 
 use super::ClientBuilder;
@@ -83,10 +84,10 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     let mut variables = Variables { read, problems: Vec::new() };
     let mut builder = ClientBuilder::default();
     if let Some(url) = variables.text(BASE_URL) {
-        builder = builder.base_url(url);
+        builder = builder.base_url(url.as_str());
     }
     if let Some(url) = variables.text(TOKEN_URL) {
-        builder = builder.token_url(url);
+        builder = builder.token_url(url.as_str());
     }
     if let Some(credentials) = variables.credentials() {
         builder = builder.credentials(credentials);
@@ -143,10 +144,11 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         self.problems.push(Problem::new(name, text));
     }
 
-    fn text(&mut self, name: &str) -> Option<String> {
-        let text = (self.read)(name)?.into_string();
-        let text = text.map_err(|_| self.problem(name, "not UTF-8")).ok()?;
-        Some(text::trimmed(&text).to_owned()).filter(|text| !text.is_empty())
+    /// The value of a variable. Any may be a secret, also by mistake, so that all are wiped.
+    fn text(&mut self, name: &str) -> Option<Zeroizing<String>> {
+        let bytes = Zeroizing::new((self.read)(name)?.into_encoded_bytes());
+        let text = std::str::from_utf8(&bytes).map_err(|_| self.problem(name, "not UTF-8")).ok()?;
+        Some(text::trimmed(text)).filter(|text| !text.is_empty()).map(|text| Zeroizing::new(text.to_owned()))
     }
 
     fn value<T>(&mut self, name: &str, read: fn(&str) -> Result<T, String>) -> Option<T> {
@@ -160,13 +162,15 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         let scope = self.text(SCOPE);
         let audience = self.value(TOKEN_AUDIENCE, audience);
         match (client, api_key) {
-            ([None, None, None], [Some(key), Some(secret)]) => Some(Credentials::api_key(key, secret)),
+            ([None, None, None], [Some(key), Some(secret)]) => {
+                Some(Credentials::api_key(key.as_str(), secret.as_str()))
+            }
             ([Some(client_id), Some(key_id), Some(file)], [None, None]) => {
-                let key = SigningKey::from_pem_file(file, key_id);
+                let key = SigningKey::from_pem_file(file.as_str(), key_id.as_str());
                 let key = key.map_err(|error| self.problem(PRIVATE_KEY_FILE, error.to_string())).ok()?;
-                let mut credentials = Credentials::signed_jwt(client_id, key);
+                let mut credentials = Credentials::signed_jwt(client_id.as_str(), key);
                 if let Some(scope) = scope {
-                    credentials = credentials.scope(scope);
+                    credentials = credentials.scope(scope.as_str());
                 }
                 if let Some(audience) = audience {
                     credentials = credentials.audience(audience);
@@ -194,7 +198,11 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         }
     }
 
-    fn missing<'a>(&mut self, pairs: impl Iterator<Item = (&'static str, &'a Option<String>)>, text: &str) {
+    fn missing<'a>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'static str, &'a Option<Zeroizing<String>>)>,
+        text: &str,
+    ) {
         for (name, value) in pairs {
             let told = self.problems.iter().any(|problem| problem.path() == name);
             if value.is_none() && !told {

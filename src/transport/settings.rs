@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::zeroize::Zeroizing;
+
 /// How connections are made. TLS verification is always on.
 #[derive(Clone, PartialEq)]
 pub(crate) struct HttpSettings {
@@ -11,8 +13,8 @@ pub(crate) struct HttpSettings {
     pub(crate) proxy: Option<String>,
     /// Root certificates trusted beside the system's, PEM.
     pub(crate) root_certificates: Vec<Vec<u8>>,
-    /// Client certificate and its key, PEM.
-    pub(crate) client_certificate: Option<Vec<u8>>,
+    /// Client certificate and its key, PEM. It is wiped when it is dropped.
+    pub(crate) client_certificate: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Default for HttpSettings {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::Verifier;
-use secrecy::zeroize::Zeroize;
 
 use super::HttpSettings;
 use crate::message::Problem;
+use crate::private_key::{Pem, lines};
 
 /// Reads all certificates, so that connections can be set up later without their files.
 ///
@@ -32,7 +32,7 @@ pub(super) fn config(settings: &HttpSettings, is_used: bool) -> Result<ClientCon
             Err(why) => wrong("root_certificate", &why),
         }
     }
-    let identity = settings.client_certificate.as_deref().map(identity).transpose();
+    let identity = settings.client_certificate.as_ref().map(|pem| identity(pem)).transpose();
     let identity = identity.map_err(|why| wrong("client_certificate", &why));
     let verifier = is_used.then(|| verifier(roots)).transpose();
     let verifier = verifier.map_err(|error| {
@@ -85,8 +85,19 @@ fn root_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String>
     Ok(certificates)
 }
 
+/// The certificates in a PEM, whose lines may be indented.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let (mut plain, mut is_certificate) = (Vec::new(), false);
+    // A private key next to them is left out, because the parser would leave copies of it.
+    for line in lines(pem) {
+        is_certificate |= line == "-----BEGIN CERTIFICATE-----";
+        if is_certificate {
+            plain.extend_from_slice(line.as_bytes());
+            plain.push(b'\n');
+        }
+        is_certificate &= line != "-----END CERTIFICATE-----";
+    }
+    let certificates = CertificateDer::pem_slice_iter(&plain).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|error| format!("the PEM is damaged: {error}"))?;
     if certificates.is_empty() {
         return Err("the PEM holds no certificate".to_owned());
@@ -94,14 +105,11 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(certificates)
 }
 
-/// The client certificate and its private key. This function wipes its own copy of the key.
+/// The client certificate and its private key.
 fn identity(pem: &[u8]) -> Result<CertifiedKey, String> {
     let certificates = certificates(pem)?;
-    let mut key =
-        PrivateKeyDer::from_pem_slice(pem).map_err(|_| "the PEM holds no private key".to_owned())?;
-    let signer = aws_lc_rs::sign::any_supported_type(&key);
-    key.zeroize();
-    let identity = CertifiedKey::new(certificates, signer.map_err(|error| error.to_string())?);
+    let key = aws_lc_rs::sign::any_supported_type(&Pem::read(pem)?.der());
+    let identity = CertifiedKey::new(certificates, key.map_err(|error| error.to_string())?);
     match identity.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
         Err(error) => Err(error.to_string()),

@@ -3,13 +3,12 @@
 use base64::prelude::BASE64_STANDARD;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
-use super::KeyError;
 use super::pkcs8::version_1;
 use super::wiped::{Wiped, decode};
 use crate::text;
 
 /// The first private key of a text that isn't encrypted.
-pub(super) struct Pem {
+pub(crate) struct Pem {
     form: Form,
     der: Wiped,
 }
@@ -23,17 +22,17 @@ enum Form {
 
 impl Pem {
     /// Reads a private key. Its lines may be indented and end in LF or CR LF. Errors hold nothing of the text.
-    pub(super) fn read(pem: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn read(pem: &[u8]) -> Result<Self, &'static str> {
         Self::first(pem).map_err(|error| match has_escaped_line_breaks(pem) {
-            true => KeyError::new(
+            true => {
                 "the line breaks of the PEM are the two characters `\\n`; replace each by a line break, as \
-                 `printf '%b'` does in a shell",
-            ),
+                 `printf '%b'` does in a shell"
+            }
             false => error,
         })
     }
 
-    fn first(pem: &[u8]) -> Result<Self, KeyError> {
+    fn first(pem: &[u8]) -> Result<Self, &'static str> {
         let mut is_encrypted = false;
         let mut lines = lines(pem);
         while let Some(line) = lines.next() {
@@ -51,7 +50,7 @@ impl Pem {
             let mut has_password = false;
             loop {
                 match lines.next() {
-                    None => return Err(KeyError::new("the PEM ends within the private key")),
+                    None => return Err("the PEM ends within the private key"),
                     Some(line) if label(line, "-----END ").is_some() => break,
                     // A header: RFC 1421, section 4.6.1.1.
                     Some(line) if line.contains(':') => has_password |= line.contains("ENCRYPTED"),
@@ -63,16 +62,16 @@ impl Pem {
                 continue;
             }
             let der = decode(&BASE64_STANDARD, &base64)
-                .ok_or_else(|| KeyError::new("the private key in PEM is damaged: it isn't base64"))?;
+                .ok_or("the private key in PEM is damaged: it isn't base64")?;
             return Ok(Self { form, der: version_1(&der).unwrap_or(der) });
         }
-        Err(KeyError::new(match is_encrypted {
+        Err(match is_encrypted {
             true => "the private key is encrypted; give it without a passphrase",
             false => "there is no private key in PEM, such as a block `PRIVATE KEY`",
-        }))
+        })
     }
 
-    pub(super) fn der(&self) -> PrivateKeyDer<'_> {
+    pub(crate) fn der(&self) -> PrivateKeyDer<'_> {
         let der = self.der.as_slice();
         match self.form {
             Form::Pkcs8 => PrivatePkcs8KeyDer::from(der).into(),
@@ -83,7 +82,7 @@ impl Pem {
 }
 
 /// The lines without what is blank around them. One that isn't UTF-8 is a comment, and is empty.
-fn lines(pem: &[u8]) -> impl Iterator<Item = &str> {
+pub(crate) fn lines(pem: &[u8]) -> impl Iterator<Item = &str> {
     let lines = pem.split(|byte| matches!(byte, b'\n' | b'\r'));
     lines.map(|line| std::str::from_utf8(line).map(text::trimmed).unwrap_or_default())
 }

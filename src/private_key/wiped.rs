@@ -10,13 +10,13 @@ use base64::Engine;
 use secrecy::zeroize::Zeroizing;
 
 /// Bytes that are wiped when they are dropped.
-pub(super) type Wiped = Zeroizing<Vec<u8>>;
+pub(crate) type Wiped = Zeroizing<Vec<u8>>;
 
 /// The longest file that is read, in bytes. A key takes a few thousand.
 const LONGEST: usize = 256 * 1024;
 
 /// Reads a file that holds a key.
-pub(super) fn read_file(path: &Path) -> io::Result<Wiped> {
+pub(crate) fn read_file(path: &Path) -> io::Result<Wiped> {
     let mut file = File::open(path)?;
     let mut bytes = Wiped::new(vec![0; LONGEST]);
     let mut length = 0;
@@ -35,7 +35,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<Wiped> {
 }
 
 /// Decodes base64 or base64url.
-pub(super) fn decode(engine: &impl Engine, text: &[u8]) -> Option<Wiped> {
+pub(crate) fn decode(engine: &impl Engine, text: &[u8]) -> Option<Wiped> {
     let mut bytes = Wiped::new(vec![0; base64::decoded_len_estimate(text.len())]);
     let length = engine.decode_slice(text, &mut bytes).ok()?;
     bytes.truncate(length);

@@ -1,0 +1,8 @@
+//! Private keys as they are stored. Every copy of a key that this crate makes is wiped.
+
+mod pem;
+mod pkcs8;
+mod wiped;
+
+pub(crate) use pem::{Pem, lines};
+pub(crate) use wiped::{Wiped, decode, read_file};
