@@ -208,7 +208,7 @@ async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
     let mut suspended = pin!(client.send(&message).deadline(10 * MINUTE).into_future());
     assert!(poll_immediate(suspended.as_mut()).await.is_none());
     let other = client.send(&message).deadline(10 * MINUTE).into_future();
-    assert!(tokio::time::timeout(5 * MINUTE, other).await.unwrap().is_ok());
+    assert!(tokio::time::timeout(2 * MINUTE, other).await.unwrap().is_ok());
     assert!(suspended.await.is_ok());
 }
 
@@ -323,19 +323,4 @@ async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_coun
     let send = client.send(&message).deadline(MINUTE).into_future();
     let (receipt, ()) = tokio::join!(send, accept);
     receipt.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_send_that_nobody_polls_keeps_no_other_waiting() {
-    let model = Model::scripted([quick()]);
-    // The first place is for a token.
-    let client = client_of(&model).pace(2, MINUTE).build().unwrap();
-    let (message, began) = (message(), Instant::now());
-    client.send(&message).await.unwrap();
-    let mut abandoned = pin!(client.send(&message).deadline(10 * MINUTE).into_future());
-    assert!(poll_immediate(abandoned.as_mut()).await.is_none(), "it waits first");
-    client.send(&message).deadline(10 * MINUTE).await.unwrap();
-    let waited = began.elapsed();
-    assert!(waited >= MINUTE && waited < 2 * MINUTE, "{waited:?}");
-    abandoned.await.unwrap();
 }

@@ -65,12 +65,7 @@ const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
     ("refused-oauth", ErrorKind::Refused, &[(Some(400), Refused)], "Meta.Source.ID is required"),
     ("refused-detail", ErrorKind::Refused, &[(Some(400), Refused)], "Slots[0].Duration must be a number"),
     ("refused-text", ErrorKind::Refused, &[(Some(400), Refused)], "Meta.DataModel is missing"),
-    (
-        "unauthorized",
-        ErrorKind::Credentials,
-        &[(Some(401), Refused); 3],
-        "The access token is invalid",
-    ),
+    ("unauthorized", ErrorKind::Credentials, &[(Some(401), Refused); 3], "The access token is invalid"),
     ("forbidden", ErrorKind::Refused, &[(Some(403), Refused)], "The source may not send PushSlots"),
     ("not-found", ErrorKind::Refused, &[(Some(404), Refused)], "Not Found"),
     ("content-too-large", ErrorKind::Refused, &[(Some(413), Refused)], ""),

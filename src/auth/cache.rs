@@ -12,15 +12,12 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use super::cooldown::{COOLDOWN, Cooldown};
 use super::token_error::{NoToken, TokenError};
 use super::{Credentials, Former, HeldToken, TokenEndpoints};
 use crate::chance::Jitter;
-use crate::retry::{Backoff, LONGEST_HINT, Renewal};
+use crate::retry::{Backoff, Renewal};
 use crate::transport::AnyTransport;
-
-/// The time after rejected credentials or a rejected new token in which no token is requested: a wrong key must not cost a request
-/// for each send.
-const COOLDOWN: Duration = Duration::from_secs(10);
 
 /// The longest time after which a new token that was rejected is tried again; the shortest is 1.5 s. A service that copies its
 /// tokens to several places may know one a second late.
@@ -31,9 +28,6 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
 /// The time after which a request of another runtime is given up, because that runtime may stand still.
 const LONGEST_REQUEST_ELSEWHERE: Duration = Duration::from_secs(5);
-
-/// The longest that no token is asked for, whatever the endpoint asks: no send waits for longer.
-const LONGEST_PAUSE: Duration = LONGEST_HINT;
 
 /// How long the send that begins a renewal waits for it, which it could do without.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -73,7 +67,7 @@ struct State {
     /// When it is tried again, after its first rejection.
     tried_again: Option<Instant>,
     request: Option<TokenRequest>,
-    pause: Option<Pause>,
+    cooldown: Option<Cooldown>,
     pauses: Backoff,
 }
 
@@ -94,15 +88,6 @@ struct TokenRequest {
 struct TokenOutcome {
     result: Result<HeldToken, TokenError>,
     ended: Instant,
-}
-
-/// The time after a failure in which no token is asked for.
-struct Pause {
-    error: TokenError,
-    began: Instant,
-    length: Duration,
-    /// The time after which the endpoint wants to be asked, which may be longer.
-    told: Duration,
 }
 
 /// A token to send with, and the request for its successor if there is one.
@@ -188,10 +173,10 @@ impl TokenCache {
     fn pause(&self) -> Option<Duration> {
         let mut state = self.state();
         state.settle();
-        state.pause.as_ref()?;
+        state.cooldown.as_ref()?;
         let now = Instant::now();
         match (state.usable_token(now), &state.request) {
-            (None, None) => state.pause_in_force(now)?.wait(now),
+            (None, None) => state.cooldown_in_force(now)?.wait(now),
             _ => None,
         }
     }
@@ -225,13 +210,13 @@ impl TokenCache {
             Some(again) if sent < again => Some(Renewal::After(again.saturating_duration_since(now))),
             Some(_) => {
                 state.is_refused = true;
-                state.pause = Some(Pause::after_rejection(now - token.age(now), COOLDOWN, true));
+                state.cooldown = Some(Cooldown::after_rejection(token.asked(), COOLDOWN, true));
                 None
             }
             None => {
                 let wait = self.jitter.draw(TRIED_AGAIN_AFTER, 0.6);
                 state.tried_again = Some(now + wait);
-                state.pause = Some(Pause::after_rejection(now, wait, false));
+                state.cooldown = Some(Cooldown::after_rejection(now, wait, false));
                 Some(Renewal::After(wait))
             }
         }
@@ -265,13 +250,13 @@ impl TokenCache {
         overdue = state.request.take_if(|request| request.is_overdue(now, self.timeout));
         state.is_refresh_overdue |= overdue.is_some();
         let Some(token) = state.usable_token(now) else {
-            return match (&state.request, state.pause_in_force(now)) {
+            return match (&state.request, state.cooldown_in_force(now)) {
                 (Some(request), _) => Ok(Step::Wait(request.clone())),
-                (None, Some(pause)) => Err(pause.remembered(now)),
+                (None, Some(cooldown)) => Err(cooldown.remembered(now)),
                 (None, None) => Ok(Step::Wait(self.begin(&mut state, now))),
             };
         };
-        let is_due = may_renew && token.is_renewal_due(now) && state.pause_in_force(now).is_none();
+        let is_due = may_renew && token.is_renewal_due(now) && state.cooldown_in_force(now).is_none();
         if is_due && state.request.is_none() {
             return Ok(Step::Renew(self.begin(&mut state, now)));
         }
@@ -351,7 +336,7 @@ impl State {
             is_refresh_overdue: false,
             tried_again: None,
             request: None,
-            pause: None,
+            cooldown: None,
             pauses: Backoff::of_token_requests(jitter),
         }
     }
@@ -361,8 +346,8 @@ impl State {
         self.token.clone().filter(|token| may_be_tried && token.is_usable(now))
     }
 
-    fn pause_in_force(&self, now: Instant) -> Option<&Pause> {
-        self.pause.as_ref().filter(|pause| now - pause.began < pause.length)
+    fn cooldown_in_force(&self, now: Instant) -> Option<&Cooldown> {
+        self.cooldown.as_ref().filter(|cooldown| cooldown.is_in_force(now))
     }
 
     fn holds(&self, token: &HeldToken) -> bool {
@@ -375,47 +360,22 @@ impl State {
         let Some(TokenOutcome { result, ended }) = request.outcome.peek().cloned() else { return };
         match result {
             Ok(token) => {
+                let after_rejection = request.after_refusal || self.is_refused;
+                (self.replaces_rejected, self.tried_again) = (after_rejection, None);
                 // One that was refused meanwhile is not good again when it is given again: who gave it did not know.
                 self.is_refused &= !request.after_refusal && self.holds(&token);
-                (self.token, self.pause) = (Some(token), None);
-                (self.replaces_rejected, self.tried_again) = (request.after_refusal, None);
+                (self.token, self.cooldown) = (Some(token), None);
                 self.is_refresh_overdue = false;
                 self.pauses.reset();
             }
-            Err(error) => self.pause = Some(Pause::new(error, ended, &mut self.pauses)),
+            Err(error) => self.cooldown = Some(Cooldown::new(error, ended, &mut self.pauses)),
         }
     }
 
     /// What a send is told that waited for a request which failed.
     fn failed(&self, error: TokenError) -> NoToken {
-        let wait = self.pause.as_ref().and_then(|pause| pause.wait(Instant::now()));
+        let wait = self.cooldown.as_ref().and_then(|cooldown| cooldown.wait(Instant::now()));
         NoToken { wait: wait.max(error.retry_after()), error, is_remembered: false }
-    }
-}
-
-impl Pause {
-    fn new(error: TokenError, began: Instant, pauses: &mut Backoff) -> Self {
-        let hint = error.retry_after().unwrap_or_default();
-        let length = match error.is_temporary() {
-            // Others were told the same hint, and must not all come back at once.
-            true => hint.saturating_add(pauses.next_delay()).min(LONGEST_PAUSE),
-            false => COOLDOWN,
-        };
-        Self { error, began, length, told: length.max(hint) }
-    }
-
-    /// The time after the rejection of a new token in which it isn't used, and no other is requested.
-    fn after_rejection(began: Instant, length: Duration, is_final: bool) -> Self {
-        Self { error: TokenError::Rejected { is_final }, began, length, told: length }
-    }
-
-    /// What a send is told that came too late to wait for the request.
-    fn remembered(&self, now: Instant) -> NoToken {
-        NoToken { wait: self.wait(now), error: self.error.clone(), is_remembered: true }
-    }
-
-    fn wait(&self, now: Instant) -> Option<Duration> {
-        self.error.is_temporary().then(|| self.told.saturating_sub(now - self.began))
     }
 }
 

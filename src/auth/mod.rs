@@ -5,6 +5,7 @@ mod assertion;
 mod audience;
 mod auth_error;
 mod cache;
+mod cooldown;
 mod exchange;
 mod jwk;
 mod legacy;
@@ -104,8 +105,9 @@ impl Credentials {
 
     /// A legacy API key and its secret, still live for older customers.
     ///
-    /// They buy a token at `{base}/auth/authenticate`, which `{base}/auth/refreshToken` renews with the refresh token that
-    /// came with it; when that brings no token, they buy another.
+    /// The client requests a token at `{base}/auth/authenticate`, and renews it at `{base}/auth/refreshToken` with the refresh token
+    /// that came with it. If that fails, it authenticates anew: at once if the refresh token is rejected, otherwise as soon as the
+    /// access token is no longer usable.
     #[must_use]
     pub fn api_key(key: impl Into<String>, secret: impl Into<String>) -> Self {
         // From a borrowed text, because the conversion of an owned one may leave a copy behind.

@@ -151,6 +151,10 @@ impl HeldToken {
         now >= self.0.renewal_due
     }
 
+    pub(super) fn asked(&self) -> Instant {
+        self.0.asked
+    }
+
     pub(super) fn usable_until(&self) -> Instant {
         self.0.usable_until
     }

@@ -143,9 +143,10 @@ impl ClientBuilder {
     /// Sets the longest time for one attempt, its token request included, above 0. Defaults to 125 s.
     ///
     /// The service ends a request after about 2 minutes. With less time than that, a service that is merely slow gets further
-    /// copies of a message that it is still working on. A dead connection is found much sooner, because HTTP/2 connections are
-    /// pinged, TCP connections probed, and a [connection attempt](Self::connect_timeout) has a limit of its own. A token
-    /// request takes at most 30 s.
+    /// copies of a message that it is still working on. A dead connection is found much sooner: HTTP/2 connections are pinged, and
+    /// closed 35 s after the last sign of life. Once more than 512 KiB are in flight, further messages go over connections without
+    /// pings, which a slow line could delay too much; TCP finds a dead one within about a minute. A
+    /// [connection attempt](Self::connect_timeout) has a limit of its own, and a token request takes at most 30 s.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;

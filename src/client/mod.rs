@@ -33,6 +33,14 @@ pub use publish::PublishBuilder;
 /// Make one and keep it: it holds the connections and the access token. Clones are cheap and share both.
 /// It needs a tokio runtime with time and I/O enabled.
 ///
+/// # Runtimes
+///
+/// You can build a client outside of a runtime, and use it in several, one after the other or at the same time. Each runtime has
+/// connections of its own, because a connection stands still with the runtime that opened it; those of the last 64 runtimes are
+/// kept. Token, limits and retry budget are shared by all. If a runtime stands still while a send in it is waiting for a token
+/// request, sends elsewhere make the request again after 5 s. A send that stands still keeps its place among the
+/// [messages in flight](ClientBuilder::max_in_flight) until it is polled to its end or dropped.
+///
 /// ```no_run
 /// use pushslots::{Client, Credentials, SigningKey};
 /// use pushslots::uuid::uuid;
@@ -100,9 +108,13 @@ impl Client {
     ///   [changed](ClientBuilder::classifier);
     /// * retries of all clones of the client spend from [one budget](ClientBuilder::retry_budget): while much fails, none
     ///   are made;
+    /// * a send waits for the [rate limit](ClientBuilder::pace) and for [messages in flight](ClientBuilder::max_in_flight) before
+    ///   its first attempt. That wait isn't an attempt, and its deadline covers it;
     /// * `Retry-After` (RFC 9110, section 10.2.3) is waited for with its fraction, up to 120 s and within the deadline. If it
     ///   asks for more, the send ends at once and the error reports [when to come back](Error::retry_after);
-    /// * a 401 buys one new access token and one more attempt;
+    /// * after a 401 the client requests one new access token and tries again. A new token that is rejected as well is tried once
+    ///   more about 2 s later, because the service may know it late. After that no other is requested for 10 s, and sends
+    ///   in between end with the same error;
     /// * without an access token the message does not leave. A token endpoint that fails is asked again, with a fresh
     ///   assertion, after a pause that all sends of the client share; one that refuses ends the send;
     /// * every other status is final.
@@ -150,7 +162,7 @@ impl Client {
     /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a part of the credentials is empty or their
     /// audience isn't a URI, with all such problems. Otherwise the errors are those of a send:
     /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials are rejected, and other kinds if the token
-    /// endpoint can't be reached. It is asked once, within the time of one attempt.
+    /// endpoint can't be reached. It is asked once, within the time of one attempt and at most 30 s.
     pub async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
         let problems = credentials.problems();
         if !problems.is_empty() {

@@ -182,6 +182,7 @@ fn what_came(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
 fn kind_of_token_error(error: &TokenError) -> ErrorKind {
     match error {
         TokenError::Failure(failure) => kind_of(failure),
+        TokenError::Rejected { .. } => ErrorKind::Credentials,
         _ if error.is_temporary() => ErrorKind::Unavailable,
         _ => ErrorKind::Credentials,
     }

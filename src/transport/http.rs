@@ -99,13 +99,12 @@ impl HttpTransport {
         let mut request = reqwest::Request::new(head.method, url);
         *request.headers_mut() = head.headers;
         *request.body_mut() = Some(Body::wrap(body));
-        let url = request.url().clone();
         let mut response = timeout_at(end, share.client().execute(request))
             .await
             .map_err(|_| guard.failure(FailureKind::Timeout))?
             .map_err(|error| self.failure(&error, &guard))?;
         share.received();
-        share.speaks(&url, response.version());
+        share.speaks(response.url(), response.version());
         let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
         let is_early = is_stuck || !guard.is_handed_over();
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +22,12 @@ const USUAL_HOLD: Duration = Duration::from_secs(1);
 /// The longest that one answer can keep everyone waiting.
 const LONGEST_HOLD: Duration = Duration::from_secs(120);
 
-/// How long a send waits for its turn before it looks for a free place itself. Each further look comes after twice the time.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How long a send waits for its turn beyond the time that those before it need, before it looks for a free place itself. It
+/// doubles with every look.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// How long a free place is left to the send whose turn it is.
+const HANDOVER: Duration = Duration::from_millis(50);
 
 /// Timers are this coarse: a window that has both its ends must not hold one request more.
 const TICK: Duration = Duration::from_millis(1);
@@ -41,6 +46,13 @@ impl Default for Rate {
     }
 }
 
+impl Rate {
+    /// The time in which so many requests go out one after the other.
+    fn time_for(self, requests: u32) -> Duration {
+        self.window.saturating_mul(requests) / self.requests.max(1)
+    }
+}
+
 /// Keeps all requests of a client within its rate.
 ///
 /// A request counts from when it leaves until one window after its end, because the service may see it at any time in between. A
@@ -54,6 +66,8 @@ pub(crate) struct Pace {
     state: Mutex<State>,
     /// The turn to wait for the next place.
     turn: Semaphore,
+    /// How many sends wait for their turn.
+    queue: AtomicU32,
     /// Wakes whoever waits for the next place.
     changed: Notify,
 }
@@ -87,22 +101,35 @@ impl State {
 
 impl Pace {
     pub(crate) fn new(rate: Rate) -> Arc<Self> {
-        Arc::new(Self { rate, state: Mutex::default(), turn: Semaphore::new(1), changed: Notify::new() })
+        Arc::new(Self {
+            rate,
+            state: Mutex::default(),
+            turn: Semaphore::new(1),
+            queue: AtomicU32::new(0),
+            changed: Notify::new(),
+        })
     }
 
     /// Waits for a place for one request, after the sends that came before.
     pub(crate) async fn place(self: &Arc<Self>) -> Place {
+        let queued = Queued::behind(&self.queue);
         let mut turn = pin!(self.turn.acquire());
-        let mut look = FIRST_LOOK;
+        // Mostly the turn comes sooner.
+        let (mut wait, mut slack) = (self.rate.time_for(queued.before.saturating_add(1)), SLACK);
         loop {
-            match timeout(look, turn.as_mut()).await {
-                Ok(_turn) => return self.next_place().await,
-                // The send whose turn it is may not be polled.
-                Err(_) => match self.take(Instant::now()) {
-                    Ok(place) => return place,
-                    Err(_) => look *= 2,
-                },
+            if let Ok(_turn) = timeout(wait.saturating_add(slack), turn.as_mut()).await {
+                return self.next_place().await;
             }
+            // The send whose turn it is may not be polled: then a free place stays free.
+            if self.is_free() {
+                if let Ok(_turn) = timeout(HANDOVER, turn.as_mut()).await {
+                    return self.next_place().await;
+                }
+                if let Ok(place) = self.take(Instant::now()) {
+                    return place;
+                }
+            }
+            (wait, slack) = (self.wait(), slack.saturating_mul(2));
         }
     }
 
@@ -153,6 +180,11 @@ impl Pace {
         self.state().next_place(self.rate, now).map_or(Duration::ZERO, |next| next - now)
     }
 
+    fn is_free(&self) -> bool {
+        let now = Instant::now();
+        self.state().next_place(self.rate, now).is_some_and(|next| next <= now)
+    }
+
     /// A place, if one is free and nobody waits for it.
     pub(crate) fn free_place(self: &Arc<Self>) -> Option<Place> {
         if self.turn.available_permits() == 0 {
@@ -187,6 +219,25 @@ impl Pace {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that holds the lock can leave the state half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A send in the queue, until it is dropped.
+struct Queued<'a> {
+    queue: &'a AtomicU32,
+    /// How many sends came before.
+    before: u32,
+}
+
+impl<'a> Queued<'a> {
+    fn behind(queue: &'a AtomicU32) -> Self {
+        Self { queue, before: queue.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.queue.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

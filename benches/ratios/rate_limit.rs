@@ -1,0 +1,74 @@
+//! The cost of waiting for the rate limit.
+//!
+//! `rate_limit_8000_vs_1000` is the time for a send that waits for a permit next to 8,000 others, in ratio to one next to 1,000.
+//! Both are medians of the same rounds. The clock of the client is a simulated one, so that only work is measured, and the
+//! service accepts at once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pushslots::bytes::Bytes;
+use pushslots::http::{HeaderMap, Request, StatusCode};
+use pushslots::uuid::Uuid;
+use pushslots::{
+    AccessToken, Answer, AuthError, Client, Credentials, EncodedMessage, Failure, TokenSource, Transport,
+};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+
+use super::slots;
+use crate::print;
+
+const ROUNDS: usize = 9;
+const FEW: u32 = 1_000;
+const MANY: u32 = 8_000;
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+struct Accepts;
+
+impl Transport for Accepts {
+    async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
+    }
+}
+
+struct Fixed;
+
+impl TokenSource for Fixed {
+    async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        Ok(AccessToken::new("token").expires_in(A_DAY))
+    }
+}
+
+/// The time for each of so many sends that wait at once.
+fn per_send(waiting: u32, message: &Arc<EncodedMessage>) -> Duration {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let builder = Client::builder().transport(Accepts).credentials(Credentials::token_source(Fixed));
+        // 50 requests a second, one after the other.
+        let builder = builder.destination(Uuid::from_u128(1)).pace(2, Duration::from_millis(40));
+        let client = builder.max_in_flight(u32::MAX).build().unwrap();
+        let mut sends = JoinSet::new();
+        let began = Instant::now();
+        for _ in 0..waiting {
+            let (client, message) = (client.clone(), message.clone());
+            sends.spawn(async move { client.send(&*message).deadline(A_DAY).await.map(drop) });
+        }
+        for sent in sends.join_all().await {
+            sent.unwrap();
+        }
+        began.elapsed() / waiting
+    })
+}
+
+pub fn run() {
+    let message = slots::messages(4, 4, 4).remove(0);
+    let message = Arc::new(message.encode().unwrap());
+    let mut rounds: Vec<_> =
+        (0..ROUNDS).map(|_| [FEW, MANY].map(|waiting| per_send(waiting, &message))).collect();
+    let [few, many] = [0, 1].map(|side| {
+        rounds.sort_by_key(|round| round[side]);
+        rounds[ROUNDS / 2][side]
+    });
+    print("rate_limit_8000_vs_1000", many.as_secs_f64() / few.as_secs_f64());
+}

@@ -1,0 +1,56 @@
+//! The time after a failure in which no access token is requested.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::token_error::{NoToken, TokenError};
+use crate::retry::{Backoff, LONGEST_HINT};
+
+/// The time after rejected credentials or a rejected new token in which no token is requested: a wrong key must not cost a request
+/// for each send.
+pub(super) const COOLDOWN: Duration = Duration::from_secs(10);
+
+/// The longest time in which no token is requested, whatever the endpoint asks for: no send waits for longer.
+const LONGEST: Duration = LONGEST_HINT;
+
+/// The time after a failure in which no access token is requested.
+pub(super) struct Cooldown {
+    error: TokenError,
+    began: Instant,
+    length: Duration,
+    /// The time after which the endpoint wants to be asked, which may be longer.
+    told: Duration,
+}
+
+impl Cooldown {
+    /// The time after a request that failed.
+    pub(super) fn new(error: TokenError, began: Instant, delays: &mut Backoff) -> Self {
+        let hint = error.retry_after().unwrap_or_default();
+        let length = match error.is_temporary() {
+            // Others got the same hint, and must not all come back at once.
+            true => hint.saturating_add(delays.next_delay()).min(LONGEST),
+            false => COOLDOWN,
+        };
+        Self { error, began, length, told: length.max(hint) }
+    }
+
+    /// The time after the rejection of a new token in which it isn't used, and no other is requested.
+    pub(super) fn after_rejection(began: Instant, length: Duration, is_final: bool) -> Self {
+        Self { error: TokenError::Rejected { is_final }, began, length, told: length }
+    }
+
+    pub(super) fn is_in_force(&self, now: Instant) -> bool {
+        now - self.began < self.length
+    }
+
+    /// The error of a send that came too late to wait for the request.
+    pub(super) fn remembered(&self, now: Instant) -> NoToken {
+        NoToken { wait: self.wait(now), error: self.error.clone(), is_remembered: true }
+    }
+
+    /// The time until a token may be had; `None` if another request won't help.
+    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
+        self.error.is_temporary().then(|| self.told.saturating_sub(now - self.began))
+    }
+}
