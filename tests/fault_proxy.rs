@@ -1,5 +1,5 @@
-//! The client as it is over real sockets, through a proxy that cuts, stalls and swallows, to a service that knows what it
-//! accepted.
+//! The client over real sockets, through a proxy that cuts, stalls, swallows and closes silently, to a service that knows which
+//! messages it accepted.
 //!
 //! `PUSHSLOTS_PROXY_SENDS=20000` sends that many messages, `PUSHSLOTS_PROXY_SEED=7` draws other faults.
 
@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::batch::slots;
 use support::far_side::{FarSide, Mood};
-use support::proxy::{Course, Fault, Protocol, Proxy, Strike, Toward};
+use support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
 use support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -31,6 +31,11 @@ const SIDE_BY_SIDE: usize = 32;
 
 const STRIKES: [Strike; 4] = [Strike::Reset, Strike::Close, Strike::Stall, Strike::Blackhole];
 const DIRECTIONS: [Toward; 2] = [Toward::Service, Toward::Client];
+
+/// The bytes per second of slow uplinks.
+const UPLINKS: [u32; 2] = [50_000, 350_000];
+/// The time from a response to a silent close: often, the next request is in flight by then.
+const CLOSES_AFTER: Duration = Duration::from_micros(500);
 
 /// What must hold, whatever the connections go through.
 const INVARIANTS: [&str; 7] = [
@@ -69,6 +74,7 @@ fn long_message() -> PushSlots {
 /// Draws the course of each connection. Most connections carry a few messages before a fault strikes.
 fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + 'static {
     let mut chance = StdRng::seed_from_u64(seed);
+    let most_responses = if protocol == Protocol::Http1 { 4 } else { 20 };
     move |_| {
         let toward = DIRECTIONS[chance.gen_range(0..2)];
         let longest = match (protocol, toward) {
@@ -80,7 +86,12 @@ fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + '
         let after = if chance.gen_bool(0.05) { 0 } else { chance.gen_range(1..longest) };
         let fault = Fault { strike: STRIKES[chance.gen_range(0..4)], toward, after };
         let fault = Some(fault).filter(|_| chance.gen_bool(0.95));
-        Course { fault, is_uplink_slow: chance.gen_bool(0.1) }
+        let uplink = chance.gen_bool(0.1).then(|| UPLINKS[chance.gen_range(0..UPLINKS.len())]);
+        let close = SilentClose { responses: chance.gen_range(1..=most_responses), after: CLOSES_AFTER };
+        let silent_close = Some(close).filter(|_| chance.gen_bool(0.2));
+        // Otherwise the fault would strike first on most of them.
+        let fault = fault.filter(|_| silent_close.is_none());
+        Course { fault, uplink, silent_close }
     }
 }
 
@@ -132,6 +143,7 @@ struct Findings {
     deliveries: BTreeMap<String, usize>,
     connections: usize,
     slow: usize,
+    closed_silently: usize,
     struck: BTreeMap<(Strike, Toward), usize>,
     requests: usize,
     accepted: usize,
@@ -146,6 +158,7 @@ impl Findings {
         self.dropped += other.dropped;
         self.connections += other.connections;
         self.slow += other.slow;
+        self.closed_silently += other.closed_silently;
         self.requests += other.requests;
         self.accepted += other.accepted;
         self.duplicates += other.duplicates;
@@ -167,7 +180,11 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let (far, tokens) = (FarSide::moody(protocol, expected, seed).await, kind(Protocol::Http1).await);
     let proxy = Proxy::start(protocol, far.address, plan(protocol, seed)).await;
     let observed = Observed::default();
-    let time = Duration::from_millis(250);
+    let time = Duration::from_millis(match protocol {
+        Protocol::Http1 => 250,
+        // After a shorter silence, the client keeps a connection on which nothing arrives.
+        Protocol::Http2 => 500,
+    });
     let mut builder = through(&proxy, &tokens);
     if protocol == Protocol::Http1 {
         // The proxy can tell tokens from messages, and so they can go through it too.
@@ -188,6 +205,7 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
         sends: sent.len(),
         connections: seen.connections,
         slow: seen.slow,
+        closed_silently: seen.closed_silently,
         struck: seen.struck.clone(),
         requests: seen.requests,
         ..Findings::default()
@@ -259,13 +277,14 @@ async fn hold(protocol: Protocol) {
         INVARIANTS.iter().zip(all.broken).map(|(invariant, number)| format!("\n  {invariant}: {number}"));
     // In one go, as the other protocol prints beside it.
     println!(
-        "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  connections: {}, of them with a slow uplink: {}, struck: {:?}\n  \
+        "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  connections: {}, of them with a slow uplink: {}, closed silently: {}, struck: {:?}\n  \
          requests that left: {}, attempts: {:?}\n  messages that the service accepted: {}, further copies of them: {}{}",
         all.sends,
         all.receipts,
         all.dropped,
         all.connections,
         all.slow,
+        all.closed_silently,
         all.struck,
         all.requests,
         all.deliveries,
@@ -277,6 +296,7 @@ async fn hold(protocol: Protocol) {
         all.receipts > 0 && all.duplicates > 0 && all.slow > 0 && all.deliveries.len() == 4,
         "the faults strike, and not all"
     );
+    assert!(all.closed_silently > 0, "some connections close silently");
     // Many requests share a connection of HTTP/2, so that there are few to be struck.
     let enough = if protocol == Protocol::Http1 { 1_000 } else { 10_000 };
     assert!(all.sends < enough || all.struck.len() == 8, "every fault strikes");

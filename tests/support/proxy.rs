@@ -1,18 +1,22 @@
-//! A proxy on loopback that passes bytes on until a fault strikes, after exactly as many bytes as it was told.
+//! A proxy on loopback that passes bytes on until a fault strikes, after an exact number of bytes. It can also close
+//! connections silently between requests, and slow the uplink down.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
+use super::raw::{header, split as split_head};
 use super::requests::{Http1, Http2, Requests};
 use super::tls::{Authority, TlsListener};
 
@@ -58,8 +62,19 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Course {
     pub fault: Option<Fault>,
-    /// Whether bytes pass slowly toward the service, as over a narrow line.
-    pub is_uplink_slow: bool,
+    /// The bytes per second that pass toward the service, if the line limits them.
+    pub uplink: Option<u32>,
+    pub silent_close: Option<SilentClose>,
+}
+
+/// The service closes the connection with a FIN and doesn't announce it, neither by `Connection: close` nor by GOAWAY. The next
+/// request may be in flight by then.
+#[derive(Clone, Copy, Debug)]
+pub struct SilentClose {
+    /// The number of responses that pass on the connection first.
+    pub responses: usize,
+    /// The time from the last byte of these responses to the FIN.
+    pub after: Duration,
 }
 
 impl From<Option<Fault>> for Course {
@@ -68,9 +83,8 @@ impl From<Option<Fault>> for Course {
     }
 }
 
-/// A slow uplink passes so many bytes at a time, about 50 KB a second.
-const SLOW_BYTES: usize = 512;
-const SLOW_PAUSE: Duration = Duration::from_millis(10);
+/// A slow uplink passes this many parts per second.
+const PARTS_PER_SECOND: u32 = 100;
 
 /// What the proxy has seen.
 #[derive(Default)]
@@ -78,6 +92,8 @@ pub struct Seen {
     pub connections: usize,
     /// Connections with a slow uplink.
     pub slow: usize,
+    /// Connections that closed silently.
+    pub closed_silently: usize,
     /// How often each fault struck.
     pub struck: BTreeMap<(Strike, Toward), usize>,
     /// Requests that left the client, as far as a byte of their body.
@@ -178,14 +194,19 @@ impl Acceptor {
             };
             client.set_nodelay(true).unwrap();
             let number = seen.lock().unwrap().connections;
-            let Course { fault, is_uplink_slow } = plan(number);
+            let course = plan(number);
             seen.lock().unwrap().connections += 1;
-            seen.lock().unwrap().slow += usize::from(is_uplink_slow);
-            let passing =
-                Passing { number, fault, is_uplink_slow, seen: seen.clone(), dead: dead.subscribe() };
+            seen.lock().unwrap().slow += usize::from(course.uplink.is_some());
+            let passing = Passing {
+                number,
+                protocol: self.protocol,
+                course,
+                seen: seen.clone(),
+                dead: dead.subscribe(),
+            };
             let (protocol, tls, service) = (self.protocol, self.tls.clone(), self.service);
             connections.lock().unwrap().spawn(async move {
-                if let Some(Fault { strike, toward, after: 0 }) = passing.fault {
+                if let Some(Fault { strike, toward, after: 0 }) = passing.course.fault {
                     passing.note(strike, toward);
                     let requests = match protocol {
                         Protocol::Http1 => Requests::Http1(Http1::default()),
@@ -211,8 +232,8 @@ impl Acceptor {
 /// One connection.
 struct Passing {
     number: usize,
-    fault: Option<Fault>,
-    is_uplink_slow: bool,
+    protocol: Protocol,
+    course: Course,
     seen: Arc<Mutex<Seen>>,
     dead: watch::Receiver<usize>,
 }
@@ -224,16 +245,29 @@ impl Passing {
 
     async fn run(self, mut client: impl Wire, service: TcpStream, requests: Requests) {
         let (seen, number) = (self.seen.clone(), self.number);
-        let after = |toward| self.fault.filter(|fault| fault.toward == toward).map(|fault| fault.after);
+        let Course { fault, uplink, silent_close } = self.course;
+        let after = |toward| fault.filter(|fault| fault.toward == toward).map(|fault| fault.after);
         let (after_up, after_down) = (after(Toward::Service), after(Toward::Client));
         let tap = counting(seen, requests);
         let (mut from_client, to_client) = split(&mut client);
         let (mut from_service, to_service) = service.into_split();
         let is_dead = || number < *self.dead.borrow();
-        let mut up = Lane { to: to_service, left: after_up, is_slow: self.is_uplink_slow, tap, is_dead };
-        let mut down = Lane { to: to_client, left: after_down, is_slow: false, tap: |_: &[u8]| {}, is_dead };
+        let (close, closes) = oneshot::channel();
+        let (mut responses, mut close) = (Responses::new(self.protocol), Some(close));
+        let passed = |bytes: &[u8]| {
+            let Some(SilentClose { responses: last, .. }) = silent_close else { return };
+            responses.read(bytes);
+            if responses.ended >= last && !responses.is_end_announced {
+                let _ = close.take().map(|close| close.send(()));
+            }
+        };
+        let up_pace = uplink.map(Pace::new);
+        let mut up =
+            Lane { to: to_service, left: after_up, pace: up_pace, tap, passed: |_: &[u8]| {}, is_dead };
+        let mut down =
+            Lane { to: to_client, left: after_down, pace: None, tap: |_: &[u8]| {}, passed, is_dead };
         let mut dead = self.dead.clone();
-        let fault = self.fault.map(|fault| fault.strike);
+        let fault = fault.map(|fault| fault.strike);
         let stalls = fault == Some(Strike::Stall);
         let upward = async {
             let passed = up.pass(&mut from_client).await;
@@ -254,12 +288,19 @@ impl Passing {
                 Passed::NothingMore | Passed::NobodyTakes => drop(down.to.shutdown().await),
             }
             // It ends when the client goes.
-            std::future::pending().await
+            pending().await
+        };
+        let silently = async {
+            match (closes.await, silent_close) {
+                (Ok(()), Some(SilentClose { after, .. })) => wait_exactly(after).await,
+                _ => pending().await,
+            }
         };
         let ended = tokio::select! {
             _ = dead.wait_for(|dead| number < *dead) => End::Dead,
             end = upward => end,
             end = downward => end,
+            () = silently => End::ClosesSilently,
         };
         match (ended, fault) {
             (End::Struck(toward), Some(strike)) => {
@@ -274,6 +315,14 @@ impl Passing {
                 self.note(Strike::Blackhole, Toward::Service);
                 swallow(&mut from_client, &mut up.tap).await;
             }
+            (End::ClosesSilently, _) => {
+                self.seen.lock().unwrap().closed_silently += 1;
+                drop((from_client, down));
+                // Without the `close_notify` of TLS.
+                let _ = client.tcp().shutdown().await;
+                // The client's bytes still count, although they get nowhere.
+                swallow(&mut client, &mut up.tap).await;
+            }
             _ => {}
         }
     }
@@ -284,16 +333,24 @@ enum End {
     ClientGone,
     Struck(Toward),
     Dead,
+    ClosesSilently,
+}
+
+/// Waits for a fraction of a millisecond. The timers of tokio count in whole ones.
+async fn wait_exactly(time: Duration) {
+    spawn_blocking(move || std::thread::sleep(time)).await.unwrap();
 }
 
 /// One direction of a connection.
-struct Lane<W, T, D> {
+struct Lane<W, T, P, D> {
     to: W,
     /// How many bytes may pass.
     left: Option<usize>,
-    is_slow: bool,
+    pace: Option<Pace>,
     /// Sees all that comes, whether or not it passes.
     tap: T,
+    /// Sees all that passes, after it has passed.
+    passed: P,
     is_dead: D,
 }
 
@@ -304,11 +361,19 @@ enum Passed {
     NobodyTakes,
 }
 
-impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, D> {
+impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, P, D> {
     async fn pass(&mut self, from: &mut (impl AsyncRead + Unpin)) -> Passed {
         let mut buffer = [0; 16 * 1024];
         loop {
-            let bytes = match from.read(&mut buffer).await {
+            let read = match from.read(&mut buffer).now_or_never() {
+                Some(read) => read,
+                None => {
+                    let read = from.read(&mut buffer).await;
+                    self.pace.iter_mut().for_each(Pace::rested);
+                    read
+                }
+            };
+            let bytes = match read {
                 Ok(0) | Err(_) => return Passed::NothingMore,
                 Ok(read) => &buffer[..read],
             };
@@ -321,6 +386,7 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, D> {
             if self.write(&bytes[..may_pass]).await.is_err() {
                 return Passed::NobodyTakes;
             }
+            (self.passed)(&bytes[..may_pass]);
             if let Some(left) = &mut self.left {
                 *left -= may_pass;
                 if *left == 0 {
@@ -331,18 +397,100 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, D> {
     }
 }
 
-impl<W: AsyncWrite + Unpin, T, D> Lane<W, T, D> {
+impl<W: AsyncWrite + Unpin, T, P, D> Lane<W, T, P, D> {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.is_slow {
-            self.to.write_all(bytes).await?;
-            return self.to.flush().await;
-        }
-        for bytes in bytes.chunks(SLOW_BYTES) {
+        let part = self.pace.as_ref().map_or(bytes.len(), Pace::part);
+        for bytes in bytes.chunks(part.max(1)) {
+            if let Some(pace) = &mut self.pace {
+                pace.pass(bytes.len()).await;
+            }
             self.to.write_all(bytes).await?;
             self.to.flush().await?;
-            sleep(SLOW_PAUSE).await;
         }
         Ok(())
+    }
+}
+
+/// The pace of a slow line. Late wake-ups don't add up, because each part has its own moment on the line.
+struct Pace {
+    bytes_per_second: u32,
+    /// When the line is free for the next part.
+    free_at: Instant,
+}
+
+impl Pace {
+    fn new(bytes_per_second: u32) -> Self {
+        Self { bytes_per_second, free_at: Instant::now() }
+    }
+
+    /// The bytes that pass together.
+    fn part(&self) -> usize {
+        (self.bytes_per_second / PARTS_PER_SECOND).max(1) as usize
+    }
+
+    /// Starts anew after the line had nothing to carry.
+    fn rested(&mut self) {
+        self.free_at = self.free_at.max(Instant::now());
+    }
+
+    /// Waits until these bytes have passed the line.
+    async fn pass(&mut self, bytes: usize) {
+        self.free_at += Duration::from_secs(1) * u32::try_from(bytes).unwrap() / self.bytes_per_second;
+        sleep_until(self.free_at).await;
+    }
+}
+
+/// Counts the responses that ended on a connection. For HTTP/1.1, each must have a `Content-Length`.
+struct Responses {
+    protocol: Protocol,
+    unread: Vec<u8>,
+    ended: usize,
+    /// Whether the service has announced that it closes the connection.
+    is_end_announced: bool,
+}
+
+/// A whole response of HTTP/1.1, or a frame of HTTP/2: RFC 9113, section 4.1.
+struct Unit {
+    length: usize,
+    ends_response: bool,
+    announces_end: bool,
+}
+
+impl Responses {
+    fn new(protocol: Protocol) -> Self {
+        Self { protocol, unread: Vec::new(), ended: 0, is_end_announced: false }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+        while let Some(unit) = self.first().filter(|unit| unit.length <= self.unread.len()) {
+            self.unread.drain(..unit.length);
+            self.ended += usize::from(unit.ends_response);
+            self.is_end_announced |= unit.announces_end;
+        }
+    }
+
+    /// The first unread unit. Its last bytes may be missing.
+    fn first(&self) -> Option<Unit> {
+        const HEADERS: u8 = 1;
+        const GOAWAY: u8 = 7;
+        const END_STREAM: u8 = 1;
+        match (self.protocol, &self.unread[..]) {
+            (Protocol::Http1, unread) => {
+                let (head, body) = split_head(unread);
+                body?;
+                let length: usize = header(head, "content-length")?.parse().unwrap();
+                let announces_end = header(head, "connection") == Some("close");
+                Some(Unit { length: head.len() + 4 + length, ends_response: true, announces_end })
+            }
+            (Protocol::Http2, [a, b, c, kind, flags, _, _, _, _, ..]) => Some(Unit {
+                length: 9 + u32::from_be_bytes([0, *a, *b, *c]) as usize,
+                // DATA is 0.
+                ends_response: *kind <= HEADERS && flags & END_STREAM != 0,
+                announces_end: *kind == GOAWAY,
+            }),
+            (Protocol::Http2, _) => None,
+        }
     }
 }
 
@@ -369,7 +517,7 @@ fn counting(seen: Arc<Mutex<Seen>>, mut requests: Requests) -> impl FnMut(&[u8])
 /// Ends a connection as a fault on all of it does; `tap` sees what still comes.
 async fn end(strike: Strike, client: &mut impl Wire, tap: &mut impl FnMut(&[u8])) {
     match strike {
-        Strike::Reset => client.reset_when_dropped(),
+        Strike::Reset => drop(client.tcp().set_zero_linger()),
         Strike::Close => {
             let _ = client.shutdown().await;
         }
@@ -379,17 +527,17 @@ async fn end(strike: Strike, client: &mut impl Wire, tap: &mut impl FnMut(&[u8])
 
 /// The client's side of a connection.
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {
-    fn reset_when_dropped(&self);
+    fn tcp(&mut self) -> &mut TcpStream;
 }
 
 impl Wire for TcpStream {
-    fn reset_when_dropped(&self) {
-        let _: io::Result<()> = self.set_zero_linger();
+    fn tcp(&mut self) -> &mut TcpStream {
+        self
     }
 }
 
 impl Wire for TlsStream<TcpStream> {
-    fn reset_when_dropped(&self) {
-        self.get_ref().0.reset_when_dropped();
+    fn tcp(&mut self) -> &mut TcpStream {
+        self.get_mut().0
     }
 }
