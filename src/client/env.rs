@@ -319,6 +319,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn limits_of_zero_are_reported_together_by_their_variables() {
+        let zero = |name| (name, OsString::from("0"));
+        let variables = [
+            zero(MAX_ATTEMPTS),
+            (ATTEMPT_TIMEOUT, "0s".into()),
+            (DEADLINE, "0s".into()),
+            (RATE, "0/300s".into()),
+            zero(MAX_IN_FLIGHT),
+            zero(SLOTS_PER_MESSAGE),
+            zero(BYTES_PER_MESSAGE),
+            (TOKEN_AUDIENCE, "not a URI".into()),
+        ];
+        let problems = problems(&variables, |builder| builder.proxy("nowhere").root_certificate("no PEM"));
+        let names: Vec<_> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
+        assert_eq!(
+            names,
+            [
+                "PUSHSLOTS_TOKEN_AUDIENCE",
+                "PUSHSLOTS_CLIENT_ID",
+                "PUSHSLOTS_KEY_ID",
+                "PUSHSLOTS_PRIVATE_KEY_FILE",
+                "proxy",
+                "PUSHSLOTS_MAX_ATTEMPTS",
+                "PUSHSLOTS_ATTEMPT_TIMEOUT",
+                "PUSHSLOTS_DEADLINE",
+                "PUSHSLOTS_RATE",
+                "PUSHSLOTS_MAX_IN_FLIGHT",
+                "PUSHSLOTS_SLOTS_PER_MESSAGE",
+                "PUSHSLOTS_BYTES_PER_MESSAGE",
+                "root_certificate",
+            ]
+        );
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_value_that_is_not_utf8_is_told_once() {
