@@ -14,7 +14,7 @@ use support::tls::{Authority, TlsListener};
 use support::{client, message};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -82,6 +82,32 @@ async fn a_wait_for_messages_in_flight_counts_against_the_deadline() {
     let publication = client.publish(&list).slots_per_message(1).into_future();
     let (report, ()) = tokio::join!(publication, sends);
     assert_eq!(report.unwrap().slots(), 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
+    let model = Model::scripted([slow()]);
+    // Ten times as many messages as the service can take.
+    let client = client_of(&model).max_in_flight(10).build().unwrap();
+    let (message, mut sends) = (encoded(), JoinSet::new());
+    for _ in 0..6_000 {
+        let (client, message) = (client.clone(), message.clone());
+        sends.spawn(async move { client.send(&message).await });
+        sleep(SECOND / 10).await;
+    }
+    let (mut accepted, mut throttled) = (0, 0);
+    while let Some(sent) = sends.join_next().await {
+        match sent.unwrap() {
+            Ok(receipt) => accepted += usize::from(receipt.attempts().len() == 1),
+            Err(error) => {
+                assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
+                throttled += 1;
+            }
+        }
+    }
+    println!("{accepted} accepted at once, {throttled} not sent; the service can take one a second");
+    assert_eq!(accepted + throttled, 6_000);
+    assert!(accepted >= 600 && model.calls().len() == accepted, "{accepted}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -220,8 +220,11 @@ impl ClientBuilder {
     /// Sets the maximum number of messages in flight, at least 1. Defaults to 100.
     ///
     /// All clones of the client share it, in the order in which their sends begin. A send that waits for others holds no
-    /// connection. The wait isn't an attempt and takes none of its time, but the [deadline](Self::deadline) of a send covers it;
-    /// a publication waits as long as it takes. Token requests don't count: there is at most one at a time.
+    /// connection. The wait isn't an attempt and takes none of its time, but the [deadline](Self::deadline) of a send covers it. It
+    /// ends as [`ErrorKind::Throttled`] once less is left than the whole [time of an attempt](Self::attempt_timeout), or than half
+    /// of a shorter deadline; a publication waits as long as it takes. Token requests don't count: there is at most one at a time.
+    ///
+    /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     ///
     /// The limit bounds connections: over HTTP/1.1 each message in flight needs one of its own. Over HTTP/2 all share one, and at
     /// most two connections to a host are opened at the same time.

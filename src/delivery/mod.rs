@@ -124,14 +124,16 @@ impl Courier {
             *began += asked.elapsed();
             return Ok((permit, place));
         }
-        let room = || policy.room(policy.deadline.saturating_sub(began.elapsed()));
+        let time_left = || policy.deadline.saturating_sub(began.elapsed());
+        let room = || policy.room(time_left());
         if let Some(wait) = pace.map(|pace| pace.wait()).filter(|wait| *wait > room()) {
             return Err(KeptBack::ByPace(wait));
         }
         let permit = match permit {
             Some(permit) => permit,
             None => {
-                self.in_flight.permit_within(room()).await.ok_or(KeptBack::InFlight(self.in_flight.limit))?
+                let permit = self.in_flight.permit_within(policy.room_in_queue(time_left())).await;
+                permit.ok_or(KeptBack::InFlight(self.in_flight.limit))?
             }
         };
         let place = match pace {

@@ -109,6 +109,12 @@ impl Policy {
         time_left.saturating_sub(SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10))
     }
 
+    /// What may be spent on waiting for other messages, so that an attempt has its whole time, or half of a short deadline. In an
+    /// overload, every send would otherwise get its turn too late.
+    pub(crate) fn room_in_queue(&self, time_left: Duration) -> Duration {
+        time_left.saturating_sub(self.attempt_timeout.min(self.deadline / 2))
+    }
+
     /// Decides what follows an attempt, and takes what a retry costs from the budget where there is one.
     pub(crate) fn after(
         &self,
