@@ -2,20 +2,25 @@
 
 mod support;
 
+use std::future::{IntoFuture, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pushslots::bytes::Bytes;
+use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::mock::MockService;
-use pushslots::{Client, ErrorKind};
-use support::http2::{Arrived, service};
-use support::message;
+use pushslots::uuid::Uuid;
+use pushslots::{Answer, Client, Credentials, ErrorKind, Failure, Transport};
+use support::http2::{Arrived, serve, service};
+use support::tls::{Authority, TlsListener};
+use support::{DESTINATION, client, key, message};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-/// Accepts every message after a while; counts the connections.
+/// Accepts every message after a while, except those with the id nil, which get no response; counts the connections.
 fn accept_all(
     mut arrived: UnboundedReceiver<Arrived>,
     after: Duration,
@@ -27,6 +32,9 @@ fn accept_all(
         while let Some(message) = arrived.recv().await {
             count.fetch_max(message.connection + 1, Ordering::Relaxed);
             accepting.spawn(async move {
+                if message.message_id == Uuid::nil().to_string() {
+                    pending::<()>().await;
+                }
                 sleep(after).await;
                 drop(message.accept().await);
             });
@@ -54,28 +62,38 @@ async fn an_impatient_caller_costs_others_no_connections() {
             }
         })
         .collect();
-    let mut timeouts = 0;
-    while Instant::now() < end {
-        let error = client.send(&message()).deadline(Duration::from_millis(50)).await.unwrap_err();
-        timeouts += usize::from(error.kind() == ErrorKind::Timeout);
-    }
+    // One gives up before the response, the other on messages that get none.
+    let impatient = async |deadline, id| {
+        let mut timeouts = 0;
+        while Instant::now() < end {
+            let message = message();
+            let send = client.send(&message).deadline(deadline).message_id(id);
+            timeouts += usize::from(send.await.unwrap_err().kind() == ErrorKind::Timeout);
+        }
+        timeouts
+    };
+    let (early, unanswered) = tokio::join!(
+        impatient(Duration::from_millis(50), Uuid::new_v4()),
+        impatient(Duration::from_millis(700), Uuid::nil())
+    );
     let mut sent = 0;
     while let Some(others) = sends.join_next().await {
         sent += others.unwrap();
     }
     let connections = connections.load(Ordering::Relaxed);
-    println!("{sent} sends beside {timeouts} timeouts: {connections} connections");
-    assert!(timeouts > 10 && connections <= 2, "{timeouts} timeouts, {connections} connections");
+    println!("{sent} sends next to {early} and {unanswered} timeouts: {connections} connections");
+    assert!(early > 10 && unanswered > 2, "{early} {unanswered}");
+    assert!(connections <= 2, "{connections} connections");
     serving.abort();
 }
 
-fn undriven() -> Runtime {
+fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Uses a client in one runtime, and then in another while the first is alive and stands still.
 fn use_in_two_runtimes(client: &Client) {
-    let (first, second) = (undriven(), undriven());
+    let (first, second) = (current_thread(), current_thread());
     first.block_on(async { client.send(&message()).await.unwrap() });
     for runtime in [&second, &first, &second] {
         let began = Instant::now();
@@ -102,10 +120,10 @@ fn a_client_works_in_one_runtime_while_another_stands_still() {
 }
 
 #[test]
-fn a_token_request_that_stands_still_is_made_again_elsewhere() {
+fn an_undriven_token_request_is_made_again_in_another_runtime() {
     let mock = MockService::start().unwrap();
     let client = Client::builder().mock(&mock).build().unwrap();
-    let (first, second) = (undriven(), undriven());
+    let (first, second) = (current_thread(), current_thread());
     // The token request has begun when the runtime stops, and the send that waits for it is still there.
     let message = message();
     let mut send = Box::pin(client.send(&message).into_future());
@@ -121,4 +139,59 @@ fn a_token_request_that_stands_still_is_made_again_elsewhere() {
     println!("a token after {:?}", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     first.block_on(async { send.await.unwrap() });
+}
+
+#[tokio::test]
+async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attempt() {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+    let client = builder.connect_timeout(Duration::from_millis(500)).build().unwrap();
+    let (send, mut arrived) = unbounded_channel();
+    let serving = tokio::spawn(serve(listener, 1, send));
+    let send = || {
+        let client = client.clone();
+        tokio::spawn(async move { client.send(&message()).await })
+    };
+    // It takes the only stream of its connection.
+    let first = send();
+    let unanswered = arrived.recv().await.unwrap();
+    let second = send();
+    let elsewhere = arrived.recv().await.unwrap();
+    assert_eq!((unanswered.connection, elsewhere.connection), (0, 1));
+    for (message, sent) in [(elsewhere, second), (unanswered, first)] {
+        message.accept().await;
+        assert_eq!(sent.await.unwrap().unwrap().attempts().len(), 1);
+    }
+    serving.abort();
+}
+
+/// Issues each token after 5 s, and accepts every message.
+#[derive(Default)]
+struct SlowTokens(AtomicUsize);
+
+impl Transport for SlowTokens {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+        if request.uri().path() != "/endpoint" {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_secs(5)).await;
+        }
+        let body = r#"{"access_token":"slow","Meta":{"Logs":[{"ID":"1"}]}}"#;
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+    }
+}
+
+#[test]
+fn a_slow_token_request_is_shared_between_runtimes_that_run() {
+    let transport = Arc::new(SlowTokens::default());
+    let credentials = Credentials::signed_jwt("client", key());
+    let builder = Client::builder().transport(transport.clone()).credentials(credentials);
+    let client = builder.destination(DESTINATION).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let client = client.clone();
+            scope.spawn(move || current_thread().block_on(async { client.send(&message()).await.unwrap() }));
+        }
+    });
+    assert_eq!(transport.0.load(Ordering::Relaxed), 1);
 }

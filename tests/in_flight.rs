@@ -3,13 +3,15 @@
 mod support;
 
 use std::future::IntoFuture;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use pushslots::{Client, Delivery, EncodedMessage, ErrorKind, Next, PushSlots};
 use support::batch::slots;
 use support::http2::serve;
-use support::model::{Fate, Model, Reply, client_of};
+use support::model::{Fate, Model, Reply, client_of, ok};
 use support::tls::{Authority, TlsListener};
 use support::{client, message};
 use tokio::sync::mpsc::unbounded_channel;
@@ -28,7 +30,7 @@ fn encoded() -> Arc<EncodedMessage> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_messages_in_flight_is_no_part_of_an_attempt() {
+async fn waiting_for_a_permit_is_not_part_of_an_attempt() {
     let model = Model::scripted([slow()]);
     let client = client_of(&model).max_in_flight(3).attempt_timeout(11 * SECOND).build().unwrap();
     let (message, began) = (encoded(), Instant::now());
@@ -50,7 +52,7 @@ async fn a_wait_for_messages_in_flight_is_no_part_of_an_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_messages_in_flight_counts_against_the_deadline() {
+async fn waiting_for_a_permit_counts_against_the_deadline() {
     let model = Model::scripted([slow()]);
     let client = client_of(&model).max_in_flight(1).build().unwrap();
     let message = encoded();
@@ -66,7 +68,7 @@ async fn a_wait_for_messages_in_flight_counts_against_the_deadline() {
     assert!(began.elapsed() <= 5 * SECOND);
     assert_eq!(
         error.to_string(),
-        "given up because the client's limit of 1 messages in flight (max_in_flight) leaves no room within the \
+        "given up because the client's limit on messages in flight (max_in_flight = 1) leaves no room within the \
          deadline of 5s; the message never reached the service"
     );
     in_flight.await.unwrap().unwrap();
@@ -111,7 +113,24 @@ async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backoff_is_no_message_in_flight() {
+async fn sends_that_nobody_polls_keep_others_waiting_for_one_attempt_at_most() {
+    let client = client_of(&Model::scripted([ok()])).build().unwrap();
+    let message = encoded();
+    // More at once than may be in flight. While the loop body awaits something else, none of them is polled.
+    let sends = stream::iter(0..300).map(|_| client.send(&*message).into_future());
+    let mut sends = pin!(sends.buffer_unordered(128));
+    let (list, began) = (slots(0..5), Instant::now());
+    sends.next().await.unwrap().unwrap();
+    client.publish(&list).slots_per_message(1).await.unwrap();
+    assert!(began.elapsed() < 130 * SECOND, "{:?}", began.elapsed());
+    client.send(&message).await.unwrap();
+    while let Some(sent) = sends.next().await {
+        sent.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_holds_no_permit() {
     let throttled = Fate::Answered(Reply::new(429).hint("60"));
     let model = Model::scripted([throttled, slow()]);
     let client = client_of(&model).without_pace().max_in_flight(1).build().unwrap();

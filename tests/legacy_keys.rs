@@ -15,7 +15,7 @@ use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use pushslots::{Answer, Client, Credentials, Delivery, ErrorKind, Failure, FailureKind, Transport};
 use support::raw::{Act, RawServer, split};
 use support::{DESTINATION, fixtures, message};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 fn client(base_url: &str, key: &str) -> Client {
     let builder = Client::builder().base_url(base_url).destination(DESTINATION);
@@ -206,6 +206,30 @@ async fn a_refresh_endpoint_that_is_down_for_an_hour_costs_no_message() {
         println!("failure {number}: {requests:?}");
         assert_eq!((requests["/auth/authenticate"], requests["/endpoint"]), (60, 60), "{requests:?}");
         assert!(requests["/auth/refreshToken"] <= 60, "{requests:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
+    let failures: [Fail; 4] = [
+        |_| ready(Err(Failure::unknown(FailureKind::Interrupted))).boxed(),
+        |_| ready(Ok(status(503, Some("60")))).boxed(),
+        |_| ready(Ok(status(503, Some("120")))).boxed(),
+        |time| sleep(time).map(|()| Err(Failure::unknown(FailureKind::Timeout))).boxed(),
+    ];
+    for (number, failure) in failures.into_iter().enumerate() {
+        let service = Arc::new(RefreshFails { failure, requests: Mutex::default() });
+        let builder = Client::builder().transport(service.clone()).destination(DESTINATION);
+        let client = builder.credentials(Credentials::api_key("key", "secret")).build().unwrap();
+        let mut longest = Duration::ZERO;
+        for _ in 0..20 * 60 {
+            let began = Instant::now();
+            client.send(&message()).await.unwrap();
+            longest = longest.max(began.elapsed());
+            sleep(Duration::from_secs(1)).await;
+        }
+        println!("failure {number}: a send took {longest:?} at most; {:?}", service.requests.lock().unwrap());
+        assert!(longest <= Duration::from_secs(1), "failure {number}: {longest:?}");
     }
 }
 

@@ -20,6 +20,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Issues tokens with numbers, and accepts a message if `is_valid` holds for the number and the age of its token.
 struct Service {
     is_valid: fn(usize, Duration) -> bool,
+    /// How long tokens live, in seconds.
+    life: u32,
     issued: Mutex<Vec<Instant>>,
     /// How often each token came with a message.
     messages: Mutex<BTreeMap<usize, usize>>,
@@ -27,7 +29,11 @@ struct Service {
 
 impl Service {
     fn new(is_valid: fn(usize, Duration) -> bool) -> Arc<Self> {
-        Arc::new(Self { is_valid, issued: Mutex::default(), messages: Mutex::default() })
+        Self::with_life(is_valid, 300)
+    }
+
+    fn with_life(is_valid: fn(usize, Duration) -> bool, life: u32) -> Arc<Self> {
+        Arc::new(Self { is_valid, life, issued: Mutex::default(), messages: Mutex::default() })
     }
 
     fn issued(&self) -> Vec<Instant> {
@@ -45,7 +51,7 @@ impl Transport for Service {
             // In the form of both token endpoints.
             let token = format!("token-{}", issued.len());
             let body =
-                format!(r#"{{"access_token":"{token}","token_type":"Bearer","accessToken":"{token}"}}"#);
+                format!(r#"{{"access_token":"{token}","accessToken":"{token}","expires_in":{}}}"#, self.life);
             return respond(StatusCode::OK, body);
         }
         let token = request.headers()["authorization"].to_str().unwrap().rsplit('-').next().unwrap();
@@ -126,6 +132,31 @@ async fn a_token_that_becomes_valid_a_second_late_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_burst_that_meets_a_token_before_it_is_valid_gets_through() {
+    let service = Service::new(|_, age| age >= SECOND);
+    let client = client(&service, Credentials::signed_jwt("client", key()));
+    let send = |client: Client| async move { client.send(&message()).await.map(drop) };
+    let sends: tokio::task::JoinSet<_> = (0..200).map(|_| send(client.clone())).collect();
+    for sent in sends.join_all().await {
+        sent.unwrap();
+    }
+    assert_eq!(service.issued().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cooldown_also_holds_for_tokens_of_a_short_life() {
+    let service = Service::with_life(|_, _| false, 2);
+    let client = client(&service, Credentials::signed_jwt("client", key()));
+    for _ in 0..600 {
+        client.send(&message()).await.unwrap_err();
+        sleep(SECOND / 10).await;
+    }
+    let issued = service.issued();
+    let apart = |pair: &[Instant]| pair[1] - pair[0] >= 10 * SECOND;
+    assert!(issued.len() > 5 && issued[1..].windows(2).all(apart), "{issued:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_the_cooldown_a_new_token_is_requested_and_used() {
     let service = Service::new(|token, _| token > 2);
     let client = client(&service, Credentials::signed_jwt("client", key()));
@@ -150,7 +181,7 @@ impl TokenSource for Cache {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_source_hears_of_a_rejected_token_at_once() {
+async fn a_token_source_is_called_at_once_after_a_rejection() {
     let service = Service::new(|token, _| token == 2);
     let client = client(&service, Credentials::token_source(Cache(Mutex::new(1))));
     let began = Instant::now();

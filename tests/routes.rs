@@ -121,7 +121,7 @@ async fn requests_to_this_machine_bypass_the_proxy_of_the_environment_and_others
     let proxy = RawServer::start([Act::answer("403 Forbidden", "", "")]).await;
     let url = proxy.url.clone();
     tokio::task::spawn_blocking(move || {
-        run_with("child_with_a_token_endpoint_here", &[("HTTPS_PROXY", &url)])
+        run_with("child_with_a_token_endpoint_here", &[("HTTPS_PROXY", &url), ("HTTP_PROXY", &url)])
     })
     .await
     .unwrap();

@@ -26,8 +26,8 @@ const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
 /// The longest time for a token request. Unlike a message, it never has to be worked on.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
-/// The time after which a request of another runtime is given up, because that runtime may stand still.
-const LONGEST_REQUEST_ELSEWHERE: Duration = Duration::from_secs(5);
+/// The time after which a request of another runtime is given up if nobody there waits for it: that runtime may stand still.
+const LONGEST_WITHOUT_LOOK: Duration = Duration::from_secs(3);
 
 /// How long the send that begins a renewal waits for it, which it could do without.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -62,8 +62,8 @@ struct State {
     is_refused: bool,
     /// Whether it was requested because the one before was rejected.
     replaces_rejected: bool,
-    /// Whether a request to replace it was given up, so that its refresh token had its chance.
-    is_refresh_overdue: bool,
+    /// Whether a request to replace it failed, so that its refresh token had its chance.
+    refresh_failed: bool,
     /// When it is tried again, after its first rejection.
     tried_again: Option<Instant>,
     request: Option<TokenRequest>,
@@ -78,6 +78,8 @@ struct TokenRequest {
     began: Instant,
     /// The runtime in which it began, and which drives its connection.
     runtime: Option<runtime::Id>,
+    /// How long after that a send of this runtime had a look at it, in milliseconds.
+    looked: Arc<AtomicU64>,
     generation: u64,
     /// Whether it was asked for since the one before was refused.
     after_refusal: bool,
@@ -199,11 +201,11 @@ impl TokenCache {
         let mut state = self.state();
         state.settle();
         if !state.holds(token) {
-            return Some(Renewal::AtOnce { was_good: token.was_good() });
+            return Some(Renewal::AtOnce);
         }
         if !state.replaces_rejected || token.was_good() || token.age(now) >= COOLDOWN {
             state.is_refused = true;
-            return Some(Renewal::AtOnce { was_good: token.was_good() });
+            return Some(Renewal::AtOnce);
         }
         match state.tried_again {
             _ if state.is_refused => None,
@@ -248,8 +250,9 @@ impl TokenCache {
         state.settle();
         // A request that nobody carried on in its time may get no response any more.
         overdue = state.request.take_if(|request| request.is_overdue(now, self.timeout));
-        state.is_refresh_overdue |= overdue.is_some();
+        state.refresh_failed |= overdue.as_ref().is_some_and(|request| now - request.began > self.timeout);
         let Some(token) = state.usable_token(now) else {
+            state.hold_after_rejection(now);
             return match (&state.request, state.cooldown_in_force(now)) {
                 (Some(request), _) => Ok(Step::Wait(request.clone())),
                 (None, Some(cooldown)) => Err(cooldown.remembered(now)),
@@ -267,12 +270,13 @@ impl TokenCache {
         let former = state.token.clone().map(|token| Former {
             token,
             is_rejected: state.is_refused,
-            may_refresh: !state.is_refresh_overdue,
+            may_refresh: !state.refresh_failed,
         });
         let request = TokenRequest {
             outcome: self.ask(&state.credentials, former).boxed().shared(),
             began: now,
             runtime: current_runtime(),
+            looked: Arc::default(),
             generation: state.generation,
             after_refusal: state.is_refused,
         };
@@ -315,9 +319,13 @@ impl TokenCache {
 
 impl TokenRequest {
     fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
-        let is_elsewhere = self.runtime != current_runtime();
-        let longest = if is_elsewhere { LONGEST_REQUEST_ELSEWHERE.min(timeout) } else { timeout };
-        now - self.began > longest
+        let age = now - self.began;
+        if self.runtime == current_runtime() {
+            self.looked.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            return age > timeout;
+        }
+        let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
+        age > timeout || age.saturating_sub(looked) > LONGEST_WITHOUT_LOOK
     }
 }
 
@@ -333,7 +341,7 @@ impl State {
             token: None,
             is_refused: false,
             replaces_rejected: false,
-            is_refresh_overdue: false,
+            refresh_failed: false,
             tried_again: None,
             request: None,
             cooldown: None,
@@ -350,6 +358,18 @@ impl State {
         self.cooldown.as_ref().filter(|cooldown| cooldown.is_in_force(now))
     }
 
+    /// Begins the cooldown of a new token that was rejected once and is used up before it could be tried again.
+    fn hold_after_rejection(&mut self, now: Instant) {
+        if self.request.is_some() || self.tried_again.is_none() || self.cooldown_in_force(now).is_some() {
+            return;
+        }
+        if let Some(token) =
+            self.token.as_ref().filter(|token| !token.was_good() && token.age(now) < COOLDOWN)
+        {
+            self.cooldown = Some(Cooldown::after_rejection(token.asked(), COOLDOWN, true));
+        }
+    }
+
     fn holds(&self, token: &HeldToken) -> bool {
         self.token.as_ref().is_some_and(|held| held.token() == token.token())
     }
@@ -360,15 +380,21 @@ impl State {
         let Some(TokenOutcome { result, ended }) = request.outcome.peek().cloned() else { return };
         match result {
             Ok(token) => {
-                let after_rejection = request.after_refusal || self.is_refused;
+                let after_rejection = request.after_refusal || self.is_refused || self.tried_again.is_some();
                 (self.replaces_rejected, self.tried_again) = (after_rejection, None);
                 // One that was refused meanwhile is not good again when it is given again: who gave it did not know.
                 self.is_refused &= !request.after_refusal && self.holds(&token);
                 (self.token, self.cooldown) = (Some(token), None);
-                self.is_refresh_overdue = false;
+                self.refresh_failed = false;
                 self.pauses.reset();
             }
-            Err(error) => self.cooldown = Some(Cooldown::new(error, ended, &mut self.pauses)),
+            Err(error) => {
+                self.refresh_failed = true;
+                // The next request goes to another endpoint.
+                let latest_end = self.token.as_ref().map(HeldToken::usable_until);
+                let latest_end = latest_end.filter(|_| error.is_of_refresh());
+                self.cooldown = Some(Cooldown::new(error, ended, &mut self.pauses).ending_by(latest_end));
+            }
         }
     }
 

@@ -8,10 +8,10 @@ use super::token_error::{NoToken, TokenError};
 use crate::retry::{Backoff, LONGEST_HINT};
 
 /// The time after rejected credentials or a rejected new token in which no token is requested: a wrong key must not cost a request
-/// for each send.
+/// per send.
 pub(super) const COOLDOWN: Duration = Duration::from_secs(10);
 
-/// The longest time in which no token is requested, whatever the endpoint asks for: no send waits for longer.
+/// The longest time in which no token is requested, even if the endpoint asks for more. No send waits longer.
 const LONGEST: Duration = LONGEST_HINT;
 
 /// The time after a failure in which no access token is requested.
@@ -19,8 +19,8 @@ pub(super) struct Cooldown {
     error: TokenError,
     began: Instant,
     length: Duration,
-    /// The time after which the endpoint wants to be asked, which may be longer.
-    told: Duration,
+    /// The time after which the endpoint accepts requests again, by its `Retry-After`. It may be longer.
+    requested: Duration,
 }
 
 impl Cooldown {
@@ -32,12 +32,21 @@ impl Cooldown {
             true => hint.saturating_add(delays.next_delay()).min(LONGEST),
             false => COOLDOWN,
         };
-        Self { error, began, length, told: length.max(hint) }
+        Self { error, began, length, requested: length.max(hint) }
+    }
+
+    /// The same, but at most until then.
+    pub(super) fn ending_by(mut self, latest_end: Option<Instant>) -> Self {
+        if let Some(latest_end) = latest_end {
+            self.length = self.length.min(latest_end.saturating_duration_since(self.began));
+            self.requested = self.length;
+        }
+        self
     }
 
     /// The time after the rejection of a new token in which it isn't used, and no other is requested.
     pub(super) fn after_rejection(began: Instant, length: Duration, is_final: bool) -> Self {
-        Self { error: TokenError::Rejected { is_final }, began, length, told: length }
+        Self { error: TokenError::Rejected { is_final }, began, length, requested: length }
     }
 
     pub(super) fn is_in_force(&self, now: Instant) -> bool {
@@ -51,6 +60,6 @@ impl Cooldown {
 
     /// The time until a token may be had; `None` if another request won't help.
     pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        self.error.is_temporary().then(|| self.told.saturating_sub(now - self.began))
+        self.error.is_temporary().then(|| self.requested.saturating_sub(now - self.began))
     }
 }

@@ -1,6 +1,8 @@
 //! The exchange of a legacy API key for an access token.
 
 use bytes::Bytes;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use http::Uri;
 use secrecy::zeroize::Zeroizing;
@@ -38,6 +40,9 @@ pub(crate) struct LegacyEndpoints {
     pub(crate) refresh: Uri,
 }
 
+/// The longest time for the refresh endpoint while sends wait for a token.
+const LONGEST_REFRESH: Duration = Duration::from_secs(5);
+
 /// The refresh token that came with an access token.
 #[derive(Clone, Copy)]
 pub(super) struct Refresh<'a> {
@@ -56,7 +61,7 @@ impl Refresh<'_> {
         let now = Instant::now();
         match self.access_token_until {
             Some(until) if now < until => until.min(deadline),
-            _ => now + (deadline - now) / 2,
+            _ => now + LONGEST_REFRESH.min((deadline - now) / 2),
         }
     }
 }
@@ -79,7 +84,7 @@ pub(super) async fn request_token(
         let secrets = [api_key, refresh_token];
         match ask(&endpoints.refresh, &question, &secrets, transport, refresh.deadline(deadline)).await {
             Err(error) if !error.is_answer_without_pause() && refresh.can_wait(Instant::now()) => {
-                return Err(error);
+                return Err(TokenError::Refresh(Box::new(error)));
             }
             Err(error) => tracing::debug!(%error, "the token can't be refreshed, authenticating anew"),
             Ok(mut token) => {
@@ -137,8 +142,6 @@ fn text<'a>(reply: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;

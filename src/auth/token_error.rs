@@ -24,6 +24,8 @@ pub(crate) enum TokenError {
     Odd(Cow<'static, str>),
     /// A signer or token source of the user failed.
     Auth(AuthError),
+    /// The refresh endpoint of a legacy key failed, and the access token is still usable.
+    Refresh(Box<TokenError>),
     /// The message endpoint rejected a new token. Unless that is final, the token is tried again.
     Rejected { is_final: bool },
 }
@@ -54,6 +56,7 @@ impl TokenError {
             Self::Failure(_) | Self::Unavailable { .. } | Self::Odd(_) => true,
             Self::Auth(error) => error.is_temporary(),
             Self::Refused(_) => false,
+            Self::Refresh(error) => error.is_temporary(),
             Self::Rejected { is_final } => !is_final,
         }
     }
@@ -65,7 +68,7 @@ impl TokenError {
                 *status != StatusCode::TOO_MANY_REQUESTS && retry_after.unwrap_or_default().is_zero()
             }
             Self::Refused(_) | Self::Odd(_) => true,
-            Self::Failure(_) | Self::Auth(_) | Self::Rejected { .. } => false,
+            Self::Failure(_) | Self::Auth(_) | Self::Refresh(_) | Self::Rejected { .. } => false,
         }
     }
 
@@ -77,9 +80,15 @@ impl TokenError {
         self
     }
 
+    /// Whether only the refresh endpoint failed.
+    pub(super) fn is_of_refresh(&self) -> bool {
+        matches!(self, Self::Refresh(_))
+    }
+
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Refresh(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -93,6 +102,7 @@ impl fmt::Display for TokenError {
             Self::Refused(refused) => write!(f, "{refused}"),
             Self::Odd(what) => f.write_str(what),
             Self::Auth(error) => write!(f, "{error}"),
+            Self::Refresh(error) => write!(f, "the refresh endpoint failed: {error}"),
             Self::Rejected { .. } => f.write_str(
                 "the message endpoint rejected a new access token; check the account, the scope and the audience",
             ),
@@ -176,7 +186,7 @@ impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let also = match self.is_remembered {
             true if self.error.is_temporary() => ", and none is requested yet",
-            true => ", and none is requested for 10 s",
+            true => ", and none is requested during the cooldown",
             false => "",
         };
         write!(f, "no access token{also}: {}", self.error)

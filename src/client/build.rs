@@ -59,7 +59,7 @@ impl ClientBuilder {
                         ),
                         transport,
                         pace,
-                        in_flight: InFlight::new(self.max_in_flight),
+                        in_flight: InFlight::new(self.max_in_flight, timeout),
                         classifier: self.classifier,
                         budget: self.retry_budget.map(RetryBudget::new),
                         jitter,

@@ -144,8 +144,8 @@ impl ClientBuilder {
     ///
     /// The service ends a request after about 2 minutes. With less time than that, a service that is merely slow gets further
     /// copies of a message that it is still working on. A dead connection is found much sooner: HTTP/2 connections are pinged, and
-    /// closed 35 s after the last sign of life. Once more than 512 KiB are in flight, further messages go over connections without
-    /// pings, which a slow line could delay too much; TCP finds a dead one within about a minute. A
+    /// closed after 35 s without a sign of life. Above 128 KiB in flight, further messages use connections without pings, because a
+    /// slow line could delay those too much. TCP finds a dead one of them, or of HTTP/1.1, within about a minute. A
     /// [connection attempt](Self::connect_timeout) has a limit of its own, and a token request takes at most 30 s.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
@@ -175,15 +175,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the cost up to which retries may burden the service. Defaults to 500. With 0, only retries without a cost are made.
+    /// Sets the size of the retry budget. Defaults to 500. With 0, only retries that cost nothing are made.
     ///
     /// The budget is a bucket that all clones of the client share, full at first. A retry takes 14 from it, and 5 after a 429. If
     /// the retry succeeds, it gives its cost back; a message accepted on its first attempt adds 1. So single failures never
     /// empty the bucket. In an outage it is soon empty: from then on a send ends with the outcome of its first attempt, and the
     /// service sees about as many requests as there are messages.
     ///
-    /// Three retries take nothing: after waiting for an access token, with a new token when one that was good before is
-    /// rejected, and after a connection that was closed before the service took the request.
+    /// Some retries take nothing: after waiting for an access token, after the service rejected one, and after a connection that
+    /// was closed before the service took the request.
     #[must_use]
     pub fn retry_budget(mut self, size: u32) -> Self {
         self.retry_budget = Some(size);
@@ -203,8 +203,8 @@ impl ClientBuilder {
     ///
     /// All clones of the client share it, about in the order in which they come. Bursts are fine as long as no window is over. A
     /// request counts from when it leaves until one window after its end. A request that never left, because no connection
-    /// came about, doesn't count. At a 429 everyone waits: for what its
-    /// `Retry-After` asks, up to 120 s, or else for a second.
+    /// came about, doesn't count. After a 429 all requests wait for the time that its `Retry-After` asks for, up to 120 s, or
+    /// else for a second.
     ///
     /// A send whose [deadline](Self::deadline) leaves no room for that ends as [`ErrorKind::Throttled`], and says
     /// [when to come back](crate::Error::retry_after); a publication waits as long as it takes. From 2 requests, of which one may be
@@ -225,6 +225,9 @@ impl ClientBuilder {
     /// of a shorter deadline; a publication waits as long as it takes. Token requests don't count: there is at most one at a time.
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
+    ///
+    /// A send that nobody polls keeps its permit, such as one in a `buffer_unordered` whose consumer awaits another send. If
+    /// such sends hold all permits for longer than an attempt may take, the others go ahead without them.
     ///
     /// The limit bounds connections: over HTTP/1.1 each message in flight needs one of its own. Over HTTP/2 all share one, and at
     /// most two connections to a host are opened at the same time.

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use futures_util::future::poll_immediate;
 use http::Uri;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
@@ -32,6 +31,7 @@ use outcome::Outcome;
 use sending::{Begun, KeptBack, Sending};
 
 pub(crate) use in_flight::InFlight;
+use in_flight::Permit;
 pub use observer::AttemptObserver;
 pub(crate) use request::Parcel;
 
@@ -98,13 +98,13 @@ impl Courier {
 
     /// Waits until the client's own limits let a message out. Unless the deadline covers that, the wait moves `began`.
     ///
-    /// The permit comes first: who waits for it must hold no place that the messages in flight may need.
+    /// The permit comes first, because a waiting send must not hold a place in the pace that messages in flight need.
     async fn admit(
         &self,
         policy: &Policy,
         began: &mut Instant,
         place: Option<Place>,
-    ) -> Result<(Option<OwnedSemaphorePermit>, Option<Place>), KeptBack> {
+    ) -> Result<(Option<Permit>, Option<Place>), KeptBack> {
         let (permit, pace) = (self.in_flight.free_permit(), self.pace.as_ref());
         if permit.is_some() {
             let place = place.or_else(|| pace?.free_place());
@@ -116,13 +116,16 @@ impl Courier {
         }
         let asked = Instant::now();
         if !policy.deadline_covers_limits {
-            let permit = if permit.is_some() { permit } else { self.in_flight.permit().await };
+            let permit = match permit {
+                Some(permit) => permit,
+                None => self.in_flight.permit().await,
+            };
             let place = match pace {
                 Some(pace) => Some(pace.place().await),
                 None => None,
             };
             *began += asked.elapsed();
-            return Ok((permit, place));
+            return Ok((Some(permit), place));
         }
         let time_left = || policy.deadline.saturating_sub(began.elapsed());
         let room = || policy.room(time_left());
@@ -133,7 +136,11 @@ impl Courier {
             Some(permit) => permit,
             None => {
                 let permit = self.in_flight.permit_within(policy.room_in_queue(time_left())).await;
-                permit.ok_or(KeptBack::InFlight(self.in_flight.limit))?
+                permit.ok_or_else(|| match pace.map(|pace| pace.wait()) {
+                    // The messages in flight wait for that themselves.
+                    Some(wait) if !wait.is_zero() => KeptBack::ByPace(wait),
+                    _ => KeptBack::InFlight(self.in_flight.size()),
+                })?
             }
         };
         let place = match pace {

@@ -21,7 +21,7 @@ pub(super) struct Outcome {
     pub(super) retry_after: Option<Duration>,
     /// How long it is not worth trying again, where nobody was asked for anything.
     pub(super) pause: Option<Duration>,
-    /// When there may be a token in place of the one that the service rejected.
+    /// When there may be a token instead of the one that the service rejected.
     pub(super) renewal: Option<Renewal>,
     /// Whether the connection was found closed before the service took the request.
     pub(super) connection_was_closed: bool,

@@ -44,9 +44,9 @@ pub(super) struct Begun {
 
 /// The limit of the client that leaves no room for an attempt.
 pub(super) enum KeptBack {
-    /// The pace, which has room after this time at the earliest.
+    /// The rate limit, which has room after this time at the earliest.
     ByPace(Duration),
-    /// The limit on messages in flight, of so many.
+    /// The limit on messages in flight, which is this.
     InFlight(u32),
 }
 
@@ -168,7 +168,7 @@ impl<'a> Sending<'a> {
         let (limit, wait) = match by {
             KeptBack::ByPace(wait) => ("own pace, or its wait after a 429,".to_owned(), Some(wait)),
             KeptBack::InFlight(limit) => {
-                (format!("limit of {limit} messages in flight (max_in_flight)"), None)
+                (format!("limit on messages in flight (max_in_flight = {limit})"), None)
             }
         };
         let why = format!(

@@ -59,11 +59,11 @@ pub(crate) enum Ending {
     NoToken { is_temporary: bool },
 }
 
-/// When there may be a token in place of a rejected one.
+/// When there may be a token instead of a rejected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Renewal {
-    /// As soon as a new one was requested. The service may have accepted a message with the rejected one before.
-    AtOnce { was_good: bool },
+    /// As soon as a new one was requested.
+    AtOnce,
     /// After this time, in which the new token may become valid.
     After(Duration),
 }
@@ -131,12 +131,9 @@ impl Policy {
                 return Decision::Stop(Next::UnknownStops);
             }
             Ending::Exchanged(Class::Unauthorized) => match ended.renewal {
-                // All sends meet it at once, and no other is sent meanwhile.
+                // All sends meet it at once, the service is fine, and the cooldown bounds the load.
                 Some(Renewal::After(_)) if !ended.token_tried_again => (Next::TokenPause, Cost::Free),
-                // When a token that was good is revoked, all sends meet it at once, and the service is fine.
-                Some(Renewal::AtOnce { was_good }) if !ended.token_replaced => {
-                    (Next::NewToken, if was_good { Cost::Free } else { Cost::Usual })
-                }
+                Some(Renewal::AtOnce) if !ended.token_replaced => (Next::NewToken, Cost::Free),
                 _ => return Decision::Stop(Next::Final),
             },
             // The message endpoint saw nothing, and the token endpoint is asked by one for all.

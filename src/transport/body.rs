@@ -72,6 +72,11 @@ impl SendGuard {
         !self.0.has_part.load(Ordering::Acquire)
     }
 
+    /// Lets nothing of the body leave if no connection has asked for it yet; returns whether that is so.
+    pub(super) fn is_called_off_in_time(&self) -> bool {
+        self.call_off() == WAITING
+    }
+
     /// Lets no more of the body leave; returns the state until then.
     fn call_off(&self) -> u8 {
         let end = |state: u8| Some(if state == WAITING { CALLED_OFF } else { state });
@@ -108,7 +113,7 @@ impl TrackedBody {
         (Self { rest: bytes, progress: progress.clone(), departure, permit }, SendGuard(progress))
     }
 
-    /// A connection takes the request.
+    /// A connection is about to take the request.
     fn leave(&mut self) {
         if let Some(departure) = &self.departure {
             departure.leaves();
@@ -141,6 +146,9 @@ impl Body for TrackedBody {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
+        if self.progress.state.load(Ordering::Acquire) == WAITING {
+            self.leave();
+        }
         // Before the state is read, because a call-off that comes later wakes the connection.
         self.progress.waker.register(context.waker());
         let has_part = self.progress.has_part.load(Ordering::Acquire);
@@ -152,12 +160,7 @@ impl Body for TrackedBody {
         match self.progress.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
             Err(_) => Poll::Ready(Some(Err(CalledOff))),
             Ok(_) if has_part => Poll::Pending,
-            Ok(state) => {
-                if state == WAITING {
-                    self.leave();
-                }
-                Poll::Ready(Some(Ok(Frame::data(self.next_part(state)))))
-            }
+            Ok(state) => Poll::Ready(Some(Ok(Frame::data(self.next_part(state))))),
         }
     }
 

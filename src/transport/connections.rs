@@ -1,4 +1,4 @@
-//! Connections: which of them a request goes over, and when they are given up.
+//! Connections: choosing one for a request, and abandoning them.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,16 +31,18 @@ const PING_AFTER: Duration = Duration::from_secs(10);
 /// A connection that doesn't respond to a ping within this time is dead. Together with [`PING_AFTER`] that takes 35 s.
 const PING_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// The most bytes that may be on their way to the service over connections that are pinged.
+/// The most bytes in flight over connections that are pinged.
 ///
-/// A ping waits behind them, in this machine's buffers. Over a line that moves 21 KB/s they arrive within [`PING_TIMEOUT`]. Longer
-/// uploads go over connections of their own without pings, so that none is cut off while it makes progress.
-const PINGED_BYTES: usize = 512 * 1024;
+/// A ping waits after them, in this machine's buffers. Even over a line of 6 KB/s they arrive within [`PING_TIMEOUT`]. Longer uploads
+/// go over connections of their own without pings, so that none is cut off while it makes progress.
+const PINGED_BYTES: usize = 128 * 1024;
 
-/// The first TCP keep-alive probe and the time between two of them; after two without a response the connection is closed.
+/// The time before the first TCP keep-alive probe of an idle connection, and between two of them. The connection is closed after two
+/// without a response, on Linux after [`UNACKNOWLEDGED`].
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 
-/// The longest time in which the other side acknowledges nothing, or takes nothing more: RFC 5482.
+/// The longest time in which the other side acknowledges nothing, or takes nothing more: RFC 5482. A slow service may leave a long
+/// message unread for a while.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
@@ -48,7 +50,13 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 /// a connection, although one can carry them all.
 const WAITING_AT_ONCE: usize = 2;
 
-/// The most runtimes that have connections of their own; those of the one used least recently are closed.
+/// Silence on connections for a shorter time, in microseconds, doesn't show that they hang.
+const SHORTEST_SILENCE: u64 = 500_000;
+
+/// The time at which no request waits for something to arrive.
+const NEVER: u64 = u64::MAX;
+
+/// The most runtimes that have connections of their own; those of the least recently used one are closed.
 const MOST_RUNTIMES: usize = 64;
 
 /// The connections of a client, for each runtime that it is used in.
@@ -80,6 +88,8 @@ pub(super) struct Pool {
     created: Instant,
     /// When something arrived last, in microseconds after `created`.
     last_received: AtomicU64,
+    /// When the first request began after that, or [`NEVER`].
+    waiting_since: AtomicU64,
     /// Permits to wait for a connection, for each host. Closed once the host responds over HTTP/1.1.
     gates: Mutex<Vec<(String, Arc<Semaphore>)>>,
 }
@@ -125,6 +135,7 @@ impl Connections {
         let is_long = waiting.saturating_add(length) > PINGED_BYTES;
         let pool = if is_long { runtime.unpinged.clone() } else { runtime.pinged.clone() };
         pool.bytes.fetch_add(length, Ordering::Relaxed);
+        pool.begin();
         runtimes.truncate(MOST_RUNTIMES - 1);
         runtimes.insert(0, runtime);
         Ok(Share { pool, length })
@@ -163,7 +174,7 @@ impl Connections {
         let mut builder = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
             // Every request on the wire is an attempt that is recorded: reqwest itself must not resend
-            // one, nor carry a token to where a redirect points.
+            // one, nor carry a token to a redirect target.
             .retry(retry::never())
             .redirect(redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
@@ -193,6 +204,7 @@ impl Connections {
             bytes: AtomicUsize::new(0),
             created: Instant::now(),
             last_received: AtomicU64::new(0),
+            waiting_since: AtomicU64::new(NEVER),
             gates: Mutex::default(),
         }))
     }
@@ -210,14 +222,18 @@ impl Share {
     /// Notes that a part of a response arrived.
     pub(super) fn received(&self) {
         self.pool.last_received.store(self.pool.age(Instant::now()), Ordering::Relaxed);
+        self.pool.waiting_since.store(NEVER, Ordering::Relaxed);
     }
 
-    /// Whether nothing arrived on any of the connections since `began`.
+    /// Whether nothing arrived on any of the connections since `began`, and requests have waited long enough for that to mean
+    /// something: a caller may just be in a hurry.
     pub(super) fn is_silent_since(&self, began: Instant) -> bool {
-        self.pool.last_received.load(Ordering::Relaxed) <= self.pool.age(began)
+        let waiting_since = self.pool.waiting_since.load(Ordering::Relaxed);
+        let waited = self.pool.age(Instant::now()).saturating_sub(waiting_since);
+        waited >= SHORTEST_SILENCE && self.pool.last_received.load(Ordering::Relaxed) <= self.pool.age(began)
     }
 
-    /// Waits for the permit to wait for a connection, but at most for `time`: then the others wait for something else.
+    /// Waits for the permit to wait for a connection, at most for `time`. After that, the others wait for something else.
     ///
     /// Without TLS there is no HTTP/2, and each request needs a connection.
     pub(super) async fn permit(&self, url: &Url, time: Duration) -> Option<OwnedSemaphorePermit> {
@@ -242,6 +258,13 @@ impl Drop for Share {
 }
 
 impl Pool {
+    /// Notes that a request begins.
+    fn begin(&self) {
+        if self.waiting_since.load(Ordering::Relaxed) == NEVER {
+            self.waiting_since.store(self.age(Instant::now()), Ordering::Relaxed);
+        }
+    }
+
     /// Microseconds from the creation of this pool until `now`.
     fn age(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.created).as_micros()).unwrap_or(u64::MAX)

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -25,8 +26,8 @@ const LONGEST_BODY: usize = 4 * 1024 * 1024;
 /// The time after an exchange from which the runtime may have missed that a connection was closed, in microseconds.
 const RESTED: u64 = 100;
 
-/// Silence on connections for a shorter time is no sign that they hang: a caller may just be in a hurry.
-const SHORTEST_SILENCE: Duration = Duration::from_millis(500);
+/// The time beyond that of a connection attempt in which a connection takes a request. Otherwise the request goes elsewhere.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// Longer than anybody waits, and still a moment that can be told.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
@@ -83,34 +84,46 @@ impl HttpTransport {
         Ok(url)
     }
 
-    /// One request over connections that are shared.
+    /// One request over connections that are shared; `None` if none of them took it in time. Then nothing of it left.
     async fn exchange(
         &self,
         share: &Share,
-        url: Url,
-        request: Request<Bytes>,
-        time: Duration,
-    ) -> Result<Answer, Failure> {
-        let began = Instant::now();
-        let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
-        let (mut head, body) = request.into_parts();
-        let permit = share.permit(&url, self.connect_timeout.min(time / 4)).await;
-        let (body, guard) = TrackedBody::new(body, head.extensions.remove(), permit);
-        let mut request = reqwest::Request::new(head.method, url);
-        *request.headers_mut() = head.headers;
-        *request.body_mut() = Some(Body::wrap(body));
-        let mut response = timeout_at(end, share.client().execute(request))
-            .await
-            .map_err(|_| guard.failure(FailureKind::Timeout))?
-            .map_err(|error| self.failure(&error, &guard))?;
+        url: &Url,
+        request: &Request<Bytes>,
+        end: Instant,
+    ) -> Option<Result<Answer, Failure>> {
+        let departure = request.extensions().get().cloned();
+        let permit = share.permit(url, self.connect_timeout.min((end - Instant::now()) / 4)).await;
+        let (body, guard) = TrackedBody::new(request.body().clone(), departure, permit);
+        let mut outgoing = reqwest::Request::new(request.method().clone(), url.clone());
+        outgoing.headers_mut().clone_from(request.headers());
+        *outgoing.body_mut() = Some(Body::wrap(body));
+        let mut sending = pin!(share.client().execute(outgoing));
+        let patience = Instant::now().checked_add(self.connect_timeout.saturating_add(SLACK)).unwrap_or(end);
+        let mut response = timeout_at(end.min(patience), sending.as_mut()).await;
+        if response.is_err() && patience < end {
+            if guard.is_called_off_in_time() {
+                return None;
+            }
+            response = timeout_at(end, sending).await;
+        }
+        Some(match response {
+            Err(_) => Err(guard.failure(FailureKind::Timeout)),
+            Ok(Err(error)) => Err(self.failure(&error, &guard)),
+            Ok(Ok(response)) => Ok(self.answer(share, response, &guard, end).await),
+        })
+    }
+
+    /// Reads a response whose head arrived.
+    async fn answer(&self, share: &Share, mut response: Response, guard: &SendGuard, end: Instant) -> Answer {
         share.received();
         share.speaks(response.url(), response.version());
         let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
         let is_early = is_stuck || !guard.is_handed_over();
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = timeout_at(end, self.read_body(share, response, length(&headers), &guard)).await;
+        let body = timeout_at(end, self.read_body(share, response, length(&headers), guard)).await;
         let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
-        Ok(Answer { is_early, ..Answer::new(status, headers, body) })
+        Answer { is_early, ..Answer::new(status, headers, body) }
     }
 
     async fn read_body(
@@ -136,8 +149,8 @@ impl HttpTransport {
         Ok(body.freeze())
     }
 
-    /// Explains a failure. If no connection came about, the error is quoted in full. Of a later failure only the kind is, because
-    /// the words could be the service's or hold a part of the request.
+    /// Explains a failure. If no connection was made, it quotes the error in full. A later failure shows only its kind, because the
+    /// words could be the service's or hold a part of the request.
     fn failure(&self, error: &reqwest::Error, guard: &SendGuard) -> Failure {
         let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
         if let Some(kind) = h2.and_then(unprocessed) {
@@ -156,14 +169,15 @@ impl HttpTransport {
         let failure = guard.failure(kind);
         let place = error.url().filter(|_| !failure.may_have_arrived()).and_then(|url| {
             let host = url.host_str()?;
-            Some(match self.connections.proxy(url) {
-                // The service's certificate, for instance, or a time in which the service could respond as well.
-                Some(proxy) if kind == FailureKind::Timeout || is_about_tls(error) => {
-                    format!("{host}, through the proxy {proxy}")
+            match self.connections.proxy(url) {
+                None => Some(host.to_owned()),
+                // The tunnel was closed, and it is unknown by whom.
+                Some(_) if kind == FailureKind::Interrupted => None,
+                Some(proxy) if is_about_tls(error) && !proxy.starts_with("https:") => {
+                    Some(format!("{host}, through the proxy {proxy}"))
                 }
-                Some(proxy) => format!("the proxy {proxy}"),
-                None => host.to_owned(),
-            })
+                Some(proxy) => Some(format!("the proxy {proxy}")),
+            }
         });
         let detail = [place, cause].into_iter().flatten().collect::<Vec<_>>().join(": ");
         failure.detail(detail)
@@ -178,33 +192,37 @@ impl AnyTransport for HttpTransport {
             }
             let url = self.url(request.uri())?;
             let began = Instant::now();
+            let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
             if self.is_rested(began) {
                 // The service may have closed an idle connection while this thread was busy. The runtime mostly notices that
                 // now, before the message goes out there and it is unknown whether it arrived.
                 yield_now().await;
             }
-            let time = time.saturating_sub(began.elapsed());
-            let share = self
-                .connections
-                .share(request.body().len())
-                .map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
-            let answer = self.exchange(&share, url, request, time).await;
-            let is_unusable = match &answer {
-                // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
-                Ok(answer) if answer.status == StatusCode::MISDIRECTED_REQUEST => true,
-                // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
-                Err(failure) | Ok(Answer { body: Err(failure), .. }) => {
-                    failure.kind() == FailureKind::Timeout
-                        && began.elapsed() >= SHORTEST_SILENCE
-                        && share.is_silent_since(began)
+            loop {
+                let share = self
+                    .connections
+                    .share(request.body().len())
+                    .map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
+                let answer = self.exchange(&share, &url, &request, end).await;
+                let is_unusable = match &answer {
+                    // No connection took the request. The one that was to take it may have ended in that moment.
+                    None => share.is_silent_since(began),
+                    // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
+                    Some(Ok(answer)) if answer.status == StatusCode::MISDIRECTED_REQUEST => true,
+                    // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
+                    Some(Err(failure) | Ok(Answer { body: Err(failure), .. })) => {
+                        failure.kind() == FailureKind::Timeout && share.is_silent_since(began)
+                    }
+                    Some(Ok(_)) => false,
+                };
+                if is_unusable {
+                    self.connections.abandon(&share);
                 }
-                Ok(_) => false,
-            };
-            if is_unusable {
-                self.connections.abandon(&share);
+                if let Some(answer) = answer {
+                    self.last_exchange.store(self.age(Instant::now()), Ordering::Relaxed);
+                    return answer;
+                }
             }
-            self.last_exchange.store(self.age(Instant::now()), Ordering::Relaxed);
-            answer
         })
     }
 }
@@ -247,7 +265,7 @@ fn h2_reason(error: Option<&h2::Error>) -> Option<String> {
     Some(format!("HTTP/2: {name}"))
 }
 
-/// Whether TLS failed, which it does between this machine and the service unless the proxy has https itself.
+/// Whether TLS failed. Unless the proxy uses https, that is between this machine and the service.
 fn is_about_tls(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|cause| {
         let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -5,6 +5,7 @@ use reqwest::{ClientBuilder, NoProxy, Proxy};
 use url::{Host, Url};
 
 use crate::message::Problem;
+use crate::text::trimmed;
 
 /// The hosts of this machine, which requests never reach through a proxy of the environment.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
@@ -45,8 +46,8 @@ impl Proxies {
             let Some((name, text)) = variable(names).or_else(|| variable(["ALL_PROXY", "all_proxy"])) else {
                 continue;
             };
-            let text = if text.contains("://") { text } else { format!("http://{text}") };
-            match read(&text) {
+            let with_scheme = if text.contains("://") { text } else { format!("http://{text}") };
+            match read(&with_scheme) {
                 Ok(url) => *proxy = Some(url),
                 Err(_) if problems.iter().any(|problem| problem.path() == name) => {}
                 Err(why) => problems.push(Problem::new(name, why)),
@@ -102,8 +103,9 @@ pub(crate) fn read(text: &str) -> Result<Url, String> {
 
 /// The first of these variables that is set, unless it is empty.
 fn variable(names: [&'static str; 2]) -> Option<(&'static str, String)> {
-    let set = |name| Some((name, std::env::var_os(name)?.into_string().unwrap_or_default()));
-    names.into_iter().find_map(set).filter(|(_, text)| !text.trim().is_empty())
+    // A text that isn't UTF-8 becomes one that isn't a URL either.
+    let set = |name| Some((name, trimmed(&std::env::var_os(name)?.to_string_lossy()).to_owned()));
+    names.into_iter().find_map(set).filter(|(_, text)| !text.is_empty())
 }
 
 /// Whether an address is of this machine itself.

@@ -108,7 +108,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 /// The client certificate and its private key.
 fn identity(pem: &[u8]) -> Result<CertifiedKey, String> {
     let certificates = certificates(pem)?;
-    let key = aws_lc_rs::sign::any_supported_type(&Pem::read(pem)?.der());
+    let pem = Pem::read(pem)?;
+    let key = match CryptoProvider::get_default() {
+        // It gets a copy that can't be wiped here.
+        Some(provider) => provider.key_provider.load_private_key(pem.der().clone_key()),
+        None => aws_lc_rs::sign::any_supported_type(&pem.der()),
+    };
     let identity = CertifiedKey::new(certificates, key.map_err(|error| error.to_string())?);
     match identity.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),

@@ -111,7 +111,7 @@ fn courier(transport: impl Transport) -> Courier {
         tokens: TokenCache::new(credentials("client"), endpoints, transport.clone(), time, jitter.clone()),
         transport,
         pace: None,
-        in_flight: InFlight::new(2_000),
+        in_flight: InFlight::new(2_000, time),
         classifier: Arc::new(|exchange| exchange.class()),
         budget: None,
         jitter,

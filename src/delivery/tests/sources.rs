@@ -45,10 +45,7 @@ async fn a_token_that_is_given_twice_is_refused_once() {
     assert_eq!(*told.lock().unwrap(), [None, None], "it was renewed, and is the same");
     service.revoke_all();
     // The 401 of a send that went out before the renewal.
-    assert_eq!(
-        courier.tokens.reject(&early.token, Instant::now()),
-        Some(Renewal::AtOnce { was_good: false })
-    );
+    assert_eq!(courier.tokens.reject(&early.token, Instant::now()), Some(Renewal::AtOnce));
     let receipts = send_at_once(&courier, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
     assert_eq!(*told.lock().unwrap(), [None, None, Some(AccessToken::new("1"))]);

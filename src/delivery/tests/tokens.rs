@@ -191,8 +191,9 @@ async fn a_refusal_is_remembered_for_a_short_while() {
     let mut remembered = 0;
     for Sent { result, .. } in send_for(&courier, 25 * SECOND, SECOND / 100).await {
         let error = result.unwrap_err();
-        remembered +=
-            usize::from(error.to_string().contains("no access token, none is requested for 10 s: "));
+        remembered += usize::from(
+            error.to_string().contains("no access token, and none is requested during the cooldown: "),
+        );
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
         assert_eq!((error.attempts().len(), error.retry_after()), (1, None));
         assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
