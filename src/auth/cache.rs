@@ -23,7 +23,7 @@ use crate::transport::AnyTransport;
 /// tokens to several places may know one a second late.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
 
-/// The longest time for a token request. Unlike a message, it never has to be worked on.
+/// The longest time for a token request. Unlike a message, it needs no processing.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
 /// The time after which a request of another runtime is given up if nobody there waits for it: that runtime may stand still.
@@ -248,7 +248,7 @@ impl TokenCache {
         let overdue;
         let mut state = self.state();
         state.settle();
-        // A request that nobody carried on in its time may get no response any more.
+        // A request that nobody polled in time may never get its response.
         overdue = state.request.take_if(|request| request.is_overdue(now, self.timeout));
         state.refresh_failed |= overdue.as_ref().is_some_and(|request| now - request.began > self.timeout);
         let Some(token) = state.usable_token(now) else {

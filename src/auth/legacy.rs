@@ -68,7 +68,7 @@ impl Refresh<'_> {
 
 /// Renews the token with its refresh token if there is one, and authenticates anew otherwise.
 ///
-/// A refresh token must not keep a good key out. If it is rejected, this authenticates anew at once. If the refresh endpoint fails,
+/// A bad refresh token must not lock out a good key. If it is rejected, this authenticates anew at once. If the refresh endpoint fails,
 /// that can wait only for as long as the access token is usable.
 pub(super) async fn request_token(
     key: &ApiKey,
@@ -88,7 +88,7 @@ pub(super) async fn request_token(
             }
             Err(error) => tracing::debug!(%error, "the token can't be refreshed, authenticating anew"),
             Ok(mut token) => {
-                // RFC 6749, section 6: one that is not replaced stays good. One that followed a rejected access token is used no further.
+                // RFC 6749, section 6: one that is not replaced stays good. One that followed a rejected access token isn't used again.
                 let further = token.refresh_token.or_else(|| Some(refresh.token.clone()));
                 token.refresh_token = further.filter(|_| refresh.access_token_until.is_some());
                 return Ok(token);

@@ -110,7 +110,7 @@ impl Credentials {
     /// access token is no longer usable.
     #[must_use]
     pub fn api_key(key: impl Into<String>, secret: impl Into<String>) -> Self {
-        // From a borrowed text, because the conversion of an owned one may leave a copy behind.
+        // From a borrowed text, because the conversion of an owned one may leave a copy.
         let wiped = |text: String| SecretString::from(Zeroizing::new(text).as_str());
         Self(Kind::ApiKey(ApiKey { key: wiped(key.into()), secret: wiped(secret.into()) }))
     }

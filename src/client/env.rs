@@ -144,7 +144,7 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         self.problems.push(Problem::new(name, text));
     }
 
-    /// The value of a variable. Any may be a secret, also by mistake, so that all are wiped.
+    /// Returns the value of a variable. All are wiped, because any may hold a secret by mistake.
     fn text(&mut self, name: &str) -> Option<Zeroizing<String>> {
         let bytes = Zeroizing::new((self.read)(name)?.into_encoded_bytes());
         let text = std::str::from_utf8(&bytes).map_err(|_| self.problem(name, "not UTF-8")).ok()?;

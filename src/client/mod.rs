@@ -36,10 +36,10 @@ pub use publish::PublishBuilder;
 /// # Runtimes
 ///
 /// You can build a client outside of a runtime, and use it in several, one after the other or at the same time. Each runtime has
-/// connections of its own, because a connection stands still with the runtime that opened it; those of the last 64 runtimes are
-/// kept. Token, limits and retry budget are shared by all. If a runtime stands still while a send in it is waiting for a token
-/// request, sends elsewhere make the request again after 5 s. A send that stands still keeps its place among the
-/// [messages in flight](ClientBuilder::max_in_flight) until it is polled to its end or dropped.
+/// connections of its own, because a connection makes no progress unless the runtime that opened it runs. The client keeps those
+/// of the last 64 runtimes. All runtimes share the token, the limits and the retry budget. If a runtime stops running while a send
+/// in it waits for a token request, sends elsewhere make that request again after 3 s. A send that nobody polls keeps its permit
+/// for a [message in flight](ClientBuilder::max_in_flight) until it is polled to its end or dropped.
 ///
 /// ```no_run
 /// use pushslots::{Client, Credentials, SigningKey};

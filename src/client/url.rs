@@ -65,7 +65,7 @@ impl Address {
         format!("{}{path}", self.text.trim_end_matches('/'))
     }
 
-    /// Whether what goes there is not encrypted since it stays on this machine.
+    /// Whether requests there are unencrypted because they stay on this machine.
     pub(super) fn is_plain_loopback(&self) -> bool {
         self.url.scheme() == "http" && is_loopback(&self.url)
     }

@@ -81,7 +81,7 @@ impl Pem {
     }
 }
 
-/// The lines without what is blank around them. One that isn't UTF-8 is a comment, and is empty.
+/// Returns the lines without surrounding white space. A line that isn't UTF-8 is empty.
 pub(crate) fn lines(pem: &[u8]) -> impl Iterator<Item = &str> {
     let lines = pem.split(|byte| matches!(byte, b'\n' | b'\r'));
     lines.map(|line| std::str::from_utf8(line).map(text::trimmed).unwrap_or_default())

@@ -1,6 +1,6 @@
 //! Bytes of private keys, which are wiped when they are dropped.
 //!
-//! None of them grows, because that would leave a copy behind.
+//! None of them grows, because that would leave a copy.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

@@ -109,8 +109,8 @@ impl Policy {
         time_left.saturating_sub(SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10))
     }
 
-    /// What may be spent on waiting for other messages, so that an attempt has its whole time, or half of a short deadline. In an
-    /// overload, every send would otherwise get its turn too late.
+    /// Returns the time that may be spent on waiting for other messages. The rest is enough for a whole attempt, or is half of a short
+    /// deadline. Otherwise every send would get its turn too late in an overload.
     pub(crate) fn room_in_queue(&self, time_left: Duration) -> Duration {
         time_left.saturating_sub(self.attempt_timeout.min(self.deadline / 2))
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// No transport has the request.
 const HERE: u8 = 0;
-/// A transport has it that may not report when it leaves.
+/// A transport has it, and may not report when it leaves.
 const GIVEN: u8 = 1;
 /// It waits for a connection, and the transport reports when it leaves.
 const WAITING: u8 = 2;

@@ -22,11 +22,10 @@ const USUAL_HOLD: Duration = Duration::from_secs(1);
 /// The longest that one answer can keep everyone waiting.
 const LONGEST_HOLD: Duration = Duration::from_secs(120);
 
-/// How long a send waits for its turn beyond the time that those before it need, before it looks for a free place itself. It
-/// doubles with every look.
+/// The time that a send waits beyond the estimate before it looks for a free place itself. It doubles with every look.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// How long a free place is left to the send whose turn it is.
+/// The time for which a free place is left to the first send in the queue.
 const HANDOVER: Duration = Duration::from_millis(50);
 
 /// Timers are this coarse: a window that has both its ends must not hold one request more.
@@ -58,9 +57,8 @@ impl Rate {
 /// A request counts from when it leaves until one window after its end, because the service may see it at any time in between. A
 /// request that never left doesn't count.
 ///
-/// Sends wait in a queue, and only the first of them waits for the next place: a place that becomes free wakes one send, however
-/// many there are. A future that nobody polls keeps the others waiting for a moment only, because they also look for themselves.
-/// Token requests don't queue: the sends wait for them.
+/// Sends queue. Only the first waits for the next place, so that a freed place wakes one send. A send that nobody polls delays the
+/// others only briefly, because they also look for themselves. Token requests don't queue: the sends wait for them.
 pub(crate) struct Pace {
     rate: Rate,
     state: Mutex<State>,
@@ -68,7 +66,7 @@ pub(crate) struct Pace {
     turn: Semaphore,
     /// How many sends wait for their turn.
     queue: AtomicU32,
-    /// Wakes whoever waits for the next place.
+    /// Wakes the sends and token requests that wait for the next place.
     changed: Notify,
 }
 
@@ -133,7 +131,7 @@ impl Pace {
         }
     }
 
-    /// Waits for the next place, whoever else waits.
+    /// Waits for the next place, regardless of the queue.
     async fn next_place(self: &Arc<Self>) -> Place {
         loop {
             let changed = pin!(self.changed.notified());

@@ -11,7 +11,7 @@ pub(crate) struct HttpSettings {
     pub(crate) connect_timeout: Duration,
     /// Proxy for all requests; without one, those that the environment names.
     pub(crate) proxy: Option<String>,
-    /// Root certificates trusted beside the system's, PEM.
+    /// Root certificates trusted in addition to the system's, PEM.
     pub(crate) root_certificates: Vec<Vec<u8>>,
     /// Client certificate and its key, PEM. It is wiped when it is dropped.
     pub(crate) client_certificate: Option<Zeroizing<Vec<u8>>>,

@@ -51,7 +51,7 @@ async fn pass(client: TcpStream, service: SocketAddr, bytes_per_second: u32) {
         let mut buffer = vec![0; (bytes_per_second as usize / 50).min(64 * 1024)];
         let mut free_at = Instant::now();
         while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-            // What passes takes its time, also after a pause.
+            // A part takes its time even after a rest.
             free_at = free_at.max(Instant::now())
                 + Duration::from_secs_f64(read as f64 / f64::from(bytes_per_second));
             sleep_until(free_at).await;
