@@ -28,8 +28,9 @@ pub enum ErrorKind {
     Credentials,
     /// The service rejects the message, or reports errors with it.
     Refused,
-    /// The service answered 429 and asks for fewer requests, or the client's own [pace](crate::ClientBuilder::pace) leaves
-    /// no room for the message within its deadline.
+    /// The service responded with 429 and asks for fewer requests, or a limit of the client leaves no room for the message within
+    /// its deadline: the [rate limit](crate::ClientBuilder::pace), or that on
+    /// [messages in flight](crate::ClientBuilder::max_in_flight).
     Throttled,
     /// The service answered 5xx, 408, 421 or 425, or the response isn't the service's or can't be read; or its token endpoint
     /// has no token for now; or a [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.
@@ -183,10 +184,11 @@ impl Error {
         self.0.send.is_retryable
     }
 
-    /// How long to wait before the message is sent again, counted from when the send ended; none where nobody asks for a wait.
+    /// Returns the time to wait before the message is sent again, counted from the end of the send.
     ///
-    /// It is what the service asked for, the pause after which an access token is asked for again, or how long the client's
-    /// [pace](crate::ClientBuilder::pace) has no room.
+    /// It is the time that the service asked for, the time until the next access token is requested, or the time until the
+    /// [rate limit](crate::ClientBuilder::pace) has room. It is `None` if none of them is known, such as after a wait for other
+    /// [messages in flight](crate::ClientBuilder::max_in_flight).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.send.retry_after

@@ -68,8 +68,8 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
     assert!(began.elapsed() <= 5 * SECOND);
     assert_eq!(
         error.to_string(),
-        "given up because the client's limit on messages in flight (max_in_flight = 1) leaves no room within the \
-         deadline of 5s; the message never reached the service"
+        "given up after waiting for other messages in flight (max_in_flight = 1): too little time for an attempt is left of \
+         the deadline of 5s; send fewer at once, or raise max_in_flight or the deadline; the message never reached the service"
     );
     in_flight.await.unwrap().unwrap();
 

@@ -111,7 +111,8 @@ impl ClientBuilder {
                 Ok(proxies)
                     if proxies.send_plain_http_away() && addresses().any(Address::is_plain_loopback) =>
                 {
-                    let text = "plain http to this machine would leave it through this proxy; use https";
+                    let text = "a base or token URL is plain http to this machine, and requests there would leave it through \
+                                this proxy; leave the proxy out, or use https";
                     Err(vec![Problem::new("proxy", text)])
                 }
                 Ok(proxies) => Ok(proxies),

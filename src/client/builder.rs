@@ -220,14 +220,15 @@ impl ClientBuilder {
     /// Sets the maximum number of messages in flight, at least 1. Defaults to 100.
     ///
     /// All clones of the client share it, in the order in which their sends begin. A send that waits for others holds no
-    /// connection. The wait isn't an attempt and takes none of its time, but the [deadline](Self::deadline) of a send covers it. It
-    /// ends as [`ErrorKind::Throttled`] once less is left than the whole [time of an attempt](Self::attempt_timeout), or than half
-    /// of a shorter deadline; a publication waits as long as it takes. Token requests don't count: there is at most one at a time.
+    /// connection. The wait isn't an attempt and takes none of its time, but the [deadline](Self::deadline) of a send covers it. A
+    /// send ends as [`ErrorKind::Throttled`] if it still waits when less is left of its deadline than the
+    /// [time of one attempt](Self::attempt_timeout), or than half of the deadline if that is shorter. A publication waits as long as
+    /// it takes. Token requests don't count: there is at most one at a time.
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     ///
     /// A send that nobody polls keeps its permit, such as one in a `buffer_unordered` whose consumer awaits another send. If
-    /// such sends hold all permits for longer than an attempt may take, the others go ahead without them.
+    /// such sends hold all permits for longer than an attempt may take, they no longer count, and the others go ahead.
     ///
     /// The limit bounds connections: over HTTP/1.1 each message in flight needs one of its own. Over HTTP/2 all share one, and at
     /// most two connections to a host are opened at the same time.
@@ -318,8 +319,8 @@ impl ClientBuilder {
     ///
     /// Its scheme is `http` or `https`, and its address may hold a user name and password. A proxy on another machine is an
     /// error if plain http to this machine would pass through it. Requests to this machine (`localhost`, `127.0.0.0/8`, `[::1]`)
-    /// never pass through a proxy of the environment. An unusable proxy URL is an error of [`build`](Self::build), also in the
-    /// environment, and the error of a connection names the proxy on its way.
+    /// never pass through a proxy of the environment. An unusable proxy URL is an error of [`build`](Self::build); one of the
+    /// environment only if requests of this client would pass through it. The error of a connection names the proxy on its way.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());

@@ -39,7 +39,7 @@ pub use publish::PublishBuilder;
 /// connections of its own, because a connection makes no progress unless the runtime that opened it runs. The client keeps those
 /// of the last 64 runtimes. All runtimes share the token, the limits and the retry budget. If a runtime stops running while a send
 /// in it waits for a token request, sends elsewhere make that request again after 3 s. A send that nobody polls keeps its permit
-/// for a [message in flight](ClientBuilder::max_in_flight) until it is polled to its end or dropped.
+/// for a message in flight for a while, as [`max_in_flight`](ClientBuilder::max_in_flight) explains.
 ///
 /// ```no_run
 /// use pushslots::{Client, Credentials, SigningKey};
@@ -184,6 +184,9 @@ impl fmt::Debug for Client {
 }
 
 /// One send and its options, made by [`Client::send`]; `.await` starts it.
+///
+/// It implements [`IntoFuture`]. Call `into_future` to pass it to `buffer_unordered` or `join_all`. To spawn it, move a clone of the
+/// client and the message into an `async` block.
 ///
 /// ```no_run
 /// # use pushslots::{Client, Error, OnUnknown, PushSlots};

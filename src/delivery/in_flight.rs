@@ -1,10 +1,12 @@
 //! The limit on messages in flight.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 /// The time beyond that of an attempt in which a message in flight ends if its send is polled.
 const SLACK: Duration = Duration::from_secs(1);
@@ -19,13 +21,9 @@ struct Limit {
     size: u32,
     /// The longest time in which an attempt ends.
     longest: Duration,
-    permits: Mutex<Permits>,
-}
-
-struct Permits {
-    semaphore: Arc<Semaphore>,
-    /// When a permit was taken or given back last.
-    changed: Instant,
+    semaphore: Mutex<Arc<Semaphore>>,
+    /// How often a permit changed hands.
+    changes: AtomicU64,
 }
 
 /// The permit for one message in flight.
@@ -37,9 +35,10 @@ pub(super) struct Permit {
 impl InFlight {
     /// A limit for attempts that take at most `attempt_timeout`.
     pub(crate) fn new(size: u32, attempt_timeout: Duration) -> Self {
-        let permits = Permits { semaphore: semaphore(size), changed: Instant::now() };
-        let longest = attempt_timeout.saturating_add(SLACK);
-        Self(Arc::new(Limit { size, longest, permits: Mutex::new(permits) }))
+        // A day is longer than anybody waits.
+        let longest = attempt_timeout.saturating_add(SLACK).min(Duration::from_secs(24 * 60 * 60));
+        let semaphore = Mutex::new(semaphore(size));
+        Self(Arc::new(Limit { size, longest, semaphore, changes: AtomicU64::new(0) }))
     }
 
     /// How many messages may be in flight.
@@ -49,10 +48,8 @@ impl InFlight {
 
     /// A permit, if one is free and no send waits for it.
     pub(super) fn free_permit(&self) -> Option<Permit> {
-        let mut permits = self.0.permits();
-        let permit = permits.semaphore.clone().try_acquire_owned().ok()?;
-        permits.changed = Instant::now();
-        Some(Permit { limit: self.0.clone(), _permit: permit })
+        let semaphore = self.0.semaphore().clone();
+        Some(self.0.permit(semaphore.try_acquire_owned().ok()?))
     }
 
     /// Waits for a permit, but at most for `time`.
@@ -63,47 +60,46 @@ impl InFlight {
     /// Waits for a permit, after the sends that came before.
     pub(super) async fn permit(&self) -> Permit {
         let limit = &self.0;
-        let mut semaphore = limit.permits().semaphore.clone();
         loop {
-            let mut acquiring = std::pin::pin!(semaphore.clone().acquire_owned());
-            while let Some(stuck_at) = limit.stuck_at(&semaphore) {
-                if let Ok(Ok(permit)) = timeout_at(stuck_at, acquiring.as_mut()).await {
-                    limit.permits().changed = Instant::now();
-                    return Permit { limit: limit.clone(), _permit: permit };
+            let semaphore = limit.semaphore().clone();
+            let mut acquiring = pin!(semaphore.clone().acquire_owned());
+            loop {
+                let changes = limit.changes.load(Ordering::Relaxed);
+                if let Ok(Ok(permit)) = timeout(limit.longest, acquiring.as_mut()).await {
+                    return limit.permit(permit);
+                }
+                if limit.changes.load(Ordering::Relaxed) == changes {
+                    limit.replace(&semaphore);
+                    break;
                 }
             }
-            semaphore = limit.permits().semaphore.clone();
         }
     }
 }
 
 impl Limit {
-    fn permits(&self) -> MutexGuard<'_, Permits> {
-        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
+    fn semaphore(&self) -> MutexGuard<'_, Arc<Semaphore>> {
+        self.semaphore.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the permits of `semaphore` are stuck unless one changes hands before; `None` if there are new ones.
-    fn stuck_at(&self, semaphore: &Arc<Semaphore>) -> Option<Instant> {
-        let now = Instant::now();
-        let mut permits = self.permits();
-        if !Arc::ptr_eq(&permits.semaphore, semaphore) {
-            return None;
+    fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        Permit { limit: self.clone(), _permit: permit }
+    }
+
+    /// Gives new permits instead of those of `stuck`, unless that has happened already.
+    fn replace(&self, stuck: &Arc<Semaphore>) {
+        let mut current = self.semaphore();
+        if Arc::ptr_eq(&current, stuck) {
+            tracing::debug!(max_in_flight = self.size, "no message in flight ended, so others go ahead");
+            *current = semaphore(self.size);
         }
-        // A day is longer than anybody waits.
-        let longest = self.longest.min(Duration::from_secs(24 * 60 * 60));
-        let stuck_at = permits.changed + longest;
-        if stuck_at > now {
-            return Some(stuck_at);
-        }
-        tracing::debug!(max_in_flight = self.size, "no message in flight ended, so others go ahead");
-        *permits = Permits { semaphore: self::semaphore(self.size), changed: now };
-        None
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limit.permits().changed = Instant::now();
+        self.limit.changes.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -114,6 +114,18 @@ impl Courier {
         } else {
             drop(place);
         }
+        // Rarely needed, and large.
+        Box::pin(self.wait_for_limits(policy, began, permit)).await
+    }
+
+    /// The same when a message has to wait. It may have its permit already.
+    async fn wait_for_limits(
+        &self,
+        policy: &Policy,
+        began: &mut Instant,
+        permit: Option<Permit>,
+    ) -> Result<(Option<Permit>, Option<Place>), KeptBack> {
+        let pace = self.pace.as_ref();
         let asked = Instant::now();
         if !policy.deadline_covers_limits {
             let permit = match permit {

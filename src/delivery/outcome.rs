@@ -60,8 +60,8 @@ impl Outcome {
     pub(super) fn unanswered(failure: &Failure, classify: &dyn Fn(&Exchange<'_>) -> Class) -> Self {
         let outcome = Self::exchanged(&Exchange::failed(failure), classify, || failure.to_string());
         Self {
-            // The rate limit itself waits until there is room again.
-            pause: failure.is_kept_back().then_some(Duration::ZERO),
+            // The next attempt waits for the rate limit, or for another connection.
+            pause: failure.is_called_off().then_some(Duration::ZERO),
             connection_was_closed: failure.is_closed_connection(),
             ..outcome
         }

@@ -165,15 +165,22 @@ impl<'a> Sending<'a> {
     pub(super) fn kept_back(&mut self, by: KeptBack) -> Error {
         self.has_ended = true;
         let deadline = self.policy.deadline;
-        let (limit, wait) = match by {
-            KeptBack::ByPace(wait) => ("own pace, or its wait after a 429,".to_owned(), Some(wait)),
+        let (why, wait) = match by {
+            KeptBack::ByPace(wait) => {
+                let limit = "the client's own pace, or its wait after a 429,";
+                let why =
+                    format!("given up because {limit} leaves no room within the deadline of {deadline:?}");
+                (why, Some(wait))
+            }
             KeptBack::InFlight(limit) => {
-                (format!("limit on messages in flight (max_in_flight = {limit})"), None)
+                let why = format!(
+                    "given up after waiting for other messages in flight (max_in_flight = {limit}): too little time for \
+                     an attempt is left of the deadline of {deadline:?}; send fewer at once, or raise max_in_flight or \
+                     the deadline"
+                );
+                (why, None)
             }
         };
-        let why = format!(
-            "given up because the client's {limit} leaves no room within the deadline of {deadline:?}"
-        );
         self.failed(ErrorKind::Throttled, Next::Deadline, wait, &why)
     }
 

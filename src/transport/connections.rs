@@ -117,12 +117,12 @@ impl Connections {
         Ok(connections)
     }
 
-    /// The connections for a request whose body has this length.
+    /// The connections for a request that begins now, and whose body has this length.
     ///
     /// # Errors
     ///
     /// Returns the reason why no connections can be set up.
-    pub(super) fn share(&self, length: usize) -> reqwest::Result<Share> {
+    pub(super) fn share(&self, length: usize, now: Instant) -> reqwest::Result<Share> {
         let id = Handle::try_current().ok().map(|runtime| runtime.id());
         let mut runtimes = self.runtimes();
         let known = runtimes.iter().position(|runtime| runtime.id == id || runtime.id.is_none());
@@ -135,7 +135,7 @@ impl Connections {
         let is_long = waiting.saturating_add(length) > PINGED_BYTES;
         let pool = if is_long { runtime.unpinged.clone() } else { runtime.pinged.clone() };
         pool.bytes.fetch_add(length, Ordering::Relaxed);
-        pool.begin();
+        pool.begin(now);
         runtimes.truncate(MOST_RUNTIMES - 1);
         runtimes.insert(0, runtime);
         Ok(Share { pool, length })
@@ -219,9 +219,9 @@ impl Share {
         &self.pool.client
     }
 
-    /// Notes that a part of a response arrived.
-    pub(super) fn received(&self) {
-        self.pool.last_received.store(self.pool.age(Instant::now()), Ordering::Relaxed);
+    /// Notes that a response arrived by now.
+    pub(super) fn received(&self, now: Instant) {
+        self.pool.last_received.store(self.pool.age(now), Ordering::Relaxed);
         self.pool.waiting_since.store(NEVER, Ordering::Relaxed);
     }
 
@@ -234,12 +234,7 @@ impl Share {
     }
 
     /// Waits for the permit to wait for a connection, at most for `time`. After that, the others wait for something else.
-    ///
-    /// Without TLS there is no HTTP/2, and each request needs a connection.
     pub(super) async fn permit(&self, url: &Url, time: Duration) -> Option<OwnedSemaphorePermit> {
-        if url.scheme() != "https" {
-            return None;
-        }
         timeout(time, self.pool.gate(url).acquire_owned()).await.ok()?.ok()
     }
 
@@ -259,9 +254,9 @@ impl Drop for Share {
 
 impl Pool {
     /// Notes that a request begins.
-    fn begin(&self) {
+    fn begin(&self, now: Instant) {
         if self.waiting_since.load(Ordering::Relaxed) == NEVER {
-            self.waiting_since.store(self.age(Instant::now()), Ordering::Relaxed);
+            self.waiting_since.store(self.age(now), Ordering::Relaxed);
         }
     }
 

@@ -11,9 +11,9 @@ const WAITING: u8 = 2;
 /// A connection has taken it.
 const LEFT: u8 = 3;
 
-/// Whether a request has left. It travels with the request, among its extensions.
+/// Whether a request has left.
 #[derive(Debug, Default)]
-pub(super) struct Departure(AtomicU8);
+pub(crate) struct Departure(AtomicU8);
 
 impl Departure {
     /// A transport gets the request.

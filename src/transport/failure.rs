@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Failure {
     kind: FailureKind,
     may_have_arrived: bool,
-    is_kept_back: bool,
+    is_called_off: bool,
     detail: String,
 }
 
@@ -37,7 +37,7 @@ impl Failure {
     /// The service can't have the request: nothing of it left, nor will, or the service reported that it didn't process it.
     #[must_use]
     pub fn not_sent(kind: FailureKind) -> Self {
-        Self { kind, may_have_arrived: false, is_kept_back: false, detail: String::new() }
+        Self { kind, may_have_arrived: false, is_called_off: false, detail: String::new() }
     }
 
     /// The request, or a part of it, may have reached the service.
@@ -51,7 +51,13 @@ impl Failure {
     /// The client's own pace left no room for the request in its time, and nobody was asked.
     pub(crate) fn kept_back() -> Self {
         let detail = "kept back by the client's own pace".to_owned();
-        Self { is_kept_back: true, detail, ..Self::not_sent(FailureKind::Timeout) }
+        Self { is_called_off: true, detail, ..Self::not_sent(FailureKind::Timeout) }
+    }
+
+    /// No connection took the request in time. It goes over another one at once.
+    pub(crate) fn not_taken() -> Self {
+        let detail = "no connection took it".to_owned();
+        Self { is_called_off: true, detail, ..Self::not_sent(FailureKind::Timeout) }
     }
 
     /// Adds more about it.
@@ -68,8 +74,9 @@ impl Failure {
         self.kind == FailureKind::Interrupted && !self.may_have_arrived
     }
 
-    pub(crate) fn is_kept_back(&self) -> bool {
-        self.is_kept_back
+    /// Whether the request was called off before anything of it left, and can be made again at once.
+    pub(crate) fn is_called_off(&self) -> bool {
+        self.is_called_off
     }
 
     /// What failed.

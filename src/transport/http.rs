@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::body::{SendGuard, TrackedBody};
 use super::connections::{Connections, Share};
+use super::departure::Departure;
 use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, tls};
 use crate::message::Problem;
 
@@ -26,7 +27,7 @@ const LONGEST_BODY: usize = 4 * 1024 * 1024;
 /// The time after an exchange from which the runtime may have missed that a connection was closed, in microseconds.
 const RESTED: u64 = 100;
 
-/// The time beyond that of a connection attempt in which a connection takes a request. Otherwise the request goes elsewhere.
+/// The time beyond that of a connection attempt in which a connection takes a request. Otherwise the request is called off.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// Longer than anybody waits, and still a moment that can be told.
@@ -84,58 +85,62 @@ impl HttpTransport {
         Ok(url)
     }
 
-    /// One request over connections that are shared; `None` if none of them took it in time. Then nothing of it left.
+    /// One request over connections that are shared.
     async fn exchange(
         &self,
         share: &Share,
-        url: &Url,
-        request: &Request<Bytes>,
-        end: Instant,
-    ) -> Option<Result<Answer, Failure>> {
-        let departure = request.extensions().get().cloned();
-        let permit = share.permit(url, self.connect_timeout.min((end - Instant::now()) / 4)).await;
-        let (body, guard) = TrackedBody::new(request.body().clone(), departure, permit);
-        let mut outgoing = reqwest::Request::new(request.method().clone(), url.clone());
-        outgoing.headers_mut().clone_from(request.headers());
-        *outgoing.body_mut() = Some(Body::wrap(body));
-        let mut sending = pin!(share.client().execute(outgoing));
-        let patience = Instant::now().checked_add(self.connect_timeout.saturating_add(SLACK)).unwrap_or(end);
+        url: Url,
+        request: Request<Bytes>,
+        (began, end): (Instant, Instant),
+        departure: Option<&Arc<Departure>>,
+    ) -> Result<Answer, Failure> {
+        // Without TLS there is no HTTP/2, and each request needs a connection.
+        let permit = match url.scheme() {
+            "https" => Box::pin(share.permit(&url, self.connect_timeout.min((end - began) / 4))).await,
+            _ => None,
+        };
+        let began = if permit.is_some() { Instant::now() } else { began };
+        let (head, body) = request.into_parts();
+        let (body, guard) = TrackedBody::new(body, departure.cloned(), permit);
+        let mut request = reqwest::Request::new(head.method, url);
+        *request.headers_mut() = head.headers;
+        *request.body_mut() = Some(Body::wrap(body));
+        let mut sending = pin!(share.client().execute(request));
+        let patience = began.checked_add(self.connect_timeout.saturating_add(SLACK)).unwrap_or(end);
         let mut response = timeout_at(end.min(patience), sending.as_mut()).await;
         if response.is_err() && patience < end {
             if guard.is_called_off_in_time() {
-                return None;
+                // The connection that was to take it may have ended in that moment.
+                return Err(Failure::not_taken());
             }
             response = timeout_at(end, sending).await;
         }
-        Some(match response {
+        match response {
             Err(_) => Err(guard.failure(FailureKind::Timeout)),
             Ok(Err(error)) => Err(self.failure(&error, &guard)),
             Ok(Ok(response)) => Ok(self.answer(share, response, &guard, end).await),
-        })
+        }
     }
 
     /// Reads a response whose head arrived.
     async fn answer(&self, share: &Share, mut response: Response, guard: &SendGuard, end: Instant) -> Answer {
-        share.received();
         share.speaks(response.url(), response.version());
         let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
         let is_early = is_stuck || !guard.is_handed_over();
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = timeout_at(end, self.read_body(share, response, length(&headers), guard)).await;
+        let body = timeout_at(end, self.read_body(response, length(&headers), guard)).await;
         let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
         Answer { is_early, ..Answer::new(status, headers, body) }
     }
 
     async fn read_body(
         &self,
-        share: &Share,
         mut response: Response,
         length: Option<usize>,
         guard: &SendGuard,
     ) -> Result<Bytes, Failure> {
         let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error, guard))? {
-            share.received();
             if body.len() + chunk.len() > LONGEST_BODY {
                 return Err(Failure::unknown(FailureKind::TooLong));
             }
@@ -182,48 +187,63 @@ impl HttpTransport {
         let detail = [place, cause].into_iter().flatten().collect::<Vec<_>>().join(": ");
         failure.detail(detail)
     }
+
+    /// Sends a request within its time.
+    async fn send_one(
+        &self,
+        request: Request<Bytes>,
+        time: Duration,
+        departure: Option<&Arc<Departure>>,
+    ) -> Result<Answer, Failure> {
+        if time.is_zero() {
+            return Err(Failure::not_sent(FailureKind::Timeout));
+        }
+        let began = Instant::now();
+        let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
+        if self.is_rested(began) {
+            // The service may have closed an idle connection while this thread was busy. The runtime mostly notices that
+            // now, before the message goes out there and it is unknown whether it arrived.
+            yield_now().await;
+        }
+        let url = self.url(request.uri())?;
+        let share = self.connections.share(request.body().len(), began);
+        let share =
+            share.map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
+        let answer = self.exchange(&share, url, request, (began, end), departure).await;
+        let is_unusable = match &answer {
+            // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
+            Ok(answer) if answer.status == StatusCode::MISDIRECTED_REQUEST => true,
+            // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
+            Err(failure) => {
+                (failure.kind() == FailureKind::Timeout || failure.is_called_off())
+                    && share.is_silent_since(began)
+            }
+            Ok(_) => false,
+        };
+        if is_unusable {
+            self.connections.abandon(&share);
+        }
+        let now = Instant::now();
+        if answer.is_ok() {
+            share.received(now);
+        }
+        self.last_exchange.store(self.age(now), Ordering::Relaxed);
+        answer
+    }
 }
 
 impl AnyTransport for HttpTransport {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
-        Box::pin(async move {
-            if time.is_zero() {
-                return Err(Failure::not_sent(FailureKind::Timeout));
-            }
-            let url = self.url(request.uri())?;
-            let began = Instant::now();
-            let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
-            if self.is_rested(began) {
-                // The service may have closed an idle connection while this thread was busy. The runtime mostly notices that
-                // now, before the message goes out there and it is unknown whether it arrived.
-                yield_now().await;
-            }
-            loop {
-                let share = self
-                    .connections
-                    .share(request.body().len())
-                    .map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
-                let answer = self.exchange(&share, &url, &request, end).await;
-                let is_unusable = match &answer {
-                    // No connection took the request. The one that was to take it may have ended in that moment.
-                    None => share.is_silent_since(began),
-                    // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
-                    Some(Ok(answer)) if answer.status == StatusCode::MISDIRECTED_REQUEST => true,
-                    // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
-                    Some(Err(failure) | Ok(Answer { body: Err(failure), .. })) => {
-                        failure.kind() == FailureKind::Timeout && share.is_silent_since(began)
-                    }
-                    Some(Ok(_)) => false,
-                };
-                if is_unusable {
-                    self.connections.abandon(&share);
-                }
-                if let Some(answer) = answer {
-                    self.last_exchange.store(self.age(Instant::now()), Ordering::Relaxed);
-                    return answer;
-                }
-            }
-        })
+        Box::pin(self.send_one(request, time, None))
+    }
+
+    fn send_observed<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        time: Duration,
+        departure: &'a Arc<Departure>,
+    ) -> Exchanging<'a> {
+        Box::pin(self.send_one(request, time, Some(departure)))
     }
 }
 

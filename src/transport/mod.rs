@@ -25,6 +25,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 pub(crate) use self::http::HttpTransport;
+pub(crate) use departure::Departure;
 pub(crate) use pace::{Pace, Paced, Place, Rate};
 pub(crate) use proxies::{Proxies, is_loopback, read as read_proxy};
 pub(crate) use retry_after::{date, retry_after};
@@ -117,6 +118,16 @@ impl<T: Transport> Transport for Arc<T> {
 /// What carries requests, of whatever kind: what it does is what [`Transport`] asks for, and it minds its time.
 pub(crate) trait AnyTransport: Send + Sync {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_>;
+
+    /// The same, and may report to `departure` when the request leaves.
+    fn send_observed<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        time: Duration,
+        _departure: &'a Arc<Departure>,
+    ) -> Exchanging<'a> {
+        self.send(request, time)
+    }
 
     /// The same for a request that may have a place in the pace already.
     fn send_from(&self, _: Option<Place>, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {

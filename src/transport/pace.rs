@@ -267,7 +267,7 @@ pub(crate) struct Paced {
 impl Paced {
     async fn exchange(
         &self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         mut time: Duration,
         place: Option<Place>,
     ) -> Result<Answer, Failure> {
@@ -280,9 +280,8 @@ impl Paced {
                 place.map_err(|_| Failure::kept_back())?
             }
         };
-        request.extensions_mut().insert(place.counts.clone());
         place.counts.begin();
-        let answer = self.transport.send(request, time).await;
+        let answer = self.transport.send_observed(request, time, &place.counts).await;
         match &answer {
             Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
                 self.pace.hold(retry_after(headers, clock::now().into()));

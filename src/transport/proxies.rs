@@ -97,6 +97,9 @@ impl Proxies {
 pub(crate) fn read(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(url) if url.scheme().starts_with("socks") => {
+            Err("isn't a proxy URL with http or https: SOCKS proxies aren't supported".to_owned())
+        }
         _ => Err("isn't a proxy URL with http or https, such as http://proxy.example.org:3128".to_owned()),
     }
 }

@@ -98,9 +98,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
         is_certificate &= line != "-----END CERTIFICATE-----";
     }
     let certificates = CertificateDer::pem_slice_iter(&plain).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|error| format!("the PEM is damaged: {error}"))?;
+    let certificates = certificates.map_err(|_| "a block `CERTIFICATE` is cut or isn't base64")?;
     if certificates.is_empty() {
-        return Err("the PEM holds no certificate".to_owned());
+        return Err("it holds no certificate in PEM, such as a block `CERTIFICATE`".to_owned());
     }
     Ok(certificates)
 }
