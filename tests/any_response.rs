@@ -87,7 +87,7 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
                         prop_assert!(serde_json::to_string(&error).is_ok() && !error.to_string().is_empty());
                     }
                 }
-                prop_assert!(began.elapsed() <= Duration::from_secs(121), "{:?}", began.elapsed());
+                prop_assert!(began.elapsed() <= Duration::from_secs(301), "{:?}", began.elapsed());
                 sleep(Duration::from_secs(125)).await;
             }
             Ok(())
