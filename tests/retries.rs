@@ -100,17 +100,17 @@ async fn a_budget_of_any_size_can_be_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_good_is_replaced_whatever_is_left_of_the_budget() {
+async fn a_rejected_token_is_replaced_whatever_is_left_of_the_budget() {
     let model = Model::scripted([ok(), Fate::Revoked, ok()]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
     let receipt = client.send(&message).await.unwrap();
     assert_eq!(nexts(receipt.attempts()), [Next::NewToken, Next::Done]);
-    // One that never was may be refused by a service that refuses all of them.
+    // If the service rejects all tokens, a send ends after a new one was tried twice.
     let model = Model::scripted([Fate::Revoked]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
-    assert_eq!(nexts(fails(&client).await.attempts()), [Next::BudgetEmpty]);
+    assert_eq!(nexts(fails(&client).await.attempts()), [Next::NewToken, Next::TokenPause, Next::Final]);
 }
 
 #[tokio::test(start_paused = true)]
