@@ -135,6 +135,7 @@ mod private_key;
 mod publish;
 pub mod receipt;
 mod retry;
+mod runtime;
 mod signature;
 mod text;
 mod transport;

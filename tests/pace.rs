@@ -308,15 +308,13 @@ async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_coun
     let builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
     let client = builder.pace(5, 5 * MINUTE).build().unwrap();
     let message = message();
-    // The service takes connections, and TLS does not come about.
-    let mut silent = Vec::new();
-    for _ in 0..5 {
-        tokio::select! {
-            sent = client.send(&message).into_future() => panic!("{sent:?}"),
-            connection = listener.accept_tcp() => silent.push(connection),
-        }
+    // Two of the requests wait for TLS, and the others until those have a connection.
+    let both = async { (listener.accept_tcp().await, listener.accept_tcp().await) };
+    let sends = futures_util::future::join_all((0..4).map(|_| client.send(&message).into_future()));
+    tokio::select! {
+        sent = sends => panic!("{sent:?}"),
+        _ = both => {}
     }
-    drop(silent);
     let (send, mut arrived) = unbounded_channel();
     tokio::spawn(serve(listener, 100, send));
     let accept = async { drop(arrived.recv().await.unwrap().accept().await) };

@@ -280,3 +280,16 @@ async fn a_client_certificate_is_shown() {
 
     builder().build().unwrap().send(&message()).await.unwrap_err();
 }
+
+#[test]
+fn certificates_with_escaped_line_breaks_are_named_with_the_remedy() {
+    let escaped = Authority::new().pem.replace('\n', "\\n");
+    let builder = client("https://localhost", "plain").root_certificate(escaped.clone());
+    let error = builder.client_certificate(escaped).build().unwrap_err();
+    assert_eq!(problems(&error), ["root_certificate", "client_certificate"]);
+    assert_eq!(
+        error.to_string().matches("the two characters `\\n`; replace each by a line break").count(),
+        2,
+        "{error}"
+    );
+}

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, Shared, select};
-use tokio::runtime::{self, Handle};
+use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::cooldown::{COOLDOWN, Cooldown};
 use super::token_error::{NoToken, TokenError};
+use super::token_request::{Age, TokenOutcome, TokenRequest};
 use super::{Credentials, Former, HeldToken, TokenEndpoints};
 use crate::chance::Jitter;
 use crate::retry::{Backoff, Renewal};
@@ -26,14 +26,11 @@ const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
 /// The longest time for a token request. Unlike a message, it needs no processing.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
-/// The time after which a request of another runtime is given up if nobody there waits for it: that runtime may stand still.
-const LONGEST_WITHOUT_LOOK: Duration = Duration::from_secs(3);
-
 /// How long the send that begins a renewal waits for it, which it could do without.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// After this long, who waits for a request has a look at it. Nothing else is sure to: when a task that carries on a
-/// [`Shared`] is dropped at the wrong moment, the others may not be woken.
+/// [`Shared`](futures_util::future::Shared) is dropped at the wrong moment, the others may not be woken.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Holds the token, and asks for another when it is due: one request at a time, whatever the number of sends.
@@ -69,27 +66,6 @@ struct State {
     request: Option<TokenRequest>,
     cooldown: Option<Cooldown>,
     pauses: Backoff,
-}
-
-/// A request for a token, and its outcome for everyone who waits.
-#[derive(Clone)]
-struct TokenRequest {
-    outcome: Shared<BoxFuture<'static, TokenOutcome>>,
-    began: Instant,
-    /// The runtime in which it began, and which drives its connection.
-    runtime: Option<runtime::Id>,
-    /// How long after that a send of this runtime had a look at it, in milliseconds.
-    looked: Arc<AtomicU64>,
-    generation: u64,
-    /// Whether it was asked for since the one before was refused.
-    after_refusal: bool,
-}
-
-/// What came of a request for a token, and when.
-#[derive(Clone)]
-struct TokenOutcome {
-    result: Result<HeldToken, TokenError>,
-    ended: Instant,
 }
 
 /// A token to send with, and the request for its successor if there is one.
@@ -249,10 +225,10 @@ impl TokenCache {
         let mut state = self.state();
         state.settle();
         // A request that nobody polled in time may never get its response.
-        overdue = state.request.take_if(|request| request.is_overdue(now, self.timeout));
-        state.refresh_failed |= overdue.as_ref().is_some_and(|request| now - request.began > self.timeout);
+        overdue = state.request.take_if(|request| request.age.is_overdue(now, self.timeout));
+        state.refresh_failed |= overdue.as_ref().is_some_and(|request| request.age.of(now) > self.timeout);
         let Some(token) = state.usable_token(now) else {
-            state.hold_after_rejection(now);
+            state.cool_down_after_rejection(now);
             return match (&state.request, state.cooldown_in_force(now)) {
                 (Some(request), _) => Ok(Step::Wait(request.clone())),
                 (None, Some(cooldown)) => Err(cooldown.remembered(now)),
@@ -274,9 +250,7 @@ impl TokenCache {
         });
         let request = TokenRequest {
             outcome: self.ask(&state.credentials, former).boxed().shared(),
-            began: now,
-            runtime: current_runtime(),
-            looked: Arc::default(),
+            age: Age::new(now),
             generation: state.generation,
             after_refusal: state.is_refused,
         };
@@ -284,7 +258,7 @@ impl TokenCache {
         request
     }
 
-    /// Requests a token in place of `former`.
+    /// Requests a token instead of `former`.
     fn ask(
         &self,
         credentials: &Credentials,
@@ -317,22 +291,6 @@ impl TokenCache {
     }
 }
 
-impl TokenRequest {
-    fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
-        let age = now - self.began;
-        if self.runtime == current_runtime() {
-            self.looked.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            return age > timeout;
-        }
-        let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
-        age > timeout || age.saturating_sub(looked) > LONGEST_WITHOUT_LOOK
-    }
-}
-
-fn current_runtime() -> Option<runtime::Id> {
-    Handle::try_current().ok().map(|runtime| runtime.id())
-}
-
 impl State {
     fn new(credentials: Credentials, generation: u64, jitter: &Jitter) -> Self {
         Self {
@@ -359,7 +317,7 @@ impl State {
     }
 
     /// Begins the cooldown of a new token that was rejected once and is used up before it could be tried again.
-    fn hold_after_rejection(&mut self, now: Instant) {
+    fn cool_down_after_rejection(&mut self, now: Instant) {
         if self.request.is_some() || self.tried_again.is_none() || self.cooldown_in_force(now).is_some() {
             return;
         }

@@ -47,7 +47,7 @@ const LONGEST_REFRESH: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy)]
 pub(super) struct Refresh<'a> {
     pub(super) token: &'a SecretString,
-    /// How long the access token is usable; `None` if it was rejected.
+    /// The time until which the access token is usable; `None` if it was rejected.
     pub(super) access_token_until: Option<Instant>,
 }
 
@@ -127,7 +127,7 @@ async fn ask(
 
 /// Encodes `question` into memory that is wiped when the last reference to it is dropped.
 fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, TokenError> {
-    // Enough for names and escapes: memory that grows would leave a copy behind.
+    // Enough for names and escapes, because memory that grows would leave a copy.
     let escaped =
         secrets.iter().fold(ROOM_FOR_NAMES, |sum, secret| sum.saturating_add(secret.len().saturating_mul(6)));
     let mut json = Zeroizing::new(Vec::with_capacity(escaped));

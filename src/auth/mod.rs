@@ -13,6 +13,7 @@ mod signer;
 mod signing_key;
 mod token;
 mod token_error;
+mod token_request;
 mod token_source;
 
 use std::fmt;

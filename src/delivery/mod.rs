@@ -104,18 +104,17 @@ impl Courier {
         policy: &Policy,
         began: &mut Instant,
         place: Option<Place>,
-    ) -> Result<(Option<Permit>, Option<Place>), KeptBack> {
-        let (permit, pace) = (self.in_flight.free_permit(), self.pace.as_ref());
-        if permit.is_some() {
-            let place = place.or_else(|| pace?.free_place());
-            if place.is_some() || pace.is_none() {
-                return Ok((permit, place));
-            }
-        } else {
+    ) -> Result<(Permit, Option<Place>), KeptBack> {
+        let Some(permit) = self.in_flight.free_permit() else {
             drop(place);
+            return Box::pin(self.wait_for_limits(policy, began, None)).await;
+        };
+        let place = place.or_else(|| self.pace.as_ref()?.free_place());
+        if place.is_some() || self.pace.is_none() {
+            return Ok((permit, place));
         }
         // Rarely needed, and large.
-        Box::pin(self.wait_for_limits(policy, began, permit)).await
+        Box::pin(self.wait_for_limits(policy, began, Some(permit))).await
     }
 
     /// The same when a message has to wait. It may have its permit already.
@@ -124,7 +123,7 @@ impl Courier {
         policy: &Policy,
         began: &mut Instant,
         permit: Option<Permit>,
-    ) -> Result<(Option<Permit>, Option<Place>), KeptBack> {
+    ) -> Result<(Permit, Option<Place>), KeptBack> {
         let pace = self.pace.as_ref();
         let asked = Instant::now();
         if !policy.deadline_covers_limits {
@@ -137,7 +136,7 @@ impl Courier {
                 None => None,
             };
             *began += asked.elapsed();
-            return Ok((Some(permit), place));
+            return Ok((permit, place));
         }
         let time_left = || policy.deadline.saturating_sub(began.elapsed());
         let room = || policy.room(time_left());
@@ -159,7 +158,7 @@ impl Courier {
             Some(pace) => Some(pace.place_within(room()).await.map_err(KeptBack::ByPace)?),
             None => None,
         };
-        Ok((Some(permit), place))
+        Ok((permit, place))
     }
 
     /// One attempt: an access token, and one exchange with it.

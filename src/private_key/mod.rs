@@ -4,5 +4,5 @@ mod pem;
 mod pkcs8;
 mod wiped;
 
-pub(crate) use pem::{Pem, lines};
+pub(crate) use pem::{Pem, escaped_line_breaks, lines};
 pub(crate) use wiped::{Wiped, decode, read_file};

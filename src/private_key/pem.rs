@@ -23,13 +23,7 @@ enum Form {
 impl Pem {
     /// Reads a private key. Its lines may be indented and end in LF or CR LF. Errors hold nothing of the text.
     pub(crate) fn read(pem: &[u8]) -> Result<Self, &'static str> {
-        Self::first(pem).map_err(|error| match has_escaped_line_breaks(pem) {
-            true => {
-                "the line breaks of the PEM are the two characters `\\n`; replace each by a line break, as \
-                 `printf '%b'` does in a shell"
-            }
-            false => error,
-        })
+        Self::first(pem).map_err(|error| escaped_line_breaks(pem).unwrap_or(error))
     }
 
     fn first(pem: &[u8]) -> Result<Self, &'static str> {
@@ -92,7 +86,11 @@ fn label<'a>(line: &'a str, start: &str) -> Option<&'a str> {
     line.strip_prefix(start)?.strip_suffix("-----")
 }
 
-fn has_escaped_line_breaks(pem: &[u8]) -> bool {
+/// The error of a PEM whose line breaks are written as two characters.
+pub(crate) fn escaped_line_breaks(pem: &[u8]) -> Option<&'static str> {
     let has = |part: &[u8]| pem.windows(part.len()).any(|window| window == part);
-    has(b"-----BEGIN ") && (has(b"-----\\n") || has(b"-----\\r\\n"))
+    let is_escaped = has(b"-----BEGIN ") && (has(b"-----\\n") || has(b"-----\\r\\n"));
+    is_escaped.then_some(
+        "the line breaks of the PEM are the two characters `\\n`; replace each by a line break, as `printf '%b'` does in a shell",
+    )
 }

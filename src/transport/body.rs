@@ -72,8 +72,8 @@ impl SendGuard {
         !self.0.has_part.load(Ordering::Acquire)
     }
 
-    /// Lets nothing of the body leave if no connection has asked for it yet; returns whether that is so.
-    pub(super) fn is_called_off_in_time(&self) -> bool {
+    /// Lets nothing of the body leave unless a connection has asked for it already. Returns whether it is called off.
+    pub(super) fn call_off_unless_taken(&self) -> bool {
         self.call_off() == WAITING
     }
 
@@ -101,9 +101,9 @@ impl TrackedBody {
         departure: Option<Arc<Departure>>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> (Self, SendGuard) {
-        if let Some(departure) = &departure {
-            // A connection never asks for an empty body.
-            if bytes.is_empty() { departure.leaves() } else { departure.waits() }
+        // A connection never asks for an empty body.
+        if let Some(departure) = departure.as_ref().filter(|_| bytes.is_empty()) {
+            departure.leaves();
         }
         let progress = Arc::new(Progress {
             state: AtomicU8::new(if bytes.is_empty() { HANDED_OVER } else { WAITING }),

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use reqwest::{Client, Url, Version, redirect, retry};
 use rustls::ClientConfig;
-use tokio::runtime::{Handle, Id};
+use tokio::runtime::Id;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::Proxies;
-use super::http::root_cause;
+use super::causes::root_cause;
+use super::epoch::Epoch;
 use crate::message::Problem;
+use crate::runtime;
 
 /// The most header lines of a response. Those of a chain of gateways are rarely more than 100, hyper's own limit, but one
 /// more must not cost a delivered message.
@@ -85,8 +87,8 @@ pub(super) struct Pool {
     client: Client,
     /// The bytes of requests that have no response yet.
     bytes: AtomicUsize,
-    created: Instant,
-    /// When something arrived last, in microseconds after `created`.
+    epoch: Epoch,
+    /// When something arrived last.
     last_received: AtomicU64,
     /// When the first request began after that, or [`NEVER`].
     waiting_since: AtomicU64,
@@ -123,7 +125,7 @@ impl Connections {
     ///
     /// Returns the reason why no connections can be set up.
     pub(super) fn share(&self, length: usize, now: Instant) -> reqwest::Result<Share> {
-        let id = Handle::try_current().ok().map(|runtime| runtime.id());
+        let id = runtime::current();
         let mut runtimes = self.runtimes();
         let known = runtimes.iter().position(|runtime| runtime.id == id || runtime.id.is_none());
         let mut runtime = match known {
@@ -202,7 +204,7 @@ impl Connections {
         Ok(Arc::new(Pool {
             client: self.proxies.apply(builder)?.build()?,
             bytes: AtomicUsize::new(0),
-            created: Instant::now(),
+            epoch: Epoch::new(),
             last_received: AtomicU64::new(0),
             waiting_since: AtomicU64::new(NEVER),
             gates: Mutex::default(),
@@ -219,9 +221,9 @@ impl Share {
         &self.pool.client
     }
 
-    /// Notes that a response arrived by now.
+    /// Notes that a part of a response arrived.
     pub(super) fn received(&self, now: Instant) {
-        self.pool.last_received.store(self.pool.age(now), Ordering::Relaxed);
+        self.pool.last_received.store(self.pool.epoch.age(now), Ordering::Relaxed);
         self.pool.waiting_since.store(NEVER, Ordering::Relaxed);
     }
 
@@ -229,8 +231,9 @@ impl Share {
     /// something: a caller may just be in a hurry.
     pub(super) fn is_silent_since(&self, began: Instant) -> bool {
         let waiting_since = self.pool.waiting_since.load(Ordering::Relaxed);
-        let waited = self.pool.age(Instant::now()).saturating_sub(waiting_since);
-        waited >= SHORTEST_SILENCE && self.pool.last_received.load(Ordering::Relaxed) <= self.pool.age(began)
+        let waited = self.pool.epoch.age(Instant::now()).saturating_sub(waiting_since);
+        waited >= SHORTEST_SILENCE
+            && self.pool.last_received.load(Ordering::Relaxed) <= self.pool.epoch.age(began)
     }
 
     /// Waits for the permit to wait for a connection, at most for `time`. After that, the others wait for something else.
@@ -256,13 +259,8 @@ impl Pool {
     /// Notes that a request begins.
     fn begin(&self, now: Instant) {
         if self.waiting_since.load(Ordering::Relaxed) == NEVER {
-            self.waiting_since.store(self.age(now), Ordering::Relaxed);
+            self.waiting_since.store(self.epoch.age(now), Ordering::Relaxed);
         }
-    }
-
-    /// Microseconds from the creation of this pool until `now`.
-    fn age(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.created).as_micros()).unwrap_or(u64::MAX)
     }
 
     fn gate(&self, url: &Url) -> Arc<Semaphore> {

@@ -16,8 +16,10 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{SendGuard, TrackedBody};
+use super::causes::{chain, root_cause};
 use super::connections::{Connections, Share};
 use super::departure::Departure;
+use super::epoch::Epoch;
 use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, tls};
 use crate::message::Problem;
 
@@ -38,8 +40,8 @@ pub(crate) struct HttpTransport {
     connect_timeout: Duration,
     /// The last address, as reqwest wants it: nearly all requests go to the same.
     last_url: Mutex<Option<(Uri, Url)>>,
-    created: Instant,
-    /// When the last exchange ended, in microseconds after `created`.
+    epoch: Epoch,
+    /// When the last exchange ended.
     last_exchange: AtomicU64,
 }
 
@@ -59,19 +61,14 @@ impl HttpTransport {
             connections: Connections::new(settings.connect_timeout, proxies, tls)?,
             connect_timeout: settings.connect_timeout,
             last_url: Mutex::default(),
-            created: Instant::now(),
+            epoch: Epoch::new(),
             last_exchange: AtomicU64::new(0),
         })
     }
 
-    /// Microseconds from the creation of this transport until `now`.
-    fn age(&self, now: Instant) -> u64 {
-        u64::try_from((now - self.created).as_micros()).unwrap_or(u64::MAX)
-    }
-
     /// Whether no exchange ended lately: when one does, the runtime also notices connections that were closed.
     fn is_rested(&self, now: Instant) -> bool {
-        self.age(now).saturating_sub(self.last_exchange.load(Ordering::Relaxed)) > RESTED
+        self.epoch.age(now).saturating_sub(self.last_exchange.load(Ordering::Relaxed)) > RESTED
     }
 
     fn url(&self, uri: &Uri) -> Result<Url, Failure> {
@@ -109,7 +106,7 @@ impl HttpTransport {
         let patience = began.checked_add(self.connect_timeout.saturating_add(SLACK)).unwrap_or(end);
         let mut response = timeout_at(end.min(patience), sending.as_mut()).await;
         if response.is_err() && patience < end {
-            if guard.is_called_off_in_time() {
+            if guard.call_off_unless_taken() {
                 // The connection that was to take it may have ended in that moment.
                 return Err(Failure::not_taken());
             }
@@ -124,23 +121,26 @@ impl HttpTransport {
 
     /// Reads a response whose head arrived.
     async fn answer(&self, share: &Share, mut response: Response, guard: &SendGuard, end: Instant) -> Answer {
+        share.received(Instant::now());
         share.speaks(response.url(), response.version());
         let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
         let is_early = is_stuck || !guard.is_handed_over();
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = timeout_at(end, self.read_body(response, length(&headers), guard)).await;
+        let body = timeout_at(end, self.read_body(share, response, length(&headers), guard)).await;
         let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
         Answer { is_early, ..Answer::new(status, headers, body) }
     }
 
     async fn read_body(
         &self,
+        share: &Share,
         mut response: Response,
         length: Option<usize>,
         guard: &SendGuard,
     ) -> Result<Bytes, Failure> {
         let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error, guard))? {
+            share.received(Instant::now());
             if body.len() + chunk.len() > LONGEST_BODY {
                 return Err(Failure::unknown(FailureKind::TooLong));
             }
@@ -198,6 +198,9 @@ impl HttpTransport {
         if time.is_zero() {
             return Err(Failure::not_sent(FailureKind::Timeout));
         }
+        if let Some(departure) = departure {
+            departure.waits();
+        }
         let began = Instant::now();
         let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
         if self.is_rested(began) {
@@ -223,27 +226,19 @@ impl HttpTransport {
         if is_unusable {
             self.connections.abandon(&share);
         }
-        let now = Instant::now();
-        if answer.is_ok() {
-            share.received(now);
-        }
-        self.last_exchange.store(self.age(now), Ordering::Relaxed);
+        self.last_exchange.store(self.epoch.age(Instant::now()), Ordering::Relaxed);
         answer
     }
 }
 
 impl AnyTransport for HttpTransport {
-    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
-        Box::pin(self.send_one(request, time, None))
-    }
-
     fn send_observed<'a>(
         &'a self,
         request: Request<Bytes>,
         time: Duration,
-        departure: &'a Arc<Departure>,
+        departure: Option<&'a Arc<Departure>>,
     ) -> Exchanging<'a> {
-        Box::pin(self.send_one(request, time, Some(departure)))
+        Box::pin(self.send_one(request, time, departure))
     }
 }
 
@@ -293,15 +288,6 @@ fn is_about_tls(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
 fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
-}
-
-/// An error and what caused it, down to the root.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }

@@ -3,8 +3,10 @@
 //! A transport decides nothing. When it fails it says whether the request may have reached the service.
 
 mod body;
+mod causes;
 mod connections;
 mod departure;
+mod epoch;
 mod failure;
 mod http;
 mod pace;
@@ -117,16 +119,16 @@ impl<T: Transport> Transport for Arc<T> {
 
 /// What carries requests, of whatever kind: what it does is what [`Transport`] asks for, and it minds its time.
 pub(crate) trait AnyTransport: Send + Sync {
-    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_>;
-
-    /// The same, and may report to `departure` when the request leaves.
+    /// Sends `request`. May report to `departure` when the request leaves.
     fn send_observed<'a>(
         &'a self,
         request: Request<Bytes>,
         time: Duration,
-        _departure: &'a Arc<Departure>,
-    ) -> Exchanging<'a> {
-        self.send(request, time)
+        departure: Option<&'a Arc<Departure>>,
+    ) -> Exchanging<'a>;
+
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+        self.send_observed(request, time, None)
     }
 
     /// The same for a request that may have a place in the pace already.
@@ -144,7 +146,12 @@ pub(crate) struct Timed<T>(pub(crate) T);
 const GRACE: Duration = Duration::from_millis(50);
 
 impl<T: Transport> AnyTransport for Timed<T> {
-    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+    fn send_observed<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        time: Duration,
+        _: Option<&'a Arc<Departure>>,
+    ) -> Exchanging<'a> {
         Box::pin(async move {
             if time.is_zero() {
                 return Err(Failure::not_sent(FailureKind::Timeout));

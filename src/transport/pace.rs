@@ -281,7 +281,7 @@ impl Paced {
             }
         };
         place.counts.begin();
-        let answer = self.transport.send_observed(request, time, &place.counts).await;
+        let answer = self.transport.send_observed(request, time, Some(&place.counts)).await;
         match &answer {
             Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
                 self.pace.hold(retry_after(headers, clock::now().into()));
@@ -294,7 +294,12 @@ impl Paced {
 }
 
 impl AnyTransport for Paced {
-    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+    fn send_observed<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        time: Duration,
+        _: Option<&'a Arc<Departure>>,
+    ) -> Exchanging<'a> {
         Box::pin(self.exchange(request, time, None))
     }
 

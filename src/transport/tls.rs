@@ -11,7 +11,7 @@ use rustls_platform_verifier::Verifier;
 
 use super::HttpSettings;
 use crate::message::Problem;
-use crate::private_key::{Pem, lines};
+use crate::private_key::{Pem, escaped_line_breaks, lines};
 
 /// Reads all certificates, so that connections can be set up later without their files.
 ///
@@ -100,7 +100,8 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates = CertificateDer::pem_slice_iter(&plain).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|_| "a block `CERTIFICATE` is cut or isn't base64")?;
     if certificates.is_empty() {
-        return Err("it holds no certificate in PEM, such as a block `CERTIFICATE`".to_owned());
+        let missing = "it holds no certificate in PEM, such as a block `CERTIFICATE`";
+        return Err(escaped_line_breaks(pem).unwrap_or(missing).to_owned());
     }
     Ok(certificates)
 }

@@ -1,0 +1,64 @@
+//! A request for an access token that all sends of a client share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, Shared};
+use tokio::runtime::Id;
+use tokio::time::Instant;
+
+use super::HeldToken;
+use super::token_error::TokenError;
+use crate::runtime;
+
+/// The time after which a request of another runtime is given up if nobody there waits for it: that runtime may stand still.
+const LONGEST_WITHOUT_LOOK: Duration = Duration::from_secs(3);
+
+/// A request for a token, and its outcome for everyone who waits.
+#[derive(Clone)]
+pub(super) struct TokenRequest {
+    pub(super) outcome: Shared<BoxFuture<'static, TokenOutcome>>,
+    pub(super) age: Age,
+    pub(super) generation: u64,
+    /// Whether it was made because the token before was rejected.
+    pub(super) after_refusal: bool,
+}
+
+/// The outcome of a request for a token, and when it ended.
+#[derive(Clone)]
+pub(super) struct TokenOutcome {
+    pub(super) result: Result<HeldToken, TokenError>,
+    pub(super) ended: Instant,
+}
+
+/// The age of a request, and whether the runtime that drives its connection still runs.
+#[derive(Clone)]
+pub(super) struct Age {
+    began: Instant,
+    runtime: Option<Id>,
+    /// When a send of that runtime last looked at the request, in milliseconds after `began`.
+    looked: Arc<AtomicU64>,
+}
+
+impl Age {
+    /// The age of a request that begins now, in this runtime.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { began: now, runtime: runtime::current(), looked: Arc::default() }
+    }
+
+    pub(super) fn of(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+
+    /// Whether the request is older than `timeout`, or its runtime seems to stand still. In that runtime, this counts as a look.
+    pub(super) fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
+        let age = self.of(now);
+        if self.runtime == runtime::current() {
+            self.looked.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            return age > timeout;
+        }
+        let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
+        age > timeout || age.saturating_sub(looked) > LONGEST_WITHOUT_LOOK
+    }
+}
