@@ -56,6 +56,9 @@ fn without(text: &str, secret: &str) -> String {
 /// `{"`.
 fn without_tokens(text: &str) -> Cow<'_, str> {
     const START: &str = "eyJ";
+    if !text.contains(START) {
+        return text.into();
+    }
     let is_of_token =
         |each: char| each.is_ascii_alphanumeric() || matches!(each, '-' | '_' | '.' | '=' | '+' | '/' | '%');
     let mut masked = String::new();
@@ -68,9 +71,6 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
         masked.push_str(if is_in_word && run.len() < LONG_RUN { run } else { "[token]" });
         rest = after;
     }
-    if masked.is_empty() {
-        return text.into();
-    }
     masked.push_str(rest);
     masked.into()
 }
@@ -78,7 +78,8 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
 /// Escapes control characters, separators of lines and characters that change the direction of text: on a terminal they
 /// could hide or forge what a person reads.
 fn visible(text: &str) -> String {
-    if !text.contains(is_unsafe) {
+    let is_plain_ascii = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain_ascii || !text.contains(is_unsafe) {
         return text.to_owned();
     }
     let mut visible = String::new();

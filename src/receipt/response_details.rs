@@ -1,5 +1,6 @@
 //! The contents of a response next to its status, in any of the shapes that the service uses.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
@@ -68,7 +69,7 @@ impl ResponseDetails {
 
     fn of_body(body: &[u8], is_success: bool, masked: Masked<'_>) -> Self {
         // A gateway's text in another encoding must not hide the JSON around it.
-        let body = String::from_utf8_lossy(body);
+        let body = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
         let body = trimmed(&body);
         if body.is_empty() {
             return Self::of_kind(BodyKind::Empty);
@@ -110,9 +111,9 @@ fn is_no_json(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| !kind.windows(4).any(|part| part == b"json"))
 }
 
-/// Whether `body` is an object that has `Meta`, spelled as the service does.
+/// Whether `body` is an object that has an object `Meta`, spelled as the service does.
 fn is_own(body: &str, read: &Object<'_>) -> bool {
-    body.starts_with('{') && read.get("Meta").is_some_and(|meta| Object::read(meta).is_some())
+    body.starts_with('{') && read.get("Meta").is_some_and(|meta| meta.starts_with('{'))
 }
 
 /// The first content coding that the client doesn't read: RFC 9110, section 8.4. Only names from a fixed list are shown.
