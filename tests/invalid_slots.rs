@@ -4,8 +4,8 @@ mod support;
 
 use futures_util::{StreamExt, stream};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Delivery, ErrorKind, Meta, PublishError, ResumePoint, Slot, SlotReader};
-use support::batch::{accepted, serve, slots};
+use pushslots::{Client, Delivery, ErrorKind, Meta, PublishError, PushSlots, ResumePoint, Slot, SlotReader};
+use support::batch::{accepted, arrived, serve, slots};
 use support::model::{answers, ok};
 
 fn paths(error: &PublishError) -> Vec<&str> {
@@ -199,4 +199,36 @@ async fn what_is_wrong_with_a_stream_is_not_forgotten_when_a_message_is_split() 
     let error = client.publish_stream(stream::iter(wrong)).slots_per_message(10).await.unwrap_err();
     assert_eq!(paths(&error), ["Slots[12].Duration"]);
     assert!(accepted(&model).len() <= 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_slots_are_all_skipped_has_nothing_to_resume() {
+    let mut wrong = slots(0..6);
+    wrong.iter_mut().for_each(|slot| slot.duration = Some(0.0));
+    for point in ["1@0", "3@5", "3@6"] {
+        let point: ResumePoint = point.parse().unwrap();
+        let (model, client) = serve([ok()]);
+        let stream = client.publish_stream(stream::iter(wrong.clone()));
+        for publication in [client.publish(&wrong), stream] {
+            let publication = publication.batch_id("b").resume_from(point).skip_invalid(|_, _| {});
+            let error = publication.await.unwrap_err();
+            assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::InvalidMessage, vec!["Slots"]));
+            assert!(error.to_string().contains("all 6 were set aside"), "{error}");
+        }
+        assert!(model.calls().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_in_a_batch_that_a_given_meta_has_is_replaced() {
+    let read = r#"{"Meta":{"CurrentBatch":"three","TotalBatches":[],"FacilityCode":"RES"},"Slots":[]}"#;
+    let unreadable = PushSlots::from_json(read.as_bytes()).unwrap().meta().clone();
+    for meta in [Meta::new().current_batch(0), Meta::new().current_batch(5).total_batches(2), unreadable] {
+        let (model, client) = serve([ok()]);
+        client.publish(slots(0..3)).meta(meta.clone()).await.unwrap();
+        client.publish(slots(0..3)).meta(meta).slots_per_message(2).batch_id("b").await.unwrap();
+        let places: Vec<_> = arrived(&model).into_iter().map(|each| (each.current, each.total)).collect();
+        let place = |current: &str| (Some(current.to_owned()), Some("2".to_owned()));
+        assert_eq!(places, [(None, None), place("1"), place("2")]);
+    }
 }

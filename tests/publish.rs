@@ -153,3 +153,18 @@ async fn what_is_borrowed_shared_or_owned_can_be_published() {
     // Nothing is sent until it is awaited.
     assert!(client.publish(slots).into_future().now_or_never().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
+    let (_, client) = serve([ok()]);
+    let mut wrong = slots(0..1).remove(0);
+    wrong.duration = Some(0.0);
+    let publication = client.publish_stream(stream::repeat(wrong)).skip_invalid(|_, _| {});
+    let handle = publication.handle();
+    let stop = async {
+        tokio::task::yield_now().await;
+        handle.stop();
+    };
+    let report = tokio::join!(publication.into_future(), stop).0.unwrap();
+    assert_eq!(report.slots(), 0);
+}

@@ -199,3 +199,16 @@ async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_r
         assert_eq!((error.delivery(), model.calls().len()), (Delivery::Unknown, 1));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_may_take_exactly_its_limit() {
+    let slots = slots(0..2);
+    // Room is kept for batch numbers of 20 digits, of which each has one.
+    for (spare, messages) in [(38, 1), (37, 2)] {
+        let (model, client) = serve([ok()]);
+        client.publish(&slots).batch_id("b").await.unwrap();
+        let limit = arrived(&model)[0].body.len() + spare;
+        client.publish(&slots).batch_id("b").bytes_per_message(limit).await.unwrap();
+        assert_eq!(arrived(&model).len(), 1 + messages);
+    }
+}

@@ -247,6 +247,7 @@ impl<'a> PublishBuilder<'a> {
         }
         let client = &*self.client.0;
         let mut meta = self.meta;
+        meta.clear_batch_place();
         meta.batch_id = Some(batch.id.clone());
         let envelope = match Envelope::new(&meta, client.source, &client.destinations) {
             Ok(envelope) => envelope,

@@ -42,7 +42,8 @@ impl Envelope {
     /// How many bytes a message takes without its slots, wherever in the batch it is.
     pub(crate) fn length(&self, batch_id: &str) -> usize {
         let meta = self.meta(Some(BatchPlace { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
-        write::enclosed(meta_length(&meta) + SLOTS.len() + write::enclosed(",".len()))
+        // The opening bracket of the list takes the place of the comma before the first slot.
+        write::enclosed(meta_length(&meta) + SLOTS.len() + "]".len())
     }
 
     /// Begins a message in `out`, which is empty.

@@ -123,6 +123,14 @@ impl Meta {
         }
     }
 
+    /// Removes the place in a batch, also one that could not be read.
+    pub(crate) fn clear_batch_place(&mut self) {
+        (self.current_batch, self.total_batches) = (None, None);
+        for key in ["CurrentBatch", "TotalBatches"] {
+            self.rest.remove(key);
+        }
+    }
+
     pub(super) fn names_no_destination(&self) -> bool {
         self.destinations.is_empty() && !self.rest.has("Destinations")
     }

@@ -61,6 +61,13 @@ impl Rest {
         self.others().all(key).next().is_some()
     }
 
+    /// Removes what stands under `key` among the others.
+    pub(super) fn remove(&mut self, key: &str) {
+        if let Some(held) = &mut self.0 {
+            held.others.remove(key);
+        }
+    }
+
     /// Says what is wrong with the values left under a key that the model names.
     pub(super) fn explain<F: Field>(&self, key: &'static str, at: Path<'_>, problems: &mut Vec<Problem>) {
         let at = at.key(key);

@@ -104,10 +104,10 @@ impl<'a> Publication<'a> {
     async fn publish(&mut self, start: ResumePoint) -> Result<(), End> {
         let Self { packer, lookout, .. } = self;
         let (number, first) = lookout.unless_stopped(packer.begin(start)).await??;
-        lookout.begins(number, packer.source.len().map(|all| all - first));
+        lookout.begins(number, packer.source.len().map(|all| all.saturating_sub(first)));
         let mut packed = lookout.unless_stopped(packer.pack(number, first)).await??;
-        // Behind the first there may be none: a stream did not know that it had ended.
-        if packed.is_none() && number == 1 {
+        // After the first message there may be none: a stream didn't know that it had ended.
+        if packed.is_none() && packer.source.is_empty() {
             return Err(Error::no_slots(packer.inspector.skipped).into());
         }
         while let Some(message) = packed {

@@ -81,8 +81,8 @@ pub(crate) struct Listed<'a> {
     added: Vec<u32>,
     /// How many there were, those that were set aside among them.
     came: usize,
-    /// The index that each had among these; nothing where none was set aside.
-    indices: Vec<usize>,
+    /// The index that each had among these; `None` if none was set aside.
+    indices: Option<Vec<usize>>,
 }
 
 /// Slots that come one at a time. Those that are not yet known to be accepted are held.
@@ -122,7 +122,7 @@ pub(super) struct Piece {
 impl<'a> Source<'a> {
     pub(crate) fn list<T: Borrow<Slot> + Send + Sync + 'a>(slots: impl IntoIterator<Item = T>) -> Self {
         let slots = Box::new(slots.into_iter().collect::<Vec<_>>());
-        Self::List(Listed { came: slots.len(), slots, added: Vec::new(), indices: Vec::new() })
+        Self::List(Listed { came: slots.len(), slots, added: Vec::new(), indices: None })
     }
 
     pub(crate) fn stream<S>(stream: S) -> Self
@@ -169,6 +169,7 @@ impl<'a> Source<'a> {
         }
         if !set_aside.is_empty() {
             let (mut index, mut bad) = (0, set_aside.into_iter().peekable());
+            let indices = indices.insert(Vec::new());
             slots.retain(&mut |_| {
                 let is_good = bad.next_if_eq(&index).is_none();
                 indices.extend(is_good.then_some(index));
@@ -187,8 +188,10 @@ impl<'a> Source<'a> {
     ) -> Result<Option<usize>, Unreadable> {
         match self {
             Self::List(list) if before > list.came => Ok(None),
-            Self::List(list) if list.indices.is_empty() => Ok(Some(before)),
-            Self::List(list) => Ok(Some(list.indices.partition_point(|index| *index < before))),
+            Self::List(list) => Ok(Some(match &list.indices {
+                None => before,
+                Some(indices) => indices.partition_point(|index| *index < before),
+            })),
             Self::Stream(incoming) => incoming.position_behind(before, inspector).await,
         }
     }
@@ -197,7 +200,7 @@ impl<'a> Source<'a> {
     pub(super) fn came_by(&self, piece: Piece) -> usize {
         let Some(last) = (piece.first + piece.slots).checked_sub(1) else { return 0 };
         let index = match self {
-            Self::List(list) => list.indices.get(last).copied(),
+            Self::List(list) => list.index(last),
             Self::Stream(incoming) => incoming.held(last).map(|held| held.index),
         };
         index.unwrap_or(last) + 1
@@ -206,10 +209,18 @@ impl<'a> Source<'a> {
     /// How many slots came before the one at this position.
     pub(super) fn came_before(&self, position: usize) -> usize {
         let index = match self {
-            Self::List(list) => list.indices.get(position).copied(),
+            Self::List(list) => list.index(position),
             Self::Stream(incoming) => incoming.held(position).map(|held| held.index),
         };
         index.unwrap_or(position)
+    }
+
+    /// Whether no slot can be published, as far as is known.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::List(list) => list.slots.len() == 0,
+            Self::Stream(incoming) => incoming.first == 0 && incoming.held.is_empty(),
+        }
     }
 
     /// How many slots there are, where that is known.
@@ -300,6 +311,13 @@ pub(super) enum Unreadable {
     Kept,
 }
 
+impl Listed<'_> {
+    /// The index of a slot among those that came; `None` if it is its position, or there is no such slot.
+    fn index(&self, position: usize) -> Option<usize> {
+        self.indices.as_ref()?.get(position).copied()
+    }
+}
+
 impl Incoming<'_> {
     fn held(&self, position: usize) -> Option<&Held> {
         self.held.get(position.checked_sub(self.first)?)
@@ -312,9 +330,6 @@ impl Incoming<'_> {
     ) -> Result<Option<usize>, Unreadable> {
         let mut position = 0;
         loop {
-            if position % IN_ONE_GO == 0 {
-                yield_now().await;
-            }
             if self.added_length(position, inspector).await?.is_none() {
                 return Ok((self.came >= before).then_some(position));
             }
@@ -348,6 +363,9 @@ impl Incoming<'_> {
             }
             if self.has_ended {
                 return Ok(None);
+            }
+            if self.came % IN_ONE_GO == 0 {
+                yield_now().await;
             }
             let next = self.stream.next().await;
             let index = self.came;
