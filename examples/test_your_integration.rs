@@ -19,7 +19,7 @@ async fn publish_day(client: &Client, from: DateTime<Utc>) -> Result<PublishRepo
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tuesday = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
     let report = publish_day(&Client::from_env()?, tuesday).await?;
-    println!("{} slots in {} messages", report.slots(), report.messages());
+    println!("{} slots in {} messages", report.run().accepted_slots, report.batch().messages.unwrap());
     Ok(())
 }
 
@@ -42,7 +42,7 @@ mod tests {
         let tuesday = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
         let report = publish_day(&client, tuesday).await.unwrap();
 
-        assert_eq!((report.slots(), report.messages()), (32, 4));
+        assert_eq!((report.run().accepted_slots, report.batch().messages.unwrap()), (32, 4));
         let starts: Vec<_> = service.slots().iter().filter_map(|slot| slot.date_time).collect();
         let expected: Vec<_> = (0..32).map(|n| tuesday + TimeDelta::minutes(15 * n)).collect();
         assert_eq!(starts, expected);

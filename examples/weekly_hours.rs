@@ -60,6 +60,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let service = MockService::start()?;
     let report = Client::builder().mock(&service).build()?.publish(&slots).await?;
-    println!("{} slots in {} messages", report.slots(), report.messages());
+    println!("{} slots in {} messages", report.run().accepted_slots, report.batch().messages.unwrap());
     Ok(())
 }

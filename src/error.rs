@@ -208,6 +208,11 @@ impl Error {
         &self.0.send.attempts
     }
 
+    /// Takes the attempts out.
+    pub(crate) fn into_attempts(self) -> Vec<Attempt> {
+        self.0.send.attempts
+    }
+
     /// The service's own identifiers, from all answers that held any: with them support can tell what became of
     /// a message whose delivery is unknown.
     #[must_use]

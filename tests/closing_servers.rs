@@ -61,7 +61,7 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     let receipts: BTreeSet<_> =
         report.receipts().iter().map(|receipt| receipt.message_id().to_string()).collect();
     let accepted: BTreeSet<_> = known.accepted.keys().cloned().collect();
-    assert_eq!((report.slots(), receipts.len()), (MESSAGES, MESSAGES));
+    assert_eq!((report.run().accepted_slots, receipts.len()), (MESSAGES, MESSAGES));
     assert_eq!(receipts, accepted);
     for counts in [&known.arrived, &seen.of_message] {
         for (message_id, count) in counts {
@@ -98,6 +98,6 @@ async fn one_failure_in_six_requests_ends_no_publication() {
         let report = report.unwrap_or_else(|error| panic!("{status}: {error}"));
         assert_eq!(accepted(&model), (0..600).collect::<Vec<_>>(), "{status}");
         // 600 are accepted before the 120th failure.
-        assert_eq!((model.calls().len(), report.requests()), (719, 719), "{status}");
+        assert_eq!((model.calls().len(), report.run().requests), (719, 719), "{status}");
     }
 }

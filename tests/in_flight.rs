@@ -83,7 +83,7 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
     let list = slots(0..40);
     let publication = client.publish(&list).slots_per_message(1).into_future();
     let (report, ()) = tokio::join!(publication, sends);
-    assert_eq!(report.unwrap().slots(), 40);
+    assert_eq!(report.unwrap().run().accepted_slots, 40);
 }
 
 #[tokio::test(start_paused = true)]

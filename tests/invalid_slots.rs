@@ -44,9 +44,9 @@ async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
     assert_eq!(paths(&error), ["batch_id"]);
     for point in ["3", "3@7"] {
         let point: ResumePoint = point.parse().unwrap();
-        let list = client.publish(slots(0..6)).batch_id("one").resume_from(point);
+        let list = client.publish(slots(0..6)).batch_id("one").resume_from(&point);
         assert_eq!(paths(&list.await.unwrap_err()), ["resume_from"]);
-        let stream = client.publish_stream(stream::iter(slots(0..6))).batch_id("one").resume_from(point);
+        let stream = client.publish_stream(stream::iter(slots(0..6))).batch_id("one").resume_from(&point);
         assert_eq!(paths(&stream.await.unwrap_err()), ["resume_from"]);
     }
     let meta = Meta::new().destination(pushslots::Destination::new(Uuid::nil()).name("EMR"));
@@ -95,7 +95,7 @@ async fn one_bad_slot_does_not_cost_its_neighbours() {
         let report = publication.slots_per_message(300).skip_invalid(tell).await.unwrap();
         let path = |index, key| (index, format!("Slots[{index}].{key}"));
         assert_eq!(told, [path(0, "Duration"), path(500, "Duration"), path(999, "DateTime")]);
-        assert_eq!((report.skipped(), report.slots()), (3, 997));
+        assert_eq!((report.run().skipped_slots, report.run().accepted_slots), (3, 997));
         assert_eq!(accepted(&model), good);
     }
 
@@ -105,13 +105,13 @@ async fn one_bad_slot_does_not_cost_its_neighbours() {
         client.publish_stream(stream::iter(some[1..].to_vec())).slots_per_message(300).await.unwrap_err();
     assert_eq!(paths(&error), ["Slots[499].Duration"]);
     let report = error.report();
-    assert_eq!((report.receipts().len(), report.slots(), accepted(&model).len()), (1, 300, 300));
+    assert_eq!((report.receipts().len(), report.run().accepted_slots, accepted(&model).len()), (1, 300, 300));
     assert_eq!(report.resume_point().map(ResumePoint::number), Some(2));
     assert_eq!((error.failed_message(), error.never_sent()), (None, None));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_corrected_before_the_point_moves_no_other() {
+async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not() {
     for is_stream in [false, true] {
         let (model, client) = serve([ok(), answers(400), ok()]);
         let mut some = slots(0..50);
@@ -125,13 +125,19 @@ async fn what_is_corrected_before_the_point_moves_no_other() {
             publication.slots_per_message(10).batch_id("b").skip_invalid(|_, _| {})
         };
         let error = publish(&some).await.unwrap_err();
-        let point = error.report().resume_point().unwrap();
-        assert_eq!((point.slots_before(), point.to_string()), (Some(11), "2@11".to_owned()));
-        some[5] = right;
-        // The message that was refused may be corrected, too.
+        let point = error.report().resume_point().unwrap().clone();
+        assert_eq!(point.slots_before(), Some(11));
+        // Whoever corrects a slot before the point would never send it.
+        let mut corrected = some.clone();
+        corrected[5] = right;
+        let error = publish(&corrected).resume_from(&point).await.unwrap_err();
+        assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::Configuration, vec!["resume_from"]));
+        assert_eq!(model.calls().len(), 2);
+        // The message that was rejected may be corrected.
         some[12].duration = Some(30.0);
-        let report = publish(&some).resume_from(point).await.unwrap();
-        assert_eq!((report.slots(), report.skipped()), (39, 0));
+        let report = publish(&some).resume_from(&point).await.unwrap();
+        assert_eq!((report.run().accepted_slots, report.run().skipped_slots), (39, 1));
+        assert_eq!((report.batch().accepted_slots, report.batch().messages), (49, Some(5)));
         assert_eq!(accepted(&model), (0..50).filter(|number| *number != 5).collect::<Vec<_>>());
     }
     let (_, client) = serve([ok()]);
@@ -142,7 +148,7 @@ async fn what_is_corrected_before_the_point_moves_no_other() {
         error.error().problems()[0].to_string(),
         "Slots: none is left to publish: all 2 were set aside"
     );
-    assert_eq!(error.report().skipped(), 2);
+    assert_eq!(error.report().run().skipped_slots, 2);
     let error = client.publish(slots(0..9)).bytes_per_message(100).await.unwrap_err();
     assert_eq!((paths(&error), error.report().batch_id()), (vec!["bytes_per_message"], ""));
 }
@@ -159,7 +165,7 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     assert_eq!(error.report().resume_point().map(ResumePoint::number), Some(3));
     let text = "the stream of slots failed before its end";
     let batch = error.report().batch_id();
-    let expected = format!("batch {batch}: {text}; 2 messages with 6 slots were accepted before");
+    let expected = format!("batch {batch}: {text}; accepted so far: 2 messages with 6 slots of the batch");
     assert_eq!(error.to_string(), expected);
     let failing = stream::iter([Err::<Slot, _>(std::fmt::Error)]);
     assert_eq!(client.publish_stream(failing).await.unwrap_err().to_string(), text);
@@ -173,7 +179,7 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     let reader = stream::iter(SlotReader::new(lines.as_bytes()));
     let tell = |index, problems: &[pushslots::Problem]| told.push((index, problems[0].to_string()));
     let report = client.publish_stream(reader).skip_invalid(tell).await.unwrap();
-    assert_eq!((report.skipped(), accepted(&model)), (2, vec![0, 2]));
+    assert_eq!((report.run().skipped_slots, accepted(&model)), (2, vec![0, 2]));
     assert_eq!(told[0], (1, "Slots[1]: expected an object at line 2 column 1".to_owned()));
     assert!(told[1].1.starts_with("Slots[2].Provider: "), "{told:?}");
     // What does not go on can't be passed over.
@@ -210,7 +216,7 @@ async fn a_batch_whose_slots_are_all_skipped_has_nothing_to_resume() {
         let (model, client) = serve([ok()]);
         let stream = client.publish_stream(stream::iter(wrong.clone()));
         for publication in [client.publish(&wrong), stream] {
-            let publication = publication.batch_id("b").resume_from(point).skip_invalid(|_, _| {});
+            let publication = publication.batch_id("b").resume_from(&point).skip_invalid(|_, _| {});
             let error = publication.await.unwrap_err();
             assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::InvalidMessage, vec!["Slots"]));
             assert!(error.to_string().contains("all 6 were set aside"), "{error}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::poll_immediate;
 use futures_util::stream;
-use pushslots::{Delivery, ErrorKind};
+use pushslots::{Delivery, ErrorKind, WaitReason};
 use rand::Rng;
 use support::batch::slots;
 use support::http2::serve;
@@ -219,14 +219,15 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
     let slots = slots(0..40);
     let (mut told, began) = (Vec::new(), Instant::now());
     let publication = client.publish(&slots).slots_per_message(1);
-    let report = publication.on_progress(|progress| told.push(*progress)).await.unwrap();
-    assert_eq!(report.slots(), 40);
+    let report = publication.on_progress(|progress| told.push(progress.clone())).await.unwrap();
+    assert_eq!(report.run().accepted_slots, 40);
     assert_eq!(most_in(10 * MINUTE, &model.arrivals()), 10);
     let waited = report.waited();
     assert!(waited > 39 * MINUTE && waited <= began.elapsed(), "{waited:?}");
-    let waiting: Vec<_> = told.iter().filter(|told| !told.waiting.is_zero()).collect();
+    let waiting: Vec<_> = told.iter().filter_map(|told| told.wait).collect();
+    assert!(waiting.iter().all(|wait| wait.reason == WaitReason::RateLimit));
     assert!(waiting.len() > 39 * 60, "once a second: {}", waiting.len());
-    let longest = waiting.iter().map(|told| told.waiting).max().unwrap();
+    let longest = waiting.iter().map(|wait| wait.remaining).max().unwrap();
     assert!(longest > 9 * MINUTE && longest <= 10 * MINUTE + Duration::from_millis(1), "{longest:?}");
 
     // It can be stopped meanwhile.

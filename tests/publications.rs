@@ -24,13 +24,13 @@ fn no_slot_is_lost_or_accepted_under_two_message_ids() {
     let mut found = Findings::default();
     all.iter().for_each(|each| found.add(each));
     let Findings { publications, runs, dropped, stopped, failed, requests, too_large, .. } = found;
-    let Findings { split_again, copies, .. } = found;
+    let Findings { split_again, repeated, copies, .. } = found;
     println!(
         "publications: {publications}, runs: {runs}, of them dropped: {dropped}, stopped: {stopped}, failed: {failed}"
     );
     println!(
-        "messages that arrived: {requests}, further copies of accepted ones: {copies}, too large: {too_large}, accepted \
-         again in parts after an unknown attempt: {split_again}"
+        "messages that arrived: {requests}, further copies of accepted ones: {copies}, too large: {too_large}; accepted \
+         again after an unknown attempt, in parts: {split_again}, with another Meta: {repeated}"
     );
     for (invariant, broken) in INVARIANTS.iter().zip(found.broken) {
         println!("{invariant}: {broken}");
@@ -39,6 +39,6 @@ fn no_slot_is_lost_or_accepted_under_two_message_ids() {
         run(*seed).1.iter().for_each(|message| println!("{message:?}"));
     }
     must_hold(&broken_seeds, SEED, "publications");
-    let seen = [dropped, stopped, failed, too_large, split_again, copies];
+    let seen = [dropped, stopped, failed, too_large, split_again, repeated, copies];
     assert!(count < 100 || seen.iter().all(|count| *count > 0), "{seen:?}");
 }

@@ -3,6 +3,7 @@
 mod support;
 
 use std::future::{IntoFuture, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -79,8 +80,11 @@ async fn progress_is_told_after_each_message_and_each_second() {
     let mut told = Vec::new();
     let slots = slots(0..250);
     let publication = client.publish(&slots).slots_per_message(100);
-    publication.on_progress(|progress| told.push(*progress)).await.unwrap();
-    let seen: Vec<_> = told.iter().map(|told| (told.messages, told.slots, told.elapsed.as_secs())).collect();
+    publication.on_progress(|progress| told.push(progress.clone())).await.unwrap();
+    let seen: Vec<_> = told
+        .iter()
+        .map(|told| (told.run.accepted_messages, told.run.accepted_slots, told.elapsed.as_secs()))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -96,8 +100,8 @@ async fn progress_is_told_after_each_message_and_each_second() {
             (3, 250, 7)
         ]
     );
-    assert!(told.iter().all(|told| (told.all_messages, told.all_slots) == (Some(3), Some(250))));
-    assert!(told.iter().all(|told| told.waiting.is_zero() && told.skipped == 0));
+    assert!(told.iter().all(|told| (told.batch.messages, told.batch.slots) == (Some(3), Some(250))));
+    assert!(told.iter().all(|told| told.wait.is_none() && told.run.skipped_slots == 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,8 +118,12 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
     assert_eq!(
         json,
         json!({
-            "error": error.to_string(), "failed_message": 2, "failure": null, "batch_id": "b", "messages": 2, "accepted": 1, "slots": 1, "skipped": 0,
-            "requests": 2, "elapsed_ms": null, "waited_ms": 0, "resume_from": "2@1", "receipts": null
+            "error": error.to_string(), "failed_message": 2, "failure": null, "batch_id": "b",
+            "batch": {"accepted_messages": 1, "accepted_slots": 1, "messages": 2, "slots": 2},
+            "run": {
+                "accepted_messages": 1, "accepted_slots": 1, "skipped_slots": 0, "possibly_repeated_slots": 0, "requests": 2
+            },
+            "elapsed_ms": null, "waited_ms": 0, "resume_from": error.report().resume_point(), "receipts": null
         })
     );
     let kind = pushslots::Error::from(error).kind();
@@ -166,5 +174,33 @@ async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
         handle.stop();
     };
     let report = tokio::join!(publication.into_future(), stop).0.unwrap();
-    assert_eq!(report.slots(), 0);
+    assert_eq!(report.run().accepted_slots, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_callback_costs_no_message() {
+    for panics_at in [0, 1, 3] {
+        let slow = Fate::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
+        let (model, client) = serve([slow]);
+        let slots = slots(0..500);
+        let publication = client.publish(&slots).slots_per_message(100).concurrency(2);
+        let handle = publication.handle();
+        let panics = publication.on_progress(move |progress| {
+            assert!(progress.elapsed < Duration::from_secs(2 * panics_at + 1), "it panics");
+        });
+        let panic = AssertUnwindSafe(panics.into_future()).catch_unwind().await.unwrap_err();
+        assert!(panic.downcast_ref::<&str>().is_some_and(|text| *text == "it panics"));
+        let report = handle.report();
+        assert_eq!(report.run().accepted_slots, accepted(&model).len(), "those in flight came to their end");
+        assert!(
+            report.resume_point().is_some_and(|point| point.slots_before() == Some(accepted(&model).len()))
+        );
+    }
+    let (model, client) = serve([ok()]);
+    let mut slots = slots(0..10);
+    slots[9].duration = None;
+    let publication = client.publish_stream(stream::iter(slots)).slots_per_message(2);
+    let publication = publication.skip_invalid(|_, _| panic!("it panics"));
+    assert!(AssertUnwindSafe(publication.into_future()).catch_unwind().await.is_err());
+    assert!(!accepted(&model).is_empty());
 }

@@ -64,7 +64,12 @@ async fn slots_are_published_whatever_the_file_looks_like() {
         assert_eq!(
             printed,
             json!({
-                "batch_id": "tuesday", "messages": 3, "accepted": 3, "slots": 25, "skipped": 0, "requests": 3,
+                "batch_id": "tuesday",
+                "batch": {"accepted_messages": 3, "accepted_slots": 25, "messages": 3, "slots": 25},
+                "run": {
+                    "accepted_messages": 3, "accepted_slots": 25, "skipped_slots": 0, "possibly_repeated_slots": 0,
+                    "requests": 3
+                },
                 "elapsed_ms": null, "waited_ms": 0, "resume_from": null, "error": null, "receipts": null
             })
         );
@@ -114,7 +119,7 @@ async fn slots_that_are_wrong_are_told_and_cost_no_other() {
     assert!(told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:#?}");
     let printed = run.json();
     assert_eq!(
-        [&printed["slots"], &printed["skipped"], &printed["error"]],
+        [&printed["run"]["accepted_slots"], &printed["run"]["skipped_slots"], &printed["error"]],
         [&json!(4), &json!(4), &Value::Null]
     );
     let arrived = arrived(&service).await;
@@ -138,7 +143,7 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
         assert_eq!(run.code, Some(2), "{content:.20}: {}", run.stderr);
         assert!(run.stderr.contains(expected), "{}", run.stderr);
         assert!(run.json()["error"].as_str().unwrap().contains(expected));
-        assert_eq!(run.json()["accepted"], 0);
+        assert_eq!(run.json()["run"]["accepted_messages"], 0);
     }
     for (file, expected) in [
         (Some(Path::new("no-such-file")), "no-such-file: "),
@@ -187,12 +192,13 @@ async fn what_was_not_accepted_goes_on_where_it_ended() {
     let printed = run.json();
     assert_eq!(run.code, Some(1));
     assert!(run.stderr.starts_with("message 2 of batch "), "{}", run.stderr);
-    assert_eq!([&printed["accepted"], &printed["slots"]], [1, 2]);
-    assert_eq!(printed["resume_from"], "2@2");
+    assert_eq!([&printed["run"]["accepted_messages"], &printed["run"]["accepted_slots"]], [1, 2]);
+    let point = printed["resume_from"].as_str().unwrap();
+    assert!(point.starts_with("2@2."), "{point}");
     let (text, go_on) = run.stderr.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(printed["error"], text);
     let batch = printed["batch_id"].as_str().unwrap();
-    assert_eq!(go_on, format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM=2@2"));
+    assert_eq!(go_on, format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}"));
     assert_eq!((&printed["failed_message"], &printed["failure"]["kind"]), (&json!(2), &json!("refused")));
     let refused = first.finish().await.pop().unwrap();
 
@@ -201,7 +207,7 @@ async fn what_was_not_accepted_goes_on_where_it_ended() {
     settings.insert("PUSHSLOTS_BATCH_ID", printed["batch_id"].as_str().unwrap().to_owned());
     settings.insert("PUSHSLOTS_RESUME_FROM", format!("{}\r\n", printed["resume_from"].as_str().unwrap()));
     let run = publish_file(Some(&file), &settings).await;
-    assert_eq!((run.code, &run.json()["slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+    assert_eq!((run.code, &run.json()["run"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
     let sent = second.finish().await;
     let of = |request: &[u8]| {
         let (head, body) = support::raw::split(request);
@@ -215,9 +221,11 @@ async fn what_was_not_accepted_goes_on_where_it_ended() {
     settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
     settings.retain(|name, _| !["PUSHSLOTS_BATCH_ID", "PUSHSLOTS_RESUME_FROM"].contains(name));
     let run = publish_file(Some(&file), &settings).await;
-    let batch = run.json()["batch_id"].as_str().unwrap().to_owned();
-    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM=1@0\n");
-    assert!(run.stderr.ends_with(&go_on), "{}", run.stderr);
+    let (printed, stderr) = (run.json(), run.stderr);
+    let (batch, point) = (printed["batch_id"].as_str().unwrap(), printed["resume_from"].as_str().unwrap());
+    assert!(point.starts_with("1@0.") && point.contains("+2of0."), "{point}");
+    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}\n");
+    assert!(stderr.ends_with(&go_on), "{stderr}");
     lost.finish().await;
 }
 
@@ -293,9 +301,15 @@ async fn ctrl_c_stops_behind_a_message_and_the_next_at_once() {
     let (run, service) = interrupted(builder.start().unwrap(), arrives, 5_000, 1).await;
     let printed = run.json();
     let accepted = service.received().len();
-    assert_eq!((run.code, &printed["accepted"]), (Some(1), &json!(accepted)), "{}", run.stderr);
+    assert_eq!(
+        (run.code, &printed["run"]["accepted_messages"]),
+        (Some(1), &json!(accepted)),
+        "{}",
+        run.stderr
+    );
     assert!((1..5_000).contains(&accepted), "{accepted}");
-    assert_eq!(printed["resume_from"], format!("{}@{accepted}", accepted + 1));
+    let point = printed["resume_from"].as_str().unwrap();
+    assert!(point.starts_with(&format!("{}@{accepted}.", accepted + 1)), "{point}");
 
     // The message that is on its way may be accepted, also the first.
     let (builder, arrives) = watched();
@@ -305,6 +319,8 @@ async fn ctrl_c_stops_behind_a_message_and_the_next_at_once() {
     let printed = run.json();
     assert_eq!((run.code, &printed["error"]), (Some(1), &json!("ended before its message did")));
     let batch = printed["batch_id"].as_str().unwrap();
-    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM=1@0\n");
+    let point = printed["resume_from"].as_str().unwrap();
+    assert!(point.starts_with("1@0.") && point.contains("+1of0."), "{point}");
+    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}\n");
     assert!(run.stderr.ends_with(&go_on), "{}", run.stderr);
 }

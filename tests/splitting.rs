@@ -30,7 +30,15 @@ async fn slots_are_split_by_number_and_go_out_in_order() {
     let ids: Vec<_> = report.receipts().iter().map(|receipt| receipt.message_id()).collect();
     assert_eq!(ids, messages.iter().map(|message| message.message_id).collect::<Vec<_>>());
     assert!(ids.iter().all(|id| id.get_version_num() == 5), "{ids:?}");
-    assert_eq!((report.messages(), report.slots(), report.skipped(), report.requests()), (3, 2_500, 0, 3));
+    assert_eq!(
+        (
+            report.batch().messages.unwrap(),
+            report.run().accepted_slots,
+            report.run().skipped_slots,
+            report.run().requests
+        ),
+        (3, 2_500, 0, 3)
+    );
     assert_eq!(report.resume_point(), None);
     // An answer takes 20 ms, and the token took 30.
     assert!(report.elapsed() >= Duration::from_millis(90), "{:?}", report.elapsed());
@@ -128,7 +136,7 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
         assert_eq!(accepted(&limited), (0..1_000).collect::<Vec<_>>());
         let sent = arrived(&limited);
         let refused = sent.iter().take_while(|each| !each.accepted).count();
-        assert_eq!((report.too_large().len(), report.requests()), (refused, sent.len()));
+        assert_eq!((report.too_large().len(), report.run().requests), (refused, sent.len()));
         assert!(refused > 0 && report.too_large().iter().all(|attempt| attempt.status == Some(413)));
         assert!(sent[refused..].iter().all(|each| each.accepted), "it learns from the first");
         let (_, full) = sent[refused..].split_last().unwrap();
@@ -137,7 +145,7 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
         for (number, message) in sent[refused..].iter().enumerate() {
             assert_eq!(message.place(), (Some(&*(number + 1).to_string()), total.as_deref()));
         }
-        assert_eq!(report.messages() as usize, sent.len() - refused);
+        assert_eq!(report.batch().messages.unwrap() as usize, sent.len() - refused);
     }
     // What can't be split is refused.
     let (model, client) = serve([answers(413)]);
@@ -154,7 +162,7 @@ async fn parts_of_a_split_message_have_ids_of_their_own() {
     limited.limit_bytes(2_000);
     let report = client_of(&limited).build().unwrap().publish(slots(0..100)).await.unwrap();
     let sent = arrived(&limited);
-    assert!(report.too_large().len() > 2 && report.messages() > 2);
+    assert!(report.too_large().len() > 2 && report.batch().messages.unwrap() > 2);
     let mut bodies = BTreeMap::new();
     for message in &sent {
         let other = bodies.insert(message.message_id, message.body.clone());
@@ -168,7 +176,7 @@ async fn parts_of_a_split_message_have_ids_of_their_own() {
 async fn a_part_that_was_interrupted_keeps_its_id() {
     let cut = || Fate::Cut { accepted: true };
     let (model, client) = serve([answers(413), ok(), cut(), cut(), cut(), cut(), ok()]);
-    let error = client.publish(slots(0..8)).batch_id("monday").await.unwrap_err();
+    let error = client.publish(slots(0..8)).batch_id("monday").patience(Duration::ZERO).await.unwrap_err();
     assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Unknown));
     let point = error.report().resume_point().unwrap().to_string();
     let point: ResumePoint = point.parse().unwrap();
@@ -186,7 +194,7 @@ async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_r
     for fate in unknown {
         let (model, client) = serve([fate.clone(), answers(413), ok()]);
         let report = client.publish(slots(0..4)).await.unwrap();
-        assert!(report.messages() > 1 && report.too_large().len() == 2);
+        assert!(report.batch().messages.unwrap() > 1 && report.too_large().len() == 2);
         let sent = arrived(&model);
         let lengths: Vec<_> = sent.iter().map(|message| message.slots.len()).collect();
         assert_eq!(lengths[..2], [4, 4]);

@@ -112,7 +112,10 @@ fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
     drop(messages);
     let published = async |slots: Vec<Slot>| {
         let report = client.publish(slots).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
-        assert_eq!((report.slots(), report.receipts().len()), (SLOTS, SLOTS / SLOTS_PER_MESSAGE));
+        assert_eq!(
+            (report.run().accepted_slots, report.receipts().len()),
+            (SLOTS, SLOTS / SLOTS_PER_MESSAGE)
+        );
     };
     let rounds: Vec<[f64; 4]> = (0..ROUNDS)
         .map(|_| {
@@ -129,7 +132,7 @@ fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
                     runtime.block_on(async {
                         let report =
                             client.publish(&built).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
-                        assert_eq!(report.slots(), SLOTS);
+                        assert_eq!(report.run().accepted_slots, SLOTS);
                     });
                 }),
                 seconds(|| {
@@ -195,7 +198,7 @@ async fn peak_mib(client: &Client) -> f64 {
     });
     let report =
         client.publish_stream(stream::iter(slots)).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
-    assert_eq!(report.slots(), STREAMED_SLOTS);
+    assert_eq!(report.run().accepted_slots, STREAMED_SLOTS);
     peak.load(Ordering::Relaxed) as f64 / f64::from(1 << 20)
 }
 

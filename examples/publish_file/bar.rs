@@ -1,12 +1,11 @@
 //! Progress, on a terminal.
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use pushslots::Progress;
+use pushslots::{Progress, Wait, WaitReason};
 
 /// A bar that is there on a terminal alone.
 pub struct Bar {
     pub bar: ProgressBar,
-    before: usize,
 }
 
 impl Bar {
@@ -20,12 +19,15 @@ impl Bar {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate));
         bar.set_position(before as u64);
         bar.reset_eta();
-        Self { bar, before }
+        Self { bar }
     }
 
     pub fn show(&self, progress: &Progress) {
-        self.bar.set_position((self.before + progress.slots + progress.skipped) as u64);
-        let waiting = Some(progress.waiting).filter(|waiting| !waiting.is_zero());
-        self.bar.set_message(waiting.map_or(String::new(), |time| format!("; the pace waits {time:.0?}")));
+        self.bar.set_position((progress.batch.accepted_slots + progress.run.skipped_slots) as u64);
+        let reason = |wait: Wait| match wait.reason {
+            WaitReason::Failure(kind) => format!("; trying again in {:.0?} ({kind})", wait.remaining),
+            _ => format!("; waiting {:.0?} for the rate limit", wait.remaining),
+        };
+        self.bar.set_message(progress.wait.map_or(String::new(), reason));
     }
 }

@@ -16,6 +16,7 @@ mod output;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bar::Bar;
 use futures_util::stream;
@@ -38,7 +39,7 @@ async fn main() -> ExitCode {
             print(&Line { report: &report, error: None });
             tell_where_to_go_on(&report);
             let is_stopped = report.resume_point().is_some();
-            ExitCode::from(if is_stopped { 1 } else { 2 * u8::from(report.skipped() > 0) })
+            ExitCode::from(if is_stopped { 1 } else { 2 * u8::from(report.run().skipped_slots > 0) })
         }
         Err(error) => {
             eprintln!("{error}");
@@ -65,6 +66,7 @@ async fn publish(client: &Client, batch: Batch, file: &Survey) -> Result<Publish
     }
     tokio::spawn(stop_at_ctrl_c(publication.handle()));
     let result = publication
+        .patience(Duration::ZERO)
         .on_progress(|progress| bar.show(progress))
         .skip_invalid(|_, problems| {
             for problem in problems {

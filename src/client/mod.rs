@@ -6,6 +6,7 @@ mod env;
 #[cfg(feature = "mock")]
 mod mock;
 mod publish;
+mod publish_builder;
 mod url;
 
 use std::fmt;
@@ -26,7 +27,7 @@ use crate::receipt::Receipt;
 use crate::retry::{OnUnknown, Policy};
 
 pub use builder::ClientBuilder;
-pub use publish::PublishBuilder;
+pub use publish_builder::PublishBuilder;
 
 /// Sends PushSlots messages to the service.
 ///
@@ -234,7 +235,7 @@ impl SendBuilder<'_> {
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
         let (slots, destinations) = (self.message.slot_count(), written.destinations);
         let parcel = Parcel { message_id, slots, destinations, body: written.json };
-        client.courier.deliver(&parcel, &self.policy, None).await
+        client.courier.deliver(&parcel, &self.policy, None, Vec::new()).await
     }
 }
 

@@ -23,7 +23,7 @@ use tracing::Instrument;
 use crate::auth::{Credentials, NoToken, TokenCache, TokenError};
 use crate::chance::Jitter;
 use crate::error::{Error, FailedSend};
-use crate::receipt::Receipt;
+use crate::receipt::{Attempt, Receipt};
 use crate::retry::{Class, Ending, Exchange, Policy, RetryBudget};
 use crate::transport::{AnyTransport, Failure, FailureKind, Pace, Place};
 
@@ -54,13 +54,16 @@ pub(crate) struct Courier {
 
 impl Courier {
     /// Sends `parcel` until it is accepted or `policy` gives it up. It may have a place in the pace already.
+    ///
+    /// The `earlier` attempts of sends that failed are part of its receipt or error.
     pub(crate) fn deliver(
         &self,
         parcel: &Parcel,
         policy: &Policy,
         place: Option<Place>,
+        earlier: Vec<Attempt>,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send {
-        self.send(parcel, policy, place).instrument(trace::send(parcel))
+        self.send(parcel, policy, place, earlier).instrument(trace::send(parcel))
     }
 
     async fn send(
@@ -68,9 +71,10 @@ impl Courier {
         parcel: &Parcel,
         policy: &Policy,
         mut first_place: Option<Place>,
+        earlier: Vec<Attempt>,
     ) -> Result<Receipt, Error> {
         let mut began = Instant::now();
-        let mut sending = Sending::new(self, parcel, policy);
+        let mut sending = Sending::new(self, parcel, policy, earlier);
         loop {
             // Nothing is sent while a send waits for the end of a cooldown or for a limit of the client: that isn't an attempt.
             let has_room = |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));

@@ -22,7 +22,10 @@ pub(super) struct Sending<'a> {
     policy: &'a Policy,
     delays: AttemptDelays,
     under_way: Option<Begun>,
+    /// The attempts of this send, after those of earlier sends of the message.
     attempts: Vec<Attempt>,
+    /// The number of the last attempt of the sends before.
+    earlier: u32,
     /// What the service said of the attempts that failed.
     service_text: Option<String>,
     token_refusal: Option<TokenRefusal>,
@@ -51,14 +54,20 @@ pub(super) enum KeptBack {
 }
 
 impl<'a> Sending<'a> {
-    pub(super) fn new(courier: &'a Courier, parcel: &'a Parcel, policy: &'a Policy) -> Self {
+    pub(super) fn new(
+        courier: &'a Courier,
+        parcel: &'a Parcel,
+        policy: &'a Policy,
+        earlier: Vec<Attempt>,
+    ) -> Self {
         Self {
             courier,
             parcel,
             policy,
             delays: AttemptDelays::new(&courier.jitter),
             under_way: None,
-            attempts: Vec::new(),
+            earlier: earlier.last().map_or(0, |last| last.number),
+            attempts: earlier,
             service_text: None,
             token_refusal: None,
             token_replaced: false,
@@ -90,7 +99,7 @@ impl<'a> Sending<'a> {
         time_left: Duration,
     ) -> ControlFlow<Result<Receipt, Error>, Duration> {
         let ended = Ended {
-            number: next_number(&self.attempts),
+            number: next_number(&self.attempts).saturating_sub(self.earlier),
             ending: outcome.ending,
             hint: outcome.retry_after,
             time_left,
@@ -253,5 +262,5 @@ impl Drop for Sending<'_> {
 }
 
 fn next_number(attempts: &[Attempt]) -> u32 {
-    attempts.last().map_or(1, |last| last.number + 1)
+    attempts.last().map_or(1, |last| last.number.saturating_add(1))
 }

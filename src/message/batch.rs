@@ -35,8 +35,9 @@ impl Envelope {
         Ok(Self(meta))
     }
 
-    pub(crate) fn destinations(&self) -> usize {
-        self.0.destinations.len()
+    /// The ids of the destinations, in their order.
+    pub(crate) fn destination_ids(&self) -> Vec<Uuid> {
+        self.0.destinations.iter().filter_map(|destination| destination.id).collect()
     }
 
     /// How many bytes a message takes without its slots, wherever in the batch it is.
@@ -72,9 +73,12 @@ pub(crate) struct BatchMessage {
 }
 
 impl BatchMessage {
-    pub(crate) fn add(&mut self, slot: &Slot) {
+    /// Adds a slot, and returns its JSON.
+    pub(crate) fn add(&mut self, slot: &Slot) -> &[u8] {
         self.out.push(b',');
+        let start = self.out.len();
         slot.write(&mut self.out);
+        self.out.get(start..).unwrap_or_default()
     }
 
     /// How many bytes are written.
@@ -90,6 +94,11 @@ impl BatchMessage {
 }
 
 impl Slot {
+    /// Writes the slot as a message does.
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        self.write(out);
+    }
+
     /// How many bytes the slot adds to a message.
     pub(crate) fn added_length(&self) -> usize {
         ",".len() + self.length::<true>()

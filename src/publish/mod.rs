@@ -1,173 +1,164 @@
-//! Many slots: split into messages that go out one after the other, while the next is being encoded.
+//! Many slots: split into messages that go out in order or concurrently, while the next is being encoded.
 
-mod ledger;
-mod lookout;
-mod pack;
+mod batcher;
+mod callback;
+mod chunk;
+mod digest;
+mod dispatcher;
+mod handle;
+mod layout;
+mod list_source;
+mod patience;
 mod progress;
 mod publish_error;
 mod report;
 mod resume;
-mod skip;
 mod source;
-mod split;
+mod stream_source;
+mod tracker;
+mod validator;
 
+use std::future::pending;
 use std::pin::pin;
+use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::Either;
 use tracing::{Instrument, info_span};
 
 use crate::delivery::Courier;
-use crate::error::{Error, ErrorKind};
-use crate::receipt::{Attempt, Delivery};
+use crate::error::Error;
+use crate::message::Envelope;
 use crate::retry::Policy;
-use crate::transport::Place;
 
-use lookout::Lookout;
-use pack::Packed;
-use source::Unreadable;
+use batcher::Batcher;
+use callback::{Callback, FirstPanic};
+use dispatcher::{Dispatcher, Event};
+use patience::Patience;
+use source::SourceError;
+use tracker::ProgressTracker;
 
-pub use ledger::PublishHandle;
-pub(crate) use pack::{Batch, Packer};
+pub(crate) use batcher::Batch;
+pub(crate) use chunk::Limits;
+pub use handle::PublishHandle;
+pub(crate) use patience::USUAL_PATIENCE;
 pub(crate) use progress::OnProgress;
-pub use progress::Progress;
+pub use progress::{BatchCounts, Progress, RunCounts, Wait, WaitReason};
 pub use publish_error::PublishError;
 pub use report::PublishReport;
 pub use resume::{ParseResumePointError, ResumePoint};
-pub(crate) use skip::OnInvalid;
 pub(crate) use source::Source;
 pub use source::StreamedSlot;
-pub(crate) use split::Limits;
+pub(crate) use validator::OnInvalid;
 
-/// A batch that is being published.
+/// A batch to publish.
 pub(crate) struct Publication<'a> {
-    courier: &'a Courier,
-    policy: Policy,
-    packer: Packer<'a>,
-    lookout: Lookout<'a>,
+    pub(crate) courier: &'a Courier,
+    pub(crate) policy: Policy,
+    pub(crate) source: Source<'a>,
+    pub(crate) envelope: Envelope,
+    pub(crate) batch: Batch,
+    pub(crate) limits: Limits,
+    pub(crate) concurrency: usize,
+    pub(crate) patience: Duration,
+    pub(crate) on_invalid: Option<OnInvalid<'a>>,
+    pub(crate) on_progress: Option<OnProgress<'a>>,
+    pub(crate) handle: PublishHandle,
 }
 
 /// Why a publication ends before its slots do.
 enum End {
     Stopped,
     /// There is something wrong with the slots or the options, and with no message.
-    Unreadable(Unreadable),
+    Unreadable(SourceError),
     /// The message of this number was not accepted.
     Failed(u64, Error),
 }
 
-impl From<Unreadable> for End {
-    fn from(unreadable: Unreadable) -> Self {
-        Self::Unreadable(unreadable)
+impl From<SourceError> for End {
+    fn from(error: SourceError) -> Self {
+        Self::Unreadable(error)
     }
 }
 
-impl From<Error> for End {
-    fn from(error: Error) -> Self {
-        Self::Unreadable(Unreadable::Invalid(error))
-    }
-}
-
-impl<'a> Publication<'a> {
-    pub(crate) fn new(
-        courier: &'a Courier,
-        policy: Policy,
-        packer: Packer<'a>,
-        handle: PublishHandle,
-        on_progress: Option<OnProgress<'a>>,
-    ) -> Self {
-        // However many the slots are, their messages wait for the client's own limits.
-        let policy = Policy { deadline_covers_limits: false, ..policy };
-        Self { courier, policy, packer, lookout: Lookout::new(courier.pace.clone(), handle, on_progress) }
-    }
-
+impl Publication<'_> {
     /// Publishes from `start` on.
-    pub(crate) async fn run(mut self, start: ResumePoint) -> Result<PublishReport, PublishError> {
-        let span = info_span!("publish", batch_id = self.packer.batch_id());
-        let ended = self.publish(start).instrument(span).await;
-        let report = self.lookout.close(self.packer.inspector.skipped, ended.is_ok());
-        let total = self.packer.total;
+    pub(crate) async fn run(self, start: &ResumePoint) -> Result<PublishReport, PublishError> {
+        let Self { courier, source, envelope, batch, limits, handle, .. } = self;
+        let panic = FirstPanic::default();
+        let on_invalid = self.on_invalid.map(|call| Callback::new(call, handle.clone(), panic.clone()));
+        let on_progress = self.on_progress.map(|call| Callback::new(call, handle.clone(), panic.clone()));
+        // However many the slots are, their messages wait for the client's own limits.
+        let policy = Policy { deadline_covers_limits: false, ..self.policy };
+        let patience = Patience::new(self.patience, &courier.jitter);
+        let mut batcher = Batcher::new(source, on_invalid, envelope, batch, limits);
+        let mut tracker = ProgressTracker::new(handle, on_progress);
+        let span = info_span!("publish", batch_id = batcher.batch_id());
+        let work = async {
+            let layout = tracker.unless_stopped(batcher.begin(start)).await??;
+            Dispatcher::new(courier, policy, self.concurrency, patience, &mut tracker, layout)
+                .publish(&mut batcher)
+                .await
+        };
+        let ended = work.instrument(span).await;
+        let report = tracker.close(batcher.validator.skipped, ended.is_ok());
+        panic.resume();
+        let total = batcher.total;
         match ended {
             Ok(()) | Err(End::Stopped) => Ok(report),
             Err(End::Failed(number, error)) => Err(PublishError::new(report, error, Some(number), total)),
             Err(End::Unreadable(unreadable)) => {
-                let failure = self.packer.source.take_failure().unwrap_or(unreadable);
+                let failure = batcher.source.take_failure().unwrap_or(unreadable);
                 let (error, cause) = match failure {
-                    Unreadable::Invalid(error) => (error, None),
-                    Unreadable::Failed(cause) => (Error::unreadable_slots(), Some(cause)),
-                    Unreadable::Kept => (Error::unreadable_slots(), None),
+                    SourceError::Invalid(error) => (error, None),
+                    SourceError::Failed(cause) => (Error::unreadable_slots(), Some(cause)),
+                    SourceError::AlreadyReported => (Error::unreadable_slots(), None),
                 };
                 Err(PublishError::new(report, error, None, total).with_source(cause))
             }
         }
     }
-
-    async fn publish(&mut self, start: ResumePoint) -> Result<(), End> {
-        let Self { packer, lookout, .. } = self;
-        let (number, first) = lookout.unless_stopped(packer.begin(start)).await??;
-        lookout.begins(number, packer.source.len().map(|all| all.saturating_sub(first)));
-        let mut packed = lookout.unless_stopped(packer.pack(number, first)).await??;
-        // After the first message there may be none: a stream didn't know that it had ended.
-        if packed.is_none() && packer.source.is_empty() {
-            return Err(Error::no_slots(packer.inspector.skipped).into());
-        }
-        while let Some(message) = packed {
-            self.lookout.sends(&message, &self.packer);
-            let place = self.lookout.wait_for_pace().await?;
-            packed = self.send(message, place).await?;
-        }
-        Ok(())
-    }
-
-    /// Sends a message while the next is made; `None` behind the last.
-    async fn send(&mut self, message: Packed, place: Option<Place>) -> Result<Option<Packed>, End> {
-        let Self { courier, policy, packer, lookout } = self;
-        let Packed { number, piece, parcel } = message;
-        let (next, behind) = (number.saturating_add(1), piece.first + piece.slots);
-        packer.source.release(piece.first);
-        let following = packer.point_behind(number, piece);
-        let sent = {
-            let sending = courier.deliver(&parcel, policy, place);
-            let mut packing = pin!(packer.pack(next, behind));
-            let side_by_side = async {
-                match select(pin!(sending), packing.as_mut()).await {
-                    Either::Left((sent, _)) => (sent, None),
-                    Either::Right((packed, sending)) => (sending.await, Some(packed)),
-                }
-            };
-            match lookout.ticking(side_by_side).await {
-                (Ok(receipt), packed) => {
-                    lookout.accepted(receipt, piece.slots, following);
-                    Ok(match packed {
-                        Some(packed) => packed,
-                        // The stream may have nothing for long.
-                        None => lookout.unless_stopped(packing).await?,
-                    })
-                }
-                (Err(error), _) => Err(error),
-            }
-        };
-        match sent {
-            Ok(packed) => {
-                packer.reuse(parcel.body);
-                Ok(packed?)
-            }
-            Err(error) if is_too_large(&error) && piece.slots > 1 => {
-                lookout.too_large(&error);
-                packer.service_limit = Some(piece.bytes / 2);
-                packer.count(number, piece.first);
-                Ok(lookout.unless_stopped(packer.pack(number, piece.first)).await??)
-            }
-            Err(error) => {
-                lookout.failed(&error);
-                Err(End::Failed(number, error))
-            }
-        }
-    }
 }
 
-/// Whether the service rejected a message for its size. If an attempt before that may have been accepted, its slots may
-/// arrive again with the parts, as they may with every retry after an unknown outcome.
-fn is_too_large(error: &Error) -> bool {
-    let is_413 = |last: &Attempt| last.status == Some(413) && last.delivery == Delivery::Refused;
-    error.kind() == ErrorKind::Refused && error.attempts().last().is_some_and(is_413)
+impl Dispatcher<'_, '_> {
+    /// Sends the messages that `batcher` makes until all are accepted, and makes the next meanwhile.
+    async fn publish(&mut self, batcher: &mut Batcher<'_>) -> Result<(), End> {
+        self.tracker.begins(&self.layout);
+        self.tracker.counted(batcher);
+        loop {
+            let task = self.wants_message().then(|| self.layout.task());
+            if task.is_some() {
+                batcher.source.release(self.layout.first().position);
+            }
+            let (service_limit, spare) = (self.layout.service_limit, task.and_then(|_| self.spare()));
+            let event = {
+                let mut making = pin!(match task {
+                    Some(task) => Either::Left(batcher.make(task, service_limit, spare)),
+                    None => Either::Right(pending()),
+                });
+                loop {
+                    match self.next(making.as_mut()).await {
+                        // What is being made goes on.
+                        Event::Changed if task.is_some() || !self.wants_message() => {}
+                        event => break event,
+                    }
+                }
+            };
+            match event {
+                Event::Changed => {}
+                Event::Made(Ok(Some(message))) => self.is_ready(message),
+                Event::Made(Ok(None)) if batcher.source.is_empty() => {
+                    let error = Error::no_slots(batcher.validator.skipped);
+                    self.source_ended(Err(SourceError::Invalid(error)));
+                }
+                Event::Made(Ok(None)) => self.source_ended(Ok(())),
+                Event::Made(Err(error)) => self.source_ended(Err(error)),
+                Event::TooLarge(bytes) => {
+                    self.split_within(bytes);
+                    batcher.count(&self.layout);
+                }
+                Event::Ended => return self.take_end(),
+            }
+            self.tracker.counted(batcher);
+        }
+    }
 }

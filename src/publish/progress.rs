@@ -2,25 +2,85 @@
 
 use std::time::Duration;
 
-/// How far a publication has come; told after every message, and once a second in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use serde::Serialize;
+
+use super::ResumePoint;
+use crate::error::ErrorKind;
+use crate::receipt::Receipt;
+
+/// How far a publication has come, as [`on_progress`](crate::client::PublishBuilder::on_progress) is called with it.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How many messages were accepted.
-    pub messages: u64,
-    /// How many are to be accepted by this publication; `None` for a stream.
-    pub all_messages: Option<u64>,
-    /// How many slots were accepted.
-    pub slots: usize,
-    /// How many are to be accepted by this publication; `None` for a stream.
-    pub all_slots: Option<usize>,
-    /// How many slots were set aside.
-    pub skipped: usize,
-    /// How long it took so far.
+    /// The id of the batch.
+    pub batch_id: String,
+    /// The counts of this run: of messages and slots since the publication began or resumed.
+    pub run: RunCounts,
+    /// The counts of the whole batch, including the runs before.
+    pub batch: BatchCounts,
+    /// Where the batch resumes if this run ends now; `None` before its slots are checked.
+    pub resume_point: Option<ResumePoint>,
+    /// The receipt of the message that was just accepted; `None` in between.
+    pub receipt: Option<Receipt>,
+    /// How long this run took so far.
     pub elapsed: Duration,
-    /// How long the [pace](crate::ClientBuilder::pace) will let no request go, at least; zero where one may.
-    pub waiting: Duration,
+    /// Why no message goes out now; `None` if messages go out.
+    pub wait: Option<Wait>,
 }
 
-/// Who is told of it.
+/// Counts of one run of a publication: since it began or resumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RunCounts {
+    /// How many messages were accepted.
+    pub accepted_messages: u64,
+    /// How many slots these carried.
+    pub accepted_slots: usize,
+    /// How many slots were [skipped](crate::client::PublishBuilder::skip_invalid), including those before the resume point, which
+    /// a run that resumes checks again.
+    pub skipped_slots: usize,
+    /// How many of the slots that this run sent may arrive twice: an attempt at them with unknown outcome was made under another
+    /// message id.
+    pub possibly_repeated_slots: usize,
+    /// How many requests with messages went out, including those that failed; neither token requests nor those of messages in
+    /// flight.
+    pub requests: usize,
+}
+
+/// Counts of a whole batch, including the runs before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BatchCounts {
+    /// How many messages were accepted.
+    pub accepted_messages: u64,
+    /// How many slots these carried.
+    pub accepted_slots: usize,
+    /// How many messages the batch has; `None` for a stream, until it has ended.
+    pub messages: Option<u64>,
+    /// How many slots the batch has, without those that are skipped; `None` for a stream, until it has ended.
+    pub slots: Option<usize>,
+}
+
+/// A wait in which a publication sends nothing new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wait {
+    /// Why it waits.
+    pub reason: WaitReason,
+    /// How long it still waits, at least.
+    pub remaining: Duration,
+}
+
+/// Why a publication waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// The [rate limit](crate::ClientBuilder::pace), or a 429, leaves no room.
+    RateLimit,
+    /// A message failed for now, in this way. It goes out again within the
+    /// [patience](crate::client::PublishBuilder::patience).
+    Failure(ErrorKind),
+}
+
+/// The function that is called with progress.
 pub(crate) type OnProgress<'a> = Box<dyn FnMut(&Progress) + Send + 'a>;

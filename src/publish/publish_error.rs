@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde::{Serialize, Serializer};
 
 use super::PublishReport;
-use super::source::Failed;
+use super::source::StreamError;
 use crate::error::Error;
 use crate::receipt::Delivery;
 
@@ -22,9 +22,9 @@ use crate::receipt::Delivery;
 ///
 /// fn tell(error: &PublishError) {
 ///     let report = error.report();
-///     println!("{} slots are accepted: {error}", report.slots());
+///     println!("{} slots of the batch are accepted: {error}", report.batch().accepted_slots);
 ///     match report.resume_point() {
-///         Some(point) => println!("batch {} goes on at {point}", report.batch_id()),
+///         Some(point) => println!("batch {} resumes at {point}", report.batch_id()),
 ///         None => println!("nothing was sent"),
 ///     }
 /// }
@@ -37,7 +37,7 @@ struct Inner {
     /// The number of the message that was not accepted.
     failed: Option<u64>,
     total: Option<u64>,
-    source: Option<Failed>,
+    source: Option<StreamError>,
 }
 
 impl PublishError {
@@ -45,63 +45,69 @@ impl PublishError {
         Self(Box::new(Inner { report, error, failed, total, source: None }))
     }
 
-    pub(super) fn with_source(mut self, source: Option<Failed>) -> Self {
+    pub(super) fn with_source(mut self, source: Option<StreamError>) -> Self {
         self.0.source = source;
         self
     }
 
-    /// What was accepted, and where to go on.
+    /// The report: what was accepted, and where the batch resumes.
     #[must_use]
     pub fn report(&self) -> &PublishReport {
         &self.0.report
     }
 
-    /// What went wrong: with a message, with the slots, or with what was set.
+    /// The error of the message that failed, or of the slots or options.
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.0.error
     }
 
-    /// How certain it is that the service does not have the message that failed: what [`Error::delivery`] tells.
+    /// How certain it is that the service doesn't have the message that failed: the same as [`Error::delivery`].
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         self.0.error.delivery()
     }
 
-    /// The number in the batch of the message that was not accepted; `None` where it was not a message that failed.
+    /// The number in the batch of the message that failed; `None` if it wasn't a message that failed.
     #[must_use]
     pub fn failed_message(&self) -> Option<u64> {
         self.0.failed
     }
 
-    /// The numbers in the batch of the messages that were never sent, not even in part.
+    /// The numbers in the batch of the messages that were never sent.
     ///
-    /// `None` where nobody knows how many there would be: for a stream, and where what is wrong was found before the slots
-    /// were split.
+    /// `None` if it is unknown how many there would be: for a stream, and for a problem that was found before the slots were
+    /// split.
     #[must_use]
     pub fn never_sent(&self) -> Option<Range<u64>> {
-        let Inner { report, failed, total, .. } = &*self.0;
-        let next = report.resume_point.map_or(1, super::ResumePoint::number);
-        let first = failed.map_or(next, |failed| failed.saturating_add(1));
-        total.map(|total| first..total.saturating_add(1))
+        let Inner { report, total, .. } = &*self.0;
+        total.map(|total| report.last_begun.saturating_add(1)..total.saturating_add(1))
     }
 }
 
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { report, error, failed, .. } = &*self.0;
-        let accepted = report.receipts.len();
+        let (run, batch) = (report.run, report.batch);
         match failed {
             Some(number) => write!(f, "message {number} of batch {}: ", report.batch_id)?,
-            None if accepted > 0 => write!(f, "batch {}: ", report.batch_id)?,
+            None if batch.accepted_messages > 0 => write!(f, "batch {}: ", report.batch_id)?,
             None => {}
         }
         write!(f, "{error}")?;
-        match accepted {
-            0 => Ok(()),
-            1 => write!(f, "; 1 message with {} slots was accepted before", report.slots),
-            _ => write!(f, "; {accepted} messages with {} slots were accepted before", report.slots),
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        let counted = |messages, slots: usize| {
+            let (end, slots_end) = (plural(messages), plural(slots as u64));
+            format!("{messages} message{end} with {slots} slot{slots_end}")
+        };
+        if batch.accepted_messages > 0 {
+            let accepted = counted(batch.accepted_messages, batch.accepted_slots);
+            write!(f, "; accepted so far: {accepted} of the batch")?;
         }
+        if run.accepted_messages < batch.accepted_messages {
+            write!(f, ", {} by this run", counted(run.accepted_messages, run.accepted_slots))?;
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +117,7 @@ impl fmt::Debug for PublishError {
         f.debug_struct("PublishError")
             .field("error", error)
             .field("failed_message", failed)
-            .field("accepted", &report.receipts.len())
+            .field("batch", &report.batch)
             .field("resume_point", &report.resume_point)
             .finish_non_exhaustive()
     }

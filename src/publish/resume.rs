@@ -1,68 +1,128 @@
-//! Where a batch goes on that was not published to its end.
+//! Where a batch resumes that was not published to its end.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use super::layout::{Numbering, Print, Spot};
 use crate::text;
 
-/// Where a publication goes on: the first message of its batch that is not known to be accepted.
+/// The place where a publication resumes: the first message of its batch that isn't known to be accepted.
 ///
-/// What [a report](crate::PublishReport::resume_point) gives knows how many slots come before, and holds whatever the limits
-/// are. It serializes to its text, such as `7@6000`, which can be [parsed](str::parse) again, also with white space or a
-/// byte-order mark around it. If the service found a message too large, the text also has the bytes to which messages were
-/// limited by then, as in `7@5500/1048576`.
+/// The point of [a report](crate::PublishReport::resume_point) holds whatever the limits are. It knows
+/// * how many slots come before, and a digest of them and of the destinations: resuming with others is an error;
+/// * the size to which the service limited messages, if it found one too large;
+/// * which messages may have been accepted, with their extent: they go out again with the same bytes under the same id;
+/// * with [concurrency](crate::client::PublishBuilder::concurrency), which slots after the first gap were accepted: they aren't
+///   sent again.
 ///
-/// A message number alone, from 1, is a point too: what comes before is left out, as the same slots and the same limits split
-/// it. With other limits, after a message that was too large, or with a slot corrected that was set aside, slots would be lost or
-/// sent again.
+/// It serializes to its text, such as `7@6000.1f2e3d4c5b6a7988`, which can be [parsed](str::parse) again, also with white space
+/// or a byte-order mark around it. The text has fewer than 100 characters if one message was in flight at a time.
+///
+/// A message number alone, starting at 1, is a point too: the messages before it are left out, as the same slots and the same limits
+/// split them. Nothing is checked then: with other slots or limits, or after a message that was too large, slots would be lost or
+/// sent again. The same holds for a point without its digest, such as `7@6000`, if the slots differ.
 ///
 /// ```
 /// use pushslots::ResumePoint;
 ///
-/// let point: ResumePoint = "7@6000".parse()?;
+/// let point: ResumePoint = "7@6000.1f2e3d4c5b6a7988".parse()?;
 /// assert_eq!((point.number(), point.slots_before()), (7, Some(6000)));
 /// assert_eq!(ResumePoint::from(7).slots_before(), None);
 /// # Ok::<(), pushslots::ParseResumePointError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumePoint {
     number: u64,
     at: Option<At>,
 }
 
-/// What is known of a point beside its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct At {
-    /// How many slots come before, those that were set aside among them.
-    slots: usize,
-    /// To how many bytes the service limited messages by then.
-    limit: Option<usize>,
+/// The facts of a point beside its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    /// How many slots come before, including those that were skipped.
+    pub(super) slots: usize,
+    /// The number of bytes to which the service limited messages by then.
+    pub(super) limit: Option<usize>,
+    /// The digest of the slots that come before, and of the destinations.
+    pub(super) digest: Option<u64>,
+    /// The slots that follow, as far as messages with them were begun.
+    pub(super) parts: Vec<PointPart>,
+    /// The number of the first message that wasn't begun.
+    pub(super) next: u64,
+}
+
+/// Slots after a point that messages were begun with. Skipped ones count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PointPart {
+    Accepted {
+        slots: usize,
+    },
+    /// The service doesn't have the message. Without a number it gets the next that is free.
+    Open {
+        slots: usize,
+        number: Option<u64>,
+    },
+    /// The service may have the message.
+    Unknown {
+        slots: usize,
+        number: u64,
+        print: Print,
+    },
+}
+
+impl PointPart {
+    pub(super) fn slots(&self) -> usize {
+        match *self {
+            Self::Accepted { slots } | Self::Open { slots, .. } | Self::Unknown { slots, .. } => slots,
+        }
+    }
+
+    pub(super) fn number(&self) -> Option<u64> {
+        match *self {
+            Self::Accepted { .. } => None,
+            Self::Open { number, .. } => number,
+            Self::Unknown { number, .. } => Some(number),
+        }
+    }
 }
 
 impl ResumePoint {
-    pub(crate) const START: Self = Self { number: 1, at: Some(At { slots: 0, limit: None }) };
+    pub(crate) const START: Self =
+        Self { number: 1, at: Some(At { slots: 0, limit: None, digest: None, parts: Vec::new(), next: 1 }) };
 
-    pub(super) fn new(number: u64, slots: usize, limit: Option<usize>) -> Self {
-        Self { number, at: Some(At { slots, limit }) }
+    pub(super) fn new(
+        number: u64,
+        first: Spot,
+        limit: Option<usize>,
+        parts: Vec<PointPart>,
+        next: u64,
+    ) -> Self {
+        let digest = Some(first.digest.to_u64());
+        Self { number, at: Some(At { slots: first.index, limit, digest, parts, next }) }
     }
 
-    /// The number of the message in its batch, from 1.
+    /// The number of the message in its batch, starting at 1.
     #[must_use]
-    pub fn number(self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// How many slots come before, those that were set aside among them, where that is known.
+    /// How many slots come before, including those that were skipped; `None` if the point is a number alone.
     #[must_use]
-    pub fn slots_before(self) -> Option<usize> {
-        self.at.map(|at| at.slots)
+    pub fn slots_before(&self) -> Option<usize> {
+        self.at.as_ref().map(|at| at.slots)
     }
 
-    /// To how many bytes the service limited messages by then, where it found one too large.
-    pub(super) fn limit(self) -> Option<usize> {
-        self.at.and_then(|at| at.limit)
+    pub(super) fn at(&self) -> Option<&At> {
+        self.at.as_ref()
+    }
+}
+
+impl From<&ResumePoint> for ResumePoint {
+    fn from(point: &ResumePoint) -> Self {
+        point.clone()
     }
 }
 
@@ -72,14 +132,47 @@ impl From<u64> for ResumePoint {
     }
 }
 
+/// The forms of a part are `,slots` if accepted, `-slots:number` if open, and `+slotsoftotal.id:number` if the outcome is unknown;
+/// a total of 0 is an unknown one. The first part has the number of the point. `_next` ends the text if it isn't one more.
 impl fmt::Display for ResumePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at {
-            None => write!(f, "{}", self.number),
-            Some(At { slots, limit: None }) => write!(f, "{}@{slots}", self.number),
-            Some(At { slots, limit: Some(limit) }) => write!(f, "{}@{slots}/{limit}", self.number),
+        write!(f, "{}", self.number)?;
+        let Some(At { slots, limit, digest, parts, next }) = &self.at else { return Ok(()) };
+        write!(f, "@{slots}")?;
+        if let Some(limit) = limit {
+            write!(f, "/{limit}")?;
+        }
+        if let Some(digest) = digest {
+            write!(f, ".{digest:016x}")?;
+        }
+        for (place, part) in parts.iter().enumerate() {
+            match part {
+                PointPart::Accepted { slots } => write!(f, ",{slots}")?,
+                PointPart::Open { slots, .. } => write!(f, "-{slots}")?,
+                PointPart::Unknown { slots, print: Print { numbering, id }, .. } => {
+                    write!(f, "+{slots}")?;
+                    match numbering {
+                        Numbering::None => {}
+                        Numbering::Number => write!(f, "of0")?,
+                        Numbering::NumberOf(total) => write!(f, "of{total}")?,
+                    }
+                    write!(f, ".{id:016x}")?;
+                }
+            }
+            if let Some(number) = part.number().filter(|_| place > 0) {
+                write!(f, ":{number}")?;
+            }
+        }
+        match *next == usual_next(self.number, parts) {
+            true => Ok(()),
+            false => write!(f, "_{next}"),
         }
     }
+}
+
+/// The number of the first message that wasn't begun, if one message was in flight at a time.
+fn usual_next(number: u64, parts: &[PointPart]) -> u64 {
+    number.saturating_add(u64::from(!parts.is_empty()))
 }
 
 impl Serialize for ResumePoint {
@@ -88,13 +181,16 @@ impl Serialize for ResumePoint {
     }
 }
 
-/// A text that is no [`ResumePoint`].
+/// The error for text that isn't a [`ResumePoint`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseResumePointError(());
 
 impl fmt::Display for ParseResumePointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a point such as 7@6000 or 7@5500/1048576, nor a message number from 1")
+        f.write_str(
+            "not a resume point such as 7@6000 or 7@6000.1f2e3d4c5b6a7988, nor a message number of at least 1; pass the \
+             whole text that the report shows",
+        )
     }
 }
 
@@ -104,17 +200,87 @@ impl FromStr for ResumePoint {
     type Err = ParseResumePointError;
 
     fn from_str(text: &str) -> Result<Self, ParseResumePointError> {
-        let text = text::trimmed(text);
-        let read = || {
-            let Some((number, rest)) = text.split_once('@') else {
-                return Some(Self::from(text.parse::<u64>().ok()?));
-            };
-            let (slots, limit) = match rest.split_once('/') {
-                Some((slots, limit)) => (slots, Some(limit.parse().ok()?)),
-                None => (rest, None),
-            };
-            Some(Self::new(number.parse().ok()?, slots.parse().ok()?, limit))
-        };
-        read().filter(|point| point.number > 0).ok_or(ParseResumePointError(()))
+        read(text::trimmed(text)).filter(|point| point.number > 0).ok_or(ParseResumePointError(()))
     }
+}
+
+fn read(text: &str) -> Option<ResumePoint> {
+    let Some((number, rest)) = text.split_once('@') else {
+        return Some(ResumePoint::from(decimal(text)?));
+    };
+    let number = decimal(number)?;
+    let end = rest.find(is_sign).unwrap_or(rest.len());
+    let (head, mut rest) = rest.split_at(end);
+    let (head, digest) = split_optional(head, '.', hexadecimal)?;
+    let (slots, limit) = split_optional(head, '/', usize_of)?;
+    let (mut parts, mut next) = (Vec::new(), None);
+    while let Some(sign) = rest.chars().next() {
+        // Nothing follows the next number.
+        if next.is_some() {
+            return None;
+        }
+        let body = rest.get(1..)?;
+        let (body, behind) = body.split_at(body.find(is_sign).unwrap_or(body.len()));
+        rest = behind;
+        if sign == '_' {
+            next = Some(decimal(body)?);
+            continue;
+        }
+        let (body, given) = split_optional(body, ':', decimal)?;
+        let own = if parts.is_empty() { Some(number) } else { given };
+        if given.is_some() && (parts.is_empty() || given == Some(0)) {
+            return None;
+        }
+        parts.push(match sign {
+            ',' if given.is_none() => PointPart::Accepted { slots: usize_of(body)? },
+            '-' => PointPart::Open { slots: usize_of(body)?, number: own },
+            '+' => {
+                let (body, id) = body.split_once('.')?;
+                let (slots, numbering) = match body.split_once("of") {
+                    None => (body, Numbering::None),
+                    Some((slots, "0")) => (slots, Numbering::Number),
+                    Some((slots, total)) => (slots, Numbering::NumberOf(decimal(total)?)),
+                };
+                let print = Print { numbering, id: hexadecimal(id)? };
+                PointPart::Unknown { slots: usize_of(slots)?, number: own?, print }
+            }
+            _ => return None,
+        });
+    }
+    // What was accepted first comes before the point.
+    if matches!(parts.first(), Some(PointPart::Accepted { .. })) || parts.iter().any(|part| part.slots() == 0)
+    {
+        return None;
+    }
+    let next = next.unwrap_or_else(|| usual_next(number, &parts));
+    let is_begun = |part: &PointPart| part.number().is_none_or(|number| number <= next);
+    if next < number || !parts.iter().all(is_begun) {
+        return None;
+    }
+    Some(ResumePoint { number, at: Some(At { slots: usize_of(slots)?, limit, digest, parts, next }) })
+}
+
+fn is_sign(each: char) -> bool {
+    matches!(each, ',' | '-' | '+' | '_')
+}
+
+/// Splits text at `separator`, and reads what follows; `None` if that can't be read.
+fn split_optional<T>(text: &str, separator: char, read: fn(&str) -> Option<T>) -> Option<(&str, Option<T>)> {
+    match text.split_once(separator) {
+        None => Some((text, None)),
+        Some((before, after)) => Some((before, Some(read(after)?))),
+    }
+}
+
+fn decimal(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn usize_of(text: &str) -> Option<usize> {
+    decimal(text)?.try_into().ok()
+}
+
+fn hexadecimal(text: &str) -> Option<u64> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (text.len() == 16 && text.bytes().all(is_digit)).then(|| u64::from_str_radix(text, 16).ok())?
 }

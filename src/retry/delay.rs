@@ -22,6 +22,11 @@ impl Backoff {
         Self::new(Duration::from_millis(500), Duration::from_secs(30), 0.5, jitter)
     }
 
+    /// Between two messages of a publication that waits out an outage: from 0.8 of a ceiling from 5 s to 60 s.
+    pub(crate) fn of_outages(jitter: &Jitter) -> Self {
+        Self::new(Duration::from_secs(5), Duration::from_secs(60), 0.8, jitter)
+    }
+
     /// The ceiling doubles from `first` to `longest`; `floor` is the part of it that every delay has at least.
     fn new(first: Duration, longest: Duration, floor: f64, jitter: &Jitter) -> Self {
         let ceilings = ExponentialBackoff {

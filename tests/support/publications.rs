@@ -1,5 +1,5 @@
-//! One seed: slots, a service in some weather, and a publication that is begun, broken off and gone on with until all of them
-//! are accepted; and what must hold whatever happens.
+//! One seed: slots, a service with faults that knows a repeated message by its id, and a publication that is begun, interrupted and
+//! resumed, with other limits and another `Meta` each time, until all slots are accepted; and the invariants that must hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream;
 use pushslots::uuid::Uuid;
-use pushslots::{Attempt, Delivery, PublishReport, PushSlots, ResumePoint, Slot};
+use pushslots::{Attempt, Client, Delivery, Meta, PublishReport, PushSlots, ResumePoint, Slot};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
@@ -21,15 +21,17 @@ use super::weather::{LENGTH, Weather};
 const NEIGHBOUR: usize = 10_000;
 
 /// What must hold. Each has its place in [`Findings::broken`].
-pub const INVARIANTS: [&str; 8] = [
+pub const INVARIANTS: [&str; 10] = [
     "slots lost",
     "slots accepted under two message ids without an unknown attempt that explains it",
     "receipts of messages that the service did not accept",
     "messages sent again after they were known to be accepted",
-    "slots accepted out of order",
+    "slots accepted out of order, with one message in flight",
     "messages accepted with other slots under the same id",
     "places in the batch other than one more than the one before, or beyond the total",
-    "reports that count other slots than those accepted and set aside",
+    "reports that count other slots than those accepted and skipped",
+    "slots accepted under two message ids that no report counts as possibly repeated",
+    "resume points that were taken for other slots or destinations",
 ];
 
 /// What came of one seed, or of many.
@@ -44,6 +46,8 @@ pub struct Findings {
     pub too_large: usize,
     /// Messages whose slots were accepted again in parts, because an attempt at the whole was unknown.
     pub split_again: usize,
+    /// Messages whose slots were accepted again under another id, because `Meta` had changed.
+    pub repeated: usize,
     pub copies: usize,
     pub broken: [usize; INVARIANTS.len()],
 }
@@ -58,6 +62,7 @@ impl Findings {
         self.requests += other.requests;
         self.too_large += other.too_large;
         self.split_again += other.split_again;
+        self.repeated += other.repeated;
         self.copies += other.copies;
         self.broken.iter_mut().zip(other.broken).for_each(|(sum, more)| *sum += more);
     }
@@ -69,8 +74,8 @@ struct Scenario {
     /// The numbers of those that can be published.
     good: Vec<usize>,
     is_stream: bool,
-    slots_per_message: usize,
-    bytes_per_message: usize,
+    /// The most messages in flight in any run.
+    concurrency: usize,
 }
 
 impl Scenario {
@@ -88,8 +93,7 @@ impl Scenario {
             slots,
             good,
             is_stream: chance.gen_bool(0.5),
-            slots_per_message: chance.gen_range(1..20),
-            bytes_per_message: if chance.gen_bool(0.5) { 8_388_608 } else { chance.gen_range(800..3_000) },
+            concurrency: if chance.gen_bool(0.4) { 1 } else { chance.gen_range(2..9) },
         }
     }
 
@@ -118,12 +122,18 @@ impl Scenario {
             true => client.publish_stream(stream::iter(self.slots.clone())),
             false => client.publish(&self.slots),
         };
+        let bytes = if chance.gen_bool(0.5) { 8_388_608 } else { chance.gen_range(800..3_000) };
+        let meta = Meta::new().test(chance.gen_bool(0.2));
+        let patience = if chance.gen_bool(0.5) { 0 } else { chance.gen_range(1..600) };
         let mut publication = publication
-            .slots_per_message(self.slots_per_message)
-            .bytes_per_message(self.bytes_per_message)
+            .slots_per_message(chance.gen_range(1..20))
+            .bytes_per_message(bytes)
+            .meta(if self.is_stream { meta.facility_code("RES") } else { meta })
+            .concurrency(chance.gen_range(1..=self.concurrency))
+            .patience(Duration::from_secs(patience))
             .skip_invalid(|_, _| {});
         if let Some(point) = before.resume_point() {
-            publication = publication.batch_id(before.batch_id()).resume_from(again(point, chance));
+            publication = publication.batch_id(before.batch_id()).resume_from(again(point.clone(), chance));
         }
         // Somebody else sends through the same client meanwhile.
         let neighbour = chance.gen_bool(0.3).then(|| {
@@ -136,6 +146,7 @@ impl Scenario {
                 }
             })
         });
+        let mistake_was_taken = self.mistake_is_taken(&client, before, model, chance).await;
         let handle = publication.handle();
         let patience = Duration::from_millis(chance.gen_range(1..60_000));
         let ended = match chance.gen_range(0..4) {
@@ -153,7 +164,30 @@ impl Scenario {
             neighbour.abort();
         }
         let ended = ended.map(|ended| ended.map(drop).map_err(drop));
-        Run { ended, report: handle.report(), arrived: own(model).len() }
+        Run { ended, report: handle.report(), arrived: own(model).len(), mistake_was_taken }
+    }
+
+    /// Resumes with other slots before the point, or with other destinations. Returns whether that isn't an error.
+    async fn mistake_is_taken(
+        &self,
+        client: &Client,
+        before: &PublishReport,
+        model: &Model,
+        chance: &mut StdRng,
+    ) -> bool {
+        let point = before.resume_point().filter(|point| point.slots_before().is_some_and(|slots| slots > 0));
+        let Some(point) = point.filter(|_| chance.gen_bool(0.1)) else { return false };
+        let mut slots = self.slots.clone();
+        let mut meta = Meta::new();
+        match chance.gen_bool(0.5) {
+            true => meta = meta.destination(Uuid::from_u128(7)),
+            false => slots[0].duration = Some(7.0),
+        }
+        let arrived = model.calls().len();
+        let publication = client.publish(slots).batch_id(before.batch_id()).resume_from(point).meta(meta);
+        let error = publication.skip_invalid(|_, _| {}).await.err();
+        let is_told = error.is_some_and(|error| error.error().problems()[0].path() == "resume_from");
+        !is_told || model.calls().len() > arrived
     }
 }
 
@@ -174,8 +208,10 @@ struct Run {
     /// Nothing where it was dropped.
     ended: Option<Result<(), ()>>,
     report: PublishReport,
-    /// How many messages had arrived by its end.
+    /// How many messages of the publication had arrived by its end.
     arrived: usize,
+    /// Whether the point was taken for other slots or destinations before.
+    mistake_was_taken: bool,
 }
 
 /// Runs a seed: what it found, and every message that arrived.
@@ -239,18 +275,18 @@ fn judge(
     let mut ids_of_slot = BTreeMap::<usize, BTreeSet<Uuid>>::new();
     let mut slots_of_id = BTreeMap::<Uuid, &[usize]>::new();
     let mut copies = 0;
-    // Of what came, the first accepted copy of each message.
+    // The service takes the first copy of each message, and knows the others by their id.
     let mut accepted = Vec::new();
     for message in arrived.iter().filter(|message| message.accepted) {
-        for slot in &message.slots {
-            ids_of_slot.entry(*slot).or_default().insert(message.message_id);
-        }
         match slots_of_id.get(&message.message_id) {
             Some(slots) => {
                 must(5, *slots == message.slots);
                 copies += 1;
             }
             None => {
+                for slot in &message.slots {
+                    ids_of_slot.entry(*slot).or_default().insert(message.message_id);
+                }
                 slots_of_id.insert(message.message_id, &message.slots);
                 accepted.push(message);
             }
@@ -259,19 +295,23 @@ fn judge(
     must(0, scenario.good.iter().all(|slot| ids_of_slot.contains_key(slot)));
     must(0, ids_of_slot.len() == scenario.good.len());
     // A message of unknown outcome may be too large when it is sent again: then its parts follow under ids of their own.
-    let (mut parts, mut later) = (Vec::new(), BTreeSet::<usize>::new());
+    let (mut parts, mut later) = (Vec::new(), BTreeMap::<usize, &[usize]>::new());
     for message in accepted.into_iter().rev() {
-        match message.slots.iter().any(|slot| later.contains(slot)) {
-            true => {
-                findings.split_again += 1;
+        match message.slots.iter().find_map(|slot| later.get(slot)) {
+            Some(again) => {
+                findings.split_again += usize::from(*again != message.slots);
+                findings.repeated += usize::from(*again == message.slots);
                 must(1, unknown.contains(&message.message_id));
             }
-            false => parts.push(message),
+            None => parts.push(message),
         }
-        later.extend(&message.slots);
+        later.extend(message.slots.iter().map(|slot| (*slot, &*message.slots)));
     }
     let accepted: Vec<_> = parts.into_iter().rev().collect();
-    must(4, accepted.iter().flat_map(|message| &message.slots).is_sorted());
+    must(4, scenario.concurrency > 1 || accepted.iter().flat_map(|message| &message.slots).is_sorted());
+    let repeated: usize = ids_of_slot.values().map(|ids| ids.len() - 1).sum();
+    let reported: usize = runs.iter().map(|run| run.report.run().possibly_repeated_slots).sum();
+    must(8, repeated <= reported);
 
     let receipts: Vec<_> = runs.iter().flat_map(|run| run.report.receipts()).collect();
     for receipt in &receipts {
@@ -287,20 +327,30 @@ fn judge(
         must(3, !later.iter().any(is_known));
     }
 
-    for (index, message) in accepted.iter().enumerate() {
-        let number = |text: &Option<String>| text.as_deref().map(|text| text.parse::<usize>().unwrap());
+    let number = |text: &Option<String>| text.as_deref().map(|text| text.parse::<usize>().unwrap());
+    let mut numbers: Vec<_> = accepted.iter().filter_map(|message| number(&message.current)).collect();
+    must(6, numbers.len() == accepted.len() || (numbers.is_empty() && accepted.len() == 1));
+    must(6, scenario.concurrency > 1 || numbers.is_sorted());
+    numbers.sort_unstable();
+    must(6, numbers.iter().copied().eq(1..=numbers.len()));
+    for message in &accepted {
         let (current, total) = (number(&message.current), number(&message.total));
-        must(6, current.is_none_or(|current| current == index + 1));
-        must(6, current.is_some() || accepted.len() == 1);
-        must(6, total.is_none_or(|total| total > index));
-        must(6, index + 1 < accepted.len() || total.is_none_or(|total| total == index + 1));
+        must(6, total.is_none_or(|total| Some(total) >= current));
         must(6, scenario.is_stream != total.is_some() || current.is_none());
+        let is_last = current == Some(accepted.len()) && scenario.concurrency == 1;
+        must(6, !is_last || total.is_none_or(|total| total == accepted.len()));
     }
-    let counted: usize = runs.iter().map(|run| run.report.slots()).sum();
+    let counted: usize = runs.iter().map(|run| run.report.run().accepted_slots).sum();
     // What was accepted without its being told is sent again, or was the last of a run that was dropped.
     must(7, counted == scenario.good.len());
     let last = &runs[runs.len() - 1].report;
-    must(7, last.skipped() == scenario.slots.len() - scenario.good.len());
+    must(7, last.run().skipped_slots == scenario.slots.len() - scenario.good.len());
+    must(
+        7,
+        (last.batch().accepted_slots, last.batch().slots) == (scenario.good.len(), Some(scenario.good.len())),
+    );
+    must(7, last.batch().accepted_messages == accepted.len() as u64);
+    must(9, !runs.iter().any(|run| run.mistake_was_taken));
     findings.copies = copies;
     findings.broken = broken;
 }

@@ -133,7 +133,7 @@ fn parcel() -> Parcel {
 }
 
 async fn deliver(script: &Arc<Script>, policy: &Policy) -> Result<Receipt, Error> {
-    courier(script.clone()).deliver(&parcel(), policy, None).await
+    courier(script.clone()).deliver(&parcel(), policy, None, Vec::new()).await
 }
 
 fn patient() -> Policy {
@@ -227,8 +227,10 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_refused_one() {
     let script = Script::new(steps);
     let courier = courier(script.clone());
     let (parcel, policy) = (parcel(), patient());
-    let (one, other) =
-        tokio::join!(courier.deliver(&parcel, &policy, None), courier.deliver(&parcel, &policy, None));
+    let (one, other) = tokio::join!(
+        courier.deliver(&parcel, &policy, None, Vec::new()),
+        courier.deliver(&parcel, &policy, None, Vec::new())
+    );
     one.unwrap();
     other.unwrap();
     assert_eq!(script.tokens.lock().unwrap().len(), 2, "one at first, and one in place of the refused");

@@ -1,25 +1,26 @@
 //! Which slots can be published, and what becomes of the others.
 
+use super::callback::Callback;
 use crate::message::{Problem, ReadError, Slot};
 
-/// Who is told of a slot that is set aside.
+/// Called for each slot that is skipped.
 pub(crate) type OnInvalid<'a> = Box<dyn FnMut(usize, &[Problem]) + Send + 'a>;
 
-/// Finds what is wrong with slots, and sets those aside where that is wanted.
-pub(super) struct Inspector<'a> {
+/// Finds the problems of slots, and skips invalid slots if that is wanted.
+pub(super) struct SlotValidator<'a> {
     /// The most that a slot may add to a message, in bytes.
     longest: usize,
-    on_invalid: Option<OnInvalid<'a>>,
-    /// How many were set aside.
+    on_invalid: Option<Callback<OnInvalid<'a>>>,
+    /// How many were skipped.
     pub(super) skipped: usize,
 }
 
-impl<'a> Inspector<'a> {
-    pub(super) fn new(longest: usize, on_invalid: Option<OnInvalid<'a>>) -> Self {
+impl<'a> SlotValidator<'a> {
+    pub(super) fn new(longest: usize, on_invalid: Option<Callback<OnInvalid<'a>>>) -> Self {
         Self { longest, on_invalid, skipped: 0 }
     }
 
-    /// What is wrong with the slot at `index` of all that came, which adds so many bytes to a message.
+    /// The problems of the slot at `index` of all that came, which adds so many bytes to a message.
     pub(super) fn problems(&self, slot: &Slot, added: usize, index: usize) -> Vec<Problem> {
         let mut problems = slot.problems_at(index);
         if added > self.longest {
@@ -37,14 +38,14 @@ impl<'a> Inspector<'a> {
         Problem::new(path, error.at_its_place())
     }
 
-    /// Sets a slot aside.
+    /// Skips a slot.
     ///
     /// # Errors
     ///
-    /// The problems, where that is not wanted.
-    pub(super) fn set_aside(&mut self, index: usize, problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
-        let Some(told) = &mut self.on_invalid else { return Err(problems) };
-        told(index, &problems);
+    /// Returns the problems if invalid slots are not to be skipped.
+    pub(super) fn skip(&mut self, index: usize, problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
+        let Some(callback) = &mut self.on_invalid else { return Err(problems) };
+        callback.call(|on_invalid| on_invalid(index, &problems));
         self.skipped += 1;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What is known of a publication under way, also to those who look on from outside.
+//! A handle to a publication that is being made.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,44 +8,44 @@ use tokio::sync::Notify;
 
 use super::{PublishReport, ResumePoint};
 
-/// Stops a publication, and tells what it came to, also once it was dropped; see
+/// Stops a publication, and has its report, even after it was dropped; see
 /// [`PublishBuilder::handle`](crate::client::PublishBuilder::handle).
 ///
-/// Clones are of the same publication.
+/// Clones belong to the same publication.
 #[derive(Clone, Default)]
-pub struct PublishHandle(Arc<Ledger>);
+pub struct PublishHandle(Arc<PublishState>);
 
 #[derive(Default)]
-struct Ledger {
+struct PublishState {
     report: Mutex<PublishReport>,
     is_stopped: AtomicBool,
     stopped: Notify,
 }
 
 impl PublishHandle {
-    pub(crate) fn begin(&self, batch_id: &str, start: ResumePoint) {
+    pub(crate) fn begin(&self, batch_id: &str, start: &ResumePoint) {
         let mut report = self.look();
-        (report.batch_id, report.resume_point) = (batch_id.to_owned(), Some(start));
+        (report.batch_id, report.resume_point) = (batch_id.to_owned(), Some(start.clone()));
     }
 
-    /// Lets the message that is on its way come to its end, and sends no other: the publication ends with a report of what was
-    /// accepted, whose [resume point](PublishReport::resume_point) says where it goes on.
+    /// Lets the messages in flight come to their end, and sends no other. The publication ends with a report of what was accepted
+    /// and with its [resume point](PublishReport::resume_point). A wait of the publication ends at once.
     pub fn stop(&self) {
         self.0.is_stopped.store(true, Ordering::Release);
         self.0.stopped.notify_one();
     }
 
-    /// What is known so far; after the end, and after the publication was dropped, what it came to.
+    /// Returns the report so far; after the end, and after the publication was dropped, the last one.
     ///
-    /// A message that was on its way when the publication was dropped is not in it, and may be accepted: it is the one at
-    /// which the publication [goes on](PublishReport::resume_point), under the same message id.
+    /// A message that was in flight when the publication was dropped is not in it, and may be accepted. The
+    /// [resume point](PublishReport::resume_point) knows it, so that it goes out again with the same bytes and message id.
     #[must_use]
     pub fn report(&self) -> PublishReport {
         self.look().clone()
     }
 
     pub(super) fn look(&self) -> MutexGuard<'_, PublishReport> {
-        // Whoever panics while it holds the lock has changed single figures at most.
+        // A panic while the lock is held leaves single figures changed at most.
         self.0.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,7 +53,7 @@ impl PublishHandle {
         self.0.is_stopped.load(Ordering::Acquire)
     }
 
-    /// Ends once the publication is to stop.
+    /// Completes once the publication is to stop.
     pub(super) async fn stopped(&self) {
         while !self.is_stopped() {
             self.0.stopped.notified().await;

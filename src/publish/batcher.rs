@@ -1,0 +1,263 @@
+//! Making the messages of a batch.
+
+use bytes::Bytes;
+use tokio::task::yield_now;
+use uuid::Uuid;
+
+use super::ResumePoint;
+use super::callback::Callback;
+use super::chunk::{Chunk, Limits};
+use super::digest::{SlotsDigest, message_id};
+use super::layout::{Layout, Numbering, Print, Spot, Task};
+use super::source::{IN_ONE_GO, Source, SourceError};
+use super::validator::{OnInvalid, SlotValidator};
+use crate::delivery::Parcel;
+use crate::error::Error;
+use crate::message::{BatchMessage, BatchPlace, Envelope, Problem};
+use crate::receipt::Attempt;
+
+/// How much is encoded in one go, in bytes: messages in flight must not wait for longer.
+const GO: usize = 64 * 1024;
+
+/// Makes messages of slots.
+pub(crate) struct Batcher<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) validator: SlotValidator<'a>,
+    envelope: Envelope,
+    batch: Batch,
+    destinations: Vec<Uuid>,
+    /// What a message may hold.
+    limits: Limits,
+    /// How many messages the batch has, if that is known.
+    pub(super) total: Option<u64>,
+}
+
+/// The batch that messages are made for.
+pub(crate) struct Batch {
+    pub(crate) id: String,
+    /// Whether the id was given, so that even a single message carries it.
+    pub(crate) is_named: bool,
+}
+
+/// A message that is ready to be sent, or was sent before.
+pub(super) struct Prepared {
+    pub(super) number: u64,
+    /// Where its slots begin and end.
+    pub(super) start: Spot,
+    pub(super) end: Spot,
+    pub(super) print: Print,
+    /// The most bytes that it takes.
+    pub(super) bytes: usize,
+    /// Whether an earlier run sent a message with its slots, with unknown outcome.
+    pub(super) was_unknown: bool,
+    /// Whether that message had another id.
+    pub(super) may_repeat: bool,
+    pub(super) parcel: Parcel,
+    /// The attempts of the sends before, until the next send has them.
+    pub(super) attempts: Vec<Attempt>,
+    /// How many these are.
+    pub(super) attempts_before: usize,
+    /// Whether it is sent to find out whether an outage is over.
+    pub(super) is_probe: bool,
+}
+
+impl<'a> Batcher<'a> {
+    pub(crate) fn new(
+        source: Source<'a>,
+        on_invalid: Option<Callback<OnInvalid<'a>>>,
+        envelope: Envelope,
+        batch: Batch,
+        limits: Limits,
+    ) -> Self {
+        let longest = limits.bytes.saturating_sub(envelope.length(&batch.id));
+        Self {
+            source,
+            validator: SlotValidator::new(longest, on_invalid),
+            destinations: envelope.destination_ids(),
+            envelope,
+            batch,
+            limits,
+            total: None,
+        }
+    }
+
+    pub(super) fn batch_id(&self) -> &str {
+        &self.batch.id
+    }
+
+    /// How many bytes a message takes without its slots.
+    fn envelope_length(&self) -> usize {
+        self.envelope.length(&self.batch.id)
+    }
+
+    fn limits(&self, service_limit: Option<usize>) -> Limits {
+        let bytes = service_limit.map_or(self.limits.bytes, |limit| limit.min(self.limits.bytes));
+        Limits { bytes, ..self.limits }
+    }
+
+    /// Checks the slots as far as they are there, and finds the messages that are to be made.
+    pub(super) async fn begin(&mut self, start: &ResumePoint) -> Result<Layout, SourceError> {
+        self.source.check(&mut self.validator).await?;
+        let zero = Spot { position: 0, index: 0, digest: SlotsDigest::new(&self.destinations) };
+        let number = start.number();
+        let no_message = || {
+            let text = format!("there is no message {number}: the slots end before it");
+            SourceError::Invalid(Error::configuration(vec![Problem::new("resume_from", text)]))
+        };
+        let Some(at) = start.at() else {
+            let start = self.find(number, zero).await?.ok_or_else(no_message)?;
+            let layout = Layout::new(number, start, None);
+            self.count(&layout);
+            return Ok(layout);
+        };
+        let first = self.pass(zero, at.slots, true).await?.ok_or_else(no_message)?;
+        if at.digest.is_some_and(|digest| digest != first.digest.to_u64()) {
+            let text = format!(
+                "the {} slots before it, or the destinations, aren't those that were published: pass the same slots again, or \
+                 start a new batch (a skipped slot that was corrected counts as another)",
+                at.slots
+            );
+            let problem = Problem::new("resume_from", text);
+            return Err(SourceError::Invalid(Error::configuration(vec![problem])));
+        }
+        let mut layout = Layout::new(number, first, at.limit);
+        let mut spot = first;
+        for part in &at.parts {
+            let index = spot.index.saturating_add(part.slots());
+            spot = self.pass(spot, index, false).await?.ok_or_else(no_message)?;
+            layout.resume(part, spot);
+        }
+        layout.resume_number(at.next);
+        self.count(&layout);
+        Ok(layout)
+    }
+
+    /// Where message `number` begins, if nothing but the limits splits the slots.
+    async fn find(&mut self, number: u64, mut spot: Spot) -> Result<Option<Spot>, SourceError> {
+        let (limits, envelope) = (self.limits(None), self.envelope_length());
+        for _ in 1..number {
+            let chunk = self.source.chunk(spot.position, None, limits, envelope, &mut self.validator).await?;
+            if chunk.slots == 0 {
+                return Ok(None);
+            }
+            let Some(end) = self.pass(spot, self.source.came_by(chunk), true).await? else { return Ok(None) };
+            spot = end;
+        }
+        Ok(Some(spot))
+    }
+
+    /// Passes over slots from `spot` on, until `before` slots have come; `None` if fewer come.
+    async fn pass(
+        &mut self,
+        mut spot: Spot,
+        before: usize,
+        releases: bool,
+    ) -> Result<Option<Spot>, SourceError> {
+        let mut encoded = Vec::new();
+        while self.source.comes_before(spot.position, before, &mut self.validator).await? {
+            if spot.position % IN_ONE_GO == 0 {
+                yield_now().await;
+            }
+            if let Some(slot) = self.source.slot(spot.position) {
+                encoded.clear();
+                slot.write_json(&mut encoded);
+                spot.digest = spot.digest.with(&encoded);
+            }
+            spot.position += 1;
+            if releases {
+                self.source.release(spot.position);
+            }
+        }
+        spot.index = before;
+        Ok(self.source.has_come(before).then_some(spot))
+    }
+
+    /// Counts the messages of the batch again.
+    pub(super) fn count(&mut self, layout: &Layout) {
+        let (limits, envelope) = (self.limits(layout.service_limit), self.envelope_length());
+        let mut total = Some(layout.counts().0);
+        for (start, end, has_number) in layout.open() {
+            let end = end.map(|end| end.position);
+            let chunks = self.source.count_chunks(start.position, end, limits, envelope);
+            let add = |(total, chunks): (u64, u64)| {
+                total.saturating_add(chunks.saturating_sub(u64::from(has_number)))
+            };
+            total = total.zip(chunks).map(add);
+        }
+        self.total = total;
+    }
+
+    /// Makes the message of `task`; `None` if there are no more slots. It can be dropped before its end, and nothing is lost.
+    ///
+    /// `spare` is the memory of a message that was accepted.
+    pub(super) async fn make(
+        &mut self,
+        task: Task,
+        service_limit: Option<usize>,
+        spare: Option<Vec<u8>>,
+    ) -> Result<Option<Prepared>, SourceError> {
+        let (limits, envelope) = (self.limits(service_limit), self.envelope_length());
+        let Task { number, start, .. } = task;
+        let last = task.end.map(|end| end.position);
+        // A repeated message has its old extent, whatever the limits are by now.
+        let limits =
+            if task.repeat.is_some() { Limits { slots: usize::MAX, bytes: usize::MAX } } else { limits };
+        let chunk = self.source.chunk(start.position, last, limits, envelope, &mut self.validator).await?;
+        if chunk.slots == 0 {
+            return Ok(None);
+        }
+        let is_single = self.total.map_or(number == 1 && self.source.is_last(chunk), |total| total == 1);
+        let numbering = match task.repeat {
+            Some(print) => print.numbering,
+            None if is_single && !self.batch.is_named => Numbering::None,
+            None => self.total.map_or(Numbering::Number, Numbering::NumberOf),
+        };
+        let total = match numbering {
+            Numbering::NumberOf(total) => Some(total),
+            Numbering::None | Numbering::Number => None,
+        };
+        let place = BatchPlace { batch_id: &self.batch.id, current: number, total };
+        let mut out = spare.unwrap_or_default();
+        out.clear();
+        if out.capacity() < chunk.bytes {
+            out = Vec::with_capacity(chunk.bytes);
+        }
+        let mut message = self.envelope.begin(Some(place).filter(|_| numbering != Numbering::None), out);
+        let mut spot = start;
+        while spot.position < chunk.end() {
+            yield_now().await;
+            self.write_some(&mut message, &mut spot, chunk);
+        }
+        spot.index = self.source.came_by(chunk);
+        let body = Bytes::from(message.finish());
+        let message_id = message_id(&self.batch.id, number, &self.destinations, &body);
+        let print = Print { numbering, id: message_id.as_u64_pair().0 };
+        let destinations = self.destinations.len();
+        Ok(Some(Prepared {
+            number,
+            start,
+            end: spot,
+            print,
+            bytes: chunk.bytes,
+            was_unknown: task.repeat.is_some(),
+            may_repeat: task.repeat.is_some_and(|before| before.id != print.id),
+            parcel: Parcel { message_id, slots: chunk.slots, destinations, body },
+            attempts: Vec::new(),
+            attempts_before: 0,
+            is_probe: false,
+        }))
+    }
+
+    /// Writes slots of `chunk` from `spot` on, and moves it.
+    fn write_some(&self, message: &mut BatchMessage, spot: &mut Spot, chunk: Chunk) {
+        let enough = message.written() + GO;
+        let rest = Chunk { first: spot.position, slots: chunk.end() - spot.position, ..chunk };
+        for slot in self.source.slots(rest) {
+            spot.digest = spot.digest.with(message.add(slot));
+            spot.position += 1;
+            if message.written() >= enough {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The messages of a publication that are in flight, or ready to be sent.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
+
+use super::End;
+use super::batcher::Prepared;
+use super::layout::Layout;
+use super::patience::{Patience, is_temporary};
+use super::progress::WaitReason;
+use super::source::SourceError;
+use super::tracker::ProgressTracker;
+use crate::delivery::Courier;
+use crate::error::{Error, ErrorKind};
+use crate::receipt::{Attempt, Delivery, Receipt};
+use crate::retry::Policy;
+use crate::transport::Place;
+
+/// How many messages may be begun after the first that isn't accepted, for each that may be in flight.
+const SPAN: u64 = 8;
+
+type Sending<'a> = Pin<Box<dyn Future<Output = (Prepared, Result<Receipt, Error>)> + Send + 'a>>;
+type Waiting<'a> = Pin<Box<dyn Future<Output = Place> + Send + 'a>>;
+
+/// Sends messages, up to a number at a time, and keeps the books of what became of them.
+pub(super) struct Dispatcher<'a, 't> {
+    courier: &'a Courier,
+    policy: Policy,
+    concurrency: usize,
+    pub(super) tracker: &'t mut ProgressTracker<'a>,
+    pub(super) layout: Layout,
+    patience: Patience,
+    in_flight: FuturesUnordered<Sending<'a>>,
+    /// Messages that failed for now, in the order of their slots.
+    failed_for_now: VecDeque<Prepared>,
+    ready: Option<Prepared>,
+    /// The wait for the rate limit, and since when.
+    permit: Option<(Waiting<'a>, Instant)>,
+    /// Memory of messages that were accepted.
+    spare: Vec<Vec<u8>>,
+    /// Why no more messages are made.
+    source_end: Option<Result<(), SourceError>>,
+    /// Why no more messages are sent.
+    end: Option<End>,
+}
+
+/// What happened.
+pub(super) enum Event<T> {
+    /// The next message was made, or can't be.
+    Made(T),
+    /// A message was accepted or failed, or went out: there may be another to make.
+    Changed,
+    /// A message of at most so many bytes was too large. Its slots are to be split.
+    TooLarge(usize),
+    /// Nothing is left to do.
+    Ended,
+}
+
+impl<'a, 't> Dispatcher<'a, 't> {
+    pub(super) fn new(
+        courier: &'a Courier,
+        policy: Policy,
+        concurrency: usize,
+        patience: Patience,
+        tracker: &'t mut ProgressTracker<'a>,
+        layout: Layout,
+    ) -> Self {
+        Self {
+            courier,
+            policy,
+            concurrency,
+            tracker,
+            layout,
+            patience,
+            in_flight: FuturesUnordered::new(),
+            failed_for_now: VecDeque::new(),
+            ready: None,
+            permit: None,
+            spare: Vec::new(),
+            source_end: None,
+            end: None,
+        }
+    }
+
+    /// Whether another message is to be made.
+    pub(super) fn wants_message(&self) -> bool {
+        let has_room = self.failed_for_now.len() + self.in_flight.len() <= self.concurrency;
+        let has_span = || self.layout.span() < SPAN.saturating_mul(self.concurrency as u64);
+        self.ready.is_none()
+            && self.source_end.is_none()
+            && self.end.is_none()
+            && has_room
+            && (self.concurrency == 1 || self.layout.task().end.is_some() || has_span())
+    }
+
+    pub(super) fn spare(&mut self) -> Option<Vec<u8>> {
+        self.spare.pop()
+    }
+
+    /// Takes a message that was made.
+    pub(super) fn is_ready(&mut self, message: Prepared) {
+        self.layout.made(message.end, message.print);
+        self.ready = Some(message);
+    }
+
+    /// No more messages can be made.
+    pub(super) fn source_ended(&mut self, end: Result<(), SourceError>) {
+        self.source_end = Some(end);
+    }
+
+    /// Splits the slots of the message that was too large, and of the one that is ready, within `limit` bytes.
+    pub(super) fn split_within(&mut self, limit: usize) {
+        let before = self.layout.service_limit.unwrap_or(limit);
+        self.layout.service_limit = Some(limit.min(before));
+        // A message that may have been accepted before keeps its extent.
+        if let Some(ready) = self.ready.take_if(|ready| !ready.was_unknown) {
+            self.layout.reopen(ready.number);
+            self.recycle(ready);
+        }
+        self.layout.close_up();
+        // The source reports its end again.
+        self.source_end = None;
+        self.tracker.laid_out(&self.layout);
+    }
+
+    /// Waits for the next event, while `making` goes on and messages are sent.
+    pub(super) async fn next<T>(&mut self, mut making: Pin<&mut impl Future<Output = T>>) -> Event<T> {
+        if self.end.is_none() && self.tracker.handle.is_stopped() {
+            self.end = Some(End::Stopped);
+        }
+        if self.start_messages() {
+            return Event::Changed;
+        }
+        if self.in_flight.is_empty() && (self.end.is_some() || self.is_done()) {
+            return Event::Ended;
+        }
+        let handle = self.tracker.handle.clone();
+        let is_ending = self.end.is_some();
+        let mut stopped = pin!(handle.stopped());
+        let mut probe =
+            pin!(sleep_until(self.patience.outage.map_or_else(Instant::now, |outage| outage.until)));
+        let waits_for_probe =
+            self.permit.is_none() && self.patience.outage.is_some_and(|outage| !outage.is_probing);
+        let sent = poll_fn(|context| {
+            self.tracker.tick(context);
+            if let Poll::Ready(Some(sent)) = self.in_flight.poll_next_unpin(context) {
+                return Poll::Ready(Some(Ok(sent)));
+            }
+            if is_ending {
+                return Poll::Pending;
+            }
+            if let Poll::Ready(made) = making.as_mut().poll(context) {
+                return Poll::Ready(Some(Err(made)));
+            }
+            let may_start = self.poll_permit(context).is_ready()
+                || (waits_for_probe && probe.as_mut().poll(context).is_ready())
+                || stopped.as_mut().poll(context).is_ready();
+            if may_start { Poll::Ready(None) } else { Poll::Pending }
+        });
+        match sent.await {
+            None => Event::Changed,
+            Some(Err(made)) => Event::Made(made),
+            Some(Ok((message, Ok(receipt)))) => {
+                self.accepted(message, receipt);
+                Event::Changed
+            }
+            Some(Ok((message, Err(error)))) => self.failed(message, error),
+        }
+    }
+
+    /// Whether every message was accepted, and no more are made.
+    fn is_done(&self) -> bool {
+        self.source_end.is_some() && self.ready.is_none() && self.failed_for_now.is_empty()
+    }
+
+    /// Sends the messages that may go out now. Returns whether there were any.
+    fn start_messages(&mut self) -> bool {
+        let mut has_started = false;
+        while self.end.is_none() && self.may_start() {
+            let place = match &self.courier.pace {
+                None => None,
+                Some(pace) => match pace.free_place().filter(|_| self.permit.is_none()) {
+                    Some(place) => Some(place),
+                    None => {
+                        let (pace, now) = (pace.clone(), Instant::now());
+                        self.tracker.waits(Some((WaitReason::RateLimit, now + pace.wait())));
+                        self.permit.get_or_insert_with(|| (Box::pin(async move { pace.place().await }), now));
+                        return has_started;
+                    }
+                },
+            };
+            self.start(place);
+            has_started = true;
+        }
+        // A place that nobody uses is free for others.
+        self.permit = None;
+        let outage = self.patience.outage.filter(|outage| !outage.is_probing);
+        self.tracker.waits(outage.map(|outage| (WaitReason::Failure(outage.reason), outage.until)));
+        has_started
+    }
+
+    /// Whether a message may go out if the rate limit has room.
+    fn may_start(&self) -> bool {
+        if self.in_flight.len() >= self.concurrency {
+            return false;
+        }
+        match self.patience.outage {
+            Some(outage) => {
+                !outage.is_probing && outage.until <= Instant::now() && !self.failed_for_now.is_empty()
+            }
+            None => !self.failed_for_now.is_empty() || self.ready.is_some(),
+        }
+    }
+
+    fn poll_permit(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some((permit, asked)) = &mut self.permit else { return Poll::Pending };
+        let Poll::Ready(place) = permit.as_mut().poll(context) else { return Poll::Pending };
+        self.tracker.waited(asked.elapsed());
+        self.permit = None;
+        self.start(Some(place));
+        Poll::Ready(())
+    }
+
+    /// Sends the first message that may go out.
+    fn start(&mut self, place: Option<Place>) {
+        let Some(mut message) = self.failed_for_now.pop_front().or_else(|| self.ready.take()) else { return };
+        let mut policy = self.policy.clone();
+        message.is_probe = self.patience.outage.is_some();
+        if let Some(outage) = &mut self.patience.outage {
+            outage.is_probing = true;
+            policy.max_attempts = 1;
+        }
+        self.layout.sent(message.number, message.print);
+        self.tracker.begins_message(message.number, &self.layout);
+        if message.may_repeat && message.attempts_before == 0 {
+            self.tracker.may_repeat(message.parcel.slots);
+        }
+        let earlier = std::mem::take(&mut message.attempts);
+        let courier = self.courier;
+        self.in_flight.push(Box::pin(async move {
+            let sent = courier.deliver(&message.parcel, &policy, place, earlier).await;
+            (message, sent)
+        }));
+    }
+
+    fn accepted(&mut self, message: Prepared, receipt: Receipt) {
+        self.layout.accepted(message.number);
+        self.patience.accepted();
+        self.tracker.accepted(receipt, message.attempts_before, message.parcel.slots, &self.layout);
+        self.recycle(message);
+    }
+
+    fn failed<T>(&mut self, mut message: Prepared, error: Error) -> Event<T> {
+        let attempts = error.attempts();
+        self.tracker.failed(attempts.get(message.attempts_before..).unwrap_or_default());
+        let is_unknown = message.was_unknown || error.delivery() == Delivery::Unknown;
+        if !is_unknown {
+            self.layout.not_accepted(message.number);
+        }
+        if is_too_large(&error) && message.parcel.slots > 1 {
+            self.tracker.too_large(attempts);
+            if is_unknown {
+                self.tracker.may_repeat(message.parcel.slots);
+            }
+            self.layout.reopen(message.number);
+            let bytes = message.bytes / 2;
+            // Who finds a message too large is there again.
+            self.patience.outage = None;
+            self.recycle(message);
+            return Event::TooLarge(bytes);
+        }
+        let was_probe = message.is_probe;
+        self.tracker.laid_out(&self.layout);
+        if is_temporary(&error, self.policy.on_unknown) && self.patience.waits_out(&error, was_probe) {
+            message.attempts = error.into_attempts();
+            message.attempts_before = message.attempts.len();
+            let place =
+                self.failed_for_now.partition_point(|other| other.start.position < message.start.position);
+            self.failed_for_now.insert(place, message);
+        } else if self.end.is_none() {
+            self.end = Some(End::Failed(message.number, error));
+        }
+        Event::Changed
+    }
+
+    /// Keeps the memory of a message that is done with, if nobody else has it.
+    fn recycle(&mut self, message: Prepared) {
+        if message.parcel.body.is_unique() && self.spare.len() < self.concurrency {
+            self.spare.push(message.parcel.body.into());
+        }
+    }
+
+    /// Why the publication ended.
+    pub(super) fn take_end(&mut self) -> Result<(), End> {
+        match (self.end.take(), self.source_end.take()) {
+            (Some(end), _) => Err(end),
+            (None, Some(Err(unreadable))) => Err(End::Unreadable(unreadable)),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// Whether the service rejected a message for its size. If an attempt before that may have been accepted, its slots may
+/// arrive again with the parts, as they may with every retry after an unknown outcome.
+fn is_too_large(error: &Error) -> bool {
+    let is_413 = |last: &Attempt| last.status == Some(413) && last.delivery == Delivery::Refused;
+    error.kind() == ErrorKind::Refused && error.attempts().last().is_some_and(is_413)
+}

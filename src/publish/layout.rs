@@ -1,0 +1,257 @@
+//! Which message carries which slots: pure data, without clock and I/O.
+
+use std::collections::VecDeque;
+
+use super::digest::SlotsDigest;
+use super::resume::{PointPart, ResumePoint};
+
+/// A place between two slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// How many slots that can be published come before.
+    pub(super) position: usize,
+    /// How many slots come before, including those that were skipped.
+    pub(super) index: usize,
+    /// The digest of the slots that come before.
+    pub(super) digest: SlotsDigest,
+}
+
+/// The batch numbers that a message carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// None, because it is the only message of a batch without a given id.
+    None,
+    /// Its own number, because the number of messages is unknown.
+    Number,
+    /// Its own number and this number of messages.
+    NumberOf(u64),
+}
+
+/// The parts of a message that make its bytes, beside its slots, number and `Meta`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Print {
+    pub(super) numbering: Numbering,
+    /// The first half of the message id.
+    pub(super) id: u64,
+}
+
+/// A message to make.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task {
+    pub(super) number: u64,
+    pub(super) start: Spot,
+    /// Where its slots end at the latest; `None` if that is where they all end.
+    pub(super) end: Option<Spot>,
+    /// The message that was sent before with exactly these slots, whose outcome is unknown.
+    pub(super) repeat: Option<Print>,
+}
+
+/// Slots of one message, or of several that were accepted.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// The number of the message; `None` if it gets the next one that is free.
+    number: Option<u64>,
+    start: Spot,
+    end: Spot,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Accepted,
+    /// To be split into messages.
+    Open,
+    /// To be made again, because the service may have it.
+    Repeat(Print),
+    /// Made, and whether the service may have it.
+    Made(Print, bool),
+}
+
+/// The messages of a batch, from the first slot that isn't known to be accepted.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// In the order of the slots, without a gap between them. The first isn't accepted.
+    parts: VecDeque<Part>,
+    /// The number of the first message that isn't begun, and where its slots begin.
+    next: (u64, Spot),
+    /// The number of bytes to which the service limited messages, if it found one too large.
+    pub(super) service_limit: Option<usize>,
+}
+
+impl Layout {
+    pub(super) fn new(number: u64, start: Spot, service_limit: Option<usize>) -> Self {
+        Self { parts: VecDeque::new(), next: (number, start), service_limit }
+    }
+
+    /// Adds what a resume point reports of the slots up to `end`.
+    pub(super) fn resume(&mut self, part: &PointPart, end: Spot) {
+        let state = match *part {
+            PointPart::Accepted { .. } => State::Accepted,
+            PointPart::Open { .. } => State::Open,
+            PointPart::Unknown { print, .. } => State::Repeat(print),
+        };
+        self.parts.push_back(Part { number: part.number(), start: self.next.1, end, state });
+        self.next.1 = end;
+    }
+
+    /// Sets the number of the first message that isn't begun.
+    pub(super) fn resume_number(&mut self, number: u64) {
+        self.next.0 = number;
+    }
+
+    /// The first message that isn't made.
+    pub(super) fn task(&self) -> Task {
+        match self.parts.iter().find(|part| matches!(part.state, State::Open | State::Repeat(_))) {
+            Some(part) => {
+                let repeat = match part.state {
+                    State::Repeat(print) => Some(print),
+                    _ => None,
+                };
+                let number = part.number.unwrap_or(self.next.0);
+                Task { number, start: part.start, end: Some(part.end), repeat }
+            }
+            None => Task { number: self.next.0, start: self.next.1, end: None, repeat: None },
+        }
+    }
+
+    /// The message of the first [task](Self::task) was made, with the slots up to `end`.
+    pub(super) fn made(&mut self, end: Spot, print: Print) {
+        let task = self.task();
+        // Until it is sent, the message of an earlier run counts.
+        let state = State::Made(task.repeat.unwrap_or(print), task.repeat.is_some());
+        let made = Part { number: Some(task.number), start: task.start, end, state };
+        if task.number == self.next.0 {
+            self.next.0 = self.next.0.saturating_add(1);
+        }
+        match self.parts.iter().position(|part| matches!(part.state, State::Open | State::Repeat(_))) {
+            None => {
+                self.next.1 = end;
+                self.parts.push_back(made);
+            }
+            Some(place) => {
+                let rest = self.parts.get_mut(place).filter(|part| end.position < part.end.position);
+                match rest {
+                    Some(rest) => {
+                        (rest.number, rest.start) = (None, end);
+                        self.parts.insert(place, made);
+                    }
+                    None => {
+                        if let Some(part) = self.parts.get_mut(place) {
+                            *part = Part { end: part.end, ..made };
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Message `number` goes out.
+    pub(super) fn sent(&mut self, number: u64, print: Print) {
+        if let Some(part) = self.part(number) {
+            part.state = State::Made(print, true);
+        }
+    }
+
+    /// The service doesn't have message `number`.
+    pub(super) fn not_accepted(&mut self, number: u64) {
+        if let Some(State::Made(_, may_be_accepted)) = self.part(number).map(|part| &mut part.state) {
+            *may_be_accepted = false;
+        }
+    }
+
+    /// Message `number` was accepted.
+    pub(super) fn accepted(&mut self, number: u64) {
+        if let Some(part) = self.part(number) {
+            part.state = State::Accepted;
+        }
+        while self.parts.front().is_some_and(|part| part.state == State::Accepted) {
+            self.parts.pop_front();
+        }
+    }
+
+    /// Opens the slots of message `number` again, to be split anew.
+    pub(super) fn reopen(&mut self, number: u64) {
+        if let Some(part) = self.part(number) {
+            part.state = State::Open;
+        }
+    }
+
+    /// Gives back the numbers of the last messages, as far as all their slots are open.
+    pub(super) fn close_up(&mut self) {
+        while let Some(last) = self.parts.back().filter(|part| part.state == State::Open) {
+            match last.number {
+                None => {}
+                Some(number) if number.checked_add(1) == Some(self.next.0) => self.next.0 = number,
+                Some(_) => break,
+            }
+            self.next.1 = last.start;
+            self.parts.pop_back();
+        }
+    }
+
+    fn part(&mut self, number: u64) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.number == Some(number) && part.state != State::Accepted)
+    }
+
+    /// Where the first slot is that isn't known to be accepted.
+    pub(super) fn first(&self) -> Spot {
+        self.parts.front().map_or(self.next.1, |part| part.start)
+    }
+
+    /// How many messages have a number, and how many of them aren't accepted.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let numbered = self.next.0.saturating_sub(1);
+        let missing = self.parts.iter().filter(|part| part.state != State::Accepted && part.number.is_some());
+        (numbered, missing.count() as u64)
+    }
+
+    /// How many slots were accepted.
+    pub(super) fn accepted_slots(&self) -> usize {
+        let accepted = self.parts.iter().filter(|part| part.state == State::Accepted);
+        self.first().position + accepted.map(|part| part.end.position - part.start.position).sum::<usize>()
+    }
+
+    /// How many messages have a number from the first on that isn't accepted.
+    pub(super) fn span(&self) -> u64 {
+        let first = self.parts.iter().find_map(|part| part.number.filter(|_| part.state != State::Accepted));
+        first.map_or(0, |first| self.next.0.saturating_sub(first))
+    }
+
+    /// The ranges of slots that are to be split into messages, and whether the first message of each has its number.
+    pub(super) fn open(&self) -> impl Iterator<Item = (Spot, Option<Spot>, bool)> {
+        let open = self.parts.iter().filter(|part| part.state == State::Open);
+        open.map(|part| (part.start, Some(part.end), part.number.is_some())).chain([(
+            self.next.1,
+            None,
+            false,
+        )])
+    }
+
+    /// The point from which the batch resumes.
+    pub(super) fn point(&self) -> ResumePoint {
+        let mut layout = self.clone();
+        for part in &mut layout.parts {
+            part.state = match part.state {
+                State::Made(print, true) => State::Repeat(print),
+                State::Made(_, false) => State::Open,
+                state => state,
+            };
+        }
+        layout.close_up();
+        let first = layout.first();
+        let number = layout.parts.front().and_then(|part| part.number).unwrap_or(layout.next.0);
+        let mut parts = Vec::<PointPart>::new();
+        for part in &layout.parts {
+            let slots = part.end.index.saturating_sub(part.start.index);
+            match (part.state, parts.last_mut()) {
+                (State::Accepted, Some(PointPart::Accepted { slots: before })) => *before += slots,
+                (State::Accepted, _) => parts.push(PointPart::Accepted { slots }),
+                (State::Repeat(print), _) => {
+                    parts.push(PointPart::Unknown { slots, number: part.number.unwrap_or(number), print });
+                }
+                _ => parts.push(PointPart::Open { slots, number: part.number }),
+            }
+        }
+        ResumePoint::new(number, first, layout.service_limit, parts, layout.next.0)
+    }
+}

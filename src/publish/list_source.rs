@@ -1,0 +1,111 @@
+//! Slots that are all there.
+
+use std::borrow::Borrow;
+
+use tokio::task::yield_now;
+
+use super::source::{IN_ONE_GO, SourceError};
+use super::validator::SlotValidator;
+use crate::error::Error;
+use crate::message::Slot;
+
+/// A list of slots, owned or borrowed.
+trait SlotList: Send + Sync {
+    fn len(&self) -> usize;
+    fn get(&self, position: usize) -> Option<&Slot>;
+    fn retain(&mut self, keep: &mut dyn FnMut(&Slot) -> bool);
+}
+
+impl<T: Borrow<Slot> + Send + Sync> SlotList for Vec<T> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn get(&self, position: usize) -> Option<&Slot> {
+        <[T]>::get(self, position).map(Borrow::borrow)
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(&Slot) -> bool) {
+        self.retain(|slot| keep(slot.borrow()));
+    }
+}
+
+/// The slots of a list. Those that are skipped are removed once it is checked.
+pub(crate) struct ListSource<'a> {
+    slots: Box<dyn SlotList + 'a>,
+    /// How many bytes each adds to a message; known once they are checked.
+    added: Vec<u32>,
+    /// How many there were, including those that were skipped.
+    came: usize,
+    /// The index that each had among these; `None` if none was skipped.
+    indices: Option<Vec<usize>>,
+}
+
+impl<'a> ListSource<'a> {
+    pub(super) fn new<T: Borrow<Slot> + Send + Sync + 'a>(slots: Vec<T>) -> Self {
+        Self { came: slots.len(), slots: Box::new(slots), added: Vec::new(), indices: None }
+    }
+
+    pub(super) async fn check(&mut self, validator: &mut SlotValidator<'_>) -> Result<(), SourceError> {
+        let Self { slots, added, indices, .. } = self;
+        let (mut skipped, mut problems) = (Vec::new(), Vec::new());
+        added.reserve_exact(slots.len());
+        for index in 0..slots.len() {
+            if index % IN_ONE_GO == 0 {
+                yield_now().await;
+            }
+            let Some(slot) = slots.get(index) else { break };
+            let length = slot.added_length();
+            let wrong = validator.problems(slot, length, index);
+            if wrong.is_empty() {
+                added.push(length.try_into().unwrap_or(u32::MAX));
+                continue;
+            }
+            // One that can't be skipped ends the publication, and so do the others.
+            problems.extend(validator.skip(index, wrong).err().unwrap_or_default());
+            skipped.push(index);
+        }
+        if !problems.is_empty() {
+            return Err(SourceError::Invalid(Error::invalid_slots(problems)));
+        }
+        if !skipped.is_empty() {
+            let (mut index, mut bad) = (0, skipped.into_iter().peekable());
+            let indices = indices.insert(Vec::new());
+            slots.retain(&mut |_| {
+                let is_good = bad.next_if_eq(&index).is_none();
+                indices.extend(is_good.then_some(index));
+                index += 1;
+                is_good
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn came(&self) -> usize {
+        self.came
+    }
+
+    pub(super) fn slot(&self, position: usize) -> Option<&Slot> {
+        self.slots.get(position)
+    }
+
+    /// The index of a slot among those that came; `None` if it is its position, or there is no such slot.
+    pub(super) fn index(&self, position: usize) -> Option<usize> {
+        self.indices.as_ref()?.get(position).copied()
+    }
+
+    pub(super) fn added_length(&self, position: usize) -> Option<usize> {
+        self.added.get(position).map(|added| *added as usize)
+    }
+
+    /// How many bytes each slot from position `first` up to `last` adds to a message.
+    pub(super) fn added_lengths(&self, first: usize, last: Option<usize>) -> impl Iterator<Item = usize> {
+        let last = last.unwrap_or(self.added.len());
+        let added = self.added.get(first..last).unwrap_or_default();
+        added.iter().map(|added| *added as usize)
+    }
+}

@@ -1,0 +1,103 @@
+//! How long a publication waits out temporary failures.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::chance::Jitter;
+use crate::error::{Error, ErrorKind};
+use crate::receipt::{Attempt, Delivery};
+use crate::retry::{Backoff, Next, OnUnknown, asks_again};
+
+/// The patience of a publication that has no other.
+pub(crate) const USUAL_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The part of `Retry-After` that is added at most, so that publications that got the same come back apart.
+const HINT_JITTER: f64 = 0.1;
+
+/// Decides whether a failure is waited out, and until when.
+pub(super) struct Patience {
+    limit: Duration,
+    /// When the publication began, or the last message was accepted.
+    since: Instant,
+    backoff: Backoff,
+    jitter: Jitter,
+    pub(super) outage: Option<Outage>,
+}
+
+/// The time in which messages fail. It ends when one is accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outage {
+    /// When the next message goes out: one attempt, to find out whether the outage is over.
+    pub(super) until: Instant,
+    pub(super) reason: ErrorKind,
+    /// Whether that attempt is in flight.
+    pub(super) is_probing: bool,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration, jitter: &Jitter) -> Self {
+        Self {
+            limit,
+            since: Instant::now(),
+            backoff: Backoff::of_outages(jitter),
+            jitter: jitter.clone(),
+            outage: None,
+        }
+    }
+
+    /// A message was accepted.
+    pub(super) fn accepted(&mut self) {
+        self.since = Instant::now();
+        if self.outage.take().is_some() {
+            self.backoff.reset();
+        }
+    }
+
+    /// A message failed for now. Returns whether it is waited out.
+    pub(super) fn waits_out(&mut self, error: &Error, was_probe: bool) -> bool {
+        let now = Instant::now();
+        let left = self.limit.saturating_sub(now - self.since);
+        let hint = error.retry_after().filter(|hint| !hint.is_zero());
+        if left.is_zero() || hint.is_some_and(|hint| hint > left) {
+            return false;
+        }
+        let wait = match hint {
+            Some(hint) => hint.saturating_add(self.jitter.draw(hint.mul_f64(HINT_JITTER), 0.0)),
+            // Messages that were in flight when the first of them failed don't make the wait longer.
+            None if self.outage.is_some() && !was_probe => Duration::ZERO,
+            None => self.backoff.next_delay(),
+        };
+        let until = now + wait.min(left);
+        let before = self.outage.filter(|_| !was_probe);
+        self.outage = Some(Outage {
+            until: before.map_or(until, |outage| outage.until.max(until)),
+            reason: error.kind(),
+            is_probing: before.is_some_and(|outage| outage.is_probing),
+        });
+        true
+    }
+}
+
+/// Whether a failed message may be accepted later as it is, and nothing speaks against sending it again.
+pub(super) fn is_temporary(error: &Error, on_unknown: OnUnknown) -> bool {
+    if !error.is_retryable() || (on_unknown == OnUnknown::Stop && error.delivery() == Delivery::Unknown) {
+        return false;
+    }
+    match error.attempts() {
+        [.., before, last] if is_unauthorized(before) && is_unauthorized(last) => false,
+        [.., last] => last.next != Next::Final && !is_foreign(last),
+        [] => true,
+    }
+}
+
+fn is_unauthorized(attempt: &Attempt) -> bool {
+    attempt.status == Some(401)
+}
+
+/// Whether the outcome is unknown because the response isn't the service's, or can't be read: each copy could be accepted
+/// behind the same response.
+fn is_foreign(attempt: &Attempt) -> bool {
+    let is_for_now = |status: u16| status >= 500 || status == 429 || asks_again(status);
+    attempt.delivery == Delivery::Unknown && attempt.status.is_some_and(|status| !is_for_now(status))
+}

@@ -1,0 +1,131 @@
+//! Slots that come one at a time.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt};
+use tokio::task::yield_now;
+
+use super::source::{IN_ONE_GO, SourceError, StreamError};
+use super::validator::SlotValidator;
+use crate::error::Error;
+use crate::message::{ReadError, Slot};
+
+/// The slots of a stream. Those that aren't known to be accepted yet are held.
+pub(crate) struct StreamSource<'a> {
+    stream: Pin<Box<dyn Stream<Item = Result<Slot, StreamError>> + Send + 'a>>,
+    held: VecDeque<HeldSlot>,
+    /// The position of the first that is held.
+    first: usize,
+    /// How many came, including those that were skipped.
+    came: usize,
+    has_ended: bool,
+    /// Why no more come. It is reported whenever more are asked for, because a message after one that turns out to be too large is
+    /// made again.
+    failure: Option<SourceError>,
+}
+
+/// A slot that came.
+struct HeldSlot {
+    slot: Slot,
+    /// Its index among all that came.
+    index: usize,
+    /// How many bytes it adds to a message.
+    added: usize,
+}
+
+impl<'a> StreamSource<'a> {
+    pub(super) fn new(stream: Pin<Box<dyn Stream<Item = Result<Slot, StreamError>> + Send + 'a>>) -> Self {
+        Self { stream, held: VecDeque::new(), first: 0, came: 0, has_ended: false, failure: None }
+    }
+
+    fn held(&self, position: usize) -> Option<&HeldSlot> {
+        self.held.get(position.checked_sub(self.first)?)
+    }
+
+    pub(super) fn slot(&self, position: usize) -> Option<&Slot> {
+        self.held(position).map(|held| &held.slot)
+    }
+
+    pub(super) fn index(&self, position: usize) -> Option<usize> {
+        self.held(position).map(|held| held.index)
+    }
+
+    pub(super) fn came(&self) -> usize {
+        self.came
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first == 0 && self.held.is_empty()
+    }
+
+    /// How many slots can be published, once that is known.
+    pub(super) fn len(&self) -> Option<usize> {
+        self.has_ended.then_some(self.first + self.held.len())
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    pub(super) fn take_failure(&mut self) -> Option<SourceError> {
+        self.failure.take()
+    }
+
+    /// Drops the slots before this position.
+    pub(super) fn release(&mut self, position: usize) {
+        let done = position.saturating_sub(self.first).min(self.held.len());
+        self.held.drain(..done);
+        self.first += done;
+    }
+
+    /// How many bytes the slot at `position` adds to a message; `None` after the last.
+    pub(super) async fn added_length(
+        &mut self,
+        position: usize,
+        validator: &mut SlotValidator<'_>,
+    ) -> Result<Option<usize>, SourceError> {
+        loop {
+            if let Some(held) = self.held(position) {
+                return Ok(Some(held.added));
+            }
+            if self.failure.is_some() {
+                return Err(SourceError::AlreadyReported);
+            }
+            if self.has_ended {
+                return Ok(None);
+            }
+            if self.came % IN_ONE_GO == 0 {
+                yield_now().await;
+            }
+            let next = self.stream.next().await;
+            let index = self.came;
+            self.came += usize::from(next.is_some());
+            let problems = match next {
+                None => {
+                    self.has_ended = true;
+                    continue;
+                }
+                Some(Ok(slot)) => {
+                    let added = slot.added_length();
+                    let problems = validator.problems(&slot, added, index);
+                    if problems.is_empty() {
+                        self.held.push_back(HeldSlot { slot, index, added });
+                        continue;
+                    }
+                    problems
+                }
+                Some(Err(failed)) => match failed.downcast_ref::<ReadError>() {
+                    Some(error) if !error.is_last() => vec![SlotValidator::unreadable(error, index)],
+                    _ => {
+                        self.failure = Some(SourceError::Failed(failed));
+                        continue;
+                    }
+                },
+            };
+            if let Err(problems) = validator.skip(index, problems) {
+                self.failure = Some(SourceError::Invalid(Error::invalid_slots(problems)));
+            }
+        }
+    }
+}
