@@ -23,6 +23,9 @@ pub enum ErrorKind {
     /// The stream of slots to publish failed before its end; its error is the [source](std::error::Error::source) of the
     /// [`PublishError`](crate::PublishError).
     Input,
+    /// The [checkpoint](crate::PublishBuilder::checkpoint) of a publication can't be read or written, or belongs to another
+    /// batch.
+    Checkpoint,
     /// The service refuses the credentials, or the access token that they bought; or a
     /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing, for good.
     Credentials,
@@ -149,6 +152,10 @@ impl Error {
     pub(crate) fn unreadable_slots() -> Self {
         let text = "the stream of slots failed before its end".to_owned();
         Self::new(ErrorKind::Input, text, Vec::new(), FailedSend::not_begun(None))
+    }
+
+    pub(crate) fn checkpoint(text: String) -> Self {
+        Self::new(ErrorKind::Checkpoint, text, Vec::new(), FailedSend::not_begun(None))
     }
 
     pub(crate) fn send(kind: ErrorKind, text: String, send: FailedSend) -> Self {

@@ -152,8 +152,8 @@ pub use message::{
     SlotReader, Source,
 };
 pub use publish::{
-    BatchCounts, ParseResumePointError, Progress, PublishError, PublishHandle, PublishReport, ResumePoint,
-    RunCounts, StreamedSlot, Wait, WaitReason,
+    BatchCounts, Checkpoint, CheckpointError, ParseResumePointError, Progress, PublishError, PublishHandle,
+    PublishReport, ResumePoint, RunCounts, StreamedSlot, Wait, WaitReason,
 };
 pub use receipt::{Attempt, Delivery, Receipt, TokenRefusal};
 pub use retry::{BodyKind, Class, Exchange, Next, OnUnknown};

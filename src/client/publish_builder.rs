@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Client;
-use crate::chance::fresh_id;
 use crate::error::Error;
 use crate::message::{Envelope, Meta, Problem};
 use crate::publish::{
-    Batch, Limits, OnInvalid, OnProgress, Progress, Publication, PublishError, PublishHandle, PublishReport,
-    ResumePoint, Source, USUAL_PATIENCE,
+    AnyCheckpoint, BatchOptions, Checkpoint, CheckpointFile, CheckpointOptions, Limits, OnInvalid,
+    OnProgress, Progress, Publication, PublishError, PublishHandle, PublishReport, ResumePoint, Source,
+    USUAL_PATIENCE,
 };
 use crate::text;
 
@@ -40,7 +42,9 @@ pub struct PublishBuilder<'a> {
     limits: Limits,
     meta: Meta,
     batch_id: Option<String>,
-    start: ResumePoint,
+    start: Option<ResumePoint>,
+    checkpoint: Option<Arc<dyn AnyCheckpoint>>,
+    restarts_if_changed: bool,
     patience: Duration,
     concurrency: usize,
     on_progress: Option<OnProgress<'a>>,
@@ -56,7 +60,9 @@ impl<'a> PublishBuilder<'a> {
             limits: client.0.limits,
             meta: Meta::new(),
             batch_id: None,
-            start: ResumePoint::START,
+            start: None,
+            checkpoint: None,
+            restarts_if_changed: false,
             patience: USUAL_PATIENCE,
             concurrency: 1,
             on_progress: None,
@@ -120,7 +126,64 @@ impl<'a> PublishBuilder<'a> {
     /// bytes and the same message id. If `Meta` or a slot in it has changed, it goes out under another id, and the report counts its
     /// slots as [possibly repeated](crate::RunCounts::possibly_repeated_slots).
     pub fn resume_from(mut self, point: impl Into<ResumePoint>) -> Self {
-        self.start = point.into();
+        self.start = Some(point.into());
+        self
+    }
+
+    /// Keeps the state of the publication in a file, and resumes the batch that the file is of, if there is one.
+    ///
+    /// With this line a publication can be started again after a crash, a stop or an error, in any process:
+    ///
+    /// ```no_run
+    /// # use pushslots::{Client, PublishError, Slot};
+    /// # async fn example(client: Client, slots: Vec<Slot>) -> Result<(), PublishError> {
+    /// let report = client.publish(&slots).checkpoint("slots.checkpoint").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Pass **all** slots again each time. The file has the batch id, the limits, the `Meta` of the messages and the
+    /// [resume point](PublishReport::resume_point). They count instead of the settings of the client and of this publication, so
+    /// that a message in flight goes out again with the same bytes and id. The file is written before the first send and after each
+    /// accepted message, and removed when the batch is complete. A message counts as in flight until its acceptance is written; one
+    /// write may cover several. If the process is killed, only messages in flight go out again.
+    ///
+    /// Each write replaces the file as a whole and is synced to the disk. A file next to it, with the ending `.lock`, is locked
+    /// while a publication uses the checkpoint, so that a second one fails. That file stays.
+    ///
+    /// # Errors
+    ///
+    /// The publication ends with [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) before its first send, and leaves the
+    /// file as it is, if
+    /// * the file or its folder can't be read or written;
+    /// * another publication uses it;
+    /// * it is damaged, was written by a newer version, or isn't a checkpoint;
+    /// * it is of another batch: by [`batch_id`](Self::batch_id), by the destinations, or by the slots before the resume point,
+    ///   unless [`restart_if_changed`](Self::restart_if_changed) was called;
+    /// * [`resume_from`](Self::resume_from) asks for another point.
+    ///
+    /// If it can't be written later, such as on a full disk, the publication ends when the messages in flight have ended, and can
+    /// be resumed.
+    pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
+        self.checkpoint_in(CheckpointFile::new(path.into()))
+    }
+
+    /// Keeps the state of the publication in a place of your own, such as a database; otherwise as
+    /// [`checkpoint`](Self::checkpoint).
+    pub fn checkpoint_in(mut self, checkpoint: impl Checkpoint) -> Self {
+        self.checkpoint = Some(Arc::new(checkpoint));
+        self
+    }
+
+    /// Starts a new batch if the [checkpoint](Self::checkpoint) is of a batch with other slots, other destinations or another
+    /// batch id.
+    ///
+    /// A nightly job needs it, because otherwise it would stop for ever at an unfinished batch of the day before. The checkpoint of
+    /// that batch is kept in a file next to it, with the ending `.replaced-1` or the next free number, and the log has a warning.
+    ///
+    /// The slots of a stream have passed when the change is found. The publication then ends with
+    /// [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) after the old checkpoint was moved; publish the stream again.
+    pub fn restart_if_changed(mut self) -> Self {
+        self.restarts_if_changed = true;
         self
     }
 
@@ -190,44 +253,46 @@ impl<'a> PublishBuilder<'a> {
 
     async fn publish(self) -> Result<PublishReport, PublishError> {
         let given = self.batch_id.as_ref().or(self.meta.batch_id.as_ref());
-        let given = given.map(|id| text::trimmed(id).to_owned());
-        let batch = Batch { is_named: given.is_some(), id: given.unwrap_or_else(|| fresh_id().to_string()) };
+        let id = given.map(|id| text::trimmed(id).to_owned());
         let invalid = |error| Err(PublishError::new(PublishReport::default(), error, None, None));
-        let problems = self.problems(&batch);
+        let problems = self.problems(id.as_deref());
         if !problems.is_empty() {
             return invalid(Error::configuration(problems));
         }
         let client = &*self.client.0;
         let mut meta = self.meta;
         meta.clear_batch_place();
-        meta.batch_id = Some(batch.id.clone());
+        // Each message gets it where it belongs.
+        meta.batch_id = None;
         let envelope = match Envelope::new(&meta, client.source, &client.destinations) {
             Ok(envelope) => envelope,
             Err(problems) => return invalid(problems.into()),
         };
-        let empty = envelope.length(&batch.id);
+        // An id that isn't given is a UUID.
+        let empty = envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
         if empty >= self.limits.bytes {
             let text = format!("must be above {empty}, which a message takes without slots");
             return invalid(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
         }
-        self.handle.begin(&batch.id, &self.start);
+        let restarts_if_changed = self.restarts_if_changed;
+        let checkpoint =
+            self.checkpoint.map(|checkpoint| CheckpointOptions { checkpoint, restarts_if_changed });
         let publication = Publication {
             courier: &client.courier,
             policy: client.policy.clone(),
             source: self.source,
-            envelope,
-            batch,
-            limits: self.limits,
+            options: BatchOptions { id, envelope, limits: self.limits, start: self.start },
+            checkpoint,
             concurrency: self.concurrency,
             patience: self.patience,
             on_invalid: self.on_invalid,
             on_progress: self.on_progress,
             handle: self.handle,
         };
-        publication.run(&self.start).await
+        publication.run().await
     }
 
-    fn problems(&self, batch: &Batch) -> Vec<Problem> {
+    fn problems(&self, batch_id: Option<&str>) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut need = |met: bool, name: &str, text: &str| {
             if !met {
@@ -237,10 +302,13 @@ impl<'a> PublishBuilder<'a> {
         need(self.limits.slots > 0, "slots_per_message", "must be at least 1");
         need(self.limits.bytes > 0, "bytes_per_message", "must be at least 1");
         need(self.concurrency > 0, "concurrency", "must be at least 1");
-        need(!batch.id.is_empty(), "batch_id", "empty; leave it out for a fresh one");
-        let number = self.start.number();
+        need(batch_id != Some(""), "batch_id", "empty; leave it out for a fresh one");
+        let number = self.start.as_ref().map_or(1, ResumePoint::number);
         need(number > 0, "resume_from", "must be at least 1, the first message");
-        need(number <= 1 || batch.is_named, "batch_id", "missing; give that of the batch to go on with");
+        let has_batch = batch_id.is_some() || self.checkpoint.is_some();
+        need(number <= 1 || has_batch, "batch_id", "missing; pass that of the batch to resume");
+        let has_checkpoint = self.checkpoint.is_some();
+        need(has_checkpoint || !self.restarts_if_changed, "restart_if_changed", "needs a checkpoint");
         problems
     }
 }

@@ -7,9 +7,10 @@ use super::json::write;
 use super::outgoing::filled;
 use super::path::Path;
 use super::record::Value;
-use super::{InvalidMessage, Meta, Problem, Slot};
+use super::{InvalidMessage, Meta, Problem, PushSlots, Slot};
 
-/// What all messages of a batch say of themselves.
+/// The `Meta` that all messages of a batch share.
+#[derive(Clone)]
 pub(crate) struct Envelope(Meta);
 
 /// The place of a message in its batch.
@@ -33,6 +34,11 @@ impl Envelope {
         meta.check(Path::ROOT.key("Meta"), &mut problems);
         InvalidMessage::check(problems)?;
         Ok(Self(meta))
+    }
+
+    /// The `Meta` that all messages share.
+    pub(crate) fn shared_meta(&self) -> &Meta {
+        &self.0
     }
 
     /// The ids of the destinations, in their order.
@@ -73,12 +79,13 @@ pub(crate) struct BatchMessage {
 }
 
 impl BatchMessage {
-    /// Adds a slot, and returns its JSON.
-    pub(crate) fn add(&mut self, slot: &Slot) -> &[u8] {
-        self.out.push(b',');
-        let start = self.out.len();
-        slot.write(&mut self.out);
-        self.out.get(start..).unwrap_or_default()
+    pub(crate) fn add(&mut self, slot: &Slot) {
+        slot.write_added(&mut self.out);
+    }
+
+    /// The bytes after the first `written`.
+    pub(crate) fn written_since(&self, written: usize) -> &[u8] {
+        self.out.get(written..).unwrap_or_default()
     }
 
     /// How many bytes are written.
@@ -93,9 +100,25 @@ impl BatchMessage {
     }
 }
 
+impl Meta {
+    /// The JSON of `Meta` alone.
+    pub(crate) fn to_json(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Reads the JSON of `Meta` alone.
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        let message = format!("{{\"Meta\":{json},\"Slots\":[]}}");
+        Some(PushSlots::from_json(message.as_bytes()).ok()?.meta().clone())
+    }
+}
+
 impl Slot {
-    /// Writes the slot as a message does.
-    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+    /// Writes what the slot adds to a message: its JSON after a comma.
+    pub(crate) fn write_added(&self, out: &mut Vec<u8>) {
+        out.push(b',');
         self.write(out);
     }
 

@@ -9,6 +9,7 @@ use super::callback::Callback;
 use super::chunk::{Chunk, Limits};
 use super::digest::{SlotsDigest, message_id};
 use super::layout::{Layout, Numbering, Print, Spot, Task};
+use super::opening::{Batch, Opened};
 use super::source::{IN_ONE_GO, Source, SourceError};
 use super::validator::{OnInvalid, SlotValidator};
 use crate::delivery::Parcel;
@@ -32,11 +33,9 @@ pub(crate) struct Batcher<'a> {
     pub(super) total: Option<u64>,
 }
 
-/// The batch that messages are made for.
-pub(crate) struct Batch {
-    pub(crate) id: String,
-    /// Whether the id was given, so that even a single message carries it.
-    pub(crate) is_named: bool,
+/// The most bytes that a slot may add to a message.
+fn longest(opened: &Opened) -> usize {
+    opened.limits.bytes.saturating_sub(opened.envelope.length(&opened.batch.id))
 }
 
 /// A message that is ready to be sent, or was sent before.
@@ -65,20 +64,24 @@ impl<'a> Batcher<'a> {
     pub(crate) fn new(
         source: Source<'a>,
         on_invalid: Option<Callback<OnInvalid<'a>>>,
-        envelope: Envelope,
-        batch: Batch,
-        limits: Limits,
+        opened: Opened,
     ) -> Self {
-        let longest = limits.bytes.saturating_sub(envelope.length(&batch.id));
         Self {
             source,
-            validator: SlotValidator::new(longest, on_invalid),
-            destinations: envelope.destination_ids(),
-            envelope,
-            batch,
-            limits,
+            validator: SlotValidator::new(longest(&opened), on_invalid),
+            destinations: opened.envelope.destination_ids(),
+            envelope: opened.envelope,
+            batch: opened.batch,
+            limits: opened.limits,
             total: None,
         }
+    }
+
+    /// Makes messages of another batch, of the same slots.
+    pub(super) fn restart(&mut self, opened: Opened) {
+        self.validator.longest = longest(&opened);
+        self.destinations = opened.envelope.destination_ids();
+        (self.envelope, self.batch, self.limits) = (opened.envelope, opened.batch, opened.limits);
     }
 
     pub(super) fn batch_id(&self) -> &str {
@@ -118,14 +121,14 @@ impl<'a> Batcher<'a> {
                 at.slots
             );
             let problem = Problem::new("resume_from", text);
-            return Err(SourceError::Invalid(Error::configuration(vec![problem])));
+            return Err(SourceError::Changed(Error::configuration(vec![problem])));
         }
-        let mut layout = Layout::new(number, first, at.limit);
+        let mut layout = Layout::new(number, first.clone(), at.limit);
         let mut spot = first;
         for part in &at.parts {
             let index = spot.index.saturating_add(part.slots());
             spot = self.pass(spot, index, false).await?.ok_or_else(no_message)?;
-            layout.resume(part, spot);
+            layout.resume(part, spot.clone());
         }
         layout.resume_number(at.next);
         self.count(&layout);
@@ -160,8 +163,8 @@ impl<'a> Batcher<'a> {
             }
             if let Some(slot) = self.source.slot(spot.position) {
                 encoded.clear();
-                slot.write_json(&mut encoded);
-                spot.digest = spot.digest.with(&encoded);
+                slot.write_added(&mut encoded);
+                spot.digest.add(&encoded);
             }
             spot.position += 1;
             if releases {
@@ -177,8 +180,7 @@ impl<'a> Batcher<'a> {
         let (limits, envelope) = (self.limits(layout.service_limit), self.envelope_length());
         let mut total = Some(layout.counts().0);
         for (start, end, has_number) in layout.open() {
-            let end = end.map(|end| end.position);
-            let chunks = self.source.count_chunks(start.position, end, limits, envelope);
+            let chunks = self.source.count_chunks(start, end, limits, envelope);
             let add = |(total, chunks): (u64, u64)| {
                 total.saturating_add(chunks.saturating_sub(u64::from(has_number)))
             };
@@ -197,17 +199,16 @@ impl<'a> Batcher<'a> {
         spare: Option<Vec<u8>>,
     ) -> Result<Option<Prepared>, SourceError> {
         let (limits, envelope) = (self.limits(service_limit), self.envelope_length());
-        let Task { number, start, .. } = task;
-        let last = task.end.map(|end| end.position);
+        let Task { number, start, end, repeat } = task;
+        let last = end.map(|end| end.position);
         // A repeated message has its old extent, whatever the limits are by now.
-        let limits =
-            if task.repeat.is_some() { Limits { slots: usize::MAX, bytes: usize::MAX } } else { limits };
+        let limits = if repeat.is_some() { Limits { slots: usize::MAX, bytes: usize::MAX } } else { limits };
         let chunk = self.source.chunk(start.position, last, limits, envelope, &mut self.validator).await?;
         if chunk.slots == 0 {
             return Ok(None);
         }
         let is_single = self.total.map_or(number == 1 && self.source.is_last(chunk), |total| total == 1);
-        let numbering = match task.repeat {
+        let numbering = match repeat {
             Some(print) => print.numbering,
             None if is_single && !self.batch.is_named => Numbering::None,
             None => self.total.map_or(Numbering::Number, Numbering::NumberOf),
@@ -223,7 +224,7 @@ impl<'a> Batcher<'a> {
             out = Vec::with_capacity(chunk.bytes);
         }
         let mut message = self.envelope.begin(Some(place).filter(|_| numbering != Numbering::None), out);
-        let mut spot = start;
+        let mut spot = start.clone();
         while spot.position < chunk.end() {
             yield_now().await;
             self.write_some(&mut message, &mut spot, chunk);
@@ -239,8 +240,8 @@ impl<'a> Batcher<'a> {
             end: spot,
             print,
             bytes: chunk.bytes,
-            was_unknown: task.repeat.is_some(),
-            may_repeat: task.repeat.is_some_and(|before| before.id != print.id),
+            was_unknown: repeat.is_some(),
+            may_repeat: repeat.is_some_and(|before| before.id != print.id),
             parcel: Parcel { message_id, slots: chunk.slots, destinations, body },
             attempts: Vec::new(),
             attempts_before: 0,
@@ -252,12 +253,14 @@ impl<'a> Batcher<'a> {
     fn write_some(&self, message: &mut BatchMessage, spot: &mut Spot, chunk: Chunk) {
         let enough = message.written() + GO;
         let rest = Chunk { first: spot.position, slots: chunk.end() - spot.position, ..chunk };
+        let written = message.written();
         for slot in self.source.slots(rest) {
-            spot.digest = spot.digest.with(message.add(slot));
+            message.add(slot);
             spot.position += 1;
             if message.written() >= enough {
                 break;
             }
         }
+        spot.digest.add(message.written_since(written));
     }
 }

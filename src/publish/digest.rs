@@ -2,33 +2,42 @@
 //!
 //! They find mistakes, such as other slots under the same batch id. They don't protect against forgery.
 
+use std::fmt;
+use std::sync::Arc;
+
 use uuid::{Uuid, uuid};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// The space of names that message ids are derived in: RFC 9562, section 5.5.
 const MESSAGE_IDS: Uuid = uuid!("0d1c3c8e-6a0b-4c0e-9a39-5a6f1f6c2a71");
 
 /// The digest of a sequence of slots and of the destinations that they go to. However the slots are split, it is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SlotsDigest(u64);
+#[derive(Clone)]
+pub(super) struct SlotsDigest(Arc<Xxh3>);
 
 impl SlotsDigest {
     /// The digest before the first slot.
     pub(super) fn new(destinations: &[Uuid]) -> Self {
-        let bytes: Vec<u8> = destinations.iter().flat_map(|id| *id.as_bytes()).collect();
-        Self(xxh3_64(&bytes))
+        let mut digest = Xxh3::new();
+        for id in destinations {
+            digest.update(id.as_bytes());
+        }
+        Self(Arc::new(digest))
     }
 
-    /// The digest after one slot more.
-    pub(super) fn with(self, encoded_slot: &[u8]) -> Self {
-        let mut pair = [0; 16];
-        pair[..8].copy_from_slice(&self.0.to_le_bytes());
-        pair[8..].copy_from_slice(&xxh3_64(encoded_slot).to_le_bytes());
-        Self(xxh3_64(&pair))
+    /// Adds the JSON of slots, with a comma before each.
+    pub(super) fn add(&mut self, slots: &[u8]) {
+        Arc::make_mut(&mut self.0).update(slots);
     }
 
-    pub(super) fn to_u64(self) -> u64 {
-        self.0
+    pub(super) fn to_u64(&self) -> u64 {
+        self.0.digest()
+    }
+}
+
+impl fmt::Debug for SlotsDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.to_u64())
     }
 }
 

@@ -11,9 +11,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::End;
 use super::batcher::Prepared;
+use super::checkpoint::CheckpointError;
 use super::layout::Layout;
 use super::patience::{Patience, is_temporary};
 use super::progress::WaitReason;
+use super::saver::Saver;
 use super::source::SourceError;
 use super::tracker::ProgressTracker;
 use crate::delivery::Courier;
@@ -36,6 +38,7 @@ pub(super) struct Dispatcher<'a, 't> {
     pub(super) tracker: &'t mut ProgressTracker<'a>,
     pub(super) layout: Layout,
     patience: Patience,
+    saver: Option<Saver>,
     in_flight: FuturesUnordered<Sending<'a>>,
     /// Messages that failed for now, in the order of their slots.
     failed_for_now: VecDeque<Prepared>,
@@ -68,6 +71,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         policy: Policy,
         concurrency: usize,
         patience: Patience,
+        saver: Option<Saver>,
         tracker: &'t mut ProgressTracker<'a>,
         layout: Layout,
     ) -> Self {
@@ -78,6 +82,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             tracker,
             layout,
             patience,
+            saver,
             in_flight: FuturesUnordered::new(),
             failed_for_now: VecDeque::new(),
             ready: None,
@@ -105,7 +110,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
 
     /// Takes a message that was made.
     pub(super) fn is_ready(&mut self, message: Prepared) {
-        self.layout.made(message.end, message.print);
+        self.layout.made(message.end.clone(), message.print);
         self.ready = Some(message);
     }
 
@@ -124,6 +129,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
             self.recycle(ready);
         }
         self.layout.close_up();
+        if let Some(saver) = &mut self.saver {
+            saver.laid_out_anew();
+        }
         // The source reports its end again.
         self.source_end = None;
         self.tracker.laid_out(&self.layout);
@@ -138,7 +146,13 @@ impl<'a, 't> Dispatcher<'a, 't> {
             return Event::Changed;
         }
         if self.in_flight.is_empty() && (self.end.is_some() || self.is_done()) {
-            return Event::Ended;
+            let Some(saver) = &mut self.saver else { return Event::Ended };
+            if self.end.is_none() {
+                saver.finish();
+            }
+            if saver.is_idle() {
+                return Event::Ended;
+            }
         }
         let handle = self.tracker.handle.clone();
         let is_ending = self.end.is_some();
@@ -149,6 +163,12 @@ impl<'a, 't> Dispatcher<'a, 't> {
             self.permit.is_none() && self.patience.outage.is_some_and(|outage| !outage.is_probing);
         let sent = poll_fn(|context| {
             self.tracker.tick(context);
+            if let Some(Poll::Ready(saved)) =
+                self.saver.as_mut().map(|saver| saver.poll(context, || self.layout.point()))
+            {
+                self.saved(saved);
+                return Poll::Ready(None);
+            }
             if let Poll::Ready(Some(sent)) = self.in_flight.poll_next_unpin(context) {
                 return Poll::Ready(Some(Ok(sent)));
             }
@@ -207,7 +227,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
 
     /// Whether a message may go out if the rate limit has room.
     fn may_start(&self) -> bool {
-        if self.in_flight.len() >= self.concurrency {
+        let (unsaved, is_blocked) =
+            self.saver.as_ref().map_or((0, false), |saver| (saver.unsaved(), saver.blocks()));
+        if is_blocked || self.in_flight.len() + unsaved >= self.concurrency {
             return false;
         }
         match self.patience.outage {
@@ -251,6 +273,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
 
     fn accepted(&mut self, message: Prepared, receipt: Receipt) {
         self.layout.accepted(message.number);
+        if let Some(saver) = &mut self.saver {
+            saver.accepted();
+        }
         self.patience.accepted();
         self.tracker.accepted(receipt, message.attempts_before, message.parcel.slots, &self.layout);
         self.recycle(message);
@@ -277,6 +302,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
         let was_probe = message.is_probe;
         self.tracker.laid_out(&self.layout);
+        if let Some(saver) = &mut self.saver {
+            saver.changed();
+        }
         if is_temporary(&error, self.policy.on_unknown) && self.patience.waits_out(&error, was_probe) {
             message.attempts = error.into_attempts();
             message.attempts_before = message.attempts.len();
@@ -296,12 +324,23 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Why the publication ended.
-    pub(super) fn take_end(&mut self) -> Result<(), End> {
+    /// A write of the checkpoint ended.
+    fn saved(&mut self, saved: Result<(), CheckpointError>) {
+        if let Err(error) = saved {
+            self.saver = None;
+            self.end.get_or_insert(End::Checkpoint(error));
+        }
+    }
+
+    /// Why the publication ended. A complete one needs its checkpoint no longer.
+    pub(super) async fn take_end(&mut self) -> Result<(), End> {
         match (self.end.take(), self.source_end.take()) {
             (Some(end), _) => Err(end),
             (None, Some(Err(unreadable))) => Err(End::Unreadable(unreadable)),
-            (None, _) => Ok(()),
+            (None, _) => match self.saver.take() {
+                Some(saver) => saver.remove().await.map_err(End::Checkpoint),
+                None => Ok(()),
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use super::digest::SlotsDigest;
 use super::resume::{PointPart, ResumePoint};
 
 /// A place between two slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Spot {
     /// How many slots that can be published come before.
     pub(super) position: usize,
@@ -36,7 +36,7 @@ pub(super) struct Print {
 }
 
 /// A message to make.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) number: u64,
     pub(super) start: Spot,
@@ -47,7 +47,7 @@ pub(super) struct Task {
 }
 
 /// Slots of one message, or of several that were accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     /// The number of the message; `None` if it gets the next one that is free.
     number: Option<u64>,
@@ -90,8 +90,8 @@ impl Layout {
             PointPart::Open { .. } => State::Open,
             PointPart::Unknown { print, .. } => State::Repeat(print),
         };
-        self.parts.push_back(Part { number: part.number(), start: self.next.1, end, state });
-        self.next.1 = end;
+        let start = std::mem::replace(&mut self.next.1, end.clone());
+        self.parts.push_back(Part { number: part.number(), start, end, state });
     }
 
     /// Sets the number of the first message that isn't begun.
@@ -108,9 +108,9 @@ impl Layout {
                     _ => None,
                 };
                 let number = part.number.unwrap_or(self.next.0);
-                Task { number, start: part.start, end: Some(part.end), repeat }
+                Task { number, start: part.start.clone(), end: Some(part.end.clone()), repeat }
             }
-            None => Task { number: self.next.0, start: self.next.1, end: None, repeat: None },
+            None => Task { number: self.next.0, start: self.next.1.clone(), end: None, repeat: None },
         }
     }
 
@@ -119,7 +119,7 @@ impl Layout {
         let task = self.task();
         // Until it is sent, the message of an earlier run counts.
         let state = State::Made(task.repeat.unwrap_or(print), task.repeat.is_some());
-        let made = Part { number: Some(task.number), start: task.start, end, state };
+        let made = Part { number: Some(task.number), start: task.start, end: end.clone(), state };
         if task.number == self.next.0 {
             self.next.0 = self.next.0.saturating_add(1);
         }
@@ -137,7 +137,7 @@ impl Layout {
                     }
                     None => {
                         if let Some(part) = self.parts.get_mut(place) {
-                            *part = Part { end: part.end, ..made };
+                            *part = Part { end: part.end.clone(), ..made };
                         }
                     }
                 }
@@ -184,7 +184,7 @@ impl Layout {
                 Some(number) if number.checked_add(1) == Some(self.next.0) => self.next.0 = number,
                 Some(_) => break,
             }
-            self.next.1 = last.start;
+            self.next.1 = last.start.clone();
             self.parts.pop_back();
         }
     }
@@ -194,8 +194,8 @@ impl Layout {
     }
 
     /// Where the first slot is that isn't known to be accepted.
-    pub(super) fn first(&self) -> Spot {
-        self.parts.front().map_or(self.next.1, |part| part.start)
+    pub(super) fn first(&self) -> &Spot {
+        self.parts.front().map_or(&self.next.1, |part| &part.start)
     }
 
     /// How many messages have a number, and how many of them aren't accepted.
@@ -217,14 +217,11 @@ impl Layout {
         first.map_or(0, |first| self.next.0.saturating_sub(first))
     }
 
-    /// The ranges of slots that are to be split into messages, and whether the first message of each has its number.
-    pub(super) fn open(&self) -> impl Iterator<Item = (Spot, Option<Spot>, bool)> {
+    /// The positions of slots that are to be split into messages, and whether the first message of each has its number.
+    pub(super) fn open(&self) -> impl Iterator<Item = (usize, Option<usize>, bool)> {
         let open = self.parts.iter().filter(|part| part.state == State::Open);
-        open.map(|part| (part.start, Some(part.end), part.number.is_some())).chain([(
-            self.next.1,
-            None,
-            false,
-        )])
+        let range = |part: &Part| (part.start.position, Some(part.end.position), part.number.is_some());
+        open.map(range).chain([(self.next.1.position, None, false)])
     }
 
     /// The point from which the batch resumes.

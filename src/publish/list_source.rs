@@ -49,12 +49,17 @@ impl<'a> ListSource<'a> {
     pub(super) async fn check(&mut self, validator: &mut SlotValidator<'_>) -> Result<(), SourceError> {
         let Self { slots, added, indices, .. } = self;
         let (mut skipped, mut problems) = (Vec::new(), Vec::new());
+        let index_of = |position: usize, indices: &Option<Vec<usize>>| {
+            indices.as_ref().and_then(|indices| indices.get(position)).copied().unwrap_or(position)
+        };
+        added.clear();
         added.reserve_exact(slots.len());
-        for index in 0..slots.len() {
-            if index % IN_ONE_GO == 0 {
+        for position in 0..slots.len() {
+            if position % IN_ONE_GO == 0 {
                 yield_now().await;
             }
-            let Some(slot) = slots.get(index) else { break };
+            let Some(slot) = slots.get(position) else { break };
+            let index = index_of(position, indices);
             let length = slot.added_length();
             let wrong = validator.problems(slot, length, index);
             if wrong.is_empty() {
@@ -63,20 +68,21 @@ impl<'a> ListSource<'a> {
             }
             // One that can't be skipped ends the publication, and so do the others.
             problems.extend(validator.skip(index, wrong).err().unwrap_or_default());
-            skipped.push(index);
+            skipped.push(position);
         }
         if !problems.is_empty() {
             return Err(SourceError::Invalid(Error::invalid_slots(problems)));
         }
         if !skipped.is_empty() {
-            let (mut index, mut bad) = (0, skipped.into_iter().peekable());
-            let indices = indices.insert(Vec::new());
+            let (mut position, mut bad) = (0, skipped.into_iter().peekable());
+            let mut kept = Vec::new();
             slots.retain(&mut |_| {
-                let is_good = bad.next_if_eq(&index).is_none();
-                indices.extend(is_good.then_some(index));
-                index += 1;
+                let is_good = bad.next_if_eq(&position).is_none();
+                kept.extend(is_good.then(|| index_of(position, indices)));
+                position += 1;
                 is_good
             });
+            *indices = Some(kept);
         }
         Ok(())
     }

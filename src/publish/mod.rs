@@ -2,17 +2,21 @@
 
 mod batcher;
 mod callback;
+mod checkpoint;
+mod checkpoint_file;
 mod chunk;
 mod digest;
 mod dispatcher;
 mod handle;
 mod layout;
 mod list_source;
+mod opening;
 mod patience;
 mod progress;
 mod publish_error;
 mod report;
 mod resume;
+mod saver;
 mod source;
 mod stream_source;
 mod tracker;
@@ -27,19 +31,23 @@ use tracing::{Instrument, info_span};
 
 use crate::delivery::Courier;
 use crate::error::Error;
-use crate::message::Envelope;
 use crate::retry::Policy;
 
 use batcher::Batcher;
 use callback::{Callback, FirstPanic};
 use dispatcher::{Dispatcher, Event};
+use opening::{Opened, archive};
 use patience::Patience;
+use saver::Saver;
 use source::SourceError;
 use tracker::ProgressTracker;
 
-pub(crate) use batcher::Batch;
+pub(crate) use checkpoint::AnyCheckpoint;
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub(crate) use checkpoint_file::CheckpointFile;
 pub(crate) use chunk::Limits;
 pub use handle::PublishHandle;
+pub(crate) use opening::{BatchOptions, CheckpointOptions};
 pub(crate) use patience::USUAL_PATIENCE;
 pub(crate) use progress::OnProgress;
 pub use progress::{BatchCounts, Progress, RunCounts, Wait, WaitReason};
@@ -55,9 +63,8 @@ pub(crate) struct Publication<'a> {
     pub(crate) courier: &'a Courier,
     pub(crate) policy: Policy,
     pub(crate) source: Source<'a>,
-    pub(crate) envelope: Envelope,
-    pub(crate) batch: Batch,
-    pub(crate) limits: Limits,
+    pub(crate) options: BatchOptions,
+    pub(crate) checkpoint: Option<CheckpointOptions>,
     pub(crate) concurrency: usize,
     pub(crate) patience: Duration,
     pub(crate) on_invalid: Option<OnInvalid<'a>>,
@@ -72,6 +79,8 @@ enum End {
     Unreadable(SourceError),
     /// The message of this number was not accepted.
     Failed(u64, Error),
+    /// The checkpoint can't be saved or removed.
+    Checkpoint(CheckpointError),
 }
 
 impl From<SourceError> for End {
@@ -81,42 +90,92 @@ impl From<SourceError> for End {
 }
 
 impl Publication<'_> {
-    /// Publishes from `start` on.
-    pub(crate) async fn run(self, start: &ResumePoint) -> Result<PublishReport, PublishError> {
-        let Self { courier, source, envelope, batch, limits, handle, .. } = self;
+    pub(crate) async fn run(self) -> Result<PublishReport, PublishError> {
+        let Self { courier, source, options, checkpoint, handle, .. } = self;
+        let opened = match Opened::from_checkpoint(&options, checkpoint.as_ref()).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(PublishError::new(PublishReport::default(), error, None, None)),
+        };
+        handle.begin(&opened.batch.id, &opened.start);
         let panic = FirstPanic::default();
         let on_invalid = self.on_invalid.map(|call| Callback::new(call, handle.clone(), panic.clone()));
         let on_progress = self.on_progress.map(|call| Callback::new(call, handle.clone(), panic.clone()));
         // However many the slots are, their messages wait for the client's own limits.
         let policy = Policy { deadline_covers_limits: false, ..self.policy };
         let patience = Patience::new(self.patience, &courier.jitter);
-        let mut batcher = Batcher::new(source, on_invalid, envelope, batch, limits);
         let mut tracker = ProgressTracker::new(handle, on_progress);
-        let span = info_span!("publish", batch_id = batcher.batch_id());
+        let span = info_span!("publish", batch_id = opened.batch.id);
+        let mut saved = opened.saved();
+        let is_stream = matches!(source, Source::Stream(_));
+        let (start, is_resumed) = (opened.start.clone(), opened.is_resumed);
+        let mut batcher = Batcher::new(source, on_invalid, opened);
         let work = async {
-            let layout = tracker.unless_stopped(batcher.begin(start)).await??;
-            Dispatcher::new(courier, policy, self.concurrency, patience, &mut tracker, layout)
-                .publish(&mut batcher)
-                .await
+            let begun = tracker.unless_stopped(batcher.begin(&start)).await?;
+            let layout = match (begun, &checkpoint) {
+                (Err(SourceError::Changed(error)), Some(checkpoint)) if is_resumed => {
+                    let opened = restart(&error, checkpoint, options, batcher.batch_id(), is_stream).await?;
+                    tracker.handle.begin(&opened.batch.id, &opened.start);
+                    saved = opened.saved();
+                    batcher.restart(opened);
+                    tracker.unless_stopped(batcher.begin(&ResumePoint::START)).await??
+                }
+                (begun, _) => begun?,
+            };
+            let saver = checkpoint.map(|options| Saver::new(options.checkpoint, saved));
+            let mut dispatcher =
+                Dispatcher::new(courier, policy, self.concurrency, patience, saver, &mut tracker, layout);
+            dispatcher.publish(&mut batcher).await
         };
         let ended = work.instrument(span).await;
         let report = tracker.close(batcher.validator.skipped, ended.is_ok());
         panic.resume();
         let total = batcher.total;
+        let failed = |report, error| PublishError::new(report, error, None, total);
         match ended {
             Ok(()) | Err(End::Stopped) => Ok(report),
             Err(End::Failed(number, error)) => Err(PublishError::new(report, error, Some(number), total)),
+            Err(End::Checkpoint(cause)) => {
+                Err(failed(report, Error::checkpoint(cause.to_string())).with_source(Some(cause)))
+            }
             Err(End::Unreadable(unreadable)) => {
-                let failure = batcher.source.take_failure().unwrap_or(unreadable);
-                let (error, cause) = match failure {
-                    SourceError::Invalid(error) => (error, None),
-                    SourceError::Failed(cause) => (Error::unreadable_slots(), Some(cause)),
-                    SourceError::AlreadyReported => (Error::unreadable_slots(), None),
-                };
-                Err(PublishError::new(report, error, None, total).with_source(cause))
+                Err(match batcher.source.take_failure().unwrap_or(unreadable) {
+                    SourceError::Invalid(error) | SourceError::Changed(error) => failed(report, error),
+                    SourceError::Failed(cause) => {
+                        failed(report, Error::unreadable_slots()).with_source(Some(cause))
+                    }
+                    SourceError::AlreadyReported => failed(report, Error::unreadable_slots()),
+                })
             }
         }
     }
+}
+
+/// Opens another batch, because the slots aren't those of the checkpoint.
+async fn restart(
+    error: &Error,
+    checkpoint: &CheckpointOptions,
+    options: BatchOptions,
+    batch: &str,
+    is_stream: bool,
+) -> Result<Opened, End> {
+    let invalid = |error| Err(End::Unreadable(SourceError::Invalid(error)));
+    if !checkpoint.restarts_if_changed {
+        let text = format!(
+            "the checkpoint is of the unfinished batch {batch}, whose slots were others: {error}; remove the checkpoint, or call \
+             restart_if_changed"
+        );
+        return invalid(Error::checkpoint(text));
+    }
+    let archived = archive(&checkpoint.checkpoint, batch).await.map_err(SourceError::Invalid)?;
+    if is_stream {
+        // Its slots have passed.
+        let text = format!(
+            "the checkpoint was of the unfinished batch {batch}, whose slots were others; it was moved to {archived}: publish the \
+             stream again from its start, as a new batch"
+        );
+        return invalid(Error::checkpoint(text));
+    }
+    Ok(Opened::new(options))
 }
 
 impl Dispatcher<'_, '_> {
@@ -125,20 +184,18 @@ impl Dispatcher<'_, '_> {
         self.tracker.begins(&self.layout);
         self.tracker.counted(batcher);
         loop {
-            let task = self.wants_message().then(|| self.layout.task());
-            if task.is_some() {
-                batcher.source.release(self.layout.first().position);
-            }
-            let (service_limit, spare) = (self.layout.service_limit, task.and_then(|_| self.spare()));
+            let is_making = self.wants_message();
             let event = {
-                let mut making = pin!(match task {
-                    Some(task) => Either::Left(batcher.make(task, service_limit, spare)),
-                    None => Either::Right(pending()),
+                let mut making = pin!(if is_making {
+                    batcher.source.release(self.layout.first().position);
+                    Either::Left(batcher.make(self.layout.task(), self.layout.service_limit, self.spare()))
+                } else {
+                    Either::Right(pending())
                 });
                 loop {
                     match self.next(making.as_mut()).await {
                         // What is being made goes on.
-                        Event::Changed if task.is_some() || !self.wants_message() => {}
+                        Event::Changed if is_making || !self.wants_message() => {}
                         event => break event,
                     }
                 }
@@ -156,7 +213,7 @@ impl Dispatcher<'_, '_> {
                     self.split_within(bytes);
                     batcher.count(&self.layout);
                 }
-                Event::Ended => return self.take_end(),
+                Event::Ended => return self.take_end().await,
             }
             self.tracker.counted(batcher);
         }

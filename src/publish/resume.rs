@@ -94,7 +94,7 @@ impl ResumePoint {
 
     pub(super) fn new(
         number: u64,
-        first: Spot,
+        first: &Spot,
         limit: Option<usize>,
         parts: Vec<PointPart>,
         next: u64,

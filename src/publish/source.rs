@@ -50,6 +50,8 @@ mod sealed {
 pub(super) enum SourceError {
     /// One breaks the data model, or is too large.
     Invalid(Error),
+    /// The slots before the resume point, or the destinations, are others.
+    Changed(Error),
     /// The stream failed.
     Failed(StreamError),
     /// The source has the [failure](Source::take_failure).

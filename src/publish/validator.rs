@@ -9,7 +9,7 @@ pub(crate) type OnInvalid<'a> = Box<dyn FnMut(usize, &[Problem]) + Send + 'a>;
 /// Finds the problems of slots, and skips invalid slots if that is wanted.
 pub(super) struct SlotValidator<'a> {
     /// The most that a slot may add to a message, in bytes.
-    longest: usize,
+    pub(super) longest: usize,
     on_invalid: Option<Callback<OnInvalid<'a>>>,
     /// How many were skipped.
     pub(super) skipped: usize,

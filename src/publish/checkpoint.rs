@@ -1,0 +1,186 @@
+//! Where the state of a publication is kept, so that another process can resume it.
+
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::chunk::Limits;
+use super::resume::ResumePoint;
+use crate::message::Meta;
+
+/// The version of the text that this version of the crate writes and reads.
+const VERSION: u64 = 1;
+
+/// An error of a [`Checkpoint`].
+pub type CheckpointError = Box<dyn StdError + Send + Sync>;
+
+/// A place that keeps the state of one publication, such as a row of your own database.
+///
+/// [`PublishBuilder::checkpoint`](crate::client::PublishBuilder::checkpoint) keeps it in a file;
+/// [`checkpoint_in`](crate::client::PublishBuilder::checkpoint_in) takes any other place. The state is a text of less than a kilobyte
+/// beside the `Meta` of the messages. It has no slots, and no personal data.
+///
+/// Nobody else may change the text while a publication uses it: implement a lock that [`load`](Self::load) takes if several
+/// processes could. A write that is under way when the process ends must leave the old text or the new one.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use pushslots::{Checkpoint, CheckpointError};
+///
+/// #[derive(Default)]
+/// struct InMemory(Mutex<Option<String>>);
+///
+/// impl Checkpoint for InMemory {
+///     async fn load(&self) -> Result<Option<String>, CheckpointError> {
+///         Ok(self.0.lock().map_err(|_| "poisoned")?.clone())
+///     }
+///
+///     async fn save(&self, text: &str) -> Result<(), CheckpointError> {
+///         *self.0.lock().map_err(|_| "poisoned")? = Some(text.to_owned());
+///         Ok(())
+///     }
+///
+///     async fn remove(&self) -> Result<(), CheckpointError> {
+///         *self.0.lock().map_err(|_| "poisoned")? = None;
+///         Ok(())
+///     }
+///
+///     async fn archive(&self) -> Result<String, CheckpointError> {
+///         Err("an unfinished batch is never replaced here".into())
+///     }
+/// }
+/// ```
+pub trait Checkpoint: Send + Sync + 'static {
+    /// Returns the text that was saved last; `None` if there is none.
+    ///
+    /// It is called once, before the first send.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text can't be read, or if another publication uses it.
+    fn load(&self) -> impl Future<Output = Result<Option<String>, CheckpointError>> + Send;
+
+    /// Saves `text` durably, in place of the one before.
+    ///
+    /// It is called before the first send, and after accepted messages. The next call comes after this one has ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text can't be saved. The publication then ends, and can be resumed.
+    fn save(&self, text: &str) -> impl Future<Output = Result<(), CheckpointError>> + Send;
+
+    /// Removes the text, because the batch is complete.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text can't be removed.
+    fn remove(&self) -> impl Future<Output = Result<(), CheckpointError>> + Send;
+
+    /// Keeps the text elsewhere, because [another batch](crate::client::PublishBuilder::restart_if_changed) takes its place, and returns
+    /// where.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text can't be kept. Nothing is replaced then.
+    fn archive(&self) -> impl Future<Output = Result<String, CheckpointError>> + Send;
+}
+
+type Working<T> = Pin<Box<dyn Future<Output = Result<T, CheckpointError>> + Send>>;
+
+/// A [`Checkpoint`] of any kind.
+pub(crate) trait AnyCheckpoint: Send + Sync {
+    fn load(self: Arc<Self>) -> Working<Option<String>>;
+    fn save(self: Arc<Self>, text: String) -> Working<()>;
+    fn remove(self: Arc<Self>) -> Working<()>;
+    fn archive(self: Arc<Self>) -> Working<String>;
+}
+
+impl<C: Checkpoint> AnyCheckpoint for C {
+    fn load(self: Arc<Self>) -> Working<Option<String>> {
+        Box::pin(async move { Checkpoint::load(&*self).await })
+    }
+
+    fn save(self: Arc<Self>, text: String) -> Working<()> {
+        Box::pin(async move { Checkpoint::save(&*self, &text).await })
+    }
+
+    fn remove(self: Arc<Self>) -> Working<()> {
+        Box::pin(async move { Checkpoint::remove(&*self).await })
+    }
+
+    fn archive(self: Arc<Self>) -> Working<String> {
+        Box::pin(async move { Checkpoint::archive(&*self).await })
+    }
+}
+
+/// The state of a publication, as it is saved.
+pub(crate) struct SavedBatch {
+    pub(crate) id: String,
+    /// Whether the id was given, so that even a single message carries it.
+    pub(crate) is_named: bool,
+    pub(crate) limits: Limits,
+    pub(crate) meta: Meta,
+    pub(crate) resume_point: ResumePoint,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text<'a> {
+    pushslots_checkpoint: u64,
+    batch_id: String,
+    batch_id_is_given: bool,
+    slots_per_message: usize,
+    bytes_per_message: usize,
+    resume_from: String,
+    #[serde(borrow)]
+    meta: &'a RawValue,
+}
+
+impl SavedBatch {
+    /// The text with another resume point.
+    pub(crate) fn text(&self, point: &ResumePoint) -> Result<String, CheckpointError> {
+        let meta = RawValue::from_string(self.meta.to_json())?;
+        Ok(serde_json::to_string(&Text {
+            pushslots_checkpoint: VERSION,
+            batch_id: self.id.clone(),
+            batch_id_is_given: self.is_named,
+            slots_per_message: self.limits.slots,
+            bytes_per_message: self.limits.bytes,
+            resume_from: point.to_string(),
+            meta: &meta,
+        })?)
+    }
+
+    /// Reads a text that was saved.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it can't be read, without quoting it.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let version = serde_json::from_str::<Value>(text)
+            .ok()
+            .and_then(|json| json.get("pushslots_checkpoint")?.as_u64());
+        match version {
+            None => return Err("it isn't a checkpoint of this crate, or it is damaged".to_owned()),
+            Some(VERSION) => {}
+            Some(version) => {
+                return Err(format!(
+                    "its version is {version}, and this version of pushslots reads {VERSION}"
+                ));
+            }
+        }
+        let damaged = |what: &str| format!("it is damaged: {what}");
+        let text: Text<'_> =
+            serde_json::from_str(text).map_err(|_| damaged("a member is missing or has another type"))?;
+        let meta = Meta::from_json(text.meta.get()).ok_or_else(|| damaged("meta can't be read"))?;
+        let limits = Limits { slots: text.slots_per_message, bytes: text.bytes_per_message };
+        if text.batch_id.is_empty() || limits.slots == 0 || limits.bytes == 0 {
+            return Err(damaged("a member is empty or zero"));
+        }
+        let resume_point = text.resume_from.parse().map_err(|_| damaged("resume_from can't be read"))?;
+        Ok(Self { id: text.batch_id, is_named: text.batch_id_is_given, limits, meta, resume_point })
+    }
+}

@@ -1,0 +1,145 @@
+//! A checkpoint in a file; the only file that names `fs4`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fs4::{FileExt, TryLockError};
+use tokio::task::spawn_blocking;
+
+use super::checkpoint::{Checkpoint, CheckpointError};
+
+/// A longer file isn't a checkpoint.
+const LONGEST: u64 = 1024 * 1024;
+
+/// How many files of replaced batches may lie next to a checkpoint.
+const MOST_ARCHIVED: u32 = 10_000;
+
+/// A file that is replaced as a whole, and locked by another file next to it.
+pub(crate) struct CheckpointFile(Arc<Place>);
+
+struct Place {
+    path: PathBuf,
+    /// The file with the lock, from the first use on.
+    lock: Mutex<Option<File>>,
+}
+
+impl CheckpointFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(Arc::new(Place { path, lock: Mutex::new(None) }))
+    }
+
+    /// Does `work` on a thread that may wait for a disk. The lock is held until it ends, even if nobody waits for it.
+    async fn work<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Place) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, CheckpointError> {
+        let place = self.0.clone();
+        let done = spawn_blocking(move || {
+            work(&place).map_err(|error| {
+                let path = place.path.display();
+                io::Error::new(error.kind(), format!("can't {doing} the checkpoint {path}: {error}"))
+            })
+        });
+        Ok(done.await??)
+    }
+}
+
+impl Checkpoint for CheckpointFile {
+    async fn load(&self) -> Result<Option<String>, CheckpointError> {
+        self.work("read", |place| {
+            place.lock()?;
+            place.read()
+        })
+        .await
+    }
+
+    async fn save(&self, text: &str) -> Result<(), CheckpointError> {
+        let text = text.to_owned();
+        self.work("write", move |place| place.write(&text)).await
+    }
+
+    async fn remove(&self) -> Result<(), CheckpointError> {
+        self.work("remove", |place| {
+            fs::remove_file(&place.path)?;
+            place.sync_folder()
+        })
+        .await
+    }
+
+    async fn archive(&self) -> Result<String, CheckpointError> {
+        self.work("archive", |place| {
+            let archived = (1..=MOST_ARCHIVED).map(|number| place.beside(&format!("replaced-{number}")));
+            let free = archived.into_iter().find(|path| fs::symlink_metadata(path).is_err());
+            let path =
+                free.ok_or_else(|| io::Error::other("too many archived checkpoints lie next to it"))?;
+            fs::rename(&place.path, &path)?;
+            place.sync_folder()?;
+            Ok(path.display().to_string())
+        })
+        .await
+    }
+}
+
+impl Place {
+    /// The path with another ending.
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".");
+        name.push(ending);
+        name.into()
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.beside("lock");
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(named)?;
+        match FileExt::try_lock(&file) {
+            Ok(()) => *lock = Some(file),
+            Err(TryLockError::WouldBlock) => {
+                let text = "another publication uses it; wait for its end, or give each its own checkpoint";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
+            }
+            Err(TryLockError::Error(error)) => return Err(named(error)),
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> io::Result<Option<String>> {
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than a checkpoint can be"));
+        }
+        // Bytes that aren't text make a damaged checkpoint, which its reader explains.
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Replaces the file so that it has the old text or the new one, whenever the power fails.
+    fn write(&self, text: &str) -> io::Result<()> {
+        let temporary = self.beside("new");
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, &self.path)?;
+        self.sync_folder()
+    }
+
+    /// Makes a rename durable. Only Unix lets folders be synced.
+    fn sync_folder(&self) -> io::Result<()> {
+        if cfg!(unix) {
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Which batch a publication is for, and where it begins.
+
+use std::sync::Arc;
+
+use super::checkpoint::{AnyCheckpoint, SavedBatch};
+use super::chunk::Limits;
+use super::resume::ResumePoint;
+use crate::chance::fresh_id;
+use crate::error::Error;
+use crate::message::Envelope;
+
+/// The batch that messages are made for.
+pub(super) struct Batch {
+    pub(super) id: String,
+    /// Whether the id was given, so that even a single message carries it.
+    pub(super) is_named: bool,
+}
+
+/// The options that make a batch.
+#[derive(Clone)]
+pub(crate) struct BatchOptions {
+    pub(crate) id: Option<String>,
+    pub(crate) envelope: Envelope,
+    pub(crate) limits: Limits,
+    pub(crate) start: Option<ResumePoint>,
+}
+
+/// A checkpoint, and whether another batch may take its place.
+pub(crate) struct CheckpointOptions {
+    pub(crate) checkpoint: Arc<dyn AnyCheckpoint>,
+    pub(crate) restarts_if_changed: bool,
+}
+
+/// A batch, and where it begins.
+pub(super) struct Opened {
+    pub(super) batch: Batch,
+    pub(super) envelope: Envelope,
+    pub(super) limits: Limits,
+    pub(super) start: ResumePoint,
+    /// Whether it was read from a checkpoint.
+    pub(super) is_resumed: bool,
+}
+
+impl Opened {
+    /// The batch that the options ask for, regardless of a checkpoint.
+    pub(super) fn new(options: BatchOptions) -> Self {
+        let BatchOptions { id, envelope, limits, start } = options;
+        let batch = Batch { is_named: id.is_some(), id: id.unwrap_or_else(|| fresh_id().to_string()) };
+        Self { batch, envelope, limits, start: start.unwrap_or(ResumePoint::START), is_resumed: false }
+    }
+
+    /// The batch of the checkpoint, if there is one, or else that of the options.
+    pub(super) async fn from_checkpoint(
+        options: &BatchOptions,
+        checkpoint: Option<&CheckpointOptions>,
+    ) -> Result<Self, Error> {
+        let Some(CheckpointOptions { checkpoint, restarts_if_changed }) = checkpoint else {
+            return Ok(Self::new(options.clone()));
+        };
+        let text = checkpoint.clone().load().await.map_err(|error| Error::checkpoint(error.to_string()))?;
+        let Some(text) = text else { return Ok(Self::new(options.clone())) };
+        let invalid = |why: &str| {
+            Error::checkpoint(format!("the checkpoint can't be used: {why}; nothing was changed"))
+        };
+        let saved = SavedBatch::read(&text).map_err(|why| invalid(&why))?;
+        // It has its source and destinations.
+        let envelope = Envelope::new(&saved.meta, None, &[]).map_err(|_| invalid("its meta is invalid"))?;
+        if options.start.as_ref().is_some_and(|start| *start != saved.resume_point) {
+            let point = &saved.resume_point;
+            return Err(invalid(&format!("it resumes at {point}, and resume_from asks for another point")));
+        }
+        let change = match () {
+            () if options.id.as_ref().is_some_and(|id| *id != saved.id) => "batch id",
+            () if envelope.destination_ids() != options.envelope.destination_ids() => "destinations",
+            () => {
+                let batch = Batch { id: saved.id, is_named: saved.is_named };
+                let (limits, start) = (saved.limits, saved.resume_point);
+                return Ok(Self { batch, envelope, limits, start, is_resumed: true });
+            }
+        };
+        if !restarts_if_changed {
+            return Err(invalid(&format!(
+                "it is of the unfinished batch {}, with another {change}; finish that batch, remove the checkpoint, or call \
+                 restart_if_changed",
+                saved.id
+            )));
+        }
+        archive(checkpoint, &saved.id).await?;
+        Ok(Self::new(options.clone()))
+    }
+
+    /// What a checkpoint saves of the batch.
+    pub(super) fn saved(&self) -> SavedBatch {
+        SavedBatch {
+            id: self.batch.id.clone(),
+            is_named: self.batch.is_named,
+            limits: self.limits,
+            meta: self.envelope.shared_meta().clone(),
+            resume_point: self.start.clone(),
+        }
+    }
+}
+
+/// Keeps the text of another batch elsewhere.
+pub(super) async fn archive(checkpoint: &Arc<dyn AnyCheckpoint>, batch_id: &str) -> Result<String, Error> {
+    let archived =
+        checkpoint.clone().archive().await.map_err(|error| Error::checkpoint(error.to_string()))?;
+    tracing::warn!(
+        batch_id,
+        archived,
+        "the checkpoint of an unfinished batch was replaced, because slots or options changed"
+    );
+    Ok(archived)
+}
