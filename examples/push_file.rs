@@ -1,9 +1,9 @@
 //! Sends a message from a file, with the settings from the environment: `push_file MESSAGE.json`.
 //!
-//! Prints what came of it as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`, `error` and `retry_after_s`.
-//! Exits with 0 when the message is accepted, with 1 when it is not, and with 2 when the settings or the message are wrong: then
-//! nothing goes out, and stderr names every problem. On a terminal it also shows what the service said of a refusal. `RUST_LOG` turns
-//! on the log, on stderr.
+//! Prints the outcome as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`, `error` and `retry_after_s`.
+//! Exits with 0 if the message is accepted, with 1 if it isn't, and with 2 if the settings or the message are wrong: then
+//! nothing is sent, and stderr names every problem. If the service gives a reason for a rejection, stderr shows it; it may repeat
+//! parts of the message. `RUST_LOG` turns on the log, on stderr.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -41,9 +41,8 @@ async fn main() -> ExitCode {
         Err(error) if error.kind() == ErrorKind::InvalidMessage => bad_input(&error.to_string()),
         Err(error) => {
             eprintln!("{error}");
-            // It may repeat what was sent: a person may see it, a log may not.
-            if let Some(text) = error.service_text().filter(|_| std::io::stderr().is_terminal()) {
-                eprintln!("the service said: {text}");
+            if let Some(text) = error.service_text() {
+                eprintln!("the service's reason: {text}");
             }
             print(&error);
             ExitCode::FAILURE

@@ -39,7 +39,8 @@ async fn interrupted(client: &Client, slots: &[Slot], path: &Path, is_stream: bo
     let publication = publication.slots_per_message(10).checkpoint(path).meta(Meta::new().test(true));
     let handle = publication.handle();
     let accepted = async {
-        while handle.report().run().accepted_messages < 2 || read(path)["resume_from"].as_str().unwrap() < "3" {
+        while handle.report().run().accepted_messages < 2 || read(path)["resume_from"].as_str().unwrap() < "3"
+        {
             sleep(Duration::from_millis(100)).await;
         }
         sleep(Duration::from_millis(500)).await;
@@ -76,7 +77,8 @@ async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
         // The next batch is another.
         let next = client.publish(&slots).checkpoint(&path).await.unwrap();
         assert_ne!(next.batch_id(), report.batch_id());
-        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["slots.checkpoint.lock"]);
     }
 }
@@ -169,7 +171,8 @@ async fn a_second_publication_with_the_same_checkpoint_fails() {
     let path = folder.path().join("slots.checkpoint");
     let (model, client) = serve([slow(2)]);
     let slots = slots(0..10);
-    let (first, second) = (client.publish(&slots).checkpoint(&path), client.publish(&slots).checkpoint(&path));
+    let (first, second) =
+        (client.publish(&slots).checkpoint(&path), client.publish(&slots).checkpoint(&path));
     let second = async {
         while model.calls().is_empty() {
             sleep(Duration::from_millis(10)).await;

@@ -88,6 +88,7 @@ async fn progress_is_told_after_each_message_and_each_second() {
     assert_eq!(
         seen,
         [
+            (0, 0, 0),
             (0, 0, 1),
             (0, 0, 2),
             (1, 100, 2),

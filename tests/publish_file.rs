@@ -54,7 +54,7 @@ async fn slots_are_published_whatever_the_file_looks_like() {
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "10".to_owned());
         settings.insert("PUSHSLOTS_BATCH_ID", "\u{feff}tuesday\r\n".to_owned());
         let run = publish_file(Some(&file), &settings).await;
-        assert_eq!((run.code, &*run.stderr), (Some(0), ""), "quiet where there is no terminal");
+        assert_eq!((run.code, &*run.stderr), (Some(0), "batch tuesday\n"), "no progress without a terminal");
 
         let mut printed = run.json();
         assert!(printed["elapsed_ms"].take().is_u64());
@@ -106,8 +106,9 @@ async fn slots_that_are_wrong_are_told_and_cost_no_other() {
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_BYTES_PER_MESSAGE", "2000".to_owned());
     let run = publish_file(Some(&file), &settings).await;
-    assert_eq!(run.code, Some(2), "{}", run.stderr);
-    let told: Vec<_> = run.stderr.lines().map(|line| line.split_once("slots.ndjson ").unwrap().1).collect();
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    let told: Vec<_> =
+        run.stderr.lines().skip(1).map(|line| line.split_once("slots.ndjson ").unwrap().1).collect();
     let starts = [
         "line 3: Slots[2].Duration: ",
         "line 3: Slots[2].DateTime: ",
@@ -181,52 +182,114 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
 }
 
 #[tokio::test]
-async fn what_was_not_accepted_goes_on_where_it_ended() {
+async fn the_same_command_resumes_where_the_last_run_ended() {
+    let accepted = || Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    for uses_checkpoint in [true, false] {
+        let folder = Folder::new();
+        let file = folder.file("slots.ndjson", lines(0..5));
+        let body = r#"{"Meta":{"Errors":[{"ID":1,"Text":"no such facility"}]}}"#;
+        let first = RawServer::start([token(), accepted(), Act::answer("400 No", "", body)]).await;
+        let mut settings = settings(&first.url, "plain", &folder);
+        settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
+        if !uses_checkpoint {
+            settings.insert("PUSHSLOTS_BATCH_ID", "it's tuesday".to_owned());
+            settings.insert("PUSHSLOTS_RESUME_FROM", "1".to_owned());
+        }
+        let run = publish_file(Some(&file), &settings).await;
+        let (printed, stderr) = (run.json(), run.stderr);
+        assert_eq!(run.code, Some(1));
+        let batch = printed["batch_id"].as_str().unwrap();
+        let mut lines = stderr.lines();
+        assert_eq!(lines.next().unwrap(), format!("batch {batch}"));
+        assert_eq!(printed["error"], lines.next().unwrap());
+        assert!(printed["error"].as_str().unwrap().starts_with("message 2 of batch "));
+        assert_eq!(lines.next(), Some("the service's reason: no such facility"));
+        assert_eq!([&printed["run"]["accepted_messages"], &printed["run"]["accepted_slots"]], [1, 2]);
+        let point = printed["resume_from"].as_str().unwrap();
+        assert!(point.starts_with("2@2."), "{point}");
+        let resume = match uses_checkpoint {
+            true => "to resume, run the same command again".to_owned(),
+            false => {
+                format!("to resume: PUSHSLOTS_BATCH_ID='it'\\''s tuesday' PUSHSLOTS_RESUME_FROM={point}")
+            }
+        };
+        assert_eq!(lines.next(), Some(&*resume));
+        assert_eq!((&printed["failed_message"], &printed["failure"]["kind"]), (&json!(2), &json!("refused")));
+        let rejected = first.finish().await.pop().unwrap();
+
+        let second = RawServer::start([token(), accepted(), accepted()]).await;
+        settings.insert("PUSHSLOTS_BASE_URL", second.url.clone());
+        if !uses_checkpoint {
+            settings.insert("PUSHSLOTS_RESUME_FROM", format!("{point}\r\n"));
+        }
+        let run = publish_file(Some(&file), &settings).await;
+        let printed = run.json();
+        assert_eq!((run.code, &printed["run"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+        assert_eq!(printed["batch"]["accepted_slots"], 5);
+        let shown = format!("batch {batch}, 2 slots are accepted already\n");
+        assert_eq!(run.stderr, shown);
+        let sent = second.finish().await;
+        let of = |request: &[u8]| {
+            let (head, body) = support::raw::split(request);
+            (support::raw::header(head, "idempotency-key").unwrap().to_owned(), body.unwrap().to_vec())
+        };
+        assert_eq!(of(&rejected), of(&sent[1]), "the same message again");
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_other_slots_starts_a_new_batch() {
     let folder = Folder::new();
     let file = folder.file("slots.ndjson", lines(0..5));
     let accepted = || Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
     let first = RawServer::start([token(), accepted(), Act::answer("400 No", "", "")]).await;
     let mut settings = settings(&first.url, "plain", &folder);
     settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
+    let yesterday = publish_file(Some(&file), &settings).await;
+    first.finish().await;
+    folder.file("slots.ndjson", lines(10..13));
+    let service = fixtures::serve();
+    settings.insert("PUSHSLOTS_BASE_URL", service.url().to_owned());
     let run = publish_file(Some(&file), &settings).await;
-    let printed = run.json();
-    assert_eq!(run.code, Some(1));
-    assert!(run.stderr.starts_with("message 2 of batch "), "{}", run.stderr);
-    assert_eq!([&printed["run"]["accepted_messages"], &printed["run"]["accepted_slots"]], [1, 2]);
-    let point = printed["resume_from"].as_str().unwrap();
-    assert!(point.starts_with("2@2."), "{point}");
-    let (text, go_on) = run.stderr.trim_end().rsplit_once('\n').unwrap();
-    assert_eq!(printed["error"], text);
-    let batch = printed["batch_id"].as_str().unwrap();
-    assert_eq!(go_on, format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}"));
-    assert_eq!((&printed["failed_message"], &printed["failure"]["kind"]), (&json!(2), &json!("refused")));
-    let refused = first.finish().await.pop().unwrap();
+    assert_eq!((run.code, &run.json()["batch"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+    assert_ne!(run.json()["batch_id"], yesterday.json()["batch_id"]);
+    assert_eq!(arrived(&service).await.iter().map(|(_, slots)| slots.len()).sum::<usize>(), 3);
+    assert!(folder.path().join("slots.ndjson.checkpoint.replaced-1").exists());
+    assert!(!folder.path().join("slots.ndjson.checkpoint").exists());
+}
 
-    let second = RawServer::start([token(), accepted(), accepted()]).await;
-    settings.insert("PUSHSLOTS_BASE_URL", second.url.clone());
-    settings.insert("PUSHSLOTS_BATCH_ID", printed["batch_id"].as_str().unwrap().to_owned());
-    settings.insert("PUSHSLOTS_RESUME_FROM", format!("{}\r\n", printed["resume_from"].as_str().unwrap()));
-    let run = publish_file(Some(&file), &settings).await;
-    assert_eq!((run.code, &run.json()["run"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
-    let sent = second.finish().await;
-    let of = |request: &[u8]| {
-        let (head, body) = support::raw::split(request);
-        (support::raw::header(head, "idempotency-key").unwrap().to_owned(), body.unwrap().to_vec())
-    };
-    assert_eq!(of(&refused), of(&sent[1]), "the same message again");
+#[tokio::test]
+async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
+    let (html, asks) = ("Content-Type: text/html\r\n", "Retry-After: 1000\r\n");
+    for (answer, code) in [
+        (Act::answer("503 Down", asks, ""), 5),
+        (Act::answer("200 OK", html, "<html>Request blocked</html>"), 6),
+    ] {
+        let folder = Folder::new();
+        let file = folder.file("slots.ndjson", lines(0..5));
+        let server = RawServer::start([token(), answer]).await;
+        let mut settings = settings(&server.url, "plain", &folder);
+        settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!(run.code, Some(code), "{}", run.stderr);
+        assert!(run.stderr.ends_with("to resume, run the same command again\n"), "{}", run.stderr);
+    }
+}
 
-    // Also where the first may have been accepted: another batch would send it under another id.
-    let lost = RawServer::start([token(), Act::ResetAfterReading]).await;
-    settings.insert("PUSHSLOTS_BASE_URL", lost.url.clone());
-    settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
-    settings.retain(|name, _| !["PUSHSLOTS_BATCH_ID", "PUSHSLOTS_RESUME_FROM"].contains(name));
+#[tokio::test]
+async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
+    let folder = Folder::new();
+    let file = folder.file("slots.ndjson", lines(0..5));
+    let rejects =
+        Act::answer("401 No", "Content-Type: application/json\r\n", r#"{"error":"invalid_client"}"#);
+    let server = RawServer::start([rejects]).await;
+    let settings = settings(&server.url, "plain", &folder);
     let run = publish_file(Some(&file), &settings).await;
-    let (printed, stderr) = (run.json(), run.stderr);
-    let (batch, point) = (printed["batch_id"].as_str().unwrap(), printed["resume_from"].as_str().unwrap());
-    assert!(point.starts_with("1@0.") && point.contains("+2of0."), "{point}");
-    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}\n");
-    assert!(stderr.ends_with(&go_on), "{stderr}");
-    lost.finish().await;
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    folder.file("slots.ndjson.checkpoint", "not a checkpoint");
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!((run.code, run.json()["run"]["requests"].as_u64()), (Some(2), Some(0)), "{}", run.stderr);
+    assert!(run.stderr.contains("isn't a checkpoint"), "{}", run.stderr);
 }
 
 #[tokio::test]
@@ -242,13 +305,13 @@ async fn the_rate_is_kept() {
     assert_eq!(arrived(&service).await.len(), 5);
 }
 
-/// A run of `publish_file` on as many slots, one a message, that gets so many ctrl-c: the first when a message arrives, each further
-/// when it told of the one before.
+/// A run of `publish_file` on as many slots, one a message, that gets these signals: the first when a message arrives, each further
+/// when it reported the one before.
 async fn interrupted(
     service: MockService,
     mut arrives: UnboundedReceiver<()>,
     slots: usize,
-    times: u32,
+    signals: &[&str],
 ) -> (Run, MockService) {
     let folder = Folder::new();
     let file = folder.file("slots.ndjson", lines(0..slots));
@@ -271,8 +334,10 @@ async fn interrupted(
     let mut stderr = String::new();
     let run = async {
         arrives.recv().await.unwrap();
-        for _ in 0..times {
-            assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+        told.read_line(&mut stderr).await.unwrap();
+        assert!(stderr.starts_with("batch "), "{stderr}");
+        for signal in signals {
+            assert!(Command::new("kill").args([signal, &*id]).status().await.unwrap().success());
             told.read_line(&mut stderr).await.unwrap();
         }
         told.read_to_string(&mut stderr).await.unwrap();
@@ -296,31 +361,28 @@ fn watched() -> (MockServiceBuilder, UnboundedReceiver<()>) {
 }
 
 #[tokio::test]
-async fn ctrl_c_stops_behind_a_message_and_the_next_at_once() {
-    let (builder, arrives) = watched();
-    let (run, service) = interrupted(builder.start().unwrap(), arrives, 5_000, 1).await;
-    let printed = run.json();
-    let accepted = service.received().len();
-    assert_eq!(
-        (run.code, &printed["run"]["accepted_messages"]),
-        (Some(1), &json!(accepted)),
-        "{}",
-        run.stderr
-    );
-    assert!((1..5_000).contains(&accepted), "{accepted}");
-    let point = printed["resume_from"].as_str().unwrap();
-    assert!(point.starts_with(&format!("{}@{accepted}.", accepted + 1)), "{point}");
+async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let (builder, arrives) = watched();
+        let (run, service) = interrupted(builder.start().unwrap(), arrives, 5_000, &[signal]).await;
+        let printed = run.json();
+        let accepted = service.received().len();
+        let in_run = &printed["run"]["accepted_messages"];
+        assert_eq!((run.code, in_run), (Some(code), &json!(accepted)), "{}", run.stderr);
+        assert!((1..5_000).contains(&accepted), "{accepted}");
+        let point = printed["resume_from"].as_str().unwrap();
+        assert!(point.starts_with(&format!("{}@{accepted}.", accepted + 1)), "{point}");
+        assert!(run.stderr.ends_with("to resume, run the same command again\n"), "{}", run.stderr);
 
-    // The message that is on its way may be accepted, also the first.
-    let (builder, arrives) = watched();
-    let service = builder.start().unwrap();
-    service.next(Answer::stall());
-    let (run, _service) = interrupted(service, arrives, 3, 2).await;
-    let printed = run.json();
-    assert_eq!((run.code, &printed["error"]), (Some(1), &json!("ended before its message did")));
-    let batch = printed["batch_id"].as_str().unwrap();
-    let point = printed["resume_from"].as_str().unwrap();
-    assert!(point.starts_with("1@0.") && point.contains("+1of0."), "{point}");
-    let go_on = format!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}\n");
-    assert!(run.stderr.ends_with(&go_on), "{}", run.stderr);
+        // The message in flight may be accepted, also the first.
+        let (builder, arrives) = watched();
+        let service = builder.start().unwrap();
+        service.next(Answer::stall());
+        let (run, _service) = interrupted(service, arrives, 3, &["-TERM", signal]).await;
+        let printed = run.json();
+        let error = json!("stopped while a message was in flight");
+        assert_eq!((run.code, &printed["error"]), (Some(code), &error));
+        let point = printed["resume_from"].as_str().unwrap();
+        assert!(point.starts_with("1@0.") && point.contains("+1of0."), "{point}");
+    }
 }

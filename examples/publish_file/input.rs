@@ -1,26 +1,30 @@
-//! What is published: the batch that the environment names, and a file that can be read to its end.
+//! The input: the batch that the environment names, and a file that can be read to its end.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use pushslots::{Meta, ResumePoint, SlotReader};
 
-/// Which batch is published, and from where on.
+/// The batch that is published, and where it resumes.
+#[derive(Clone)]
 pub struct Batch {
     pub id: Option<String>,
-    pub start: ResumePoint,
+    /// `None` if a checkpoint knows it.
+    pub start: Option<ResumePoint>,
 }
 
 impl Batch {
     pub fn from_env() -> Result<Self, String> {
-        // What a file adds around a value means nothing.
+        // White space that a file adds around a value means nothing.
         let is_blank = |each: char| each.is_whitespace() || each == '\u{feff}';
         let variable = |name| std::env::var(name).ok().filter(|text| !text.chars().all(is_blank));
         let (id, start) = (variable("PUSHSLOTS_BATCH_ID"), variable("PUSHSLOTS_RESUME_FROM"));
         match (start.map(|text| text.parse()).transpose(), id) {
             (Err(wrong), _) => Err(format!("PUSHSLOTS_RESUME_FROM: {wrong}")),
-            (Ok(Some(_)), None) => Err("PUSHSLOTS_BATCH_ID: missing beside PUSHSLOTS_RESUME_FROM".to_owned()),
-            (Ok(start), id) => Ok(Self { id, start: start.unwrap_or(1.into()) }),
+            (Ok(Some(_)), None) => {
+                Err("PUSHSLOTS_BATCH_ID: missing next to PUSHSLOTS_RESUME_FROM".to_owned())
+            }
+            (Ok(start), id) => Ok(Self { id, start }),
         }
     }
 }
@@ -28,8 +32,7 @@ impl Batch {
 /// A file that can be read to its end.
 pub struct Survey {
     pub path: PathBuf,
-    pub file: File,
-    /// How many slots it has, right or wrong.
+    /// How many slots it has, valid or not.
     pub values: u64,
     pub meta: Meta,
 }
@@ -43,6 +46,18 @@ impl Survey {
         Self::of(&path).map_err(|wrong| format!("{}: {wrong}", path.display()))
     }
 
+    /// Reads the file from its start.
+    pub fn open(&self) -> Result<File, String> {
+        File::open(&self.path).map_err(|error| format!("{}: {error}", self.path.display()))
+    }
+
+    /// Where the state of the publication is kept.
+    pub fn checkpoint(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".checkpoint");
+        name.into()
+    }
+
     fn of(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
         if !std::fs::metadata(path)?.is_file() {
             return Err("not a regular file, and it is read twice".into());
@@ -53,12 +68,12 @@ impl Survey {
             values += 1;
             broken = slot.err();
         }
-        // Who writes a file and breaks off leaves it so.
+        // A writer that was interrupted leaves a file so.
         if let Some(error) = broken {
             return Err(format!("the file may be cut off: {error}").into());
         }
         let mut meta = reader.meta().cloned().unwrap_or_default();
         (meta.batch_id, meta.current_batch, meta.total_batches) = (None, None, None);
-        Ok(Self { path: path.to_owned(), file: File::open(path)?, values, meta })
+        Ok(Self { path: path.to_owned(), values, meta })
     }
 }

@@ -1,27 +1,39 @@
 //! Publishes the slots of a file as a batch, with the settings from the environment: `publish_file SLOTS.ndjson`.
 //!
-//! The file has a slot a line, or a JSON list of slots, or a whole message, whose `Meta` then goes with all messages, but for its
-//! batch numbers. It is read twice, each time as a stream, so that one that is cut off is told before anything goes out. Beside
-//! the settings of `push_file` there are `PUSHSLOTS_BATCH_ID`, and `PUSHSLOTS_RESUME_FROM` with what an earlier run on the same file
-//! printed as `resume_from`.
+//! The file has one slot a line, a JSON list of slots, or a whole message, whose `Meta` then goes with all messages except for its
+//! batch numbers. It is read twice, each time as a stream, so that a file that is cut off is found before anything is sent.
 //!
-//! Prints one JSON object on stdout, and progress on stderr where that is a terminal. Exits with 0 when all slots are accepted, with
-//! 1 when a message is not, or when ctrl-c stopped it, and with 2 when the settings or the file are wrong. Single slots that are wrong
-//! are set aside and told on stderr: the others are published, and the exit code is 2. Once corrected, they go in a file of their own.
+//! The state of the publication is kept in a file next to it, with the ending `.checkpoint`. Outages are waited out for 15 minutes.
+//! After a crash, a signal or an error, run the same command again: it resumes where the last run ended. If the slots before that place
+//! have changed, a new batch starts. Instead, `PUSHSLOTS_BATCH_ID` and `PUSHSLOTS_RESUME_FROM` name the place, and then no checkpoint
+//! is used.
+//!
+//! Prints the id of the batch on stderr first, progress if that is a terminal, and one JSON object on stdout at the end.
+//!
+//! | exit code | meaning |
+//! | --- | --- |
+//! | 0 | all slots are accepted |
+//! | 1 | a message was rejected, or the file ended with an error after messages were sent |
+//! | 2 | settings, file or checkpoint are wrong; nothing was sent |
+//! | 3 | all others are accepted, but invalid slots were skipped; correct them and publish them in a file of their own |
+//! | 4 | the credentials are rejected |
+//! | 5 | a temporary failure took longer than the patience; run the same command again |
+//! | 6 | the same, and the last message may have arrived; run the same command again, which sends it under the same id |
+//! | 130, 143 | stopped by ctrl-c or SIGTERM after the message in flight; run the same command again |
 
 mod bar;
 mod input;
 mod output;
 
+use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bar::Bar;
 use futures_util::stream;
 use input::{Batch, Survey};
-use output::{Line, bad_input, log_to_stderr, print, stop_at_ctrl_c, tell_where_to_go_on};
+use output::{Line, Signals, bad_input, exit_code, explain_how_to_resume, log_to_stderr, print};
 use pushslots::{Client, ErrorKind, PublishError, PublishReport, SlotReader};
 
 #[tokio::main]
@@ -34,47 +46,75 @@ async fn main() -> ExitCode {
             return bad_input(&wrong.into_iter().flatten().collect::<Vec<_>>().join("\n"));
         }
     };
-    match publish(&client, batch, &file).await {
-        Ok(report) => {
-            print(&Line { report: &report, error: None });
-            tell_where_to_go_on(&report);
-            let is_stopped = report.resume_point().is_some();
-            ExitCode::from(if is_stopped { 1 } else { 2 * u8::from(report.run().skipped_slots > 0) })
-        }
+    let signals = Signals::default();
+    let had_checkpoint = file.checkpoint().exists();
+    let opened = file.open().and_then(|first| Ok([first, file.open()?]));
+    let [first, second] = match opened {
+        Ok(opened) => opened,
+        Err(wrong) => return bad_input(&wrong),
+    };
+    let mut result = publish(&client, &batch, &file, first, &signals).await;
+    if had_checkpoint && is_replaced(&result, &file) {
+        // The stream of slots has passed, and the checkpoint of another batch is out of the way.
+        result = publish(&client, &batch, &file, second, &signals).await;
+    }
+    match &result {
+        Ok(report) => print(&Line { report, error: None }),
         Err(error) => {
             eprintln!("{error}");
-            print(&error);
-            tell_where_to_go_on(error.report());
-            let input = [ErrorKind::Configuration, ErrorKind::InvalidMessage, ErrorKind::Input];
-            ExitCode::from(if input.contains(&error.error().kind()) { 2 } else { 1 })
+            // It may repeat parts of the message.
+            if let Some(text) = error.error().service_text() {
+                eprintln!("the service's reason: {text}");
+            }
+            print(error);
         }
     }
+    let report = result.as_ref().map_or_else(PublishError::report, |report| report);
+    explain_how_to_resume(report, &batch);
+    exit_code(&result, signals.last())
 }
 
-async fn publish(client: &Client, batch: Batch, file: &Survey) -> Result<PublishReport, PublishError> {
-    let bar = Bar::new(file.values, batch.start.slots_before().unwrap_or(0));
-    let (mut reader, line) = (SlotReader::new(&file.file), Arc::new(AtomicUsize::new(0)));
+/// Whether the checkpoint of a batch with other slots was moved away.
+fn is_replaced(result: &Result<PublishReport, PublishError>, file: &Survey) -> bool {
+    let is_checkpoint = |error: &PublishError| error.error().kind() == ErrorKind::Checkpoint;
+    result.as_ref().is_err_and(is_checkpoint) && !file.checkpoint().exists()
+}
+
+async fn publish(
+    client: &Client,
+    batch: &Batch,
+    file: &Survey,
+    slots: File,
+    signals: &Signals,
+) -> Result<PublishReport, PublishError> {
+    let mut bar = Bar::new(file.values);
+    let progress_bar = bar.bar.clone();
+    let (mut reader, line) = (SlotReader::new(slots), Arc::new(AtomicUsize::new(0)));
     let (seen, path) = (line.clone(), file.path.display());
     let slots = stream::iter(std::iter::from_fn(move || {
         let slot = reader.next();
         line.store(reader.line(), Ordering::Relaxed);
         slot
     }));
-    let mut publication = client.publish_stream(slots).meta(file.meta.clone()).resume_from(batch.start);
-    if let Some(id) = batch.id {
+    let mut publication = client.publish_stream(slots).meta(file.meta.clone());
+    if let Some(id) = &batch.id {
         publication = publication.batch_id(id);
     }
-    tokio::spawn(stop_at_ctrl_c(publication.handle()));
+    publication = match &batch.start {
+        Some(point) => publication.resume_from(point),
+        None => publication.checkpoint(file.checkpoint()).restart_if_changed(),
+    };
+    let stop = tokio::spawn(signals.clone().stop(publication.handle(), batch.clone()));
     let result = publication
-        .patience(Duration::ZERO)
         .on_progress(|progress| bar.show(progress))
         .skip_invalid(|_, problems| {
             for problem in problems {
                 let line = seen.load(Ordering::Relaxed);
-                bar.bar.suspend(|| eprintln!("{path} line {line}: {problem}"));
+                progress_bar.suspend(|| eprintln!("{path} line {line}: {problem}"));
             }
         })
         .await;
-    bar.bar.finish_and_clear();
+    stop.abort();
+    progress_bar.finish_and_clear();
     result
 }

@@ -1,12 +1,19 @@
-//! What is told: the log, the outcome as JSON, and where to go on.
+//! The log, the outcome as JSON and as exit code, and how to resume.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use pushslots::{PublishHandle, PublishReport};
+use pushslots::{Delivery, ErrorKind, PublishError, PublishHandle, PublishReport};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+
+use crate::input::Batch;
+
+const CTRL_C: u8 = 130;
+const SIGTERM: u8 = 143;
 
 /// Writes the log that `RUST_LOG` asks for.
 pub fn log_to_stderr() {
@@ -18,25 +25,76 @@ pub fn log_to_stderr() {
         .init();
 }
 
-/// Stops behind the message that is on its way at the first ctrl-c, and at once at the second.
-pub async fn stop_at_ctrl_c(handle: PublishHandle) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        eprintln!("stopping behind the message that is on its way; ctrl-c again ends it at once");
-        handle.stop();
+/// The signals that stop a publication: the first after the message in flight, the second at once.
+#[derive(Clone, Default)]
+pub struct Signals(Arc<AtomicU8>);
+
+impl Signals {
+    /// The exit code of the last signal; 0 if there was none.
+    pub fn last(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
     }
-    if tokio::signal::ctrl_c().await.is_ok() {
-        print(&Line { report: &handle.report(), error: Some("ended before its message did") });
-        tell_where_to_go_on(&handle.report());
-        std::process::exit(1);
+
+    pub async fn stop(self, handle: PublishHandle, batch: Batch) {
+        self.0.store(signal().await, Ordering::Relaxed);
+        eprintln!("stopping after the message in flight; another signal stops at once");
+        handle.stop();
+        let code = signal().await;
+        let report = handle.report();
+        print(&Line { report: &report, error: Some("stopped while a message was in flight") });
+        explain_how_to_resume(&report, &batch);
+        std::process::exit(code.into());
     }
 }
 
-/// Also where nothing is accepted: what is on its way may be, and another batch would send it under another id.
-pub fn tell_where_to_go_on(report: &PublishReport) {
-    if let Some(point) = report.resume_point() {
-        let batch = report.batch_id();
-        eprintln!("to go on: PUSHSLOTS_BATCH_ID={batch} PUSHSLOTS_RESUME_FROM={point}");
+/// Waits for a signal, and returns its exit code.
+#[cfg(unix)]
+async fn signal() -> u8 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return ctrl_c().await };
+    tokio::select! {
+        code = ctrl_c() => code,
+        _ = terminate.recv() => SIGTERM,
     }
+}
+
+#[cfg(not(unix))]
+async fn signal() -> u8 {
+    ctrl_c().await
+}
+
+async fn ctrl_c() -> u8 {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => CTRL_C,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+pub fn explain_how_to_resume(report: &PublishReport, batch: &Batch) {
+    let Some(point) = report.resume_point() else { return };
+    if batch.start.is_none() {
+        eprintln!("to resume, run the same command again");
+        return;
+    }
+    let id = report.batch_id().replace('\'', r"'\''");
+    eprintln!("to resume: PUSHSLOTS_BATCH_ID='{id}' PUSHSLOTS_RESUME_FROM={point}");
+}
+
+pub fn exit_code(result: &Result<PublishReport, PublishError>, signal: u8) -> ExitCode {
+    let error = match result {
+        Ok(report) if report.resume_point().is_some() => return ExitCode::from(signal),
+        Ok(report) => return ExitCode::from(if report.run().skipped_slots > 0 { 3 } else { 0 }),
+        Err(error) => error,
+    };
+    let input =
+        [ErrorKind::Configuration, ErrorKind::InvalidMessage, ErrorKind::Input, ErrorKind::Checkpoint];
+    ExitCode::from(match error.error().kind() {
+        kind if input.contains(&kind) && error.report().run().requests == 0 => 2,
+        ErrorKind::Credentials => 4,
+        _ if error.delivery() == Delivery::Unknown => 6,
+        _ if error.error().is_retryable() => 5,
+        _ => 1,
+    })
 }
 
 pub fn bad_input(wrong: &str) -> ExitCode {

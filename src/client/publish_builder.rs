@@ -216,7 +216,8 @@ impl<'a> PublishBuilder<'a> {
 
     /// Sets a function that is called with the progress of the publication. There is none by default.
     ///
-    /// It is called after each message that was accepted, when the publication begins to wait, and once a second. The task that
+    /// It is called when the slots before the first message are checked, after each accepted message, when the publication begins to
+    /// wait, and once a second. The task that
     /// publishes calls it, and continues when it returns.
     pub fn on_progress(mut self, on_progress: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.on_progress = Some(Box::new(on_progress));

@@ -183,6 +183,7 @@ impl Dispatcher<'_, '_> {
     async fn publish(&mut self, batcher: &mut Batcher<'_>) -> Result<(), End> {
         self.tracker.begins(&self.layout);
         self.tracker.counted(batcher);
+        self.tracker.report(None);
         loop {
             let is_making = self.wants_message();
             let event = {

@@ -131,7 +131,8 @@ impl<'a> ProgressTracker<'a> {
         }
     }
 
-    fn report(&mut self, receipt: Option<Receipt>) {
+    /// Reports progress.
+    pub(super) fn report(&mut self, receipt: Option<Receipt>) {
         let mut report = self.handle.look();
         report.elapsed = self.began.elapsed();
         let Some(on_progress) = &mut self.on_progress else { return };
