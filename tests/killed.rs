@@ -1,0 +1,172 @@
+//! Publications whose process is killed at any moment, and that the next process resumes from their checkpoint.
+//!
+//! `PUSHSLOTS_KILLS=1000` kills as many processes, `PUSHSLOTS_KILL_SEED=7` draws the moments again.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use pushslots::Client;
+use pushslots::mock::MockService;
+use pushslots::uuid::Uuid;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use support::batch::slots;
+use support::examples::Folder;
+use support::seeds::setting;
+
+const SLOTS: usize = 120;
+const SLOTS_PER_MESSAGE: usize = 2;
+
+/// As many kills as end within some seconds.
+const KILLS: u64 = 50;
+
+/// The process that is killed: it publishes with the checkpoint and the concurrency of its environment.
+#[tokio::test]
+#[ignore = "runs in a process of its own, which the test below starts"]
+async fn publishes_with_a_checkpoint() {
+    let variable = |name| std::env::var(name).unwrap();
+    let concurrency = variable("CONCURRENCY").parse().unwrap();
+    let slots = slots(0..SLOTS);
+    let client = Client::from_env().unwrap();
+    let publication = client.publish(&slots).slots_per_message(SLOTS_PER_MESSAGE).concurrency(concurrency);
+    publication.checkpoint(variable("CHECKPOINT")).await.unwrap();
+}
+
+struct Service {
+    mock: MockService,
+    /// Each message that arrives: its id and its body.
+    arrives: Receiver<(Uuid, Vec<u8>)>,
+}
+
+impl Service {
+    fn start() -> Self {
+        let (tell, arrives) = channel();
+        let builder = MockService::builder().answer_with(move |request| {
+            if request.path() == "/endpoint" {
+                let id = request.headers()["idempotency-key"].to_str().unwrap().parse().unwrap();
+                let _ = tell.send((id, request.body().to_vec()));
+            }
+            None
+        });
+        Self { mock: builder.start().unwrap(), arrives }
+    }
+
+    fn publish(&self, folder: &Folder, checkpoint: &Path, concurrency: usize) -> Child {
+        let key = folder.file("key.pem", self.mock.private_key_pem());
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "publishes_with_a_checkpoint", "--ignored"])
+            .envs([("PUSHSLOTS_BASE_URL", self.mock.url()), ("PUSHSLOTS_CLIENT_ID", self.mock.client_id())])
+            .env("PUSHSLOTS_KEY_ID", self.mock.key_id())
+            .env("PUSHSLOTS_PRIVATE_KEY_FILE", key)
+            .env("PUSHSLOTS_DESTINATION_IDS", self.mock.destination().to_string())
+            .env("CONCURRENCY", concurrency.to_string())
+            .env("CHECKPOINT", checkpoint)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+}
+
+/// Counts of all batches.
+#[derive(Default)]
+struct Found {
+    batches: usize,
+    sent_again: usize,
+    lost: usize,
+    other_ids: usize,
+    too_many_again: usize,
+}
+
+#[test]
+fn no_slot_is_lost_when_the_process_is_killed() {
+    let kills = setting("PUSHSLOTS_KILLS").unwrap_or(KILLS);
+    let seed = setting("PUSHSLOTS_KILL_SEED").unwrap_or_else(|| rand::thread_rng().r#gen());
+    println!("PUSHSLOTS_KILL_SEED={seed}");
+    let mut chance = StdRng::seed_from_u64(seed);
+    let (mut found, mut killed) = (Found::default(), 0);
+    while killed < kills {
+        let concurrency = if chance.gen_bool(0.5) { 1 } else { chance.gen_range(2..6) };
+        killed += batch(&mut chance, concurrency, kills - killed, &mut found);
+    }
+    let Found { batches, sent_again, lost, other_ids, too_many_again } = found;
+    println!("processes killed: {killed}, batches: {batches}, messages sent again: {sent_again}");
+    println!("slots lost: {lost}");
+    println!("slots sent under two message ids: {other_ids}");
+    println!("messages sent again after a kill beyond those that may be in flight: {too_many_again}");
+    assert_eq!((lost, other_ids, too_many_again), (0, 0, 0));
+}
+
+/// Publishes one batch, killing processes until it is complete. Returns how many were killed.
+fn batch(chance: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
+    let (service, folder) = (Service::start(), Folder::new());
+    let checkpoint = folder.path().join("slots.checkpoint");
+    let mut bodies = BTreeMap::<Uuid, Vec<u8>>::new();
+    let mut killed = 0;
+    loop {
+        let mut child = service.publish(&folder, &checkpoint, concurrency);
+        // At a message, or some time after it.
+        let messages = chance.gen_range(0..6);
+        let after = Duration::from_micros(chance.gen_range(0..4_000));
+        let mut again = 0;
+        let mut arrived = |(id, body): (Uuid, Vec<u8>)| match bodies.insert(id, body.clone()) {
+            Some(before) => {
+                assert_eq!(before, body, "the same id, and so the same bytes");
+                again += 1;
+            }
+            None => {}
+        };
+        let limit = Instant::now() + Duration::from_secs(60);
+        let mut seen = 0;
+        while killed < most && seen < messages && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < limit, "the process does nothing");
+            if let Ok(message) = service.arrives.recv_timeout(Duration::from_millis(20)) {
+                arrived(message);
+                seen += 1;
+            }
+        }
+        if killed < most {
+            sleep(after);
+        } else {
+            while child.try_wait().unwrap().is_none() {
+                assert!(Instant::now() < limit, "the process doesn't end");
+                service.arrives.recv_timeout(Duration::from_millis(20)).into_iter().for_each(&mut arrived);
+            }
+        }
+        let has_ended = child.try_wait().unwrap();
+        if has_ended.is_none() {
+            child.kill().unwrap();
+            killed += 1;
+        }
+        let status = child.wait().unwrap();
+        // A request that left before the kill may still arrive.
+        while let Ok(message) =
+            service.arrives.recv_timeout(Duration::from_millis(if status.success() { 0 } else { 5 }))
+        {
+            arrived(message);
+        }
+        found.sent_again += again;
+        found.too_many_again += usize::from(again > concurrency);
+        if status.success() {
+            break;
+        }
+        assert!(has_ended.is_none(), "the process failed by itself: {status}");
+    }
+    let mut ids = BTreeMap::<String, usize>::new();
+    for body in bodies.values() {
+        let message: serde_json::Value = serde_json::from_slice(body).unwrap();
+        for slot in message["Slots"].as_array().unwrap() {
+            *ids.entry(slot["ID"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    found.batches += 1;
+    found.lost += SLOTS - ids.len();
+    found.other_ids += ids.values().filter(|ids| **ids > 1).count();
+    killed
+}
