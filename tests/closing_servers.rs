@@ -3,8 +3,9 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pushslots::{Attempt, Delivery, Next};
 use support::batch::{accepted, slots};
@@ -12,6 +13,7 @@ use support::client;
 use support::far_side::{FarSide, Mood};
 use support::model::{Model, TokenFate, answers, client_of, ok};
 use support::proxy::{Course, Protocol, Proxy, SilentClose};
+use support::seeds::setting;
 use tokio::time::timeout;
 
 /// Publishes 300 messages with default settings to a service that closes each connection 0.5 ms after its first response.
@@ -99,5 +101,64 @@ async fn one_failure_in_six_requests_ends_no_publication() {
         assert_eq!(accepted(&model), (0..600).collect::<Vec<_>>(), "{status}");
         // 600 are accepted before the 120th failure.
         assert_eq!((model.calls().len(), report.run().requests), (719, 719), "{status}");
+    }
+}
+
+/// Every sixth request fails once, a close follows each response, and three times the service answers 429 for a while.
+///
+/// `PUSHSLOTS_CLOSING_MESSAGES=1000` publishes as many messages instead of 100, and `PUSHSLOTS_THROTTLED_SECONDS=25` makes each of these
+/// times as long, instead of 2 seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
+    let messages = setting("PUSHSLOTS_CLOSING_MESSAGES").unwrap_or(100) as usize;
+    let throttled = Duration::from_secs(setting("PUSHSLOTS_THROTTLED_SECONDS").unwrap_or(2));
+    for concurrency in [1, 8] {
+        let mut requests = 0;
+        let mut until = None;
+        let moods = move || {
+            requests += 1;
+            if requests % (3 * messages / 10) == 0 && requests <= 9 * messages / 10 {
+                until = Some(Instant::now() + throttled);
+            }
+            match until.is_some_and(|until| Instant::now() < until) {
+                true => Mood::Answers(429, false),
+                false if requests % 6 == 0 => Mood::Answers(503, requests % 12 == 0),
+                false => Mood::Accepts,
+            }
+        };
+        let service = FarSide::start(Protocol::Http1, Vec::new(), moods).await;
+        let tokens = FarSide::start(Protocol::Http1, Vec::new(), || Mood::Accepts).await;
+        let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
+        let course = move |_| Course { silent_close, ..Course::default() };
+        let proxy = Proxy::start(Protocol::Http1, service.address, course).await;
+        let unknown = Arc::<Mutex<BTreeSet<String>>>::default();
+        let seen = unknown.clone();
+        let client = client(&proxy.url, "plain")
+            .token_url(format!("http://{}/token", tokens.address))
+            .attempt_observer(move |attempt: &Attempt| {
+                if attempt.delivery == Delivery::Unknown {
+                    seen.lock().unwrap().insert(attempt.message_id.to_string());
+                }
+            })
+            .build()
+            .unwrap();
+        let slots = slots(0..messages);
+        let publication = client.publish(&slots).slots_per_message(1).concurrency(concurrency);
+        let report = timeout(Duration::from_secs(600), publication.into_future()).await.expect("it ends");
+        let report = report.unwrap_or_else(|error| panic!("{error}"));
+        drop(client);
+        proxy.settle().await;
+        let (known, unknown) = (service.known(), unknown.lock().unwrap());
+        let lost = messages - known.accepted.len();
+        let copies =
+            known.accepted.iter().filter(|(id, count)| **count > 1 && !unknown.contains(*id)).count();
+        println!(
+            "{concurrency} in flight: {messages} messages, 429 for three times {throttled:?}, requests: {}, in {:?}; slots lost: {lost}, \
+             accepted again without an unknown attempt: {copies}",
+            report.run().requests,
+            report.elapsed()
+        );
+        assert_eq!((lost, copies, report.run().accepted_slots), (0, 0, messages));
+        assert!(report.elapsed() > 3 * throttled);
     }
 }
