@@ -12,13 +12,14 @@
 //!   has more.
 //! * `one_document_…` is all slots in one message of 125 MB. Memory fresh from the system then takes more time than
 //!   what is written to it, on every side.
-//! * `ratios/sending.rs` explains `publish_…` and `send_…`, `ratios/mock.rs` explains `mock_…`, and `ratios/rate_limit.rs`
-//!   explains `rate_limit_…`.
+//! * `ratios/sending.rs` explains `publish_vs_…` and `send_…`, `ratios/publishing.rs` explains `publish_latency_…` and `checkpoint_…`,
+//!   `ratios/mock.rs` explains `mock_…`, and `ratios/rate_limit.rs` explains `rate_limit_…`.
 //! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly anything is shared.
 
 mod ratios {
     pub mod mock;
     pub mod owned;
+    pub mod publishing;
     pub mod rate_limit;
     pub mod sending;
     pub mod service;
@@ -33,7 +34,7 @@ use std::time::Instant;
 
 use cap::Cap;
 use pushslots::{PushSlots, SlotReader};
-use ratios::{mock, owned, rate_limit, sending, slots};
+use ratios::{mock, owned, publishing, rate_limit, sending, slots};
 
 #[global_allocator]
 pub static HEAP: Cap<System> = Cap::new(System, usize::MAX);
@@ -45,12 +46,13 @@ const STREAMED_SLOTS: usize = 2_000_000;
 const ROUNDS: usize = 11;
 
 fn main() {
-    // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those of the mock, and
-    // `-- rate_limit` that of the rate limit.
+    // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those of the mock,
+    // `-- publishing` those of concurrency and checkpoints, and `-- rate_limit` that of the rate limit.
     for argument in std::env::args() {
         match argument.as_str() {
             "sending" => return sending::run(),
             "mock" => return mock::run(),
+            "publishing" => return publishing::run(),
             "rate_limit" => return rate_limit::run(),
             _ => {}
         }
@@ -86,6 +88,7 @@ fn main() {
     }
     print("many_records_stream_read_peak_mib", stream_peak_mib(STREAMED_SLOTS));
     sending::run();
+    publishing::run();
     rate_limit::run();
     mock::run();
 }

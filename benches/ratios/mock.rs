@@ -7,7 +7,7 @@
 //! * `mock_vs_bare_server` is the ratio of medians.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pushslots::mock::MockService;
@@ -24,7 +24,7 @@ pub fn run() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let message = Arc::new(slots::messages(4, 4, 4)[0].encode().unwrap());
     let mock = MockService::builder().without_rate_limit().start().unwrap();
-    let bare = format!("http://{}", service::start());
+    let bare = format!("http://{}", service::start(Duration::ZERO));
     let clients = |url: &str| -> Vec<Client> {
         let client = || Client::builder().mock(&mock).base_url(url).without_pace().build().unwrap();
         (0..CONNECTIONS).map(|_| client()).collect()

@@ -10,6 +10,7 @@
 //! * `publish_peak_mib` is the most heap that is held while 10,000,000 slots from an iterator are published as a stream, with
 //!   the service's own share; the receipts of 20,000 messages are in it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -34,9 +35,9 @@ const SENDS: usize = 5_000;
 const SEND_ROUNDS: usize = 21;
 const LATENCY_ROUNDS: usize = 10;
 const IN_FLIGHT: usize = 32;
-const DESTINATION: Uuid = uuid!("af394f14-b34a-464f-8d24-895f370af4c9");
+pub const DESTINATION: Uuid = uuid!("af394f14-b34a-464f-8d24-895f370af4c9");
 
-struct Fixed;
+pub struct Fixed;
 
 impl TokenSource for Fixed {
     async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
@@ -45,7 +46,7 @@ impl TokenSource for Fixed {
 }
 
 /// The other side: what one would write by hand.
-struct ByHand {
+pub struct ByHand {
     http: reqwest::Client,
     url: String,
 }
@@ -71,6 +72,11 @@ struct Log {
 }
 
 impl ByHand {
+    pub fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { http, url: format!("http://{address}/endpoint") }
+    }
+
     async fn post(&self, body: impl Into<reqwest::Body>) -> Bytes {
         let request =
             self.http.post(&self.url).bearer_auth("token").header("content-type", "application/json");
@@ -78,7 +84,7 @@ impl ByHand {
         response.error_for_status().unwrap().bytes().await.unwrap()
     }
 
-    async fn send(&self, message: &owned::Message) {
+    pub async fn send(&self, message: &owned::Message) {
         let answer = self.post(owned::to_json(message)).await;
         let answer: Answer = serde_json::from_slice(&answer).unwrap();
         assert!(answer.meta.logs.iter().all(|log| !log.id.is_empty() && !log.attempt_id.is_empty()));
@@ -86,7 +92,7 @@ impl ByHand {
 }
 
 pub fn run() {
-    let address = service::start();
+    let address = service::start(Duration::ZERO);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let client = Client::builder()
         .base_url(format!("http://{address}"))
@@ -95,10 +101,7 @@ pub fn run() {
         .pace(u32::MAX, Duration::from_secs(1))
         .build()
         .unwrap();
-    let by_hand = ByHand {
-        http: reqwest::Client::builder().no_proxy().build().unwrap(),
-        url: format!("http://{address}/endpoint"),
-    };
+    let by_hand = ByHand::new(address);
     publish(&runtime, &client, &by_hand);
     runtime.block_on(send(&client, &by_hand));
     print("publish_peak_mib", runtime.block_on(peak_mib(&client)));
