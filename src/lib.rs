@@ -48,8 +48,8 @@
 //! # Ok::<(), pushslots::Error>(())
 //! ```
 //!
-//! 4. [`Client::publish`] publishes a whole book of availability: it splits the slots into messages, sends them in order and within
-//!    the service's rate, and says what was accepted and [where to go on](PublishReport::resume_point).
+//! 4. [`Client::publish`] publishes a whole schedule: it splits the slots into messages, sends them in order and within the service's
+//!    rate limit, and waits out outages. With a [checkpoint](PublishBuilder::checkpoint) any process can resume it.
 //!
 //! # What it promises, and what not
 //!
@@ -58,7 +58,7 @@
 //! | A receipt means that the service answered 2xx without errors, in a [response that it can have written](Exchange::class): the message is in its queue. | If the body of that response is lost, an error in it is not seen. Whether a destination has the message is not reported to a sender; the [log ids](Receipt::logs) find it in the service's dashboard. |
 //! | An error reports [how certain](Delivery) it is that the message did not arrive. | If the response is lost, or isn't the service's, it is unknown: [`Delivery::Unknown`]. |
 //! | A message that is known to be accepted is never sent again. | After an unknown outcome it is, unless [told otherwise](ClientBuilder::on_unknown): the same slots sent twice mean the same. The service documents no de-duplication; every attempt carries the same `Idempotency-Key`. |
-//! | Every slot given to a publication is in one message, or told as set aside or not sent. | What was published is kept in no file: a process that ends takes the report with it, unless its [resume point](ResumePoint) was written down. |
+//! | Every slot of a publication is in one message, or reported as skipped or not sent. With a [checkpoint](PublishBuilder::checkpoint) that holds when the process is killed. | Without a checkpoint, a process that ends takes the report with it, unless its [resume point](ResumePoint) was stored. After a kill the messages in flight go out again. |
 //! | Nothing wrong is sent: every problem is [told with its path](PushSlots::validate) before. | The data model is checked, not whether a provider exists or two slots overlap. |
 //! | All clones of a client stay within the service's rate. | Another process behind the same address has a rate of its own; share the figure between them by [`ClientBuilder::pace`]. |
 //! | No token, key, body or name is in any log, `Debug`, `Display` or panic. | The service's own text about a message is in [`Error::service_text`], and may repeat a name. The error text of the token endpoint, which never sees a message, is shown. |

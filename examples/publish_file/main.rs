@@ -69,7 +69,7 @@ async fn main() -> ExitCode {
             print(error);
         }
     }
-    let report = result.as_ref().map_or_else(PublishError::report, |report| report);
+    let report = result.as_ref().unwrap_or_else(PublishError::report);
     explain_how_to_resume(report, &batch);
     exit_code(&result, signals.last())
 }
