@@ -139,7 +139,7 @@ impl Error {
     pub(crate) fn no_slots(set_aside: usize) -> Self {
         let text = match set_aside {
             0 => "empty; give at least one slot".to_owned(),
-            _ => format!("none is left to publish: all {set_aside} were set aside"),
+            _ => format!("none is left to publish: all {set_aside} were skipped"),
         };
         Self::new(
             ErrorKind::InvalidMessage,

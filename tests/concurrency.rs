@@ -7,7 +7,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::stream;
-use pushslots::{Delivery, ResumePoint};
+use pushslots::{Delivery, ResumePoint, Slot};
 use support::batch::{accepted, arrived, serve, slots};
 use support::model::{Fate, Model, Reply, TokenFate, answers, client_of, ok};
 use tokio::time::{Instant, timeout};
@@ -139,4 +139,37 @@ async fn the_rate_limit_and_a_429_apply_to_all_messages() {
     assert!(most.max().unwrap() <= 10);
     let quiet = times.iter().filter(|time| (2 * SECOND..50 * SECOND).contains(*time)).count();
     assert_eq!(quiet, 0, "nothing goes out while the service asks for a pause: {times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_that_were_accepted_after_a_gap_must_be_the_same() {
+    let (_, client) = serve([answers(400), ok()]);
+    let all = slots(0..100);
+    let error = client.publish(&all).slots_per_message(10).concurrency(4).await.unwrap_err();
+    let point = error.report().resume_point().unwrap();
+    assert_eq!((point.number(), point.slots_before()), (1, Some(0)));
+    let (model, client) = serve([ok()]);
+    // One slot more at the front moves all others.
+    let moved: Vec<_> = slots(500..501).into_iter().chain(all.clone()).collect();
+    let publish = |slots: &[Slot]| client.publish(slots.to_vec()).batch_id("b").resume_from(point);
+    let error = publish(&moved).await.unwrap_err();
+    assert_eq!(error.error().problems()[0].path(), "resume_from");
+    assert!(model.calls().is_empty());
+    publish(&all).await.unwrap();
+    assert_eq!(accepted(&model).len(), 70);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_slots_are_skipped_by_now_costs_no_other() {
+    let (_, client) = serve([ok(), Fate::Hangs { accepted: false }]);
+    let mut all = slots(0..40);
+    let publication = client.publish(&all).slots_per_message(1).batch_id("b");
+    let handle = publication.handle();
+    assert!(timeout(60 * SECOND, publication.into_future()).await.is_err());
+    let report = handle.report();
+    all[1].duration = None;
+    let (model, client) = serve([ok()]);
+    let publication = client.publish(&all).batch_id("b").resume_from(report.resume_point().unwrap());
+    publication.skip_invalid(|_, _| {}).await.unwrap();
+    assert_eq!(accepted(&model), (2..40).collect::<Vec<_>>());
 }

@@ -144,10 +144,7 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
     let mut wrong = slots(0..2);
     wrong.iter_mut().for_each(|slot| slot.duration = None);
     let error = client.publish(&wrong).skip_invalid(|_, _| {}).await.unwrap_err();
-    assert_eq!(
-        error.error().problems()[0].to_string(),
-        "Slots: none is left to publish: all 2 were set aside"
-    );
+    assert_eq!(error.error().problems()[0].to_string(), "Slots: none is left to publish: all 2 were skipped");
     assert_eq!(error.report().run().skipped_slots, 2);
     let error = client.publish(slots(0..9)).bytes_per_message(100).await.unwrap_err();
     assert_eq!((paths(&error), error.report().batch_id()), (vec!["bytes_per_message"], ""));
@@ -219,7 +216,7 @@ async fn a_batch_whose_slots_are_all_skipped_has_nothing_to_resume() {
             let publication = publication.batch_id("b").resume_from(&point).skip_invalid(|_, _| {});
             let error = publication.await.unwrap_err();
             assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::InvalidMessage, vec!["Slots"]));
-            assert!(error.to_string().contains("all 6 were set aside"), "{error}");
+            assert!(error.to_string().contains("all 6 were skipped"), "{error}");
         }
         assert!(model.calls().is_empty());
     }

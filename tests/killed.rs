@@ -40,8 +40,15 @@ async fn publishes_with_a_checkpoint() {
 
 struct Service {
     mock: MockService,
-    /// Each message that arrives: its id and its body.
-    arrives: Receiver<(Uuid, Vec<u8>)>,
+    arrives: Receiver<Arrived>,
+}
+
+/// A message that arrived.
+struct Arrived {
+    /// The access token, which each process has for itself.
+    token: String,
+    id: Uuid,
+    body: Vec<u8>,
 }
 
 impl Service {
@@ -49,8 +56,9 @@ impl Service {
         let (tell, arrives) = channel();
         let builder = MockService::builder().answer_with(move |request| {
             if request.path() == "/endpoint" {
-                let id = request.headers()["idempotency-key"].to_str().unwrap().parse().unwrap();
-                let _ = tell.send((id, request.body().to_vec()));
+                let header = |name| request.headers()[name].to_str().unwrap().to_owned();
+                let (token, id) = (header("authorization"), header("idempotency-key").parse().unwrap());
+                let _ = tell.send(Arrived { token, id, body: request.body().to_vec() });
             }
             None
         });
@@ -107,26 +115,19 @@ fn no_slot_is_lost_when_the_process_is_killed() {
 fn batch(chance: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
     let (service, folder) = (Service::start(), Folder::new());
     let checkpoint = folder.path().join("slots.checkpoint");
-    let mut bodies = BTreeMap::<Uuid, Vec<u8>>::new();
+    let mut arrived = Vec::new();
     let mut killed = 0;
     loop {
         let mut child = service.publish(&folder, &checkpoint, concurrency);
         // At a message, or some time after it.
         let messages = chance.gen_range(0..6);
         let after = Duration::from_micros(chance.gen_range(0..4_000));
-        let mut again = 0;
-        let mut arrived = |(id, body): (Uuid, Vec<u8>)| {
-            if let Some(before) = bodies.insert(id, body.clone()) {
-                assert_eq!(before, body, "the same id, and so the same bytes");
-                again += 1;
-            }
-        };
         let limit = Instant::now() + Duration::from_secs(60);
         let mut seen = 0;
         while killed < most && seen < messages && child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < limit, "the process does nothing");
             if let Ok(message) = service.arrives.recv_timeout(Duration::from_millis(20)) {
-                arrived(message);
+                arrived.push(message);
                 seen += 1;
             }
         }
@@ -135,7 +136,11 @@ fn batch(chance: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) 
         } else {
             while child.try_wait().unwrap().is_none() {
                 assert!(Instant::now() < limit, "the process doesn't end");
-                service.arrives.recv_timeout(Duration::from_millis(20)).into_iter().for_each(&mut arrived);
+                service
+                    .arrives
+                    .recv_timeout(Duration::from_millis(20))
+                    .into_iter()
+                    .for_each(|message| arrived.push(message));
             }
         }
         let has_ended = child.try_wait().unwrap();
@@ -144,29 +149,39 @@ fn batch(chance: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) 
             killed += 1;
         }
         let status = child.wait().unwrap();
-        // A request that left before the kill may still arrive.
-        while let Ok(message) =
-            service.arrives.recv_timeout(Duration::from_millis(if status.success() { 0 } else { 5 }))
-        {
-            arrived(message);
-        }
-        found.sent_again += again;
-        found.too_many_again += usize::from(again > concurrency);
         // A process may be killed after it has completed the batch.
-        if status.success() || (!checkpoint.exists() && !bodies.is_empty()) {
+        if status.success() || (!checkpoint.exists() && !arrived.is_empty()) {
             break;
         }
         assert!(has_ended.is_none(), "the process failed by itself: {status}");
     }
+    // Requests that left before a kill may still arrive.
+    while let Ok(message) = service.arrives.recv_timeout(Duration::from_millis(50)) {
+        arrived.push(message);
+    }
+    count(&arrived, concurrency, found);
+    killed
+}
+
+fn count(arrived: &[Arrived], concurrency: usize, found: &mut Found) {
+    let (mut bodies, mut again) = (BTreeMap::<Uuid, &Arrived>::new(), BTreeMap::<&str, usize>::new());
+    for message in arrived {
+        let first = bodies.entry(message.id).or_insert(message);
+        assert_eq!(first.body, message.body, "the same id, and so the same bytes");
+        if first.token != message.token {
+            *again.entry(&message.token).or_default() += 1;
+        }
+    }
     let mut ids = BTreeMap::<String, usize>::new();
-    for body in bodies.values() {
-        let message: serde_json::Value = serde_json::from_slice(body).unwrap();
+    for first in bodies.values() {
+        let message: serde_json::Value = serde_json::from_slice(&first.body).unwrap();
         for slot in message["Slots"].as_array().unwrap() {
             *ids.entry(slot["ID"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
     found.batches += 1;
+    found.sent_again += again.values().sum::<usize>();
+    found.too_many_again += again.values().filter(|again| **again > concurrency).count();
     found.lost += SLOTS - ids.len();
     found.other_ids += ids.values().filter(|ids| **ids > 1).count();
-    killed
 }

@@ -306,7 +306,7 @@ fn texts_that_are_no_resume_points_are_errors() {
         format!("7@6000/99.{digest}"),
         format!("7@6000.{digest}+1000of12.{digest}"),
         format!("7@6000.{digest}+1000.{digest}"),
-        format!("7@6000.{digest}+1000of0.{digest},300-5:9+4of12.{digest}:11-6_20"),
+        format!("7@6000.{digest}+1000of0.{digest},300.{digest}-5:9+4of12.{digest}:11-6_20"),
     ] {
         let point: ResumePoint = right.parse().unwrap();
         assert_eq!(point.to_string(), right);
@@ -332,6 +332,7 @@ fn texts_that_are_no_resume_points_are_errors() {
         "99999999999999999999",
         "7@99999999999999999999",
         "7@6000-5,5:3",
+        "7@6000-5,5",
     ] {
         assert!(wrong.parse::<ResumePoint>().is_err(), "{wrong}");
     }

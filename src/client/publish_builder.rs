@@ -20,7 +20,7 @@ use crate::text;
 /// A publication and its options, made by [`Client::publish`] or [`Client::publish_stream`]; `.await` starts it.
 ///
 /// A panic in a function that is passed to it costs no message: the publication stops, messages in flight come to their end, and
-/// then the panic goes on.
+/// then the panic continues.
 ///
 /// ```no_run
 /// # use pushslots::{Client, Meta, PublishError, Slot};
@@ -307,7 +307,8 @@ impl<'a> PublishBuilder<'a> {
         let number = self.start.as_ref().map_or(1, ResumePoint::number);
         need(number > 0, "resume_from", "must be at least 1, the first message");
         let has_batch = batch_id.is_some() || self.checkpoint.is_some();
-        need(number <= 1 || has_batch, "batch_id", "missing; pass that of the batch to resume");
+        let is_begun = self.start.as_ref().is_some_and(ResumePoint::is_begun);
+        need(!is_begun || has_batch, "batch_id", "missing; pass that of the batch to resume");
         let has_checkpoint = self.checkpoint.is_some();
         need(has_checkpoint || !self.restarts_if_changed, "restart_if_changed", "needs a checkpoint");
         problems

@@ -10,6 +10,7 @@ use super::chunk::{Chunk, Limits};
 use super::digest::{SlotsDigest, message_id};
 use super::layout::{Layout, Numbering, Print, Spot, Task};
 use super::opening::{Batch, Opened};
+use super::resume::PointPart;
 use super::source::{IN_ONE_GO, Source, SourceError};
 use super::validator::{OnInvalid, SlotValidator};
 use crate::delivery::Parcel;
@@ -27,7 +28,7 @@ pub(crate) struct Batcher<'a> {
     envelope: Envelope,
     batch: Batch,
     destinations: Vec<Uuid>,
-    /// What a message may hold.
+    /// The most slots and bytes of a message.
     limits: Limits,
     /// How many messages the batch has, if that is known.
     pub(super) total: Option<u64>,
@@ -56,6 +57,8 @@ pub(super) struct Prepared {
     pub(super) attempts: Vec<Attempt>,
     /// How many these are.
     pub(super) attempts_before: usize,
+    /// Whether the service may have it, after it failed for now.
+    pub(super) is_unknown: bool,
     /// Whether it is sent to find out whether an outage is over.
     pub(super) is_probe: bool,
 }
@@ -113,22 +116,29 @@ impl<'a> Batcher<'a> {
             self.count(&layout);
             return Ok(layout);
         };
-        let first = self.pass(zero, at.slots, true).await?.ok_or_else(no_message)?;
-        if at.digest.is_some_and(|digest| digest != first.digest.to_u64()) {
+        let changed = || {
             let text = format!(
-                "the {} slots before it, or the destinations, aren't those that were published: pass the same slots again, or \
-                 start a new batch (a skipped slot that was corrected counts as another)",
+                "the slots up to it, {} before the first message to send, or the destinations aren't those that were published: \
+                 pass the same slots again, or start a new batch (a skipped slot that was corrected counts as another)",
                 at.slots
             );
-            let problem = Problem::new("resume_from", text);
-            return Err(SourceError::Changed(Error::configuration(vec![problem])));
+            SourceError::Changed(Error::configuration(vec![Problem::new("resume_from", text)]))
+        };
+        let first = self.pass(zero, at.slots, true).await?.ok_or_else(changed)?;
+        if at.digest.is_some_and(|digest| digest != first.digest.to_u64()) {
+            return Err(changed());
         }
         let mut layout = Layout::new(number, first.clone(), at.limit);
         let mut spot = first;
         for part in &at.parts {
             let index = spot.index.saturating_add(part.slots());
-            spot = self.pass(spot, index, false).await?.ok_or_else(no_message)?;
-            layout.resume(part, spot.clone());
+            spot = self.pass(spot, index, false).await?.ok_or_else(changed)?;
+            match part {
+                PointPart::Accepted { digest, .. } if *digest != spot.digest.to_u64() => {
+                    return Err(changed());
+                }
+                _ => layout.resume(part, spot.clone()),
+            }
         }
         layout.resume_number(at.next);
         self.count(&layout);
@@ -245,6 +255,7 @@ impl<'a> Batcher<'a> {
             parcel: Parcel { message_id, slots: chunk.slots, destinations, body },
             attempts: Vec::new(),
             attempts_before: 0,
+            is_unknown: false,
             is_probe: false,
         }))
     }

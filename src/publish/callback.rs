@@ -11,7 +11,7 @@ use super::PublishHandle;
 pub(super) struct FirstPanic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
 
 impl FirstPanic {
-    /// Goes on with the panic, if there was one.
+    /// Continues the panic, if there was one.
     pub(super) fn resume(&self) {
         let panic = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = panic {

@@ -1,6 +1,6 @@
 //! Where one message of a batch ends and the next begins.
 
-/// What one message may hold.
+/// The most slots and bytes of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) slots: usize,

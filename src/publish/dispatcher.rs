@@ -9,7 +9,6 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::End;
 use super::batcher::Prepared;
 use super::checkpoint::CheckpointError;
 use super::layout::Layout;
@@ -18,6 +17,7 @@ use super::progress::WaitReason;
 use super::saver::Saver;
 use super::source::SourceError;
 use super::tracker::ProgressTracker;
+use super::{End, FailedMessage};
 use crate::delivery::Courier;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::{Attempt, Delivery, Receipt};
@@ -30,7 +30,7 @@ const SPAN: u64 = 8;
 type Sending<'a> = Pin<Box<dyn Future<Output = (Prepared, Result<Receipt, Error>)> + Send + 'a>>;
 type Waiting<'a> = Pin<Box<dyn Future<Output = Place> + Send + 'a>>;
 
-/// Sends messages, up to a number at a time, and keeps the books of what became of them.
+/// Sends messages, up to a number at a time, and records their outcomes.
 pub(super) struct Dispatcher<'a, 't> {
     courier: &'a Courier,
     policy: Policy,
@@ -53,7 +53,7 @@ pub(super) struct Dispatcher<'a, 't> {
     end: Option<End>,
 }
 
-/// What happened.
+/// The next event of a publication.
 pub(super) enum Event<T> {
     /// The next message was made, or can't be.
     Made(T),
@@ -137,7 +137,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.tracker.laid_out(&self.layout);
     }
 
-    /// Waits for the next event, while `making` goes on and messages are sent.
+    /// Waits for the next event, while the next message is made and messages are sent.
     pub(super) async fn next<T>(&mut self, mut making: Pin<&mut impl Future<Output = T>>) -> Event<T> {
         if self.end.is_none() && self.tracker.handle.is_stopped() {
             self.end = Some(End::Stopped);
@@ -146,8 +146,10 @@ impl<'a, 't> Dispatcher<'a, 't> {
             return Event::Changed;
         }
         if self.in_flight.is_empty() && (self.end.is_some() || self.is_done()) {
+            self.release_waiting();
             let Some(saver) = &mut self.saver else { return Event::Ended };
-            if self.end.is_none() {
+            if self.end.is_none() && matches!(self.source_end, Some(Ok(()))) {
+                // A complete batch needs its checkpoint no longer.
                 saver.finish();
             }
             if saver.is_idle() {
@@ -155,16 +157,16 @@ impl<'a, 't> Dispatcher<'a, 't> {
             }
         }
         let handle = self.tracker.handle.clone();
-        let is_ending = self.end.is_some();
+        let (is_ending, is_ready) = (self.end.is_some(), self.ready.is_some());
         let mut stopped = pin!(handle.stopped());
         let mut probe =
             pin!(sleep_until(self.patience.outage.map_or_else(Instant::now, |outage| outage.until)));
-        let waits_for_probe =
-            self.permit.is_none() && self.patience.outage.is_some_and(|outage| !outage.is_probing);
+        let is_blocked = self.permit.is_some() || self.saver.as_ref().is_some_and(Saver::blocks);
+        let waits_for_probe = !is_blocked && self.patience.outage.is_some_and(|outage| !outage.is_probing);
         let sent = poll_fn(|context| {
             self.tracker.tick(context);
             if let Some(Poll::Ready(saved)) =
-                self.saver.as_mut().map(|saver| saver.poll(context, || self.layout.point()))
+                self.saver.as_mut().map(|saver| saver.poll(context, is_ready, || self.layout.point()))
             {
                 self.saved(saved);
                 return Poll::Ready(None);
@@ -285,36 +287,55 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let attempts = error.attempts();
         self.tracker.failed(attempts.get(message.attempts_before..).unwrap_or_default());
         let is_unknown = message.was_unknown || error.delivery() == Delivery::Unknown;
-        if !is_unknown {
-            self.layout.not_accepted(message.number);
-        }
         if is_too_large(&error) && message.parcel.slots > 1 {
             self.tracker.too_large(attempts);
-            if is_unknown {
+            if is_unknown && !message.may_repeat {
                 self.tracker.may_repeat(message.parcel.slots);
             }
             self.layout.reopen(message.number);
             let bytes = message.bytes / 2;
-            // Who finds a message too large is there again.
+            // The service is there again if it finds a message too large.
             self.patience.outage = None;
             self.recycle(message);
             return Event::TooLarge(bytes);
         }
         let was_probe = message.is_probe;
-        self.tracker.laid_out(&self.layout);
-        if let Some(saver) = &mut self.saver {
-            saver.changed();
-        }
         if is_temporary(&error, self.policy.on_unknown) && self.patience.waits_out(&error, was_probe) {
+            // If the process ends now, the same bytes go out again.
+            message.is_unknown = is_unknown;
             message.attempts = error.into_attempts();
             message.attempts_before = message.attempts.len();
             let place =
                 self.failed_for_now.partition_point(|other| other.start.position < message.start.position);
             self.failed_for_now.insert(place, message);
-        } else if self.end.is_none() {
-            self.end = Some(End::Failed(message.number, error));
+        } else {
+            if !is_unknown {
+                self.layout.not_accepted(message.number);
+            }
+            let (number, was_unknown) = (message.number, message.was_unknown);
+            self.end.get_or_insert(End::Failed(FailedMessage { number, error, was_unknown }));
         }
+        self.changed();
         Event::Changed
+    }
+
+    /// The layout changed.
+    fn changed(&mut self) {
+        self.tracker.laid_out(&self.layout);
+        if let Some(saver) = &mut self.saver {
+            saver.changed();
+        }
+    }
+
+    /// Messages that were to be sent again need not be, if the service doesn't have them: the next run may split them otherwise.
+    fn release_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.failed_for_now);
+        for message in waiting.iter().filter(|message| !message.is_unknown) {
+            self.layout.not_accepted(message.number);
+        }
+        if !waiting.is_empty() {
+            self.changed();
+        }
     }
 
     /// Keeps the memory of a message that is done with, if nobody else has it.
@@ -328,7 +349,10 @@ impl<'a, 't> Dispatcher<'a, 't> {
     fn saved(&mut self, saved: Result<(), CheckpointError>) {
         if let Err(error) = saved {
             self.saver = None;
-            self.end.get_or_insert(End::Checkpoint(error));
+            match self.end {
+                None | Some(End::Stopped) => self.end = Some(End::Checkpoint(error)),
+                Some(_) => tracing::error!(%error, "the checkpoint is not up to date"),
+            }
         }
     }
 

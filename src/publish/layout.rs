@@ -94,6 +94,21 @@ impl Layout {
         self.parts.push_back(Part { number: part.number(), start, end, state });
     }
 
+    /// The first [task](Self::task) has no slots that can be published.
+    pub(super) fn skip_task(&mut self) {
+        let is_task = |part: &&mut Part| matches!(part.state, State::Open | State::Repeat(_));
+        if let Some(part) = self.parts.iter_mut().find(is_task) {
+            part.state = State::Accepted;
+        }
+        self.pop_accepted();
+    }
+
+    fn pop_accepted(&mut self) {
+        while self.parts.front().is_some_and(|part| part.state == State::Accepted) {
+            self.parts.pop_front();
+        }
+    }
+
     /// Sets the number of the first message that isn't begun.
     pub(super) fn resume_number(&mut self, number: u64) {
         self.next.0 = number;
@@ -164,9 +179,7 @@ impl Layout {
         if let Some(part) = self.part(number) {
             part.state = State::Accepted;
         }
-        while self.parts.front().is_some_and(|part| part.state == State::Accepted) {
-            self.parts.pop_front();
-        }
+        self.pop_accepted();
     }
 
     /// Opens the slots of message `number` again, to be split anew.
@@ -235,14 +248,23 @@ impl Layout {
             };
         }
         layout.close_up();
-        let first = layout.first();
         let number = layout.parts.front().and_then(|part| part.number).unwrap_or(layout.next.0);
+        if let Some(front) = layout.parts.front_mut().filter(|front| front.number.is_none()) {
+            front.number = Some(number);
+            layout.next.0 = layout.next.0.saturating_add(1);
+        }
+        let first = layout.first();
         let mut parts = Vec::<PointPart>::new();
         for part in &layout.parts {
             let slots = part.end.index.saturating_sub(part.start.index);
             match (part.state, parts.last_mut()) {
-                (State::Accepted, Some(PointPart::Accepted { slots: before })) => *before += slots,
-                (State::Accepted, _) => parts.push(PointPart::Accepted { slots }),
+                (State::Accepted, Some(PointPart::Accepted { slots: before, digest })) => {
+                    *before += slots;
+                    *digest = part.end.digest.to_u64();
+                }
+                (State::Accepted, _) => {
+                    parts.push(PointPart::Accepted { slots, digest: part.end.digest.to_u64() });
+                }
                 (State::Repeat(print), _) => {
                     parts.push(PointPart::Unknown { slots, number: part.number.unwrap_or(number), print });
                 }

@@ -77,10 +77,18 @@ enum End {
     Stopped,
     /// There is something wrong with the slots or the options, and with no message.
     Unreadable(SourceError),
-    /// The message of this number was not accepted.
-    Failed(u64, Error),
+    /// A message was not accepted.
+    Failed(FailedMessage),
     /// The checkpoint can't be saved or removed.
     Checkpoint(CheckpointError),
+}
+
+/// The message that ended a publication.
+struct FailedMessage {
+    number: u64,
+    error: Error,
+    /// Whether an earlier run sent it, with unknown outcome.
+    was_unknown: bool,
 }
 
 impl From<SourceError> for End {
@@ -133,7 +141,9 @@ impl Publication<'_> {
         let failed = |report, error| PublishError::new(report, error, None, total);
         match ended {
             Ok(()) | Err(End::Stopped) => Ok(report),
-            Err(End::Failed(number, error)) => Err(PublishError::new(report, error, Some(number), total)),
+            Err(End::Failed(FailedMessage { number, error, was_unknown })) => {
+                Err(PublishError::new(report, error, Some(number), total).after_unknown(was_unknown))
+            }
             Err(End::Checkpoint(cause)) => {
                 Err(failed(report, Error::checkpoint(cause.to_string())).with_source(Some(cause)))
             }
@@ -195,7 +205,7 @@ impl Dispatcher<'_, '_> {
                 });
                 loop {
                     match self.next(making.as_mut()).await {
-                        // What is being made goes on.
+                        // The message is still being made.
                         Event::Changed if is_making || !self.wants_message() => {}
                         event => break event,
                     }
@@ -204,6 +214,8 @@ impl Dispatcher<'_, '_> {
             match event {
                 Event::Changed => {}
                 Event::Made(Ok(Some(message))) => self.is_ready(message),
+                // Its slots are skipped, which is no longer as it was.
+                Event::Made(Ok(None)) if self.layout.task().end.is_some() => self.layout.skip_task(),
                 Event::Made(Ok(None)) if batcher.source.is_empty() => {
                     let error = Error::no_slots(batcher.validator.skipped);
                     self.source_ended(Err(SourceError::Invalid(error)));

@@ -7,7 +7,7 @@ use super::chunk::Limits;
 use super::resume::ResumePoint;
 use crate::chance::fresh_id;
 use crate::error::Error;
-use crate::message::Envelope;
+use crate::message::{Envelope, Problem};
 
 /// The batch that messages are made for.
 pub(super) struct Batch {
@@ -58,7 +58,13 @@ impl Opened {
             return Ok(Self::new(options.clone()));
         };
         let text = checkpoint.clone().load().await.map_err(|error| Error::checkpoint(error.to_string()))?;
-        let Some(text) = text else { return Ok(Self::new(options.clone())) };
+        let Some(text) = text else {
+            if options.id.is_none() && options.start.as_ref().is_some_and(ResumePoint::is_begun) {
+                let text = "missing; there is no checkpoint, so pass that of the batch to resume";
+                return Err(Error::configuration(vec![Problem::new("batch_id", text)]));
+            }
+            return Ok(Self::new(options.clone()));
+        };
         let invalid = |why: &str| {
             Error::checkpoint(format!("the checkpoint can't be used: {why}; nothing was changed"))
         };
@@ -89,7 +95,7 @@ impl Opened {
         Ok(Self::new(options.clone()))
     }
 
-    /// What a checkpoint saves of the batch.
+    /// The batch as a checkpoint saves it.
     pub(super) fn saved(&self) -> SavedBatch {
         SavedBatch {
             id: self.batch.id.clone(),

@@ -38,11 +38,18 @@ struct Inner {
     failed: Option<u64>,
     total: Option<u64>,
     source: Option<StreamError>,
+    /// Whether an earlier run sent the message that failed, with unknown outcome.
+    was_unknown: bool,
 }
 
 impl PublishError {
     pub(crate) fn new(report: PublishReport, error: Error, failed: Option<u64>, total: Option<u64>) -> Self {
-        Self(Box::new(Inner { report, error, failed, total, source: None }))
+        Self(Box::new(Inner { report, error, failed, total, source: None, was_unknown: false }))
+    }
+
+    pub(super) fn after_unknown(mut self, was_unknown: bool) -> Self {
+        self.0.was_unknown = was_unknown;
+        self
     }
 
     pub(super) fn with_source(mut self, source: Option<StreamError>) -> Self {
@@ -62,10 +69,12 @@ impl PublishError {
         &self.0.error
     }
 
-    /// How certain it is that the service doesn't have the message that failed: the same as [`Error::delivery`].
+    /// How certain it is that the service doesn't have the message that failed.
+    ///
+    /// It is [`Error::delivery`], or [`Delivery::Unknown`] if an earlier run of the batch sent the message with unknown outcome.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
-        self.0.error.delivery()
+        if self.0.was_unknown { Delivery::Unknown } else { self.0.error.delivery() }
     }
 
     /// The number in the batch of the message that failed; `None` if it wasn't a message that failed.

@@ -56,26 +56,18 @@ pub(super) struct At {
 /// Slots after a point that messages were begun with. Skipped ones count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PointPart {
-    Accepted {
-        slots: usize,
-    },
+    /// The digest is that of all slots up to the end of these.
+    Accepted { slots: usize, digest: u64 },
     /// The service doesn't have the message. Without a number it gets the next that is free.
-    Open {
-        slots: usize,
-        number: Option<u64>,
-    },
+    Open { slots: usize, number: Option<u64> },
     /// The service may have the message.
-    Unknown {
-        slots: usize,
-        number: u64,
-        print: Print,
-    },
+    Unknown { slots: usize, number: u64, print: Print },
 }
 
 impl PointPart {
     pub(super) fn slots(&self) -> usize {
         match *self {
-            Self::Accepted { slots } | Self::Open { slots, .. } | Self::Unknown { slots, .. } => slots,
+            Self::Accepted { slots, .. } | Self::Open { slots, .. } | Self::Unknown { slots, .. } => slots,
         }
     }
 
@@ -115,6 +107,11 @@ impl ResumePoint {
         self.at.as_ref().map(|at| at.slots)
     }
 
+    /// Whether it isn't the start of a batch, so that it belongs to one that was begun.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.number > 1 || self.at.as_ref().is_some_and(|at| !at.parts.is_empty())
+    }
+
     pub(super) fn at(&self) -> Option<&At> {
         self.at.as_ref()
     }
@@ -132,7 +129,7 @@ impl From<u64> for ResumePoint {
     }
 }
 
-/// The forms of a part are `,slots` if accepted, `-slots:number` if open, and `+slotsoftotal.id:number` if the outcome is unknown;
+/// The forms of a part are `,slots.digest` if accepted, `-slots:number` if open, and `+slotsoftotal.id:number` if the outcome is unknown;
 /// a total of 0 is an unknown one. The first part has the number of the point. `_next` ends the text if it isn't one more.
 impl fmt::Display for ResumePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,7 +144,7 @@ impl fmt::Display for ResumePoint {
         }
         for (place, part) in parts.iter().enumerate() {
             match part {
-                PointPart::Accepted { slots } => write!(f, ",{slots}")?,
+                PointPart::Accepted { slots, digest } => write!(f, ",{slots}.{digest:016x}")?,
                 PointPart::Open { slots, .. } => write!(f, "-{slots}")?,
                 PointPart::Unknown { slots, print: Print { numbering, id }, .. } => {
                     write!(f, "+{slots}")?;
@@ -232,7 +229,10 @@ fn read(text: &str) -> Option<ResumePoint> {
             return None;
         }
         parts.push(match sign {
-            ',' if given.is_none() => PointPart::Accepted { slots: usize_of(body)? },
+            ',' if given.is_none() => {
+                let (slots, digest) = body.split_once('.')?;
+                PointPart::Accepted { slots: usize_of(slots)?, digest: hexadecimal(digest)? }
+            }
             '-' => PointPart::Open { slots: usize_of(body)?, number: own },
             '+' => {
                 let (body, id) = body.split_once('.')?;
@@ -247,7 +247,7 @@ fn read(text: &str) -> Option<ResumePoint> {
             _ => return None,
         });
     }
-    // What was accepted first comes before the point.
+    // Slots that were accepted first come before the point.
     if matches!(parts.first(), Some(PointPart::Accepted { .. })) || parts.iter().any(|part| part.slots() == 0)
     {
         return None;

@@ -1,4 +1,4 @@
-//! Saving the state of a publication while it goes on.
+//! Saving the state of a publication while messages are in flight.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +20,8 @@ pub(super) struct Saver {
     /// when the batch resumes.
     is_laid_out_anew: bool,
     writing: Option<Write>,
+    /// Whether anything was saved. There is nothing to save before a message is made.
+    has_begun: bool,
 }
 
 /// A write under way, and how many accepted messages it covers.
@@ -31,7 +33,15 @@ struct Write {
 
 impl Saver {
     pub(super) fn new(checkpoint: Arc<dyn AnyCheckpoint>, batch: SavedBatch) -> Self {
-        Self { checkpoint, batch, waiting: 0, is_changed: true, is_laid_out_anew: true, writing: None }
+        Self {
+            checkpoint,
+            batch,
+            waiting: 0,
+            is_changed: true,
+            is_laid_out_anew: true,
+            writing: None,
+            has_begun: false,
+        }
     }
 
     /// A message was accepted.
@@ -67,16 +77,19 @@ impl Saver {
 
     /// Whether nothing is being saved, or to be saved.
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_changed && self.writing.is_none()
+        !self.has_begun || (!self.is_changed && self.writing.is_none())
     }
 
-    /// Begins a write if there is something to save, and completes when a write ends.
+    /// Begins a write if there is something to save, and completes when a write ends. Nothing is saved before the first message
+    /// `is_ready`.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
+        is_ready: bool,
         point: impl FnOnce() -> ResumePoint,
     ) -> Poll<Result<(), CheckpointError>> {
-        if self.writing.is_none() && self.is_changed {
+        self.has_begun |= is_ready;
+        if self.has_begun && self.writing.is_none() && self.is_changed {
             let text = match self.batch.text(&point()) {
                 Ok(text) => text,
                 Err(error) => return Poll::Ready(Err(error)),
