@@ -48,17 +48,15 @@ pub(super) struct Prepared {
     pub(super) print: Print,
     /// The most bytes that it takes.
     pub(super) bytes: usize,
-    /// Whether an earlier run sent a message with its slots, with unknown outcome.
-    pub(super) was_unknown: bool,
-    /// Whether that message had another id.
+    /// Whether the service may have its slots, from an attempt of this run or an earlier one.
+    pub(super) is_unknown: bool,
+    /// Whether an earlier run sent these slots under another id.
     pub(super) may_repeat: bool,
     pub(super) parcel: Parcel,
     /// The attempts of the sends before, until the next send has them.
     pub(super) attempts: Vec<Attempt>,
     /// How many these are.
     pub(super) attempts_before: usize,
-    /// Whether the service may have it, after it failed for now.
-    pub(super) is_unknown: bool,
     /// Whether it is sent to find out whether an outage is over.
     pub(super) is_probe: bool,
 }
@@ -250,12 +248,11 @@ impl<'a> Batcher<'a> {
             end: spot,
             print,
             bytes: chunk.bytes,
-            was_unknown: repeat.is_some(),
+            is_unknown: repeat.is_some(),
             may_repeat: repeat.is_some_and(|before| before.id != print.id),
             parcel: Parcel { message_id, slots: chunk.slots, destinations, body },
             attempts: Vec::new(),
             attempts_before: 0,
-            is_unknown: false,
             is_probe: false,
         }))
     }

@@ -124,7 +124,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let before = self.layout.service_limit.unwrap_or(limit);
         self.layout.service_limit = Some(limit.min(before));
         // A message that may have been accepted before keeps its extent.
-        if let Some(ready) = self.ready.take_if(|ready| !ready.was_unknown) {
+        if let Some(ready) = self.ready.take_if(|ready| !ready.is_unknown) {
             self.layout.reopen(ready.number);
             self.recycle(ready);
         }
@@ -286,7 +286,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     fn failed<T>(&mut self, mut message: Prepared, error: Error) -> Event<T> {
         let attempts = error.attempts();
         self.tracker.failed(attempts.get(message.attempts_before..).unwrap_or_default());
-        let is_unknown = message.was_unknown || error.delivery() == Delivery::Unknown;
+        let is_unknown = message.is_unknown || error.delivery() == Delivery::Unknown;
         if is_too_large(&error) && message.parcel.slots > 1 {
             self.tracker.too_large(attempts);
             if is_unknown && !message.may_repeat {
@@ -312,8 +312,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
             if !is_unknown {
                 self.layout.not_accepted(message.number);
             }
-            let (number, was_unknown) = (message.number, message.was_unknown);
-            self.end.get_or_insert(End::Failed(FailedMessage { number, error, was_unknown }));
+            let failed = FailedMessage { number: message.number, error, is_unknown };
+            self.end.get_or_insert(End::Failed(failed));
         }
         self.changed();
         Event::Changed

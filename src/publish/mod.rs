@@ -87,8 +87,8 @@ enum End {
 struct FailedMessage {
     number: u64,
     error: Error,
-    /// Whether an earlier run sent it, with unknown outcome.
-    was_unknown: bool,
+    /// Whether the service may have its slots, from an attempt of this run or an earlier one.
+    is_unknown: bool,
 }
 
 impl From<SourceError> for End {
@@ -141,8 +141,8 @@ impl Publication<'_> {
         let failed = |report, error| PublishError::new(report, error, None, total);
         match ended {
             Ok(()) | Err(End::Stopped) => Ok(report),
-            Err(End::Failed(FailedMessage { number, error, was_unknown })) => {
-                Err(PublishError::new(report, error, Some(number), total).after_unknown(was_unknown))
+            Err(End::Failed(FailedMessage { number, error, is_unknown })) => {
+                Err(PublishError::new(report, error, Some(number), total).after_unknown(is_unknown))
             }
             Err(End::Checkpoint(cause)) => {
                 Err(failed(report, Error::checkpoint(cause.to_string())).with_source(Some(cause)))
