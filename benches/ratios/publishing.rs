@@ -11,10 +11,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use pushslots::{Client, Credentials, Slot};
+use pushslots::{Client, Slot};
 use tokio::runtime::Builder;
 
-use super::sending::{ByHand, DESTINATION, Fixed};
+use super::sending::{ByHand, DESTINATION, client, median};
 use super::{owned, service, slots};
 use crate::print;
 
@@ -27,24 +27,12 @@ const ROUNDS: usize = 7;
 
 pub fn run() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let (slow, fast) = (client(DELAY), client(Duration::ZERO));
-    runtime.block_on(latency(&slow));
-    runtime.block_on(checkpoint(&fast.0));
+    let (slow, fast) = (service::start(DELAY), service::start(Duration::ZERO));
+    runtime.block_on(latency(&client(slow), &ByHand::new(slow)));
+    runtime.block_on(checkpoint(&client(fast)));
 }
 
-fn client(delay: Duration) -> (Client, ByHand) {
-    let address = service::start(delay);
-    let client = Client::builder()
-        .base_url(format!("http://{address}"))
-        .credentials(Credentials::token_source(Fixed))
-        .destination(DESTINATION)
-        .pace(u32::MAX, Duration::from_secs(1))
-        .build()
-        .unwrap();
-    (client, ByHand::new(address))
-}
-
-async fn latency((client, by_hand): &(Client, ByHand)) {
+async fn latency(client: &Client, by_hand: &ByHand) {
     let built: Vec<Slot> = slots::Book::new(PEOPLE).slots(0..MESSAGES * SLOTS_PER_MESSAGE).collect();
     let records = owned::Book::new(PEOPLE);
     let message = |first| records.message(first, SLOTS_PER_MESSAGE, &[DESTINATION]);
@@ -94,9 +82,4 @@ fn replace(folder: &Path, path: &Path) {
     file.sync_all().unwrap();
     fs::rename(temporary, path).unwrap();
     File::open(folder).unwrap().sync_all().unwrap();
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

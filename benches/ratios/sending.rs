@@ -37,7 +37,7 @@ const LATENCY_ROUNDS: usize = 10;
 const IN_FLIGHT: usize = 32;
 pub const DESTINATION: Uuid = uuid!("af394f14-b34a-464f-8d24-895f370af4c9");
 
-pub struct Fixed;
+struct Fixed;
 
 impl TokenSource for Fixed {
     async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
@@ -91,16 +91,21 @@ impl ByHand {
     }
 }
 
-pub fn run() {
-    let address = service::start(Duration::ZERO);
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let client = Client::builder()
+/// A client of the service at `address` that has no rate limit.
+pub fn client(address: SocketAddr) -> Client {
+    Client::builder()
         .base_url(format!("http://{address}"))
         .credentials(Credentials::token_source(Fixed))
         .destination(DESTINATION)
         .pace(u32::MAX, Duration::from_secs(1))
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+pub fn run() {
+    let address = service::start(Duration::ZERO);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let client = client(address);
     let by_hand = ByHand::new(address);
     publish(&runtime, &client, &by_hand);
     runtime.block_on(send(&client, &by_hand));
@@ -215,7 +220,7 @@ fn medians<const SIDES: usize>(rounds: &[[f64; SIDES]]) -> [f64; SIDES] {
     std::array::from_fn(|side| median(rounds.iter().map(|round| round[side]).collect()))
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+pub fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }

@@ -288,8 +288,10 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.tracker.failed(attempts.get(message.attempts_before..).unwrap_or_default());
         let is_unknown = message.is_unknown || error.delivery() == Delivery::Unknown;
         if is_too_large(&error) && message.parcel.slots > 1 {
-            self.tracker.too_large(attempts);
-            if is_unknown && !message.may_repeat {
+            self.tracker.too_large(error.attempts());
+            // Slots that went out under another id are counted already, unless this id may have been accepted too.
+            let is_counted = message.may_repeat && error.delivery() != Delivery::Unknown;
+            if is_unknown && !is_counted {
                 self.tracker.may_repeat(message.parcel.slots);
             }
             self.layout.reopen(message.number);

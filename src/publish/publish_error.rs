@@ -13,14 +13,14 @@ use crate::receipt::Delivery;
 
 /// Why a publication ended before everything was accepted, and what was accepted until then.
 ///
-/// Its `Display` and `Debug` hold no value of a slot and nothing that the service or a stream said. Serializes to what the
+/// Its `Display` and `Debug` hold no value of a slot and no text of the service or of a stream. Serializes to what the
 /// [report](PublishReport) does, and `{"error", "failed_message", "failure"}`: the text of this, the number, and the
-/// [error](Error) with what the service said.
+/// [error](Error) with the service's reason.
 ///
 /// ```
 /// use pushslots::PublishError;
 ///
-/// fn tell(error: &PublishError) {
+/// fn show(error: &PublishError) {
 ///     let report = error.report();
 ///     println!("{} slots of the batch are accepted: {error}", report.batch().accepted_slots);
 ///     match report.resume_point() {
