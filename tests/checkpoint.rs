@@ -387,3 +387,19 @@ async fn a_publication_without_slots_leaves_no_checkpoint() {
     let error = client.publish(slots(0..90)).checkpoint_in(place).resume_from(point).await.unwrap_err();
     assert_eq!(error.error().problems()[0].path(), "batch_id");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_batch_starts_at_its_first_slot_even_with_the_old_point() {
+    let (_, client) = serve([ok(), ok(), Fate::Hangs { accepted: false }]);
+    let (slots, text) = (slots(0..100), Arc::new(Mutex::new(None)));
+    let publication = client.publish(&slots).slots_per_message(10).checkpoint_in(Archive(text.clone()));
+    let handle = publication.handle();
+    assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
+    let saved: Value = serde_json::from_str(text.lock().unwrap().as_deref().unwrap()).unwrap();
+    let point: pushslots::ResumePoint = saved["resume_from"].as_str().unwrap().parse().unwrap();
+    assert_eq!(point.number(), handle.report().resume_point().unwrap().number());
+    let (model, client) = serve([ok()]);
+    let publication = client.publish(&slots).checkpoint_in(Archive(text)).resume_from(point);
+    publication.batch_id("another").restart_if_changed().await.unwrap();
+    assert_eq!(accepted(&model), (0..100).collect::<Vec<_>>());
+}

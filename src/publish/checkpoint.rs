@@ -21,11 +21,11 @@ pub type CheckpointError = Box<dyn StdError + Send + Sync>;
 /// A place that keeps the state of one publication, such as a row of your own database.
 ///
 /// [`PublishBuilder::checkpoint`](crate::client::PublishBuilder::checkpoint) keeps it in a file;
-/// [`checkpoint_in`](crate::client::PublishBuilder::checkpoint_in) takes any other place. The state is a text of less than a kilobyte
-/// beside the `Meta` of the messages. It has no slots, and no personal data.
+/// [`checkpoint_in`](crate::client::PublishBuilder::checkpoint_in) takes any other place. The state is a text: the `Meta` of the
+/// messages, and some hundred bytes more for each message in flight. It has no slots.
 ///
 /// Nobody else may change the text while a publication uses it: implement a lock that [`load`](Self::load) takes if several
-/// processes could. A write that is under way when the process ends must leave the old text or the new one.
+/// processes could. A write that is interrupted when the process ends must leave the old text or the new one.
 ///
 /// ```
 /// use std::sync::Mutex;

@@ -329,7 +329,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Messages that were to be sent again need not be, if the service doesn't have them: the next run may split them otherwise.
+    /// Gives up messages that were to be sent again. If the service doesn't have them, the next run may split them otherwise.
     fn release_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.failed_for_now);
         for message in waiting.iter().filter(|message| !message.is_unknown) {

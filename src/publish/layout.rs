@@ -27,7 +27,7 @@ pub(super) enum Numbering {
     NumberOf(u64),
 }
 
-/// The parts of a message that make its bytes, beside its slots, number and `Meta`.
+/// The batch numbers and the id of a message, by which it is recognized when it is made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Print {
     pub(super) numbering: Numbering,

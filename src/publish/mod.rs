@@ -185,7 +185,7 @@ async fn restart(
         );
         return invalid(Error::checkpoint(text));
     }
-    Ok(Opened::new(options))
+    Ok(Opened::anew(options))
 }
 
 impl Dispatcher<'_, '_> {
@@ -214,7 +214,7 @@ impl Dispatcher<'_, '_> {
             match event {
                 Event::Changed => {}
                 Event::Made(Ok(Some(message))) => self.is_ready(message),
-                // Its slots are skipped, which is no longer as it was.
+                // The slots of this part are invalid by now, and skipped.
                 Event::Made(Ok(None)) if self.layout.task().end.is_some() => self.layout.skip_task(),
                 Event::Made(Ok(None)) if batcher.source.is_empty() => {
                     let error = Error::no_slots(batcher.validator.skipped);

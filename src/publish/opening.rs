@@ -49,6 +49,11 @@ impl Opened {
         Self { batch, envelope, limits, start: start.unwrap_or(ResumePoint::START), is_resumed: false }
     }
 
+    /// Another batch in place of an unfinished one. The point at which that resumes isn't its own.
+    pub(super) fn anew(options: BatchOptions) -> Self {
+        Self::new(BatchOptions { start: None, ..options })
+    }
+
     /// The batch of the checkpoint, if there is one, or else that of the options.
     pub(super) async fn from_checkpoint(
         options: &BatchOptions,
@@ -92,7 +97,7 @@ impl Opened {
             )));
         }
         archive(checkpoint, &saved.id).await?;
-        Ok(Self::new(options.clone()))
+        Ok(Self::anew(options.clone()))
     }
 
     /// The batch as a checkpoint saves it.

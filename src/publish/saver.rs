@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::checkpoint::{AnyCheckpoint, CheckpointError, SavedBatch};
 use super::resume::ResumePoint;
 
-/// Saves the resume point after accepted messages. One write is under way at a time, and covers all messages accepted before it.
+/// Saves the resume point after accepted messages. There is one write at a time, which covers all messages accepted before it.
 pub(super) struct Saver {
     checkpoint: Arc<dyn AnyCheckpoint>,
     batch: SavedBatch,
@@ -24,10 +24,11 @@ pub(super) struct Saver {
     has_begun: bool,
 }
 
-/// A write under way, and how many accepted messages it covers.
+/// A write in progress, and how many accepted messages it covers.
 struct Write {
     done: Pin<Box<dyn Future<Output = Result<(), CheckpointError>> + Send>>,
     messages: usize,
+    /// Whether slots were split otherwise before it began.
     is_layout: bool,
 }
 
