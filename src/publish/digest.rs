@@ -1,37 +1,38 @@
-//! Digests of what is sent; the only file that names `xxhash_rust`.
+//! Digests of what is sent; the only file that names `twox_hash`.
 //!
 //! They find mistakes, such as other slots under the same batch id. They don't protect against forgery.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::sync::Arc;
 
+use twox_hash::{XxHash3_64, XxHash3_128};
 use uuid::{Uuid, uuid};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// The space of names that message ids are derived in: RFC 9562, section 5.5.
 const MESSAGE_IDS: Uuid = uuid!("0d1c3c8e-6a0b-4c0e-9a39-5a6f1f6c2a71");
 
 /// The digest of a sequence of slots and of the destinations that they go to. However the slots are split, it is the same.
 #[derive(Clone)]
-pub(super) struct SlotsDigest(Arc<Xxh3>);
+pub(super) struct SlotsDigest(Arc<XxHash3_64>);
 
 impl SlotsDigest {
     /// The digest before the first slot.
     pub(super) fn new(destinations: &[Uuid]) -> Self {
-        let mut digest = Xxh3::new();
+        let mut digest = XxHash3_64::new();
         for id in destinations {
-            digest.update(id.as_bytes());
+            digest.write(id.as_bytes());
         }
         Self(Arc::new(digest))
     }
 
     /// Adds the JSON of slots, with a comma before each.
     pub(super) fn add(&mut self, slots: &[u8]) {
-        Arc::make_mut(&mut self.0).update(slots);
+        Arc::make_mut(&mut self.0).write(slots);
     }
 
     pub(super) fn to_u64(&self) -> u64 {
-        self.0.digest()
+        self.0.finish()
     }
 }
 
@@ -45,6 +46,6 @@ impl fmt::Debug for SlotsDigest {
 pub(super) fn message_id(batch_id: &str, number: u64, destinations: &[Uuid], body: &[u8]) -> Uuid {
     let destinations: Vec<_> = destinations.iter().map(|id| id.simple().to_string()).collect();
     // The batch id comes last, because only it may hold a slash.
-    let name = format!("{number}/{:032x}/{}/{batch_id}", xxh3_128(body), destinations.join(","));
+    let name = format!("{number}/{:032x}/{}/{batch_id}", XxHash3_128::oneshot(body), destinations.join(","));
     Uuid::new_v5(&MESSAGE_IDS, name.as_bytes())
 }
