@@ -26,6 +26,9 @@ pub enum ErrorKind {
     /// The [checkpoint](crate::PublishBuilder::checkpoint) of a publication can't be read or written, or belongs to another
     /// batch.
     Checkpoint,
+    /// The function that is called after each [accepted message](crate::PublishBuilder::on_accepted) failed; its error is the
+    /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
+    Callback,
     /// The service refuses the credentials, or the access token that they bought; or a
     /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing, for good.
     Credentials,
@@ -35,6 +38,8 @@ pub enum ErrorKind {
     /// its deadline: the [rate limit](crate::ClientBuilder::pace), or that on
     /// [messages in flight](crate::ClientBuilder::max_in_flight).
     Throttled,
+    /// A [rate limiter](crate::PermitSource) of your own failed, and nothing was sent.
+    RateLimiter,
     /// The service answered 5xx, 408, 421 or 425, or the response isn't the service's or can't be read; or its token endpoint
     /// has no token for now; or a [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.
     Unavailable,
@@ -156,6 +161,11 @@ impl Error {
 
     pub(crate) fn checkpoint(text: String) -> Self {
         Self::new(ErrorKind::Checkpoint, text, Vec::new(), FailedSend::not_begun(None))
+    }
+
+    pub(crate) fn callback() -> Self {
+        let text = "the function that on_accepted set failed; the message stays accepted, and its receipt is in the report";
+        Self::new(ErrorKind::Callback, text.to_owned(), Vec::new(), FailedSend::not_begun(None))
     }
 
     pub(crate) fn send(kind: ErrorKind, text: String, send: FailedSend) -> Self {

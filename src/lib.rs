@@ -127,6 +127,7 @@ mod chance;
 pub mod client;
 mod clock;
 mod delivery;
+mod digest;
 mod error;
 pub mod message;
 #[cfg(feature = "mock")]
@@ -143,21 +144,25 @@ mod transport;
 pub use auth::{
     AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningKey, TokenSource,
 };
-pub use client::{Client, ClientBuilder, PublishBuilder, SendBuilder};
+pub use client::{Client, ClientBuilder, HttpTransportBuilder, PublishBuilder, SendBuilder};
 pub use delivery::AttemptObserver;
 pub use error::{Error, ErrorKind};
 pub use message::{
-    Address, Destination, EncodedMessage, ExtensionError, Extensions, Identifier, InvalidMessage, Location,
-    Log, Message, Meta, PhoneNumber, Problem, Provider, PushSlots, PushSlotsBuilder, ReadError, Shared, Slot,
-    SlotReader, Source,
+    Address, BatchNumbers, Destination, EncodedMessage, ExtensionError, Extensions, Identifier,
+    InvalidMessage, Location, Log, Message, Meta, PhoneNumber, PreparedMessage, Problem, Provider, PushSlots,
+    PushSlotsBuilder, ReadError, RestoreError, Shared, Slot, SlotReader, Source,
 };
 pub use publish::{
-    BatchCounts, Checkpoint, CheckpointError, ParseResumePointError, Progress, PublishError, PublishHandle,
-    PublishReport, ResumePoint, RunCounts, StreamedSlot, Wait, WaitReason,
+    AcceptedMessage, BatchCounts, Checkpoint, CheckpointError, ParseResumePointError, PreparedMessages,
+    Progress, PublishError, PublishHandle, PublishReport, ResumePoint, RunCounts, SlotStream, StreamedSlot,
+    Wait, WaitReason,
 };
 pub use receipt::{Attempt, Delivery, Receipt, TokenRefusal};
 pub use retry::{BodyKind, Class, Exchange, Next, OnUnknown};
-pub use transport::{Answer, Failure, FailureKind, Transport};
+pub use transport::{
+    Answer, Failure, FailureKind, HttpTransport, Permit, PermitError, PermitRequest, PermitSource,
+    RateLimiter, Transport,
+};
 
 pub use bytes;
 pub use chrono;

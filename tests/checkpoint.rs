@@ -112,11 +112,14 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
     }
     fs::write(&path, &good).unwrap();
     is_about_the_checkpoint(&publish(&all).batch_id("other").await.unwrap_err(), "another batch id");
-    is_about_the_checkpoint(&publish(&all).meta(destination).await.unwrap_err(), "another destinations");
+    is_about_the_checkpoint(&publish(&all).meta(destination).await.unwrap_err(), "other destinations");
     is_about_the_checkpoint(&publish(&all).resume_from(2).await.unwrap_err(), "another point");
-    is_about_the_checkpoint(&publish(&other_slots).await.unwrap_err(), "whose slots were others");
+    is_about_the_checkpoint(
+        &publish(&other_slots).await.unwrap_err(),
+        "whose slots or destinations were others",
+    );
     let stream = client.publish_stream(stream::iter(other_slots)).checkpoint(&path);
-    is_about_the_checkpoint(&stream.await.unwrap_err(), "whose slots were others");
+    is_about_the_checkpoint(&stream.await.unwrap_err(), "whose slots or destinations were others");
     let error = client.publish(&all).restart_if_changed().await.unwrap_err();
     assert_eq!(error.error().problems()[0].to_string(), "restart_if_changed: needs a checkpoint");
     assert_eq!(fs::read_to_string(&path).unwrap(), good, "it stays");
@@ -324,7 +327,7 @@ async fn a_shorter_list_is_another_batch() {
     assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
     let (model, client) = serve([ok()]);
     let error = client.publish(&yesterday[..15]).checkpoint_in(place()).await.unwrap_err();
-    is_about_the_checkpoint(&error, "whose slots were others");
+    is_about_the_checkpoint(&error, "whose slots or destinations were others");
     client.publish(&yesterday[..15]).checkpoint_in(place()).restart_if_changed().await.unwrap();
     assert_eq!(accepted(&model), (0..15).collect::<Vec<_>>());
 }

@@ -164,7 +164,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
     assert!(error.is_retryable() && error.attempts().is_empty());
     assert!(
-        error.to_string().contains("the client's own pace, or its wait after a 429, leaves no room"),
+        error.to_string().contains("the client's own rate limit, or its wait after a 429, leaves no room"),
         "{error}"
     );
     sleep(error.retry_after().unwrap()).await;
@@ -178,7 +178,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     assert!(
         error
             .to_string()
-            .starts_with("attempt 2: the service answered 503; given up because the client's own pace")
+            .starts_with("attempt 2: the service answered 503; given up because the client's own rate limit")
     );
     assert!(error.retry_after().unwrap() > 9 * MINUTE);
 }

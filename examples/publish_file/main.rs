@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bar::Bar;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use input::{Batch, Survey};
 use output::{Line, Signals, bad_input, exit_code, explain_how_to_resume, log_to_stderr, print};
 use pushslots::{Client, ErrorKind, PublishError, PublishReport, SlotReader};
@@ -89,13 +89,13 @@ async fn publish(
 ) -> Result<PublishReport, PublishError> {
     let mut bar = Bar::new(file.values);
     let progress_bar = bar.bar.clone();
-    let (mut reader, line) = (SlotReader::new(slots), Arc::new(AtomicUsize::new(0)));
+    let (mut stream, line) = (SlotReader::new(slots).into_stream(), Arc::new(AtomicUsize::new(0)));
     let (seen, path) = (line.clone(), file.path.display());
-    let slots = stream::iter(std::iter::from_fn(move || {
-        let slot = reader.next();
-        line.store(reader.line(), Ordering::Relaxed);
+    let slots = stream::poll_fn(move |context| {
+        let slot = stream.poll_next_unpin(context);
+        line.store(stream.line(), Ordering::Relaxed);
         slot
-    }));
+    });
     let mut publication = client.publish_stream(slots).meta(file.meta.clone());
     if let Some(id) = &batch.id {
         publication = publication.batch_id(id);

@@ -102,6 +102,19 @@ impl TokenCache {
         }
     }
 
+    /// A cache of tokens for other credentials, requested at the same endpoints over the same transport.
+    pub(crate) fn with_credentials(&self, credentials: Credentials) -> Self {
+        Self {
+            transport: self.transport.clone(),
+            endpoints: self.endpoints.clone(),
+            timeout: self.timeout,
+            state: Mutex::new(State::new(credentials, 0, &self.jitter)),
+            jitter: self.jitter.clone(),
+            rotations: AtomicU64::new(0),
+            rotated: Notify::new(),
+        }
+    }
+
     /// The token in use, or a new one where there is none; a send that has no more than `time` needs it.
     pub(crate) async fn token(&self, time: Duration) -> Result<Lease, NoToken> {
         let asked = Instant::now();

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::builder::RateLimit;
 use super::url::Address;
 use super::{Client, ClientBuilder, Inner, env};
 use crate::auth::{LegacyEndpoints, TokenCache, TokenEndpoints};
 use crate::chance::Jitter;
-use crate::delivery::{Courier, InFlight};
+use crate::delivery::{Courier, InFlight, InProgress};
 use crate::error::Error;
 use crate::message::Problem;
 use crate::retry::{Policy, RetryBudget};
-use crate::transport::{AnyTransport, HttpSettings, HttpTransport, Pace, Paced, Proxies, Rate, read_proxy};
+use crate::transport::{
+    AnyTransport, HttpSettings, HttpTransport, Proxies, Rate, RateLimitedTransport, RateLimiter, read_proxy,
+};
 
 /// The path of the token endpoint below the base URL.
 const TOKEN_PATH: &str = "/v2/auth/token";
@@ -42,26 +45,30 @@ impl ClientBuilder {
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
                 let (timeout, jitter) = (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
-                let pace = self.rate.map(Pace::new);
-                let transport = match pace.clone() {
-                    Some(pace) => Arc::new(Paced { transport, pace }),
+                let limiter = self.rate_limit.map(|limit| match limit {
+                    RateLimit::Rate(rate) => RateLimiter::of_rate(rate),
+                    RateLimit::Shared(limiter) => limiter,
+                });
+                let transport = match limiter.clone() {
+                    Some(limiter) => Arc::new(RateLimitedTransport { transport, limiter }),
                     None => transport,
                 };
                 Ok(Client(Arc::new(Inner {
                     courier: Courier {
                         endpoint: endpoints.message,
-                        tokens: TokenCache::new(
+                        tokens: Arc::new(TokenCache::new(
                             credentials,
                             endpoints.tokens,
                             transport.clone(),
                             timeout,
                             jitter.clone(),
-                        ),
+                        )),
                         transport,
-                        pace,
+                        limiter,
                         in_flight: InFlight::new(self.max_in_flight, timeout),
+                        in_progress: InProgress::default(),
                         classifier: self.classifier,
-                        budget: self.retry_budget.map(RetryBudget::new),
+                        budget: self.retry_budget.map(|size| Arc::new(RetryBudget::new(size))),
                         jitter,
                         observer: self.attempt_observer,
                     },
@@ -138,8 +145,12 @@ impl ClientBuilder {
         need(max_attempts > 0, &self.name("max_attempts"), "must be at least 1, the first attempt");
         need(!attempt_timeout.is_zero(), &self.name("attempt_timeout"), "must be above 0");
         need(!deadline.is_zero(), &self.name("deadline"), "must be above 0");
-        if let Some(Rate { requests, window }) = self.rate {
-            let name = self.name("pace");
+        let (rate, name) = match &self.rate_limit {
+            Some(RateLimit::Rate(rate)) => (Some(*rate), self.name("pace")),
+            Some(RateLimit::Shared(limiter)) => (limiter.rate(), "rate_limiter".to_owned()),
+            None => (None, String::new()),
+        };
+        if let Some(Rate { requests, window }) = rate {
             need(requests >= 2, &name, "must be at least 2 requests, one of which may be for a token");
             let day = Duration::from_secs(24 * 60 * 60);
             need(!window.is_zero() && window <= day, &name, "must be for a window above 0, up to a day");

@@ -13,7 +13,7 @@ use crate::delivery::{AttemptObserver, Classifier};
 use crate::message::Problem;
 use crate::publish::Limits;
 use crate::retry::{Class, Exchange, OnUnknown, Policy, USUAL_BUDGET};
-use crate::transport::{AnyTransport, HttpSettings, Rate, Timed, Transport};
+use crate::transport::{AnyTransport, HttpSettings, Rate, RateLimiter, Timed, Transport};
 
 const BASE_URL: &str = "https://api.redoxengine.com";
 
@@ -48,12 +48,21 @@ pub struct ClientBuilder {
     pub(super) retry_budget: Option<u32>,
     pub(super) classifier: Classifier,
     pub(super) attempt_observer: Option<Arc<dyn AttemptObserver>>,
-    pub(super) rate: Option<Rate>,
+    pub(super) rate_limit: Option<RateLimit>,
     pub(super) max_in_flight: u32,
     pub(super) jitter_seed: Option<u64>,
     pub(super) transport: Option<Arc<dyn AnyTransport>>,
     pub(super) http: HttpSettings,
     pub(super) plain_http_hosts: Vec<String>,
+}
+
+/// The limit on requests.
+#[derive(Clone)]
+pub(super) enum RateLimit {
+    /// Of each client that is built.
+    Rate(Rate),
+    /// Shared with others.
+    Shared(RateLimiter),
 }
 
 impl Default for ClientBuilder {
@@ -75,7 +84,7 @@ impl Default for ClientBuilder {
             )]
             classifier: Arc::new(|exchange| exchange.class()),
             attempt_observer: None,
-            rate: Some(Rate::default()),
+            rate_limit: Some(RateLimit::Rate(Rate::default())),
             max_in_flight: 100,
             jitter_seed: None,
             transport: None,
@@ -213,7 +222,18 @@ impl ClientBuilder {
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     #[must_use]
     pub fn pace(mut self, requests: u32, window: Duration) -> Self {
-        self.rate = Some(Rate { requests, window });
+        self.rate_limit = Some(RateLimit::Rate(Rate { requests, window }));
+        self.given("pace")
+    }
+
+    /// Sets a rate limiter that the client shares with others, instead of one of its own.
+    ///
+    /// The service counts requests per IP address. If one process sends for many customers, pass the same limiter to all their
+    /// clients, or make them by [`Client::with_credentials`](crate::Client::with_credentials). Everything that
+    /// [`pace`](Self::pace) explains holds for all of them together.
+    #[must_use]
+    pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
+        self.rate_limit = Some(RateLimit::Shared(limiter));
         self.given("pace")
     }
 
@@ -258,7 +278,7 @@ impl ClientBuilder {
     /// service's limits.
     #[must_use]
     pub fn without_pace(mut self) -> Self {
-        self.rate = None;
+        self.rate_limit = None;
         self.given("pace")
     }
 
@@ -298,9 +318,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Carries messages and token requests in place of the client's own connections.
+    /// Sets the transport of messages and token requests, instead of one of the client's own.
     ///
-    /// It makes its own: to set [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates as well
+    /// It is an [`HttpTransport`](crate::HttpTransport), which several clients can share, or a [`Transport`] of your own. It makes its
+    /// own connections: to set [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates as well
     /// is an error.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {

@@ -2,32 +2,33 @@
 
 mod build;
 mod builder;
+mod derived;
 mod env;
+mod http_transport_builder;
+mod lifecycle;
 #[cfg(feature = "mock")]
 mod mock;
 mod publish;
 mod publish_builder;
+mod send_builder;
 mod url;
 
 use std::fmt;
-use std::future::IntoFuture;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::auth::Credentials;
-use crate::chance::fresh_id;
-use crate::delivery::{Courier, Parcel};
+use crate::delivery::Courier;
 use crate::error::Error;
-use crate::message::{Internal, Message, Outgoing, write_from};
+use crate::message::{Internal, Message};
 use crate::publish::Limits;
-use crate::receipt::Receipt;
-use crate::retry::{OnUnknown, Policy};
+use crate::retry::Policy;
 
 pub use builder::ClientBuilder;
+pub use http_transport_builder::HttpTransportBuilder;
 pub use publish_builder::PublishBuilder;
+pub use send_builder::SendBuilder;
 
 /// Sends PushSlots messages to the service.
 ///
@@ -56,6 +57,7 @@ pub use publish_builder::PublishBuilder;
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     courier: Courier,
     policy: Policy,
@@ -96,9 +98,9 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
-    /// What the message leaves open of its source and destinations is filled in with the client's. The
-    /// message is checked before anything goes out, and encoded once. Then it is sent until the service
-    /// accepts it, refuses it for good, or attempts or time run out:
+    /// If the message names no source or destinations, the client's are filled in. The message is checked before anything goes out,
+    /// and encoded once; a [`PreparedMessage`](crate::PreparedMessage) goes out as it is. Then it is sent until the service accepts
+    /// it, refuses it for good, or attempts or time run out:
     ///
     /// * 408, 421, 425, 429, 5xx, failed connections and lost responses are retried. The delay is drawn from zero up to a
     ///   ceiling that doubles from 250 ms, after a 429 from 1 s, to 20 s;
@@ -135,12 +137,7 @@ impl Client {
     /// or a message refused, too many requests, a service or connection that fails, a response that does not
     /// come. The error carries every attempt, and [`Error::delivery`] how certain the outcome is.
     pub fn send<'a, M: Message>(&'a self, message: &'a M) -> SendBuilder<'a> {
-        SendBuilder {
-            client: self,
-            message: message.outgoing(Internal),
-            message_id: None,
-            policy: self.0.policy.clone(),
-        }
+        SendBuilder::new(self, message.content(Internal))
     }
 
     /// Puts `credentials` in the place of those in use, for this client and its clones, while it goes on sending.
@@ -181,69 +178,5 @@ impl fmt::Debug for Client {
             .field("destinations", &self.0.destinations)
             .field("policy", &self.0.policy)
             .finish_non_exhaustive()
-    }
-}
-
-/// One send and its options, made by [`Client::send`]; `.await` starts it.
-///
-/// It implements [`IntoFuture`]. Call `into_future` to pass it to `buffer_unordered` or `join_all`. To spawn it, move a clone of the
-/// client and the message into an `async` block.
-///
-/// ```no_run
-/// # use pushslots::{Client, Error, OnUnknown, PushSlots};
-/// # use std::time::Duration;
-/// # async fn example(client: Client, message: PushSlots) -> Result<(), Error> {
-/// // A person waits, and looks at the service's dashboard before a second copy goes out.
-/// let send = client.send(&message).deadline(Duration::from_secs(10)).on_unknown(OnUnknown::Stop);
-/// let receipt = send.await?;
-/// # Ok(()) }
-/// ```
-#[must_use = "nothing is sent until this is awaited"]
-#[derive(Debug)]
-pub struct SendBuilder<'a> {
-    client: &'a Client,
-    message: &'a dyn Outgoing,
-    message_id: Option<Uuid>,
-    policy: Policy,
-}
-
-impl SendBuilder<'_> {
-    /// The longest time for the whole send, in place of [the client's](ClientBuilder::deadline).
-    ///
-    /// With zero nothing goes out, and the send ends as [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.policy.deadline = deadline;
-        self
-    }
-
-    /// Whether to try again where the service may have the message, in place of [the client's](ClientBuilder::on_unknown).
-    pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
-        self.policy.on_unknown = on_unknown;
-        self
-    }
-
-    /// The message id, in place of a fresh UUID: [the same again](Error::message_id) for a message that was sent before.
-    pub fn message_id(mut self, message_id: Uuid) -> Self {
-        self.message_id = Some(message_id);
-        self
-    }
-
-    async fn send(self) -> Result<Receipt, Error> {
-        let client = &*self.client.0;
-        let message_id = self.message_id.unwrap_or_else(fresh_id);
-        let written = write_from(self.message, client.source, &client.destinations)
-            .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
-        let (slots, destinations) = (self.message.slot_count(), written.destinations);
-        let parcel = Parcel { message_id, slots, destinations, body: written.json };
-        client.courier.deliver(&parcel, &self.policy, None, Vec::new()).await
-    }
-}
-
-impl<'a> IntoFuture for SendBuilder<'a> {
-    type Output = Result<Receipt, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
     }
 }

@@ -78,10 +78,13 @@ impl Client {
     /// ```no_run
     /// # use pushslots::{Client, PublishError, SlotReader};
     /// # async fn example(client: Client, file: std::fs::File) -> Result<(), PublishError> {
-    /// let slots = futures_util::stream::iter(SlotReader::new(file));
-    /// let report = client.publish_stream(slots).await?;
+    /// let report = client.publish_stream(SlotReader::new(file).into_stream()).await?;
     /// # Ok(()) }
     /// ```
+    ///
+    /// A stream must not block: while it does, the messages in flight make no progress, and their attempts time out.
+    /// [`SlotReader::into_stream`](crate::SlotReader::into_stream) reads an input that blocks on a thread of its own, and
+    /// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async one.
     ///
     /// # Errors
     ///

@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use super::Client;
 use crate::error::Error;
+#[cfg(doc)]
+use crate::message::PreparedMessage;
 use crate::message::{Envelope, Meta, Problem};
 use crate::publish::{
-    AnyCheckpoint, BatchOptions, Checkpoint, CheckpointFile, CheckpointOptions, Limits, OnInvalid,
-    OnProgress, Progress, Publication, PublishError, PublishHandle, PublishReport, ResumePoint, Source,
-    USUAL_PATIENCE,
+    AcceptedMessage, AnyCheckpoint, BatchOptions, Checkpoint, CheckpointFile, CheckpointOptions, Limits,
+    OnAccepted, OnInvalid, OnProgress, PreparedMessages, Progress, Publication, PublishError, PublishHandle,
+    PublishReport, ResumePoint, Source, USUAL_PATIENCE,
 };
+use crate::retry::{OnUnknown, Policy};
 use crate::text;
 
 /// A publication and its options, made by [`Client::publish`] or [`Client::publish_stream`]; `.await` starts it.
@@ -49,6 +52,8 @@ pub struct PublishBuilder<'a> {
     concurrency: usize,
     on_progress: Option<OnProgress<'a>>,
     on_invalid: Option<OnInvalid<'a>>,
+    on_accepted: Option<OnAccepted<'a>>,
+    policy: Policy,
     handle: PublishHandle,
 }
 
@@ -67,6 +72,8 @@ impl<'a> PublishBuilder<'a> {
             concurrency: 1,
             on_progress: None,
             on_invalid: None,
+            on_accepted: None,
+            policy: client.0.policy.clone(),
             handle: PublishHandle::default(),
         }
     }
@@ -224,6 +231,58 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
+    /// Sets a function that is called after each accepted message, and whose future completes before the next message goes out: such
+    /// as to store the receipt in a database.
+    ///
+    /// ```no_run
+    /// # use pushslots::{AcceptedMessage, Client, PublishError, Slot};
+    /// # struct Database;
+    /// # impl Database { async fn store(&self, _: &AcceptedMessage) -> Result<(), std::io::Error> { Ok(()) } }
+    /// # async fn example(client: Client, slots: Vec<Slot>, database: &Database) -> Result<(), PublishError> {
+    /// let publication = client.publish(&slots).batch_id("slots-2026-12-01");
+    /// publication.on_accepted(|accepted| async move { database.store(&accepted).await }).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The calls come one after the other. Messages that are in flight [at the same time](Self::concurrency) go on meanwhile, and the
+    /// [checkpoint](Self::checkpoint) is written after the call: if the process ends in between, the message goes out again under its
+    /// id, and the function is called for it again.
+    ///
+    /// If the future returns an error, the publication ends with [`ErrorKind::Callback`](crate::ErrorKind::Callback) when the
+    /// messages in flight have ended; the error is the [source](std::error::Error::source) of the [`PublishError`].
+    pub fn on_accepted<F, E>(mut self, mut on_accepted: impl FnMut(AcceptedMessage) -> F + Send + 'a) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'a,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.on_accepted = Some(Box::new(move |accepted| {
+            let done = on_accepted(accepted);
+            Box::pin(async move { done.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Sets the longest time for one send of a message. Defaults to [the client's](crate::ClientBuilder::deadline).
+    ///
+    /// It doesn't cover waiting for the rate limit. After it a temporary failure is [waited out](Self::patience).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.policy.deadline = deadline;
+        self
+    }
+
+    /// Sets whether to send a message again that the service may have. Defaults to [the client's](crate::ClientBuilder::on_unknown).
+    pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
+        self.policy.on_unknown = on_unknown;
+        self
+    }
+
+    /// Sets the maximum number of attempts per send, at least 1, including the first. Defaults to
+    /// [the client's](crate::ClientBuilder::max_attempts). A temporary failure is [waited out](Self::patience) after them.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.policy.max_attempts = attempts;
+        self
+    }
+
     /// Skips slots that are invalid or too large, instead of ending the publication.
     ///
     /// `on_invalid` is called with the index of each among all slots, starting at 0, and its problems. The
@@ -252,45 +311,77 @@ impl<'a> PublishBuilder<'a> {
         self.handle.clone()
     }
 
-    async fn publish(self) -> Result<PublishReport, PublishError> {
-        let given = self.batch_id.as_ref().or(self.meta.batch_id.as_ref());
-        let id = given.map(|id| text::trimmed(id).to_owned());
-        let invalid = |error| Err(PublishError::new(PublishReport::default(), error, None, None));
-        let problems = self.problems(id.as_deref());
-        if !problems.is_empty() {
-            return invalid(Error::configuration(problems));
-        }
-        let client = &*self.client.0;
-        let mut meta = self.meta;
-        meta.clear_batch_place();
-        // Each message gets it where it belongs.
-        meta.batch_id = None;
-        let envelope = match Envelope::new(&meta, client.source, &client.destinations) {
-            Ok(envelope) => envelope,
-            Err(problems) => return invalid(problems.into()),
+    /// Returns the messages of the batch as they would be sent, with their batch numbers and message ids, and sends nothing.
+    ///
+    /// Each can be [stored](PreparedMessage::to_bytes) and [sent](Client::send) later, in any process, or serve as a dry run. The same
+    /// slots, batch id, limits and destinations make the same messages, which [`publish`](Client::publish) would send too.
+    ///
+    /// Of the options these count: [`batch_id`](Self::batch_id), [`meta`](Self::meta), the limits of a message,
+    /// [`resume_from`](Self::resume_from) and [`skip_invalid`](Self::skip_invalid). A checkpoint is an error, because nothing is
+    /// sent.
+    ///
+    /// The first error is the last item of the stream: invalid options, slots or `Meta`, or a stream of slots that fails.
+    #[must_use]
+    pub fn prepare(mut self) -> PreparedMessages<'a> {
+        let options = match self.options() {
+            Ok(_) if self.checkpoint.is_some() => {
+                let text = "nothing is sent, so there is nothing to resume; leave it out";
+                Err(Error::configuration(vec![Problem::new("checkpoint", text)]))
+            }
+            options => options,
         };
-        // An id that isn't given is a UUID.
-        let empty = envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
-        if empty >= self.limits.bytes {
-            let text = format!("must be above {empty}, which a message takes without slots");
-            return invalid(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
+        match options {
+            Ok(options) => PreparedMessages::new(self.source, self.on_invalid, options, self.handle),
+            Err(error) => PreparedMessages::failed(error),
         }
+    }
+
+    async fn publish(mut self) -> Result<PublishReport, PublishError> {
+        let client = &*self.client.0;
+        let options = match self.options() {
+            Ok(options) => options,
+            Err(error) => return Err(PublishError::new(PublishReport::default(), error, None, None)),
+        };
         let restarts_if_changed = self.restarts_if_changed;
         let checkpoint =
             self.checkpoint.map(|checkpoint| CheckpointOptions { checkpoint, restarts_if_changed });
         let publication = Publication {
             courier: &client.courier,
-            policy: client.policy.clone(),
+            policy: self.policy,
             source: self.source,
-            options: BatchOptions { id, envelope, limits: self.limits, start: self.start },
+            options,
             checkpoint,
             concurrency: self.concurrency,
             patience: self.patience,
             on_invalid: self.on_invalid,
             on_progress: self.on_progress,
+            on_accepted: self.on_accepted,
             handle: self.handle,
         };
         publication.run().await
+    }
+
+    /// The options that make the batch.
+    fn options(&mut self) -> Result<BatchOptions, Error> {
+        let client = &*self.client.0;
+        let given = self.batch_id.as_ref().or(self.meta.batch_id.as_ref());
+        let id = given.map(|id| text::trimmed(id).to_owned());
+        let problems = self.problems(id.as_deref());
+        if !problems.is_empty() {
+            return Err(Error::configuration(problems));
+        }
+        let mut meta = std::mem::take(&mut self.meta);
+        meta.clear_batch_place();
+        // Each message gets it where it belongs.
+        meta.batch_id = None;
+        let envelope = Envelope::new(&meta, client.source, &client.destinations)?;
+        // An id that isn't given is a UUID.
+        let empty = envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
+        if empty >= self.limits.bytes {
+            let text = format!("must be above {empty}, which a message takes without slots");
+            return Err(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
+        }
+        Ok(BatchOptions { id, envelope, limits: self.limits, start: self.start.take() })
     }
 
     fn problems(&self, batch_id: Option<&str>) -> Vec<Problem> {
@@ -303,6 +394,8 @@ impl<'a> PublishBuilder<'a> {
         need(self.limits.slots > 0, "slots_per_message", "must be at least 1");
         need(self.limits.bytes > 0, "bytes_per_message", "must be at least 1");
         need(self.concurrency > 0, "concurrency", "must be at least 1");
+        need(self.policy.max_attempts > 0, "max_attempts", "must be at least 1, the first attempt");
+        need(!self.policy.deadline.is_zero(), "deadline", "must be above 0");
         need(batch_id != Some(""), "batch_id", "empty; leave it out for a fresh one");
         let number = self.start.as_ref().map_or(1, ResumePoint::number);
         need(number > 0, "resume_from", "must be at least 1, the first message");

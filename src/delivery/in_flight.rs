@@ -15,6 +15,7 @@ const SLACK: Duration = Duration::from_secs(1);
 ///
 /// Sends that nobody polls must not keep the others waiting for ever. If no permit changes hands for longer than any attempt takes,
 /// such sends hold them all, and the others get new permits.
+#[derive(Clone)]
 pub(crate) struct InFlight(Arc<Limit>);
 
 struct Limit {
@@ -27,7 +28,7 @@ struct Limit {
 }
 
 /// The permit for one message in flight.
-pub(super) struct Permit {
+pub(super) struct InFlightPermit {
     limit: Arc<Limit>,
     _permit: OwnedSemaphorePermit,
 }
@@ -47,18 +48,18 @@ impl InFlight {
     }
 
     /// A permit, if one is free and no send waits for it.
-    pub(super) fn free_permit(&self) -> Option<Permit> {
+    pub(super) fn free_permit(&self) -> Option<InFlightPermit> {
         let semaphore = self.0.semaphore().clone();
         Some(self.0.permit(semaphore.try_acquire_owned().ok()?))
     }
 
     /// Waits for a permit, but at most for `time`.
-    pub(super) async fn permit_within(&self, time: Duration) -> Option<Permit> {
+    pub(super) async fn permit_within(&self, time: Duration) -> Option<InFlightPermit> {
         timeout(time, self.permit()).await.ok()
     }
 
     /// Waits for a permit, after the sends that came before.
-    pub(super) async fn permit(&self) -> Permit {
+    pub(super) async fn permit(&self) -> InFlightPermit {
         let limit = &self.0;
         loop {
             let semaphore = limit.semaphore().clone();
@@ -82,9 +83,9 @@ impl Limit {
         self.semaphore.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
+    fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> InFlightPermit {
         self.changes.fetch_add(1, Ordering::Relaxed);
-        Permit { limit: self.clone(), _permit: permit }
+        InFlightPermit { limit: self.clone(), _permit: permit }
     }
 
     /// Gives new permits instead of those of `stuck`, unless that has happened already.
@@ -97,7 +98,7 @@ impl Limit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.limit.changes.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,6 +1,7 @@
 //! The send loop: token, request, answer, and whether to try again.
 
 mod in_flight;
+mod in_progress;
 mod observer;
 mod outcome;
 mod request;
@@ -23,72 +24,76 @@ use tracing::Instrument;
 use crate::auth::{Credentials, NoToken, TokenCache, TokenError};
 use crate::chance::Jitter;
 use crate::error::{Error, FailedSend};
+use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Receipt};
 use crate::retry::{Class, Ending, Exchange, Policy, RetryBudget};
-use crate::transport::{AnyTransport, Failure, FailureKind, Pace, Place};
+use crate::transport::{AnyTransport, Failure, FailureKind, Permit, PermitError, RateLimiter};
 
 use outcome::Outcome;
-use sending::{Begun, KeptBack, Sending};
+use sending::{Begun, Sending, Unadmitted};
 
 pub(crate) use in_flight::InFlight;
-use in_flight::Permit;
+use in_flight::InFlightPermit;
+pub(crate) use in_progress::InProgress;
 pub use observer::AttemptObserver;
-pub(crate) use request::Parcel;
+use request::request;
 
 /// A function in front of the table of classes.
 pub(crate) type Classifier = Arc<dyn Fn(&Exchange<'_>) -> Class + Send + Sync>;
 
 /// Carries messages to the service.
+#[derive(Clone)]
 pub(crate) struct Courier {
     pub(crate) endpoint: Uri,
     pub(crate) transport: Arc<dyn AnyTransport>,
-    /// What the transport keeps to.
-    pub(crate) pace: Option<Arc<Pace>>,
+    /// The limiter that the transport asks for permits.
+    pub(crate) limiter: Option<RateLimiter>,
     pub(crate) in_flight: InFlight,
-    pub(crate) tokens: TokenCache,
+    pub(crate) in_progress: InProgress,
+    pub(crate) tokens: Arc<TokenCache>,
     pub(crate) classifier: Classifier,
-    pub(crate) budget: Option<RetryBudget>,
+    pub(crate) budget: Option<Arc<RetryBudget>>,
     pub(crate) jitter: Jitter,
     pub(crate) observer: Option<Arc<dyn AttemptObserver>>,
 }
 
 impl Courier {
-    /// Sends `parcel` until it is accepted or `policy` gives it up. It may have a place in the pace already.
+    /// Sends `message` until it is accepted or `policy` gives it up. It may have a permit already.
     ///
     /// The `earlier` attempts of sends that failed are part of its receipt or error.
     pub(crate) fn deliver(
         &self,
-        parcel: &Parcel,
+        message: &PreparedMessage,
         policy: &Policy,
-        place: Option<Place>,
+        permit: Option<Permit>,
         earlier: Vec<Attempt>,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send {
-        self.send(parcel, policy, place, earlier).instrument(trace::send(parcel))
+        self.send(message, policy, permit, earlier).instrument(trace::send(message))
     }
 
     async fn send(
         &self,
-        parcel: &Parcel,
+        message: &PreparedMessage,
         policy: &Policy,
-        mut first_place: Option<Place>,
+        mut first_permit: Option<Permit>,
         earlier: Vec<Attempt>,
     ) -> Result<Receipt, Error> {
         let mut began = Instant::now();
-        let mut sending = Sending::new(self, parcel, policy, earlier);
+        let mut sending = Sending::new(self, message, policy, earlier);
         loop {
             // Nothing is sent while a send waits for the end of a cooldown or for a limit of the client: that isn't an attempt.
             let has_room = |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
             self.tokens.sit_out_pause(has_room).await;
-            let (permit, place) = match self.admit(policy, &mut began, first_place.take()).await {
+            let (in_flight, permit) = match self.admit(policy, &mut began, first_permit.take()).await {
                 Ok(admitted) => admitted,
-                Err(kept_back) => return Err(sending.kept_back(kept_back)),
+                Err(reason) => return Err(sending.not_admitted(reason)),
             };
             let time_left = || policy.deadline.saturating_sub(began.elapsed());
             let begun = sending.begin_attempt();
             let span = begun.span.clone();
             let time = policy.attempt_timeout.min(time_left());
-            let outcome = self.attempt(parcel, begun, place, time).instrument(span).await;
-            drop(permit);
+            let outcome = self.attempt(message, begun, permit, time).instrument(span).await;
+            drop(in_flight);
             if outcome.pause.is_some_and(|pause| policy.has_room(pause, time_left())) {
                 sending.call_off_attempt();
                 continue;
@@ -102,86 +107,89 @@ impl Courier {
 
     /// Waits until the client's own limits let a message out. Unless the deadline covers that, the wait moves `began`.
     ///
-    /// The permit comes first, because a waiting send must not hold a place in the pace that messages in flight need.
+    /// The permit to be in flight comes first, because a waiting send must not hold a permit for a request that others need.
     async fn admit(
         &self,
         policy: &Policy,
         began: &mut Instant,
-        place: Option<Place>,
-    ) -> Result<(Permit, Option<Place>), KeptBack> {
-        let Some(permit) = self.in_flight.free_permit() else {
-            drop(place);
+        permit: Option<Permit>,
+    ) -> Result<(InFlightPermit, Option<Permit>), Unadmitted> {
+        let Some(in_flight) = self.in_flight.free_permit() else {
+            drop(permit);
             return Box::pin(self.wait_for_limits(policy, began, None)).await;
         };
-        let place = place.or_else(|| self.pace.as_ref()?.free_place());
-        if place.is_some() || self.pace.is_none() {
-            return Ok((permit, place));
+        let permit = permit.or_else(|| self.limiter.as_ref()?.free_permit());
+        if permit.is_some() || self.limiter.is_none() {
+            return Ok((in_flight, permit));
         }
         // Rarely needed, and large.
-        Box::pin(self.wait_for_limits(policy, began, Some(permit))).await
+        Box::pin(self.wait_for_limits(policy, began, Some(in_flight))).await
     }
 
-    /// The same when a message has to wait. It may have its permit already.
+    /// The same when a message has to wait. It may be counted as in flight already.
     async fn wait_for_limits(
         &self,
         policy: &Policy,
         began: &mut Instant,
-        permit: Option<Permit>,
-    ) -> Result<(Permit, Option<Place>), KeptBack> {
-        let pace = self.pace.as_ref();
+        in_flight: Option<InFlightPermit>,
+    ) -> Result<(InFlightPermit, Option<Permit>), Unadmitted> {
+        let limiter = self.limiter.as_ref();
         let asked = Instant::now();
         if !policy.deadline_covers_limits {
-            let permit = match permit {
-                Some(permit) => permit,
+            let in_flight = match in_flight {
+                Some(in_flight) => in_flight,
                 None => self.in_flight.permit().await,
             };
-            let place = match pace {
-                Some(pace) => Some(pace.place().await),
+            let permit = match limiter {
+                Some(limiter) => Some(limiter.permit().await?),
                 None => None,
             };
             *began += asked.elapsed();
-            return Ok((permit, place));
+            return Ok((in_flight, permit));
         }
         let time_left = || policy.deadline.saturating_sub(began.elapsed());
         let room = || policy.room(time_left());
-        if let Some(wait) = pace.map(|pace| pace.wait()).filter(|wait| *wait > room()) {
-            return Err(KeptBack::ByPace(wait));
+        if let Some(wait) = limiter.map(RateLimiter::wait).filter(|wait| *wait > room()) {
+            return Err(Unadmitted::RateLimit(wait));
         }
-        let permit = match permit {
-            Some(permit) => permit,
+        let in_flight = match in_flight {
+            Some(in_flight) => in_flight,
             None => {
                 let permit = self.in_flight.permit_within(policy.room_in_queue(time_left())).await;
-                permit.ok_or_else(|| match pace.map(|pace| pace.wait()) {
+                permit.ok_or_else(|| match limiter.map(RateLimiter::wait) {
                     // The messages in flight wait for that themselves.
-                    Some(wait) if !wait.is_zero() => KeptBack::ByPace(wait),
-                    _ => KeptBack::InFlight(self.in_flight.size()),
+                    Some(wait) if !wait.is_zero() => Unadmitted::RateLimit(wait),
+                    _ => Unadmitted::InFlight(self.in_flight.size()),
                 })?
             }
         };
-        let place = match pace {
-            Some(pace) => Some(pace.place_within(room()).await.map_err(KeptBack::ByPace)?),
+        let permit = match limiter {
+            Some(limiter) => Some(limiter.permit_within(room(), false).await?),
             None => None,
         };
-        Ok((permit, place))
+        Ok((in_flight, permit))
     }
 
     /// One attempt: an access token, and one exchange with it.
     async fn attempt(
         &self,
-        parcel: &Parcel,
+        message: &PreparedMessage,
         begun: &mut Begun,
-        mut place: Option<Place>,
+        mut permit: Option<Permit>,
         time: Duration,
     ) -> Outcome {
-        // A request for a token needs a place of its own, and there may be only this one.
-        if !self.tokens.has_token() {
-            place = None;
+        // A request for a token needs a permit of its own, and there may be only this one.
+        let keeps_permit = self.limiter.as_ref().is_some_and(RateLimiter::has_room_for_token);
+        if !self.tokens.has_token() && !keeps_permit {
+            permit = None;
         }
         let mut token = pin!(self.tokens.token(time));
         let token = match poll_immediate(token.as_mut()).await {
             Some(token) => Ok(token),
             None => {
-                place = None;
+                if !keeps_permit {
+                    permit = None;
+                }
                 timeout(time, token).await
             }
         };
@@ -194,11 +202,12 @@ impl Courier {
                 return Outcome::no_token(NoToken::after(TokenError::Failure(failure)));
             }
         };
-        if let (None, Some(pace)) = (&place, &self.pace) {
-            place = pace.free_place();
-            if place.is_none() {
-                // To wait here would take from the time that the service has for its answer.
-                return Outcome::unanswered(&Failure::kept_back(), &*self.classifier);
+        if let (None, Some(limiter)) = (&permit, &self.limiter) {
+            permit = limiter.free_permit();
+            if permit.is_none() {
+                // To wait here would take from the time that the service has for its response.
+                let failure = Failure::rate_limited(&PermitError::wait(limiter.wait()));
+                return Outcome::unanswered(&failure, &*self.classifier);
             }
         }
         let now = Instant::now();
@@ -207,8 +216,8 @@ impl Courier {
             return Outcome::unanswered(&Failure::not_sent(FailureKind::Timeout), &*self.classifier);
         }
         begun.token_age = Some(lease.token.age(now));
-        let request = parcel.request(&self.endpoint, lease.token.authorization());
-        let exchange = self.transport.send_from(place, request, time_left);
+        let request = request(message, &self.endpoint, lease.token.authorization());
+        let exchange = self.transport.send_with(permit, request, time_left);
         let mut outcome = match lease.during(exchange).await {
             Ok(answer) => Outcome::answered(&answer, &*self.classifier),
             Err(failure) => Outcome::unanswered(&failure, &*self.classifier),
@@ -221,22 +230,38 @@ impl Courier {
         outcome
     }
 
-    /// Puts `credentials` in the place of those in use, once they have bought a token.
+    /// Replaces the credentials in use, once a token was obtained with the new ones.
     pub(crate) async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
-        let Err(error) = self.tokens.rotate(credentials).await else { return Ok(()) };
-        let is_retryable = error.is_temporary();
-        let outcome = Outcome::no_token(NoToken::after(error));
-        let what = outcome.error.clone().unwrap_or_default();
-        let send = FailedSend {
-            message_id: None,
-            delivery: outcome.delivery(),
-            attempts: Vec::new(),
-            logs: Vec::new(),
-            retry_after: outcome.retry_after,
-            is_retryable,
-            service_text: outcome.service_text,
-            token_refusal: outcome.token_refusal,
-        };
-        Err(Error::send(outcome.kind, format!("the credentials in use were not replaced: {what}"), send))
+        let rotated = self.tokens.rotate(credentials).await;
+        rotated
+            .map_err(|error| without_token(NoToken::after(error), "the credentials in use were not replaced"))
     }
+
+    /// Obtains an access token, or makes sure that there is one.
+    pub(crate) async fn check(&self, time: Duration) -> Result<(), Error> {
+        let checked = match timeout(time, self.tokens.token(time)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(none)) => none,
+            Err(_) => NoToken::after(TokenError::Failure(Failure::unknown(FailureKind::Timeout))),
+        };
+        Err(without_token(checked, "there is no access token"))
+    }
+}
+
+/// The error of a request for a token alone.
+fn without_token(none: NoToken, what_failed: &str) -> Error {
+    let is_retryable = none.error.is_temporary();
+    let outcome = Outcome::no_token(none);
+    let what = outcome.error.clone().unwrap_or_default();
+    let send = FailedSend {
+        message_id: None,
+        delivery: outcome.delivery(),
+        attempts: Vec::new(),
+        logs: Vec::new(),
+        retry_after: outcome.retry_after,
+        is_retryable,
+        service_text: outcome.service_text,
+        token_refusal: outcome.token_refusal,
+    };
+    Error::send(outcome.kind, format!("{what_failed}: {what}"), send)
 }

@@ -9,16 +9,18 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::outcome::Outcome;
-use super::{Courier, Parcel, trace};
+use super::{Courier, trace};
 use crate::clock;
 use crate::error::{Error, ErrorKind, FailedSend};
+use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Delivery, Receipt, TokenRefusal, seconds_rounded_up};
 use crate::retry::{AttemptDelays, Cost, Decision, Ended, Next, Policy};
+use crate::transport::PermitError;
 
 /// A send under way. When it is dropped before its end, the attempt that was under way is told all the same.
 pub(super) struct Sending<'a> {
     courier: &'a Courier,
-    parcel: &'a Parcel,
+    message: &'a PreparedMessage,
     policy: &'a Policy,
     delays: AttemptDelays,
     under_way: Option<Begun>,
@@ -45,24 +47,32 @@ pub(super) struct Begun {
     pub(super) token_age: Option<Duration>,
 }
 
-/// The limit of the client that leaves no room for an attempt.
-pub(super) enum KeptBack {
-    /// The rate limit, which has room after this time at the earliest.
-    ByPace(Duration),
-    /// The limit on messages in flight, which is this.
+/// Why the client's own limits allow no attempt.
+pub(super) enum Unadmitted {
+    /// The rate limit has room after this time at the earliest.
+    RateLimit(Duration),
+    /// The rate limiter can't decide.
+    LimiterFailed(PermitError),
+    /// So many messages are in flight.
     InFlight(u32),
+}
+
+impl From<PermitError> for Unadmitted {
+    fn from(error: PermitError) -> Self {
+        error.delay().map_or(Self::LimiterFailed(error), Self::RateLimit)
+    }
 }
 
 impl<'a> Sending<'a> {
     pub(super) fn new(
         courier: &'a Courier,
-        parcel: &'a Parcel,
+        message: &'a PreparedMessage,
         policy: &'a Policy,
         earlier: Vec<Attempt>,
     ) -> Self {
         Self {
             courier,
-            parcel,
+            message,
             policy,
             delays: AttemptDelays::new(&courier.jitter),
             under_way: None,
@@ -110,7 +120,7 @@ impl<'a> Sending<'a> {
         };
         let kind = outcome.kind;
         let is_rejected = outcome.renewal.is_some();
-        match self.policy.after(ended, &mut self.delays, self.courier.budget.as_ref()) {
+        match self.policy.after(ended, &mut self.delays, self.courier.budget.as_deref()) {
             Decision::Again(delay, next, cost) => {
                 self.last_retry = Some(cost);
                 let own_part = outcome.own_part_of(delay, next);
@@ -135,7 +145,7 @@ impl<'a> Sending<'a> {
         let Some(begun) = self.under_way.take() else { return };
         let attempt = Attempt {
             number: next_number(&self.attempts),
-            message_id: self.parcel.message_id,
+            message_id: self.message.message_id,
             started: begun.started,
             elapsed: begun.began.elapsed(),
             status: outcome.status,
@@ -165,32 +175,35 @@ impl<'a> Sending<'a> {
         if let Some(budget) = &self.courier.budget {
             budget.earn(self.last_retry);
         }
-        let receipt = Receipt::new(self.parcel.message_id, attempts);
+        let receipt = Receipt::new(self.message.message_id, self.message.slots(), attempts);
         trace::accepted(&receipt);
         receipt
     }
 
-    /// Ends the send because a limit of the client leaves no room for the next attempt within the deadline.
-    pub(super) fn kept_back(&mut self, by: KeptBack) -> Error {
+    /// Ends the send because the client's own limits leave no room for the next attempt within the deadline.
+    pub(super) fn not_admitted(&mut self, reason: Unadmitted) -> Error {
         self.has_ended = true;
         let deadline = self.policy.deadline;
-        let (why, wait) = match by {
-            KeptBack::ByPace(wait) => {
-                let limit = "the client's own pace, or its wait after a 429,";
+        let (kind, why, wait) = match reason {
+            Unadmitted::RateLimit(wait) => {
+                let limit = "the client's own rate limit, or its wait after a 429,";
                 let why =
                     format!("given up because {limit} leaves no room within the deadline of {deadline:?}");
-                (why, Some(wait))
+                (ErrorKind::Throttled, why, Some(wait))
             }
-            KeptBack::InFlight(limit) => {
+            Unadmitted::LimiterFailed(error) => {
+                (ErrorKind::RateLimiter, format!("given up because the rate limiter failed: {error}"), None)
+            }
+            Unadmitted::InFlight(limit) => {
                 let why = format!(
                     "given up after waiting for other messages in flight (max_in_flight = {limit}): too little time for \
                      an attempt is left of the deadline of {deadline:?}; send fewer at once, or raise max_in_flight or \
                      the deadline"
                 );
-                (why, None)
+                (ErrorKind::Throttled, why, None)
             }
         };
-        self.failed(ErrorKind::Throttled, Next::Deadline, wait, &why)
+        self.failed(kind, Next::Deadline, wait, &why)
     }
 
     fn given_up(&mut self, kind: ErrorKind, next: Next) -> Error {
@@ -232,9 +245,9 @@ impl<'a> Sending<'a> {
         };
         let attempt = last.map_or(String::new(), |_| format!("attempt {number}: {what}; "));
         let text = format!("{attempt}{why}; {certainty}");
-        trace::given_up(self.parcel.message_id, number, what, delivery, kind, next);
+        trace::given_up(self.message.message_id, number, what, delivery, kind, next);
         let send = FailedSend {
-            message_id: Some(self.parcel.message_id),
+            message_id: Some(self.message.message_id),
             delivery,
             logs: attempts.iter().flat_map(|attempt| attempt.logs.clone()).collect(),
             attempts,
@@ -257,7 +270,7 @@ impl Drop for Sending<'_> {
             self.record(outcome, None, Next::Dropped);
         }
         let delivery = Delivery::of_failed(&self.attempts);
-        trace::dropped(self.parcel.message_id, self.attempts.len(), delivery);
+        trace::dropped(self.message.message_id, self.attempts.len(), delivery);
     }
 }
 

@@ -7,14 +7,14 @@ use tracing::field::{Empty, display};
 use tracing::{Span, error, info, info_span, warn};
 use uuid::Uuid;
 
-use super::Parcel;
 use crate::error::ErrorKind;
+use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::Next;
 
-pub(super) fn send(parcel: &Parcel) -> Span {
-    let Parcel { message_id, slots, destinations, .. } = parcel;
-    info_span!("send", %message_id, slots, destinations)
+pub(super) fn send(message: &PreparedMessage) -> Span {
+    let PreparedMessage { message_id, slot_count, destination_count, .. } = message;
+    info_span!("send", %message_id, slots = slot_count, destinations = destination_count)
 }
 
 /// `sent_before` is how many requests with the message went out before.

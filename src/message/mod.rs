@@ -24,6 +24,7 @@ mod meta;
 mod outgoing;
 mod path;
 mod pool;
+mod prepared;
 mod problem;
 mod provider;
 mod read;
@@ -45,7 +46,7 @@ use rest::Rest;
 
 pub(crate) use batch::{BatchMessage, BatchPlace, Envelope};
 pub(crate) use json::{Object, list, text};
-pub(crate) use outgoing::{Internal, Outgoing, write_from};
+pub(crate) use outgoing::{Content, Internal, write_from};
 
 pub use builder::PushSlotsBuilder;
 pub use encoded::EncodedMessage;
@@ -53,11 +54,13 @@ pub use extensions::{ExtensionError, Extensions};
 pub use location::{Identifier, Location};
 pub use meta::{Destination, Log, Meta, Source};
 pub use outgoing::Message;
+pub use prepared::{BatchNumbers, PreparedMessage, RestoreError};
 pub use problem::{InvalidMessage, Problem};
 pub use provider::{Address, PhoneNumber, Provider};
 pub use read_error::ReadError;
 pub use shared::Shared;
 pub use slot::Slot;
+pub(crate) use slot_reader::Came;
 pub use slot_reader::SlotReader;
 
 /// One PushSlots message: `Meta` and `Slots`.

@@ -7,13 +7,22 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::path::Path;
-use super::{EncodedMessage, InvalidMessage, Meta, Problem, PushSlots};
+use super::{EncodedMessage, InvalidMessage, Meta, PreparedMessage, Problem, PushSlots};
 
-/// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], or an [`EncodedMessage`], alone or in a box or
-/// an `Arc`.
+/// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], an [`EncodedMessage`] or a [`PreparedMessage`], alone or in
+/// a box or an `Arc`.
 pub trait Message: sealed::Message {}
 
 impl<M: sealed::Message> Message for M {}
+
+/// What a client sends.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// A message to encode.
+    Message(&'a dyn Outgoing),
+    /// One that goes out as it is.
+    Prepared(&'a PreparedMessage),
+}
 
 /// What a client needs of a message.
 pub trait Outgoing: fmt::Debug + Sync {
@@ -63,36 +72,42 @@ pub(super) fn filled(meta: &Meta, source: Option<Uuid>, destinations: &[Uuid]) -
 }
 
 mod sealed {
-    use super::{Arc, EncodedMessage, Outgoing, PushSlots};
+    use super::{Arc, Content, EncodedMessage, PreparedMessage, PushSlots};
 
     pub trait Message {
-        fn outgoing(&self, _: Internal) -> &dyn Outgoing;
+        fn content(&self, _: Internal) -> Content<'_>;
     }
 
     /// Nobody else can name it, and so nobody else can call.
     pub struct Internal;
 
     impl Message for PushSlots {
-        fn outgoing(&self, _: Internal) -> &dyn Outgoing {
-            self
+        fn content(&self, _: Internal) -> Content<'_> {
+            Content::Message(self)
         }
     }
 
     impl Message for EncodedMessage {
-        fn outgoing(&self, _: Internal) -> &dyn Outgoing {
-            self
+        fn content(&self, _: Internal) -> Content<'_> {
+            Content::Message(self)
+        }
+    }
+
+    impl Message for PreparedMessage {
+        fn content(&self, _: Internal) -> Content<'_> {
+            Content::Prepared(self)
         }
     }
 
     impl<M: Message> Message for Box<M> {
-        fn outgoing(&self, internal: Internal) -> &dyn Outgoing {
-            (**self).outgoing(internal)
+        fn content(&self, internal: Internal) -> Content<'_> {
+            (**self).content(internal)
         }
     }
 
     impl<M: Message> Message for Arc<M> {
-        fn outgoing(&self, internal: Internal) -> &dyn Outgoing {
-            (**self).outgoing(internal)
+        fn content(&self, internal: Internal) -> Content<'_> {
+            (**self).content(internal)
         }
     }
 }

@@ -28,6 +28,11 @@ impl ReadError {
         Self { source: Some(Arc::new(error)), ..Self::at(place, "the input can't be read any further") }
     }
 
+    /// The input can't be read any further after this line.
+    pub(crate) fn after_line(line: usize, error: io::Error) -> Self {
+        Self::io(error, Place { line, column: 1 })
+    }
+
     /// The error for a stop in `text`, which begins at `start` of the input.
     pub(super) fn stopped(stop: &Stop, text: &str, start: Place) -> Self {
         let reason = match stop.reason {

@@ -24,7 +24,10 @@ use super::{Meta, Slot};
 /// than 8 MiB, nothing follows the error. A slot with a value that can't be read, or without one that it needs, is a
 /// slot: [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
 ///
-/// A slot comes as soon as it is there, but for one of more than 64 KiB, for which as much again is waited for.
+/// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is waited for.
+///
+/// Reading blocks. In an async program, [`into_stream`](Self::into_stream) reads on a thread of its own, and
+/// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async input.
 ///
 /// ```
 /// use pushslots::SlotReader;
@@ -47,6 +50,16 @@ pub struct SlotReader<R> {
     line: usize,
     meta: Option<Meta>,
     pools: Pools,
+    /// Whether nothing comes of the text that is there.
+    needs_input: bool,
+}
+
+/// What came of an input.
+pub(crate) enum Came {
+    Slot(Slot),
+    End,
+    /// Nothing yet, because the input would have to wait.
+    Nothing,
 }
 
 /// What is known of the input's shape, and where in it the reader is.
@@ -104,6 +117,7 @@ impl<R: io::Read> SlotReader<R> {
             line: 1,
             meta: None,
             pools: Pools::limited(),
+            needs_input: false,
         }
     }
 
@@ -123,11 +137,23 @@ impl<R: io::Read> SlotReader<R> {
         self.line
     }
 
-    /// The next slot; `None` at the end.
-    fn read_next(&mut self) -> Result<Option<Slot>, ReadError> {
+    /// The input.
+    pub(crate) fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    /// Reads what comes next.
+    pub(crate) fn read_next(&mut self) -> Result<Came, ReadError> {
         while self.shape != Shape::Done {
+            if self.needs_input {
+                let came = self.read_on()?;
+                if !came {
+                    return Ok(Came::Nothing);
+                }
+                self.needs_input = false;
+            }
             if self.shape == Shape::BrokenLine {
-                self.pass_broken_line()?;
+                self.pass_broken_line();
                 continue;
             }
             let mut reader = Reader::new(self.window.unread(), &mut self.pools);
@@ -136,8 +162,8 @@ impl<R: io::Read> SlotReader<R> {
             // What has come so far of a number may not be all of it.
             let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == self.window.unread().len();
             match next {
-                Err(stop) if stop.reason == Reason::End && !self.window.ended => self.read_on()?,
-                Ok(_) if may_go_on && !self.window.ended => self.read_on()?,
+                Err(stop) if stop.reason == Reason::End && !self.window.ended => self.needs_input = true,
+                Ok(_) if may_go_on && !self.window.ended => self.needs_input = true,
                 Err(stop) if stop.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
                 Err(stop) => return Err(self.broken(&stop)),
                 Ok(Next::Around(shape)) => {
@@ -146,7 +172,7 @@ impl<R: io::Read> SlotReader<R> {
                 }
                 Ok(Next::Slot(slot, start)) => {
                     self.pass_value(start, length);
-                    return Ok(Some(slot));
+                    return Ok(Came::Slot(slot));
                 }
                 Ok(Next::NoSlot(stop)) => {
                     let error = self.window.stopped(&stop);
@@ -155,7 +181,7 @@ impl<R: io::Read> SlotReader<R> {
                 }
             }
         }
-        Ok(None)
+        Ok(Came::End)
     }
 
     fn pass_value(&mut self, start: usize, end: usize) {
@@ -180,15 +206,14 @@ impl<R: io::Read> SlotReader<R> {
         error
     }
 
-    fn pass_broken_line(&mut self) -> Result<(), ReadError> {
+    fn pass_broken_line(&mut self) {
         if self.window.pass_line() {
             self.shape = Shape::Lines;
         } else if self.window.ended {
             self.shape = Shape::Done;
         } else {
-            self.read_on()?;
+            self.needs_input = true;
         }
-        Ok(())
     }
 
     /// Whether the input may end here.
@@ -197,7 +222,7 @@ impl<R: io::Read> SlotReader<R> {
         between && self.window.is_whole() && self.window.unread().trim().is_empty()
     }
 
-    fn read_on(&mut self) -> Result<(), ReadError> {
+    fn read_on(&mut self) -> Result<bool, ReadError> {
         let read = self.window.read_on(&mut self.input);
         if read.is_err() {
             self.shape = Shape::Done;
@@ -210,7 +235,15 @@ impl<R: io::Read> Iterator for SlotReader<R> {
     type Item = Result<Slot, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.read_next().transpose()
+        match self.read_next() {
+            Ok(Came::Slot(slot)) => Some(Ok(slot)),
+            Ok(Came::End) => None,
+            Ok(Came::Nothing) => {
+                self.shape = Shape::Done;
+                Some(Err(self.window.would_block()))
+            }
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

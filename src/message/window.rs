@@ -26,6 +26,8 @@ pub(super) struct Window {
     /// which are at the start.
     buffer: Vec<u8>,
     partial: usize,
+    /// How much of it is filled while an input that must not wait has no more for now.
+    filled: usize,
     /// Whether anything has come.
     begun: bool,
     /// Whether nothing more comes.
@@ -92,8 +94,8 @@ impl Window {
     }
 
     /// Gets more of `input`: what it has, and of a long slot as much again as has come, so that its text is gone
-    /// through only a few times.
-    pub(super) fn read_on(&mut self, input: &mut impl Read) -> Result<(), ReadError> {
+    /// through only a few times. Returns whether that came, or the input would have to wait for it.
+    pub(super) fn read_on(&mut self, input: &mut impl Read) -> Result<bool, ReadError> {
         // However much space there is between slots, it need not be held.
         self.pass_space();
         self.count();
@@ -109,7 +111,7 @@ impl Window {
         // What is asked for is the same however it comes in, so that what is too long is, too.
         let most = before + held.max(CHUNK).min(LONGEST + 1 - held);
         self.buffer.resize(self.buffer.len().max(most), 0);
-        let mut filled = before;
+        let mut filled = self.filled.max(before);
         while filled < enough.min(most) && !self.ended && self.failure.is_none() {
             let free = self.buffer.get_mut(filled..most).unwrap_or_default();
             match input.read(free) {
@@ -118,16 +120,26 @@ impl Window {
                     self.ended = count == 0;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.filled = filled;
+                    return Ok(false);
+                }
                 Err(error) => self.failure = Some(error),
             }
         }
+        self.filled = 0;
         match self.failure.take_if(|_| filled == before) {
             Some(error) => Err(ReadError::io(error, self.end())),
             None => {
                 self.add(filled);
-                Ok(())
+                Ok(true)
             }
         }
+    }
+
+    /// The error of an input that would have to wait.
+    pub(super) fn would_block(&mut self) -> ReadError {
+        ReadError::io(ErrorKind::WouldBlock.into(), self.end())
     }
 
     /// Adds what of the first `filled` bytes is text.

@@ -4,18 +4,17 @@ use bytes::Bytes;
 use tokio::task::yield_now;
 use uuid::Uuid;
 
-use super::ResumePoint;
 use super::callback::Callback;
 use super::chunk::{Chunk, Limits};
-use super::digest::{SlotsDigest, message_id};
 use super::layout::{Layout, Numbering, Print, Spot, Task};
 use super::opening::{Batch, Opened};
 use super::resume::PointPart;
 use super::source::{IN_ONE_GO, Source, SourceError};
 use super::validator::{OnInvalid, SlotValidator};
-use crate::delivery::Parcel;
+use super::{PublishError, PublishReport, ResumePoint};
+use crate::digest::{SlotsDigest, message_id};
 use crate::error::Error;
-use crate::message::{BatchMessage, BatchPlace, Envelope, Problem};
+use crate::message::{BatchMessage, BatchNumbers, BatchPlace, Envelope, PreparedMessage, Problem};
 use crate::receipt::Attempt;
 
 /// How much is encoded in one go, in bytes: messages in flight must not wait for longer.
@@ -40,7 +39,7 @@ fn longest(opened: &Opened) -> usize {
 }
 
 /// A message that is ready to be sent, or was sent before.
-pub(super) struct Prepared {
+pub(super) struct PreparedChunk {
     pub(super) number: u64,
     /// Where its slots begin and end.
     pub(super) start: Spot,
@@ -52,7 +51,7 @@ pub(super) struct Prepared {
     pub(super) is_unknown: bool,
     /// Whether an earlier run sent these slots under another id.
     pub(super) may_repeat: bool,
-    pub(super) parcel: Parcel,
+    pub(super) encoded: PreparedMessage,
     /// The attempts of the sends before, until the next send has them.
     pub(super) attempts: Vec<Attempt>,
     /// How many these are.
@@ -205,7 +204,7 @@ impl<'a> Batcher<'a> {
         task: Task,
         service_limit: Option<usize>,
         spare: Option<Vec<u8>>,
-    ) -> Result<Option<Prepared>, SourceError> {
+    ) -> Result<Option<PreparedChunk>, SourceError> {
         let (limits, envelope) = (self.limits(service_limit), self.envelope_length());
         let Task { number, start, end, repeat } = task;
         let last = end.map(|end| end.position);
@@ -241,8 +240,16 @@ impl<'a> Batcher<'a> {
         let body = Bytes::from(message.finish());
         let message_id = message_id(&self.batch.id, number, &self.destinations, &body);
         let print = Print { numbering, id: message_id.as_u64_pair().0 };
-        let destinations = self.destinations.len();
-        Ok(Some(Prepared {
+        let batch = BatchNumbers { id: self.batch.id.clone(), number, total };
+        let encoded = PreparedMessage {
+            message_id,
+            slots: start.index..spot.index,
+            slot_count: chunk.slots,
+            destination_count: self.destinations.len(),
+            batch: Some(batch).filter(|_| numbering != Numbering::None),
+            body,
+        };
+        Ok(Some(PreparedChunk {
             number,
             start,
             end: spot,
@@ -250,11 +257,21 @@ impl<'a> Batcher<'a> {
             bytes: chunk.bytes,
             is_unknown: repeat.is_some(),
             may_repeat: repeat.is_some_and(|before| before.id != print.id),
-            parcel: Parcel { message_id, slots: chunk.slots, destinations, body },
+            encoded,
             attempts: Vec::new(),
             attempts_before: 0,
             is_probe: false,
         }))
+    }
+
+    /// The error of the publication, because no more slots come.
+    pub(super) fn failed(&mut self, report: PublishReport, error: SourceError) -> PublishError {
+        let failed = |error| PublishError::new(report, error, None, self.total);
+        match self.source.take_failure().unwrap_or(error) {
+            SourceError::Invalid(error) | SourceError::Changed(error) => failed(error),
+            SourceError::Failed(cause) => failed(Error::unreadable_slots()).with_source(Some(cause)),
+            SourceError::AlreadyReported => failed(Error::unreadable_slots()),
+        }
     }
 
     /// Writes slots of `chunk` from `spot` on, and moves it.

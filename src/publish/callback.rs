@@ -36,9 +36,14 @@ impl<F> Callback<F> {
     pub(super) fn call(&mut self, call: impl FnOnce(&mut F)) {
         let Some(function) = &mut self.function else { return };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(function))) {
-            self.function = None;
-            self.panic.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
-            self.handle.stop();
+            self.panicked(panic);
         }
+    }
+
+    /// The function panicked, or the work that it began.
+    pub(super) fn panicked(&mut self, panic: Box<dyn Any + Send>) {
+        self.function = None;
+        self.panic.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        self.handle.stop();
     }
 }

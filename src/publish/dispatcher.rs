@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::batcher::Prepared;
+use super::accepted::{AcceptedHook, AcceptedMessage};
+use super::batcher::PreparedChunk;
 use super::checkpoint::CheckpointError;
 use super::layout::Layout;
 use super::patience::{Patience, is_temporary};
@@ -22,13 +23,13 @@ use crate::delivery::Courier;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::Policy;
-use crate::transport::Place;
+use crate::transport::Permit;
 
 /// How many messages may be begun after the first that isn't accepted, for each that may be in flight.
 const SPAN: u64 = 8;
 
-type Sending<'a> = Pin<Box<dyn Future<Output = (Prepared, Result<Receipt, Error>)> + Send + 'a>>;
-type Waiting<'a> = Pin<Box<dyn Future<Output = Place> + Send + 'a>>;
+type Sending<'a> = Pin<Box<dyn Future<Output = (PreparedChunk, Result<Receipt, Error>)> + Send + 'a>>;
+type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Permit>> + Send + 'a>>;
 
 /// Sends messages, up to a number at a time, and records their outcomes.
 pub(super) struct Dispatcher<'a, 't> {
@@ -39,10 +40,11 @@ pub(super) struct Dispatcher<'a, 't> {
     pub(super) layout: Layout,
     patience: Patience,
     saver: Option<Saver>,
+    hook: Option<AcceptedHook<'a>>,
     in_flight: FuturesUnordered<Sending<'a>>,
     /// Messages that failed for now, in the order of their slots.
-    failed_for_now: VecDeque<Prepared>,
-    ready: Option<Prepared>,
+    failed_for_now: VecDeque<PreparedChunk>,
+    ready: Option<PreparedChunk>,
     /// The wait for the rate limit, and since when.
     permit: Option<(Waiting<'a>, Instant)>,
     /// Memory of messages that were accepted.
@@ -69,9 +71,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
     pub(super) fn new(
         courier: &'a Courier,
         policy: Policy,
-        concurrency: usize,
-        patience: Patience,
+        (concurrency, patience): (usize, Patience),
         saver: Option<Saver>,
+        hook: Option<AcceptedHook<'a>>,
         tracker: &'t mut ProgressTracker<'a>,
         layout: Layout,
     ) -> Self {
@@ -83,6 +85,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             layout,
             patience,
             saver,
+            hook,
             in_flight: FuturesUnordered::new(),
             failed_for_now: VecDeque::new(),
             ready: None,
@@ -109,7 +112,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     /// Takes a message that was made.
-    pub(super) fn is_ready(&mut self, message: Prepared) {
+    pub(super) fn is_ready(&mut self, message: PreparedChunk) {
         self.layout.made(message.end.clone(), message.print);
         self.ready = Some(message);
     }
@@ -145,7 +148,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         if self.start_messages() {
             return Event::Changed;
         }
-        if self.in_flight.is_empty() && (self.end.is_some() || self.is_done()) {
+        if self.in_flight.is_empty() && !self.hook_is_busy() && (self.end.is_some() || self.is_done()) {
             self.release_waiting();
             let Some(saver) = &mut self.saver else { return Event::Ended };
             if self.end.is_none() && matches!(self.source_end, Some(Ok(()))) {
@@ -165,8 +168,19 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let waits_for_probe = !is_blocked && self.patience.outage.is_some_and(|outage| !outage.is_probing);
         let sent = poll_fn(|context| {
             self.tracker.tick(context);
-            if let Some(Poll::Ready(saved)) =
-                self.saver.as_mut().map(|saver| saver.poll(context, is_ready, || self.layout.point()))
+            if let Some(Poll::Ready(called)) = self.hook.as_mut().map(|hook| hook.poll(context)) {
+                if let Err(cause) = called {
+                    // The message stays accepted.
+                    self.end.get_or_insert(End::Callback(cause));
+                }
+                return Poll::Ready(None);
+            }
+            // What is saved as accepted was reported to the caller before.
+            let may_save = !self.hook_is_busy();
+            if let Some(Poll::Ready(saved)) = self
+                .saver
+                .as_mut()
+                .map(|saver| saver.poll(context, is_ready, may_save, || self.layout.point()))
             {
                 self.saved(saved);
                 return Poll::Ready(None);
@@ -196,6 +210,10 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
+    fn hook_is_busy(&self) -> bool {
+        self.hook.as_ref().is_some_and(AcceptedHook::is_busy)
+    }
+
     /// Whether every message was accepted, and no more are made.
     fn is_done(&self) -> bool {
         self.source_end.is_some() && self.ready.is_none() && self.failed_for_now.is_empty()
@@ -205,22 +223,25 @@ impl<'a, 't> Dispatcher<'a, 't> {
     fn start_messages(&mut self) -> bool {
         let mut has_started = false;
         while self.end.is_none() && self.may_start() {
-            let place = match &self.courier.pace {
+            let permit = match &self.courier.limiter {
                 None => None,
-                Some(pace) => match pace.free_place().filter(|_| self.permit.is_none()) {
-                    Some(place) => Some(place),
+                Some(limiter) => match limiter.free_permit().filter(|_| self.permit.is_none()) {
+                    Some(permit) => Some(permit),
                     None => {
-                        let (pace, now) = (pace.clone(), Instant::now());
-                        self.tracker.waits(Some((WaitReason::RateLimit, now + pace.wait())));
-                        self.permit.get_or_insert_with(|| (Box::pin(async move { pace.place().await }), now));
+                        let (limiter, now) = (limiter.clone(), Instant::now());
+                        self.tracker.waits(Some((WaitReason::RateLimit, now + limiter.wait())));
+                        // If the limiter fails, so does the send, which asks it again.
+                        let waiting =
+                            || (Box::pin(async move { limiter.permit().await.ok() }) as Waiting<'a>, now);
+                        self.permit.get_or_insert_with(waiting);
                         return has_started;
                     }
                 },
             };
-            self.start(place);
+            self.start(permit);
             has_started = true;
         }
-        // A place that nobody uses is free for others.
+        // A permit that nobody uses is free for others.
         self.permit = None;
         let outage = self.patience.outage.filter(|outage| !outage.is_probing);
         self.tracker.waits(outage.map(|outage| (WaitReason::Failure(outage.reason), outage.until)));
@@ -231,7 +252,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     fn may_start(&self) -> bool {
         let (unsaved, is_blocked) =
             self.saver.as_ref().map_or((0, false), |saver| (saver.unsaved(), saver.blocks()));
-        if is_blocked || self.in_flight.len() + unsaved >= self.concurrency {
+        if is_blocked || self.hook_is_busy() || self.in_flight.len() + unsaved >= self.concurrency {
             return false;
         }
         match self.patience.outage {
@@ -244,15 +265,15 @@ impl<'a, 't> Dispatcher<'a, 't> {
 
     fn poll_permit(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((permit, asked)) = &mut self.permit else { return Poll::Pending };
-        let Poll::Ready(place) = permit.as_mut().poll(context) else { return Poll::Pending };
+        let Poll::Ready(given) = permit.as_mut().poll(context) else { return Poll::Pending };
         self.tracker.waited(asked.elapsed());
         self.permit = None;
-        self.start(Some(place));
+        self.start(given);
         Poll::Ready(())
     }
 
     /// Sends the first message that may go out.
-    fn start(&mut self, place: Option<Place>) {
+    fn start(&mut self, permit: Option<Permit>) {
         let Some(mut message) = self.failed_for_now.pop_front().or_else(|| self.ready.take()) else { return };
         let mut policy = self.policy.clone();
         message.is_probe = self.patience.outage.is_some();
@@ -263,36 +284,43 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.layout.sent(message.number, message.print);
         self.tracker.begins_message(message.number, &self.layout);
         if message.may_repeat && message.attempts_before == 0 {
-            self.tracker.may_repeat(message.parcel.slots);
+            self.tracker.may_repeat(message.encoded.slot_count);
         }
         let earlier = std::mem::take(&mut message.attempts);
         let courier = self.courier;
         self.in_flight.push(Box::pin(async move {
-            let sent = courier.deliver(&message.parcel, &policy, place, earlier).await;
+            let sent = courier.deliver(&message.encoded, &policy, permit, earlier).await;
             (message, sent)
         }));
     }
 
-    fn accepted(&mut self, message: Prepared, receipt: Receipt) {
+    fn accepted(&mut self, message: PreparedChunk, receipt: Receipt) {
         self.layout.accepted(message.number);
         if let Some(saver) = &mut self.saver {
             saver.accepted();
         }
         self.patience.accepted();
-        self.tracker.accepted(receipt, message.attempts_before, message.parcel.slots, &self.layout);
+        if let Some(hook) = &mut self.hook {
+            hook.accepted(AcceptedMessage {
+                batch_id: self.tracker.handle.look().batch_id.clone(),
+                receipt: receipt.clone(),
+                resume_point: self.layout.point(),
+            });
+        }
+        self.tracker.accepted(receipt, message.attempts_before, message.encoded.slot_count, &self.layout);
         self.recycle(message);
     }
 
-    fn failed<T>(&mut self, mut message: Prepared, error: Error) -> Event<T> {
+    fn failed<T>(&mut self, mut message: PreparedChunk, error: Error) -> Event<T> {
         let attempts = error.attempts();
         self.tracker.failed(attempts.get(message.attempts_before..).unwrap_or_default());
         let is_unknown = message.is_unknown || error.delivery() == Delivery::Unknown;
-        if is_too_large(&error) && message.parcel.slots > 1 {
+        if is_too_large(&error) && message.encoded.slot_count > 1 {
             self.tracker.too_large(error.attempts());
             // Slots that went out under another id are counted already, unless this id may have been accepted too.
             let is_counted = message.may_repeat && error.delivery() != Delivery::Unknown;
             if is_unknown && !is_counted {
-                self.tracker.may_repeat(message.parcel.slots);
+                self.tracker.may_repeat(message.encoded.slot_count);
             }
             self.layout.reopen(message.number);
             let bytes = message.bytes / 2;
@@ -341,9 +369,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     /// Keeps the memory of a message that is done with, if nobody else has it.
-    fn recycle(&mut self, message: Prepared) {
-        if message.parcel.body.is_unique() && self.spare.len() < self.concurrency {
-            self.spare.push(message.parcel.body.into());
+    fn recycle(&mut self, message: PreparedChunk) {
+        if message.encoded.body.is_unique() && self.spare.len() < self.concurrency {
+            self.spare.push(message.encoded.body.into());
         }
     }
 

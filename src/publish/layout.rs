@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::digest::SlotsDigest;
 use super::resume::{PointPart, ResumePoint};
+use crate::digest::SlotsDigest;
 
 /// A place between two slots.
 #[derive(Clone, Debug)]

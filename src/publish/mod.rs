@@ -1,22 +1,25 @@
 //! Many slots: split into messages that go out in order or concurrently, while the next is being encoded.
 
+mod accepted;
+mod async_input;
 mod batcher;
 mod callback;
 mod checkpoint;
 mod checkpoint_file;
 mod chunk;
-mod digest;
 mod dispatcher;
 mod handle;
 mod layout;
 mod list_source;
 mod opening;
 mod patience;
+mod preparation;
 mod progress;
 mod publish_error;
 mod report;
 mod resume;
 mod saver;
+mod slot_stream;
 mod source;
 mod stream_source;
 mod tracker;
@@ -31,17 +34,21 @@ use tracing::{Instrument, info_span};
 
 use crate::delivery::Courier;
 use crate::error::Error;
+use crate::message::Problem;
 use crate::retry::Policy;
 
+use accepted::AcceptedHook;
 use batcher::Batcher;
 use callback::{Callback, FirstPanic};
 use dispatcher::{Dispatcher, Event};
 use opening::{Opened, archive};
 use patience::Patience;
 use saver::Saver;
-use source::SourceError;
+use source::{SourceError, StreamError};
 use tracker::ProgressTracker;
 
+pub use accepted::AcceptedMessage;
+pub(crate) use accepted::OnAccepted;
 pub(crate) use checkpoint::AnyCheckpoint;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub(crate) use checkpoint_file::CheckpointFile;
@@ -49,11 +56,13 @@ pub(crate) use chunk::Limits;
 pub use handle::PublishHandle;
 pub(crate) use opening::{BatchOptions, CheckpointOptions};
 pub(crate) use patience::USUAL_PATIENCE;
+pub use preparation::PreparedMessages;
 pub(crate) use progress::OnProgress;
 pub use progress::{BatchCounts, Progress, RunCounts, Wait, WaitReason};
 pub use publish_error::PublishError;
 pub use report::PublishReport;
 pub use resume::{ParseResumePointError, ResumePoint};
+pub use slot_stream::SlotStream;
 pub(crate) use source::Source;
 pub use source::StreamedSlot;
 pub(crate) use validator::OnInvalid;
@@ -69,6 +78,7 @@ pub(crate) struct Publication<'a> {
     pub(crate) patience: Duration,
     pub(crate) on_invalid: Option<OnInvalid<'a>>,
     pub(crate) on_progress: Option<OnProgress<'a>>,
+    pub(crate) on_accepted: Option<OnAccepted<'a>>,
     pub(crate) handle: PublishHandle,
 }
 
@@ -81,6 +91,8 @@ enum End {
     Failed(FailedMessage),
     /// The checkpoint can't be saved or removed.
     Checkpoint(CheckpointError),
+    /// The caller's function for accepted messages failed.
+    Callback(StreamError),
 }
 
 /// The message that ended a publication.
@@ -100,6 +112,7 @@ impl From<SourceError> for End {
 impl Publication<'_> {
     pub(crate) async fn run(self) -> Result<PublishReport, PublishError> {
         let Self { courier, source, options, checkpoint, handle, .. } = self;
+        let _guard = courier.in_progress.begin();
         let opened = match Opened::from_checkpoint(&options, checkpoint.as_ref()).await {
             Ok(opened) => opened,
             Err(error) => return Err(PublishError::new(PublishReport::default(), error, None, None)),
@@ -108,6 +121,7 @@ impl Publication<'_> {
         let panic = FirstPanic::default();
         let on_invalid = self.on_invalid.map(|call| Callback::new(call, handle.clone(), panic.clone()));
         let on_progress = self.on_progress.map(|call| Callback::new(call, handle.clone(), panic.clone()));
+        let on_accepted = self.on_accepted.map(|call| Callback::new(call, handle.clone(), panic.clone()));
         // However many the slots are, their messages wait for the client's own limits.
         let policy = Policy { deadline_covers_limits: false, ..self.policy };
         let patience = Patience::new(self.patience, &courier.jitter);
@@ -130,8 +144,9 @@ impl Publication<'_> {
                 (begun, _) => begun?,
             };
             let saver = checkpoint.map(|options| Saver::new(options.checkpoint, saved));
-            let mut dispatcher =
-                Dispatcher::new(courier, policy, self.concurrency, patience, saver, &mut tracker, layout);
+            let hook = on_accepted.map(AcceptedHook::new);
+            let limits = (self.concurrency, patience);
+            let mut dispatcher = Dispatcher::new(courier, policy, limits, saver, hook, &mut tracker, layout);
             dispatcher.publish(&mut batcher).await
         };
         let ended = work.instrument(span).await;
@@ -147,15 +162,8 @@ impl Publication<'_> {
             Err(End::Checkpoint(cause)) => {
                 Err(failed(report, Error::checkpoint(cause.to_string())).with_source(Some(cause)))
             }
-            Err(End::Unreadable(unreadable)) => {
-                Err(match batcher.source.take_failure().unwrap_or(unreadable) {
-                    SourceError::Invalid(error) | SourceError::Changed(error) => failed(report, error),
-                    SourceError::Failed(cause) => {
-                        failed(report, Error::unreadable_slots()).with_source(Some(cause))
-                    }
-                    SourceError::AlreadyReported => failed(report, Error::unreadable_slots()),
-                })
-            }
+            Err(End::Callback(cause)) => Err(failed(report, Error::callback()).with_source(Some(cause))),
+            Err(End::Unreadable(unreadable)) => Err(batcher.failed(report, unreadable)),
         }
     }
 }
@@ -171,8 +179,9 @@ async fn restart(
     let invalid = |error| Err(End::Unreadable(SourceError::Invalid(error)));
     if !checkpoint.restarts_if_changed {
         let text = format!(
-            "the checkpoint is of the unfinished batch {batch}, whose slots were others: {error}; remove the checkpoint, or call \
-             restart_if_changed"
+            "the checkpoint is of the unfinished batch {batch}, whose slots or destinations were others: pass those again, remove \
+             the checkpoint, or call restart_if_changed ({})",
+            error.problems().iter().map(Problem::text).collect::<Vec<_>>().join("; ")
         );
         return invalid(Error::checkpoint(text));
     }

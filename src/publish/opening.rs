@@ -81,8 +81,8 @@ impl Opened {
             return Err(invalid(&format!("it resumes at {point}, and resume_from asks for another point")));
         }
         let change = match () {
-            () if options.id.as_ref().is_some_and(|id| *id != saved.id) => "batch id",
-            () if envelope.destination_ids() != options.envelope.destination_ids() => "destinations",
+            () if options.id.as_ref().is_some_and(|id| *id != saved.id) => "another batch id",
+            () if envelope.destination_ids() != options.envelope.destination_ids() => "other destinations",
             () => {
                 let batch = Batch { id: saved.id, is_named: saved.is_named };
                 let (limits, start) = (saved.limits, saved.resume_point);
@@ -91,7 +91,7 @@ impl Opened {
         };
         if !restarts_if_changed {
             return Err(invalid(&format!(
-                "it is of the unfinished batch {}, with another {change}; finish that batch, remove the checkpoint, or call \
+                "it is of the unfinished batch {}, with {change}; finish that batch, remove the checkpoint, or call \
                  restart_if_changed",
                 saved.id
             )));

@@ -41,6 +41,9 @@ pub struct RunCounts {
     pub skipped_slots: usize,
     /// How many of the slots that this run sent may arrive twice: an attempt at them with unknown outcome was made under another
     /// message id.
+    ///
+    /// After a process that was killed, a message that was in flight is known only if it was sent before the last write of its
+    /// checkpoint. If its slots changed since then, it goes out under another id without being counted here.
     pub possibly_repeated_slots: usize,
     /// How many requests with messages went out, including those that failed; neither token requests nor those of messages in
     /// flight.

@@ -82,15 +82,16 @@ impl Saver {
     }
 
     /// Begins a write if there is something to save, and completes when a write ends. Nothing is saved before the first message
-    /// `is_ready`.
+    /// `is_ready`, and no write begins unless it `may_begin`.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
         is_ready: bool,
+        may_begin: bool,
         point: impl FnOnce() -> ResumePoint,
     ) -> Poll<Result<(), CheckpointError>> {
         self.has_begun |= is_ready;
-        if self.has_begun && self.writing.is_none() && self.is_changed {
+        if self.has_begun && may_begin && self.writing.is_none() && self.is_changed {
             let text = match self.batch.text(&point()) {
                 Ok(text) => text,
                 Err(error) => return Poll::Ready(Err(error)),

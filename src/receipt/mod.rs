@@ -8,6 +8,8 @@ mod response_details;
 mod serialize;
 mod shape;
 
+use std::ops::Range;
+
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -33,23 +35,34 @@ pub use refusal::TokenRefusal;
 /// }
 /// ```
 ///
-/// Serializes to `{"message_id", "delivery": "accepted", "logs": [{"id", "attempt_id"}], "attempts": […]}`.
+/// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id", "attempt_id"}],
+/// "attempts": […]}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
     message_id: Uuid,
+    slots: Range<usize>,
     attempts: Vec<Attempt>,
 }
 
 impl Receipt {
     /// That of a message whose last attempt was accepted.
-    pub(crate) fn new(message_id: Uuid, attempts: Vec<Attempt>) -> Self {
-        Self { message_id, attempts }
+    pub(crate) fn new(message_id: Uuid, slots: Range<usize>, attempts: Vec<Attempt>) -> Self {
+        Self { message_id, slots, attempts }
     }
 
     /// Identifies the message; the same on every attempt.
     #[must_use]
     pub fn message_id(&self) -> Uuid {
         self.message_id
+    }
+
+    /// Returns the indices of the message's slots among all that were given, starting at 0.
+    ///
+    /// For a publication these are all slots that were passed to it; skipped ones between those of the message count. The messages of
+    /// one batch cover all its slots without an overlap.
+    #[must_use]
+    pub fn slots(&self) -> Range<usize> {
+        self.slots.clone()
     }
 
     /// The service's own identifiers, one entry for each destination.
@@ -74,12 +87,13 @@ impl Serialize for Receipt {
         struct Shown<'a> {
             message_id: Uuid,
             delivery: Delivery,
+            slots: &'a Range<usize>,
             #[serde(serialize_with = "logs")]
             logs: &'a [Log],
             attempts: &'a [Attempt],
         }
-        let Self { message_id, attempts } = self;
+        let Self { message_id, slots, attempts } = self;
         let delivery = Delivery::Accepted;
-        Shown { message_id: *message_id, delivery, logs: self.logs(), attempts }.serialize(serializer)
+        Shown { message_id: *message_id, delivery, slots, logs: self.logs(), attempts }.serialize(serializer)
     }
 }

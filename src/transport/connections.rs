@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderValue};
 use reqwest::{Client, Url, Version, redirect, retry};
 use rustls::ClientConfig;
 use tokio::runtime::Id;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use super::Proxies;
 use super::causes::root_cause;
 use super::epoch::Epoch;
+use super::{HttpSettings, Proxies, is_loopback};
 use crate::message::Problem;
 use crate::runtime;
 
@@ -67,6 +68,9 @@ const MOST_RUNTIMES: usize = 64;
 /// runtime stands still.
 pub(super) struct Connections {
     connect_timeout: Duration,
+    headers: HeaderMap,
+    user_agent: HeaderValue,
+    is_http1_only: bool,
     proxies: Proxies,
     tls: ClientConfig,
     /// The last one used first.
@@ -107,11 +111,19 @@ impl Connections {
     ///
     /// Returns each setting that can't be used, and why.
     pub(super) fn new(
-        connect_timeout: Duration,
+        settings: &HttpSettings,
         proxies: Proxies,
         tls: ClientConfig,
     ) -> Result<Self, Vec<Problem>> {
-        let connections = Self { connect_timeout, proxies, tls, runtimes: Mutex::default() };
+        let connections = Self {
+            connect_timeout: settings.connect_timeout,
+            headers: settings.headers.clone(),
+            user_agent: settings.user_agent.clone(),
+            is_http1_only: settings.is_http1_only,
+            proxies,
+            tls,
+            runtimes: Mutex::default(),
+        };
         let first = connections.open(None).map_err(|error| {
             vec![Problem::new("connections", format!("can't be set up: {}", root_cause(&error)))]
         })?;
@@ -146,6 +158,18 @@ impl Connections {
     /// The proxy on the way to `address`.
     pub(super) fn proxy(&self, address: &Url) -> Option<String> {
         self.proxies.on_the_way_to(address)
+    }
+
+    /// Whether plain http to this machine would pass through a proxy on another one.
+    pub(super) fn sends_away(&self, address: &Url) -> bool {
+        address.scheme() == "http"
+            && is_loopback(address)
+            && self.proxies.send_plain_http_away()
+            && self.proxy(address).is_some()
+    }
+
+    pub(super) fn is_http1_only(&self) -> bool {
+        self.is_http1_only
     }
 
     /// Keeps further requests off the connections of `share`. Its requests in flight go on.
@@ -190,10 +214,14 @@ impl Connections {
             .http1_ignore_invalid_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .user_agent(concat!("pushslots/", env!("CARGO_PKG_VERSION")));
+            .default_headers(self.headers.clone())
+            .user_agent(self.user_agent.clone());
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         {
             builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+        }
+        if self.is_http1_only {
+            builder = builder.http1_only();
         }
         if is_pinged {
             builder = builder

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::PermitError;
+
 /// Why an exchange brought no answer, or no whole one, and whether the request may have reached the service.
 ///
 /// Its `Display` is what an [`Attempt`](crate::Attempt) says went wrong.
@@ -48,9 +50,12 @@ impl Failure {
         Self { may_have_arrived: true, ..Self::not_sent(kind) }
     }
 
-    /// The client's own pace left no room for the request in its time, and nobody was asked.
-    pub(crate) fn kept_back() -> Self {
-        let detail = "kept back by the client's own pace".to_owned();
+    /// The rate limiter gave no permit, and nothing was sent.
+    pub(crate) fn rate_limited(error: &PermitError) -> Self {
+        let detail = match error.delay() {
+            Some(_) => "the client's rate limit leaves no room".to_owned(),
+            None => format!("the rate limiter failed: {error}"),
+        };
         Self { is_called_off: true, detail, ..Self::not_sent(FailureKind::Timeout) }
     }
 

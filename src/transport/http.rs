@@ -1,6 +1,7 @@
 //! Requests over reqwest, and the reasons why they fail.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use super::causes::{chain, root_cause};
 use super::connections::{Connections, Share};
 use super::departure::Departure;
 use super::epoch::Epoch;
-use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, tls};
+use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, Transport, tls};
 use crate::message::Problem;
 
 /// The longest body of a response. The service's take a few hundred bytes for each destination.
@@ -35,7 +36,25 @@ const SLACK: Duration = Duration::from_secs(1);
 /// Longer than anybody waits, and still a moment that can be told.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-pub(crate) struct HttpTransport {
+/// The client's own transport: HTTP/1.1 and HTTP/2 over rustls, with connections that are kept.
+///
+/// A client makes one, unless it is [given](crate::ClientBuilder::transport) another. Make one yourself to share the connections
+/// between clients, to change what `ClientBuilder` has no setting for, or to wrap it in a [`Transport`] of your own. Clones share
+/// their connections.
+///
+/// ```
+/// use pushslots::{AccessToken, AuthError, Client, Credentials, HttpTransport, TokenSource};
+/// # struct Fixed;
+/// # impl TokenSource for Fixed { async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("t")) } }
+///
+/// let transport = HttpTransport::builder().user_agent("acme-scheduler/4.2").header("X-Gateway-Tenant", "north").build()?;
+/// let client = Client::builder().transport(transport).credentials(Credentials::token_source(Fixed)).build()?;
+/// # Ok::<(), pushslots::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct HttpTransport(Arc<Http>);
+
+struct Http {
     connections: Connections,
     connect_timeout: Duration,
     /// The last address, as reqwest wants it: nearly all requests go to the same.
@@ -57,15 +76,17 @@ impl HttpTransport {
         uses_tls: bool,
     ) -> Result<Self, Vec<Problem>> {
         let tls = tls::config(settings, uses_tls || proxies.use_tls())?;
-        Ok(Self {
-            connections: Connections::new(settings.connect_timeout, proxies, tls)?,
+        Ok(Self(Arc::new(Http {
+            connections: Connections::new(settings, proxies, tls)?,
             connect_timeout: settings.connect_timeout,
             last_url: Mutex::default(),
             epoch: Epoch::new(),
             last_exchange: AtomicU64::new(0),
-        })
+        })))
     }
+}
 
+impl Http {
     /// Whether no exchange ended lately: when one does, the runtime also notices connections that were closed.
     fn is_rested(&self, now: Instant) -> bool {
         self.epoch.age(now).saturating_sub(self.last_exchange.load(Ordering::Relaxed)) > RESTED
@@ -89,16 +110,18 @@ impl HttpTransport {
         url: Url,
         request: Request<Bytes>,
         (began, end): (Instant, Instant),
-        departure: Option<&Arc<Departure>>,
+        departure: Option<Arc<Departure>>,
     ) -> Result<Answer, Failure> {
         // Without TLS there is no HTTP/2, and each request needs a connection.
         let permit = match url.scheme() {
-            "https" => Box::pin(share.permit(&url, self.connect_timeout.min((end - began) / 4))).await,
+            "https" if !self.connections.is_http1_only() => {
+                Box::pin(share.permit(&url, self.connect_timeout.min((end - began) / 4))).await
+            }
             _ => None,
         };
         let began = if permit.is_some() { Instant::now() } else { began };
         let (head, body) = request.into_parts();
-        let (body, guard) = TrackedBody::new(body, departure.cloned(), permit);
+        let (body, guard) = TrackedBody::new(body, departure, permit);
         let mut request = reqwest::Request::new(head.method, url);
         *request.headers_mut() = head.headers;
         *request.body_mut() = Some(Body::wrap(body));
@@ -189,16 +212,12 @@ impl HttpTransport {
     }
 
     /// Sends a request within its time.
-    async fn send_one(
-        &self,
-        request: Request<Bytes>,
-        time: Duration,
-        departure: Option<&Arc<Departure>>,
-    ) -> Result<Answer, Failure> {
+    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
         if time.is_zero() {
             return Err(Failure::not_sent(FailureKind::Timeout));
         }
-        if let Some(departure) = departure {
+        let departure = request.extensions_mut().remove::<Arc<Departure>>();
+        if let Some(departure) = &departure {
             departure.waits();
         }
         let began = Instant::now();
@@ -209,6 +228,10 @@ impl HttpTransport {
             yield_now().await;
         }
         let url = self.url(request.uri())?;
+        if self.connections.sends_away(&url) {
+            let text = "a proxy on another machine would see plain http to this machine";
+            return Err(Failure::not_sent(FailureKind::Request).detail(text));
+        }
         let share = self.connections.share(request.body().len(), began);
         let share =
             share.map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
@@ -232,13 +255,20 @@ impl HttpTransport {
 }
 
 impl AnyTransport for HttpTransport {
-    fn send_observed<'a>(
-        &'a self,
-        request: Request<Bytes>,
-        time: Duration,
-        departure: Option<&'a Arc<Departure>>,
-    ) -> Exchanging<'a> {
-        Box::pin(self.send_one(request, time, departure))
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+        Box::pin(self.0.send(request, time))
+    }
+}
+
+impl Transport for HttpTransport {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+        self.0.send(request, timeout).await
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").finish_non_exhaustive()
     }
 }
 

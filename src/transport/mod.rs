@@ -9,11 +9,15 @@ mod departure;
 mod epoch;
 mod failure;
 mod http;
-mod pace;
+mod permit;
+mod permit_source;
 mod proxies;
+mod rate_limited;
+mod rate_limiter;
 mod retry_after;
 mod settings;
 mod tls;
+mod window;
 
 use std::fmt;
 use std::future::Future;
@@ -26,14 +30,17 @@ use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-pub(crate) use self::http::HttpTransport;
-pub(crate) use departure::Departure;
-pub(crate) use pace::{Pace, Paced, Place, Rate};
 pub(crate) use proxies::{Proxies, is_loopback, read as read_proxy};
+pub(crate) use rate_limited::RateLimitedTransport;
 pub(crate) use retry_after::{date, retry_after};
 pub(crate) use settings::HttpSettings;
+pub(crate) use window::Rate;
 
+pub use self::http::HttpTransport;
 pub use failure::{Failure, FailureKind};
+pub use permit::Permit;
+pub use permit_source::{PermitError, PermitRequest, PermitSource};
+pub use rate_limiter::RateLimiter;
 
 /// A request that posts `body`, which is JSON, and asks for JSON.
 pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
@@ -117,22 +124,12 @@ impl<T: Transport> Transport for Arc<T> {
     }
 }
 
-/// What carries requests, of whatever kind: what it does is what [`Transport`] asks for, and it minds its time.
+/// A [`Transport`] of any type, which ends within its time.
 pub(crate) trait AnyTransport: Send + Sync {
-    /// Sends `request`. May report to `departure` when the request leaves.
-    fn send_observed<'a>(
-        &'a self,
-        request: Request<Bytes>,
-        time: Duration,
-        departure: Option<&'a Arc<Departure>>,
-    ) -> Exchanging<'a>;
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_>;
 
-    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
-        self.send_observed(request, time, None)
-    }
-
-    /// The same for a request that may have a place in the pace already.
-    fn send_from(&self, _: Option<Place>, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+    /// The same for a request that may have a permit already.
+    fn send_with(&self, _: Option<Permit>, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
         self.send(request, time)
     }
 }
@@ -146,12 +143,7 @@ pub(crate) struct Timed<T>(pub(crate) T);
 const GRACE: Duration = Duration::from_millis(50);
 
 impl<T: Transport> AnyTransport for Timed<T> {
-    fn send_observed<'a>(
-        &'a self,
-        request: Request<Bytes>,
-        time: Duration,
-        _: Option<&'a Arc<Departure>>,
-    ) -> Exchanging<'a> {
+    fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
         Box::pin(async move {
             if time.is_zero() {
                 return Err(Failure::not_sent(FailureKind::Timeout));

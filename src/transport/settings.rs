@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderValue};
 use secrecy::zeroize::Zeroizing;
 
 /// How connections are made. TLS verification is always on.
@@ -13,8 +14,14 @@ pub(crate) struct HttpSettings {
     pub(crate) proxy: Option<String>,
     /// Root certificates trusted in addition to the system's, PEM.
     pub(crate) root_certificates: Vec<Vec<u8>>,
+    /// Whether these are trusted alone.
+    pub(crate) is_pinned: bool,
     /// Client certificate and its key, PEM. It is wiped when it is dropped.
     pub(crate) client_certificate: Option<Zeroizing<Vec<u8>>>,
+    /// Headers of all requests.
+    pub(crate) headers: HeaderMap,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) is_http1_only: bool,
 }
 
 impl Default for HttpSettings {
@@ -23,7 +30,11 @@ impl Default for HttpSettings {
             connect_timeout: Duration::from_secs(5),
             proxy: None,
             root_certificates: Vec::new(),
+            is_pinned: false,
             client_certificate: None,
+            headers: HeaderMap::new(),
+            user_agent: HeaderValue::from_static(concat!("pushslots/", env!("CARGO_PKG_VERSION"))),
+            is_http1_only: false,
         }
     }
 }

@@ -34,7 +34,15 @@ pub(super) fn config(settings: &HttpSettings, is_used: bool) -> Result<ClientCon
     }
     let identity = settings.client_certificate.as_ref().map(|pem| identity(pem)).transpose();
     let identity = identity.map_err(|why| wrong("client_certificate", &why));
-    let verifier = is_used.then(|| verifier(roots)).transpose();
+    let mut pinned = RootCertStore::empty();
+    if settings.is_pinned {
+        if settings.root_certificates.is_empty() {
+            wrong("only_given_root_certificates", "no root_certificate is given");
+        }
+        // Each was tried before.
+        pinned.add_parsable_certificates(std::mem::take(&mut roots));
+    }
+    let verifier = (is_used && !settings.is_pinned).then(|| verifier(roots)).transpose();
     let verifier = verifier.map_err(|error| {
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let name = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(is_set).unwrap_or("certificates");
@@ -46,7 +54,7 @@ pub(super) fn config(settings: &HttpSettings, is_used: bool) -> Result<ClientCon
         (Ok(identity), Ok(verifier), Ok(config)) if problems.is_empty() => {
             let config = match verifier {
                 Some(verifier) => config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-                None => config.with_root_certificates(RootCertStore::empty()),
+                None => config.with_root_certificates(pinned),
             };
             let mut config = match identity {
                 Some(identity) => {
@@ -54,7 +62,9 @@ pub(super) fn config(settings: &HttpSettings, is_used: bool) -> Result<ClientCon
                 }
                 None => config.with_no_client_auth(),
             };
-            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            let protocols: &[&[u8]] =
+                if settings.is_http1_only { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             Ok(config)
         }
         _ => Err(problems),

@@ -9,10 +9,11 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Courier, InFlight, Parcel};
+use super::{Courier, InFlight, InProgress};
 use crate::auth::{Credentials, LegacyEndpoints, SigningKey, TokenCache, TokenEndpoints};
 use crate::chance::Jitter;
 use crate::error::{Error, ErrorKind};
+use crate::message::PreparedMessage;
 use crate::receipt::{Delivery, Receipt};
 use crate::retry::Policy;
 use crate::transport::{Answer, AnyTransport, Failure, FailureKind, Timed, Transport};
@@ -108,10 +109,17 @@ fn courier(transport: impl Transport) -> Courier {
     let time = patient().attempt_timeout;
     Courier {
         endpoint: Uri::from_static("https://service.example/endpoint"),
-        tokens: TokenCache::new(credentials("client"), endpoints, transport.clone(), time, jitter.clone()),
+        tokens: Arc::new(TokenCache::new(
+            credentials("client"),
+            endpoints,
+            transport.clone(),
+            time,
+            jitter.clone(),
+        )),
         transport,
-        pace: None,
+        limiter: None,
         in_flight: InFlight::new(2_000, time),
+        in_progress: InProgress::default(),
         classifier: Arc::new(|exchange| exchange.class()),
         budget: None,
         jitter,
@@ -128,12 +136,19 @@ fn pem() -> &'static str {
     &PEM
 }
 
-fn parcel() -> Parcel {
-    Parcel { message_id: Uuid::new_v4(), slots: 0, destinations: 1, body: Bytes::from_static(b"{}") }
+fn message() -> PreparedMessage {
+    PreparedMessage {
+        message_id: Uuid::new_v4(),
+        slots: 0..0,
+        slot_count: 0,
+        destination_count: 1,
+        batch: None,
+        body: Bytes::from_static(b"{}"),
+    }
 }
 
 async fn deliver(script: &Arc<Script>, policy: &Policy) -> Result<Receipt, Error> {
-    courier(script.clone()).deliver(&parcel(), policy, None, Vec::new()).await
+    courier(script.clone()).deliver(&message(), policy, None, Vec::new()).await
 }
 
 fn patient() -> Policy {
@@ -226,10 +241,10 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_refused_one() {
     let steps = [Step::Answer(401, ""), Step::Late(401, late), Step::Answer(200, ""), Step::Answer(200, "")];
     let script = Script::new(steps);
     let courier = courier(script.clone());
-    let (parcel, policy) = (parcel(), patient());
+    let (message, policy) = (message(), patient());
     let (one, other) = tokio::join!(
-        courier.deliver(&parcel, &policy, None, Vec::new()),
-        courier.deliver(&parcel, &policy, None, Vec::new())
+        courier.deliver(&message, &policy, None, Vec::new()),
+        courier.deliver(&message, &policy, None, Vec::new())
     );
     one.unwrap();
     other.unwrap();

@@ -156,7 +156,7 @@ pub(super) struct Sent {
 
 pub(super) async fn send(courier: Arc<Courier>) -> Sent {
     let began = Instant::now();
-    let result = courier.deliver(&parcel(), &patient(), None, Vec::new()).await;
+    let result = courier.deliver(&message(), &patient(), None, Vec::new()).await;
     Sent { began, took: began.elapsed(), result }
 }
 

@@ -163,7 +163,7 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
         (21, "no access token: the endpoint answered 503"),
         (18, "no access token, and none is requested yet: the"),
     ] {
-        let error = courier.deliver(&parcel(), &policy, None, Vec::new()).await.unwrap_err();
+        let error = courier.deliver(&message(), &policy, None, Vec::new()).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
         assert_eq!(error.retry_after().unwrap().as_millis().div_ceil(1_000), asked);
         assert!(error.to_string().contains(words), "{error}");
@@ -176,12 +176,12 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
 async fn a_hint_beyond_reason_does_not_keep_the_client_out_for_good() {
     let act = |at| if at < SECOND { Act::Answer(429, "86400", "") } else { Act::Issue };
     let (service, courier) = serve(Service::new(act));
-    let first = courier.deliver(&parcel(), &patient(), None, Vec::new()).await.unwrap_err();
+    let first = courier.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
     assert_eq!(first.retry_after(), Some(Duration::from_secs(86_400)));
     sleep(119 * SECOND).await;
-    courier.deliver(&parcel(), &patient(), None, Vec::new()).await.unwrap_err();
+    courier.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
     sleep(SECOND).await;
-    courier.deliver(&parcel(), &patient(), None, Vec::new()).await.unwrap();
+    courier.deliver(&message(), &patient(), None, Vec::new()).await.unwrap();
     assert_eq!(service.requests().len(), 2);
 }
 
@@ -213,7 +213,7 @@ async fn a_renewal_that_hangs_holds_up_one_send_for_a_moment() {
     let mut held_up = 0;
     while service.began.elapsed() < Duration::from_secs(279) {
         let began = Instant::now();
-        assert_eq!(courier.deliver(&parcel(), &policy, None, Vec::new()).await.unwrap().attempts().len(), 1);
+        assert_eq!(courier.deliver(&message(), &policy, None, Vec::new()).await.unwrap().attempts().len(), 1);
         held_up += usize::from(began.elapsed() > SECOND / 10);
         sleep(SECOND / 10).await;
     }
@@ -228,10 +228,10 @@ async fn a_renewal_is_carried_on_by_later_sends_when_the_one_that_began_it_is_dr
     let (service, courier) = serve(service);
     send_at_once(&courier, 1).await;
     sleep(255 * SECOND).await;
-    let parcel = parcel();
+    let message = message();
     let policy = patient();
     {
-        let mut dropped = pin!(courier.deliver(&parcel, &policy, None, Vec::new()));
+        let mut dropped = pin!(courier.deliver(&message, &policy, None, Vec::new()));
         poll_once(dropped.as_mut()).await;
     }
     for _ in 0..40 {

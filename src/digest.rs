@@ -14,11 +14,11 @@ const MESSAGE_IDS: Uuid = uuid!("0d1c3c8e-6a0b-4c0e-9a39-5a6f1f6c2a71");
 
 /// The digest of a sequence of slots and of the destinations that they go to. However the slots are split, it is the same.
 #[derive(Clone)]
-pub(super) struct SlotsDigest(Arc<XxHash3_64>);
+pub(crate) struct SlotsDigest(Arc<XxHash3_64>);
 
 impl SlotsDigest {
     /// The digest before the first slot.
-    pub(super) fn new(destinations: &[Uuid]) -> Self {
+    pub(crate) fn new(destinations: &[Uuid]) -> Self {
         let mut digest = XxHash3_64::new();
         for id in destinations {
             digest.write(id.as_bytes());
@@ -27,11 +27,11 @@ impl SlotsDigest {
     }
 
     /// Adds the JSON of slots, with a comma before each.
-    pub(super) fn add(&mut self, slots: &[u8]) {
+    pub(crate) fn add(&mut self, slots: &[u8]) {
         Arc::make_mut(&mut self.0).write(slots);
     }
 
-    pub(super) fn to_u64(&self) -> u64 {
+    pub(crate) fn to_u64(&self) -> u64 {
         self.0.finish()
     }
 }
@@ -42,8 +42,16 @@ impl fmt::Debug for SlotsDigest {
     }
 }
 
+/// The digest of stored text and the body of a message after it.
+pub(crate) fn stored(text: &str, body: &[u8]) -> u128 {
+    let mut digest = XxHash3_128::new();
+    digest.write(text.as_bytes());
+    digest.write(body);
+    digest.finish_128()
+}
+
 /// The id of a message: the same for the same batch, number, destinations and body, and another for any other.
-pub(super) fn message_id(batch_id: &str, number: u64, destinations: &[Uuid], body: &[u8]) -> Uuid {
+pub(crate) fn message_id(batch_id: &str, number: u64, destinations: &[Uuid], body: &[u8]) -> Uuid {
     let destinations: Vec<_> = destinations.iter().map(|id| id.simple().to_string()).collect();
     // The batch id comes last, because only it may hold a slash.
     let name = format!("{number}/{:032x}/{}/{batch_id}", XxHash3_128::oneshot(body), destinations.join(","));

@@ -1,0 +1,169 @@
+//! One send and its options.
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Client;
+use crate::chance::fresh_id;
+use crate::error::Error;
+use crate::message::{BatchNumbers, Content, Meta, PreparedMessage, Problem, write_from};
+use crate::receipt::Receipt;
+use crate::retry::{OnUnknown, Policy};
+use crate::transport::Permit;
+
+/// One send and its options, made by [`Client::send`]; `.await` starts it.
+///
+/// It implements [`IntoFuture`]. Call `into_future` to pass it to `buffer_unordered` or `join_all`. To spawn it, move a clone of the
+/// client and the message into an `async` block.
+///
+/// ```no_run
+/// # use pushslots::{Client, Error, OnUnknown, PushSlots};
+/// # use std::time::Duration;
+/// # async fn example(client: Client, message: PushSlots) -> Result<(), Error> {
+/// // A person waits, and looks at the service's dashboard before a second copy goes out.
+/// let send = client.send(&message).deadline(Duration::from_secs(10)).on_unknown(OnUnknown::Stop);
+/// let receipt = send.await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "nothing is sent until this is awaited"]
+#[derive(Debug)]
+pub struct SendBuilder<'a> {
+    client: &'a Client,
+    content: Content<'a>,
+    message_id: Option<Uuid>,
+    permit: Option<Permit>,
+    policy: Policy,
+}
+
+impl<'a> SendBuilder<'a> {
+    pub(super) fn new(client: &'a Client, content: Content<'a>) -> Self {
+        Self { client, content, message_id: None, permit: None, policy: client.0.policy.clone() }
+    }
+
+    /// Sets the longest time for the whole send. Defaults to [the client's](crate::ClientBuilder::deadline).
+    ///
+    /// With zero nothing goes out, and the send ends as [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.policy.deadline = deadline;
+        self
+    }
+
+    /// Sets whether to try again if the service may have the message. Defaults to [the client's](crate::ClientBuilder::on_unknown).
+    pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
+        self.policy.on_unknown = on_unknown;
+        self
+    }
+
+    /// Sets the maximum number of attempts, at least 1, including the first. Defaults to
+    /// [the client's](crate::ClientBuilder::max_attempts).
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.policy.max_attempts = attempts;
+        self
+    }
+
+    /// Sets the message id. Defaults to a fresh UUID; pass [the same again](Error::message_id) for a message that was sent before.
+    ///
+    /// A [`PreparedMessage`] has an id already, and takes no other.
+    pub fn message_id(mut self, message_id: Uuid) -> Self {
+        self.message_id = Some(message_id);
+        self
+    }
+
+    /// Sends the first attempt with a permit that was taken ahead, from the [rate limiter](crate::ClientBuilder::rate_limiter) of the
+    /// client. Further attempts wait for permits of their own.
+    ///
+    /// ```
+    /// # use pushslots::{Client, PushSlots, RateLimiter};
+    /// # async fn example(limiter: RateLimiter, client: Client, next: impl AsyncFn() -> PushSlots) -> Result<(), Box<dyn std::error::Error>> {
+    /// // Choose the message only when it can go out.
+    /// let permit = limiter.permit().await?;
+    /// let message = next().await;
+    /// client.send(&message).permit(permit).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn permit(mut self, permit: Permit) -> Self {
+        self.permit = Some(permit);
+        self
+    }
+
+    /// Returns the message as it would be sent, with its message id, and sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of the send that are known before anything goes out.
+    pub fn prepare(mut self) -> Result<PreparedMessage, Error> {
+        self.check()?;
+        let mut prepared = self.prepared()?;
+        if let Content::Message(message) = self.content {
+            prepared.batch = numbers(message.meta());
+        }
+        Ok(prepared)
+    }
+
+    async fn send(mut self) -> Result<Receipt, Error> {
+        let courier = &self.client.0.courier;
+        let _guard = courier.in_progress.begin();
+        self.check()?;
+        let (permit, policy) = (self.permit.take(), self.policy.clone());
+        match self.content {
+            Content::Prepared(message) => courier.deliver(message, &policy, permit, Vec::new()).await,
+            Content::Message(_) => courier.deliver(&self.prepared()?, &policy, permit, Vec::new()).await,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// Returns every option that can't be used.
+    fn check(&mut self) -> Result<(), Error> {
+        let mut problems = Vec::new();
+        if self.policy.max_attempts == 0 {
+            problems.push(Problem::new("max_attempts", "must be at least 1, the first attempt"));
+        }
+        if matches!(self.content, Content::Prepared(_)) && self.message_id.is_some() {
+            problems.push(Problem::new("message_id", "the message is prepared, and has one already"));
+        }
+        let limiter = self.client.0.courier.limiter.as_ref();
+        if self.permit.as_ref().is_some_and(|permit| !limiter.is_some_and(|limiter| permit.is_of(limiter))) {
+            problems.push(Problem::new("permit", "it isn't of the client's rate limiter"));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::configuration(problems)) }
+    }
+
+    fn prepared(&self) -> Result<PreparedMessage, Error> {
+        let client = &*self.client.0;
+        let message = match self.content {
+            Content::Prepared(message) => return Ok(message.clone()),
+            Content::Message(message) => message,
+        };
+        let message_id = self.message_id.unwrap_or_else(fresh_id);
+        let written = write_from(message, client.source, &client.destinations)
+            .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
+        let slot_count = message.slot_count();
+        Ok(PreparedMessage {
+            message_id,
+            slots: 0..slot_count,
+            slot_count,
+            destination_count: written.destinations,
+            batch: None,
+            body: written.json,
+        })
+    }
+}
+
+/// The place in a batch that `meta` names.
+fn numbers(meta: &Meta) -> Option<BatchNumbers> {
+    let (id, number) = (meta.batch_id.clone()?, meta.current_batch?);
+    Some(BatchNumbers { id, number, total: meta.total_batches })
+}
+
+impl<'a> IntoFuture for SendBuilder<'a> {
+    type Output = Result<Receipt, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

@@ -1,0 +1,218 @@
+//! Messages that are encoded and have their id, to be sent or stored.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::digest;
+
+/// The first words of a stored message.
+const NAME: &str = "pushslots prepared message";
+
+/// The form in which messages are stored.
+const VERSION: u32 = 1;
+
+/// A message that is encoded and has its message id: ready to be sent, or to be stored and sent later, in any process.
+///
+/// [`SendBuilder::prepare`](crate::SendBuilder::prepare) makes one, and
+/// [`PublishBuilder::prepare`](crate::PublishBuilder::prepare) makes those of a batch. Pass it to
+/// [`Client::send`](crate::Client::send): whatever the settings of that client are, the same bytes go out under the same message id.
+///
+/// ```no_run
+/// # use pushslots::{Client, PreparedMessage, PushSlots};
+/// # async fn example(client: Client, message: PushSlots) -> Result<(), Box<dyn std::error::Error>> {
+/// // Today:
+/// let prepared = client.send(&message).prepare()?;
+/// std::fs::write("message.prepared", prepared.to_bytes())?;
+///
+/// // Tomorrow, perhaps in another process:
+/// let prepared = PreparedMessage::from_bytes(&std::fs::read("message.prepared")?)?;
+/// let receipt = client.send(&prepared).await?;
+/// assert_eq!(receipt.message_id(), prepared.message_id());
+/// # Ok(()) }
+/// ```
+///
+/// Its `Debug` shows neither slots nor destinations.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PreparedMessage {
+    pub(crate) message_id: Uuid,
+    /// The indices of its slots among all that were given. Skipped ones are among them.
+    pub(crate) slots: Range<usize>,
+    /// How many slots and destinations it has.
+    pub(crate) slot_count: usize,
+    pub(crate) destination_count: usize,
+    pub(crate) batch: Option<BatchNumbers>,
+    pub(crate) body: Bytes,
+}
+
+/// The place of a message in its batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BatchNumbers {
+    /// The id of the batch.
+    pub id: String,
+    /// The number of the message, starting at 1.
+    pub number: u64,
+    /// How many messages the batch has; `None` if that wasn't known.
+    pub total: Option<u64>,
+}
+
+/// What is stored before the body.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    message_id: Uuid,
+    first_slot: usize,
+    end_slot: usize,
+    slot_count: usize,
+    destination_count: usize,
+    batch: Option<BatchNumbers>,
+    body_bytes: usize,
+}
+
+impl PreparedMessage {
+    /// Returns the message id.
+    #[must_use]
+    pub fn message_id(&self) -> Uuid {
+        self.message_id
+    }
+
+    /// Returns the indices of its slots among all that were given, starting at 0. Skipped slots between them count.
+    #[must_use]
+    pub fn slots(&self) -> Range<usize> {
+        self.slots.clone()
+    }
+
+    /// Returns how many slots it has.
+    #[must_use]
+    pub fn slot_count(&self) -> usize {
+        self.slot_count
+    }
+
+    /// Returns how many destinations it names.
+    #[must_use]
+    pub fn destination_count(&self) -> usize {
+        self.destination_count
+    }
+
+    /// Returns its place in the batch that it was prepared with; `None` if its `Meta` names none or it was prepared by itself.
+    #[must_use]
+    pub fn batch(&self) -> Option<&BatchNumbers> {
+        self.batch.as_ref()
+    }
+
+    /// Returns the JSON that is sent.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Returns the message in a form to store: a line of text, a line of JSON, and the JSON that is sent.
+    ///
+    /// The form has a version and a digest, by which [`from_bytes`](Self::from_bytes) recognizes a damaged one. It isn't encrypted,
+    /// and holds the names in the message.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let header = Header {
+            message_id: self.message_id,
+            first_slot: self.slots.start,
+            end_slot: self.slots.end,
+            slot_count: self.slot_count,
+            destination_count: self.destination_count,
+            batch: self.batch.clone(),
+            body_bytes: self.body.len(),
+        };
+        // Numbers and texts can't fail to be written.
+        let header = serde_json::to_string(&header).unwrap_or_default();
+        let digest = digest::stored(&header, &self.body);
+        let mut stored = format!("{NAME} {VERSION} {digest:032x}\n{header}\n").into_bytes();
+        stored.extend_from_slice(&self.body);
+        stored
+    }
+
+    /// Reads a message that [`to_bytes`](Self::to_bytes) wrote.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the bytes aren't a prepared message, are damaged, or were written by a newer version of this crate. The
+    /// error doesn't quote them.
+    pub fn from_bytes(stored: &[u8]) -> Result<Self, RestoreError> {
+        let (title, rest) = split_line(stored).ok_or(RestoreError::Foreign)?;
+        let mut words = title.strip_prefix(NAME).ok_or(RestoreError::Foreign)?.split_ascii_whitespace();
+        match words.next().map(str::parse::<u32>) {
+            Some(Ok(VERSION)) => {}
+            Some(Ok(version)) if version > VERSION => return Err(RestoreError::Newer { version }),
+            _ => return Err(RestoreError::Damaged),
+        }
+        let (header, body) = split_line(rest).ok_or(RestoreError::Damaged)?;
+        let digest = format!("{:032x}", digest::stored(header, body));
+        if words.next() != Some(&*digest) || words.next().is_some() {
+            return Err(RestoreError::Damaged);
+        }
+        let header: Header = serde_json::from_str(header).map_err(|_| RestoreError::Damaged)?;
+        if header.body_bytes != body.len() || header.first_slot > header.end_slot {
+            return Err(RestoreError::Damaged);
+        }
+        Ok(Self {
+            message_id: header.message_id,
+            slots: header.first_slot..header.end_slot,
+            slot_count: header.slot_count,
+            destination_count: header.destination_count,
+            batch: header.batch,
+            body: Bytes::copy_from_slice(body),
+        })
+    }
+}
+
+/// Splits off the first line, if it is text.
+fn split_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (line, rest) = bytes.split_at_checked(end)?;
+    Some((std::str::from_utf8(line).ok()?, rest.get(1..)?))
+}
+
+impl fmt::Debug for PreparedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedMessage")
+            .field("message_id", &self.message_id)
+            .field("slots", &self.slots)
+            .field("batch", &self.batch)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error for bytes that aren't a [`PreparedMessage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// They aren't a prepared message of this crate.
+    Foreign,
+    /// A part is missing or changed.
+    Damaged,
+    /// A newer version of this crate wrote them.
+    #[non_exhaustive]
+    Newer {
+        /// The version of the form.
+        version: u32,
+    },
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("the stored bytes aren't a prepared message of pushslots"),
+            Self::Damaged => f.write_str(
+                "the stored message is damaged: its digest, header or length is another than when it was stored; prepare it again",
+            ),
+            Self::Newer { version } => write!(
+                f,
+                "the stored message has form {version}, and this version of pushslots reads form {VERSION}; use a newer one"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}

@@ -1,0 +1,69 @@
+//! Reading slots from an async input.
+
+use std::io::{self, ErrorKind, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::message::{Came, ReadError, Slot, SlotReader};
+
+/// How much is asked of the input at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// Reads slots from an async input.
+pub(super) struct AsyncInput {
+    input: Pin<Box<dyn AsyncRead + Send>>,
+    pub(super) reader: SlotReader<Piece>,
+}
+
+/// The piece of the input that came last.
+#[derive(Default)]
+pub(super) struct Piece {
+    bytes: Vec<u8>,
+    /// How many of them were read.
+    read: usize,
+    has_ended: bool,
+    failure: Option<io::Error>,
+}
+
+impl AsyncInput {
+    pub(super) fn new(input: impl AsyncRead + Send + 'static) -> Self {
+        Self { input: Box::pin(input), reader: SlotReader::new(Piece::default()) }
+    }
+
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Slot, ReadError>>> {
+        loop {
+            match self.reader.read_next() {
+                Ok(Came::Slot(slot)) => return Poll::Ready(Some(Ok(slot))),
+                Ok(Came::End) => return Poll::Ready(None),
+                Ok(Came::Nothing) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            let piece = self.reader.input_mut();
+            piece.bytes.resize(PIECE, 0);
+            let mut free = ReadBuf::new(&mut piece.bytes);
+            let came = self.input.as_mut().poll_read(context, &mut free);
+            let length = if matches!(came, Poll::Ready(Ok(()))) { free.filled().len() } else { 0 };
+            piece.bytes.truncate(length);
+            piece.read = 0;
+            match ready!(came) {
+                Ok(()) => piece.has_ended = length == 0,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => piece.failure = Some(error),
+            }
+        }
+    }
+}
+
+impl Read for Piece {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut rest = self.bytes.get(self.read..).unwrap_or_default();
+        if rest.is_empty() && !self.has_ended {
+            return Err(self.failure.take().unwrap_or_else(|| ErrorKind::WouldBlock.into()));
+        }
+        let count = rest.read(buffer)?;
+        self.read += count;
+        Ok(count)
+    }
+}

@@ -1,0 +1,122 @@
+//! The messages of a batch, made without sending them.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::ready;
+use futures_util::stream::{BoxStream, once, try_unfold};
+use futures_util::{Stream, StreamExt};
+
+use super::batcher::Batcher;
+use super::callback::{Callback, FirstPanic};
+use super::layout::Layout;
+use super::opening::{BatchOptions, Opened};
+use super::resume::ResumePoint;
+use super::source::{Source, SourceError};
+use super::validator::OnInvalid;
+use super::{PublishError, PublishHandle, PublishReport};
+use crate::error::Error;
+use crate::message::PreparedMessage;
+
+/// The messages of a batch as they would be sent, made by [`PublishBuilder::prepare`](crate::PublishBuilder::prepare): a stream, each
+/// item of which is made when it is asked for.
+///
+/// After an error there is nothing more.
+pub struct PreparedMessages<'a>(BoxStream<'a, Result<PreparedMessage, PublishError>>);
+
+/// Makes the messages of a batch, one after the other.
+struct Preparation<'a> {
+    batcher: Batcher<'a>,
+    start: ResumePoint,
+    /// `None` until the slots that are there are checked.
+    layout: Option<Layout>,
+    panic: FirstPanic,
+}
+
+impl<'a> PreparedMessages<'a> {
+    pub(crate) fn new(
+        source: Source<'a>,
+        on_invalid: Option<OnInvalid<'a>>,
+        options: BatchOptions,
+        handle: PublishHandle,
+    ) -> Self {
+        let panic = FirstPanic::default();
+        let on_invalid = on_invalid.map(|call| Callback::new(call, handle, panic.clone()));
+        let opened = Opened::new(options);
+        let start = opened.start.clone();
+        let preparation =
+            Preparation { batcher: Batcher::new(source, on_invalid, opened), start, layout: None, panic };
+        let messages = try_unfold(preparation, |mut preparation| async move {
+            let made = preparation.next().await;
+            preparation.panic.resume();
+            match made {
+                Ok(made) => Ok(made.map(|message| (message, preparation))),
+                Err(error) => Err(preparation.batcher.failed(PublishReport::default(), error)),
+            }
+        });
+        Self(messages.boxed())
+    }
+
+    /// Options that can't be used.
+    pub(crate) fn failed(error: Error) -> Self {
+        let error = PublishError::new(PublishReport::default(), error, None, None);
+        Self(once(ready(Err(error))).boxed())
+    }
+
+    /// Makes the next message; `None` if there are no more.
+    ///
+    /// ```no_run
+    /// # use pushslots::{Client, PublishError, Slot};
+    /// # async fn example(client: Client, slots: Vec<Slot>) -> Result<(), PublishError> {
+    /// let mut messages = client.publish(&slots).batch_id("slots-2026-12-01").prepare();
+    /// while let Some(message) = messages.next().await.transpose()? {
+    ///     println!("{} has slots {:?}", message.message_id(), message.slots());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn next(&mut self) -> Option<Result<PreparedMessage, PublishError>> {
+        self.0.next().await
+    }
+}
+
+impl Preparation<'_> {
+    async fn next(&mut self) -> Result<Option<PreparedMessage>, SourceError> {
+        let layout = match &mut self.layout {
+            Some(layout) => layout,
+            None => self.layout.insert(self.batcher.begin(&self.start).await?),
+        };
+        loop {
+            self.batcher.source.release(layout.first().position);
+            let task = layout.task();
+            let has_end = task.end.is_some();
+            match self.batcher.make(task, layout.service_limit, None).await? {
+                Some(made) => {
+                    layout.made(made.end, made.print);
+                    layout.accepted(made.number);
+                    return Ok(Some(made.encoded));
+                }
+                // The slots of this part are invalid by now, and skipped.
+                None if has_end => layout.skip_task(),
+                None if self.batcher.source.is_empty() => {
+                    return Err(SourceError::Invalid(Error::no_slots(self.batcher.validator.skipped)));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Stream for PreparedMessages<'_> {
+    type Item = Result<PreparedMessage, PublishError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next_unpin(context)
+    }
+}
+
+impl fmt::Debug for PreparedMessages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedMessages").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! Streams of slots that are read from an input.
+
+use std::any::Any;
+use std::fmt;
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread;
+
+use futures_util::Stream;
+use tokio::io::AsyncRead;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::async_input::AsyncInput;
+use crate::message::{Meta, ReadError, Slot, SlotReader};
+
+/// How many slots are read ahead at most.
+const AHEAD: usize = 128;
+
+/// A stream of the slots of an input, for [`Client::publish_stream`](crate::Client::publish_stream).
+///
+/// [`SlotReader::into_stream`] and [`SlotStream::from_async_read`] make one. It reads what a [`SlotReader`] reads, in constant memory,
+/// and gives each slot as soon as it is there.
+///
+/// Its items are `Result<Slot, ReadError>`. After an error that [isn't the last](ReadError::is_last) there are more.
+pub struct SlotStream {
+    input: Input,
+    line: usize,
+    meta: Option<Meta>,
+}
+
+enum Input {
+    /// A thread reads the slots.
+    Thread(Receiver<Piece>),
+    Async(Box<AsyncInput>),
+    Ended,
+}
+
+/// A message of the reading thread.
+enum Piece {
+    Meta(Box<Meta>),
+    /// A slot, and the line on which it starts.
+    Slot(Result<Slot, ReadError>, usize),
+    End,
+}
+
+impl<R: Read + Send + 'static> SlotReader<R> {
+    /// Reads the slots on a thread of its own, so that an input that blocks, such as a file, a pipe or a blocking socket, doesn't keep
+    /// messages in flight waiting.
+    ///
+    /// Up to 128 slots are read ahead. When the stream is dropped, the thread ends at the next slot; if the input blocks, it ends when
+    /// the input gives more. The end of the program doesn't wait for it.
+    ///
+    /// ```no_run
+    /// # use pushslots::{Client, PublishError, SlotReader};
+    /// # async fn example(client: Client, file: std::fs::File) -> Result<(), PublishError> {
+    /// let report = client.publish_stream(SlotReader::new(file).into_stream()).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn into_stream(self) -> SlotStream {
+        let (sender, receiver) = channel(AHEAD);
+        let input =
+            match thread::Builder::new().name("slot-reader".to_owned()).spawn(move || read(self, &sender)) {
+                Ok(_) => receiver,
+                Err(error) => failed(error),
+            };
+        SlotStream { input: Input::Thread(input), line: 1, meta: None }
+    }
+}
+
+/// A stream that has one error, because no thread can be started.
+fn failed(error: io::Error) -> Receiver<Piece> {
+    let (sender, receiver) = channel(2);
+    // There is room for both.
+    let _ = sender.try_send(Piece::Slot(Err(ReadError::after_line(1, error)), 1));
+    let _ = sender.try_send(Piece::End);
+    receiver
+}
+
+/// Reads all slots of an input, until nobody wants more.
+fn read<R: Read>(mut reader: SlotReader<R>, sender: &Sender<Piece>) {
+    let mut has_meta = false;
+    loop {
+        let next = catch_unwind(AssertUnwindSafe(|| reader.next()));
+        let (next, is_last) = match next {
+            Ok(next) => (next, false),
+            Err(panic) => (Some(Err(ReadError::after_line(reader.line(), panicked(&*panic)))), true),
+        };
+        if let Some(meta) = reader.meta().filter(|_| !has_meta) {
+            has_meta = true;
+            if sender.blocking_send(Piece::Meta(Box::new(meta.clone()))).is_err() {
+                return;
+            }
+        }
+        let is_last = is_last || next.is_none();
+        if let Some(slot) = next {
+            if sender.blocking_send(Piece::Slot(slot, reader.line())).is_err() {
+                return;
+            }
+        }
+        if is_last {
+            let _ = sender.blocking_send(Piece::End);
+            return;
+        }
+    }
+}
+
+/// The error for an input that panicked. Its message isn't repeated, because it may hold a part of the input.
+fn panicked(_: &(dyn Any + Send)) -> io::Error {
+    io::Error::other("the input panicked")
+}
+
+impl SlotStream {
+    /// Reads slots from an async input, such as a [`tokio::net::TcpStream`](https://docs.rs/tokio/latest/tokio/net/struct.TcpStream.html)
+    /// or the body of a request.
+    ///
+    /// ```no_run
+    /// # use pushslots::{Client, PublishError, SlotStream};
+    /// # async fn example(client: Client, input: impl tokio::io::AsyncRead + Send + 'static) -> Result<(), PublishError> {
+    /// let report = client.publish_stream(SlotStream::from_async_read(input)).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn from_async_read(input: impl AsyncRead + Send + 'static) -> Self {
+        Self { input: Input::Async(Box::new(AsyncInput::new(input))), line: 1, meta: None }
+    }
+
+    /// Returns the line of the input on which the last value starts that this stream gave, starting at 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        match &self.input {
+            Input::Async(input) => input.reader.line(),
+            Input::Thread(_) | Input::Ended => self.line,
+        }
+    }
+
+    /// Returns the `Meta` of the message that the input is, as [`SlotReader::meta`].
+    #[must_use]
+    pub fn meta(&self) -> Option<&Meta> {
+        match &self.input {
+            Input::Async(input) => input.reader.meta(),
+            Input::Thread(_) | Input::Ended => self.meta.as_ref(),
+        }
+    }
+}
+
+impl Stream for SlotStream {
+    type Item = Result<Slot, ReadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            let receiver = match &mut this.input {
+                Input::Thread(receiver) => receiver,
+                Input::Async(input) => return input.poll_next(context),
+                Input::Ended => return Poll::Ready(None),
+            };
+            match receiver.poll_recv(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Piece::Meta(meta))) => this.meta = Some(*meta),
+                Poll::Ready(Some(Piece::Slot(slot, line))) => {
+                    this.line = line;
+                    return Poll::Ready(Some(slot));
+                }
+                Poll::Ready(Some(Piece::End)) => this.input = Input::Ended,
+                // The end of an input comes by itself: without it, slots may be missing.
+                Poll::Ready(None) => {
+                    this.input = Input::Ended;
+                    let error =
+                        ReadError::after_line(this.line, io::Error::other("the reading thread ended"));
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SlotStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotStream").field("line", &self.line()).finish_non_exhaustive()
+    }
+}

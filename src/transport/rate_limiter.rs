@@ -1,0 +1,186 @@
+//! The limit on requests, whoever sends them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::Permit;
+use super::permit_source::{AnyPermitSource, PermitError, PermitRequest, PermitSource};
+use super::window::{Rate, TICK, Window};
+
+/// The longest time that one 429 can keep everyone waiting.
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
+
+/// How long everyone waits after a 429 without `Retry-After`.
+const USUAL_HOLD: Duration = Duration::from_secs(1);
+
+/// A limit on requests that any number of clients share.
+///
+/// The service counts requests per IP address, whatever the credentials are. So all clients behind one address need one limiter:
+/// pass the same to each by [`ClientBuilder::rate_limiter`](crate::ClientBuilder::rate_limiter), or make the clients of one another by
+/// [`Client::with_credentials`](crate::Client::with_credentials). Clones are the same limiter.
+///
+/// ```
+/// use pushslots::{AccessToken, AuthError, Client, Credentials, RateLimiter, TokenSource};
+/// use std::time::Duration;
+/// # struct North; struct South;
+/// # impl TokenSource for North { async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("n")) } }
+/// # impl TokenSource for South { async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("s")) } }
+///
+/// let limiter = RateLimiter::new(7_500, Duration::from_secs(300));
+/// let client = |credentials| Client::builder().credentials(credentials).rate_limiter(limiter.clone()).build();
+/// let north = client(Credentials::token_source(North))?;
+/// let south = client(Credentials::token_source(South))?;
+/// # Ok::<(), pushslots::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct RateLimiter(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// In this process.
+    Window(Arc<Window>),
+    /// Elsewhere.
+    Source(Arc<Source>),
+}
+
+struct Source(Box<dyn AnyPermitSource>);
+
+impl RateLimiter {
+    /// Creates a limiter that allows so many requests in any rolling window of this length: at least 2 requests, and a window above 0
+    /// and up to a day. The client that it is passed to checks that.
+    ///
+    /// A request counts from when it leaves until one window after its end, because the service may see it at any time in between.
+    /// A request that never left doesn't count. After a 429 all requests wait for the time that its `Retry-After` asks for, up to
+    /// 120 s, or for a second if it asks for none.
+    #[must_use]
+    pub fn new(requests: u32, window: Duration) -> Self {
+        Self::of_rate(Rate { requests, window })
+    }
+
+    /// Creates a limiter whose permits come from elsewhere, such as a database that several machines share.
+    #[must_use]
+    pub fn from_source(source: impl PermitSource) -> Self {
+        Self(Kind::Source(Arc::new(Source(Box::new(source)))))
+    }
+
+    pub(crate) fn of_rate(rate: Rate) -> Self {
+        Self::of_window(Arc::new(Window::new(rate)))
+    }
+
+    pub(super) fn of_window(window: Arc<Window>) -> Self {
+        Self(Kind::Window(window))
+    }
+
+    /// Takes a permit ahead, for a [send](crate::SendBuilder::permit): waits until the limit has room.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of a [`PermitSource`] that can't decide. Other limiters give none.
+    pub async fn permit(&self) -> Result<Permit, PermitError> {
+        let source = match &self.0 {
+            Kind::Window(window) => return Ok(window.permit().await),
+            Kind::Source(source) => source,
+        };
+        let request = PermitRequest { timeout: None, is_for_token: false };
+        loop {
+            match source.0.permit(&request).await {
+                Ok(permit) => return Ok(permit.of(self.clone())),
+                // It need not wait itself.
+                Err(error) => match error.delay() {
+                    Some(delay) => sleep(delay.max(TICK)).await,
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Waits for a permit, but at most for `time`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the shortest time until there may be a permit, at once if that is too long; or the error of a source.
+    pub(crate) async fn permit_within(
+        &self,
+        time: Duration,
+        is_for_token: bool,
+    ) -> Result<Permit, PermitError> {
+        let waiting = async {
+            match &self.0 {
+                Kind::Window(window) if is_for_token => Ok(window.next_permit().await),
+                Kind::Window(window) => Ok(window.permit().await),
+                Kind::Source(source) => {
+                    let request = PermitRequest { timeout: Some(time), is_for_token };
+                    Ok(source.0.permit(&request).await?.of(self.clone()))
+                }
+            }
+        };
+        let wait = self.wait();
+        if wait > time {
+            return Err(PermitError::wait(wait));
+        }
+        timeout(time, waiting).await.unwrap_or_else(|_| Err(PermitError::wait(self.wait().max(TICK))))
+    }
+
+    /// A permit, if one is free and nobody waits for it. A source elsewhere never has one at once.
+    pub(crate) fn free_permit(&self) -> Option<Permit> {
+        match &self.0 {
+            Kind::Window(window) => window.free_permit(),
+            Kind::Source(_) => None,
+        }
+    }
+
+    /// How long it is at least until there is a permit; zero if that is known elsewhere.
+    pub(crate) fn wait(&self) -> Duration {
+        match &self.0 {
+            Kind::Window(window) => window.wait(),
+            Kind::Source(_) => Duration::ZERO,
+        }
+    }
+
+    /// Whether a message can keep its permit while it waits for a token request, which needs one too.
+    pub(crate) fn has_room_for_token(&self) -> bool {
+        matches!(self.0, Kind::Source(_))
+    }
+
+    /// Whether both have the same state.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Kind::Window(one), Kind::Window(other)) => Arc::ptr_eq(one, other),
+            (Kind::Source(one), Kind::Source(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// The rate, if it is known here.
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        match &self.0 {
+            Kind::Window(window) => Some(window.rate),
+            Kind::Source(_) => None,
+        }
+    }
+
+    /// The service responded with 429.
+    pub(super) fn throttled(&self, retry_after: Option<Duration>) {
+        let time = retry_after.unwrap_or(USUAL_HOLD).min(LONGEST_HOLD);
+        match &self.0 {
+            Kind::Window(window) => window.hold(time),
+            Kind::Source(source) => source.0.throttled(time),
+        }
+    }
+
+    /// A request with a permit has ended.
+    pub(super) fn release(&self, may_have_left: bool) {
+        if let Kind::Window(window) = &self.0 {
+            window.release(may_have_left);
+        }
+    }
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimiter").field("rate", &self.rate()).finish_non_exhaustive()
+    }
+}

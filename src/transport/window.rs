@@ -1,0 +1,212 @@
+//! How many requests go out in any rolling window of a given length.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Permit, RateLimiter};
+
+/// The time that a send waits beyond the estimate before it looks for a free permit itself. It doubles with every look.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// The time for which a free permit is left to the first send in the queue.
+const HANDOVER: Duration = Duration::from_millis(50);
+
+/// Timers are this coarse: a window that has both its ends must not hold one request more.
+pub(super) const TICK: Duration = Duration::from_millis(1);
+
+/// At most so many requests in any window of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) requests: u32,
+    pub(crate) window: Duration,
+}
+
+impl Default for Rate {
+    /// The lower of the two that the service publishes.
+    fn default() -> Self {
+        Self { requests: 7_500, window: Duration::from_secs(300) }
+    }
+}
+
+impl Rate {
+    /// The time in which so many requests go out one after the other.
+    fn time_for(self, requests: u32) -> Duration {
+        self.window.saturating_mul(requests) / self.requests.max(1)
+    }
+}
+
+/// Keeps requests within a rate.
+///
+/// A request counts from when it leaves until one window after its end, because the service may see it at any time in between. A
+/// request that never left doesn't count.
+///
+/// Sends queue. Only the first waits for the next permit, so that a freed one wakes one send. A send that nobody polls delays the
+/// others only briefly, because they also look for themselves. Token requests don't queue: the sends wait for them.
+pub(super) struct Window {
+    pub(super) rate: Rate,
+    state: Mutex<State>,
+    /// The turn to wait for the next permit.
+    turn: Semaphore,
+    /// How many sends wait for their turn.
+    queue: AtomicU32,
+    /// Wakes the sends and token requests that wait for the next permit.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    in_flight: usize,
+    /// When requests ended, as long as they count.
+    ended: VecDeque<Instant>,
+    /// Until when the service wants no requests.
+    held_until: Option<Instant>,
+}
+
+impl State {
+    /// When there may be a permit; `None` if a request must end first.
+    fn next_permit(&mut self, rate: Rate, now: Instant) -> Option<Instant> {
+        let free = |ended: Instant| ended + rate.window + TICK;
+        while self.ended.front().is_some_and(|ended| free(*ended) <= now) {
+            self.ended.pop_front();
+        }
+        let held = self.held_until.unwrap_or(now).max(now);
+        let taken = self.in_flight + self.ended.len();
+        // How many of those that ended must have been for long enough.
+        let missing = (taken + 1).saturating_sub(rate.requests as usize);
+        match missing.checked_sub(1) {
+            None => Some(held),
+            Some(place) => self.ended.get(place).map(|ended| free(*ended).max(held)),
+        }
+    }
+}
+
+impl Window {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            state: Mutex::default(),
+            turn: Semaphore::new(1),
+            queue: AtomicU32::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Waits for a permit, after the sends that came before.
+    pub(super) async fn permit(self: &Arc<Self>) -> Permit {
+        let queued = Queued::behind(&self.queue);
+        let mut turn = pin!(self.turn.acquire());
+        // Mostly the turn comes sooner.
+        let (mut wait, mut slack) = (self.rate.time_for(queued.before.saturating_add(1)), SLACK);
+        loop {
+            if let Ok(_turn) = timeout(wait.saturating_add(slack), turn.as_mut()).await {
+                return self.next_permit().await;
+            }
+            // The send whose turn it is may not be polled: then a free permit stays free.
+            if self.is_free() {
+                if let Ok(_turn) = timeout(HANDOVER, turn.as_mut()).await {
+                    return self.next_permit().await;
+                }
+                if let Ok(permit) = self.take(Instant::now()) {
+                    return permit;
+                }
+            }
+            (wait, slack) = (self.wait(), slack.saturating_mul(2));
+        }
+    }
+
+    /// Waits for the next permit, regardless of the queue, as token requests do.
+    pub(super) async fn next_permit(self: &Arc<Self>) -> Permit {
+        loop {
+            let changed = pin!(self.changed.notified());
+            match self.take(Instant::now()) {
+                Ok(permit) => return permit,
+                Err(Some(next)) => drop(timeout_at(next, changed).await),
+                Err(None) => changed.await,
+            }
+        }
+    }
+
+    /// How long it is at least until there is a permit.
+    pub(super) fn wait(&self) -> Duration {
+        let now = Instant::now();
+        self.state().next_permit(self.rate, now).map_or(Duration::ZERO, |next| next - now)
+    }
+
+    fn is_free(&self) -> bool {
+        let now = Instant::now();
+        self.state().next_permit(self.rate, now).is_some_and(|next| next <= now)
+    }
+
+    /// A permit, if one is free and nobody waits for it.
+    pub(super) fn free_permit(self: &Arc<Self>) -> Option<Permit> {
+        if self.turn.available_permits() == 0 {
+            return None;
+        }
+        self.take(Instant::now()).ok()
+    }
+
+    /// A permit that is free.
+    ///
+    /// # Errors
+    ///
+    /// Returns when there may be one, or nothing if a request must end first.
+    fn take(self: &Arc<Self>, now: Instant) -> Result<Permit, Option<Instant>> {
+        let mut state = self.state();
+        match state.next_permit(self.rate, now) {
+            Some(next) if next <= now => {
+                state.in_flight += 1;
+                Ok(Permit::new().of(RateLimiter::of_window(self.clone())))
+            }
+            next => Err(next),
+        }
+    }
+
+    /// Gives nobody a permit for this time.
+    pub(super) fn hold(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut state = self.state();
+        state.held_until = state.held_until.max(Some(until));
+    }
+
+    /// Takes a permit back whose request has ended, if it left.
+    pub(super) fn release(&self, may_have_left: bool) {
+        let mut state = self.state();
+        state.in_flight -= 1;
+        if may_have_left {
+            state.ended.push_back(Instant::now());
+        }
+        drop(state);
+        // The send whose turn it is, and perhaps a token request.
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave the state half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A send in the queue, until it is dropped.
+struct Queued<'a> {
+    queue: &'a AtomicU32,
+    /// How many sends came before.
+    before: u32,
+}
+
+impl<'a> Queued<'a> {
+    fn behind(queue: &'a AtomicU32) -> Self {
+        Self { queue, before: queue.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.queue.fetch_sub(1, Ordering::Relaxed);
+    }
+}

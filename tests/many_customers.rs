@@ -1,0 +1,163 @@
+//! Clients of many customers in one process: one rate limiter, one transport, and credentials of their own.
+//!
+//! `PUSHSLOTS_CUSTOMER_SENDS=20000` sends as many messages instead of the usual 3,000.
+
+mod support;
+
+use std::future::IntoFuture;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use pushslots::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use pushslots::mock::{Answer, MockService, ReceivedRequest};
+use pushslots::uuid::Uuid;
+use pushslots::{Client, Credentials, ErrorKind, HttpTransport, PushSlots, RateLimiter};
+use serde_json::Value;
+use support::batch::slots;
+use support::seeds::setting;
+
+const CUSTOMERS: u64 = 50;
+const REQUESTS: u32 = 500;
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// The requests that arrived, and those that carried the token of another customer.
+#[derive(Default)]
+struct Seen {
+    arrivals: Vec<Instant>,
+    messages: u64,
+    throttled: u64,
+    wrong_tokens: usize,
+}
+
+fn number_of(customer: u64) -> Uuid {
+    Uuid::from_u128(u128::from(customer) + 1)
+}
+
+/// A service whose tokens name their customer, and that responds to every 97th message with 429.
+fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> Answer {
+    let mut seen = seen.lock().unwrap();
+    seen.arrivals.push(Instant::now());
+    let json: Value = serde_json::from_slice(request.body()).unwrap();
+    if request.path() == "/auth/authenticate" {
+        let customer = json["apiKey"].as_str().unwrap();
+        let expires = "2100-01-01T00:00:00Z";
+        let token = serde_json::json!({"accessToken": format!("token-{customer}"), "expires": expires});
+        return Answer::new(StatusCode::OK).body(token.to_string());
+    }
+    seen.messages += 1;
+    let token = request.headers()["authorization"].to_str().unwrap();
+    let destination: Uuid = json["Meta"]["Destinations"][0]["ID"].as_str().unwrap().parse().unwrap();
+    let customer = destination.as_u128() - 1;
+    seen.wrong_tokens += usize::from(token != format!("Bearer token-{customer}"));
+    if seen.messages % 97 == 0 {
+        seen.throttled += 1;
+        let soon = HeaderValue::from_static("0.05");
+        return Answer::new(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, soon);
+    }
+    let accepted = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
+    Answer::new(StatusCode::OK).body(accepted)
+}
+
+/// The most arrivals in any window of this length, both its ends included.
+fn most_in(window: Duration, arrivals: &[Instant]) -> usize {
+    let mut first = 0;
+    let in_window = |(index, at): (usize, &Instant)| {
+        while *at - arrivals[first] > window {
+            first += 1;
+        }
+        index + 1 - first
+    };
+    arrivals.iter().enumerate().map(in_window).max().unwrap_or(0)
+}
+
+fn credentials(customer: u64) -> Credentials {
+    Credentials::api_key(customer.to_string(), "secret")
+}
+
+/// Half of the clients are made from another one, and half are built with the shared limiter and transport.
+fn clients(service: &MockService) -> Vec<Client> {
+    let limiter = RateLimiter::new(REQUESTS, WINDOW);
+    let transport = HttpTransport::builder().build().unwrap();
+    let builder = |customer| {
+        Client::builder()
+            .base_url(service.url())
+            .transport(transport.clone())
+            .rate_limiter(limiter.clone())
+            .credentials(credentials(customer))
+            .destination(number_of(customer))
+            .without_retry_budget()
+            .max_attempts(20)
+    };
+    let first = builder(0).build().unwrap();
+    let client = |customer| match customer % 2 {
+        0 => builder(customer).build().unwrap(),
+        _ => first.with_credentials(credentials(customer)).unwrap().with_destinations([number_of(customer)]),
+    };
+    (0..CUSTOMERS).map(client).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_many_customers_stay_within_one_rate_limit() {
+    let sends = setting("PUSHSLOTS_CUSTOMER_SENDS").unwrap_or(3_000);
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let at_service = seen.clone();
+    let service = MockService::builder()
+        .answer_with(move |request| Some(respond(request, &at_service)))
+        .start()
+        .unwrap();
+    let clients = clients(&service);
+    let message = PushSlots::builder().slots(slots(0..1)).build().unwrap().encode().unwrap();
+    let began = Instant::now();
+    let results: Vec<_> = stream::iter(0..sends)
+        .map(|number| {
+            clients[(number % CUSTOMERS) as usize]
+                .send(&message)
+                .deadline(Duration::from_secs(600))
+                .into_future()
+        })
+        .buffer_unordered(64)
+        .collect()
+        .await;
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    let mut seen = seen.lock().unwrap();
+    seen.arrivals.sort();
+    let most = most_in(WINDOW, &seen.arrivals);
+    println!(
+        "{} customers, {} requests in {:.1?}: {} with 429, at most {most} of {REQUESTS} in {WINDOW:?}, {} with another \
+         customer's token, {failed} sends failed",
+        CUSTOMERS,
+        seen.arrivals.len(),
+        began.elapsed(),
+        seen.throttled,
+        seen.wrong_tokens
+    );
+    assert_eq!((failed, seen.wrong_tokens), (0, 0));
+    assert!(most <= REQUESTS as usize, "{most}");
+    assert!(seen.throttled > 0 && seen.messages >= sends + seen.throttled);
+    // A token request for each customer, and all of them counted.
+    assert_eq!(seen.arrivals.len() as u64, seen.messages + CUSTOMERS);
+}
+
+#[tokio::test]
+async fn credentials_that_are_empty_make_no_client() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    let error = client.with_credentials(Credentials::api_key("key", "")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!(error.problems()[0].path(), "credentials");
+    assert_eq!(service.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_client_with_another_source_keeps_the_token() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();
+    client.send(&message).await.unwrap();
+    let source = Uuid::from_u128(7);
+    client.with_source(source).send(&message).await.unwrap();
+    let received = service.received();
+    assert_eq!(received[1].meta().source.as_ref().and_then(|source| source.id), Some(source));
+    assert_eq!(service.requests().len(), 3, "one token request and two messages");
+}
