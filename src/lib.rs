@@ -60,7 +60,7 @@
 //! | A message that is known to be accepted is never sent again. | After an unknown outcome it is, unless [told otherwise](ClientBuilder::on_unknown): the same slots sent twice mean the same. The service documents no de-duplication; every attempt carries the same `Idempotency-Key`. |
 //! | Every slot of a publication is in one message, or reported as skipped or not sent. With a [checkpoint](PublishBuilder::checkpoint) that holds when the process is killed. | Without a checkpoint, a process that ends takes the report with it, unless its [resume point](ResumePoint) was stored. After a kill the messages in flight go out again. |
 //! | Nothing wrong is sent: every problem is [told with its path](PushSlots::validate) before. | The data model is checked, not whether a provider exists or two slots overlap. |
-//! | All clones of a client stay within the service's rate. | Another process behind the same address has a rate of its own; share the figure between them by [`ClientBuilder::pace`]. |
+//! | All clones of a client, and clients with the same [`RateLimiter`], stay within the service's rate. | Another process behind the same address has a rate of its own; share the figure between them by [`ClientBuilder::pace`], or the limit by a [`PermitSource`]. |
 //! | No token, key, body or name is in any log, `Debug`, `Display` or panic. | The service's own text about a message is in [`Error::service_text`], and may repeat a name. The error text of the token endpoint, which never sees a message, is shown. |
 //!
 //! # Settings
@@ -81,6 +81,7 @@
 //! | [`attempt_timeout`](ClientBuilder::attempt_timeout) | 125 s | `PUSHSLOTS_ATTEMPT_TIMEOUT` |
 //! | [`deadline`](ClientBuilder::deadline) of a send; [`SendBuilder::deadline`] for one | 300 s | `PUSHSLOTS_DEADLINE` |
 //! | [`pace`](ClientBuilder::pace): requests in any window; [`without_pace`](ClientBuilder::without_pace) | 7,500 in 300 s | `PUSHSLOTS_RATE`, such as `7500/300s` |
+//! | [`rate_limiter`](ClientBuilder::rate_limiter) that clients share, instead of `pace` | one of the client's own | |
 //! | [`max_in_flight`](ClientBuilder::max_in_flight): messages in flight at most, at least 1 | 100 | `PUSHSLOTS_MAX_IN_FLIGHT` |
 //! | [`slots_per_message`](ClientBuilder::slots_per_message) of a publication, from 1 | 1,000 | `PUSHSLOTS_SLOTS_PER_MESSAGE` |
 //! | [`bytes_per_message`](ClientBuilder::bytes_per_message) of a publication | 8,388,608 bytes | `PUSHSLOTS_BYTES_PER_MESSAGE` |
@@ -92,7 +93,7 @@
 //! | [`proxy`](ClientBuilder::proxy) | that of the environment | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` |
 //! | [`root_certificate`](ClientBuilder::root_certificate), [`client_certificate`](ClientBuilder::client_certificate), PEM | those of the system, none | |
 //! | [`allow_plain_http`](ClientBuilder::allow_plain_http) to a host | to this machine alone | |
-//! | [`transport`](ClientBuilder::transport) | reqwest, HTTP/1.1 and HTTP/2 over rustls | |
+//! | [`transport`](ClientBuilder::transport) | an [`HttpTransport`]: reqwest, HTTP/1.1 and HTTP/2 over rustls | |
 //! | [`jitter_seed`](ClientBuilder::jitter_seed) | another each time | |
 //!
 //! # Where to read on

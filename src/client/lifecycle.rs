@@ -13,8 +13,8 @@ const LONGEST_CHECK: Duration = Duration::from_secs(30);
 impl Client {
     /// Checks that the client can obtain an access token, and sends nothing else: for a readiness probe.
     ///
-    /// If there is a token that can be used, nothing is requested. So a probe every few seconds costs a request only as often as
-    /// sends do. It takes the time of one attempt at most, and no more than 30 s.
+    /// If there is a token that can be used, nothing is requested unless it is due for renewal. So a probe every few seconds costs a
+    /// request only as often as sends do. It takes at most the time of one attempt, and no more than 30 s.
     ///
     /// ```no_run
     /// # use pushslots::Client;

@@ -10,6 +10,7 @@ mod lifecycle;
 mod mock;
 mod publish;
 mod publish_builder;
+mod publish_start;
 mod send_builder;
 mod url;
 

@@ -1,24 +1,21 @@
 //! The options of a publication.
 
 use std::fmt;
-use std::future::IntoFuture;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Client;
-use crate::error::Error;
 #[cfg(doc)]
-use crate::message::PreparedMessage;
-use crate::message::{Envelope, Meta, Problem};
+use crate::PublishError;
+#[cfg(doc)]
+use crate::PublishReport;
+use crate::message::{Meta, Problem};
 use crate::publish::{
-    AcceptedMessage, AnyCheckpoint, BatchOptions, Checkpoint, CheckpointFile, CheckpointOptions, Limits,
-    OnAccepted, OnInvalid, OnProgress, PreparedMessages, Progress, Publication, PublishError, PublishHandle,
-    PublishReport, ResumePoint, Source, USUAL_PATIENCE,
+    AcceptedMessage, AnyCheckpoint, Checkpoint, CheckpointFile, Limits, OnAccepted, OnInvalid, OnProgress,
+    Progress, PublishHandle, ResumePoint, Source, USUAL_PATIENCE,
 };
 use crate::retry::{OnUnknown, Policy};
-use crate::text;
 
 /// A publication and its options, made by [`Client::publish`] or [`Client::publish_stream`]; `.await` starts it.
 ///
@@ -40,21 +37,21 @@ use crate::text;
 /// ```
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PublishBuilder<'a> {
-    client: &'a Client,
-    source: Source<'a>,
-    limits: Limits,
-    meta: Meta,
-    batch_id: Option<String>,
-    start: Option<ResumePoint>,
-    checkpoint: Option<Arc<dyn AnyCheckpoint>>,
-    restarts_if_changed: bool,
-    patience: Duration,
-    concurrency: usize,
-    on_progress: Option<OnProgress<'a>>,
-    on_invalid: Option<OnInvalid<'a>>,
-    on_accepted: Option<OnAccepted<'a>>,
-    policy: Policy,
-    handle: PublishHandle,
+    pub(super) client: &'a Client,
+    pub(super) source: Source<'a>,
+    pub(super) limits: Limits,
+    pub(super) meta: Meta,
+    pub(super) batch_id: Option<String>,
+    pub(super) start: Option<ResumePoint>,
+    pub(super) checkpoint: Option<Arc<dyn AnyCheckpoint>>,
+    pub(super) restarts_if_changed: bool,
+    pub(super) patience: Duration,
+    pub(super) concurrency: usize,
+    pub(super) on_progress: Option<OnProgress<'a>>,
+    pub(super) on_invalid: Option<OnInvalid<'a>>,
+    pub(super) on_accepted: Option<OnAccepted<'a>>,
+    pub(super) policy: Policy,
+    pub(super) handle: PublishHandle,
 }
 
 impl<'a> PublishBuilder<'a> {
@@ -310,102 +307,6 @@ impl<'a> PublishBuilder<'a> {
     pub fn handle(&self) -> PublishHandle {
         self.handle.clone()
     }
-
-    /// Returns the messages of the batch as they would be sent, with their batch numbers and message ids, and sends nothing.
-    ///
-    /// Each can be [stored](PreparedMessage::to_bytes) and [sent](Client::send) later, in any process, or serve as a dry run. The same
-    /// slots, batch id, limits and destinations make the same messages, which [`publish`](Client::publish) would send too.
-    ///
-    /// Of the options these count: [`batch_id`](Self::batch_id), [`meta`](Self::meta), the limits of a message,
-    /// [`resume_from`](Self::resume_from) and [`skip_invalid`](Self::skip_invalid). A checkpoint is an error, because nothing is
-    /// sent.
-    ///
-    /// The first error is the last item of the stream: invalid options, slots or `Meta`, or a stream of slots that fails.
-    #[must_use]
-    pub fn prepare(mut self) -> PreparedMessages<'a> {
-        let options = match self.options() {
-            Ok(_) if self.checkpoint.is_some() => {
-                let text = "nothing is sent, so there is nothing to resume; leave it out";
-                Err(Error::configuration(vec![Problem::new("checkpoint", text)]))
-            }
-            options => options,
-        };
-        match options {
-            Ok(options) => PreparedMessages::new(self.source, self.on_invalid, options, self.handle),
-            Err(error) => PreparedMessages::failed(error),
-        }
-    }
-
-    async fn publish(mut self) -> Result<PublishReport, PublishError> {
-        let client = &*self.client.0;
-        let options = match self.options() {
-            Ok(options) => options,
-            Err(error) => return Err(PublishError::new(PublishReport::default(), error, None, None)),
-        };
-        let restarts_if_changed = self.restarts_if_changed;
-        let checkpoint =
-            self.checkpoint.map(|checkpoint| CheckpointOptions { checkpoint, restarts_if_changed });
-        let publication = Publication {
-            courier: &client.courier,
-            policy: self.policy,
-            source: self.source,
-            options,
-            checkpoint,
-            concurrency: self.concurrency,
-            patience: self.patience,
-            on_invalid: self.on_invalid,
-            on_progress: self.on_progress,
-            on_accepted: self.on_accepted,
-            handle: self.handle,
-        };
-        publication.run().await
-    }
-
-    /// The options that make the batch.
-    fn options(&mut self) -> Result<BatchOptions, Error> {
-        let client = &*self.client.0;
-        let given = self.batch_id.as_ref().or(self.meta.batch_id.as_ref());
-        let id = given.map(|id| text::trimmed(id).to_owned());
-        let problems = self.problems(id.as_deref());
-        if !problems.is_empty() {
-            return Err(Error::configuration(problems));
-        }
-        let mut meta = std::mem::take(&mut self.meta);
-        meta.clear_batch_place();
-        // Each message gets it where it belongs.
-        meta.batch_id = None;
-        let envelope = Envelope::new(&meta, client.source, &client.destinations)?;
-        // An id that isn't given is a UUID.
-        let empty = envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
-        if empty >= self.limits.bytes {
-            let text = format!("must be above {empty}, which a message takes without slots");
-            return Err(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
-        }
-        Ok(BatchOptions { id, envelope, limits: self.limits, start: self.start.take() })
-    }
-
-    fn problems(&self, batch_id: Option<&str>) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut need = |met: bool, name: &str, text: &str| {
-            if !met {
-                problems.push(Problem::new(name, text));
-            }
-        };
-        need(self.limits.slots > 0, "slots_per_message", "must be at least 1");
-        need(self.limits.bytes > 0, "bytes_per_message", "must be at least 1");
-        need(self.concurrency > 0, "concurrency", "must be at least 1");
-        need(self.policy.max_attempts > 0, "max_attempts", "must be at least 1, the first attempt");
-        need(!self.policy.deadline.is_zero(), "deadline", "must be above 0");
-        need(batch_id != Some(""), "batch_id", "empty; leave it out for a fresh one");
-        let number = self.start.as_ref().map_or(1, ResumePoint::number);
-        need(number > 0, "resume_from", "must be at least 1, the first message");
-        let has_batch = batch_id.is_some() || self.checkpoint.is_some();
-        let is_begun = self.start.as_ref().is_some_and(ResumePoint::is_begun);
-        need(!is_begun || has_batch, "batch_id", "missing; pass that of the batch to resume");
-        let has_checkpoint = self.checkpoint.is_some();
-        need(has_checkpoint || !self.restarts_if_changed, "restart_if_changed", "needs a checkpoint");
-        problems
-    }
 }
 
 impl fmt::Debug for PublishBuilder<'_> {
@@ -415,14 +316,5 @@ impl fmt::Debug for PublishBuilder<'_> {
             .field("batch_id", &self.batch_id)
             .field("resume_from", &self.start)
             .finish_non_exhaustive()
-    }
-}
-
-impl<'a> IntoFuture for PublishBuilder<'a> {
-    type Output = Result<PublishReport, PublishError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.publish())
     }
 }

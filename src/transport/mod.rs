@@ -100,6 +100,31 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// let client = Client::builder().transport(Yes).credentials(Credentials::token_source(Fixed)).build()?;
 /// # Ok::<(), pushslots::Error>(())
 /// ```
+///
+/// One that wraps another, such as the client's own [`HttpTransport`], passes the request on with its extensions: by them the rate
+/// limiter learns when the request leaves.
+///
+/// ```
+/// use pushslots::bytes::Bytes;
+/// use pushslots::http::{HeaderValue, Request};
+/// use pushslots::{Answer, Failure, HttpTransport, Transport};
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use std::time::Duration;
+///
+/// /// Numbers all requests, for the log of a gateway.
+/// struct Numbering {
+///     inner: HttpTransport,
+///     requests: AtomicUsize,
+/// }
+///
+/// impl Transport for Numbering {
+///     async fn send(&self, mut request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+///         let number = self.requests.fetch_add(1, Ordering::Relaxed);
+///         request.headers_mut().insert("X-Request-Number", HeaderValue::from(number));
+///         self.inner.send(request, timeout).await
+///     }
+/// }
+/// ```
 pub trait Transport: Send + Sync + 'static {
     /// Sends `request` and waits at most `timeout` for the whole answer.
     ///
