@@ -16,6 +16,7 @@ use pushslots::{Client, Credentials, ErrorKind, HttpTransport, PushSlots, RateLi
 use serde_json::Value;
 use support::batch::slots;
 use support::seeds::setting;
+use support::windows::most_in;
 
 const CUSTOMERS: u64 = 50;
 const REQUESTS: u32 = 500;
@@ -57,18 +58,6 @@ fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> Answer {
     }
     let accepted = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
     Answer::new(StatusCode::OK).body(accepted)
-}
-
-/// The most arrivals in any window of this length, both its ends included.
-fn most_in(window: Duration, arrivals: &[Instant]) -> usize {
-    let mut first = 0;
-    let in_window = |(index, at): (usize, &Instant)| {
-        while *at - arrivals[first] > window {
-            first += 1;
-        }
-        index + 1 - first
-    };
-    arrivals.iter().enumerate().map(in_window).max().unwrap_or(0)
 }
 
 fn credentials(customer: u64) -> Credentials {

@@ -16,6 +16,7 @@ use support::batch::slots;
 use support::http2::serve;
 use support::model::{Fate, Model, Reply, TokenFate, answers, client_of};
 use support::tls::{Authority, TlsListener};
+use support::windows::most_in;
 use support::{client, fixtures, message};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
@@ -25,18 +26,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn quick() -> Fate {
     Fate::Answered(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
-}
-
-/// The most arrivals in any window of this length, both its ends included.
-fn most_in(window: Duration, arrivals: &[Instant]) -> usize {
-    let mut first = 0;
-    let in_window = |(index, at): (usize, &Instant)| {
-        while *at - arrivals[first] > window {
-            first += 1;
-        }
-        index + 1 - first
-    };
-    arrivals.iter().enumerate().map(in_window).max().unwrap_or(0)
 }
 
 #[tokio::test(start_paused = true)]

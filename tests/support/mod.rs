@@ -23,6 +23,7 @@ pub mod simulation;
 pub mod tls;
 pub mod uplink;
 pub mod weather;
+pub mod windows;
 
 use std::sync::OnceLock;
 

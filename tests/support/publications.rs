@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream;
 use pushslots::uuid::Uuid;
-use pushslots::{Attempt, Client, Delivery, Meta, PublishReport, PushSlots, ResumePoint, Slot};
+use pushslots::{Attempt, Client, Delivery, Meta, PublishReport, PushSlots, Receipt, ResumePoint, Slot};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
@@ -21,7 +22,7 @@ use super::weather::{LENGTH, Weather};
 const NEIGHBOUR: usize = 10_000;
 
 /// What must hold. Each has its place in [`Findings::broken`].
-pub const INVARIANTS: [&str; 10] = [
+pub const INVARIANTS: [&str; 12] = [
     "slots lost",
     "slots accepted under two message ids without an unknown attempt that explains it",
     "receipts of messages that the service did not accept",
@@ -32,6 +33,8 @@ pub const INVARIANTS: [&str; 10] = [
     "reports that count other slots than those accepted and skipped",
     "slots accepted under two message ids that no report counts as possibly repeated",
     "resume points that were taken for other slots or destinations",
+    "receipts that name other slots than those of their message",
+    "receipts without exactly one call of on_accepted, or a call after another point",
 ];
 
 /// What came of one seed, or of many.
@@ -125,11 +128,12 @@ impl Scenario {
         let bytes = if chance.gen_bool(0.5) { 8_388_608 } else { chance.gen_range(800..3_000) };
         let meta = Meta::new().test(chance.gen_bool(0.2));
         let patience = if chance.gen_bool(0.5) { 0 } else { chance.gen_range(1..600) };
+        let concurrency = chance.gen_range(1..=self.concurrency);
         let mut publication = publication
             .slots_per_message(chance.gen_range(1..20))
             .bytes_per_message(bytes)
             .meta(if self.is_stream { meta.facility_code("RES") } else { meta })
-            .concurrency(chance.gen_range(1..=self.concurrency))
+            .concurrency(concurrency)
             .patience(Duration::from_secs(patience))
             .skip_invalid(|_, _| {});
         if let Some(point) = before.resume_point() {
@@ -146,6 +150,19 @@ impl Scenario {
                 }
             })
         });
+        let calls = Calls::default();
+        let called = chance.gen_bool(0.3);
+        if called {
+            let (calls, longest) = (calls.clone(), chance.gen_range(0..3_000));
+            publication = publication.on_accepted(move |accepted| {
+                let (calls, slots) = (calls.clone(), accepted.receipt.slots());
+                async move {
+                    sleep(Duration::from_millis(slots.start as u64 * 37 % (longest + 1))).await;
+                    calls.lock().unwrap().push((slots, accepted.resume_point));
+                    Ok::<_, std::io::Error>(())
+                }
+            });
+        }
         let mistake_was_taken = self.mistake_is_taken(&client, before, model, chance).await;
         let handle = publication.handle();
         let patience = Duration::from_millis(chance.gen_range(1..60_000));
@@ -164,7 +181,15 @@ impl Scenario {
             neighbour.abort();
         }
         let ended = ended.map(|ended| ended.map(drop).map_err(drop));
-        Run { ended, report: handle.report(), arrived: own(model).len(), mistake_was_taken }
+        let calls = called.then(|| calls.lock().unwrap().clone());
+        Run {
+            ended,
+            report: handle.report(),
+            arrived: own(model).len(),
+            mistake_was_taken,
+            concurrency,
+            calls,
+        }
     }
 
     /// Resumes with other slots before the point, or with other destinations. Returns whether that isn't an error.
@@ -191,6 +216,9 @@ impl Scenario {
     }
 }
 
+/// The slots and resume points that `on_accepted` was called with.
+type Calls = Arc<Mutex<Vec<(Range<usize>, ResumePoint)>>>;
+
 /// The ids of messages with an attempt of unknown outcome.
 type Unknown = Arc<Mutex<BTreeSet<Uuid>>>;
 
@@ -212,6 +240,26 @@ struct Run {
     arrived: usize,
     /// Whether the point was taken for other slots or destinations before.
     mistake_was_taken: bool,
+    /// How many messages were in flight at most.
+    concurrency: usize,
+    /// `None` if `on_accepted` wasn't set.
+    calls: Option<Vec<(Range<usize>, ResumePoint)>>,
+}
+
+impl Run {
+    /// Whether `on_accepted` was called once for each receipt, and with a point after which nothing is missing.
+    fn was_called_for_each(&self) -> bool {
+        let Some(calls) = &self.calls else { return true };
+        let receipts = self.report.receipts();
+        let is_called = |(receipt, (slots, point)): (&Receipt, &(Range<usize>, ResumePoint))| {
+            // With one message in flight, the batch resumes after the message, and after those that a run before had accepted.
+            let is_after = self.concurrency > 1 || point.slots_before() >= Some(slots.end);
+            receipt.slots() == *slots && is_after
+        };
+        // A run that was dropped may have left calls out.
+        let enough = self.ended.is_none() || calls.len() == receipts.len();
+        enough && calls.len() <= receipts.len() && receipts.iter().zip(calls).all(is_called)
+    }
 }
 
 /// Runs a seed: what it found, and every message that arrived.
@@ -351,6 +399,13 @@ fn judge(
     );
     must(7, last.batch().accepted_messages == accepted.len() as u64);
     must(9, !runs.iter().any(|run| run.mistake_was_taken));
+    for receipt in &receipts {
+        let slots = receipt.slots();
+        let sent = slots_of_id.get(&receipt.message_id()).copied().unwrap_or_default();
+        let is_good = |number: &&usize| slots.contains(number);
+        must(10, scenario.good.iter().filter(is_good).eq(sent));
+    }
+    must(11, runs.iter().all(Run::was_called_for_each));
     findings.copies = copies;
     findings.broken = broken;
 }
