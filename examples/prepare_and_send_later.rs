@@ -41,7 +41,7 @@ async fn prepare(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Sends the stored messages in their order. A file is removed once its message is accepted, so that a second run goes on.
+/// Sends the stored messages in their order. A file is removed once its message is accepted, so that a second run resumes.
 async fn send(folder: &Path) -> Result<()> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;

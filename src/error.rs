@@ -38,7 +38,7 @@ pub enum ErrorKind {
     /// its deadline: the [rate limit](crate::ClientBuilder::pace), or that on
     /// [messages in flight](crate::ClientBuilder::max_in_flight).
     Throttled,
-    /// A [rate limiter](crate::PermitSource) of your own failed, and nothing was sent.
+    /// A [rate limiter](crate::PermitSource) of your own failed, and no further attempt was made.
     RateLimiter,
     /// The service answered 5xx, 408, 421 or 425, or the response isn't the service's or can't be read; or its token endpoint
     /// has no token for now; or a [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.

@@ -6,6 +6,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use pushslots::uuid::Uuid;
 use pushslots::{AccessToken, AuthError, Credentials, ErrorKind, TokenSource};
 use support::batch::slots;
 use support::message;
@@ -35,7 +36,7 @@ async fn a_check_reports_why_there_is_no_token() {
     let rejected = Model::new(1, |_, _| ok(), |_, _| TokenFate::Answered(401, None));
     let error = client_of(&rejected).build().unwrap().check().await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
-    assert!(error.to_string().starts_with("there is no access token: "), "{error}");
+    assert!(error.to_string().starts_with("no access token: "), "{error}");
 
     let silent = Model::new(1, |_, _| ok(), |_, _| TokenFate::Hangs);
     let began = Instant::now();
@@ -100,14 +101,15 @@ async fn a_send_that_is_dropped_or_not_awaited_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_with_other_credentials_has_sends_of_its_own() {
+async fn draining_waits_for_the_sends_of_clients_with_other_credentials() {
     let model = Model::scripted([slow()]);
     let client = client_of(&model).build().unwrap();
-    let other = client.with_credentials(support::credentials()).unwrap();
+    let other =
+        client.with_credentials(support::credentials()).unwrap().with_destinations([Uuid::from_u128(2)]);
     let sending = other.clone();
     let send = tokio::spawn(async move { sending.send(&message()).await });
     tokio::task::yield_now().await;
-    assert_eq!(client.drain(SECOND).await, 0);
-    assert_eq!(other.drain(SECOND).await, 1);
+    assert_eq!((client.drain(SECOND).await, other.drain(SECOND).await), (1, 1));
+    assert_eq!(client.drain(20 * SECOND).await, 0);
     send.await.unwrap().unwrap();
 }

@@ -139,6 +139,19 @@ async fn credentials_that_are_empty_make_no_client() {
 }
 
 #[tokio::test]
+async fn a_client_with_other_credentials_sends_nothing_to_the_destinations_of_the_first() {
+    let service = MockService::start().unwrap();
+    let first = Client::builder().mock(&service).source(Uuid::from_u128(1)).build().unwrap();
+    let (key, secret) = service.api_key();
+    let other = first.with_credentials(Credentials::api_key(key, secret)).unwrap();
+    let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();
+    let error = other.send(&message).await.unwrap_err();
+    assert_eq!((error.kind(), error.problems()[0].path()), (ErrorKind::InvalidMessage, "Meta.Destinations"));
+    other.with_destinations([service.destination()]).send(&message).await.unwrap();
+    assert!(service.received()[0].meta().source.is_none());
+}
+
+#[tokio::test]
 async fn a_client_with_another_source_keeps_the_token() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();

@@ -211,7 +211,7 @@ async fn a_single_message_is_prepared_with_its_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stored_messages_that_are_damaged_newer_or_foreign_are_refused() {
+async fn stored_messages_that_are_damaged_newer_or_foreign_are_rejected() {
     let (_, client) = serve([ok()]);
     let prepared = client.send(&message()).prepare().unwrap();
     let stored = prepared.to_bytes();
@@ -222,7 +222,7 @@ async fn stored_messages_that_are_damaged_newer_or_foreign_are_refused() {
     assert!(matches!(error, RestoreError::Newer { version: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("has form 2, and this version of pushslots reads form 1"));
     for foreign in [&b""[..], b"{}", b"{}\n", &[0xff; 100], b"pushslots checkpoint 1\n\n"] {
-        assert_eq!(PreparedMessage::from_bytes(foreign), Err(RestoreError::Foreign));
+        assert_eq!(PreparedMessage::from_bytes(foreign), Err(RestoreError::Unrecognized));
     }
     // Wherever one byte changes or the rest is missing.
     let step = setting("PUSHSLOTS_DAMAGED_STEP").unwrap_or(1) as usize;

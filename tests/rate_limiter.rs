@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::future::pending;
+use std::future::{IntoFuture, pending};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use pushslots::{Delivery, ErrorKind, Permit, PermitError, PermitRequest, PermitS
 use support::batch::{accepted, slots};
 use support::message;
 use support::model::{Fate, Model, Reply, answers, client_of, ok};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ impl PermitSource for Elsewhere {
             return Err(PermitError::failed("the database can't be reached"));
         }
         if let Some(wait) = *self.wait.lock().unwrap() {
-            return Err(PermitError::wait(wait));
+            return Err(PermitError::no_room(wait));
         }
         let released = self.released.clone();
         Ok(Permit::new().on_release(move |may_have_left| released.lock().unwrap().push(may_have_left)))
@@ -136,9 +137,14 @@ async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
     client.send(&message()).deadline(100 * SECOND).await.unwrap();
     let requests = source.requests.lock().unwrap();
     let kinds: Vec<_> = requests.iter().map(|request| request.is_for_token).collect();
-    assert_eq!(kinds, [false, true, false], "a message, its token, and the message again");
+    assert_eq!(kinds, [false, true, false, false], "a message, its token, and the message again, twice");
     assert!(requests.iter().all(|request| request.timeout.is_some_and(|timeout| timeout <= 100 * SECOND)));
-    assert_eq!(*source.released.lock().unwrap(), [true, false, true], "the first attempt made no connection");
+    let released = source.released.lock().unwrap();
+    assert_eq!(
+        *released,
+        [false, true, false, true],
+        "it was unused, and the first attempt made no connection"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +172,7 @@ async fn a_source_that_fails_ends_a_send_before_anything_is_sent() {
     );
     assert_eq!((model.calls().len(), model.token_requests()), (0, 0));
     let error = limiter.permit().await.unwrap_err();
-    assert_eq!((error.to_string().as_str(), error.delay()), ("the database can't be reached", None));
+    assert_eq!((error.to_string().as_str(), error.retry_after()), ("the database can't be reached", None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,6 +218,90 @@ async fn a_publication_waits_out_a_source_that_fails() {
     assert_eq!(accepted(&model), (0..6).collect::<Vec<_>>());
 }
 
+/// Allows two requests at a time.
+struct AtOnce(Arc<Semaphore>);
+
+impl PermitSource for AtOnce {
+    async fn permit(&self, _: &PermitRequest) -> Result<Permit, PermitError> {
+        let held = self.0.clone().acquire_owned().await.unwrap();
+        Ok(Permit::new().on_release(move |_| drop(held)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_that_wait_for_a_token_hold_no_permits_of_a_source() {
+    let model = Model::scripted(std::iter::repeat_n(ok(), 10).chain([Fate::Revoked]).chain([ok()]));
+    let limiter = RateLimiter::from_source(AtOnce(Arc::new(Semaphore::new(2))));
+    let client = client_of(&model).rate_limiter(limiter).build().unwrap();
+    let (message, began) = (message(), Instant::now());
+    let results = join_all((0..40).map(|_| client.send(&message).into_future())).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_for_tokens_is_not_taken_for_a_timeout() {
+    for (error, kind) in [
+        (PermitError::failed("down"), ErrorKind::RateLimiter),
+        (PermitError::no_room(2 * SECOND), ErrorKind::Throttled),
+    ] {
+        let model = Model::scripted([ok()]);
+        let limiter = RateLimiter::from_source(OnlyMessages(error.clone()));
+        let client = client_of(&model).rate_limiter(limiter).max_attempts(1).build().unwrap();
+        for failed in [client.check().await.unwrap_err(), client.send(&message()).await.unwrap_err()] {
+            assert_eq!((failed.kind(), failed.is_retryable()), (kind, true), "{failed}");
+            assert!(!failed.to_string().contains("time ran out"), "{failed}");
+            assert!(failed.retry_after() >= error.retry_after(), "{:?}", failed.retry_after());
+        }
+        assert_eq!((model.token_requests(), model.calls().len()), (0, 0));
+    }
+}
+
+/// Gives no permit for a token request.
+struct OnlyMessages(PermitError);
+
+impl PermitSource for OnlyMessages {
+    async fn permit(&self, request: &PermitRequest) -> Result<Permit, PermitError> {
+        if request.is_for_token { Err(self.0.clone()) } else { Ok(Permit::new()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_grants_at_once_makes_no_publication_wait() {
+    let model = Model::scripted([ok()]);
+    let limiter = RateLimiter::from_source(Arc::new(Elsewhere::default()));
+    let client = client_of(&model).rate_limiter(limiter).build().unwrap();
+    let mut waits = 0;
+    let publication = client.publish(slots(0..6)).slots_per_message(2);
+    publication.on_progress(|progress| waits += usize::from(progress.wait.is_some())).await.unwrap();
+    assert_eq!(waits, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_source_costs_no_message_its_response() {
+    struct Panicking;
+    impl PermitSource for Panicking {
+        async fn permit(&self, _: &PermitRequest) -> Result<Permit, PermitError> {
+            Ok(Permit::new().on_release(|_| panic!("on release")))
+        }
+
+        fn throttled(&self, _: Duration) {
+            panic!("on a 429");
+        }
+    }
+    let model = Model::scripted([answers(429), ok()]);
+    let client = client_of(&model).rate_limiter(RateLimiter::from_source(Panicking)).build().unwrap();
+    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limiter_with_an_invalid_rate_gives_no_permit() {
+    for limiter in [RateLimiter::new(0, MINUTE), RateLimiter::new(5, Duration::MAX)] {
+        let error = limiter.permit().await.unwrap_err();
+        assert!(error.to_string().starts_with("the rate must be"), "{error}");
+    }
+}
+
 /// A limit of each customer, within one that all share.
 struct Nested {
     own: RateLimiter,
@@ -227,6 +317,23 @@ impl PermitSource for Nested {
         // Both are given back at the end of the request.
         Ok(shared.on_release(move |_| drop(own)))
     }
+
+    fn throttled(&self, delay: Duration) {
+        self.shared.throttled(delay);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_passes_a_429_on_to_the_limiter_behind_it() {
+    let (own, shared) = (RateLimiter::new(100, MINUTE), RateLimiter::new(100, MINUTE));
+    let source = Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) };
+    let model = Model::scripted([Fate::Answered(Reply::new(429).hint("30")), ok()]);
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(source)).max_attempts(1).build().unwrap();
+    client.send(&message()).await.unwrap_err();
+    let began = Instant::now();
+    drop(shared.permit().await.unwrap());
+    assert!(began.elapsed() >= 29 * SECOND, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,7 +346,11 @@ async fn a_source_can_stand_before_other_limiters() {
     client.send(&message()).await.unwrap();
     client.send(&message()).await.unwrap();
     assert!(began.elapsed() < SECOND);
-    assert_eq!(source.given.load(Ordering::Relaxed), 3, "a token and two messages");
+    assert_eq!(
+        source.given.load(Ordering::Relaxed),
+        4,
+        "a token, two messages, and one that waited for the token"
+    );
     client.send(&message()).deadline(2 * MINUTE).await.unwrap();
     assert!(began.elapsed() >= MINUTE, "the shared limit had room for three");
 }

@@ -43,6 +43,7 @@ fn headers_that_the_client_sets_itself_are_an_error() {
         .header("idempotency-key", "canary")
         .header("USER-AGENT", "canary")
         .header("content-length", "1")
+        .header("Keep-Alive", "1")
         .header("not a name", "canary")
         .header("x-fine", "line\nbreak canary")
         .user_agent("line\nbreak canary")
@@ -60,6 +61,7 @@ fn headers_that_the_client_sets_itself_are_an_error() {
             "header idempotency-key",
             "header USER-AGENT",
             "header content-length",
+            "header Keep-Alive",
             "header not a name",
             "header x-fine",
             "user_agent",
@@ -74,7 +76,7 @@ fn headers_that_the_client_sets_itself_are_an_error() {
 }
 
 #[test]
-fn the_settings_of_a_client_are_no_settings_of_a_transport_it_is_given() {
+fn client_settings_are_an_error_with_a_given_transport() {
     let service = MockService::start().unwrap();
     let transport = HttpTransport::builder().build().unwrap();
     let builder = Client::builder().mock(&service).transport(transport);

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::future::IntoFuture;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -66,7 +67,7 @@ async fn an_input_that_blocks_costs_no_message_its_response() {
     let service = MockService::builder()
         .answer_with(|request| {
             let is_message = request.path() == "/endpoint";
-            is_message.then(|| Answer::usual().delay(Duration::from_millis(300)))
+            is_message.then(|| Answer::usual().delay(Duration::from_millis(50)))
         })
         .start()
         .unwrap();
@@ -384,6 +385,64 @@ async fn on_accepted_that_fails_ends_the_publication_and_the_message_stays_accep
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_accepted_that_fails_is_still_called_for_the_messages_in_flight() {
+    let (_, client) = serve([ok()]);
+    let slots = slots(0..20);
+    let called = AtomicUsize::new(0);
+    let publication = client.publish(&slots).slots_per_message(1).concurrency(3);
+    let error = publication
+        .on_accepted(|_| async {
+            let number = called.fetch_add(1, Ordering::Relaxed);
+            sleep(SECOND).await;
+            if number == 0 { Err(io::Error::other("first")) } else { Err(io::Error::other("later")) }
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "first");
+    assert_eq!((called.load(Ordering::Relaxed), error.report().receipts().len()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_accepted_that_fails_after_a_stop_is_an_error() {
+    let (_, client) = serve([ok()]);
+    let slots = slots(0..4);
+    let publication = client.publish(&slots).slots_per_message(1);
+    let handle = publication.handle();
+    let failing = publication.on_accepted(|_| {
+        handle.stop();
+        async { Err(io::Error::other("the database is full")) }
+    });
+    assert_eq!(failing.await.unwrap_err().error().kind(), ErrorKind::Callback);
+}
+
+/// A loop that doesn't wait would keep the paused clock from moving on, and the test from ending.
+#[tokio::test(start_paused = true)]
+async fn on_accepted_may_take_longer_than_an_outage() {
+    let outage = Fate::Answered(Reply::new(503).hint("1"));
+    let (_, client) = serve([ok(), outage.clone(), outage.clone(), outage.clone(), outage, ok()]);
+    let slots = slots(0..8);
+    let publication = client.publish(&slots).slots_per_message(1).concurrency(2);
+    let slow = publication.on_accepted(|_| async {
+        sleep(300 * SECOND).await;
+        Ok::<_, io::Error>(())
+    });
+    let report = tokio::time::timeout(36_000 * SECOND, slow.into_future()).await.unwrap().unwrap();
+    assert_eq!(report.run().accepted_messages, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_in_which_a_stream_is_idle_costs_no_patience() {
+    let (_, client) = serve([ok(), Fate::Answered(Reply::new(429).hint("1")), ok()]);
+    let (idle, slots) = (3_600 * SECOND, slots(0..2));
+    let stream = futures_util::stream::iter(slots).then(move |slot| async move {
+        sleep(idle).await;
+        slot
+    });
+    let publication = client.publish_stream(stream).slots_per_message(1).max_attempts(1);
+    assert_eq!(publication.patience(2 * SECOND).await.unwrap().run().accepted_slots, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn on_accepted_that_panics_costs_no_message() {
     for panics_later in [false, true] {
         let (model, client) = serve([ok()]);
@@ -449,7 +508,7 @@ async fn a_checkpoint_is_written_after_on_accepted() {
         })
     };
     // The process ends while the function works on the second message.
-    let publication = std::future::IntoFuture::into_future(publish(Some(1)));
+    let publication = publish(Some(1)).into_future();
     assert!(tokio::time::timeout(60 * SECOND, publication).await.is_err());
     publish(None).await.unwrap();
     assert_eq!(

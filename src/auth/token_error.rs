@@ -88,6 +88,7 @@ impl TokenError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Failure(failure) => failure.permit_error()?.retry_after(),
             Self::Refresh(error) => error.retry_after(),
             _ => None,
         }

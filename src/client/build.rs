@@ -1,7 +1,6 @@
 //! Making a client of its settings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Uri;
 
@@ -150,11 +149,8 @@ impl ClientBuilder {
             Some(RateLimit::Shared(limiter)) => (limiter.rate(), "rate_limiter".to_owned()),
             None => (None, String::new()),
         };
-        if let Some(Rate { requests, window }) = rate {
-            need(requests >= 2, &name, "must be at least 2 requests, one of which may be for a token");
-            let day = Duration::from_secs(24 * 60 * 60);
-            need(!window.is_zero() && window <= day, &name, "must be for a window above 0, up to a day");
-        }
+        let problem = rate.and_then(Rate::problem);
+        need(problem.is_none(), &name, problem.unwrap_or_default());
         need(self.max_in_flight > 0, &self.name("max_in_flight"), "must be at least 1");
         need(self.limits.slots > 0, &self.name("slots_per_message"), "must be at least 1");
         need(self.limits.bytes > 0, &self.name("bytes_per_message"), "must be at least 1");

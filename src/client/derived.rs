@@ -6,16 +6,16 @@ use uuid::Uuid;
 
 use super::{Client, Inner};
 use crate::auth::Credentials;
-use crate::delivery::InProgress;
 use crate::error::Error;
 
 impl Client {
-    /// Returns a client with other credentials, such as those of another customer, that shares everything else with this one:
-    /// connections, [rate limit](crate::ClientBuilder::pace), limit on [messages in flight](crate::ClientBuilder::max_in_flight),
-    /// [retry budget](crate::ClientBuilder::retry_budget) and settings.
+    /// Returns a client for another customer, with credentials of its own. It shares with this one the connections, the
+    /// [rate limit](crate::ClientBuilder::pace), the limit on [messages in flight](crate::ClientBuilder::max_in_flight), the
+    /// [retry budget](crate::ClientBuilder::retry_budget), the settings, and what [`drain`](Self::drain) waits for.
     ///
-    /// Its access token is its own. The service counts requests per IP address, so that clients behind the same address should share
-    /// a rate limit.
+    /// Its access token is its own. It has neither source nor destinations, so that no message goes to those of another customer by
+    /// mistake: set them by [`with_source`](Self::with_source) and [`with_destinations`](Self::with_destinations), or in the message.
+    /// The service counts requests per IP address, so that clients behind the same address should share a rate limit.
     ///
     /// ```no_run
     /// # use pushslots::{Client, Credentials, Error, PushSlots, SigningKey};
@@ -38,7 +38,7 @@ impl Client {
         }
         let mut inner = Inner::clone(&self.0);
         inner.courier.tokens = Arc::new(self.0.courier.tokens.with_credentials(credentials));
-        inner.courier.in_progress = InProgress::default();
+        (inner.source, inner.destinations) = (None, Vec::new());
         Ok(Self(Arc::new(inner)))
     }
 

@@ -12,7 +12,7 @@ use crate::message::Problem;
 use crate::transport::{HttpSettings, HttpTransport, Proxies, read_proxy};
 
 /// The headers that the client or HTTP itself sets.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 18] = [
     "accept",
     "accept-encoding",
     "authorization",
@@ -23,7 +23,9 @@ const RESERVED: [&str; 16] = [
     "expect",
     "host",
     "idempotency-key",
+    "keep-alive",
     "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -67,7 +69,9 @@ impl HttpTransportBuilder {
             (Ok(name), _) if RESERVED.contains(&name.as_str()) => {
                 Err("is set by the client itself; leave it out".to_owned())
             }
-            (Ok(name), Ok(value)) => {
+            (Ok(name), Ok(mut value)) => {
+                // It may be a secret of a gateway.
+                value.set_sensitive(true);
                 self.http.headers.insert(name, value);
                 Ok(())
             }

@@ -13,8 +13,7 @@ const LONGEST_CHECK: Duration = Duration::from_secs(30);
 impl Client {
     /// Checks that the client can obtain an access token, and sends nothing else: for a readiness probe.
     ///
-    /// If there is a token that can be used, nothing is requested unless it is due for renewal. So a probe every few seconds costs a
-    /// request only as often as sends do. It takes at most the time of one attempt, and no more than 30 s.
+    /// If there is a token that can be used, nothing is requested. So a probe every few seconds costs one request for each token. It takes at most the time of one attempt, and no more than 30 s.
     ///
     /// ```no_run
     /// # use pushslots::Client;
@@ -33,9 +32,9 @@ impl Client {
         inner.courier.check(inner.policy.attempt_timeout.min(LONGEST_CHECK)).await
     }
 
-    /// Waits until all sends and publications of this client and its clones have ended, but at most for `time`, and returns how many
-    /// have not: 0 if all have.
+    /// Waits until all sends and publications have ended, but at most for `time`. Returns the number still running.
     ///
+    /// Those of this client count, of its clones, and of all clients that were made [of one another](Self::with_credentials).
     /// Call it at shutdown, after the last send has begun. It neither stops sends nor keeps new ones from beginning; a publication
     /// ends sooner if its [handle](crate::PublishBuilder::handle) stops it. Sends that were not awaited yet don't count.
     ///

@@ -82,7 +82,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
-    /// A stream must not block: while it does, the messages in flight make no progress, and their attempts time out.
+    /// A message goes out when it is full or the stream ends, so that a slow stream holds slots back until then. A stream must not block: while it does, the messages in flight make no progress, and their attempts time out.
     /// [`SlotReader::into_stream`](crate::SlotReader::into_stream) reads an input that blocks on a thread of its own, and
     /// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async one.
     ///

@@ -198,7 +198,8 @@ impl<'a> PublishBuilder<'a> {
     /// empty retry budget. Not temporary are rejected messages and credentials, responses that aren't the service's, and with
     /// [`OnUnknown::Stop`](crate::OnUnknown::Stop) unknown outcomes.
     ///
-    /// The time counts from the start, or from the last message that was accepted. After a send has failed, nothing is sent for a
+    /// The time counts from the last message that was accepted, or from when the next went out if there was nothing to send in between.
+    /// After a send has failed, nothing is sent for a
     /// while. Then one attempt finds out whether the service is there again. The delay between such attempts grows from about 5 s to
     /// 60 s, or is the time that the service asks for by `Retry-After`. If that is longer than the patience that is left, the
     /// publication ends at once. The message keeps its id and bytes, and its receipt has all attempts.
@@ -246,7 +247,9 @@ impl<'a> PublishBuilder<'a> {
     /// id, and the function is called for it again.
     ///
     /// If the future returns an error, the publication ends with [`ErrorKind::Callback`](crate::ErrorKind::Callback) when the
-    /// messages in flight have ended; the error is the [source](std::error::Error::source) of the [`PublishError`].
+    /// messages in flight have ended, and the function was called for those of them that were accepted. The first error is the
+    /// [source](std::error::Error::source) of the [`PublishError`]. The messages stay accepted: a run that resumes doesn't report them
+    /// again, and their receipts are in the [report](PublishError::report).
     pub fn on_accepted<F, E>(mut self, mut on_accepted: impl FnMut(AcceptedMessage) -> F + Send + 'a) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'a,

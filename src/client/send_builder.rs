@@ -75,6 +75,9 @@ impl<'a> SendBuilder<'a> {
     /// Sends the first attempt with a permit that was taken ahead, from the [rate limiter](crate::ClientBuilder::rate_limiter) of the
     /// client. Further attempts wait for permits of their own.
     ///
+    /// If the client has no access token yet, or [too many messages](crate::ClientBuilder::max_in_flight) are in flight, the permit is
+    /// given back, and the first attempt waits for another. [`Client::check`] obtains a token beforehand.
+    ///
     /// ```
     /// # use pushslots::{Client, PushSlots, RateLimiter};
     /// # async fn example(limiter: RateLimiter, client: Client, next: impl AsyncFn() -> PushSlots) -> Result<(), Box<dyn std::error::Error>> {
@@ -127,7 +130,8 @@ impl<'a> SendBuilder<'a> {
         }
         let limiter = self.client.0.courier.limiter.as_ref();
         if self.permit.as_ref().is_some_and(|permit| !limiter.is_some_and(|limiter| permit.is_of(limiter))) {
-            problems.push(Problem::new("permit", "it isn't of the client's rate limiter"));
+            problems
+                .push(Problem::new("permit", "comes from another rate limiter; take it from the client's"));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::configuration(problems)) }
     }

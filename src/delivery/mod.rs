@@ -179,17 +179,14 @@ impl Courier {
         time: Duration,
     ) -> Outcome {
         // A request for a token needs a permit of its own, and there may be only this one.
-        let keeps_permit = self.limiter.as_ref().is_some_and(RateLimiter::has_room_for_token);
-        if !self.tokens.has_token() && !keeps_permit {
+        if !self.tokens.has_token() {
             permit = None;
         }
         let mut token = pin!(self.tokens.token(time));
         let token = match poll_immediate(token.as_mut()).await {
             Some(token) => Ok(token),
             None => {
-                if !keeps_permit {
-                    permit = None;
-                }
+                permit = None;
                 timeout(time, token).await
             }
         };
@@ -206,7 +203,7 @@ impl Courier {
             permit = limiter.free_permit();
             if permit.is_none() {
                 // To wait here would take from the time that the service has for its response.
-                let failure = Failure::rate_limited(&PermitError::wait(limiter.wait()));
+                let failure = Failure::rate_limited(&PermitError::no_room(limiter.wait()));
                 return Outcome::unanswered(&failure, &*self.classifier);
             }
         }
@@ -233,22 +230,26 @@ impl Courier {
     /// Replaces the credentials in use, once a token was obtained with the new ones.
     pub(crate) async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
         let rotated = self.tokens.rotate(credentials).await;
-        rotated
-            .map_err(|error| without_token(NoToken::after(error), "the credentials in use were not replaced"))
+        rotated.map_err(|error| {
+            without_token(NoToken::after(error), "the credentials in use were not replaced: ")
+        })
     }
 
-    /// Obtains an access token, or makes sure that there is one.
+    /// Obtains an access token, unless there is one.
     pub(crate) async fn check(&self, time: Duration) -> Result<(), Error> {
+        if self.tokens.has_token() {
+            return Ok(());
+        }
         let checked = match timeout(time, self.tokens.token(time)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(none)) => none,
             Err(_) => NoToken::after(TokenError::Failure(Failure::unknown(FailureKind::Timeout))),
         };
-        Err(without_token(checked, "there is no access token"))
+        Err(without_token(checked, ""))
     }
 }
 
-/// The error of a request for a token alone.
+/// The error of a request for a token alone. Its text begins with `what_failed`.
 fn without_token(none: NoToken, what_failed: &str) -> Error {
     let is_retryable = none.error.is_temporary();
     let outcome = Outcome::no_token(none);
@@ -263,5 +264,5 @@ fn without_token(none: NoToken, what_failed: &str) -> Error {
         service_text: outcome.service_text,
         token_refusal: outcome.token_refusal,
     };
-    Error::send(outcome.kind, format!("{what_failed}: {what}"), send)
+    Error::send(outcome.kind, format!("{what_failed}{what}"), send)
 }

@@ -190,6 +190,10 @@ fn kind_of_token_error(error: &TokenError) -> ErrorKind {
 
 fn kind_of(failure: &Failure) -> ErrorKind {
     match failure.kind() {
+        _ if failure.permit_error().is_some_and(|error| error.retry_after().is_some()) => {
+            ErrorKind::Throttled
+        }
+        _ if failure.permit_error().is_some() => ErrorKind::RateLimiter,
         FailureKind::Timeout => ErrorKind::Timeout,
         _ => ErrorKind::Connection,
     }

@@ -59,7 +59,7 @@ pub(super) enum Unadmitted {
 
 impl From<PermitError> for Unadmitted {
     fn from(error: PermitError) -> Self {
-        error.delay().map_or(Self::LimiterFailed(error), Self::RateLimit)
+        error.retry_after().map_or(Self::LimiterFailed(error), Self::RateLimit)
     }
 }
 
@@ -184,6 +184,7 @@ impl<'a> Sending<'a> {
     pub(super) fn not_admitted(&mut self, reason: Unadmitted) -> Error {
         self.has_ended = true;
         let deadline = self.policy.deadline;
+        let mut next = Next::Deadline;
         let (kind, why, wait) = match reason {
             Unadmitted::RateLimit(wait) => {
                 let limit = "the client's own rate limit, or its wait after a 429,";
@@ -192,6 +193,7 @@ impl<'a> Sending<'a> {
                 (ErrorKind::Throttled, why, Some(wait))
             }
             Unadmitted::LimiterFailed(error) => {
+                next = Next::RateLimiterFailed;
                 (ErrorKind::RateLimiter, format!("given up because the rate limiter failed: {error}"), None)
             }
             Unadmitted::InFlight(limit) => {
@@ -203,7 +205,7 @@ impl<'a> Sending<'a> {
                 (ErrorKind::Throttled, why, None)
             }
         };
-        self.failed(kind, Next::Deadline, wait, &why)
+        self.failed(kind, next, wait, &why)
     }
 
     fn given_up(&mut self, kind: ErrorKind, next: Next) -> Error {

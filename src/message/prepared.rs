@@ -60,7 +60,7 @@ pub struct BatchNumbers {
     pub total: Option<u64>,
 }
 
-/// What is stored before the body.
+/// The line of JSON before the body.
 #[derive(Serialize, Deserialize)]
 struct Header {
     message_id: Uuid,
@@ -97,7 +97,7 @@ impl PreparedMessage {
         self.destination_count
     }
 
-    /// Returns its place in the batch that it was prepared with; `None` if its `Meta` names none or it was prepared by itself.
+    /// Returns its place in its batch; `None` if its `Meta` names none.
     #[must_use]
     pub fn batch(&self) -> Option<&BatchNumbers> {
         self.batch.as_ref()
@@ -126,8 +126,8 @@ impl PreparedMessage {
         };
         // Numbers and texts can't fail to be written.
         let header = serde_json::to_string(&header).unwrap_or_default();
-        let digest = digest::stored(&header, &self.body);
-        let mut stored = format!("{NAME} {VERSION} {digest:032x}\n{header}\n").into_bytes();
+        let title = title_of(&header, &self.body);
+        let mut stored = format!("{title}\n{header}\n").into_bytes();
         stored.extend_from_slice(&self.body);
         stored
     }
@@ -139,16 +139,15 @@ impl PreparedMessage {
     /// Returns an error if the bytes aren't a prepared message, are damaged, or were written by a newer version of this crate. The
     /// error doesn't quote them.
     pub fn from_bytes(stored: &[u8]) -> Result<Self, RestoreError> {
-        let (title, rest) = split_line(stored).ok_or(RestoreError::Foreign)?;
-        let mut words = title.strip_prefix(NAME).ok_or(RestoreError::Foreign)?.split_ascii_whitespace();
+        let (title, rest) = split_line(stored).ok_or(RestoreError::Unrecognized)?;
+        let mut words = title.strip_prefix(NAME).ok_or(RestoreError::Unrecognized)?.split_ascii_whitespace();
         match words.next().map(str::parse::<u32>) {
             Some(Ok(VERSION)) => {}
             Some(Ok(version)) if version > VERSION => return Err(RestoreError::Newer { version }),
             _ => return Err(RestoreError::Damaged),
         }
         let (header, body) = split_line(rest).ok_or(RestoreError::Damaged)?;
-        let digest = format!("{:032x}", digest::stored(header, body));
-        if words.next() != Some(&*digest) || words.next().is_some() {
+        if title != title_of(header, body) {
             return Err(RestoreError::Damaged);
         }
         let header: Header = serde_json::from_str(header).map_err(|_| RestoreError::Damaged)?;
@@ -164,6 +163,11 @@ impl PreparedMessage {
             body: Bytes::copy_from_slice(body),
         })
     }
+}
+
+/// The first line of a stored message.
+fn title_of(header: &str, body: &[u8]) -> String {
+    format!("{NAME} {VERSION} {:032x}", digest::stored(header, body))
 }
 
 /// Splits off the first line, if it is text.
@@ -188,8 +192,8 @@ impl fmt::Debug for PreparedMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// They aren't a prepared message of this crate.
-    Foreign,
+    /// They aren't a prepared message of this crate, or their start is damaged.
+    Unrecognized,
     /// A part is missing or changed.
     Damaged,
     /// A newer version of this crate wrote them.
@@ -203,7 +207,7 @@ pub enum RestoreError {
 impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign => f.write_str("the stored bytes aren't a prepared message of pushslots"),
+            Self::Unrecognized => f.write_str("the stored bytes aren't a prepared message of pushslots, or their start is damaged"),
             Self::Damaged => f.write_str(
                 "the stored message is damaged: its digest, header or length is another than when it was stored; prepare it again",
             ),

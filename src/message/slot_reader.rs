@@ -54,7 +54,7 @@ pub struct SlotReader<R> {
     needs_input: bool,
 }
 
-/// What came of an input.
+/// The result of reading from an input.
 pub(crate) enum Came {
     Slot(Slot),
     End,

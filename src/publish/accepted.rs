@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
+use serde::Serialize;
 
 use super::ResumePoint;
 use super::callback::Callback;
@@ -13,7 +14,9 @@ use super::source::StreamError;
 use crate::receipt::Receipt;
 
 /// A message that was accepted, as [`PublishBuilder::on_accepted`](crate::PublishBuilder::on_accepted) gets it.
-#[derive(Clone, Debug)]
+///
+/// Serializes to `{"batch_id", "receipt", "resume_point"}`.
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AcceptedMessage {
     /// The id of the batch.
@@ -50,7 +53,7 @@ impl<'a> AcceptedHook<'a> {
         self.working.is_some() || !self.waiting.is_empty()
     }
 
-    /// Completes when a call has ended. After an error, the function isn't called again.
+    /// Completes when a call has ended. After an error, the function is still called for the messages that are accepted.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         let working = match &mut self.working {
             Some(working) => working,
@@ -70,9 +73,6 @@ impl<'a> AcceptedHook<'a> {
             self.function.panicked(panic);
             Ok(())
         });
-        if done.is_err() {
-            self.waiting.clear();
-        }
         Poll::Ready(done)
     }
 }

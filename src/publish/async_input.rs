@@ -14,12 +14,12 @@ const PIECE: usize = 64 * 1024;
 /// Reads slots from an async input.
 pub(super) struct AsyncInput {
     input: Pin<Box<dyn AsyncRead + Send>>,
-    pub(super) reader: SlotReader<Piece>,
+    pub(super) reader: SlotReader<Buffer>,
 }
 
 /// The piece of the input that came last.
 #[derive(Default)]
-pub(super) struct Piece {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     /// How many of them were read.
     read: usize,
@@ -29,7 +29,7 @@ pub(super) struct Piece {
 
 impl AsyncInput {
     pub(super) fn new(input: impl AsyncRead + Send + 'static) -> Self {
-        Self { input: Box::pin(input), reader: SlotReader::new(Piece::default()) }
+        Self { input: Box::pin(input), reader: SlotReader::new(Buffer::default()) }
     }
 
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Slot, ReadError>>> {
@@ -40,29 +40,29 @@ impl AsyncInput {
                 Ok(Came::Nothing) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            let piece = self.reader.input_mut();
-            piece.bytes.resize(PIECE, 0);
-            let mut free = ReadBuf::new(&mut piece.bytes);
+            let buffer = self.reader.input_mut();
+            buffer.bytes.resize(PIECE, 0);
+            let mut free = ReadBuf::new(&mut buffer.bytes);
             let came = self.input.as_mut().poll_read(context, &mut free);
             let length = if matches!(came, Poll::Ready(Ok(()))) { free.filled().len() } else { 0 };
-            piece.bytes.truncate(length);
-            piece.read = 0;
+            buffer.bytes.truncate(length);
+            buffer.read = 0;
             match ready!(came) {
-                Ok(()) => piece.has_ended = length == 0,
+                Ok(()) => buffer.has_ended = length == 0,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => piece.failure = Some(error),
+                Err(error) => buffer.failure = Some(error),
             }
         }
     }
 }
 
-impl Read for Piece {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Read for Buffer {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut rest = self.bytes.get(self.read..).unwrap_or_default();
         if rest.is_empty() && !self.has_ended {
             return Err(self.failure.take().unwrap_or_else(|| ErrorKind::WouldBlock.into()));
         }
-        let count = rest.read(buffer)?;
+        let count = rest.read(into)?;
         self.read += count;
         Ok(count)
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -16,14 +17,14 @@ use super::layout::Layout;
 use super::patience::{Patience, is_temporary};
 use super::progress::WaitReason;
 use super::saver::Saver;
-use super::source::SourceError;
+use super::source::{SourceError, StreamError};
 use super::tracker::ProgressTracker;
 use super::{End, FailedMessage};
 use crate::delivery::Courier;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::Policy;
-use crate::transport::Permit;
+use crate::transport::{Permit, RateLimiter};
 
 /// How many messages may be begun after the first that isn't accepted, for each that may be in flight.
 const SPAN: u64 = 8;
@@ -165,14 +166,13 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let mut probe =
             pin!(sleep_until(self.patience.outage.map_or_else(Instant::now, |outage| outage.until)));
         let is_blocked = self.permit.is_some() || self.saver.as_ref().is_some_and(Saver::blocks);
-        let waits_for_probe = !is_blocked && self.patience.outage.is_some_and(|outage| !outage.is_probing);
+        let waits_for_probe = !is_blocked
+            && !self.hook_is_busy()
+            && self.patience.outage.is_some_and(|outage| !outage.is_probing);
         let sent = poll_fn(|context| {
             self.tracker.tick(context);
             if let Some(Poll::Ready(called)) = self.hook.as_mut().map(|hook| hook.poll(context)) {
-                if let Err(cause) = called {
-                    // The message stays accepted.
-                    self.end.get_or_insert(End::Callback(cause));
-                }
+                self.called(called);
                 return Poll::Ready(None);
             }
             // What is saved as accepted was reported to the caller before.
@@ -229,7 +229,6 @@ impl<'a, 't> Dispatcher<'a, 't> {
                     Some(permit) => Some(permit),
                     None => {
                         let (limiter, now) = (limiter.clone(), Instant::now());
-                        self.tracker.waits(Some((WaitReason::RateLimit, now + limiter.wait())));
                         // If the limiter fails, so does the send, which asks it again.
                         let waiting =
                             || (Box::pin(async move { limiter.permit().await.ok() }) as Waiting<'a>, now);
@@ -265,7 +264,11 @@ impl<'a, 't> Dispatcher<'a, 't> {
 
     fn poll_permit(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((permit, asked)) = &mut self.permit else { return Poll::Pending };
-        let Poll::Ready(given) = permit.as_mut().poll(context) else { return Poll::Pending };
+        let Poll::Ready(given) = permit.as_mut().poll(context) else {
+            let wait = self.courier.limiter.as_ref().map_or(Duration::ZERO, RateLimiter::wait);
+            self.tracker.waits(Some((WaitReason::RateLimit, Instant::now() + wait)));
+            return Poll::Pending;
+        };
         self.tracker.waited(asked.elapsed());
         self.permit = None;
         self.start(given);
@@ -280,6 +283,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
         if let Some(outage) = &mut self.patience.outage {
             outage.is_probing = true;
             policy.max_attempts = 1;
+        }
+        if self.in_flight.is_empty() {
+            self.patience.begins();
         }
         self.layout.sent(message.number, message.print);
         self.tracker.begins_message(message.number, &self.layout);
@@ -372,6 +378,17 @@ impl<'a, 't> Dispatcher<'a, 't> {
     fn recycle(&mut self, message: PreparedChunk) {
         if message.encoded.body.is_unique() && self.spare.len() < self.concurrency {
             self.spare.push(message.encoded.body.into());
+        }
+    }
+
+    /// The caller's function for an accepted message ended. The message stays accepted.
+    fn called(&mut self, called: Result<(), StreamError>) {
+        let Err(cause) = called else { return };
+        match self.end {
+            None | Some(End::Stopped) => self.end = Some(End::Callback(cause)),
+            Some(_) => {
+                tracing::error!("on_accepted failed after the publication had ended for another reason");
+            }
         }
     }
 

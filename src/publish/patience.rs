@@ -18,7 +18,7 @@ const HINT_JITTER: f64 = 0.1;
 /// Decides whether a failure is waited out, and until when.
 pub(super) struct Patience {
     limit: Duration,
-    /// When the publication began, or the last message was accepted.
+    /// When the last message was accepted, or the next went out after a time in which there was none.
     since: Instant,
     backoff: Backoff,
     jitter: Jitter,
@@ -43,6 +43,13 @@ impl Patience {
             backoff: Backoff::of_outages(jitter),
             jitter: jitter.clone(),
             outage: None,
+        }
+    }
+
+    /// A message goes out while no other is in flight. The time in which there was nothing to send doesn't count.
+    pub(super) fn begins(&mut self) {
+        if self.outage.is_none() {
+            self.since = Instant::now();
         }
     }
 

@@ -1,6 +1,5 @@
 //! Streams of slots that are read from an input.
 
-use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,10 +19,11 @@ const AHEAD: usize = 128;
 
 /// A stream of the slots of an input, for [`Client::publish_stream`](crate::Client::publish_stream).
 ///
-/// [`SlotReader::into_stream`] and [`SlotStream::from_async_read`] make one. It reads what a [`SlotReader`] reads, in constant memory,
-/// and gives each slot as soon as it is there.
+/// [`SlotReader::into_stream`] and [`SlotStream::from_async_read`] make one. It reads the same inputs as a [`SlotReader`], in
+/// constant memory, and gives each slot as soon as it is there.
 ///
-/// Its items are `Result<Slot, ReadError>`. After an error that [isn't the last](ReadError::is_last) there are more.
+/// Its items are `Result<Slot, ReadError>`. After an error that [isn't the last](ReadError::is_last) there are more. In a publication each
+/// error ends it, unless [invalid slots are skipped](crate::PublishBuilder::skip_invalid).
 pub struct SlotStream {
     input: Input,
     line: usize,
@@ -32,13 +32,13 @@ pub struct SlotStream {
 
 enum Input {
     /// A thread reads the slots.
-    Thread(Receiver<Piece>),
+    Thread(Receiver<FromThread>),
     Async(Box<AsyncInput>),
     Ended,
 }
 
 /// A message of the reading thread.
-enum Piece {
+enum FromThread {
     Meta(Box<Meta>),
     /// A slot, and the line on which it starts.
     Slot(Result<Slot, ReadError>, usize),
@@ -71,45 +71,44 @@ impl<R: Read + Send + 'static> SlotReader<R> {
 }
 
 /// A stream that has one error, because no thread can be started.
-fn failed(error: io::Error) -> Receiver<Piece> {
+fn failed(error: io::Error) -> Receiver<FromThread> {
     let (sender, receiver) = channel(2);
     // There is room for both.
-    let _ = sender.try_send(Piece::Slot(Err(ReadError::after_line(1, error)), 1));
-    let _ = sender.try_send(Piece::End);
+    let _ = sender.try_send(FromThread::Slot(Err(ReadError::after_line(1, error)), 1));
+    let _ = sender.try_send(FromThread::End);
     receiver
 }
 
-/// Reads all slots of an input, until nobody wants more.
-fn read<R: Read>(mut reader: SlotReader<R>, sender: &Sender<Piece>) {
+/// Reads all slots of an input, until the stream is dropped.
+fn read<R: Read>(mut reader: SlotReader<R>, sender: &Sender<FromThread>) {
     let mut has_meta = false;
     loop {
         let next = catch_unwind(AssertUnwindSafe(|| reader.next()));
         let (next, is_last) = match next {
             Ok(next) => (next, false),
-            Err(panic) => (Some(Err(ReadError::after_line(reader.line(), panicked(&*panic)))), true),
+            // The text of the panic may hold a part of the input.
+            Err(_) => {
+                let error = io::Error::other("the input panicked");
+                (Some(Err(ReadError::after_line(reader.line(), error))), true)
+            }
         };
         if let Some(meta) = reader.meta().filter(|_| !has_meta) {
             has_meta = true;
-            if sender.blocking_send(Piece::Meta(Box::new(meta.clone()))).is_err() {
+            if sender.blocking_send(FromThread::Meta(Box::new(meta.clone()))).is_err() {
                 return;
             }
         }
         let is_last = is_last || next.is_none();
         if let Some(slot) = next {
-            if sender.blocking_send(Piece::Slot(slot, reader.line())).is_err() {
+            if sender.blocking_send(FromThread::Slot(slot, reader.line())).is_err() {
                 return;
             }
         }
         if is_last {
-            let _ = sender.blocking_send(Piece::End);
+            let _ = sender.blocking_send(FromThread::End);
             return;
         }
     }
-}
-
-/// The error for an input that panicked. Its message isn't repeated, because it may hold a part of the input.
-fn panicked(_: &(dyn Any + Send)) -> io::Error {
-    io::Error::other("the input panicked")
 }
 
 impl SlotStream {
@@ -159,12 +158,12 @@ impl Stream for SlotStream {
             };
             match receiver.poll_recv(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Piece::Meta(meta))) => this.meta = Some(*meta),
-                Poll::Ready(Some(Piece::Slot(slot, line))) => {
+                Poll::Ready(Some(FromThread::Meta(meta))) => this.meta = Some(*meta),
+                Poll::Ready(Some(FromThread::Slot(slot, line))) => {
                     this.line = line;
                     return Poll::Ready(Some(slot));
                 }
-                Poll::Ready(Some(Piece::End)) => this.input = Input::Ended,
+                Poll::Ready(Some(FromThread::End)) => this.input = Input::Ended,
                 // The end of an input comes by itself: without it, slots may be missing.
                 Poll::Ready(None) => {
                     this.input = Input::Ended;

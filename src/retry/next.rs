@@ -33,6 +33,8 @@ pub enum Next {
     BudgetEmpty,
     /// None: the service may have the message, and [that is enough](crate::ClientBuilder::on_unknown) to stop.
     UnknownStops,
+    /// None: the [rate limiter](crate::PermitSource) of the client failed.
+    RateLimiterFailed,
     /// None: the send was dropped while the attempt was under way.
     Dropped,
 }

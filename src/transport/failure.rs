@@ -12,6 +12,8 @@ pub struct Failure {
     kind: FailureKind,
     may_have_arrived: bool,
     is_called_off: bool,
+    /// Why the rate limiter gave no permit.
+    permit_error: Option<PermitError>,
     detail: String,
 }
 
@@ -39,7 +41,13 @@ impl Failure {
     /// The service can't have the request: nothing of it left, nor will, or the service reported that it didn't process it.
     #[must_use]
     pub fn not_sent(kind: FailureKind) -> Self {
-        Self { kind, may_have_arrived: false, is_called_off: false, detail: String::new() }
+        Self {
+            kind,
+            may_have_arrived: false,
+            is_called_off: false,
+            permit_error: None,
+            detail: String::new(),
+        }
     }
 
     /// The request, or a part of it, may have reached the service.
@@ -52,11 +60,8 @@ impl Failure {
 
     /// The rate limiter gave no permit, and nothing was sent.
     pub(crate) fn rate_limited(error: &PermitError) -> Self {
-        let detail = match error.delay() {
-            Some(_) => "the client's rate limit leaves no room".to_owned(),
-            None => format!("the rate limiter failed: {error}"),
-        };
-        Self { is_called_off: true, detail, ..Self::not_sent(FailureKind::Timeout) }
+        let permit_error = Some(error.clone());
+        Self { is_called_off: true, permit_error, ..Self::not_sent(FailureKind::Timeout) }
     }
 
     /// No connection took the request in time. It goes over another one at once.
@@ -84,6 +89,11 @@ impl Failure {
         self.is_called_off
     }
 
+    /// Why the rate limiter gave no permit, if that is the reason.
+    pub(crate) fn permit_error(&self) -> Option<&PermitError> {
+        self.permit_error.as_ref()
+    }
+
     /// What failed.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
@@ -99,6 +109,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.permit_error {
+            Some(error) if error.retry_after().is_some() => {
+                return f.write_str("the client's rate limit leaves no room");
+            }
+            Some(error) => return write!(f, "the rate limiter failed: {error}"),
+            None => {}
+        }
         f.write_str(match (self.kind, self.may_have_arrived) {
             (FailureKind::Request, _) => "the request could not be made",
             (FailureKind::Lookup, _) => "the host was not found",

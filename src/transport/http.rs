@@ -39,7 +39,7 @@ const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 /// The client's own transport: HTTP/1.1 and HTTP/2 over rustls, with connections that are kept.
 ///
 /// A client makes one, unless it is [given](crate::ClientBuilder::transport) another. Make one yourself to share the connections
-/// between clients, to change what `ClientBuilder` has no setting for, or to wrap it in a [`Transport`] of your own. Clones share
+/// between clients, to change settings that `ClientBuilder` lacks, or to wrap it in a [`Transport`] of your own. Clones share
 /// their connections.
 ///
 /// ```

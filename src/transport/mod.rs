@@ -15,9 +15,9 @@ mod proxies;
 mod rate_limited;
 mod rate_limiter;
 mod retry_after;
+mod rolling_window;
 mod settings;
 mod tls;
-mod window;
 
 use std::fmt;
 use std::future::Future;
@@ -33,8 +33,8 @@ use tokio::time::timeout;
 pub(crate) use proxies::{Proxies, is_loopback, read as read_proxy};
 pub(crate) use rate_limited::RateLimitedTransport;
 pub(crate) use retry_after::{date, retry_after};
+pub(crate) use rolling_window::Rate;
 pub(crate) use settings::HttpSettings;
-pub(crate) use window::Rate;
 
 pub use self::http::HttpTransport;
 pub use failure::{Failure, FailureKind};
@@ -101,8 +101,8 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// # Ok::<(), pushslots::Error>(())
 /// ```
 ///
-/// One that wraps another, such as the client's own [`HttpTransport`], passes the request on with its extensions: by them the rate
-/// limiter learns when the request leaves.
+/// A transport that wraps another, such as the client's own [`HttpTransport`], must pass on the request's extensions. They show the rate
+/// limiter when the request leaves.
 ///
 /// ```
 /// use pushslots::bytes::Bytes;

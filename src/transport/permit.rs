@@ -1,6 +1,7 @@
 //! The right to send one request.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::departure::Departure;
@@ -27,7 +28,7 @@ impl Permit {
     }
 
     /// Sets a function that is called once when the request has ended, with whether it may have left this machine. A request that
-    /// did may count at the service from when it left until now. The function must not block.
+    /// did may count at the service from when it left until now. The function must not block. A panic in it is caught.
     pub fn on_release(mut self, release: impl FnOnce(bool) + Send + Sync + 'static) -> Self {
         self.release = Some(Box::new(release));
         self
@@ -61,7 +62,8 @@ impl Drop for Permit {
             limiter.release(may_have_left);
         }
         if let Some(release) = self.release.take() {
-            release(may_have_left);
+            // A panic there must not cost a message its response.
+            let _ = catch_unwind(AssertUnwindSafe(|| release(may_have_left)));
         }
     }
 }

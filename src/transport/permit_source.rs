@@ -36,19 +36,19 @@ use super::Permit;
 pub trait PermitSource: Send + Sync + 'static {
     /// Gives a permit for one request, or waits for one.
     ///
-    /// A message may hold one permit while the client requests a token with another: there must be room for at least two. The
-    /// future can be dropped at any point.
+    /// The future can be dropped at any point. A permit may be given back unused, such as when a message has to wait for an access
+    /// token: it asks again afterwards.
     ///
     /// # Errors
     ///
-    /// Returns [`PermitError::wait`] if there is no room within [`PermitRequest::timeout`], and [`PermitError::failed`] if the source
+    /// Returns [`PermitError::no_room`] if there is no room within [`PermitRequest::timeout`], and [`PermitError::failed`] if the source
     /// can't decide. Then nothing is sent: a send ends with [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) or
     /// [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter), and a publication [waits](crate::PublishBuilder::patience).
     fn permit(&self, request: &PermitRequest) -> impl Future<Output = Result<Permit, PermitError>> + Send;
 
-    /// The service responded with 429, and nobody is to send anything for this time.
+    /// Called after a 429. Clients should send nothing for `delay`.
     ///
-    /// By default nothing happens, and others go on sending. It must not block.
+    /// By default it does nothing, and other requests still get permits. It must not block. A panic in it is caught.
     fn throttled(&self, delay: Duration) {
         let _ = delay;
     }
@@ -68,26 +68,26 @@ pub struct PermitRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermitError {
     text: String,
-    wait: Option<Duration>,
+    retry_after: Option<Duration>,
 }
 
 impl PermitError {
-    /// There is no room within the time of the request, but there may be after `delay`.
+    /// Creates the error for a limit without room before the timeout. There may be room after `retry_after`.
     #[must_use]
-    pub fn wait(delay: Duration) -> Self {
-        Self { text: "the rate limit leaves no room".to_owned(), wait: Some(delay) }
+    pub fn no_room(retry_after: Duration) -> Self {
+        Self { text: "the rate limit leaves no room".to_owned(), retry_after: Some(retry_after) }
     }
 
-    /// The source can't decide, such as a database that can't be reached. `reason` is shown in logs and errors.
+    /// Creates the error for a source that failed, such as one whose database can't be reached. `reason` is shown in logs and errors.
     #[must_use]
     pub fn failed(reason: impl Into<String>) -> Self {
-        Self { text: reason.into(), wait: None }
+        Self { text: reason.into(), retry_after: None }
     }
 
-    /// The time after which there may be room; `None` if the source can't decide.
+    /// Returns the time after which there may be room; `None` if the source failed.
     #[must_use]
-    pub fn delay(&self) -> Option<Duration> {
-        self.wait
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 

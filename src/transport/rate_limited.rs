@@ -11,6 +11,9 @@ use super::retry_after::retry_after;
 use super::{Answer, AnyTransport, Exchanging, Failure, Permit, RateLimiter};
 use crate::clock;
 
+/// How long nothing is sent after a 429 without `Retry-After`.
+const USUAL_WAIT: Duration = Duration::from_secs(1);
+
 /// A transport that keeps within a rate limit. A request without a permit, which is for a token, waits for one within its time.
 pub(crate) struct RateLimitedTransport {
     pub(crate) transport: Arc<dyn AnyTransport>,
@@ -40,10 +43,12 @@ impl RateLimitedTransport {
         let answer = self.transport.send(request, time).await;
         match &answer {
             Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
-                self.limiter.throttled(retry_after(headers, clock::now().into()));
+                self.limiter.throttled(retry_after(headers, clock::now().into()).unwrap_or(USUAL_WAIT));
+                departure.leaves();
             }
             Err(failure) if !failure.may_have_arrived() => departure.never_left(),
-            _ => {}
+            // Whichever transport carried it, it left.
+            _ => departure.leaves(),
         }
         answer
     }

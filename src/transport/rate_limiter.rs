@@ -1,6 +1,7 @@
 //! The limit on requests, whoever sends them.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,10 @@ use tokio::time::{sleep, timeout};
 
 use super::Permit;
 use super::permit_source::{AnyPermitSource, PermitError, PermitRequest, PermitSource};
-use super::window::{Rate, TICK, Window};
+use super::rolling_window::{Rate, RollingWindow, TICK};
 
-/// The longest time that one 429 can keep everyone waiting.
-const LONGEST_HOLD: Duration = Duration::from_secs(120);
-
-/// How long everyone waits after a 429 without `Retry-After`.
-const USUAL_HOLD: Duration = Duration::from_secs(1);
+/// The longest time for which nothing is sent after a 429.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// A limit on requests that any number of clients share.
 ///
@@ -41,7 +39,7 @@ pub struct RateLimiter(Kind);
 #[derive(Clone)]
 enum Kind {
     /// In this process.
-    Window(Arc<Window>),
+    Window(Arc<RollingWindow>),
     /// Elsewhere.
     Source(Arc<Source>),
 }
@@ -49,8 +47,8 @@ enum Kind {
 struct Source(Box<dyn AnyPermitSource>);
 
 impl RateLimiter {
-    /// Creates a limiter that allows so many requests in any rolling window of this length: at least 2 requests, and a window above 0
-    /// and up to a day. The client that it is passed to checks that.
+    /// Creates a limiter that allows `requests` requests in any rolling `window`: at least 2 requests, and a window above 0 and up to a
+    /// day. Other values are an error of the client that it is passed to, and of [`permit`](Self::permit).
     ///
     /// A request counts from when it leaves until one window after its end, because the service may see it at any time in between.
     /// A request that never left doesn't count. After a 429 all requests wait for the time that its `Retry-After` asks for, up to
@@ -67,10 +65,10 @@ impl RateLimiter {
     }
 
     pub(crate) fn of_rate(rate: Rate) -> Self {
-        Self::of_window(Arc::new(Window::new(rate)))
+        Self::of_window(Arc::new(RollingWindow::new(rate)))
     }
 
-    pub(super) fn of_window(window: Arc<Window>) -> Self {
+    pub(super) fn of_window(window: Arc<RollingWindow>) -> Self {
         Self(Kind::Window(window))
     }
 
@@ -78,8 +76,10 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// Returns the error of a [`PermitSource`] that can't decide. Other limiters give none.
+    /// Returns the error of a [`PermitSource`] that can't decide, and an error for a rate out of its range. Another limiter from
+    /// [`new`](Self::new) doesn't fail.
     pub async fn permit(&self) -> Result<Permit, PermitError> {
+        self.check()?;
         let source = match &self.0 {
             Kind::Window(window) => return Ok(window.permit().await),
             Kind::Source(source) => source,
@@ -89,7 +89,7 @@ impl RateLimiter {
             match source.0.permit(&request).await {
                 Ok(permit) => return Ok(permit.of(self.clone())),
                 // It need not wait itself.
-                Err(error) => match error.delay() {
+                Err(error) => match error.retry_after() {
                     Some(delay) => sleep(delay.max(TICK)).await,
                     None => return Err(error),
                 },
@@ -107,6 +107,7 @@ impl RateLimiter {
         time: Duration,
         is_for_token: bool,
     ) -> Result<Permit, PermitError> {
+        self.check()?;
         let waiting = async {
             match &self.0 {
                 Kind::Window(window) if is_for_token => Ok(window.next_permit().await),
@@ -119,9 +120,9 @@ impl RateLimiter {
         };
         let wait = self.wait();
         if wait > time {
-            return Err(PermitError::wait(wait));
+            return Err(PermitError::no_room(wait));
         }
-        timeout(time, waiting).await.unwrap_or_else(|_| Err(PermitError::wait(self.wait().max(TICK))))
+        timeout(time, waiting).await.unwrap_or_else(|_| Err(PermitError::no_room(self.wait().max(TICK))))
     }
 
     /// A permit, if one is free and nobody waits for it. A source elsewhere never has one at once.
@@ -138,11 +139,6 @@ impl RateLimiter {
             Kind::Window(window) => window.wait(),
             Kind::Source(_) => Duration::ZERO,
         }
-    }
-
-    /// Whether a message can keep its permit while it waits for a token request, which needs one too.
-    pub(crate) fn has_room_for_token(&self) -> bool {
-        matches!(self.0, Kind::Source(_))
     }
 
     /// Whether both have the same state.
@@ -162,12 +158,25 @@ impl RateLimiter {
         }
     }
 
-    /// The service responded with 429.
-    pub(super) fn throttled(&self, retry_after: Option<Duration>) {
-        let time = retry_after.unwrap_or(USUAL_HOLD).min(LONGEST_HOLD);
+    /// Gives no permit for this time, up to 120 s, because the service responded with 429.
+    ///
+    /// The clients of the limiter call it. Call it yourself to pass on a 429 that something else got from the service, or that a
+    /// [`PermitSource`] in front of this limiter hears of.
+    pub fn throttled(&self, delay: Duration) {
+        let delay = delay.min(LONGEST_WAIT);
         match &self.0 {
-            Kind::Window(window) => window.hold(time),
-            Kind::Source(source) => source.0.throttled(time),
+            Kind::Window(window) => window.throttled(delay),
+            Kind::Source(source) => {
+                // A panic there must not cost a message its response.
+                let _ = catch_unwind(AssertUnwindSafe(|| source.0.throttled(delay)));
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), PermitError> {
+        match self.rate().and_then(Rate::problem) {
+            Some(problem) => Err(PermitError::failed(format!("the rate {problem}"))),
+            None => Ok(()),
         }
     }
 

@@ -27,6 +27,17 @@ pub(crate) struct Rate {
     pub(crate) window: Duration,
 }
 
+impl Rate {
+    /// Why nothing can keep within it.
+    pub(crate) fn problem(self) -> Option<&'static str> {
+        let day = Duration::from_secs(24 * 60 * 60);
+        if self.requests < 2 {
+            return Some("must be at least 2 requests, one of which may be for a token");
+        }
+        (self.window.is_zero() || self.window > day).then_some("must be for a window above 0, up to a day")
+    }
+}
+
 impl Default for Rate {
     /// The lower of the two that the service publishes.
     fn default() -> Self {
@@ -48,7 +59,7 @@ impl Rate {
 ///
 /// Sends queue. Only the first waits for the next permit, so that a freed one wakes one send. A send that nobody polls delays the
 /// others only briefly, because they also look for themselves. Token requests don't queue: the sends wait for them.
-pub(super) struct Window {
+pub(super) struct RollingWindow {
     pub(super) rate: Rate,
     state: Mutex<State>,
     /// The turn to wait for the next permit.
@@ -64,8 +75,8 @@ struct State {
     in_flight: usize,
     /// When requests ended, as long as they count.
     ended: VecDeque<Instant>,
-    /// Until when the service wants no requests.
-    held_until: Option<Instant>,
+    /// Until when nothing is sent after a 429.
+    throttled_until: Option<Instant>,
 }
 
 impl State {
@@ -75,18 +86,18 @@ impl State {
         while self.ended.front().is_some_and(|ended| free(*ended) <= now) {
             self.ended.pop_front();
         }
-        let held = self.held_until.unwrap_or(now).max(now);
+        let earliest = self.throttled_until.unwrap_or(now).max(now);
         let taken = self.in_flight + self.ended.len();
         // How many of those that ended must have been for long enough.
         let missing = (taken + 1).saturating_sub(rate.requests as usize);
         match missing.checked_sub(1) {
-            None => Some(held),
-            Some(place) => self.ended.get(place).map(|ended| free(*ended).max(held)),
+            None => Some(earliest),
+            Some(place) => self.ended.get(place).map(|ended| free(*ended).max(earliest)),
         }
     }
 }
 
-impl Window {
+impl RollingWindow {
     pub(super) fn new(rate: Rate) -> Self {
         Self {
             rate,
@@ -167,11 +178,11 @@ impl Window {
         }
     }
 
-    /// Gives nobody a permit for this time.
-    pub(super) fn hold(&self, time: Duration) {
-        let until = Instant::now() + time;
+    /// Gives no permit for this time.
+    pub(super) fn throttled(&self, delay: Duration) {
+        let until = Instant::now() + delay;
         let mut state = self.state();
-        state.held_until = state.held_until.max(Some(until));
+        state.throttled_until = state.throttled_until.max(Some(until));
     }
 
     /// Takes a permit back whose request has ended, if it left.
