@@ -12,9 +12,10 @@ use futures_util::{StreamExt, stream};
 use pushslots::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use pushslots::mock::{Answer, MockService, ReceivedRequest};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Credentials, ErrorKind, HttpTransport, PushSlots, RateLimiter};
+use pushslots::{Client, Credentials, Error, ErrorKind, HttpTransport, PushSlots, RateLimiter};
 use serde_json::Value;
 use support::batch::slots;
+use support::model::{Model, answers, client_of};
 use support::seeds::setting;
 use support::windows::most_in;
 
@@ -149,6 +150,17 @@ async fn a_client_with_other_credentials_sends_nothing_to_the_destinations_of_th
     assert_eq!((error.kind(), error.problems()[0].path()), (ErrorKind::InvalidMessage, "Meta.Destinations"));
     other.with_destinations([service.destination()]).send(&message).await.unwrap();
     assert!(service.received()[0].meta().source.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_made_of_one_another_share_the_retry_budget() {
+    let model = Model::scripted([answers(500)]);
+    let client = client_of(&model).retry_budget(14).build().unwrap();
+    let other = client.with_credentials(credentials(1)).unwrap().with_destinations([number_of(1)]);
+    let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();
+    let attempts = |error: Error| error.attempts().len();
+    assert_eq!(attempts(client.send(&message).await.unwrap_err()), 2, "there is one retry for both");
+    assert_eq!(attempts(other.send(&message).await.unwrap_err()), 1);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use pushslots::mock::MockService;
 use pushslots::{Answer, Client, Delivery, ErrorKind, Failure, HttpTransport, RateLimiter, Transport};
 use support::http2::serve;
 use support::message;
+use support::model::{Model, client_of, ok};
 use support::tls::{Authority, TlsListener};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::unbounded_channel;
@@ -127,6 +128,37 @@ async fn a_wrapped_transport_still_reports_that_a_request_never_left() {
     // Requests that counted would have left no room after the second.
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
     assert_eq!(error.attempts().len(), 4);
+}
+
+/// Takes another way if the first makes no connection.
+struct Fallback {
+    first: HttpTransport,
+    second: Arc<Model>,
+}
+
+impl Transport for Fallback {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+        match self.first.send(request.clone(), timeout).await {
+            Err(failure) if !failure.may_have_arrived() => self.second.send(request, timeout).await,
+            sent => sent,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_leaves_by_another_transport_counts_against_the_rate_limit() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let model = Model::scripted([ok()]);
+    let transport = Fallback { first: HttpTransport::builder().build().unwrap(), second: model.clone() };
+    let client = client_of(&model)
+        .base_url(format!("http://{closed}"))
+        .transport(transport)
+        .rate_limiter(RateLimiter::new(2, Duration::from_secs(3_600)))
+        .build()
+        .unwrap();
+    client.send(&message()).await.unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), model.calls().len()), (ErrorKind::Throttled, 1));
 }
 
 #[tokio::test]

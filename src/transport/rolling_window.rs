@@ -36,19 +36,17 @@ impl Rate {
         }
         (self.window.is_zero() || self.window > day).then_some("must be for a window above 0, up to a day")
     }
+
+    /// The time in which so many requests go out one after the other.
+    fn time_for(self, requests: u32) -> Duration {
+        self.window.saturating_mul(requests) / self.requests.max(1)
+    }
 }
 
 impl Default for Rate {
     /// The lower of the two that the service publishes.
     fn default() -> Self {
         Self { requests: 7_500, window: Duration::from_secs(300) }
-    }
-}
-
-impl Rate {
-    /// The time in which so many requests go out one after the other.
-    fn time_for(self, requests: u32) -> Duration {
-        self.window.saturating_mul(requests) / self.requests.max(1)
     }
 }
 
