@@ -11,6 +11,7 @@ pub mod http2;
 pub mod keys;
 pub mod model;
 pub mod peer;
+pub mod permits;
 pub mod proxy;
 pub mod publications;
 pub mod raw;

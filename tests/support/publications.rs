@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use futures_util::stream;
 use pushslots::uuid::Uuid;
-use pushslots::{Attempt, Client, Delivery, Meta, PublishReport, PushSlots, Receipt, ResumePoint, Slot};
+use pushslots::{
+    Attempt, Client, Delivery, Meta, PublishReport, PushSlots, RateLimiter, Receipt, ResumePoint, Slot,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
 
 use super::batch::{Arrived, arrived, slots};
 use super::model::{Model, client_of, ok};
+use super::permits::OddLimiter;
 use super::weather::{LENGTH, Weather};
 
 /// The number of the slot that somebody else sends.
@@ -116,9 +119,13 @@ impl Scenario {
                 unknown.lock().unwrap().insert(attempt.message_id);
             }
         });
-        let client = match chance.gen_bool(0.2) {
-            true => client.pace(chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..60))),
-            false => client,
+        let client = match chance.gen_range(0..10) {
+            0 | 1 => client.pace(chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..60))),
+            2 => {
+                let limiter = OddLimiter::new(chance.r#gen(), &Arc::default());
+                client.rate_limiter(RateLimiter::from_source(limiter))
+            }
+            _ => client,
         };
         let client = client.build().unwrap();
         let publication = match self.is_stream {

@@ -6,13 +6,16 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use pushslots::uuid::Uuid;
-use pushslots::{Attempt, Client, Credentials, Delivery, EncodedMessage, Error, Next, OnUnknown, Receipt};
+use pushslots::{
+    Attempt, Client, Credentials, Delivery, EncodedMessage, Error, Next, OnUnknown, RateLimiter, Receipt,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::model::{Call, Model, client_of};
+use super::permits::{OddLimiter, Permits};
 use super::weather::{LENGTH, Weather};
 use super::{key, message};
 
@@ -20,7 +23,7 @@ use super::{key, message};
 pub const SENDS: usize = 10;
 
 /// What must hold. Each has its place in [`Findings::broken`].
-pub const INVARIANTS: [&str; 9] = [
+pub const INVARIANTS: [&str; 10] = [
     "receipt says accepted, but the service did not accept",
     "sends on the wire without a matching attempt record",
     "sends repeated after a known acceptance",
@@ -30,6 +33,7 @@ pub const INVARIANTS: [&str; 9] = [
     "attempts beyond max_attempts, the retry budget or on_unknown(Stop)",
     "sends that outlived their deadline, or did not wait as long as they were told",
     "sends of other bytes than the message's",
+    "requests without a permit, or permits that were not given back once",
 ];
 
 /// What came of one seed, or of many.
@@ -71,6 +75,8 @@ struct Scenario {
     on_unknown: OnUnknown,
     /// Requests in a window; nothing for as many as come.
     pace: Option<(u32, Duration)>,
+    /// Whether the rate limiter is elsewhere.
+    has_permit_source: bool,
     credentials: Credentials,
     weather: Weather,
     /// When each send begins, and how long its caller waits for it.
@@ -95,6 +101,7 @@ impl Scenario {
                 1 => Some((chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..100)))),
                 _ => Some((7_500, Duration::from_secs(300))),
             },
+            has_permit_source: chance.gen_bool(0.15),
             // A signature takes far longer than all the rest.
             credentials: match chance.gen_range(0..50) {
                 0 => Credentials::signed_jwt("client-id", key()),
@@ -113,7 +120,13 @@ impl Scenario {
         }
     }
 
-    fn client(&self, seed: u64, model: Arc<Model>, observed: &Arc<Mutex<Vec<Attempt>>>) -> Client {
+    fn client(
+        &self,
+        seed: u64,
+        model: Arc<Model>,
+        observed: &Arc<Mutex<Vec<Attempt>>>,
+        permits: &Arc<Mutex<Permits>>,
+    ) -> Client {
         let observed = observed.clone();
         let builder = client_of(&model)
             .credentials(self.credentials.clone())
@@ -128,6 +141,9 @@ impl Scenario {
             None => builder.without_retry_budget(),
         };
         let builder = match self.pace {
+            _ if self.has_permit_source => {
+                builder.rate_limiter(RateLimiter::from_source(OddLimiter::new(seed, permits)))
+            }
             Some((requests, window)) => builder.pace(requests, window),
             None => builder.without_pace(),
         };
@@ -148,21 +164,24 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
     let mut chance = StdRng::seed_from_u64(seed);
     let scenario = Scenario::draw(&mut chance);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let observed = Arc::default();
-    let (sent, calls) = runtime.unwrap().block_on(async {
+    let (observed, permits) = (Arc::default(), Arc::default());
+    let (sent, calls, token_requests) = runtime.unwrap().block_on(async {
         let (weather, tokens) = (scenario.weather.clone(), scenario.weather.clone());
         let model = Model::new(
             chance.r#gen(),
             move |chance, at| weather.fate(chance, at),
             move |chance, at| tokens.token_fate(chance, at),
         );
-        let client = scenario.client(seed, model.clone(), &observed);
+        let client = scenario.client(seed, model.clone(), &observed, &permits);
         let mut sends = JoinSet::new();
         for (number, (begin, patience)) in scenario.sends.iter().copied().enumerate() {
             sends.spawn(send(client.clone(), number, begin, patience));
         }
-        (sends.join_all().await, model.calls())
+        (sends.join_all().await, model.calls(), model.token_requests())
     });
+    // The client is dropped by now, and with it a token request that no send carries on.
+    let Permits { given, unused, used } = *permits.lock().unwrap();
+    let left = calls.iter().filter(|call| call.has_left).count() + token_requests;
     let observed = std::mem::take(&mut *observed.lock().unwrap());
     let mut findings = Findings { sends: sent.len(), requests: calls.len(), ..Findings::default() };
     let mut broken = [0; INVARIANTS.len()];
@@ -182,6 +201,8 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
         }
     }
     broken[6] += usize::from(!is_within_budget(&scenario, &observed));
+    let has_permits = !scenario.has_permit_source || left <= used;
+    broken[9] += usize::from(given != unused + used || !has_permits);
     findings.broken = broken;
     (findings, observed)
 }
