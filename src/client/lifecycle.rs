@@ -34,7 +34,8 @@ impl Client {
 
     /// Waits until all sends and publications have ended, but at most for `time`. Returns the number still running.
     ///
-    /// Those of this client count, of its clones, and of all clients that were made [of one another](Self::with_credentials).
+    /// It counts those of this client and its clones, and of all clients that were made [of one another](Self::with_credentials).
+    ///
     /// Call it at shutdown, after the last send has begun. It neither stops sends nor keeps new ones from beginning; a publication
     /// ends sooner if its [handle](crate::PublishBuilder::handle) stops it. Sends that were not awaited yet don't count.
     ///
