@@ -163,6 +163,7 @@ async fn receipts_and_errors_are_serialized_in_the_same_words() {
         json!({
             "message_id": id,
             "delivery": "accepted",
+            "slots": { "start": 0, "end": message().slots().len() },
             "logs": [{ "id": receipt.logs()[0].id, "attempt_id": receipt.logs()[0].attempt_id }],
             "attempts": [{
                 "number": 1,
