@@ -149,8 +149,9 @@ impl ClientBuilder {
             Some(RateLimit::Shared(limiter)) => (limiter.rate(), "rate_limiter".to_owned()),
             None => (None, String::new()),
         };
-        let problem = rate.and_then(Rate::problem);
-        need(problem.is_none(), &name, problem.unwrap_or_default());
+        for problem in rate.into_iter().flat_map(Rate::problems) {
+            need(false, &name, problem);
+        }
         need(self.max_in_flight > 0, &self.name("max_in_flight"), "must be at least 1");
         need(self.limits.slots > 0, &self.name("slots_per_message"), "must be at least 1");
         need(self.limits.bytes > 0, &self.name("bytes_per_message"), "must be at least 1");

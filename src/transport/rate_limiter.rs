@@ -174,7 +174,7 @@ impl RateLimiter {
     }
 
     fn check(&self) -> Result<(), PermitError> {
-        match self.rate().and_then(Rate::problem) {
+        match self.rate().and_then(|rate| rate.problems().next()) {
             Some(problem) => Err(PermitError::failed(format!("the rate {problem}"))),
             None => Ok(()),
         }

@@ -29,12 +29,13 @@ pub(crate) struct Rate {
 
 impl Rate {
     /// Why nothing can keep within it.
-    pub(crate) fn problem(self) -> Option<&'static str> {
+    pub(crate) fn problems(self) -> impl Iterator<Item = &'static str> {
         let day = Duration::from_secs(24 * 60 * 60);
-        if self.requests < 2 {
-            return Some("must be at least 2 requests, one of which may be for a token");
-        }
-        (self.window.is_zero() || self.window > day).then_some("must be for a window above 0, up to a day")
+        let requests =
+            (self.requests < 2).then_some("must be at least 2 requests, one of which may be for a token");
+        let is_usable = !self.window.is_zero() && self.window <= day;
+        let window = (!is_usable).then_some("must be for a window above 0, up to a day");
+        requests.into_iter().chain(window)
     }
 
     /// The time in which so many requests go out one after the other.
