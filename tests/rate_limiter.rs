@@ -187,6 +187,22 @@ async fn a_source_without_room_ends_a_send_with_the_time_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_without_room_for_ages_is_asked_again_after_a_day() {
+    let error = PermitError::no_room(Duration::from_secs(u64::MAX / 4));
+    let model = Model::scripted([ok()]);
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(OnlyMessages(error))).build().unwrap();
+    let publication = client.publish(slots(0..1)).max_attempts(1).patience(Duration::MAX);
+    let handle = publication.handle();
+    let stop = async {
+        sleep(10 * MINUTE).await;
+        handle.stop();
+    };
+    let (report, ()) = tokio::join!(publication, stop);
+    assert!(report.unwrap().resume_point().is_some(), "it waits until it is stopped");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_that_never_decides_costs_no_more_than_the_deadline() {
     let source = Arc::new(Elsewhere::default());
     source.hangs.store(true, Ordering::Relaxed);

@@ -15,7 +15,7 @@ impl Client {
     ///
     /// Its access token is its own. It has neither source nor destinations, so that no message goes to those of another customer by
     /// mistake: set them by [`with_source`](Self::with_source) and [`with_destinations`](Self::with_destinations), or in the message.
-    /// The service counts requests per IP address, so that clients behind the same address should share a rate limit.
+    /// Clients behind the same IP address should share a rate limit, because the service counts requests per address.
     ///
     /// ```no_run
     /// # use pushslots::{Client, Credentials, Error, PushSlots, SigningKey};

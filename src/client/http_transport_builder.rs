@@ -97,7 +97,7 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// Uses HTTP/1.1 only, such as for a gateway whose HTTP/2 has faults: each message in flight then needs a connection of its own.
+    /// Uses HTTP/1.1 only, such as for a gateway whose HTTP/2 has faults. Each message in flight then needs a connection of its own.
     pub fn http1_only(mut self) -> Self {
         self.http.is_http1_only = true;
         self

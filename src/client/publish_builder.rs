@@ -229,8 +229,8 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Sets a function that is called after each accepted message, and whose future completes before the next message goes out: such
-    /// as to store the receipt in a database.
+    /// Sets an async function that is called after each accepted message, such as to store its receipt in a database. It completes
+    /// before the next message goes out.
     ///
     /// ```no_run
     /// # use pushslots::{AcceptedMessage, Client, PublishError, Slot};

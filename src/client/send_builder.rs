@@ -97,7 +97,7 @@ impl<'a> SendBuilder<'a> {
     /// # Errors
     ///
     /// Returns the errors of the send that are known before anything goes out.
-    pub fn prepare(mut self) -> Result<PreparedMessage, Error> {
+    pub fn prepare(self) -> Result<PreparedMessage, Error> {
         self.check()?;
         let mut prepared = self.prepared()?;
         if let Content::Message(message) = self.content {
@@ -120,7 +120,7 @@ impl<'a> SendBuilder<'a> {
     /// # Errors
     ///
     /// Returns every option that can't be used.
-    fn check(&mut self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         let mut problems = Vec::new();
         if self.policy.max_attempts == 0 {
             problems.push(Problem::new("max_attempts", "must be at least 1, the first attempt"));

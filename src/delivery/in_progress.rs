@@ -1,4 +1,4 @@
-//! How many sends and publications haven't ended.
+//! The count of sends and publications that haven't ended.
 
 use std::pin::pin;
 use std::sync::Arc;

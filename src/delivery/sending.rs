@@ -47,7 +47,7 @@ pub(super) struct Begun {
     pub(super) token_age: Option<Duration>,
 }
 
-/// Why the client's own limits allow no attempt.
+/// The reason for which the client's own limits allow no attempt.
 pub(super) enum Unadmitted {
     /// The rate limit has room after this time at the earliest.
     RateLimit(Duration),

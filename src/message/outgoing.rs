@@ -15,7 +15,7 @@ pub trait Message: sealed::Message {}
 
 impl<M: sealed::Message> Message for M {}
 
-/// What a client sends.
+/// The content of a send.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     /// A message to encode.

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::Permit;
 
+/// The longest time after which a source is asked again. It can be added to any moment.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A rate limiter of your own, such as one that several machines behind the same address share.
 ///
 /// [`RateLimiter::from_source`](crate::RateLimiter::from_source) makes a limiter of it. The client asks for a permit before every
@@ -72,10 +75,14 @@ pub struct PermitError {
 }
 
 impl PermitError {
-    /// Creates the error for a limit without room before the timeout. There may be room after `retry_after`.
+    /// Creates the error for a limit without room before the timeout. There may be room after `retry_after`, which counts as at most
+    /// a day.
     #[must_use]
     pub fn no_room(retry_after: Duration) -> Self {
-        Self { text: "the rate limit leaves no room".to_owned(), retry_after: Some(retry_after) }
+        Self {
+            text: "the rate limit leaves no room".to_owned(),
+            retry_after: Some(retry_after.min(LONGEST_WAIT)),
+        }
     }
 
     /// Creates the error for a source that failed, such as one whose database can't be reached. `reason` is shown in logs and errors.
