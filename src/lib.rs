@@ -150,8 +150,9 @@ pub use delivery::AttemptObserver;
 pub use error::{Error, ErrorKind};
 pub use message::{
     Address, BatchNumbers, Destination, EncodedMessage, ExtensionError, Extensions, Identifier,
-    InvalidMessage, Location, Log, Message, Meta, PhoneNumber, PreparedMessage, Problem, Provider, PushSlots,
-    PushSlotsBuilder, ReadError, RestoreError, Shared, Slot, SlotReader, Source,
+    InvalidMessage, List, Location, Log, Message, Meta, Minutes, PhoneNumber, PreparedMessage, Problem,
+    Provider, PushSlots, PushSlotsBuilder, ReadError, RestoreError, Shared, Slot, SlotReader, Source,
+    UnreadMember, UnreadReason,
 };
 pub use publish::{
     AcceptedMessage, BatchCounts, Checkpoint, CheckpointError, ParseResumePointError, PreparedMessages,

@@ -227,7 +227,7 @@ fn what_is_no_json_ends_it_with_its_path() {
         ),
         ("{\"Slots\":\n{}}".to_owned(), 0, "expected a list at line 2 column 1, in Slots"),
         ("{\"Slots\":17}".to_owned(), 0, "expected a list at line 1 column 10, in Slots"),
-        ("{\"Slots\":17e}".to_owned(), 0, "expected a digit at line 1 column 13, in Slots"),
+        ("{\"Slots\":17e}".to_owned(), 0, "not a JSON number at line 1 column 13, in Slots"),
         ("{\"Meta\":\n5,\"Slots\":[]}".to_owned(), 0, "expected an object at line 2 column 1, in Meta"),
         (
             "{\"Meta\":{\"Test\":tru},\"Slots\":[]}".to_owned(),

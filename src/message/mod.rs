@@ -6,73 +6,51 @@
 //! * a number, boolean or text in place of another is read for what it stands for;
 //! * `null`, an empty object and an empty list stand for nothing, and are not written; as an element of `Slots` or
 //!   `Destinations` an empty object is a problem;
-//! * a key that the model does not name is kept as it was written, on any object;
-//! * a value that can't be read is kept too, and named by [`PushSlots::validate`].
+//! * a key that the model does not name is kept as it was written, on any object; if it is given more than once, the last value
+//!   counts;
+//! * a value that can't be read is kept too, and named by [`PushSlots::validate`]; so are the values of a key that the model names
+//!   and that is given more than once;
+//! * the members that are kept can be [listed and removed](PushSlots::unread_members).
+//!
+//! With serde, messages and records are read and written in the same way.
 //!
 //! A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so that each takes a
 //! pointer and is encoded once, whether the message was built or read.
 
-mod batch;
-mod builder;
-mod encode;
-mod encoded;
-mod extensions;
-mod json;
-mod leaf;
-mod location;
-mod meta;
-mod outgoing;
-mod path;
-mod pool;
-mod prepared;
+mod codec;
+mod model;
 mod problem;
-mod provider;
 mod read;
-mod read_error;
-mod reader;
-mod record;
-mod rest;
-mod shared;
-mod slot;
-mod slot_reader;
-mod timestamp;
-mod window;
+mod write;
 
 use std::fmt;
 
-use path::Path;
-use record::{Field, Value};
-use rest::Rest;
+use codec::extras::Extras;
+use codec::path::Path;
+use codec::record::{Field, Value};
 
-pub(crate) use batch::{BatchMessage, BatchPlace, Envelope};
-pub(crate) use json::{Object, list, text};
-pub(crate) use outgoing::{Content, Internal, write_from};
-
-pub use builder::PushSlotsBuilder;
-pub use encoded::EncodedMessage;
-pub use extensions::{ExtensionError, Extensions};
-pub use location::{Identifier, Location};
-pub use meta::{Destination, Log, Meta, Source};
-pub use outgoing::Message;
-pub use prepared::{BatchNumbers, PreparedMessage, RestoreError};
+pub use codec::extras::{UnreadMember, UnreadReason};
+pub(crate) use codec::raw::{Object, list, text};
+pub use model::{
+    Address, Destination, ExtensionError, Extensions, Identifier, List, Location, Log, Meta, Minutes,
+    PhoneNumber, Provider, PushSlotsBuilder, Shared, Slot, Source,
+};
 pub use problem::{InvalidMessage, Problem};
-pub use provider::{Address, PhoneNumber, Provider};
-pub use read_error::ReadError;
-pub use shared::Shared;
-pub use slot::Slot;
-pub(crate) use slot_reader::Came;
-pub use slot_reader::SlotReader;
+pub(crate) use read::Came;
+pub use read::{ReadError, SlotReader};
+pub(crate) use write::{BatchMessage, BatchPlace, Content, Envelope, Internal, write_from};
+pub use write::{BatchNumbers, EncodedMessage, Message, PreparedMessage, RestoreError};
 
 /// One PushSlots message: `Meta` and `Slots`.
 ///
 /// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. The service takes messages of up to
 /// 40 MB by one of its pages, and of 10 MB by another. Its `Debug` shows
 /// how many slots there are and none of them.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct PushSlots {
     meta: Meta,
-    slots: Vec<Slot>,
-    rest: Rest,
+    slots: List<Slot>,
+    extras: Extras,
 }
 
 impl PushSlots {
@@ -95,6 +73,10 @@ impl PushSlots {
         PushSlotsBuilder::default()
     }
 
+    fn new(meta: Meta, slots: Vec<Slot>) -> Self {
+        Self { meta, slots: slots.into(), extras: Extras::default() }
+    }
+
     /// What the message says of itself.
     #[must_use]
     pub fn meta(&self) -> &Meta {
@@ -103,11 +85,16 @@ impl PushSlots {
 
     /// What the message says of itself, to change it.
     ///
-    /// The client checks it again before it sends.
-    ///
-    /// A `Meta` that could not be read, since it is no object, stays a problem whatever is put here.
+    /// The client checks it again before it sends. A `Meta` that could not be read, since it is no object, is replaced by
+    /// [`set_meta`](Self::set_meta).
     pub fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
+    }
+
+    /// Replaces what the message says of itself, also if that could not be read.
+    pub fn set_meta(&mut self, meta: Meta) {
+        self.extras.remove("Meta");
+        self.meta = meta;
     }
 
     /// The slots, in order.
@@ -118,24 +105,81 @@ impl PushSlots {
 
     /// The slots, to change them, such as one that was read with a problem.
     ///
-    /// The client checks them again before it sends. What a slot shares with others is changed for that slot alone by
-    /// [`Shared::to_mut`](crate::Shared::to_mut).
+    /// The client checks them again before it sends. [`Shared::to_mut`](crate::Shared::to_mut) changes what a slot shares with
+    /// others for that slot alone.
     ///
-    /// A list of slots that could not be read, since an element of it is no object, stays a problem whatever is
-    /// put here: the slots in it would be lost.
-    pub fn slots_mut(&mut self) -> &mut Vec<Slot> {
+    /// A list of slots that could not be read, since an element of it is no object, is replaced when another list is assigned.
+    pub fn slots_mut(&mut self) -> &mut List<Slot> {
         &mut self.slots
+    }
+
+    /// The slots, without the rest of the message.
+    ///
+    /// A list that could not be read has none: see [`validate`](Self::validate).
+    #[must_use]
+    pub fn into_slots(self) -> Vec<Slot> {
+        self.slots.into()
+    }
+
+    /// What the message says of itself, without the slots.
+    #[must_use]
+    pub fn into_meta(self) -> Meta {
+        self.meta
+    }
+
+    /// What the message says of itself, and the slots.
+    #[must_use]
+    pub fn into_parts(self) -> (Meta, Vec<Slot>) {
+        (self.meta, self.slots.into())
     }
 
     /// What sender and receiver agree on beside the model, for the message as a whole.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
-        self.rest.extensions()
+        self.extras.extensions()
     }
 
     /// What sender and receiver agree on beside the model, to change it.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        self.rest.extensions_mut()
+        self.extras.extensions_mut()
+    }
+
+    /// The members of the message itself that were read from JSON and are not in a field: keys that the model doesn't name, and
+    /// values that can't be read. The records inside have their own.
+    ///
+    /// ```
+    /// use pushslots::{PushSlots, UnreadReason};
+    ///
+    /// let json = br#"{"Exported": "today", "Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "PatientName": "Pat"}]}"#;
+    /// let mut message = PushSlots::from_json(json)?;
+    /// let unread = |member: pushslots::UnreadMember<'_>| (member.key().to_owned(), member.reason());
+    /// let members: Vec<_> = message.slots()[0].unread_members().map(unread).collect();
+    /// assert_eq!(members, [("PatientName".to_owned(), UnreadReason::UnknownKey)]);
+    ///
+    /// message.clear_unread_members();
+    /// for slot in &mut **message.slots_mut() {
+    ///     slot.clear_unread_members();
+    /// }
+    /// assert_eq!(
+    ///     message.to_json(),
+    ///     br#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#,
+    /// );
+    /// # Ok::<(), pushslots::ReadError>(())
+    /// ```
+    pub fn unread_members(&self) -> impl Iterator<Item = UnreadMember<'_>> {
+        let slots = self.slots.unread_reason().map(|reason| UnreadMember::new("Slots", reason));
+        slots.into_iter().chain(self.extras.unread_members(|_| true))
+    }
+
+    /// Removes the [unread member](Self::unread_members) `key`; whether there was one.
+    pub fn remove_unread_member(&mut self, key: &str) -> bool {
+        (key == "Slots" && self.slots.clear_unread()) | self.extras.remove(key)
+    }
+
+    /// Removes all [unread members](Self::unread_members) of the message itself.
+    pub fn clear_unread_members(&mut self) {
+        self.slots.clear_unread();
+        self.extras.clear();
     }
 
     /// Checks the message against the data model, all of it but for what the client fills in.
@@ -155,16 +199,21 @@ impl PushSlots {
 
     fn problems(&self) -> Vec<Problem> {
         let (at, mut problems) = (Path::ROOT, Vec::new());
-        self.rest.explain::<Option<Meta>>("Meta", at, &mut problems);
+        self.extras.check::<Option<Meta>>("Meta", at, &mut problems);
         self.meta.check(at.key("Meta"), &mut problems);
-
-        self.rest.explain::<Vec<Slot>>("Slots", at, &mut problems);
         Field::check(&self.slots, at.key("Slots"), &mut problems);
-        if self.slots.is_empty() && !self.rest.has("Slots") {
+        if self.slots.is_blank() {
             problems.push(at.key("Slots").problem("empty; give at least one slot"));
         }
-        self.rest.check(at, &mut problems);
+        self.extras.check_extensions(at, &mut problems);
         problems
+    }
+}
+
+impl PartialEq for PushSlots {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.meta, &self.slots) == (&other.meta, &other.slots)
+            && self.extras.equals(|_| true, &other.extras, |_| true)
     }
 }
 

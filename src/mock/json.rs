@@ -10,7 +10,7 @@ const MODULE: &str = "DataModel";
 
 /// Identifiers that no other message has.
 pub(super) fn fresh_log() -> Log {
-    Log::new(Some(fresh_id().to_string()), Some(fresh_id().to_string()))
+    Log::new(fresh_id().to_string(), fresh_id().to_string())
 }
 
 /// Today's answer to a message that is accepted.

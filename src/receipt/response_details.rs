@@ -131,14 +131,14 @@ fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
     let id = |parent: &Object<'_>, key| Some(masked.shown_whole(&text(member(parent, key)?)?));
     let entries: Vec<_> = meta.get_all("Logs").flat_map(objects).collect();
     let logs: Vec<_> =
-        entries.iter().map(|entry| Log::new(id(entry, "ID"), id(entry, "AttemptID"))).collect();
+        entries.iter().map(|entry| Log::from_parts(id(entry, "ID"), id(entry, "AttemptID"))).collect();
     if !logs.is_empty() {
         return logs;
     }
     let old = |key| id(&Object::read(member(meta, key)?)?, "ID");
     match (old("Message"), old("Transmission")) {
         (None, None) => Vec::new(),
-        (message, transmission) => vec![Log::new(message, transmission)],
+        (message, transmission) => vec![Log::from_parts(message, transmission)],
     }
 }
 

@@ -1,0 +1,354 @@
+//! What an object holds beside the values that its table reads.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde::ser::SerializeMap;
+
+use super::interner::Interner;
+use super::json_writer as write;
+use super::path::Path;
+use super::raw::{Key, compact};
+use super::record::Field;
+use super::transcode::Raw;
+use crate::message::{Extensions, Problem};
+
+/// Why a member was not read into a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnreadReason {
+    /// The model doesn't name the key. The member is sent as it was read.
+    UnknownKey,
+    /// The value isn't of the kind that the model has for the key. It is a [problem](crate::PushSlots::validate).
+    WrongKind,
+    /// The key is given more than once, so that nobody can tell which value is meant. It is a
+    /// [problem](crate::PushSlots::validate).
+    Repeated,
+}
+
+/// A member of an object that was not read into a field, and is kept as it was written.
+///
+/// Its `Debug` shows the key and the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadMember<'a> {
+    key: Cow<'a, str>,
+    reason: UnreadReason,
+}
+
+impl UnreadMember<'_> {
+    pub(crate) fn new(key: &'static str, reason: UnreadReason) -> Self {
+        Self { key: Cow::Borrowed(key), reason }
+    }
+
+    /// The key of the member.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Why the member was not read into a field.
+    #[must_use]
+    pub fn reason(&self) -> UnreadReason {
+        self.reason
+    }
+}
+
+/// Keys and values as they were written, in their order. Keys differ.
+#[derive(Clone, Default)]
+pub(crate) struct Members(Vec<Member>);
+
+#[derive(Clone)]
+struct Member {
+    key: Box<str>,
+    value: Box<str>,
+    reason: UnreadReason,
+}
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.key, &self.value) == (&other.key, &other.value)
+    }
+}
+
+impl PartialEq for Members {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Members {
+    pub(crate) const NONE: Self = Self(Vec::new());
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds a member whose value is the JSON `value`.
+    pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
+        self.0.push(Member { key: key.raw().into(), value: compact(value), reason });
+    }
+
+    /// Adds a member under `name`, whatever it holds.
+    pub(crate) fn add_named(&mut self, name: &str, value: &str) {
+        let mut raw = Vec::with_capacity(name.len());
+        write::escaped(name, &mut raw);
+        self.add(Key::written(&String::from_utf8_lossy(&raw)), value, UnreadReason::UnknownKey);
+    }
+
+    /// Removes all but the last of the members with the same key.
+    pub(crate) fn keep_last(&mut self) {
+        if self.0.len() < 2 {
+            return;
+        }
+        let mut keep = vec![true; self.0.len()];
+        let mut names = HashSet::new();
+        for (member, keep) in self.0.iter().zip(&mut keep).rev() {
+            *keep = names.insert(Key::written(&member.key).name());
+        }
+        drop(names);
+        let mut keep = keep.into_iter();
+        self.0.retain(|_| keep.next().unwrap_or(true));
+        self.0.shrink_to_fit();
+    }
+
+    /// Each key.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key<'_>> {
+        self.0.iter().map(|member| Key::written(&member.key))
+    }
+
+    /// The value whose key stands for `name`.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut members = self.0.iter();
+        members.find(|member| Key::written(&member.key).name() == name).map(|member| &*member.value)
+    }
+
+    /// Removes the member whose key stands for `name`; whether there was one.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|member| Key::written(&member.key).name() != name);
+        self.0.len() < before
+    }
+
+    /// Writes them, with a comma before each.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        for member in &self.0 {
+            write::raw_member(&member.key, &member.value, out);
+        }
+    }
+
+    /// How many bytes [`write`](Self::write) takes.
+    pub(crate) fn length(&self) -> usize {
+        self.0.iter().map(Member::length).sum()
+    }
+
+    /// Serializes them as members of `map`.
+    pub(crate) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        for member in &self.0 {
+            map.serialize_entry(&*Key::written(&member.key).name(), &Raw(&member.value))?;
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn length(&self) -> usize {
+        r#","":"#.len() + self.key.len() + self.value.len()
+    }
+}
+
+/// The extensions of an object, and its members that were not read into a field.
+///
+/// Most objects have neither, and pay for one pointer.
+#[derive(Clone, Default)]
+pub(crate) struct Extras(Option<Box<Inner>>);
+
+#[derive(Clone, Default)]
+struct Inner {
+    extensions: Extensions,
+    unread: Members,
+}
+
+impl Extras {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|inner| inner.extensions.is_empty() && inner.unread.is_empty())
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        static NONE: Extensions = Extensions::NONE;
+        self.0.as_ref().map_or(&NONE, |inner| &inner.extensions)
+    }
+
+    pub(crate) fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.0.get_or_insert_default().extensions
+    }
+
+    fn unread(&self) -> &Members {
+        static NONE: Members = Members::NONE;
+        self.0.as_ref().map_or(&NONE, |inner| &inner.unread)
+    }
+
+    /// Adds a member that was not read into a field.
+    pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
+        self.0.get_or_insert_default().unread.add(key, value, reason);
+    }
+
+    /// Reads the values given for `key` into a field. Values that can't be read are kept.
+    #[inline]
+    pub(crate) fn field<F: Field>(&mut self, key: &str, given: Given<'_>, interner: &mut Interner) -> F {
+        let (raw, reason) = match given {
+            Given { first: None, .. } => return F::default(),
+            Given { first: Some(raw), more } if more.is_empty() => match F::read(raw, interner) {
+                Some(field) => return field,
+                None => (Cow::Borrowed(raw), UnreadReason::WrongKind),
+            },
+            Given { first: Some(raw), more } => {
+                (Cow::Owned(format!("[{raw},{}]", more.join(","))), UnreadReason::Repeated)
+            }
+        };
+        F::unread(&raw, reason).unwrap_or_else(|| {
+            self.add(Key::written(key), &raw, reason);
+            F::default()
+        })
+    }
+
+    /// Reads the extensions, once all other members were read.
+    pub(crate) fn finish(&mut self, extensions: Given<'_>, interner: &mut Interner) {
+        let read: Extensions = self.field(EXTENSIONS, extensions, interner);
+        if let Some(inner) = &mut self.0 {
+            inner.unread.keep_last();
+        }
+        if !read.is_empty() {
+            *self.extensions_mut() = read;
+        }
+    }
+
+    /// Whether the value of `key` could not be read.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.unread().get(key).is_some()
+    }
+
+    /// Removes the unread member `key`; whether there was one.
+    pub(crate) fn remove(&mut self, key: &str) -> bool {
+        self.0.as_mut().is_some_and(|inner| inner.unread.remove(key))
+    }
+
+    /// Removes all unread members.
+    pub(crate) fn clear(&mut self) {
+        if let Some(inner) = &mut self.0 {
+            inner.unread = Members::default();
+        }
+    }
+
+    /// Whether nothing took the place of the unread member `key`.
+    fn is_open(&self, key: &str, open: impl Fn(&str) -> bool) -> bool {
+        if key == EXTENSIONS { self.extensions().is_empty() } else { open(key) }
+    }
+
+    /// The unread members, except those whose key isn't `open` any more.
+    pub(crate) fn unread_members(
+        &self,
+        open: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = UnreadMember<'_>> {
+        let open = self.unread().0.iter().filter(move |member| self.is_open(&member.key, &open));
+        open.map(|member| UnreadMember { key: Key::written(&member.key).name(), reason: member.reason })
+    }
+
+    /// Whether both have the same extensions and the same unread members that are `open`.
+    pub(crate) fn equals(
+        &self,
+        open: impl Fn(&str) -> bool,
+        other: &Self,
+        other_open: impl Fn(&str) -> bool,
+    ) -> bool {
+        let unread = self.unread().0.iter().filter(|member| self.is_open(&member.key, &open));
+        let other_unread = other.unread().0.iter().filter(|member| other.is_open(&member.key, &other_open));
+        self.extensions() == other.extensions() && unread.eq(other_unread)
+    }
+
+    /// Finds what is wrong with the unread member `key`, for which the model has an `F`.
+    pub(crate) fn check<F: Field>(&self, key: &'static str, at: Path<'_>, problems: &mut Vec<Problem>) {
+        let mut unread = self.unread().0.iter();
+        if let Some(member) = unread.find(|member| *member.key == *key) {
+            explain::<F>(&member.value, member.reason, at.key(key), problems);
+        }
+    }
+
+    /// Finds what is wrong with the extensions.
+    #[inline]
+    pub(crate) fn check_extensions(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if self.extensions().is_empty() {
+            self.check::<Extensions>(EXTENSIONS, at, problems);
+        }
+    }
+
+    /// Writes the extensions, and the unread members whose key is `open`.
+    #[inline]
+    pub(crate) fn write(&self, out: &mut Vec<u8>, open: impl Fn(&str) -> bool) {
+        let Some(inner) = &self.0 else { return };
+        inner.extensions.write_member(concat!(",\"", "Extensions", "\":"), out);
+        for member in inner.unread.0.iter().filter(|member| self.is_open(&member.key, &open)) {
+            write::raw_member(&member.key, &member.value, out);
+        }
+    }
+
+    /// How many bytes [`write`](Self::write) takes.
+    #[inline]
+    pub(crate) fn length(&self, open: impl Fn(&str) -> bool) -> usize {
+        let Some(inner) = &self.0 else { return 0 };
+        let unread = inner.unread.0.iter().filter(|member| self.is_open(&member.key, &open));
+        let extensions = inner.extensions.length::<true>(concat!(",\"", "Extensions", "\":"));
+        extensions + unread.map(Member::length).sum::<usize>()
+    }
+
+    /// Serializes what [`write`](Self::write) writes.
+    pub(crate) fn serialize<M: SerializeMap>(
+        &self,
+        map: &mut M,
+        open: impl Fn(&str) -> bool,
+    ) -> Result<(), M::Error> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        inner.extensions.serialize_member(EXTENSIONS, map)?;
+        for member in inner.unread.0.iter().filter(|member| self.is_open(&member.key, &open)) {
+            map.serialize_entry(&*Key::written(&member.key).name(), &Raw(&member.value))?;
+        }
+        Ok(())
+    }
+}
+
+const EXTENSIONS: &str = "Extensions";
+
+/// Adds what is wrong with a value that was not read.
+pub(crate) fn explain<F: Field>(raw: &str, reason: UnreadReason, at: Path<'_>, problems: &mut Vec<Problem>) {
+    match reason {
+        UnreadReason::Repeated => problems.push(at.problem("given more than once; keep one of them")),
+        UnreadReason::UnknownKey | UnreadReason::WrongKind => F::explain(raw, at, problems),
+    }
+}
+
+/// The values that an object has for one key, as they are written.
+#[derive(Default)]
+pub(crate) struct Given<'a> {
+    first: Option<&'a str>,
+    more: Vec<&'a str>,
+}
+
+impl<'a> Given<'a> {
+    pub(crate) fn add(&mut self, raw: &'a str) {
+        match self.first {
+            None => self.first = Some(raw),
+            Some(_) => self.more.push(raw),
+        }
+    }
+}
+
+impl Given<'_> {
+    pub(crate) fn is_repeated(&self) -> bool {
+        !self.more.is_empty()
+    }
+}

@@ -1,0 +1,134 @@
+//! JSON written straight into a buffer, as serde_json writes it.
+//!
+//! Members and elements are written with a comma before each; [`enclose`] puts the opening bracket in the place of the
+//! first one.
+
+use super::plain_prefix;
+
+/// Makes an object or a list of the members or elements that were written from `start` on.
+#[inline]
+pub(crate) fn enclose(brackets: [u8; 2], start: usize, out: &mut Vec<u8>) {
+    let [open, close] = brackets;
+    match out.get_mut(start) {
+        Some(comma) => *comma = open,
+        None => out.push(open),
+    }
+    out.push(close);
+}
+
+/// How many bytes an object or a list takes whose members or elements take `inside`, with their commas.
+pub(crate) fn enclosed(inside: usize) -> usize {
+    "{}".len() + inside.saturating_sub(",".len())
+}
+
+/// Writes a text in quotes.
+#[inline]
+pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escaped(text, out);
+    out.push(b'"');
+}
+
+/// Writes what stands for a text between quotes.
+#[inline]
+pub(crate) fn escaped(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_prefix::prefix(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
+        escape(byte, out);
+        rest = after;
+    }
+}
+
+/// How many bytes [`string`] takes.
+pub(crate) fn string_length(text: &str) -> usize {
+    let (mut rest, mut length) = (text.as_bytes(), text.len() + "\"\"".len());
+    loop {
+        let (_, special) = rest.split_at(plain_prefix::prefix(rest));
+        let Some((&byte, after)) = special.split_first() else { break length };
+        length += if short_escape(byte).is_some() { r"\n".len() } else { r"\u0000".len() } - 1;
+        rest = after;
+    }
+}
+
+/// RFC 8259, section 7: the short form where there is one.
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    match short_escape(byte) {
+        Some(letter) => out.extend_from_slice(&[b'\\', letter]),
+        None => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]),
+    }
+}
+
+fn short_escape(byte: u8) -> Option<u8> {
+    match byte {
+        b'"' | b'\\' => Some(byte),
+        0x08 => Some(b'b'),
+        0x0c => Some(b'f'),
+        b'\n' => Some(b'n'),
+        b'\r' => Some(b'r'),
+        b'\t' => Some(b't'),
+        _ => None,
+    }
+}
+
+/// Writes a number; a whole one without a fraction. One that is not finite has no JSON form and is written as null.
+#[inline]
+pub(crate) fn number(number: f64, out: &mut Vec<u8>) {
+    let Some(whole) = whole(number) else {
+        // Writing to memory can't fail.
+        let _ = serde_json::to_writer(out, &number);
+        return;
+    };
+    if whole < 0 {
+        out.push(b'-');
+    }
+    integer(whole.unsigned_abs(), out);
+}
+
+/// How many bytes [`number`] takes.
+pub(crate) fn number_length(number: f64) -> usize {
+    let Some(whole) = whole(number) else {
+        let mut written = Vec::with_capacity("-1.7976931348623157e308".len());
+        self::number(number, &mut written);
+        return written.len();
+    };
+    usize::from(whole < 0) + integer_length(whole.unsigned_abs())
+}
+
+/// The number as a whole one, where it is one and has an f64 of its own.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "what a cast changes is no whole number"
+)]
+pub(crate) fn whole(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    // The cast goes to the nearest number that there is, so that only a whole one comes back as it was.
+    let whole = number as i64;
+    (whole as f64 == number && number.abs() <= EXACT).then_some(whole)
+}
+
+/// Writes a whole number.
+pub(crate) fn integer(number: u64, out: &mut Vec<u8>) {
+    if number >= 10 {
+        integer(number / 10, out);
+    }
+    out.push(b'0' + (number % 10) as u8);
+}
+
+/// How many bytes [`integer`] takes.
+pub(crate) fn integer_length(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+/// Writes a member whose key and value are JSON already, the key without its quotes.
+pub(crate) fn raw_member(key: &str, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+    out.extend_from_slice(value.as_bytes());
+}

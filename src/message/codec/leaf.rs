@@ -1,0 +1,196 @@
+//! The leaves of the data model: how each kind is read from odd data, checked and written.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use serde::ser::Serializer;
+
+use super::interner::Interner;
+use super::json_writer as write;
+use super::path::Path;
+use super::raw::Leaf;
+use super::record::{Read, Value};
+use super::timestamp;
+use crate::message::Problem;
+
+/// Reads a leaf by `parse`.
+pub(crate) fn leaf<'a, T>(raw: &'a str, parse: impl FnOnce(Cow<'a, str>) -> Option<T>) -> Read<T> {
+    match Leaf::read(raw) {
+        Leaf::Text(text) => parse(text).map_or(Read::WrongKind, Read::Value),
+        Leaf::Null => Read::Nothing,
+        Leaf::Misfit => Read::WrongKind,
+    }
+}
+
+/// A text, held as the place asks for it.
+macro_rules! text {
+    ($type:ty, $hold:expr) => {
+        impl Value for $type {
+            const EXPECTED: &'static str = "a text";
+
+            fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
+                leaf(raw, |text| Some($hold(text, interner)))
+            }
+
+            fn write(&self, out: &mut Vec<u8>) {
+                write::string(self, out);
+            }
+
+            fn length<const EXACT: bool>(&self) -> usize {
+                if EXACT { write::string_length(self) } else { self.len() + "\"\"".len() }
+            }
+
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self)
+            }
+        }
+    };
+}
+
+text!(String, |text: Cow<'_, str>, _: &mut Interner| text.into_owned());
+// As small as a text can be, for what every slot has of its own.
+text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner| text.into());
+// For what many slots have in common.
+text!(Arc<str>, |text: Cow<'_, str>, interner: &mut Interner| interner.reason(&text));
+
+impl Value for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+        leaf(raw, |text| match text.trim() {
+            value if value.eq_ignore_ascii_case("true") => Some(true),
+            value if value.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+
+    fn length<const EXACT: bool>(&self) -> usize {
+        if *self { "true".len() } else { "false".len() }
+    }
+
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*self)
+    }
+}
+
+impl Value for Uuid {
+    const EXPECTED: &'static str = "a UUID, such as 7ce6f387-c33c-417d-8682-81e83628cbd9";
+
+    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+        leaf(raw, |text| Self::try_parse(text.trim()).ok())
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write::string(self.hyphenated().encode_lower(&mut Self::encode_buffer()), out);
+    }
+
+    fn length<const EXACT: bool>(&self) -> usize {
+        uuid::fmt::Hyphenated::LENGTH + 2
+    }
+
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.hyphenated().encode_lower(&mut Self::encode_buffer()))
+    }
+}
+
+/// A time, always written in UTC.
+impl Value for DateTime<Utc> {
+    const EXPECTED: &'static str = "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
+
+    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+        leaf(raw, |text| timestamp::read(&text))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        timestamp::write(self, out);
+    }
+
+    fn length<const EXACT: bool>(&self) -> usize {
+        timestamp::length(self)
+    }
+
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&timestamp::text(self))
+    }
+
+    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        problems.extend(timestamp::unwritable(self).map(|text| at.problem(text)));
+    }
+}
+
+/// A length in minutes.
+impl Value for f64 {
+    const EXPECTED: &'static str = "a number of minutes above 0";
+
+    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+        leaf(raw, |text| {
+            // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
+            let digits = text.trim();
+            let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+            is_number.then(|| digits.parse().ok()).flatten().filter(|minutes: &Self| minutes.is_finite())
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write::number(*self, out);
+    }
+
+    fn length<const EXACT: bool>(&self) -> usize {
+        write::number_length(*self)
+    }
+
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match write::whole(*self) {
+            Some(whole) => serializer.serialize_i64(whole),
+            None if self.is_finite() => serializer.serialize_f64(*self),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if !self.is_finite() {
+            problems.push(at.problem("not finite; give the number of minutes"));
+        } else if *self <= 0.0 {
+            problems.push(at.problem("not above 0; give the number of minutes"));
+        }
+    }
+}
+
+/// A place in a series, counted from 1; the model carries it as text.
+impl Value for u64 {
+    const EXPECTED: &'static str = "a whole number from 1, such as \"1\"";
+
+    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+        leaf(raw, |text| {
+            let digits = text.trim();
+            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        write::integer(*self, out);
+        out.push(b'"');
+    }
+
+    fn length<const EXACT: bool>(&self) -> usize {
+        write::integer_length(*self) + 2
+    }
+
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+
+    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if *self == 0 {
+            problems.push(at.problem("not a whole number from 1; the first is 1"));
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Lists of values.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::extras::explain;
+use super::interner::Interner;
+use super::json_writer as write;
+use super::path::{Path, PathSegment};
+use super::raw::{compact, list};
+use super::record::{AsSerde, Field, Read, Value, wrong_kind};
+use crate::message::read::scanner::locate_element;
+use crate::message::{Problem, UnreadReason};
+
+/// A list of a record, which is a [`Vec`] in every other respect.
+///
+/// A list that was read from JSON and can't be read whole, because an element is of the wrong kind or it is no list, has no
+/// elements here and is kept as it was written. It is a [problem](crate::PushSlots::validate) until another list is assigned, or
+/// it is removed as an [unread member](crate::Provider::unread_members). Elements that are added to it don't replace it, so
+/// that none is lost unseen.
+///
+/// ```
+/// use pushslots::{Provider, PushSlots};
+///
+/// let json = br#"{"Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Provider": {"Credentials": ["MD", {}, [1]]}}]}"#;
+/// let mut message = PushSlots::from_json(json)?;
+/// let problem = message.validate().unwrap_err().problems()[0].clone();
+/// assert_eq!(problem.path(), "Slots[0].Provider.Credentials[1]");
+///
+/// let provider = message.slots_mut()[0].provider.as_mut().unwrap().to_mut();
+/// provider.credentials = vec!["MD".to_owned()].into();
+/// assert!(message.validate().is_ok());
+/// # Ok::<(), pushslots::ReadError>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct List<T> {
+    elements: Vec<T>,
+    unread: Option<Box<Unread>>,
+}
+
+/// A list that could not be read.
+#[derive(Clone, PartialEq)]
+struct Unread {
+    raw: Box<str>,
+    reason: UnreadReason,
+}
+
+impl<T> List<T> {
+    /// A list without elements.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { elements: Vec::new(), unread: None }
+    }
+
+    /// Whether it has no elements and none that could not be read.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.elements.is_empty() && self.unread.is_none()
+    }
+
+    /// The list `raw`, which could not be read.
+    pub(crate) fn not_read(raw: &str, reason: UnreadReason) -> Self {
+        let raw = match reason {
+            // Such a list doesn't turn into one that can be read.
+            UnreadReason::Repeated => format!("[{}]", compact(raw)).into(),
+            _ => compact(raw),
+        };
+        Self { elements: Vec::new(), unread: Some(Box::new(Unread { raw, reason })) }
+    }
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Deref for List<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.elements
+    }
+}
+
+impl<T> DerefMut for List<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.elements
+    }
+}
+
+impl<T> From<Vec<T>> for List<T> {
+    fn from(elements: Vec<T>) -> Self {
+        Self { elements, unread: None }
+    }
+}
+
+impl<T> From<List<T>> for Vec<T> {
+    fn from(list: List<T>) -> Self {
+        list.elements
+    }
+}
+
+impl<T> FromIterator<T> for List<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        Vec::from_iter(elements).into()
+    }
+}
+
+impl<T> Extend<T> for List<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
+        self.elements.extend(elements);
+    }
+}
+
+impl<T> IntoIterator for List<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.elements.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a List<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.elements.iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a mut List<T> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.elements.iter_mut()
+    }
+}
+
+impl<T, U> PartialEq<[U]> for List<T>
+where
+    T: PartialEq<U>,
+{
+    fn eq(&self, other: &[U]) -> bool {
+        self.unread.is_none() && self.elements == *other
+    }
+}
+
+impl<T, U, const N: usize> PartialEq<[U; N]> for List<T>
+where
+    T: PartialEq<U>,
+{
+    fn eq(&self, other: &[U; N]) -> bool {
+        *self == other[..]
+    }
+}
+
+impl<T, U> PartialEq<Vec<U>> for List<T>
+where
+    T: PartialEq<U>,
+{
+    fn eq(&self, other: &Vec<U>) -> bool {
+        *self == other[..]
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.elements.fmt(f)
+    }
+}
+
+/// The elements that are written.
+fn written<T: Value>(elements: &[T]) -> impl Iterator<Item = &T> {
+    elements.iter().filter(|value| !is_passed_over(*value))
+}
+
+/// Writes the elements, and makes a list of all that was written from `start` on.
+fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
+    for value in written(elements) {
+        out.push(b',');
+        value.write(out);
+    }
+    write::enclose(*b"[]", start, out);
+}
+
+impl Unread {
+    /// Writes the list that could not be read, and the elements that were added to it.
+    fn write(&self, added: &[impl Value], out: &mut Vec<u8>) {
+        let raw = &*self.raw;
+        if added.is_empty() {
+            return out.extend_from_slice(raw.as_bytes());
+        }
+        let start = out.len();
+        match raw.strip_prefix('[').and_then(|raw| raw.strip_suffix(']')) {
+            Some("") => {}
+            Some(inside) => {
+                out.push(b',');
+                out.extend_from_slice(inside.as_bytes());
+            }
+            // In a list of its own, which is no element, it doesn't turn into one.
+            None => {
+                out.extend_from_slice(b",[");
+                out.extend_from_slice(raw.as_bytes());
+                out.push(b']');
+            }
+        }
+        write_elements(added, start, out);
+    }
+}
+
+impl<T: Value> Serialize for List<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.unread {
+            None => serializer.collect_seq(written(&self.elements).map(AsSerde)),
+            Some(unread) => {
+                let mut json = Vec::new();
+                unread.write(&self.elements, &mut json);
+                super::transcode::Raw(&String::from_utf8_lossy(&json)).serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<T: Value> Field for List<T> {
+    fn read(raw: &str, interner: &mut Interner) -> Option<Self> {
+        let Some(elements) = list(raw) else { return (raw == "null").then(Self::new) };
+        let elements = elements.into_iter();
+        let mut values = Vec::with_capacity(elements.len());
+        for element in elements {
+            match T::read(element, interner) {
+                Read::Value(value) => values.push(value),
+                Read::Nothing => values.extend(T::EMPTY_ELEMENT.map(|empty| empty())),
+                Read::WrongKind => return None,
+            }
+        }
+        values.shrink_to_fit();
+        Some(values.into())
+    }
+
+    fn unread(raw: &str, reason: UnreadReason) -> Option<Self> {
+        Some(Self::not_read(raw, reason))
+    }
+
+    fn unread_reason(&self) -> Option<UnreadReason> {
+        self.unread.as_ref().map(|unread| unread.reason)
+    }
+
+    fn clear_unread(&mut self) -> bool {
+        self.unread.take().is_some()
+    }
+
+    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+        if self.is_absent() {
+            return;
+        }
+        out.extend_from_slice(key.as_bytes());
+        match &self.unread {
+            None => write_elements(&self.elements, out.len(), out),
+            Some(unread) => unread.write(&self.elements, out),
+        }
+    }
+
+    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
+        if let Some(unread) = &self.unread {
+            let mut json = Vec::new();
+            unread.write(&self.elements, &mut json);
+            return key.len() + json.len();
+        }
+        match written(&self.elements).map(|value| ",".len() + value.length::<EXACT>()).sum() {
+            0 => 0,
+            inside => key.len() + write::enclosed(inside),
+        }
+    }
+
+    fn serialize_member<M: SerializeMap>(&self, key: &'static str, map: &mut M) -> Result<(), M::Error> {
+        if self.is_absent() { Ok(()) } else { map.serialize_entry(key, self) }
+    }
+
+    fn is_absent(&self) -> bool {
+        self.unread.is_none() && self.elements.iter().all(is_passed_over)
+    }
+
+    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if let Some(unread) = &self.unread {
+            explain::<Self>(&unread.raw, unread.reason, at, problems);
+        }
+        for (index, value) in self.elements.iter().enumerate() {
+            value.check(at.index(index), problems);
+        }
+    }
+
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
+        let Some(elements) = list(raw) else {
+            problems.push(wrong_kind("a list", raw, at));
+            return;
+        };
+        for (index, raw) in elements.into_iter().enumerate() {
+            match T::read(raw, &mut Interner::unlimited()) {
+                Read::Value(value) => value.check(at.index(index), problems),
+                Read::Nothing => {
+                    if let Some(empty) = T::EMPTY_ELEMENT {
+                        empty().check(at.index(index), problems);
+                    }
+                }
+                Read::WrongKind => problems.push(wrong_kind(T::EXPECTED, raw, at.index(index))),
+            }
+        }
+    }
+
+    fn locate(text: &str, path: &mut Vec<PathSegment>) {
+        locate_element(text, |index, text| {
+            path.push(PathSegment::Index(index));
+            T::locate(text, path);
+        });
+    }
+}
+
+/// Whether an element of a list stands for nothing.
+fn is_passed_over<T: Value>(value: &T) -> bool {
+    T::EMPTY_ELEMENT.is_none() && value.is_empty()
+}

@@ -1,0 +1,13 @@
+//! How the values of the model are read from JSON, checked and written.
+
+pub(crate) mod extras;
+pub(crate) mod interner;
+pub(crate) mod json_writer;
+pub(crate) mod leaf;
+pub(crate) mod list;
+pub(crate) mod path;
+mod plain_prefix;
+pub(crate) mod raw;
+pub(crate) mod record;
+mod timestamp;
+pub(crate) mod transcode;

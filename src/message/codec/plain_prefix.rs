@@ -1,0 +1,59 @@
+//! Where a JSON string stops being plain.
+
+const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// How many bytes from the start stand for themselves in a JSON string: no quote, backslash or control character
+/// (RFC 8259, section 7).
+#[inline]
+pub(super) fn prefix(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((chunk, after)) = rest.split_first_chunk() {
+        if let Some(place) = special(*chunk) {
+            return bytes.len() - rest.len() + place;
+        }
+        rest = after;
+    }
+    // What is left is the end of a chunk that begins earlier, among bytes known to be plain.
+    if let Some(chunk) = bytes.last_chunk() {
+        return special(*chunk).map_or(bytes.len(), |place| bytes.len() - chunk.len() + place);
+    }
+    let special = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+    special.unwrap_or(rest.len())
+}
+
+/// The first special one of eight bytes, found in all of them at once.
+#[inline]
+fn special(chunk: [u8; 8]) -> Option<usize> {
+    let word = u64::from_le_bytes(chunk);
+    // The high bit of each byte below the limit is set, and by a borrow maybe those of bytes behind it.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = (below(word, 0x20) | equal(b'"') | equal(b'\\')) & HIGH;
+    (found != 0).then(|| (found.trailing_zeros() / 8) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefix;
+
+    #[test]
+    fn a_special_byte_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for place in 0..length {
+                for byte in 0..=255_u8 {
+                    let mut bytes = vec![b'a'; length];
+                    // What follows must not matter, nor what differs from a special byte by one bit.
+                    bytes[place..].fill(0x1f);
+                    bytes[..place].fill(0xa2);
+                    bytes[place] = byte;
+                    let special = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    let expected = if special || place + 1 == length { place } else { place + 1 };
+                    let expected = if !special && place + 1 == length { length } else { expected };
+                    assert_eq!(prefix(&bytes), expected, "{byte:#x} at {place} of {length}");
+                }
+            }
+            assert_eq!(prefix(&vec![0x7f; length]), length);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! JSON values as they are written, taken apart by serde_json one level at a time.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::plain_prefix;
+
+/// The key of a member.
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'a>(&'a str);
+
+impl<'a> Key<'a> {
+    /// A key as it is written, without its quotes.
+    pub(crate) fn written(raw: &'a str) -> Self {
+        Self(raw)
+    }
+
+    /// The key as it is written, without its quotes.
+    pub(crate) fn raw(self) -> &'a str {
+        self.0
+    }
+
+    /// The text of the key. A key that is no text, such as half a surrogate pair, is given as it is written.
+    pub(crate) fn name(self) -> Cow<'a, str> {
+        unescaped(self.0).unwrap_or(Cow::Borrowed(self.0))
+    }
+}
+
+/// The members of one object in their order, each value as it is written.
+#[derive(Default)]
+pub(crate) struct Object<'a>(SmallVec<[(Key<'a>, &'a str); 8]>);
+
+impl<'a> Object<'a> {
+    /// Reads `raw`; `None` if it isn't the JSON of an object.
+    pub(crate) fn read(raw: &'a str) -> Option<Self> {
+        serde_json::from_str(raw).ok()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of `key`; the first if the key is given more than once.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().find(|member| member.0.name() == key).map(|member| member.1)
+    }
+
+    /// The values of `key` in any letter case.
+    pub(crate) fn get_all(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |member| member.0.name().eq_ignore_ascii_case(key)).map(|member| member.1)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key<'a>, &'a str)> {
+        self.0.iter().copied()
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = SmallVec::new();
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    let key = key.get();
+                    let key = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
+                    members.push((Key(key), value.get()));
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// The elements of the list `raw`, each as it is written; `None` if it isn't the JSON of a list.
+pub(crate) fn list(raw: &str) -> Option<Elements<'_>> {
+    serde_json::from_str(raw).ok()
+}
+
+/// The elements of one list, each as it is written.
+#[derive(Default)]
+pub(crate) struct Elements<'a>(SmallVec<[&'a str; 8]>);
+
+impl<'a> IntoIterator for Elements<'a> {
+    type Item = &'a str;
+    type IntoIter = smallvec::IntoIter<[&'a str; 8]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut elements = SmallVec::new();
+                while let Some(element) = seq.next_element::<&RawValue>()? {
+                    elements.push(element.get());
+                }
+                Ok(Elements(elements))
+            }
+        }
+
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// A value that is neither an object nor a list.
+pub(crate) enum Leaf<'a> {
+    /// The content of a text; a number or a boolean as it is written.
+    Text(Cow<'a, str>),
+    Null,
+    /// An object, a list, or a text with half a surrogate pair.
+    Misfit,
+}
+
+impl<'a> Leaf<'a> {
+    /// Reads `raw`, which is the JSON of one value without space around it.
+    pub(crate) fn read(raw: &'a str) -> Self {
+        match raw.as_bytes() {
+            [b'"', inside @ .., b'"'] => {
+                let inside = raw.get(1..=inside.len()).and_then(unescaped);
+                inside.map_or(Self::Misfit, Self::Text)
+            }
+            [b'{' | b'[', ..] => Self::Misfit,
+            b"null" => Self::Null,
+            _ => Self::Text(Cow::Borrowed(raw)),
+        }
+    }
+}
+
+/// The text that the leaf `raw` stands for: the content of a text; a number or a boolean as it is written.
+pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
+    let raw: &RawValue = serde_json::from_str(raw).ok()?;
+    match Leaf::read(raw.get()) {
+        Leaf::Text(text) => Some(text),
+        Leaf::Null | Leaf::Misfit => None,
+    }
+}
+
+/// The content of a JSON text, which is written as `raw` between quotes; `None` if it has half a surrogate pair.
+fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
+    // Between the quotes of JSON, nothing but a backslash is special.
+    if plain_prefix::prefix(raw.as_bytes()) == raw.len() {
+        return Some(Cow::Borrowed(raw));
+    }
+    serde_json::from_str(&format!("\"{raw}\"")).ok().map(Cow::Owned)
+}
+
+/// The kind of the JSON value `raw`, in the words of an error message.
+pub(crate) fn kind(raw: &str) -> &'static str {
+    match raw.as_bytes().first() {
+        Some(b'{') => "object",
+        Some(b'[') => "list",
+        Some(b'"') => "text",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}
+
+/// Writes the JSON `raw` without the space between its parts.
+pub(crate) fn compact(raw: &str) -> Box<str> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    if !raw.as_bytes().iter().any(is_space) {
+        return raw.into();
+    }
+    let mut out = String::with_capacity(raw.len());
+    let (mut in_text, mut is_escaped) = (false, false);
+    for char in raw.chars() {
+        if !in_text && matches!(char, ' ' | '\n' | '\r' | '\t') {
+            continue;
+        }
+        in_text ^= char == '"' && !is_escaped;
+        is_escaped = in_text && char == '\\' && !is_escaped;
+        out.push(char);
+    }
+    out.into()
+}

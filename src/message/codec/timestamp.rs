@@ -1,0 +1,132 @@
+//! Times: read in the shapes seen in real messages, written as RFC 3339 in UTC.
+
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+
+use super::json_writer;
+
+/// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess it would
+/// offer an appointment at the wrong hour.
+///
+/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the milliseconds (an
+/// official sample has it), no seconds, an offset of hours alone or without its colon, and the basic form of
+/// ISO 8601.
+pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    let usual = DateTime::parse_from_rfc3339(text).ok();
+    let time = usual.or_else(|| DateTime::parse_from_rfc3339(&as_rfc3339(text)?).ok())?.to_utc();
+    unwritable(&time).is_none().then_some(time)
+}
+
+/// Writes the other shapes as RFC 3339 would; what is none of them comes out as no time either.
+fn as_rfc3339(text: &str) -> Option<String> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let (clock, offset) = time.split_at(time.find(['Z', 'z', '+', '-'])?);
+
+    let date = match *date.split('-').collect::<Vec<_>>() {
+        [year, month, day] => format!("{year}-{month:0>2}-{day:0>2}"),
+        [basic] if basic.len() == 8 => {
+            format!("{}-{}-{}", basic.get(..4)?, basic.get(4..6)?, basic.get(6..)?)
+        }
+        _ => return None,
+    };
+    let clock = match *clock.split(':').collect::<Vec<_>>() {
+        [hour, minute] => format!("{hour}:{minute}:00"),
+        [hour, minute, second] => format!("{hour}:{minute}:{second}"),
+        [hour, minute, second, milliseconds] if milliseconds.len() == 3 => {
+            format!("{hour}:{minute}:{second}.{milliseconds}")
+        }
+        [basic] => format!("{}:{}:{}", basic.get(..2)?, basic.get(2..4)?, basic.get(4..)?),
+        _ => return None,
+    };
+    let offset = match offset.len() {
+        3 => format!("{offset}:00"),
+        5 => format!("{}:{}", offset.get(..3)?, offset.get(3..)?),
+        _ => offset.to_owned(),
+    };
+    Some(format!("{date}T{clock}{offset}"))
+}
+
+/// Why `time` is none that a message may hold.
+#[inline]
+pub(super) fn unwritable(time: &DateTime<Utc>) -> Option<&'static str> {
+    // Without a zone, no offset of zero is added.
+    let time = time.naive_utc();
+    // RFC 3339, section 5.6: a year has four digits. In UTC a time may fall out of them.
+    if !(0..=9999).contains(&time.year()) {
+        return Some("no real time: the year must be between 0 and 9999");
+    }
+    // Appointments don't start at one, and many receivers can't read it.
+    (time.nanosecond() >= 1_000_000_000).then_some("no real time: a leap second")
+}
+
+/// Writes a time in quotes as RFC 3339 in UTC: `T`, `Z`, and a fraction of 3, 6 or 9 digits only where there is one.
+pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
+    if unwritable(time).is_some() {
+        return json_writer::string(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true), out);
+    }
+    let time = time.naive_utc();
+    let (year, nanos) = (time.year().unsigned_abs(), time.nanosecond());
+    out.extend_from_slice(USUAL);
+    if let Some(text) = out.last_chunk_mut::<{ USUAL.len() }>() {
+        [text[1], text[2]] = two_digits(year / 100);
+        [text[3], text[4]] = two_digits(year % 100);
+        [text[6], text[7]] = two_digits(time.month());
+        [text[9], text[10]] = two_digits(time.day());
+        [text[12], text[13]] = two_digits(time.hour());
+        [text[15], text[16]] = two_digits(time.minute());
+        [text[18], text[19]] = two_digits(time.second());
+    }
+    if nanos > 0 {
+        out.truncate(out.len() - 2);
+        write_fraction(nanos, out);
+        out.extend_from_slice(b"Z\"");
+    }
+}
+
+/// What [`write`] writes, without the quotes.
+pub(super) fn text(time: &DateTime<Utc>) -> String {
+    let mut out = Vec::with_capacity(length(time));
+    write(time, &mut out);
+    String::from_utf8_lossy(&out).trim_matches('"').to_owned()
+}
+
+/// A time without a fraction.
+const USUAL: &[u8] = br#""0000-00-00T00:00:00Z""#;
+
+/// How many bytes [`write`] takes.
+#[inline]
+pub(super) fn length(time: &DateTime<Utc>) -> usize {
+    match time.timestamp_subsec_nanos() {
+        _ if unwritable(time).is_some() => {
+            let mut written = Vec::new();
+            write(time, &mut written);
+            written.len()
+        }
+        0 => USUAL.len(),
+        nanos => USUAL.len() + ".".len() + digits(nanos),
+    }
+}
+
+/// How many digits tell a part of a second: 3, 6 or 9.
+fn digits(nanos: u32) -> usize {
+    match nanos {
+        _ if nanos % 1_000_000 == 0 => 3,
+        _ if nanos % 1_000 == 0 => 6,
+        _ => 9,
+    }
+}
+
+/// Writes a part of a second with as few digits as tell it.
+fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
+    out.push(b'.');
+    let mut unit = 100_000_000;
+    for _ in 0..digits(nanos) {
+        out.push(b'0' + (nanos / unit % 10) as u8);
+        unit /= 10;
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a digit, of a number below 100")]
+fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
+}

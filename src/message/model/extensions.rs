@@ -1,0 +1,201 @@
+//! What sender and receiver agree on beside the model.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::message::codec::extras::Members;
+use crate::message::codec::interner::Interner;
+use crate::message::codec::json_writer as write;
+use crate::message::codec::path::Path;
+use crate::message::codec::raw::{Key, Object, kind};
+use crate::message::codec::record::{Field, wrong_kind};
+use crate::message::codec::transcode::Json;
+use crate::message::{Problem, UnreadReason};
+
+/// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any object.
+///
+/// Each has a name and any JSON value, read and written as a type of your own. What is read from a message and not
+/// replaced is sent on as it was written.
+///
+/// ```
+/// use pushslots::Slot;
+/// use pushslots::chrono::{TimeZone, Utc};
+/// # use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Telehealth { url: String, string: String }
+///
+/// let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+/// let mut slot = Slot::new(nine_o_clock, 15);
+/// let video = Telehealth { url: "https://example.org/telehealth".into(), string: "video".into() };
+/// slot.extensions_mut().insert("telehealth", &video)?;
+///
+/// let telehealth: Option<Telehealth> = slot.extensions().get("telehealth")?;
+/// assert_eq!(telehealth.unwrap().string, "video");
+/// # Ok::<(), pushslots::ExtensionError>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Extensions(Members);
+
+impl Extensions {
+    pub(crate) const NONE: Self = Self(Members::NONE);
+
+    fn of(object: &Object<'_>) -> Self {
+        let mut members = Members::default();
+        for (key, value) in object.iter() {
+            members.add(key, value, UnreadReason::UnknownKey);
+        }
+        members.keep_last();
+        Self(members)
+    }
+
+    /// The value under `name`, read as `T`; `None` where there is none.
+    ///
+    /// Where a message gives the name more than once, the last one counts.
+    ///
+    /// # Errors
+    ///
+    /// A value that is no `T`.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, ExtensionError> {
+        let read = |json| serde_json::from_str(json).map_err(|error| ExtensionError::of_type(name, &error));
+        self.0.get(name).map(read).transpose()
+    }
+
+    /// Puts `value` under `name`, in place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// A value that has no JSON form, such as a map whose keys are no text. What was there stays.
+    pub fn insert<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), ExtensionError> {
+        let json = serde_json::to_string(value).map_err(|_| ExtensionError::new(name, None))?;
+        self.0.remove(name);
+        self.0.add_named(name, &json);
+        Ok(())
+    }
+
+    /// Takes away what is under `name`; whether there was anything.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(name)
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.0.keys().map(Key::name)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Shows how many there are and none of them.
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions").field("len", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Extensions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        self.0.serialize(&mut map)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Extensions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Json(json) = Json::deserialize(deserializer)?;
+        let object = Object::read(&json).ok_or_else(|| {
+            serde::de::Error::custom(format_args!("expected an object; this {} is not one", kind(&json)))
+        })?;
+        Ok(Self::of(&object))
+    }
+}
+
+impl Field for Extensions {
+    fn read(raw: &str, _: &mut Interner) -> Option<Self> {
+        match Object::read(raw) {
+            Some(object) => Some(Self::of(&object)),
+            None => (raw == "null").then(Self::default),
+        }
+    }
+
+    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+        if self.is_empty() {
+            return;
+        }
+        out.extend_from_slice(key.as_bytes());
+        let start = out.len();
+        self.0.write(out);
+        write::enclose(*b"{}", start, out);
+    }
+
+    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
+        if self.is_empty() { 0 } else { key.len() + write::enclosed(self.0.length()) }
+    }
+
+    fn serialize_member<M: SerializeMap>(&self, key: &'static str, map: &mut M) -> Result<(), M::Error> {
+        if self.is_empty() { Ok(()) } else { map.serialize_entry(key, self) }
+    }
+
+    fn is_absent(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn check(&self, _: Path<'_>, _: &mut Vec<Problem>) {}
+
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
+        problems.push(wrong_kind("an object", raw, at));
+    }
+}
+
+/// An extension that could not be read or written as the type that was asked for.
+///
+/// It tells the name and the place in the value, and nothing of the value itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtensionError {
+    name: String,
+    /// Line and column in the value; none where it was to be written.
+    place: Option<(usize, usize)>,
+}
+
+impl ExtensionError {
+    fn new(name: &str, place: Option<(usize, usize)>) -> Self {
+        Self { name: name.to_owned(), place }
+    }
+
+    fn of_type(name: &str, error: &serde_json::Error) -> Self {
+        Self::new(name, Some((error.line(), error.column())))
+    }
+
+    /// The name of the extension.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for ExtensionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match self.place {
+            None => write!(f, "the value given for the extension {name:?} has no JSON form"),
+            // The value as a whole.
+            Some((_, 0)) => write!(f, "the extension {name:?} is not of the type asked for"),
+            Some((line, column)) => {
+                write!(
+                    f,
+                    "the extension {name:?} is not of the type asked for: line {line} column {column} of its value"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ExtensionError {}

@@ -1,0 +1,324 @@
+//! What a message says of itself.
+
+use chrono::{DateTime, TimeZone, Utc};
+use serde::ser::Serializer;
+use uuid::Uuid;
+
+use super::List;
+use crate::message::Problem;
+use crate::message::codec::interner::Interner;
+use crate::message::codec::json_writer as write;
+use crate::message::codec::leaf::leaf;
+use crate::message::codec::path::Path;
+use crate::message::codec::record::{Read, Rules, Value, record};
+
+record! {
+    /// What a message says of itself: `Meta` of the reference.
+    ///
+    /// `DataModel` and `EventType` are always `Scheduling` and `PushSlots`. The client fills in its own
+    /// source and destinations where the message names none.
+    ///
+    /// ```
+    /// use pushslots::Meta;
+    /// use pushslots::uuid::uuid;
+    ///
+    /// let meta = Meta::new()
+    ///     .test(true)
+    ///     .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
+    ///     .batch_id("slots-2026-12-01")
+    ///     .current_batch(1)
+    ///     .total_batches(2);
+    /// assert_eq!(meta.current_batch, Some(1));
+    /// ```
+    pub struct Meta {
+        /// The data model; always `Scheduling`.
+        "DataModel" => data_model: Option<DataModel>,
+        /// The event; always `PushSlots`.
+        "EventType" => event_type: Option<EventType>,
+        /// When the message was made; written in UTC, in the form of RFC 3339.
+        "EventDateTime" => pub event_date_time: Option<DateTime<Utc>>,
+        /// Whether the message is a test.
+        "Test" => pub test: Option<bool>,
+        /// The system that sends.
+        "Source" => pub source: Option<Source>,
+        /// The endpoints that the message is for; at least one.
+        "Destinations" => pub destinations: List<Destination>,
+        /// The service's own identifiers for a message that came from it.
+        "Logs" => pub logs: List<Log>,
+        /// The code of the facility, only where a health system asks for it.
+        "FacilityCode" => pub facility_code: Option<String>,
+        /// Identifies the batch that the message is part of.
+        "BatchID" => pub batch_id: Option<String>,
+        /// The place of this message in its batch, from 1; written as text.
+        "CurrentBatch" => pub current_batch: Option<u64>,
+        /// How many messages the batch has, from 1; written as text.
+        "TotalBatches" => pub total_batches: Option<u64>,
+    }
+    shown: event_date_time, test, source, destinations, logs, batch_id, current_batch, total_batches;
+}
+
+record! {
+    /// The system that sends: `Meta.Source` of the reference.
+    pub struct Source {
+        /// Identifies the system.
+        "ID" => pub id: Option<Uuid>,
+        /// The name of the system.
+        "Name" => pub name: Option<String>,
+    }
+    shown: id;
+}
+
+record! {
+    /// An endpoint that a message is for: `Meta.Destinations[]` of the reference.
+    pub struct Destination {
+        /// Identifies the endpoint; required.
+        "ID" => pub id: Option<Uuid>,
+        /// The name of the endpoint.
+        "Name" => pub name: Option<String>,
+    }
+    shown: id;
+    // An empty place in the list may stand for an endpoint that then would get nothing.
+    empty element: Destination::blank;
+}
+
+record! {
+    /// The service's own identifiers for a message: `Meta.Logs[]` of the reference.
+    pub struct Log {
+        /// Finds the message in the service's dashboard, for support.
+        "ID" => pub id: Option<String>,
+        /// Names one attempt of the service at it.
+        "AttemptID" => pub attempt_id: Option<String>,
+    }
+    shown: id, attempt_id;
+}
+
+impl Meta {
+    /// A `Meta` that says only that this is a PushSlots message.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut meta = Self::blank();
+        meta.name_event();
+        meta
+    }
+
+    /// Says what event this is, unless something else was read there.
+    pub(crate) fn name_event(&mut self) {
+        if !self.extras.has("DataModel") {
+            self.data_model = Some(DataModel(()));
+        }
+        if !self.extras.has("EventType") {
+            self.event_type = Some(EventType(()));
+        }
+    }
+
+    /// Fills in what is left open.
+    pub(crate) fn fill(&mut self, source: Option<Uuid>, destinations: &[Uuid]) {
+        let unread = self.extras.has("Source");
+        if let Some(id) = source.filter(|_| !unread) {
+            let source = self.source.get_or_insert_with(Source::blank);
+            if !source.extras.has("ID") {
+                source.id.get_or_insert(id);
+            }
+        }
+        if self.names_no_destination() {
+            self.destinations = destinations.iter().copied().map(Destination::new).collect();
+        }
+    }
+
+    /// Removes the place in a batch, also one that could not be read.
+    pub(crate) fn clear_batch_place(&mut self) {
+        (self.current_batch, self.total_batches) = (None, None);
+        for key in ["CurrentBatch", "TotalBatches"] {
+            self.extras.remove(key);
+        }
+    }
+
+    pub(crate) fn names_no_destination(&self) -> bool {
+        self.destinations.is_blank()
+    }
+
+    /// Says when the message was made, in any time zone.
+    #[must_use]
+    pub fn event_date_time<Z: TimeZone>(mut self, time: DateTime<Z>) -> Self {
+        self.event_date_time = Some(time.to_utc());
+        self
+    }
+
+    /// Says whether the message is a test.
+    #[must_use]
+    pub fn test(mut self, test: bool) -> Self {
+        self.test = Some(test);
+        self
+    }
+
+    /// Names the system that sends: its ID, or a [`Source`] with a name.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds an endpoint that the message is for: its ID, or a [`Destination`] with a name.
+    #[must_use]
+    pub fn destination(mut self, destination: impl Into<Destination>) -> Self {
+        self.destinations.push(destination.into());
+        self
+    }
+
+    /// Gives the code of the facility, only where a health system asks for it.
+    #[must_use]
+    pub fn facility_code(mut self, code: impl Into<String>) -> Self {
+        self.facility_code = Some(code.into());
+        self
+    }
+
+    /// Names the batch that the message is part of.
+    #[must_use]
+    pub fn batch_id(mut self, id: impl Into<String>) -> Self {
+        self.batch_id = Some(id.into());
+        self
+    }
+
+    /// Says which message of its batch this is, from 1; needs a [`batch_id`](Self::batch_id).
+    #[must_use]
+    pub fn current_batch(mut self, current: u64) -> Self {
+        self.current_batch = Some(current);
+        self
+    }
+
+    /// Says how many messages the batch has, from 1; needs a [`batch_id`](Self::batch_id).
+    #[must_use]
+    pub fn total_batches(mut self, total: u64) -> Self {
+        self.total_batches = Some(total);
+        self
+    }
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Source {
+    /// The system with this ID.
+    #[must_use]
+    pub fn new(id: Uuid) -> Self {
+        Self { id: Some(id), ..Self::blank() }
+    }
+
+    /// Names the system.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl From<Uuid> for Source {
+    fn from(id: Uuid) -> Self {
+        Self::new(id)
+    }
+}
+
+impl Destination {
+    /// The endpoint with this ID.
+    #[must_use]
+    pub fn new(id: Uuid) -> Self {
+        Self { id: Some(id), ..Self::blank() }
+    }
+
+    /// Names the endpoint.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl From<Uuid> for Destination {
+    fn from(id: Uuid) -> Self {
+        Self::new(id)
+    }
+}
+
+impl Log {
+    /// The identifiers of a message and of one attempt of the service at it.
+    #[must_use]
+    pub fn new(id: impl Into<String>, attempt_id: impl Into<String>) -> Self {
+        Self::from_parts(Some(id.into()), Some(attempt_id.into()))
+    }
+
+    pub(crate) fn from_parts(id: Option<String>, attempt_id: Option<String>) -> Self {
+        Self { id, attempt_id, ..Self::blank() }
+    }
+}
+
+impl Rules for Meta {
+    fn restore(&mut self) {
+        self.name_event();
+    }
+
+    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        let (current, total) = (self.current_batch, self.total_batches);
+        let names_no_batch = self.batch_id.as_deref().is_none_or(str::is_empty);
+        if current.zip(total).is_some_and(|(current, total)| current > total) {
+            problems.push(at.key("CurrentBatch").problem("above TotalBatches"));
+        }
+        if (current.is_some() || total.is_some()) && names_no_batch && !self.extras.has("BatchID") {
+            let text = "missing, though CurrentBatch or TotalBatches is given; name the batch";
+            problems.push(at.key("BatchID").problem(text));
+        }
+    }
+}
+
+impl Rules for Source {}
+
+impl Rules for Destination {
+    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if self.id.is_none() && !self.extras.has("ID") {
+            problems.push(at.key("ID").problem("missing; say which endpoint the message is for"));
+        }
+    }
+}
+
+impl Rules for Log {}
+
+/// A text that is always the same: what the message is.
+macro_rules! constant {
+    ($(#[$doc:meta])* $name:ident = $text:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) struct $name(());
+
+        impl Value for $name {
+            const EXPECTED: &'static str = concat!("\"", $text, "\"");
+
+            fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+                leaf(raw, |text| (text == $text).then_some(Self(())))
+            }
+
+            fn write(&self, out: &mut Vec<u8>) {
+                write::string($text, out);
+            }
+
+            fn length<const EXACT: bool>(&self) -> usize {
+                $text.len() + 2
+            }
+
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str($text)
+            }
+        }
+    };
+}
+
+constant! {
+    /// Says that a message is of the data model `Scheduling`.
+    DataModel = "Scheduling"
+}
+
+constant! {
+    /// Says that a message is the event `PushSlots`.
+    EventType = "PushSlots"
+}

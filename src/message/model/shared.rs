@@ -1,0 +1,188 @@
+//! Records that many slots have in common.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::message::Problem;
+use crate::message::codec::interner::{Intern, Interner};
+use crate::message::codec::path::{Path, PathSegment};
+use crate::message::codec::record::{Read, Value};
+
+/// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can hold, each at the
+/// price of a pointer.
+///
+/// It is made by [`Provider::share`](crate::Provider::share) and [`Location::share`](crate::Location::share), or from
+/// the record itself by `into()`. What is read from JSON is shared by itself: equal providers, and equal locations,
+/// are one. A record that more than one slot holds is encoded and checked once.
+///
+/// ```
+/// use pushslots::{Provider, PushSlots, Slot};
+/// use pushslots::chrono::{TimeDelta, TimeZone, Utc};
+///
+/// let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+/// let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").share();
+/// let day = (0..32).map(|n| Slot::new(nine_o_clock + TimeDelta::minutes(15 * n), 15).provider(&provider));
+/// let message = PushSlots::builder().slots(day).build()?;
+/// assert_eq!(message.slots()[31].provider.as_ref().unwrap().id.as_deref(), Some("4356789876"));
+/// # Ok::<(), pushslots::InvalidMessage>(())
+/// ```
+pub struct Shared<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    record: T,
+    json: OnceLock<Box<[u8]>>,
+    /// Whether nothing is wrong with it.
+    sound: OnceLock<bool>,
+}
+
+impl<T> Shared<T> {
+    /// Whether two holders hold the same record, and not just an equal one.
+    #[must_use]
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The record, to change it for this holder alone: it is copied first where others hold it too.
+    ///
+    /// ```
+    /// use pushslots::Location;
+    ///
+    /// let clinic = Location::new().facility("RES General Hospital").share();
+    /// let mut annex = clinic.clone();
+    /// annex.to_mut().room = Some("136".to_owned());
+    /// assert_eq!(clinic.room, None);
+    /// ```
+    pub fn to_mut(&mut self) -> &mut T
+    where
+        T: Clone,
+    {
+        let inner = Arc::make_mut(&mut self.0);
+        (inner.json, inner.sound) = Default::default();
+        &mut inner.record
+    }
+}
+
+/// The JSON of the record, where it is worth keeping. That of a record with one holder is not: it would double what
+/// the record takes.
+fn kept_json<T: Value>(shared: &Shared<T>) -> Option<&[u8]> {
+    let Inner { record, json, .. } = &*shared.0;
+    if Arc::strong_count(&shared.0) == 1 {
+        return json.get().map(|json| &**json);
+    }
+    Some(json.get_or_init(|| {
+        let mut json = Vec::with_capacity(record.length::<true>());
+        record.write(&mut json);
+        json.into()
+    }))
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(record: T) -> Self {
+        Self(Arc::new(Inner { record, json: OnceLock::new(), sound: OnceLock::new() }))
+    }
+}
+
+impl<T> From<&Self> for Shared<T> {
+    fn from(shared: &Self) -> Self {
+        shared.clone()
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Clone> Clone for Inner<T> {
+    fn clone(&self) -> Self {
+        Self { record: self.record.clone(), json: OnceLock::new(), sound: OnceLock::new() }
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.record
+    }
+}
+
+impl<T: PartialEq> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ptr_eq(other) || **self == **other
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Serializes the record.
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
+    }
+}
+
+/// Reads a record that this holder alone has. What is read as part of a message is shared by its slots.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl<T: Intern> Value for Shared<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
+        if let Some(known) = T::records(interner).get(raw) {
+            return Read::Value(known);
+        }
+        match T::read(raw, interner) {
+            Read::Value(record) => Read::Value(T::records(interner).share(raw, record)),
+            Read::Nothing => Read::Nothing,
+            Read::WrongKind => Read::WrongKind,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match kept_json(self) {
+            Some(json) => out.extend_from_slice(json),
+            None => (**self).write(out),
+        }
+    }
+
+    #[inline]
+    fn length<const EXACT: bool>(&self) -> usize {
+        kept_json(self).map_or_else(|| (**self).length::<EXACT>(), <[u8]>::len)
+    }
+
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Value::serialize(&**self, serializer)
+    }
+
+    fn locate(text: &str, path: &mut Vec<PathSegment>) {
+        T::locate(text, path);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.json.get().map_or_else(|| (**self).is_empty(), |json| **json == *b"{}")
+    }
+
+    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        let sound = || {
+            let mut problems = Vec::new();
+            (**self).check(Path::ROOT, &mut problems);
+            problems.is_empty()
+        };
+        if !self.0.sound.get_or_init(sound) {
+            (**self).check(at, problems);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One appointment slot.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeZone, Utc};
+
+use super::{Location, Minutes, Provider, Shared};
+use crate::message::codec::path::Path;
+use crate::message::codec::record::{Rules, Value, record};
+use crate::message::{InvalidMessage, Problem};
+
+record! {
+    /// One appointment slot: `Slots[]` of the reference.
+    ///
+    /// ```
+    /// use pushslots::{Location, Provider, Slot};
+    /// use pushslots::chrono::{TimeZone, Utc};
+    ///
+    /// let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    /// let slot = Slot::new(nine_o_clock, 15)
+    ///     .id("1")
+    ///     .reason("Office Visit")
+    ///     .provider(Provider::new().id("4356789876", "NPI"))
+    ///     .location(Location::new().facility("RES General Hospital").room("136"));
+    /// assert_eq!(slot.duration, Some(15.0));
+    /// ```
+    pub struct Slot {
+        /// Identifies the slot in the sender's system.
+        "ID" => pub id: Option<Box<str>>,
+        /// When the appointment starts; required, and written in UTC, in the form of RFC 3339.
+        "DateTime" => pub date_time: Option<DateTime<Utc>>,
+        /// How long the appointment takes, in minutes, above 0; required.
+        "Duration" => pub duration: Option<f64>,
+        /// The visit reason, or whether the slot is available; free text.
+        ///
+        /// Slots can share one.
+        "Reason" => pub reason: Option<Arc<str>>,
+        /// Who is seen.
+        "Provider" => pub provider: Option<Shared<Provider>>,
+        /// Where the appointment takes place.
+        "Location" => pub location: Option<Shared<Location>>,
+    }
+    shown: date_time, duration;
+    // An empty place in the list is a slot without its time, and must not vanish unseen.
+    empty element: Slot::blank;
+}
+
+impl Slot {
+    /// A slot that starts at `date_time` and takes `duration` minutes.
+    ///
+    /// The time may be in any time zone. The duration is a number of [minutes](Minutes) above 0, or a
+    /// [`TimeDelta`](chrono::TimeDelta); it is checked when the message is built.
+    #[must_use]
+    pub fn new<Z: TimeZone>(date_time: DateTime<Z>, duration: impl Into<Minutes>) -> Self {
+        Self {
+            date_time: Some(date_time.to_utc()),
+            duration: Some(duration.into().to_f64()),
+            ..Self::blank()
+        }
+    }
+
+    /// Identifies the slot in the sender's system.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Says what the visit is for, or whether the slot is available.
+    ///
+    /// A clone of an `Arc<str>` takes no room of its own.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<Arc<str>>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Says who is seen: a [`Provider`], or one that many slots [share](Provider::share).
+    #[must_use]
+    pub fn provider(mut self, provider: impl Into<Shared<Provider>>) -> Self {
+        self.provider = Some(provider.into());
+        self
+    }
+
+    /// Says where the appointment takes place: a [`Location`], or one that many slots [share](Location::share).
+    #[must_use]
+    pub fn location(mut self, location: impl Into<Shared<Location>>) -> Self {
+        self.location = Some(location.into());
+        self
+    }
+}
+
+impl Slot {
+    /// Checks this slot alone, as [`PushSlots::validate`](crate::PushSlots::validate) does with all of a message.
+    ///
+    /// ```
+    /// use pushslots::Slot;
+    /// use pushslots::chrono::{TimeZone, Utc};
+    ///
+    /// let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    /// let wrong = Slot::new(nine_o_clock, 0).validate().unwrap_err();
+    /// assert_eq!(wrong.problems()[0].path(), "Duration");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every problem, each with its path in the slot.
+    pub fn validate(&self) -> Result<(), InvalidMessage> {
+        let mut problems = Vec::new();
+        self.check(Path::ROOT, &mut problems);
+        InvalidMessage::check(problems)
+    }
+
+    /// The slot as JSON, as it is in a message and on a line of a file for [`SlotReader`](crate::SlotReader).
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.length::<true>());
+        self.write(&mut out);
+        out
+    }
+}
+
+impl Rules for Slot {
+    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+        if self.date_time.is_none() && !self.extras.has("DateTime") {
+            problems.push(at.key("DateTime").problem("missing; say when the slot starts"));
+        }
+        if self.duration.is_none() && !self.extras.has("Duration") {
+            problems.push(at.key("Duration").problem("missing; give the number of minutes"));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading a whole message from JSON.
+
+use serde::{Deserialize, Deserializer};
+
+use super::read_error::{Place, ReadError};
+use super::scanner::{ParseError, Parsed, Scanner};
+use crate::message::codec::extras::{Extras, Given};
+use crate::message::codec::interner::Interner;
+use crate::message::codec::path::PathSegment;
+use crate::message::codec::raw::Object;
+use crate::message::codec::record::{Field, Read, Value};
+use crate::message::codec::transcode::Json;
+use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
+use crate::text;
+
+impl PushSlots {
+    /// Reads a message from JSON, after any byte-order mark.
+    ///
+    /// Reading is tolerant: see [the module](crate::message). [`validate`](Self::validate) reports the problems of the message
+    /// itself, and so does the client before it sends anything. Equal providers,
+    /// locations and reasons are [shared](crate::Shared). For more slots than memory holds there is
+    /// [`SlotReader`](crate::SlotReader).
+    ///
+    /// ```
+    /// use pushslots::PushSlots;
+    ///
+    /// let odd = br#"{"Slots": [{"DateTime": "2016-08-01 14:00:00Z", "Duration": "30", "Provider": {}}]}"#;
+    /// let message = PushSlots::from_json(odd)?;
+    /// assert_eq!(message.slots()[0].duration, Some(30.0));
+    ///
+    /// let wrong = PushSlots::from_json(br#"{"Slots": [{"Duration": "soon"}]}"#)?;
+    /// let problems: Vec<_> = wrong.validate().unwrap_err().problems().iter().map(|p| p.path().to_owned()).collect();
+    /// assert_eq!(problems, ["Slots[0].Duration", "Slots[0].DateTime"]);
+    ///
+    /// let cut = PushSlots::from_json(br#"{"Slots": [{"Duration": "#).unwrap_err();
+    /// assert_eq!((cut.path(), cut.line(), cut.column()), ("Slots[0].Duration", 1, 25));
+    /// # Ok::<(), pushslots::ReadError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Input that is not UTF-8, no JSON, or JSON but no object, with path, line and column.
+    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, ReadError> {
+        let bytes = json.as_ref();
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let (before, _) = bytes.split_at(error.valid_up_to());
+            ReadError::at(Place::START.after(before), "the input is not UTF-8")
+        })?;
+        let json = text.trim_start_matches(text::is_blank);
+        let (before, _) = bytes.split_at(bytes.len() - json.len());
+        let start = Place::START.after(before);
+        if json.is_empty() {
+            return Err(ReadError::at(start, "the input is empty"));
+        }
+        read(&mut Scanner::new(json)).map_err(|error| ReadError::parse(&error, json, start))
+    }
+}
+
+fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
+    if !scanner.take(b'{')? {
+        let start = scanner.at();
+        scanner.raw()?;
+        scanner.end()?;
+        return Err(ParseError::value(start, "the input is JSON but no object"));
+    }
+    let mut interner = Interner::unlimited();
+    let (mut meta, mut extensions, mut extras) = (Given::default(), Given::default(), Extras::default());
+    // The slots are read where they stand, and again only if they are given more than once.
+    let (mut slots, mut all_slots) = (List::new(), Given::default());
+    let mut is_first = true;
+    while let Some(key) = scanner.member(is_first)? {
+        is_first = false;
+        match &*key.name() {
+            "Meta" => {
+                let error = |error: Box<ParseError>| error.under(PathSegment::Key("Meta"));
+                meta.add(scanner.located(<Option<Meta> as Field>::locate).map_err(error)?);
+            }
+            "Slots" => {
+                let error = |error: Box<ParseError>| error.under(PathSegment::Key("Slots"));
+                scanner.peek().map_err(error)?;
+                let start = scanner.at();
+                slots = read_slots(scanner, &mut interner).map_err(error)?;
+                all_slots.add(scanner.since(start));
+            }
+            "Extensions" => {
+                let error = |error: Box<ParseError>| error.under(PathSegment::Key("Extensions"));
+                extensions.add(scanner.raw().map_err(error)?);
+            }
+            _ => extras.add(key, scanner.raw()?, UnreadReason::UnknownKey),
+        }
+    }
+    scanner.end()?;
+    if all_slots.is_repeated() {
+        slots = extras.field("Slots", all_slots, &mut interner);
+    }
+    // A `Meta` that can't be read stays in the extras, and validation names it.
+    let meta: Option<Meta> = extras.field("Meta", meta, &mut interner);
+    extras.finish(extensions, &mut interner);
+    let mut meta = meta.unwrap_or_default();
+    meta.name_event();
+    Ok(PushSlots { meta, slots, extras })
+}
+
+/// Reads a list of slots one by one.
+fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner) -> Parsed<List<Slot>> {
+    let start = scanner.at();
+    let not_read = |raw: &str| List::not_read(raw, UnreadReason::WrongKind);
+    if !scanner.take(b'[')? {
+        let raw = scanner.raw()?;
+        return Ok(if raw == "null" { List::new() } else { not_read(raw) });
+    }
+    let (mut slots, mut is_list_of_slots, mut index) = (Vec::new(), true, 0);
+    while scanner.element(index == 0)? {
+        match read_slot(scanner, index, interner)? {
+            Some(slot) => slots.push(slot),
+            None => is_list_of_slots = false,
+        }
+        index += 1;
+    }
+    slots.shrink_to_fit();
+    Ok(if is_list_of_slots { slots.into() } else { not_read(scanner.since(start)) })
+}
+
+/// Reads one slot; `None` for JSON that is none. The error has the path from the list on.
+pub(super) fn read_slot(
+    scanner: &mut Scanner<'_>,
+    index: usize,
+    interner: &mut Interner,
+) -> Parsed<Option<Slot>> {
+    scanner.peek()?;
+    let object = scanner.value::<Object<'_>>().and_then(|object| match object {
+        Some(object) => Ok(Some(Slot::from_object(&object, interner))),
+        None => Ok((scanner.raw()? == "null").then_some(Read::Nothing)),
+    });
+    let read = object
+        .map_err(|error| scanner.locate(error, <Slot as Value>::locate).under(PathSegment::Index(index)))?;
+    Ok(match read {
+        Some(Read::Value(slot)) => Some(slot),
+        // An empty place in the list is a slot without its time, and must not vanish unseen.
+        Some(Read::Nothing) => Slot::EMPTY_ELEMENT.map(|empty| empty()),
+        Some(Read::WrongKind) | None => None,
+    })
+}
+
+/// Reads what [`PushSlots::from_json`] reads, as tolerantly, in any format that has maps and texts.
+impl<'de> Deserialize<'de> for PushSlots {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Json(json) = Json::deserialize(deserializer)?;
+        Self::from_json(json).map_err(serde::de::Error::custom)
+    }
+}

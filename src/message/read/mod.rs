@@ -1,0 +1,11 @@
+//! Reading messages and slots from JSON.
+
+mod input_buffer;
+mod message;
+mod read_error;
+pub(crate) mod scanner;
+mod slot_reader;
+
+pub use read_error::ReadError;
+pub(crate) use slot_reader::Came;
+pub use slot_reader::SlotReader;

@@ -1,0 +1,291 @@
+//! A place in JSON text that moves from value to value.
+//!
+//! serde_json reads the values. The brackets, commas and colons around them are passed here, because the list that they
+//! belong to may be longer than memory.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::message::codec::path::PathSegment;
+use crate::message::codec::raw::Key;
+
+pub(crate) type Parsed<T> = Result<T, Box<ParseError>>;
+
+/// Text that isn't JSON, or a value that isn't what it has to be.
+#[derive(Debug)]
+pub(crate) struct ParseError {
+    pub(crate) reason: Reason,
+    /// Offset in bytes.
+    pub(crate) at: usize,
+    /// The path to the value that the place is in, its last segment first.
+    segments: Vec<PathSegment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The text ends before the value does.
+    End,
+    Wrong(Cow<'static, str>),
+}
+
+impl ParseError {
+    pub(crate) fn new(at: usize, reason: Reason) -> Box<Self> {
+        Box::new(Self { reason, at, segments: Vec::new() })
+    }
+
+    /// For a value that starts at `at` and isn't what it has to be.
+    pub(crate) fn value(at: usize, reason: &'static str) -> Box<Self> {
+        Self::new(at, Reason::Wrong(reason.into()))
+    }
+
+    /// Adds that the place is in the value under `segment`.
+    pub(crate) fn under(mut self: Box<Self>, segment: PathSegment) -> Box<Self> {
+        self.segments.push(segment);
+        self
+    }
+
+    /// Adds the segments, the first one first, that lead to the place from the value that was read.
+    fn inside(mut self: Box<Self>, segments: Vec<PathSegment>) -> Box<Self> {
+        self.segments.extend(segments.into_iter().rev());
+        self
+    }
+
+    /// The path of the value that the place is in; empty at the top.
+    pub(crate) fn path(&self) -> String {
+        let mut path = String::new();
+        for (number, segment) in self.segments.iter().rev().enumerate() {
+            // Writing to memory can't fail.
+            let _ = segment.write(number == 0, &mut path);
+        }
+        path
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::End => "the input ends before the JSON does",
+            Self::Wrong(reason) => reason,
+        })
+    }
+}
+
+/// Finds the path to the place at which a value stops being JSON: `text` begins with the value.
+pub(crate) type Locate = fn(text: &str, path: &mut Vec<PathSegment>);
+
+/// Moves over JSON text (RFC 8259).
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Offset in bytes from the start of the text.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a place it was at.
+    pub(crate) fn back_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// The text from `start` up to here.
+    pub(crate) fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Whether nothing but space follows.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.pass_space();
+        self.at >= self.text.len()
+    }
+
+    fn pass_space(&mut self) {
+        let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+        self.at += self.rest().as_bytes().iter().take_while(space).count();
+    }
+
+    /// The next byte that is no space, left in its place.
+    pub(crate) fn peek(&mut self) -> Parsed<u8> {
+        self.pass_space();
+        let byte = self.rest().as_bytes().first().copied();
+        byte.ok_or_else(|| ParseError::new(self.at, Reason::End))
+    }
+
+    /// Moves over `byte` if it comes next.
+    pub(crate) fn take(&mut self, byte: u8) -> Parsed<bool> {
+        let is_next = self.peek()? == byte;
+        self.at += usize::from(is_next);
+        Ok(is_next)
+    }
+
+    /// Makes sure that nothing but space follows.
+    pub(crate) fn end(&mut self) -> Parsed<()> {
+        if self.is_at_end() {
+            Ok(())
+        } else {
+            Err(self.wrong("something follows behind the end of the JSON"))
+        }
+    }
+
+    #[cold]
+    fn wrong(&self, reason: &'static str) -> Box<ParseError> {
+        ParseError::value(self.at, reason)
+    }
+
+    /// Moves behind the colon of the next member of an object; `None` behind the object's end. `is_first` is whether the opening
+    /// bracket was the last thing passed.
+    pub(crate) fn member(&mut self, is_first: bool) -> Parsed<Option<Key<'a>>> {
+        match self.peek()? {
+            b'}' => {
+                self.at += 1;
+                return Ok(None);
+            }
+            b',' if !is_first => self.at += 1,
+            _ if is_first => {}
+            _ => return Err(self.wrong("expected a comma or the end of the object")),
+        }
+        if self.peek()? != b'"' {
+            return Err(self.wrong("expected a key in quotes"));
+        }
+        let key = self.raw()?;
+        if !self.take(b':')? {
+            return Err(self.wrong("expected a colon"));
+        }
+        Ok(Some(Key::written(key.get(1..key.len().saturating_sub(1)).unwrap_or_default())))
+    }
+
+    /// Moves in front of the next element of a list; `false` behind the list's end.
+    pub(crate) fn element(&mut self, is_first: bool) -> Parsed<bool> {
+        match self.peek()? {
+            b']' => {
+                self.at += 1;
+                Ok(false)
+            }
+            b',' if !is_first => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ if is_first => Ok(true),
+            _ => Err(self.wrong("expected a comma or the end of the list")),
+        }
+    }
+
+    /// Moves over a value of any kind, and returns it as it is written.
+    pub(crate) fn raw(&mut self) -> Parsed<&'a str> {
+        Ok(self.value::<&RawValue>()?.map_or("", RawValue::get))
+    }
+
+    /// As [`raw`](Self::raw), with the path in the error that `locate` finds.
+    pub(crate) fn located(&mut self, locate: Locate) -> Parsed<&'a str> {
+        self.raw().map_err(|error| self.locate(error, locate))
+    }
+
+    /// Reads the next value, and moves over it; `None`, and nothing is moved over, if it is JSON of another kind.
+    pub(crate) fn value<T: Deserialize<'a>>(&mut self) -> Parsed<Option<T>> {
+        self.pass_space();
+        let rest = self.rest();
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<T>();
+        match values.next() {
+            Some(Ok(value)) => {
+                self.at += values.byte_offset();
+                Ok(Some(value))
+            }
+            Some(Err(error)) if error.is_data() => Ok(None),
+            Some(Err(error)) => Err(self.error(&error)),
+            None => Err(ParseError::new(self.at, Reason::End)),
+        }
+    }
+
+    /// Adds the path to the error of a value that begins here.
+    #[cold]
+    pub(crate) fn locate(&self, error: Box<ParseError>, locate: Locate) -> Box<ParseError> {
+        let mut path = Vec::new();
+        locate(self.rest(), &mut path);
+        error.inside(path)
+    }
+
+    /// The error of a value that begins here.
+    #[cold]
+    fn error(&self, error: &serde_json::Error) -> Box<ParseError> {
+        let rest = self.rest();
+        let before: usize =
+            rest.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let mut at = (before + error.column()).saturating_sub(1);
+        let text = error.to_string();
+        let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+        // A number that is cut off is told as one that is wrong.
+        let is_cut =
+            text == "invalid number" && at + 1 >= rest.len() && rest.ends_with(['-', '+', '.', 'e', 'E']);
+        if error.is_eof() || is_cut {
+            return ParseError::new(self.text.len(), Reason::End);
+        }
+        if text.starts_with(CONTROL_CHARACTER) {
+            // Told as the place before it.
+            at += rest.as_bytes().iter().skip(at).take_while(|&&byte| byte >= b' ').count();
+        }
+        ParseError::new(self.at + at, Reason::Wrong(in_plain_words(text)))
+    }
+}
+
+const CONTROL_CHARACTER: &str = "control character";
+
+/// The message of serde_json in words that need no knowledge of its sources.
+fn in_plain_words(text: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match text {
+        "expected value" | "expected ident" | "trailing comma" => "expected a value",
+        "expected `:`" => "expected a colon",
+        "expected `,` or `}`" => "expected a comma or the end of the object",
+        "expected `,` or `]`" => "expected a comma or the end of the list",
+        "key must be a string" => "expected a key in quotes",
+        "invalid number" => "not a JSON number",
+        "invalid escape" => "unknown escape",
+        "trailing characters" => "something follows behind the value",
+        _ if text.starts_with(CONTROL_CHARACTER) => "control character in a text; write it as an escape",
+        other => return Cow::Owned(other.to_owned()),
+    })
+}
+
+/// Finds the member of an object that isn't whole JSON, and hands out its key and the text from its value on.
+pub(crate) fn locate_member(text: &str, found: impl FnOnce(&str, &str)) {
+    let mut scanner = Scanner::new(text);
+    if !scanner.take(b'{').unwrap_or_default() {
+        return;
+    }
+    let mut is_first = true;
+    while let Ok(Some(key)) = scanner.member(is_first) {
+        is_first = false;
+        let value = scanner.rest();
+        if scanner.raw().is_err() {
+            return found(&key.name(), value);
+        }
+    }
+}
+
+/// Finds the element of a list that isn't whole JSON, and hands out its index and the text from it on.
+pub(crate) fn locate_element(text: &str, found: impl FnOnce(usize, &str)) {
+    let mut scanner = Scanner::new(text);
+    if !scanner.take(b'[').unwrap_or_default() {
+        return;
+    }
+    let mut index = 0;
+    while let Ok(true) = scanner.element(index == 0) {
+        let element = scanner.rest();
+        if scanner.raw().is_err() {
+            return found(index, element);
+        }
+        index += 1;
+    }
+}

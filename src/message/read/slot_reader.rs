@@ -1,0 +1,392 @@
+//! Reading slots one at a time, however many there are.
+
+use std::fmt;
+use std::io;
+use std::iter::FusedIterator;
+
+use super::input_buffer::InputBuffer;
+use super::message::read_slot;
+use super::read_error::ReadError;
+use super::scanner::{ParseError, Parsed, Reason, Scanner};
+use crate::message::codec::interner::Interner;
+use crate::message::codec::path::PathSegment;
+use crate::message::codec::record::Field;
+use crate::message::{Meta, Slot};
+
+/// Reads slots from an input one at a time, in constant memory.
+///
+/// The input holds a list of slots, a whole message (`{"Slots": […]}`), or one slot a line; which of them shows by
+/// itself. It is read in pieces of 64 KiB, so that it needs no buffer of its own. Each slot is read as tolerantly as
+/// [`PushSlots::from_json`](crate::PushSlots::from_json) reads it, and equal providers, locations and reasons are
+/// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
+///
+/// A value that is no slot is an error, after which the next slot follows; so is a line that is no JSON, where slots
+/// stand on lines, unless it is the first. When the input fails or is otherwise no JSON, and where a slot is longer
+/// than 8 MiB, nothing follows the error. A slot with a value that can't be read, or without one that it needs, is a
+/// slot: [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
+///
+/// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is waited for.
+///
+/// Reading blocks. In an async program, [`into_stream`](Self::into_stream) reads on a thread of its own, and
+/// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async input.
+///
+/// ```
+/// use pushslots::SlotReader;
+///
+/// let lines = br#"{"ID": "1", "DateTime": "2026-12-01T09:00:00Z", "Duration": 15}
+/// {"ID": "2", "DateTime": "2026-12-01T09:15:00Z", "Duration": 15}"#;
+/// let mut reader = SlotReader::new(lines.as_slice());
+/// while let Some(slot) = reader.next() {
+///     let slot = slot?;
+///     slot.validate().unwrap_or_else(|wrong| panic!("line {}: {wrong}", reader.line()));
+/// }
+/// # Ok::<(), pushslots::ReadError>(())
+/// ```
+pub struct SlotReader<R> {
+    input: R,
+    buffer: InputBuffer,
+    shape: Shape,
+    /// The number of values read, slots or not.
+    count: usize,
+    line: usize,
+    meta: Option<Meta>,
+    interner: Interner,
+    /// Whether nothing comes of the text that is there.
+    needs_input: bool,
+}
+
+/// The result of reading from an input.
+pub(crate) enum Came {
+    Slot(Slot),
+    End,
+    /// Nothing yet, because the input would have to wait.
+    Nothing,
+}
+
+/// What is known of the input's shape, and where in it the reader is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Unknown,
+    /// In the list of slots, which is the input itself.
+    List,
+    /// Before a slot of that list.
+    ListSlot,
+    /// In the list of slots of a message.
+    Message,
+    /// Before a slot of that list.
+    MessageSlot,
+    /// Behind the list of slots of a message.
+    MessageEnd,
+    /// Between slots that follow one another.
+    Lines,
+    /// On a line that is no JSON.
+    BrokenLine,
+    /// Behind all slots.
+    End,
+    /// Nothing more is read.
+    Done,
+}
+
+impl Shape {
+    fn behind_slot(self) -> Self {
+        match self {
+            Self::ListSlot => Self::List,
+            Self::MessageSlot => Self::Message,
+            other => other,
+        }
+    }
+}
+
+/// What came next in the input.
+enum Next {
+    /// A slot that starts at this offset.
+    Slot(Slot, usize),
+    /// A value that is none.
+    NoSlot(Box<ParseError>),
+    /// Something around slots; the input goes on in this shape.
+    Around(Shape),
+}
+
+impl<R: io::Read> SlotReader<R> {
+    /// Reads slots from `input`.
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            buffer: InputBuffer::default(),
+            shape: Shape::Unknown,
+            count: 0,
+            line: 1,
+            meta: None,
+            interner: Interner::limited(),
+            needs_input: false,
+        }
+    }
+
+    /// What the message says of itself, where the input is one: known before the first slot if `Meta` stands before
+    /// `Slots`, and else after the last.
+    ///
+    /// Other keys of the message are passed over.
+    #[must_use]
+    pub fn meta(&self) -> Option<&Meta> {
+        self.meta.as_ref()
+    }
+
+    /// Line of the input on which the last value starts, slot or not, from 1: where to look for what
+    /// [`Slot::validate`] says of it.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The input.
+    pub(crate) fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    /// Reads what comes next.
+    pub(crate) fn read_next(&mut self) -> Result<Came, ReadError> {
+        while self.shape != Shape::Done {
+            if self.needs_input {
+                let came = self.read_on()?;
+                if !came {
+                    return Ok(Came::Nothing);
+                }
+                self.needs_input = false;
+            }
+            if self.shape == Shape::BrokenLine {
+                self.pass_broken_line();
+                continue;
+            }
+            let mut scanner = Scanner::new(self.buffer.unread());
+            let next = next(&mut scanner, self.shape, self.count, &mut self.meta, &mut self.interner);
+            let length = scanner.at();
+            // What has come so far of a number may not be all of it.
+            let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == self.buffer.unread().len();
+            match next {
+                Err(error) if error.reason == Reason::End && !self.buffer.ended => self.needs_input = true,
+                Ok(_) if may_go_on && !self.buffer.ended => self.needs_input = true,
+                Err(error) if error.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
+                Err(error) => return Err(self.broken(&error)),
+                Ok(Next::Around(shape)) => {
+                    self.shape = shape;
+                    self.buffer.pass(length);
+                }
+                Ok(Next::Slot(slot, start)) => {
+                    self.pass_value(start, length);
+                    return Ok(Came::Slot(slot));
+                }
+                Ok(Next::NoSlot(error)) => {
+                    let read_error = self.buffer.parse_error(&error);
+                    self.pass_value(error.at, length);
+                    return Err(read_error.passed_over());
+                }
+            }
+        }
+        Ok(Came::End)
+    }
+
+    fn pass_value(&mut self, start: usize, end: usize) {
+        self.buffer.pass(start);
+        self.line = self.buffer.line();
+        self.buffer.pass(end - start);
+        self.shape = self.shape.behind_slot();
+        self.count += 1;
+    }
+
+    /// The error for text that is no JSON. Where slots stand on lines, only this line is lost.
+    fn broken(&mut self, error: &ParseError) -> ReadError {
+        let read_error = self.buffer.parse_error(error);
+        if self.shape == Shape::Lines && (error.reason != Reason::End || self.buffer.is_whole()) {
+            self.buffer.pass_space();
+            self.line = self.buffer.line();
+            self.shape = Shape::BrokenLine;
+            self.count += 1;
+            return read_error.passed_over();
+        }
+        self.shape = Shape::Done;
+        read_error
+    }
+
+    fn pass_broken_line(&mut self) {
+        if self.buffer.pass_line() {
+            self.shape = Shape::Lines;
+        } else if self.buffer.ended {
+            self.shape = Shape::Done;
+        } else {
+            self.needs_input = true;
+        }
+    }
+
+    /// Whether the input may end here.
+    fn is_at_end(&self) -> bool {
+        let between = matches!(self.shape, Shape::Unknown | Shape::Lines | Shape::End);
+        between && self.buffer.is_whole() && self.buffer.unread().trim().is_empty()
+    }
+
+    fn read_on(&mut self) -> Result<bool, ReadError> {
+        let read = self.buffer.fill(&mut self.input);
+        if read.is_err() {
+            self.shape = Shape::Done;
+        }
+        read
+    }
+}
+
+impl<R: io::Read> Iterator for SlotReader<R> {
+    type Item = Result<Slot, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.read_next() {
+            Ok(Came::Slot(slot)) => Some(Ok(slot)),
+            Ok(Came::End) => None,
+            Ok(Came::Nothing) => {
+                self.shape = Shape::Done;
+                Some(Err(self.buffer.would_block()))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl<R: io::Read> FusedIterator for SlotReader<R> {}
+
+impl<R> fmt::Debug for SlotReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotReader").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+/// Moves over what comes next. If the text ends too early nothing has changed, and it is read again when more of it is there.
+fn next(
+    scanner: &mut Scanner<'_>,
+    shape: Shape,
+    count: usize,
+    meta: &mut Option<Meta>,
+    interner: &mut Interner,
+) -> Parsed<Next> {
+    match shape {
+        Shape::Unknown => begin(scanner, meta, interner),
+        Shape::List | Shape::Message => {
+            let has_more = scanner.element(count == 0).map_err(in_slots)?;
+            Ok(Next::Around(match (shape, has_more) {
+                (Shape::List, true) => Shape::ListSlot,
+                (Shape::List, false) => Shape::End,
+                (_, true) => Shape::MessageSlot,
+                (_, false) => Shape::MessageEnd,
+            }))
+        }
+        Shape::MessageEnd => match members(scanner, false, interner)? {
+            (Some((_, start)), _) => Err(in_slots(ParseError::value(start, "given more than once"))),
+            (None, metas) => keep(metas, meta).map(|()| Next::Around(Shape::End)),
+        },
+        Shape::ListSlot | Shape::MessageSlot | Shape::Lines => slot(scanner, count, interner),
+        Shape::End | Shape::BrokenLine | Shape::Done => {
+            scanner.peek()?;
+            scanner.end().map(|()| Next::Around(Shape::Done))
+        }
+    }
+}
+
+/// Finds out what the input holds.
+fn begin(scanner: &mut Scanner<'_>, meta: &mut Option<Meta>, interner: &mut Interner) -> Parsed<Next> {
+    if scanner.take(b'[')? {
+        return Ok(Next::Around(Shape::List));
+    }
+    let start = scanner.at();
+    if !scanner.take(b'{')? {
+        return Ok(Next::Around(Shape::Lines));
+    }
+    let (slots, metas) = members(scanner, true, interner)?;
+    let Some((slots, _)) = slots else {
+        // A slot, whatever it has under a key of that name.
+        scanner.back_to(start);
+        return Ok(Next::Around(Shape::Lines));
+    };
+    keep(metas, meta)?;
+    Ok(Next::Around(match slots {
+        Slots::List => Shape::Message,
+        Slots::Null => Shape::MessageEnd,
+    }))
+}
+
+/// The value of `Slots`.
+enum Slots {
+    List,
+    Null,
+}
+
+/// The values of `Meta` and where they start; `None` for one that is no object.
+type Metas = Vec<(usize, Option<Option<Meta>>)>;
+
+/// Keeps the `Meta` of the message, if it has one.
+fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
+    for (start, read) in metas {
+        let wrong = |reason| ParseError::value(start, reason).under(PathSegment::Key("Meta"));
+        if meta.is_some() {
+            return Err(wrong("given more than once"));
+        }
+        *meta = read.ok_or_else(|| wrong("expected an object"))?;
+        if let Some(meta) = meta {
+            meta.name_event();
+        }
+    }
+    Ok(())
+}
+
+/// Moves over the members of a message up to its slots, into the list, which starts at the offset given; no slots behind the end
+/// of the message.
+fn members(
+    scanner: &mut Scanner<'_>,
+    mut is_first: bool,
+    interner: &mut Interner,
+) -> Parsed<(Option<(Slots, usize)>, Metas)> {
+    let mut metas = Metas::new();
+    while let Some(key) = scanner.member(is_first)? {
+        is_first = false;
+        match &*key.name() {
+            "Slots" => return Ok((Some(slots(scanner).map_err(in_slots)?), metas)),
+            "Meta" => {
+                let error = |error: Box<ParseError>| error.under(PathSegment::Key("Meta"));
+                scanner.peek().map_err(error)?;
+                let start = scanner.at();
+                let raw = scanner.located(<Option<Meta> as Field>::locate).map_err(error)?;
+                metas.push((start, Field::read(raw, interner)));
+            }
+            _ => {
+                scanner.raw()?;
+            }
+        }
+    }
+    Ok((None, metas))
+}
+
+/// Moves into the list of slots, and returns where it starts.
+fn slots(scanner: &mut Scanner<'_>) -> Parsed<(Slots, usize)> {
+    scanner.peek()?;
+    let start = scanner.at();
+    if scanner.take(b'[')? {
+        return Ok((Slots::List, start));
+    }
+    if scanner.raw()? == "null" {
+        return Ok((Slots::Null, start));
+    }
+    // What has come so far of a number may not be all of it.
+    scanner.peek()?;
+    Err(ParseError::value(start, "expected a list"))
+}
+
+fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner) -> Parsed<Next> {
+    scanner.peek()?;
+    let start = scanner.at();
+    Ok(match read_slot(scanner, count, interner).map_err(in_slots)? {
+        Some(slot) => Next::Slot(slot, start),
+        None => {
+            let error = ParseError::value(start, "expected an object").under(PathSegment::Index(count));
+            Next::NoSlot(in_slots(error))
+        }
+    })
+}
+
+fn in_slots(error: Box<ParseError>) -> Box<ParseError> {
+    error.under(PathSegment::Key("Slots"))
+}

@@ -1,0 +1,136 @@
+//! Messages of a batch: the same `Meta` but for their place in it, and each with slots of its own.
+
+use uuid::Uuid;
+
+use super::encode::{SLOTS, meta_length, write_meta};
+use super::outgoing::filled;
+use crate::message::codec::json_writer as write;
+use crate::message::codec::path::Path;
+use crate::message::codec::record::Value;
+use crate::message::{InvalidMessage, Meta, Problem, PushSlots, Slot};
+
+/// The `Meta` that all messages of a batch share.
+#[derive(Clone)]
+pub(crate) struct Envelope(Meta);
+
+/// The place of a message in its batch.
+#[derive(Clone, Copy)]
+pub(crate) struct BatchPlace<'a> {
+    pub(crate) batch_id: &'a str,
+    pub(crate) current: u64,
+    pub(crate) total: Option<u64>,
+}
+
+impl Envelope {
+    /// # Errors
+    ///
+    /// Everything that is wrong with `meta`, once source and destinations are filled in.
+    pub(crate) fn new(
+        meta: &Meta,
+        source: Option<Uuid>,
+        destinations: &[Uuid],
+    ) -> Result<Self, InvalidMessage> {
+        let (meta, mut problems) = filled(meta, source, destinations);
+        meta.check(Path::ROOT.key("Meta"), &mut problems);
+        InvalidMessage::check(problems)?;
+        Ok(Self(meta))
+    }
+
+    /// The `Meta` that all messages share.
+    pub(crate) fn shared_meta(&self) -> &Meta {
+        &self.0
+    }
+
+    /// The ids of the destinations, in their order.
+    pub(crate) fn destination_ids(&self) -> Vec<Uuid> {
+        self.0.destinations.iter().filter_map(|destination| destination.id).collect()
+    }
+
+    /// How many bytes a message takes without its slots, wherever in the batch it is.
+    pub(crate) fn length(&self, batch_id: &str) -> usize {
+        let meta = self.meta(Some(BatchPlace { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
+        // The opening bracket of the list takes the place of the comma before the first slot.
+        write::enclosed(meta_length(&meta) + SLOTS.len() + "]".len())
+    }
+
+    /// Begins a message in `out`, which is empty.
+    pub(crate) fn begin(&self, place: Option<BatchPlace<'_>>, mut out: Vec<u8>) -> BatchMessage {
+        write_meta(&self.meta(place), &mut out);
+        out.extend_from_slice(SLOTS.as_bytes());
+        BatchMessage { slots: out.len(), out }
+    }
+
+    fn meta(&self, place: Option<BatchPlace<'_>>) -> Meta {
+        let mut meta = self.0.clone();
+        let place = place.map(|place| (place.batch_id.to_owned(), place.current, place.total));
+        (meta.batch_id, meta.current_batch, meta.total_batches) = match place {
+            Some((id, current, total)) => (Some(id), Some(current), total),
+            None => (None, None, None),
+        };
+        meta
+    }
+}
+
+/// A message that is being written.
+pub(crate) struct BatchMessage {
+    out: Vec<u8>,
+    /// Where its slots start.
+    slots: usize,
+}
+
+impl BatchMessage {
+    pub(crate) fn add(&mut self, slot: &Slot) {
+        slot.write_added(&mut self.out);
+    }
+
+    /// The bytes after the first `written`.
+    pub(crate) fn written_since(&self, written: usize) -> &[u8] {
+        self.out.get(written..).unwrap_or_default()
+    }
+
+    /// How many bytes are written.
+    pub(crate) fn written(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        write::enclose(*b"[]", self.slots, &mut self.out);
+        write::enclose(*b"{}", 0, &mut self.out);
+        self.out
+    }
+}
+
+impl Meta {
+    /// The JSON of `Meta` alone.
+    pub(crate) fn to_json(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Reads the JSON of `Meta` alone.
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        let message = format!("{{\"Meta\":{json},\"Slots\":[]}}");
+        Some(PushSlots::from_json(message.as_bytes()).ok()?.meta().clone())
+    }
+}
+
+impl Slot {
+    /// Writes what the slot adds to a message: its JSON after a comma.
+    pub(crate) fn write_added(&self, out: &mut Vec<u8>) {
+        out.push(b',');
+        self.write(out);
+    }
+
+    /// How many bytes the slot adds to a message.
+    pub(crate) fn added_length(&self) -> usize {
+        ",".len() + self.length::<true>()
+    }
+
+    /// Everything that is wrong with the slot, as the one at `index` of a list.
+    pub(crate) fn problems_at(&self, index: usize) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check(Path::ROOT.key("Slots").index(index), &mut problems);
+        problems
+    }
+}

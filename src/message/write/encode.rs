@@ -1,0 +1,85 @@
+//! Writing a message as JSON.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::outgoing::Outgoing;
+use crate::message::codec::json_writer as write;
+use crate::message::codec::record::{Field, Value};
+use crate::message::{Meta, Problem, PushSlots};
+
+impl PushSlots {
+    /// The message as JSON (RFC 8259), as the model says: absent rather than null, times in UTC, whole minutes as
+    /// whole numbers.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        self.written(&self.meta)
+    }
+
+    /// Writes all but `Meta`.
+    pub(super) fn write_rest(&self, out: &mut Vec<u8>) {
+        if self.slots.is_blank() {
+            out.extend_from_slice(NO_SLOTS);
+        }
+        self.slots.write_member(SLOTS, out);
+        self.extras.write(out, |_| true);
+    }
+
+    /// How many bytes [`write_rest`](Self::write_rest) takes, but for escapes: to look for them would take longer than to grow
+    /// where there are some.
+    pub(super) fn rest_length(&self) -> usize {
+        let slots = if self.slots.is_blank() { NO_SLOTS.len() } else { self.slots.length::<false>(SLOTS) };
+        slots + self.extras.length(|_| true)
+    }
+}
+
+const META: &str = r#","Meta":"#;
+pub(super) const SLOTS: &str = r#","Slots":"#;
+const NO_SLOTS: &[u8] = br#","Slots":[]"#;
+
+pub(super) fn write_meta(meta: &Meta, out: &mut Vec<u8>) {
+    out.extend_from_slice(META.as_bytes());
+    meta.write(out);
+}
+
+/// How many bytes [`write_meta`] takes.
+pub(super) fn meta_length(meta: &Meta) -> usize {
+    META.len() + meta.length::<true>()
+}
+
+impl Outgoing for PushSlots {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.problems()
+    }
+
+    fn written(&self, meta: &Meta) -> Vec<u8> {
+        let mut out = Vec::with_capacity(write::enclosed(meta_length(meta) + self.rest_length()));
+        // One that could not be read is in the rest.
+        if !self.extras.has("Meta") {
+            write_meta(meta, &mut out);
+        }
+        self.write_rest(&mut out);
+        write::enclose(*b"{}", 0, &mut out);
+        out
+    }
+}
+
+/// Serializes what [`PushSlots::to_json`] writes, in any format that has maps.
+impl Serialize for PushSlots {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.extras.has("Meta") {
+            map.serialize_entry("Meta", &self.meta)?;
+        }
+        map.serialize_entry("Slots", &self.slots)?;
+        self.extras.serialize(&mut map, |_| true)?;
+        map.end()
+    }
+}

@@ -1,0 +1,109 @@
+//! A message encoded once, to be sent more than once.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::encode::{meta_length, write_meta};
+use super::outgoing::Outgoing;
+use crate::message::codec::json_writer as write;
+use crate::message::codec::path::Path;
+use crate::message::codec::record::Value;
+use crate::message::{InvalidMessage, Meta, Problem, PushSlots};
+
+impl PushSlots {
+    /// Checks the message and encodes its slots once, to be sent by any number of clients.
+    ///
+    /// Each client fills in its own source and destinations; what is encoded holds for all of them. A client
+    /// that sends a [`PushSlots`] encodes it once for all attempts of that send, so that this is worth its memory only
+    /// for a message that is sent more than once.
+    ///
+    /// ```no_run
+    /// # use pushslots::{Client, PushSlots};
+    /// # async fn example(message: PushSlots, north: Client, south: Client) -> Result<(), pushslots::Error> {
+    /// let message = message.encode()?;
+    /// north.send(&message).await?;
+    /// south.send(&message).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every problem that [`validate`](Self::validate) finds.
+    pub fn encode(&self) -> Result<EncodedMessage, InvalidMessage> {
+        self.validate()?;
+        let mut encoded = Vec::with_capacity(self.rest_length());
+        self.write_rest(&mut encoded);
+        encoded.shrink_to_fit();
+        Ok(EncodedMessage { meta: self.meta.clone(), encoded: encoded.into(), slot_count: self.slots.len() })
+    }
+}
+
+/// A message whose slots are checked and encoded, whatever becomes of its `Meta`; see [`PushSlots::encode`].
+///
+/// Clones share what is encoded. Its `Debug` shows how many slots there are and none of them.
+#[derive(Clone)]
+pub struct EncodedMessage {
+    meta: Meta,
+    /// All that follows `Meta`, but for the end of the message.
+    encoded: Bytes,
+    slot_count: usize,
+}
+
+impl EncodedMessage {
+    /// What the message says of itself.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// What the message says of itself, to change it; the slots stay encoded.
+    ///
+    /// The client checks it again before it sends.
+    pub fn meta_mut(&mut self) -> &mut Meta {
+        &mut self.meta
+    }
+
+    /// The message as JSON, as [`PushSlots::to_json`] writes it: without what a client fills in.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        self.written(&self.meta)
+    }
+
+    /// How many slots the message has.
+    #[must_use]
+    pub fn slot_count(&self) -> usize {
+        self.slot_count
+    }
+}
+
+impl Outgoing for EncodedMessage {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn slot_count(&self) -> usize {
+        self.slot_count
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.meta.check(Path::ROOT.key("Meta"), &mut problems);
+        problems
+    }
+
+    fn written(&self, meta: &Meta) -> Vec<u8> {
+        let mut out = Vec::with_capacity(write::enclosed(meta_length(meta) + self.encoded.len()));
+        write_meta(meta, &mut out);
+        out.extend_from_slice(&self.encoded);
+        write::enclose(*b"{}", 0, &mut out);
+        out
+    }
+}
+
+impl fmt::Debug for EncodedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("EncodedMessage");
+        shown.field("meta", &self.meta).field("slots", &self.slot_count).finish_non_exhaustive()
+    }
+}

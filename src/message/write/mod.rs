@@ -1,0 +1,13 @@
+//! Writing messages as JSON, ready to be sent.
+
+mod batch;
+mod encode;
+mod encoded;
+mod outgoing;
+mod prepared;
+
+pub(crate) use batch::{BatchMessage, BatchPlace, Envelope};
+pub use encoded::EncodedMessage;
+pub use outgoing::Message;
+pub(crate) use outgoing::{Content, Internal, write_from};
+pub use prepared::{BatchNumbers, PreparedMessage, RestoreError};
