@@ -15,6 +15,7 @@
 //! * `ratios/sending.rs` explains `publish_vs_…` and `send_…`, `ratios/publishing.rs` explains `publish_latency_…` and `checkpoint_…`,
 //!   `ratios/mock.rs` explains `mock_…`, and `ratios/rate_limit.rs` explains `rate_limit_…`.
 //! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly anything is shared.
+//! * `empty_slots_…` is a message of 10 MB in which every slot is empty, so that all of them have problems.
 
 mod ratios {
     pub mod mock;
@@ -33,7 +34,7 @@ use std::io::{self, Read};
 use std::time::Instant;
 
 use cap::Cap;
-use pushslots::{PushSlots, SlotReader};
+use pushslots::{Error, PushSlots, SlotReader};
 use ratios::{mock, owned, publishing, rate_limit, sending, slots};
 
 #[global_allocator]
@@ -47,13 +48,15 @@ const ROUNDS: usize = 11;
 
 fn main() {
     // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those of the mock,
-    // `-- publishing` those of concurrency and checkpoints, and `-- rate_limit` that of the rate limit.
+    // `-- publishing` those of concurrency and checkpoints, `-- rate_limit` that of the rate limit, and `-- empty_slots` those of
+    // a message in which everything is wrong.
     for argument in std::env::args() {
         match argument.as_str() {
             "sending" => return sending::run(),
             "mock" => return mock::run(),
             "publishing" => return publishing::run(),
             "rate_limit" => return rate_limit::run(),
+            "empty_slots" => return empty_slots(),
             _ => {}
         }
     }
@@ -87,6 +90,7 @@ fn main() {
         print(&format!("{name}_read_vs_serde_json"), times.read / times.read_owned);
     }
     print("many_records_stream_read_peak_mib", stream_peak_mib(STREAMED_SLOTS));
+    empty_slots();
     sending::run();
     publishing::run();
     rate_limit::run();
@@ -122,6 +126,29 @@ impl Times {
         });
         Self { encode, encode_owned, copy, read, read_owned }
     }
+}
+
+/// 10 MB of slots of which each is empty: the time to check them, to make the error and to write it out, and the heap that all of
+/// it takes against that of the message alone.
+fn empty_slots() {
+    let json = format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(10_000_000 / 3)).into_bytes();
+    let (message, message_heap) = held(|| read(&json));
+    let mut heap = 0;
+    let mut times: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            let (error, error_heap) = held(|| {
+                let error = Error::from(message.validate().unwrap_err());
+                (error.to_string(), error)
+            });
+            heap = heap.max(error_heap);
+            drop(error);
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    print("empty_slots_check_seconds", times[ROUNDS / 2]);
+    print("empty_slots_check_heap_vs_read", (message_heap + heap) as f64 / message_heap as f64);
 }
 
 fn read(json: &Vec<u8>) -> PushSlots {

@@ -1,13 +1,13 @@
 //! The one error that callers meet when they set up a client or send.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::auth::KeyError;
-use crate::message::{ExtensionError, InvalidMessage, Log, Problem, ReadError};
+use crate::message::{ExtensionError, InvalidMessage, Log, Problem, ReadError, write_problems};
 use crate::receipt::{self, Attempt, Delivery, TokenRefusal};
 
 /// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`, which is also its `Display`.
@@ -79,17 +79,16 @@ impl fmt::Display for ErrorKind {
 /// ```
 ///
 /// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
-/// "service_text", "token_refusal", "is_retryable", "problems"}`; the seconds are rounded up.
+/// "service_text", "token_refusal", "is_retryable", "problems", "omitted_problems"}`; the seconds are rounded up.
 pub struct Error(Box<Inner>);
 
-#[derive(Serialize)]
 struct Inner {
     kind: ErrorKind,
-    #[serde(rename = "error")]
+    /// What failed, without the problems.
     text: String,
-    #[serde(flatten)]
     send: FailedSend,
     problems: Vec<Problem>,
+    omitted_problems: usize,
 }
 
 /// What is known of a send that failed.
@@ -132,12 +131,18 @@ impl Error {
     pub(crate) fn invalid_message(invalid: InvalidMessage, message_id: Uuid) -> Self {
         let text = "the message breaks the PushSlots data model, and was not sent".to_owned();
         let send = FailedSend::not_begun(Some(message_id));
-        Self::new(ErrorKind::InvalidMessage, text, invalid.into_problems(), send)
+        Self::invalid(text, invalid, send)
     }
 
-    pub(crate) fn invalid_slots(problems: Vec<Problem>) -> Self {
+    pub(crate) fn invalid_slots(invalid: InvalidMessage) -> Self {
         let text = "there are slots that can't be published".to_owned();
-        Self::new(ErrorKind::InvalidMessage, text, problems, FailedSend::not_begun(None))
+        Self::invalid(text, invalid, FailedSend::not_begun(None))
+    }
+
+    fn invalid(text: String, invalid: InvalidMessage, send: FailedSend) -> Self {
+        let (problems, omitted_problems) = invalid.into_parts();
+        let kind = ErrorKind::InvalidMessage;
+        Self(Box::new(Inner { kind, text, send, problems, omitted_problems }))
     }
 
     /// There are no slots to publish, or none but these.
@@ -172,12 +177,8 @@ impl Error {
         Self::new(kind, text, Vec::new(), send)
     }
 
-    fn new(kind: ErrorKind, mut text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
-        for problem in &problems {
-            // Writing to a text can't fail.
-            let _ = write!(text, "\n  {problem}");
-        }
-        Self(Box::new(Inner { kind, text, send, problems }))
+    fn new(kind: ErrorKind, text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
+        Self(Box::new(Inner { kind, text, send, problems, omitted_problems: 0 }))
     }
 
     /// What kind of failure it is.
@@ -259,26 +260,32 @@ impl Error {
         self.0.send.token_refusal.as_ref()
     }
 
-    /// Everything that is wrong with the settings or the message, each with its place; empty for other
-    /// kinds.
+    /// What is wrong with the settings or the message, each with its place: the first 1,000 problems. Empty for other kinds.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
+    }
+
+    /// The number of problems beyond the first 1,000.
+    #[must_use]
+    pub fn omitted_problems(&self) -> usize {
+        self.0.omitted_problems
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.text)
+        f.write_str(&self.0.text)?;
+        write_problems(&self.0.problems, self.0.omitted_problems, f)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, text, send, .. } = &*self.0;
+        let Inner { kind, send, .. } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
-            .field("text", text)
+            .field("text", &self.to_string())
             .field("delivery", &send.delivery)
             .field("message_id", &send.message_id)
             .field("attempts", &send.attempts)
@@ -291,7 +298,18 @@ impl std::error::Error for Error {}
 
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            kind: ErrorKind,
+            error: String,
+            #[serde(flatten)]
+            send: &'a FailedSend,
+            problems: &'a [Problem],
+            omitted_problems: usize,
+        }
+        let Inner { kind, send, problems, omitted_problems, .. } = &*self.0;
+        let (kind, omitted_problems) = (*kind, *omitted_problems);
+        Shown { kind, error: self.to_string(), send, problems, omitted_problems }.serialize(serializer)
     }
 }
 
@@ -305,7 +323,7 @@ impl From<InvalidMessage> for Error {
     fn from(invalid: InvalidMessage) -> Self {
         let text = "the message breaks the PushSlots data model".to_owned();
         let send = FailedSend::not_begun(None);
-        Self::new(ErrorKind::InvalidMessage, text, invalid.into_problems(), send)
+        Self::invalid(text, invalid, send)
     }
 }
 

@@ -151,8 +151,8 @@ pub use error::{Error, ErrorKind};
 pub use message::{
     Address, BatchNumbers, Destination, EncodedMessage, ExtensionError, Extensions, Identifier,
     InvalidMessage, List, Location, Log, Message, Meta, Minutes, PhoneNumber, PreparedMessage, Problem,
-    Provider, PushSlots, PushSlotsBuilder, ReadError, RestoreError, Shared, Slot, SlotReader, Source,
-    UnreadMember, UnreadReason,
+    ProblemCode, Provider, PushSlots, PushSlotsBuilder, ReadError, RestoreError, Severity, Shared, Slot,
+    SlotReader, Source, UnreadMember, UnreadReason,
 };
 pub use publish::{
     AcceptedMessage, BatchCounts, Checkpoint, CheckpointError, ParseResumePointError, PreparedMessages,

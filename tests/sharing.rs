@@ -122,12 +122,12 @@ fn a_change_is_checked_again() {
 }
 
 #[test]
-fn what_is_wrong_with_a_shared_record_is_told_at_every_slot() {
+fn problem_of_a_shared_record_is_reported_once() {
     let wrong = Provider::new().office_phone("12").share();
     let slots = (0..3).map(|_| Slot::new(nine(), 15).provider(&wrong));
     let error = PushSlots::builder().slots(slots).build().unwrap_err();
-    let paths: Vec<_> = error.problems().iter().map(|problem| problem.path().to_owned()).collect();
-    assert_eq!(paths, [0, 1, 2].map(|slot| format!("Slots[{slot}].Provider.PhoneNumber.Office")));
+    let problems: Vec<_> = error.problems().iter().map(|each| (each.path(), each.slot_count())).collect();
+    assert_eq!(problems, [("Slots[0].Provider.PhoneNumber.Office", 3)]);
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl ClientBuilder {
     }
 
     fn check_limits(&self, problems: &mut Vec<Problem>) {
-        let mut need = |met: bool, name: &str, text: &str| {
+        let mut need = |met: bool, name: &str, text: &'static str| {
             if !met {
                 problems.push(Problem::new(name, text));
             }

@@ -141,7 +141,7 @@ struct Variables<F> {
 
 impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
     fn problem(&mut self, name: &str, text: impl Into<String>) {
-        self.problems.push(Problem::new(name, text));
+        self.problems.push(Problem::new(name, text.into()));
     }
 
     /// Returns the value of a variable. All are wiped, because any may hold a secret by mistake.

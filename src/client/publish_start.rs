@@ -91,7 +91,7 @@ impl<'a> PublishBuilder<'a> {
 
     fn problems(&self, batch_id: Option<&str>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut need = |met: bool, name: &str, text: &str| {
+        let mut need = |met: bool, name: &str, text: &'static str| {
             if !met {
                 problems.push(Problem::new(name, text));
             }

@@ -30,12 +30,14 @@ use codec::path::Path;
 use codec::record::{Field, Value};
 
 pub use codec::extras::{UnreadMember, UnreadReason};
+pub(crate) use codec::problems::Problems;
 pub(crate) use codec::raw::{Object, list, text};
 pub use model::{
     Address, Destination, ExtensionError, Extensions, Identifier, List, Location, Log, Meta, Minutes,
     PhoneNumber, Provider, PushSlotsBuilder, Shared, Slot, Source,
 };
-pub use problem::{InvalidMessage, Problem};
+pub(crate) use problem::write_problems;
+pub use problem::{InvalidMessage, Problem, ProblemCode, Severity};
 pub(crate) use read::Came;
 pub use read::{ReadError, SlotReader};
 pub(crate) use write::{BatchMessage, BatchPlace, Content, Envelope, Internal, write_from};
@@ -189,21 +191,21 @@ impl PushSlots {
     ///
     /// # Errors
     ///
-    /// Every problem, each with its path: `Slots` empty; a `DateTime` or `Duration` that is missing or no
+    /// The problems, each with its path: `Slots` empty; a `DateTime` or `Duration` that is missing or no
     /// real one; another `DataModel` or `EventType`; an ID of a source or destination that is no UUID; a
     /// telephone number that is not in E.164 form; batch numbers that are no whole numbers from 1, out
     /// of order or without their `BatchID`; a value of the wrong kind at any key that the model names.
     pub fn validate(&self) -> Result<(), InvalidMessage> {
-        InvalidMessage::check(self.problems())
+        self.problems().into_result()
     }
 
-    fn problems(&self) -> Vec<Problem> {
-        let (at, mut problems) = (Path::ROOT, Vec::new());
+    fn problems(&self) -> Problems {
+        let (at, mut problems) = (Path::ROOT, Problems::default());
         self.extras.check::<Option<Meta>>("Meta", at, &mut problems);
         self.meta.check(at.key("Meta"), &mut problems);
         Field::check(&self.slots, at.key("Slots"), &mut problems);
         if self.slots.is_blank() {
-            problems.push(at.key("Slots").problem("empty; give at least one slot"));
+            problems.add(at.key("Slots"), ProblemCode::Empty, "empty; give at least one slot");
         }
         self.extras.check_extensions(at, &mut problems);
         problems

@@ -230,7 +230,9 @@ impl Service {
             Err(problems) => {
                 let json = error_json(None, &[fresh_log()], &problems);
                 let answer = Answer::new(StatusCode::BAD_REQUEST).json(json);
-                return Usual::refused(answer, problems.join("; "));
+                let (shown, others) = problems.split_at(problems.len().min(10));
+                let others = if others.is_empty() { "" } else { "; and more" };
+                return Usual::refused(answer, shown.join("; ") + others);
             }
         };
         let meta = message.meta();

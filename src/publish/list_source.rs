@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use super::source::{IN_ONE_GO, SourceError};
 use super::validator::SlotValidator;
 use crate::error::Error;
-use crate::message::Slot;
+use crate::message::{Problems, Slot};
 
 /// A list of slots, owned or borrowed.
 trait SlotList: Send + Sync {
@@ -48,10 +48,11 @@ impl<'a> ListSource<'a> {
 
     pub(super) async fn check(&mut self, validator: &mut SlotValidator<'_>) -> Result<(), SourceError> {
         let Self { slots, added, indices, .. } = self;
-        let (mut skipped, mut problems) = (Vec::new(), Vec::new());
+        let (mut skipped, mut problems) = (Vec::new(), Problems::default());
         let index_of = |position: usize, indices: &Option<Vec<usize>>| {
             indices.as_ref().and_then(|indices| indices.get(position)).copied().unwrap_or(position)
         };
+        let invalid = |invalid| SourceError::Invalid(Error::invalid_slots(invalid));
         added.clear();
         added.reserve_exact(slots.len());
         for position in 0..slots.len() {
@@ -61,18 +62,16 @@ impl<'a> ListSource<'a> {
             let Some(slot) = slots.get(position) else { break };
             let index = index_of(position, indices);
             let length = slot.added_length();
-            let wrong = validator.problems(slot, length, index);
-            if wrong.is_empty() {
-                added.push(length.try_into().unwrap_or(u32::MAX));
+            // Problems of slots that are not skipped end the publication, all of them together.
+            validator.check(slot, length, index, &mut problems);
+            if validator.skips() && !problems.is_empty() {
+                validator.skip(index, std::mem::take(&mut problems)).map_err(invalid)?;
+                skipped.push(position);
                 continue;
             }
-            // One that can't be skipped ends the publication, and so do the others.
-            problems.extend(validator.skip(index, wrong).err().unwrap_or_default());
-            skipped.push(position);
+            added.push(length.try_into().unwrap_or(u32::MAX));
         }
-        if !problems.is_empty() {
-            return Err(SourceError::Invalid(Error::invalid_slots(problems)));
-        }
+        problems.into_result().map_err(invalid)?;
         if !skipped.is_empty() {
             let (mut position, mut bad) = (0, skipped.into_iter().peekable());
             let mut kept = Vec::new();

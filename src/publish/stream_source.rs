@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 use super::source::{IN_ONE_GO, SourceError, StreamError};
 use super::validator::SlotValidator;
 use crate::error::Error;
-use crate::message::{ReadError, Slot};
+use crate::message::{Problems, ReadError, Slot};
 
 /// The slots of a stream. Those that aren't known to be accepted yet are held.
 pub(crate) struct StreamSource<'a> {
@@ -108,7 +108,8 @@ impl<'a> StreamSource<'a> {
                 }
                 Some(Ok(slot)) => {
                     let added = slot.added_length();
-                    let problems = validator.problems(&slot, added, index);
+                    let mut problems = Problems::default();
+                    validator.check(&slot, added, index, &mut problems);
                     if problems.is_empty() {
                         self.held.push_back(HeldSlot { slot, index, added });
                         continue;
@@ -116,7 +117,11 @@ impl<'a> StreamSource<'a> {
                     problems
                 }
                 Some(Err(failed)) => match failed.downcast_ref::<ReadError>() {
-                    Some(error) if !error.is_last() => vec![SlotValidator::unreadable(error, index)],
+                    Some(error) if !error.is_last() => {
+                        let mut problems = Problems::default();
+                        SlotValidator::unreadable(error, index, &mut problems);
+                        problems
+                    }
                     _ => {
                         self.failure = Some(SourceError::Failed(failed));
                         continue;

@@ -1,7 +1,7 @@
 //! Which slots can be published, and what becomes of the others.
 
 use super::callback::Callback;
-use crate::message::{Problem, ReadError, Slot};
+use crate::message::{InvalidMessage, Problem, ProblemCode, Problems, ReadError, Slot};
 
 /// Called for each slot that is skipped.
 pub(crate) type OnInvalid<'a> = Box<dyn FnMut(usize, &[Problem]) + Send + 'a>;
@@ -20,32 +20,39 @@ impl<'a> SlotValidator<'a> {
         Self { longest, on_invalid, skipped: 0 }
     }
 
-    /// The problems of the slot at `index` of all that came, which adds so many bytes to a message.
-    pub(super) fn problems(&self, slot: &Slot, added: usize, index: usize) -> Vec<Problem> {
-        let mut problems = slot.problems_at(index);
-        if added > self.longest {
-            let longest = self.longest;
-            let text =
-                format!("takes {added} bytes, and a message has room for {longest}; raise bytes_per_message");
-            problems.push(Problem::new(path(index), text));
+    /// Whether invalid slots are skipped.
+    pub(super) fn skips(&self) -> bool {
+        self.on_invalid.is_some()
+    }
+
+    /// Finds what is wrong with the slot at `index` of all that came, which adds so many bytes to a message.
+    pub(super) fn check(&self, slot: &Slot, added: usize, index: usize, problems: &mut Problems) {
+        slot.check_at(index, problems);
+        let longest = self.longest;
+        if added > longest {
+            problems.add_with(|| {
+                let text = format!(
+                    "takes {added} bytes, and a message has room for {longest}; raise bytes_per_message"
+                );
+                (path(index), ProblemCode::TooLarge, text.into())
+            });
         }
-        problems
     }
 
-    pub(super) fn unreadable(error: &ReadError, index: usize) -> Problem {
-        let path =
-            Some(error.path()).filter(|path| !path.is_empty()).map_or_else(|| path(index), str::to_owned);
-        Problem::new(path, error.at_its_place())
+    pub(super) fn unreadable(error: &ReadError, index: usize, problems: &mut Problems) {
+        let error_path = Some(error.path()).filter(|path| !path.is_empty());
+        let path = error_path.map_or_else(|| path(index), str::to_owned);
+        problems.add_with(|| (path, ProblemCode::Unreadable, error.at_its_place().into()));
     }
 
-    /// Skips a slot.
+    /// Skips a slot with these problems.
     ///
     /// # Errors
     ///
     /// Returns the problems if invalid slots are not to be skipped.
-    pub(super) fn skip(&mut self, index: usize, problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
-        let Some(callback) = &mut self.on_invalid else { return Err(problems) };
-        callback.call(|on_invalid| on_invalid(index, &problems));
+    pub(super) fn skip(&mut self, index: usize, problems: Problems) -> Result<(), InvalidMessage> {
+        let Some(callback) = &mut self.on_invalid else { return problems.into_result() };
+        callback.call(|on_invalid| on_invalid(index, problems.list()));
         self.skipped += 1;
         Ok(())
     }

@@ -8,10 +8,11 @@ use serde::ser::SerializeMap;
 use super::interner::Interner;
 use super::json_writer as write;
 use super::path::Path;
+use super::problems::Problems;
 use super::raw::{Key, compact};
 use super::record::Field;
 use super::transcode::Raw;
-use crate::message::{Extensions, Problem};
+use crate::message::{Extensions, ProblemCode};
 
 /// Why a member was not read into a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -272,7 +273,7 @@ impl Extras {
     }
 
     /// Finds what is wrong with the unread member `key`, for which the model has an `F`.
-    pub(crate) fn check<F: Field>(&self, key: &'static str, at: Path<'_>, problems: &mut Vec<Problem>) {
+    pub(crate) fn check<F: Field>(&self, key: &'static str, at: Path<'_>, problems: &mut Problems) {
         let mut unread = self.unread().0.iter();
         if let Some(member) = unread.find(|member| *member.key == *key) {
             explain::<F>(&member.value, member.reason, at.key(key), problems);
@@ -281,7 +282,7 @@ impl Extras {
 
     /// Finds what is wrong with the extensions.
     #[inline]
-    pub(crate) fn check_extensions(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    pub(crate) fn check_extensions(&self, at: Path<'_>, problems: &mut Problems) {
         if self.extensions().is_empty() {
             self.check::<Extensions>(EXTENSIONS, at, problems);
         }
@@ -324,9 +325,11 @@ impl Extras {
 const EXTENSIONS: &str = "Extensions";
 
 /// Adds what is wrong with a value that was not read.
-pub(crate) fn explain<F: Field>(raw: &str, reason: UnreadReason, at: Path<'_>, problems: &mut Vec<Problem>) {
+pub(crate) fn explain<F: Field>(raw: &str, reason: UnreadReason, at: Path<'_>, problems: &mut Problems) {
     match reason {
-        UnreadReason::Repeated => problems.push(at.problem("given more than once; keep one of them")),
+        UnreadReason::Repeated => {
+            problems.add(at, ProblemCode::Repeated, "given more than once; keep one of them");
+        }
         UnreadReason::UnknownKey | UnreadReason::WrongKind => F::explain(raw, at, problems),
     }
 }

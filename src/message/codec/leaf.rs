@@ -11,10 +11,11 @@ use serde::ser::Serializer;
 use super::interner::Interner;
 use super::json_writer as write;
 use super::path::Path;
+use super::problems::Problems;
 use super::raw::Leaf;
 use super::record::{Read, Value};
 use super::timestamp;
-use crate::message::Problem;
+use crate::message::ProblemCode;
 
 /// Reads a leaf by `parse`.
 pub(crate) fn leaf<'a, T>(raw: &'a str, parse: impl FnOnce(Cow<'a, str>) -> Option<T>) -> Read<T> {
@@ -82,6 +83,7 @@ impl Value for bool {
 
 impl Value for Uuid {
     const EXPECTED: &'static str = "a UUID, such as 7ce6f387-c33c-417d-8682-81e83628cbd9";
+    const CODE_OF_TEXT: ProblemCode = ProblemCode::NotUuid;
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
         leaf(raw, |text| Self::try_parse(text.trim()).ok())
@@ -120,8 +122,10 @@ impl Value for DateTime<Utc> {
         serializer.serialize_str(&timestamp::text(self))
     }
 
-    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
-        problems.extend(timestamp::unwritable(self).map(|text| at.problem(text)));
+    fn check(&self, at: Path<'_>, problems: &mut Problems) {
+        if let Some(text) = timestamp::unwritable(self) {
+            problems.add(at, ProblemCode::OutOfRange, text);
+        }
     }
 }
 
@@ -154,11 +158,11 @@ impl Value for f64 {
         }
     }
 
-    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if !self.is_finite() {
-            problems.push(at.problem("not finite; give the number of minutes"));
+            problems.add(at, ProblemCode::OutOfRange, "not finite; give the number of minutes");
         } else if *self <= 0.0 {
-            problems.push(at.problem("not above 0; give the number of minutes"));
+            problems.add(at, ProblemCode::OutOfRange, "not above 0; give the number of minutes");
         }
     }
 }
@@ -166,6 +170,7 @@ impl Value for f64 {
 /// A place in a series, counted from 1; the model carries it as text.
 impl Value for u64 {
     const EXPECTED: &'static str = "a whole number from 1, such as \"1\"";
+    const CODE_OF_TEXT: ProblemCode = ProblemCode::InvalidBatch;
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
         leaf(raw, |text| {
@@ -188,9 +193,9 @@ impl Value for u64 {
         serializer.collect_str(self)
     }
 
-    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if *self == 0 {
-            problems.push(at.problem("not a whole number from 1; the first is 1"));
+            problems.add(at, ProblemCode::InvalidBatch, "not a whole number from 1; the first is 1");
         }
     }
 }

@@ -9,10 +9,11 @@ use super::extras::explain;
 use super::interner::Interner;
 use super::json_writer as write;
 use super::path::{Path, PathSegment};
+use super::problems::Problems;
 use super::raw::{compact, list};
-use super::record::{AsSerde, Field, Read, Value, wrong_kind};
+use super::record::{AsSerde, Field, Read, Value, explain_value};
 use crate::message::read::scanner::locate_element;
-use crate::message::{Problem, UnreadReason};
+use crate::message::{ProblemCode, UnreadReason};
 
 /// A list of a record, which is a [`Vec`] in every other respect.
 ///
@@ -285,7 +286,7 @@ impl<T: Value> Field for List<T> {
         self.unread.is_none() && self.elements.iter().all(is_passed_over)
     }
 
-    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if let Some(unread) = &self.unread {
             explain::<Self>(&unread.raw, unread.reason, at, problems);
         }
@@ -294,9 +295,9 @@ impl<T: Value> Field for List<T> {
         }
     }
 
-    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
         let Some(elements) = list(raw) else {
-            problems.push(wrong_kind("a list", raw, at));
+            problems.add_wrong_kind(at, ProblemCode::WrongKind, "a list", raw);
             return;
         };
         for (index, raw) in elements.into_iter().enumerate() {
@@ -307,7 +308,7 @@ impl<T: Value> Field for List<T> {
                         empty().check(at.index(index), problems);
                     }
                 }
-                Read::WrongKind => problems.push(wrong_kind(T::EXPECTED, raw, at.index(index))),
+                Read::WrongKind => explain_value::<T>(raw, at.index(index), problems),
             }
         }
     }

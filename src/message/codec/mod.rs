@@ -7,6 +7,7 @@ pub(crate) mod leaf;
 pub(crate) mod list;
 pub(crate) mod path;
 mod plain_prefix;
+pub(crate) mod problems;
 pub(crate) mod raw;
 pub(crate) mod record;
 mod timestamp;

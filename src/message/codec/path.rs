@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::message::Problem;
-
 /// One part of a path: from a value to another inside it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PathSegment {
@@ -33,10 +31,6 @@ impl Path<'_> {
 
     pub(crate) fn index(&self, index: usize) -> Path<'_> {
         Path(Some((self, PathSegment::Index(index))))
-    }
-
-    pub(crate) fn problem(&self, text: impl Into<String>) -> Problem {
-        Problem::new(self.to_string(), text)
     }
 }
 

@@ -7,8 +7,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::interner::Interner;
 use super::path::{Path, PathSegment};
-use super::raw;
-use crate::message::{Problem, UnreadReason};
+use super::problems::Problems;
+use crate::message::{ProblemCode, UnreadReason};
 
 /// The result of reading a JSON value.
 pub(crate) enum Read<T> {
@@ -23,6 +23,9 @@ pub(crate) enum Read<T> {
 pub(crate) trait Value: Sized {
     /// What belongs in its place, in the words of a problem.
     const EXPECTED: &'static str;
+
+    /// The kind of problem that a text is in its place, if it can't be read.
+    const CODE_OF_TEXT: ProblemCode = ProblemCode::WrongKind;
 
     /// What an empty element of a list stands for. Most stand for nothing and are passed over.
     const EMPTY_ELEMENT: Option<fn() -> Self> = None;
@@ -45,7 +48,7 @@ pub(crate) trait Value: Sized {
     }
 
     /// Finds what is wrong with it.
-    fn check(&self, _at: Path<'_>, _problems: &mut Vec<Problem>) {}
+    fn check(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
     /// Finds the path to the place at which `text`, which begins with such a value, stops being JSON.
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
@@ -91,10 +94,10 @@ pub(crate) trait Field: Default {
 
     fn is_absent(&self) -> bool;
 
-    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>);
+    fn check(&self, at: Path<'_>, problems: &mut Problems);
 
     /// Finds what is wrong with `raw`, which could not be read.
-    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>);
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Problems);
 
     /// As [`Value::locate`].
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
@@ -142,14 +145,14 @@ impl<T: Value> Field for Option<T> {
         self.as_ref().is_none_or(Value::is_empty)
     }
 
-    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if let Some(value) = self {
             value.check(at, problems);
         }
     }
 
-    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
-        problems.push(wrong_kind(T::EXPECTED, raw, at));
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        explain_value::<T>(raw, at, problems);
     }
 
     fn locate(text: &str, path: &mut Vec<PathSegment>) {
@@ -159,15 +162,16 @@ impl<T: Value> Field for Option<T> {
 
 /// Rules of a record that concern more than one of its keys.
 pub(crate) trait Rules {
-    fn rules(&self, _at: Path<'_>, _problems: &mut Vec<Problem>) {}
+    fn rules(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
     /// Puts what every record has in the place of members that were removed.
     fn restore(&mut self) {}
 }
 
-pub(crate) fn wrong_kind(expected: &str, raw: &str, at: Path<'_>) -> Problem {
-    let kind = raw::kind(raw);
-    at.problem(format!("expected {expected}; this {kind} is not one"))
+/// Adds what is wrong with `raw`, which is none of these values.
+pub(crate) fn explain_value<T: Value>(raw: &str, at: Path<'_>, problems: &mut Problems) {
+    let code = if raw.starts_with('"') { T::CODE_OF_TEXT } else { ProblemCode::WrongKind };
+    problems.add_wrong_kind(at, code, T::EXPECTED, raw);
 }
 
 /// Writes a record: its struct, and how it is read, checked and written.
@@ -327,7 +331,7 @@ macro_rules! record {
             fn check(
                 &self,
                 at: $crate::message::codec::path::Path<'_>,
-                problems: &mut Vec<$crate::message::problem::Problem>,
+                problems: &mut $crate::message::codec::problems::Problems,
             ) {
                 use $crate::message::codec::record::{Field, Rules};
                 $({

@@ -10,10 +10,11 @@ use crate::message::codec::extras::Members;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
+use crate::message::codec::problems::Problems;
 use crate::message::codec::raw::{Key, Object, kind};
-use crate::message::codec::record::{Field, wrong_kind};
+use crate::message::codec::record::Field;
 use crate::message::codec::transcode::Json;
-use crate::message::{Problem, UnreadReason};
+use crate::message::{ProblemCode, UnreadReason};
 
 /// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any object.
 ///
@@ -148,10 +149,10 @@ impl Field for Extensions {
         self.0.is_empty()
     }
 
-    fn check(&self, _: Path<'_>, _: &mut Vec<Problem>) {}
+    fn check(&self, _: Path<'_>, _: &mut Problems) {}
 
-    fn explain(raw: &str, at: Path<'_>, problems: &mut Vec<Problem>) {
-        problems.push(wrong_kind("an object", raw, at));
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        problems.add_wrong_kind(at, ProblemCode::WrongKind, "an object", raw);
     }
 }
 

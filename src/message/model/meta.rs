@@ -5,11 +5,12 @@ use serde::ser::Serializer;
 use uuid::Uuid;
 
 use super::List;
-use crate::message::Problem;
+use crate::message::ProblemCode;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::leaf::leaf;
 use crate::message::codec::path::Path;
+use crate::message::codec::problems::Problems;
 use crate::message::codec::record::{Read, Rules, Value, record};
 
 record! {
@@ -259,15 +260,15 @@ impl Rules for Meta {
         self.name_event();
     }
 
-    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         let (current, total) = (self.current_batch, self.total_batches);
         let names_no_batch = self.batch_id.as_deref().is_none_or(str::is_empty);
         if current.zip(total).is_some_and(|(current, total)| current > total) {
-            problems.push(at.key("CurrentBatch").problem("above TotalBatches"));
+            problems.add(at.key("CurrentBatch"), ProblemCode::InvalidBatch, "above TotalBatches");
         }
         if (current.is_some() || total.is_some()) && names_no_batch && !self.extras.has("BatchID") {
             let text = "missing, though CurrentBatch or TotalBatches is given; name the batch";
-            problems.push(at.key("BatchID").problem(text));
+            problems.add(at.key("BatchID"), ProblemCode::InvalidBatch, text);
         }
     }
 }
@@ -275,9 +276,13 @@ impl Rules for Meta {
 impl Rules for Source {}
 
 impl Rules for Destination {
-    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.id.is_none() && !self.extras.has("ID") {
-            problems.push(at.key("ID").problem("missing; say which endpoint the message is for"));
+            problems.add(
+                at.key("ID"),
+                ProblemCode::Missing,
+                "missing; say which endpoint the message is for",
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The person who is seen.
 
 use super::{List, Shared};
-use crate::message::Problem;
+use crate::message::ProblemCode;
 use crate::message::codec::path::Path;
+use crate::message::codec::problems::Problems;
 use crate::message::codec::record::{Rules, record};
 
 record! {
@@ -203,10 +204,10 @@ impl Rules for Provider {}
 impl Rules for Address {}
 
 impl Rules for PhoneNumber {
-    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.office.as_deref().is_some_and(|number| !is_e164(number)) {
             let form = "not in E.164 form: write `+`, the country code and the number, up to 15 digits";
-            problems.push(at.key("Office").problem(form));
+            problems.add(at.key("Office"), ProblemCode::NotE164, form);
         }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::message::Problem;
 use crate::message::codec::interner::{Intern, Interner};
 use crate::message::codec::path::{Path, PathSegment};
+use crate::message::codec::problems::Problems;
 use crate::message::codec::record::{Read, Value};
 
 /// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can hold, each at the
@@ -175,14 +175,15 @@ impl<T: Intern> Value for Shared<T> {
         self.0.json.get().map_or_else(|| (**self).is_empty(), |json| **json == *b"{}")
     }
 
-    fn check(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn check(&self, at: Path<'_>, problems: &mut Problems) {
         let sound = || {
-            let mut problems = Vec::new();
+            let mut problems = Problems::default();
             (**self).check(Path::ROOT, &mut problems);
             problems.is_empty()
         };
         if !self.0.sound.get_or_init(sound) {
-            (**self).check(at, problems);
+            // Nothing that is checked moves or goes away meanwhile.
+            problems.add_shared(Arc::as_ptr(&self.0).addr(), |problems| (**self).check(at, problems));
         }
     }
 }

@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeZone, Utc};
 
 use super::{Location, Minutes, Provider, Shared};
 use crate::message::codec::path::Path;
+use crate::message::codec::problems::Problems;
 use crate::message::codec::record::{Rules, Value, record};
-use crate::message::{InvalidMessage, Problem};
+use crate::message::{InvalidMessage, ProblemCode};
 
 record! {
     /// One appointment slot: `Slots[]` of the reference.
@@ -104,11 +105,11 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// Every problem, each with its path in the slot.
+    /// The problems, each with its path in the slot.
     pub fn validate(&self) -> Result<(), InvalidMessage> {
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         self.check(Path::ROOT, &mut problems);
-        InvalidMessage::check(problems)
+        problems.into_result()
     }
 
     /// The slot as JSON, as it is in a message and on a line of a file for [`SlotReader`](crate::SlotReader).
@@ -121,12 +122,12 @@ impl Slot {
 }
 
 impl Rules for Slot {
-    fn rules(&self, at: Path<'_>, problems: &mut Vec<Problem>) {
+    fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.date_time.is_none() && !self.extras.has("DateTime") {
-            problems.push(at.key("DateTime").problem("missing; say when the slot starts"));
+            problems.add(at.key("DateTime"), ProblemCode::Missing, "missing; say when the slot starts");
         }
         if self.duration.is_none() && !self.extras.has("Duration") {
-            problems.push(at.key("Duration").problem("missing; give the number of minutes"));
+            problems.add(at.key("Duration"), ProblemCode::Missing, "missing; give the number of minutes");
         }
     }
 }

@@ -6,8 +6,9 @@ use super::encode::{SLOTS, meta_length, write_meta};
 use super::outgoing::filled;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
+use crate::message::codec::problems::Problems;
 use crate::message::codec::record::Value;
-use crate::message::{InvalidMessage, Meta, Problem, PushSlots, Slot};
+use crate::message::{InvalidMessage, Meta, PushSlots, Slot};
 
 /// The `Meta` that all messages of a batch share.
 #[derive(Clone)]
@@ -30,9 +31,10 @@ impl Envelope {
         source: Option<Uuid>,
         destinations: &[Uuid],
     ) -> Result<Self, InvalidMessage> {
-        let (meta, mut problems) = filled(meta, source, destinations);
+        let mut problems = Problems::default();
+        let meta = filled(meta, source, destinations, &mut problems);
         meta.check(Path::ROOT.key("Meta"), &mut problems);
-        InvalidMessage::check(problems)?;
+        problems.into_result()?;
         Ok(Self(meta))
     }
 
@@ -127,10 +129,8 @@ impl Slot {
         ",".len() + self.length::<true>()
     }
 
-    /// Everything that is wrong with the slot, as the one at `index` of a list.
-    pub(crate) fn problems_at(&self, index: usize) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        self.check(Path::ROOT.key("Slots").index(index), &mut problems);
-        problems
+    /// Finds what is wrong with the slot, as the one at `index` of a list.
+    pub(crate) fn check_at(&self, index: usize, problems: &mut Problems) {
+        self.check(Path::ROOT.key("Slots").index(index), problems);
     }
 }

@@ -4,8 +4,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::outgoing::Outgoing;
 use crate::message::codec::json_writer as write;
+use crate::message::codec::problems::Problems;
 use crate::message::codec::record::{Field, Value};
-use crate::message::{Meta, Problem, PushSlots};
+use crate::message::{Meta, PushSlots};
 
 impl PushSlots {
     /// The message as JSON (RFC 8259), as the model says: absent rather than null, times in UTC, whole minutes as
@@ -55,7 +56,7 @@ impl Outgoing for PushSlots {
         self.slots.len()
     }
 
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Problems {
         self.problems()
     }
 

@@ -8,8 +8,9 @@ use super::encode::{meta_length, write_meta};
 use super::outgoing::Outgoing;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
+use crate::message::codec::problems::Problems;
 use crate::message::codec::record::Value;
-use crate::message::{InvalidMessage, Meta, Problem, PushSlots};
+use crate::message::{InvalidMessage, Meta, PushSlots};
 
 impl PushSlots {
     /// Checks the message and encodes its slots once, to be sent by any number of clients.
@@ -29,7 +30,7 @@ impl PushSlots {
     ///
     /// # Errors
     ///
-    /// Every problem that [`validate`](Self::validate) finds.
+    /// The problems that [`validate`](Self::validate) finds.
     pub fn encode(&self) -> Result<EncodedMessage, InvalidMessage> {
         self.validate()?;
         let mut encoded = Vec::with_capacity(self.rest_length());
@@ -86,8 +87,8 @@ impl Outgoing for EncodedMessage {
         self.slot_count
     }
 
-    fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    fn problems(&self) -> Problems {
+        let mut problems = Problems::default();
         self.meta.check(Path::ROOT.key("Meta"), &mut problems);
         problems
     }

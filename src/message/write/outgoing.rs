@@ -7,7 +7,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::message::codec::path::Path;
-use crate::message::{EncodedMessage, InvalidMessage, Meta, PreparedMessage, Problem, PushSlots};
+use crate::message::codec::problems::Problems;
+use crate::message::{EncodedMessage, InvalidMessage, Meta, PreparedMessage, ProblemCode, PushSlots};
 
 /// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], an [`EncodedMessage`] or a [`PreparedMessage`], alone or in
 /// a box or an `Arc`.
@@ -31,7 +32,7 @@ pub trait Outgoing: fmt::Debug + Sync {
     fn slot_count(&self) -> usize;
 
     /// Everything that is wrong with it and may have come since it was made.
-    fn problems(&self) -> Vec<Problem>;
+    fn problems(&self) -> Problems;
 
     /// The JSON of the message with `meta` in place of its own.
     fn written(&self, meta: &Meta) -> Vec<u8>;
@@ -51,24 +52,26 @@ pub(crate) fn write_from(
     source: Option<Uuid>,
     destinations: &[Uuid],
 ) -> Result<Written, InvalidMessage> {
-    let (meta, lacking) = filled(message.meta(), source, destinations);
     let mut problems = message.problems();
-    problems.extend(lacking);
-    InvalidMessage::check(problems)?;
+    let meta = filled(message.meta(), source, destinations, &mut problems);
+    problems.into_result()?;
     Ok(Written { json: message.written(&meta).into(), destinations: meta.destinations.len() })
 }
 
-/// Fills in what `meta` leaves open, and tells what it then lacks.
-pub(super) fn filled(meta: &Meta, source: Option<Uuid>, destinations: &[Uuid]) -> (Meta, Vec<Problem>) {
+/// Fills in what `meta` leaves open, and adds what it then lacks.
+pub(super) fn filled(
+    meta: &Meta,
+    source: Option<Uuid>,
+    destinations: &[Uuid],
+    problems: &mut Problems,
+) -> Meta {
     let mut meta = meta.clone();
     meta.fill(source, destinations);
-    let mut lacking = Vec::new();
     if meta.names_no_destination() {
-        let path = Path::ROOT.key("Meta");
         let text = "empty; name at least one, in the message or in the client";
-        lacking.push(path.key("Destinations").problem(text));
+        problems.add(Path::ROOT.key("Meta").key("Destinations"), ProblemCode::Empty, text);
     }
-    (meta, lacking)
+    meta
 }
 
 mod sealed {
