@@ -64,6 +64,33 @@ fn every_message_fits_the_schema_of_the_service() {
     }
 }
 
+/// The JSON without the texts that stand for nothing because they are empty: where no text belongs, and as a telephone number.
+fn without_empty_texts(mut json: Value) -> Value {
+    let blank = |value: &mut Value| {
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            *value = Value::Null;
+        }
+    };
+    let all = |value: &mut Value, pointers: &[&str]| {
+        pointers.iter().filter_map(|pointer| value.pointer_mut(pointer).map(blank)).count()
+    };
+    let elements = |list: Option<&mut Value>| match list {
+        Some(Value::Array(elements)) => std::mem::take(elements),
+        _ => Vec::new(),
+    };
+    all(&mut json, &["/Meta/EventDateTime", "/Meta/CurrentBatch", "/Meta/TotalBatches", "/Meta/Source/ID"]);
+    for (list, pointers) in
+        [("/Meta/Destinations", &["/ID"][..]), ("/Slots", &["/DateTime", "/Provider/PhoneNumber/Office"])]
+    {
+        let mut changed = elements(json.pointer_mut(list));
+        changed.iter_mut().for_each(|element| drop(all(element, pointers)));
+        if let Some(list) = json.pointer_mut(list).filter(|list| list.is_array()) {
+            *list = Value::Array(changed);
+        }
+    }
+    json
+}
+
 #[test]
 fn a_message_that_was_read_is_written_as_the_same_json() {
     let validator = jsonschema::draft4::new(&schema()).unwrap();
@@ -72,7 +99,7 @@ fn a_message_that_was_read_is_written_as_the_same_json() {
         let text = json.to_string();
         let message = PushSlots::from_json(&text).unwrap();
         let written = parsed(&message.to_json());
-        prop_assert_eq!(pruned(written.clone()), pruned(json));
+        prop_assert_eq!(pruned(written.clone()), pruned(without_empty_texts(json)));
         if message.validate().is_ok() {
             prop_assert!(validator.is_valid(&written), "what can be sent fits the schema: {written}");
         }

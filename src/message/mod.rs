@@ -207,7 +207,7 @@ impl PushSlots {
         if self.slots.is_blank() {
             problems.add(at.key("Slots"), ProblemCode::Empty, "empty; give at least one slot");
         }
-        self.extras.check_extensions(at, &mut problems);
+        self.extras.check_others(at, &mut problems);
         problems
     }
 }

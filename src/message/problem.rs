@@ -100,6 +100,8 @@ pub enum ProblemCode {
     NotUuid,
     /// A place in a batch isn't a whole number from 1, is above the number of messages, or belongs to no batch.
     InvalidBatch,
+    /// A text has half of a surrogate pair, which stands for no character.
+    HalfPair,
     /// A slot takes more bytes than a message may have.
     TooLarge,
     /// A slot isn't JSON, or JSON of another kind.
@@ -121,6 +123,7 @@ impl ProblemCode {
             Self::NotE164 => "not_e164",
             Self::NotUuid => "not_uuid",
             Self::InvalidBatch => "invalid_batch",
+            Self::HalfPair => "half_pair",
             Self::TooLarge => "too_large",
             Self::Unreadable => "unreadable",
             Self::InvalidSetting => "invalid_setting",

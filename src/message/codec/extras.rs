@@ -9,8 +9,8 @@ use super::interner::Interner;
 use super::json_writer as write;
 use super::path::Path;
 use super::problems::Problems;
-use super::raw::{Key, compact};
-use super::record::Field;
+use super::raw::{Key, compact, has_half_pair};
+use super::record::{Field, HALF_PAIR};
 use super::transcode::Raw;
 use crate::message::{Extensions, ProblemCode};
 
@@ -82,6 +82,10 @@ impl Members {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    fn has_half_pair(&self) -> bool {
+        self.0.iter().any(Member::has_half_pair)
     }
 
     /// How many there are.
@@ -157,6 +161,10 @@ impl Members {
 }
 
 impl Member {
+    fn has_half_pair(&self) -> bool {
+        has_half_pair(&self.key) || has_half_pair(&self.value)
+    }
+
     fn length(&self) -> usize {
         r#","":"#.len() + self.key.len() + self.value.len()
     }
@@ -280,11 +288,11 @@ impl Extras {
         }
     }
 
-    /// Finds what is wrong with the extensions.
+    /// Finds what is wrong with the extensions, and with members that the model doesn't name.
     #[inline]
-    pub(crate) fn check_extensions(&self, at: Path<'_>, problems: &mut Problems) {
-        if self.extensions().is_empty() {
-            self.check::<Extensions>(EXTENSIONS, at, problems);
+    pub(crate) fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
+        if let Some(inner) = &self.0 {
+            inner.check_others(at, problems);
         }
     }
 
@@ -321,6 +329,27 @@ impl Extras {
         Ok(())
     }
 }
+
+impl Inner {
+    #[cold]
+    fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
+        if !self.extensions.is_empty() {
+            if self.extensions.members().has_half_pair() {
+                problems.add(at.key(EXTENSIONS), ProblemCode::HalfPair, HALF_PAIR);
+            }
+        } else if let Some(member) = self.unread.0.iter().find(|member| *member.key == *EXTENSIONS) {
+            explain::<Extensions>(&member.value, member.reason, at.key(EXTENSIONS), problems);
+        }
+        // The key isn't the model's, and isn't told.
+        let mut others = self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
+        if others.any(Member::has_half_pair) {
+            problems.add(at, ProblemCode::HalfPair, HALF_PAIR_OF_UNKNOWN);
+        }
+    }
+}
+
+const HALF_PAIR_OF_UNKNOWN: &str =
+    "a member that the model doesn't name has half of a surrogate pair, which stands for no character";
 
 const EXTENSIONS: &str = "Extensions";
 

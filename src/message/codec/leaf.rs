@@ -17,12 +17,25 @@ use super::record::{Read, Value};
 use super::timestamp;
 use crate::message::ProblemCode;
 
-/// Reads a leaf by `parse`.
-pub(crate) fn leaf<'a, T>(raw: &'a str, parse: impl FnOnce(Cow<'a, str>) -> Option<T>) -> Read<T> {
-    match Leaf::read(raw) {
-        Leaf::Text(text) => parse(text).map_or(Read::WrongKind, Read::Value),
-        Leaf::Null => Read::Nothing,
-        Leaf::Misfit => Read::WrongKind,
+/// Reads a leaf that is no text by `parse`. A text without content stands for nothing.
+pub(crate) fn leaf<T>(raw: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
+    let text = match Leaf::read(raw) {
+        Leaf::Text(text) => text,
+        Leaf::Other(text) => Cow::Borrowed(text),
+        Leaf::Nothing => return Read::Nothing,
+        Leaf::Misfit => return Read::WrongKind,
+    };
+    match text.trim() {
+        "" => Read::Nothing,
+        text => parse(text).map_or(Read::WrongKind, Read::Value),
+    }
+}
+
+/// Without a fraction that is 0: spreadsheets and data frames write whole columns of identifiers with one.
+fn without_fraction(number: &str) -> &str {
+    match number.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        _ => number,
     }
 }
 
@@ -33,7 +46,12 @@ macro_rules! text {
             const EXPECTED: &'static str = "a text";
 
             fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
-                leaf(raw, |text| Some($hold(text, interner)))
+                match Leaf::read(raw) {
+                    Leaf::Text(text) => Read::Value($hold(text, interner)),
+                    Leaf::Other(text) => Read::Value($hold(without_fraction(text).into(), interner)),
+                    Leaf::Nothing => Read::Nothing,
+                    Leaf::Misfit => Read::WrongKind,
+                }
             }
 
             fn write(&self, out: &mut Vec<u8>) {
@@ -61,7 +79,7 @@ impl Value for bool {
     const EXPECTED: &'static str = "true or false";
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
-        leaf(raw, |text| match text.trim() {
+        leaf(raw, |text| match text {
             value if value.eq_ignore_ascii_case("true") => Some(true),
             value if value.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
@@ -86,7 +104,7 @@ impl Value for Uuid {
     const CODE_OF_TEXT: ProblemCode = ProblemCode::NotUuid;
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
-        leaf(raw, |text| Self::try_parse(text.trim()).ok())
+        leaf(raw, |text| Self::try_parse(text).ok())
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -107,7 +125,7 @@ impl Value for DateTime<Utc> {
     const EXPECTED: &'static str = "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
-        leaf(raw, |text| timestamp::read(&text))
+        leaf(raw, timestamp::read)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -134,9 +152,8 @@ impl Value for f64 {
     const EXPECTED: &'static str = "a number of minutes above 0";
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
-        leaf(raw, |text| {
+        leaf(raw, |digits| {
             // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
-            let digits = text.trim();
             let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
             is_number.then(|| digits.parse().ok()).flatten().filter(|minutes: &Self| minutes.is_finite())
         })
@@ -174,7 +191,7 @@ impl Value for u64 {
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
         leaf(raw, |text| {
-            let digits = text.trim();
+            let digits = without_fraction(text);
             digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
         })
     }

@@ -127,12 +127,14 @@ impl<'de> Deserialize<'de> for Elements<'de> {
     }
 }
 
-/// A value that is neither an object nor a list.
+/// A value in the place of one that is neither an object nor a list.
 pub(crate) enum Leaf<'a> {
-    /// The content of a text; a number or a boolean as it is written.
     Text(Cow<'a, str>),
-    Null,
-    /// An object, a list, or a text with half a surrogate pair.
+    /// A number or a boolean as it is written.
+    Other(&'a str),
+    /// `null`, or an object or a list without content.
+    Nothing,
+    /// An object, a list, or a text with half of a surrogate pair.
     Misfit,
 }
 
@@ -144,9 +146,11 @@ impl<'a> Leaf<'a> {
                 let inside = raw.get(1..=inside.len()).and_then(unescaped);
                 inside.map_or(Self::Misfit, Self::Text)
             }
-            [b'{' | b'[', ..] => Self::Misfit,
-            b"null" => Self::Null,
-            _ => Self::Text(Cow::Borrowed(raw)),
+            [b'{', inside @ .., b'}'] | [b'[', inside @ .., b']'] => {
+                if inside.iter().all(u8::is_ascii_whitespace) { Self::Nothing } else { Self::Misfit }
+            }
+            b"null" => Self::Nothing,
+            _ => Self::Other(raw),
         }
     }
 }
@@ -156,7 +160,8 @@ pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     let raw: &RawValue = serde_json::from_str(raw).ok()?;
     match Leaf::read(raw.get()) {
         Leaf::Text(text) => Some(text),
-        Leaf::Null | Leaf::Misfit => None,
+        Leaf::Other(text) => Some(Cow::Borrowed(text)),
+        Leaf::Nothing | Leaf::Misfit => None,
     }
 }
 
@@ -167,6 +172,26 @@ fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(raw));
     }
     serde_json::from_str(&format!("\"{raw}\"")).ok().map(Cow::Owned)
+}
+
+/// Whether the JSON `raw` has an escape that is half of a surrogate pair, and so stands for no character.
+pub(crate) fn has_half_pair(raw: &str) -> bool {
+    let mut rest = raw;
+    while let Some((_, escaped)) = rest.split_once('\\') {
+        let unit = |text: &str| u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();
+        // Behind the letter of the escape, so that an escaped backslash begins none.
+        rest = escaped.get(1..).unwrap_or_default();
+        match unit(escaped) {
+            Some(0xd800..=0xdbff) => {
+                let low = rest.get(4..).and_then(|after| unit(after.strip_prefix('\\')?));
+                let Some(0xdc00..=0xdfff) = low else { return true };
+                rest = rest.get("d83d\\ude00".len()..).unwrap_or_default();
+            }
+            Some(0xdc00..=0xdfff) => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The kind of the JSON value `raw`, in the words of an error message.

@@ -8,6 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::interner::Interner;
 use super::path::{Path, PathSegment};
 use super::problems::Problems;
+use super::raw;
 use crate::message::{ProblemCode, UnreadReason};
 
 /// The result of reading a JSON value.
@@ -164,12 +165,18 @@ impl<T: Value> Field for Option<T> {
 pub(crate) trait Rules {
     fn rules(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
-    /// Puts what every record has in the place of members that were removed.
+    /// Puts right what follows from the kind of the record, once it is read or members are removed.
     fn restore(&mut self) {}
 }
 
+pub(crate) const HALF_PAIR: &str =
+    "half of a surrogate pair, which stands for no character; write both halves, or the character itself";
+
 /// Adds what is wrong with `raw`, which is none of these values.
 pub(crate) fn explain_value<T: Value>(raw: &str, at: Path<'_>, problems: &mut Problems) {
+    if raw.starts_with('"') && raw::has_half_pair(raw) {
+        return problems.add(at, ProblemCode::HalfPair, HALF_PAIR);
+    }
     let code = if raw.starts_with('"') { T::CODE_OF_TEXT } else { ProblemCode::WrongKind };
     problems.add_wrong_kind(at, code, T::EXPECTED, raw);
 }
@@ -276,6 +283,7 @@ macro_rules! record {
                 }
                 $(record.$field = record.extras.field($key, $field, interner);)*
                 record.extras.finish(extensions, interner);
+                $crate::message::codec::record::Rules::restore(&mut record);
                 match $crate::message::codec::record::Value::is_empty(&record) {
                     true => Read::Nothing,
                     false => Read::Value(record),
@@ -340,7 +348,7 @@ macro_rules! record {
                     }
                     Field::check(&self.$field, at.key($key), problems);
                 })*
-                self.extras.check_extensions(at, problems);
+                self.extras.check_others(at, problems);
                 Rules::rules(self, at, problems);
             }
 
@@ -365,7 +373,11 @@ macro_rules! record {
 
         impl<'de> ::serde::Deserialize<'de> for $name {
             fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::message::codec::transcode::deserialize(deserializer, Self::blank)
+                $crate::message::codec::transcode::deserialize(deserializer, || {
+                    let mut record = Self::blank();
+                    $crate::message::codec::record::Rules::restore(&mut record);
+                    record
+                })
             }
         }
 

@@ -7,9 +7,9 @@ use super::json_writer;
 /// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess it would
 /// offer an appointment at the wrong hour.
 ///
-/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the milliseconds (an
-/// official sample has it), no seconds, an offset of hours alone or without its colon, and the basic form of
-/// ISO 8601.
+/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the milliseconds (an official sample
+/// has it), a comma before the fraction, no seconds, an offset of hours alone, without its colon or after a space, `UTC`, and
+/// the basic form of ISO 8601.
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let usual = DateTime::parse_from_rfc3339(text).ok();
@@ -20,7 +20,12 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
 /// Writes the other shapes as RFC 3339 would; what is none of them comes out as no time either.
 fn as_rfc3339(text: &str) -> Option<String> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
-    let (clock, offset) = time.split_at(time.find(['Z', 'z', '+', '-'])?);
+    let (clock, offset) = match time.len().checked_sub("UTC".len()).and_then(|end| time.split_at_checked(end))
+    {
+        Some((clock, utc)) if utc.eq_ignore_ascii_case("UTC") => (clock, "Z"),
+        _ => time.split_at(time.find(['Z', 'z', '+', '-'])?),
+    };
+    let clock = clock.trim_end().replace(',', ".");
 
     let date = match *date.split('-').collect::<Vec<_>>() {
         [year, month, day] => format!("{year}-{month:0>2}-{day:0>2}"),
@@ -35,6 +40,7 @@ fn as_rfc3339(text: &str) -> Option<String> {
         [hour, minute, second, milliseconds] if milliseconds.len() == 3 => {
             format!("{hour}:{minute}:{second}.{milliseconds}")
         }
+        [basic] if basic.len() == 4 => format!("{}:{}:00", basic.get(..2)?, basic.get(2..)?),
         [basic] => format!("{}:{}:{}", basic.get(..2)?, basic.get(2..4)?, basic.get(4..)?),
         _ => return None,
     };

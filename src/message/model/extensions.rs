@@ -44,6 +44,10 @@ pub struct Extensions(Members);
 impl Extensions {
     pub(crate) const NONE: Self = Self(Members::NONE);
 
+    pub(crate) fn members(&self) -> &Members {
+        &self.0
+    }
+
     fn of(object: &Object<'_>) -> Self {
         let mut members = Members::default();
         for (key, value) in object.iter() {

@@ -204,6 +204,11 @@ impl Rules for Provider {}
 impl Rules for Address {}
 
 impl Rules for PhoneNumber {
+    fn restore(&mut self) {
+        // A text without content stands for no number.
+        self.office.take_if(|number| number.trim().is_empty());
+    }
+
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.office.as_deref().is_some_and(|number| !is_e164(number)) {
             let form = "not in E.164 form: write `+`, the country code and the number, up to 15 digits";

@@ -47,10 +47,24 @@ impl InputBuffer {
         self.passed += length;
     }
 
+    /// Whether what is unread is more than the longest slot.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.unread().len() > LONGEST
+    }
+
     /// Passes over space.
     pub(super) fn pass_space(&mut self) {
         let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
         self.passed += self.unread().as_bytes().iter().take_while(space).count();
+    }
+
+    /// Passes over byte-order marks and space, such as stand between files that were put together.
+    pub(super) fn pass_marks(&mut self) {
+        self.pass_space();
+        while self.unread().starts_with('\u{feff}') {
+            self.pass('\u{feff}'.len_utf8());
+            self.pass_space();
+        }
     }
 
     /// Passes over the rest of the line, its end included; whether it has come.
@@ -103,7 +117,7 @@ impl InputBuffer {
         (self.passed, self.counted) = (0, 0);
 
         let held = self.text.len();
-        if held > LONGEST {
+        if self.is_too_long() {
             return Err(ReadError::at(self.end(), "more than 8 MiB without the end of a slot"));
         }
         let before = self.partial;

@@ -20,9 +20,10 @@ use crate::message::{Meta, Slot};
 /// [`PushSlots::from_json`](crate::PushSlots::from_json) reads it, and equal providers, locations and reasons are
 /// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
 ///
-/// A value that is no slot is an error, after which the next slot follows; so is a line that is no JSON, where slots
-/// stand on lines, unless it is the first. When the input fails or is otherwise no JSON, and where a slot is longer
-/// than 8 MiB, nothing follows the error. A slot with a value that can't be read, or without one that it needs, is a
+/// A value that is no slot is an error, after which the next slot follows; so is a line that is no JSON or longer than 8 MiB,
+/// if slots stand on lines, unless it is the first. If the input fails or is otherwise no JSON, and if a slot of a list is longer
+/// than 8 MiB, nothing follows the error. Byte-order marks between slots on lines are passed over, as they are left by files that
+/// were put together. A slot with a value that can't be read, or without one that it needs, is a
 /// slot: [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
 ///
 /// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is waited for.
@@ -157,6 +158,9 @@ impl<R: io::Read> SlotReader<R> {
                 self.pass_broken_line();
                 continue;
             }
+            if self.shape == Shape::Lines {
+                self.buffer.pass_marks();
+            }
             let mut scanner = Scanner::new(self.buffer.unread());
             let next = next(&mut scanner, self.shape, self.count, &mut self.meta, &mut self.interner);
             let length = scanner.at();
@@ -197,14 +201,19 @@ impl<R: io::Read> SlotReader<R> {
     fn broken(&mut self, error: &ParseError) -> ReadError {
         let read_error = self.buffer.parse_error(error);
         if self.shape == Shape::Lines && (error.reason != Reason::End || self.buffer.is_whole()) {
-            self.buffer.pass_space();
-            self.line = self.buffer.line();
-            self.shape = Shape::BrokenLine;
-            self.count += 1;
+            self.break_line();
             return read_error.passed_over();
         }
         self.shape = Shape::Done;
         read_error
+    }
+
+    /// Gives up the line that begins here.
+    fn break_line(&mut self) {
+        self.buffer.pass_space();
+        self.line = self.buffer.line();
+        self.shape = Shape::BrokenLine;
+        self.count += 1;
     }
 
     fn pass_broken_line(&mut self) {
@@ -225,10 +234,18 @@ impl<R: io::Read> SlotReader<R> {
 
     fn read_on(&mut self) -> Result<bool, ReadError> {
         let read = self.buffer.fill(&mut self.input);
-        if read.is_err() {
-            self.shape = Shape::Done;
+        match read {
+            Err(error) if self.shape == Shape::Lines && self.buffer.is_too_long() => {
+                self.break_line();
+                self.needs_input = false;
+                Err(error.passed_over())
+            }
+            Err(error) => {
+                self.shape = Shape::Done;
+                Err(error)
+            }
+            Ok(came) => Ok(came),
         }
-        read
     }
 }
 
