@@ -47,6 +47,10 @@ const STREAMED_SLOTS: usize = 2_000_000;
 const ROUNDS: usize = 11;
 
 fn main() {
+    // `cargo test --all-targets` runs it too, and means no benchmark.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those of the mock,
     // `-- publishing` those of concurrency and checkpoints, `-- rate_limit` that of the rate limit, and `-- empty_slots` those of
     // a message in which everything is wrong.

@@ -72,7 +72,9 @@ fn without_empty_texts(mut json: Value) -> Value {
         }
     };
     let all = |value: &mut Value, pointers: &[&str]| {
-        pointers.iter().filter_map(|pointer| value.pointer_mut(pointer).map(blank)).count()
+        for pointer in pointers {
+            value.pointer_mut(pointer).map(blank);
+        }
     };
     let elements = |list: Option<&mut Value>| match list {
         Some(Value::Array(elements)) => std::mem::take(elements),
@@ -83,7 +85,7 @@ fn without_empty_texts(mut json: Value) -> Value {
         [("/Meta/Destinations", &["/ID"][..]), ("/Slots", &["/DateTime", "/Provider/PhoneNumber/Office"])]
     {
         let mut changed = elements(json.pointer_mut(list));
-        changed.iter_mut().for_each(|element| drop(all(element, pointers)));
+        changed.iter_mut().for_each(|element| all(element, pointers));
         if let Some(list) = json.pointer_mut(list).filter(|list| list.is_array()) {
             *list = Value::Array(changed);
         }

@@ -6,9 +6,10 @@ mod support;
 use std::time::Duration;
 
 use pushslots::{Attempt, Delivery, Error, ErrorKind, Receipt};
+use serde_json::{Value, json};
 use support::fixtures::Stubs;
 use support::services::{self, Seen, Service, WireMock};
-use support::{MESSAGE, message};
+use support::{DESTINATION, MESSAGE, any_http, message};
 
 use Delivery::{Accepted, NotSent, Refused, Unknown};
 
@@ -193,6 +194,105 @@ async fn the_fixtures_on_wiremock_play_every_answer_and_fault() {
     }
 }
 
+/// Requests as other stacks spell them: forms with other escapes and orders, JSON with space and other orders.
+async fn assert_takes_any_spelling(service: &Service) {
+    let http = any_http();
+    let post = async |path: &str, kind: &str, authorization: Option<&str>, body: String| {
+        let mut request =
+            http.post(format!("{}{path}", service.url())).header("content-type", kind).body(body);
+        if let Some(token) = authorization {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap())
+    };
+    let form = "application/x-www-form-urlencoded";
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    for form_body in [
+        format!(
+            "grant_type=client_credentials&client_assertion_type={}&client_assertion=ey.a&client_id=refused",
+            kind.replace(':', "%3A")
+        ),
+        format!(
+            "client_id=refused&client_assertion=ey.a&client_assertion_type={}&grant_type=client_credentials",
+            kind.replace(':', "%3a")
+        ),
+        format!(
+            "grant_type=client%5Fcredentials&client_assertion=ey.a&client_id=refused&client_assertion_type={kind}"
+        ),
+        format!(
+            "client%5Fid=ref%75sed&grant_type=client_credentials&client_assertion=%65y.a&client_assertion_type={kind}"
+        ),
+    ] {
+        let (status, body) = post("/v2/auth/token", form, None, form_body.clone()).await;
+        assert_eq!(status, 200, "{}: {form_body}: {body}", service.name());
+        assert!(body.contains(r#""refused""#), "{form_body}: {body}");
+    }
+    for (form_body, missing) in [
+        (format!("client_assertion_type={kind}&client_assertion=ey.a"), "Missing grant_type parameter"),
+        (
+            format!("grant_type=password&client_assertion_type={kind}&client_assertion=ey.a"),
+            "Missing grant_type parameter",
+        ),
+        ("grant_type=client_credentials&client_assertion=ey.a".to_owned(), "Missing client assertion"),
+        (
+            "grant_type=client_credentials&client_assertion_type=x&client_assertion=ey.a".to_owned(),
+            "Missing client assertion",
+        ),
+        (format!("grant_type=client_credentials&client_assertion_type={kind}"), "Missing client assertion"),
+        (
+            format!("grant_type=client_credentials&client_assertion_type={kind}&client_assertion=x"),
+            "Missing client assertion",
+        ),
+    ] {
+        let (status, body) = post("/v2/auth/token", form, None, form_body.clone()).await;
+        assert_eq!((status, body.contains(missing)), (400, true), "{}: {form_body}: {body}", service.name());
+    }
+
+    let mut message: Value = serde_json::from_slice(&message().to_json()).unwrap();
+    message["Meta"]["Destinations"] = json!([{ "ID": DESTINATION }]);
+    let (meta, slots) = (&message["Meta"], &message["Slots"]);
+    for body in [
+        message.to_string(),
+        message.to_string().replace(':', ": ").replace(',', ", ").replace("00: 00", "00:00"),
+        serde_json::to_string_pretty(&message).unwrap(),
+        format!(
+            "{{\n  \"Slots\" : {slots},\r\n\t\"Meta\" :{{\"EventType\" : \"Push\\u0053lots\" , \"Destinations\":{}}} }}",
+            json!([{"ID": DESTINATION}])
+        ),
+        format!("{{\"Meta\":{meta:#},\"Slots\":{slots:#}}}"),
+    ] {
+        let (status, response) = post("/endpoint", "application/json", Some("plain"), body.clone()).await;
+        assert_eq!(status, 200, "{}: {body}: {response}", service.name());
+        assert!(response.contains("AttemptID"), "{response}");
+    }
+    let wrong = message.to_string().replace("PushSlots", "Query");
+    assert_eq!(post("/endpoint", "application/json", Some("plain"), wrong).await.0, 404);
+
+    for body in
+        [r#"{ "secret" : "s", "apiKey" : "my-key" }"#, "{\n  \"apiKey\": \"my-key\",\n  \"secret\": \"s\"\n}"]
+    {
+        let (status, response) = post("/auth/authenticate", "application/json", None, body.to_owned()).await;
+        assert_eq!((status, response.contains("accessToken")), (200, true), "{}: {response}", service.name());
+    }
+    let refresh = r#"{ "refreshToken" : "refresh", "apiKey" : "my-key" }"#;
+    assert_eq!(post("/auth/refreshToken", "application/json", None, refresh.to_owned()).await.0, 200);
+    service.take_requests().await;
+}
+
+#[tokio::test]
+async fn fixtures_in_this_process_take_any_spelling_of_a_request() {
+    assert_takes_any_spelling(&services::fixtures()).await;
+}
+
+#[tokio::test]
+async fn fixtures_on_wiremock_take_any_spelling_of_a_request() {
+    if let Some(service) = WireMock::start().await {
+        assert_takes_any_spelling(&service).await;
+    }
+}
+
 #[test]
 fn a_mapping_key_that_is_not_supported_is_refused() {
     let with = |part: &str| {
@@ -205,7 +305,8 @@ fn a_mapping_key_that_is_not_supported_is_refused() {
         (r#","persistent":true"#, "persistent"),
         (r#","response":{"bodyFileName":"x"}"#, "bodyFileName"),
         (r#","request":{"method":"GET","urlPath":"/","queryParameters":{}}"#, "queryParameters"),
-        (r#","request":{"method":"GET","urlPath":"/","bodyPatterns":[{"matches":"x"}]}"#, "matches"),
+        (r#","request":{"method":"GET","urlPath":"/","bodyPatterns":[{"equalToXml":"x"}]}"#, "equalToXml"),
+        (r#","request":{"method":"GET","urlPath":"/","formParameters":{"a":{"before":"x"}}}"#, "before"),
         (r#","response":{"fault":"OTHER"}"#, "OTHER"),
         (r#","response":{"transformers":["other"]}"#, "other"),
     ] {

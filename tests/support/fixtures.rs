@@ -58,7 +58,29 @@ struct Pattern {
     #[serde(default)]
     headers: BTreeMap<String, Text>,
     #[serde(default)]
-    body_patterns: Vec<Text>,
+    form_parameters: BTreeMap<String, Text>,
+    #[serde(default)]
+    body_patterns: Vec<BodyPattern>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+enum BodyPattern {
+    MatchesJsonPath(JsonPath),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JsonPath {
+    Present(String),
+    Equal(EqualPath),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct EqualPath {
+    expression: String,
+    equal_to: String,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +88,9 @@ struct Pattern {
 enum Text {
     EqualTo(String),
     Contains(String),
-    DoesNotContain(String),
+    Matches(String),
+    DoesNotMatch(String),
+    Absent(bool),
 }
 
 #[derive(Deserialize)]
@@ -195,29 +219,58 @@ impl Pattern {
     fn matches(&self, request: &ReceivedRequest) -> bool {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         let body = String::from_utf8_lossy(request.body());
+        let form: BTreeMap<_, _> = url::form_urlencoded::parse(request.body()).into_owned().collect();
         request.method().as_str() == self.method
             && request.path() == self.url_path
-            && self.headers.iter().all(|(name, text)| header(name).is_some_and(|h| text.matches(h)))
-            && self.body_patterns.iter().all(|text| text.matches(&body))
+            && self.headers.iter().all(|(name, text)| text.matches(header(name)))
+            && self
+                .form_parameters
+                .iter()
+                .all(|(name, text)| text.matches(form.get(name).map(|value| &**value)))
+            && self.body_patterns.iter().all(|BodyPattern::MatchesJsonPath(path)| path.matches(&body))
     }
 }
 
 impl Text {
-    fn matches(&self, text: &str) -> bool {
+    fn matches(&self, text: Option<&str>) -> bool {
         match self {
-            Self::EqualTo(expected) => text == expected,
-            Self::Contains(part) => text.contains(part),
-            Self::DoesNotContain(part) => !text.contains(part),
+            Self::EqualTo(expected) => text == Some(expected),
+            Self::Contains(part) => text.is_some_and(|text| text.contains(part)),
+            Self::Matches(pattern) => text.is_some_and(|text| is_whole(pattern, text)),
+            Self::DoesNotMatch(pattern) => text.is_some_and(|text| !is_whole(pattern, text)),
+            Self::Absent(absent) => text.is_none() == *absent,
         }
     }
 }
 
-// `{{jsonPath request.body '$.A.B'}}`, a path of member names alone; null where there is nothing.
-handlebars_helper!(json_path: |text: str, path: str| {
+/// Whether the text is what the regular expression describes: plain text, with `.*` at its end at most.
+fn is_whole(pattern: &str, text: &str) -> bool {
+    let (plain, any) = pattern.strip_suffix(".*").map_or((pattern, false), |plain| (plain, true));
+    assert!(
+        plain.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c)),
+        "{pattern} is not supported"
+    );
+    if any { text.starts_with(plain) } else { text == plain }
+}
+
+impl JsonPath {
+    fn matches(&self, body: &str) -> bool {
+        match self {
+            Self::Present(path) => !at_path(body, path).is_null(),
+            Self::Equal(EqualPath { expression, equal_to }) => at_path(body, expression) == **equal_to,
+        }
+    }
+}
+
+/// The value at a path of member names alone, such as `$.A.B`; null if there is none.
+fn at_path(text: &str, path: &str) -> Value {
     assert!(path.chars().all(|c| c.is_ascii_alphanumeric() || "$.".contains(c)), "{path} is not supported");
     let json: Value = serde_json::from_str(text).unwrap_or_default();
     json.pointer(&path.trim_start_matches('$').replace('.', "/")).cloned().unwrap_or_default()
-});
+}
+
+// `{{jsonPath request.body '$.A.B'}}`.
+handlebars_helper!(json_path: |text: str, path: str| at_path(text, path));
 
 // `{{randomValue type='UUID'}}`.
 handlebars_helper!(random_value: |**named| {

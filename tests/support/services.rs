@@ -41,7 +41,7 @@ impl Service {
         }
     }
 
-    fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         match self {
             Self::Mock(service) | Self::Fixtures(service) => service.url(),
             Self::WireMock(server) => &server.url,
