@@ -199,6 +199,30 @@ impl PushSlots {
         self.problems().into_result()
     }
 
+    /// The problems of a body that is `message`, where it isn't written as the schema of the service has it.
+    #[cfg(feature = "mock")]
+    pub(crate) fn judge(body: &str) -> Problems {
+        let (at, mut problems) = (Path::ROOT, Problems::default());
+        let mut names = [false; 2];
+        codec::strict::object(body, at, &mut problems, |key, raw, problems| match key {
+            "Meta" => {
+                <Option<Meta> as Field>::judge(raw, at.key("Meta"), problems);
+                let meta = Object::read(raw).unwrap_or_default();
+                names = ["DataModel", "EventType"]
+                    .map(|key| meta.get(key).is_some_and(|raw| raw.starts_with('"')));
+            }
+            "Slots" => <List<Slot> as Field>::judge(raw, at.key("Slots"), problems),
+            "Extensions" => <Extensions as Field>::judge(raw, at.key("Extensions"), problems),
+            _ => {}
+        });
+        for (key, is_named) in ["DataModel", "EventType"].into_iter().zip(names) {
+            if !is_named {
+                problems.add(at.key("Meta").key(key), ProblemCode::Missing, "missing");
+            }
+        }
+        problems
+    }
+
     fn problems(&self) -> Problems {
         let (at, mut problems) = (Path::ROOT, Problems::default());
         self.extras.check::<Option<Meta>>("Meta", at, &mut problems);

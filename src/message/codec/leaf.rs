@@ -14,6 +14,8 @@ use super::path::Path;
 use super::problems::Problems;
 use super::raw::Leaf;
 use super::record::{Read, Value};
+#[cfg(feature = "mock")]
+use super::strict;
 use super::timestamp;
 use crate::message::ProblemCode;
 
@@ -65,6 +67,11 @@ macro_rules! text {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self)
             }
+
+            #[cfg(feature = "mock")]
+            fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+                strict::leaf(raw, at, "a text", problems, strict::is_text);
+            }
         }
     };
 }
@@ -97,6 +104,11 @@ impl Value for bool {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bool(*self)
     }
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        strict::leaf(raw, at, "a boolean", problems, strict::is_boolean);
+    }
 }
 
 impl Value for Uuid {
@@ -118,6 +130,11 @@ impl Value for Uuid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.hyphenated().encode_lower(&mut Self::encode_buffer()))
     }
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        strict::leaf(raw, at, "the text of a UUID", problems, strict::is_uuid);
+    }
 }
 
 /// A time, always written in UTC.
@@ -138,6 +155,11 @@ impl Value for DateTime<Utc> {
 
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&timestamp::text(self))
+    }
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        strict::leaf(raw, at, "the text of a time", problems, strict::is_time);
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
@@ -175,6 +197,11 @@ impl Value for f64 {
         }
     }
 
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        strict::leaf(raw, at, "a number", problems, strict::is_number);
+    }
+
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if !self.is_finite() {
             problems.add(at, ProblemCode::OutOfRange, "not finite; give the number of minutes");
@@ -208,6 +235,11 @@ impl Value for u64 {
 
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        strict::leaf(raw, at, "the text of a whole number", problems, strict::is_count);
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {

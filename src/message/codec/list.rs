@@ -12,6 +12,8 @@ use super::path::{Path, PathSegment};
 use super::problems::Problems;
 use super::raw::{compact, list};
 use super::record::{AsSerde, Field, Read, Value, explain_value};
+#[cfg(feature = "mock")]
+use super::strict;
 use crate::message::read::scanner::locate_element;
 use crate::message::{ProblemCode, UnreadReason};
 
@@ -310,6 +312,14 @@ impl<T: Value> Field for List<T> {
                 }
                 Read::WrongKind => explain_value::<T>(raw, at.index(index), problems),
             }
+        }
+    }
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        let Some(elements) = list(raw) else { return strict::add_other_kind(raw, at, "a list", problems) };
+        for (index, element) in elements.into_iter().enumerate() {
+            T::judge(element, at.index(index), problems);
         }
     }
 

@@ -10,5 +10,7 @@ mod plain_prefix;
 pub(crate) mod problems;
 pub(crate) mod raw;
 pub(crate) mod record;
+#[cfg(feature = "mock")]
+pub(crate) mod strict;
 mod timestamp;
 pub(crate) mod transcode;

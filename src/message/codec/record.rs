@@ -51,6 +51,10 @@ pub(crate) trait Value: Sized {
     /// Finds what is wrong with it.
     fn check(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
+    /// Finds where `raw` isn't written as the schema of the service has it, though it may be read for what it stands for.
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems);
+
     /// Finds the path to the place at which `text`, which begins with such a value, stops being JSON.
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
 }
@@ -99,6 +103,10 @@ pub(crate) trait Field: Default {
 
     /// Finds what is wrong with `raw`, which could not be read.
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems);
+
+    /// As [`Value::judge`].
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems);
 
     /// As [`Value::locate`].
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
@@ -154,6 +162,11 @@ impl<T: Value> Field for Option<T> {
 
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
         explain_value::<T>(raw, at, problems);
+    }
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        T::judge(raw, at, problems);
     }
 
     fn locate(text: &str, path: &mut Vec<PathSegment>) {
@@ -350,6 +363,20 @@ macro_rules! record {
                 })*
                 self.extras.check_others(at, problems);
                 Rules::rules(self, at, problems);
+            }
+
+            #[cfg(feature = "mock")]
+            fn judge(
+                raw: &str,
+                at: $crate::message::codec::path::Path<'_>,
+                problems: &mut $crate::message::codec::problems::Problems,
+            ) {
+                use $crate::message::codec::record::Field;
+                $crate::message::codec::strict::object(raw, at, problems, |key, raw, problems| match key {
+                    $($key => <$type as Field>::judge(raw, at.key($key), problems),)*
+                    "Extensions" => $crate::Extensions::judge(raw, at.key("Extensions"), problems),
+                    _ => {}
+                });
             }
 
             fn locate(text: &str, path: &mut Vec<$crate::message::codec::path::PathSegment>) {

@@ -13,6 +13,8 @@ use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::raw::{Key, Object, kind};
 use crate::message::codec::record::Field;
+#[cfg(feature = "mock")]
+use crate::message::codec::strict;
 use crate::message::codec::transcode::Json;
 use crate::message::{ProblemCode, UnreadReason};
 
@@ -154,6 +156,11 @@ impl Field for Extensions {
     }
 
     fn check(&self, _: Path<'_>, _: &mut Problems) {}
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        strict::object(raw, at, problems, |_, _, _| {});
+    }
 
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
         problems.add_wrong_kind(at, ProblemCode::WrongKind, "an object", raw);

@@ -12,6 +12,8 @@ use crate::message::codec::leaf::leaf;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::record::{Read, Rules, Value, record};
+#[cfg(feature = "mock")]
+use crate::message::codec::strict;
 
 record! {
     /// What a message says of itself: `Meta` of the reference.
@@ -313,6 +315,11 @@ macro_rules! constant {
 
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str($text)
+            }
+
+            #[cfg(feature = "mock")]
+            fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+                strict::leaf(raw, at, "a text", problems, strict::is_text);
             }
         }
     };

@@ -1,0 +1,76 @@
+//! How the schema of the service has the values of the model: the kinds of JSON, and no spelling but the usual one.
+
+use chrono::DateTime;
+use uuid::Uuid;
+
+use super::path::Path;
+use super::problems::Problems;
+use super::raw::{Leaf, Object, kind};
+use crate::message::ProblemCode;
+
+/// Adds that `raw` is of another kind than the schema has in its place.
+pub(crate) fn add_other_kind(raw: &str, at: Path<'_>, expected: &str, problems: &mut Problems) {
+    problems.add_with(|| {
+        let given = match kind(raw) {
+            "null" => "null".to_owned(),
+            "object" => "an object".to_owned(),
+            kind => format!("a {kind}"),
+        };
+        (at.to_string(), ProblemCode::WrongKind, format!("{given} where the model has {expected}").into())
+    });
+}
+
+/// Judges an object: each of its members, whose keys must differ.
+pub(crate) fn object(
+    raw: &str,
+    at: Path<'_>,
+    problems: &mut Problems,
+    mut judge: impl FnMut(&str, &str, &mut Problems),
+) {
+    let Some(object) = Object::read(raw) else { return add_other_kind(raw, at, "an object", problems) };
+    for (key, raw) in object.iter() {
+        judge(&key.name(), raw, problems);
+    }
+}
+
+/// Judges a leaf, which may be null.
+pub(crate) fn leaf(
+    raw: &str,
+    at: Path<'_>,
+    expected: &str,
+    problems: &mut Problems,
+    is_right: impl FnOnce(&Leaf<'_>) -> bool,
+) {
+    match Leaf::read(raw) {
+        Leaf::Nothing if raw == "null" => {}
+        leaf if is_right(&leaf) => {}
+        _ => add_other_kind(raw, at, expected, problems),
+    }
+}
+
+pub(crate) fn is_text(leaf: &Leaf<'_>) -> bool {
+    matches!(leaf, Leaf::Text(_))
+}
+
+pub(crate) fn is_boolean(leaf: &Leaf<'_>) -> bool {
+    matches!(leaf, Leaf::Other("true" | "false"))
+}
+
+pub(crate) fn is_number(leaf: &Leaf<'_>) -> bool {
+    matches!(leaf, Leaf::Other(text) if !is_boolean(&Leaf::Other(text)))
+}
+
+/// A text of digits alone.
+pub(crate) fn is_count(leaf: &Leaf<'_>) -> bool {
+    matches!(leaf, Leaf::Text(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// RFC 9562, section 4: with hyphens, and nothing around it.
+pub(crate) fn is_uuid(leaf: &Leaf<'_>) -> bool {
+    matches!(leaf, Leaf::Text(text) if text.len() == uuid::fmt::Hyphenated::LENGTH && Uuid::try_parse(text).is_ok())
+}
+
+/// RFC 3339, section 5.6.
+pub(crate) fn is_time(leaf: &Leaf<'_>) -> bool {
+    matches!(leaf, Leaf::Text(text) if DateTime::parse_from_rfc3339(text).is_ok())
+}
