@@ -123,7 +123,7 @@ fn messages() -> BoxedStrategy<Value> {
 #[test]
 fn verdict_differs_from_the_schema_by_named_rules_alone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let service = MockService::start().unwrap();
+    let service = MockService::builder().without_rate_limit().start().unwrap();
     let any = Any::of(&service);
     let token = runtime.block_on(token(&service, &any));
     let validator = validator();

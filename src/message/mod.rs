@@ -208,6 +208,19 @@ impl PushSlots {
             "Meta" => {
                 <Option<Meta> as Field>::judge(raw, at.key("Meta"), problems);
                 let meta = Object::read(raw).unwrap_or_default();
+                // The schema has them, and the reference doesn't.
+                for key in ["Message", "Transmission"] {
+                    let at = at.key("Meta");
+                    if let Some(raw) = meta.get(key) {
+                        codec::strict::object(raw, at.key(key), problems, |name, raw, problems| {
+                            if name == "ID" {
+                                let at = at.key(key);
+                                let is_number = codec::strict::is_number;
+                                codec::strict::leaf(raw, at.key("ID"), "a number", problems, is_number);
+                            }
+                        });
+                    }
+                }
                 names = ["DataModel", "EventType"]
                     .map(|key| meta.get(key).is_some_and(|raw| raw.starts_with('"')));
             }

@@ -1,6 +1,7 @@
 //! Whether an assertion proves a client: RFC 7523, section 3, as the service checks it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -17,11 +18,15 @@ const BEHIND: f64 = 300.0;
 
 /// Who may ask for tokens: the public keys by client id and key id.
 #[derive(Default)]
-pub(super) struct Clients(HashMap<(String, String), PublicKey>);
+pub(super) struct Clients {
+    keys: HashMap<(String, String), PublicKey>,
+    /// The longest time from `iat` to `exp`.
+    pub(super) max_lifetime: Option<Duration>,
+}
 
 impl Clients {
     pub(super) fn add(&mut self, client_id: String, key_id: String, key: PublicKey) {
-        self.0.insert((client_id, key_id), key);
+        self.keys.insert((client_id, key_id), key);
     }
 }
 
@@ -97,7 +102,7 @@ pub(super) fn verify(
         return Err(unexpected("sub").into());
     }
     let whose = (client_id, key_id);
-    let key = clients.0.get(&whose).ok_or("Public key not found, check client_id, kid and environment")?;
+    let key = clients.keys.get(&whose).ok_or("Public key not found, check client_id, kid and environment")?;
     let (client_id, _) = whose;
     if header.alg.as_deref() != Some(key.algorithm()) {
         return Err(format!("Unexpected alg, the public key is for {}", key.algorithm()).into());
@@ -119,6 +124,9 @@ pub(super) fn verify(
     let exp = claims.exp.ok_or_else(|| unexpected("exp"))?;
     if exp <= now {
         return Err("The client assertion is expired, check the exp claim".into());
+    }
+    if clients.max_lifetime.is_some_and(|longest| exp - iat > longest.as_secs_f64()) {
+        return Err(unexpected("exp").into());
     }
     let jti = claims.jti.filter(|jti| !jti.is_empty()).ok_or_else(|| unexpected("jti"))?;
     if !replays.take(&client_id, jti, exp, now) {

@@ -3,20 +3,24 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use super::MockService;
 use super::answer::Answer;
 use super::assertion::Clients;
 use super::inbox::ReceivedRequest;
 use super::public_key;
-use super::service::Hook;
+use super::service::{Hook, MessageRules};
 
 /// The settings of a [`MockService`]; see [`MockService::builder`].
 ///
 /// Each has a default.
 pub struct MockServiceBuilder {
+    pub(super) address: IpAddr,
     pub(super) port: u16,
     pub(super) clients: Clients,
     pub(super) audiences: Vec<String>,
@@ -25,6 +29,7 @@ pub struct MockServiceBuilder {
     pub(super) rate_limit: Option<(u32, Duration)>,
     pub(super) max_bytes: usize,
     pub(super) deduplicates: bool,
+    pub(super) rules: MessageRules,
     pub(super) hook: Option<Hook>,
     pub(super) wrong_key: Option<&'static str>,
 }
@@ -32,6 +37,7 @@ pub struct MockServiceBuilder {
 impl Default for MockServiceBuilder {
     fn default() -> Self {
         Self {
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             clients: Clients::default(),
             audiences: Vec::new(),
@@ -40,6 +46,7 @@ impl Default for MockServiceBuilder {
             rate_limit: Some((10_000, Duration::from_secs(300))),
             max_bytes: 40_000_000,
             deduplicates: false,
+            rules: MessageRules::default(),
             hook: None,
             wrong_key: None,
         }
@@ -47,7 +54,16 @@ impl Default for MockServiceBuilder {
 }
 
 impl MockServiceBuilder {
-    /// The port on 127.0.0.1; by default one that is free.
+    /// The address to bind; by default 127.0.0.1, which only this machine reaches.
+    ///
+    /// With `0.0.0.0`, containers and other machines reach it. It has no TLS: bind it only where no one else listens.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// The port; by default one that is free.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
@@ -128,6 +144,34 @@ impl MockServiceBuilder {
         self
     }
 
+    /// The only destinations that it knows, beside [its own](MockService::destination); by default any UUID is one.
+    ///
+    /// A message to another is answered 403.
+    #[must_use]
+    pub fn known_destinations(mut self, ids: impl IntoIterator<Item = Uuid>) -> Self {
+        self.rules.known_destinations = Some(ids.into_iter().collect());
+        self
+    }
+
+    /// Requires that messages name their source, in `Meta.Source.ID` or in the header `Redox-Source-Id`, as the service does for an
+    /// organization with several keys in an environment.
+    ///
+    /// A message without one is answered 401.
+    #[must_use]
+    pub fn require_source(mut self) -> Self {
+        self.rules.requires_source = true;
+        self
+    }
+
+    /// The longest time from `iat` to `exp` of an assertion; by default any.
+    ///
+    /// An assertion that lives longer gets no token.
+    #[must_use]
+    pub fn max_assertion_lifetime(mut self, lifetime: Duration) -> Self {
+        self.clients.max_lifetime = Some(lifetime);
+        self
+    }
+
     /// Answers a message whose `Idempotency-Key`, any text, it has accepted before as it did then, and does not take it again.
     ///
     /// By default a repeated message is a second one, as the service documents nothing else.
@@ -175,6 +219,7 @@ impl MockServiceBuilder {
 impl fmt::Debug for MockServiceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MockServiceBuilder")
+            .field("address", &self.address)
             .field("port", &self.port)
             .field("token_lifetime", &self.token_lifetime)
             .field("rate_limit", &self.rate_limit)

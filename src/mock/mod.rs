@@ -73,6 +73,7 @@ mod tokens;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,7 +95,7 @@ use server::Server;
 use service::{Service, State, Window};
 use tokens::Tokens;
 
-/// A mock of the service, on a port of 127.0.0.1; see [the module](self).
+/// A mock of the service, on a port of 127.0.0.1 unless it is set otherwise; see [the module](self).
 ///
 /// It runs in a thread of its own until it is dropped, under any runtime and under none. It goes by the real clock: under tokio's
 /// paused time a client would run into its timeouts while it waits for a socket.
@@ -140,9 +141,22 @@ impl MockService {
         let api_key = ("mock-api-key".to_owned(), fresh_id().to_string());
         builder.api_keys.insert(api_key.0.clone(), api_key.1.clone());
 
-        let (listener, port) = server::listen(builder.port)?;
+        let (listener, port) = server::listen(builder.address, builder.port)?;
+        // An address that stands for all of the machine's is reached over loopback.
+        let reached = match builder.address {
+            IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            address => address,
+        };
+        let destination = fresh_id();
+        let mut rules = builder.rules;
+        if let Some(known) = &mut rules.known_destinations {
+            known.push(destination);
+        }
         let service = Arc::new(Service {
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("http://{}", SocketAddr::new(reached, port)),
+            address: builder.address,
+            rules,
             audiences: builder.audiences,
             max_bytes: builder.max_bytes,
             deduplicates: builder.deduplicates,
@@ -157,7 +171,7 @@ impl MockService {
             panic: Mutex::default(),
         });
         let server = Server::start(listener, service.clone())?;
-        let (key, private_key_pem, destination) = (Arc::new(key), pem(&pkcs8), fresh_id());
+        let (key, private_key_pem) = (Arc::new(key), pem(&pkcs8));
         Ok(Self { service, server, key, private_key_pem, client_id, key_id, api_key, destination })
     }
 

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -30,10 +30,10 @@ use super::inbox::ReceivedRequest;
 use super::service::{Incoming, Service};
 use crate::clock;
 
-/// The listener on loopback, and its port.
-pub(super) fn listen(port: u16) -> io::Result<(TcpListener, u16)> {
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("port {port} of 127.0.0.1: {error}"));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(told)?;
+/// The listener, and its port.
+pub(super) fn listen(address: IpAddr, port: u16) -> io::Result<(TcpListener, u16)> {
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("port {port} of {address}: {error}"));
+    let listener = TcpListener::bind((address, port)).map_err(told)?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     Ok((listener, port))

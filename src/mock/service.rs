@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, HOST};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::answer::{Answer, Ending, Taking};
 use super::check;
@@ -18,7 +20,7 @@ use super::page;
 use super::script::{Endpoint, Script};
 use super::tokens::Tokens;
 use crate::clock;
-use crate::message::{Log, PushSlots};
+use crate::message::{Log, Meta, PushSlots};
 
 /// Who is asked about every request first.
 pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<Answer> + Send + Sync>;
@@ -27,6 +29,9 @@ pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<Answer> + Send + S
 pub(super) struct Service {
     pub(super) url: String,
     pub(super) audiences: Vec<String>,
+    /// The address it is bound to.
+    pub(super) address: IpAddr,
+    pub(super) rules: MessageRules,
     pub(super) max_bytes: usize,
     pub(super) deduplicates: bool,
     pub(super) hook: Option<Hook>,
@@ -35,6 +40,40 @@ pub(super) struct Service {
     pub(super) received: watch::Sender<usize>,
     /// The first panic of a thread or task of the mock.
     pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+/// Rules for messages that depend on the organization.
+#[derive(Default)]
+pub(super) struct MessageRules {
+    /// The destinations that there are; `None` for any.
+    pub(super) known_destinations: Option<Vec<Uuid>>,
+    pub(super) requires_source: bool,
+}
+
+impl MessageRules {
+    /// The refusal of a message to an unknown destination or without a source.
+    fn refusal(&self, meta: &Meta, headers: &HeaderMap) -> Option<Usual> {
+        let has_source = meta.source.as_ref().is_some_and(|source| source.id.is_some());
+        if self.requires_source && !has_source && !headers.contains_key("redox-source-id") {
+            let text = "Meta.Source.ID: missing, and so is the header Redox-Source-Id";
+            return Some(Usual::refused(
+                Answer::new(StatusCode::UNAUTHORIZED).text("Source is required"),
+                text,
+            ));
+        }
+        let known = self.known_destinations.as_ref()?;
+        let unknown =
+            meta.destinations.iter().position(|each| !each.id.is_some_and(|id| known.contains(&id)))?;
+        let text = format!("Meta.Destinations[{unknown}].ID: there is no such destination");
+        let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
+        Some(Usual::refused(Answer::new(StatusCode::FORBIDDEN).json(json), text))
+    }
+}
+
+/// Whether a `Content-Type` is that of JSON.
+pub(super) fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 pub(super) struct State {
@@ -156,7 +195,9 @@ impl Service {
         hooked: Option<Answer>,
     ) -> (Answer, Entry) {
         let endpoint = Endpoint::of(&request.path);
-        let scripted = hooked.or_else(|| self.state().script.take(endpoint));
+        // A look by a browser takes no answer away.
+        let is_post = request.method == Method::POST;
+        let scripted = hooked.or_else(|| if is_post { self.state().script.take(endpoint) } else { None });
         let (answer, accepted, is_duplicate) = match scripted {
             Some(answer) if answer.taking == Taking::Ignored => {
                 request.outcome = answer.name.into();
@@ -220,7 +261,7 @@ impl Service {
 
     fn message(&self, request: &ReceivedRequest) -> Usual {
         let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !kind.to_ascii_lowercase().starts_with("application/json") {
+        if !is_json(kind) {
             let text = "Content-Type: must be application/json";
             let answer = Answer::new(StatusCode::BAD_REQUEST).json(error_json(None, &[], &[text.to_owned()]));
             return Usual::refused(answer, text);
@@ -240,6 +281,9 @@ impl Service {
             let text = "Meta.Destinations: empty, needs to contain a destination".to_owned();
             let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
             return Usual::refused(Answer::new(StatusCode::FORBIDDEN).json(json), text);
+        }
+        if let Some(refused) = self.rules.refusal(meta, &request.headers) {
+            return refused;
         }
         let known = if self.deduplicates { self.logs_of(request.key()) } else { None };
         let is_duplicate = known.is_some();

@@ -3,6 +3,8 @@
 mod state;
 mod week;
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use chrono::NaiveDate;
 use http::header::{
@@ -14,7 +16,7 @@ use serde::Deserialize;
 use super::answer::Answer;
 use super::inbox::ReceivedRequest;
 use super::script::Script;
-use super::service::Service;
+use super::service::{Service, is_json};
 
 /// Nothing from elsewhere, and nothing that stands in the page itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
@@ -52,7 +54,7 @@ pub(super) fn answer(service: &Service, request: &ReceivedRequest, query: Option
         ("GET", "/page.css") => &|| asset("text/css; charset=utf-8", include_str!("page.css")),
         ("GET", "/page/state") => &|| {
             let limit = parameter(query, "limit").and_then(|limit| limit.parse().ok());
-            Answer::new(StatusCode::OK).json(state::json(service, limit.unwrap_or(50)))
+            Answer::new(StatusCode::OK).json(state::json(service, limit.unwrap_or(50).min(MOST_SHOWN)))
         },
         ("GET", "/page/week") => &|| {
             let monday = parameter(query, "monday").and_then(|day| day.parse::<NaiveDate>().ok());
@@ -63,18 +65,30 @@ pub(super) fn answer(service: &Service, request: &ReceivedRequest, query: Option
         ("POST", "/page/clear") => &|| clear(service, &request.body),
         _ => return None,
     };
-    Some(if is_from_the_page(request) { guarded(answer()) } else { Answer::new(StatusCode::FORBIDDEN) })
+    Some(if is_from_the_page(service, request) {
+        guarded(answer())
+    } else {
+        Answer::new(StatusCode::FORBIDDEN)
+    })
 }
 
 /// Whether no page of another origin can have made the request: its host is this machine, so that no other name leads
 /// here, and what changes something is JSON, which a browser lets no other origin send unasked.
-fn is_from_the_page(request: &ReceivedRequest) -> bool {
+fn is_from_the_page(service: &Service, request: &ReceivedRequest) -> bool {
     let header = |name| value(&request.headers, name).unwrap_or_default();
     let host = header(HOST);
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let is_here = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
-    is_here && (request.method == Method::GET || header(CONTENT_TYPE).starts_with("application/json"))
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    let name = if host.ends_with(']') { host } else { name };
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    // A name can be made to lead here, and an address can't.
+    let is_here = name.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback() || !service.address.is_loopback());
+    is_here && (request.method == Method::GET || is_json(header(CONTENT_TYPE)))
 }
+
+/// The most messages and answers that one look at the page shows.
+const MOST_SHOWN: usize = 10_000;
 
 fn value(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
