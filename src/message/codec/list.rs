@@ -30,7 +30,7 @@ use crate::message::{ProblemCode, UnreadReason};
 /// let json = br#"{"Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Provider": {"Credentials": ["MD", {}, [1]]}}]}"#;
 /// let mut message = PushSlots::from_json(json)?;
 /// let problem = message.validate().unwrap_err().problems()[0].clone();
-/// assert_eq!(problem.path(), "Slots[0].Provider.Credentials[1]");
+/// assert_eq!(problem.path(), "Slots[0].Provider.Credentials[2]");
 ///
 /// let provider = message.slots_mut()[0].provider.as_mut().unwrap().to_mut();
 /// provider.credentials = vec!["MD".to_owned()].into();
