@@ -49,6 +49,7 @@ fn optional_value_that_cannot_be_read_is_removed_or_replaced() {
     replaced.slots_mut()[0].reason = Some("Visit".into());
     replaced.meta_mut().event_date_time = Some(DateTime::UNIX_EPOCH);
     assert_eq!(shown(replaced.slots()[0].unread_members()), []);
+    assert!(!replaced.clone().slots_mut()[0].remove_unread_member("Reason"));
     assert_written(&replaced, r#","Reason":"Visit""#, r#","EventDateTime":"1970-01-01T00:00:00Z""#);
 }
 
@@ -107,6 +108,8 @@ fn unknown_keys_are_listed_and_removed() {
     assert_eq!(shown(message.meta().unread_members()), [unknown("X")]);
     assert_eq!(shown(message.slots()[0].unread_members()), [unknown("PatientName"), unknown("A")]);
 
+    let shown = format!("{:?}", message.slots()[0].unread_members().collect::<Vec<_>>());
+    assert!(shown.contains("UnknownKey") && !shown.contains("PatientName"), "{shown}");
     let slot = &mut message.slots_mut()[0];
     assert!(slot.remove_unread_member("PatientName") && slot.remove_unread_member("A"));
     slot.provider.as_mut().unwrap().to_mut().clear_unread_members();

@@ -203,7 +203,8 @@ fn what_a_format_cannot_carry_is_a_clear_error() {
     assert!(error.to_string().contains("more than 15 digits"), "{error}");
 
     for (extension, text) in [
-        ("1e400", "has no form in this format"),
+        ("1e400", "more digits than this format has room for"),
+        ("0.12345678901234567890", "more digits than this format has room for"),
         ("\"\\ud800\"", "has no form in this format"),
         ("123456789012345678901234567890", "more digits than this format has room for"),
     ] {
@@ -218,8 +219,13 @@ fn what_a_format_cannot_carry_is_a_clear_error() {
     let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
     assert!(error.to_string().contains("a number that is not finite"), "{error}");
 
-    let error = yaml_serde::from_str::<Slot>("? [1]\n: 2\n").unwrap_err();
-    assert!(error.to_string().contains("expected a string"), "{error}");
+    let error = yaml_serde::from_str::<Slot>("19800101: 2\n").unwrap_err();
+    assert!(error.to_string().contains("a key that is no text has no JSON form"), "{error}");
+    assert!(!error.to_string().contains("1980"), "{error}");
+    let mut cbor = Vec::new();
+    ciborium::into_writer(&ciborium::Value::Map(vec![(19_800_101.into(), 1.into())]), &mut cbor).unwrap();
+    let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
+    assert!(error.to_string().contains("a key that is no text has no JSON form"), "{error}");
 }
 
 #[test]
@@ -259,5 +265,17 @@ fn key_that_serde_json_uses_itself_smuggles_nothing_in() {
         let direct: Slot = serde_json::from_str(json).unwrap();
         assert_eq!(direct.to_json(), json.as_bytes());
         assert!(serde_json::from_str::<Holder<Slot>>(json).is_err(), "{json}");
+        // It is written as it is, and read back by nobody as something else.
+        let mut cbor = Vec::new();
+        ciborium::into_writer(&direct, &mut cbor).unwrap();
+        assert!(ciborium::from_reader::<Slot, _>(&cbor[..]).is_err());
+    }
+    for yaml in [
+        "a: 1\n$serde_json::private::RawValue: '{}'\n",
+        "$serde_json::private::RawValue: '{}'\na: 1\n",
+        "x:\n  $serde_json::private::Number: '1'\n  b: 2\n",
+    ] {
+        let error = yaml_serde::from_str::<Slot>(yaml).unwrap_err();
+        assert!(error.to_string().contains("stands beside others"), "{yaml}: {error}");
     }
 }

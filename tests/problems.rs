@@ -229,3 +229,18 @@ fn problem_serializes_with_its_code() {
     let settings = Client::builder().base_url("nowhere").build().unwrap_err();
     assert!(settings.problems().iter().all(|each| each.code() == ProblemCode::InvalidSetting));
 }
+
+#[test]
+fn problems_in_a_list_that_cannot_be_read_are_those_of_each_slot() {
+    let slot = |provider: &str| {
+        format!(r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{provider}}}"#)
+    };
+    let (first, second) = (slot(r#"{"PhoneNumber":{"Office":"x"}}"#), slot(r#"{"ID":["a"]}"#));
+    let found = invalid(&format!("{{\"Slots\":[5,{first},{second},{first}]}}"));
+    let found: Vec<_> =
+        found.problems().iter().map(|problem| (problem.path(), problem.slot_count())).collect();
+    assert_eq!(
+        found,
+        [("Slots[0]", 1), ("Slots[1].Provider.PhoneNumber.Office", 2), ("Slots[2].Provider.ID", 1),]
+    );
+}

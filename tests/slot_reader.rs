@@ -395,3 +395,41 @@ fn slots_that_have_nothing_in_common_are_read_too() {
         assert_eq!(slot.reason.as_deref(), Some(&*format!("{n:0100}")));
     }
 }
+
+#[test]
+fn broken_lines_cost_time_in_proportion_to_their_length() {
+    // Each line opens a value that no line closes.
+    for open in ["[\n", "{\"a\":\n"] {
+        let count = 300_000;
+        let input = format!("{}\n{}{}", SLOTS[0], open.repeat(count), SLOTS[1]);
+        let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
+        assert_eq!(read.len(), count + 2);
+        assert_eq!(read.iter().filter(|slot| slot.is_ok()).count(), 2);
+    }
+}
+
+#[test]
+fn what_is_no_text_after_a_broken_line_is_reported() {
+    let input = [SLOTS[0].as_bytes(), b"\noops \xff\n", SLOTS[1].as_bytes()].concat();
+    let mut reader = SlotReader::new(&input[..]);
+    assert!(reader.next().unwrap().is_ok());
+    assert!(!reader.next().unwrap().unwrap_err().is_last());
+    let last = reader.next().unwrap().unwrap_err();
+    assert!(last.is_last() && last.to_string().starts_with("the input is not UTF-8 at line 2"), "{last}");
+    assert!(reader.next().is_none());
+}
+
+#[test]
+fn value_that_is_no_slot_costs_no_other_whatever_it_is() {
+    for value in ["1e999", "\"\\ud800\"", "5", "[[1]]", "true"] {
+        for input in
+            [format!("[{value},{},{}]", SLOTS[0], SLOTS[1]), format!("{}\n{value}\n{}", SLOTS[0], SLOTS[1])]
+        {
+            let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
+            assert_eq!(read.iter().filter(|slot| slot.is_ok()).count(), 2, "{input}");
+            assert_eq!(read.len(), 3, "{input}");
+        }
+        let message = PushSlots::from_json(format!("{{\"Slots\":[{value}]}}")).unwrap();
+        assert!(message.validate().unwrap_err().problems()[0].path().starts_with("Slots[0]"), "{value}");
+    }
+}

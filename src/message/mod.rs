@@ -129,7 +129,8 @@ impl PushSlots {
         self.meta
     }
 
-    /// What the message says of itself, and the slots.
+    /// What the message says of itself, and the slots, without its extensions and its
+    /// [unread members](Self::unread_members).
     #[must_use]
     pub fn into_parts(self) -> (Meta, Vec<Slot>) {
         (self.meta, self.slots.into())

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// One thing that is wrong, and where it is.
+/// A problem of a message or of a setting, and its place.
 ///
 /// The text never repeats a value of the message, so that it can be logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -150,14 +150,15 @@ impl Serialize for ProblemCode {
     }
 }
 
-/// How much is wrong with a [`Problem`].
+/// The severity of a [`Problem`]. A message with a warning fails [`validate`](crate::PushSlots::validate) and isn't sent, as one
+/// with an error.
 ///
 /// Serializes as `"error"` or `"warning"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Severity {
-    /// It breaks the schema of the service.
+    /// It breaks the schema of the service, or is a problem of a setting.
     Error,
     /// The schema allows it, and the reference asks for something else: telephone numbers in E.164 form, UUIDs as ids of sources and
     /// destinations, and batch numbers that are whole numbers in order.

@@ -54,7 +54,7 @@ impl Default for MockServiceBuilder {
 }
 
 impl MockServiceBuilder {
-    /// The address to bind; by default 127.0.0.1, which only this machine reaches.
+    /// Sets the address to bind; by default 127.0.0.1, which only this machine reaches.
     ///
     /// With `0.0.0.0`, containers and other machines reach it. It has no TLS: bind it only where no one else listens.
     #[must_use]
@@ -144,9 +144,9 @@ impl MockServiceBuilder {
         self
     }
 
-    /// The only destinations that it knows, beside [its own](MockService::destination); by default any UUID is one.
+    /// Sets the known destinations, in addition to [its own](MockService::destination); by default any UUID is known.
     ///
-    /// A message to another is answered 403.
+    /// A message to another gets a 403.
     #[must_use]
     pub fn known_destinations(mut self, ids: impl IntoIterator<Item = Uuid>) -> Self {
         self.rules.known_destinations = Some(ids.into_iter().collect());
@@ -156,14 +156,14 @@ impl MockServiceBuilder {
     /// Requires that messages name their source, in `Meta.Source.ID` or in the header `Redox-Source-Id`, as the service does for an
     /// organization with several keys in an environment.
     ///
-    /// A message without one is answered 401.
+    /// A message without one gets a 401.
     #[must_use]
     pub fn require_source(mut self) -> Self {
         self.rules.requires_source = true;
         self
     }
 
-    /// The longest time from `iat` to `exp` of an assertion; by default any.
+    /// Sets the longest time from `iat` to `exp` of an assertion; by default any.
     ///
     /// An assertion that lives longer gets no token.
     #[must_use]

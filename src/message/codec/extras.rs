@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt;
 
 use serde::ser::SerializeMap;
 
@@ -22,18 +23,28 @@ pub enum UnreadReason {
     UnknownKey,
     /// The value isn't of the kind that the model has for the key. It is a [problem](crate::PushSlots::validate).
     WrongKind,
-    /// The key is given more than once, so that nobody can tell which value is meant. It is a
+    /// The key occurs more than once, so that the intended value is unknown. It is a
     /// [problem](crate::PushSlots::validate).
     Repeated,
 }
 
 /// A member of an object that was not read into a field, and is kept as it was written.
 ///
-/// Its `Debug` shows the key and the reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Its `Debug` shows a key only if the model names it: another may tell of a person.
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnreadMember<'a> {
     key: Cow<'a, str>,
     reason: UnreadReason,
+}
+
+impl fmt::Debug for UnreadMember<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("UnreadMember");
+        if self.reason != UnreadReason::UnknownKey {
+            shown.field("key", &self.key);
+        }
+        shown.field("reason", &self.reason).finish_non_exhaustive()
+    }
 }
 
 impl UnreadMember<'_> {

@@ -10,7 +10,10 @@ use foldhash::quality::RandomState;
 use super::record::Value;
 use crate::message::{Location, Provider, Shared};
 
-/// How much is kept of a stream of slots, in bytes. All that is kept takes at most six times as much.
+/// The longest record that is kept, in bytes of JSON. Longer ones are rare, and would fill the memory.
+const LONGEST_KEPT: usize = 64 * 1024;
+
+/// How much is kept of a stream of slots, in bytes. All that is kept takes about six times as much at most.
 const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
 
 /// What the slots of one input have in common.
@@ -77,6 +80,9 @@ impl<T: Value> Records<T> {
 
     /// Shares `record`, which was read from `raw` for the first time, with whatever equals it.
     pub(crate) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
+        if raw.len() > LONGEST_KEPT {
+            return record.into();
+        }
         let mut written = Vec::with_capacity(record.length::<false>());
         record.write(&mut written);
         // A record holds about as much text as its JSON.

@@ -99,6 +99,7 @@ impl<T> From<Vec<T>> for List<T> {
     }
 }
 
+/// The elements. A list that could not be read has none.
 impl<T> From<List<T>> for Vec<T> {
     fn from(list: List<T>) -> Self {
         list.elements
@@ -117,6 +118,7 @@ impl<T> Extend<T> for List<T> {
     }
 }
 
+/// Iterates over the elements. A list that could not be read has none.
 impl<T> IntoIterator for List<T> {
     type Item = T;
     type IntoIter = std::vec::IntoIter<T>;
@@ -302,8 +304,10 @@ impl<T: Value> Field for List<T> {
             problems.add_wrong_kind(at, ProblemCode::WrongKind, "a list", raw);
             return;
         };
+        // It keeps what is shared until all is checked.
+        let mut interner = Interner::unlimited();
         for (index, raw) in elements.into_iter().enumerate() {
-            match T::read(raw, &mut Interner::unlimited()) {
+            match T::read(raw, &mut interner) {
                 Read::Value(value) => value.check(at.index(index), problems),
                 Read::Nothing => {
                     if let Some(empty) = T::EMPTY_ELEMENT {

@@ -253,13 +253,14 @@ macro_rules! record {
             /// Removes the [unread member](Self::unread_members) `key`; whether there was one.
             pub fn remove_unread_member(&mut self, key: &str) -> bool {
                 use $crate::message::codec::record::{Field, Rules};
+                let is_listed = self.is_open(key);
                 let is_in_field = match key {
                     $($key => Field::clear_unread(&mut self.$field),)*
                     _ => false,
                 };
-                let is_removed = is_in_field | self.extras.remove(key);
+                let is_removed = self.extras.remove(key);
                 Rules::restore(self);
-                is_removed
+                is_in_field || (is_listed && is_removed)
             }
 
             /// Removes all [unread members](Self::unread_members).

@@ -20,7 +20,7 @@ pub(crate) fn add_other_kind(raw: &str, at: Path<'_>, expected: &str, problems: 
     });
 }
 
-/// Judges an object: each of its members, whose keys must differ.
+/// Judges an object: each of its members.
 pub(crate) fn object(
     raw: &str,
     at: Path<'_>,

@@ -5,12 +5,11 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, Serializer};
-use serde_json::Value as Tree;
 use serde_json::value::RawValue;
 
 use super::interner::Interner;
 use super::json_writer as write;
-use super::raw::kind;
+use super::raw::{Leaf, Object, kind, list};
 use super::record::{Read, Value};
 
 /// The name by which serde_json hands out a value as it is written.
@@ -141,11 +140,18 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let start = self.0.len();
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(key) = map.next_key_seed(TextKey)? {
             if key == RAW || key == NUMBER {
-                // Any sender can write such a key: only one whole value may come from it.
+                // Any sender can write such a key: it must be alone, and only one whole value may come from it.
                 let json = map.next_value::<String>()?;
-                let json: &RawValue = serde_json::from_str(&json).map_err(A::Error::custom)?;
+                let json: &RawValue =
+                    serde_json::from_str(&json).map_err(|_| A::Error::custom("a value that is no JSON"))?;
+                let is_alone = self.0.len() == start && map.next_key_seed(TextKey)?.is_none();
+                if !is_alone {
+                    return Err(A::Error::custom(
+                        "a key that serde_json keeps for itself stands beside others",
+                    ));
+                }
                 self.0.extend_from_slice(json.get().as_bytes());
                 return Ok(());
             }
@@ -156,6 +162,50 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
         }
         write::enclose(*b"{}", start, self.0);
         Ok(())
+    }
+}
+
+/// The key of a map, which must be a text.
+struct TextKey;
+
+impl<'de> DeserializeSeed<'de> for TextKey {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// The error for a key, which doesn't tell it.
+fn no_text<T, E: serde::de::Error>() -> Result<T, E> {
+    Err(E::custom("a key that is no text has no JSON form"))
+}
+
+impl Visitor<'_> for TextKey {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
+        Ok(key.to_owned())
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<String, E> {
+        no_text()
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<String, E> {
+        no_text()
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<String, E> {
+        no_text()
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<String, E> {
+        no_text()
     }
 }
 
@@ -171,31 +221,64 @@ impl Serialize for Raw<'_> {
                 .map_err(S::Error::custom)?
                 .serialize(serializer);
         }
-        let tree: Tree = serde_json::from_str(self.0)
-            .map_err(|_| S::Error::custom("a value that was read as JSON has no form in this format"))?;
-        Structure(&tree).serialize(serializer)
+        Structure { raw: self.0, depth: 0 }.serialize(serializer)
     }
 }
 
-/// Serializes a tree whatever the features of serde_json are.
-struct Structure<'a>(&'a Tree);
+/// The deepest value that is written in another format.
+const DEEPEST: usize = 128;
+
+/// A JSON value that is serialized part by part.
+struct Structure<'a> {
+    raw: &'a str,
+    depth: usize,
+}
+
+impl<'a> Structure<'a> {
+    fn inside(&self, raw: &'a str) -> Self {
+        Self { raw, depth: self.depth + 1 }
+    }
+}
 
 impl Serialize for Structure<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Tree::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-                (Some(number), ..) => serializer.serialize_i64(number),
-                (_, Some(number), _) => serializer.serialize_u64(number),
-                (.., Some(number)) if number.abs() <= EXACT => serializer.serialize_f64(number),
-                _ => Err(S::Error::custom(
-                    "a number that was read as JSON has more digits than this format has room for",
-                )),
-            },
-            Tree::Array(elements) => serializer.collect_seq(elements.iter().map(Structure)),
-            Tree::Object(members) => {
-                serializer.collect_map(members.iter().map(|(key, value)| (key, Structure(value))))
-            }
-            Tree::Null | Tree::Bool(_) | Tree::String(_) => self.0.serialize(serializer),
+        if self.depth > DEEPEST {
+            return Err(S::Error::custom("a value that was read as JSON is too deep for this format"));
         }
+        if let Some(object) = Object::read(self.raw) {
+            return serializer.collect_map(object.iter().map(|(key, raw)| (key.name(), self.inside(raw))));
+        }
+        if let Some(elements) = list(self.raw) {
+            return serializer.collect_seq(elements.into_iter().map(|raw| self.inside(raw)));
+        }
+        match Leaf::read(self.raw) {
+            Leaf::Text(text) => serializer.serialize_str(&text),
+            Leaf::Other("true") => serializer.serialize_bool(true),
+            Leaf::Other("false") => serializer.serialize_bool(false),
+            Leaf::Other(number) => serialize_number(number, serializer),
+            Leaf::Nothing => serializer.serialize_unit(),
+            Leaf::Misfit => {
+                Err(S::Error::custom("a text with half of a surrogate pair has no form in this format"))
+            }
+        }
+    }
+}
+
+/// Serializes a number that loses no digit by it.
+fn serialize_number<S: Serializer>(number: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    if let Ok(whole) = number.parse::<i64>() {
+        return serializer.serialize_i64(whole);
+    }
+    if let Ok(whole) = number.parse::<u64>() {
+        return serializer.serialize_u64(whole);
+    }
+    // Every number of so many digits has a float of its own.
+    let (digits, _) = number.split_once(['e', 'E']).unwrap_or((number, ""));
+    let digits = digits.bytes().filter(u8::is_ascii_digit).count();
+    match number.parse::<f64>() {
+        Ok(float) if float.is_finite() && digits <= 15 => serializer.serialize_f64(float),
+        _ => Err(S::Error::custom(
+            "a number that was read as JSON has more digits than this format has room for",
+        )),
     }
 }

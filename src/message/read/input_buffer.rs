@@ -58,6 +58,17 @@ impl InputBuffer {
         self.passed += self.unread().as_bytes().iter().take_while(space).count();
     }
 
+    /// The line that is unread, if its end has come.
+    pub(super) fn whole_line(&self) -> Option<&str> {
+        let unread = self.unread();
+        unread.get(..=unread.find('\n')?)
+    }
+
+    /// The error of input that isn't UTF-8 from its end on.
+    pub(super) fn not_utf8(&mut self) -> ReadError {
+        ReadError::at(self.end(), "the input is not UTF-8")
+    }
+
     /// Passes over byte-order marks and space, such as stand between files that were put together.
     pub(super) fn pass_marks(&mut self) {
         self.pass_space();
@@ -88,7 +99,7 @@ impl InputBuffer {
     /// The error for a place in what is unread.
     pub(super) fn parse_error(&mut self, error: &ParseError) -> ReadError {
         if self.spoiled && error.reason == Reason::End {
-            return ReadError::at(self.end(), "the input is not UTF-8");
+            return self.not_utf8();
         }
         self.count();
         ReadError::parse(error, self.unread(), self.place)

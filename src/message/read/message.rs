@@ -97,8 +97,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
     // A `Meta` that can't be read stays in the extras, and validation names it.
     let meta: Option<Meta> = extras.field("Meta", meta, &mut interner);
     extras.finish(extensions, &mut interner);
-    let mut meta = meta.unwrap_or_default();
-    meta.name_event();
+    let meta = meta.unwrap_or_default();
     Ok(PushSlots { meta, slots, extras })
 }
 
@@ -128,8 +127,8 @@ pub(super) fn read_slot(
     index: usize,
     interner: &mut Interner,
 ) -> Parsed<Option<Slot>> {
-    scanner.peek()?;
-    let object = scanner.value::<Object<'_>>().and_then(|object| match object {
+    let object = if scanner.peek()? == b'{' { scanner.value::<Object<'_>>() } else { Ok(None) };
+    let object = object.and_then(|object| match object {
         Some(object) => Ok(Some(Slot::from_object(&object, interner))),
         None => Ok((scanner.raw()? == "null").then_some(Read::Nothing)),
     });

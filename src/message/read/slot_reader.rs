@@ -54,7 +54,13 @@ pub struct SlotReader<R> {
     interner: Interner,
     /// Whether nothing comes of the text that is there.
     needs_input: bool,
+    /// Whether each line is read for itself, until one is whole. Behind a broken value that goes on over many lines, each line that
+    /// opens a value would otherwise be read to the end of all of them.
+    reads_by_line: bool,
 }
+
+/// The longest value, in bytes, that is looked for behind a broken one over several lines: more than slots usually take.
+const LONG_VALUE: usize = 16 * 1024;
 
 /// The result of reading from an input.
 pub(crate) enum Came {
@@ -120,6 +126,7 @@ impl<R: io::Read> SlotReader<R> {
             meta: None,
             interner: Interner::limited(),
             needs_input: false,
+            reads_by_line: false,
         }
     }
 
@@ -155,19 +162,28 @@ impl<R: io::Read> SlotReader<R> {
                 self.needs_input = false;
             }
             if self.shape == Shape::BrokenLine {
-                self.pass_broken_line();
+                self.pass_broken_line()?;
                 continue;
             }
             if self.shape == Shape::Lines {
                 self.buffer.pass_marks();
             }
-            let mut scanner = Scanner::new(self.buffer.unread());
+            let line = if self.shape == Shape::Lines && self.reads_by_line {
+                self.buffer.whole_line()
+            } else {
+                None
+            };
+            let text = line.unwrap_or_else(|| self.buffer.unread());
+            let mut scanner = Scanner::new(text);
             let next = next(&mut scanner, self.shape, self.count, &mut self.meta, &mut self.interner);
             let length = scanner.at();
             // What has come so far of a number may not be all of it.
-            let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == self.buffer.unread().len();
+            let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == text.len();
+            let is_line = line.is_some();
             match next {
-                Err(error) if error.reason == Reason::End && !self.buffer.ended => self.needs_input = true,
+                Err(error) if error.reason == Reason::End && !self.buffer.ended && !is_line => {
+                    self.needs_input = true;
+                }
                 Ok(_) if may_go_on && !self.buffer.ended => self.needs_input = true,
                 Err(error) if error.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
                 Err(error) => return Err(self.broken(&error)),
@@ -190,6 +206,7 @@ impl<R: io::Read> SlotReader<R> {
     }
 
     fn pass_value(&mut self, start: usize, end: usize) {
+        self.reads_by_line = false;
         self.buffer.pass(start);
         self.line = self.buffer.line();
         self.buffer.pass(end - start);
@@ -201,29 +218,34 @@ impl<R: io::Read> SlotReader<R> {
     fn broken(&mut self, error: &ParseError) -> ReadError {
         let read_error = self.buffer.parse_error(error);
         if self.shape == Shape::Lines && (error.reason != Reason::End || self.buffer.is_whole()) {
-            self.break_line();
+            self.break_line(error.at);
             return read_error.passed_over();
         }
         self.shape = Shape::Done;
         read_error
     }
 
-    /// Gives up the line that begins here.
-    fn break_line(&mut self) {
+    /// Gives up the line that begins here, with a value of which this much was read.
+    fn break_line(&mut self, length: usize) {
         self.buffer.pass_space();
         self.line = self.buffer.line();
         self.shape = Shape::BrokenLine;
+        self.reads_by_line |= length > LONG_VALUE;
         self.count += 1;
     }
 
-    fn pass_broken_line(&mut self) {
+    fn pass_broken_line(&mut self) -> Result<(), ReadError> {
         if self.buffer.pass_line() {
             self.shape = Shape::Lines;
         } else if self.buffer.ended {
             self.shape = Shape::Done;
+            if !self.buffer.is_whole() {
+                return Err(self.buffer.not_utf8());
+            }
         } else {
             self.needs_input = true;
         }
+        Ok(())
     }
 
     /// Whether the input may end here.
@@ -236,7 +258,7 @@ impl<R: io::Read> SlotReader<R> {
         let read = self.buffer.fill(&mut self.input);
         match read {
             Err(error) if self.shape == Shape::Lines && self.buffer.is_too_long() => {
-                self.break_line();
+                self.break_line(usize::MAX);
                 self.needs_input = false;
                 Err(error.passed_over())
             }
@@ -343,9 +365,6 @@ fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
             return Err(wrong("given more than once"));
         }
         *meta = read.ok_or_else(|| wrong("expected an object"))?;
-        if let Some(meta) = meta {
-            meta.name_event();
-        }
     }
     Ok(())
 }
