@@ -9,6 +9,7 @@ mod support;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::option;
 use proptest::prelude::*;
@@ -123,7 +124,8 @@ fn messages() -> BoxedStrategy<Value> {
 #[test]
 fn verdict_differs_from_the_schema_by_named_rules_alone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let service = MockService::builder().without_rate_limit().start().unwrap();
+    let day = Duration::from_secs(86_400);
+    let service = MockService::builder().without_rate_limit().token_lifetime(day).start().unwrap();
     let any = Any::of(&service);
     let token = runtime.block_on(token(&service, &any));
     let validator = validator();
