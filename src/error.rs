@@ -84,7 +84,7 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    /// What failed, without the problems.
+    /// The failure, without the problems.
     text: String,
     send: FailedSend,
     problems: Vec<Problem>,
@@ -260,7 +260,7 @@ impl Error {
         self.0.send.token_refusal.as_ref()
     }
 
-    /// What is wrong with the settings or the message, each with its place: the first 1,000 problems. Empty for other kinds.
+    /// The first 1,000 problems of the settings or the message, each with its place; empty for other kinds.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems

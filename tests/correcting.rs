@@ -178,6 +178,17 @@ fn what_the_message_is_survives_that_all_is_removed() {
 }
 
 #[test]
+fn unread_extensions_are_replaced_by_new_ones() {
+    let mut message = read(r#","Extensions":5"#, "");
+    assert_eq!(problems(&message), ["Slots[0].Extensions"]);
+    let slot = &mut message.slots_mut()[0];
+    slot.extensions_mut().insert("a", &1).unwrap();
+    assert_eq!(shown(slot.unread_members()), []);
+    assert!(!slot.remove_unread_member("Extensions"), "it is no longer listed");
+    assert_written(&message, r#","Extensions":{"a":1}"#, "");
+}
+
+#[test]
 fn meta_that_is_no_object_is_replaced() {
     let json = br#"{"Meta":[1],"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
     let odd = PushSlots::from_json(json).unwrap();

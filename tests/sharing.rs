@@ -152,3 +152,17 @@ fn records_are_shared_among_threads() {
         }
     });
 }
+
+#[test]
+fn long_record_is_shared_in_a_message_and_not_kept_by_a_stream() {
+    let slot = json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Provider": {"LastName": "x".repeat(100_000)}});
+    let message = PushSlots::from_json(json!({"Slots": [slot, slot]}).to_string()).unwrap();
+    let is_one = |slots: &[Slot]| {
+        let [first, second] = slots else { panic!("two slots") };
+        first.provider.as_ref().unwrap().ptr_eq(second.provider.as_ref().unwrap())
+    };
+    assert!(is_one(message.slots()));
+    let lines = format!("{slot}\n{slot}");
+    let slots: Vec<_> = pushslots::SlotReader::new(lines.as_bytes()).map(Result::unwrap).collect();
+    assert!(!is_one(&slots) && slots[0] == slots[1]);
+}

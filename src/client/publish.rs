@@ -58,7 +58,7 @@ impl Client {
     /// # Errors
     ///
     /// Returns the errors of [`send`](Self::send) for a message;
-    /// [`ErrorKind::InvalidMessage`](crate::ErrorKind::InvalidMessage) if slots are invalid, with all problems, or if there are none;
+    /// [`ErrorKind::InvalidMessage`](crate::ErrorKind::InvalidMessage) if slots are invalid, with the first 1,000 problems, or if there are none;
     /// and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for invalid options, or for slots or destinations that don't
     /// fit the point from which the batch resumes.
     pub fn publish<'a, I>(&'a self, slots: I) -> PublishBuilder<'a>

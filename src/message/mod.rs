@@ -21,13 +21,16 @@ mod codec;
 mod model;
 mod problem;
 mod read;
+#[cfg(feature = "mock")]
+mod schema;
 mod write;
 
 use std::fmt;
 
 use codec::extras::Extras;
+use codec::field::Field;
 use codec::path::Path;
-use codec::record::{Field, Value};
+use codec::value::Value;
 
 pub use codec::extras::{UnreadMember, UnreadReason};
 pub(crate) use codec::problems::Problems;
@@ -95,7 +98,7 @@ impl PushSlots {
 
     /// Replaces what the message says of itself, also if that could not be read.
     pub fn set_meta(&mut self, meta: Meta) {
-        self.extras.remove("Meta");
+        self.extras.remove("Meta", |_| true);
         self.meta = meta;
     }
 
@@ -176,7 +179,7 @@ impl PushSlots {
 
     /// Removes the [unread member](Self::unread_members) `key`; whether there was one.
     pub fn remove_unread_member(&mut self, key: &str) -> bool {
-        (key == "Slots" && self.slots.clear_unread()) | self.extras.remove(key)
+        (key == "Slots" && self.slots.clear_unread()) | self.extras.remove(key, |_| true)
     }
 
     /// Removes all [unread members](Self::unread_members) of the message itself.
@@ -185,56 +188,18 @@ impl PushSlots {
         self.extras.clear();
     }
 
-    /// Checks the message against the data model, all of it but for what the client fills in.
+    /// Checks the message against the data model, except the parts that the client fills in.
     ///
-    /// A message without destinations passes here: the client may have one. One that has none either
-    /// refuses to send it.
+    /// A message without destinations passes here: the client may have one. A client without destinations doesn't send it.
     ///
     /// # Errors
     ///
-    /// The problems, each with its path: `Slots` empty; a `DateTime` or `Duration` that is missing or no
+    /// The first 1,000 problems, each with its path, and the number of the others: `Slots` empty; a `DateTime` or `Duration` that is missing or no
     /// real one; another `DataModel` or `EventType`; an ID of a source or destination that is no UUID; a
     /// telephone number that is not in E.164 form; batch numbers that are no whole numbers from 1, out
     /// of order or without their `BatchID`; a value of the wrong kind at any key that the model names.
     pub fn validate(&self) -> Result<(), InvalidMessage> {
         self.problems().into_result()
-    }
-
-    /// The problems of a body that is `message`, where it isn't written as the schema of the service has it.
-    #[cfg(feature = "mock")]
-    pub(crate) fn judge(body: &str) -> Problems {
-        let (at, mut problems) = (Path::ROOT, Problems::default());
-        let mut names = [false; 2];
-        codec::strict::object(body, at, &mut problems, |key, raw, problems| match key {
-            "Meta" => {
-                <Option<Meta> as Field>::judge(raw, at.key("Meta"), problems);
-                let meta = Object::read(raw).unwrap_or_default();
-                // The schema has them, and the reference doesn't.
-                for key in ["Message", "Transmission"] {
-                    let at = at.key("Meta");
-                    if let Some(raw) = meta.get(key) {
-                        codec::strict::object(raw, at.key(key), problems, |name, raw, problems| {
-                            if name == "ID" {
-                                let at = at.key(key);
-                                let is_number = codec::strict::is_number;
-                                codec::strict::leaf(raw, at.key("ID"), "a number", problems, is_number);
-                            }
-                        });
-                    }
-                }
-                names = ["DataModel", "EventType"]
-                    .map(|key| meta.get(key).is_some_and(|raw| raw.starts_with('"')));
-            }
-            "Slots" => <List<Slot> as Field>::judge(raw, at.key("Slots"), problems),
-            "Extensions" => <Extensions as Field>::judge(raw, at.key("Extensions"), problems),
-            _ => {}
-        });
-        for (key, is_named) in ["DataModel", "EventType"].into_iter().zip(names) {
-            if !is_named {
-                problems.add(at.key("Meta").key(key), ProblemCode::Missing, "missing");
-            }
-        }
-        problems
     }
 
     fn problems(&self) -> Problems {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::chunk::Limits;
 use super::resume::ResumePoint;
@@ -142,7 +142,7 @@ struct Text<'a> {
 impl SavedBatch {
     /// The text with another resume point.
     pub(crate) fn text(&self, point: &ResumePoint) -> Result<String, CheckpointError> {
-        let meta = RawValue::from_string(self.meta.to_json())?;
+        let meta = to_raw_value(&self.meta)?;
         Ok(serde_json::to_string(&Text {
             pushslots_checkpoint: VERSION,
             batch_id: self.id.clone(),
@@ -175,7 +175,8 @@ impl SavedBatch {
         let damaged = |what: &str| format!("it is damaged: {what}");
         let text: Text<'_> =
             serde_json::from_str(text).map_err(|_| damaged("a member is missing or has another type"))?;
-        let meta = Meta::from_json(text.meta.get()).ok_or_else(|| damaged("meta can't be read"))?;
+        let meta =
+            serde_json::from_str::<Meta>(text.meta.get()).map_err(|_| damaged("meta can't be read"))?;
         let limits = Limits { slots: text.slots_per_message, bytes: text.bytes_per_message };
         if text.batch_id.is_empty() || limits.slots == 0 || limits.bytes == 0 {
             return Err(damaged("a member is empty or zero"));

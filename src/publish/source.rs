@@ -80,7 +80,7 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     ///
-    /// Returns all problems of slots that are not to be skipped.
+    /// Returns the problems of slots that are not to be skipped.
     pub(super) async fn check(&mut self, validator: &mut SlotValidator<'_>) -> Result<(), SourceError> {
         match self {
             Self::List(list) => list.check(validator).await,

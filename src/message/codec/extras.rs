@@ -1,4 +1,4 @@
-//! What an object holds beside the values that its table reads.
+//! The extensions of an object, and its members that are in no field.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -6,16 +6,18 @@ use std::fmt;
 
 use serde::ser::SerializeMap;
 
+use super::field::Field;
 use super::interner::Interner;
 use super::json_writer as write;
 use super::path::Path;
 use super::problems::Problems;
 use super::raw::{Key, compact, has_half_pair};
-use super::record::{Field, HALF_PAIR};
+
 use super::transcode::Raw;
+use super::value::HALF_PAIR;
 use crate::message::{Extensions, ProblemCode};
 
-/// Why a member was not read into a field.
+/// The reason that a member was not read into a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnreadReason {
@@ -58,7 +60,7 @@ impl UnreadMember<'_> {
         &self.key
     }
 
-    /// Why the member was not read into a field.
+    /// The reason that the member was not read into a field.
     #[must_use]
     pub fn reason(&self) -> UnreadReason {
         self.reason
@@ -152,9 +154,7 @@ impl Members {
 
     /// Writes them, with a comma before each.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        for member in &self.0 {
-            write::raw_member(&member.key, &member.value, out);
-        }
+        self.0.iter().for_each(|member| member.write(out));
     }
 
     /// How many bytes [`write`](Self::write) takes.
@@ -164,10 +164,7 @@ impl Members {
 
     /// Serializes them as members of `map`.
     pub(crate) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        for member in &self.0 {
-            map.serialize_entry(&*Key::written(&member.key).name(), &Raw(&member.value))?;
-        }
-        Ok(())
+        self.0.iter().try_for_each(|member| member.serialize(map))
     }
 }
 
@@ -176,8 +173,16 @@ impl Member {
         has_half_pair(&self.key) || has_half_pair(&self.value)
     }
 
+    fn write(&self, out: &mut Vec<u8>) {
+        write::raw_member(&self.key, &self.value, out);
+    }
+
     fn length(&self) -> usize {
         r#","":"#.len() + self.key.len() + self.value.len()
+    }
+
+    fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry(&*Key::written(&self.key).name(), &Raw(&self.value))
     }
 }
 
@@ -253,9 +258,10 @@ impl Extras {
         self.unread().get(key).is_some()
     }
 
-    /// Removes the unread member `key`; whether there was one.
-    pub(crate) fn remove(&mut self, key: &str) -> bool {
-        self.0.as_mut().is_some_and(|inner| inner.unread.remove(key))
+    /// Removes the unread member `key`; whether there was one that nothing took the place of.
+    pub(crate) fn remove(&mut self, key: &str, open: impl Fn(&str) -> bool) -> bool {
+        let is_open = self.is_open(key, open);
+        self.0.as_mut().is_some_and(|inner| inner.unread.remove(key)) && is_open
     }
 
     /// Removes all unread members.
@@ -265,30 +271,33 @@ impl Extras {
         }
     }
 
-    /// Whether nothing took the place of the unread member `key`.
+    /// Whether nothing took the place of the unread member `key`; `open` answers for the fields.
     fn is_open(&self, key: &str, open: impl Fn(&str) -> bool) -> bool {
         if key == EXTENSIONS { self.extensions().is_empty() } else { open(key) }
     }
 
-    /// The unread members, except those whose key isn't `open` any more.
+    /// The unread members that nothing took the place of.
+    fn open_members(&self, open: impl Fn(&str) -> bool) -> impl Iterator<Item = &Member> {
+        self.unread().0.iter().filter(move |member| self.is_open(&member.key, &open))
+    }
+
+    /// The unread members that nothing took the place of, for a user.
     pub(crate) fn unread_members(
         &self,
         open: impl Fn(&str) -> bool,
     ) -> impl Iterator<Item = UnreadMember<'_>> {
-        let open = self.unread().0.iter().filter(move |member| self.is_open(&member.key, &open));
-        open.map(|member| UnreadMember { key: Key::written(&member.key).name(), reason: member.reason })
+        self.open_members(open)
+            .map(|member| UnreadMember { key: Key::written(&member.key).name(), reason: member.reason })
     }
 
-    /// Whether both have the same extensions and the same unread members that are `open`.
+    /// Whether both have the same extensions, and the same unread members that nothing took the place of.
     pub(crate) fn equals(
         &self,
         open: impl Fn(&str) -> bool,
         other: &Self,
         other_open: impl Fn(&str) -> bool,
     ) -> bool {
-        let unread = self.unread().0.iter().filter(|member| self.is_open(&member.key, &open));
-        let other_unread = other.unread().0.iter().filter(|member| other.is_open(&member.key, &other_open));
-        self.extensions() == other.extensions() && unread.eq(other_unread)
+        self.extensions() == other.extensions() && self.open_members(open).eq(other.open_members(other_open))
     }
 
     /// Finds what is wrong with the unread member `key`, for which the model has an `F`.
@@ -307,23 +316,20 @@ impl Extras {
         }
     }
 
-    /// Writes the extensions, and the unread members whose key is `open`.
+    /// Writes the extensions, and the unread members that nothing took the place of.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>, open: impl Fn(&str) -> bool) {
         let Some(inner) = &self.0 else { return };
-        inner.extensions.write_member(concat!(",\"", "Extensions", "\":"), out);
-        for member in inner.unread.0.iter().filter(|member| self.is_open(&member.key, &open)) {
-            write::raw_member(&member.key, &member.value, out);
-        }
+        inner.extensions.write_member(EXTENSIONS_MEMBER, out);
+        self.open_members(open).for_each(|member| member.write(out));
     }
 
     /// How many bytes [`write`](Self::write) takes.
     #[inline]
     pub(crate) fn length(&self, open: impl Fn(&str) -> bool) -> usize {
         let Some(inner) = &self.0 else { return 0 };
-        let unread = inner.unread.0.iter().filter(|member| self.is_open(&member.key, &open));
-        let extensions = inner.extensions.length::<true>(concat!(",\"", "Extensions", "\":"));
-        extensions + unread.map(Member::length).sum::<usize>()
+        let unread: usize = self.open_members(open).map(Member::length).sum();
+        inner.extensions.length::<true>(EXTENSIONS_MEMBER) + unread
     }
 
     /// Serializes what [`write`](Self::write) writes.
@@ -334,10 +340,7 @@ impl Extras {
     ) -> Result<(), M::Error> {
         let Some(inner) = &self.0 else { return Ok(()) };
         inner.extensions.serialize_member(EXTENSIONS, map)?;
-        for member in inner.unread.0.iter().filter(|member| self.is_open(&member.key, &open)) {
-            map.serialize_entry(&*Key::written(&member.key).name(), &Raw(&member.value))?;
-        }
-        Ok(())
+        self.open_members(open).try_for_each(|member| member.serialize(map))
     }
 }
 
@@ -363,6 +366,7 @@ const HALF_PAIR_OF_UNKNOWN: &str =
     "a member that the model doesn't name has half of a surrogate pair, which stands for no character";
 
 const EXTENSIONS: &str = "Extensions";
+const EXTENSIONS_MEMBER: &str = r#","Extensions":"#;
 
 /// Adds what is wrong with a value that was not read.
 pub(crate) fn explain<F: Field>(raw: &str, reason: UnreadReason, at: Path<'_>, problems: &mut Problems) {
@@ -388,9 +392,7 @@ impl<'a> Given<'a> {
             Some(_) => self.more.push(raw),
         }
     }
-}
 
-impl Given<'_> {
     pub(crate) fn is_repeated(&self) -> bool {
         !self.more.is_empty()
     }

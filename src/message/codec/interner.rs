@@ -7,11 +7,8 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::record::Value;
+use super::value::Value;
 use crate::message::{Location, Provider, Shared};
-
-/// The longest record that is kept, in bytes of JSON. Longer ones are rare, and would fill the memory.
-const LONGEST_KEPT: usize = 64 * 1024;
 
 /// How much is kept of a stream of slots, in bytes. All that is kept takes about six times as much at most.
 const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
@@ -80,7 +77,8 @@ impl<T: Value> Records<T> {
 
     /// Shares `record`, which was read from `raw` for the first time, with whatever equals it.
     pub(crate) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
-        if raw.len() > LONGEST_KEPT {
+        // Of a stream, one record must not take all of the room.
+        if raw.len() > self.0.limit / 32 {
             return record.into();
         }
         let mut written = Vec::with_capacity(record.length::<false>());

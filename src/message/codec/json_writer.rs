@@ -98,6 +98,9 @@ pub(crate) fn number_length(number: f64) -> usize {
     usize::from(whole < 0) + integer_length(whole.unsigned_abs())
 }
 
+/// The largest whole number up to which each has an `f64` of its own.
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// The number as a whole one, where it is one and has an f64 of its own.
 #[allow(
     clippy::cast_possible_truncation,
@@ -106,7 +109,6 @@ pub(crate) fn number_length(number: f64) -> usize {
     reason = "what a cast changes is no whole number"
 )]
 pub(crate) fn whole(number: f64) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     // The cast goes to the nearest number that there is, so that only a whole one comes back as it was.
     let whole = number as i64;
     (whole as f64 == number && number.abs() <= EXACT).then_some(whole)

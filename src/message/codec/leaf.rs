@@ -13,10 +13,10 @@ use super::json_writer as write;
 use super::path::Path;
 use super::problems::Problems;
 use super::raw::Leaf;
-use super::record::{Read, Value};
 #[cfg(feature = "mock")]
 use super::strict;
 use super::timestamp;
+use super::value::{Read, Value};
 use crate::message::ProblemCode;
 
 /// Reads a leaf that is no text by `parse`. A text without content stands for nothing.

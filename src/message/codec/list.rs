@@ -6,18 +6,19 @@ use std::ops::{Deref, DerefMut};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::extras::explain;
+use super::field::Field;
 use super::interner::Interner;
 use super::json_writer as write;
 use super::path::{Path, PathSegment};
 use super::problems::Problems;
 use super::raw::{compact, list};
-use super::record::{AsSerde, Field, Read, Value, explain_value};
 #[cfg(feature = "mock")]
 use super::strict;
+use super::value::{AsSerde, Read, Value, explain_value};
 use crate::message::read::scanner::locate_element;
 use crate::message::{ProblemCode, UnreadReason};
 
-/// A list of a record, which is a [`Vec`] in every other respect.
+/// A list in a record; it dereferences to a [`Vec`].
 ///
 /// A list that was read from JSON and can't be read whole, because an element is of the wrong kind or it is no list, has no
 /// elements here and is kept as it was written. It is a [problem](crate::PushSlots::validate) until another list is assigned, or

@@ -1,6 +1,7 @@
 //! How the values of the model are read from JSON, checked and written.
 
 pub(crate) mod extras;
+pub(crate) mod field;
 pub(crate) mod interner;
 pub(crate) mod json_writer;
 pub(crate) mod leaf;
@@ -14,3 +15,4 @@ pub(crate) mod record;
 pub(crate) mod strict;
 mod timestamp;
 pub(crate) mod transcode;
+pub(crate) mod value;

@@ -19,6 +19,11 @@ impl<'a> Key<'a> {
         Self(raw)
     }
 
+    /// A key as it is written, in its quotes.
+    pub(crate) fn quoted(raw: &'a str) -> Self {
+        Self(raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default())
+    }
+
     /// The key as it is written, without its quotes.
     pub(crate) fn raw(self) -> &'a str {
         self.0
@@ -73,9 +78,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = SmallVec::new();
                 while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                    let key = key.get();
-                    let key = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
-                    members.push((Key(key), value.get()));
+                    members.push((Key::quoted(key.get()), value.get()));
                 }
                 Ok(Object(members))
             }

@@ -10,16 +10,13 @@ use serde_json::value::RawValue;
 use super::interner::Interner;
 use super::json_writer as write;
 use super::raw::{Leaf, Object, kind, list};
-use super::record::{Read, Value};
+use super::value::{Read, Value};
 
 /// The name by which serde_json hands out a value as it is written.
 const RAW: &str = "$serde_json::private::RawValue";
 
 /// The name by which serde_json hands out a number, if a program turns on its feature `arbitrary_precision`.
 const NUMBER: &str = "$serde_json::private::Number";
-
-/// The largest whole number up to which each has an `f64` of its own.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The JSON of the value that a deserializer has: as it is written if serde_json reads it, and else the same value written as
 /// JSON.
@@ -98,7 +95,7 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
             return Err(E::custom("a number that is not finite has no JSON form"));
         }
         // An identifier must not lose its last digits.
-        if value.abs() > EXACT {
+        if value.abs() > write::EXACT {
             return Err(E::custom("a number of more than 15 digits came as a float; give it as a text"));
         }
         write::number(value, self.0);
@@ -214,8 +211,8 @@ pub(crate) struct Raw<'a>(pub(crate) &'a str);
 
 impl Serialize for Raw<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // The serializers of serde_json, and nobody else's, fail with its error. It may not live for ever as far as the compiler
-        // knows, so that only its name can be compared.
+        // Only the serializers of serde_json fail with its error. The types can't be compared, because `TypeId` needs types
+        // without lifetimes; their names can.
         if type_name::<S::Error>() == type_name::<serde_json::Error>() {
             return serde_json::from_str::<&RawValue>(self.0)
                 .map_err(S::Error::custom)?

@@ -44,7 +44,7 @@ impl PushSlotsBuilder {
     ///
     /// # Errors
     ///
-    /// Every problem that [`PushSlots::validate`] finds.
+    /// The problems that [`PushSlots::validate`] finds.
     pub fn build(self) -> Result<PushSlots, InvalidMessage> {
         let message = PushSlots::new(self.meta, self.slots);
         message.validate()?;

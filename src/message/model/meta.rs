@@ -11,9 +11,10 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::leaf::leaf;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
-use crate::message::codec::record::{Read, Rules, Value, record};
+use crate::message::codec::record::{Rules, record};
 #[cfg(feature = "mock")]
 use crate::message::codec::strict;
+use crate::message::codec::value::{Read, Value};
 
 record! {
     /// What a message says of itself: `Meta` of the reference.
@@ -132,7 +133,7 @@ impl Meta {
     pub(crate) fn clear_batch_place(&mut self) {
         (self.current_batch, self.total_batches) = (None, None);
         for key in ["CurrentBatch", "TotalBatches"] {
-            self.extras.remove(key);
+            self.extras.remove(key, |_| true);
         }
     }
 

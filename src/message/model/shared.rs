@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::message::codec::interner::{Intern, Interner};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
-use crate::message::codec::record::{Read, Value};
+use crate::message::codec::value::{Read, Value};
 
 /// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can hold, each at the
 /// price of a pointer.

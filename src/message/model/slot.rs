@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use super::{Location, Minutes, Provider, Shared};
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
-use crate::message::codec::record::{Rules, Value, record};
+use crate::message::codec::record::{Rules, record};
+use crate::message::codec::value::Value;
 use crate::message::{InvalidMessage, ProblemCode};
 
 record! {

@@ -5,11 +5,12 @@ use serde::{Deserialize, Deserializer};
 use super::read_error::{Place, ReadError};
 use super::scanner::{ParseError, Parsed, Scanner};
 use crate::message::codec::extras::{Extras, Given};
+use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::path::PathSegment;
 use crate::message::codec::raw::Object;
-use crate::message::codec::record::{Field, Read, Value};
 use crate::message::codec::transcode::Json;
+use crate::message::codec::value::{Read, Value};
 use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
 use crate::text;
 

@@ -4,6 +4,7 @@ mod input_buffer;
 mod message;
 mod read_error;
 pub(crate) mod scanner;
+mod shape;
 mod slot_reader;
 
 pub use read_error::ReadError;

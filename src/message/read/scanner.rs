@@ -47,6 +47,14 @@ impl ParseError {
         self
     }
 
+    /// The error for text that is a whole line: more input doesn't complete it.
+    pub(crate) fn at_end_of_line(mut self: Box<Self>) -> Box<Self> {
+        if self.reason == Reason::End {
+            self.reason = Reason::Wrong("the line ends before the JSON does".into());
+        }
+        self
+    }
+
     /// Adds the segments, the first one first, that lead to the place from the value that was read.
     fn inside(mut self: Box<Self>, segments: Vec<PathSegment>) -> Box<Self> {
         self.segments.extend(segments.into_iter().rev());
@@ -164,7 +172,7 @@ impl<'a> Scanner<'a> {
         if !self.take(b':')? {
             return Err(self.wrong("expected a colon"));
         }
-        Ok(Some(Key::written(key.get(1..key.len().saturating_sub(1)).unwrap_or_default())))
+        Ok(Some(Key::quoted(key)))
     }
 
     /// Moves in front of the next element of a list; `false` behind the list's end.
@@ -226,14 +234,13 @@ impl<'a> Scanner<'a> {
         let mut at = (before + error.column()).saturating_sub(1);
         let text = error.to_string();
         let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
-        // A number that is cut off is told as one that is wrong.
-        let is_cut =
-            text == "invalid number" && at + 1 >= rest.len() && rest.ends_with(['-', '+', '.', 'e', 'E']);
+        // A number that is cut off is reported as one that is wrong. Its text isn't looked at, since it may change.
+        let is_cut = at + 1 >= rest.len() && rest.ends_with(['-', '+', '.', 'e', 'E']);
         if error.is_eof() || is_cut {
             return ParseError::new(self.text.len(), Reason::End);
         }
         if text.starts_with(CONTROL_CHARACTER) {
-            // Told as the place before it.
+            // It is reported at the place before it.
             at += rest.as_bytes().iter().skip(at).take_while(|&&byte| byte >= b' ').count();
         }
         ParseError::new(self.at + at, Reason::Wrong(in_plain_words(text)))

@@ -5,12 +5,10 @@ use std::io;
 use std::iter::FusedIterator;
 
 use super::input_buffer::InputBuffer;
-use super::message::read_slot;
 use super::read_error::ReadError;
-use super::scanner::{ParseError, Parsed, Reason, Scanner};
+use super::scanner::{ParseError, Reason, Scanner};
+use super::shape::{Next, Shape, next};
 use crate::message::codec::interner::Interner;
-use crate::message::codec::path::PathSegment;
-use crate::message::codec::record::Field;
 use crate::message::{Meta, Slot};
 
 /// Reads slots from an input one at a time, in constant memory.
@@ -68,50 +66,6 @@ pub(crate) enum Came {
     End,
     /// Nothing yet, because the input would have to wait.
     Nothing,
-}
-
-/// What is known of the input's shape, and where in it the reader is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Unknown,
-    /// In the list of slots, which is the input itself.
-    List,
-    /// Before a slot of that list.
-    ListSlot,
-    /// In the list of slots of a message.
-    Message,
-    /// Before a slot of that list.
-    MessageSlot,
-    /// Behind the list of slots of a message.
-    MessageEnd,
-    /// Between slots that follow one another.
-    Lines,
-    /// On a line that is no JSON.
-    BrokenLine,
-    /// Behind all slots.
-    End,
-    /// Nothing more is read.
-    Done,
-}
-
-impl Shape {
-    fn behind_slot(self) -> Self {
-        match self {
-            Self::ListSlot => Self::List,
-            Self::MessageSlot => Self::Message,
-            other => other,
-        }
-    }
-}
-
-/// What came next in the input.
-enum Next {
-    /// A slot that starts at this offset.
-    Slot(Slot, usize),
-    /// A value that is none.
-    NoSlot(Box<ParseError>),
-    /// Something around slots; the input goes on in this shape.
-    Around(Shape),
 }
 
 impl<R: io::Read> SlotReader<R> {
@@ -176,14 +130,12 @@ impl<R: io::Read> SlotReader<R> {
             let text = line.unwrap_or_else(|| self.buffer.unread());
             let mut scanner = Scanner::new(text);
             let next = next(&mut scanner, self.shape, self.count, &mut self.meta, &mut self.interner);
+            let next = next.map_err(|error| if line.is_some() { error.at_end_of_line() } else { error });
             let length = scanner.at();
             // What has come so far of a number may not be all of it.
             let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == text.len();
-            let is_line = line.is_some();
             match next {
-                Err(error) if error.reason == Reason::End && !self.buffer.ended && !is_line => {
-                    self.needs_input = true;
-                }
+                Err(error) if error.reason == Reason::End && !self.buffer.ended => self.needs_input = true,
                 Ok(_) if may_go_on && !self.buffer.ended => self.needs_input = true,
                 Err(error) if error.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
                 Err(error) => return Err(self.broken(&error)),
@@ -293,136 +245,4 @@ impl<R> fmt::Debug for SlotReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlotReader").field("count", &self.count).finish_non_exhaustive()
     }
-}
-
-/// Moves over what comes next. If the text ends too early nothing has changed, and it is read again when more of it is there.
-fn next(
-    scanner: &mut Scanner<'_>,
-    shape: Shape,
-    count: usize,
-    meta: &mut Option<Meta>,
-    interner: &mut Interner,
-) -> Parsed<Next> {
-    match shape {
-        Shape::Unknown => begin(scanner, meta, interner),
-        Shape::List | Shape::Message => {
-            let has_more = scanner.element(count == 0).map_err(in_slots)?;
-            Ok(Next::Around(match (shape, has_more) {
-                (Shape::List, true) => Shape::ListSlot,
-                (Shape::List, false) => Shape::End,
-                (_, true) => Shape::MessageSlot,
-                (_, false) => Shape::MessageEnd,
-            }))
-        }
-        Shape::MessageEnd => match members(scanner, false, interner)? {
-            (Some((_, start)), _) => Err(in_slots(ParseError::value(start, "given more than once"))),
-            (None, metas) => keep(metas, meta).map(|()| Next::Around(Shape::End)),
-        },
-        Shape::ListSlot | Shape::MessageSlot | Shape::Lines => slot(scanner, count, interner),
-        Shape::End | Shape::BrokenLine | Shape::Done => {
-            scanner.peek()?;
-            scanner.end().map(|()| Next::Around(Shape::Done))
-        }
-    }
-}
-
-/// Finds out what the input holds.
-fn begin(scanner: &mut Scanner<'_>, meta: &mut Option<Meta>, interner: &mut Interner) -> Parsed<Next> {
-    if scanner.take(b'[')? {
-        return Ok(Next::Around(Shape::List));
-    }
-    let start = scanner.at();
-    if !scanner.take(b'{')? {
-        return Ok(Next::Around(Shape::Lines));
-    }
-    let (slots, metas) = members(scanner, true, interner)?;
-    let Some((slots, _)) = slots else {
-        // A slot, whatever it has under a key of that name.
-        scanner.back_to(start);
-        return Ok(Next::Around(Shape::Lines));
-    };
-    keep(metas, meta)?;
-    Ok(Next::Around(match slots {
-        Slots::List => Shape::Message,
-        Slots::Null => Shape::MessageEnd,
-    }))
-}
-
-/// The value of `Slots`.
-enum Slots {
-    List,
-    Null,
-}
-
-/// The values of `Meta` and where they start; `None` for one that is no object.
-type Metas = Vec<(usize, Option<Option<Meta>>)>;
-
-/// Keeps the `Meta` of the message, if it has one.
-fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
-    for (start, read) in metas {
-        let wrong = |reason| ParseError::value(start, reason).under(PathSegment::Key("Meta"));
-        if meta.is_some() {
-            return Err(wrong("given more than once"));
-        }
-        *meta = read.ok_or_else(|| wrong("expected an object"))?;
-    }
-    Ok(())
-}
-
-/// Moves over the members of a message up to its slots, into the list, which starts at the offset given; no slots behind the end
-/// of the message.
-fn members(
-    scanner: &mut Scanner<'_>,
-    mut is_first: bool,
-    interner: &mut Interner,
-) -> Parsed<(Option<(Slots, usize)>, Metas)> {
-    let mut metas = Metas::new();
-    while let Some(key) = scanner.member(is_first)? {
-        is_first = false;
-        match &*key.name() {
-            "Slots" => return Ok((Some(slots(scanner).map_err(in_slots)?), metas)),
-            "Meta" => {
-                let error = |error: Box<ParseError>| error.under(PathSegment::Key("Meta"));
-                scanner.peek().map_err(error)?;
-                let start = scanner.at();
-                let raw = scanner.located(<Option<Meta> as Field>::locate).map_err(error)?;
-                metas.push((start, Field::read(raw, interner)));
-            }
-            _ => {
-                scanner.raw()?;
-            }
-        }
-    }
-    Ok((None, metas))
-}
-
-/// Moves into the list of slots, and returns where it starts.
-fn slots(scanner: &mut Scanner<'_>) -> Parsed<(Slots, usize)> {
-    scanner.peek()?;
-    let start = scanner.at();
-    if scanner.take(b'[')? {
-        return Ok((Slots::List, start));
-    }
-    if scanner.raw()? == "null" {
-        return Ok((Slots::Null, start));
-    }
-    // What has come so far of a number may not be all of it.
-    scanner.peek()?;
-    Err(ParseError::value(start, "expected a list"))
-}
-
-fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner) -> Parsed<Next> {
-    scanner.peek()?;
-    let start = scanner.at();
-    Ok(match read_slot(scanner, count, interner).map_err(in_slots)? {
-        Some(slot) => Next::Slot(slot, start),
-        None => {
-            let error = ParseError::value(start, "expected an object").under(PathSegment::Index(count));
-            Next::NoSlot(in_slots(error))
-        }
-    })
-}
-
-fn in_slots(error: Box<ParseError>) -> Box<ParseError> {
-    error.under(PathSegment::Key("Slots"))
 }

@@ -7,8 +7,8 @@ use super::outgoing::filled;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
-use crate::message::codec::record::Value;
-use crate::message::{InvalidMessage, Meta, PushSlots, Slot};
+use crate::message::codec::value::Value;
+use crate::message::{InvalidMessage, Meta, Slot};
 
 /// The `Meta` that all messages of a batch share.
 #[derive(Clone)]
@@ -99,21 +99,6 @@ impl BatchMessage {
         write::enclose(*b"[]", self.slots, &mut self.out);
         write::enclose(*b"{}", 0, &mut self.out);
         self.out
-    }
-}
-
-impl Meta {
-    /// The JSON of `Meta` alone.
-    pub(crate) fn to_json(&self) -> String {
-        let mut out = Vec::new();
-        self.write(&mut out);
-        String::from_utf8(out).unwrap_or_default()
-    }
-
-    /// Reads the JSON of `Meta` alone.
-    pub(crate) fn from_json(json: &str) -> Option<Self> {
-        let message = format!("{{\"Meta\":{json},\"Slots\":[]}}");
-        Some(PushSlots::from_json(message.as_bytes()).ok()?.meta().clone())
     }
 }
 

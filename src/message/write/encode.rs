@@ -3,9 +3,10 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::outgoing::Outgoing;
+use crate::message::codec::field::Field;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::problems::Problems;
-use crate::message::codec::record::{Field, Value};
+use crate::message::codec::value::Value;
 use crate::message::{Meta, PushSlots};
 
 impl PushSlots {

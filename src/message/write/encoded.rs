@@ -9,7 +9,7 @@ use super::outgoing::Outgoing;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
-use crate::message::codec::record::Value;
+use crate::message::codec::value::Value;
 use crate::message::{InvalidMessage, Meta, PushSlots};
 
 impl PushSlots {

@@ -1,0 +1,184 @@
+//! What stands around the slots of an input: a list, a message, or line ends.
+
+use super::message::read_slot;
+use super::scanner::{ParseError, Parsed, Scanner};
+use crate::message::codec::field::Field;
+use crate::message::codec::interner::Interner;
+use crate::message::codec::path::PathSegment;
+use crate::message::{Meta, Slot};
+
+/// What is known of the input's shape, and where in it the reader is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Unknown,
+    /// In the list of slots, which is the input itself.
+    List,
+    /// Before a slot of that list.
+    ListSlot,
+    /// In the list of slots of a message.
+    Message,
+    /// Before a slot of that list.
+    MessageSlot,
+    /// Behind the list of slots of a message.
+    MessageEnd,
+    /// Between slots that follow one another.
+    Lines,
+    /// On a line that is no JSON.
+    BrokenLine,
+    /// Behind all slots.
+    End,
+    /// Nothing more is read.
+    Done,
+}
+
+impl Shape {
+    pub(super) fn behind_slot(self) -> Self {
+        match self {
+            Self::ListSlot => Self::List,
+            Self::MessageSlot => Self::Message,
+            other => other,
+        }
+    }
+}
+
+/// What came next in the input.
+pub(super) enum Next {
+    /// A slot that starts at this offset.
+    Slot(Slot, usize),
+    /// A value that is none.
+    NoSlot(Box<ParseError>),
+    /// Something around slots; the input goes on in this shape.
+    Around(Shape),
+}
+
+/// Moves over what comes next. If the text ends too early nothing has changed, and it is read again when more of it is there.
+pub(super) fn next(
+    scanner: &mut Scanner<'_>,
+    shape: Shape,
+    count: usize,
+    meta: &mut Option<Meta>,
+    interner: &mut Interner,
+) -> Parsed<Next> {
+    match shape {
+        Shape::Unknown => begin(scanner, meta, interner),
+        Shape::List | Shape::Message => {
+            let has_more = scanner.element(count == 0).map_err(in_slots)?;
+            Ok(Next::Around(match (shape, has_more) {
+                (Shape::List, true) => Shape::ListSlot,
+                (Shape::List, false) => Shape::End,
+                (_, true) => Shape::MessageSlot,
+                (_, false) => Shape::MessageEnd,
+            }))
+        }
+        Shape::MessageEnd => match members(scanner, false, interner)? {
+            (Some((_, start)), _) => Err(in_slots(ParseError::value(start, "given more than once"))),
+            (None, metas) => keep(metas, meta).map(|()| Next::Around(Shape::End)),
+        },
+        Shape::ListSlot | Shape::MessageSlot | Shape::Lines => slot(scanner, count, interner),
+        Shape::End | Shape::BrokenLine | Shape::Done => {
+            scanner.peek()?;
+            scanner.end().map(|()| Next::Around(Shape::Done))
+        }
+    }
+}
+
+/// Finds out what the input holds.
+fn begin(scanner: &mut Scanner<'_>, meta: &mut Option<Meta>, interner: &mut Interner) -> Parsed<Next> {
+    if scanner.take(b'[')? {
+        return Ok(Next::Around(Shape::List));
+    }
+    let start = scanner.at();
+    if !scanner.take(b'{')? {
+        return Ok(Next::Around(Shape::Lines));
+    }
+    let (slots, metas) = members(scanner, true, interner)?;
+    let Some((slots, _)) = slots else {
+        // A slot, whatever it has under a key of that name.
+        scanner.back_to(start);
+        return Ok(Next::Around(Shape::Lines));
+    };
+    keep(metas, meta)?;
+    Ok(Next::Around(match slots {
+        Slots::List => Shape::Message,
+        Slots::Null => Shape::MessageEnd,
+    }))
+}
+
+/// The value of `Slots`.
+enum Slots {
+    List,
+    Null,
+}
+
+/// The values of `Meta` and where they start; `None` for one that is no object.
+type Metas = Vec<(usize, Option<Option<Meta>>)>;
+
+/// Keeps the `Meta` of the message, if it has one.
+fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
+    for (start, read) in metas {
+        let wrong = |reason| ParseError::value(start, reason).under(PathSegment::Key("Meta"));
+        if meta.is_some() {
+            return Err(wrong("given more than once"));
+        }
+        *meta = read.ok_or_else(|| wrong("expected an object"))?;
+    }
+    Ok(())
+}
+
+/// Moves over the members of a message up to its slots, into the list, which starts at the offset given; no slots behind the end
+/// of the message.
+fn members(
+    scanner: &mut Scanner<'_>,
+    mut is_first: bool,
+    interner: &mut Interner,
+) -> Parsed<(Option<(Slots, usize)>, Metas)> {
+    let mut metas = Metas::new();
+    while let Some(key) = scanner.member(is_first)? {
+        is_first = false;
+        match &*key.name() {
+            "Slots" => return Ok((Some(slots(scanner).map_err(in_slots)?), metas)),
+            "Meta" => {
+                let error = |error: Box<ParseError>| error.under(PathSegment::Key("Meta"));
+                scanner.peek().map_err(error)?;
+                let start = scanner.at();
+                let raw = scanner.located(<Option<Meta> as Field>::locate).map_err(error)?;
+                metas.push((start, Field::read(raw, interner)));
+            }
+            _ => {
+                scanner.raw()?;
+            }
+        }
+    }
+    Ok((None, metas))
+}
+
+/// Moves into the list of slots, and returns where it starts.
+fn slots(scanner: &mut Scanner<'_>) -> Parsed<(Slots, usize)> {
+    scanner.peek()?;
+    let start = scanner.at();
+    if scanner.take(b'[')? {
+        return Ok((Slots::List, start));
+    }
+    if scanner.raw()? == "null" {
+        return Ok((Slots::Null, start));
+    }
+    // What has come so far of a number may not be all of it.
+    scanner.peek()?;
+    Err(ParseError::value(start, "expected a list"))
+}
+
+fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner) -> Parsed<Next> {
+    scanner.peek()?;
+    let start = scanner.at();
+    Ok(match read_slot(scanner, count, interner).map_err(in_slots)? {
+        Some(slot) => Next::Slot(slot, start),
+        None => {
+            let error = ParseError::value(start, "expected an object").under(PathSegment::Index(count));
+            Next::NoSlot(in_slots(error))
+        }
+    })
+}
+
+fn in_slots(error: Box<ParseError>) -> Box<ParseError> {
+    error.under(PathSegment::Key("Slots"))
+}

@@ -1,0 +1,49 @@
+//! Whether a body is written as the schema of the service has it.
+
+use super::codec::field::Field;
+use super::codec::path::Path;
+use super::codec::problems::Problems;
+use super::codec::raw::Object;
+use super::codec::strict;
+use super::{Extensions, List, Meta, ProblemCode, PushSlots, Slot};
+
+impl PushSlots {
+    /// Finds where the body of a valid message isn't written as the schema of the service has it.
+    pub(crate) fn judge(body: &str) -> Problems {
+        let (at, mut problems) = (Path::ROOT, Problems::default());
+        let mut has_meta = false;
+        strict::object(body, at, &mut problems, |key, raw, problems| match key {
+            "Meta" => {
+                has_meta = true;
+                judge_meta(raw, at.key("Meta"), problems);
+            }
+            "Slots" => <List<Slot> as Field>::judge(raw, at.key("Slots"), problems),
+            "Extensions" => <Extensions as Field>::judge(raw, at.key("Extensions"), problems),
+            _ => {}
+        });
+        if !has_meta {
+            judge_meta("{}", at.key("Meta"), &mut problems);
+        }
+        problems
+    }
+}
+
+fn judge_meta(raw: &str, at: Path<'_>, problems: &mut Problems) {
+    <Option<Meta> as Field>::judge(raw, at, problems);
+    let meta = Object::read(raw).unwrap_or_default();
+    // Reading fills them in, and the schema requires them.
+    for key in ["DataModel", "EventType"] {
+        if !meta.get(key).is_some_and(|raw| raw.starts_with('"')) {
+            problems.add(at.key(key), ProblemCode::Missing, "missing");
+        }
+    }
+    // The schema names them, and the reference doesn't.
+    for key in ["Message", "Transmission"] {
+        let Some(raw) = meta.get(key) else { continue };
+        strict::object(raw, at.key(key), problems, |name, raw, problems| {
+            if name == "ID" {
+                strict::leaf(raw, at.key(key).key("ID"), "a number", problems, strict::is_number);
+            }
+        });
+    }
+}
