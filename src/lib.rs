@@ -85,6 +85,7 @@
 //! | [`max_in_flight`](ClientBuilder::max_in_flight): messages in flight at most, at least 1 | 100 | `PUSHSLOTS_MAX_IN_FLIGHT` |
 //! | [`slots_per_message`](ClientBuilder::slots_per_message) of a publication, from 1 | 1,000 | `PUSHSLOTS_SLOTS_PER_MESSAGE` |
 //! | [`bytes_per_message`](ClientBuilder::bytes_per_message) of a publication | 8,388,608 bytes | `PUSHSLOTS_BYTES_PER_MESSAGE` |
+//! | [`validation`](ClientBuilder::validation) of messages and slots | [`Validation::Strict`] | `PUSHSLOTS_VALIDATION`: `strict`, `drop_invalid_optional` or `lenient` |
 //! | [`on_unknown`](ClientBuilder::on_unknown) | [`OnUnknown::Retry`] | |
 //! | [`retry_budget`](ClientBuilder::retry_budget), of which a retry takes 14; [`without_retry_budget`](ClientBuilder::without_retry_budget) | 500 | |
 //! | [`classifier`](ClientBuilder::classifier) of answers and failures | [`Exchange::class`] | |
@@ -152,7 +153,7 @@ pub use message::{
     Address, BatchNumbers, Destination, EncodedMessage, ExtensionError, Extensions, Identifier,
     InvalidMessage, List, Location, Log, Message, Meta, Minutes, PhoneNumber, PreparedMessage, Problem,
     ProblemCode, Provider, PushSlots, PushSlotsBuilder, ReadError, RestoreError, Severity, Shared, Slot,
-    SlotReader, Source, UnreadMember, UnreadReason,
+    SlotReader, Source, UnreadMember, UnreadReason, Validation,
 };
 pub use publish::{
     AcceptedMessage, BatchCounts, Checkpoint, CheckpointError, ParseResumePointError, PreparedMessages,

@@ -1,9 +1,6 @@
 //! Messages and records through serde: in any position, and in formats other than JSON.
 
-#[path = "support/generate.rs"]
-mod generate;
-#[path = "support/holds.rs"]
-mod holds;
+mod support;
 
 use proptest::prelude::*;
 use pushslots::{Address, Destination, Extensions, Identifier, Location, Log, Meta, Provider};
@@ -13,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use holds::holds;
+use support::generate;
+use support::holds;
 
 /// A message in the places in which programs embed one.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

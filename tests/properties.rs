@@ -3,14 +3,7 @@
 //! Each property is tried on 256 cases (`PROPTEST_CASES`), drawn from a seed that is printed and can be given again as
 //! `PUSHSLOTS_TEST_SEED`.
 
-#[path = "support/generate.rs"]
-mod generate;
-#[path = "support/holds.rs"]
-mod holds;
-#[path = "support/pruned.rs"]
-mod pruned;
-#[path = "support/reading.rs"]
-mod reading;
+mod support;
 
 use std::path::Path;
 
@@ -20,6 +13,10 @@ use serde_json::Value;
 
 use holds::holds;
 use pruned::pruned;
+use support::generate;
+use support::holds;
+use support::pruned;
+use support::reading;
 
 const SAMPLE: &str = include_str!("data/official-push-slots.json");
 

@@ -1,13 +1,12 @@
 //! Slots read one at a time from a source.
 
-#[path = "support/reading.rs"]
-#[allow(dead_code)]
-mod reading;
+mod support;
 
 use std::io::{self, Read};
 
 use pushslots::{PushSlots, ReadError, Slot, SlotReader};
 use reading::Pieces;
+use support::reading;
 
 const SLOTS: [&str; 3] = [
     r#"{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"é\u00e9"},"x":[1.10,"}"]}"#,

@@ -3,8 +3,6 @@
 //!
 //! `PROPTEST_CASES=10000 cargo test --all-features --test verdicts` judges 10,000 messages.
 
-#[path = "support/generate.rs"]
-mod generate;
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -17,6 +15,7 @@ use pushslots::mock::MockService;
 use serde_json::{Value, json};
 use support::any::{Any, token};
 
+use support::generate;
 use support::holds::holds;
 
 /// Why the mock refuses what the schema allows: the text of its reason, and the rule of the reference.
@@ -47,35 +46,6 @@ const SCHEMA: &str = include_str!("data/push-slots.schema-draft04.json");
 fn validator() -> jsonschema::Validator {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     jsonschema::draft4::new(&schema).unwrap()
-}
-
-/// The JSON pointers of all values.
-fn pointers(value: &Value) -> Vec<String> {
-    let mut all = Vec::new();
-    collect(value, String::new(), &mut all);
-    all
-}
-
-fn collect(value: &Value, at: String, all: &mut Vec<String>) {
-    match value {
-        Value::Object(members) => {
-            for (key, value) in members {
-                // What the model doesn't name, nobody judges.
-                if key != "Extensions" {
-                    collect(value, format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), all);
-                }
-            }
-        }
-        Value::Array(elements) => {
-            for (index, value) in elements.iter().enumerate() {
-                collect(value, format!("{at}/{index}"), all);
-            }
-        }
-        _ => {}
-    }
-    if !at.is_empty() {
-        all.push(at);
-    }
 }
 
 fn other_value() -> impl Strategy<Value = Value> {
@@ -113,7 +83,7 @@ fn messages() -> BoxedStrategy<Value> {
                 json["Meta"]["Destinations"] = json!([{ "ID": support::DESTINATION }]);
             }
             if let Some((index, value)) = replaced {
-                let pointer = index.get(&pointers(&json)).clone();
+                let pointer = index.get(&generate::pointers(&json)).clone();
                 *json.pointer_mut(&pointer).unwrap() = value;
             }
             json

@@ -73,6 +73,7 @@ impl ClientBuilder {
                     },
                     policy: self.policy,
                     limits: self.limits,
+                    validation: self.validation,
                     source: self.source,
                     destinations: self.destinations,
                 })))

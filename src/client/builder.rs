@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::env;
 use crate::auth::Credentials;
 use crate::delivery::{AttemptObserver, Classifier};
-use crate::message::Problem;
+use crate::message::{Problem, Validation};
 use crate::publish::Limits;
 use crate::retry::{Class, Exchange, OnUnknown, Policy, USUAL_BUDGET};
 use crate::transport::{AnyTransport, HttpSettings, Rate, RateLimiter, Timed, Transport};
@@ -45,6 +45,7 @@ pub struct ClientBuilder {
     pub(super) destinations: Vec<Uuid>,
     pub(super) policy: Policy,
     pub(super) limits: Limits,
+    pub(super) validation: Validation,
     pub(super) retry_budget: Option<u32>,
     pub(super) classifier: Classifier,
     pub(super) attempt_observer: Option<Arc<dyn AttemptObserver>>,
@@ -77,6 +78,7 @@ impl Default for ClientBuilder {
             destinations: Vec::new(),
             policy: Policy::default(),
             limits: Limits::default(),
+            validation: Validation::default(),
             retry_budget: Some(USUAL_BUDGET),
             #[allow(
                 clippy::redundant_closure_for_method_calls,
@@ -130,6 +132,15 @@ impl ClientBuilder {
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self.given("base_url")
+    }
+
+    /// Sets whether messages and slots with [problems](crate::PushSlots::validate) are sent. Defaults to [`Validation::Strict`].
+    ///
+    /// It applies to sends, publications and messages that are prepared, unless these have a setting of their own.
+    #[must_use]
+    pub fn validation(mut self, validation: Validation) -> Self {
+        self.validation = validation;
+        self.given("validation")
     }
 
     /// Sets the address of the token endpoint; by default `{base}/v2/auth/token`.

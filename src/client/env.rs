@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::ClientBuilder;
 use crate::auth::{Credentials, SigningKey, check_audience};
-use crate::message::Problem;
+use crate::message::{Problem, Validation};
 use crate::text;
 
 const BASE_URL: &str = "PUSHSLOTS_BASE_URL";
@@ -30,6 +30,7 @@ const MAX_IN_FLIGHT: &str = "PUSHSLOTS_MAX_IN_FLIGHT";
 const RATE: &str = "PUSHSLOTS_RATE";
 const SLOTS_PER_MESSAGE: &str = "PUSHSLOTS_SLOTS_PER_MESSAGE";
 const BYTES_PER_MESSAGE: &str = "PUSHSLOTS_BYTES_PER_MESSAGE";
+const VALIDATION: &str = "PUSHSLOTS_VALIDATION";
 
 /// The variable that holds what the method `setting` of the builder sets.
 pub(super) fn variable(setting: &str) -> String {
@@ -64,6 +65,7 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) | `8388608` |
     /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight) | `100` |
     /// | `PUSHSLOTS_RATE` | [`pace`](Self::pace): requests in any window of a length | `7500/300s` |
+    /// | `PUSHSLOTS_VALIDATION` | [`validation`](Self::validation): `strict`, `drop_invalid_optional` or `lenient` | `strict` |
     ///
     /// [`build`](Self::build) reports the problems of all variables, except of settings that code gives afterwards:
     /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and ignores the scope and the
@@ -118,6 +120,9 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     }
     if let Some((requests, window)) = variables.value(RATE, rate) {
         builder = builder.pace(requests, window);
+    }
+    if let Some(validation) = variables.value(VALIDATION, validation) {
+        builder = builder.validation(validation);
     }
     builder.from_environment = vec![
         "base_url",
@@ -217,6 +222,15 @@ fn audience(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn validation(text: &str) -> Result<Validation, String> {
+    match text {
+        "strict" => Ok(Validation::Strict),
+        "drop_invalid_optional" => Ok(Validation::DropInvalidOptional),
+        "lenient" => Ok(Validation::Lenient),
+        _ => Err("not strict, drop_invalid_optional or lenient".to_owned()),
+    }
+}
+
 fn uuid(text: &str) -> Result<Uuid, String> {
     Uuid::try_parse(text::trimmed(text)).map_err(|_| "not a UUID".to_owned())
 }
@@ -282,6 +296,15 @@ mod tests {
         let problem =
             "PUSHSLOTS_TOKEN_AUDIENCE: not a URI, such as https://api.redoxengine.com/v2/auth/token";
         assert_eq!(problems(&audience, |builder| builder)[0], problem);
+        let strictness = [(VALIDATION, "loose".into())];
+        let problem = "PUSHSLOTS_VALIDATION: not strict, drop_invalid_optional or lenient";
+        assert_eq!(problems(&strictness, with_key), [problem]);
+        let given = |builder: ClientBuilder| {
+            builder.credentials(Credentials::api_key("key", "secret")).validation(Validation::Strict)
+        };
+        assert_eq!(problems(&strictness, given), [""; 0]);
+        let lenient = from_variables(|name| (name == VALIDATION).then(|| "lenient".into()));
+        assert_eq!(lenient.validation, Validation::Lenient);
         // Destinations are added to those of the environment.
         let elsewhere = |builder: ClientBuilder| {
             builder.credentials(Credentials::api_key("key", "secret")).destination(Uuid::nil())

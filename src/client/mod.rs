@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::auth::Credentials;
 use crate::delivery::Courier;
 use crate::error::Error;
-use crate::message::{Internal, Message};
+use crate::message::{Defaults, Internal, Message, Validation};
 use crate::publish::Limits;
 use crate::retry::Policy;
 
@@ -63,8 +63,16 @@ struct Inner {
     courier: Courier,
     policy: Policy,
     limits: Limits,
+    validation: Validation,
     source: Option<Uuid>,
     destinations: Vec<Uuid>,
+}
+
+impl Inner {
+    /// What messages are filled in with.
+    fn defaults(&self) -> Defaults<'_> {
+        Defaults { source: self.source, destinations: &self.destinations }
+    }
 }
 
 impl Client {

@@ -10,7 +10,7 @@ use super::Client;
 use crate::PublishError;
 #[cfg(doc)]
 use crate::PublishReport;
-use crate::message::{Meta, Problem};
+use crate::message::{Meta, Problem, Validation};
 use crate::publish::{
     AcceptedMessage, AnyCheckpoint, Checkpoint, CheckpointFile, Limits, OnAccepted, OnInvalid, OnProgress,
     Progress, PublishHandle, ResumePoint, Source, USUAL_PATIENCE,
@@ -51,6 +51,7 @@ pub struct PublishBuilder<'a> {
     pub(super) on_invalid: Option<OnInvalid<'a>>,
     pub(super) on_accepted: Option<OnAccepted<'a>>,
     pub(super) policy: Policy,
+    pub(super) validation: Validation,
     pub(super) handle: PublishHandle,
 }
 
@@ -71,6 +72,7 @@ impl<'a> PublishBuilder<'a> {
             on_invalid: None,
             on_accepted: None,
             policy: client.0.policy.clone(),
+            validation: client.0.validation,
             handle: PublishHandle::default(),
         }
     }
@@ -280,6 +282,15 @@ impl<'a> PublishBuilder<'a> {
     /// [the client's](crate::ClientBuilder::max_attempts). A temporary failure is [waited out](Self::patience) after them.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.policy.max_attempts = attempts;
+        self
+    }
+
+    /// Sets whether slots with problems are published. Defaults to [the client's](crate::ClientBuilder::validation).
+    ///
+    /// The [report](PublishReport::problems) lists the problems that were permitted. A run that resumes a batch needs the same
+    /// setting if values are left out, because otherwise its slots are others.
+    pub fn validation(mut self, validation: Validation) -> Self {
+        self.validation = validation;
         self
     }
 

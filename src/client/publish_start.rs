@@ -79,14 +79,15 @@ impl<'a> PublishBuilder<'a> {
         meta.clear_batch_place();
         // Each message gets it where it belongs.
         meta.batch_id = None;
-        let envelope = Envelope::new(&meta, client.source, &client.destinations)?;
+        let envelope = Envelope::new(&meta, client.defaults(), self.validation)?;
         // An id that isn't given is a UUID.
         let empty = envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
         if empty >= self.limits.bytes {
             let text = format!("must be above {empty}, which a message takes without slots");
             return Err(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
         }
-        Ok(BatchOptions { id, envelope, limits: self.limits, start: self.start.take() })
+        let (limits, start, validation) = (self.limits, self.start.take(), self.validation);
+        Ok(BatchOptions { id, envelope, limits, start, validation })
     }
 
     fn problems(&self, batch_id: Option<&str>) -> Vec<Problem> {

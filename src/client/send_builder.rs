@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Client;
 use crate::chance::fresh_id;
 use crate::error::Error;
-use crate::message::{BatchNumbers, Content, Meta, PreparedMessage, Problem, write_from};
+use crate::message::{BatchNumbers, Content, Meta, PreparedMessage, Problem, Validation, write_from};
 use crate::receipt::Receipt;
 use crate::retry::{OnUnknown, Policy};
 use crate::transport::Permit;
@@ -36,11 +36,13 @@ pub struct SendBuilder<'a> {
     message_id: Option<Uuid>,
     permit: Option<Permit>,
     policy: Policy,
+    validation: Validation,
 }
 
 impl<'a> SendBuilder<'a> {
     pub(super) fn new(client: &'a Client, content: Content<'a>) -> Self {
-        Self { client, content, message_id: None, permit: None, policy: client.0.policy.clone() }
+        let (policy, validation) = (client.0.policy.clone(), client.0.validation);
+        Self { client, content, message_id: None, permit: None, policy, validation }
     }
 
     /// Sets the longest time for the whole send. Defaults to [the client's](crate::ClientBuilder::deadline).
@@ -61,6 +63,14 @@ impl<'a> SendBuilder<'a> {
     /// [the client's](crate::ClientBuilder::max_attempts).
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.policy.max_attempts = attempts;
+        self
+    }
+
+    /// Sets whether a message with problems is sent. Defaults to [the client's](crate::ClientBuilder::validation).
+    ///
+    /// A [`PreparedMessage`] goes out as it is.
+    pub fn validation(mut self, validation: Validation) -> Self {
+        self.validation = validation;
         self
     }
 
@@ -143,7 +153,7 @@ impl<'a> SendBuilder<'a> {
             Content::Message(message) => message,
         };
         let message_id = self.message_id.unwrap_or_else(fresh_id);
-        let written = write_from(message, client.source, &client.destinations)
+        let written = write_from(message, client.defaults(), self.validation)
             .map_err(|invalid| Error::invalid_message(invalid, message_id))?;
         let slot_count = message.slot_count();
         Ok(PreparedMessage {
@@ -153,6 +163,7 @@ impl<'a> SendBuilder<'a> {
             destination_count: written.destinations,
             batch: None,
             body: written.json,
+            problems: written.problems,
         })
     }
 }

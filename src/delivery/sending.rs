@@ -175,7 +175,7 @@ impl<'a> Sending<'a> {
         if let Some(budget) = &self.courier.budget {
             budget.earn(self.last_retry);
         }
-        let receipt = Receipt::new(self.message.message_id, self.message.slots(), attempts);
+        let receipt = Receipt::new(self.message, attempts);
         trace::accepted(&receipt);
         receipt
     }

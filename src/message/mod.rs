@@ -23,6 +23,7 @@ mod problem;
 mod read;
 #[cfg(feature = "mock")]
 mod schema;
+mod validation;
 mod write;
 
 use std::fmt;
@@ -43,7 +44,9 @@ pub(crate) use problem::write_problems;
 pub use problem::{InvalidMessage, Problem, ProblemCode, Severity};
 pub(crate) use read::Came;
 pub use read::{ReadError, SlotReader};
-pub(crate) use write::{BatchMessage, BatchPlace, Content, Envelope, Internal, write_from};
+pub use validation::Validation;
+pub(crate) use validation::{PermittedProblems, Verdict};
+pub(crate) use write::{BatchMessage, BatchPlace, Content, Defaults, Envelope, Internal, write_from};
 pub use write::{BatchNumbers, EncodedMessage, Message, PreparedMessage, RestoreError};
 
 /// One PushSlots message: `Meta` and `Slots`.
@@ -199,19 +202,33 @@ impl PushSlots {
     /// telephone number that is not in E.164 form; batch numbers that are no whole numbers from 1, out
     /// of order or without their `BatchID`; a value of the wrong kind at any key that the model names.
     pub fn validate(&self) -> Result<(), InvalidMessage> {
-        self.problems().into_result()
+        let mut problems = Problems::default();
+        self.check(&mut problems);
+        problems.into_result()
     }
 
-    fn problems(&self) -> Problems {
-        let (at, mut problems) = (Path::ROOT, Problems::default());
-        self.extras.check::<Option<Meta>>("Meta", at, &mut problems);
-        self.meta.check(at.key("Meta"), &mut problems);
-        Field::check(&self.slots, at.key("Slots"), &mut problems);
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        let at = Path::ROOT;
+        self.extras.check::<Option<Meta>>("Meta", at, problems);
+        self.meta.check(at.key("Meta"), problems);
+        self.check_slots(problems);
+    }
+
+    /// Checks all but `Meta`.
+    fn check_slots(&self, problems: &mut Problems) {
+        let at = Path::ROOT;
+        Field::check(&self.slots, at.key("Slots"), problems);
         if self.slots.is_blank() {
             problems.add(at.key("Slots"), ProblemCode::Empty, "empty; give at least one slot");
         }
-        self.extras.check_others(at, &mut problems);
-        problems
+        self.extras.check_others(at, problems);
+    }
+
+    /// Leaves out the optional values that are invalid.
+    fn drop_invalid(&mut self) {
+        self.meta.drop_invalid();
+        Field::drop_invalid(&mut self.slots, true);
+        self.extras.drop_invalid(&["Meta"]);
     }
 }
 

@@ -130,7 +130,7 @@ impl ProblemCode {
         }
     }
 
-    fn severity(self) -> Severity {
+    pub(super) fn severity(self) -> Severity {
         match self {
             Self::NotE164 | Self::NotUuid | Self::InvalidBatch => Severity::Warning,
             _ => Severity::Error,
@@ -150,8 +150,10 @@ impl Serialize for ProblemCode {
     }
 }
 
-/// The severity of a [`Problem`]. A message with a warning fails [`validate`](crate::PushSlots::validate) and isn't sent, as one
-/// with an error.
+/// The severity of a [`Problem`].
+///
+/// A message with a warning fails [`validate`](crate::PushSlots::validate) as one with an error does, and is sent only if the
+/// client's [`Validation`](crate::Validation) permits warnings.
 ///
 /// Serializes as `"error"` or `"warning"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -9,10 +9,10 @@ use super::{Extensions, List, Meta, ProblemCode, PushSlots, Slot};
 
 impl PushSlots {
     /// Finds where the body of a valid message isn't written as the schema of the service has it.
-    pub(crate) fn judge(body: &str) -> Problems {
-        let (at, mut problems) = (Path::ROOT, Problems::default());
+    pub(crate) fn judge(body: &str, problems: &mut Problems) {
+        let at = Path::ROOT;
         let mut has_meta = false;
-        strict::object(body, at, &mut problems, |key, raw, problems| match key {
+        strict::object(body, at, problems, |key, raw, problems| match key {
             "Meta" => {
                 has_meta = true;
                 judge_meta(raw, at.key("Meta"), problems);
@@ -22,9 +22,8 @@ impl PushSlots {
             _ => {}
         });
         if !has_meta {
-            judge_meta("{}", at.key("Meta"), &mut problems);
+            judge_meta("{}", at.key("Meta"), problems);
         }
-        problems
     }
 }
 

@@ -29,6 +29,7 @@ pub struct MockServiceBuilder {
     pub(super) rate_limit: Option<(u32, Duration)>,
     pub(super) max_bytes: usize,
     pub(super) deduplicates: bool,
+    pub(super) accepts_warnings: bool,
     pub(super) rules: MessageRules,
     pub(super) hook: Option<Hook>,
     pub(super) wrong_key: Option<&'static str>,
@@ -46,6 +47,7 @@ impl Default for MockServiceBuilder {
             rate_limit: Some((10_000, Duration::from_secs(300))),
             max_bytes: 40_000_000,
             deduplicates: false,
+            accepts_warnings: false,
             rules: MessageRules::default(),
             hook: None,
             wrong_key: None,
@@ -181,6 +183,16 @@ impl MockServiceBuilder {
         self
     }
 
+    /// Accepts messages with [warnings](crate::Severity::Warning), which only break what the reference asks for, as the schema of
+    /// the service does.
+    ///
+    /// By default such a message gets a 400. Clients send it only if their [`Validation`](crate::Validation) is lenient.
+    #[must_use]
+    pub fn accept_warnings(mut self) -> Self {
+        self.accepts_warnings = true;
+        self
+    }
+
     /// Asks `answer` about every request first, those for the page too; where it gives nothing, the mock goes on as usual.
     ///
     /// It must not block: it runs on the one thread of the mock. A panic in it fails the test that holds the mock.
@@ -225,6 +237,7 @@ impl fmt::Debug for MockServiceBuilder {
             .field("rate_limit", &self.rate_limit)
             .field("max_bytes", &self.max_bytes)
             .field("deduplicates", &self.deduplicates)
+            .field("accepts_warnings", &self.accepts_warnings)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a message is one that the data model allows, to the letter.
 
-use crate::message::{InvalidMessage, PushSlots};
+use crate::message::{InvalidMessage, Problems, PushSlots};
 use crate::text::is_blank;
 
 /// The message.
@@ -9,14 +9,19 @@ use crate::text::is_blank;
 ///
 /// Everything that is wrong with it. The schema of the service doesn't allow what this crate reads for what it stands for, such as
 /// a number that is given as text.
-pub(super) fn read(body: &[u8]) -> Result<PushSlots, Vec<String>> {
+pub(super) fn read(body: &[u8], accepts_warnings: bool) -> Result<PushSlots, Vec<String>> {
     let message = PushSlots::from_json(body).map_err(|error| vec![error.to_string()])?;
-    message.validate().map_err(|invalid| texts(&invalid))?;
+    let problems = || if accepts_warnings { Problems::of_errors() } else { Problems::default() };
+    let mut found = problems();
+    message.check(&mut found);
+    found.into_result().map_err(|invalid| texts(&invalid))?;
     // What this crate writes is as the schema has it, but for members of `Meta` that only the schema names.
     if message.meta().unread_members().next().is_some() || body != message.to_json() {
         let body = String::from_utf8_lossy(body);
         let body = body.strip_prefix('\u{feff}').unwrap_or(&body);
-        PushSlots::judge(body.trim_matches(is_blank)).into_result().map_err(|invalid| texts(&invalid))?;
+        let mut found = problems();
+        PushSlots::judge(body.trim_matches(is_blank), &mut found);
+        found.into_result().map_err(|invalid| texts(&invalid))?;
     }
     Ok(message)
 }

@@ -160,6 +160,7 @@ impl MockService {
             audiences: builder.audiences,
             max_bytes: builder.max_bytes,
             deduplicates: builder.deduplicates,
+            accepts_warnings: builder.accepts_warnings,
             hook: builder.hook,
             state: Mutex::new(State {
                 tokens: Tokens::new(builder.clients, builder.api_keys, builder.token_lifetime),

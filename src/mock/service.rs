@@ -34,6 +34,7 @@ pub(super) struct Service {
     pub(super) rules: MessageRules,
     pub(super) max_bytes: usize,
     pub(super) deduplicates: bool,
+    pub(super) accepts_warnings: bool,
     pub(super) hook: Option<Hook>,
     pub(super) state: Mutex<State>,
     /// How many messages are in the inbox.
@@ -266,7 +267,7 @@ impl Service {
             let answer = Answer::new(StatusCode::BAD_REQUEST).json(error_json(None, &[], &[text.to_owned()]));
             return Usual::refused(answer, text);
         }
-        let message = match check::read(&request.body) {
+        let message = match check::read(&request.body, self.accepts_warnings) {
             Ok(message) => message,
             Err(problems) => {
                 let json = error_json(None, &[fresh_log()], &problems);

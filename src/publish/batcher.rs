@@ -14,7 +14,9 @@ use super::validator::{OnInvalid, SlotValidator};
 use super::{PublishError, PublishReport, ResumePoint};
 use crate::digest::{SlotsDigest, message_id};
 use crate::error::Error;
-use crate::message::{BatchMessage, BatchNumbers, BatchPlace, Envelope, PreparedMessage, Problem};
+use crate::message::{
+    BatchMessage, BatchNumbers, BatchPlace, Envelope, PermittedProblems, PreparedMessage, Problem, Problems,
+};
 use crate::receipt::Attempt;
 
 /// How much is encoded in one go, in bytes: messages in flight must not wait for longer.
@@ -31,6 +33,8 @@ pub(crate) struct Batcher<'a> {
     limits: Limits,
     /// How many messages the batch has, if that is known.
     pub(super) total: Option<u64>,
+    /// The permitted problems when so many of slots were found.
+    problems: Option<(usize, PermittedProblems)>,
 }
 
 /// The most bytes that a slot may add to a message.
@@ -68,12 +72,13 @@ impl<'a> Batcher<'a> {
     ) -> Self {
         Self {
             source,
-            validator: SlotValidator::new(longest(&opened), on_invalid),
+            validator: SlotValidator::new(longest(&opened), opened.validation, on_invalid),
             destinations: opened.envelope.destination_ids(),
             envelope: opened.envelope,
             batch: opened.batch,
             limits: opened.limits,
             total: None,
+            problems: None,
         }
     }
 
@@ -82,6 +87,22 @@ impl<'a> Batcher<'a> {
         self.validator.longest = longest(&opened);
         self.destinations = opened.envelope.destination_ids();
         (self.envelope, self.batch, self.limits) = (opened.envelope, opened.batch, opened.limits);
+        self.problems = None;
+    }
+
+    /// The problems of `Meta` and slots that are permitted, as far as the slots are checked.
+    pub(super) fn problems(&mut self) -> PermittedProblems {
+        let slots = &self.validator.permitted;
+        if let Some((found, known)) = &self.problems {
+            if *found == slots.found() {
+                return known.clone();
+            }
+        }
+        let mut problems = Problems::default();
+        problems.absorb(self.envelope.problems().list(), self.envelope.problems().omitted());
+        problems.absorb(slots.list(), slots.omitted());
+        let (found, problems) = (slots.found(), PermittedProblems::from(problems));
+        self.problems.insert((found, problems)).1.clone()
     }
 
     pub(super) fn batch_id(&self) -> &str {
@@ -248,6 +269,7 @@ impl<'a> Batcher<'a> {
             destination_count: self.destinations.len(),
             batch: Some(batch).filter(|_| numbering != Numbering::None),
             body,
+            problems: PermittedProblems::default(),
         };
         Ok(Some(PreparedChunk {
             number,

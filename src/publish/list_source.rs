@@ -1,13 +1,14 @@
 //! Slots that are all there.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
 
 use tokio::task::yield_now;
 
 use super::source::{IN_ONE_GO, SourceError};
-use super::validator::SlotValidator;
+use super::validator::{Checked, SlotValidator};
 use crate::error::Error;
-use crate::message::{Problems, Slot};
+use crate::message::Slot;
 
 /// A list of slots, owned or borrowed.
 trait SlotList: Send + Sync {
@@ -39,20 +40,29 @@ pub(crate) struct ListSource<'a> {
     came: usize,
     /// The index that each had among these; `None` if none was skipped.
     indices: Option<Vec<usize>>,
+    /// Slots that are published in the place of others, by their position.
+    corrected: HashMap<usize, Box<Slot>>,
 }
 
 impl<'a> ListSource<'a> {
     pub(super) fn new<T: Borrow<Slot> + Send + Sync + 'a>(slots: Vec<T>) -> Self {
-        Self { came: slots.len(), slots: Box::new(slots), added: Vec::new(), indices: None }
+        Self {
+            came: slots.len(),
+            slots: Box::new(slots),
+            added: Vec::new(),
+            indices: None,
+            corrected: HashMap::new(),
+        }
     }
 
     pub(super) async fn check(&mut self, validator: &mut SlotValidator<'_>) -> Result<(), SourceError> {
-        let Self { slots, added, indices, .. } = self;
-        let (mut skipped, mut problems) = (Vec::new(), Problems::default());
+        let Self { slots, added, indices, corrected, .. } = self;
+        let mut skipped = Vec::new();
         let index_of = |position: usize, indices: &Option<Vec<usize>>| {
             indices.as_ref().and_then(|indices| indices.get(position)).copied().unwrap_or(position)
         };
-        let invalid = |invalid| SourceError::Invalid(Error::invalid_slots(invalid));
+        // They are checked anew if the publication begins anew.
+        (validator.permitted, *corrected) = Default::default();
         added.clear();
         added.reserve_exact(slots.len());
         for position in 0..slots.len() {
@@ -60,18 +70,16 @@ impl<'a> ListSource<'a> {
                 yield_now().await;
             }
             let Some(slot) = slots.get(position) else { break };
-            let index = index_of(position, indices);
-            let length = slot.added_length();
-            // Problems of slots that are not skipped end the publication, all of them together.
-            validator.check(slot, length, index, &mut problems);
-            if validator.skips() && !problems.is_empty() {
-                validator.skip(index, std::mem::take(&mut problems)).map_err(invalid)?;
-                skipped.push(position);
-                continue;
+            match validator.check(slot, index_of(position, indices)) {
+                Checked::Valid(other, length) => {
+                    corrected.extend(other.map(|slot| (added.len(), slot)));
+                    added.push(length.try_into().unwrap_or(u32::MAX));
+                }
+                Checked::Invalid => skipped.push(position),
             }
-            added.push(length.try_into().unwrap_or(u32::MAX));
         }
-        problems.into_result().map_err(invalid)?;
+        // Problems of slots that are not skipped end the publication, all of them together.
+        validator.finish().map_err(|invalid| SourceError::Invalid(Error::invalid_slots(invalid)))?;
         if !skipped.is_empty() {
             let (mut position, mut bad) = (0, skipped.into_iter().peekable());
             let mut kept = Vec::new();
@@ -95,7 +103,10 @@ impl<'a> ListSource<'a> {
     }
 
     pub(super) fn slot(&self, position: usize) -> Option<&Slot> {
-        self.slots.get(position)
+        if self.corrected.is_empty() {
+            return self.slots.get(position);
+        }
+        self.corrected.get(&position).map(|slot| &**slot).or_else(|| self.slots.get(position))
     }
 
     /// The index of a slot among those that came; `None` if it is its position, or there is no such slot.

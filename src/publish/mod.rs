@@ -150,7 +150,7 @@ impl Publication<'_> {
             dispatcher.publish(&mut batcher).await
         };
         let ended = work.instrument(span).await;
-        let report = tracker.close(batcher.validator.skipped, ended.is_ok());
+        let report = tracker.close(&mut batcher, ended.is_ok());
         panic.resume();
         let total = batcher.total;
         let failed = |report, error| PublishError::new(report, error, None, total);

@@ -7,7 +7,7 @@ use super::chunk::Limits;
 use super::resume::ResumePoint;
 use crate::chance::fresh_id;
 use crate::error::Error;
-use crate::message::{Envelope, Problem};
+use crate::message::{Defaults, Envelope, Problem, Validation};
 
 /// The batch that messages are made for.
 pub(super) struct Batch {
@@ -23,6 +23,7 @@ pub(crate) struct BatchOptions {
     pub(crate) envelope: Envelope,
     pub(crate) limits: Limits,
     pub(crate) start: Option<ResumePoint>,
+    pub(crate) validation: Validation,
 }
 
 /// A checkpoint, and whether another batch may take its place.
@@ -37,6 +38,7 @@ pub(super) struct Opened {
     pub(super) envelope: Envelope,
     pub(super) limits: Limits,
     pub(super) start: ResumePoint,
+    pub(super) validation: Validation,
     /// Whether it was read from a checkpoint.
     pub(super) is_resumed: bool,
 }
@@ -44,9 +46,10 @@ pub(super) struct Opened {
 impl Opened {
     /// The batch that the options ask for, regardless of a checkpoint.
     pub(super) fn new(options: BatchOptions) -> Self {
-        let BatchOptions { id, envelope, limits, start } = options;
+        let BatchOptions { id, envelope, limits, start, validation } = options;
         let batch = Batch { is_named: id.is_some(), id: id.unwrap_or_else(|| fresh_id().to_string()) };
-        Self { batch, envelope, limits, start: start.unwrap_or(ResumePoint::START), is_resumed: false }
+        let start = start.unwrap_or(ResumePoint::START);
+        Self { batch, envelope, limits, start, validation, is_resumed: false }
     }
 
     /// Another batch in place of an unfinished one. The point at which that resumes isn't its own.
@@ -74,8 +77,10 @@ impl Opened {
             Error::checkpoint(format!("the checkpoint can't be used: {why}; nothing was changed"))
         };
         let saved = SavedBatch::read(&text).map_err(|why| invalid(&why))?;
-        // It has its source and destinations.
-        let envelope = Envelope::new(&saved.meta, None, &[]).map_err(|_| invalid("its meta is invalid"))?;
+        // It has its source and destinations, and its warnings were permitted.
+        let nothing = Defaults { source: None, destinations: &[] };
+        let envelope = Envelope::new(&saved.meta, nothing, Validation::Lenient);
+        let envelope = envelope.map_err(|_| invalid("its meta is invalid"))?;
         if options.start.as_ref().is_some_and(|start| *start != saved.resume_point) {
             let point = &saved.resume_point;
             return Err(invalid(&format!("it resumes at {point}, and resume_from asks for another point")));
@@ -85,8 +90,8 @@ impl Opened {
             () if envelope.destination_ids() != options.envelope.destination_ids() => "other destinations",
             () => {
                 let batch = Batch { id: saved.id, is_named: saved.is_named };
-                let (limits, start) = (saved.limits, saved.resume_point);
-                return Ok(Self { batch, envelope, limits, start, is_resumed: true });
+                let (limits, start, validation) = (saved.limits, saved.resume_point, options.validation);
+                return Ok(Self { batch, envelope, limits, start, validation, is_resumed: true });
             }
         };
         if !restarts_if_changed {

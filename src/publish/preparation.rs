@@ -17,13 +17,16 @@ use super::source::{Source, SourceError};
 use super::validator::OnInvalid;
 use super::{PublishError, PublishHandle, PublishReport};
 use crate::error::Error;
-use crate::message::PreparedMessage;
+use crate::message::{PermittedProblems, PreparedMessage, Problem};
 
 /// The messages of a batch as they would be sent, made by [`PublishBuilder::prepare`](crate::PublishBuilder::prepare): a stream, each
 /// item of which is made when it is asked for.
 ///
 /// After an error there is nothing more.
-pub struct PreparedMessages<'a>(BoxStream<'a, Result<PreparedMessage, PublishError>>);
+pub struct PreparedMessages<'a> {
+    messages: BoxStream<'a, Result<(PreparedMessage, PermittedProblems), PublishError>>,
+    problems: PermittedProblems,
+}
 
 /// Makes the messages of a batch, one after the other.
 struct Preparation<'a> {
@@ -51,17 +54,20 @@ impl<'a> PreparedMessages<'a> {
             let made = preparation.next().await;
             preparation.panic.resume();
             match made {
-                Ok(made) => Ok(made.map(|message| (message, preparation))),
+                Ok(made) => {
+                    let problems = preparation.batcher.problems();
+                    Ok(made.map(|message| ((message, problems), preparation)))
+                }
                 Err(error) => Err(preparation.batcher.failed(PublishReport::default(), error)),
             }
         });
-        Self(messages.boxed())
+        Self { messages: messages.boxed(), problems: PermittedProblems::default() }
     }
 
     /// Options that can't be used.
     pub(crate) fn failed(error: Error) -> Self {
         let error = PublishError::new(PublishReport::default(), error, None, None);
-        Self(once(ready(Err(error))).boxed())
+        Self { messages: once(ready(Err(error))).boxed(), problems: PermittedProblems::default() }
     }
 
     /// Makes the next message; `None` if there are no more.
@@ -76,7 +82,20 @@ impl<'a> PreparedMessages<'a> {
     /// # Ok(()) }
     /// ```
     pub async fn next(&mut self) -> Option<Result<PreparedMessage, PublishError>> {
-        self.0.next().await
+        StreamExt::next(self).await
+    }
+
+    /// Returns the problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted, with what was left out, as far
+    /// as messages were made; at most the first 1,000.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.list()
+    }
+
+    /// Returns the number of problems beyond the first 1,000.
+    #[must_use]
+    pub fn omitted_problems(&self) -> usize {
+        self.problems.omitted()
     }
 }
 
@@ -111,7 +130,11 @@ impl Stream for PreparedMessages<'_> {
     type Item = Result<PreparedMessage, PublishError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next_unpin(context)
+        let polled = self.messages.poll_next_unpin(context);
+        polled.map_ok(|(message, problems)| {
+            self.problems = problems;
+            message
+        })
     }
 }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::{BatchCounts, ResumePoint, RunCounts};
+use crate::message::{PermittedProblems, Problem};
 use crate::receipt::{Attempt, Receipt, milliseconds};
 
 /// The result of a publication: what was accepted, and where it resumes if that isn't everything.
 ///
 /// Serializes to `{"batch_id", "batch": {"accepted_messages", "accepted_slots", "messages", "slots"}, "run":
 /// {"accepted_messages", "accepted_slots", "skipped_slots", "possibly_repeated_slots", "requests"}, "elapsed_ms", "waited_ms",
-/// "resume_from", "too_large", "receipts"}`, where `too_large` is left out when it is empty.
+/// "resume_from", "too_large", "problems", "omitted_problems", "receipts"}`, where `too_large` and the problems are left out if there
+/// are none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishReport {
     pub(super) batch_id: String,
@@ -23,6 +25,7 @@ pub struct PublishReport {
     pub(super) waited: Duration,
     pub(super) too_large: Vec<Attempt>,
     pub(super) resume_point: Option<ResumePoint>,
+    pub(super) problems: PermittedProblems,
     /// The highest number of a message that was sent, or before which the run resumed.
     pub(super) last_begun: u64,
 }
@@ -83,6 +86,21 @@ impl PublishReport {
         self.resume_point.as_ref()
     }
 
+    /// Returns the problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted, with what was left out; at
+    /// most the first 1,000.
+    ///
+    /// Paths count all slots that came, such as `Slots[2500].Provider.PhoneNumber.Office`. Slots that were skipped aren't listed.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.list()
+    }
+
+    /// Returns the number of problems beyond the first 1,000.
+    #[must_use]
+    pub fn omitted_problems(&self) -> usize {
+        self.problems.omitted()
+    }
+
     pub(super) fn count_requests(&mut self, attempts: &[Attempt]) {
         self.run.requests += attempts.iter().filter(|attempt| attempt.token_age.is_some()).count();
     }
@@ -102,6 +120,8 @@ impl Serialize for PublishReport {
             resume_from: Option<&'a ResumePoint>,
             #[serde(skip_serializing_if = "<[Attempt]>::is_empty")]
             too_large: &'a [Attempt],
+            #[serde(flatten)]
+            problems: &'a PermittedProblems,
             receipts: &'a [Receipt],
         }
         let Self { batch_id, batch, run, elapsed, waited, .. } = self;
@@ -113,6 +133,7 @@ impl Serialize for PublishReport {
             waited_ms: waited,
             resume_from: self.resume_point.as_ref(),
             too_large: &self.too_large,
+            problems: &self.problems,
             receipts: &self.receipts,
         };
         shown.serialize(serializer)

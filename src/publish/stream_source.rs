@@ -7,9 +7,9 @@ use futures_util::{Stream, StreamExt};
 use tokio::task::yield_now;
 
 use super::source::{IN_ONE_GO, SourceError, StreamError};
-use super::validator::SlotValidator;
+use super::validator::{Checked, SlotValidator};
 use crate::error::Error;
-use crate::message::{Problems, ReadError, Slot};
+use crate::message::{ReadError, Slot};
 
 /// The slots of a stream. Those that aren't known to be accepted yet are held.
 pub(crate) struct StreamSource<'a> {
@@ -101,35 +101,21 @@ impl<'a> StreamSource<'a> {
             let next = self.stream.next().await;
             let index = self.came;
             self.came += usize::from(next.is_some());
-            let problems = match next {
-                None => {
-                    self.has_ended = true;
-                    continue;
-                }
+            match next {
+                None => self.has_ended = true,
                 Some(Ok(slot)) => {
-                    let added = slot.added_length();
-                    let mut problems = Problems::default();
-                    validator.check(&slot, added, index, &mut problems);
-                    if problems.is_empty() {
+                    if let Checked::Valid(corrected, added) = validator.check(&slot, index) {
+                        let slot = corrected.map_or(slot, |corrected| *corrected);
                         self.held.push_back(HeldSlot { slot, index, added });
-                        continue;
                     }
-                    problems
                 }
                 Some(Err(failed)) => match failed.downcast_ref::<ReadError>() {
-                    Some(error) if !error.is_last() => {
-                        let mut problems = Problems::default();
-                        SlotValidator::unreadable(error, index, &mut problems);
-                        problems
-                    }
-                    _ => {
-                        self.failure = Some(SourceError::Failed(failed));
-                        continue;
-                    }
+                    Some(error) if !error.is_last() => validator.unreadable(error, index),
+                    _ => self.failure = Some(SourceError::Failed(failed)),
                 },
-            };
-            if let Err(problems) = validator.skip(index, problems) {
-                self.failure = Some(SourceError::Invalid(Error::invalid_slots(problems)));
+            }
+            if let Err(invalid) = validator.finish() {
+                self.failure = Some(SourceError::Invalid(Error::invalid_slots(invalid)));
             }
         }
     }

@@ -61,8 +61,10 @@ impl<'a> ProgressTracker<'a> {
     }
 
     /// The numbers of messages and slots of the batch may have changed.
-    pub(super) fn counted(&mut self, batcher: &Batcher<'_>) {
+    pub(super) fn counted(&mut self, batcher: &mut Batcher<'_>) {
+        let problems = batcher.problems();
         let mut report = self.handle.look();
+        report.problems = problems;
         (report.batch.messages, report.batch.slots) = (batcher.total, batcher.source.len());
         report.run.skipped_slots = batcher.validator.skipped;
     }
@@ -155,9 +157,10 @@ impl<'a> ProgressTracker<'a> {
     }
 
     /// The report at the end. If everything was accepted, there is nothing to resume.
-    pub(super) fn close(&mut self, skipped: usize, is_everything: bool) -> PublishReport {
+    pub(super) fn close(&mut self, batcher: &mut Batcher<'_>, is_everything: bool) -> PublishReport {
+        let problems = batcher.problems();
         let mut report = self.handle.look();
-        report.run.skipped_slots = skipped;
+        (report.problems, report.run.skipped_slots) = (problems, batcher.validator.skipped);
         report.elapsed = self.began.elapsed();
         if is_everything {
             report.resume_point = None;

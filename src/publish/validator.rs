@@ -1,7 +1,7 @@
 //! Which slots can be published, and what becomes of the others.
 
 use super::callback::Callback;
-use crate::message::{InvalidMessage, Problem, ProblemCode, Problems, ReadError, Slot};
+use crate::message::{InvalidMessage, Problem, ProblemCode, Problems, ReadError, Slot, Validation, Verdict};
 
 /// Called for each slot that is skipped.
 pub(crate) type OnInvalid<'a> = Box<dyn FnMut(usize, &[Problem]) + Send + 'a>;
@@ -10,51 +10,87 @@ pub(crate) type OnInvalid<'a> = Box<dyn FnMut(usize, &[Problem]) + Send + 'a>;
 pub(super) struct SlotValidator<'a> {
     /// The most that a slot may add to a message, in bytes.
     pub(super) longest: usize,
+    validation: Validation,
     on_invalid: Option<Callback<OnInvalid<'a>>>,
     /// How many were skipped.
     pub(super) skipped: usize,
+    /// The problems of slots that keep the publication from going on.
+    stopping: Problems,
+    /// The problems of slots that are published all the same.
+    pub(super) permitted: Problems,
+}
+
+/// The verdict on a slot, and how many bytes it adds to a message.
+pub(super) enum Checked {
+    /// It can be published: this in its place, or as it is.
+    Valid(Option<Box<Slot>>, usize),
+    /// It can't, and is skipped, or its problems are known.
+    Invalid,
 }
 
 impl<'a> SlotValidator<'a> {
-    pub(super) fn new(longest: usize, on_invalid: Option<Callback<OnInvalid<'a>>>) -> Self {
-        Self { longest, on_invalid, skipped: 0 }
+    pub(super) fn new(
+        longest: usize,
+        validation: Validation,
+        on_invalid: Option<Callback<OnInvalid<'a>>>,
+    ) -> Self {
+        let (stopping, permitted) = (validation.stopping_problems(), Problems::default());
+        Self { longest, validation, on_invalid, skipped: 0, stopping, permitted }
     }
 
-    /// Whether invalid slots are skipped.
-    pub(super) fn skips(&self) -> bool {
-        self.on_invalid.is_some()
-    }
-
-    /// Finds what is wrong with the slot at `index` of all that came, which adds so many bytes to a message.
-    pub(super) fn check(&self, slot: &Slot, added: usize, index: usize, problems: &mut Problems) {
-        slot.check_at(index, problems);
+    /// Checks the slot at `index` of all that came.
+    pub(super) fn check(&mut self, slot: &Slot, index: usize) -> Checked {
+        let check = |slot: &Slot, problems: &mut Problems| slot.check_at(index, problems);
+        let (corrected, is_sound) = match self.validation.judge(slot, check, Slot::corrected) {
+            Verdict::Sound => (None, true),
+            Verdict::Permitted(corrected) => (corrected, false),
+            Verdict::Invalid(corrected) => {
+                let slot = corrected.as_deref().unwrap_or(slot);
+                self.invalid(index, |problems| check(slot, problems));
+                return Checked::Invalid;
+            }
+        };
+        let added = corrected.as_deref().unwrap_or(slot).added_length();
         let longest = self.longest;
         if added > longest {
-            problems.add_with(|| {
+            let too_large = || {
                 let text = format!(
                     "takes {added} bytes, and a message has room for {longest}; raise bytes_per_message"
                 );
-                (path(index), ProblemCode::TooLarge, text.into())
-            });
+                (path(index), text.into())
+            };
+            self.invalid(index, |problems| problems.add_with(ProblemCode::TooLarge, too_large));
+            return Checked::Invalid;
         }
+        if !is_sound {
+            check(slot, &mut self.permitted);
+        }
+        Checked::Valid(corrected, added)
     }
 
-    pub(super) fn unreadable(error: &ReadError, index: usize, problems: &mut Problems) {
+    /// The slot at `index` can't be read.
+    pub(super) fn unreadable(&mut self, error: &ReadError, index: usize) {
         let error_path = Some(error.path()).filter(|path| !path.is_empty());
         let path = error_path.map_or_else(|| path(index), str::to_owned);
-        problems.add_with(|| (path, ProblemCode::Unreadable, error.at_its_place().into()));
+        self.invalid(index, |problems| {
+            problems.add_with(ProblemCode::Unreadable, || (path, error.at_its_place().into()));
+        });
     }
 
-    /// Skips a slot with these problems.
-    ///
-    /// # Errors
-    ///
-    /// Returns the problems if invalid slots are not to be skipped.
-    pub(super) fn skip(&mut self, index: usize, problems: Problems) -> Result<(), InvalidMessage> {
-        let Some(callback) = &mut self.on_invalid else { return problems.into_result() };
+    /// Skips a slot with the problems that `check` finds, or keeps them for the error.
+    fn invalid(&mut self, index: usize, check: impl FnOnce(&mut Problems)) {
+        let Some(callback) = &mut self.on_invalid else { return check(&mut self.stopping) };
+        let mut problems = self.validation.stopping_problems();
+        check(&mut problems);
         callback.call(|on_invalid| on_invalid(index, problems.list()));
         self.skipped += 1;
-        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// The problems of all invalid slots, unless they were skipped.
+    pub(super) fn finish(&mut self) -> Result<(), InvalidMessage> {
+        std::mem::replace(&mut self.stopping, self.validation.stopping_problems()).into_result()
     }
 }
 

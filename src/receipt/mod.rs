@@ -13,7 +13,7 @@ use std::ops::Range;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::message::Log;
+use crate::message::{Log, PermittedProblems, PreparedMessage, Problem};
 
 pub(crate) use response_details::ResponseDetails;
 pub(crate) use serialize::{logs, milliseconds, seconds_rounded_up, whole_seconds};
@@ -36,18 +36,20 @@ pub use refusal::TokenRefusal;
 /// ```
 ///
 /// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id", "attempt_id"}],
-/// "attempts": […]}`.
+/// "attempts": […], "problems": […], "omitted_problems"}`, without the problems if there are none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
     message_id: Uuid,
     slots: Range<usize>,
     attempts: Vec<Attempt>,
+    problems: PermittedProblems,
 }
 
 impl Receipt {
     /// That of a message whose last attempt was accepted.
-    pub(crate) fn new(message_id: Uuid, slots: Range<usize>, attempts: Vec<Attempt>) -> Self {
-        Self { message_id, slots, attempts }
+    pub(crate) fn new(message: &PreparedMessage, attempts: Vec<Attempt>) -> Self {
+        let PreparedMessage { message_id, slots, problems, .. } = message;
+        Self { message_id: *message_id, slots: slots.clone(), attempts, problems: problems.clone() }
     }
 
     /// Identifies the message; the same on every attempt.
@@ -79,6 +81,21 @@ impl Receipt {
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
+
+    /// Returns the problems of the message that the [`Validation`](crate::Validation) permitted, with what was left out; at most
+    /// the first 1,000.
+    ///
+    /// For a publication they are in its [report](crate::PublishReport::problems) instead.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.list()
+    }
+
+    /// Returns the number of problems beyond the first 1,000.
+    #[must_use]
+    pub fn omitted_problems(&self) -> usize {
+        self.problems.omitted()
+    }
 }
 
 impl Serialize for Receipt {
@@ -91,9 +108,11 @@ impl Serialize for Receipt {
             #[serde(serialize_with = "logs")]
             logs: &'a [Log],
             attempts: &'a [Attempt],
+            #[serde(flatten)]
+            problems: &'a PermittedProblems,
         }
-        let Self { message_id, slots, attempts } = self;
-        let delivery = Delivery::Accepted;
-        Shown { message_id: *message_id, delivery, slots, logs: self.logs(), attempts }.serialize(serializer)
+        let Self { message_id, slots, attempts, problems } = self;
+        let (message_id, delivery, logs) = (*message_id, Delivery::Accepted, self.logs());
+        Shown { message_id, delivery, slots, logs, attempts, problems }.serialize(serializer)
     }
 }

@@ -39,6 +39,35 @@ pub fn json() -> BoxedStrategy<Value> {
     .boxed()
 }
 
+/// The JSON pointers of all values.
+pub fn pointers(value: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    collect(value, String::new(), &mut all);
+    all
+}
+
+fn collect(value: &Value, at: String, all: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                // What the model doesn't name, nobody judges.
+                if key != "Extensions" {
+                    collect(value, format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), all);
+                }
+            }
+        }
+        Value::Array(elements) => {
+            for (index, value) in elements.iter().enumerate() {
+                collect(value, format!("{at}/{index}"), all);
+            }
+        }
+        _ => {}
+    }
+    if !at.is_empty() {
+        all.push(at);
+    }
+}
+
 /// A time that a message may hold, with a fraction of any length.
 pub fn time() -> BoxedStrategy<DateTime<Utc>> {
     let first = NaiveDate::from_ymd_opt(0, 1, 1).unwrap().and_time(Default::default()).and_utc();

@@ -13,7 +13,7 @@ use super::{Courier, InFlight, InProgress};
 use crate::auth::{Credentials, LegacyEndpoints, SigningKey, TokenCache, TokenEndpoints};
 use crate::chance::Jitter;
 use crate::error::{Error, ErrorKind};
-use crate::message::PreparedMessage;
+use crate::message::{PermittedProblems, PreparedMessage};
 use crate::receipt::{Delivery, Receipt};
 use crate::retry::Policy;
 use crate::transport::{Answer, AnyTransport, Failure, FailureKind, Timed, Transport};
@@ -138,6 +138,7 @@ fn pem() -> &'static str {
 
 fn message() -> PreparedMessage {
     PreparedMessage {
+        problems: PermittedProblems::default(),
         message_id: Uuid::new_v4(),
         slots: 0..0,
         slot_count: 0,

@@ -264,6 +264,16 @@ impl Extras {
         self.0.as_mut().is_some_and(|inner| inner.unread.remove(key)) && is_open
     }
 
+    /// Removes all that is wrong, except the values of keys that are `required`.
+    pub(crate) fn drop_invalid(&mut self, required: &[&str]) {
+        let Some(inner) = &mut self.0 else { return };
+        inner.unread.0.retain(|member| match member.reason {
+            UnreadReason::UnknownKey => !member.has_half_pair(),
+            UnreadReason::WrongKind | UnreadReason::Repeated => required.contains(&&*member.key),
+        });
+        inner.extensions.members_mut().0.retain(|member| !member.has_half_pair());
+    }
+
     /// Removes all unread members.
     pub(crate) fn clear(&mut self) {
         if let Some(inner) = &mut self.0 {

@@ -5,7 +5,7 @@ use serde::ser::SerializeMap;
 use super::interner::Interner;
 use super::path::{Path, PathSegment};
 use super::problems::Problems;
-use super::value::{AsSerde, Read, Value, explain_value};
+use super::value::{AsSerde, Read, Value, explain_value, is_sound};
 use crate::message::UnreadReason;
 
 /// The place that a record has for a key: at most one value, or a list of them.
@@ -40,6 +40,9 @@ pub(crate) trait Field: Default {
     fn is_absent(&self) -> bool;
 
     fn check(&self, at: Path<'_>, problems: &mut Problems);
+
+    /// Leaves out the optional values in it that are invalid; the field itself too, unless it `is_required`.
+    fn drop_invalid(&mut self, is_required: bool);
 
     /// Finds what is wrong with `raw`, which could not be read.
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems);
@@ -97,6 +100,14 @@ impl<T: Value> Field for Option<T> {
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if let Some(value) = self {
             value.check(at, problems);
+        }
+    }
+
+    fn drop_invalid(&mut self, is_required: bool) {
+        let Some(value) = self else { return };
+        value.drop_invalid();
+        if !is_required && !is_sound(value) {
+            *self = None;
         }
     }
 

@@ -50,7 +50,7 @@ impl Interner {
 }
 
 /// A record that many slots have in common.
-pub(crate) trait Intern: Value {
+pub(crate) trait Intern: Value + Clone + Send + Sync + 'static {
     fn records(interner: &mut Interner) -> &mut Records<Self>;
 }
 

@@ -133,7 +133,7 @@ impl Value for Uuid {
 
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
-        strict::leaf(raw, at, "the text of a UUID", problems, strict::is_uuid);
+        strict::text_in_form(raw, at, Self::CODE_OF_TEXT, "the text of a UUID", problems, strict::is_uuid);
     }
 }
 
@@ -239,7 +239,14 @@ impl Value for u64 {
 
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
-        strict::leaf(raw, at, "the text of a whole number", problems, strict::is_count);
+        strict::text_in_form(
+            raw,
+            at,
+            Self::CODE_OF_TEXT,
+            "the text of a whole number",
+            problems,
+            strict::is_count,
+        );
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {

@@ -14,7 +14,7 @@ use super::problems::Problems;
 use super::raw::{compact, list};
 #[cfg(feature = "mock")]
 use super::strict;
-use super::value::{AsSerde, Read, Value, explain_value};
+use super::value::{AsSerde, Read, Value, explain_value, is_sound};
 use crate::message::read::scanner::locate_element;
 use crate::message::{ProblemCode, UnreadReason};
 
@@ -195,6 +195,19 @@ fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
 }
 
 impl Unread {
+    /// The elements that can be read.
+    fn readable<T: Value>(&self) -> Vec<T> {
+        let mut interner = Interner::unlimited();
+        let is_one_list = self.reason != UnreadReason::Repeated;
+        let elements = list(&self.raw).filter(|_| is_one_list).into_iter().flatten();
+        let read = elements.filter_map(|raw| match T::read(raw, &mut interner) {
+            Read::Value(value) => Some(value),
+            Read::Nothing => T::EMPTY_ELEMENT.map(|empty| empty()),
+            Read::WrongKind => None,
+        });
+        read.collect()
+    }
+
     /// Writes the list that could not be read, and the elements that were added to it.
     fn write(&self, added: &[impl Value], out: &mut Vec<u8>) {
         let raw = &*self.raw;
@@ -297,6 +310,18 @@ impl<T: Value> Field for List<T> {
         }
         for (index, value) in self.elements.iter().enumerate() {
             value.check(at.index(index), problems);
+        }
+    }
+
+    fn drop_invalid(&mut self, is_required: bool) {
+        if let Some(unread) = self.unread.take_if(|_| !is_required) {
+            let added = std::mem::take(&mut self.elements);
+            self.elements = unread.readable();
+            self.elements.extend(added);
+        }
+        self.elements.iter_mut().for_each(Value::drop_invalid);
+        if !is_required {
+            self.elements.retain(is_sound);
         }
     }
 

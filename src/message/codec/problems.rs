@@ -1,73 +1,144 @@
 //! Collecting problems, however many there are.
 
+use std::any::Any;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::path::Path;
 use super::raw;
-use crate::message::{InvalidMessage, Problem, ProblemCode};
+use crate::message::{InvalidMessage, Problem, ProblemCode, Severity};
 
 /// The most problems that are collected; the others are counted.
 const MOST: usize = 1_000;
 
 /// The problems of a message.
-#[derive(Default)]
 pub struct Problems {
     list: Vec<Problem>,
     omitted: usize,
-    /// The problems of each shared record that has any, by its address.
-    shared: HashMap<usize, Range<usize>>,
+    /// How many are listed at most.
+    limit: usize,
+    ignores_warnings: bool,
+    has_errors: bool,
+    /// The problems of each listed record that slots share, by its address. The record is held, so that the address stays its own.
+    shared: BTreeMap<usize, (Range<usize>, Arc<dyn Any + Send + Sync>)>,
+    /// How often one was found, including those that more slots have.
+    found: usize,
+}
+
+impl Default for Problems {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            omitted: 0,
+            limit: MOST,
+            ignores_warnings: false,
+            has_errors: false,
+            shared: BTreeMap::new(),
+            found: 0,
+        }
+    }
 }
 
 impl Problems {
+    /// Counts problems, and makes no text of them.
+    pub(crate) fn counter() -> Self {
+        Self { limit: 0, ..Self::default() }
+    }
+
+    /// Collects errors alone.
+    pub(crate) fn of_errors() -> Self {
+        Self { ignores_warnings: true, ..Self::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.is_empty() && self.omitted == 0
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.has_errors
+    }
+
+    /// A number that changes with each problem that is found.
+    pub(crate) fn found(&self) -> usize {
+        self.found
     }
 
     /// Adds a problem at this path.
     pub(crate) fn add(&mut self, at: Path<'_>, code: ProblemCode, text: &'static str) {
-        self.add_with(|| (at.to_string(), code, text.into()));
+        self.add_with(code, || (at.to_string(), text.into()));
     }
 
     /// Adds the problem that a value isn't of the kind expected.
     pub(crate) fn add_wrong_kind(&mut self, at: Path<'_>, code: ProblemCode, expected: &str, raw: &str) {
-        self.add_with(|| {
+        self.add_with(code, || {
             let text = format!("expected {expected}; this {} is not one", raw::kind(raw));
-            (at.to_string(), code, text.into())
+            (at.to_string(), text.into())
         });
     }
 
-    /// Adds the problem that is made, if it isn't only counted.
-    pub(crate) fn add_with(&mut self, make: impl FnOnce() -> (String, ProblemCode, Cow<'static, str>)) {
-        if self.list.len() >= MOST {
-            self.omitted = self.omitted.saturating_add(1);
-            return;
+    /// Adds the problem whose path and text are made, if it isn't only counted.
+    pub(crate) fn add_with(&mut self, code: ProblemCode, make: impl FnOnce() -> (String, Cow<'static, str>)) {
+        if self.counts(code) {
+            let (path, text) = make();
+            self.list.push(Problem::of(path, code, text));
         }
-        let (path, code, text) = make();
-        self.list.push(Problem::of(path, code, text));
+    }
+
+    /// Counts a problem; whether it is to be listed too.
+    fn counts(&mut self, code: ProblemCode) -> bool {
+        let is_error = code.severity() == Severity::Error;
+        if self.ignores_warnings && !is_error {
+            return false;
+        }
+        self.has_errors |= is_error;
+        self.found = self.found.wrapping_add(1);
+        let is_listed = self.list.len() < self.limit;
+        self.omitted = self.omitted.saturating_add(usize::from(!is_listed));
+        is_listed
     }
 
     /// Adds the problems that `check` finds in a record that slots share, and those of another slot with the same record as one
     /// more slot that has them.
-    pub(crate) fn add_shared(&mut self, address: usize, check: impl FnOnce(&mut Self)) {
-        if let Some(known) = self.shared.get(&address) {
+    pub(crate) fn add_shared(&mut self, record: &Arc<impl Any + Send + Sync>, check: impl FnOnce(&mut Self)) {
+        let address = Arc::as_ptr(record).addr();
+        if let Some((known, _)) = self.shared.get(&address) {
+            self.found = self.found.wrapping_add(1);
             let known = self.list.get_mut(known.clone()).unwrap_or_default();
             known.iter_mut().for_each(Problem::count_slot);
             return;
         }
         let first = self.list.len();
         check(self);
-        self.shared.insert(address, first..self.list.len());
+        let listed = first..self.list.len();
+        if !listed.is_empty() {
+            self.shared.insert(address, (listed, record.clone()));
+        }
+    }
+
+    /// Adds problems that were collected elsewhere.
+    pub(crate) fn absorb(&mut self, problems: &[Problem], omitted: usize) {
+        for problem in problems {
+            if self.counts(problem.code()) {
+                self.list.push(problem.clone());
+            }
+        }
+        self.omitted = self.omitted.saturating_add(omitted);
     }
 
     /// The problems as an error, if there are any.
     pub(crate) fn into_result(self) -> Result<(), InvalidMessage> {
-        if self.list.is_empty() { Ok(()) } else { Err(InvalidMessage::new(self.list, self.omitted)) }
+        if self.is_empty() { Ok(()) } else { Err(InvalidMessage::new(self.list, self.omitted)) }
     }
 
     /// The problems that were collected.
     pub(crate) fn list(&self) -> &[Problem] {
         &self.list
+    }
+
+    /// How many more there are.
+    pub(crate) fn omitted(&self) -> usize {
+        self.omitted
     }
 }

@@ -8,7 +8,13 @@ use super::problems::Problems;
 
 /// Rules of a record that concern more than one of its keys.
 pub(crate) trait Rules {
+    /// The keys whose values can't be left out.
+    const REQUIRED: &'static [&'static str] = &[];
+
     fn rules(&self, _at: Path<'_>, _problems: &mut Problems) {}
+
+    /// Leaves out optional values that break [`rules`](Self::rules).
+    fn drop_invalid(&mut self) {}
 
     /// Puts right what follows from the kind of the record, once it is read or members are removed.
     fn restore(&mut self) {}
@@ -185,6 +191,13 @@ macro_rules! record {
                 })*
                 self.extras.check_others(at, problems);
                 Rules::rules(self, at, problems);
+            }
+
+            fn drop_invalid(&mut self) {
+                use $crate::message::codec::{field::Field, record::Rules};
+                $(Field::drop_invalid(&mut self.$field, <Self as Rules>::REQUIRED.contains(&$key));)*
+                self.extras.drop_invalid(<Self as Rules>::REQUIRED);
+                Rules::drop_invalid(self);
             }
 
             #[cfg(feature = "mock")]

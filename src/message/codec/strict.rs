@@ -10,13 +10,17 @@ use crate::message::ProblemCode;
 
 /// Adds that `raw` is of another kind than the schema has in its place.
 pub(crate) fn add_other_kind(raw: &str, at: Path<'_>, expected: &str, problems: &mut Problems) {
-    problems.add_with(|| {
+    add_other(raw, at, ProblemCode::WrongKind, expected, problems);
+}
+
+fn add_other(raw: &str, at: Path<'_>, code: ProblemCode, expected: &str, problems: &mut Problems) {
+    problems.add_with(code, || {
         let given = match kind(raw) {
             "null" => "null".to_owned(),
             "object" => "an object".to_owned(),
             kind => format!("a {kind}"),
         };
-        (at.to_string(), ProblemCode::WrongKind, format!("{given} where the model has {expected}").into())
+        (at.to_string(), format!("{given} where the model has {expected}").into())
     });
 }
 
@@ -44,6 +48,22 @@ pub(crate) fn leaf(
     match Leaf::read(raw) {
         Leaf::Nothing if raw == "null" => {}
         leaf if is_right(&leaf) => {}
+        _ => add_other_kind(raw, at, expected, problems),
+    }
+}
+
+/// Judges a text that has a form, or null. Another form is a problem with this code.
+pub(crate) fn text_in_form(
+    raw: &str,
+    at: Path<'_>,
+    code: ProblemCode,
+    expected: &str,
+    problems: &mut Problems,
+    is_in_form: impl FnOnce(&Leaf<'_>) -> bool,
+) {
+    match Leaf::read(raw) {
+        leaf if raw == "null" || is_in_form(&leaf) => {}
+        Leaf::Text(_) => add_other(raw, at, code, expected, problems),
         _ => add_other_kind(raw, at, expected, problems),
     }
 }

@@ -48,12 +48,22 @@ pub(crate) trait Value: Sized {
     /// Finds what is wrong with it.
     fn check(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
+    /// Leaves out the optional values in it that are invalid.
+    fn drop_invalid(&mut self) {}
+
     /// Finds where `raw` isn't written as the schema of the service has it, though it may be read for what it stands for.
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems);
 
     /// Finds the path to the place at which `text`, which begins with such a value, stops being JSON.
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
+}
+
+/// Whether nothing is wrong with `value`.
+pub(crate) fn is_sound(value: &impl Value) -> bool {
+    let mut problems = Problems::counter();
+    value.check(Path::ROOT, &mut problems);
+    problems.is_empty()
 }
 
 /// A value as serde sees it.

@@ -40,14 +40,22 @@ impl PushSlotsBuilder {
         self
     }
 
-    /// Finishes the message.
+    /// Finishes the message, and checks it.
     ///
     /// # Errors
     ///
     /// The problems that [`PushSlots::validate`] finds.
     pub fn build(self) -> Result<PushSlots, InvalidMessage> {
-        let message = PushSlots::new(self.meta, self.slots);
+        let message = self.build_unchecked();
         message.validate()?;
         Ok(message)
+    }
+
+    /// Finishes the message without checking it.
+    ///
+    /// The client checks it before it sends, by its own [`Validation`](crate::Validation).
+    #[must_use]
+    pub fn build_unchecked(self) -> PushSlots {
+        PushSlots::new(self.meta, self.slots)
     }
 }

@@ -50,6 +50,10 @@ impl Extensions {
         &self.0
     }
 
+    pub(crate) fn members_mut(&mut self) -> &mut Members {
+        &mut self.0
+    }
+
     fn of(object: &Object<'_>) -> Self {
         let mut members = Members::default();
         for (key, value) in object.iter() {
@@ -161,6 +165,9 @@ impl Field for Extensions {
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
         strict::object(raw, at, problems, |_, _, _| {});
     }
+
+    // `Extras` leaves them out.
+    fn drop_invalid(&mut self, _: bool) {}
 
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
         problems.add_wrong_kind(at, ProblemCode::WrongKind, "an object", raw);

@@ -259,8 +259,18 @@ impl Log {
 }
 
 impl Rules for Meta {
+    const REQUIRED: &'static [&'static str] = &["DataModel", "EventType", "Destinations"];
+
     fn restore(&mut self) {
         self.name_event();
+    }
+
+    fn drop_invalid(&mut self) {
+        let mut problems = Problems::counter();
+        self.rules(Path::ROOT, &mut problems);
+        if !problems.is_empty() {
+            (self.current_batch, self.total_batches) = (None, None);
+        }
     }
 
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
@@ -279,6 +289,8 @@ impl Rules for Meta {
 impl Rules for Source {}
 
 impl Rules for Destination {
+    const REQUIRED: &'static [&'static str] = &["ID"];
+
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.id.is_none() && !self.extras.has("ID") {
             problems.add(

@@ -209,6 +209,10 @@ impl Rules for PhoneNumber {
         self.office.take_if(|number| number.trim().is_empty());
     }
 
+    fn drop_invalid(&mut self) {
+        self.office.take_if(|number| !is_e164(number));
+    }
+
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.office.as_deref().is_some_and(|number| !is_e164(number)) {
             let form = "not in E.164 form: write `+`, the country code and the number, up to 15 digits";

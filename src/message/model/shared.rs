@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::message::codec::interner::{Intern, Interner};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
-use crate::message::codec::value::{Read, Value};
+use crate::message::codec::value::{Read, Value, is_sound};
 
 /// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can hold, each at the
 /// price of a pointer.
@@ -36,6 +36,8 @@ struct Inner<T> {
     json: OnceLock<Box<[u8]>>,
     /// Whether nothing is wrong with it.
     sound: OnceLock<bool>,
+    /// The record without the optional values that are invalid.
+    corrected: OnceLock<Shared<T>>,
 }
 
 impl<T> Shared<T> {
@@ -60,7 +62,7 @@ impl<T> Shared<T> {
         T: Clone,
     {
         let inner = Arc::make_mut(&mut self.0);
-        (inner.json, inner.sound) = Default::default();
+        (inner.json, inner.sound, inner.corrected) = Default::default();
         &mut inner.record
     }
 }
@@ -81,7 +83,13 @@ fn kept_json<T: Value>(shared: &Shared<T>) -> Option<&[u8]> {
 
 impl<T> From<T> for Shared<T> {
     fn from(record: T) -> Self {
-        Self(Arc::new(Inner { record, json: OnceLock::new(), sound: OnceLock::new() }))
+        Self(Arc::new(Inner::from(record)))
+    }
+}
+
+impl<T> From<T> for Inner<T> {
+    fn from(record: T) -> Self {
+        Self { record, json: OnceLock::new(), sound: OnceLock::new(), corrected: OnceLock::new() }
     }
 }
 
@@ -99,7 +107,7 @@ impl<T> Clone for Shared<T> {
 
 impl<T: Clone> Clone for Inner<T> {
     fn clone(&self) -> Self {
-        Self { record: self.record.clone(), json: OnceLock::new(), sound: OnceLock::new() }
+        self.record.clone().into()
     }
 }
 
@@ -181,14 +189,24 @@ impl<T: Intern> Value for Shared<T> {
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
-        let sound = || {
-            let mut problems = Problems::default();
-            (**self).check(Path::ROOT, &mut problems);
-            problems.is_empty()
-        };
-        if !self.0.sound.get_or_init(sound) {
-            // Nothing that is checked moves or goes away meanwhile.
-            problems.add_shared(Arc::as_ptr(&self.0).addr(), |problems| (**self).check(at, problems));
+        if !is_sound_record(self) {
+            problems.add_shared(&self.0, |problems| (**self).check(at, problems));
         }
     }
+
+    fn drop_invalid(&mut self) {
+        if !is_sound_record(self) {
+            let corrected = self.0.corrected.get_or_init(|| {
+                let mut record = (**self).clone();
+                record.drop_invalid();
+                record.into()
+            });
+            *self = corrected.clone();
+        }
+    }
+}
+
+/// Whether nothing is wrong with the record; checked once.
+fn is_sound_record<T: Value>(shared: &Shared<T>) -> bool {
+    *shared.0.sound.get_or_init(|| is_sound(&**shared))
 }

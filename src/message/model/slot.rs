@@ -123,6 +123,8 @@ impl Slot {
 }
 
 impl Rules for Slot {
+    const REQUIRED: &'static [&'static str] = &["DateTime", "Duration"];
+
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.date_time.is_none() && !self.extras.has("DateTime") {
             problems.add(at.key("DateTime"), ProblemCode::Missing, "missing; say when the slot starts");

@@ -3,16 +3,19 @@
 use uuid::Uuid;
 
 use super::encode::{SLOTS, meta_length, write_meta};
-use super::outgoing::filled;
+use super::outgoing::Defaults;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
-use crate::message::{InvalidMessage, Meta, Slot};
+use crate::message::{InvalidMessage, Meta, PermittedProblems, Slot, Validation};
 
 /// The `Meta` that all messages of a batch share.
 #[derive(Clone)]
-pub(crate) struct Envelope(Meta);
+pub(crate) struct Envelope {
+    meta: Meta,
+    problems: PermittedProblems,
+}
 
 /// The place of a message in its batch.
 #[derive(Clone, Copy)]
@@ -25,27 +28,38 @@ pub(crate) struct BatchPlace<'a> {
 impl Envelope {
     /// # Errors
     ///
-    /// Everything that is wrong with `meta`, once source and destinations are filled in.
+    /// What is wrong with `meta`, once it is filled in, and isn't permitted.
     pub(crate) fn new(
         meta: &Meta,
-        source: Option<Uuid>,
-        destinations: &[Uuid],
+        defaults: Defaults<'_>,
+        validation: Validation,
     ) -> Result<Self, InvalidMessage> {
-        let mut problems = Problems::default();
-        let meta = filled(meta, source, destinations, &mut problems);
-        meta.check(Path::ROOT.key("Meta"), &mut problems);
-        problems.into_result()?;
-        Ok(Self(meta))
+        let check = |meta: &Meta, problems: &mut Problems| {
+            defaults.check(meta, problems);
+            meta.check(Path::ROOT.key("Meta"), problems);
+        };
+        let corrected = |meta: &Meta| {
+            let mut meta = meta.clone();
+            meta.drop_invalid();
+            Box::new(meta)
+        };
+        let (corrected, problems) = validation.permit(meta, check, corrected)?;
+        Ok(Self { meta: defaults.filled(corrected.as_deref().unwrap_or(meta)), problems })
     }
 
     /// The `Meta` that all messages share.
     pub(crate) fn shared_meta(&self) -> &Meta {
-        &self.0
+        &self.meta
+    }
+
+    /// The problems of `Meta` that are permitted.
+    pub(crate) fn problems(&self) -> &PermittedProblems {
+        &self.problems
     }
 
     /// The ids of the destinations, in their order.
     pub(crate) fn destination_ids(&self) -> Vec<Uuid> {
-        self.0.destinations.iter().filter_map(|destination| destination.id).collect()
+        self.meta.destinations.iter().filter_map(|destination| destination.id).collect()
     }
 
     /// How many bytes a message takes without its slots, wherever in the batch it is.
@@ -63,7 +77,7 @@ impl Envelope {
     }
 
     fn meta(&self, place: Option<BatchPlace<'_>>) -> Meta {
-        let mut meta = self.0.clone();
+        let mut meta = self.meta.clone();
         let place = place.map(|place| (place.batch_id.to_owned(), place.current, place.total));
         (meta.batch_id, meta.current_batch, meta.total_batches) = match place {
             Some((id, current, total)) => (Some(id), Some(current), total),
@@ -117,5 +131,12 @@ impl Slot {
     /// Finds what is wrong with the slot, as the one at `index` of a list.
     pub(crate) fn check_at(&self, index: usize, problems: &mut Problems) {
         self.check(Path::ROOT.key("Slots").index(index), problems);
+    }
+
+    /// A copy without optional values that are invalid.
+    pub(crate) fn corrected(&self) -> Box<Self> {
+        let mut slot = self.clone();
+        slot.drop_invalid();
+        Box::new(slot)
     }
 }

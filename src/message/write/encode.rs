@@ -57,8 +57,14 @@ impl Outgoing for PushSlots {
         self.slots.len()
     }
 
-    fn problems(&self) -> Problems {
-        self.problems()
+    fn check(&self, problems: &mut Problems) {
+        self.check(problems);
+    }
+
+    fn corrected(&self) -> Box<dyn Outgoing> {
+        let mut message = self.clone();
+        message.drop_invalid();
+        Box::new(message)
     }
 
     fn written(&self, meta: &Meta) -> Vec<u8> {

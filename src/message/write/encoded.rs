@@ -10,7 +10,7 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
-use crate::message::{InvalidMessage, Meta, PushSlots};
+use crate::message::{InvalidMessage, Meta, PermittedProblems, PushSlots, Validation};
 
 impl PushSlots {
     /// Checks the message and encodes its slots once, to be sent by any number of clients.
@@ -32,11 +32,42 @@ impl PushSlots {
     ///
     /// The problems that [`validate`](Self::validate) finds.
     pub fn encode(&self) -> Result<EncodedMessage, InvalidMessage> {
-        self.validate()?;
-        let mut encoded = Vec::with_capacity(self.rest_length());
-        self.write_rest(&mut encoded);
+        self.encode_with(Validation::Strict)
+    }
+
+    /// Encodes the slots once, as [`encode`](Self::encode) does, and checks the message by this [`Validation`].
+    ///
+    /// A client applies its own to the `Meta` when it sends the message.
+    ///
+    /// # Errors
+    ///
+    /// The problems that keep the message from being sent.
+    pub fn encode_with(&self, validation: Validation) -> Result<EncodedMessage, InvalidMessage> {
+        let corrected = |message: &Self| {
+            let mut message = message.clone();
+            message.drop_invalid();
+            Box::new(message)
+        };
+        let (corrected, problems) = validation.permit(self, Self::check, corrected)?;
+        let problems = match corrected {
+            None if !problems.list().is_empty() => {
+                // `Meta` is checked again whenever it is sent.
+                let mut problems = Problems::default();
+                self.check_slots(&mut problems);
+                problems.into()
+            }
+            _ => problems,
+        };
+        let message = corrected.as_deref().unwrap_or(self);
+        let mut encoded = Vec::with_capacity(message.rest_length());
+        message.write_rest(&mut encoded);
         encoded.shrink_to_fit();
-        Ok(EncodedMessage { meta: self.meta.clone(), encoded: encoded.into(), slot_count: self.slots.len() })
+        Ok(EncodedMessage {
+            meta: message.meta.clone(),
+            encoded: encoded.into(),
+            slot_count: message.slots.len(),
+            problems,
+        })
     }
 }
 
@@ -49,6 +80,8 @@ pub struct EncodedMessage {
     /// All that follows `Meta`, but for the end of the message.
     encoded: Bytes,
     slot_count: usize,
+    /// Those of the slots, and those that were left out.
+    problems: PermittedProblems,
 }
 
 impl EncodedMessage {
@@ -87,10 +120,18 @@ impl Outgoing for EncodedMessage {
         self.slot_count
     }
 
-    fn problems(&self) -> Problems {
-        let mut problems = Problems::default();
-        self.meta.check(Path::ROOT.key("Meta"), &mut problems);
-        problems
+    fn check(&self, problems: &mut Problems) {
+        self.meta.check(Path::ROOT.key("Meta"), problems);
+    }
+
+    fn corrected(&self) -> Box<dyn Outgoing> {
+        let mut message = self.clone();
+        message.meta.drop_invalid();
+        Box::new(message)
+    }
+
+    fn permitted_problems(&self) -> PermittedProblems {
+        self.problems.clone()
     }
 
     fn written(&self, meta: &Meta) -> Vec<u8> {

@@ -9,5 +9,5 @@ mod prepared;
 pub(crate) use batch::{BatchMessage, BatchPlace, Envelope};
 pub use encoded::EncodedMessage;
 pub use outgoing::Message;
-pub(crate) use outgoing::{Content, Internal, write_from};
+pub(crate) use outgoing::{Content, Defaults, Internal, write_from};
 pub use prepared::{BatchNumbers, PreparedMessage, RestoreError};

@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
-use crate::message::{EncodedMessage, InvalidMessage, Meta, PreparedMessage, ProblemCode, PushSlots};
+use crate::message::{
+    EncodedMessage, InvalidMessage, Meta, PermittedProblems, PreparedMessage, ProblemCode, PushSlots,
+    Validation,
+};
 
 /// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], an [`EncodedMessage`] or a [`PreparedMessage`], alone or in
 /// a box or an `Arc`.
@@ -20,7 +23,7 @@ impl<M: sealed::Message> Message for M {}
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     /// A message to encode.
-    Message(&'a dyn Outgoing),
+    Message(&'a (dyn Outgoing + 'static)),
     /// One that goes out as it is.
     Prepared(&'a PreparedMessage),
 }
@@ -31,8 +34,16 @@ pub trait Outgoing: fmt::Debug + Sync {
 
     fn slot_count(&self) -> usize;
 
-    /// Everything that is wrong with it and may have come since it was made.
-    fn problems(&self) -> Problems;
+    /// Finds everything that is wrong with it and may have come since it was made.
+    fn check(&self, problems: &mut Problems);
+
+    /// A copy without optional values that are invalid.
+    fn corrected(&self) -> Box<dyn Outgoing>;
+
+    /// The problems of the part that was checked when it was made.
+    fn permitted_problems(&self) -> PermittedProblems {
+        PermittedProblems::default()
+    }
 
     /// The JSON of the message with `meta` in place of its own.
     fn written(&self, meta: &Meta) -> Vec<u8>;
@@ -43,35 +54,51 @@ pub(crate) struct Written {
     pub(crate) json: Bytes,
     /// How many destinations it names.
     pub(crate) destinations: usize,
+    pub(crate) problems: PermittedProblems,
 }
 
-/// Writes `message` as it is sent from `source` to `destinations`, each of which fills only what the message
-/// leaves open.
+/// What a client fills in if a message leaves it open.
+#[derive(Clone, Copy)]
+pub(crate) struct Defaults<'a> {
+    pub(crate) source: Option<Uuid>,
+    pub(crate) destinations: &'a [Uuid],
+}
+
+/// Writes `message` as it is sent, if `validation` permits it.
 pub(crate) fn write_from(
-    message: &dyn Outgoing,
-    source: Option<Uuid>,
-    destinations: &[Uuid],
+    message: &(dyn Outgoing + 'static),
+    defaults: Defaults<'_>,
+    validation: Validation,
 ) -> Result<Written, InvalidMessage> {
-    let mut problems = message.problems();
-    let meta = filled(message.meta(), source, destinations, &mut problems);
-    problems.into_result()?;
-    Ok(Written { json: message.written(&meta).into(), destinations: meta.destinations.len() })
+    let check = |message: &(dyn Outgoing + 'static), problems: &mut Problems| {
+        message.check(problems);
+        defaults.check(message.meta(), problems);
+    };
+    let (corrected, problems) = validation.permit(message, check, |message| message.corrected())?;
+    let message = corrected.as_deref().unwrap_or(message);
+    let meta = defaults.filled(message.meta());
+    Ok(Written {
+        json: message.written(&meta).into(),
+        destinations: meta.destinations.len(),
+        problems: problems.and(&message.permitted_problems()),
+    })
 }
 
-/// Fills in what `meta` leaves open, and adds what it then lacks.
-pub(super) fn filled(
-    meta: &Meta,
-    source: Option<Uuid>,
-    destinations: &[Uuid],
-    problems: &mut Problems,
-) -> Meta {
-    let mut meta = meta.clone();
-    meta.fill(source, destinations);
-    if meta.names_no_destination() {
-        let text = "empty; name at least one, in the message or in the client";
-        problems.add(Path::ROOT.key("Meta").key("Destinations"), ProblemCode::Empty, text);
+impl Defaults<'_> {
+    /// Finds what `meta` lacks even if it is filled in.
+    pub(super) fn check(&self, meta: &Meta, problems: &mut Problems) {
+        if meta.names_no_destination() && self.destinations.is_empty() {
+            let text = "empty; name at least one, in the message or in the client";
+            problems.add(Path::ROOT.key("Meta").key("Destinations"), ProblemCode::Empty, text);
+        }
     }
-    meta
+
+    /// Fills in what `meta` leaves open.
+    pub(super) fn filled(&self, meta: &Meta) -> Meta {
+        let mut meta = meta.clone();
+        meta.fill(self.source, self.destinations);
+        meta
+    }
 }
 
 mod sealed {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::digest;
+#[cfg(doc)]
+use crate::message::Validation;
+use crate::message::{PermittedProblems, Problem};
 
 /// The first words of a stored message.
 const NAME: &str = "pushslots prepared message";
@@ -36,7 +39,7 @@ const VERSION: u32 = 1;
 /// ```
 ///
 /// Its `Debug` shows neither slots nor destinations.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PreparedMessage {
     pub(crate) message_id: Uuid,
     /// The indices of its slots among all that were given. Skipped ones are among them.
@@ -46,7 +49,26 @@ pub struct PreparedMessage {
     pub(crate) destination_count: usize,
     pub(crate) batch: Option<BatchNumbers>,
     pub(crate) body: Bytes,
+    /// The problems that it has all the same; they aren't stored.
+    pub(crate) problems: PermittedProblems,
 }
+
+/// Whether the same is sent under the same id.
+impl PartialEq for PreparedMessage {
+    fn eq(&self, other: &Self) -> bool {
+        (self.message_id, &self.slots, self.slot_count, self.destination_count, &self.batch, &self.body)
+            == (
+                other.message_id,
+                &other.slots,
+                other.slot_count,
+                other.destination_count,
+                &other.batch,
+                &other.body,
+            )
+    }
+}
+
+impl Eq for PreparedMessage {}
 
 /// The place of a message in its batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +131,23 @@ impl PreparedMessage {
         &self.body
     }
 
+    /// Returns the problems that the client's [`Validation`] permitted, with what was left out; at most the first 1,000.
+    ///
+    /// They aren't part of the stored form. The problems of a message of a batch are in [`PreparedMessages::problems`]
+    /// instead, because messages share records.
+    ///
+    /// [`PreparedMessages::problems`]: crate::PreparedMessages::problems
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.list()
+    }
+
+    /// Returns the number of problems beyond the first 1,000.
+    #[must_use]
+    pub fn omitted_problems(&self) -> usize {
+        self.problems.omitted()
+    }
+
     /// Returns the message in a form to store: a line of text, a line of JSON, and the JSON that is sent.
     ///
     /// The form has a version and a digest, by which [`from_bytes`](Self::from_bytes) recognizes a damaged one. It isn't encrypted,
@@ -161,6 +200,7 @@ impl PreparedMessage {
             destination_count: header.destination_count,
             batch: header.batch,
             body: Bytes::copy_from_slice(body),
+            problems: PermittedProblems::default(),
         })
     }
 }
