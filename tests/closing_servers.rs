@@ -1,3 +1,5 @@
+//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//!
 //! Publications to services that close connections without announcing it, and to services that fail now and then.
 
 mod support;

@@ -1,3 +1,5 @@
+//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//!
 //! The client over real sockets, through a proxy that cuts, stalls, swallows and closes silently, to a service that knows which
 //! messages it accepted.
 //!

@@ -1,3 +1,5 @@
+//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//!
 //! Publications whose process is killed at any moment, and that the next process resumes from their checkpoint.
 //!
 //! `PUSHSLOTS_KILLS=1000` kills as many processes, `PUSHSLOTS_KILL_SEED=7` draws the moments again.

@@ -1,3 +1,5 @@
+//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//!
 //! Clients of many customers in one process: one rate limiter, one transport, and credentials of their own.
 //!
 //! `PUSHSLOTS_CUSTOMER_SENDS=20000` sends as many messages instead of the usual 3,000.

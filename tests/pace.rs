@@ -1,3 +1,5 @@
+//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//!
 //! The pace of a client: how many requests go out in any window, and who waits.
 //!
 //! `PUSHSLOTS_PACE_HOURS=24` simulates a day of publishing at full speed in place of one hour.

@@ -1,3 +1,5 @@
+//! A binary of its own, because it sets the global subscriber of `tracing`.
+//!
 //! What no log at its most talkative, no error and no `Debug` ever shows, on every path to a token.
 
 mod support;

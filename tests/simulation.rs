@@ -1,3 +1,5 @@
+//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//!
 //! The send loop in every weather: the client as it is, over a transport that plays a service which knows what it accepted,
 //! under time that is wound on. What a seed settles is told in `support/simulation.rs` and `support/weather.rs`.
 //!

@@ -3,6 +3,7 @@
 
 pub mod any;
 pub mod batch;
+pub mod compared;
 pub mod examples;
 pub mod far_side;
 pub mod fixtures;

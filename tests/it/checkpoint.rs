@@ -1,0 +1,406 @@
+//! Publications that keep their state in a checkpoint.
+
+use std::fs;
+use std::future::IntoFuture;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::batch::{accepted, arrived, serve, slots};
+use crate::support::examples::Folder;
+use crate::support::model::{Fate, Reply, ok};
+use futures_util::stream;
+use pushslots::uuid::Uuid;
+use pushslots::{Checkpoint, CheckpointError, Client, ErrorKind, Meta, PublishError, PushSlots, Slot};
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+
+fn slow(seconds: u64) -> Fate {
+    Fate::Answered(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn is_about_the_checkpoint(error: &PublishError, part: &str) {
+    assert_eq!(error.error().kind(), ErrorKind::Checkpoint, "{error}");
+    assert!(error.to_string().contains(part), "{error}");
+}
+
+/// A publication that is dropped while its message 3 is in flight.
+async fn interrupted(client: &Client, slots: &[Slot], path: &Path, is_stream: bool) {
+    let publication = match is_stream {
+        true => client.publish_stream(stream::iter(slots.to_vec())),
+        false => client.publish(slots),
+    };
+    let publication = publication.slots_per_message(10).checkpoint(path).meta(Meta::new().test(true));
+    let handle = publication.handle();
+    let accepted = async {
+        while handle.report().run().accepted_messages < 2 || read(path)["resume_from"].as_str().unwrap() < "3"
+        {
+            sleep(Duration::from_millis(100)).await;
+        }
+        sleep(Duration::from_millis(500)).await;
+    };
+    tokio::select! {
+        ended = publication.into_future() => panic!("{ended:?}"),
+        () = accepted => {}
+    }
+}
+
+#[tokio::test]
+async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
+    for is_stream in [false, true] {
+        let folder = Folder::new();
+        let path = folder.path().join("slots.checkpoint");
+        let (model, client) = serve([ok(), ok(), slow(60), ok()]);
+        let slots = slots(0..100);
+        interrupted(&client, &slots, &path, is_stream).await;
+        let saved = read(&path);
+        assert_eq!((&saved["pushslots_checkpoint"], &saved["slots_per_message"]), (&1.into(), &10.into()));
+        assert_eq!(saved["meta"]["Test"], true);
+        // Other settings of the next run don't count.
+        let publication = match is_stream {
+            true => client.publish_stream(stream::iter(slots.clone())),
+            false => client.publish(&slots),
+        };
+        let report = publication.slots_per_message(33).checkpoint(&path).await.unwrap();
+        assert_eq!(saved["batch_id"], report.batch_id());
+        assert_eq!((report.run().accepted_slots, report.batch().accepted_slots), (80, 100));
+        let sent = arrived(&model);
+        assert_eq!((sent[2].message_id, &sent[2].body), (sent[3].message_id, &sent[3].body));
+        assert_eq!(accepted(&model), [0..20, 20..30, 20..100].into_iter().flatten().collect::<Vec<_>>());
+        assert!(!path.exists(), "a complete batch needs it no longer");
+        // The next batch is another.
+        let next = client.publish(&slots).checkpoint(&path).await.unwrap();
+        assert_ne!(next.batch_id(), report.batch_id());
+        let names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["slots.checkpoint.lock"]);
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
+    let folder = Folder::new();
+    let path = folder.path().join("slots.checkpoint");
+    let (_, client) = serve([ok(), ok(), slow(60)]);
+    let all = slots(0..100);
+    interrupted(&client, &all, &path, false).await;
+    let good = fs::read_to_string(&path).unwrap();
+    let other_slots = slots(50..150);
+    let destination = Meta::new().destination(Uuid::from_u128(9));
+    let (model, client) = serve([ok()]);
+    let publish = |slots: &[Slot]| client.publish(slots.to_vec()).checkpoint(&path);
+    for (content, part) in [
+        ("", "isn't a checkpoint"),
+        ("{\"resume_from\":\"1\"}", "isn't a checkpoint"),
+        ("\u{0}\u{1}", "isn't a checkpoint"),
+        (&good[..good.len() - 9], "isn't a checkpoint"),
+        (&good.replace("checkpoint\":1", "checkpoint\":2"), "its version is 2"),
+        (&good.replace("\"slots_per_message\":10", "\"slots_per_message\":0"), "damaged"),
+        (&good.replace("\"resume_from\":\"3", "\"resume_from\":\"x"), "damaged: resume_from"),
+        (&good.replace("\"batch_id_is_given\":false", "\"batch_id_is_given\":7"), "damaged"),
+        (&"x".repeat(2 << 20), "longer than a checkpoint"),
+    ] {
+        fs::write(&path, content).unwrap();
+        is_about_the_checkpoint(&publish(&all).restart_if_changed().await.unwrap_err(), part);
+        assert_eq!(fs::read_to_string(&path).unwrap(), content, "it stays");
+    }
+    fs::write(&path, &good).unwrap();
+    is_about_the_checkpoint(&publish(&all).batch_id("other").await.unwrap_err(), "another batch id");
+    is_about_the_checkpoint(&publish(&all).meta(destination).await.unwrap_err(), "other destinations");
+    is_about_the_checkpoint(&publish(&all).resume_from(2).await.unwrap_err(), "another point");
+    is_about_the_checkpoint(
+        &publish(&other_slots).await.unwrap_err(),
+        "whose slots or destinations were others",
+    );
+    let stream = client.publish_stream(stream::iter(other_slots)).checkpoint(&path);
+    is_about_the_checkpoint(&stream.await.unwrap_err(), "whose slots or destinations were others");
+    let error = client.publish(&all).restart_if_changed().await.unwrap_err();
+    assert_eq!(error.error().problems()[0].to_string(), "restart_if_changed: needs a checkpoint");
+    assert_eq!(fs::read_to_string(&path).unwrap(), good, "it stays");
+
+    let missing = folder.path().join("missing").join("slots.checkpoint");
+    is_about_the_checkpoint(&client.publish(&all).checkpoint(&missing).await.unwrap_err(), "missing");
+    fs::write(folder.path().join("file"), "").unwrap();
+    let below = folder.path().join("file").join("slots.checkpoint");
+    is_about_the_checkpoint(&client.publish(&all).checkpoint(below).await.unwrap_err(), "file");
+    assert!(model.calls().is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_new_batch_starts_if_that_is_wanted_and_the_old_file_is_kept() {
+    let folder = Folder::new();
+    let path = folder.path().join("slots.checkpoint");
+    let (_, client) = serve([ok(), ok(), slow(60)]);
+    let yesterday = slots(0..100);
+    interrupted(&client, &yesterday, &path, false).await;
+    let good = fs::read_to_string(&path).unwrap();
+    let today = slots(30..130);
+    for (round, is_stream) in [(1, false), (2, true)] {
+        fs::write(&path, &good).unwrap();
+        let (model, client) = serve([ok()]);
+        let publish = || match is_stream {
+            true => client.publish_stream(stream::iter(today.clone())).checkpoint(&path).restart_if_changed(),
+            false => client.publish(&today).checkpoint(&path).restart_if_changed(),
+        };
+        let report = match publish().await {
+            Ok(report) => report,
+            Err(error) => {
+                assert!(is_stream && model.calls().is_empty());
+                is_about_the_checkpoint(&error, "publish the stream again");
+                publish().await.unwrap()
+            }
+        };
+        assert_eq!((accepted(&model).len(), report.batch().accepted_slots), (100, 100));
+        let kept = folder.path().join(format!("slots.checkpoint.replaced-{round}"));
+        assert_eq!(fs::read_to_string(kept).unwrap(), good);
+        assert!(!path.exists());
+    }
+    // Another batch id is another batch.
+    fs::write(&path, &good).unwrap();
+    let (model, client) = serve([ok()]);
+    client.publish(&yesterday).checkpoint(&path).batch_id("today").restart_if_changed().await.unwrap();
+    assert_eq!(arrived(&model)[0].batch_id.as_deref(), Some("today"));
+}
+
+#[tokio::test]
+async fn a_second_publication_with_the_same_checkpoint_fails() {
+    let folder = Folder::new();
+    let path = folder.path().join("slots.checkpoint");
+    let (model, client) = serve([slow(2)]);
+    let slots = slots(0..10);
+    let (first, second) =
+        (client.publish(&slots).checkpoint(&path), client.publish(&slots).checkpoint(&path));
+    let second = async {
+        while model.calls().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        second.await
+    };
+    let (first, second) = tokio::join!(first.into_future(), second);
+    is_about_the_checkpoint(&second.unwrap_err(), "another publication uses it");
+    assert_eq!(first.unwrap().run().accepted_slots, 10);
+    client.publish(&slots).checkpoint(&path).await.unwrap();
+}
+
+/// A place that counts writes, takes time for each, and may be full.
+#[derive(Clone, Default)]
+struct Place {
+    text: Arc<Mutex<Option<String>>>,
+    saves: Arc<Mutex<Vec<String>>>,
+    /// How many writes succeed; all if it is `None`.
+    room: Option<usize>,
+}
+
+impl Checkpoint for Place {
+    async fn load(&self) -> Result<Option<String>, CheckpointError> {
+        Ok(self.text.lock().unwrap().clone())
+    }
+
+    async fn save(&self, text: &str) -> Result<(), CheckpointError> {
+        sleep(Duration::from_millis(100)).await;
+        if self.room.is_some_and(|room| self.saves.lock().unwrap().len() >= room) {
+            return Err("the disk is full".into());
+        }
+        self.saves.lock().unwrap().push(text.to_owned());
+        *self.text.lock().unwrap() = Some(text.to_owned());
+        Ok(())
+    }
+
+    async fn remove(&self) -> Result<(), CheckpointError> {
+        *self.text.lock().unwrap() = None;
+        Ok(())
+    }
+
+    async fn archive(&self) -> Result<String, CheckpointError> {
+        Err("it is kept".into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_in_flight_until_it_is_saved() {
+    for concurrency in [1, 4] {
+        let (model, client) = serve([ok()]);
+        let slots = slots(0..200);
+        let place = Place::default();
+        let saved = place.saves.clone();
+        let publication = client.publish(&slots).slots_per_message(10).concurrency(concurrency);
+        let calls = model.clone();
+        let publication = publication.checkpoint_in(place.clone()).on_progress(move |progress| {
+            let saves = saved.lock().unwrap();
+            let accepted = progress.run.accepted_messages as usize;
+            let begun = calls.calls().len();
+            assert!(begun == 0 || !saves.is_empty(), "it is saved before the first send");
+            assert!(begun == 0 || begun - accepted < concurrency);
+        });
+        publication.await.unwrap();
+        assert_eq!(accepted(&model).len(), 200);
+        let saves = place.saves.lock().unwrap().len();
+        match concurrency {
+            1 => assert_eq!(saves, 20, "the last acceptance completes the batch"),
+            _ => assert!(saves < 12, "{saves} writes for 20 messages"),
+        }
+        assert_eq!(*place.text.lock().unwrap(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_ends_it_resumable() {
+    for (room, concurrency) in [(0, 1), (1, 1), (5, 1), (3, 4)] {
+        let (model, client) = serve([ok()]);
+        let slots = slots(0..200);
+        let place = Place { room: Some(room), ..Place::default() };
+        let publish = |place| {
+            let publication = client.publish(&slots).slots_per_message(10).concurrency(concurrency);
+            publication.checkpoint_in(place)
+        };
+        let error = publish(place.clone()).await.unwrap_err();
+        is_about_the_checkpoint(&error, "the disk is full");
+        assert!(std::error::Error::source(&error).is_some());
+        let report = error.report();
+        assert_eq!(report.run().accepted_slots, accepted(&model).len(), "those in flight came to their end");
+        assert_eq!(model.calls().is_empty(), room == 0);
+        let point = report.resume_point().unwrap();
+        assert_eq!(point.slots_before(), Some(accepted(&model).len()));
+
+        // With room again, what was saved is enough: messages are repeated under their ids.
+        publish(Place { room: None, ..place }).await.unwrap();
+        let mut once = arrived(&model);
+        let repeated = once.len();
+        once.sort_by_key(|message| message.message_id);
+        once.dedup_by_key(|message| message.message_id);
+        assert!(repeated - once.len() <= concurrency, "{repeated}");
+        let mut slots: Vec<_> = once.into_iter().flat_map(|message| message.slots).collect();
+        slots.sort_unstable();
+        assert_eq!(slots, (0..200).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_and_a_stop_are_saved_too() {
+    let (model, client) = serve([ok(), Fate::Cut { accepted: true }]);
+    let slots = slots(0..40);
+    let place = Place::default();
+    let publish = || client.publish(&slots).slots_per_message(10).checkpoint_in(place.clone());
+    let error = publish().patience(Duration::ZERO).await.unwrap_err();
+    let saved: Value = serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
+    assert_eq!(saved["resume_from"], error.report().resume_point().unwrap().to_string());
+
+    let publication = publish().patience(Duration::from_secs(600));
+    let handle = publication.handle();
+    assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
+    let publication = publish();
+    let stopping = publication.handle();
+    stopping.stop();
+    let report = publication.await.unwrap();
+    assert_eq!(report.resume_point(), handle.report().resume_point());
+    assert!(model.calls().len() > 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unreadable_members_of_a_meta_are_saved_as_they_are() {
+    let read = r#"{"Meta":{"EventDateTime":"2026-12-01T00:00:00Z","x":[1,{"y":"é"}]},"Slots":[]}"#;
+    let meta = PushSlots::from_json(read.as_bytes()).unwrap().meta().clone();
+    let (model, client) = serve([ok(), Fate::Hangs { accepted: true }, ok()]);
+    let slots = slots(0..40);
+    let place = Place::default();
+    let publish = || client.publish(&slots).slots_per_message(10).checkpoint_in(place.clone());
+    assert!(timeout(Duration::from_secs(60), publish().meta(meta).into_future()).await.is_err());
+    publish().await.unwrap();
+    let sent = arrived(&model);
+    assert_eq!((sent[1].message_id, &sent[1].body), (sent[2].message_id, &sent[2].body));
+    assert!(String::from_utf8_lossy(&sent[3].body).contains(r#""x":[1,{"y":"é"}]"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_list_is_another_batch() {
+    let (_, client) = serve([ok(), ok(), Fate::Hangs { accepted: false }]);
+    let yesterday = slots(0..100);
+    let text = Arc::new(Mutex::new(None));
+    let place = || Archive(text.clone());
+    let publication = client.publish(&yesterday).slots_per_message(10).checkpoint_in(place());
+    assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
+    let (model, client) = serve([ok()]);
+    let error = client.publish(&yesterday[..15]).checkpoint_in(place()).await.unwrap_err();
+    is_about_the_checkpoint(&error, "whose slots or destinations were others");
+    client.publish(&yesterday[..15]).checkpoint_in(place()).restart_if_changed().await.unwrap();
+    assert_eq!(accepted(&model), (0..15).collect::<Vec<_>>());
+}
+
+/// A place that lets its text be replaced.
+struct Archive(Arc<Mutex<Option<String>>>);
+
+impl Checkpoint for Archive {
+    async fn load(&self) -> Result<Option<String>, CheckpointError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn save(&self, text: &str) -> Result<(), CheckpointError> {
+        *self.0.lock().unwrap() = Some(text.to_owned());
+        Ok(())
+    }
+
+    async fn remove(&self) -> Result<(), CheckpointError> {
+        *self.0.lock().unwrap() = None;
+        Ok(())
+    }
+
+    async fn archive(&self) -> Result<String, CheckpointError> {
+        self.0.lock().unwrap().take().ok_or("empty")?;
+        Ok("nowhere".to_owned())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_accepted_before_an_invalid_slot_is_saved() {
+    for concurrency in [1, 3] {
+        let (model, client) = serve([slow(2)]);
+        let mut slots = slots(0..45);
+        slots[35].duration = None;
+        let place = Place::default();
+        let publish = |slots: &[Slot]| {
+            let stream = client.publish_stream(stream::iter(slots.to_vec())).slots_per_message(10);
+            stream.concurrency(concurrency).checkpoint_in(place.clone())
+        };
+        let error = publish(&slots).await.unwrap_err();
+        assert_eq!(error.error().kind(), ErrorKind::InvalidMessage);
+        let saved: Value = serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
+        assert_eq!(saved["resume_from"], error.report().resume_point().unwrap().to_string());
+        slots[35].duration = Some(15.0);
+        publish(&slots).await.unwrap();
+        let mut sent = accepted(&model);
+        sent.sort_unstable();
+        assert_eq!(sent, (0..45).collect::<Vec<_>>(), "nothing is sent again");
+        assert_eq!(arrived(&model).len(), 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publication_without_slots_leaves_no_checkpoint() {
+    let (_, client) = serve([ok()]);
+    let place = Place::default();
+    client.publish(Vec::<Slot>::new()).checkpoint_in(place.clone()).await.unwrap_err();
+    assert_eq!(*place.text.lock().unwrap(), None);
+    let point: pushslots::ResumePoint = "7@60".parse().unwrap();
+    let error = client.publish(slots(0..90)).checkpoint_in(place).resume_from(point).await.unwrap_err();
+    assert_eq!(error.error().problems()[0].path(), "batch_id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_batch_starts_at_its_first_slot_even_with_the_old_point() {
+    let (_, client) = serve([ok(), ok(), Fate::Hangs { accepted: false }]);
+    let (slots, text) = (slots(0..100), Arc::new(Mutex::new(None)));
+    let publication = client.publish(&slots).slots_per_message(10).checkpoint_in(Archive(text.clone()));
+    let handle = publication.handle();
+    assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
+    let saved: Value = serde_json::from_str(text.lock().unwrap().as_deref().unwrap()).unwrap();
+    let point: pushslots::ResumePoint = saved["resume_from"].as_str().unwrap().parse().unwrap();
+    assert_eq!(point.number(), handle.report().resume_point().unwrap().number());
+    let (model, client) = serve([ok()]);
+    let publication = client.publish(&slots).checkpoint_in(Archive(text)).resume_from(point);
+    publication.batch_id("another").restart_if_changed().await.unwrap();
+    assert_eq!(accepted(&model), (0..100).collect::<Vec<_>>());
+}

@@ -1,0 +1,195 @@
+//! Connections that a client shares: between sends, between impatient and patient callers, and between runtimes.
+
+use std::future::{IntoFuture, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::http2::{Arrived, serve, service};
+use crate::support::tls::{Authority, TlsListener};
+use crate::support::{DESTINATION, client, key, message};
+use pushslots::bytes::Bytes;
+use pushslots::http::{HeaderMap, Request, StatusCode};
+use pushslots::mock::MockService;
+use pushslots::uuid::Uuid;
+use pushslots::{Answer, Client, Credentials, ErrorKind, Failure, Transport};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+/// Accepts every message after a while, except those with the id nil, which get no response; counts the connections.
+fn accept_all(
+    mut arrived: UnboundedReceiver<Arrived>,
+    after: Duration,
+) -> (Arc<AtomicUsize>, JoinHandle<()>) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let serving = tokio::spawn(async move {
+        let mut accepting = JoinSet::new();
+        while let Some(message) = arrived.recv().await {
+            count.fetch_max(message.connection + 1, Ordering::Relaxed);
+            accepting.spawn(async move {
+                if message.message_id == Uuid::nil().to_string() {
+                    pending::<()>().await;
+                }
+                sleep(after).await;
+                drop(message.accept().await);
+            });
+        }
+    });
+    (connections, serving)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_impatient_caller_costs_others_no_connections() {
+    let (client, arrived) = service(200).await;
+    let (connections, serving) = accept_all(arrived, Duration::from_millis(60));
+    client.send(&message()).await.unwrap();
+    let end = Instant::now() + Duration::from_secs(3);
+    let mut sends: JoinSet<_> = (0..20)
+        .map(|_| {
+            let client = client.clone();
+            async move {
+                let mut sent = 0;
+                while Instant::now() < end {
+                    client.send(&message()).await.unwrap();
+                    sent += 1;
+                }
+                sent
+            }
+        })
+        .collect();
+    // One gives up before the response, the other on messages that get none.
+    let impatient = async |deadline, id| {
+        let mut timeouts = 0;
+        while Instant::now() < end {
+            let message = message();
+            let send = client.send(&message).deadline(deadline).message_id(id);
+            timeouts += usize::from(send.await.unwrap_err().kind() == ErrorKind::Timeout);
+        }
+        timeouts
+    };
+    let (early, unanswered) = tokio::join!(
+        impatient(Duration::from_millis(50), Uuid::new_v4()),
+        impatient(Duration::from_millis(700), Uuid::nil())
+    );
+    let mut sent = 0;
+    while let Some(others) = sends.join_next().await {
+        sent += others.unwrap();
+    }
+    let connections = connections.load(Ordering::Relaxed);
+    println!("{sent} sends next to {early} and {unanswered} timeouts: {connections} connections");
+    assert!(early > 10 && unanswered > 2, "{early} {unanswered}");
+    assert!(connections <= 2, "{connections} connections");
+    serving.abort();
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Uses a client in one runtime, and then in another while the first is alive and stands still.
+fn use_in_two_runtimes(client: &Client) {
+    let (first, second) = (current_thread(), current_thread());
+    first.block_on(async { client.send(&message()).await.unwrap() });
+    for runtime in [&second, &first, &second] {
+        let began = Instant::now();
+        let receipt = runtime.block_on(async { client.send(&message()).await.unwrap() });
+        // Far below the connect timeout of 5 s, and at the first attempt.
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert_eq!(receipt.attempts().len(), 1, "{:?}", receipt.attempts());
+    }
+}
+
+#[test]
+fn a_client_works_in_one_runtime_while_another_stands_still() {
+    let server = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let mock = MockService::start().unwrap();
+    let over_http1 = Client::builder().mock(&mock).build().unwrap();
+    use_in_two_runtimes(&over_http1);
+    let (over_http2, connections, _serving) = server.block_on(async {
+        let (client, arrived) = service(100).await;
+        let (connections, serving) = accept_all(arrived, Duration::ZERO);
+        (client, connections, serving)
+    });
+    use_in_two_runtimes(&over_http2);
+    assert_eq!(connections.load(Ordering::Relaxed), 2, "one for each runtime");
+}
+
+#[test]
+fn an_undriven_token_request_is_made_again_in_another_runtime() {
+    let mock = MockService::start().unwrap();
+    let client = Client::builder().mock(&mock).build().unwrap();
+    let (first, second) = (current_thread(), current_thread());
+    // The token request has begun when the runtime stops, and the send that waits for it is still there.
+    let message = message();
+    let mut send = Box::pin(client.send(&message).into_future());
+    first.block_on(async {
+        tokio::select! {
+            biased;
+            sent = &mut send => panic!("{sent:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    });
+    let began = Instant::now();
+    second.block_on(async { client.send(&message).await.unwrap() });
+    println!("a token after {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    first.block_on(async { send.await.unwrap() });
+}
+
+#[tokio::test]
+async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attempt() {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+    let client = builder.connect_timeout(Duration::from_millis(500)).build().unwrap();
+    let (send, mut arrived) = unbounded_channel();
+    let serving = tokio::spawn(serve(listener, 1, send));
+    let send = || {
+        let client = client.clone();
+        tokio::spawn(async move { client.send(&message()).await })
+    };
+    // It takes the only stream of its connection.
+    let first = send();
+    let unanswered = arrived.recv().await.unwrap();
+    let second = send();
+    let elsewhere = arrived.recv().await.unwrap();
+    assert_eq!((unanswered.connection, elsewhere.connection), (0, 1));
+    for (message, sent) in [(elsewhere, second), (unanswered, first)] {
+        message.accept().await;
+        assert_eq!(sent.await.unwrap().unwrap().attempts().len(), 1);
+    }
+    serving.abort();
+}
+
+/// Issues each token after 5 s, and accepts every message.
+#[derive(Default)]
+struct SlowTokens(AtomicUsize);
+
+impl Transport for SlowTokens {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+        if request.uri().path() != "/endpoint" {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_secs(5)).await;
+        }
+        let body = r#"{"access_token":"slow","Meta":{"Logs":[{"ID":"1"}]}}"#;
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+    }
+}
+
+#[test]
+fn a_slow_token_request_is_shared_between_runtimes_that_run() {
+    let transport = Arc::new(SlowTokens::default());
+    let credentials = Credentials::signed_jwt("client", key());
+    let builder = Client::builder().transport(transport.clone()).credentials(credentials);
+    let client = builder.destination(DESTINATION).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let client = client.clone();
+            scope.spawn(move || current_thread().block_on(async { client.send(&message()).await.unwrap() }));
+        }
+    });
+    assert_eq!(transport.0.load(Ordering::Relaxed), 1);
+}

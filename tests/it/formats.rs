@@ -1,0 +1,277 @@
+//! Messages and records through serde: in any position, and in formats other than JSON.
+
+use proptest::prelude::*;
+use pushslots::{Address, Destination, Extensions, Identifier, Location, Log, Meta, Provider};
+use pushslots::{PhoneNumber, PushSlots, Shared, Slot, Source};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::support::generate;
+use crate::support::holds::holds;
+
+/// A message in the places in which programs embed one.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Flattened {
+    before: u8,
+    #[serde(flatten)]
+    message: PushSlots,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    Message(PushSlots),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Number(u8),
+    Message(Box<PushSlots>),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "content")]
+enum Adjacent {
+    Message(Vec<PushSlots>),
+}
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../data/push-slots.schema-draft04.json")).unwrap()
+}
+
+/// Messages of any kind: that can be sent, and odd ones with values that can't be read and keys of any name.
+fn messages() -> BoxedStrategy<PushSlots> {
+    let odd = generate::of_schema(&schema()).prop_map(|json| PushSlots::from_json(json.to_string()).unwrap());
+    prop_oneof![generate::message(), odd].boxed()
+}
+
+/// Messages without a duration of more than 15 digits, for places in which serde passes on numbers as floats.
+fn messages_of_floats() -> BoxedStrategy<PushSlots> {
+    let shorten = |mut message: PushSlots| {
+        for slot in &mut **message.slots_mut() {
+            slot.duration = slot.duration.map(|minutes| if minutes > 9e15 { 15.0 } else { minutes });
+        }
+        message
+    };
+    messages().prop_map(shorten).boxed()
+}
+
+fn through_json<T: Serialize + DeserializeOwned>(value: &T) -> (String, T) {
+    let json = serde_json::to_string(value).unwrap();
+    let read = serde_json::from_str(&json).unwrap();
+    (json, read)
+}
+
+#[test]
+fn serde_json_writes_and_reads_what_the_methods_do() {
+    holds(messages(), |message| {
+        let json = message.to_json();
+        prop_assert_eq!(serde_json::to_vec(&message).unwrap(), json.clone());
+        prop_assert!(serde_json::from_slice::<PushSlots>(&json).unwrap() == message);
+        prop_assert!(serde_json::from_reader::<_, PushSlots>(&json[..]).unwrap() == message);
+        let tree = serde_json::to_value(&message).unwrap();
+        prop_assert_eq!(&tree, &serde_json::from_slice::<Value>(&json).unwrap());
+        // A tree has its keys in an order of its own.
+        let read: PushSlots = serde_json::from_value(tree.clone()).unwrap();
+        prop_assert_eq!(serde_json::to_value(&read).unwrap(), tree);
+        for slot in message.slots() {
+            let json = slot.to_json();
+            prop_assert_eq!(serde_json::to_vec(slot).unwrap(), json.clone());
+            prop_assert!(serde_json::from_slice::<Slot>(&json).unwrap() == *slot);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn message_is_the_same_in_any_position() {
+    holds(messages_of_floats(), |message| {
+        let json = String::from_utf8(message.to_json()).unwrap();
+        let inside = json.strip_prefix('{').unwrap();
+
+        let (written, read) = through_json(&Flattened { before: 1, message: message.clone() });
+        prop_assert_eq!(written, format!("{{\"before\":1,{inside}"));
+        prop_assert!(read.message == message, "{json}");
+
+        let (written, read) = through_json(&Tagged::Message(message.clone()));
+        prop_assert_eq!(written, format!("{{\"kind\":\"Message\",{inside}"));
+        prop_assert!(read == Tagged::Message(message.clone()), "{json}");
+
+        let (written, read) = through_json(&Untagged::Message(Box::new(message.clone())));
+        prop_assert_eq!(written, json.clone());
+        prop_assert!(read == Untagged::Message(Box::new(message.clone())), "{json}");
+
+        let (written, read) = through_json(&Adjacent::Message(vec![message.clone(), message.clone()]));
+        prop_assert_eq!(written, format!("{{\"kind\":\"Message\",\"content\":[{json},{json}]}}"));
+        prop_assert!(read == Adjacent::Message(vec![message.clone(), message]), "{json}");
+        Ok(())
+    });
+}
+
+#[test]
+fn message_comes_back_from_cbor_and_yaml() {
+    holds(messages_of_floats(), |message| {
+        let mut cbor = Vec::new();
+        ciborium::into_writer(&message, &mut cbor).unwrap();
+        let read: PushSlots = ciborium::from_reader(&cbor[..]).unwrap();
+        prop_assert_eq!(
+            serde_json::to_value(&read).unwrap(),
+            serde_json::to_value(&message).unwrap(),
+            "through CBOR"
+        );
+        let yaml = yaml_serde::to_string(&message).unwrap();
+        let read: PushSlots = yaml_serde::from_str(&yaml).unwrap();
+        prop_assert_eq!(
+            serde_json::to_value(&read).unwrap(),
+            serde_json::to_value(&message).unwrap(),
+            "through YAML: {}",
+            yaml
+        );
+        Ok(())
+    });
+}
+
+/// Each record through JSON, CBOR and YAML.
+#[test]
+fn every_record_comes_back_from_every_format() {
+    fn assert_comes_back<T>(json: &str)
+    where
+        T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
+        let value: T = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&value).unwrap(), json);
+        let mut cbor = Vec::new();
+        ciborium::into_writer(&value, &mut cbor).unwrap();
+        assert_eq!(ciborium::from_reader::<T, _>(&cbor[..]).unwrap(), value, "CBOR of {json}");
+        let yaml = yaml_serde::to_string(&value).unwrap();
+        assert_eq!(yaml_serde::from_str::<T>(&yaml).unwrap(), value, "{yaml}");
+    }
+    assert_comes_back::<Slot>(
+        r#"{"ID":"007","DateTime":"2026-12-01T09:00:00.500Z","Duration":15,"Reason":"Visit","Provider":{"ID":"1"},"Location":{"Room":"7"},"Extensions":{"a":[1.5,null]},"x":true}"#,
+    );
+    assert_comes_back::<Provider>(
+        r#"{"Credentials":["MD","007"],"Address":{"ZIP":"01234"},"EmailAddresses":["a@example.org"],"PhoneNumber":{"Office":"+1"}}"#,
+    );
+    assert_comes_back::<Shared<Provider>>(r#"{"ID":"1"}"#);
+    assert_comes_back::<Shared<Location>>(r#"{"Room":"1"}"#);
+    assert_comes_back::<Address>(r#"{"City":"Madison"}"#);
+    assert_comes_back::<PhoneNumber>(r#"{"Office":"+16085551234"}"#);
+    assert_comes_back::<Location>(
+        r#"{"Type":"Clinic","FacilityIdentifiers":[{"ID":"1","IDType":"NPI"}],"Room":"136"}"#,
+    );
+    assert_comes_back::<Identifier>(r#"{"ID":"1","IDType":"NPI"}"#);
+    assert_comes_back::<Meta>(
+        r#"{"DataModel":"Scheduling","EventType":"PushSlots","Test":true,"Source":{"ID":"00000000-0000-0000-0000-000000000000"},"BatchID":"b","CurrentBatch":"1","TotalBatches":"18446744073709551615"}"#,
+    );
+    assert_comes_back::<Source>(r#"{"ID":"00000000-0000-0000-0000-000000000000","Name":"n"}"#);
+    assert_comes_back::<Destination>(r#"{"ID":"00000000-0000-0000-0000-000000000000"}"#);
+    assert_comes_back::<Log>(r#"{"ID":"1","AttemptID":"2"}"#);
+    assert_comes_back::<Extensions>(r#"{"a":{"b":1},"c":"d"}"#);
+    assert_comes_back::<Vec<Slot>>(r#"[{"ID":"1"},{"ID":"2"}]"#);
+}
+
+/// What a tree of numbers would change stays as it is written.
+#[test]
+fn numbers_and_texts_stay_as_they_are_written() {
+    let slot = r#"{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1e400,"b":123456789012345678901234567890},"c":1.10,"d":"\ud800"}"#;
+    let json = format!(
+        r#"{{"Meta":{{"DataModel":"Scheduling","EventType":"PushSlots"}},"Slots":[{slot}],"e":1E+2}}"#
+    );
+    let message: PushSlots = serde_json::from_str(&json).unwrap();
+    assert_eq!(serde_json::to_string(&message).unwrap(), json);
+    assert_eq!(serde_json::from_str::<Vec<Slot>>(&format!("[{slot}]")).unwrap(), message.slots());
+    let identified: Slot = serde_json::from_str(r#"{"ID":123456789012345678901234567890}"#).unwrap();
+    assert_eq!(identified.id.as_deref(), Some("123456789012345678901234567890"));
+}
+
+#[derive(Debug, Deserialize)]
+struct Holder<T> {
+    #[serde(flatten)]
+    _value: T,
+}
+
+#[test]
+fn what_a_format_cannot_carry_is_a_clear_error() {
+    // In a flattened place, serde passes on numbers as floats, and the last digits are gone.
+    let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":123456789012345678901234567890}"#).unwrap_err();
+    assert!(error.to_string().contains("more than 15 digits"), "{error}");
+
+    for (extension, text) in [
+        ("1e400", "more digits than this format has room for"),
+        ("0.12345678901234567890", "more digits than this format has room for"),
+        ("\"\\ud800\"", "has no form in this format"),
+        ("123456789012345678901234567890", "more digits than this format has room for"),
+    ] {
+        let slot = format!(r#"{{"Extensions":{{"a":{extension}}}}}"#);
+        let slot: Slot = serde_json::from_str(&slot).unwrap();
+        let error = ciborium::into_writer(&slot, Vec::new()).unwrap_err();
+        assert!(error.to_string().contains(text), "{extension}: {error}");
+    }
+
+    let mut cbor = Vec::new();
+    ciborium::into_writer(&ciborium::Value::Map(vec![("ID".into(), f64::NAN.into())]), &mut cbor).unwrap();
+    let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
+    assert!(error.to_string().contains("a number that is not finite"), "{error}");
+
+    let error = yaml_serde::from_str::<Slot>("19800101: 2\n").unwrap_err();
+    assert!(error.to_string().contains("a key that is no text has no JSON form"), "{error}");
+    assert!(!error.to_string().contains("1980"), "{error}");
+    let mut cbor = Vec::new();
+    ciborium::into_writer(&ciborium::Value::Map(vec![(19_800_101.into(), 1.into())]), &mut cbor).unwrap();
+    let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
+    assert!(error.to_string().contains("a key that is no text has no JSON form"), "{error}");
+}
+
+#[test]
+fn another_kind_of_json_is_one_error_at_every_entry_point() {
+    for json in ["5", "\"a\"", "[]", "null", "true"] {
+        let kind = match json {
+            "5" => "number",
+            "[]" => "list",
+            "null" => "null",
+            "true" => "boolean",
+            _ => "text",
+        };
+        let expected = format!("expected an object; this {kind} is not one");
+        let error = serde_json::from_str::<Slot>(json).unwrap_err().to_string();
+        assert!(error.starts_with(&expected), "{error}");
+        let error = serde_json::from_str::<Shared<Provider>>(json).unwrap_err().to_string();
+        assert!(error.starts_with(&expected), "{error}");
+        let error = serde_json::from_str::<Extensions>(json).unwrap_err().to_string();
+        assert!(error.starts_with(&expected), "{error}");
+        let error = serde_json::from_str::<PushSlots>(json).unwrap_err().to_string();
+        assert!(error.starts_with("the input is JSON but no object"), "{error}");
+        assert!(yaml_serde::from_str::<Meta>(json).unwrap_err().to_string().contains(&expected));
+    }
+    // An object without content is a record without content.
+    assert!(serde_json::from_str::<Slot>("{}").unwrap().validate().is_err());
+    assert_eq!(serde_json::from_str::<Provider>(r#"{"Address":{}}"#).unwrap(), Provider::new());
+}
+
+#[test]
+fn key_that_serde_json_uses_itself_smuggles_nothing_in() {
+    let tricks = [
+        r#"{"x":{"$serde_json::private::RawValue":"1},\"Duration\":{"}}"#,
+        r#"{"x":{"$serde_json::private::RawValue":"1,\"Duration\":15"}}"#,
+        r#"{"x":{"$serde_json::private::Number":"1,\"Duration\":15"}}"#,
+    ];
+    for json in tricks {
+        let direct: Slot = serde_json::from_str(json).unwrap();
+        assert_eq!(direct.to_json(), json.as_bytes());
+        assert!(serde_json::from_str::<Holder<Slot>>(json).is_err(), "{json}");
+        // It is written as it is, and read back by nobody as something else.
+        let mut cbor = Vec::new();
+        ciborium::into_writer(&direct, &mut cbor).unwrap();
+        assert!(ciborium::from_reader::<Slot, _>(&cbor[..]).is_err());
+    }
+    for yaml in [
+        "a: 1\n$serde_json::private::RawValue: '{}'\n",
+        "$serde_json::private::RawValue: '{}'\na: 1\n",
+        "x:\n  $serde_json::private::Number: '1'\n  b: 2\n",
+    ] {
+        let error = yaml_serde::from_str::<Slot>(yaml).unwrap_err();
+        assert!(error.to_string().contains("stands beside others"), "{yaml}: {error}");
+    }
+}

@@ -1,0 +1,287 @@
+//! Sends through gateways and proxies that respond instead of the service, or change its responses in transit.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::support::batch::slots;
+use crate::support::raw::{Act, RawServer, header, is_whole, split};
+use crate::support::scripted::{Scripted, response};
+use crate::support::{self, DESTINATION, client, fixtures, message};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use pushslots::http::StatusCode;
+use pushslots::mock::MockService;
+use pushslots::{Client, ClientBuilder, Credentials, Delivery, ErrorKind, Next, PushSlots};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::yield_now;
+use tokio::time::Instant;
+
+const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"d9f5","AttemptID":"925d"}]}}"#;
+const ERRORS: &str = r#"{"Meta":{"Errors":[{"Text":"No destination"}]}}"#;
+
+/// A client whose tokens come from the fixtures and whose messages go to `url`.
+fn messages_to(url: &str) -> (MockService, ClientBuilder) {
+    let tokens = fixtures::serve();
+    let token_url = format!("{}/v2/auth/token", tokens.url());
+    (tokens, client(url, "plain").token_url(token_url))
+}
+
+/// A response with these header lines, which may break the rules.
+fn odd_headers(lines: &[u8]) -> Act {
+    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n", LOGS.len());
+    Act::Bytes([head.as_bytes(), lines, b"\r\n", LOGS.as_bytes()].concat())
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn encoded(status: &str, coding: &str, body: &[u8]) -> Act {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    Act::Bytes([head.as_bytes(), body].concat())
+}
+
+#[tokio::test]
+async fn every_request_asks_for_a_response_without_content_coding() {
+    let token = Act::answer("200 OK", "", r#"{"access_token":"token","accessToken":"token"}"#);
+    for credentials in
+        [Credentials::signed_jwt("client", support::key()), Credentials::api_key("key", "secret")]
+    {
+        let service = RawServer::start([token.clone(), Act::answer("200 OK", "", LOGS)]).await;
+        let builder = Client::builder().base_url(&service.url).destination(DESTINATION);
+        builder.credentials(credentials).build().unwrap().send(&message()).await.unwrap();
+        for request in service.finish().await {
+            assert_eq!(header(split(&request).0, "accept-encoding"), Some("identity"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn success_in_a_content_coding_is_unknown_and_names_the_coding() {
+    for (coding, name) in [
+        ("gzip", "gzip"),
+        ("X-GZIP", "x-gzip"),
+        ("identity, br", "br"),
+        ("zstd", "zstd"),
+        ("canary", "unknown"),
+    ] {
+        for body in [ERRORS, LOGS] {
+            let service = RawServer::start([encoded("200 OK", coding, &gzip(body))]).await;
+            let (_tokens, builder) = messages_to(&service.url);
+            let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
+            assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
+            assert_eq!((error.service_text(), error.is_retryable()), (None, true));
+            let expected = format!("the response can't be read: its content coding is {name}, although");
+            assert!(error.to_string().contains(&expected), "{error}");
+            service.finish().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_reason_is_not_shown() {
+    // A gateway may also compress without announcing it.
+    let unmarked = [b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n", &gzip(ERRORS)[..]].concat();
+    for act in [encoded("400 Bad Request", "gzip", &gzip(ERRORS)), Act::Bytes(unmarked)] {
+        let service = RawServer::start([act]).await;
+        let (_tokens, builder) = messages_to(&service.url);
+        let error = builder.build().unwrap().send(&message()).await.unwrap_err();
+        assert_eq!((error.delivery(), error.service_text()), (Delivery::Refused, None));
+        service.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn header_lines_that_other_clients_tolerate_cost_no_message() {
+    let many = |count: usize| {
+        (0..count)
+            .flat_map(|number| format!("X-Gateway-{number}: passed\r\n").into_bytes())
+            .collect::<Vec<_>>()
+    };
+    // `Connection` and `Content-Length` are two more.
+    let (over_a_hundred, a_thousand) = (many(99), many(998));
+    for lines in [
+        &b"X-Note: one\x01two\r\n"[..],
+        b"X-Note: \x1b[31m\x7f\r\n",
+        b"X-Note: M\xfcller\r\n",
+        b"X Note: spaced\r\n",
+        b"X-Note : late colon\r\n",
+        b"X-N\xf6te: umlaut\r\n",
+        b"X-Note: folded\r\n over two lines\r\n",
+        b"X-Note: folded\r\n\tby a tab\r\nX-Other: plain\r\n",
+        b"X-Note:\r\n",
+        &over_a_hundred,
+        &a_thousand,
+    ] {
+        let shown = String::from_utf8_lossy(&lines[..lines.len().min(60)]).into_owned();
+        let service = RawServer::start([odd_headers(lines)]).await;
+        let (_tokens, builder) = messages_to(&service.url);
+        let receipt = builder.max_attempts(1).build().unwrap().send(&message()).await;
+        let receipt = receipt.unwrap_or_else(|error| panic!("{shown:?}: {error}"));
+        assert_eq!(receipt.logs()[0].id.as_deref(), Some("d9f5"), "{shown:?}");
+        service.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stale_content_length_next_to_chunks_hides_no_error() {
+    let head =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Length: 900\r\n\r\n";
+    let body = format!("{head}{:x}\r\n{ERRORS}\r\n0\r\n\r\n", ERRORS.len());
+    let service = RawServer::start([Act::Answer(body)]).await;
+    let (_tokens, builder) = messages_to(&service.url);
+    let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
+    assert_eq!((error.delivery(), error.service_text()), (Delivery::Refused, Some("No destination")));
+    service.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_waited_for_with_its_fraction() {
+    let mut steps = vec![429, 503, 429].into_iter();
+    let service = Scripted::with(
+        || response(StatusCode::OK, &[], r#"{"access_token":"token"}"#),
+        move || match steps.next() {
+            Some(status) => response(StatusCode::from_u16(status).unwrap(), &[("retry-after", b"3.5")], ""),
+            None => response(StatusCode::OK, &[], LOGS),
+        },
+    );
+    let began = Instant::now();
+    let receipt = service.client().send(&message()).await.unwrap();
+    let wait = Duration::from_millis(3_500);
+    assert!(began.elapsed() >= 3 * wait, "{:?}", began.elapsed());
+    for attempt in &receipt.attempts()[..3] {
+        assert_eq!((attempt.retry_after, attempt.next), (Some(wait), Next::Hint));
+        assert_eq!(serde_json::to_value(attempt).unwrap()["retry_after_s"], 4, "rounded up");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_retry_after_ends_the_send_and_is_rounded_up_in_words() {
+    let busy = || response(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", b"299.997")], "");
+    let service = Scripted::with(|| response(StatusCode::OK, &[], r#"{"access_token":"token"}"#), busy);
+    let error = service.client().send(&message()).await.unwrap_err();
+    assert_eq!((service.messages(), error.kind()), (1, ErrorKind::Throttled));
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(299_997)));
+    assert!(error.to_string().contains("the service asks to wait for 300 s"), "{error}");
+    assert_eq!(serde_json::to_value(&error).unwrap()["retry_after_s"], 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_to_retry_after_is_compared_with_the_date_of_the_response() {
+    // This machine's clock is far from the service's, on either side.
+    for year in ["2001", "2101"] {
+        let at = |time: &str| format!("Fri, 06 Nov {year} {time} GMT").replace("Fri", day(year));
+        let (date, later) = (at("08:49:34"), at("08:49:37"));
+        let mut is_first = true;
+        let service = Scripted::with(
+            || response(StatusCode::OK, &[], r#"{"access_token":"token"}"#),
+            move || match std::mem::take(&mut is_first) {
+                true => {
+                    let headers = [("retry-after", later.as_bytes()), ("date", date.as_bytes())];
+                    response(StatusCode::TOO_MANY_REQUESTS, &headers, "")
+                }
+                false => response(StatusCode::OK, &[], LOGS),
+            },
+        );
+        let began = Instant::now();
+        let receipt = service.client().send(&message()).await.unwrap();
+        assert_eq!(receipt.attempts()[0].retry_after, Some(Duration::from_secs(3)), "{year}");
+        assert!((3..5).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    }
+}
+
+/// The weekday of 6 November.
+fn day(year: &str) -> &'static str {
+    if year == "2001" { "Tue" } else { "Sun" }
+}
+
+#[tokio::test]
+async fn success_before_the_whole_message_was_sent_is_unknown() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 4096]).await.unwrap();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        // Only the bytes in transit still come, because the client cuts the upload off.
+        let mut read = 0;
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(bytes @ 1..) = stream.read(&mut buffer).await {
+            read += bytes;
+        }
+        read
+    });
+    let (_tokens, builder) = messages_to(&url);
+    // More than the sockets between the two hold.
+    let large = PushSlots::builder().slots(slots(0..200_000)).build().unwrap();
+    let error = builder.max_attempts(1).build().unwrap().send(&large).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
+    assert_eq!(error.attempts()[0].status, Some(200));
+    assert_eq!(error.logs()[0].id.as_deref(), Some("d9f5"));
+    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+    let (read, length) = (served.await.unwrap(), large.to_json().len());
+    assert!(read < length / 2, "{read} of {length}");
+}
+
+/// A service that closes so many connections after one response each without announcing it. It closes each when the test
+/// asks for it, and confirms that.
+fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let ((close, told), (closed, closes)) = (mpsc::channel(), mpsc::channel());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(connections) {
+            let (mut stream, mut request) = (stream.unwrap(), Vec::new());
+            while !is_whole(&request) {
+                let mut buffer = [0; 4096];
+                let read = stream.read(&mut buffer).unwrap();
+                request.extend_from_slice(&buffer[..read]);
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
+            stream.write_all(answer.as_bytes()).unwrap();
+            told.recv().unwrap();
+            drop(stream);
+            closed.send(()).unwrap();
+        }
+    });
+    (url, close, closes)
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_the_thread_was_busy_costs_nothing() {
+    let (url, close, closes) = closes_silently(20);
+    let (_tokens, builder) = messages_to(&url);
+    let client = builder.max_attempts(1).build().unwrap();
+    for _ in 0..20 {
+        let receipt = client.send(&message()).await.unwrap();
+        assert_eq!(receipt.attempts().len(), 1);
+        // The connection comes to rest.
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        // Until it is closed nothing else runs in this thread, which is the runtime's only one, and some time longer.
+        close.send(()).unwrap();
+        closes.recv_timeout(Duration::from_secs(30)).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[tokio::test]
+async fn success_with_text_after_its_json_is_unknown() {
+    for (body, delivery) in
+        [(LOGS.to_owned(), None), (format!("{LOGS} <!-- proxy -->"), Some(Delivery::Unknown))]
+    {
+        let service = RawServer::start([Act::answer("200 OK", "", &body)]).await;
+        let (_tokens, builder) = messages_to(&service.url);
+        let sent = builder.max_attempts(1).build().unwrap().send(&message()).await;
+        assert_eq!(sent.err().map(|error| error.delivery()), delivery, "{body}");
+    }
+}

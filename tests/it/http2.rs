@@ -1,0 +1,391 @@
+//! Over HTTP/2 too, every request on the wire is an attempt in the receipt, and none goes out after it was given up.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use crate::support::batch::slots;
+use crate::support::http2::{serve_one, service};
+use crate::support::tls::{Authority, TlsListener};
+use crate::support::{MESSAGE, client, fixtures, message};
+use h2::Reason;
+use h2::server::SendResponse;
+use pushslots::bytes::Bytes;
+use pushslots::http::Response;
+use pushslots::uuid::Uuid;
+use pushslots::{Delivery, Error, ErrorKind, Next, OnUnknown, PushSlots, Receipt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy_bidirectional, duplex};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
+    for (reason, delivery, error) in [
+        (
+            Reason::REFUSED_STREAM,
+            Delivery::NotSent,
+            "the service didn't process the request (HTTP/2: REFUSED_STREAM)",
+        ),
+        (
+            Reason::INTERNAL_ERROR,
+            Delivery::Unknown,
+            "the connection was cut before the whole response came (HTTP/2: INTERNAL_ERROR)",
+        ),
+        (
+            Reason::from(0xcafe),
+            Delivery::Unknown,
+            "the connection was cut before the whole response came (HTTP/2: an unknown error code)",
+        ),
+    ] {
+        let (client, mut arrived) = service(100).await;
+        let message = message();
+        let serve = async {
+            arrived.recv().await.unwrap().respond.send_reset(reason);
+            let body = arrived.recv().await.unwrap().accept().await;
+            assert_eq!(String::from_utf8(body).unwrap(), MESSAGE);
+        };
+        let (receipt, ()) = tokio::join!(client.send(&message).into_future(), serve);
+        let receipt = receipt.unwrap();
+        let attempts: Vec<_> =
+            receipt.attempts().iter().map(|attempt| (attempt.delivery, attempt.error.as_deref())).collect();
+        assert_eq!(attempts, [(delivery, Some(error)), (Delivery::Accepted, None)]);
+        assert!(arrived.try_recv().is_err(), "as many on the wire as in the receipt");
+    }
+}
+
+/// Reads frames from a connection until a stream has ended.
+async fn read_one_request(stream: &mut (impl AsyncRead + Unpin)) {
+    const PREFACE: usize = 24;
+    const END_STREAM: u8 = 1;
+    stream.read_exact(&mut [0; PREFACE]).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        let (kind, flags) = (head[3], head[4]);
+        if kind == 0 && flags & END_STREAM != 0 {
+            return;
+        }
+    }
+}
+
+/// A GOAWAY frame: RFC 9113, section 6.8.
+fn goaway(last_stream: u32, reason: Reason) -> Vec<u8> {
+    let head = [0, 0, 8, 7, 0, 0, 0, 0, 0];
+    [&head[..], &last_stream.to_be_bytes(), &u32::from(reason).to_be_bytes()].concat()
+}
+
+#[tokio::test]
+async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
+    for (last_stream, reason, delivery, error, next) in [
+        // The only stream has the number 1.
+        (
+            0,
+            Reason::NO_ERROR,
+            Delivery::NotSent,
+            "the connection was closed before the service took the request (HTTP/2: NO_ERROR)",
+            Next::Backoff,
+        ),
+        (
+            0,
+            Reason::ENHANCE_YOUR_CALM,
+            Delivery::NotSent,
+            "the service didn't process the request (HTTP/2: ENHANCE_YOUR_CALM)",
+            // It is in trouble, and there is no budget.
+            Next::BudgetEmpty,
+        ),
+        (
+            1,
+            Reason::NO_ERROR,
+            Delivery::Unknown,
+            "the connection was cut before the whole response",
+            Next::BudgetEmpty,
+        ),
+        (
+            1,
+            Reason::INTERNAL_ERROR,
+            Delivery::Unknown,
+            "the connection was cut before the whole",
+            Next::BudgetEmpty,
+        ),
+    ] {
+        let authority = Authority::new();
+        let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+        let tokens = fixtures::serve();
+        let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+        let builder = builder.token_url(format!("{}/v2/auth/token", tokens.url())).retry_budget(0);
+        let client = builder.build().unwrap();
+        let (send, mut arrived) = unbounded_channel();
+        let serve = async {
+            let mut stream = listener.accept().await.unwrap();
+            const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+            stream.write_all(&SETTINGS).await.unwrap();
+            read_one_request(&mut stream).await;
+            stream.write_all(&goaway(last_stream, reason)).await.unwrap();
+            stream.shutdown().await.unwrap();
+            if next == Next::Backoff {
+                let next = listener.accept().await.unwrap();
+                tokio::join!(serve_one(next, 1, 100, send), async {
+                    arrived.recv().await.unwrap().accept().await;
+                    arrived.close();
+                });
+            }
+        };
+        let message = message();
+        let sent = async {
+            let sent = client.send(&message).await;
+            drop(client);
+            sent
+        };
+        let (sent, ()) = tokio::join!(sent, serve);
+        let attempts = sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
+        let told = (attempts[0].delivery, attempts[0].next);
+        assert_eq!(told, (delivery, next), "{last_stream} {reason:?}: {:?}", attempts[0].error);
+        let text = attempts[0].error.as_deref().unwrap();
+        assert!(text.starts_with(error), "{last_stream} {reason:?}: {text}");
+        assert_eq!(sent.is_ok(), next == Next::Backoff);
+    }
+}
+
+#[tokio::test]
+async fn after_a_421_the_next_attempt_goes_over_another_connection() {
+    let (client, mut arrived) = service(100).await;
+    let message = message();
+    let serve = async {
+        let mut misdirected = arrived.recv().await.unwrap();
+        misdirected.reply(421).await;
+        assert_eq!(misdirected.connection, 0);
+        let next = arrived.recv().await.unwrap();
+        assert_eq!(next.connection, 1);
+        next.accept().await;
+    };
+    let (receipt, ()) = tokio::join!(client.send(&message).into_future(), serve);
+    let statuses: Vec<_> = receipt.unwrap().attempts().iter().map(|attempt| attempt.status).collect();
+    assert_eq!(statuses, [Some(421), Some(200)]);
+}
+
+/// A message that needs more than the window of a stream, and goes over the same connection as a short one.
+fn large() -> PushSlots {
+    PushSlots::builder().slots(slots(0..400)).build().unwrap()
+}
+
+#[tokio::test]
+async fn success_before_the_whole_message_was_sent_is_unknown() {
+    let (client, mut arrived) = service(100).await;
+    let message = large();
+    let serve = async { arrived.recv().await.unwrap().answer() };
+    let send = client.send(&message).on_unknown(OnUnknown::Stop).into_future();
+    let (sent, ()) = tokio::join!(send, serve);
+    let error = sent.unwrap_err();
+    assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, Some(200)));
+    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+}
+
+/// Accepts a message, and then responds to another with `respond` alone and reads nothing of it. Both come over a connection
+/// with these settings, which the client knows from the first response on.
+async fn second_response(
+    settings: h2::server::Builder,
+    respond: impl FnOnce(SendResponse<Bytes>),
+) -> Result<Receipt, Error> {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let tokens = fixtures::serve();
+    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).max_attempts(1);
+    let client = builder.token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
+    let message = message();
+    let serve = async {
+        let stream = listener.accept().await.unwrap();
+        let mut connection = settings.handshake(stream).await.unwrap();
+        let mut is_accepted = false;
+        let (mut request, mut answer) = connection.accept().await.unwrap().unwrap();
+        let accept = async {
+            while request.body_mut().data().await.is_some() {}
+            answer.send_response(Response::new(()), true).unwrap();
+        };
+        tokio::pin!(accept);
+        let (request, answer) = loop {
+            tokio::select! {
+                () = &mut accept, if !is_accepted => is_accepted = true,
+                next = connection.accept() => break next.unwrap().unwrap(),
+            }
+        };
+        respond(answer);
+        while connection.accept().await.is_some() {}
+        drop(request);
+    };
+    let sent = async {
+        client.send(&message).await.unwrap();
+        client.send(&message).await
+    };
+    tokio::select! {
+        sent = sent => sent,
+        () = serve => panic!("the connection ended"),
+    }
+}
+
+#[tokio::test]
+async fn success_while_the_window_is_closed_for_even_a_small_message_is_unknown() {
+    let mut closed = h2::server::Builder::new();
+    closed.initial_window_size(0);
+    let sent = second_response(closed, |mut answer| {
+        answer.send_response(Response::new(()), true).unwrap();
+    });
+    let error = sent.await.unwrap_err();
+    assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, Some(200)));
+    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+}
+
+#[tokio::test]
+async fn a_thousand_headers_cost_no_message() {
+    let sent = second_response(h2::server::Builder::new(), |mut answer| {
+        let mut head = Response::builder();
+        for number in 0..1_000 {
+            head = head.header(format!("x-gateway-{number}"), "passed on by a gateway with a long name");
+        }
+        let mut stream = answer.send_response(head.body(()).unwrap(), false).unwrap();
+        stream.send_data(r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.into(), true).unwrap();
+    });
+    assert_eq!(sent.await.unwrap().logs()[0].id.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let tokens = fixtures::serve();
+    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+    let client = builder.token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
+    let serve = async {
+        let mut stream = listener.accept().await.unwrap();
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        read_one_request(&mut stream).await;
+        // The status 200 and `content-length: 31` (RFC 7541), nine bytes of a body, and RST_STREAM with NO_ERROR.
+        let head = [0, 0, 6, 1, 4, 0, 0, 0, 1, 0x88, 0x0f, 0x0d, 2, b'3', b'1'];
+        let body = [&[0, 0, 9, 0, 0, 0, 0, 0, 1], &b"{\"Meta\":{"[..]].concat();
+        let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        stream.write_all(&[&head[..], &body, &reset].concat()).await.unwrap();
+        let mut unread = Vec::new();
+        let _ = stream.read_to_end(&mut unread).await;
+    };
+    let message = message();
+    tokio::select! {
+        sent = client.send(&message).into_future() => {
+            let receipt = sent.unwrap();
+            assert!(receipt.logs().is_empty() && receipt.attempts().len() == 1);
+        }
+        () = serve => panic!("the connection ended"),
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_has_its_response_is_cut_off_and_starves_nobody() {
+    let (client, mut arrived) = service(100).await;
+    let (large, small) = (large(), message());
+    let serve = async {
+        let mut unread = arrived.recv().await.unwrap();
+        // A whole response, and nothing of the message is read: its first part fills the window of the connection.
+        let mut stream = unread.reply_without_end(413);
+        stream.send_data("too large".into(), true).unwrap();
+        let reset = std::future::poll_fn(|context| stream.poll_reset(context));
+        let reset = timeout(Duration::from_secs(20), reset).await.expect("the client cuts the upload off");
+        assert!(reset.is_ok());
+        // As every service does with a stream that was reset.
+        let connection = unread.connection;
+        drop(unread);
+        let next = arrived.recv().await.unwrap();
+        assert_eq!(next.connection, connection);
+        next.accept().await;
+    };
+    let send = async {
+        let error = client.send(&large).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Refused));
+        assert_eq!((error.attempts()[0].status, error.service_text()), (Some(413), Some("too large")));
+        client.send(&small).await.unwrap()
+    };
+    let (receipt, ()) = tokio::join!(send, serve);
+    assert_eq!(receipt.attempts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up() {
+    let (client, mut arrived) = service(1).await;
+    let message = message();
+    let first = tokio::spawn({
+        let (client, message) = (client.clone(), message.clone());
+        async move { client.send(&message).await }
+    });
+    let holds_the_stream = arrived.recv().await.unwrap();
+
+    // Neither does a send that is dropped.
+    let dropped = timeout(Duration::from_millis(500), client.send(&message).into_future());
+    assert!(dropped.await.is_err());
+    let error = client.send(&message).deadline(Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::NotSent), "{error}");
+
+    holds_the_stream.accept().await;
+    first.await.unwrap().unwrap();
+    let id = Uuid::new_v4();
+    let third = tokio::spawn(async move { client.send(&message).message_id(id).await });
+    // Those given up may show as streams, which are reset before any of their message comes.
+    loop {
+        let mut next = arrived.recv().await.unwrap();
+        if let Some(Ok(bytes)) = next.body.data().await {
+            assert_eq!((next.message_id.clone(), &bytes[..]), (id.to_string(), MESSAGE.as_bytes()));
+            next.answer();
+            break;
+        }
+    }
+    assert_eq!(third.await.unwrap().unwrap().attempts().len(), 1);
+    assert!(arrived.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_message_that_gets_no_answer_does_not_harm_those_beside_it() {
+    let (client, mut arrived) = service(100).await;
+    let send = |deadline| {
+        let client = client.clone();
+        tokio::spawn(async move { client.send(&message()).deadline(deadline).await })
+    };
+    let patient = send(Duration::from_secs(60));
+    let beside_it = arrived.recv().await.unwrap();
+    let hung = send(Duration::from_secs(1));
+    let unanswered = arrived.recv().await.unwrap();
+    let error = hung.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
+
+    let next = send(Duration::from_secs(60));
+    let over_another = arrived.recv().await.unwrap();
+    assert_eq!((beside_it.connection, unanswered.connection), (0, 0));
+    assert_eq!(over_another.connection, 1, "the one that may hang is left alone");
+    for (arrived, sent) in [(beside_it, patient), (over_another, next)] {
+        arrived.accept().await;
+        assert_eq!(sent.await.unwrap().unwrap().attempts().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_while_it_is_idle_is_closed() {
+    let authority = Authority::new();
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
+    let (send, mut arrived) = unbounded_channel();
+    let (mut near, far) = duplex(64 * 1024);
+    tokio::spawn(serve_one(far, 0, 100, send));
+
+    let sent = tokio::spawn(async move { client.send(&message()).await.map(|_| client) });
+    let mut stream = listener.accept().await.unwrap();
+    let client = tokio::select! {
+        ended = copy_bidirectional(&mut stream, &mut near) => panic!("the connection ended: {ended:?}"),
+        client = async {
+            arrived.recv().await.unwrap().accept().await;
+            sent.await.unwrap().unwrap()
+        } => client,
+    };
+    // From here on the connection is dead: what comes is read, and nothing is passed on or answered.
+    let mut unanswered = Vec::new();
+    let closed = timeout(Duration::from_secs(40), stream.read_to_end(&mut unanswered)).await;
+    assert!(closed.is_ok(), "the client pings the connection and closes it within 40 s");
+    drop(client);
+    const PING: u8 = 6;
+    assert_eq!(unanswered[3], PING, "the type of the first frame: RFC 9113, section 6.7");
+}

@@ -1,0 +1,198 @@
+//! The limit on messages in flight, and the connections that a burst opens.
+
+use std::future::IntoFuture;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::batch::slots;
+use crate::support::http2::serve;
+use crate::support::model::{Fate, Model, Reply, client_of, ok};
+use crate::support::tls::{Authority, TlsListener};
+use crate::support::{client, message};
+use futures_util::{StreamExt, stream};
+use pushslots::{Client, Delivery, EncodedMessage, ErrorKind, Next, PushSlots};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The service accepts a message after 10 s.
+fn slow() -> Fate {
+    Fate::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
+}
+
+fn encoded() -> Arc<EncodedMessage> {
+    Arc::new(message().encode().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_permit_is_not_part_of_an_attempt() {
+    let model = Model::scripted([slow()]);
+    let client = client_of(&model).max_in_flight(3).attempt_timeout(11 * SECOND).build().unwrap();
+    let (message, began) = (encoded(), Instant::now());
+    let mut sends = JoinSet::new();
+    for _ in 0..12 {
+        let (client, message) = (client.clone(), message.clone());
+        sends.spawn(async move { client.send(&message).await });
+    }
+    for receipt in sends.join_all().await {
+        let receipt = receipt.unwrap();
+        assert_eq!(receipt.attempts().len(), 1, "{:?}", receipt.attempts());
+        assert!(receipt.attempts()[0].elapsed < 11 * SECOND);
+    }
+    assert_eq!(began.elapsed().as_secs(), 40, "four times three");
+    let calls = model.calls();
+    for (index, call) in calls.iter().enumerate().skip(3) {
+        assert!(call.began >= calls[index - 3].began + 10 * SECOND, "message {index} is a fourth in flight");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_permit_counts_against_the_deadline() {
+    let model = Model::scripted([slow()]);
+    let client = client_of(&model).max_in_flight(1).build().unwrap();
+    let message = encoded();
+    let in_flight = tokio::spawn({
+        let (client, message) = (client.clone(), message.clone());
+        async move { client.send(&message).await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    let error = client.send(&message).deadline(5 * SECOND).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
+    assert!(error.is_retryable() && error.attempts().is_empty() && error.retry_after().is_none());
+    assert!(began.elapsed() <= 5 * SECOND);
+    assert_eq!(
+        error.to_string(),
+        "given up after waiting for other messages in flight (max_in_flight = 1): too little time for an attempt is left of \
+         the deadline of 5s; send fewer at once, or raise max_in_flight or the deadline; the message never reached the service"
+    );
+    in_flight.await.unwrap().unwrap();
+
+    // A publication waits as long as it takes.
+    let clone = client.clone();
+    let sends = async {
+        for _ in 0..40 {
+            clone.send(&message).await.unwrap();
+        }
+    };
+    let list = slots(0..40);
+    let publication = client.publish(&list).slots_per_message(1).into_future();
+    let (report, ()) = tokio::join!(publication, sends);
+    assert_eq!(report.unwrap().run().accepted_slots, 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
+    let model = Model::scripted([slow()]);
+    // Ten times as many messages as the service can take.
+    let client = client_of(&model).max_in_flight(10).build().unwrap();
+    let (message, mut sends) = (encoded(), JoinSet::new());
+    for _ in 0..6_000 {
+        let (client, message) = (client.clone(), message.clone());
+        sends.spawn(async move { client.send(&message).await });
+        sleep(SECOND / 10).await;
+    }
+    let (mut accepted, mut throttled) = (0, 0);
+    while let Some(sent) = sends.join_next().await {
+        match sent.unwrap() {
+            Ok(receipt) => accepted += usize::from(receipt.attempts().len() == 1),
+            Err(error) => {
+                assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
+                throttled += 1;
+            }
+        }
+    }
+    println!("{accepted} accepted at once, {throttled} not sent; the service can take one a second");
+    assert_eq!(accepted + throttled, 6_000);
+    assert!(accepted >= 600 && model.calls().len() == accepted, "{accepted}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_that_nobody_polls_keep_others_waiting_for_one_attempt_at_most() {
+    let client = client_of(&Model::scripted([ok()])).build().unwrap();
+    let message = encoded();
+    // More at once than may be in flight. While the loop body awaits something else, none of them is polled.
+    let sends = stream::iter(0..300).map(|_| client.send(&*message).into_future());
+    let mut sends = pin!(sends.buffer_unordered(128));
+    let (list, began) = (slots(0..5), Instant::now());
+    sends.next().await.unwrap().unwrap();
+    client.publish(&list).slots_per_message(1).await.unwrap();
+    assert!(began.elapsed() < 130 * SECOND, "{:?}", began.elapsed());
+    client.send(&message).await.unwrap();
+    while let Some(sent) = sends.next().await {
+        sent.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_holds_no_permit() {
+    let throttled = Fate::Answered(Reply::new(429).hint("60"));
+    let model = Model::scripted([throttled, slow()]);
+    let client = client_of(&model).without_pace().max_in_flight(1).build().unwrap();
+    let (message, began) = (encoded(), Instant::now());
+    let throttled = tokio::spawn({
+        let (client, message) = (client.clone(), message.clone());
+        async move { client.send(&message).await }
+    });
+    while model.calls().is_empty() {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    client.send(&message).await.unwrap();
+    assert!(began.elapsed() < 30 * SECOND, "it passes the send that waits for its next attempt");
+    let receipt = throttled.await.unwrap().unwrap();
+    assert_eq!(receipt.attempts()[0].next, Next::Hint);
+}
+
+/// Sends `message` a thousand times at once; returns how many connections the client opened to the message endpoint.
+async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> usize {
+    let (send, mut arrived) = unbounded_channel();
+    let serving = tokio::spawn(serve(listener, 200, send));
+    let message = Arc::new(message.encode().unwrap());
+    let mut sends: JoinSet<_> = (0..1_000)
+        .map(|_| {
+            let (client, message) = (client.clone(), message.clone());
+            async move { client.send(&message).await.map(|receipt| receipt.attempts().len()) }
+        })
+        .collect();
+    let mut connections = 0;
+    for _ in 0..1_000 {
+        let message = timeout(60 * SECOND, arrived.recv()).await.expect("a message arrives").unwrap();
+        connections = connections.max(message.connection + 1);
+        tokio::spawn(message.accept());
+    }
+    while let Some(sent) = sends.join_next().await {
+        assert_eq!(sent.unwrap().unwrap(), 1, "attempts");
+    }
+    serving.abort();
+    connections
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cold_burst_over_http2_opens_few_connections() {
+    let short = message();
+    // A hundred of these need the connections for long uploads.
+    let long = PushSlots::builder().slots(slots(0..400)).build().unwrap();
+    for (name, message) in [("short", short), ("long", long)] {
+        for tokens_elsewhere in [false, true] {
+            let authority = Authority::new();
+            let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+            let tokens = TlsListener::bind(&authority, None, &["h2"]).await;
+            let mut builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+            if tokens_elsewhere {
+                builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
+            }
+            let serving_tokens = tokio::spawn(serve(tokens, 200, unbounded_channel().0));
+            let client = builder.build().unwrap();
+            let connections = burst(&client, message.clone(), listener).await;
+            println!(
+                "1,000 {name} messages at once, tokens elsewhere: {tokens_elsewhere}: {connections} connections"
+            );
+            assert!(connections + usize::from(tokens_elsewhere) <= 5, "{connections}");
+            serving_tokens.abort();
+        }
+    }
+}

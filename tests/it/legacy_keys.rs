@@ -1,0 +1,241 @@
+//! Legacy API keys: authenticate, refresh, and authenticate anew when the refresh is refused.
+
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::raw::{Act, RawServer, split};
+use crate::support::{DESTINATION, fixtures, message};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use pushslots::bytes::Bytes;
+use pushslots::chrono::{TimeDelta, Utc};
+use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use pushslots::{Answer, Client, Credentials, Delivery, ErrorKind, Failure, FailureKind, Transport};
+use tokio::time::{Instant, sleep};
+
+fn client(base_url: &str, key: &str) -> Client {
+    let builder = Client::builder().base_url(base_url).destination(DESTINATION);
+    builder.credentials(Credentials::api_key(key, "my-secret")).build().unwrap()
+}
+
+/// What each request asked for, and its body unless it is a message.
+fn asked(requests: &[Vec<u8>]) -> Vec<String> {
+    let line = |request: &Vec<u8>| {
+        let (head, body) = split(request);
+        let path = head.split(' ').nth(1).unwrap();
+        let body = std::str::from_utf8(body.unwrap()).unwrap();
+        if path == "/endpoint" { path.to_owned() } else { format!("{path} {body}") }
+    };
+    requests.iter().map(line).collect()
+}
+
+fn token(name: &str, rest: &str) -> Act {
+    Act::answer("200 OK", "", &format!(r#"{{"accessToken":"{name}"{rest}}}"#))
+}
+
+fn accept() -> Act {
+    Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)
+}
+
+fn refuse() -> Act {
+    Act::answer("401 Unauthorized", "Content-Type: text/html\r\n", "Invalid request")
+}
+
+const AUTHENTICATE: &str = r#"/auth/authenticate {"apiKey":"my-key","secret":"my-secret"}"#;
+const REFRESH: &str = r#"/auth/refreshToken {"apiKey":"my-key","refreshToken":"again"}"#;
+
+#[tokio::test]
+async fn a_legacy_key_buys_a_token_too() {
+    let server = fixtures::serve();
+    let builder = || Client::builder().base_url(server.url()).destination(DESTINATION);
+    let client = builder().credentials(Credentials::api_key("my-key", "my-secret")).build().unwrap();
+    client.send(&message()).await.unwrap();
+    client.send(&message()).await.unwrap();
+    let requests = server.requests();
+    let paths: Vec<_> = requests.iter().map(|request| request.path()).collect();
+    assert_eq!(paths, ["/auth/authenticate", "/endpoint", "/endpoint"]);
+    assert_eq!(requests[0].body(), &br#"{"apiKey":"my-key","secret":"my-secret"}"#[..]);
+    assert_eq!(requests[1].headers()["authorization"], "Bearer api-key");
+
+    let client = builder().credentials(Credentials::api_key("api-key-refused", "s")).build().unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
+    assert_eq!(error.service_text(), Some("Invalid request"));
+    let url = format!("{}/auth/authenticate", server.url());
+    let expected =
+        format!("{url} responded with status 401 to the API key; check the API key and its secret");
+    assert!(error.to_string().contains(&expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
+    for expires in [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#] {
+        let json = format!(r#"{{"accessToken":"legacy"{expires}}}"#);
+        let acts = [Act::answer("200 OK", "", &json), Act::answer("200 OK", "", "")];
+        let service = RawServer::start(acts).await;
+        let client = Client::builder().base_url(&service.url).destination(DESTINATION);
+        let client = client.credentials(Credentials::api_key("key", "secret")).build().unwrap();
+        assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
+        service.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_with_the_refresh_token() {
+    let expires =
+        (Utc::now() + TimeDelta::hours(24)).format(r#","expires":"%FT%T%.6fZ","refreshToken":"again""#);
+    let service = RawServer::start([
+        token("first", &expires.to_string()),
+        accept(),
+        // The service ends the token before its time.
+        refuse(),
+        token("second", r#","refreshToken":"again""#),
+        accept(),
+        refuse(),
+        // What a refresh brings that is refused too is no reason to refresh again.
+        token("third", r#","refreshToken":"again""#),
+        accept(),
+        refuse(),
+        token("fourth", ""),
+        accept(),
+    ])
+    .await;
+    let client = client(&service.url, "my-key");
+    for attempts in [1, 2, 2, 2] {
+        assert_eq!(client.send(&message()).await.unwrap().attempts().len(), attempts);
+    }
+    let requests = asked(&service.finish().await);
+    let tokens: Vec<_> = requests.iter().filter(|asked| *asked != "/endpoint").collect();
+    assert_eq!(tokens, [AUTHENTICATE, REFRESH, AUTHENTICATE, REFRESH]);
+}
+
+#[tokio::test]
+async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
+    for answer in [
+        refuse(),
+        Act::answer("400 Bad Request", "", r#"{"error":"invalid_grant"}"#),
+        Act::answer("404 Not Found", "", "<html></html>"),
+        Act::answer("500 Unknown", "", ""),
+        Act::answer("200 OK", "", "{}"),
+    ] {
+        let first = token("first", r#","refreshToken":"again""#);
+        let acts = [first, refuse(), answer, token("second", ""), accept()];
+        let service = RawServer::start(acts).await;
+        let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
+        assert_eq!(receipt.attempts().len(), 2);
+        let requests = service.finish().await;
+        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]);
+    }
+}
+
+/// The ways in which a refresh endpoint fails without a response of its own.
+fn failures() -> [Act; 3] {
+    [
+        Act::ResetAfterReading,
+        Act::answer("429 Busy", "", ""),
+        Act::answer("503 Busy", "Retry-After: 1\r\n", ""),
+    ]
+}
+
+#[tokio::test]
+async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_anew() {
+    for failure in failures() {
+        let first = token("first", r#","refreshToken":"again""#);
+        let acts = [first, refuse(), failure, token("second", ""), accept()];
+        let service = RawServer::start(acts).await;
+        let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
+        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        assert_eq!(deliveries, [Delivery::Refused, Delivery::Accepted]);
+        let requests = service.finish().await;
+        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]);
+    }
+}
+
+/// How a refresh endpoint fails within its time.
+type Fail = fn(Duration) -> BoxFuture<'static, Result<Answer, Failure>>;
+
+/// A service whose refresh endpoint fails, with access tokens of 60 s.
+struct RefreshFails {
+    failure: Fail,
+    requests: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Transport for RefreshFails {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+        *self.requests.lock().unwrap().entry(request.uri().path().to_owned()).or_default() += 1;
+        let body = match request.uri().path() {
+            "/auth/refreshToken" => return (self.failure)(time).await,
+            "/auth/authenticate" => {
+                let expires = (Utc::now() + TimeDelta::seconds(60)).format("%FT%T%.6fZ");
+                format!(r#"{{"accessToken":"legacy","expires":"{expires}","refreshToken":"again"}}"#)
+            }
+            _ => r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned(),
+        };
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_endpoint_that_is_down_for_an_hour_costs_no_message() {
+    let failures: [Fail; 4] = [
+        |_| ready(Err(Failure::unknown(FailureKind::Interrupted))).boxed(),
+        |_| ready(Ok(status(500, None))).boxed(),
+        |_| ready(Ok(status(503, Some("1")))).boxed(),
+        |time| {
+            let hangs = async move {
+                sleep(time).await;
+                Err(Failure::unknown(FailureKind::Timeout))
+            };
+            hangs.boxed()
+        },
+    ];
+    for (number, failure) in failures.into_iter().enumerate() {
+        let service = Arc::new(RefreshFails { failure, requests: Mutex::default() });
+        let builder = Client::builder().transport(service.clone()).destination(DESTINATION);
+        let client = builder.credentials(Credentials::api_key("key", "secret")).build().unwrap();
+        for minute in 0..60 {
+            let receipt = client.send(&message()).await.unwrap();
+            assert_eq!(receipt.attempts().len(), 1, "failure {number}, minute {minute}");
+            sleep(Duration::from_secs(60)).await;
+        }
+        let requests = service.requests.lock().unwrap();
+        println!("failure {number}: {requests:?}");
+        assert_eq!((requests["/auth/authenticate"], requests["/endpoint"]), (60, 60), "{requests:?}");
+        assert!(requests["/auth/refreshToken"] <= 60, "{requests:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
+    let failures: [Fail; 4] = [
+        |_| ready(Err(Failure::unknown(FailureKind::Interrupted))).boxed(),
+        |_| ready(Ok(status(503, Some("60")))).boxed(),
+        |_| ready(Ok(status(503, Some("120")))).boxed(),
+        |time| sleep(time).map(|()| Err(Failure::unknown(FailureKind::Timeout))).boxed(),
+    ];
+    for (number, failure) in failures.into_iter().enumerate() {
+        let service = Arc::new(RefreshFails { failure, requests: Mutex::default() });
+        let builder = Client::builder().transport(service.clone()).destination(DESTINATION);
+        let client = builder.credentials(Credentials::api_key("key", "secret")).build().unwrap();
+        let mut longest = Duration::ZERO;
+        for _ in 0..20 * 60 {
+            let began = Instant::now();
+            client.send(&message()).await.unwrap();
+            longest = longest.max(began.elapsed());
+            sleep(Duration::from_secs(1)).await;
+        }
+        println!("failure {number}: a send took {longest:?} at most; {:?}", service.requests.lock().unwrap());
+        assert!(longest <= Duration::from_secs(1), "failure {number}: {longest:?}");
+    }
+}
+
+/// A response of this status, with `Retry-After` if there is one.
+fn status(status: u16, retry_after: Option<&'static str>) -> Answer {
+    let mut headers = HeaderMap::new();
+    if let Some(seconds) = retry_after {
+        headers.insert("retry-after", HeaderValue::from_static(seconds));
+    }
+    Answer::new(StatusCode::from_u16(status).unwrap(), headers, Ok(Bytes::new()))
+}

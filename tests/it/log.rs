@@ -1,0 +1,145 @@
+//! What the log of `push_file` at its most talkative never shows.
+
+use crate::support::examples::{Folder, Run, push_file, settings, token};
+use crate::support::http2::serve;
+use crate::support::raw::{Act, RawServer};
+use crate::support::tls::{Authority, TlsListener};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::unbounded_channel;
+
+/// A message full of what no log may show.
+fn canaries() -> Value {
+    json!({
+        "Slots": [{
+            "DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Reason": "canary-reason",
+            "Provider": {
+                "FirstName": "Canaryfirst", "LastName": "Canarylast", "EmailAddresses": ["canary@example.org"],
+                "Address": {"StreetAddress": "1 Canary Street"}, "PhoneNumber": {"Office": "+16085550199"}
+            }
+        }],
+        "Extensions": {"canary": "canary-extension"}
+    })
+}
+
+/// Whether the log shows anything of [`canaries`], a token, an assertion, or a key.
+fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
+    // The example shows the service's reason to a person, on a line of its own.
+    let is_log = |line: &&str| !line.starts_with("the service's reason: ");
+    let log: Vec<_> = run.stderr.lines().filter(is_log).collect();
+    let shown = format!("{}{}", run.stdout, log.join("\n"));
+    assert!(!shown.contains("panicked"), "{name}: {shown}");
+    let lowercase = shown.to_lowercase();
+    let secrets = ["canary", "6085550199", "eyj", "client_assertion", "-----begin"];
+    for secret in secrets.into_iter().map(str::to_owned).chain(key.lines().map(str::to_lowercase)) {
+        assert!(!lowercase.contains(&secret), "{name} shows {secret}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
+    let folder = Folder::new();
+    let message = canaries();
+    let right = folder.file("right.json", message.to_string());
+    let mut message = message;
+    message["Slots"][0]["Provider"]["PhoneNumber"]["Office"] = json!("canary-phone");
+    message["Slots"][0]["Duration"] = json!("canary-duration");
+    let wrong = folder.file("wrong.json", message.to_string());
+    let broken = folder.file("broken.json", r#"{"Slots": [{"Reason": "canary-reason" canary"#);
+
+    let echo = r#"{"Meta":{"Errors":[{"Text":"Canarylast of 1 Canary Street is unknown"}]}}"#;
+    // A token endpoint may echo what it was sent.
+    let refused = |echo: &str| {
+        let body =
+            json!({"error": "invalid_client", "error_description": echo, "access_token": "canary-token"});
+        Act::answer("400 No", "Content-Type: application/json\r\n", &body.to_string())
+    };
+    let html = "Content-Type: text/html\r\n";
+    for (name, file, acts) in [
+        ("accepted", &right, vec![token(), Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)]),
+        ("refused", &right, vec![token(), Act::answer("400 Bad Request", "", echo)]),
+        ("refused in words", &right, vec![token(), Act::answer("403 No", html, "Canarylast canary-token")]),
+        ("errors in a yes", &right, vec![token(), Act::answer("200 OK", "", echo)]),
+        (
+            "token rejected",
+            &right,
+            vec![token(), Act::answer("401 No", "", echo), token(), Act::answer("401 No", "", echo)],
+        ),
+        (
+            "lost, then refused",
+            &right,
+            vec![token(), Act::ResetAfterReading, Act::answer("422 No", "", echo)],
+        ),
+        (
+            "cut",
+            &right,
+            vec![token(), Act::Answer("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned())],
+        ),
+        (
+            "no HTTP",
+            &right,
+            vec![
+                token(),
+                Act::Answer("canary-token canary-token\r\n\r\n".to_owned()),
+                Act::CloseAfterReading,
+            ],
+        ),
+        ("credentials refused", &right, vec![refused("not eyJcanary.canary.canary")]),
+        (
+            "no token",
+            &right,
+            vec![
+                Act::answer("200 OK", html, "canary-token"),
+                Act::answer("200 OK", "", r#"{"access_token":["canary-token"],"accessToken":7}"#),
+            ],
+        ),
+        ("wrong message", &wrong, vec![]),
+        ("no message", &broken, vec![]),
+    ] {
+        for legacy in [false, true] {
+            let service = RawServer::start(acts.clone()).await;
+            let mut settings = settings(&service.url, "plain", &folder);
+            let key = std::fs::read_to_string(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]).unwrap();
+            if legacy {
+                for name in ["PUSHSLOTS_CLIENT_ID", "PUSHSLOTS_KEY_ID", "PUSHSLOTS_PRIVATE_KEY_FILE"] {
+                    settings.remove(name);
+                }
+                settings.insert("PUSHSLOTS_API_KEY", "canary-api-key".to_owned());
+                settings.insert("PUSHSLOTS_API_SECRET", "canary-api-secret".to_owned());
+            }
+            settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "2".to_owned());
+            settings.insert("RUST_LOG", "trace".to_owned());
+            let run = push_file(Some(file), &settings).await;
+            service.finish().await;
+            assert_shows_nothing(name, &run, &key);
+            if file == &right {
+                assert_eq!(run.code, Some(i32::from(name != "accepted")), "{name}: {}", run.stderr);
+                assert!(run.stderr.contains("TRACE"), "{name}: the log is on: {}", run.stderr);
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_log_shows_nothing_over_tls_and_http2_either() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let listener = TlsListener::bind(&authority, None, &["h2"]).await;
+    let mut settings = settings(&listener.url(), "plain", &folder);
+    let (send, mut arrived) = unbounded_channel();
+    tokio::spawn(serve(listener, 100, send));
+    let key = std::fs::read_to_string(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]).unwrap();
+    let message = folder.file("message.json", canaries().to_string());
+    // On Linux the system's certificates are those in this file.
+    let authority = folder.file("authority.pem", &authority.pem);
+    settings.insert("SSL_CERT_FILE", authority.display().to_string());
+    settings.insert("RUST_LOG", "trace".to_owned());
+    let serve = async {
+        arrived.recv().await.unwrap().respond.send_reset(h2::Reason::INTERNAL_ERROR);
+        arrived.recv().await.unwrap().accept().await
+    };
+    let (run, body) = tokio::join!(push_file(Some(&message), &settings), serve);
+    assert!(String::from_utf8(body).unwrap().contains("canary-reason"), "the message did go out");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("TRACE") && run.stderr.contains("h2::"), "the log is on: {}", run.stderr);
+    assert_shows_nothing("HTTP/2", &run, &key);
+}

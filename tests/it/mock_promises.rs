@@ -1,0 +1,185 @@
+//! What the mock promises a test: a wrong client fails with it, and what it gives back is complete and in order.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pushslots::chrono::{DateTime, TimeDelta, Utc};
+use pushslots::http::{HeaderName, HeaderValue};
+use pushslots::mock::{Answer, MockService};
+use pushslots::{Client, Meta, PushSlots, Signer, Slot};
+use serde_json::{Value, json};
+
+use crate::support::any::{Any, good_assertion, its_key, token};
+use crate::support::relay::sign_again;
+use crate::support::{DESTINATION, MESSAGE, SOURCE, any_http, message};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
+async fn post(any: &Any, path: &str, body: &Value) -> (u16, Value) {
+    let (status, body) = any.post(path, &JSON, body.to_string()).await;
+    (status, serde_json::from_str(&body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn algorithm_in_the_header_of_an_assertion_is_that_of_the_key() {
+    let service = MockService::start().unwrap();
+    let (any, key) = (Any::of(&service), its_key(&service));
+    let good = good_assertion(&service).await;
+    let claims = good.split('.').nth(1).unwrap();
+    for (algorithm, is_taken) in [("RS384", false), ("none", false), ("ES384", true)] {
+        let header = json!({ "alg": algorithm, "kid": service.key_id(), "typ": "JWT" }).to_string();
+        let signed = format!("{}.{claims}", BASE64_URL_SAFE_NO_PAD.encode(header));
+        let signature = key.sign(signed.as_bytes()).await.unwrap();
+        let assertion = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
+        let (status, answer) = any.buy(&assertion).await;
+        assert_eq!(status == 200, is_taken, "{algorithm}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn clock_of_an_assertion_may_be_ten_seconds_ahead() {
+    let service = MockService::start().unwrap();
+    let (any, key) = (Any::of(&service), its_key(&service));
+    let good = good_assertion(&service).await;
+    for (ahead, is_taken) in [(25, false), (15, false), (5, true)] {
+        let now = Utc::now().timestamp();
+        let assertion = sign_again(&good, &key, |claims| {
+            claims["iat"] = (now + ahead).into();
+            claims["jti"] = ahead.to_string().into();
+        });
+        assert_eq!(any.buy(&assertion).await.0 == 200, is_taken, "{ahead}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_live_as_long_as_their_response_reports() {
+    let builder = MockService::builder().token_lifetime(Duration::from_secs(77)).api_key("ours", "secret");
+    let service = builder.start().unwrap();
+    let any = Any::of(&service);
+    let (_, answer) = any.buy(&good_assertion(&service).await).await;
+    assert_eq!(answer["expires_in"], 77);
+    let before = Utc::now();
+    let (_, answer) =
+        post(&any, "/auth/authenticate", &json!({ "apiKey": "ours", "secret": "secret" })).await;
+    let expires: DateTime<Utc> = answer["expires"].as_str().unwrap().parse().unwrap();
+    let lifetime = expires - before;
+    assert!((TimeDelta::hours(24) - lifetime).abs() < TimeDelta::minutes(2), "{lifetime}");
+}
+
+#[tokio::test]
+async fn refresh_token_is_for_its_own_api_key_and_revoked_with_the_others() {
+    let builder = MockService::builder().api_key("ours", "secret").api_key("theirs", "secret");
+    let service = builder.start().unwrap();
+    let any = Any::of(&service);
+    let refresh =
+        |key: &str, answer: &Value| json!({ "apiKey": key, "refreshToken": answer["refreshToken"] });
+    let authenticate = json!({ "apiKey": "ours", "secret": "secret" });
+    let (_, answer) = post(&any, "/auth/authenticate", &authenticate).await;
+    assert_eq!(post(&any, "/auth/refreshToken", &refresh("theirs", &answer)).await.0, 401);
+    let (status, answer) = post(&any, "/auth/refreshToken", &refresh("ours", &answer)).await;
+    assert_eq!(status, 200);
+    service.revoke_tokens();
+    assert_eq!(post(&any, "/auth/refreshToken", &refresh("ours", &answer)).await.0, 401);
+}
+
+#[tokio::test]
+async fn outage_is_one_of_tokens_as_well() {
+    let service = MockService::builder().api_key("ours", "secret").start().unwrap();
+    let any = Any::of(&service);
+    let (good, token) = (good_assertion(&service).await, token(&service, &any).await);
+    service.fail_for(Duration::MAX);
+    assert_eq!(any.push(&token, MESSAGE).await.0, 503);
+    assert_eq!(any.post("/v2/auth/token", &[], crate::support::any::form(&good)).await.0, 503);
+    let authenticate = json!({ "apiKey": "ours", "secret": "secret" });
+    for path in ["/auth/authenticate", "/auth/refreshToken"] {
+        assert_eq!(post(&any, path, &authenticate).await.0, 503, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn usual_response_has_the_headers_that_were_added() {
+    let service = MockService::start().unwrap();
+    let any = Any::of(&service);
+    let token = token(&service, &any).await;
+    let name = HeaderName::from_static("x-request-id");
+    service.next(Answer::usual().header(name, HeaderValue::from_static("17")));
+    let request = any_http().post(format!("{}/endpoint", service.url())).bearer_auth(token);
+    let response = request.header("content-type", "application/json").body(MESSAGE).send().await.unwrap();
+    assert_eq!(response.headers()["x-request-id"], "17");
+    assert_eq!(response.status().as_u16(), 200);
+    assert_eq!(service.received().len(), 1);
+}
+
+#[tokio::test]
+async fn only_a_post_is_a_message() {
+    let service = MockService::start().unwrap();
+    let token = token(&service, &Any::of(&service)).await;
+    for method in ["GET", "PUT", "HEAD", "DELETE"] {
+        let request = any_http().request(method.parse().unwrap(), format!("{}/endpoint", service.url()));
+        let request = request.bearer_auth(&token).header("content-type", "application/json").body(MESSAGE);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 404, "{method}");
+    }
+    assert!(service.received().is_empty());
+}
+
+#[tokio::test]
+async fn response_names_source_and_destinations_of_the_message() {
+    let service = MockService::start().unwrap();
+    let any = Any::of(&service);
+    let token = token(&service, &any).await;
+    let named = format!(r#""Source":{{"ID":"{SOURCE}","Name":"North"}}"#);
+    let (status, body) =
+        any.push(&token, MESSAGE.replace(&format!(r#""Source":{{"ID":"{SOURCE}"}}"#), &named)).await;
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &answer["Meta"]["Source"]), (200, &json!({ "ID": SOURCE, "Name": "North" })));
+    assert_eq!(answer["Meta"]["Destinations"], json!([{ "ID": DESTINATION }]));
+}
+
+#[tokio::test]
+async fn batch_is_in_the_order_of_its_numbers_whatever_came_first() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    for number in [3, 1, 2] {
+        let meta = Meta::new().batch_id("tuesday").current_batch(number).total_batches(3);
+        let slots = message().into_slots();
+        client.send(&PushSlots::builder().meta(meta).slots(slots).build().unwrap()).await.unwrap();
+    }
+    let batch = service.batch("tuesday");
+    let numbers: Vec<_> = batch.iter().map(|message| message.meta().current_batch.unwrap()).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn calendar_is_sorted_and_shows_a_thousand_slots() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    let monday: DateTime<Utc> = "2026-11-30T00:00:00Z".parse().unwrap();
+    // The last comes first.
+    let slots: Vec<_> =
+        (0..1_200).rev().map(|minute| Slot::new(monday + TimeDelta::minutes(minute), 1)).collect();
+    client.publish(slots).slots_per_message(100).await.unwrap();
+    let response = any_http().get(format!("{}/page/week", service.url())).send().await.unwrap();
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    let week: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    let shown = week["providers"][0]["slots"].as_array().unwrap();
+    assert_eq!((shown.len(), &week["left_out"]), (1_000, &200.into()));
+    let starts: Vec<_> = shown.iter().map(|slot| slot["start"].as_str().unwrap()).collect();
+    assert!(starts.is_sorted());
+}
+
+#[tokio::test]
+async fn page_of_another_host_changes_nothing() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    client.send(&message()).await.unwrap();
+    service.next(Answer::throttled());
+    for (path, body) in
+        [("/page/clear", r#"{"queue":true,"inbox":true}"#), ("/page/next", r#"{"answer":"stall"}"#)]
+    {
+        let request = any_http().post(format!("{}{path}", service.url())).header("host", "attacker.example");
+        let request = request.header("content-type", "application/json").body(body);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 403, "{path}");
+    }
+    assert_eq!((service.received().len(), service.pending()), (1, 1));
+}

@@ -1,0 +1,123 @@
+//! Settings of the mock that stand for an organization's environment: its address, destinations, source and clocks; and what is
+//! not a request at all.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::support::any::{Any, token};
+use crate::support::{DESTINATION, MESSAGE, any_http, message};
+use pushslots::mock::{Answer, MockService};
+use pushslots::{Client, Delivery};
+
+#[tokio::test]
+async fn only_known_destinations_are_taken() {
+    let service = MockService::builder().known_destinations([DESTINATION]).start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    client.send(&message()).await.unwrap();
+    client.with_destinations([DESTINATION]).send(&message()).await.unwrap();
+    let other = pushslots::uuid::Uuid::nil();
+    let error = client.with_destinations([DESTINATION, other]).send(&message()).await.unwrap_err();
+    assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Refused, Some(403)));
+    assert_eq!(error.service_text(), Some("Meta.Destinations[1].ID: there is no such destination"));
+    assert_eq!(service.received().len(), 2);
+}
+
+#[tokio::test]
+async fn source_is_required_in_the_message_or_in_a_header() {
+    let service = MockService::builder().require_source().start().unwrap();
+    let any = Any::of(&service);
+    let token = format!("Bearer {}", token(&service, &any).await);
+    let without = MESSAGE
+        .split_once(r#""Source":"#)
+        .map(|(before, after)| format!("{before}{}", after.split_once("},").unwrap().1));
+    let without = without.unwrap_or_else(|| MESSAGE.to_owned());
+    let headers = [("authorization", &*token), ("content-type", "application/json")];
+    assert_eq!(any.post("/endpoint", &headers, without.clone()).await.0, 401);
+    let with_header = [&headers[..], &[("redox-source-id", "7ce6f387-c33c-417d-8682-81e83628cbd9")]].concat();
+    assert_eq!(any.post("/endpoint", &with_header, without.clone()).await.0, 200);
+    let meta = r#""Meta":{"Source":{"ID":"7ce6f387-c33c-417d-8682-81e83628cbd9"},"#;
+    assert_eq!(any.post("/endpoint", &headers, without.replace(r#""Meta":{"#, meta)).await.0, 200);
+}
+
+#[tokio::test]
+async fn assertion_that_lives_too_long_gets_no_token() {
+    let longest = |seconds| MockService::builder().max_assertion_lifetime(Duration::from_secs(seconds));
+    let service = longest(300).start().unwrap();
+    Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
+    let service = longest(299).start().unwrap();
+    let error = Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap_err();
+    let refusal = error.token_refusal().unwrap();
+    assert_eq!(refusal.error_description.as_deref(), Some("Unexpected exp claim value"));
+}
+
+#[tokio::test]
+async fn address_to_bind_is_loopback_unless_it_is_set() {
+    let service = MockService::start().unwrap();
+    assert!(service.url().starts_with("http://127.0.0.1:"));
+    // Every address of this machine, of which one is asked over loopback.
+    let service = MockService::builder().address(Ipv4Addr::UNSPECIFIED).start().unwrap();
+    assert!(service.url().starts_with("http://127.0.0.1:"));
+    Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
+    let other = Ipv4Addr::new(127, 0, 0, 2);
+    let service = MockService::builder().address(other).start().unwrap();
+    assert!(service.url().starts_with("http://127.0.0.2:"));
+    Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
+    let port = service.url().rsplit_once(':').unwrap().1.parse().unwrap();
+    let taken = MockService::builder().address(other).port(port).start().unwrap_err();
+    assert!(taken.to_string().starts_with(&format!("port {port} of 127.0.0.2:")), "{taken}");
+}
+
+#[tokio::test]
+async fn looks_by_a_browser_take_no_scripted_answer_away() {
+    let service = MockService::start().unwrap();
+    service.next(Answer::throttled());
+    let http = any_http();
+    for method in ["GET", "OPTIONS", "HEAD", "PUT"] {
+        let method = method.parse().unwrap();
+        let response = http.request(method, format!("{}/endpoint", service.url())).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 404);
+    }
+    let client = Client::builder().mock(&service).max_attempts(1).build().unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!(error.attempts()[0].status, Some(429));
+}
+
+#[tokio::test]
+async fn message_is_json_by_its_media_type() {
+    let service = MockService::start().unwrap();
+    let any = Any::of(&service);
+    let token = format!("Bearer {}", token(&service, &any).await);
+    for (kind, status) in [
+        ("application/json", 200),
+        ("Application/JSON ; charset=utf-8", 200),
+        ("application/jsonp", 400),
+        ("application/json-seq", 400),
+        ("text/plain", 400),
+    ] {
+        let headers = [("authorization", &*token), ("content-type", kind)];
+        assert_eq!(any.post("/endpoint", &headers, MESSAGE).await.0, status, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn page_is_for_this_machine_by_any_of_its_names() {
+    let service = MockService::start().unwrap();
+    let http = any_http();
+    let port = service.url().rsplit_once(':').unwrap().1;
+    for (host, status) in [
+        (format!("127.0.0.1:{port}"), 200),
+        (format!("LOCALHOST:{port}"), 200),
+        ("localhost".to_owned(), 200),
+        ("[::1]".to_owned(), 200),
+        (format!("[::1]:{port}"), 200),
+        ("127.0.0.1.example.org".to_owned(), 403),
+        (format!("example.org:{port}"), 403),
+        (format!("192.0.2.1:{port}"), 403),
+        ("::1".to_owned(), 403),
+        (String::new(), 403),
+    ] {
+        let url = format!("{}/page/state?limit=18446744073709551615", service.url());
+        let response = http.get(url).header("host", &host).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{host}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Who gets a token from the mock, and why not.
+
+use std::time::Duration;
+
+use crate::support::any::{Any, FORM, assertion_by, form, good_assertion, its_key, token};
+use crate::support::examples::Folder;
+use crate::support::keys::{self, TestKey};
+use crate::support::relay::sign_again;
+use crate::support::{DESTINATION, MESSAGE, message};
+use http::StatusCode;
+use pushslots::chrono::Utc;
+use pushslots::mock::MockService;
+use pushslots::{Client, Credentials, SigningKey};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn an_assertion_is_refused_for_what_is_wrong_with_it() {
+    let service = MockService::start().unwrap();
+    let (any, key, now) = (Any::of(&service), its_key(&service), Utc::now().timestamp());
+    let good = good_assertion(&service).await;
+    let other = SigningKey::from_pem(keys::p384().pem, service.key_id()).unwrap();
+    let unknown = SigningKey::from_pem(service.private_key_pem(), "another-key").unwrap();
+    let audience = format!("{}/v2/auth/token", service.url());
+    let with = |alter: &dyn Fn(&mut Value)| sign_again(&good, &key, alter);
+    let claim = |name: &'static str, value: Value| with(&|claims| claims[name] = value.clone());
+    let cases = [
+        (claim("aud", "https://elsewhere/v2/auth/token".into()), "Unexpected aud claim value"),
+        (claim("aud", json!([audience])), "Unexpected aud claim value"),
+        (claim("exp", (now - 1).into()), "The client assertion is expired"),
+        (claim("exp", Value::Null), "Unexpected exp claim value"),
+        (claim("iat", (now + 30).into()), "Unexpected iat claim value"),
+        (claim("iat", (now - 330).into()), "Unexpected iat claim value"),
+        (claim("sub", "another".into()), "Unexpected sub claim value"),
+        (claim("jti", "".into()), "Unexpected jti claim value"),
+        (
+            with(&|claims| {
+                claims["iss"] = "another".into();
+                claims["sub"] = "another".into();
+            }),
+            "Public key not found",
+        ),
+        (assertion_by(&unknown, service.client_id(), &audience).await, "Public key not found"),
+        (sign_again(&good, &other, |_| ()), "Signature verification failed"),
+        (format!("{good}AA"), "Signature verification failed"),
+        ("no.jwt".to_owned(), "Malformed client assertion"),
+        ("x".to_owned(), "Malformed client assertion"),
+    ];
+    for (assertion, reason) in &cases {
+        let (status, answer) = any.buy(assertion).await;
+        let told = answer["error_description"].as_str().unwrap_or_default();
+        assert!(status == 400 && told.starts_with(reason), "{status} {told} in place of {reason}");
+        assert_eq!(answer["error"], "invalid_request");
+        let seen = service.requests().last().unwrap().clone();
+        assert!(seen.reason().unwrap().starts_with(told), "{seen:?}");
+        assert_eq!(seen.status(), Some(StatusCode::BAD_REQUEST));
+        if told.contains("aud") {
+            assert!(seen.reason().unwrap().contains(&audience), "what was expected is told to the test");
+        }
+    }
+    // RFC 7519, section 2: a time may have a fraction.
+    let fractions = with(&|claims| {
+        claims["iat"] = (now as f64 - 10.5).into();
+        claims["exp"] = (now as f64 + 200.5).into();
+        claims["jti"] = "fractions".into();
+    });
+    assert_eq!(any.buy(&fractions).await.0, 200);
+    // What was refused may be used still, and only once.
+    assert_eq!(any.buy(&good).await.0, 200);
+    let (status, answer) = any.buy(&good).await;
+    assert_eq!(status, 400);
+    assert!(answer["error_description"].as_str().unwrap().contains("used before"), "{answer}");
+    assert_eq!(service.counts().token_requests, cases.len() + 3);
+}
+
+#[tokio::test]
+async fn a_jti_is_used_once_by_each_client_and_for_each_audience_that_is_known() {
+    let own = keys::p384();
+    let builder = MockService::builder().public_jwk("another", own.public_jwk("own-key").to_string());
+    let service = builder.audience("https://api.example.com/v2/auth/token").start().unwrap();
+    let any = Any::of(&service);
+    let own = SigningKey::from_pem(own.pem, "own-key").unwrap();
+    let named = |claims: &mut Value| claims["jti"] = "1".into();
+    let audience = "https://api.example.com/v2/auth/token";
+    let key = its_key(&service);
+    let one = assertion_by(&key, service.client_id(), audience).await;
+    let other = assertion_by(&own, "another", &service.url().replace("127.0.0.1", "localhost")).await;
+    assert_eq!(any.buy(&sign_again(&one, &key, named)).await.0, 200);
+    assert_eq!(any.buy(&sign_again(&one, &key, named)).await.0, 400);
+    // The name under which a client found it is as good as the address, and another is not.
+    let found = |claims: &mut Value| {
+        named(claims);
+        claims["aud"] = format!("{}/v2/auth/token", service.url().replace("127.0.0.1", "localhost")).into();
+    };
+    let other = sign_again(&other, &own, found);
+    assert_eq!(any.buy(&other).await.0, 400);
+    let here = service.url().replace("127.0.0.1", "localhost");
+    let (host, form) = (here.strip_prefix("http://").unwrap(), form(&other));
+    let headers = [("content-type", FORM), ("host", host)];
+    assert_eq!(any.post("/v2/auth/token", &headers, form).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_token_request_must_have_all_its_parts() {
+    let service = MockService::start().unwrap();
+    let any = Any::of(&service);
+    let whole = form(&good_assertion(&service).await);
+    let kind = whole.split('&').nth(1).unwrap().to_owned();
+    let form = [("content-type", FORM)];
+    for (headers, body, expected) in [
+        (
+            &[("content-type", "application/json")][..],
+            whole.clone(),
+            "x-www-form-urlencoded content-type required",
+        ),
+        (&form, whole.replace("grant_type=client_credentials&", ""), "Missing grant_type parameter"),
+        (&form, whole.replace("client_credentials", "password"), "Unexpected grant_type parameter"),
+        (&form, whole.replace(&kind, ""), "Missing or unexpected client_assertion_type parameter"),
+        (&form, format!("grant_type=client_credentials&{kind}"), "Missing client assertion"),
+        (
+            &form,
+            format!("{whole}&client_id=another"),
+            "The client_id parameter differs from the assertion's iss",
+        ),
+    ] {
+        let (status, answer) = any.post("/v2/auth/token", headers, body).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((status, answer["error_description"].as_str()), (400, Some(expected)));
+    }
+}
+
+#[tokio::test]
+async fn a_token_ends_when_it_said() {
+    let service = MockService::builder().token_lifetime(Duration::ZERO).start().unwrap();
+    let any = Any::of(&service);
+    let token = token(&service, &any).await;
+    assert_eq!(any.push(&token, MESSAGE).await.0, 401);
+    assert_eq!(service.requests().last().unwrap().reason(), Some("the token is expired"));
+}
+
+#[tokio::test]
+async fn public_keys_of_ones_own_are_known_in_pem_and_as_jwk() {
+    let folder = Folder::new();
+    let (elliptic, rsa) = (keys::p384(), keys::rsa());
+    let jwk = |key: &TestKey, id: &str| key.public_jwk(id).to_string();
+    let builder = MockService::builder()
+        .public_jwk("one", jwk(&elliptic, "key-7"))
+        .public_jwk("two", jwk(&rsa, "key-7"))
+        .public_key_pem("three", "key-8", spki(&elliptic))
+        .public_key_pem("three", "key-9", spki(&rsa));
+    let service = builder.start().unwrap();
+    for (client_id, key_id, key) in [
+        ("one", "key-7", &elliptic),
+        ("two", "key-7", &rsa),
+        ("three", "key-8", &elliptic),
+        ("three", "key-9", &rsa),
+    ] {
+        let file = folder.file("key.pem", &key.pem);
+        let key = SigningKey::from_pem_file(file, key_id).unwrap();
+        let client = Client::builder().base_url(service.url()).destination(DESTINATION);
+        let client = client.credentials(Credentials::signed_jwt(client_id, key)).build().unwrap();
+        client.send(&message()).await.unwrap_or_else(|error| panic!("{client_id} {key_id}: {error}"));
+    }
+    let wrong = |builder: pushslots::mock::MockServiceBuilder| builder.start().unwrap_err().to_string();
+    let builder = MockService::builder;
+    assert!(wrong(builder().public_jwk("x", elliptic.jwk("k").to_string())).contains("private key"));
+    assert!(wrong(builder().public_jwk("x", "{}")).contains("no JWK"));
+    assert!(wrong(builder().public_key_pem("x", "k", &elliptic.pem)).contains("no public key"));
+    let p256 = keys::elliptic(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING);
+    assert!(wrong(builder().public_jwk("x", jwk(&p256, "k"))).contains("P-384"));
+}
+
+/// The public half in PEM: RFC 5280, section 4.1.2.7, with the algorithms of RFC 5480 and RFC 3279.
+fn spki(key: &TestKey) -> String {
+    let (algorithm, public): (&[u8], _) = match key.jwk["kty"].as_str().unwrap() {
+        "EC" => (b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22", &key.public),
+        _ => (b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00", &key.public),
+    };
+    let bits = keys::der(3, &[&[0], &public[..]].concat());
+    keys::pem("PUBLIC KEY", &keys::der(0x30, &[algorithm, &bits].concat()))
+}
+
+#[tokio::test]
+async fn legacy_keys_buy_and_refresh_tokens_that_end_when_they_are_revoked() {
+    let service = MockService::builder().api_key("ours", "secret").start().unwrap();
+    let any = Any::of(&service);
+    let json = [("content-type", "application/json")];
+    let authenticate = r#"{"apiKey":"ours","secret":"secret"}"#;
+    let (status, answer) = any.post("/auth/authenticate", &json, authenticate).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(status, 200);
+    assert!(answer["expires"].as_str().unwrap().parse::<pushslots::chrono::DateTime<Utc>>().is_ok());
+    assert_eq!(any.push(answer["accessToken"].as_str().unwrap(), MESSAGE).await.0, 200);
+    let refresh = json!({ "apiKey": "ours", "refreshToken": answer["refreshToken"] }).to_string();
+    assert_eq!(any.post("/auth/refreshToken", &json, refresh.clone()).await.0, 200);
+    for (path, body) in [
+        ("/auth/refreshToken", &*refresh),
+        ("/auth/authenticate", r#"{"apiKey":"ours","secret":"x"}"#),
+        ("/auth/authenticate", r#"{"apiKey":"theirs","secret":"secret"}"#),
+        ("/auth/authenticate", "{"),
+    ] {
+        assert_eq!(any.post(path, &json, body).await, (401, "Invalid request".to_owned()));
+    }
+    let (key, secret) = service.api_key();
+    let client = Client::builder().base_url(service.url()).destination(DESTINATION);
+    let client = client.credentials(Credentials::api_key(key, secret)).build().unwrap();
+    client.send(&message()).await.unwrap();
+    service.revoke_tokens();
+    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2);
+}

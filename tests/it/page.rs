@@ -1,0 +1,228 @@
+//! The page of the mock, in a real browser: what arrived is seen on it, and nothing of it stays behind.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::{any_http, message, there};
+use pushslots::chrono::{TimeZone, Utc};
+use pushslots::mock::{Answer, MockService};
+use pushslots::{Client, Provider, PushSlots, Slot};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// `tests/peers/page.js`, which drives a browser; it stops when this is dropped.
+struct Browser {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Browser {
+    /// Opens the page. Where there is no browser it says so and gives none, but in CI there must be one.
+    fn open(url: &str) -> Option<Self> {
+        let mut child = there(spawn(url), "a browser")?;
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Some(Self { child, lines })
+    }
+
+    async fn next(&mut self) -> Value {
+        let line = timeout(Duration::from_secs(90), self.lines.next_line());
+        let line = line.await.expect("it prints in time").unwrap().expect("it did not fail");
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+fn spawn(url: &str) -> Result<Child, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    if !folder.join("node_modules/playwright-core").exists() {
+        return Err("run `npm ci` in tests/peers first".to_owned());
+    }
+    let chromium = chromium().ok_or("there is no Chromium; name one in CHROMIUM")?;
+    Command::new("node")
+        .args(["page.js", url])
+        .env("CHROMIUM", chromium)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("node does not start: {error}"))
+}
+
+fn chromium() -> Option<PathBuf> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name)))
+        .find(|program| program.is_file());
+    named.or(found)
+}
+
+async fn push(client: &Client, messages: usize) {
+    let message = message().encode().unwrap();
+    let sends = (0..16).map(|_| async {
+        for _ in 0..messages / 16 {
+            client.send(&message).await.unwrap();
+        }
+    });
+    futures_util::future::join_all(sends).await;
+}
+
+/// A message whose names try to be more than that.
+fn hostile() -> PushSlots {
+    let nine = Utc.with_ymd_and_hms(2026, 12, 2, 9, 0, 0).unwrap();
+    let provider = Provider::new().id("7", "NPI").name("<script>alert(1)</script>", "\u{202e}Granite");
+    let slot = Slot::new(nine, 20).reason("<b>Office</b> Visit").provider(provider);
+    PushSlots::builder().slot(slot).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000() {
+    let service = MockService::builder().without_rate_limit().start().unwrap();
+    let client = Client::builder().mock(&service).without_pace().build().unwrap();
+    push(&client, 5_008).await;
+    service.next(Answer::throttled().retry_after(1));
+    client.send(&hostile()).await.unwrap();
+
+    let Some(mut browser) = Browser::open(service.url()) else { return };
+    let opened = browser.next().await;
+    println!("opened in {} ms, with {} messages", opened["opened_ms"], service.counts().accepted);
+    assert!(opened["newest"].as_str().unwrap().contains("5009"), "{opened}");
+
+    service.next(Answer::unavailable());
+    let receipt = client.send(&hostile()).await.unwrap();
+    browser.child.stdin.take().unwrap().write_all(b"pushed\n").await.unwrap();
+    let arrived = browser.next().await;
+    assert!(arrived["arrived"].as_str().unwrap().contains("5010"), "{arrived}");
+    assert!(arrived["live"].as_str().unwrap().contains("5010"), "{arrived}");
+
+    let page = browser.next().await;
+    assert_eq!(page["log_ids"], json!([receipt.logs()[0].id]));
+    let attempts = page["attempts"].as_array().unwrap();
+    let has = |index: usize, text: &str| attempts[index].as_str().unwrap().contains(text);
+    assert!(attempts.len() == 2 && has(0, "503") && has(1, "200") && has(1, "accepted"), "{attempts:?}");
+    let shown = |what: &str, text: &str| {
+        page[what].as_array().unwrap().iter().any(|shown| shown.as_str().unwrap().contains(text))
+    };
+    // Names are text and nothing else.
+    assert!(
+        shown("providers", "<script>alert(1)</script>") && shown("providers", "Pat Granite"),
+        "{}",
+        page["providers"]
+    );
+    assert!(shown("slots", "<b>Office</b> Visit") && shown("slots", "09:00"));
+    assert!(page["phone_slots"].as_str().unwrap().contains("Office"));
+
+    let nothing = json!([]);
+    for list in ["console_errors", "foreign_requests", "failed_requests", "unlabelled"] {
+        assert_eq!(page[list], nothing, "{list}");
+    }
+    assert_eq!(page["phone_overflow_px"], 0);
+    assert_eq!(page["storage"], json!({ "local": 0, "session": 0, "cookies": 0 }));
+    // By the keyboard alone a failure was asked for, and the next message gets it.
+    assert!(page["keyboard_next"].as_str().unwrap().contains("429"), "{}", page["keyboard_next"]);
+    let receipt = client.send(&hostile()).await.unwrap();
+    assert_eq!(receipt.attempts()[0].status, Some(429));
+    assert!(browser.child.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    client.send(&message()).await.unwrap();
+    let http = any_http();
+    let get = |path: &str| http.get(format!("{}{path}", service.url()));
+    for path in ["/", "/page.js", "/page.css", "/page/state", "/page/week"] {
+        let answer = get(path).send().await.unwrap();
+        assert_eq!(
+            (answer.status(), &answer.headers()["cache-control"]),
+            (200.try_into().unwrap(), &"no-store".parse().unwrap())
+        );
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        // Another name that leads here, as in DNS rebinding.
+        let answer = get(path).header("host", "attacker.example").send().await.unwrap();
+        assert_eq!(answer.status(), 403, "{path}");
+    }
+    let week = get("/page/week").send().await.unwrap().bytes().await.unwrap();
+    let week: Value = serde_json::from_slice(&week).unwrap();
+    assert_eq!(week["monday"], "2026-11-30");
+    assert_eq!(week["providers"][0]["name"], "Pat Granite");
+    assert_eq!(week["providers"][0]["slots"][1]["start"], "2026-12-01T10:00:00Z");
+    for (query, slots) in
+        [("?monday=2026-12-07", 0), ("?monday=2026-12-02", 2), ("?message=2", 0), ("?message=1", 2)]
+    {
+        let week = get(&format!("/page/week{query}")).send().await.unwrap().bytes().await.unwrap();
+        let week: Value = serde_json::from_slice(&week).unwrap();
+        let shown = week["providers"].as_array().unwrap().iter();
+        assert_eq!(shown.map(|row| row["slots"].as_array().unwrap().len()).sum::<usize>(), slots, "{query}");
+    }
+
+    // What code changes is seen without a message.
+    let state = async || -> Value {
+        let state = get("/page/state").send().await.unwrap().bytes().await.unwrap();
+        serde_json::from_slice(&state).unwrap()
+    };
+    let before = state().await;
+    service.next(Answer::throttled());
+    service.next_token(Answer::stall());
+    let queued = state().await;
+    assert_eq!((&queued["next"], &queued["next_tokens"]), (&json!(["throttled"]), &json!(["stall"])));
+    assert!(!queued["answers"].as_array().unwrap().iter().any(|answer| answer["name"] == "throttled"));
+    service.clear_script();
+    let cleared = state().await;
+    service.fail_for(Duration::from_secs(3_600));
+    let down = state().await;
+    assert_eq!((&cleared["is_down"], &down["is_down"]), (&json!(false), &json!(true)));
+    let versions = [&before, &queued, &cleared, &down].map(|state| state["version"].clone());
+    assert!(versions.windows(2).all(|pair| pair[0] != pair[1]), "{versions:?}");
+    service.clear_script();
+
+    // What a person wonders about: whether a message whose answer was lost had arrived, and why there was no token.
+    service.next(Answer::reset_after_read().after_accepting());
+    client.send(&message()).await.unwrap();
+    let form = http.post(format!("{}/v2/auth/token", service.url()));
+    assert_eq!(form.body("{}").send().await.unwrap().status(), 400);
+    let state = state().await;
+    let newest = &state["messages"][0];
+    assert_eq!((&newest["arrived"], &newest["state"]), (&json!(2), &json!("accepted")));
+    assert_eq!(newest["attempts"][0]["outcome"], "accepted, then reset after read");
+    assert_eq!(state["tokens"][0]["reason"], "x-www-form-urlencoded content-type required");
+    assert_eq!(state["tokens"][1]["outcome"], "token issued");
+
+    let post = |path: &str, kind: &str, body: &'static str| {
+        http.post(format!("{}{path}", service.url())).header("content-type", kind).body(body).send()
+    };
+    // What a form of another origin can send does nothing.
+    assert_eq!(post("/page/clear", "text/plain", r#"{"inbox":true}"#).await.unwrap().status(), 403);
+    assert_eq!(
+        post("/page/next", "application/json", r#"{"answer":"no such"}"#).await.unwrap().status(),
+        400
+    );
+    assert_eq!(service.received().len(), 3);
+    let answers = [
+        r#"{"answer":"throttled-1s"}"#,
+        r#"{"answer":"unavailable"}"#,
+        r#"{"answer":"bad-gateway"}"#,
+        r#"{"answer":"refused"}"#,
+        r#"{"answer":"block-page"}"#,
+        r#"{"answer":"errors"}"#,
+        r#"{"answer":"unauthorized"}"#,
+        r#"{"answer":"reset"}"#,
+        r#"{"answer":"lost"}"#,
+        r#"{"answer":"truncated"}"#,
+        r#"{"answer":"stall"}"#,
+    ];
+    for answer in answers {
+        assert_eq!(post("/page/next", "application/json", answer).await.unwrap().status(), 204, "{answer}");
+    }
+    assert_eq!(service.pending(), answers.len());
+    let clear = r#"{"inbox":true,"queue":true}"#;
+    assert_eq!(post("/page/clear", "application/json", clear).await.unwrap().status(), 204);
+    assert!(service.received().is_empty());
+    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
+    assert_eq!(service.counts().requests, 1, "those for the page do not count");
+}

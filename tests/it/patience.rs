@@ -1,0 +1,204 @@
+//! Publications that wait out temporary failures.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use crate::support::batch::{accepted, arrived, serve, slots};
+use crate::support::model::{Fate, Model, Reply, TokenFate, answers, client_of, ok};
+use futures_util::stream;
+use pushslots::{Delivery, ErrorKind, OnUnknown, PublishReport, WaitReason};
+use tokio::time::Instant;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A service that is out of order for a time.
+fn out_of_order(fate: Fate, from: Duration, until: Duration) -> std::sync::Arc<Model> {
+    let fates = move |_: &mut rand::rngs::StdRng, at: Duration| match at >= from && at < until {
+        true => fate.clone(),
+        false => ok(),
+    };
+    Model::new(7, fates, |_, _| TokenFate::Issued(300 * MINUTE))
+}
+
+fn all_attempts(report: &PublishReport) -> usize {
+    report.receipts().iter().map(|receipt| receipt.attempts().len()).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_temporary_failure_is_waited_out() {
+    let early = Duration::from_millis(100);
+    let outages = [
+        answers(503),
+        answers(500),
+        answers(408),
+        answers(429),
+        Fate::Answered(Reply::new(503).hint("7")),
+        Fate::Answered(Reply::new(429).hint("130")),
+        Fate::NoConnection,
+        Fate::NeverLeaves,
+        Fate::Cut { accepted: false },
+        Fate::Cut { accepted: true },
+        Fate::Hangs { accepted: false },
+    ];
+    for fate in outages {
+        for concurrency in [1, 4] {
+            let model = out_of_order(fate.clone(), early, 10 * MINUTE);
+            let client = client_of(&model).build().unwrap();
+            let slots = slots(0..400);
+            let publication = client.publish(&slots).slots_per_message(10).concurrency(concurrency);
+            let report = publication.await.unwrap_or_else(|error| panic!("{fate:?}: {error}"));
+            assert_eq!((report.run().accepted_slots, report.resume_point()), (400, None), "{fate:?}");
+            assert!(report.elapsed() >= 10 * MINUTE - early, "{fate:?}: {:?}", report.elapsed());
+            assert!(report.elapsed() < 14 * MINUTE, "{fate:?}: {:?}", report.elapsed());
+            let sent = arrived(&model);
+            assert_eq!(report.run().requests, all_attempts(&report));
+            for message in &sent {
+                let first = sent.iter().find(|other| other.slots == message.slots).unwrap();
+                assert_eq!((first.message_id, &first.body), (message.message_id, &message.body));
+            }
+            // At first up to four quick attempts a message, then one about once a minute, or as the service asks.
+            let count = sent.len();
+            assert!(count < 40 + 4 * concurrency + 100, "{count} requests after {fate:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_attempt() {
+    let model = out_of_order(answers(503), Duration::ZERO, 10 * MINUTE);
+    let client = client_of(&model).build().unwrap();
+    let began = Instant::now();
+    let report = client.publish(slots(0..1)).await.unwrap();
+    let times: Vec<_> = model.calls().iter().map(|call| (call.began - began).as_secs_f64()).collect();
+    let (first, probes) = times.split_at(4);
+    assert!(first[3] < 5.0, "four quick attempts: {times:?}");
+    let mut before = first[3];
+    for (probe, ceiling) in probes.iter().zip([5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0]) {
+        let delay = probe - before;
+        assert!(delay >= 0.8 * ceiling - 0.1 && delay <= ceiling + 0.1, "{delay} of {ceiling}: {times:?}");
+        before = *probe;
+    }
+    let attempts = report.receipts()[0].attempts();
+    assert_eq!(attempts.len(), times.len());
+    let numbers: Vec<_> = attempts.iter().map(|attempt| attempt.number as usize).collect();
+    assert_eq!(numbers, (1..=times.len()).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_counts_from_the_last_accepted_message_and_ends() {
+    // The service accepts one message every 14 minutes.
+    let slow = || Fate::Answered(Reply { after: Duration::from_secs(95), ..Reply::accepted() });
+    let fates = move |_: &mut rand::rngs::StdRng, at: Duration| match at.as_secs() % 840 {
+        0..90 => slow(),
+        _ => answers(503),
+    };
+    let model = Model::new(7, fates, |_, _| TokenFate::Issued(300 * MINUTE));
+    let client = client_of(&model).build().unwrap();
+    let slots = slots(0..6);
+    let report = client.publish(&slots).slots_per_message(1).patience(20 * MINUTE).await.unwrap();
+    assert!(report.elapsed() > 60 * MINUTE);
+
+    let (model, client) = serve([ok(), answers(503)]);
+    let began = Instant::now();
+    let error = client.publish(&slots).slots_per_message(1).patience(3 * MINUTE).await.unwrap_err();
+    assert_eq!((error.failed_message(), error.error().kind()), (Some(2), ErrorKind::Unavailable));
+    let took = began.elapsed();
+    assert!(took >= 3 * MINUTE && took < 4 * MINUTE, "{took:?}");
+    assert_eq!(error.error().attempts().len() + 1, model.calls().len());
+
+    let (model, client) = serve([answers(503)]);
+    client.publish(&slots).patience(Duration::ZERO).await.unwrap_err();
+    assert_eq!(model.calls().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn final_failures_and_responses_of_others_end_it_at_once() {
+    let fates = [
+        (answers(400), Delivery::Refused),
+        (answers(401), Delivery::Refused),
+        (answers(403), Delivery::Refused),
+        (Fate::Answered(Reply::block_page(true)), Delivery::Unknown),
+    ];
+    for (fate, delivery) in fates {
+        let (model, client) = serve([fate.clone()]);
+        let began = Instant::now();
+        let error = client.publish(slots(0..2)).await.unwrap_err();
+        assert_eq!(error.delivery(), delivery, "{fate:?}");
+        assert!(began.elapsed() < MINUTE && model.calls().len() <= 4, "{fate:?}: {}", model.calls().len());
+    }
+    // A copy that may have been accepted is not followed by another, if the caller wants none.
+    for concurrency in [1, 3] {
+        let model = Model::scripted([ok(), answers(503)]);
+        let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
+        let slots = slots(0..9);
+        let publication = client.publish(&slots).slots_per_message(1).concurrency(concurrency);
+        let error = publication.await.unwrap_err();
+        assert_eq!(error.delivery(), Delivery::Unknown);
+        assert_eq!(model.calls().len(), 1 + concurrency.min(3));
+    }
+    // The service asks for more time than there is.
+    let (model, client) = serve([ok(), Fate::Answered(Reply::new(503).hint("1000"))]);
+    let began = Instant::now();
+    let error = client.publish(slots(0..2)).slots_per_message(1).await.unwrap_err();
+    assert_eq!(error.error().retry_after(), Some(Duration::from_secs(1_000)));
+    assert!(began.elapsed() < MINUTE && model.calls().len() == 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lack_of_tokens_and_an_empty_budget_are_waited_out() {
+    let tokens = |_: &mut rand::rngs::StdRng, at: Duration| match at < 5 * MINUTE {
+        true => TokenFate::Answered(503, None),
+        false => TokenFate::Issued(300 * MINUTE),
+    };
+    let model = Model::new(7, |_, _| ok(), tokens);
+    let client = client_of(&model).build().unwrap();
+    let report = client.publish(slots(0..2)).slots_per_message(1).await.unwrap();
+    assert_eq!((report.run().requests, model.calls().len()), (2, 2));
+
+    let model = out_of_order(answers(503), Duration::ZERO, 2 * MINUTE);
+    let client = client_of(&model).retry_budget(1).build().unwrap();
+    let report = client.publish(slots(0..2)).slots_per_message(1).await.unwrap();
+    assert_eq!(report.run().accepted_slots, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_reports_the_wait_and_its_reason() {
+    let model = out_of_order(answers(503), Duration::ZERO, 2 * MINUTE);
+    let client = client_of(&model).build().unwrap();
+    let mut waits = Vec::new();
+    let publication = client.publish(slots(0..1)).on_progress(|progress| waits.extend(progress.wait));
+    publication.await.unwrap();
+    let reason = WaitReason::Failure(ErrorKind::Unavailable);
+    assert!(waits.len() > 60 && waits.iter().all(|wait| wait.reason == reason), "{waits:?}");
+    assert!(waits.iter().all(|wait| wait.remaining <= MINUTE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_can_be_stopped_and_the_batch_resumed() {
+    for is_stream in [false, true] {
+        let model = out_of_order(answers(503), Duration::from_millis(45), 60 * MINUTE);
+        let client = client_of(&model).build().unwrap();
+        let slots = slots(0..10);
+        let publish = || match is_stream {
+            true => client.publish_stream(stream::iter(slots.clone())).slots_per_message(2).batch_id("b"),
+            false => client.publish(&slots).slots_per_message(2).batch_id("b"),
+        };
+        let publication = publish().patience(600 * MINUTE);
+        let handle = publication.handle();
+        let (began, stop) = (Instant::now(), handle.clone());
+        let stop = async move {
+            tokio::time::sleep(20 * MINUTE).await;
+            stop.stop();
+        };
+        let report = tokio::join!(publication.into_future(), stop).0.unwrap();
+        assert!(began.elapsed() < 21 * MINUTE);
+        let point = report.resume_point().unwrap();
+        assert_eq!((point.number(), report.batch().accepted_slots), (2, 2));
+        tokio::time::sleep(60 * MINUTE).await;
+        publish().resume_from(point).await.unwrap();
+        let sent = arrived(&model);
+        let second: Vec<_> = sent.iter().filter(|message| message.slots == [2, 3]).collect();
+        assert!(second.iter().all(|message| message.message_id == second[0].message_id));
+        assert_eq!(accepted(&model), (0..10).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,205 @@
+//! A publication while it is under way, and what is told of it.
+
+use std::future::{IntoFuture, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::batch::{accepted, arrived, serve, slots};
+use crate::support::model::{Fate, Reply, answers, ok};
+use futures_util::{FutureExt, StreamExt, stream};
+use pushslots::uuid::Uuid;
+use pushslots::{ErrorKind, Identifier, Location, Meta, ResumePoint, Slot};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+/// Tells how far a stream was read.
+fn watched(slots: Vec<Slot>, read: &Arc<Mutex<usize>>) -> impl stream::Stream<Item = Slot> + Send + use<> {
+    let read = read.clone();
+    stream::iter(slots).inspect(move |_| *read.lock().unwrap() += 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_message_is_made_while_one_is_on_its_way_and_no_more() {
+    let slow = Fate::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
+    let (model, client) = serve([slow]);
+    let read = Arc::default();
+    let mut publication =
+        pin!(client.publish_stream(watched(slots(0..1_000), &read)).slots_per_message(100).into_future());
+    for message in 1..=8 {
+        assert!(timeout(Duration::from_secs(9), publication.as_mut()).await.is_err());
+        assert_eq!(model.calls().len(), message, "one at a time");
+        // The first of the message after tells that the next is full.
+        let read = *read.lock().unwrap();
+        assert!((message + 1) * 100 == read, "{read} slots are read while message {message} is on its way");
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_go_on_while_a_message_is_encoded() {
+    let (model, client) = serve([ok()]);
+    let slots = slots(0..8_000);
+    let mut publication = client.publish(&slots).slots_per_message(8_000).into_future();
+    let mut turns = 0;
+    poll_fn(|context| {
+        turns += 1;
+        publication.poll_unpin(context)
+    })
+    .await
+    .unwrap();
+    let encoded = arrived(&model)[0].body.len();
+    assert!(
+        encoded > 1 << 20 && turns >= encoded / (64 << 10),
+        "{turns} turns while {encoded} bytes were made"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_held_no_longer_than_it_is_sent() {
+    let (_, client) = serve([ok()]);
+    let held: Arc<str> = "Office Visit".into();
+    for point in [ResumePoint::from(1), ResumePoint::from(31), "31@3000".parse().unwrap()] {
+        // Whoever holds the reason holds a slot: they get it as they are asked for.
+        let reason = held.clone();
+        let slots = stream::iter(slots(0..5_000)).map(move |slot| {
+            assert!(Arc::strong_count(&reason) < 400, "{} slots are held", Arc::strong_count(&reason));
+            slot.reason(reason.clone())
+        });
+        client.publish_stream(slots).slots_per_message(100).batch_id("b").resume_from(point).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_told_after_each_message_and_each_second() {
+    let slow = Fate::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
+    let (_, client) = serve([slow]);
+    let mut told = Vec::new();
+    let slots = slots(0..250);
+    let publication = client.publish(&slots).slots_per_message(100);
+    publication.on_progress(|progress| told.push(progress.clone())).await.unwrap();
+    let seen: Vec<_> = told
+        .iter()
+        .map(|told| (told.run.accepted_messages, told.run.accepted_slots, told.elapsed.as_secs()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (0, 0, 0),
+            (0, 0, 1),
+            (0, 0, 2),
+            (1, 100, 2),
+            (1, 100, 3),
+            (1, 100, 4),
+            (1, 100, 5),
+            (2, 200, 5),
+            (2, 200, 6),
+            (2, 200, 7),
+            (3, 250, 7)
+        ]
+    );
+    assert!(told.iter().all(|told| (told.batch.messages, told.batch.slots) == (Some(3), Some(250))));
+    assert!(told.iter().all(|told| told.wait.is_none() && told.run.skipped_slots == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_and_errors_are_serialized_in_the_same_words() {
+    let (_, client) = serve([ok(), answers(400)]);
+    let error = client.publish(slots(0..2)).slots_per_message(1).batch_id("b").await.unwrap_err();
+    let mut json = serde_json::to_value(&error).unwrap();
+    assert!(json["elapsed_ms"].take().is_u64());
+    let failure = json["failure"].take();
+    assert_eq!((&failure["kind"], &failure["attempts"][0]["status"]), (&json!("refused"), &json!(400)));
+    let receipts = json["receipts"].take();
+    assert_eq!(receipts.as_array().unwrap().len(), 1);
+    assert_eq!(receipts[0]["delivery"], "accepted");
+    assert_eq!(
+        json,
+        json!({
+            "error": error.to_string(), "failed_message": 2, "failure": null, "batch_id": "b",
+            "batch": {"accepted_messages": 1, "accepted_slots": 1, "messages": 2, "slots": 2},
+            "run": {
+                "accepted_messages": 1, "accepted_slots": 1, "skipped_slots": 0, "possibly_repeated_slots": 0, "requests": 2
+            },
+            "elapsed_ms": null, "waited_ms": 0, "resume_from": error.report().resume_point(), "receipts": null
+        })
+    );
+    let kind = pushslots::Error::from(error).kind();
+    assert_eq!(kind, ErrorKind::Refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn publications_to_different_destinations_run_side_by_side() {
+    let slow = Fate::Answered(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
+    let (model, client) = serve([slow]);
+    let (north, south) = (slots(0..300), slots(300..600));
+    let to = |number| Meta::new().destination(Uuid::from_u128(number));
+    let began = tokio::time::Instant::now();
+    let (north, south) = tokio::join!(
+        client.publish(&north).slots_per_message(100).meta(to(1)).into_future(),
+        client.publish(&south).slots_per_message(100).meta(to(2)).into_future(),
+    );
+    assert!(north.is_ok() && south.is_ok());
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(accepted(&model).len(), 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_borrowed_shared_or_owned_can_be_published() {
+    let (_, client) = serve([ok()]);
+    let location = Location::new().facility_identifier(Identifier::new("RES", "Facility ID")).share();
+    let slots: Vec<_> = slots(0..2).into_iter().map(|slot| slot.location(&location)).collect();
+    let shared: Vec<_> = slots.iter().cloned().map(Arc::new).collect();
+    drop((
+        client.publish(&slots),
+        client.publish(shared),
+        client.publish(slots.clone()),
+        client.publish([&slots[0]]),
+    ));
+    // Nothing is sent until it is awaited.
+    assert!(client.publish(slots).into_future().now_or_never().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
+    let (_, client) = serve([ok()]);
+    let mut wrong = slots(0..1).remove(0);
+    wrong.duration = Some(0.0);
+    let publication = client.publish_stream(stream::repeat(wrong)).skip_invalid(|_, _| {});
+    let handle = publication.handle();
+    let stop = async {
+        tokio::task::yield_now().await;
+        handle.stop();
+    };
+    let report = tokio::join!(publication.into_future(), stop).0.unwrap();
+    assert_eq!(report.run().accepted_slots, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_callback_costs_no_message() {
+    for panics_at in [0, 1, 3] {
+        let slow = Fate::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
+        let (model, client) = serve([slow]);
+        let slots = slots(0..500);
+        let publication = client.publish(&slots).slots_per_message(100).concurrency(2);
+        let handle = publication.handle();
+        let panics = publication.on_progress(move |progress| {
+            assert!(progress.elapsed < Duration::from_secs(2 * panics_at + 1), "it panics");
+        });
+        let panic = AssertUnwindSafe(panics.into_future()).catch_unwind().await.unwrap_err();
+        assert!(panic.downcast_ref::<&str>().is_some_and(|text| *text == "it panics"));
+        let report = handle.report();
+        assert_eq!(report.run().accepted_slots, accepted(&model).len(), "those in flight came to their end");
+        assert!(
+            report.resume_point().is_some_and(|point| point.slots_before() == Some(accepted(&model).len()))
+        );
+    }
+    let (model, client) = serve([ok()]);
+    let mut slots = slots(0..10);
+    slots[9].duration = None;
+    let publication = client.publish_stream(stream::iter(slots)).slots_per_message(2);
+    let publication = publication.skip_invalid(|_, _| panic!("it panics"));
+    assert!(AssertUnwindSafe(publication.into_future()).catch_unwind().await.is_err());
+    assert!(!accepted(&model).is_empty());
+}

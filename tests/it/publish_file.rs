@@ -1,0 +1,386 @@
+//! The example `publish_file` as a user runs it: what it sends, what it prints, and how it exits.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::batch::slots;
+use crate::support::examples::{Folder, Run, program, publish_file, settings, token};
+use crate::support::raw::{Act, RawServer};
+use crate::support::{self, DESTINATION, fixtures};
+use pushslots::mock::{Answer, MockService, MockServiceBuilder};
+use pushslots::uuid::Uuid;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::Command;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+fn lines(numbers: std::ops::Range<usize>) -> String {
+    slots(numbers).iter().map(|slot| String::from_utf8(slot.to_json()).unwrap() + "\n").collect()
+}
+
+fn list(numbers: std::ops::Range<usize>) -> String {
+    format!("[{}]", lines(numbers).trim().replace('\n', ","))
+}
+
+/// The messages that arrived, and the ids of their slots.
+async fn arrived(service: &MockService) -> Vec<(Value, Vec<usize>)> {
+    let requests = service.requests();
+    let messages = requests.iter().filter(|request| request.path() == "/endpoint");
+    messages
+        .map(|request| {
+            let json: Value = serde_json::from_slice(request.body()).unwrap();
+            let id = |slot: &Value| slot["ID"].as_str().unwrap().parse().unwrap();
+            (json["Meta"].clone(), json["Slots"].as_array().unwrap().iter().map(id).collect())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn slots_are_published_whatever_the_file_looks_like() {
+    let folder = Folder::new();
+    let message = format!(
+        r#"{{"Slots":{},"Meta":{{"Test":true,"FacilityCode":"RES","BatchID":"of the file","CurrentBatch":"9"}}}}"#,
+        list(0..25)
+    );
+    for (content, is_message) in [(lines(0..25), false), (list(0..25), false), (message, true)] {
+        let service = fixtures::serve();
+        let file = folder.file("slots.json", content);
+        let mut settings = settings(service.url(), "plain", &folder);
+        settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "10".to_owned());
+        settings.insert("PUSHSLOTS_BATCH_ID", "\u{feff}tuesday\r\n".to_owned());
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!((run.code, &*run.stderr), (Some(0), "batch tuesday\n"), "no progress without a terminal");
+
+        let mut printed = run.json();
+        assert!(printed["elapsed_ms"].take().is_u64());
+        let receipts = printed["receipts"].take();
+        let log = &receipts[2]["logs"][0];
+        assert_eq!((receipts.as_array().unwrap().len(), log["id"].is_string()), (3, true), "{receipts}");
+        assert_eq!(
+            printed,
+            json!({
+                "batch_id": "tuesday",
+                "batch": {"accepted_messages": 3, "accepted_slots": 25, "messages": 3, "slots": 25},
+                "run": {
+                    "accepted_messages": 3, "accepted_slots": 25, "skipped_slots": 0, "possibly_repeated_slots": 0,
+                    "requests": 3
+                },
+                "elapsed_ms": null, "waited_ms": 0, "resume_from": null, "error": null, "receipts": null
+            })
+        );
+        let arrived = arrived(&service).await;
+        assert_eq!(
+            arrived.iter().flat_map(|(_, slots)| slots.clone()).collect::<Vec<_>>(),
+            (0..25).collect::<Vec<_>>()
+        );
+        for (number, (meta, _)) in arrived.iter().enumerate() {
+            let expected = if is_message { [json!(true), json!("RES")] } else { [Value::Null, Value::Null] };
+            assert_eq!(
+                [&meta["Test"], &meta["FacilityCode"]],
+                [&expected[0], &expected[1]],
+                "also behind the slots"
+            );
+            assert_eq!(
+                (&meta["BatchID"], &meta["CurrentBatch"]),
+                (&json!("tuesday"), &json!((number + 1).to_string()))
+            );
+            assert_eq!(meta["Destinations"], json!([{"ID": DESTINATION}, {"ID": Uuid::max()}]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn slots_that_are_wrong_are_told_and_cost_no_other() {
+    let (service, folder) = (fixtures::serve(), Folder::new());
+    let long = format!(
+        r#"{{"ID":"4","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
+        "x".repeat(5_000)
+    );
+    let content = format!("{}{{\"Duration\":0}}\n7\n{{\"ID\":\n{long}\n{}", lines(0..2), lines(5..7));
+    let file = folder.file("slots.ndjson", content);
+    let mut settings = settings(service.url(), "plain", &folder);
+    settings.insert("PUSHSLOTS_BYTES_PER_MESSAGE", "2000".to_owned());
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    let told: Vec<_> =
+        run.stderr.lines().skip(1).map(|line| line.split_once("slots.ndjson ").unwrap().1).collect();
+    let starts = [
+        "line 3: Slots[2].Duration: ",
+        "line 3: Slots[2].DateTime: ",
+        "line 4: Slots[3]: ",
+        "line 5: Slots[4]",
+        "line 6: Slots[5]: takes 5",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    assert!(told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:#?}");
+    let printed = run.json();
+    assert_eq!(
+        [&printed["run"]["accepted_slots"], &printed["run"]["skipped_slots"], &printed["error"]],
+        [&json!(4), &json!(4), &Value::Null]
+    );
+    let arrived = arrived(&service).await;
+    assert_eq!(arrived.into_iter().flat_map(|(_, slots)| slots).collect::<Vec<_>>(), [0, 1, 5, 6]);
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
+    let (service, folder) = (fixtures::serve(), Folder::new());
+    let settings = settings(service.url(), "plain", &folder);
+    let cut = list(0..2_000);
+    for (content, expected) in [
+        (&cut[..cut.len() - 20], "the input ends before the JSON does"),
+        ("", "Slots: empty"),
+        ("[]", "Slots: empty"),
+        ("[1", "the input ends before the JSON does"),
+        ("{\"DateTime\":\"2026-12-01T09:00:00Z\",\"Duration\":15}\n{\"DateT", "the file may be cut off"),
+    ] {
+        let file = folder.file("slots.json", content);
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!(run.code, Some(2), "{content:.20}: {}", run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        assert!(run.json()["error"].as_str().unwrap().contains(expected));
+        assert_eq!(run.json()["run"]["accepted_messages"], 0);
+    }
+    for (file, expected) in [
+        (Some(Path::new("no-such-file")), "no-such-file: "),
+        (None, "usage: "),
+        (Some(Path::new("/")), "not a regular file"),
+    ] {
+        let run = publish_file(file, &settings).await;
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+    }
+    let file = folder.file("slots.json", lines(0..1));
+    for (name, wrong) in [
+        ("PUSHSLOTS_SLOTS_PER_MESSAGE", "0"),
+        ("PUSHSLOTS_SLOTS_PER_MESSAGE", "many"),
+        ("PUSHSLOTS_BYTES_PER_MESSAGE", "-1"),
+        ("PUSHSLOTS_RATE", "7500"),
+        ("PUSHSLOTS_RATE", "7500/5"),
+        ("PUSHSLOTS_RATE", "1/300s"),
+        ("PUSHSLOTS_RESUME_FROM", "0"),
+        ("PUSHSLOTS_BATCH_ID", " "),
+        ("PUSHSLOTS_BATCH_ID", "\u{feff}\r\n"),
+        ("PUSHSLOTS_RESUME_FROM", "3@"),
+    ] {
+        let mut settings = settings.clone();
+        settings.insert("PUSHSLOTS_RESUME_FROM", "2@1".to_owned());
+        settings.insert("PUSHSLOTS_BATCH_ID", "b".to_owned());
+        settings.insert(name, wrong.to_owned());
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!(run.code, Some(2), "{name}={wrong}");
+        assert!(run.stderr.contains(&format!("{name}: ")), "{name}={wrong}: {}", run.stderr);
+    }
+    let run = publish_file(Some(&file), &BTreeMap::new()).await;
+    assert!(run.stderr.contains("PUSHSLOTS_CLIENT_ID: missing"), "{}", run.stderr);
+    assert!(service.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_same_command_resumes_where_the_last_run_ended() {
+    let accepted = || Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    for uses_checkpoint in [true, false] {
+        let folder = Folder::new();
+        let file = folder.file("slots.ndjson", lines(0..5));
+        let body = r#"{"Meta":{"Errors":[{"ID":1,"Text":"no such facility"}]}}"#;
+        let first = RawServer::start([token(), accepted(), Act::answer("400 No", "", body)]).await;
+        let mut settings = settings(&first.url, "plain", &folder);
+        settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
+        if !uses_checkpoint {
+            settings.insert("PUSHSLOTS_BATCH_ID", "it's tuesday".to_owned());
+            settings.insert("PUSHSLOTS_RESUME_FROM", "1".to_owned());
+        }
+        let run = publish_file(Some(&file), &settings).await;
+        let (printed, stderr) = (run.json(), run.stderr);
+        assert_eq!(run.code, Some(1));
+        let batch = printed["batch_id"].as_str().unwrap();
+        let mut lines = stderr.lines();
+        assert_eq!(lines.next().unwrap(), format!("batch {batch}"));
+        assert_eq!(printed["error"], lines.next().unwrap());
+        assert!(printed["error"].as_str().unwrap().starts_with("message 2 of batch "));
+        assert_eq!(lines.next(), Some("the service's reason: no such facility"));
+        assert_eq!([&printed["run"]["accepted_messages"], &printed["run"]["accepted_slots"]], [1, 2]);
+        let point = printed["resume_from"].as_str().unwrap();
+        assert!(point.starts_with("2@2."), "{point}");
+        let resume = match uses_checkpoint {
+            true => "to resume, run the same command again".to_owned(),
+            false => {
+                format!("to resume: PUSHSLOTS_BATCH_ID='it'\\''s tuesday' PUSHSLOTS_RESUME_FROM={point}")
+            }
+        };
+        assert_eq!(lines.next(), Some(&*resume));
+        assert_eq!((&printed["failed_message"], &printed["failure"]["kind"]), (&json!(2), &json!("refused")));
+        let rejected = first.finish().await.pop().unwrap();
+
+        let second = RawServer::start([token(), accepted(), accepted()]).await;
+        settings.insert("PUSHSLOTS_BASE_URL", second.url.clone());
+        if !uses_checkpoint {
+            settings.insert("PUSHSLOTS_RESUME_FROM", format!("{point}\r\n"));
+        }
+        let run = publish_file(Some(&file), &settings).await;
+        let printed = run.json();
+        assert_eq!((run.code, &printed["run"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+        assert_eq!(printed["batch"]["accepted_slots"], 5);
+        let shown = format!("batch {batch}, 2 slots are accepted already\n");
+        assert_eq!(run.stderr, shown);
+        let sent = second.finish().await;
+        let of = |request: &[u8]| {
+            let (head, body) = support::raw::split(request);
+            (support::raw::header(head, "idempotency-key").unwrap().to_owned(), body.unwrap().to_vec())
+        };
+        assert_eq!(of(&rejected), of(&sent[1]), "the same message again");
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_other_slots_starts_a_new_batch() {
+    let folder = Folder::new();
+    let file = folder.file("slots.ndjson", lines(0..5));
+    let accepted = || Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let first = RawServer::start([token(), accepted(), Act::answer("400 No", "", "")]).await;
+    let mut settings = settings(&first.url, "plain", &folder);
+    settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
+    let yesterday = publish_file(Some(&file), &settings).await;
+    first.finish().await;
+    folder.file("slots.ndjson", lines(10..13));
+    let service = fixtures::serve();
+    settings.insert("PUSHSLOTS_BASE_URL", service.url().to_owned());
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!((run.code, &run.json()["batch"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+    assert_ne!(run.json()["batch_id"], yesterday.json()["batch_id"]);
+    assert_eq!(arrived(&service).await.iter().map(|(_, slots)| slots.len()).sum::<usize>(), 3);
+    assert!(folder.path().join("slots.ndjson.checkpoint.replaced-1").exists());
+    assert!(!folder.path().join("slots.ndjson.checkpoint").exists());
+}
+
+#[tokio::test]
+async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
+    let (html, asks) = ("Content-Type: text/html\r\n", "Retry-After: 1000\r\n");
+    for (answer, code) in [
+        (Act::answer("503 Down", asks, ""), 5),
+        (Act::answer("200 OK", html, "<html>Request blocked</html>"), 6),
+    ] {
+        let folder = Folder::new();
+        let file = folder.file("slots.ndjson", lines(0..5));
+        let server = RawServer::start([token(), answer]).await;
+        let mut settings = settings(&server.url, "plain", &folder);
+        settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
+        let run = publish_file(Some(&file), &settings).await;
+        assert_eq!(run.code, Some(code), "{}", run.stderr);
+        assert!(run.stderr.ends_with("to resume, run the same command again\n"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
+    let folder = Folder::new();
+    let file = folder.file("slots.ndjson", lines(0..5));
+    let rejects =
+        Act::answer("401 No", "Content-Type: application/json\r\n", r#"{"error":"invalid_client"}"#);
+    let server = RawServer::start([rejects]).await;
+    let settings = settings(&server.url, "plain", &folder);
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    folder.file("slots.ndjson.checkpoint", "not a checkpoint");
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!((run.code, run.json()["run"]["requests"].as_u64()), (Some(2), Some(0)), "{}", run.stderr);
+    assert!(run.stderr.contains("isn't a checkpoint"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn the_rate_is_kept() {
+    let (service, folder) = (fixtures::serve(), Folder::new());
+    let file = folder.file("slots.ndjson", lines(0..5));
+    let mut settings = settings(service.url(), "plain", &folder);
+    settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned());
+    settings.insert("PUSHSLOTS_RATE", "4/1s".to_owned());
+    let run = publish_file(Some(&file), &settings).await;
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.json()["waited_ms"].as_u64().unwrap() > 0, "{}", run.stdout);
+    assert_eq!(arrived(&service).await.len(), 5);
+}
+
+/// A run of `publish_file` on as many slots, one a message, that gets these signals: the first when a message arrives, each further
+/// when it reported the one before.
+async fn interrupted(
+    service: MockService,
+    mut arrives: UnboundedReceiver<()>,
+    slots: usize,
+    signals: &[&str],
+) -> (Run, MockService) {
+    let folder = Folder::new();
+    let file = folder.file("slots.ndjson", lines(0..slots));
+    let settings = BTreeMap::from([
+        ("PUSHSLOTS_BASE_URL", service.url().to_owned()),
+        ("PUSHSLOTS_CLIENT_ID", service.client_id().to_owned()),
+        ("PUSHSLOTS_KEY_ID", service.key_id().to_owned()),
+        (
+            "PUSHSLOTS_PRIVATE_KEY_FILE",
+            folder.file("key.pem", service.private_key_pem()).display().to_string(),
+        ),
+        ("PUSHSLOTS_DESTINATION_IDS", service.destination().to_string()),
+        ("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned()),
+    ]);
+    let mut command = Command::new(program("publish_file"));
+    command.arg(&file).env_clear().envs(&settings).kill_on_drop(true);
+    let mut publishing = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = publishing.id().unwrap().to_string();
+    let mut told = BufReader::new(publishing.stderr.take().unwrap());
+    let mut stderr = String::new();
+    let run = async {
+        arrives.recv().await.unwrap();
+        told.read_line(&mut stderr).await.unwrap();
+        assert!(stderr.starts_with("batch "), "{stderr}");
+        for signal in signals {
+            assert!(Command::new("kill").args([signal, &*id]).status().await.unwrap().success());
+            told.read_line(&mut stderr).await.unwrap();
+        }
+        told.read_to_string(&mut stderr).await.unwrap();
+        let output = publishing.wait_with_output().await.unwrap();
+        Run { code: output.status.code(), stdout: String::from_utf8(output.stdout).unwrap(), stderr }
+    };
+    let run = timeout(Duration::from_secs(60), run).await.expect("it ends");
+    (run, service)
+}
+
+/// A mock that tells of each message as it arrives.
+fn watched() -> (MockServiceBuilder, UnboundedReceiver<()>) {
+    let (tell, arrives) = unbounded_channel();
+    let builder = MockService::builder().answer_with(move |request| {
+        if request.path() == "/endpoint" {
+            let _ = tell.send(());
+        }
+        None
+    });
+    (builder, arrives)
+}
+
+#[tokio::test]
+async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let (builder, arrives) = watched();
+        let (run, service) = interrupted(builder.start().unwrap(), arrives, 5_000, &[signal]).await;
+        let printed = run.json();
+        let accepted = service.received().len();
+        let in_run = &printed["run"]["accepted_messages"];
+        assert_eq!((run.code, in_run), (Some(code), &json!(accepted)), "{}", run.stderr);
+        assert!((1..5_000).contains(&accepted), "{accepted}");
+        let point = printed["resume_from"].as_str().unwrap();
+        assert!(point.starts_with(&format!("{}@{accepted}.", accepted + 1)), "{point}");
+        assert!(run.stderr.ends_with("to resume, run the same command again\n"), "{}", run.stderr);
+
+        // The message in flight may be accepted, also the first.
+        let (builder, arrives) = watched();
+        let service = builder.start().unwrap();
+        service.next(Answer::stall());
+        let (run, _service) = interrupted(service, arrives, 3, &["-TERM", signal]).await;
+        let printed = run.json();
+        let error = json!("stopped while a message was in flight");
+        assert_eq!((run.code, &printed["error"]), (Some(code), &error));
+        let point = printed["resume_from"].as_str().unwrap();
+        assert!(point.starts_with("1@0.") && point.contains("+1of0."), "{point}");
+    }
+}

@@ -1,0 +1,225 @@
+//! The example `push_file` as a user runs it: what it prints, and how it exits.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::examples::{Folder, push_file, settings, token};
+use crate::support::raw::{Act, RawServer};
+use crate::support::{self, DESTINATION, MESSAGE, fixtures, keys};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pushslots::uuid::Uuid;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn an_accepted_message_exits_with_0() {
+    let (service, folder) = (fixtures::serve(), Folder::new());
+    let message = folder.file("message.json", MESSAGE);
+    let run = push_file(Some(&message), &settings(service.url(), "throttled", &folder)).await;
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let mut json = run.json();
+    assert!(Uuid::try_parse(json["message_id"].as_str().unwrap()).is_ok());
+    let message_id = json["message_id"].clone();
+    for attempt in json["attempts"].as_array_mut().unwrap() {
+        assert!(attempt["elapsed_ms"].take().is_u64() && attempt["token_age_ms"].take().is_u64());
+        assert!(attempt["started"].take().is_string());
+        assert_eq!(attempt["message_id"].take(), message_id);
+    }
+    assert_eq!(json["attempts"][1]["logs"].take(), json["logs"]);
+    assert!(json["attempts"][0]["delay_ms"].take().as_u64().unwrap() >= 1_000);
+    json["message_id"] = Value::Null;
+    let logs = json["logs"].take();
+    assert_eq!(logs.as_array().unwrap().len(), 1, "one for each destination");
+    let is_uuid = |id: &Value| Uuid::try_parse(id.as_str().unwrap()).is_ok();
+    assert!(logs.as_array().unwrap().iter().all(|log| is_uuid(&log["id"]) && is_uuid(&log["attempt_id"])));
+    assert_eq!(
+        json,
+        json!({
+            "message_id": null,
+            "delivery": "accepted",
+            "logs": null,
+            "attempts": [
+                {
+                    "number": 1, "status": 429, "delivery": "refused", "message_id": null, "started": null,
+                    "error": "the service answered 429", "elapsed_ms": null, "delay_ms": null, "logs": [],
+                    "token_age_ms": null, "retry_after_s": 1, "next": "hint"
+                },
+                {
+                    "number": 2, "status": 200, "delivery": "accepted", "message_id": null, "started": null,
+                    "error": null, "elapsed_ms": null, "delay_ms": null, "logs": null,
+                    "token_age_ms": null, "retry_after_s": null, "next": "done"
+                }
+            ],
+            "error": null,
+            "retry_after_s": null
+        })
+    );
+    assert!(run.stderr.is_empty(), "no log without RUST_LOG: {}", run.stderr);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_accepted_exits_with_1() {
+    let folder = Folder::new();
+    let message = folder.file("message.json", MESSAGE);
+    let service = fixtures::serve();
+    for (client_id, delivery, status) in
+        [("refused", "refused", json!(400)), ("token-refused", "not_sent", Value::Null)]
+    {
+        let run = push_file(Some(&message), &settings(service.url(), client_id, &folder)).await;
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let json = run.json();
+        assert_eq!((&json["delivery"], &json["attempts"][0]["status"]), (&json!(delivery), &status));
+        assert!(json["error"].as_str().unwrap().starts_with("attempt 1: "), "{json}");
+    }
+    let busy = RawServer::start([token(), Act::answer("429 Busy", "Retry-After: 300\r\n", "")]).await;
+    let run = push_file(Some(&message), &settings(&busy.url, "plain", &folder)).await;
+    assert_eq!((run.code, &run.json()["retry_after_s"]), (Some(1), &json!(300)));
+    busy.finish().await;
+
+    let lost = RawServer::start([token(), Act::ResetAfterReading]).await;
+    let mut once = settings(&lost.url, "plain", &folder);
+    once.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
+    let run = push_file(Some(&message), &once).await;
+    assert_eq!((run.code, &run.json()["delivery"]), (Some(1), &json!("unknown")));
+    lost.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
+    let (service, folder) = (fixtures::serve(), Folder::new());
+    let mut settings = settings(service.url(), "plain", &folder);
+    settings.remove("PUSHSLOTS_DESTINATION_IDS");
+    let json = r#"{"Slots":[{"DateTime":"2016-10-08","Duration":15},{"DateTime":"2026-12-01T09:00:00Z","Duration":0}]}"#;
+    let message = folder.file("message.json", json);
+    let run = push_file(Some(&message), &settings).await;
+    assert_eq!(run.code, Some(2));
+    for path in ["Slots[0].DateTime: ", "Slots[1].Duration: ", "Meta.Destinations: "] {
+        assert!(run.stderr.contains(path), "{path} in {}", run.stderr);
+    }
+    assert_eq!(run.json()["delivery"], "not_sent");
+    assert_eq!(run.json()["attempts"], json!([]));
+
+    for (content, expected) in [
+        (b"".as_slice(), "the input is empty at line 1"),
+        (b"{\"Slots\": [", "the input ends before the JSON does at line 1"),
+        (b"\xff\xfe{\x00}", "the input is not UTF-8 at line 1 column 1"),
+        (&b"[".repeat(5_000), "the input ends before the JSON does at line 1"),
+    ] {
+        let message = folder.file("broken.json", content);
+        let run = push_file(Some(&message), &settings).await;
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        assert_eq!(run.json()["delivery"], "not_sent");
+    }
+    let run = push_file(Some(Path::new("no-such-file.json")), &settings).await;
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("no-such-file.json: "), "{}", run.stderr);
+    let pem = keys::p384().pem;
+    let secret = pem.lines().nth(1).unwrap();
+    for misplaced in [pem.clone(), secret.to_owned()] {
+        settings.insert("PUSHSLOTS_PRIVATE_KEY_FILE", misplaced);
+        let run = push_file(Some(&message), &settings).await;
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: the file can't be read"), "{}", run.stderr);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains(secret), "{}", run.stderr);
+    }
+    let run = push_file(None, &settings).await;
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("usage: push_file MESSAGE.json"), "{}", run.stderr);
+    assert!(service.requests().is_empty(), "nothing went out");
+}
+
+#[tokio::test]
+async fn wrong_settings_exit_with_2_and_name_every_variable() {
+    let folder = Folder::new();
+    let message = folder.file("message.json", r#"{"Slots":[{"Duration":15}]}"#);
+    for (wrong, expected) in [
+        (vec![("PUSHSLOTS_BASE_URL", "http://example.org")], vec!["PUSHSLOTS_BASE_URL"]),
+        (vec![("PUSHSLOTS_TOKEN_URL", "nowhere")], vec!["PUSHSLOTS_TOKEN_URL"]),
+        (
+            vec![("PUSHSLOTS_TOKEN_AUDIENCE", "nowhere"), ("PUSHSLOTS_MAX_ATTEMPTS", "0")],
+            vec!["PUSHSLOTS_TOKEN_AUDIENCE", "PUSHSLOTS_MAX_ATTEMPTS"],
+        ),
+        (vec![("PUSHSLOTS_CLIENT_ID", "")], vec!["PUSHSLOTS_CLIENT_ID"]),
+        (vec![("PUSHSLOTS_KEY_ID", " ")], vec!["PUSHSLOTS_KEY_ID"]),
+        (vec![("PUSHSLOTS_PRIVATE_KEY_FILE", "no-such.pem")], vec!["PUSHSLOTS_PRIVATE_KEY_FILE"]),
+        (vec![("PUSHSLOTS_API_KEY", "key")], vec!["PUSHSLOTS_API_KEY"]),
+        (vec![("PUSHSLOTS_SOURCE_ID", "me")], vec!["PUSHSLOTS_SOURCE_ID"]),
+        (vec![("PUSHSLOTS_DESTINATION_IDS", "a,b,")], vec!["PUSHSLOTS_DESTINATION_IDS"]),
+        (vec![("PUSHSLOTS_MAX_ATTEMPTS", "0")], vec!["PUSHSLOTS_MAX_ATTEMPTS"]),
+        (vec![("PUSHSLOTS_MAX_ATTEMPTS", "many")], vec!["PUSHSLOTS_MAX_ATTEMPTS"]),
+        (vec![("PUSHSLOTS_ATTEMPT_TIMEOUT", "10")], vec!["PUSHSLOTS_ATTEMPT_TIMEOUT"]),
+        (vec![("PUSHSLOTS_DEADLINE", "18446744073709551615s 1000ms")], vec!["PUSHSLOTS_DEADLINE"]),
+        (
+            vec![("PUSHSLOTS_DEADLINE", "0s"), ("PUSHSLOTS_SOURCE_ID", "me")],
+            vec!["PUSHSLOTS_DEADLINE", "PUSHSLOTS_SOURCE_ID"],
+        ),
+    ] {
+        let mut settings = settings("http://127.0.0.1:9", "plain", &folder);
+        settings.extend(wrong.into_iter().map(|(name, value)| (name, value.to_owned())));
+        let run = push_file(Some(&message), &settings).await;
+        assert_eq!(run.code, Some(2), "{expected:?}");
+        for name in &expected {
+            assert!(run.stderr.contains(&format!("{name}: ")), "{name} in {}", run.stderr);
+        }
+        assert_eq!(run.stderr.matches("\n  PUSHSLOTS_").count(), expected.len(), "{}", run.stderr);
+        assert!(run.stderr.contains("Slots[0].DateTime: "), "the message is told too: {}", run.stderr);
+        assert_eq!(run.json()["attempts"], json!([]));
+    }
+    let run = push_file(Some(&message), &BTreeMap::new()).await;
+    for name in ["PUSHSLOTS_CLIENT_ID", "PUSHSLOTS_KEY_ID", "PUSHSLOTS_PRIVATE_KEY_FILE"] {
+        assert!(run.stderr.contains(&format!("{name}: missing")), "{}", run.stderr);
+    }
+    let half = BTreeMap::from([("PUSHSLOTS_API_KEY", "key".to_owned())]);
+    let run = push_file(Some(&message), &half).await;
+    assert!(run.stderr.contains("PUSHSLOTS_API_SECRET: missing"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn every_setting_takes_effect() {
+    let folder = Folder::new();
+    let message =
+        folder.file("message.json", r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#);
+    let (service, tokens) = (fixtures::serve(), fixtures::serve());
+    let mut settings = settings(service.url(), "plain", &folder);
+    settings.insert("PUSHSLOTS_TOKEN_URL", format!("{}/v2/auth/token", tokens.url()));
+    settings.insert("PUSHSLOTS_SCOPE", "fhir:development".to_owned());
+    settings.insert("PUSHSLOTS_TOKEN_AUDIENCE", "\u{feff}urn:example:token\r\n".to_owned());
+    settings.insert("PUSHSLOTS_SOURCE_ID", Uuid::nil().to_string());
+    assert_eq!(push_file(Some(&message), &settings).await.code, Some(0));
+    let form = String::from_utf8(tokens.requests()[0].body().to_vec()).unwrap();
+    assert!(form.contains("scope=fhir%3Adevelopment"), "{form}");
+    let (_, assertion) = form.split_once("client_assertion=").unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["aud"], "urn:example:token");
+    let body: Value = serde_json::from_slice(service.requests()[0].body()).unwrap();
+    assert_eq!(body["Meta"]["Source"]["ID"], Uuid::nil().to_string());
+    assert_eq!(body["Meta"]["Destinations"], json!([{"ID": DESTINATION}, {"ID": Uuid::max()}]));
+
+    let legacy = BTreeMap::from([
+        ("PUSHSLOTS_BASE_URL", service.url().to_owned()),
+        ("PUSHSLOTS_API_KEY", "key".to_owned()),
+        ("PUSHSLOTS_API_SECRET", "secret".to_owned()),
+        ("PUSHSLOTS_DESTINATION_IDS", DESTINATION.to_string()),
+    ]);
+    assert_eq!(push_file(Some(&message), &legacy).await.code, Some(0));
+
+    for (name, text) in [
+        ("PUSHSLOTS_DEADLINE", "deadline of 1.5s"),
+        ("PUSHSLOTS_ATTEMPT_TIMEOUT", "no response came in time"),
+    ] {
+        let stalls = RawServer::start([token(), Act::Stall(String::new())]).await;
+        let mut hasty = BTreeMap::from([(name, "1500ms".to_owned())]);
+        hasty.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
+        let mut settings = support::examples::settings(&stalls.url, "plain", &folder);
+        settings.extend(hasty);
+        if name == "PUSHSLOTS_DEADLINE" {
+            settings.remove("PUSHSLOTS_MAX_ATTEMPTS");
+        }
+        let run = push_file(Some(&message), &settings).await;
+        assert_eq!(run.code, Some(1));
+        assert!(run.stderr.contains(text), "{}", run.stderr);
+        stalls.finish().await;
+    }
+}

@@ -1,0 +1,189 @@
+//! New tokens that the message endpoint rejects: how often another is requested, and when one is tried again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::{DESTINATION, key, message};
+use pushslots::bytes::Bytes;
+use pushslots::http::{HeaderMap, Request, StatusCode};
+use pushslots::{
+    AccessToken, Answer, AuthError, Client, Credentials, Delivery, ErrorKind, Failure, Next, TokenSource,
+    Transport,
+};
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Issues tokens with numbers, and accepts a message if `is_valid` holds for the number and the age of its token.
+struct Service {
+    is_valid: fn(usize, Duration) -> bool,
+    /// How long tokens live, in seconds.
+    life: u32,
+    issued: Mutex<Vec<Instant>>,
+    /// How often each token came with a message.
+    messages: Mutex<BTreeMap<usize, usize>>,
+}
+
+impl Service {
+    fn new(is_valid: fn(usize, Duration) -> bool) -> Arc<Self> {
+        Self::with_life(is_valid, 300)
+    }
+
+    fn with_life(is_valid: fn(usize, Duration) -> bool, life: u32) -> Arc<Self> {
+        Arc::new(Self { is_valid, life, issued: Mutex::default(), messages: Mutex::default() })
+    }
+
+    fn issued(&self) -> Vec<Instant> {
+        self.issued.lock().unwrap().clone()
+    }
+}
+
+impl Transport for Service {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+        sleep(Duration::from_millis(20)).await;
+        let respond = |status, body: String| Ok(Answer::new(status, HeaderMap::new(), Ok(body.into())));
+        if request.uri().path() != "/endpoint" {
+            let mut issued = self.issued.lock().unwrap();
+            issued.push(Instant::now());
+            // In the form of both token endpoints.
+            let token = format!("token-{}", issued.len());
+            let body =
+                format!(r#"{{"access_token":"{token}","accessToken":"{token}","expires_in":{}}}"#, self.life);
+            return respond(StatusCode::OK, body);
+        }
+        let token = request.headers()["authorization"].to_str().unwrap().rsplit('-').next().unwrap();
+        let token: usize = token.parse().unwrap();
+        *self.messages.lock().unwrap().entry(token).or_default() += 1;
+        let age = self.issued.lock().unwrap().get(token - 1).map(Instant::elapsed);
+        match (self.is_valid)(token, age.unwrap_or_default()) {
+            true => respond(StatusCode::OK, r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned()),
+            false => respond(StatusCode::UNAUTHORIZED, String::new()),
+        }
+    }
+}
+
+fn client(service: &Arc<Service>, credentials: Credentials) -> Client {
+    let builder = Client::builder().transport(service.clone()).credentials(credentials);
+    builder.destination(DESTINATION).without_pace().jitter_seed(1).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
+    for credentials in [Credentials::signed_jwt("client", key()), Credentials::api_key("key", "secret")] {
+        let service = Service::new(|_, _| false);
+        let client = client(&service, credentials);
+        let mut sends = tokio::task::JoinSet::new();
+        for _ in 0..6_000 {
+            let client = client.clone();
+            sends.spawn(async move { client.send(&message()).await });
+            sleep(SECOND / 10).await;
+        }
+        let (mut rejected, mut in_between) = (0, 0);
+        while let Some(sent) = sends.join_next().await {
+            let error = sent.unwrap().unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false), "{error}");
+            match error.delivery() {
+                Delivery::NotSent => {
+                    in_between += 1;
+                    assert!(
+                        error.to_string().contains("the message endpoint rejected a new access token"),
+                        "{error}"
+                    );
+                }
+                _ => rejected += 1,
+            }
+        }
+        let (tokens, messages) = (service.issued(), service.messages.lock().unwrap().values().sum::<usize>());
+        println!(
+            "6,000 sends in 600 s, all rejected: {} tokens, {messages} messages; {rejected} sends met the rejection, \
+             {in_between} ended without a request",
+            tokens.len()
+        );
+        // One at first, one in its place, and then one for each 10 s.
+        assert!(tokens.len() <= 61, "{} tokens", tokens.len());
+        assert!(tokens[1..].windows(2).all(|pair| pair[1] - pair[0] >= 10 * SECOND), "{tokens:?}");
+        assert!(in_between > 3_000 && messages < 4_000, "{in_between} {messages}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_becomes_valid_a_second_late_is_tried_again() {
+    let service = Service::new(|_, age| age >= SECOND);
+    let client = client(&service, Credentials::signed_jwt("client", key()));
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&message()).await }
+    });
+    // A send that begins meanwhile waits for the token as well.
+    sleep(SECOND / 2).await;
+    let second = client.send(&message()).await.unwrap();
+    assert_eq!(second.attempts().len(), 1, "{:?}", second.attempts());
+    let first = first.await.unwrap().unwrap();
+    let nexts: Vec<_> = first.attempts().iter().map(|attempt| attempt.next).collect();
+    assert_eq!(nexts, [Next::NewToken, Next::TokenPause, Next::Done]);
+    assert_eq!(service.issued().len(), 2);
+
+    // Afterwards the token is like any other.
+    client.send(&message()).await.unwrap();
+    assert_eq!(service.issued().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_that_meets_a_token_before_it_is_valid_gets_through() {
+    let service = Service::new(|_, age| age >= SECOND);
+    let client = client(&service, Credentials::signed_jwt("client", key()));
+    let send = |client: Client| async move { client.send(&message()).await.map(drop) };
+    let sends: tokio::task::JoinSet<_> = (0..200).map(|_| send(client.clone())).collect();
+    for sent in sends.join_all().await {
+        sent.unwrap();
+    }
+    assert_eq!(service.issued().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cooldown_also_holds_for_tokens_of_a_short_life() {
+    let service = Service::with_life(|_, _| false, 2);
+    let client = client(&service, Credentials::signed_jwt("client", key()));
+    for _ in 0..600 {
+        client.send(&message()).await.unwrap_err();
+        sleep(SECOND / 10).await;
+    }
+    let issued = service.issued();
+    let apart = |pair: &[Instant]| pair[1] - pair[0] >= 10 * SECOND;
+    assert!(issued.len() > 5 && issued[1..].windows(2).all(apart), "{issued:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_cooldown_a_new_token_is_requested_and_used() {
+    let service = Service::new(|token, _| token > 2);
+    let client = client(&service, Credentials::signed_jwt("client", key()));
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Credentials, 3));
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
+    sleep(10 * SECOND).await;
+    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
+    assert_eq!(service.issued().len(), 3);
+}
+
+/// A source with a cache of its own, which drops a token that was rejected.
+struct Cache(Mutex<usize>);
+
+impl TokenSource for Cache {
+    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        let mut current = self.0.lock().unwrap();
+        *current += usize::from(rejected.is_some());
+        Ok(AccessToken::new(format!("token-{current}")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_source_is_called_at_once_after_a_rejection() {
+    let service = Service::new(|token, _| token == 2);
+    let client = client(&service, Credentials::token_source(Cache(Mutex::new(1))));
+    let began = Instant::now();
+    let receipt = client.send(&message()).await.unwrap();
+    assert_eq!((receipt.attempts().len(), receipt.attempts()[0].next), (2, Next::NewToken));
+    assert!(began.elapsed() < SECOND);
+}

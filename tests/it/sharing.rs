@@ -1,0 +1,189 @@
+//! Records that many slots have in common are one.
+
+use std::sync::Arc;
+
+use pushslots::chrono::{DateTime, TimeZone, Utc};
+use pushslots::{Address, Location, Provider, PushSlots, Slot};
+use serde_json::{Value, json};
+
+fn nine() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap()
+}
+
+fn provider() -> Provider {
+    Provider::new().id("4356789876", "NPI").name("Pat", "Granite").office_phone("+16085551234")
+}
+
+fn message(slots: impl IntoIterator<Item = Slot>) -> PushSlots {
+    PushSlots::builder().slots(slots).build().unwrap()
+}
+
+fn slots(message: &PushSlots) -> Vec<Value> {
+    let json: Value = serde_json::from_slice(&message.to_json()).unwrap();
+    json["Slots"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_shared_record_is_written_as_an_owned_one() {
+    let location = Location::new().kind("Clinic").room("136");
+    let owned =
+        message((0..3).map(|_| Slot::new(nine(), 15).provider(provider()).location(location.clone())));
+    let (provider, location) = (provider().share(), location.share());
+    let shared =
+        message((0..3).map(|_| Slot::new(nine(), 15).provider(&provider).location(location.clone())));
+    assert_eq!(shared.to_json(), owned.to_json());
+    assert_eq!(shared, owned);
+    assert!(shared.slots()[0].provider.as_ref().unwrap().ptr_eq(&provider));
+    assert!(!owned.slots()[0].provider.as_ref().unwrap().ptr_eq(owned.slots()[1].provider.as_ref().unwrap()));
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_slot_is_small() {
+    assert_eq!(size_of::<Option<pushslots::Shared<Provider>>>(), size_of::<usize>());
+    assert!(size_of::<Slot>() <= 88, "{}", size_of::<Slot>());
+}
+
+#[test]
+fn the_buffer_has_its_size_beforehand() {
+    let (provider, location) = (provider().share(), Location::new().room("136").share());
+    let owned = Provider::new().id("1", "NPI").credential("MD").address(Address::new().city("Madison"));
+    for count in [1, 10, 100, 700] {
+        let slot = || Slot::new(nine(), 15).id("1").reason("Visit").location(&location);
+        let slots = (0..count).flat_map(|_| [slot().provider(&provider), slot().provider(owned.clone())]);
+        let json = message(slots).to_json();
+        assert_eq!(json.capacity(), json.len(), "{count} slots");
+    }
+}
+
+#[test]
+fn what_is_read_is_shared_however_it_is_spelled() {
+    let pat = json!({"ID": "1", "FirstName": "Pat"});
+    let message = PushSlots::from_json(format!(
+        r#"{{"Slots":[
+            {{"Reason":"Visit","Provider":{pat},"Location":{{"Room":"136"}}}},
+            {{"Reason":"Visit","Provider":{pat},"Location":{{"Room":136,"Type":null}}}},
+            {{"Reason":"V\u0069sit","Provider":{{ "FirstName":"Pat", "ID":"1", "Address":{{}} }}}},
+            {{"Reason":"visit","Provider":{{"ID":"1","FirstName":"Pat","x":null}}}},
+            {{"Provider":{{"FirstName":"Pat","ID":"1","Address":{{}}}}}}
+        ]}}"#
+    ));
+    let message = message.unwrap();
+    let provider = |slot: usize| message.slots()[slot].provider.as_ref().unwrap();
+    for other in [1, 2, 4] {
+        assert!(provider(0).ptr_eq(provider(other)), "slot {other}");
+    }
+    assert!(provider(0) != provider(3), "one that says more is another");
+    let location = |slot: usize| message.slots()[slot].location.as_ref().unwrap();
+    assert!(location(0).ptr_eq(location(1)));
+    let reason = |slot: usize| message.slots()[slot].reason.as_ref().unwrap();
+    assert!(Arc::ptr_eq(reason(0), reason(1)) && Arc::ptr_eq(reason(0), reason(2)));
+    assert_eq!(&**reason(3), "visit");
+}
+
+#[test]
+fn any_number_of_records_are_shared() {
+    let count = 6_000;
+    let slot = |n: usize| format!("{{\"Reason\":\"{n:0400}\",\"Provider\": {{\"ID\":\"{n:0400}\"}}}}");
+    let slots: Vec<_> = (0..2 * count).map(|n| slot(n % count)).collect();
+    let message = PushSlots::from_json(format!("{{\"Slots\":[{}]}}", slots.join(","))).unwrap();
+    let (first, second) = message.slots().split_at(count);
+    for (first, second) in first.iter().zip(second) {
+        assert!(first.provider.as_ref().unwrap().ptr_eq(second.provider.as_ref().unwrap()));
+        assert!(Arc::ptr_eq(first.reason.as_ref().unwrap(), second.reason.as_ref().unwrap()));
+    }
+}
+
+#[test]
+fn a_change_is_for_one_holder_alone() {
+    let shared = provider().share();
+    let mut message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&shared)));
+    let before = slots(&message);
+
+    message.slots_mut()[0].provider.as_mut().unwrap().to_mut().last_name = Some("Marble".to_owned());
+    let after = slots(&message);
+    assert_eq!(after[0]["Provider"]["LastName"], "Marble");
+    assert_eq!(after[1], before[1]);
+    assert_eq!(shared.last_name.as_deref(), Some("Granite"));
+
+    message.slots_mut()[0].provider.as_mut().unwrap().to_mut().last_name = Some("Slate".to_owned());
+    assert_eq!(slots(&message)[0]["Provider"]["LastName"], "Slate", "not what was written before");
+}
+
+#[test]
+fn a_change_is_checked_again() {
+    let shared = provider().share();
+    let mut message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&shared)));
+    let numbers = &mut message.slots_mut()[1].provider.as_mut().unwrap().to_mut().phone_number;
+    numbers.as_mut().unwrap().office = Some("12".to_owned());
+    let error = message.validate().unwrap_err();
+    let paths: Vec<_> = error.problems().iter().map(|problem| problem.path()).collect();
+    assert_eq!(paths, ["Slots[1].Provider.PhoneNumber.Office"]);
+}
+
+#[test]
+fn problem_of_a_shared_record_is_reported_once() {
+    let wrong = Provider::new().office_phone("12").share();
+    let slots = (0..3).map(|_| Slot::new(nine(), 15).provider(&wrong));
+    let error = PushSlots::builder().slots(slots).build().unwrap_err();
+    let problems: Vec<_> = error.problems().iter().map(|each| (each.path(), each.slot_count())).collect();
+    assert_eq!(problems, [("Slots[0].Provider.PhoneNumber.Office", 3)]);
+}
+
+#[test]
+fn a_shared_record_of_which_nothing_is_said_is_not_written() {
+    let nobody = Provider::new().address(Address::new()).share();
+    let message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&nobody)));
+    for _ in 0..2 {
+        assert_eq!(slots(&message)[1], json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15}));
+    }
+}
+
+#[test]
+fn records_are_shared_among_threads() {
+    let provider = provider().share();
+    let expected = message([Slot::new(nine(), 15).provider(&provider)]).to_json();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let message = message([Slot::new(nine(), 15).provider(&provider)]);
+                assert_eq!(message.to_json(), expected);
+            });
+        }
+    });
+}
+
+#[test]
+fn long_record_is_shared_in_a_message_and_not_kept_by_a_stream() {
+    let slot = json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Provider": {"LastName": "x".repeat(100_000)}});
+    let message = PushSlots::from_json(json!({"Slots": [slot, slot]}).to_string()).unwrap();
+    let is_one = |slots: &[Slot]| {
+        let [first, second] = slots else { panic!("two slots") };
+        first.provider.as_ref().unwrap().ptr_eq(second.provider.as_ref().unwrap())
+    };
+    assert!(is_one(message.slots()));
+    let lines = format!("{slot}\n{slot}");
+    let slots: Vec<_> = pushslots::SlotReader::new(lines.as_bytes()).map(Result::unwrap).collect();
+    assert!(!is_one(&slots) && slots[0] == slots[1]);
+}
+
+#[test]
+fn record_that_is_changed_is_encoded_and_checked_again() {
+    let at = pushslots::chrono::DateTime::UNIX_EPOCH;
+    let shared = Provider::new().id("1", "NPI").share();
+    let mut mine = shared.clone();
+    let slot = || Slot::new(at, 15).provider(&shared);
+    let both = PushSlots::builder().slots([slot(), slot()]).build().unwrap();
+    // The record now has its JSON, and counts as sound.
+    assert!(!both.to_json().is_empty());
+    // One holder is left, so that the record is changed in place.
+    drop((both, shared));
+    mine.to_mut().last_name = Some("Marble".to_owned());
+    let slot = Slot::new(at, 15).provider(mine.clone());
+    assert!(String::from_utf8(slot.to_json()).unwrap().contains("Marble"));
+    drop(slot);
+    *mine.to_mut() = Provider::new().office_phone("1");
+    let slot = Slot::new(at, 15).provider(mine.clone());
+    let invalid = slot.validate().unwrap_err();
+    assert_eq!(invalid.problems()[0].path(), "Provider.PhoneNumber.Office");
+}

@@ -1,0 +1,272 @@
+//! Keys and tokens that live elsewhere, and credentials that change while a client sends.
+
+use std::future::IntoFuture;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::support::raw::{Act, RawServer, header, split};
+use crate::support::{self, DESTINATION, fixtures, key, message};
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
+use futures_util::FutureExt;
+use pushslots::{
+    AccessToken, AuthError, Client, Credentials, Delivery, Error, ErrorKind, Receipt, Signer,
+    SigningAlgorithm, SigningKey, TokenSource,
+};
+
+async fn send(credentials: Credentials) -> Result<Receipt, Error> {
+    let service = fixtures::serve();
+    let client = Client::builder().base_url(service.url()).credentials(credentials).destination(DESTINATION);
+    client.build().unwrap().send(&message()).await
+}
+
+/// A key service that fails as often as it is told to, and then signs.
+struct Remote {
+    key: SigningKey,
+    failures: Mutex<Vec<Failure>>,
+    asked: AtomicUsize,
+}
+
+#[derive(Clone, Copy)]
+enum Failure {
+    Temporary,
+    Permanent,
+    Panic,
+}
+
+impl Remote {
+    fn new(failures: impl IntoIterator<Item = Failure>) -> Arc<Self> {
+        let failures = Mutex::new(failures.into_iter().collect());
+        Arc::new(Self { key: key(), failures, asked: AtomicUsize::new(0) })
+    }
+}
+
+impl Signer for Remote {
+    fn key_id(&self) -> &str {
+        self.key.key_id()
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.key.algorithm()
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        let failure = self.failures.lock().unwrap().pop();
+        match failure {
+            Some(Failure::Temporary) => Err(AuthError::temporary("the key service is busy")),
+            Some(Failure::Permanent) => Err(AuthError::permanent("the key is disabled")),
+            Some(Failure::Panic) => panic!("a bug in the key service's client"),
+            None => self.key.sign(text).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signer_that_fails_for_now_is_asked_again() {
+    for (failure, words) in [
+        (Failure::Temporary, "no access token: the key service is busy"),
+        (Failure::Panic, "no access token: the signer panicked"),
+    ] {
+        let signer = Remote::new([failure]);
+        assert_eq!(signer.key_id(), "key-id", "that of the key behind the pointer");
+        let receipt = send(Credentials::signed_jwt("client", signer.clone())).await.unwrap();
+        assert_eq!(signer.asked.load(Ordering::Relaxed), 2);
+        assert_eq!(receipt.attempts()[0].error.as_deref(), Some(words));
+        assert_eq!(receipt.attempts()[0].delivery, Delivery::NotSent);
+    }
+}
+
+#[tokio::test]
+async fn a_signer_that_fails_for_good_ends_the_send() {
+    let signer = Remote::new([Failure::Permanent]);
+    let error = send(Credentials::signed_jwt("client", signer.clone())).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
+    assert!(error.to_string().contains("no access token: the key is disabled"), "{error}");
+    assert_eq!(signer.asked.load(Ordering::Relaxed), 1);
+}
+
+/// Signs in a form that a JWT does not take, as it gets one from a key service.
+struct Odd(SigningAlgorithm, Vec<u8>);
+
+impl Signer for Odd {
+    fn key_id(&self) -> &str {
+        "odd"
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.0
+    }
+
+    async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, AuthError> {
+        Ok(self.1.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_signature_in_another_form_never_leaves() {
+    let ecdsa = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).unwrap();
+    let der = ecdsa.sign(&aws_lc_rs::rand::SystemRandom::new(), b"text").unwrap().as_ref().to_vec();
+    for (algorithm, signature, words) in [
+        (SigningAlgorithm::Es384, der, "an ES384 signature has 96, R and S of 48 each, and is no DER"),
+        (SigningAlgorithm::Es384, Vec::new(), "the signer gave 0 bytes"),
+        (SigningAlgorithm::Rs384, vec![0; 128], "an RS384 signature has at least 256"),
+    ] {
+        let error = send(Credentials::signed_jwt("client", Odd(algorithm, signature))).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_signer_without_a_name_for_its_key_is_a_wrong_setting() {
+    struct Nameless;
+    impl Signer for Nameless {
+        fn key_id(&self) -> &str {
+            ""
+        }
+        fn algorithm(&self) -> SigningAlgorithm {
+            SigningAlgorithm::Es384
+        }
+        async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, AuthError> {
+            Ok(vec![0; 96])
+        }
+    }
+    let error =
+        Client::builder().credentials(Credentials::signed_jwt("client", Nameless)).build().unwrap_err();
+    assert_eq!(error.problems()[0].to_string(), "credentials: a part of them is empty");
+    let client = support::client("http://127.0.0.1:9", "client").build().unwrap();
+    let error = client.rotate_credentials(Credentials::api_key("", "secret")).await.unwrap_err();
+    assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Configuration, 1));
+}
+
+/// Gives tokens that are numbered, and notes which one was refused.
+#[derive(Default)]
+struct Vault {
+    given: AtomicUsize,
+    refused: Mutex<Vec<Option<AccessToken>>>,
+}
+
+impl TokenSource for Vault {
+    async fn token(&self, refused: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        self.refused.lock().unwrap().push(refused.cloned());
+        match self.given.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(AuthError::temporary("the vault is sealed")),
+            number => Ok(AccessToken::new(format!("vault-{number}")).expires_in(Duration::from_secs(60))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_come_from_a_source_of_the_users() {
+    let service = RawServer::start([
+        Act::answer("200 OK", "", ""),
+        Act::answer("401 Unauthorized", "", ""),
+        Act::answer("200 OK", "", ""),
+    ])
+    .await;
+    let vault = Arc::new(Vault::default());
+    let client = Client::builder().base_url(&service.url).destination(DESTINATION);
+    let client = client.credentials(Credentials::token_source(vault.clone())).build().unwrap();
+
+    let first = client.send(&message()).await.unwrap();
+    assert_eq!(first.attempts()[0].error.as_deref(), Some("no access token: the vault is sealed"));
+    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2, "the token was refused");
+
+    let requests = service.finish().await;
+    let bearers =
+        requests.iter().map(|request| header(split(request).0, "authorization").unwrap().to_owned());
+    assert_eq!(bearers.collect::<Vec<_>>(), ["Bearer vault-1", "Bearer vault-1", "Bearer vault-2"]);
+    let refused = vault.refused.lock().unwrap();
+    let refused: Vec<_> =
+        refused.iter().map(|token| token.as_ref().map(AccessToken::expose_secret)).collect();
+    assert_eq!(refused, [None, None, Some("vault-1")]);
+}
+
+#[tokio::test]
+async fn a_source_that_gives_no_token_for_a_header_is_told() {
+    struct Broken;
+    impl TokenSource for Broken {
+        async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+            Ok(AccessToken::new("canary\n"))
+        }
+    }
+    let service = fixtures::serve();
+    let client = Client::builder().base_url(service.url()).destination(DESTINATION).max_attempts(1);
+    let client = client.credentials(Credentials::token_source(Broken)).build().unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert!(error.to_string().contains("the access token can't be a header value"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_client_goes_on_with_other_credentials() {
+    let service = fixtures::serve();
+    let client = support::client(service.url(), "before").build().unwrap();
+    client.send(&message()).await.unwrap();
+    let clone = client.clone();
+
+    let refused =
+        clone.rotate_credentials(Credentials::signed_jwt("token-refused", key())).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.message_id()), (ErrorKind::Credentials, None));
+    let shown = refused.to_string();
+    assert!(shown.starts_with("the credentials in use were not replaced: no access token: "), "{shown}");
+    client.send(&message()).await.unwrap();
+
+    clone.rotate_credentials(Credentials::api_key("my-key", "my-secret")).await.unwrap();
+    client.send(&message()).await.unwrap();
+
+    let requests = service.requests();
+    let paths: Vec<_> = requests.iter().map(|request| request.path()).collect();
+    let token = "/v2/auth/token";
+    assert_eq!(paths, [token, "/endpoint", token, "/endpoint", "/auth/authenticate", "/endpoint"]);
+    let bearers = [1, 3, 5].map(|index: usize| requests[index].headers()["authorization"].to_str().unwrap());
+    assert_eq!(bearers, ["Bearer plain", "Bearer plain", "Bearer api-key"]);
+}
+
+/// Signs in a thread of its own, as a driver of an HSM does, once it is let.
+struct Driver(SigningKey, Arc<(Mutex<bool>, Condvar)>);
+
+impl Signer for Driver {
+    fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.0.algorithm()
+    }
+
+    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+        let (send, signature) = tokio::sync::oneshot::channel();
+        let (key, text, gate) = (self.0.clone(), text.to_vec(), self.1.clone());
+        std::thread::spawn(move || {
+            drop(gate.1.wait_while(gate.0.lock().unwrap(), |is_let| !*is_let).unwrap());
+            let _ = send.send(key.sign(&text).now_or_never().unwrap());
+        });
+        signature.await.map_err(|_| AuthError::temporary("the driver is gone"))?
+    }
+}
+
+#[test]
+fn a_client_outlives_the_runtime_in_which_a_token_was_asked_for() {
+    let service = fixtures::serve();
+    let client = Client::builder().base_url(service.url()).destination(DESTINATION);
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let driver = Driver(key(), gate.clone());
+    let client = client.credentials(Credentials::signed_jwt("client", driver)).build().unwrap();
+    for deadline in [Duration::from_millis(100), Duration::from_secs(60), Duration::from_secs(60)] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let message = message();
+        let send = client.send(&message).deadline(deadline).into_future();
+        // The later sends take up what the first one left before the driver signs.
+        let open = async {
+            if deadline > Duration::from_secs(1) {
+                *gate.0.lock().unwrap() = true;
+                gate.1.notify_all();
+            }
+        };
+        let (sent, ()) = runtime.block_on(async { tokio::join!(biased; send, open) });
+        assert_eq!(sent.is_ok(), deadline > Duration::from_secs(1), "{sent:?}");
+    }
+}

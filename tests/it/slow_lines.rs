@@ -1,0 +1,100 @@
+//! Slow lines and slow services get one copy of a message, over HTTP/1.1 and HTTP/2.
+
+use std::time::{Duration, Instant};
+
+use crate::support::http2::serve_with;
+use crate::support::raw::{header, split};
+use crate::support::tls::{Authority, TlsListener};
+use crate::support::uplink::Uplink;
+use crate::support::{client, fixtures, message};
+use pushslots::{Client, PushSlots};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::sleep;
+
+/// A message of at least so many bytes.
+fn large(bytes: usize) -> PushSlots {
+    let message = String::from_utf8(message().to_json()).unwrap();
+    let padding = "x".repeat(bytes);
+    let padded = format!(r#"{},"Padding":"{padding}"}}"#, message.trim_end_matches('}'));
+    PushSlots::from_json(&padded).unwrap()
+}
+
+/// Reads one request over HTTP/1.1 and accepts it after a while. Returns the length of its body.
+async fn accept_over_http1(listener: &TlsListener, after: Duration) -> usize {
+    let mut stream = listener.accept().await.unwrap();
+    let (mut request, mut length) = (Vec::new(), None);
+    while length.is_none_or(|length| request.len() < length) {
+        assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the request was cut");
+        if length.is_none() {
+            let (head, body) = split(&request);
+            let of_body: Option<usize> = header(head, "content-length").map(|value| value.parse().unwrap());
+            length = body.map(|_| head.len() + 4 + of_body.unwrap());
+        }
+    }
+    sleep(after).await;
+    let body = r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#;
+    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    split(&request).1.unwrap().len()
+}
+
+/// Reads one message over HTTP/2 and accepts it after a while. Returns its length.
+///
+/// The window is one that no message fills, as Envoy's: while a message arrives, nothing is sent back.
+async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
+    let mut settings = h2::server::Builder::new();
+    settings.initial_window_size(1 << 28).initial_connection_window_size(1 << 28);
+    let stream = listener.accept().await.unwrap();
+    let (send, mut arrived) = unbounded_channel();
+    // Ends with the test's runtime at the latest.
+    tokio::spawn(serve_with(settings, stream, 0, send));
+    let mut message = arrived.recv().await.unwrap();
+    let length = message.read().await.len();
+    sleep(after).await;
+    message.answer();
+    length
+}
+
+/// Sends `message` over both versions of HTTP at the same time, with default settings, to services that take their time. The line to
+/// each moves so many bytes a second. Each message must be accepted at the first attempt.
+async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration {
+    let (authority, tokens) = (Authority::new(), fixtures::serve());
+    let http1 = TlsListener::bind(&authority, None, &["http/1.1"]).await;
+    let http2 = TlsListener::bind(&authority, None, &["h2"]).await;
+    let lines = [&http1, &http2].map(|listener| Uplink::start(listener.address(), line));
+    let clients = lines.each_ref().map(|line| {
+        let builder = client(&format!("https://localhost:{}", line.port), "plain");
+        let builder = builder.root_certificate(authority.pem.clone());
+        builder.token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap()
+    });
+    let began = Instant::now();
+    let send = async |client: &Client, version: &str| {
+        let receipt = client.send(message).await.unwrap();
+        println!("{version}: accepted after {:?}", began.elapsed());
+        assert_eq!(receipt.attempts().len(), 1, "{version}: {:?}", receipt.attempts());
+    };
+    let ((), first, (), second) = tokio::join!(
+        send(&clients[0], "HTTP/1.1"),
+        accept_over_http1(&http1, after),
+        send(&clients[1], "HTTP/2"),
+        accept_over_http2(&http2, after),
+    );
+    assert_eq!(first, second, "the same message");
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn an_upload_that_makes_progress_is_never_cut_off() {
+    // On the slower line a ping would wait for longer than for a dead connection.
+    let (large, medium) = (large(8 * 1024 * 1024), large(1_700_000));
+    let (one, other) =
+        tokio::join!(send_both(&large, 350_000, Duration::ZERO), send_both(&medium, 40_000, Duration::ZERO));
+    assert!(one > Duration::from_secs(20) && other > Duration::from_secs(40), "the lines are slow");
+}
+
+#[tokio::test]
+async fn a_slow_service_gets_one_copy() {
+    send_both(&message(), u32::MAX, Duration::from_secs(40)).await;
+}

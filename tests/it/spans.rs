@@ -1,0 +1,236 @@
+//! What `tracing` is told of a send.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::support::batch::slots;
+use crate::support::message;
+use crate::support::model::{Fate, Model, TokenFate, answers, client_of, ok};
+use pushslots::uuid::{Uuid, uuid};
+use tokio::time::{sleep, timeout};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+const MESSAGE_ID: Uuid = uuid!("0b5c6b0e-3c59-4b57-8a3e-0d7a8d0f2f61");
+
+/// The fields of a span or an event, shown.
+#[derive(Clone, Debug, Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}").trim_matches('"').to_owned());
+    }
+}
+
+impl Fields {
+    /// The values of these, in their order; `-` for one that is not told.
+    fn of<const N: usize>(&self, names: [&str; N]) -> [&str; N] {
+        names.map(|name| self.0.get(name).map_or("-", String::as_str))
+    }
+}
+
+/// Everything of the crate that a subscriber is told.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Log>>);
+
+#[derive(Default)]
+struct Log {
+    /// Name, name of the parent, fields.
+    spans: Vec<(&'static str, Option<&'static str>, Fields)>,
+    places: BTreeMap<u64, usize>,
+    /// Level, name of the span, fields.
+    events: Vec<(Level, Option<&'static str>, Fields)>,
+}
+
+impl Told {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap()
+    }
+
+    /// The spans of that name.
+    fn spans(&self, name: &str) -> Vec<Fields> {
+        let log = self.log();
+        log.spans.iter().filter(|span| span.0 == name).map(|span| span.2.clone()).collect()
+    }
+
+    fn levels(&self) -> Vec<Level> {
+        self.log().events.iter().map(|event| event.0).filter(|level| *level <= Level::INFO).collect()
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if !attributes.metadata().target().starts_with("pushslots") {
+            return;
+        }
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        let parent = context.span(id).unwrap().parent().map(|parent| parent.name());
+        let mut log = self.log();
+        let place = log.spans.len();
+        log.places.insert(id.into_u64(), place);
+        log.spans.push((attributes.metadata().name(), parent, fields));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let mut log = self.log();
+        let place = log.places[&id.into_u64()];
+        values.record(&mut log.spans[place].2);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if !event.metadata().target().starts_with("pushslots") {
+            return;
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let span = context.event_span(event).map(|span| span.name());
+        self.log().events.push((*event.metadata().level(), span, fields));
+    }
+}
+
+fn listen() -> (Told, DefaultGuard) {
+    let told = Told::default();
+    let guard = set_default(Registry::default().with(told.clone()));
+    (told, guard)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_is_a_span_with_one_for_each_attempt() {
+    let (told, _guard) = listen();
+    let fates = [Fate::NoConnection, answers(503), ok()];
+    let client = client_of(&Model::scripted(fates)).build().unwrap();
+    client.send(&message()).message_id(MESSAGE_ID).await.unwrap();
+
+    let sends = told.spans("send");
+    assert_eq!(sends.len(), 1);
+    let expected = ["0b5c6b0e-3c59-4b57-8a3e-0d7a8d0f2f61", "2", "1"];
+    assert_eq!(sends[0].of(["message_id", "slots", "destinations"]), expected);
+
+    let attempts = told.spans("attempt");
+    let names =
+        ["attempt", "http.request.resend_count", "http.response.status_code", "error.type", "delivery"];
+    let told_of_each: Vec<_> = attempts.iter().map(|attempt| attempt.of(names)).collect();
+    assert_eq!(
+        told_of_each,
+        [
+            ["1", "-", "-", "connection", "not_sent"],
+            ["2", "1", "503", "503", "unknown"],
+            ["3", "2", "200", "-", "accepted"]
+        ]
+    );
+    for attempt in &attempts {
+        let names = ["otel.kind", "http.request.method", "server.address", "server.port", "url.full"];
+        let url = "https://api.redoxengine.com/endpoint";
+        assert_eq!(attempt.of(names), ["client", "POST", "api.redoxengine.com", "443", url]);
+    }
+    let parents: Vec<_> = told.log().spans.iter().map(|(name, parent, _)| (*name, *parent)).collect();
+    let attempt = ("attempt", Some("send"));
+    assert_eq!(parents, [("send", None), attempt, attempt, attempt]);
+
+    assert_eq!(told.levels(), [Level::WARN, Level::WARN, Level::INFO]);
+    let log = told.log();
+    let events: Vec<_> = log.events.iter().filter(|event| event.0 <= Level::INFO).collect();
+    assert!(events.iter().all(|(_, span, _)| *span == Some("send")));
+    let retry = events[1].2.of(["message", "attempt", "status", "delivery", "error", "next"]);
+    let expected =
+        ["attempt failed, trying again", "2", "503", "unknown", "the service answered 503", "backoff"];
+    assert_eq!(retry, expected);
+    assert_eq!(events[2].2.of(["message", "attempts", "delivery"]), ["message accepted", "3", "accepted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
+    let (told, _guard) = listen();
+    let mut tokens = [TokenFate::Cut].into_iter();
+    let issued = || TokenFate::Issued(Duration::from_secs(300));
+    let model = Model::new(0, |_, _| ok(), move |_, _| tokens.next().unwrap_or_else(issued));
+    client_of(&model).build().unwrap().send(&message()).await.unwrap();
+    let attempts = told.spans("attempt");
+    let told_of_each: Vec<_> = attempts
+        .iter()
+        .map(|attempt| attempt.of(["attempt", "http.request.resend_count", "delivery"]))
+        .collect();
+    assert_eq!(told_of_each, [["1", "-", "not_sent"], ["2", "-", "accepted"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_send_that_is_given_up_is_an_error() {
+    let (told, _guard) = listen();
+    let client = client_of(&Model::scripted([answers(500)])).max_attempts(2).build().unwrap();
+    client.send(&message()).await.unwrap_err();
+    assert_eq!(told.levels(), [Level::WARN, Level::ERROR]);
+    let log = told.log();
+    let names = ["message", "attempts", "delivery", "error", "next"];
+    let expected = ["message given up", "2", "unknown", "the service answered 500", "attempts_used_up"];
+    assert_eq!(log.events.last().unwrap().2.of(names), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_dropped_is_told() {
+    let (told, _guard) = listen();
+    let client = client_of(&Model::scripted([Fate::Hangs { accepted: true }])).build().unwrap();
+    let message = message();
+    let send = async { client.send(&message).await };
+    assert!(timeout(Duration::from_secs(1), send).await.is_err());
+    let attempts = told.spans("attempt");
+    assert_eq!(
+        attempts[0].of(["delivery", "http.response.status_code", "error.type"]),
+        ["unknown", "-", "dropped"]
+    );
+    assert_eq!(told.levels(), [Level::INFO]);
+    let log = told.log();
+    let names = ["message", "attempts", "delivery"];
+    let expected = ["send dropped before its end", "1", "unknown"];
+    assert_eq!(log.events.last().unwrap().2.of(names), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
+    let (told, _guard) = listen();
+    let client = client_of(&Model::scripted([ok()])).build().unwrap();
+    client.publish(slots(0..5)).slots_per_message(2).batch_id("tuesday").await.unwrap();
+    let log = told.log();
+    let of = |name| log.spans.iter().filter(move |span| span.0 == name);
+    assert_eq!(of("publish").map(|span| span.2.of(["batch_id"])).collect::<Vec<_>>(), [["tuesday"]]);
+    assert_eq!(
+        of("send").map(|span| (span.1, span.2.of(["slots"]))).collect::<Vec<_>>(),
+        [(Some("publish"), ["2"]), (Some("publish"), ["2"]), (Some("publish"), ["1"])]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
+    // The token endpoint gives one, and is down from then on.
+    let tokens = |_: &mut _, time: Duration| match time.is_zero() {
+        true => TokenFate::Issued(Duration::from_secs(300)),
+        false => TokenFate::Answered(503, None),
+    };
+    let warnings = |told: &Told| {
+        let log = told.log();
+        let renewals =
+            log.events.iter().map(|(level, _, fields)| (*level, fields.of(["message"])[0].to_owned()));
+        renewals.filter(|(_, message)| message.contains("renewed")).collect::<Vec<_>>()
+    };
+    for (revoked, expected) in [(false, 1), (true, 0)] {
+        let (told, _guard) = listen();
+        let fate = move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200) {
+            true => Fate::Revoked,
+            false => ok(),
+        };
+        let client = client_of(&Model::new(0, fate, tokens)).max_attempts(2).build().unwrap();
+        client.send(&message()).await.unwrap();
+        sleep(Duration::from_secs(if revoked { 210 } else { 260 })).await;
+        assert_eq!(client.send(&message()).await.is_ok(), !revoked);
+        let told = warnings(&told);
+        assert_eq!(told.len(), expected, "{told:?}");
+        assert!(told.iter().all(|(level, _)| *level == Level::WARN));
+    }
+}

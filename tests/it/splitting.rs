@@ -1,0 +1,221 @@
+//! How slots are split into the messages of a batch, and in what order these go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::support;
+use crate::support::batch::{Arrived, accepted, arrived, serve, slots};
+use crate::support::model::{Fate, Model, answers, client_of, ok};
+use futures_util::stream;
+use pushslots::uuid::Uuid;
+use pushslots::{Delivery, Meta, OnUnknown, PushSlots, ResumePoint};
+use serde_json::{Value, json};
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_split_by_number_and_go_out_in_order() {
+    let (model, client) = serve([ok()]);
+    let slots = slots(0..2_500);
+    let report = client.publish(&slots).await.unwrap();
+
+    let messages = arrived(&model);
+    let places: Vec<_> = messages.iter().map(|message| message.place()).collect();
+    assert_eq!(places, [(Some("1"), Some("3")), (Some("2"), Some("3")), (Some("3"), Some("3"))]);
+    assert!(messages.iter().all(|message| message.batch_id.as_deref() == Some(report.batch_id())));
+    assert!(Uuid::try_parse(report.batch_id()).is_ok());
+    let lengths: Vec<_> = messages.iter().map(|message| message.slots.len()).collect();
+    assert_eq!(lengths, [1_000, 1_000, 500]);
+    assert_eq!(accepted(&model), (0..2_500).collect::<Vec<_>>());
+
+    let ids: Vec<_> = report.receipts().iter().map(|receipt| receipt.message_id()).collect();
+    assert_eq!(ids, messages.iter().map(|message| message.message_id).collect::<Vec<_>>());
+    assert!(ids.iter().all(|id| id.get_version_num() == 5), "{ids:?}");
+    assert_eq!(
+        (
+            report.batch().messages.unwrap(),
+            report.run().accepted_slots,
+            report.run().skipped_slots,
+            report.run().requests
+        ),
+        (3, 2_500, 0, 3)
+    );
+    assert_eq!(report.resume_point(), None);
+    // An answer takes 20 ms, and the token took 30.
+    assert!(report.elapsed() >= Duration::from_millis(90), "{:?}", report.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_are_those_of_the_client_unless_the_publication_has_its_own() {
+    let lengths = |model: &Model| {
+        let messages = arrived(model).into_iter();
+        messages.map(|message| (message.slots.len(), message.body.len())).collect::<Vec<_>>()
+    };
+    let slots = slots(0..100);
+    for (by_slots, by_bytes) in [(40, 100_000), (1_000, 5_000)] {
+        let model = Model::scripted([ok()]);
+        let client =
+            client_of(&model).slots_per_message(by_slots).bytes_per_message(by_bytes).build().unwrap();
+        client.publish(&slots).await.unwrap();
+        let sent = lengths(&model);
+        let full = |(slots, bytes): &(usize, usize)| *slots == by_slots || *bytes > by_bytes - 400;
+        assert!(sent.len() > 2 && sent[..sent.len() - 1].iter().all(full), "{sent:?}");
+        assert!(sent.iter().all(|(slots, bytes)| *slots <= by_slots && *bytes <= by_bytes), "{sent:?}");
+
+        client.publish(&slots).slots_per_message(60).bytes_per_message(100_000).await.unwrap();
+        let own = &lengths(&model)[sent.len()..];
+        assert_eq!(own.iter().map(|(slots, _)| *slots).collect::<Vec<_>>(), [60, 40]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_message_names_no_batch_unless_it_is_given_one() {
+    let (model, client) = serve([ok()]);
+    client.publish(slots(0..3)).await.unwrap();
+    client.publish_stream(stream::iter(slots(0..3))).await.unwrap();
+    let message = PushSlots::builder().slots(slots(0..3)).build().unwrap();
+    client.send(&message).await.unwrap();
+    let sent = arrived(&model);
+    assert!(sent.iter().all(|each| each.body == sent[2].body), "as a message of its own");
+
+    let report = client.publish(slots(0..3)).batch_id("tuesday").await.unwrap();
+    let meta = Meta::new().batch_id("wednesday").test(true).facility_code("RES").destination(Uuid::max());
+    client.publish_stream(stream::iter(slots(0..3))).meta(meta).await.unwrap();
+    let sent = arrived(&model);
+    assert_eq!((report.batch_id(), sent[3].batch_id.as_deref()), ("tuesday", Some("tuesday")));
+    assert_eq!(sent[3].place(), (Some("1"), Some("1")));
+    assert_eq!((sent[4].batch_id.as_deref(), sent[4].place()), (Some("wednesday"), (Some("1"), None)));
+    let meta: Value = serde_json::from_slice(&sent[4].body).unwrap();
+    assert_eq!(
+        meta["Meta"],
+        json!({
+            "DataModel": "Scheduling", "EventType": "PushSlots", "Test": true,
+            "Destinations": [{"ID": Uuid::max()}], "FacilityCode": "RES", "BatchID": "wednesday", "CurrentBatch": "1"
+        })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_split_by_size_as_late_as_they_can_be() {
+    for limit in [700, 1_000, 1_001, 1_002, 5_000] {
+        let (model, client) = serve([ok()]);
+        let slots = slots(0..100);
+        client.publish(&slots).bytes_per_message(limit).await.unwrap();
+        let list = arrived(&model);
+        assert_eq!(accepted(&model), (0..100).collect::<Vec<_>>());
+        let (model, client) = serve([ok()]);
+        client.publish_stream(stream::iter(slots.clone())).bytes_per_message(limit).await.unwrap();
+        let stream = arrived(&model);
+        assert_eq!(accepted(&model), (0..100).collect::<Vec<_>>());
+        let split =
+            |messages: &[Arrived]| messages.iter().map(|message| message.slots.clone()).collect::<Vec<_>>();
+        assert_eq!(split(&list), split(&stream), "both split alike");
+
+        assert!(list.len() > 1);
+        for pair in list.windows(2) {
+            assert!(pair[0].body.len() <= limit, "{} of {limit}", pair[0].body.len());
+            let next = slots[pair[1].slots[0]].to_json().len();
+            // Room is kept for batch numbers of 20 digits, of which each has one or two.
+            assert!(pair[0].body.len() + 38 + 1 + next > limit, "one more would have fit");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
+    for is_stream in [false, true] {
+        let limited =
+            Model::new(0, |_, _| ok(), |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)));
+        limited.limit_bytes(40_000);
+        let client = client_of(&limited).build().unwrap();
+        let slots = slots(0..1_000);
+        let publication = match is_stream {
+            true => client.publish_stream(stream::iter(slots.clone())),
+            false => client.publish(&slots),
+        };
+        let report = publication.slots_per_message(400).await.unwrap();
+        assert_eq!(accepted(&limited), (0..1_000).collect::<Vec<_>>());
+        let sent = arrived(&limited);
+        let refused = sent.iter().take_while(|each| !each.accepted).count();
+        assert_eq!((report.too_large().len(), report.run().requests), (refused, sent.len()));
+        assert!(refused > 0 && report.too_large().iter().all(|attempt| attempt.status == Some(413)));
+        assert!(sent[refused..].iter().all(|each| each.accepted), "it learns from the first");
+        let (_, full) = sent[refused..].split_last().unwrap();
+        assert!(full.iter().all(|each| each.body.len() > 20_000), "and no more than it has to");
+        let total = (!is_stream).then(|| (sent.len() - refused).to_string());
+        for (number, message) in sent[refused..].iter().enumerate() {
+            assert_eq!(message.place(), (Some(&*(number + 1).to_string()), total.as_deref()));
+        }
+        assert_eq!(report.batch().messages.unwrap() as usize, sent.len() - refused);
+    }
+    // What can't be split is refused.
+    let (model, client) = serve([answers(413)]);
+    let error = client.publish(slots(0..3)).await.unwrap_err();
+    assert_eq!((error.failed_message(), error.delivery()), (Some(1), Delivery::Refused));
+    let lengths: Vec<_> = arrived(&model).iter().map(|message| message.slots.len()).collect();
+    assert_eq!(lengths, [3, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_of_a_split_message_have_ids_of_their_own() {
+    let limited =
+        Model::new(0, |_, _| ok(), |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)));
+    limited.limit_bytes(2_000);
+    let report = client_of(&limited).build().unwrap().publish(slots(0..100)).await.unwrap();
+    let sent = arrived(&limited);
+    assert!(report.too_large().len() > 2 && report.batch().messages.unwrap() > 2);
+    let mut bodies = BTreeMap::new();
+    for message in &sent {
+        let other = bodies.insert(message.message_id, message.body.clone());
+        assert!(other.is_none_or(|other| other == message.body), "one id, one body");
+    }
+    assert_eq!(bodies.len(), sent.len(), "each was sent once");
+    assert_eq!(accepted(&limited), (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_was_interrupted_keeps_its_id() {
+    let cut = || Fate::Cut { accepted: true };
+    let (model, client) = serve([answers(413), ok(), cut(), cut(), cut(), cut(), ok()]);
+    let error = client.publish(slots(0..8)).batch_id("monday").patience(Duration::ZERO).await.unwrap_err();
+    assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Unknown));
+    let point = error.report().resume_point().unwrap().to_string();
+    let point: ResumePoint = point.parse().unwrap();
+    client.publish(slots(0..8)).batch_id("monday").resume_from(point).await.unwrap();
+    let sent = arrived(&model);
+    assert!(
+        sent[2..7].iter().all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
+    );
+    assert_ne!(sent[0].message_id, sent[1].message_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_repeated() {
+    let unknown = [answers(500), answers(503), Fate::Cut { accepted: true }, Fate::Hangs { accepted: false }];
+    for fate in unknown {
+        let (model, client) = serve([fate.clone(), answers(413), ok()]);
+        let report = client.publish(slots(0..4)).await.unwrap();
+        assert!(report.batch().messages.unwrap() > 1 && report.too_large().len() == 2);
+        let sent = arrived(&model);
+        let lengths: Vec<_> = sent.iter().map(|message| message.slots.len()).collect();
+        assert_eq!(lengths[..2], [4, 4]);
+        assert_eq!(lengths[2..].iter().sum::<usize>(), 4);
+        assert_ne!(sent[1].message_id, sent[2].message_id);
+
+        let model = Model::scripted([fate, answers(413), ok()]);
+        let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
+        let error = client.publish(slots(0..4)).await.unwrap_err();
+        assert_eq!((error.delivery(), model.calls().len()), (Delivery::Unknown, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_may_take_exactly_its_limit() {
+    let slots = slots(0..2);
+    // Room is kept for batch numbers of 20 digits, of which each has one.
+    for (spare, messages) in [(38, 1), (37, 2)] {
+        let (model, client) = serve([ok()]);
+        client.publish(&slots).batch_id("b").await.unwrap();
+        let limit = arrived(&model)[0].body.len() + spare;
+        client.publish(&slots).batch_id("b").bytes_per_message(limit).await.unwrap();
+        assert_eq!(arrived(&model).len(), 1 + messages);
+    }
+}

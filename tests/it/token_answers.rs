@@ -1,0 +1,295 @@
+//! Responses of the token endpoint in every shape that has been seen, and what a send makes of them.
+
+use std::time::{Duration, SystemTime};
+
+use crate::support::raw::{Act, RawServer};
+use crate::support::scripted::{Scripted, response};
+use crate::support::{client, fixtures, message};
+use pushslots::http::StatusCode;
+use pushslots::{Delivery, Error, ErrorKind, Receipt};
+use tokio::time::sleep;
+
+const JSON: &str = "Content-Type: application/json\r\n";
+const HTML: &str = "Content-Type: text/html\r\n";
+
+/// Sends a message with one attempt, with a token from an endpoint that answers this.
+async fn send(answer: Act) -> Result<Receipt, Error> {
+    let (tokens, service) = (RawServer::start([answer]).await, fixtures::serve());
+    let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
+    let sent = client.build().unwrap().send(&message()).await;
+    assert_eq!(tokens.finish().await.len(), 1);
+    sent
+}
+
+#[tokio::test]
+async fn success_without_a_token_names_what_is_missing() {
+    for (headers, body, expected) in [
+        (JSON, "", "the endpoint's response is empty"),
+        (HTML, " \r\n", "the endpoint's response is empty"),
+        (HTML, "<html><body>canary</body></html>", "the endpoint's response isn't a JSON object"),
+        (HTML, "canary", "the endpoint's response isn't a JSON object"),
+        (JSON, r#"["canary"]"#, "the endpoint's response isn't a JSON object"),
+        (JSON, r#"{"access_token":"canary""#, "the endpoint's response isn't a JSON object"),
+        (JSON, "{}", "the endpoint's response holds no access_token"),
+        (JSON, r#"{"message":"canary"}"#, "the endpoint's response holds no access_token"),
+        (JSON, r#"{"access_token":null,"error":null}"#, "the endpoint's response holds no access_token"),
+        (JSON, r#"{"access_token":["canary"]}"#, "the endpoint's response holds no access_token"),
+        (JSON, r#"{"access_token":""}"#, "the access token is empty"),
+        (JSON, r#"{"access_token":"canary\nbreak"}"#, "the access token can't be a header value"),
+        (JSON, r#"{"access_token":"canary","token_type":"mac"}"#, "is of a type other than Bearer"),
+        ("Content-Encoding: gzip\r\n", "\u{1f}canary", "response can't be read: its content coding is gzip"),
+        ("Content-Encoding: identity, canary\r\n", "canary", "its content coding is unknown"),
+    ] {
+        let error = send(Act::answer("200 OK", headers, body)).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent), "{body}");
+        assert!(error.is_retryable());
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(expected) && !shown.contains("canary"), "{body}: {shown}");
+        assert_eq!(error.service_text(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_taken_whatever_stands_next_to_it() {
+    for body in [
+        r#"{"access_token":"fresh"}"#,
+        r#"{"access_token":"fresh","token_type":"bearer","expires_in":300,"scope":""}"#,
+        r#"{"access_token":"fresh","token_type":"BEARER","expires_in":"300","scope":["a","b"]}"#,
+        r#"{"access_token":"fresh","token_type":null,"expires_in":null,"scope":null,"refresh_token":7}"#,
+        r#"{"access_token":"fresh","expires_in":-1,"id_token":{}}"#,
+        r#"{"access_token":"fresh","expires_in":1e300}"#,
+        r#"{"access_token":"fresh","expires_in":"NaN"}"#,
+        r#"{"access_token":"fresh","expires_in":299.5,"error":""}"#,
+        "\u{feff}{\"access_token\":\"fresh\"}\r\n",
+        "\u{feff}\u{feff} {\"access_token\":\"fresh\"}",
+    ] {
+        send(Act::answer("200 OK", HTML, body)).await.unwrap();
+    }
+    let latin1 =
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"owner\":\"M\xfcller\",\"access_token\":\"fresh\"}";
+    send(Act::Bytes(latin1.to_vec())).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_with_a_fraction_or_as_text_is_counted() {
+    for (expires_in, life) in [
+        ("3.0", 3),
+        ("\"3.0\"", 3),
+        ("\" 3 \"", 3),
+        ("3.9", 3),
+        ("30e-1", 3),
+        ("0.2", 1),
+        // No life, or none that can be: as if it were missing.
+        ("0", 300),
+        ("\"soon\"", 300),
+    ] {
+        let body = format!(r#"{{"access_token":"token","expires_in":{expires_in}}}"#);
+        let service = Scripted::new(move || response(StatusCode::OK, &[], &body));
+        let client = service.client();
+        client.send(&message()).await.unwrap();
+        // The last third of a short life is not used, nor the last 20 s of a longer one.
+        let usable = if life < 30 { Duration::from_secs(life) / 3 } else { Duration::from_secs(life - 20) };
+        // It is renewed from 80 % of that time.
+        sleep(usable * 7 / 10).await;
+        client.send(&message()).await.unwrap();
+        assert_eq!(service.token_requests(), 1, "{expires_in}: still used");
+        sleep(usable * 4 / 10).await;
+        client.send(&message()).await.unwrap();
+        assert_eq!(service.token_requests(), 2, "{expires_in}: used up after {usable:?}");
+    }
+}
+
+#[tokio::test]
+async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
+    let page = "https://service.example/docs";
+    let environment = "the client id, the key id, and that the dashboard has the public key in the environment of the client id";
+    let long = format!("invalid_client: {}", "x".repeat(600));
+    for (status, headers, body, refusal, shown, check) in [
+        (
+            "400 Bad Request",
+            JSON,
+            format!(
+                r#"{{"error":"invalid_request","error_description":"Public key not found, check kid","error_uri":"{page}"}}"#
+            ),
+            Some(("invalid_request", Some("Public key not found, check kid"), Some(page))),
+            ": invalid_request: Public key not found, check kid",
+            environment,
+        ),
+        (
+            "401 Unauthorized",
+            HTML,
+            r#"{"error":"invalid_client","error_description":"","error_uri":null}"#.to_owned(),
+            Some(("invalid_client", None, None)),
+            ": invalid_client",
+            environment,
+        ),
+        // An error object with status 200 is one all the same.
+        (
+            "200 OK",
+            JSON,
+            r#"{"error":"invalid_client","error_description":"the key is not known"}"#.to_owned(),
+            Some(("invalid_client", Some("the key is not known"), None)),
+            ": invalid_client: the key is not known",
+            environment,
+        ),
+        (
+            "400 Bad Request",
+            JSON,
+            r#"{"error":"invalid_request","error_description":"Unexpected aud claim value"}"#.to_owned(),
+            Some(("invalid_request", Some("Unexpected aud claim value"), None)),
+            ": invalid_request: Unexpected aud claim value",
+            "the token URL, which is the audience of the assertion",
+        ),
+        (
+            "400 Bad Request",
+            JSON,
+            r#"{"error":"invalid_client","error_description":"JWT expired"}"#.to_owned(),
+            Some(("invalid_client", Some("JWT expired"), None)),
+            ": invalid_client: JWT expired",
+            "the clock of this machine",
+        ),
+        (
+            "400 Bad Request",
+            JSON,
+            r#"{"error":"invalid_scope"}"#.to_owned(),
+            Some(("invalid_scope", None, None)),
+            ": invalid_scope",
+            "the scope",
+        ),
+        (
+            "403 Forbidden",
+            JSON,
+            r#"{"error":"unauthorized_client"}"#.to_owned(),
+            Some(("unauthorized_client", None, None)),
+            ": unauthorized_client",
+            "that the OAuth client may use client credentials with a signed JWT",
+        ),
+        // An assertion that is echoed is masked, and what steers a terminal made visible.
+        (
+            "400 Bad Request",
+            JSON,
+            r#"{"error":"of_their_own","error_description":"\u001b[2Jno: eyJhbGciOi.eyJpc3MiOi.c2ln"}"#
+                .to_owned(),
+            Some(("of_their_own", Some("\\u{1b}[2Jno: [token]"), None)),
+            ": of_their_own: \\u{1b}[2Jno: [token]",
+            environment,
+        ),
+        (
+            "400 Bad Request",
+            JSON,
+            format!(r#"{{"error":"invalid_client","error_description":"{}"}}"#, "x".repeat(600)),
+            Some(("invalid_client", Some(&*format!("{}…", "x".repeat(500))), None)),
+            &*format!(": {}…", &long[..516]),
+            environment,
+        ),
+        // Text that isn't an OAuth error response is for those who ask for it.
+        (
+            "400 Bad Request",
+            JSON,
+            r#"{"errorDetail":"canary"}"#.to_owned(),
+            None,
+            "",
+            "the client id, the key id, the private key, and gateways on the way",
+        ),
+        (
+            "401 Unauthorized",
+            HTML,
+            "canary".to_owned(),
+            None,
+            "",
+            "the client id, the key id, the private key, and gateways on the way",
+        ),
+        (
+            "404 Not Found",
+            HTML,
+            "<html><h1>canary</h1></html>".to_owned(),
+            None,
+            "",
+            "the base and token URL",
+        ),
+        (
+            "302 Found",
+            "Location: https://canary.example/\r\n",
+            String::new(),
+            None,
+            "",
+            "the base and token URL",
+        ),
+    ] {
+        let error = send(Act::answer(status, headers, &body)).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent), "{body}");
+        assert!(!error.is_retryable());
+        let told = error
+            .token_refusal()
+            .map(|told| (told.error.as_str(), told.error_description.as_deref(), told.error_uri.as_deref()));
+        assert_eq!(told, refusal, "{body}");
+        let status = &status[..3];
+        let expected = match refusal {
+            Some(_) => format!(
+                "/token rejected the client id \"plain\" with status {status}{shown}; check {check}; not"
+            ),
+            None => format!(
+                "/token responded with status {status} to the client id \"plain\"; check {check}; not"
+            ),
+        };
+        let text = error.to_string();
+        assert!(text.contains("no access token: http://127.0.0.1:") && text.contains(&expected), "{text}");
+        assert!(!format!("{error} {error:?}").contains("canary"));
+        assert_eq!(error.service_text().is_some(), !body.is_empty() && !body.starts_with('<'), "{body}");
+        let json = serde_json::to_value(&error).unwrap();
+        assert_eq!(json["token_refusal"]["error"].as_str(), refusal.map(|(error, ..)| error));
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
+    for status in
+        ["408 Request Timeout", "421 Misdirected Request", "425 Too Early", "429 Busy", "500 Broken"]
+    {
+        let acts = [Act::answer(status, "", ""), Act::answer("200 OK", JSON, r#"{"access_token":"fresh"}"#)];
+        let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
+        let client =
+            client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
+        let receipt = client.send(&message()).await.unwrap();
+        assert_eq!(receipt.attempts()[0].delivery, Delivery::NotSent);
+        let expected = format!("the endpoint answered {}", &status[..3]);
+        assert!(receipt.attempts()[0].error.as_deref().unwrap().contains(&expected));
+        assert_eq!(tokens.finish().await.len(), 2);
+
+        let error = send(Act::answer(status, "", "")).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_told_with_the_refusal() {
+    let refuse = |offset: i64, form: fn(SystemTime) -> String| {
+        let now = SystemTime::now();
+        let distance = std::time::Duration::from_secs(offset.unsigned_abs());
+        let date = form(if offset < 0 { now - distance } else { now + distance });
+        send(Act::answer("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request"))
+    };
+    for (offset, side) in [(-3_600, "ahead of"), (-40, "ahead of"), (40, "behind"), (86_400, "behind")] {
+        let error = refuse(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
+        let (before, after) = error.split_once("; this machine's clock is ").expect(&error);
+        assert!(before.contains("with status 401 to the client id"), "{error}");
+        let (seconds, rest) = after.split_once(" s ").unwrap();
+        let off = offset.unsigned_abs().abs_diff(seconds.parse().unwrap());
+        assert!(off <= 9, "{error}");
+        let expected = format!("{side} the endpoint's, which may be the cause: set it");
+        assert!(rest.starts_with(&expected), "{error}");
+    }
+    for offset in [-9, -3, 0, 3, 9] {
+        let error = refuse(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
+        assert!(!error.contains("clock"), "{offset}: {error}");
+    }
+    let error = refuse(-3_600, |_| "yesterday".to_owned()).await.unwrap_err().to_string();
+    assert!(!error.contains("clock"), "{error}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_no_matter_while_tokens_are_given() {
+    let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH);
+    let token = r#"{"access_token":"fresh"}"#;
+    send(Act::answer("200 OK", &format!("Date: {date}\r\n"), token)).await.unwrap();
+}

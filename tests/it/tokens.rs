@@ -1,0 +1,268 @@
+//! How access tokens are asked for, and what becomes of a send when there is none.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::keys::{self, TestKey};
+use crate::support::raw::{Act, RawServer};
+use crate::support::{DESTINATION, client, fixtures, key, message};
+use aws_lc_rs::signature::{
+    ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey, VerificationAlgorithm,
+};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pushslots::bytes::Bytes;
+use pushslots::chrono::Utc;
+use pushslots::http::{HeaderMap, Request, StatusCode};
+use pushslots::mock::MockService;
+use pushslots::uuid::Uuid;
+use pushslots::{Answer, Client, Credentials, Delivery, ErrorKind, Failure, SigningKey, Transport};
+use serde_json::Value;
+use tokio::task::JoinSet;
+use url::form_urlencoded;
+
+/// Every form sent to the token endpoint.
+async fn forms(server: &MockService) -> Vec<BTreeMap<String, String>> {
+    let requests = server.requests();
+    let tokens = requests.into_iter().filter(|request| request.path() == "/v2/auth/token");
+    tokens.map(|request| form_urlencoded::parse(request.body()).into_owned().collect()).collect()
+}
+
+/// Header and claims of an assertion, once its signature is verified.
+fn verified(assertion: &str, algorithm: &'static dyn VerificationAlgorithm, public: &[u8]) -> (Value, Value) {
+    let (signed, signature) = assertion.rsplit_once('.').unwrap();
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+    UnparsedPublicKey::new(algorithm, public).verify(signed.as_bytes(), &signature).unwrap();
+    let part = |text: &str| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+    let (header, claims) = signed.split_once('.').unwrap();
+    (part(header), part(claims))
+}
+
+fn with_key(server: &MockService, key: &TestKey) -> Client {
+    let key = SigningKey::from_pem(&key.pem, "key-7").unwrap();
+    Client::builder()
+        .base_url(server.url())
+        .credentials(Credentials::signed_jwt("client-9", key).scope("fhir:development"))
+        .destination(DESTINATION)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
+    for (key, name, algorithm) in [
+        (keys::p384(), "ES384", &ECDSA_P384_SHA384_FIXED as &dyn VerificationAlgorithm),
+        (keys::p384_sec1(), "ES384", &ECDSA_P384_SHA384_FIXED),
+        (keys::rsa(), "RS384", &RSA_PKCS1_2048_8192_SHA384),
+        (keys::rsa_pkcs1(), "RS384", &RSA_PKCS1_2048_8192_SHA384),
+    ] {
+        let server = fixtures::serve();
+        let before = Utc::now().timestamp();
+        with_key(&server, &key).send(&message()).await.unwrap();
+        let now = Utc::now().timestamp();
+
+        let form = forms(&server).await.pop().unwrap();
+        assert_eq!(form["grant_type"], "client_credentials");
+        assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        assert_eq!(form["scope"], "fhir:development");
+        let (header, claims) = verified(&form["client_assertion"], algorithm, &key.public);
+        assert_eq!(header, serde_json::json!({"alg": name, "typ": "JWT", "kid": "key-7"}));
+        assert_eq!((&claims["iss"], &claims["sub"]), (&"client-9".into(), &"client-9".into()));
+        assert_eq!(claims["aud"], format!("{}/v2/auth/token", server.url()));
+        Uuid::try_parse(claims["jti"].as_str().unwrap()).unwrap();
+        let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
+        assert!((before - 10..=now - 10).contains(&iat), "10 s in the past: {iat} at {now}");
+        assert_eq!(exp, iat + 300);
+        assert_eq!(claims.as_object().unwrap().len(), 6);
+    }
+}
+
+/// Responds to every request with a token and an acceptance in one, and keeps the token requests: their URL and `aud`.
+#[derive(Clone, Default)]
+struct TokenRequests(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Transport for TokenRequests {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+        let form: BTreeMap<_, _> = form_urlencoded::parse(request.body()).into_owned().collect();
+        if let Some(assertion) = form.get("client_assertion") {
+            let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+            let claims: Value = serde_json::from_slice(&claims).unwrap();
+            let audience = claims["aud"].as_str().unwrap().to_owned();
+            self.0.lock().unwrap().push((request.uri().to_string(), audience));
+        }
+        let body = r#"{"access_token":"fresh","Meta":{"Logs":[{"ID":"1"}]}}"#;
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+    }
+}
+
+#[tokio::test]
+async fn the_audience_is_the_token_url_exactly_as_it_was_configured() {
+    let below = |base: &str| (base.to_owned(), None);
+    let token = |url: &str| ("https://api.example.org".to_owned(), Some(url.to_owned()));
+    for ((base, token), url, audience) in [
+        (token("https://auth.example.org"), "https://auth.example.org/", "https://auth.example.org"),
+        (token("https://auth.example.org/"), "https://auth.example.org/", "https://auth.example.org/"),
+        (token("https://AUTH.example.org/T"), "https://auth.example.org/T", "https://AUTH.example.org/T"),
+        (
+            token("HTTPS://auth.example.org:443/token"),
+            "https://auth.example.org/token",
+            "HTTPS://auth.example.org:443/token",
+        ),
+        (
+            token("\u{feff}https://auth.example.org/a/../token\r\n"),
+            "https://auth.example.org/token",
+            "https://auth.example.org/a/../token",
+        ),
+        (
+            below("https://API.example.org:443/base//"),
+            "https://api.example.org/base/v2/auth/token",
+            "https://API.example.org:443/base/v2/auth/token",
+        ),
+        (
+            below(" https://api.example.org\n"),
+            "https://api.example.org/v2/auth/token",
+            "https://api.example.org/v2/auth/token",
+        ),
+    ] {
+        let requests = TokenRequests::default();
+        let mut builder = client(&base, "plain").transport(requests.clone());
+        if let Some(token) = token {
+            builder = builder.token_url(token);
+        }
+        builder.build().unwrap().send(&message()).await.unwrap();
+        assert_eq!(*requests.0.lock().unwrap(), [(url.to_owned(), audience.to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn another_audience_goes_into_the_assertion_and_nowhere_else() {
+    let audiences = ["https://api.redoxengine.com/v2/auth/token", "urn:example:Token", "\u{feff}api://x\n"];
+    for audience in audiences {
+        let requests = TokenRequests::default();
+        let credentials = || Credentials::signed_jwt("client", key()).audience(audience);
+        let builder = client("https://gw.internal", "plain").token_url("https://gw.internal/v2/auth/token");
+        let client = builder.transport(requests.clone()).credentials(credentials()).build().unwrap();
+        client.send(&message()).await.unwrap();
+        client.rotate_credentials(credentials()).await.unwrap();
+        let url = "https://gw.internal/v2/auth/token".to_owned();
+        let expected = (url, audience.trim_start_matches('\u{feff}').trim().to_owned());
+        assert_eq!(*requests.0.lock().unwrap(), [expected.clone(), expected]);
+    }
+}
+
+#[tokio::test]
+async fn tokens_come_from_a_token_url_elsewhere() {
+    let server = fixtures::serve();
+    let url = format!("{}/v2/auth/token", server.url());
+    let elsewhere = RawServer::start([Act::answer("200 OK", "", "")]).await;
+    client(&elsewhere.url, "plain").token_url(&url).build().unwrap().send(&message()).await.unwrap();
+    let assertion = forms(&server).await.pop().unwrap().remove("client_assertion").unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["aud"], url);
+    elsewhere.finish().await;
+}
+
+#[tokio::test]
+async fn every_request_for_a_token_has_an_assertion_of_its_own() {
+    let server = fixtures::serve();
+    let refused = RawServer::start(vec![Act::answer("401 Unauthorized", "", ""); 3]).await;
+    let client = client(&refused.url, "plain").token_url(format!("{}/v2/auth/token", server.url()));
+    client.build().unwrap().send(&message()).await.unwrap_err();
+    let forms = forms(&server).await;
+    assert_eq!(forms.len(), 2);
+    assert_ne!(forms[0]["client_assertion"], forms[1]["client_assertion"]);
+    refused.finish().await;
+}
+
+#[tokio::test]
+async fn refused_credentials_are_final_and_nothing_is_sent() {
+    let server = fixtures::serve();
+    let client = client(server.url(), "token-refused").build().unwrap();
+    let error = client.send(&message()).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
+    assert!(!error.is_retryable());
+    assert_eq!(
+        error.service_text(),
+        Some("invalid_request: Public key not found, check client_id, kid and environment")
+    );
+    let expected =
+        "rejected the client id \"token-refused\" with status 400: invalid_request: Public key not found";
+    assert!(error.to_string().contains(expected), "{error}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+/// A token endpoint that acts, beside a service that accepts.
+async fn with_token_endpoint(acts: Vec<Act>) -> (Result<pushslots::Receipt, pushslots::Error>, usize) {
+    let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
+    let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
+    let result = client.send(&message()).await;
+    (result, tokens.finish().await.len())
+}
+
+fn token() -> Act {
+    let json = r#"{"access_token":"fresh","token_type":"Bearer"}"#;
+    Act::answer("200 OK", "Content-Type: application/json\r\n", json)
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_fails_is_asked_again() {
+    let html = "Content-Type: text/html\r\n";
+    for act in [
+        Act::answer("500 Unknown", html, "<html></html>"),
+        Act::answer("503 Busy", "", ""),
+        Act::answer("429 Busy", "Retry-After: 0\r\n", ""),
+        Act::answer("200 OK", html, "<html></html>"),
+        Act::answer("200 OK", "", "{}"),
+        Act::answer("200 OK", "", ""),
+        Act::answer("200 OK", "", r#"{"access_token":"line\nbreak","token_type":"Bearer"}"#),
+        Act::answer("200 OK", "", r#"{"access_token":"","token_type":"Bearer"}"#),
+        Act::ResetAfterReading,
+        Act::ResetBeforeReading,
+        Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{".to_owned()),
+    ] {
+        let (result, _) = with_token_endpoint(vec![act, token()]).await;
+        let receipt = result.unwrap();
+        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        assert_eq!(deliveries, [Delivery::NotSent, Delivery::Accepted]);
+        let error = receipt.attempts()[0].error.clone().unwrap();
+        assert!(error.starts_with("no access token: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_stays_down_leaves_the_message_unsent() {
+    let mut sends = JoinSet::new();
+    for (act, kind) in [
+        (Act::answer("500 Unknown", "", ""), ErrorKind::Unavailable),
+        (Act::answer("200 OK", "", "{}"), ErrorKind::Unavailable),
+        (Act::CloseAfterReading, ErrorKind::Connection),
+    ] {
+        sends.spawn(async move { (with_token_endpoint(vec![act; 9]).await, kind) });
+    }
+    for ((result, requests), kind) in sends.join_all().await {
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (kind, Delivery::NotSent));
+        assert!(error.is_retryable());
+        assert_eq!((error.attempts().len(), requests), (4, 4));
+    }
+}
+
+#[tokio::test]
+async fn a_hint_of_the_token_endpoint_is_handed_on() {
+    let busy = Act::answer("429 Busy", "Retry-After: 300\r\n", "");
+    let (result, requests) = with_token_endpoint(vec![busy]).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.retry_after().unwrap().as_secs(), 300);
+    assert_eq!(requests, 1);
+}
+
+#[tokio::test]
+async fn a_token_is_taken_whatever_its_content_type() {
+    for headers in ["", "Content-Type: text/html\r\n", "Content-Type: application/json; charset=utf-8\r\n"] {
+        let json = r#"{"access_token":"fresh","token_type":"Bearer"}"#;
+        let (result, requests) = with_token_endpoint(vec![Act::answer("200 OK", headers, json)]).await;
+        assert_eq!((result.unwrap().attempts().len(), requests), (1, 1));
+    }
+}
