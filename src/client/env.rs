@@ -227,7 +227,7 @@ fn validation(text: &str) -> Result<Validation, String> {
         "strict" => Ok(Validation::Strict),
         "drop_invalid_optional" => Ok(Validation::DropInvalidOptional),
         "lenient" => Ok(Validation::Lenient),
-        _ => Err("not strict, drop_invalid_optional or lenient".to_owned()),
+        _ => Err("expected strict, drop_invalid_optional or lenient".to_owned()),
     }
 }
 
@@ -297,7 +297,7 @@ mod tests {
             "PUSHSLOTS_TOKEN_AUDIENCE: not a URI, such as https://api.redoxengine.com/v2/auth/token";
         assert_eq!(problems(&audience, |builder| builder)[0], problem);
         let strictness = [(VALIDATION, "loose".into())];
-        let problem = "PUSHSLOTS_VALIDATION: not strict, drop_invalid_optional or lenient";
+        let problem = "PUSHSLOTS_VALIDATION: expected strict, drop_invalid_optional or lenient";
         assert_eq!(problems(&strictness, with_key), [problem]);
         let given = |builder: ClientBuilder| {
             builder.credentials(Credentials::api_key("key", "secret")).validation(Validation::Strict)

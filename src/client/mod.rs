@@ -69,7 +69,7 @@ struct Inner {
 }
 
 impl Inner {
-    /// What messages are filled in with.
+    /// Returns the source and destinations for messages without their own.
     fn defaults(&self) -> Defaults<'_> {
         Defaults { source: self.source, destinations: &self.destinations }
     }

@@ -147,8 +147,8 @@ impl<'a> PublishBuilder<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Pass **all** slots again each time. The file has the batch id, the limits, the `Meta` of the messages and the
-    /// [resume point](PublishReport::resume_point). They count instead of the settings of the client and of this publication, so
+    /// Pass **all** slots again each time. The file has the batch id, the limits, the `Meta` of the messages, with the warnings that
+    /// were permitted, and the [resume point](PublishReport::resume_point). They count instead of the settings of the client and of this publication, so
     /// that a message in flight goes out again with the same bytes and id. The file is written before the first send and after each
     /// accepted message, and removed when the batch is complete. A message counts as in flight until its acceptance is written; one
     /// write may cover several. If the process is killed, only messages in flight go out again.
@@ -287,8 +287,8 @@ impl<'a> PublishBuilder<'a> {
 
     /// Sets whether slots with problems are published. Defaults to [the client's](crate::ClientBuilder::validation).
     ///
-    /// The [report](PublishReport::problems) lists the problems that were permitted. A run that resumes a batch needs the same
-    /// setting if values are left out, because otherwise its slots are others.
+    /// The [report](PublishReport::problems) lists the problems that were permitted. Resume a batch with the same setting, because
+    /// values that are left out change the slots and where messages begin.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self

@@ -68,7 +68,8 @@ impl<'a> SendBuilder<'a> {
 
     /// Sets whether a message with problems is sent. Defaults to [the client's](crate::ClientBuilder::validation).
     ///
-    /// A [`PreparedMessage`] goes out as it is.
+    /// The [receipt](Receipt::problems) lists the problems that were permitted. Of an [`EncodedMessage`](crate::EncodedMessage) only
+    /// `Meta` is checked, and a [`PreparedMessage`] goes out as it is.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self
@@ -109,11 +110,7 @@ impl<'a> SendBuilder<'a> {
     /// Returns the errors of the send that are known before anything goes out.
     pub fn prepare(self) -> Result<PreparedMessage, Error> {
         self.check()?;
-        let mut prepared = self.prepared()?;
-        if let Content::Message(message) = self.content {
-            prepared.batch = numbers(message.meta());
-        }
-        Ok(prepared)
+        self.prepared()
     }
 
     async fn send(mut self) -> Result<Receipt, Error> {
@@ -160,8 +157,8 @@ impl<'a> SendBuilder<'a> {
             message_id,
             slots: 0..slot_count,
             slot_count,
-            destination_count: written.destinations,
-            batch: None,
+            destination_count: written.meta.destinations.len(),
+            batch: numbers(&written.meta),
             body: written.json,
             problems: written.problems,
         })

@@ -1,21 +1,19 @@
-//! Which messages may be sent.
+//! Policies for messages with problems.
 
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
 use super::{InvalidMessage, Problem, Problems};
 
-/// Which messages a client sends if they have [problems](crate::PushSlots::validate).
+/// A policy for messages and slots with [problems](crate::PushSlots::validate).
 ///
-/// It applies to [`send`](crate::Client::send), [`publish`](crate::Client::publish) and messages that are prepared. Problems that
-/// didn't keep a message from being sent are listed in the receipt, in the report, and in the prepared message.
+/// It applies to [`send`](crate::Client::send), [`publish`](crate::Client::publish) and messages that are prepared. The receipt, the
+/// report or the prepared message lists the problems that didn't stop the message.
 ///
 /// | | strict | drop invalid optional | lenient |
 /// | --- | --- | --- | --- |
-/// | A value that the reference requires is missing or can't be read, such as a slot's `DateTime` | error | error | error |
+/// | A required value is missing, unreadable or out of range, such as a `Duration` of 0 | error | error | error |
 /// | An optional value breaks the schema, such as a number for a provider's `Address` | error | left out | error |
-/// | A value isn't as the reference asks ([`Severity::Warning`](crate::Severity::Warning)), such as a telephone number that isn't in the form of E.164 | error | left out if it is optional | sent as it is |
+/// | A value breaks only what the reference asks for ([`Severity::Warning`](crate::Severity::Warning)), such as a telephone number that isn't in E.164 form | error | left out if it is optional | sent as it is |
 ///
 /// ```
 /// use pushslots::mock::MockService;
@@ -42,8 +40,9 @@ pub enum Validation {
     Strict,
     /// Leaves out optional values that are invalid, and sends the rest. The message itself isn't changed.
     ///
-    /// A record is optional as a whole, but only what is wrong in it is left out. If the numbers of a batch contradict each other,
-    /// both are left out.
+    /// Of a record or a list only the invalid parts are left out. `CurrentBatch` and `TotalBatches` are both left out if they
+    /// contradict each other, or if their `BatchID` is missing or left out. The client fills in its own source if the ID of the
+    /// message's source is left out, as it does for a message without one.
     DropInvalidOptional,
     /// Sends messages with warnings as they are. An error still stops a message.
     Lenient,
@@ -83,7 +82,7 @@ impl Validation {
         }
     }
 
-    /// Collects the problems that keep a message from being sent.
+    /// Collects the problems that stop a message.
     pub(crate) fn stopping_problems(self) -> Problems {
         match self {
             Self::Lenient => Problems::of_errors(),
@@ -91,11 +90,11 @@ impl Validation {
         }
     }
 
-    /// What may be sent in place of `value`, if it isn't that itself, and the problems that are permitted.
+    /// Returns the corrected copy to send, if there is one, and the permitted problems.
     ///
     /// # Errors
     ///
-    /// The problems that keep it from being sent.
+    /// Returns the problems that stop the message.
     pub(crate) fn permit<T: ?Sized>(
         self,
         value: &T,
@@ -119,7 +118,14 @@ impl Validation {
     }
 }
 
-/// The problems of a message that may be sent all the same. Most have none.
+/// Makes a copy of `value` without its optional values that are invalid.
+pub(super) fn corrected<T: Clone>(value: &T, drop_invalid: impl FnOnce(&mut T)) -> Box<T> {
+    let mut value = value.clone();
+    drop_invalid(&mut value);
+    Box::new(value)
+}
+
+/// Problems that didn't stop a message. Most messages have none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PermittedProblems(Option<Arc<InvalidMessage>>);
 
@@ -132,7 +138,7 @@ impl PermittedProblems {
         self.0.as_ref().map_or(0, |problems| problems.omitted())
     }
 
-    /// These and those of another part of the message.
+    /// Returns these problems and those of another part of the message.
     pub(crate) fn and(self, other: &Self) -> Self {
         match (&self.0, &other.0) {
             (_, None) => self,
@@ -145,18 +151,6 @@ impl PermittedProblems {
                 problems.into()
             }
         }
-    }
-}
-
-/// Serializes to `problems` and `omitted_problems` in the object around it, or to nothing.
-impl Serialize for PermittedProblems {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if !self.list().is_empty() {
-            map.serialize_entry("problems", self.list())?;
-            map.serialize_entry("omitted_problems", &self.omitted())?;
-        }
-        map.end()
     }
 }
 

@@ -183,8 +183,7 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Accepts messages with [warnings](crate::Severity::Warning), which only break what the reference asks for, as the schema of
-    /// the service does.
+    /// Accepts messages with [warnings](crate::Severity::Warning), which the schema of the service allows and the reference doesn't.
     ///
     /// By default such a message gets a 400. Clients send it only if their [`Validation`](crate::Validation) is lenient.
     #[must_use]

@@ -33,7 +33,7 @@ pub(crate) struct Batcher<'a> {
     limits: Limits,
     /// How many messages the batch has, if that is known.
     pub(super) total: Option<u64>,
-    /// The permitted problems when so many of slots were found.
+    /// The permitted problems, and the [`Problems::revision`] of those of slots when they were collected.
     problems: Option<(usize, PermittedProblems)>,
 }
 
@@ -93,16 +93,16 @@ impl<'a> Batcher<'a> {
     /// The problems of `Meta` and slots that are permitted, as far as the slots are checked.
     pub(super) fn problems(&mut self) -> PermittedProblems {
         let slots = &self.validator.permitted;
-        if let Some((found, known)) = &self.problems {
-            if *found == slots.found() {
+        if let Some((revision, known)) = &self.problems {
+            if *revision == slots.revision() {
                 return known.clone();
             }
         }
         let mut problems = Problems::default();
         problems.absorb(self.envelope.problems().list(), self.envelope.problems().omitted());
         problems.absorb(slots.list(), slots.omitted());
-        let (found, problems) = (slots.found(), PermittedProblems::from(problems));
-        self.problems.insert((found, problems)).1.clone()
+        let (revision, problems) = (slots.revision(), PermittedProblems::from(problems));
+        self.problems.insert((revision, problems)).1.clone()
     }
 
     pub(super) fn batch_id(&self) -> &str {

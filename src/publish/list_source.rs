@@ -79,7 +79,7 @@ impl<'a> ListSource<'a> {
             }
         }
         // Problems of slots that are not skipped end the publication, all of them together.
-        validator.finish().map_err(|invalid| SourceError::Invalid(Error::invalid_slots(invalid)))?;
+        validator.take_stopping().map_err(|invalid| SourceError::Invalid(Error::invalid_slots(invalid)))?;
         if !skipped.is_empty() {
             let (mut position, mut bad) = (0, skipped.into_iter().peekable());
             let mut kept = Vec::new();

@@ -80,7 +80,11 @@ impl Opened {
         // It has its source and destinations, and its warnings were permitted.
         let nothing = Defaults { source: None, destinations: &[] };
         let envelope = Envelope::new(&saved.meta, nothing, Validation::Lenient);
-        let envelope = envelope.map_err(|_| invalid("its meta is invalid"))?;
+        let mut envelope = envelope.map_err(|_| invalid("its meta is invalid"))?;
+        if options.validation == Validation::DropInvalidOptional {
+            // What was left out isn't in the checkpoint.
+            envelope = envelope.with_problems(options.envelope.problems().clone());
+        }
         if options.start.as_ref().is_some_and(|start| *start != saved.resume_point) {
             let point = &saved.resume_point;
             return Err(invalid(&format!("it resumes at {point}, and resume_from asks for another point")));

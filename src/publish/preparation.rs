@@ -85,8 +85,8 @@ impl<'a> PreparedMessages<'a> {
         StreamExt::next(self).await
     }
 
-    /// Returns the problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted, with what was left out, as far
-    /// as messages were made; at most the first 1,000.
+    /// Returns the first 1,000 problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted, as far as messages were
+    /// made. They include those of values that were left out.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()

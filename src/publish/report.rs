@@ -86,8 +86,8 @@ impl PublishReport {
         self.resume_point.as_ref()
     }
 
-    /// Returns the problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted, with what was left out; at
-    /// most the first 1,000.
+    /// Returns the first 1,000 problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted. They include those of values that
+    /// were left out.
     ///
     /// Paths count all slots that came, such as `Slots[2500].Provider.PhoneNumber.Office`. Slots that were skipped aren't listed.
     #[must_use]
@@ -120,8 +120,10 @@ impl Serialize for PublishReport {
             resume_from: Option<&'a ResumePoint>,
             #[serde(skip_serializing_if = "<[Attempt]>::is_empty")]
             too_large: &'a [Attempt],
-            #[serde(flatten)]
-            problems: &'a PermittedProblems,
+            #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
+            problems: &'a [Problem],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            omitted_problems: Option<usize>,
             receipts: &'a [Receipt],
         }
         let Self { batch_id, batch, run, elapsed, waited, .. } = self;
@@ -133,7 +135,8 @@ impl Serialize for PublishReport {
             waited_ms: waited,
             resume_from: self.resume_point.as_ref(),
             too_large: &self.too_large,
-            problems: &self.problems,
+            problems: self.problems(),
+            omitted_problems: Some(self.omitted_problems()).filter(|omitted| *omitted > 0),
             receipts: &self.receipts,
         };
         shown.serialize(serializer)

@@ -114,7 +114,7 @@ impl<'a> StreamSource<'a> {
                     _ => self.failure = Some(SourceError::Failed(failed)),
                 },
             }
-            if let Err(invalid) = validator.finish() {
+            if let Err(invalid) = validator.take_stopping() {
                 self.failure = Some(SourceError::Invalid(Error::invalid_slots(invalid)));
             }
         }

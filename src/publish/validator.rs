@@ -14,9 +14,9 @@ pub(super) struct SlotValidator<'a> {
     on_invalid: Option<Callback<OnInvalid<'a>>>,
     /// How many were skipped.
     pub(super) skipped: usize,
-    /// The problems of slots that keep the publication from going on.
+    /// The problems of slots that stop the publication.
     stopping: Problems,
-    /// The problems of slots that are published all the same.
+    /// The problems that didn't stop their slots.
     pub(super) permitted: Problems,
 }
 
@@ -41,25 +41,30 @@ impl<'a> SlotValidator<'a> {
     /// Checks the slot at `index` of all that came.
     pub(super) fn check(&mut self, slot: &Slot, index: usize) -> Checked {
         let check = |slot: &Slot, problems: &mut Problems| slot.check_at(index, problems);
-        let (corrected, is_sound) = match self.validation.judge(slot, check, Slot::corrected) {
-            Verdict::Sound => (None, true),
-            Verdict::Permitted(corrected) => (corrected, false),
-            Verdict::Invalid(corrected) => {
-                let slot = corrected.as_deref().unwrap_or(slot);
-                self.invalid(index, |problems| check(slot, problems));
-                return Checked::Invalid;
-            }
+        let verdict = self.validation.judge(slot, check, Slot::corrected);
+        let (is_sound, is_valid) =
+            (matches!(verdict, Verdict::Sound), !matches!(verdict, Verdict::Invalid(_)));
+        let corrected = match verdict {
+            Verdict::Sound => None,
+            Verdict::Permitted(corrected) | Verdict::Invalid(corrected) => corrected,
         };
-        let added = corrected.as_deref().unwrap_or(slot).added_length();
-        let longest = self.longest;
-        if added > longest {
+        let outgoing = corrected.as_deref().unwrap_or(slot);
+        let (added, longest) = (outgoing.added_length(), self.longest);
+        if !is_valid || added > longest {
             let too_large = || {
                 let text = format!(
                     "takes {added} bytes, and a message has room for {longest}; raise bytes_per_message"
                 );
                 (path(index), text.into())
             };
-            self.invalid(index, |problems| problems.add_with(ProblemCode::TooLarge, too_large));
+            self.invalid(index, |problems| {
+                if !is_valid {
+                    check(outgoing, problems);
+                }
+                if added > longest {
+                    problems.add_with(ProblemCode::TooLarge, too_large);
+                }
+            });
             return Checked::Invalid;
         }
         if !is_sound {
@@ -86,10 +91,12 @@ impl<'a> SlotValidator<'a> {
         self.skipped += 1;
     }
 
+    /// Takes the problems that stop the publication.
+    ///
     /// # Errors
     ///
-    /// The problems of all invalid slots, unless they were skipped.
-    pub(super) fn finish(&mut self) -> Result<(), InvalidMessage> {
+    /// Returns the problems of all invalid slots so far, unless they were skipped.
+    pub(super) fn take_stopping(&mut self) -> Result<(), InvalidMessage> {
         std::mem::replace(&mut self.stopping, self.validation.stopping_problems()).into_result()
     }
 }

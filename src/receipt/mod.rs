@@ -36,7 +36,7 @@ pub use refusal::TokenRefusal;
 /// ```
 ///
 /// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id", "attempt_id"}],
-/// "attempts": […], "problems": […], "omitted_problems"}`, without the problems if there are none.
+/// "attempts": […], "problems": […], "omitted_problems"}`, where the last two are left out if there are none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
     message_id: Uuid,
@@ -82,8 +82,8 @@ impl Receipt {
         &self.attempts
     }
 
-    /// Returns the problems of the message that the [`Validation`](crate::Validation) permitted, with what was left out; at most
-    /// the first 1,000.
+    /// Returns the first 1,000 problems of the message that the [`Validation`](crate::Validation) permitted. They include those of values that
+    /// were left out.
     ///
     /// For a publication they are in its [report](crate::PublishReport::problems) instead.
     #[must_use]
@@ -108,11 +108,21 @@ impl Serialize for Receipt {
             #[serde(serialize_with = "logs")]
             logs: &'a [Log],
             attempts: &'a [Attempt],
-            #[serde(flatten)]
-            problems: &'a PermittedProblems,
+            #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
+            problems: &'a [Problem],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            omitted_problems: Option<usize>,
         }
         let Self { message_id, slots, attempts, problems } = self;
-        let (message_id, delivery, logs) = (*message_id, Delivery::Accepted, self.logs());
-        Shown { message_id, delivery, slots, logs, attempts, problems }.serialize(serializer)
+        let shown = Shown {
+            message_id: *message_id,
+            delivery: Delivery::Accepted,
+            slots,
+            logs: self.logs(),
+            attempts,
+            problems: problems.list(),
+            omitted_problems: Some(problems.omitted()).filter(|omitted| *omitted > 0),
+        };
+        shown.serialize(serializer)
     }
 }

@@ -48,6 +48,14 @@ fn problems_are_counted_beyond_the_first_thousand() {
 }
 
 #[test]
+fn record_that_slots_share_is_counted_once_beyond_the_first_thousand() {
+    let mut message = PushSlots::from_json(format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(499))).unwrap();
+    message.slots_mut().extend(with_one_provider(5_000));
+    let invalid = message.validate().unwrap_err();
+    assert_eq!((invalid.problems().len(), invalid.omitted()), (MOST, 1));
+}
+
+#[test]
 fn one_slot_has_no_more_problems_than_a_message() {
     let credentials = vec!["{\"x\":1}"; 5_000].join(",");
     let slot = format!(

@@ -97,10 +97,6 @@ impl Members {
         self.0.is_empty()
     }
 
-    fn has_half_pair(&self) -> bool {
-        self.0.iter().any(Member::has_half_pair)
-    }
-
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -358,15 +354,15 @@ impl Inner {
     #[cold]
     fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
         if !self.extensions.is_empty() {
-            if self.extensions.members().has_half_pair() {
+            for _ in self.extensions.members().0.iter().filter(|member| member.has_half_pair()) {
                 problems.add(at.key(EXTENSIONS), ProblemCode::HalfPair, HALF_PAIR);
             }
         } else if let Some(member) = self.unread.0.iter().find(|member| *member.key == *EXTENSIONS) {
             explain::<Extensions>(&member.value, member.reason, at.key(EXTENSIONS), problems);
         }
         // The key isn't the model's, and isn't told.
-        let mut others = self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
-        if others.any(Member::has_half_pair) {
+        let others = self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
+        for _ in others.filter(|member| member.has_half_pair()) {
             problems.add(at, ProblemCode::HalfPair, HALF_PAIR_OF_UNKNOWN);
         }
     }

@@ -13,6 +13,9 @@ use crate::message::{InvalidMessage, Problem, ProblemCode, Severity};
 /// The most problems that are collected; the others are counted.
 const MOST: usize = 1_000;
 
+/// The most shared records that are recognized. The problems of further ones are counted for each slot.
+const MOST_SHARED: usize = 10_000;
+
 /// The problems of a message.
 pub struct Problems {
     list: Vec<Problem>,
@@ -21,10 +24,11 @@ pub struct Problems {
     limit: usize,
     ignores_warnings: bool,
     has_errors: bool,
-    /// The problems of each listed record that slots share, by its address. The record is held, so that the address stays its own.
+    /// The listed problems of each record that slots share and that has any, by its address. The record is held, so that no other
+    /// gets the address.
     shared: BTreeMap<usize, (Range<usize>, Arc<dyn Any + Send + Sync>)>,
-    /// How often one was found, including those that more slots have.
-    found: usize,
+    /// Changes with each problem that is found, or found in another slot.
+    revision: usize,
 }
 
 impl Default for Problems {
@@ -36,7 +40,7 @@ impl Default for Problems {
             ignores_warnings: false,
             has_errors: false,
             shared: BTreeMap::new(),
-            found: 0,
+            revision: 0,
         }
     }
 }
@@ -60,9 +64,9 @@ impl Problems {
         self.has_errors
     }
 
-    /// A number that changes with each problem that is found.
-    pub(crate) fn found(&self) -> usize {
-        self.found
+    /// Returns a number that changes with each problem that is found, or found in another slot.
+    pub(crate) fn revision(&self) -> usize {
+        self.revision
     }
 
     /// Adds a problem at this path.
@@ -93,7 +97,7 @@ impl Problems {
             return false;
         }
         self.has_errors |= is_error;
-        self.found = self.found.wrapping_add(1);
+        self.revision = self.revision.wrapping_add(1);
         let is_listed = self.list.len() < self.limit;
         self.omitted = self.omitted.saturating_add(usize::from(!is_listed));
         is_listed
@@ -104,16 +108,15 @@ impl Problems {
     pub(crate) fn add_shared(&mut self, record: &Arc<impl Any + Send + Sync>, check: impl FnOnce(&mut Self)) {
         let address = Arc::as_ptr(record).addr();
         if let Some((known, _)) = self.shared.get(&address) {
-            self.found = self.found.wrapping_add(1);
+            self.revision = self.revision.wrapping_add(1);
             let known = self.list.get_mut(known.clone()).unwrap_or_default();
             known.iter_mut().for_each(Problem::count_slot);
             return;
         }
-        let first = self.list.len();
+        let (first, before) = (self.list.len(), self.revision);
         check(self);
-        let listed = first..self.list.len();
-        if !listed.is_empty() {
-            self.shared.insert(address, (listed, record.clone()));
+        if self.revision != before && self.shared.len() < MOST_SHARED {
+            self.shared.insert(address, (first..self.list.len(), record.clone()));
         }
     }
 

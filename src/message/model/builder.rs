@@ -46,7 +46,7 @@ impl PushSlotsBuilder {
     ///
     /// The problems that [`PushSlots::validate`] finds.
     pub fn build(self) -> Result<PushSlots, InvalidMessage> {
-        let message = self.build_unchecked();
+        let message = self.build_without_validation();
         message.validate()?;
         Ok(message)
     }
@@ -55,7 +55,7 @@ impl PushSlotsBuilder {
     ///
     /// The client checks it before it sends, by its own [`Validation`](crate::Validation).
     #[must_use]
-    pub fn build_unchecked(self) -> PushSlots {
+    pub fn build_without_validation(self) -> PushSlots {
         PushSlots::new(self.meta, self.slots)
     }
 }

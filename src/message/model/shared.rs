@@ -195,14 +195,17 @@ impl<T: Intern> Value for Shared<T> {
     }
 
     fn drop_invalid(&mut self) {
-        if !is_sound_record(self) {
-            let corrected = self.0.corrected.get_or_init(|| {
-                let mut record = (**self).clone();
-                record.drop_invalid();
-                record.into()
-            });
-            *self = corrected.clone();
+        if is_sound_record(self) {
+            return;
         }
+        let correct = || {
+            let mut record = (**self).clone();
+            record.drop_invalid();
+            Self::from(record)
+        };
+        // Besides the slot that is corrected, the one that it is a copy of holds the record. It is kept for more slots alone.
+        let is_shared = Arc::strong_count(&self.0) > 2;
+        *self = if is_shared { self.0.corrected.get_or_init(correct).clone() } else { correct() };
     }
 }
 

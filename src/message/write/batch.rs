@@ -8,7 +8,8 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
-use crate::message::{InvalidMessage, Meta, PermittedProblems, Slot, Validation};
+use crate::message::validation::corrected;
+use crate::message::{Destination, InvalidMessage, Meta, PermittedProblems, Slot, Validation};
 
 /// The `Meta` that all messages of a batch share.
 #[derive(Clone)]
@@ -28,7 +29,7 @@ pub(crate) struct BatchPlace<'a> {
 impl Envelope {
     /// # Errors
     ///
-    /// What is wrong with `meta`, once it is filled in, and isn't permitted.
+    /// Returns the problems of the completed `meta` that `validation` doesn't permit.
     pub(crate) fn new(
         meta: &Meta,
         defaults: Defaults<'_>,
@@ -38,11 +39,7 @@ impl Envelope {
             defaults.check(meta, problems);
             meta.check(Path::ROOT.key("Meta"), problems);
         };
-        let corrected = |meta: &Meta| {
-            let mut meta = meta.clone();
-            meta.drop_invalid();
-            Box::new(meta)
-        };
+        let corrected = |meta: &Meta| corrected(meta, Value::drop_invalid);
         let (corrected, problems) = validation.permit(meta, check, corrected)?;
         Ok(Self { meta: defaults.filled(corrected.as_deref().unwrap_or(meta)), problems })
     }
@@ -52,14 +49,28 @@ impl Envelope {
         &self.meta
     }
 
+    /// The same, with these problems.
+    pub(crate) fn with_problems(self, problems: PermittedProblems) -> Self {
+        Self { problems, ..self }
+    }
+
     /// The problems of `Meta` that are permitted.
     pub(crate) fn problems(&self) -> &PermittedProblems {
         &self.problems
     }
 
     /// The ids of the destinations, in their order.
+    ///
+    /// For an id that isn't a UUID, and that a lenient client sends all the same, it is one that no other destination has.
     pub(crate) fn destination_ids(&self) -> Vec<Uuid> {
-        self.meta.destinations.iter().filter_map(|destination| destination.id).collect()
+        let id = |destination: &Destination| {
+            destination.id.unwrap_or_else(|| {
+                let mut json = Vec::new();
+                destination.write(&mut json);
+                Uuid::new_v5(&Uuid::NAMESPACE_OID, &json)
+            })
+        };
+        self.meta.destinations.iter().map(id).collect()
     }
 
     /// How many bytes a message takes without its slots, wherever in the batch it is.
@@ -135,8 +146,6 @@ impl Slot {
 
     /// A copy without optional values that are invalid.
     pub(crate) fn corrected(&self) -> Box<Self> {
-        let mut slot = self.clone();
-        slot.drop_invalid();
-        Box::new(slot)
+        corrected(self, Value::drop_invalid)
     }
 }

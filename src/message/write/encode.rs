@@ -7,6 +7,7 @@ use crate::message::codec::field::Field;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
+use crate::message::validation::corrected;
 use crate::message::{Meta, PushSlots};
 
 impl PushSlots {
@@ -62,9 +63,8 @@ impl Outgoing for PushSlots {
     }
 
     fn corrected(&self) -> Box<dyn Outgoing> {
-        let mut message = self.clone();
-        message.drop_invalid();
-        Box::new(message)
+        let corrected: Box<Self> = corrected(self, Self::drop_invalid);
+        corrected
     }
 
     fn written(&self, meta: &Meta) -> Vec<u8> {

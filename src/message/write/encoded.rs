@@ -10,7 +10,8 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
-use crate::message::{InvalidMessage, Meta, PermittedProblems, PushSlots, Validation};
+use crate::message::validation::corrected;
+use crate::message::{InvalidMessage, Meta, PermittedProblems, Problem, PushSlots, Validation};
 
 impl PushSlots {
     /// Checks the message and encodes its slots once, to be sent by any number of clients.
@@ -37,36 +38,28 @@ impl PushSlots {
 
     /// Encodes the slots once, as [`encode`](Self::encode) does, and checks the message by this [`Validation`].
     ///
-    /// A client applies its own to the `Meta` when it sends the message.
+    /// Invalid values of slots are left out or permitted here. `Meta` stays as it is: a client checks it by its own [`Validation`]
+    /// when it sends the message.
     ///
     /// # Errors
     ///
-    /// The problems that keep the message from being sent.
+    /// Returns the problems that stop the message.
     pub fn encode_with(&self, validation: Validation) -> Result<EncodedMessage, InvalidMessage> {
-        let corrected = |message: &Self| {
-            let mut message = message.clone();
-            message.drop_invalid();
-            Box::new(message)
-        };
-        let (corrected, problems) = validation.permit(self, Self::check, corrected)?;
-        let problems = match corrected {
-            None if !problems.list().is_empty() => {
-                // `Meta` is checked again whenever it is sent.
-                let mut problems = Problems::default();
-                self.check_slots(&mut problems);
-                problems.into()
-            }
-            _ => problems,
-        };
+        let corrected = |message: &Self| corrected(message, Self::drop_invalid);
+        let (corrected, permitted) = validation.permit(self, Self::check, corrected)?;
+        let mut problems = Problems::default();
+        if !permitted.list().is_empty() {
+            self.check_slots(&mut problems);
+        }
         let message = corrected.as_deref().unwrap_or(self);
         let mut encoded = Vec::with_capacity(message.rest_length());
         message.write_rest(&mut encoded);
         encoded.shrink_to_fit();
         Ok(EncodedMessage {
-            meta: message.meta.clone(),
+            meta: self.meta.clone(),
             encoded: encoded.into(),
-            slot_count: message.slots.len(),
-            problems,
+            slot_count: self.slots.len(),
+            problems: problems.into(),
         })
     }
 }
@@ -80,7 +73,7 @@ pub struct EncodedMessage {
     /// All that follows `Meta`, but for the end of the message.
     encoded: Bytes,
     slot_count: usize,
-    /// Those of the slots, and those that were left out.
+    /// Those of the slots.
     problems: PermittedProblems,
 }
 
@@ -109,6 +102,19 @@ impl EncodedMessage {
     pub fn slot_count(&self) -> usize {
         self.slot_count
     }
+
+    /// Returns the first 1,000 problems of the slots that the [`Validation`] permitted. They include those of values that were left
+    /// out.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.list()
+    }
+
+    /// Returns the number of problems beyond the first 1,000.
+    #[must_use]
+    pub fn omitted_problems(&self) -> usize {
+        self.problems.omitted()
+    }
 }
 
 impl Outgoing for EncodedMessage {
@@ -125,9 +131,8 @@ impl Outgoing for EncodedMessage {
     }
 
     fn corrected(&self) -> Box<dyn Outgoing> {
-        let mut message = self.clone();
-        message.meta.drop_invalid();
-        Box::new(message)
+        let corrected: Box<Self> = corrected(self, |message| message.meta.drop_invalid());
+        corrected
     }
 
     fn permitted_problems(&self) -> PermittedProblems {

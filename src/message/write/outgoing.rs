@@ -52,8 +52,8 @@ pub trait Outgoing: fmt::Debug + Sync {
 /// A message as it goes out.
 pub(crate) struct Written {
     pub(crate) json: Bytes,
-    /// How many destinations it names.
-    pub(crate) destinations: usize,
+    /// Its `Meta`.
+    pub(crate) meta: Meta,
     pub(crate) problems: PermittedProblems,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn write_from(
     let meta = defaults.filled(message.meta());
     Ok(Written {
         json: message.written(&meta).into(),
-        destinations: meta.destinations.len(),
+        meta,
         problems: problems.and(&message.permitted_problems()),
     })
 }

@@ -49,7 +49,7 @@ pub struct PreparedMessage {
     pub(crate) destination_count: usize,
     pub(crate) batch: Option<BatchNumbers>,
     pub(crate) body: Bytes,
-    /// The problems that it has all the same; they aren't stored.
+    /// The problems that didn't stop it. They aren't stored.
     pub(crate) problems: PermittedProblems,
 }
 
@@ -131,10 +131,10 @@ impl PreparedMessage {
         &self.body
     }
 
-    /// Returns the problems that the client's [`Validation`] permitted, with what was left out; at most the first 1,000.
+    /// Returns the first 1,000 problems that the client's [`Validation`] permitted. They include those of values that were left out.
     ///
-    /// They aren't part of the stored form. The problems of a message of a batch are in [`PreparedMessages::problems`]
-    /// instead, because messages share records.
+    /// They aren't part of the stored form. For messages of a batch, [`PreparedMessages::problems`] lists them instead, because messages
+    /// share records.
     ///
     /// [`PreparedMessages::problems`]: crate::PreparedMessages::problems
     #[must_use]
