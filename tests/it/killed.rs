@@ -1,10 +1,6 @@
-//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
-//!
 //! Publications whose process is killed at any moment, and that the next process resumes from their checkpoint.
 //!
 //! `PUSHSLOTS_KILLS=1000` kills as many processes, `PUSHSLOTS_KILL_SEED=7` draws the moments again.
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,14 +9,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::support::batch::slots;
+use crate::support::examples::Folder;
+use crate::support::seeds::setting;
 use pushslots::Client;
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::batch::slots;
-use support::examples::Folder;
-use support::seeds::setting;
 
 const SLOTS: usize = 120;
 const SLOTS_PER_MESSAGE: usize = 2;
@@ -70,7 +66,7 @@ impl Service {
     fn publish(&self, folder: &Folder, checkpoint: &Path, concurrency: usize) -> Child {
         let key = folder.file("key.pem", self.mock.private_key_pem());
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "publishes_with_a_checkpoint", "--ignored"])
+            .args(["--exact", "killed::publishes_with_a_checkpoint", "--ignored"])
             .envs([("PUSHSLOTS_BASE_URL", self.mock.url()), ("PUSHSLOTS_CLIENT_ID", self.mock.client_id())])
             .env("PUSHSLOTS_KEY_ID", self.mock.key_id())
             .env("PUSHSLOTS_PRIVATE_KEY_FILE", key)

@@ -1,21 +1,17 @@
-//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
-//!
 //! Publications to services that close connections without announcing it, and to services that fail now and then.
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::batch::{accepted, slots};
+use crate::support::client;
+use crate::support::far_side::{FarSide, Mood};
+use crate::support::model::{Model, TokenFate, answers, client_of, ok};
+use crate::support::proxy::{Course, Protocol, Proxy, SilentClose};
+use crate::support::seeds::setting;
 use pushslots::{Attempt, Delivery, Next};
-use support::batch::{accepted, slots};
-use support::client;
-use support::far_side::{FarSide, Mood};
-use support::model::{Model, TokenFate, answers, client_of, ok};
-use support::proxy::{Course, Protocol, Proxy, SilentClose};
-use support::seeds::setting;
 use tokio::time::timeout;
 
 /// Publishes 300 messages with default settings to a service that closes each connection 0.5 ms after its first response.

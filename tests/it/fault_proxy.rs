@@ -1,11 +1,7 @@
-//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
-//!
 //! The client over real sockets, through a proxy that cuts, stalls, swallows and closes silently, to a service that knows which
 //! messages it accepted.
 //!
 //! `PUSHSLOTS_PROXY_SENDS=20000` sends that many messages, `PUSHSLOTS_PROXY_SEED=7` draws other faults.
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,14 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::batch::slots;
+use crate::support::far_side::{FarSide, Mood};
+use crate::support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
+use crate::support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use pushslots::uuid::Uuid;
 use pushslots::{Attempt, Client, ClientBuilder, Delivery, Error, Meta, PushSlots, Receipt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::batch::slots;
-use support::far_side::{FarSide, Mood};
-use support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
-use support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -305,7 +301,7 @@ async fn hold(protocol: Protocol) {
     assert_eq!(
         all.broken.iter().sum::<usize>(),
         0,
-        "again: PUSHSLOTS_PROXY_SEED={first} PUSHSLOTS_PROXY_SENDS={sends} cargo test --test fault_proxy -- --nocapture"
+        "again: PUSHSLOTS_PROXY_SEED={first} PUSHSLOTS_PROXY_SENDS={sends} cargo test --test it fault_proxy:: -- --nocapture"
     );
 }
 
