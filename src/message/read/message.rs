@@ -12,7 +12,6 @@ use crate::message::codec::raw::Object;
 use crate::message::codec::transcode::Json;
 use crate::message::codec::value::{Read, Value};
 use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
-use crate::text;
 
 impl PushSlots {
     /// Reads a message from JSON, after any byte-order mark.
@@ -48,7 +47,8 @@ impl PushSlots {
             let (before, _) = bytes.split_at(error.valid_up_to());
             ReadError::at(Place::START.after(before), "the input is not UTF-8")
         })?;
-        let json = text.trim_start_matches(text::is_blank);
+        // RFC 8259, section 2, and the marks of files that were joined.
+        let json = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
         let (before, _) = bytes.split_at(bytes.len() - json.len());
         let start = Place::START.after(before);
         if json.is_empty() {
