@@ -30,6 +30,7 @@ async fn a_message_is_refused_for_what_is_wrong_with_it() {
         (with(r#""Duration":30"#, r#""Duration":0"#), 400, "Slots[1].Duration: not above 0"),
         (with("T09:00:00Z", ""), 400, "Slots[0].DateTime"),
         (with(r#""DataModel":"Scheduling","#, ""), 400, "Meta.DataModel: missing"),
+        (with(r#""EventType":"PushSlots","#, ""), 400, "Meta.EventType: missing"),
         (with("PushSlots", "Query"), 400, "Meta.EventType"),
         (
             with(r#""IDType":"NPI""#, r#""IDType":1"#),

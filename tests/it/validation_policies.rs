@@ -288,6 +288,22 @@ async fn corrected_slots_count_with_the_bytes_that_they_take() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn shared_record_that_is_changed_is_corrected_anew() {
+    let mut slots = with_phone(3);
+    let (_, client) = serve([ok()]);
+    client.publish(&slots).validation(DropInvalidOptional).await.unwrap();
+    // One holder is left, so that the record is changed in place.
+    let mut slot = slots.pop().unwrap();
+    drop(slots);
+    slot.provider.as_mut().unwrap().to_mut().last_name = Some("Marble".to_owned());
+    let (model, client) = serve([ok()]);
+    let report = client.publish([&slot, &slot]).validation(DropInvalidOptional).await.unwrap();
+    assert_eq!(report.problems().len(), 1);
+    let body = String::from_utf8(model.calls()[0].body.to_vec()).unwrap();
+    assert!(body.contains("Marble") && !body.contains("608-555-1234"), "{body}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_batch_in_place_of_an_unfinished_one_counts_its_problems_once() {
     let folder = Folder::new();
     let run = async |client: &Client, slots: Vec<Slot>| {
