@@ -22,8 +22,8 @@ impl<'a> PublishBuilder<'a> {
     /// slots, batch id, limits and destinations make the same messages, which [`publish`](Client::publish) would send too.
     ///
     /// Of the options these count: [`batch_id`](Self::batch_id), [`meta`](Self::meta), the limits of a message,
-    /// [`resume_from`](Self::resume_from), [`validation`](Self::validation) and [`skip_invalid`](Self::skip_invalid). A checkpoint is an error, because nothing is
-    /// sent.
+    /// [`resume_from`](Self::resume_from), [`validation`](Self::validation) and [`skip_invalid`](Self::skip_invalid). A checkpoint is
+    /// an error, because nothing is sent.
     ///
     /// The first error is the last item of the stream: invalid options, slots or `Meta`, or a stream of slots that fails.
     #[must_use]

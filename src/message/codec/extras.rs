@@ -12,7 +12,6 @@ use super::json_writer as write;
 use super::path::Path;
 use super::problems::Problems;
 use super::raw::{Key, compact, has_half_pair};
-
 use super::transcode::Raw;
 use super::value::HALF_PAIR;
 use crate::message::{Extensions, ProblemCode};

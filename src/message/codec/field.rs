@@ -18,7 +18,7 @@ pub(crate) trait Field: Default {
         None
     }
 
-    /// Why a value that the field keeps could not be read.
+    /// The reason that a value that the field keeps could not be read.
     fn unread_reason(&self) -> Option<UnreadReason> {
         None
     }

@@ -20,7 +20,7 @@ const MOST_SHARED: usize = 10_000;
 pub struct Problems {
     list: Vec<Problem>,
     omitted: usize,
-    /// How many are listed at most.
+    /// The maximum number of listed problems.
     limit: usize,
     ignores_warnings: bool,
     has_errors: bool,
@@ -82,7 +82,7 @@ impl Problems {
         });
     }
 
-    /// Adds the problem whose path and text are made, if it isn't only counted.
+    /// Adds a problem. Its path and text are made only if it is listed.
     pub(crate) fn add_with(&mut self, code: ProblemCode, make: impl FnOnce() -> (String, Cow<'static, str>)) {
         if self.counts(code) {
             let (path, text) = make();
@@ -140,7 +140,7 @@ impl Problems {
         &self.list
     }
 
-    /// How many more there are.
+    /// The number of problems that aren't listed.
     pub(crate) fn omitted(&self) -> usize {
         self.omitted
     }

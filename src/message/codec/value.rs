@@ -1,4 +1,4 @@
-//! What every value of the data model can do.
+//! The trait of all values of the data model.
 
 use serde::ser::{Serialize, Serializer};
 

@@ -1,4 +1,4 @@
-//! What stands around the slots of an input: a list, a message, or line ends.
+//! The shapes of an input with slots: a list, a message, or lines.
 
 use super::message::read_slot;
 use super::scanner::{ParseError, Parsed, Scanner};
