@@ -33,6 +33,7 @@ use codec::field::Field;
 use codec::path::Path;
 use codec::value::Value;
 
+pub(crate) use codec::corrector::Corrector;
 pub use codec::extras::{UnreadMember, UnreadReason};
 pub(crate) use codec::problems::Problems;
 pub(crate) use codec::raw::{Object, list, text};
@@ -225,9 +226,9 @@ impl PushSlots {
     }
 
     /// Leaves out the optional values that are invalid.
-    fn drop_invalid(&mut self) {
-        self.meta.drop_invalid();
-        Field::drop_invalid(&mut self.slots, true);
+    fn drop_invalid(&mut self, corrector: &mut Corrector) {
+        self.meta.drop_invalid(corrector);
+        Field::drop_invalid(&mut self.slots, true, corrector);
         self.extras.drop_invalid(&["Meta"]);
     }
 }

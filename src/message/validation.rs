@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{InvalidMessage, Problem, Problems};
+use super::{Corrector, InvalidMessage, Problem, Problems};
 
 /// A policy for messages and slots with [problems](crate::PushSlots::validate).
 ///
@@ -119,9 +119,9 @@ impl Validation {
 }
 
 /// Makes a copy of `value` without its optional values that are invalid.
-pub(super) fn corrected<T: Clone>(value: &T, drop_invalid: impl FnOnce(&mut T)) -> Box<T> {
+pub(super) fn corrected<T: Clone>(value: &T, drop_invalid: impl FnOnce(&mut T, &mut Corrector)) -> Box<T> {
     let mut value = value.clone();
-    drop_invalid(&mut value);
+    drop_invalid(&mut value, &mut Corrector::default());
     Box::new(value)
 }
 

@@ -1,7 +1,9 @@
 //! Which slots can be published, and what becomes of the others.
 
 use super::callback::Callback;
-use crate::message::{InvalidMessage, Problem, ProblemCode, Problems, ReadError, Slot, Validation, Verdict};
+use crate::message::{
+    Corrector, InvalidMessage, Problem, ProblemCode, Problems, ReadError, Slot, Validation, Verdict,
+};
 
 /// Called for each slot that is skipped.
 pub(crate) type OnInvalid<'a> = Box<dyn FnMut(usize, &[Problem]) + Send + 'a>;
@@ -11,6 +13,7 @@ pub(super) struct SlotValidator<'a> {
     /// The most that a slot may add to a message, in bytes.
     pub(super) longest: usize,
     validation: Validation,
+    corrector: Corrector,
     on_invalid: Option<Callback<OnInvalid<'a>>>,
     /// How many were skipped.
     pub(super) skipped: usize,
@@ -35,13 +38,21 @@ impl<'a> SlotValidator<'a> {
         on_invalid: Option<Callback<OnInvalid<'a>>>,
     ) -> Self {
         let (stopping, permitted) = (validation.stopping_problems(), Problems::default());
-        Self { longest, validation, on_invalid, skipped: 0, stopping, permitted }
+        Self {
+            longest,
+            validation,
+            corrector: Corrector::default(),
+            on_invalid,
+            skipped: 0,
+            stopping,
+            permitted,
+        }
     }
 
     /// Checks the slot at `index` of all that came.
     pub(super) fn check(&mut self, slot: &Slot, index: usize) -> Checked {
         let check = |slot: &Slot, problems: &mut Problems| slot.check_at(index, problems);
-        let verdict = self.validation.judge(slot, check, Slot::corrected);
+        let verdict = self.validation.judge(slot, check, |slot| slot.corrected(&mut self.corrector));
         let (is_sound, is_valid) =
             (matches!(verdict, Verdict::Sound), !matches!(verdict, Verdict::Invalid(_)));
         let corrected = match verdict {

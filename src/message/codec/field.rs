@@ -2,6 +2,7 @@
 
 use serde::ser::SerializeMap;
 
+use super::corrector::Corrector;
 use super::interner::Interner;
 use super::path::{Path, PathSegment};
 use super::problems::Problems;
@@ -42,7 +43,7 @@ pub(crate) trait Field: Default {
     fn check(&self, at: Path<'_>, problems: &mut Problems);
 
     /// Leaves out the optional values in it that are invalid; the field itself too, unless it `is_required`.
-    fn drop_invalid(&mut self, is_required: bool);
+    fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector);
 
     /// Finds what is wrong with `raw`, which could not be read.
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems);
@@ -103,9 +104,9 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    fn drop_invalid(&mut self, is_required: bool) {
+    fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector) {
         let Some(value) = self else { return };
-        value.drop_invalid();
+        value.drop_invalid(corrector);
         if !is_required && !is_sound(value) {
             *self = None;
         }

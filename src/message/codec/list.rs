@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::corrector::Corrector;
 use super::extras::explain;
 use super::field::Field;
 use super::interner::Interner;
@@ -313,13 +314,13 @@ impl<T: Value> Field for List<T> {
         }
     }
 
-    fn drop_invalid(&mut self, is_required: bool) {
+    fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector) {
         if let Some(unread) = self.unread.take_if(|_| !is_required) {
             let added = std::mem::take(&mut self.elements);
             self.elements = unread.readable();
             self.elements.extend(added);
         }
-        self.elements.iter_mut().for_each(Value::drop_invalid);
+        self.elements.iter_mut().for_each(|value| value.drop_invalid(corrector));
         if !is_required {
             self.elements.retain(is_sound);
         }

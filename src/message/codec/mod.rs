@@ -1,5 +1,6 @@
 //! How the values of the model are read from JSON, checked and written.
 
+pub(crate) mod corrector;
 pub(crate) mod extras;
 pub(crate) mod field;
 pub(crate) mod interner;

@@ -193,9 +193,12 @@ macro_rules! record {
                 Rules::rules(self, at, problems);
             }
 
-            fn drop_invalid(&mut self) {
+            fn drop_invalid(&mut self, corrector: &mut $crate::message::codec::corrector::Corrector) {
                 use $crate::message::codec::{field::Field, record::Rules};
-                $(Field::drop_invalid(&mut self.$field, <Self as Rules>::REQUIRED.contains(&$key));)*
+                $({
+                    let is_required = <Self as Rules>::REQUIRED.contains(&$key);
+                    Field::drop_invalid(&mut self.$field, is_required, corrector);
+                })*
                 self.extras.drop_invalid(<Self as Rules>::REQUIRED);
                 Rules::drop_invalid(self);
             }

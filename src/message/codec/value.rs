@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, Serializer};
 
+use super::corrector::Corrector;
 use super::interner::Interner;
 use super::path::{Path, PathSegment};
 use super::problems::Problems;
@@ -49,7 +50,7 @@ pub(crate) trait Value: Sized {
     fn check(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
     /// Leaves out the optional values in it that are invalid.
-    fn drop_invalid(&mut self) {}
+    fn drop_invalid(&mut self, _corrector: &mut Corrector) {}
 
     /// Finds where `raw` isn't written as the schema of the service has it, though it may be read for what it stands for.
     #[cfg(feature = "mock")]

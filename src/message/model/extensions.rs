@@ -6,6 +6,7 @@ use std::fmt;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::message::codec::corrector::Corrector;
 use crate::message::codec::extras::Members;
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
@@ -167,7 +168,7 @@ impl Field for Extensions {
     }
 
     // `Extras` leaves them out.
-    fn drop_invalid(&mut self, _: bool) {}
+    fn drop_invalid(&mut self, _: bool, _: &mut Corrector) {}
 
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
         problems.add_wrong_kind(at, ProblemCode::WrongKind, "an object", raw);

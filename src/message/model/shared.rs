@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::message::codec::corrector::Corrector;
 use crate::message::codec::interner::{Intern, Interner};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
@@ -36,8 +37,6 @@ struct Inner<T> {
     json: OnceLock<Box<[u8]>>,
     /// Whether nothing is wrong with it.
     sound: OnceLock<bool>,
-    /// The record without the optional values that are invalid.
-    corrected: OnceLock<Shared<T>>,
 }
 
 impl<T> Shared<T> {
@@ -62,7 +61,7 @@ impl<T> Shared<T> {
         T: Clone,
     {
         let inner = Arc::make_mut(&mut self.0);
-        (inner.json, inner.sound, inner.corrected) = Default::default();
+        (inner.json, inner.sound) = Default::default();
         &mut inner.record
     }
 }
@@ -89,7 +88,7 @@ impl<T> From<T> for Shared<T> {
 
 impl<T> From<T> for Inner<T> {
     fn from(record: T) -> Self {
-        Self { record, json: OnceLock::new(), sound: OnceLock::new(), corrected: OnceLock::new() }
+        Self { record, json: OnceLock::new(), sound: OnceLock::new() }
     }
 }
 
@@ -194,18 +193,15 @@ impl<T: Intern> Value for Shared<T> {
         }
     }
 
-    fn drop_invalid(&mut self) {
+    fn drop_invalid(&mut self, corrector: &mut Corrector) {
         if is_sound_record(self) {
             return;
         }
-        let correct = || {
+        self.0 = corrector.shared(&self.0, |corrector| {
             let mut record = (**self).clone();
-            record.drop_invalid();
-            Self::from(record)
-        };
-        // Besides the slot that is corrected, the one that it is a copy of holds the record. It is kept for more slots alone.
-        let is_shared = Arc::strong_count(&self.0) > 2;
-        *self = if is_shared { self.0.corrected.get_or_init(correct).clone() } else { correct() };
+            record.drop_invalid(corrector);
+            Self::from(record).0
+        });
     }
 }
 

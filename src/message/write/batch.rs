@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::encode::{SLOTS, meta_length, write_meta};
 use super::outgoing::Defaults;
+use crate::message::codec::corrector::Corrector;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
@@ -145,7 +146,9 @@ impl Slot {
     }
 
     /// A copy without optional values that are invalid.
-    pub(crate) fn corrected(&self) -> Box<Self> {
-        corrected(self, Value::drop_invalid)
+    pub(crate) fn corrected(&self, corrector: &mut Corrector) -> Box<Self> {
+        let mut slot = Box::new(self.clone());
+        slot.drop_invalid(corrector);
+        slot
     }
 }

@@ -131,7 +131,7 @@ impl Outgoing for EncodedMessage {
     }
 
     fn corrected(&self) -> Box<dyn Outgoing> {
-        let corrected: Box<Self> = corrected(self, |message| message.meta.drop_invalid());
+        let corrected: Box<Self> = corrected(self, |message, corrector| message.meta.drop_invalid(corrector));
         corrected
     }
 
