@@ -135,6 +135,39 @@ fn line_above_the_limit_costs_only_itself() {
 }
 
 #[test]
+fn first_line_above_the_limit_costs_only_itself() {
+    let good = written(&slot(""));
+    let long = format!(r#"{{"ID":"{}"}}"#, "x".repeat(9 << 20));
+    let input = [&*long, &good, &good].join("\n");
+    let read: Vec<_> =
+        SlotReader::new(input.as_bytes()).map(|next| next.map(|slot| written(&slot))).collect();
+    assert_eq!(read.len(), 3);
+    assert!(read[0].as_ref().is_err_and(|error| !error.is_last()));
+    assert!(read[1..].iter().all(|next| *next.as_ref().unwrap() == good));
+}
+
+/// It may as well be a message, whose slots must not be lost unseen.
+#[test]
+fn input_of_one_line_above_the_limit_is_not_read() {
+    let filler = "x".repeat(9 << 20);
+    for end in ["", "\n", "\n \n"] {
+        let input = format!(r#"{{"Filler":"{filler}","Slots":[{}]}}{end}"#, written(&slot("")));
+        let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
+        assert_eq!(read.len(), 2);
+        assert!(read[0].as_ref().is_err_and(|error| !error.is_last()));
+        let error = read[1].as_ref().unwrap_err();
+        assert!(
+            error.is_last() && error.to_string().contains("after one line of more than 8 MiB"),
+            "{error}"
+        );
+    }
+    // One with line ends is no line.
+    let input = format!("{{\n\"Filler\":\"{filler}\",\n\"Slots\":[{}]}}", written(&slot("")));
+    let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
+    assert!(read.len() == 1 && read[0].as_ref().is_err_and(|error| error.is_last()));
+}
+
+#[test]
 fn byte_order_mark_between_files_costs_nothing() {
     let good = written(&slot(""));
     for input in [
@@ -184,6 +217,8 @@ fn half_of_a_surrogate_pair_is_reported_wherever_it_stands() {
         assert!(invalid.to_string().contains("half of a surrogate pair"), "{invalid}");
         assert_eq!(serde_json::from_slice::<Slot>(&slot.to_json()).unwrap(), slot, "nothing is lost");
     }
+    let both = written(&slot(r#","\ud800":1,"\\ud800":2"#));
+    assert!(both.contains(r#""\ud800":1,"\\ud800":2"#), "two keys: {both}");
     let message =
         PushSlots::from_json(r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"x":"\ud800"}"#);
     assert_eq!(message.unwrap().validate().unwrap_err().problems()[0].code(), ProblemCode::HalfPair);

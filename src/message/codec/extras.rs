@@ -1,18 +1,16 @@
 //! The extensions of an object, and its members that are in no field.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::ser::SerializeMap;
 
 use super::field::Field;
 use super::interner::Interner;
-use super::json_writer as write;
+use super::members::{Member, Members};
 use super::path::Path;
 use super::problems::Problems;
-use super::raw::{Key, compact, has_half_pair};
-use super::transcode::Raw;
+use super::raw::Key;
 use super::value::HALF_PAIR;
 use crate::message::{Extensions, ProblemCode};
 
@@ -63,121 +61,6 @@ impl UnreadMember<'_> {
     #[must_use]
     pub fn reason(&self) -> UnreadReason {
         self.reason
-    }
-}
-
-/// Keys and values as they were written, in their order. Keys differ.
-#[derive(Clone, Default)]
-pub(crate) struct Members(Vec<Member>);
-
-#[derive(Clone)]
-struct Member {
-    key: Box<str>,
-    value: Box<str>,
-    reason: UnreadReason,
-}
-
-impl PartialEq for Member {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.key, &self.value) == (&other.key, &other.value)
-    }
-}
-
-impl PartialEq for Members {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Members {
-    pub(crate) const NONE: Self = Self(Vec::new());
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Adds a member whose value is the JSON `value`.
-    pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
-        self.0.push(Member { key: key.raw().into(), value: compact(value), reason });
-    }
-
-    /// Adds a member under `name`, whatever it holds.
-    pub(crate) fn add_named(&mut self, name: &str, value: &str) {
-        let mut raw = Vec::with_capacity(name.len());
-        write::escaped(name, &mut raw);
-        self.add(Key::written(&String::from_utf8_lossy(&raw)), value, UnreadReason::UnknownKey);
-    }
-
-    /// Removes all but the last of the members with the same key.
-    pub(crate) fn keep_last(&mut self) {
-        if self.0.len() < 2 {
-            return;
-        }
-        let mut keep = vec![true; self.0.len()];
-        let mut names = HashSet::new();
-        for (member, keep) in self.0.iter().zip(&mut keep).rev() {
-            *keep = names.insert(Key::written(&member.key).name());
-        }
-        drop(names);
-        let mut keep = keep.into_iter();
-        self.0.retain(|_| keep.next().unwrap_or(true));
-        self.0.shrink_to_fit();
-    }
-
-    /// Each key.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = Key<'_>> {
-        self.0.iter().map(|member| Key::written(&member.key))
-    }
-
-    /// The value whose key stands for `name`.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let mut members = self.0.iter();
-        members.find(|member| Key::written(&member.key).name() == name).map(|member| &*member.value)
-    }
-
-    /// Removes the member whose key stands for `name`; whether there was one.
-    pub(crate) fn remove(&mut self, name: &str) -> bool {
-        let before = self.0.len();
-        self.0.retain(|member| Key::written(&member.key).name() != name);
-        self.0.len() < before
-    }
-
-    /// Writes them, with a comma before each.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        self.0.iter().for_each(|member| member.write(out));
-    }
-
-    /// How many bytes [`write`](Self::write) takes.
-    pub(crate) fn length(&self) -> usize {
-        self.0.iter().map(Member::length).sum()
-    }
-
-    /// Serializes them as members of `map`.
-    pub(crate) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        self.0.iter().try_for_each(|member| member.serialize(map))
-    }
-}
-
-impl Member {
-    fn has_half_pair(&self) -> bool {
-        has_half_pair(&self.key) || has_half_pair(&self.value)
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        write::raw_member(&self.key, &self.value, out);
-    }
-
-    fn length(&self) -> usize {
-        r#","":"#.len() + self.key.len() + self.value.len()
-    }
-
-    fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        map.serialize_entry(&*Key::written(&self.key).name(), &Raw(&self.value))
     }
 }
 

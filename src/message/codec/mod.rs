@@ -7,6 +7,7 @@ pub(crate) mod interner;
 pub(crate) mod json_writer;
 pub(crate) mod leaf;
 pub(crate) mod list;
+pub(crate) mod members;
 pub(crate) mod path;
 mod plain_prefix;
 pub(crate) mod problems;

@@ -7,10 +7,10 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::message::codec::corrector::Corrector;
-use crate::message::codec::extras::Members;
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::json_writer as write;
+use crate::message::codec::members::Members;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::raw::{Key, Object, kind};

@@ -69,6 +69,14 @@ impl InputBuffer {
         ReadError::at(self.end(), "the input is not UTF-8")
     }
 
+    /// The error of an input that ends after a line that is too long.
+    pub(super) fn no_slot_in_8_mib(&mut self) -> ReadError {
+        ReadError::at(
+            self.end(),
+            "the input ends after one line of more than 8 MiB, without slots before that length",
+        )
+    }
+
     /// Passes over byte-order marks and space, such as stand between files that were put together.
     pub(super) fn pass_marks(&mut self) {
         self.pass_space();

@@ -18,11 +18,16 @@ use crate::message::{Meta, Slot};
 /// [`PushSlots::from_json`](crate::PushSlots::from_json) reads it, and equal providers, locations and reasons are
 /// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
 ///
-/// A value that is no slot is an error, after which the next slot follows; so is a line that is no JSON or longer than 8 MiB,
-/// if slots stand on lines, unless it is the first. If the input fails or is otherwise no JSON, and if a slot of a list is longer
-/// than 8 MiB, nothing follows the error. Byte-order marks between slots on lines are passed over, as they are left by files that
-/// were put together. A slot with a value that can't be read, or without one that it needs, is a
-/// slot: [`Slot::validate`] says what is wrong with it, and [`line`](Self::line) where it stands.
+/// The next slot follows after the error of
+/// * a value that isn't a slot;
+/// * a line that isn't JSON or is longer than 8 MiB, if slots stand on lines.
+///
+/// Nothing follows after the error of any other input that isn't JSON, of a slot of more than 8 MiB in a list, and of an input that
+/// fails. If the first line is longer than 8 MiB and no other line follows, the last error says so: the line may be a message.
+///
+/// Byte-order marks between slots on lines are passed over, as they are left by files that were put together. A slot with a value
+/// that can't be read, or without one that it needs, is a slot: [`Slot::validate`] returns its problems, and [`line`](Self::line)
+/// its place.
 ///
 /// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is waited for.
 ///
@@ -52,6 +57,8 @@ pub struct SlotReader<R> {
     interner: Interner,
     /// Whether nothing comes of the text that is there.
     needs_input: bool,
+    /// Whether the first line is too long, so that it is unknown whether slots stand on lines.
+    begins_too_long: bool,
     /// Whether each line is read for itself, until one is whole. Behind a broken value that goes on over many lines, each line that
     /// opens a value would otherwise be read to the end of all of them.
     reads_by_line: bool,
@@ -80,6 +87,7 @@ impl<R: io::Read> SlotReader<R> {
             meta: None,
             interner: Interner::limited(),
             needs_input: false,
+            begins_too_long: false,
             reads_by_line: false,
         }
     }
@@ -137,7 +145,7 @@ impl<R: io::Read> SlotReader<R> {
             match next {
                 Err(error) if error.reason == Reason::End && !self.buffer.ended => self.needs_input = true,
                 Ok(_) if may_go_on && !self.buffer.ended => self.needs_input = true,
-                Err(error) if error.reason == Reason::End && self.is_at_end() => self.shape = Shape::Done,
+                Err(error) if error.reason == Reason::End && self.is_at_end() => self.finish()?,
                 Err(error) => return Err(self.broken(&error)),
                 Ok(Next::Around(shape)) => {
                     self.shape = shape;
@@ -190,12 +198,21 @@ impl<R: io::Read> SlotReader<R> {
         if self.buffer.pass_line() {
             self.shape = Shape::Lines;
         } else if self.buffer.ended {
-            self.shape = Shape::Done;
-            if !self.buffer.is_whole() {
-                return Err(self.buffer.not_utf8());
-            }
+            self.finish()?;
         } else {
             self.needs_input = true;
+        }
+        Ok(())
+    }
+
+    /// Ends after all lines.
+    fn finish(&mut self) -> Result<(), ReadError> {
+        self.shape = Shape::Done;
+        if !self.buffer.is_whole() {
+            return Err(self.buffer.not_utf8());
+        }
+        if self.begins_too_long && self.count == 1 {
+            return Err(self.buffer.no_slot_in_8_mib());
         }
         Ok(())
     }
@@ -206,10 +223,22 @@ impl<R: io::Read> SlotReader<R> {
         between && self.buffer.is_whole() && self.buffer.unread().trim().is_empty()
     }
 
+    /// Whether a line that is too long begins here.
+    fn is_on_long_line(&self) -> bool {
+        let may_be_line = match self.shape {
+            Shape::Lines => true,
+            // An indented message has line ends.
+            Shape::Unknown => !self.buffer.unread().contains('\n'),
+            _ => false,
+        };
+        may_be_line && self.buffer.is_too_long()
+    }
+
     fn read_on(&mut self) -> Result<bool, ReadError> {
         let read = self.buffer.fill(&mut self.input);
         match read {
-            Err(error) if self.shape == Shape::Lines && self.buffer.is_too_long() => {
+            Err(error) if self.is_on_long_line() => {
+                self.begins_too_long = self.shape == Shape::Unknown;
                 self.break_line(usize::MAX);
                 self.needs_input = false;
                 Err(error.passed_over())
