@@ -79,6 +79,9 @@ impl<'a> PublishBuilder<'a> {
         meta.clear_batch_place();
         // Each message gets it where it belongs.
         meta.batch_id = None;
+        if self.batch_id.is_some() {
+            meta.remove_unread_member("BatchID");
+        }
         let envelope = Envelope::new(&meta, client.defaults(), self.validation)?;
         // An id that isn't given is a UUID.
         let empty = envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));

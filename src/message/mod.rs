@@ -6,8 +6,8 @@
 //! * a number, boolean or text in place of another is read for what it stands for;
 //! * `null`, an empty object and an empty list stand for nothing, and are not written; as an element of `Slots` or
 //!   `Destinations` an empty object is a problem;
-//! * a key that the model does not name is kept as it was written, on any object; if it is given more than once, the last value
-//!   counts;
+//! * a member whose key the model does not name is kept on any object, with its value as it was written; if the key is given more
+//!   than once, the last value counts;
 //! * a value that can't be read is kept too, and named by [`PushSlots::validate`]; so are the values of a key that the model names
 //!   and that is given more than once;
 //! * the members that are kept can be [listed and removed](PushSlots::unread_members).
@@ -94,13 +94,13 @@ impl PushSlots {
 
     /// What the message says of itself, to change it.
     ///
-    /// The client checks it again before it sends. A `Meta` that could not be read, since it is no object, is replaced by
+    /// The client checks it again before it sends. A `Meta` that could not be read, because it isn't an object, is replaced by
     /// [`set_meta`](Self::set_meta).
     pub fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
     }
 
-    /// Replaces what the message says of itself, also if that could not be read.
+    /// Replaces `Meta`, also if it could not be read.
     pub fn set_meta(&mut self, meta: Meta) {
         self.extras.remove("Meta", |_| true);
         self.meta = meta;
@@ -117,12 +117,12 @@ impl PushSlots {
     /// The client checks them again before it sends. [`Shared::to_mut`](crate::Shared::to_mut) changes what a slot shares with
     /// others for that slot alone.
     ///
-    /// A list of slots that could not be read, since an element of it is no object, is replaced when another list is assigned.
+    /// A list of slots that could not be read, because an element of it isn't an object, is replaced when another list is assigned.
     pub fn slots_mut(&mut self) -> &mut List<Slot> {
         &mut self.slots
     }
 
-    /// The slots, without the rest of the message.
+    /// Returns the slots without the rest of the message.
     ///
     /// A list that could not be read has none: see [`validate`](Self::validate).
     #[must_use]
@@ -130,14 +130,13 @@ impl PushSlots {
         self.slots.into()
     }
 
-    /// What the message says of itself, without the slots.
+    /// Returns `Meta` without the slots.
     #[must_use]
     pub fn into_meta(self) -> Meta {
         self.meta
     }
 
-    /// What the message says of itself, and the slots, without its extensions and its
-    /// [unread members](Self::unread_members).
+    /// Returns `Meta` and the slots, without the extensions and the [unread members](Self::unread_members) of the message.
     #[must_use]
     pub fn into_parts(self) -> (Meta, Vec<Slot>) {
         (self.meta, self.slots.into())

@@ -51,7 +51,7 @@ impl Problem {
         self.severity
     }
 
-    /// What is wrong, and what belongs in its place.
+    /// Returns a description of the problem, and of the value that belongs in its place.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -60,7 +60,7 @@ impl Problem {
     /// The number of slots that have the problem; at least 1.
     ///
     /// Slots that [share](crate::Shared) a record have its problems in common, and these are reported once, with the path in the
-    /// first of the slots.
+    /// first of the slots. If records with problems take more than 16 MiB, a later slot may report them again.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count

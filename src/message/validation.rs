@@ -143,14 +143,17 @@ impl PermittedProblems {
         match (&self.0, &other.0) {
             (_, None) => self,
             (None, _) => other.clone(),
-            _ => {
-                let mut problems = Problems::default();
-                for part in [&self, other] {
-                    problems.absorb(part.list(), part.omitted());
-                }
-                problems.into()
-            }
+            _ => Self::of_parts([&self, other].map(|part| (part.list(), part.omitted()))),
         }
+    }
+
+    /// Returns the problems of two parts of a message: the listed ones, and the number of the others.
+    pub(crate) fn of_parts(parts: [(&[Problem], usize); 2]) -> Self {
+        let mut problems = Problems::default();
+        for (list, omitted) in parts {
+            problems.absorb(list, omitted);
+        }
+        problems.into()
     }
 }
 

@@ -58,7 +58,9 @@ impl Default for MockServiceBuilder {
 impl MockServiceBuilder {
     /// Sets the address to bind; by default 127.0.0.1, which only this machine reaches.
     ///
-    /// With `0.0.0.0`, containers and other machines reach it. It has no TLS: bind it only where no one else listens.
+    /// With `0.0.0.0`, containers and other machines reach it. It has no TLS: bind it only in a network that you trust. A client
+    /// reaches it at an address other than loopback if
+    /// [`allow_plain_http`](crate::ClientBuilder::allow_plain_http) names that address.
     #[must_use]
     pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
         self.address = address.into();

@@ -3,6 +3,9 @@
 use crate::message::{InvalidMessage, Problems, PushSlots};
 use crate::text::is_blank;
 
+/// The maximum number of destinations of a message: the response names each of them.
+const MOST_DESTINATIONS: usize = 1_000;
+
 /// The message.
 ///
 /// # Errors
@@ -11,6 +14,11 @@ use crate::text::is_blank;
 /// a number that is given as text.
 pub(super) fn read(body: &[u8], accepts_warnings: bool) -> Result<PushSlots, Vec<String>> {
     let message = PushSlots::from_json(body).map_err(|error| vec![error.to_string()])?;
+    if message.meta().destinations.len() > MOST_DESTINATIONS {
+        return Err(vec![format!(
+            "Meta.Destinations: more than {MOST_DESTINATIONS}, which the mock doesn't take"
+        )]);
+    }
     let problems = || if accepts_warnings { Problems::of_errors() } else { Problems::default() };
     let mut found = problems();
     message.check(&mut found);

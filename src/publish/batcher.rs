@@ -15,7 +15,7 @@ use super::{PublishError, PublishReport, ResumePoint};
 use crate::digest::{SlotsDigest, message_id};
 use crate::error::Error;
 use crate::message::{
-    BatchMessage, BatchNumbers, BatchPlace, Envelope, PermittedProblems, PreparedMessage, Problem, Problems,
+    BatchMessage, BatchNumbers, BatchPlace, Envelope, PermittedProblems, PreparedMessage, Problem,
 };
 use crate::receipt::Attempt;
 
@@ -98,10 +98,9 @@ impl<'a> Batcher<'a> {
                 return known.clone();
             }
         }
-        let mut problems = Problems::default();
-        problems.absorb(self.envelope.problems().list(), self.envelope.problems().omitted());
-        problems.absorb(slots.list(), slots.omitted());
-        let (revision, problems) = (slots.revision(), PermittedProblems::from(problems));
+        let meta = self.envelope.problems();
+        let parts = [(meta.list(), meta.omitted()), (slots.list(), slots.omitted())];
+        let (revision, problems) = (slots.revision(), PermittedProblems::of_parts(parts));
         self.problems.insert((revision, problems)).1.clone()
     }
 

@@ -34,7 +34,11 @@ async fn interrupted(client: &Client, slots: &[Slot], path: &Path, is_stream: bo
         true => client.publish_stream(stream::iter(slots.to_vec())),
         false => client.publish(slots),
     };
-    let publication = publication.slots_per_message(10).checkpoint(path).meta(Meta::new().test(true));
+    // Escapes in keys go out in the same way after the restart.
+    let meta: Meta =
+        serde_json::from_str(r#"{"Test":true,"gr\u00f6\u00dfe":1,"Extensions":{"a\/b":{"c\/d":1}}}"#)
+            .unwrap();
+    let publication = publication.slots_per_message(10).checkpoint(path).meta(meta);
     let handle = publication.handle();
     let accepted = async {
         while handle.report().run().accepted_messages < 2 || read(path)["resume_from"].as_str().unwrap() < "3"
@@ -97,7 +101,7 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
         ("", "isn't a checkpoint"),
         ("{\"resume_from\":\"1\"}", "isn't a checkpoint"),
         ("\u{0}\u{1}", "isn't a checkpoint"),
-        (&good[..good.len() - 9], "isn't a checkpoint"),
+        (&good[..good.find("\"meta\"").unwrap()], "isn't a checkpoint"),
         (&good.replace("checkpoint\":1", "checkpoint\":2"), "its version is 2"),
         (&good.replace("\"slots_per_message\":10", "\"slots_per_message\":0"), "damaged"),
         (&good.replace("\"resume_from\":\"3", "\"resume_from\":\"x"), "damaged: resume_from"),

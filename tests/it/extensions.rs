@@ -61,7 +61,22 @@ fn every_object_has_its_own() {
     }
     let read = PushSlots::from_json(message.to_json()).unwrap();
     assert_eq!(read, message);
-    assert_eq!(read.slots()[0].extensions().get::<String>("place").unwrap().unwrap(), "slot");
+    let (slot, meta) = (&read.slots()[0], read.meta());
+    let (provider, location) = (slot.provider.as_ref().unwrap(), slot.location.as_ref().unwrap());
+    for (extensions, place) in [
+        (read.extensions(), "message"),
+        (meta.extensions(), "meta"),
+        (meta.source.as_ref().unwrap().extensions(), "source"),
+        (meta.destinations[0].extensions(), "destination"),
+        (slot.extensions(), "slot"),
+        (provider.extensions(), "provider"),
+        (provider.address.as_ref().unwrap().extensions(), "address"),
+        (provider.phone_number.as_ref().unwrap().extensions(), "phone"),
+        (location.extensions(), "location"),
+        (location.facility_identifiers[0].extensions(), "identifier"),
+    ] {
+        assert_eq!(extensions.get("place"), Ok(Some(place.to_owned())));
+    }
 }
 
 #[test]

@@ -23,6 +23,25 @@ async fn only_known_destinations_are_taken() {
 }
 
 #[tokio::test]
+async fn response_to_any_number_of_destinations_is_short() {
+    let service = MockService::start().unwrap();
+    let any = Any::of(&service);
+    let token = format!("Bearer {}", token(&service, &any).await);
+    let headers = [("authorization", &*token), ("content-type", "application/json")];
+    let destination = format!(r#"{{"ID":"{DESTINATION}"}}"#);
+    for (count, status) in [(1_000, 200), (1_001, 400), (100_000, 400)] {
+        let destinations = vec![&*destination; count].join(",");
+        let body = format!(
+            r#"{{"Meta":{{"DataModel":"Scheduling","EventType":"PushSlots","Destinations":[{destinations}]}},"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15}}]}}"#
+        );
+        let (found, response) = any.post("/endpoint", &headers, body).await;
+        assert_eq!(found, status);
+        assert!(response.len() < 200_000, "{}", response.len());
+        assert_eq!(response.contains("Meta.Destinations: more than 1000"), status == 400);
+    }
+}
+
+#[tokio::test]
 async fn source_is_required_in_the_message_or_in_a_header() {
     let service = MockService::builder().require_source().start().unwrap();
     let any = Any::of(&service);

@@ -150,7 +150,7 @@ fn first_line_above_the_limit_costs_only_itself() {
 #[test]
 fn input_of_one_line_above_the_limit_is_not_read() {
     let filler = "x".repeat(9 << 20);
-    for end in ["", "\n", "\n \n"] {
+    for end in ["", "\n \n"] {
         let input = format!(r#"{{"Filler":"{filler}","Slots":[{}]}}{end}"#, written(&slot("")));
         let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
         assert_eq!(read.len(), 2);
@@ -185,6 +185,24 @@ fn byte_order_mark_between_files_costs_nothing() {
 }
 
 /// An input that comes in pieces.
+#[test]
+fn byte_order_marks_and_space_before_the_input_cost_nothing() {
+    let good = written(&slot(""));
+    for marks in ["\u{feff}", "\u{feff}\u{feff}", "\r\n\u{feff} ", " \u{feff}\n\u{feff}"] {
+        for input in [
+            format!("{marks}{good}\n{good}"),
+            format!("{marks}[{good},{good}]"),
+            format!("{marks}{{\"Slots\":[{good},{good}]}}"),
+        ] {
+            for length in [1, 64] {
+                let slots = SlotReader::new(Pieces { rest: input.as_bytes(), length });
+                let slots: Vec<_> = slots.map(|slot| written(&slot.unwrap())).collect();
+                assert_eq!(slots, [good.clone(), good.clone()], "{input:?} in pieces of {length}");
+            }
+        }
+    }
+}
+
 struct Pieces<'a> {
     rest: &'a [u8],
     length: usize,

@@ -94,6 +94,17 @@ async fn a_single_message_names_no_batch_unless_it_is_given_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn given_batch_id_replaces_one_that_could_not_be_read() {
+    let (model, client) = serve([ok()]);
+    let meta: Meta = serde_json::from_str(r#"{"BatchID":{"x":1},"CurrentBatch":[2]}"#).unwrap();
+    let error = client.publish(slots(0..3)).meta(meta.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("Meta.BatchID: expected a text"), "{error}");
+    client.publish(slots(0..3)).meta(meta).batch_id("tuesday").await.unwrap();
+    let sent = arrived(&model);
+    assert_eq!((sent.len(), sent[0].batch_id.as_deref()), (1, Some("tuesday")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn slots_are_split_by_size_as_late_as_they_can_be() {
     for limit in [700, 1_000, 1_001, 1_002, 5_000] {
         let (model, client) = serve([ok()]);

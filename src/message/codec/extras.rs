@@ -29,7 +29,7 @@ pub enum UnreadReason {
 
 /// A member of an object that was not read into a field, and is kept as it was written.
 ///
-/// Its `Debug` shows a key only if the model names it: another may tell of a person.
+/// Its `Debug` shows a key only if the model names it: another may identify a person.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnreadMember<'a> {
     key: Cow<'a, str>,

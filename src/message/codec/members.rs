@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::ser::SerializeMap;
+use serde::ser::{Error, SerializeMap};
 
 use super::json_writer as write;
 use super::raw::{Key, compact, has_half_pair};
@@ -47,14 +47,12 @@ impl Members {
 
     /// Adds a member whose value is the JSON `value`.
     pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
-        self.0.push(Member { key: key.raw().into(), value: compact(value), reason });
+        self.0.push(Member { key: canonical(key), value: compact(value), reason });
     }
 
     /// Adds a member under `name`, whatever it holds.
     pub(crate) fn add_named(&mut self, name: &str, value: &str) {
-        let mut raw = Vec::with_capacity(name.len());
-        write::escaped(name, &mut raw);
-        self.add(Key::written(&String::from_utf8_lossy(&raw)), value, UnreadReason::UnknownKey);
+        self.0.push(Member { key: escaped(name), value: compact(value), reason: UnreadReason::UnknownKey });
     }
 
     /// Removes all but the last of the members with the same key.
@@ -122,6 +120,24 @@ impl Member {
     }
 
     pub(super) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        if has_half_pair(&self.key) {
+            return Err(M::Error::custom("a key with half of a surrogate pair has no form in this format"));
+        }
         map.serialize_entry(&*Key::written(&self.key).name(), &Raw(&self.value))
     }
+}
+
+/// The key in the one form that serde writes too. A key with half of a surrogate pair stays as it was written.
+fn canonical(key: Key<'_>) -> Box<str> {
+    match key.raw() {
+        raw if raw.contains('\\') && !has_half_pair(raw) => escaped(&key.name()),
+        raw => raw.into(),
+    }
+}
+
+/// The key that stands for `name`, without its quotes.
+fn escaped(name: &str) -> Box<str> {
+    let mut raw = Vec::with_capacity(name.len());
+    write::escaped(name, &mut raw);
+    String::from_utf8_lossy(&raw).into()
 }

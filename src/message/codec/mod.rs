@@ -13,6 +13,7 @@ mod plain_prefix;
 pub(crate) mod problems;
 pub(crate) mod raw;
 pub(crate) mod record;
+mod shared_records;
 #[cfg(feature = "mock")]
 pub(crate) mod strict;
 mod timestamp;

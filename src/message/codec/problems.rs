@@ -2,19 +2,16 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::path::Path;
 use super::raw;
+use super::shared_records::SharedRecords;
 use crate::message::{InvalidMessage, Problem, ProblemCode, Severity};
 
 /// The most problems that are collected; the others are counted.
 const MOST: usize = 1_000;
-
-/// The most shared records that are recognized. The problems of further ones are counted for each slot.
-const MOST_SHARED: usize = 10_000;
 
 /// The problems of a message.
 pub struct Problems {
@@ -24,9 +21,8 @@ pub struct Problems {
     limit: usize,
     ignores_warnings: bool,
     has_errors: bool,
-    /// The listed problems of each record that slots share and that has any, by its address. The record is held, so that no other
-    /// gets the address.
-    shared: BTreeMap<usize, (Range<usize>, Arc<dyn Any + Send + Sync>)>,
+    /// The listed problems of each record that slots share and that has any.
+    shared: SharedRecords<Range<usize>>,
     /// Changes with each problem that is found, or found in another slot.
     revision: usize,
 }
@@ -39,7 +35,7 @@ impl Default for Problems {
             limit: MOST,
             ignores_warnings: false,
             has_errors: false,
-            shared: BTreeMap::new(),
+            shared: SharedRecords::default(),
             revision: 0,
         }
     }
@@ -104,10 +100,14 @@ impl Problems {
     }
 
     /// Adds the problems that `check` finds in a record that slots share, and those of another slot with the same record as one
-    /// more slot that has them.
-    pub(crate) fn add_shared(&mut self, record: &Arc<impl Any + Send + Sync>, check: impl FnOnce(&mut Self)) {
-        let address = Arc::as_ptr(record).addr();
-        if let Some((known, _)) = self.shared.get(&address) {
+    /// more slot that has them. The JSON of the record takes `length` bytes.
+    pub(crate) fn add_shared(
+        &mut self,
+        record: &Arc<impl Any + Send + Sync>,
+        length: usize,
+        check: impl FnOnce(&mut Self),
+    ) {
+        if let Some(known) = self.shared.get(record) {
             self.revision = self.revision.wrapping_add(1);
             let known = self.list.get_mut(known.clone()).unwrap_or_default();
             known.iter_mut().for_each(Problem::count_slot);
@@ -115,8 +115,8 @@ impl Problems {
         }
         let (first, before) = (self.list.len(), self.revision);
         check(self);
-        if self.revision != before && self.shared.len() < MOST_SHARED {
-            self.shared.insert(address, (first..self.list.len(), record.clone()));
+        if self.revision != before {
+            self.shared.insert(record, length, first..self.list.len());
         }
     }
 

@@ -36,9 +36,11 @@ macro_rules! record {
     ) => {
         $(#[$meta])*
         ///
-        /// With serde it is read and written as in the JSON of a message, in any format that has maps and texts. Where serde
-        /// passes on numbers as floats, such as in a flattened field, an identifier that is a number of more than 15 digits is an
-        /// error, and a fraction loses the zeros at its end. `Debug` omits what may identify a person.
+        /// With serde it is read and written as in the JSON of a message, in any format that has maps and texts. In a flattened
+        /// field, and in some formats, serde passes on numbers as floats: one above 2^53 - 1 is an error, and a fraction keeps
+        /// about 16 digits. A member with half of a surrogate pair in its key is an error when it is serialized.
+        ///
+        /// `Debug` omits what may identify a person.
         #[derive(Clone)]
         pub struct $name {
             $($(#[$doc])* $vis $field: $type,)*

@@ -39,11 +39,13 @@ pub(crate) fn deserialize<'de, T: Value, D: Deserializer<'de>>(
     match T::read(&json, &mut Interner::unlimited()) {
         Read::Value(value) => Ok(value),
         Read::Nothing if json != "null" => Ok(blank()),
-        Read::Nothing | Read::WrongKind => {
-            let kind = kind(&json);
-            Err(D::Error::custom(format_args!("expected {}; this {kind} is not one", T::EXPECTED)))
-        }
+        Read::Nothing | Read::WrongKind => Err(wrong_kind(T::EXPECTED, &json)),
     }
+}
+
+/// The error for `json` of another kind than expected.
+pub(crate) fn wrong_kind<E: serde::de::Error>(expected: &str, json: &str) -> E {
+    E::custom(format_args!("expected {expected}; this {} is not one", kind(json)))
 }
 
 /// Writes the value that it visits as JSON.
@@ -95,8 +97,8 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
             return Err(E::custom("a number that is not finite has no JSON form"));
         }
         // An identifier must not lose its last digits.
-        if value.abs() > write::EXACT {
-            return Err(E::custom("a number of more than 15 digits came as a float; give it as a text"));
+        if value.abs() >= write::EXACT {
+            return Err(E::custom("a number above 9007199254740991 came as a float; give it as a text"));
         }
         write::number(value, self.0);
         Ok(())
@@ -140,13 +142,14 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
         while let Some(key) = map.next_key_seed(TextKey)? {
             if key == RAW || key == NUMBER {
                 // Any sender can write such a key: it must be alone, and only one whole value may come from it.
-                let json = map.next_value::<String>()?;
-                let json: &RawValue =
-                    serde_json::from_str(&json).map_err(|_| A::Error::custom("a value that is no JSON"))?;
+                let no_json = || A::Error::custom("a value that isn't JSON");
+                // The error of another kind of value would repeat the value.
+                let json = map.next_value::<String>().map_err(|_| no_json())?;
+                let json: &RawValue = serde_json::from_str(&json).map_err(|_| no_json())?;
                 let is_alone = self.0.len() == start && map.next_key_seed(TextKey)?.is_none();
                 if !is_alone {
                     return Err(A::Error::custom(
-                        "a key that serde_json keeps for itself stands beside others",
+                        "a key that serde_json keeps for itself stands next to others",
                     ));
                 }
                 self.0.extend_from_slice(json.get().as_bytes());
@@ -175,7 +178,7 @@ impl<'de> DeserializeSeed<'de> for TextKey {
 
 /// The error for a key, which doesn't tell it.
 fn no_text<T, E: serde::de::Error>() -> Result<T, E> {
-    Err(E::custom("a key that is no text has no JSON form"))
+    Err(E::custom("a key that isn't text has no JSON form"))
 }
 
 impl Visitor<'_> for TextKey {
@@ -198,6 +201,14 @@ impl Visitor<'_> for TextKey {
     }
 
     fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<String, E> {
+        no_text()
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<String, E> {
+        no_text()
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<String, E> {
         no_text()
     }
 

@@ -189,7 +189,8 @@ impl<T: Intern> Value for Shared<T> {
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if !is_sound_record(self) {
-            problems.add_shared(&self.0, |problems| (**self).check(at, problems));
+            let length = (**self).length::<false>();
+            problems.add_shared(&self.0, length, |problems| (**self).check(at, problems));
         }
     }
 
@@ -197,7 +198,8 @@ impl<T: Intern> Value for Shared<T> {
         if is_sound_record(self) {
             return;
         }
-        self.0 = corrector.shared(&self.0, |corrector| {
+        let length = (**self).length::<false>();
+        self.0 = corrector.shared(&self.0, length, |corrector| {
             let mut record = (**self).clone();
             record.drop_invalid(corrector);
             Self::from(record).0

@@ -9,7 +9,7 @@ use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::path::PathSegment;
 use crate::message::codec::raw::Object;
-use crate::message::codec::transcode::Json;
+use crate::message::codec::transcode::{Json, wrong_kind};
 use crate::message::codec::value::{Read, Value};
 use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
 
@@ -147,6 +147,10 @@ pub(super) fn read_slot(
 impl<'de> Deserialize<'de> for PushSlots {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Json(json) = Json::deserialize(deserializer)?;
+        // The place of an error is the format's to add.
+        if !json.starts_with('{') {
+            return Err(wrong_kind("an object", &json));
+        }
         Self::from_json(json).map_err(serde::de::Error::custom)
     }
 }

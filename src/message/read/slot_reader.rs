@@ -62,9 +62,11 @@ pub struct SlotReader<R> {
     /// Whether each line is read for itself, until one is whole. Behind a broken value that goes on over many lines, each line that
     /// opens a value would otherwise be read to the end of all of them.
     reads_by_line: bool,
+    /// The number of bytes of broken values since the last whole one. They are read again, because only a line of each is lost.
+    reread: usize,
 }
 
-/// The longest value, in bytes, that is looked for behind a broken one over several lines: more than slots usually take.
+/// How many bytes of broken values are read again until each line is read for itself: more than slots usually take.
 const LONG_VALUE: usize = 16 * 1024;
 
 /// The result of reading from an input.
@@ -89,20 +91,20 @@ impl<R: io::Read> SlotReader<R> {
             needs_input: false,
             begins_too_long: false,
             reads_by_line: false,
+            reread: 0,
         }
     }
 
-    /// What the message says of itself, where the input is one: known before the first slot if `Meta` stands before
-    /// `Slots`, and else after the last.
+    /// `Meta` of the message, if the input is one.
     ///
-    /// Other keys of the message are passed over.
+    /// It is known before the first slot if `Meta` stands before `Slots`, and otherwise after the last. Other keys of the message
+    /// are passed over.
     #[must_use]
     pub fn meta(&self) -> Option<&Meta> {
         self.meta.as_ref()
     }
 
-    /// Line of the input on which the last value starts, slot or not, from 1: where to look for what
-    /// [`Slot::validate`] says of it.
+    /// The line of the input on which the last value starts, slot or not, counted from 1.
     #[must_use]
     pub fn line(&self) -> usize {
         self.line
@@ -127,7 +129,7 @@ impl<R: io::Read> SlotReader<R> {
                 self.pass_broken_line()?;
                 continue;
             }
-            if self.shape == Shape::Lines {
+            if matches!(self.shape, Shape::Unknown | Shape::Lines) {
                 self.buffer.pass_marks();
             }
             let line = if self.shape == Shape::Lines && self.reads_by_line {
@@ -166,7 +168,7 @@ impl<R: io::Read> SlotReader<R> {
     }
 
     fn pass_value(&mut self, start: usize, end: usize) {
-        self.reads_by_line = false;
+        (self.reads_by_line, self.reread) = (false, 0);
         self.buffer.pass(start);
         self.line = self.buffer.line();
         self.buffer.pass(end - start);
@@ -190,7 +192,8 @@ impl<R: io::Read> SlotReader<R> {
         self.buffer.pass_space();
         self.line = self.buffer.line();
         self.shape = Shape::BrokenLine;
-        self.reads_by_line |= length > LONG_VALUE;
+        self.reread = self.reread.saturating_add(length);
+        self.reads_by_line |= self.reread > LONG_VALUE;
         self.count += 1;
     }
 

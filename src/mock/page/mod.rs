@@ -79,7 +79,6 @@ fn is_from_the_page(service: &Service, request: &ReceivedRequest) -> bool {
     let host = header(HOST);
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
-    let name = if host.ends_with(']') { host } else { name };
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     // A name can be made to lead here, and an address can't.
     let is_here = name.eq_ignore_ascii_case("localhost")
