@@ -294,7 +294,7 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Skips slots that are invalid or too large, instead of ending the publication.
+    /// Skips slots that are invalid, too large or unreadable, instead of ending the publication.
     ///
     /// `on_invalid` is called with the index of each among all slots, starting at 0, and its problems. The
     /// [report](crate::RunCounts::skipped_slots) counts them. A publication that [resumes](Self::resume_from) checks all slots

@@ -13,7 +13,10 @@ use super::{Corrector, InvalidMessage, Problem, Problems};
 /// | --- | --- | --- | --- |
 /// | A required value is missing, unreadable or out of range, such as a `Duration` of 0 | error | error | error |
 /// | An optional value breaks the schema, such as a number for a provider's `Address` | error | left out | error |
+/// | A key of the model is given more than once | error | all its values are left out if it is optional | error |
 /// | A value breaks only what the reference asks for ([`Severity::Warning`](crate::Severity::Warning)), such as a telephone number that isn't in E.164 form | error | left out if it is optional | sent as it is |
+///
+/// The mock rejects messages with warnings unless `MockServiceBuilder::accept_warnings` is set.
 ///
 /// ```
 /// use pushslots::mock::MockService;

@@ -17,9 +17,9 @@ pub(super) const IN_ONE_GO: usize = 4_096;
 
 /// An item of a stream of slots: a [`Slot`], or a `Result` with one.
 ///
-/// An error ends the publication and is its [source](std::error::Error::source). If the error is a
-/// [`ReadError`](crate::ReadError) after which there is more input, it stands for a slot that can't be read, and can be skipped as
-/// one that is [invalid](crate::client::PublishBuilder::skip_invalid).
+/// An error ends the publication and is its [source](std::error::Error::source), except a
+/// [`ReadError`](crate::ReadError) after which there is more input. Such an error stands for an invalid slot: it is a
+/// [problem](crate::Error::problems) of the publication, and can be [skipped](crate::client::PublishBuilder::skip_invalid).
 pub trait StreamedSlot: sealed::StreamedSlot {}
 
 impl<S: sealed::StreamedSlot> StreamedSlot for S {}

@@ -3,7 +3,7 @@
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::uuid::Uuid;
 use pushslots::{
-    Destination, List, Log, Meta, Minutes, PhoneNumber, PushSlots, Slot, UnreadMember, UnreadReason,
+    Destination, List, Log, Meta, Minutes, PhoneNumber, Provider, PushSlots, Slot, UnreadMember, UnreadReason,
 };
 
 /// A message of one slot with this in it, and this in its `Meta`.
@@ -73,6 +73,18 @@ fn assigned_list_replaces_one_that_cannot_be_read() {
     emptied.slots_mut()[0].provider.as_mut().unwrap().to_mut().credentials = List::new();
     assert!(emptied.meta_mut().remove_unread_member("Destinations"));
     assert_written(&emptied, r#","Provider":{"ID":"1"}"#, "");
+}
+
+#[test]
+fn elements_of_a_list_are_changed_in_place() {
+    let mut provider = Provider::new();
+    provider.credentials = vec!["md".to_owned(), "phd".to_owned()].into();
+    for credential in &mut provider.credentials {
+        credential.make_ascii_uppercase();
+    }
+    provider.credentials.extend(["RN".to_owned()]);
+    assert_eq!(provider.credentials, ["MD", "PHD", "RN"]);
+    assert_eq!(provider.credentials.into_iter().rev().collect::<Vec<_>>(), ["RN", "PHD", "MD"]);
 }
 
 #[test]

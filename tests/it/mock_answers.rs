@@ -100,6 +100,35 @@ async fn answers_that_break_http_break_it_on_the_wire() {
 }
 
 #[tokio::test]
+async fn record_of_a_request_names_its_answer() {
+    let service = MockService::start().unwrap();
+    let client = client(&service).max_attempts(1).build().unwrap();
+    for (answer, outcome) in [
+        (Answer::new(StatusCode::CONFLICT), "Conflict"),
+        (Answer::throttled(), "throttled"),
+        (Answer::unavailable(), "unavailable"),
+        (Answer::unavailable().after_accepting(), "accepted, then unavailable"),
+        (Answer::refused("Duration"), "refused"),
+        (Answer::block_page(), "block page"),
+        (Answer::reset_after_read(), "reset after read"),
+        (Answer::closed_after_read(), "closed after read"),
+        (Answer::truncated(), "accepted, then truncated"),
+        (Answer::malformed_chunk(), "malformed chunk"),
+        (Answer::garbage(), "garbage"),
+        (Answer::odd_headers(), "accepted, then odd headers"),
+        (Answer::usual(), "accepted"),
+        (Answer::usual().body("{}"), "accepted, then usual"),
+    ] {
+        let shown = format!("{answer:?}");
+        service.next(answer);
+        client.send(&message()).await.ok();
+        assert_eq!(service.requests().last().unwrap().outcome(), outcome);
+        let name = outcome.rsplit(", then ").next().unwrap();
+        assert!(outcome == "accepted" || shown.contains(&format!("{name:?}")), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn gateways_in_front_of_the_service_are_played() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(1).build().unwrap();

@@ -1,7 +1,7 @@
 //! Settings of the mock that stand for an organization's environment: its address, destinations, source and clocks; and what is
 //! not a request at all.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::time::Duration;
 
 use crate::support::any::{Any, token};
@@ -84,6 +84,16 @@ async fn address_to_bind_is_loopback_unless_it_is_set() {
     let port = service.url().rsplit_once(':').unwrap().1.parse().unwrap();
     let taken = MockService::builder().address(other).port(port).start().unwrap_err();
     assert!(taken.to_string().starts_with(&format!("port {port} of 127.0.0.2:")), "{taken}");
+}
+
+#[tokio::test]
+async fn every_address_of_ipv6_is_reached_over_its_loopback() {
+    if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
+        return eprintln!("skipped: this machine has no IPv6: {error}");
+    }
+    let service = MockService::builder().address(Ipv6Addr::UNSPECIFIED).start().unwrap();
+    assert!(service.url().starts_with("http://[::1]:"), "{}", service.url());
+    Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
 }
 
 #[tokio::test]

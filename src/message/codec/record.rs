@@ -36,9 +36,12 @@ macro_rules! record {
     ) => {
         $(#[$meta])*
         ///
-        /// With serde it is read and written as in the JSON of a message, in any format that has maps and texts. In a flattened
-        /// field, and in some formats, serde passes on numbers as floats: one above 2^53 - 1 is an error, and a fraction keeps
-        /// about 16 digits. A member with half of a surrogate pair in its key is an error when it is serialized.
+        /// With serde it is read and written as in the JSON of a message, in any format that has maps and texts.
+        ///
+        /// In a flattened field, in an enum with an inner tag or without one, and in some formats, serde passes on values instead of
+        /// their JSON. Values that are kept as they were written, such as extensions, may then come back in another spelling
+        /// (`1.10` as `1.1`), which counts as different. A number above 2^53 - 1 that comes as a float is an error, and a fraction
+        /// keeps about 16 digits. A key with half of a surrogate pair is an error when it is serialized.
         ///
         /// `Debug` omits what may identify a person.
         #[derive(Clone)]
@@ -69,7 +72,9 @@ macro_rules! record {
             /// The members that were read from JSON and are not in a field: keys that the model doesn't name, and values that
             /// can't be read.
             ///
-            /// A value that can't be read is no longer among them once its field has a value.
+            /// A value that can't be read is not among them while its field has another value. It is written, and a problem, again
+            /// when the field is `None`: remove it with [`remove_unread_member`](Self::remove_unread_member). The values of a
+            /// repeated key are written as one list.
             pub fn unread_members(&self) -> impl Iterator<Item = $crate::UnreadMember<'_>> {
                 use $crate::message::codec::field::Field;
                 let fields = [$(($key, Field::unread_reason(&self.$field)),)*];

@@ -16,8 +16,9 @@ use crate::message::codec::value::{Read, Value, is_sound};
 /// price of a pointer.
 ///
 /// It is made by [`Provider::share`](crate::Provider::share) and [`Location::share`](crate::Location::share), or from
-/// the record itself by `into()`. What is read from JSON is shared by itself: equal providers, and equal locations,
-/// are one. A record that more than one slot holds is encoded and checked once.
+/// the record itself by `into()`. Slots that are read as one message, or by one [`SlotReader`](crate::SlotReader), share equal
+/// providers and equal locations. Slots that serde reads on their own, such as a `Vec<Slot>`, share none. A record that
+/// more than one slot holds is encoded and checked once.
 ///
 /// ```
 /// use pushslots::{Provider, PushSlots, Slot};

@@ -47,9 +47,10 @@ impl ParseError {
         self
     }
 
-    /// The error for text that is a whole line: more input doesn't complete it.
-    pub(crate) fn at_end_of_line(mut self: Box<Self>) -> Box<Self> {
+    /// The error for text that is this whole line: more input doesn't complete it.
+    pub(crate) fn at_end_of_line(mut self: Box<Self>, line: &str) -> Box<Self> {
         if self.reason == Reason::End {
+            self.at = line.trim_end().len();
             self.reason = Reason::Wrong("the line ends before the JSON does".into());
         }
         self

@@ -20,7 +20,8 @@ use crate::message::{Meta, Slot};
 ///
 /// The next slot follows after the error of
 /// * a value that isn't a slot;
-/// * a line that isn't JSON or is longer than 8 MiB, if slots stand on lines.
+/// * a line of more than 8 MiB, if slots stand on lines;
+/// * a line that isn't JSON, except the first, which may be the beginning of a message.
 ///
 /// Nothing follows after the error of any other input that isn't JSON, of a slot of more than 8 MiB in a list, and of an input that
 /// fails. If the first line is longer than 8 MiB and no other line follows, the last error says so: the line may be a message.
@@ -28,6 +29,8 @@ use crate::message::{Meta, Slot};
 /// Byte-order marks between slots on lines are passed over, as they are left by files that were put together. A slot with a value
 /// that can't be read, or without one that it needs, is a slot: [`Slot::validate`] returns its problems, and [`line`](Self::line)
 /// its place.
+///
+/// The error of a broken line is about that line, even if the JSON goes wrong on a later one.
 ///
 /// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is waited for.
 ///
@@ -140,7 +143,10 @@ impl<R: io::Read> SlotReader<R> {
             let text = line.unwrap_or_else(|| self.buffer.unread());
             let mut scanner = Scanner::new(text);
             let next = next(&mut scanner, self.shape, self.count, &mut self.meta, &mut self.interner);
-            let next = next.map_err(|error| if line.is_some() { error.at_end_of_line() } else { error });
+            let next = next.map_err(|error| match line {
+                Some(line) => error.at_end_of_line(line),
+                None => error,
+            });
             let length = scanner.at();
             // What has come so far of a number may not be all of it.
             let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == text.len();
@@ -178,13 +184,21 @@ impl<R: io::Read> SlotReader<R> {
 
     /// The error for text that is no JSON. Where slots stand on lines, only this line is lost.
     fn broken(&mut self, error: &ParseError) -> ReadError {
-        let read_error = self.buffer.parse_error(error);
         if self.shape == Shape::Lines && (error.reason != Reason::End || self.buffer.is_whole()) {
+            let of_line = self.error_of_line(error.at);
+            let read_error = self.buffer.parse_error(of_line.as_deref().unwrap_or(error));
             self.break_line(error.at);
             return read_error.passed_over();
         }
         self.shape = Shape::Done;
-        read_error
+        self.buffer.parse_error(error)
+    }
+
+    /// The error of the first line alone, if the value goes wrong after that line.
+    fn error_of_line(&mut self, at: usize) -> Option<Box<ParseError>> {
+        let line = self.buffer.whole_line().filter(|line| line.len() <= at)?;
+        let next = next(&mut Scanner::new(line), self.shape, self.count, &mut self.meta, &mut self.interner);
+        next.err().map(|error| error.at_end_of_line(line))
     }
 
     /// Gives up the line that begins here, with a value of which this much was read.
