@@ -139,6 +139,7 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
     assert_eq!(error.to_string(), "the value given for the extension \"who\" has no JSON form");
     assert_eq!(extensions.get::<String>("who"), Ok(Some("Granite".to_owned())), "what was there stays");
     assert!(!format!("{:?} {slot:?} {error:?}", slot.extensions()).contains("Granite"));
+    assert_eq!(format!("{:?}", slot.extensions()), "Extensions { len: 2, .. }");
 }
 
 #[test]

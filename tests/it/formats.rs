@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use pushslots::{Address, Destination, Extensions, Identifier, Location, Log, Meta, Provider};
 use pushslots::{PhoneNumber, PushSlots, Shared, Slot, Source};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 use serde_json::Value;
 
 use crate::support::generate;
@@ -255,6 +255,42 @@ fn what_a_format_cannot_carry_is_a_clear_error() {
     ciborium::into_writer(&ciborium::Value::Map(vec![(19_800_101.into(), 1.into())]), &mut cbor).unwrap();
     let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
     assert!(error.to_string().contains("a key that isn't text has no JSON form"), "{error}");
+    let mut cbor = Vec::new();
+    ciborium::into_writer(&ciborium::Value::Map(vec![(ciborium::Value::Null, 1.into())]), &mut cbor).unwrap();
+    let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
+    assert!(error.to_string().contains("expected a text"), "{error}");
+}
+
+/// A format that marks a value as present, or as a newtype, as some binary formats do.
+struct Marked<D> {
+    inner: D,
+    is_newtype: bool,
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Marked<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        match self.is_newtype {
+            true => visitor.visit_newtype_struct(self.inner),
+            false => visitor.visit_some(self.inner),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+#[test]
+fn marks_of_a_format_around_a_value_mean_nothing() {
+    let json = serde_json::json!({"ID": "1", "Provider": {"ID": "2"}, "x": [1]});
+    let slot: Slot = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(slot.provider.as_ref().unwrap().id.as_deref(), Some("2"));
+    for is_newtype in [true, false] {
+        assert_eq!(Slot::deserialize(Marked { inner: &json, is_newtype }).unwrap(), slot);
+    }
 }
 
 #[test]

@@ -13,10 +13,10 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::members::Members;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
-use crate::message::codec::raw::{Key, Object, kind};
+use crate::message::codec::raw::{Key, Object};
 #[cfg(feature = "mock")]
 use crate::message::codec::strict;
-use crate::message::codec::transcode::Json;
+use crate::message::codec::transcode::{Json, wrong_kind};
 use crate::message::{ProblemCode, UnreadReason};
 
 /// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any object.
@@ -123,9 +123,7 @@ impl Serialize for Extensions {
 impl<'de> Deserialize<'de> for Extensions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Json(json) = Json::deserialize(deserializer)?;
-        let object = Object::read(&json).ok_or_else(|| {
-            serde::de::Error::custom(format_args!("expected an object; this {} is not one", kind(&json)))
-        })?;
+        let object = Object::read(&json).ok_or_else(|| wrong_kind("an object", &json))?;
         Ok(Self::of(&object))
     }
 }
@@ -139,7 +137,7 @@ impl Field for Extensions {
     }
 
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
-        if self.is_empty() {
+        if self.is_absent() {
             return;
         }
         out.extend_from_slice(key.as_bytes());
@@ -149,11 +147,11 @@ impl Field for Extensions {
     }
 
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
-        if self.is_empty() { 0 } else { key.len() + write::enclosed(self.0.length()) }
+        if self.is_absent() { 0 } else { key.len() + write::enclosed(self.0.length()) }
     }
 
     fn serialize_member<M: SerializeMap>(&self, key: &'static str, map: &mut M) -> Result<(), M::Error> {
-        if self.is_empty() { Ok(()) } else { map.serialize_entry(key, self) }
+        if self.is_absent() { Ok(()) } else { map.serialize_entry(key, self) }
     }
 
     fn is_absent(&self) -> bool {
