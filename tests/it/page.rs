@@ -129,6 +129,31 @@ async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000()
 }
 
 #[tokio::test]
+async fn state_of_the_page_has_another_version_after_each_event() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    let http = any_http();
+    let version = async || -> Value {
+        let state = http.get(format!("{}/page/state", service.url())).send().await.unwrap();
+        let mut state: Value = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
+        state["version"].take()
+    };
+    client.send(&message()).await.unwrap();
+    let first = version().await;
+    service.clear_inbox();
+    client.send(&message()).await.unwrap();
+    let second = version().await;
+    assert_ne!(first, second, "the inbox was emptied and filled again");
+
+    service.next(Answer::usual().delay(Duration::from_secs(3_600)));
+    let queued = version().await;
+    let sending = tokio::spawn(async move { client.send(&message()).await });
+    service.wait_for(2).await;
+    assert_ne!(version().await, queued, "a message arrived, and has no answer yet");
+    sending.abort();
+}
+
+#[tokio::test]
 async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();

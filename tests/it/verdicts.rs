@@ -24,6 +24,8 @@ const RULES: &[(&str, &str)] = &[
     ("expected a UUID", "IDs of sources and destinations are UUIDs"),
     ("the text of a time", "times are in the form of ISO 8601"),
     ("expected a date and time of day", "times are in the form of ISO 8601"),
+    // An empty text stands for no time.
+    ("DateTime: missing", "a slot has a DateTime"),
     ("a whole number", "batch numbers are whole numbers from 1"),
     ("above TotalBatches", "CurrentBatch is at most TotalBatches"),
     ("though CurrentBatch or TotalBatches is given", "batch numbers belong to a BatchID"),
