@@ -199,7 +199,7 @@ fn keys_with_escapes_are_written_in_one_way() {
     let member = slot.unread_members().next().unwrap();
     assert_eq!(member.key(), "Ab");
 
-    // serde passes on keys as texts, and half of a surrogate pair is none.
+    // serde passes on keys as texts, and half of a surrogate pair has no text.
     for json in [r#"{"\ud800":1}"#, r#"{"Extensions":{"a\ud800":1}}"#] {
         let slot: Slot = serde_json::from_str(json).unwrap();
         assert_eq!(slot.to_json(), json.as_bytes());

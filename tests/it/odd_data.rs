@@ -161,7 +161,7 @@ fn input_of_one_line_above_the_limit_is_not_read() {
             "{error}"
         );
     }
-    // One with line ends is no line.
+    // An input with line ends is not one line.
     let input = format!("{{\n\"Filler\":\"{filler}\",\n\"Slots\":[{}]}}", written(&slot("")));
     let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
     assert!(read.len() == 1 && read[0].as_ref().is_err_and(|error| error.is_last()));

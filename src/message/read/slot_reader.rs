@@ -24,11 +24,12 @@ use crate::message::{Meta, Slot};
 /// * a line that isn't JSON, except the first, which may be the beginning of a message.
 ///
 /// Nothing follows after the error of any other input that isn't JSON, of a slot of more than 8 MiB in a list, and of an input that
-/// fails. If the first line is longer than 8 MiB and no other line follows, the last error says so: the line may be a message.
+/// fails. If the first line is longer than 8 MiB and no other line follows, the last error reports it, because the line may be a
+/// message.
 ///
-/// Byte-order marks between slots on lines are passed over, as they are left by files that were put together. A slot with a value
-/// that can't be read, or without one that it needs, is a slot: [`Slot::validate`] returns its problems, and [`line`](Self::line)
-/// its place.
+/// Byte-order marks before the input and between slots on lines are ignored; files that were put together have them. A slot with a
+/// value that can't be read, or without one that it needs, is a slot: [`Slot::validate`] returns its problems, and
+/// [`line`](Self::line) its place.
 ///
 /// The error of a broken line is about that line, even if the JSON goes wrong on a later one.
 ///
