@@ -284,9 +284,12 @@ fn last_of_each(members: &[(String, Tree)], wanted: &dyn Fn(&str) -> bool) -> Ve
         if !wanted(key) || !is_last {
             continue;
         }
+        let is_repeated = members.iter().filter(|(other, _)| other == key).count() > 1;
         let value = match value {
             _ if key == "Extensions" => match value {
-                Tree::Object(inner) if members.iter().filter(|(other, _)| other == key).count() == 1 => {
+                // All of them are kept, in a list.
+                _ if is_repeated => Tree::Any,
+                Tree::Object(inner) => {
                     let inner = last_of_each(inner, &|_| true);
                     if inner.is_empty() { continue } else { Tree::Object(inner) }
                 }
