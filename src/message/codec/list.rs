@@ -40,22 +40,27 @@ use crate::message::{ProblemCode, UnreadReason};
 /// # Ok::<(), pushslots::ReadError>(())
 /// ```
 #[derive(Clone, PartialEq)]
-pub struct List<T> {
-    elements: Vec<T>,
-    unread: Option<Box<Unread>>,
+pub struct List<T>(Content<T>);
+
+/// Every record has lists, so that this takes no more than a `Vec`.
+#[derive(Clone, PartialEq)]
+enum Content<T> {
+    Elements(Vec<T>),
+    Unread(Box<Unread<T>>),
 }
 
 /// A list that could not be read.
 #[derive(Clone)]
-struct Unread {
+struct Unread<T> {
     raw: Box<str>,
     reason: UnreadReason,
+    added: Vec<T>,
 }
 
-impl PartialEq for Unread {
+impl<T: PartialEq> PartialEq for Unread<T> {
     fn eq(&self, other: &Self) -> bool {
-        // Written and read again, a repeated list is one of another kind.
-        self.raw == other.raw
+        // The reason doesn't count: written and read again, a repeated list is one of another kind.
+        (&self.raw, &self.added) == (&other.raw, &other.added)
     }
 }
 
@@ -63,12 +68,12 @@ impl<T> List<T> {
     /// A list without elements.
     #[must_use]
     pub const fn new() -> Self {
-        Self { elements: Vec::new(), unread: None }
+        Self(Content::Elements(Vec::new()))
     }
 
     /// Whether it has no elements and none that could not be read.
     pub(crate) fn is_blank(&self) -> bool {
-        self.elements.is_empty() && self.unread.is_none()
+        matches!(&self.0, Content::Elements(elements) if elements.is_empty())
     }
 
     /// The list `raw`, which could not be read.
@@ -78,7 +83,14 @@ impl<T> List<T> {
             UnreadReason::Repeated => format!("[{}]", compact(raw)).into(),
             _ => compact(raw),
         };
-        Self { elements: Vec::new(), unread: Some(Box::new(Unread { raw, reason })) }
+        Self(Content::Unread(Box::new(Unread { raw, reason, added: Vec::new() })))
+    }
+
+    fn unreadable(&self) -> Option<&Unread<T>> {
+        match &self.0 {
+            Content::Elements(_) => None,
+            Content::Unread(unread) => Some(unread),
+        }
     }
 }
 
@@ -92,26 +104,35 @@ impl<T> Deref for List<T> {
     type Target = Vec<T>;
 
     fn deref(&self) -> &Vec<T> {
-        &self.elements
+        match &self.0 {
+            Content::Elements(elements) => elements,
+            Content::Unread(unread) => &unread.added,
+        }
     }
 }
 
 impl<T> DerefMut for List<T> {
     fn deref_mut(&mut self) -> &mut Vec<T> {
-        &mut self.elements
+        match &mut self.0 {
+            Content::Elements(elements) => elements,
+            Content::Unread(unread) => &mut unread.added,
+        }
     }
 }
 
 impl<T> From<Vec<T>> for List<T> {
     fn from(elements: Vec<T>) -> Self {
-        Self { elements, unread: None }
+        Self(Content::Elements(elements))
     }
 }
 
 /// The elements. A list that could not be read has none.
 impl<T> From<List<T>> for Vec<T> {
     fn from(list: List<T>) -> Self {
-        list.elements
+        match list.0 {
+            Content::Elements(elements) => elements,
+            Content::Unread(unread) => unread.added,
+        }
     }
 }
 
@@ -123,7 +144,7 @@ impl<T> FromIterator<T> for List<T> {
 
 impl<T> Extend<T> for List<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
-        self.elements.extend(elements);
+        (**self).extend(elements);
     }
 }
 
@@ -133,7 +154,7 @@ impl<T> IntoIterator for List<T> {
     type IntoIter = std::vec::IntoIter<T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.elements.into_iter()
+        Vec::from(self).into_iter()
     }
 }
 
@@ -142,7 +163,7 @@ impl<'a, T> IntoIterator for &'a List<T> {
     type IntoIter = std::slice::Iter<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.elements.iter()
+        self.iter()
     }
 }
 
@@ -151,7 +172,7 @@ impl<'a, T> IntoIterator for &'a mut List<T> {
     type IntoIter = std::slice::IterMut<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.elements.iter_mut()
+        self.iter_mut()
     }
 }
 
@@ -160,7 +181,7 @@ where
     T: PartialEq<U>,
 {
     fn eq(&self, other: &[U]) -> bool {
-        self.unread.is_none() && self.elements == *other
+        self.unreadable().is_none() && **self == *other
     }
 }
 
@@ -184,7 +205,7 @@ where
 
 impl<T: fmt::Debug> fmt::Debug for List<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.elements.fmt(f)
+        (**self).fmt(f)
     }
 }
 
@@ -202,9 +223,9 @@ fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
     write::enclose(*b"[]", start, out);
 }
 
-impl Unread {
+impl<T: Value> Unread<T> {
     /// The elements that can be read.
-    fn readable<T: Value>(&self) -> Vec<T> {
+    fn readable(&self) -> Vec<T> {
         let mut interner = Interner::unlimited();
         let is_one_list = self.reason != UnreadReason::Repeated;
         let elements = list(&self.raw).filter(|_| is_one_list).into_iter().flatten();
@@ -217,9 +238,9 @@ impl Unread {
     }
 
     /// Writes the list that could not be read, and the elements that were added to it.
-    fn write(&self, added: &[impl Value], out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>) {
         let raw = &*self.raw;
-        if added.is_empty() {
+        if self.added.is_empty() {
             return out.extend_from_slice(raw.as_bytes());
         }
         let start = out.len();
@@ -236,17 +257,17 @@ impl Unread {
                 out.push(b']');
             }
         }
-        write_elements(added, start, out);
+        write_elements(&self.added, start, out);
     }
 }
 
 impl<T: Value> Serialize for List<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.unread {
-            None => serializer.collect_seq(written(&self.elements).map(AsSerde)),
-            Some(unread) => {
+        match &self.0 {
+            Content::Elements(elements) => serializer.collect_seq(written(elements).map(AsSerde)),
+            Content::Unread(unread) => {
                 let mut json = Vec::new();
-                unread.write(&self.elements, &mut json);
+                unread.write(&mut json);
                 super::transcode::Raw(&String::from_utf8_lossy(&json)).serialize(serializer)
             }
         }
@@ -274,11 +295,13 @@ impl<T: Value> Field for List<T> {
     }
 
     fn unread_reason(&self) -> Option<UnreadReason> {
-        self.unread.as_ref().map(|unread| unread.reason)
+        self.unreadable().map(|unread| unread.reason)
     }
 
     fn clear_unread(&mut self) -> bool {
-        self.unread.take().is_some()
+        let Content::Unread(unread) = &mut self.0 else { return false };
+        *self = std::mem::take(&mut unread.added).into();
+        true
     }
 
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
@@ -286,19 +309,22 @@ impl<T: Value> Field for List<T> {
             return;
         }
         out.extend_from_slice(key.as_bytes());
-        match &self.unread {
-            None => write_elements(&self.elements, out.len(), out),
-            Some(unread) => unread.write(&self.elements, out),
+        match &self.0 {
+            Content::Elements(elements) => write_elements(elements, out.len(), out),
+            Content::Unread(unread) => unread.write(out),
         }
     }
 
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
-        if let Some(unread) = &self.unread {
-            let mut json = Vec::new();
-            unread.write(&self.elements, &mut json);
-            return key.len() + json.len();
-        }
-        match written(&self.elements).map(|value| ",".len() + value.length::<EXACT>()).sum() {
+        let elements = match &self.0 {
+            Content::Elements(elements) => elements,
+            Content::Unread(unread) => {
+                let mut json = Vec::new();
+                unread.write(&mut json);
+                return key.len() + json.len();
+            }
+        };
+        match written(elements).map(|value| ",".len() + value.length::<EXACT>()).sum() {
             0 => 0,
             inside => key.len() + write::enclosed(inside),
         }
@@ -309,27 +335,27 @@ impl<T: Value> Field for List<T> {
     }
 
     fn is_absent(&self) -> bool {
-        self.unread.is_none() && self.elements.iter().all(is_passed_over)
+        matches!(&self.0, Content::Elements(elements) if elements.iter().all(is_passed_over))
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
-        if let Some(unread) = &self.unread {
+        if let Some(unread) = self.unreadable() {
             explain::<Self>(&unread.raw, unread.reason, at, problems);
         }
-        for (index, value) in self.elements.iter().enumerate() {
+        for (index, value) in self.iter().enumerate() {
             value.check(at.index(index), problems);
         }
     }
 
     fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector) {
-        if let Some(unread) = self.unread.take_if(|_| !is_required) {
-            let added = std::mem::take(&mut self.elements);
-            self.elements = unread.readable();
-            self.elements.extend(added);
+        if let Some(unread) = self.unreadable().filter(|_| !is_required) {
+            let mut elements = unread.readable();
+            elements.append(self);
+            *self = elements.into();
         }
-        self.elements.iter_mut().for_each(|value| value.drop_invalid(corrector));
+        self.iter_mut().for_each(|value| value.drop_invalid(corrector));
         if !is_required {
-            self.elements.retain(is_sound);
+            self.retain(is_sound);
         }
     }
 
