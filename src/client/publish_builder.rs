@@ -149,8 +149,8 @@ impl<'a> PublishBuilder<'a> {
     ///
     /// Pass **all** slots again each time. The file has the batch id, the limits, the `Meta` of the messages, with the warnings that
     /// were permitted, and the [resume point](PublishReport::resume_point). They count instead of the settings of the client and of
-    /// this publication, so that a message in flight goes out again with the same bytes and id. The file is written before the first send and after each
-    /// accepted message, and removed when the batch is complete. A message counts as in flight until its acceptance is written; one
+    /// this publication, so that a message in flight goes out again with the same bytes and id. The file is written before the first
+    /// send and after each accepted message, and removed when the batch is complete. A message counts as in flight until its acceptance is written; one
     /// write may cover several. If the process is killed, only messages in flight go out again.
     ///
     /// Each write replaces the file as a whole and is synced to the disk. A file next to it, with the ending `.lock`, is locked

@@ -184,7 +184,6 @@ fn byte_order_mark_between_files_costs_nothing() {
     }
 }
 
-/// An input that comes in pieces.
 #[test]
 fn byte_order_marks_and_space_before_the_input_cost_nothing() {
     let good = written(&slot(""));
@@ -203,6 +202,7 @@ fn byte_order_marks_and_space_before_the_input_cost_nothing() {
     }
 }
 
+/// An input that comes in pieces.
 struct Pieces<'a> {
     rest: &'a [u8],
     length: usize,

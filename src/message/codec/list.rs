@@ -87,10 +87,7 @@ impl<T> List<T> {
     }
 
     fn unreadable(&self) -> Option<&Unread<T>> {
-        match &self.0 {
-            Content::Elements(_) => None,
-            Content::Unread(unread) => Some(unread),
-        }
+        if let Content::Unread(unread) = &self.0 { Some(unread) } else { None }
     }
 }
 

@@ -10,7 +10,7 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// A record of any type that is held.
 pub(super) type Held = Arc<dyn Any + Send + Sync>;
 
-/// What is known of shared records. When these take too much memory, it starts again without any.
+/// Values for shared records. If the records take too much memory, all are forgotten.
 pub(super) struct SharedRecords<V> {
     /// By the address of the record. The record is held, so that it doesn't change and no other gets the address.
     known: BTreeMap<usize, (Held, V)>,

@@ -70,7 +70,7 @@ impl InputBuffer {
     }
 
     /// The error of an input that ends after a line that is too long.
-    pub(super) fn no_slot_in_8_mib(&mut self) -> ReadError {
+    pub(super) fn only_a_long_line(&mut self) -> ReadError {
         ReadError::at(
             self.end(),
             "the input ends after one line of more than 8 MiB, without slots before that length",

@@ -230,7 +230,7 @@ impl<R: io::Read> SlotReader<R> {
             return Err(self.buffer.not_utf8());
         }
         if self.begins_too_long && self.count == 1 {
-            return Err(self.buffer.no_slot_in_8_mib());
+            return Err(self.buffer.only_a_long_line());
         }
         Ok(())
     }
