@@ -2,7 +2,7 @@
 //! `serde_json::to_vec`. `cargo bench --bench ratios` prints one `name: value` line a figure.
 //!
 //! Both sides hold the same 200,000 slots, which name 100 providers and 100 rooms in no order, as 20 messages of
-//! 6.2 MB: one of 10 MB the service may refuse. They must write the same bytes and read them back.
+//! 6.2 MB: one of 10 MB the service may reject. They must write the same bytes and read them back.
 //!
 //! * A time is the median of the rounds, in each of which every side has its turn with all messages, one after the
 //!   other. What is made of one is dropped before the next, outside the clock. The JSON of what slots share is made

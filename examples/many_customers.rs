@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pushslots::chrono::{TimeDelta, TimeZone, Utc};
 use pushslots::http::StatusCode;
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::Uuid;
 use pushslots::{Client, Credentials, HttpTransport, PushSlots, RateLimiter, Slot};
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .credentials(Credentials::api_key("north", "secret"))
         .build()?;
     // A 429 for one of them makes all wait.
-    service.next(Answer::new(StatusCode::TOO_MANY_REQUESTS).retry_after(1));
+    service.respond_next(MockResponse::new(StatusCode::TOO_MANY_REQUESTS).retry_after(1));
 
     let nine = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
     let morning = (0..8).map(|quarter| Slot::new(nine + TimeDelta::minutes(15 * quarter), 15));

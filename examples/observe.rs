@@ -5,7 +5,7 @@
 use std::io::IsTerminal;
 
 use pushslots::chrono::{TimeZone, Utc};
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Attempt, Client, PushSlots, Slot};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -20,16 +20,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .init();
 
     let service = MockService::start()?;
-    service.next(Answer::unavailable());
-    service.next(Answer::truncated());
+    service.respond_next(MockResponse::unavailable());
+    service.respond_next(MockResponse::truncated());
     let client = Client::builder()
         .mock(&service)
         // For metrics: called as each attempt ends, also when its send is dropped. It must not block.
         .attempt_observer(|attempt: &Attempt| {
             let status = attempt.status.map_or("none".to_owned(), |status| status.to_string());
             println!(
-                "metric: attempts_total{{status={status}, delivery={}, next={}}} +1, duration {:.1?}",
-                attempt.delivery, attempt.next, attempt.elapsed
+                "metric: attempts_total{{status={status}, delivery={}, next_step={}}} +1, duration {:.1?}",
+                attempt.delivery, attempt.next_step, attempt.elapsed
             );
         })
         .build()?;

@@ -13,8 +13,8 @@ use hyper_util::rt::TokioIo;
 use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeZone, Utc};
 use pushslots::http::Request;
-use pushslots::mock::{Answer as MockAnswer, MockService};
-use pushslots::{Answer, Client, Failure, FailureKind, PushSlots, Slot, Transport};
+use pushslots::mock::{MockResponse, MockService};
+use pushslots::{Client, Failure, FailureKind, PushSlots, Response, Slot, Transport};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -25,7 +25,7 @@ struct Sidecar {
 }
 
 impl Transport for Sidecar {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
         // Until a connection stands, nothing of the request can have left.
         let connected = timeout(time, TcpStream::connect(&self.address)).await;
         let connected = connected.map_err(|_| Failure::not_sent(FailureKind::Timeout))?;
@@ -47,12 +47,12 @@ impl Transport for Sidecar {
             let (head, body) = sent.map_err(|_| Failure::unknown(FailureKind::Interrupted))?.into_parts();
             let body = body.collect().await.map(|body| body.to_bytes());
             let body = body.map_err(|_| Failure::unknown(FailureKind::Interrupted));
-            Ok(Answer::new(head.status, head.headers, body))
+            Ok(Response::new(head.status, head.headers, body))
         };
         // Both are dropped together, so that nothing leaves when the send is given up.
         tokio::pin!(connection, exchange);
         tokio::select! {
-            answer = &mut exchange => answer,
+            response = &mut exchange => response,
             _ = &mut connection => exchange.await,
         }
     }
@@ -61,7 +61,7 @@ impl Transport for Sidecar {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = MockService::start()?;
-    service.next(MockAnswer::reset_after_read());
+    service.respond_next(MockResponse::reset_after_read());
     let address = service.url().trim_start_matches("http://").to_owned();
     let sidecar = Arc::new(Sidecar { address, connections: AtomicUsize::new(0) });
     let client = Client::builder().mock(&service).transport(sidecar.clone()).build()?;

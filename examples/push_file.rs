@@ -66,7 +66,7 @@ fn bad_input(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Prints those keys of a receipt or an error that both have a place for; what the service said of a refusal is not one of them.
+/// Prints those keys of a receipt or an error that both have a place for; what the service said of a rejection is not one of them.
 fn print(outcome: &impl Serialize) {
     let outcome = serde_json::to_value(outcome).expect("text and numbers have a JSON form");
     let keys = ["message_id", "delivery", "logs", "attempts", "error", "retry_after_s"];

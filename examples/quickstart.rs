@@ -1,12 +1,12 @@
 //! Publishes a morning of slots to a mock of the service in this process, and prints the receipt.
 //!
 //! `cargo run --example quickstart`, or with what the service does first, to see another outcome: `-- throttled`,
-//! `unavailable`, `lost` or `refused`.
+//! `unavailable`, `lost` or `rejected`.
 
 use std::process::ExitCode;
 
 use pushslots::chrono::{TimeDelta, TimeZone, Utc};
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::uuid;
 use pushslots::{Client, Credentials, Location, Provider, PushSlots, SigningKey, Slot};
 
@@ -15,11 +15,11 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let service = MockService::start()?;
     match std::env::args().nth(1).as_deref() {
         None => {}
-        Some("throttled") => service.next(Answer::throttled().retry_after(1)),
-        Some("unavailable") => service.next(Answer::unavailable().times(2)),
-        Some("lost") => service.next(Answer::reset_after_read().after_accepting()),
-        Some("refused") => service.next(Answer::refused("No subscriptions")),
-        Some(_) => return Err("after --: throttled, unavailable, lost or refused".into()),
+        Some("throttled") => service.respond_next(MockResponse::throttled().retry_after(1)),
+        Some("unavailable") => service.respond_next(MockResponse::unavailable().times(2)),
+        Some("lost") => service.respond_next(MockResponse::reset_after_read().after_accepting()),
+        Some("rejected") => service.respond_next(MockResponse::rejected("No subscriptions")),
+        Some(_) => return Err("after --: throttled, unavailable, lost or rejected".into()),
     }
 
     // A real key comes from `SigningKey::from_pem_file`, and the base URL need not be set.

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(test)]
 mod tests {
-    use pushslots::mock::{Answer, MockService};
+    use pushslots::mock::{MockResponse, MockService};
 
     use super::*;
 
@@ -34,10 +34,10 @@ mod tests {
         // Knows a repeated message by its Idempotency-Key, as the system behind the service should.
         let service = MockService::builder().deduplicate().start().unwrap();
         let client = Client::builder().mock(&service).build().unwrap();
-        service.next_token(Answer::unavailable());
-        service.next(Answer::throttled().retry_after(1));
-        service.next(Answer::reset_after_read().after_accepting());
-        service.next(Answer::truncated());
+        service.respond_next_token(MockResponse::unavailable());
+        service.respond_next(MockResponse::throttled().retry_after(1));
+        service.respond_next(MockResponse::reset_after_read().after_accepting());
+        service.respond_next(MockResponse::truncated());
 
         let tuesday = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
         let report = publish_day(&client, tuesday).await.unwrap();
@@ -49,6 +49,6 @@ mod tests {
         let batch = service.batch("slots-2026-12-01");
         let places: Vec<_> = batch.iter().filter_map(|message| message.meta().current_batch).collect();
         assert_eq!(places, [1, 2, 3, 4]);
-        assert_eq!(service.counts().duplicates, 1, "the one whose answer was lost came again");
+        assert_eq!(service.counts().duplicates, 1, "the one whose response was lost came again");
     }
 }

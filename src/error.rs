@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::auth::KeyError;
 use crate::message::{ExtensionError, InvalidMessage, Log, Problem, ReadError, write_problems};
-use crate::receipt::{self, Attempt, Delivery, TokenRefusal};
+use crate::receipt::{self, Attempt, Delivery, OAuthError};
 
 /// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`, which is also its `Display`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -29,13 +29,13 @@ pub enum ErrorKind {
     /// The function that is called after each [accepted message](crate::PublishBuilder::on_accepted) failed; its error is the
     /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
     Callback,
-    /// The service refuses the credentials, or the access token that they bought; or a
+    /// The service rejects the credentials, or the access token that they bought; or a
     /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing, for good.
     Credentials,
     /// The service rejects the message, or reports errors with it.
-    Refused,
+    Rejected,
     /// The service responded with 429 and asks for fewer requests, or a limit of the client leaves no room for the message within
-    /// its deadline: the [rate limit](crate::ClientBuilder::pace), or that on
+    /// its deadline: the [rate limit](crate::ClientBuilder::rate_limit), or that on
     /// [messages in flight](crate::ClientBuilder::max_in_flight).
     Throttled,
     /// A [rate limiter](crate::PermitSource) of your own failed, and no further attempt was made.
@@ -45,7 +45,7 @@ pub enum ErrorKind {
     Unavailable,
     /// The connection failed.
     Connection,
-    /// No answer came in time.
+    /// No response came in time.
     Timeout,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for ErrorKind {
 /// does not have the message, and every [attempt](Self::attempts). Its `Display` and `Debug` hold no value
 /// of the message, no text of the message endpoint, and no secret, so that they can be logged. That text is available
 /// through [`service_text`](Self::service_text) and the serialized form alone. If the token endpoint rejects the
-/// credentials, the `Display` has its URL, the client id, [its reason](Self::token_refusal) and what to check.
+/// credentials, the `Display` has its URL, the client id, [its reason](Self::oauth_error) and what to check.
 ///
 /// ```
 /// use pushslots::{Delivery, Error};
@@ -79,7 +79,7 @@ impl fmt::Display for ErrorKind {
 /// ```
 ///
 /// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
-/// "service_text", "token_refusal", "is_retryable", "problems", "omitted_problems"}`; the seconds are rounded up.
+/// "service_text", "oauth_error", "is_retryable", "problems", "omitted_problems"}`; the seconds are rounded up.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -102,7 +102,7 @@ pub(crate) struct FailedSend {
     #[serde(rename = "retry_after_s", serialize_with = "receipt::whole_seconds")]
     pub(crate) retry_after: Option<Duration>,
     pub(crate) service_text: Option<String>,
-    pub(crate) token_refusal: Option<TokenRefusal>,
+    pub(crate) oauth_error: Option<OAuthError>,
     pub(crate) is_retryable: bool,
 }
 
@@ -116,7 +116,7 @@ impl FailedSend {
             logs: Vec::new(),
             retry_after: None,
             service_text: None,
-            token_refusal: None,
+            oauth_error: None,
             is_retryable: false,
         }
     }
@@ -146,10 +146,10 @@ impl Error {
     }
 
     /// There are no slots to publish, or none but these.
-    pub(crate) fn no_slots(set_aside: usize) -> Self {
-        let text = match set_aside {
+    pub(crate) fn no_slots(skipped: usize) -> Self {
+        let text = match skipped {
             0 => "empty; give at least one slot".to_owned(),
-            _ => format!("none is left to publish: all {set_aside} were skipped"),
+            _ => format!("none is left to publish: all {skipped} were skipped"),
         };
         Self::new(
             ErrorKind::InvalidMessage,
@@ -205,7 +205,7 @@ impl Error {
     /// Returns the time to wait before the message is sent again, counted from the end of the send.
     ///
     /// It is the time that the service asked for, the time until the next access token is requested, or the time until the
-    /// [rate limit](crate::ClientBuilder::pace) has room. It is `None` if none of them is known, such as after a wait for other
+    /// [rate limit](crate::ClientBuilder::rate_limit) has room. It is `None` if none of them is known, such as after a wait for other
     /// [messages in flight](crate::ClientBuilder::max_in_flight).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -256,8 +256,8 @@ impl Error {
     ///
     /// The error's `Display` holds its code and explanation.
     #[must_use]
-    pub fn token_refusal(&self) -> Option<&TokenRefusal> {
-        self.0.send.token_refusal.as_ref()
+    pub fn oauth_error(&self) -> Option<&OAuthError> {
+        self.0.send.oauth_error.as_ref()
     }
 
     /// The first 1,000 problems of the settings or the message, each with its place; empty for other kinds.

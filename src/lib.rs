@@ -55,12 +55,12 @@
 //!
 //! | promise | its limit |
 //! | --- | --- |
-//! | A receipt means that the service answered 2xx without errors, in a [response that it can have written](Exchange::class): the message is in its queue. | If the body of that response is lost, an error in it is not seen. Whether a destination has the message is not reported to a sender; the [log ids](Receipt::logs) find it in the service's dashboard. |
+//! | A receipt means that the service answered 2xx without errors, in a [response that it can have written](Exchange::classification): the message is in its queue. | If the body of that response is lost, an error in it is not seen. Whether a destination has the message is not reported to a sender; the [log ids](Receipt::logs) find it in the service's dashboard. |
 //! | An error reports [how certain](Delivery) it is that the message did not arrive. | If the response is lost, or isn't the service's, it is unknown: [`Delivery::Unknown`]. |
 //! | A message that is known to be accepted is never sent again. | After an unknown outcome it is, unless [told otherwise](ClientBuilder::on_unknown): the same slots sent twice mean the same. The service documents no de-duplication; every attempt carries the same `Idempotency-Key`. |
 //! | Every slot of a publication is in one message, or reported as skipped or not sent. With a [checkpoint](PublishBuilder::checkpoint) that holds when the process is killed. | Without a checkpoint, a process that ends takes the report with it, unless its [resume point](ResumePoint) was stored. After a kill the messages in flight go out again. |
 //! | Nothing wrong is sent: every problem is [told with its path](PushSlots::validate) before. | The data model is checked, not whether a provider exists or two slots overlap. |
-//! | All clones of a client, and clients with the same [`RateLimiter`], stay within the service's rate. | Another process behind the same address has a rate of its own; share the figure between them by [`ClientBuilder::pace`], or the limit by a [`PermitSource`]. |
+//! | All clones of a client, and clients with the same [`RateLimiter`], stay within the service's rate. | Another process behind the same address has a rate of its own; share the figure between them by [`ClientBuilder::rate_limit`], or the limit by a [`PermitSource`]. |
 //! | No token, key, body or name is in any log, `Debug`, `Display` or panic. | The service's own text about a message is in [`Error::service_text`], and may repeat a name. The error text of the token endpoint, which never sees a message, is shown. |
 //!
 //! # Settings
@@ -80,15 +80,15 @@
 //! | [`max_attempts`](ClientBuilder::max_attempts), from 1 | 4 | `PUSHSLOTS_MAX_ATTEMPTS` |
 //! | [`attempt_timeout`](ClientBuilder::attempt_timeout) | 125 s | `PUSHSLOTS_ATTEMPT_TIMEOUT` |
 //! | [`deadline`](ClientBuilder::deadline) of a send; [`SendBuilder::deadline`] for one | 300 s | `PUSHSLOTS_DEADLINE` |
-//! | [`pace`](ClientBuilder::pace): requests in any window; [`without_pace`](ClientBuilder::without_pace) | 7,500 in 300 s | `PUSHSLOTS_RATE`, such as `7500/300s` |
-//! | [`rate_limiter`](ClientBuilder::rate_limiter) that clients share, instead of `pace` | one of the client's own | |
+//! | [`rate_limit`](ClientBuilder::rate_limit): requests in any window; [`without_rate_limit`](ClientBuilder::without_rate_limit) | 7,500 in 300 s | `PUSHSLOTS_RATE_LIMIT`, such as `7500/300s` |
+//! | [`rate_limiter`](ClientBuilder::rate_limiter) that clients share, instead of `rate_limit` | one of the client's own | |
 //! | [`max_in_flight`](ClientBuilder::max_in_flight): messages in flight at most, at least 1 | 100 | `PUSHSLOTS_MAX_IN_FLIGHT` |
 //! | [`slots_per_message`](ClientBuilder::slots_per_message) of a publication, from 1 | 1,000 | `PUSHSLOTS_SLOTS_PER_MESSAGE` |
 //! | [`bytes_per_message`](ClientBuilder::bytes_per_message) of a publication | 8,388,608 bytes | `PUSHSLOTS_BYTES_PER_MESSAGE` |
 //! | [`validation`](ClientBuilder::validation) of messages and slots | [`Validation::Strict`] | `PUSHSLOTS_VALIDATION`: `strict`, `drop_invalid_optional` or `lenient` |
 //! | [`on_unknown`](ClientBuilder::on_unknown) | [`OnUnknown::Retry`] | |
 //! | [`retry_budget`](ClientBuilder::retry_budget), of which a retry takes 14; [`without_retry_budget`](ClientBuilder::without_retry_budget) | 500 | |
-//! | [`classifier`](ClientBuilder::classifier) of answers and failures | [`Exchange::class`] | |
+//! | [`classifier`](ClientBuilder::classifier) of answers and failures | [`Exchange::classification`] | |
 //! | [`attempt_observer`](ClientBuilder::attempt_observer) | none | |
 //! | [`connect_timeout`](ClientBuilder::connect_timeout) | 5 s | |
 //! | [`proxy`](ClientBuilder::proxy) | that of the environment | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` |
@@ -99,7 +99,7 @@
 //!
 //! # Where to read on
 //!
-//! What a send does with each answer is told at [`Client::send`], what is read and how it is written at [`message`]. Slots hold what they
+//! What a send does with each response is told at [`Client::send`], what is read and how it is written at [`message`]. Slots hold what they
 //! have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. A private key is a [`SigningKey`], or stays
 //! elsewhere behind a [`Signer`]; access tokens can come from a [`TokenSource`]. Every [`Attempt`] can be told to an
 //! [`AttemptObserver`] as it ends, and a [`Transport`] of your own can carry the requests.
@@ -125,7 +125,6 @@
 )]
 
 mod auth;
-mod chance;
 pub mod client;
 mod clock;
 mod delivery;
@@ -136,6 +135,7 @@ pub mod message;
 pub mod mock;
 mod private_key;
 mod publish;
+mod random;
 pub mod receipt;
 mod retry;
 mod runtime;
@@ -160,11 +160,11 @@ pub use publish::{
     Progress, PublishError, PublishHandle, PublishReport, ResumePoint, RunCounts, SlotStream, StreamedSlot,
     Wait, WaitReason,
 };
-pub use receipt::{Attempt, Delivery, Receipt, TokenRefusal};
-pub use retry::{BodyKind, Class, Exchange, Next, OnUnknown};
+pub use receipt::{Attempt, Delivery, OAuthError, Receipt};
+pub use retry::{BodyKind, Classification, Exchange, NextStep, OnUnknown};
 pub use transport::{
-    Answer, Failure, FailureKind, HttpTransport, Permit, PermitError, PermitRequest, PermitSource,
-    RateLimiter, Transport,
+    Failure, FailureKind, HttpTransport, Permit, PermitError, PermitRequest, PermitSource, RateLimiter,
+    Response, Transport,
 };
 
 pub use bytes;

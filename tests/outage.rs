@@ -11,37 +11,38 @@ use std::thread;
 use std::time::Duration;
 
 use support::message;
-use support::model::{Fate, Model, Reply, TokenFate, answers, client_of, ok};
+use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const PACE: Duration = Duration::from_millis(10);
 
 /// Every way to fail that concerns the whole service, and what is said of it.
-fn outages() -> Vec<(&'static str, Fate)> {
-    let slow = |status| Fate::Answered(Reply { after: Duration::from_secs(10), ..Reply::new(status) });
+fn outages() -> Vec<(&'static str, ScriptedOutcome)> {
+    let slow =
+        |status| ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::new(status) });
     vec![
         ("500", answers(500)),
         ("503", answers(503)),
         ("408", answers(408)),
-        ("200 with a firewall's page", Fate::Answered(Reply::block_page(false))),
+        ("200 with a firewall's page", ScriptedOutcome::Answered(Reply::block_page(false))),
         ("503 after 10 s", slow(503)),
-        ("503 with Retry-After: 1", Fate::Answered(Reply::new(503).hint("1"))),
+        ("503 with Retry-After: 1", ScriptedOutcome::Answered(Reply::new(503).hint("1"))),
         ("429", answers(429)),
-        ("429 with Retry-After: 1", Fate::Answered(Reply::new(429).hint("1"))),
-        ("401 whatever the token", Fate::Revoked),
-        ("no connection", Fate::NoConnection),
-        ("connections cut", Fate::Cut { accepted: false }),
-        ("no answer", Fate::Hangs { accepted: false }),
+        ("429 with Retry-After: 1", ScriptedOutcome::Answered(Reply::new(429).hint("1"))),
+        ("401 whatever the token", ScriptedOutcome::Revoked),
+        ("no connection", ScriptedOutcome::NoConnection),
+        ("connections cut", ScriptedOutcome::Cut { accepted: false }),
+        ("no response", ScriptedOutcome::Hangs { accepted: false }),
     ]
 }
 
 /// How many requests reach the service, token requests included.
-fn load(fate: &Fate, max_attempts: u32, sends: u32) -> usize {
+fn load(fate: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let model = Model::scripted([fate.clone()]);
-        let client = client_of(&model).max_attempts(max_attempts).without_pace().build().unwrap();
+        let client = client_of(&model).max_attempts(max_attempts).without_rate_limit().build().unwrap();
         let message = std::sync::Arc::new(message().encode().unwrap());
         let mut under_way = JoinSet::new();
         for _ in 0..sends {
@@ -64,7 +65,7 @@ fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message()
     let outages = outages();
     let ratios: Vec<_> = thread::scope(|scope| {
         let halves = outages.chunks(outages.len().div_ceil(2));
-        let of_half = move |half: &[(&'static str, Fate)]| {
+        let of_half = move |half: &[(&'static str, ScriptedOutcome)]| {
             half.iter()
                 .map(|(name, fate)| (*name, load(fate, 4, sends), load(fate, 1, sends)))
                 .collect::<Vec<_>>()
@@ -84,15 +85,15 @@ fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message()
 
 #[tokio::test(start_paused = true)]
 async fn with_one_attempt_there_is_one_request_whatever_fails() {
-    let accepted_and_lost = Fate::Answered(Reply { body_lost: true, ..Reply::accepted() });
-    let late = Fate::Answered(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
+    let accepted_and_lost = ScriptedOutcome::Answered(Reply { body_lost: true, ..Reply::accepted() });
+    let late = ScriptedOutcome::Answered(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
     let more = [
         ("accepted", ok()),
         ("accepted, body lost", accepted_and_lost),
         ("accepted too late", late),
-        ("cut after it was accepted", Fate::Cut { accepted: true }),
-        ("never leaves", Fate::NeverLeaves),
-        ("hangs for ever", Fate::HangsForEver { accepted: true }),
+        ("cut after it was accepted", ScriptedOutcome::Cut { accepted: true }),
+        ("never leaves", ScriptedOutcome::NeverLeaves),
+        ("hangs for ever", ScriptedOutcome::HangsForEver { accepted: true }),
         ("400", answers(400)),
     ];
     for (name, fate) in outages().into_iter().chain(more) {

@@ -12,7 +12,7 @@ use pushslots::http::StatusCode;
 use pushslots::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use pushslots::mock::{self, MockService};
 use pushslots::{
-    AccessToken, Answer, AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningKey,
+    AccessToken, AuthError, Client, Credentials, PushSlots, Response, Signer, SigningAlgorithm, SigningKey,
     TokenSource,
 };
 use serde_json::json;
@@ -80,8 +80,8 @@ fn message() -> PushSlots {
     PushSlots::from_json(json!({ "Slots": [slot] }).to_string()).unwrap()
 }
 
-fn answer(status: &str, body: &str) -> Act {
-    Act::answer(status, "", body)
+fn response(status: &str, body: &str) -> Act {
+    Act::response(status, "", body)
 }
 
 #[tokio::test]
@@ -100,73 +100,73 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     let token =
         r#"{"access_token":"canary-token","token_type":"Bearer","expires_in":300,"scope":"canary-scope"}"#;
     let legacy = r#"{"accessToken":"canary-token","expires":"canary","refreshToken":"canary-refresh"}"#;
-    let refusal = r#"{"error":"canary","error_description":"canary canary-token","error_uri":"https://canary.example"}"#;
+    let rejection = r#"{"error":"canary","error_description":"canary canary-token","error_uri":"https://canary.example"}"#;
     // A token endpoint may echo what it was sent.
     let echo = r#"{"error":"invalid_client","error_description":"not eyJcanary.canary.canary, canary-api-key, canary-secret"}"#;
-    let accepted = || answer("200 OK", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
-    let rejected = || answer("401 Unauthorized", refusal);
+    let accepted = || response("200 OK", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let rejected = || response("401 Unauthorized", rejection);
     let jwt = || Credentials::signed_jwt("client-id", key_id(&key.pem)).scope("scope");
     let api_key = || Credentials::api_key("canary-api-key", "canary-secret");
 
     for (name, credentials, acts) in [
-        ("a token", jwt(), vec![answer("200 OK", token), accepted()]),
+        ("a token", jwt(), vec![response("200 OK", token), accepted()]),
         (
             "a JWK",
             Credentials::signed_jwt("client-id", SigningKey::from_jwk(&jwk).unwrap()),
-            vec![answer("200 OK", token), accepted()],
+            vec![response("200 OK", token), accepted()],
         ),
         (
             "a token that is rejected",
             jwt(),
-            vec![answer("200 OK", token), rejected(), answer("200 OK", token), rejected()],
+            vec![response("200 OK", token), rejected(), response("200 OK", token), rejected()],
         ),
         (
-            "a refusal",
+            "a rejection",
             jwt(),
-            vec![answer("400 Bad Request", r#"{"error":"x","error_description":"not eyJcanary.canary"}"#)],
+            vec![response("400 Bad Request", r#"{"error":"x","error_description":"not eyJcanary.canary"}"#)],
         ),
-        ("an error with status 200", api_key(), vec![answer("200 OK", echo)]),
-        ("a refusal in words", jwt(), vec![answer("401 Unauthorized", "canary")]),
-        ("an outage", jwt(), vec![answer("503 Busy", "canary"), Act::ResetAfterReading]),
+        ("an error with status 200", api_key(), vec![response("200 OK", echo)]),
+        ("a rejection in words", jwt(), vec![response("401 Unauthorized", "canary")]),
+        ("an outage", jwt(), vec![response("503 Busy", "canary"), Act::ResetAfterReading]),
         (
             "no token",
             jwt(),
-            vec![answer("200 OK", "canary"), answer("200 OK", r#"{"access_token":["canary"]}"#)],
+            vec![response("200 OK", "canary"), response("200 OK", r#"{"access_token":["canary"]}"#)],
         ),
         (
             "no JSON",
             jwt(),
-            vec![answer("200 OK", r#"{"access_token":"canary"#), answer("200 OK", "<canary>")],
+            vec![response("200 OK", r#"{"access_token":"canary"#), response("200 OK", "<canary>")],
         ),
         (
             "no header",
             jwt(),
             vec![
-                answer("200 OK", r#"{"access_token":"canary\n"}"#),
-                answer("200 OK", r#"{"access_token":"canary","token_type":"canary"}"#),
+                response("200 OK", r#"{"access_token":"canary\n"}"#),
+                response("200 OK", r#"{"access_token":"canary","token_type":"canary"}"#),
             ],
         ),
-        ("a legacy key", api_key(), vec![answer("200 OK", legacy), accepted()]),
+        ("a legacy key", api_key(), vec![response("200 OK", legacy), accepted()]),
         (
             "a refresh",
             api_key(),
             vec![
-                answer("200 OK", legacy),
+                response("200 OK", legacy),
                 rejected(),
-                answer("401 Unauthorized", "canary-refresh"),
-                answer("200 OK", legacy),
+                response("401 Unauthorized", "canary-refresh"),
+                response("200 OK", legacy),
                 accepted(),
             ],
         ),
-        ("a legacy refusal", api_key(), vec![answer("401 Unauthorized", "canary-api-key")]),
+        ("a legacy rejection", api_key(), vec![response("401 Unauthorized", "canary-api-key")]),
         (
             "a signer",
             Credentials::signed_jwt("client-id", Vault(key_id(&key.pem))),
-            vec![answer("200 OK", token), accepted()],
+            vec![response("200 OK", token), accepted()],
         ),
         ("a source", Credentials::token_source(Vault(key_id(&key.pem))), vec![accepted()]),
         (
-            "a source that is refused",
+            "a source that is rejected",
             Credentials::token_source(Vault(key_id(&key.pem))),
             vec![rejected(), rejected()],
         ),
@@ -182,7 +182,7 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
         match client.send(&message).await {
             Ok(receipt) => shown.show(receipt),
             Err(error) => {
-                shown.show((&error, error.token_refusal(), error.attempts()));
+                shown.show((&error, error.oauth_error(), error.attempts()));
                 shown.say(error);
             }
         }
@@ -191,28 +191,28 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
 
     shown.say("== a rotation\n");
     let service = RawServer::start([
-        answer("401 Unauthorized", echo),
-        answer("200 OK", token),
-        answer("401 Unauthorized", "canary"),
+        response("401 Unauthorized", echo),
+        response("200 OK", token),
+        response("401 Unauthorized", "canary"),
     ])
     .await;
     let client = Client::builder().base_url(&service.url).credentials(jwt()).build().unwrap();
-    let refused = client.rotate_credentials(api_key()).await.unwrap_err();
-    shown.show(&refused);
-    shown.say(refused);
+    let rejected = client.rotate_credentials(api_key()).await.unwrap_err();
+    shown.show(&rejected);
+    shown.say(rejected);
     client.rotate_credentials(jwt()).await.unwrap();
     let error = client.rotate_credentials(Credentials::api_key("canary", "")).await.unwrap_err();
     shown.show(&error);
     service.finish().await;
 
     shown.say("== a publication\n");
-    let refusal_of_message = answer("400 Bad Request", r#"{"Meta":{"Errors":[{"Text":"canary"}]}}"#);
-    let service = RawServer::start([answer("200 OK", token), refusal_of_message]).await;
+    let rejection_of_message = response("400 Bad Request", r#"{"Meta":{"Errors":[{"Text":"canary"}]}}"#);
+    let service = RawServer::start([response("200 OK", token), rejection_of_message]).await;
     let told = shown.clone();
     let builder = Client::builder().base_url(&service.url).destination(DESTINATION).credentials(jwt());
     let builder = builder.classifier(move |exchange| {
         told.show(exchange);
-        exchange.class()
+        exchange.classification()
     });
     let client = builder.build().unwrap();
     let message = message();
@@ -230,7 +230,7 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     let client = Client::builder().mock(&mock).build().unwrap();
     client.send(&message).await.unwrap();
     shown.show((&mock, MockService::builder().api_key("canary", "canary"), mock.received(), mock.requests()));
-    shown.show(mock::Answer::refused("canary"));
+    shown.show(mock::MockResponse::rejected("canary"));
 
     shown.say("== keys\n");
     let pem = key.pem.replace("PRIVATE KEY", "CERTIFICATE");
@@ -248,7 +248,7 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     }
     shown.show((SigningKey::from_jwk(&jwk).unwrap(), AccessToken::new("canary")));
     let headers = HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static("canary"))]);
-    shown.show(Answer::new(StatusCode::OK, headers, Ok("canary".into())));
+    shown.show(Response::new(StatusCode::OK, headers, Ok("canary".into())));
 
     let text = shown.text();
     for layer in ["TRACE hyper", "asking for an access token", "authenticating anew", "== keys"] {

@@ -26,7 +26,7 @@ pub fn run() {
     let mock = MockService::builder().without_rate_limit().start().unwrap();
     let bare = format!("http://{}", service::start(Duration::ZERO));
     let clients = |url: &str| -> Vec<Client> {
-        let client = || Client::builder().mock(&mock).base_url(url).without_pace().build().unwrap();
+        let client = || Client::builder().mock(&mock).base_url(url).without_rate_limit().build().unwrap();
         (0..CONNECTIONS).map(|_| client()).collect()
     };
     let (of_mock, of_bare) = (clients(mock.url()), clients(&bare));

@@ -11,7 +11,7 @@ use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::uuid::Uuid;
 use pushslots::{
-    AccessToken, Answer, AuthError, Client, Credentials, EncodedMessage, Failure, TokenSource, Transport,
+    AccessToken, AuthError, Client, Credentials, EncodedMessage, Failure, Response, TokenSource, Transport,
 };
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -27,8 +27,8 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 struct Accepts;
 
 impl Transport for Accepts {
-    async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
-        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
+    async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
+        Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
     }
 }
 
@@ -46,7 +46,7 @@ fn per_send(waiting: u32, message: &Arc<EncodedMessage>) -> Duration {
     runtime.block_on(async {
         let builder = Client::builder().transport(Accepts).credentials(Credentials::token_source(Fixed));
         // 50 requests a second, one after the other.
-        let builder = builder.destination(Uuid::from_u128(1)).pace(2, Duration::from_millis(40));
+        let builder = builder.destination(Uuid::from_u128(1)).rate_limit(2, Duration::from_millis(40));
         let client = builder.max_in_flight(u32::MAX).build().unwrap();
         let mut sends = JoinSet::new();
         let began = Instant::now();

@@ -2,8 +2,8 @@
 //!
 //! All sides send from this thread to one service on a thread of its own, over connections of reqwest's.
 //!
-//! * By hand is one reqwest client, structs built from the same records, serde derive, `to_vec`, a POST, and the answer
-//!   parsed. The wire is the same client and bytes that were ready before; the answer is read and not parsed.
+//! * By hand is one reqwest client, structs built from the same records, serde derive, `to_vec`, a POST, and the response
+//!   parsed. The wire is the same client and bytes that were ready before; the response is read and not parsed.
 //! * `publish_…` is 500,000 slots of 100 providers and 100 rooms, 500 a message, one message after the other.
 //! * `publish_vs_handwritten` counts the time to build the slots too, on both sides; in `publish_vs_wire` they are built.
 //! * `send_…` is 4 slots a message: messages a second with 32 in flight, and the median time of one at a time.
@@ -53,7 +53,7 @@ pub struct ByHand {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct Response {
     meta: AnswerMeta,
 }
 
@@ -85,9 +85,9 @@ impl ByHand {
     }
 
     pub async fn send(&self, message: &owned::Message) {
-        let answer = self.post(owned::to_json(message)).await;
-        let answer: Answer = serde_json::from_slice(&answer).unwrap();
-        assert!(answer.meta.logs.iter().all(|log| !log.id.is_empty() && !log.attempt_id.is_empty()));
+        let response = self.post(owned::to_json(message)).await;
+        let response: Response = serde_json::from_slice(&response).unwrap();
+        assert!(response.meta.logs.iter().all(|log| !log.id.is_empty() && !log.attempt_id.is_empty()));
     }
 }
 
@@ -97,7 +97,7 @@ pub fn client(address: SocketAddr) -> Client {
         .base_url(format!("http://{address}"))
         .credentials(Credentials::token_source(Fixed))
         .destination(DESTINATION)
-        .pace(u32::MAX, Duration::from_secs(1))
+        .rate_limit(u32::MAX, Duration::from_secs(1))
         .build()
         .unwrap()
 }

@@ -30,7 +30,7 @@ pub fn start(delay: Duration) -> SocketAddr {
                     stream.set_nodelay(true).unwrap();
                     let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(
                         TokioIo::new(stream),
-                        service_fn(move |request| answer(request, delay)),
+                        service_fn(move |request| response(request, delay)),
                     );
                     tokio::spawn(connection);
                 }
@@ -40,7 +40,7 @@ pub fn start(delay: Duration) -> SocketAddr {
     address
 }
 
-async fn answer(request: Request<Incoming>, delay: Duration) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn response(request: Request<Incoming>, delay: Duration) -> Result<Response<Full<Bytes>>, Infallible> {
     let is_message = request.uri().path() == "/endpoint";
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {

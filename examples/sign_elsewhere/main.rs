@@ -34,7 +34,7 @@ impl Signer for Agent {
         let question = BASE64_STANDARD.encode(text);
         let (questions, answers) = &mut *self.0.lock().await;
         questions.write_all(format!("{question}\n").as_bytes()).await.map_err(failed)?;
-        // The answer to a question that was given up may come first.
+        // The response to a question that was given up may come first.
         while let Some(line) = answers.next_line().await.map_err(failed)? {
             if let Some((_, signature)) = line.split_once(' ').filter(|(asked, _)| *asked == question) {
                 return BASE64_STANDARD.decode(signature).map_err(|error| failed(io::Error::other(error)));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::auth_error::answer_of;
 use super::{SignedJwt, TokenError};
-use crate::chance::fresh_id;
+use crate::random::fresh_id;
 
 /// How far `iat` lies in the past, in seconds. The service takes one that is 10 s in its future, or up to 300 s in its
 /// past, so that this machine's clock may be ahead by 20 s, and behind by far more than that.

@@ -41,16 +41,16 @@ impl AuthError {
 /// Waits for what the user brought, and tells when it does not come.
 pub(super) async fn answer_of<T>(
     who: &str,
-    answer: impl Future<Output = Result<T, AuthError>>,
+    response: impl Future<Output = Result<T, AuthError>>,
     deadline: Instant,
 ) -> Result<T, TokenError> {
     let failed = |how| Err(AuthError::temporary(format!("the {who} {how}")));
-    let answer = match timeout_at(deadline, AssertUnwindSafe(answer).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
+    let response = match timeout_at(deadline, AssertUnwindSafe(response).catch_unwind()).await {
+        Ok(Ok(response)) => response,
         Ok(Err(_)) => failed("panicked"),
-        Err(_) => failed("gave no answer in time"),
+        Err(_) => failed("gave no response in time"),
     };
-    answer.map_err(TokenError::Auth)
+    response.map_err(TokenError::Auth)
 }
 
 impl fmt::Display for AuthError {

@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::cooldown::{COOLDOWN, Cooldown};
-use super::token_error::{NoToken, TokenError};
+use super::token_error::{TokenError, TokenUnavailable};
 use super::token_request::{Age, TokenOutcome, TokenRequest};
-use super::{Credentials, Former, HeldToken, TokenEndpoints};
-use crate::chance::Jitter;
+use super::{CachedToken, Credentials, Former, TokenEndpoints};
+use crate::random::Jitter;
 use crate::retry::{Backoff, Renewal};
 use crate::transport::AnyTransport;
 
@@ -27,11 +27,11 @@ const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
 /// How long the send that begins a renewal waits for it, which it could do without.
-const PATIENCE: Duration = Duration::from_secs(1);
+const RENEWAL_WAIT: Duration = Duration::from_secs(1);
 
 /// After this long, who waits for a request has a look at it. Nothing else is sure to: when a task that carries on a
 /// [`Shared`](futures_util::future::Shared) is dropped at the wrong moment, the others may not be woken.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Holds the token, and asks for another when it is due: one request at a time, whatever the number of sends.
 ///
@@ -54,9 +54,9 @@ struct State {
     /// The number of the rotation that brought them: what was asked for with others is of no use to them.
     generation: u64,
     /// The last token, which may be used up.
-    token: Option<HeldToken>,
-    /// Whether the service refused it.
-    is_refused: bool,
+    token: Option<CachedToken>,
+    /// Whether the service rejected it.
+    is_rejected: bool,
     /// Whether it was requested because the one before was rejected.
     replaces_rejected: bool,
     /// Whether a request to replace it failed, so that its refresh token had its chance.
@@ -65,18 +65,18 @@ struct State {
     tried_again: Option<Instant>,
     request: Option<TokenRequest>,
     cooldown: Option<Cooldown>,
-    pauses: Backoff,
+    cooldown_delays: Backoff,
 }
 
 /// A token to send with, and the request for its successor if there is one.
-pub(crate) struct Lease {
-    pub(crate) token: HeldToken,
+pub(crate) struct TokenHandle {
+    pub(crate) token: CachedToken,
     renewal: Option<TokenRequest>,
 }
 
-enum Step {
+enum TokenAction {
     /// There is a token.
-    Use(Lease),
+    Use(TokenHandle),
     /// There is one, and its renewal begins here.
     Renew(TokenRequest),
     /// There is none yet.
@@ -116,41 +116,41 @@ impl TokenCache {
     }
 
     /// The token in use, or a new one where there is none; a send that has no more than `time` needs it.
-    pub(crate) async fn token(&self, time: Duration) -> Result<Lease, NoToken> {
+    pub(crate) async fn token(&self, time: Duration) -> Result<TokenHandle, TokenUnavailable> {
         let asked = Instant::now();
         let mut may_renew = true;
         loop {
             let rotated = pin!(self.rotated.notified());
             let request = match self.step(may_renew)? {
-                Step::Use(lease) => return Ok(lease),
-                Step::Renew(renewal) => {
+                TokenAction::Use(handle) => return Ok(handle),
+                TokenAction::Renew(renewal) => {
                     // There may be no other send to carry it on. The next step tells what came of it.
-                    let _ = timeout(PATIENCE.min(time / 4), renewal.outcome).await;
+                    let _ = timeout(RENEWAL_WAIT.min(time / 4), renewal.outcome).await;
                     may_renew = false;
                     continue;
                 }
-                Step::Wait(request) => request,
+                TokenAction::Wait(request) => request,
             };
             let waiting = select(request.outcome.clone(), rotated);
-            let Ok(Either::Left((outcome, _))) = timeout(LOOK, waiting).await else { continue };
+            let Ok(Either::Left((outcome, _))) = timeout(POLL_INTERVAL, waiting).await else { continue };
             let mut state = self.state();
-            state.settle();
+            state.record_completed_request();
             match outcome.result {
                 _ if request.generation != state.generation => {}
-                Ok(token) if state.is_refused && state.holds(&token) => {}
+                Ok(token) if state.is_rejected && state.holds(&token) => {}
                 // It was carried on after a long break. One that is short-lived must do, though.
                 Ok(token) if token.had_expired(asked) => {}
-                Ok(token) => return Ok(Lease { token, renewal: None }),
+                Ok(token) => return Ok(TokenHandle { token, renewal: None }),
                 Err(error) => return Err(state.failed(error)),
             }
         }
     }
 
     /// Waits until no pause keeps a token from being asked for, as long as there is room for it.
-    pub(crate) async fn sit_out_pause(&self, has_room: impl Fn(Duration) -> bool) {
+    pub(crate) async fn wait_for_cooldown(&self, has_room: impl Fn(Duration) -> bool) {
         loop {
             let rotated = pin!(self.rotated.notified());
-            match self.pause() {
+            match self.cooldown_left() {
                 Some(pause) if has_room(pause) => {
                     tracing::debug!(?pause, "no access token is asked for yet");
                     let _ = timeout(pause, rotated).await;
@@ -161,9 +161,9 @@ impl TokenCache {
     }
 
     /// How long it is until a token is asked for, where there is none and one may be had then.
-    fn pause(&self) -> Option<Duration> {
+    fn cooldown_left(&self) -> Option<Duration> {
         let mut state = self.state();
-        state.settle();
+        state.record_completed_request();
         state.cooldown.as_ref()?;
         let now = Instant::now();
         match (state.usable_token(now), &state.request) {
@@ -176,7 +176,7 @@ impl TokenCache {
     pub(crate) fn has_token(&self) -> bool {
         let now = Instant::now();
         let mut state = self.state();
-        state.settle();
+        state.record_completed_request();
         state.usable_token(now).is_some()
     }
 
@@ -185,27 +185,27 @@ impl TokenCache {
     ///
     /// The token is replaced at once. If the new one was never accepted and is rejected as well, it is tried again a little
     /// later, and then no other is requested during the cooldown.
-    pub(crate) fn reject(&self, token: &HeldToken, sent: Instant) -> Option<Renewal> {
+    pub(crate) fn reject(&self, token: &CachedToken, sent: Instant) -> Option<Renewal> {
         let now = Instant::now();
         let mut state = self.state();
-        state.settle();
+        state.record_completed_request();
         if !state.holds(token) {
             return Some(Renewal::AtOnce);
         }
         if !state.replaces_rejected || token.was_good() || token.age(now) >= COOLDOWN {
-            state.is_refused = true;
+            state.is_rejected = true;
             return Some(Renewal::AtOnce);
         }
         match state.tried_again {
-            _ if state.is_refused => None,
+            _ if state.is_rejected => None,
             Some(again) if sent < again => Some(Renewal::After(again.saturating_duration_since(now))),
             Some(_) => {
-                state.is_refused = true;
+                state.is_rejected = true;
                 state.cooldown = Some(Cooldown::after_rejection(token.asked(), COOLDOWN, true));
                 None
             }
             None => {
-                let wait = self.jitter.draw(TRIED_AGAIN_AFTER, 0.6);
+                let wait = self.jitter.sample(TRIED_AGAIN_AFTER, 0.6);
                 state.tried_again = Some(now + wait);
                 state.cooldown = Some(Cooldown::after_rejection(now, wait, false));
                 Some(Renewal::After(wait))
@@ -231,41 +231,41 @@ impl TokenCache {
         Ok(())
     }
 
-    fn step(&self, may_renew: bool) -> Result<Step, NoToken> {
+    fn step(&self, may_renew: bool) -> Result<TokenAction, TokenUnavailable> {
         let now = Instant::now();
         // Dropped after the state is unlocked, for it holds the user's code.
         let overdue;
         let mut state = self.state();
-        state.settle();
+        state.record_completed_request();
         // A request that nobody polled in time may never get its response.
         overdue = state.request.take_if(|request| request.age.is_overdue(now, self.timeout));
         state.refresh_failed |= overdue.as_ref().is_some_and(|request| request.age.of(now) > self.timeout);
         let Some(token) = state.usable_token(now) else {
             state.cool_down_after_rejection(now);
             return match (&state.request, state.cooldown_in_force(now)) {
-                (Some(request), _) => Ok(Step::Wait(request.clone())),
+                (Some(request), _) => Ok(TokenAction::Wait(request.clone())),
                 (None, Some(cooldown)) => Err(cooldown.remembered(now)),
-                (None, None) => Ok(Step::Wait(self.begin(&mut state, now))),
+                (None, None) => Ok(TokenAction::Wait(self.begin(&mut state, now))),
             };
         };
         let is_due = may_renew && token.is_renewal_due(now) && state.cooldown_in_force(now).is_none();
         if is_due && state.request.is_none() {
-            return Ok(Step::Renew(self.begin(&mut state, now)));
+            return Ok(TokenAction::Renew(self.begin(&mut state, now)));
         }
-        Ok(Step::Use(Lease { token, renewal: state.request.clone() }))
+        Ok(TokenAction::Use(TokenHandle { token, renewal: state.request.clone() }))
     }
 
     fn begin(&self, state: &mut State, now: Instant) -> TokenRequest {
         let former = state.token.clone().map(|token| Former {
             token,
-            is_rejected: state.is_refused,
+            is_rejected: state.is_rejected,
             may_refresh: !state.refresh_failed,
         });
         let request = TokenRequest {
             outcome: self.ask(&state.credentials, former).boxed().shared(),
             age: Age::new(now),
             generation: state.generation,
-            after_refusal: state.is_refused,
+            after_rejection: state.is_rejected,
         };
         state.request = Some(request.clone());
         request
@@ -283,7 +283,7 @@ impl TokenCache {
             tracing::debug!("asking for an access token");
             let asked = Instant::now();
             let asking = credentials.request_token(former.as_ref(), &endpoints, &*transport, asked + time);
-            let result = asking.await.and_then(|token| HeldToken::new(token, asked, &jitter));
+            let result = asking.await.and_then(|token| CachedToken::new(token, asked, &jitter));
             if let (Err(error), Some(former)) = (&result, former) {
                 if former.is_usable(Instant::now()) {
                     tracing::warn!(%error, "the access token is not renewed yet");
@@ -293,7 +293,7 @@ impl TokenCache {
         };
         // A panic must not become one of every send that waits.
         AssertUnwindSafe(asking).catch_unwind().map(|result| TokenOutcome {
-            result: result.unwrap_or(Err(TokenError::odd("the request for it panicked"))),
+            result: result.unwrap_or(Err(TokenError::invalid_response("the request for it panicked"))),
             ended: Instant::now(),
         })
     }
@@ -310,18 +310,18 @@ impl State {
             credentials,
             generation,
             token: None,
-            is_refused: false,
+            is_rejected: false,
             replaces_rejected: false,
             refresh_failed: false,
             tried_again: None,
             request: None,
             cooldown: None,
-            pauses: Backoff::of_token_requests(jitter),
+            cooldown_delays: Backoff::of_token_requests(jitter),
         }
     }
 
-    fn usable_token(&self, now: Instant) -> Option<HeldToken> {
-        let may_be_tried = !self.is_refused && self.tried_again.is_none_or(|again| again <= now);
+    fn usable_token(&self, now: Instant) -> Option<CachedToken> {
+        let may_be_tried = !self.is_rejected && self.tried_again.is_none_or(|again| again <= now);
         self.token.clone().filter(|token| may_be_tried && token.is_usable(now))
     }
 
@@ -341,44 +341,46 @@ impl State {
         }
     }
 
-    fn holds(&self, token: &HeldToken) -> bool {
+    fn holds(&self, token: &CachedToken) -> bool {
         self.token.as_ref().is_some_and(|held| held.token() == token.token())
     }
 
     /// Takes note of a request that has ended.
-    fn settle(&mut self) {
+    fn record_completed_request(&mut self) {
         let Some(request) = self.request.take_if(|request| request.outcome.peek().is_some()) else { return };
         let Some(TokenOutcome { result, ended }) = request.outcome.peek().cloned() else { return };
         match result {
             Ok(token) => {
-                let after_rejection = request.after_refusal || self.is_refused || self.tried_again.is_some();
+                let after_rejection =
+                    request.after_rejection || self.is_rejected || self.tried_again.is_some();
                 (self.replaces_rejected, self.tried_again) = (after_rejection, None);
-                // One that was refused meanwhile is not good again when it is given again: who gave it did not know.
-                self.is_refused &= !request.after_refusal && self.holds(&token);
+                // One that was rejected meanwhile is not good again when it is given again: who gave it did not know.
+                self.is_rejected &= !request.after_rejection && self.holds(&token);
                 (self.token, self.cooldown) = (Some(token), None);
                 self.refresh_failed = false;
-                self.pauses.reset();
+                self.cooldown_delays.reset();
             }
             Err(error) => {
                 self.refresh_failed = true;
                 // The next request goes to another endpoint.
-                let latest_end = self.token.as_ref().map(HeldToken::usable_until);
+                let latest_end = self.token.as_ref().map(CachedToken::usable_until);
                 let latest_end = latest_end.filter(|_| error.is_of_refresh());
-                self.cooldown = Some(Cooldown::new(error, ended, &mut self.pauses).ending_by(latest_end));
+                self.cooldown =
+                    Some(Cooldown::new(error, ended, &mut self.cooldown_delays).ending_by(latest_end));
             }
         }
     }
 
     /// What a send is told that waited for a request which failed.
-    fn failed(&self, error: TokenError) -> NoToken {
+    fn failed(&self, error: TokenError) -> TokenUnavailable {
         let wait = self.cooldown.as_ref().and_then(|cooldown| cooldown.wait(Instant::now()));
-        NoToken { wait: wait.max(error.retry_after()), error, is_remembered: false }
+        TokenUnavailable { wait: wait.max(error.retry_after()), error, is_remembered: false }
     }
 }
 
-impl Lease {
+impl TokenHandle {
     /// Does `work`, and carries the token's renewal on meanwhile.
-    pub(crate) async fn during<W: Future>(&self, work: W) -> W::Output {
+    pub(crate) async fn drive_renewal_during<W: Future>(&self, work: W) -> W::Output {
         let Some(renewal) = &self.renewal else { return work.await };
         match select(pin!(work), renewal.outcome.clone()).await {
             Either::Left((done, _)) => done,

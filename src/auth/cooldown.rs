@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::token_error::{NoToken, TokenError};
-use crate::retry::{Backoff, LONGEST_HINT};
+use super::token_error::{TokenError, TokenUnavailable};
+use crate::retry::{Backoff, LONGEST_RETRY_AFTER};
 
 /// The time after rejected credentials or a rejected new token in which no token is requested: a wrong key must not cost a request
 /// per send.
 pub(super) const COOLDOWN: Duration = Duration::from_secs(10);
 
 /// The longest time in which no token is requested, even if the endpoint asks for more. No send waits longer.
-const LONGEST: Duration = LONGEST_HINT;
+const LONGEST: Duration = LONGEST_RETRY_AFTER;
 
 /// The time after a failure in which no access token is requested.
 pub(super) struct Cooldown {
@@ -46,7 +46,7 @@ impl Cooldown {
 
     /// The time after the rejection of a new token in which it isn't used, and no other is requested.
     pub(super) fn after_rejection(began: Instant, length: Duration, is_final: bool) -> Self {
-        Self { error: TokenError::Rejected { is_final }, began, length, requested: length }
+        Self { error: TokenError::TokenRejected { is_final }, began, length, requested: length }
     }
 
     pub(super) fn is_in_force(&self, now: Instant) -> bool {
@@ -54,8 +54,8 @@ impl Cooldown {
     }
 
     /// The error of a send that came too late to wait for the request.
-    pub(super) fn remembered(&self, now: Instant) -> NoToken {
-        NoToken { wait: self.wait(now), error: self.error.clone(), is_remembered: true }
+    pub(super) fn remembered(&self, now: Instant) -> TokenUnavailable {
+        TokenUnavailable { wait: self.wait(now), error: self.error.clone(), is_remembered: true }
     }
 
     /// The time until a token may be had; `None` if another request won't help.

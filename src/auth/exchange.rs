@@ -17,10 +17,10 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answer::{Asked, ahead};
+use super::token_response::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
-use crate::transport::{Answer, AnyTransport, refuse_codings};
+use crate::transport::{AnyTransport, Response, refuse_codings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -34,7 +34,7 @@ pub(super) async fn request_token(
     let audience = client.audience.as_deref().unwrap_or(audience);
     let assertion = assertion::sign(client, audience, clock::now(), deadline).await?;
     let url = TokenUrl::new(endpoint.to_string())
-        .map_err(|_| TokenError::odd("the address of the token endpoint isn't a URL"))?;
+        .map_err(|_| TokenError::invalid_response("the address of the token endpoint isn't a URL"))?;
     let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
     let mut request = oauth
         .exchange_client_credentials()
@@ -47,31 +47,31 @@ pub(super) async fn request_token(
     let secrets: Vec<_> = assertion.expose_secret().split('.').collect();
     let asked = Asked { endpoint, client_id: Some(&client.client_id), secrets: &secrets };
     let http = Http { transport, deadline, asked };
-    let answer = request.request_async(&http).await.map_err(token_error)?;
-    Ok(AccessToken::new(answer.access_token().secret()).told_to_live(answer.expires_in()))
+    let response = request.request_async(&http).await.map_err(token_error)?;
+    Ok(AccessToken::new(response.access_token().secret()).told_to_live(response.expires_in()))
 }
 
 fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {
     match error {
         RequestTokenError::Request(HttpError(error)) => error,
         // Parse errors repeat the body, which may hold a token.
-        _ => TokenError::odd("the endpoint's response isn't a token response"),
+        _ => TokenError::invalid_response("the endpoint's response isn't a token response"),
     }
 }
 
 /// What matters of a token response, in the form of RFC 6749, section 5.1. An odd life must not cost the token, nor
 /// whatever else an endpoint adds.
-fn plain(answer: &Answer, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
-    let (response, details) = asked.accepted(answer)?;
-    let Some(token @ Value::String(_)) = response.get("access_token") else {
-        return Err(asked.without_token(answer, details, "the endpoint's response holds no access_token"));
+fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
+    let (members, details) = asked.accepted(response)?;
+    let Some(token @ Value::String(_)) = members.get("access_token") else {
+        return Err(asked.without_token(response, details, "the endpoint's response holds no access_token"));
     };
     let is_bearer = |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
-    if !response.get("token_type").is_none_or(is_bearer) {
-        return Err(TokenError::odd("the endpoint's token is of a type other than Bearer"));
+    if !members.get("token_type").is_none_or(is_bearer) {
+        return Err(TokenError::invalid_response("the endpoint's token is of a type other than Bearer"));
     }
-    let life = response.get("expires_in").and_then(whole_seconds);
-    let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": life });
+    let lifetime = members.get("expires_in").and_then(whole_seconds);
+    let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": lifetime });
     Ok(plain.to_string().into_bytes())
 }
 
@@ -100,9 +100,10 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
         Box::pin(async move {
             refuse_codings(request.headers_mut());
             let (asked, time_left) = (clock::now(), self.deadline - Instant::now());
-            let answer = self.transport.send(request.map(Bytes::from), time_left).await;
-            let ahead = answer.as_ref().ok().and_then(|answer| ahead(answer, asked));
-            let body = answer.map_err(TokenError::Failure).and_then(|answer| plain(&answer, self.asked));
+            let response = self.transport.send(request.map(Bytes::from), time_left).await;
+            let ahead = response.as_ref().ok().and_then(|response| ahead(response, asked));
+            let body =
+                response.map_err(TokenError::Failure).and_then(|response| plain(&response, self.asked));
             let body = body.map_err(|error| error.with_clock_ahead(ahead));
             // Without its headers: a token is one whatever content type a gateway gives it.
             Ok(HttpResponse::new(body.map_err(HttpError)?))

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::answer::{Asked, date};
+use super::token_response::{Asked, date};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
 use crate::transport::{AnyTransport, post_json};
@@ -83,7 +83,7 @@ pub(super) async fn request_token(
         let question = RefreshQuestion { api_key, refresh_token };
         let secrets = [api_key, refresh_token];
         match ask(&endpoints.refresh, &question, &secrets, transport, refresh.deadline(deadline)).await {
-            Err(error) if !error.is_answer_without_pause() && refresh.can_wait(Instant::now()) => {
+            Err(error) if !error.is_response_without_cooldown() && refresh.can_wait(Instant::now()) => {
                 return Err(TokenError::Refresh(Box::new(error)));
             }
             Err(error) => tracing::debug!(%error, "the token can't be refreshed, authenticating anew"),
@@ -109,15 +109,15 @@ async fn ask(
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let question = wiped_json(question, secrets)?;
-    let answer = transport.send(post_json(endpoint, question), deadline - Instant::now());
-    let answer = answer.await.map_err(TokenError::Failure)?;
+    let response = transport.send(post_json(endpoint, question), deadline - Instant::now());
+    let response = response.await.map_err(TokenError::Failure)?;
     let asked = Asked { endpoint, client_id: None, secrets };
-    let (reply, details) = asked.accepted(&answer)?;
+    let (reply, details) = asked.accepted(&response)?;
     let Some(token) = text(&reply, "accessToken") else {
-        return Err(asked.without_token(&answer, details, "the endpoint's response holds no accessToken"));
+        return Err(asked.without_token(&response, details, "the endpoint's response holds no accessToken"));
     };
     // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's clock.
-    let now = date(&answer.headers).unwrap_or_else(clock::now);
+    let now = date(&response.headers).unwrap_or_else(clock::now);
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
     let life = expires.and_then(|expires| (expires - now).to_std().ok());
     let mut token = AccessToken::new(token).told_to_live(life);
@@ -132,7 +132,7 @@ fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, Toke
         secrets.iter().fold(ROOM_FOR_NAMES, |sum, secret| sum.saturating_add(secret.len().saturating_mul(6)));
     let mut json = Zeroizing::new(Vec::with_capacity(escaped));
     serde_json::to_writer(&mut *json, question)
-        .map_err(|_| TokenError::odd("the API key has no JSON form"))?;
+        .map_err(|_| TokenError::invalid_response("the API key has no JSON form"))?;
     Ok(Bytes::from_owner(json))
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
-    use crate::transport::{Answer, Failure, Timed, Transport};
+    use crate::transport::{Failure, Response, Timed, Transport};
 
     fn in_a_minute() -> Instant {
         Instant::now() + Duration::from_secs(60)
@@ -155,26 +155,26 @@ mod tests {
     struct Noon(&'static str);
 
     impl Transport for Noon {
-        async fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Result<Answer, Failure> {
+        async fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Result<Response, Failure> {
             let mut headers = HeaderMap::new();
             headers.insert("date", HeaderValue::from_static(self.0));
             let body = r#"{"accessToken":"token","expires":"2026-03-25T12:00:00.304866Z"}"#;
-            Ok(Answer::new(StatusCode::OK, headers, Ok(body.into())))
+            Ok(Response::new(StatusCode::OK, headers, Ok(body.into())))
         }
     }
 
     #[tokio::test]
-    async fn a_refresh_token_that_is_not_replaced_stays_good_unless_the_token_was_refused() {
+    async fn a_refresh_token_that_is_not_replaced_stays_good_unless_the_token_was_rejected() {
         let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
         let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
         let before = SecretString::from("again");
-        for is_refused in [false, true] {
-            let access_token_until = (!is_refused).then(in_a_minute);
+        for is_rejected in [false, true] {
+            let access_token_until = (!is_rejected).then(in_a_minute);
             let refresh = Some(Refresh { token: &before, access_token_until });
             let token = request_token(&key, refresh, &endpoints, &Timed(Noon("")), in_a_minute()).await;
             let Ok(token) = token else { panic!("no token") };
             let kept = token.refresh_token.as_ref().map(ExposeSecret::expose_secret);
-            assert_eq!(kept, (!is_refused).then_some("again"));
+            assert_eq!(kept, (!is_rejected).then_some("again"));
         }
     }
 

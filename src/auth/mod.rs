@@ -1,6 +1,5 @@
 //! Who we are: credentials, and the access token that they buy.
 
-mod answer;
 mod assertion;
 mod audience;
 mod auth_error;
@@ -14,6 +13,7 @@ mod signing_key;
 mod token;
 mod token_error;
 mod token_request;
+mod token_response;
 mod token_source;
 
 use std::fmt;
@@ -32,8 +32,8 @@ use legacy::Refresh;
 pub use signer::{Signer, SigningAlgorithm};
 pub use signing_key::{KeyError, SigningKey};
 pub use token::AccessToken;
-pub(crate) use token::HeldToken;
-pub(crate) use token_error::{NoToken, TokenError};
+pub(crate) use token::CachedToken;
+pub(crate) use token_error::{TokenError, TokenUnavailable};
 pub use token_source::TokenSource;
 
 use auth_error::answer_of;
@@ -217,7 +217,7 @@ impl fmt::Debug for Credentials {
 
 /// The access token that a new one replaces.
 struct Former {
-    token: HeldToken,
+    token: CachedToken,
     /// Whether the message endpoint rejected it.
     is_rejected: bool,
     /// Whether its refresh token may be used.

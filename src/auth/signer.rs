@@ -1,4 +1,4 @@
-//! What signs assertions; a key can live anywhere that can answer.
+//! What signs assertions; a key can live anywhere that can response.
 
 use std::fmt;
 use std::future::Future;

@@ -10,10 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::token_error::TokenError;
-use crate::chance::Jitter;
+use crate::random::Jitter;
 
 /// How long a token lives when nobody says, or what is said can't be.
-const USUAL_LIFE: Duration = Duration::from_secs(300);
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 
 /// No token of the service lives for longer than a legacy one, of which 24 hours are told: by a clock that may be
 /// behind.
@@ -40,7 +40,7 @@ impl AccessToken {
     /// A token that lives for 300 seconds, unless [`expires_in`](Self::expires_in) says otherwise.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
-        Self { secret: SecretString::from(token.into()), life: USUAL_LIFE, refresh_token: None }
+        Self { secret: SecretString::from(token.into()), life: DEFAULT_LIFETIME, refresh_token: None }
     }
 
     /// The token itself.
@@ -56,7 +56,7 @@ impl AccessToken {
     /// Less than a second counts as one. More than 25 hours can't be, and counts as the usual 300 seconds.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
-        self.life = if life <= LONGEST_LIFE { life.max(SHORTEST_LIFE) } else { USUAL_LIFE };
+        self.life = if life <= LONGEST_LIFE { life.max(SHORTEST_LIFE) } else { DEFAULT_LIFETIME };
         self
     }
 
@@ -86,9 +86,9 @@ impl fmt::Debug for AccessToken {
 
 /// A token in use; clones are the same one. Its times are counted on the monotonic clock.
 #[derive(Clone)]
-pub(crate) struct HeldToken(Arc<Held>);
+pub(crate) struct CachedToken(Arc<Inner>);
 
-struct Held {
+struct Inner {
     token: AccessToken,
     authorization: HeaderValue,
     asked: Instant,
@@ -99,23 +99,23 @@ struct Held {
     was_good: AtomicBool,
 }
 
-impl HeldToken {
+impl CachedToken {
     /// Takes `token` into use, which was asked for at `asked`.
     pub(super) fn new(token: AccessToken, asked: Instant, jitter: &Jitter) -> Result<Self, TokenError> {
         if token.secret.expose_secret().is_empty() {
-            return Err(TokenError::odd("the access token is empty"));
+            return Err(TokenError::invalid_response("the access token is empty"));
         }
         let text = format!("Bearer {}", token.secret.expose_secret());
         let mut authorization = HeaderValue::try_from(text)
-            .map_err(|_| TokenError::odd("the access token can't be a header value"))?;
+            .map_err(|_| TokenError::invalid_response("the access token can't be a header value"))?;
         authorization.set_sensitive(true);
         // Two thirds of a life that is too short for the whole margin.
         let usable = token.life.saturating_sub(MARGIN.min(token.life * 2 / 3));
-        Ok(Self(Arc::new(Held {
+        Ok(Self(Arc::new(Inner {
             authorization,
             asked,
             // For 300 s between 224 s and 252 s, so that the senders of a fleet don't all ask at once.
-            renewal_due: asked + jitter.draw(usable * 9 / 10, 8.0 / 9.0),
+            renewal_due: asked + jitter.sample(usable * 9 / 10, 8.0 / 9.0),
             usable_until: asked + usable,
             expires: asked + token.life,
             token,

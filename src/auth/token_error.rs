@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use http::StatusCode;
 
 use super::AuthError;
-use crate::receipt::TokenRefusal;
+use crate::receipt::OAuthError;
 use crate::transport::Failure;
 
 /// The reason why there is no access token. Its `Display` holds the endpoint's own text only from an OAuth error response.
@@ -19,22 +19,22 @@ pub(crate) enum TokenError {
     /// The endpoint has no token for now.
     Unavailable { status: u16, retry_after: Option<Duration> },
     /// The endpoint rejects the credentials, and would again.
-    Refused(Box<Refused>),
+    CredentialsRejected(Box<CredentialsRejection>),
     /// The endpoint reported success, and its response holds no token.
-    Odd(Cow<'static, str>),
+    InvalidResponse(Cow<'static, str>),
     /// A signer or token source of the user failed.
     Auth(AuthError),
     /// The refresh endpoint of a legacy key failed, and the access token is still usable.
     Refresh(Box<TokenError>),
     /// The message endpoint rejected a new token. Unless that is final, the token is tried again.
-    Rejected { is_final: bool },
+    TokenRejected { is_final: bool },
 }
 
 /// The endpoint's response when it rejects the credentials.
 #[derive(Clone)]
-pub(crate) struct Refused {
+pub(crate) struct CredentialsRejection {
     pub(super) status: u16,
-    pub(crate) refusal: Option<TokenRefusal>,
+    pub(crate) rejection: Option<OAuthError>,
     pub(crate) text: Option<String>,
     /// The time by which this machine's clock is ahead of the endpoint's, if it is long.
     pub(super) ahead: Option<TimeDelta>,
@@ -46,36 +46,36 @@ pub(crate) struct Refused {
 
 impl TokenError {
     /// A response that reports success and holds no token.
-    pub(super) fn odd(what: &'static str) -> Self {
-        Self::Odd(what.into())
+    pub(super) fn invalid_response(what: &'static str) -> Self {
+        Self::InvalidResponse(what.into())
     }
 
     /// Whether a token may be had a moment later.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
-            Self::Failure(_) | Self::Unavailable { .. } | Self::Odd(_) => true,
+            Self::Failure(_) | Self::Unavailable { .. } | Self::InvalidResponse(_) => true,
             Self::Auth(error) => error.is_temporary(),
-            Self::Refused(_) => false,
+            Self::CredentialsRejected(_) => false,
             Self::Refresh(error) => error.is_temporary(),
-            Self::Rejected { is_final } => !is_final,
+            Self::TokenRejected { is_final } => !is_final,
         }
     }
 
     /// Whether a response came that doesn't ask for a cooldown.
-    pub(super) fn is_answer_without_pause(&self) -> bool {
+    pub(super) fn is_response_without_cooldown(&self) -> bool {
         match self {
             Self::Unavailable { status, retry_after } => {
                 *status != StatusCode::TOO_MANY_REQUESTS && retry_after.unwrap_or_default().is_zero()
             }
-            Self::Refused(_) | Self::Odd(_) => true,
-            Self::Failure(_) | Self::Auth(_) | Self::Refresh(_) | Self::Rejected { .. } => false,
+            Self::CredentialsRejected(_) | Self::InvalidResponse(_) => true,
+            Self::Failure(_) | Self::Auth(_) | Self::Refresh(_) | Self::TokenRejected { .. } => false,
         }
     }
 
     /// Notes that this machine's clock may be why the endpoint rejects the credentials.
     pub(super) fn with_clock_ahead(mut self, ahead: Option<TimeDelta>) -> Self {
-        if let Self::Refused(refused) = &mut self {
-            refused.ahead = ahead;
+        if let Self::CredentialsRejected(rejected) = &mut self {
+            rejected.ahead = ahead;
         }
         self
     }
@@ -100,26 +100,26 @@ impl fmt::Display for TokenError {
         match self {
             Self::Failure(failure) => write!(f, "{failure}"),
             Self::Unavailable { status, .. } => write!(f, "the endpoint answered {status}"),
-            Self::Refused(refused) => write!(f, "{refused}"),
-            Self::Odd(what) => f.write_str(what),
+            Self::CredentialsRejected(rejected) => write!(f, "{rejected}"),
+            Self::InvalidResponse(what) => f.write_str(what),
             Self::Auth(error) => write!(f, "{error}"),
             Self::Refresh(error) => write!(f, "the refresh endpoint failed: {error}"),
-            Self::Rejected { .. } => f.write_str(
+            Self::TokenRejected { .. } => f.write_str(
                 "the message endpoint rejected a new access token; check the account, the scope and the audience",
             ),
         }
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for CredentialsRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, refusal, ahead, endpoint, client_id, .. } = self;
+        let Self { status, rejection, ahead, endpoint, client_id, .. } = self;
         let whom = match client_id {
             Some(client_id) => format!("the client id {client_id:?}"),
             None => "the API key".to_owned(),
         };
-        match refusal {
-            Some(refusal) => write!(f, "{endpoint} rejected {whom} with status {status}: {refusal}")?,
+        match rejection {
+            Some(rejection) => write!(f, "{endpoint} rejected {whom} with status {status}: {rejection}")?,
             // A gateway on the way may have responded instead of the endpoint.
             None => write!(f, "{endpoint} responded with status {status} to {whom}")?,
         }
@@ -136,7 +136,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Refused {
+impl CredentialsRejection {
     /// The most likely causes of the rejection.
     fn what_to_check(&self) -> &'static str {
         if matches!(self.status, 300..=399 | 404 | 405) {
@@ -145,7 +145,7 @@ impl Refused {
         if self.client_id.is_none() {
             return "the API key and its secret";
         }
-        let Some(TokenRefusal { error, error_description, .. }) = &self.refusal else {
+        let Some(OAuthError { error, error_description, .. }) = &self.rejection else {
             return "the client id, the key id, the private key, and gateways on the way";
         };
         let description = error_description.as_deref().unwrap_or_default();
@@ -168,7 +168,7 @@ impl Refused {
 }
 
 /// What a send is told that needed a token.
-pub(crate) struct NoToken {
+pub(crate) struct TokenUnavailable {
     pub(crate) error: TokenError,
     /// How long it is until a token is asked for again; none where asking again is of no use.
     pub(crate) wait: Option<Duration>,
@@ -176,14 +176,14 @@ pub(crate) struct NoToken {
     pub(crate) is_remembered: bool,
 }
 
-impl NoToken {
+impl TokenUnavailable {
     /// What is told where no pause follows that all sends share.
     pub(crate) fn after(error: TokenError) -> Self {
         Self { wait: error.retry_after(), error, is_remembered: false }
     }
 }
 
-impl fmt::Display for NoToken {
+impl fmt::Display for TokenUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let also = match self.is_remembered {
             true if self.error.is_temporary() => ", and none is requested yet",

@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::runtime::Id;
 use tokio::time::Instant;
 
-use super::HeldToken;
+use super::CachedToken;
 use super::token_error::TokenError;
 use crate::runtime;
 
@@ -22,13 +22,13 @@ pub(super) struct TokenRequest {
     pub(super) age: Age,
     pub(super) generation: u64,
     /// Whether it was made because the token before was rejected.
-    pub(super) after_refusal: bool,
+    pub(super) after_rejection: bool,
 }
 
 /// The outcome of a request for a token, and when it ended.
 #[derive(Clone)]
 pub(super) struct TokenOutcome {
-    pub(super) result: Result<HeldToken, TokenError>,
+    pub(super) result: Result<CachedToken, TokenError>,
     pub(super) ended: Instant,
 }
 

@@ -8,10 +8,10 @@ use super::builder::RateLimit;
 use super::url::Address;
 use super::{Client, ClientBuilder, Inner, env};
 use crate::auth::{LegacyEndpoints, TokenCache, TokenEndpoints};
-use crate::chance::Jitter;
-use crate::delivery::{Courier, InFlight, InProgress};
+use crate::delivery::{InFlight, InProgress, Sender};
 use crate::error::Error;
 use crate::message::Problem;
+use crate::random::Jitter;
 use crate::retry::{Policy, RetryBudget};
 use crate::transport::{
     AnyTransport, HttpSettings, HttpTransport, Proxies, Rate, RateLimitedTransport, RateLimiter, read_proxy,
@@ -53,7 +53,7 @@ impl ClientBuilder {
                     None => transport,
                 };
                 Ok(Client(Arc::new(Inner {
-                    courier: Courier {
+                    sender: Sender {
                         endpoint: endpoints.message,
                         tokens: Arc::new(TokenCache::new(
                             credentials,
@@ -146,7 +146,7 @@ impl ClientBuilder {
         need(!attempt_timeout.is_zero(), &self.name("attempt_timeout"), "must be above 0");
         need(!deadline.is_zero(), &self.name("deadline"), "must be above 0");
         let (rate, name) = match &self.rate_limit {
-            Some(RateLimit::Rate(rate)) => (Some(*rate), self.name("pace")),
+            Some(RateLimit::Rate(rate)) => (Some(*rate), self.name("rate_limit")),
             Some(RateLimit::Shared(limiter)) => (limiter.rate(), "rate_limiter".to_owned()),
             None => (None, String::new()),
         };

@@ -12,7 +12,7 @@ use crate::auth::Credentials;
 use crate::delivery::{AttemptObserver, Classifier};
 use crate::message::{Problem, Validation};
 use crate::publish::Limits;
-use crate::retry::{Class, Exchange, OnUnknown, Policy, USUAL_BUDGET};
+use crate::retry::{Classification, DEFAULT_BUDGET, Exchange, OnUnknown, Policy};
 use crate::transport::{AnyTransport, HttpSettings, Rate, RateLimiter, Timed, Transport};
 
 const BASE_URL: &str = "https://api.redoxengine.com";
@@ -79,12 +79,12 @@ impl Default for ClientBuilder {
             policy: Policy::default(),
             limits: Limits::default(),
             validation: Validation::default(),
-            retry_budget: Some(USUAL_BUDGET),
+            retry_budget: Some(DEFAULT_BUDGET),
             #[allow(
                 clippy::redundant_closure_for_method_calls,
                 reason = "the method alone has one lifetime"
             )]
-            classifier: Arc::new(|exchange| exchange.class()),
+            classifier: Arc::new(|exchange| exchange.classification()),
             attempt_observer: None,
             rate_limit: Some(RateLimit::Rate(Rate::default())),
             max_in_flight: 100,
@@ -178,7 +178,7 @@ impl ClientBuilder {
     /// That is enough for two attempts that take their whole [time](Self::attempt_timeout), and the delay between them. Set less
     /// if a person waits for the outcome.
     ///
-    /// A message is tried again only while enough is left for an answer to come: a second, or a tenth of the
+    /// A message is tried again only while enough is left for a response to come: a second, or a tenth of the
     /// deadline or an attempt's whole time where that is shorter. A [`Transport`] of your own that does not mind its time
     /// is cut off 50 ms after it.
     #[must_use]
@@ -232,20 +232,20 @@ impl ClientBuilder {
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     #[must_use]
-    pub fn pace(mut self, requests: u32, window: Duration) -> Self {
+    pub fn rate_limit(mut self, requests: u32, window: Duration) -> Self {
         self.rate_limit = Some(RateLimit::Rate(Rate { requests, window }));
-        self.given("pace")
+        self.given("rate_limit")
     }
 
     /// Sets a rate limiter that the client shares with others, instead of one of its own.
     ///
     /// The service counts requests per IP address. If one process sends for many customers, pass the same limiter to all their
     /// clients, or make them by [`Client::with_credentials`](crate::Client::with_credentials). Everything that
-    /// [`pace`](Self::pace) explains holds for all of them together.
+    /// [`rate_limit`](Self::rate_limit) explains holds for all of them together.
     #[must_use]
     pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
         self.rate_limit = Some(RateLimit::Shared(limiter));
-        self.given("pace")
+        self.given("rate_limit")
     }
 
     /// Sets the maximum number of messages in flight, at least 1. Defaults to 100.
@@ -288,27 +288,30 @@ impl ClientBuilder {
     /// Lets requests go out as fast as they come, also after a 429: for where something else keeps them within the
     /// service's limits.
     #[must_use]
-    pub fn without_pace(mut self) -> Self {
+    pub fn without_rate_limit(mut self) -> Self {
         self.rate_limit = None;
-        self.given("pace")
+        self.given("rate_limit")
     }
 
-    /// Puts a function in front of the [table](Exchange::class) that says what an answer or a failure means.
+    /// Puts a function in front of the [table](Exchange::classification) that says what a response or a failure means.
     ///
-    /// What it says is taken at its word: an exchange that it calls [`Class::Accepted`] is never repeated, and one
-    /// that it calls [`Class::Refused`] is told as such. It must not block.
+    /// What it says is taken at its word: an exchange that it calls [`Classification::Accepted`] is never repeated, and one
+    /// that it calls [`Classification::Rejected`] is told as such. It must not block.
     ///
     /// ```
-    /// use pushslots::{Class, Client};
+    /// use pushslots::{Classification, Client};
     ///
     /// // Our gateway answers 403 while it restarts.
     /// let builder = Client::builder().classifier(|exchange| match exchange.status() {
-    ///     Some(403) => Class::Transient,
-    ///     _ => exchange.class(),
+    ///     Some(403) => Classification::Transient,
+    ///     _ => exchange.classification(),
     /// });
     /// ```
     #[must_use]
-    pub fn classifier(mut self, classifier: impl Fn(&Exchange<'_>) -> Class + Send + Sync + 'static) -> Self {
+    pub fn classifier(
+        mut self,
+        classifier: impl Fn(&Exchange<'_>) -> Classification + Send + Sync + 'static,
+    ) -> Self {
         self.classifier = Arc::new(classifier);
         self
     }
@@ -393,7 +396,7 @@ impl ClientBuilder {
     }
 }
 
-/// Shows no address as it was given: one that is refused may hold a password.
+/// Shows no address as it was given: one that is rejected may hold a password.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")

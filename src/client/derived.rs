@@ -10,7 +10,7 @@ use crate::error::Error;
 
 impl Client {
     /// Returns a client for another customer, with credentials of its own. It shares with this one the connections, the
-    /// [rate limit](crate::ClientBuilder::pace), the limit on [messages in flight](crate::ClientBuilder::max_in_flight), the
+    /// [rate limit](crate::ClientBuilder::rate_limit), the limit on [messages in flight](crate::ClientBuilder::max_in_flight), the
     /// [retry budget](crate::ClientBuilder::retry_budget), the settings, and what [`drain`](Self::drain) waits for.
     ///
     /// Its access token is its own. It has neither source nor destinations, so that no message goes to those of another customer by
@@ -37,7 +37,7 @@ impl Client {
             return Err(Error::configuration(problems));
         }
         let mut inner = Inner::clone(&self.0);
-        inner.courier.tokens = Arc::new(self.0.courier.tokens.with_credentials(credentials));
+        inner.sender.tokens = Arc::new(self.0.sender.tokens.with_credentials(credentials));
         (inner.source, inner.destinations) = (None, Vec::new());
         Ok(Self(Arc::new(inner)))
     }

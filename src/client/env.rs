@@ -27,7 +27,7 @@ const MAX_ATTEMPTS: &str = "PUSHSLOTS_MAX_ATTEMPTS";
 const ATTEMPT_TIMEOUT: &str = "PUSHSLOTS_ATTEMPT_TIMEOUT";
 const DEADLINE: &str = "PUSHSLOTS_DEADLINE";
 const MAX_IN_FLIGHT: &str = "PUSHSLOTS_MAX_IN_FLIGHT";
-const RATE: &str = "PUSHSLOTS_RATE";
+const RATE: &str = "PUSHSLOTS_RATE_LIMIT";
 const SLOTS_PER_MESSAGE: &str = "PUSHSLOTS_SLOTS_PER_MESSAGE";
 const BYTES_PER_MESSAGE: &str = "PUSHSLOTS_BYTES_PER_MESSAGE";
 const VALIDATION: &str = "PUSHSLOTS_VALIDATION";
@@ -36,7 +36,7 @@ const VALIDATION: &str = "PUSHSLOTS_VALIDATION";
 pub(super) fn variable(setting: &str) -> String {
     match setting {
         // What operators call it.
-        "pace" => RATE.to_owned(),
+        "rate_limit" => RATE.to_owned(),
         _ => format!("PUSHSLOTS_{}", setting.to_ascii_uppercase()),
     }
 }
@@ -64,7 +64,7 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_SLOTS_PER_MESSAGE` | [`slots_per_message`](Self::slots_per_message) | `1000` |
     /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) | `8388608` |
     /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight) | `100` |
-    /// | `PUSHSLOTS_RATE` | [`pace`](Self::pace): requests in any window of a length | `7500/300s` |
+    /// | `PUSHSLOTS_RATE_LIMIT` | [`rate_limit`](Self::rate_limit): requests in any window of a length | `7500/300s` |
     /// | `PUSHSLOTS_VALIDATION` | [`validation`](Self::validation): `strict`, `drop_invalid_optional` or `lenient` | `strict` |
     ///
     /// [`build`](Self::build) reports the problems of all variables, except of settings that code gives afterwards:
@@ -119,7 +119,7 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
         builder = builder.max_in_flight(max_in_flight);
     }
     if let Some((requests, window)) = variables.value(RATE, rate) {
-        builder = builder.pace(requests, window);
+        builder = builder.rate_limit(requests, window);
     }
     if let Some(validation) = variables.value(VALIDATION, validation) {
         builder = builder.validation(validation);
@@ -131,7 +131,7 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
         "attempt_timeout",
         "deadline",
         "max_in_flight",
-        "pace",
+        "rate_limit",
         "slots_per_message",
         "bytes_per_message",
     ];
@@ -368,7 +368,7 @@ mod tests {
                 "PUSHSLOTS_MAX_ATTEMPTS",
                 "PUSHSLOTS_ATTEMPT_TIMEOUT",
                 "PUSHSLOTS_DEADLINE",
-                "PUSHSLOTS_RATE",
+                "PUSHSLOTS_RATE_LIMIT",
                 "PUSHSLOTS_MAX_IN_FLIGHT",
                 "PUSHSLOTS_SLOTS_PER_MESSAGE",
                 "PUSHSLOTS_BYTES_PER_MESSAGE",

@@ -25,11 +25,11 @@ impl Client {
     /// # Errors
     ///
     /// Returns the errors of a send that has no token: [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials
-    /// are rejected, and other kinds if the token endpoint can't be reached or the [rate limit](crate::ClientBuilder::pace) leaves no
+    /// are rejected, and other kinds if the token endpoint can't be reached or the [rate limit](crate::ClientBuilder::rate_limit) leaves no
     /// room.
     pub async fn check(&self) -> Result<(), Error> {
         let inner = &*self.0;
-        inner.courier.check(inner.policy.attempt_timeout.min(LONGEST_CHECK)).await
+        inner.sender.check(inner.policy.attempt_timeout.min(LONGEST_CHECK)).await
     }
 
     /// Waits until all sends and publications have ended, but at most for `time`. Returns the number still running.
@@ -50,7 +50,7 @@ impl Client {
     /// # }
     /// ```
     pub async fn drain(&self, time: Duration) -> usize {
-        let in_progress = &self.0.courier.in_progress;
+        let in_progress = &self.0.sender.in_progress;
         match timeout(time, in_progress.all_ended()).await {
             Ok(()) => 0,
             Err(_) => in_progress.count(),

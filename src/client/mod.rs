@@ -20,7 +20,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::auth::Credentials;
-use crate::delivery::Courier;
+use crate::delivery::Sender;
 use crate::error::Error;
 use crate::message::{Defaults, Internal, Message, Validation};
 use crate::publish::Limits;
@@ -60,7 +60,7 @@ pub struct Client(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
-    courier: Courier,
+    sender: Sender,
     policy: Policy,
     limits: Limits,
     validation: Validation,
@@ -109,18 +109,18 @@ impl Client {
     ///
     /// If the message names no source or destinations, the client's are filled in. The message is checked before anything goes out,
     /// and encoded once; a [`PreparedMessage`](crate::PreparedMessage) goes out as it is. Then it is sent until the service accepts
-    /// it, refuses it for good, or attempts or time run out:
+    /// it, rejects it for good, or attempts or time run out:
     ///
     /// * 408, 421, 425, 429, 5xx, failed connections and lost responses are retried. The delay is drawn from zero up to a
     ///   ceiling that doubles from 250 ms, after a 429 from 1 s, to 20 s;
     /// * a 2xx is accepted if the service can have written the response, and the message is then never sent again. With errors
     ///   in it the message is rejected. If the response isn't the service's, such as a firewall's page, the outcome is unknown;
     /// * after a 5xx and a lost response the service [may have the message](ClientBuilder::on_unknown), after a 503 with
-    ///   `Retry-After` it doesn't. The [table](crate::Exchange::class) of what means what can be
+    ///   `Retry-After` it doesn't. The [table](crate::Exchange::classification) of what means what can be
     ///   [changed](ClientBuilder::classifier);
     /// * retries of all clones of the client spend from [one budget](ClientBuilder::retry_budget): while much fails, none
     ///   are made;
-    /// * a send waits for the [rate limit](ClientBuilder::pace) and for [messages in flight](ClientBuilder::max_in_flight) before
+    /// * a send waits for the [rate limit](ClientBuilder::rate_limit) and for [messages in flight](ClientBuilder::max_in_flight) before
     ///   its first attempt. That wait isn't an attempt, and its deadline covers it;
     /// * `Retry-After` (RFC 9110, section 10.2.3) is waited for with its fraction, up to 120 s and within the deadline. If it
     ///   asks for more, the send ends at once and the error reports [when to come back](Error::retry_after);
@@ -128,7 +128,7 @@ impl Client {
     ///   more about 2 s later, because the service may know it late. After that no other is requested for 10 s, and sends
     ///   in between end with the same error;
     /// * without an access token the message does not leave. A token endpoint that fails is asked again, with a fresh
-    ///   assertion, after a pause that all sends of the client share; one that refuses ends the send;
+    ///   assertion, after a pause that all sends of the client share; one that rejects ends the send;
     /// * every other status is final.
     ///
     /// All attempts carry the same bytes and the message id as `Idempotency-Key`. The service documents no use of
@@ -143,7 +143,7 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind`](crate::ErrorKind) tells them apart: a message that breaks the data model, credentials
-    /// or a message refused, too many requests, a service or connection that fails, a response that does not
+    /// or a message rejected, too many requests, a service or connection that fails, a response that does not
     /// come. The error carries every attempt, and [`Error::delivery`] how certain the outcome is.
     pub fn send<'a, M: Message>(&'a self, message: &'a M) -> SendBuilder<'a> {
         SendBuilder::new(self, message.content(Internal))
@@ -153,7 +153,7 @@ impl Client {
     ///
     /// They are tried first: only once they have bought an access token do they take the place of those before, and
     /// the token with them. Until then sends go on with what there is, and what goes wrong leaves it so. A send that
-    /// is under way ends with the token that it has, or with the new one when that is refused; one that waits for a
+    /// is under way ends with the token that it has, or with the new one when that is rejected; one that waits for a
     /// token takes the new one at once. Of several rotations side by side the one that began last counts.
     ///
     /// ```no_run
@@ -175,14 +175,14 @@ impl Client {
         if !problems.is_empty() {
             return Err(Error::configuration(problems));
         }
-        self.0.courier.rotate_credentials(credentials).await
+        self.0.sender.rotate_credentials(credentials).await
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("endpoint", &self.0.courier.endpoint)
+            .field("endpoint", &self.0.sender.endpoint)
             .field("source", &self.0.source)
             .field("destinations", &self.0.destinations)
             .field("policy", &self.0.policy)

@@ -16,7 +16,7 @@ impl Client {
     /// [8 MiB](PublishBuilder::bytes_per_message), in order. All are checked before anything is sent. Each message is sent as
     /// [`send`](Self::send) sends it, while the next is being encoded. One message is in flight at a time, so that the service keeps
     /// their order, unless [`concurrency`](PublishBuilder::concurrency) allows more. They stay within the
-    /// [rate limit](crate::ClientBuilder::pace), for which a publication waits as long as it takes.
+    /// [rate limit](crate::ClientBuilder::rate_limit), for which a publication waits as long as it takes.
     ///
     /// # Batch numbers and message ids
     ///

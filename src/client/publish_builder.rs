@@ -12,8 +12,8 @@ use crate::PublishError;
 use crate::PublishReport;
 use crate::message::{Meta, Problem, Validation};
 use crate::publish::{
-    AcceptedMessage, AnyCheckpoint, Checkpoint, CheckpointFile, Limits, OnAccepted, OnInvalid, OnProgress,
-    Progress, PublishHandle, ResumePoint, Source, USUAL_PATIENCE,
+    AcceptedMessage, AnyCheckpoint, Checkpoint, CheckpointFile, DEFAULT_PATIENCE, Limits, OnAccepted,
+    OnInvalid, OnProgress, Progress, PublishHandle, ResumePoint, Source,
 };
 use crate::retry::{OnUnknown, Policy};
 
@@ -66,7 +66,7 @@ impl<'a> PublishBuilder<'a> {
             start: None,
             checkpoint: None,
             restarts_if_changed: false,
-            patience: USUAL_PATIENCE,
+            patience: DEFAULT_PATIENCE,
             concurrency: 1,
             on_progress: None,
             on_invalid: None,
@@ -214,7 +214,7 @@ impl<'a> PublishBuilder<'a> {
     ///
     /// With more, messages may be accepted in another order than that of the slots. At most eight times as many messages are begun
     /// after the first that isn't accepted. Up to `concurrency` + 1 encoded messages are in memory. The client's
-    /// [rate limit](crate::ClientBuilder::pace) and its limit on
+    /// [rate limit](crate::ClientBuilder::rate_limit) and its limit on
     /// [messages in flight](crate::ClientBuilder::max_in_flight) apply as well.
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency;

@@ -51,7 +51,7 @@ impl<'a> PublishBuilder<'a> {
         let checkpoint =
             self.checkpoint.map(|checkpoint| CheckpointOptions { checkpoint, restarts_if_changed });
         let publication = Publication {
-            courier: &client.courier,
+            sender: &client.sender,
             policy: self.policy,
             source: self.source,
             options,
@@ -76,7 +76,7 @@ impl<'a> PublishBuilder<'a> {
             return Err(Error::configuration(problems));
         }
         let mut meta = std::mem::take(&mut self.meta);
-        meta.clear_batch_place();
+        meta.clear_batch_numbers();
         // Each message gets it where it belongs.
         meta.batch_id = None;
         if self.batch_id.is_some() {

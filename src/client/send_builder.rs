@@ -7,9 +7,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Client;
-use crate::chance::fresh_id;
 use crate::error::Error;
 use crate::message::{BatchNumbers, Content, Meta, PreparedMessage, Problem, Validation, write_from};
+use crate::random::fresh_id;
 use crate::receipt::Receipt;
 use crate::retry::{OnUnknown, Policy};
 use crate::transport::Permit;
@@ -114,13 +114,13 @@ impl<'a> SendBuilder<'a> {
     }
 
     async fn send(mut self) -> Result<Receipt, Error> {
-        let courier = &self.client.0.courier;
-        let _guard = courier.in_progress.begin();
+        let sender = &self.client.0.sender;
+        let _guard = sender.in_progress.begin();
         self.check()?;
         let (permit, policy) = (self.permit.take(), self.policy.clone());
         match self.content {
-            Content::Prepared(message) => courier.deliver(message, &policy, permit, Vec::new()).await,
-            Content::Message(_) => courier.deliver(&self.prepared()?, &policy, permit, Vec::new()).await,
+            Content::Prepared(message) => sender.deliver(message, &policy, permit, Vec::new()).await,
+            Content::Message(_) => sender.deliver(&self.prepared()?, &policy, permit, Vec::new()).await,
         }
     }
 
@@ -135,7 +135,7 @@ impl<'a> SendBuilder<'a> {
         if matches!(self.content, Content::Prepared(_)) && self.message_id.is_some() {
             problems.push(Problem::new("message_id", "the message is prepared, and has one already"));
         }
-        let limiter = self.client.0.courier.limiter.as_ref();
+        let limiter = self.client.0.sender.limiter.as_ref();
         if self.permit.as_ref().is_some_and(|permit| !limiter.is_some_and(|limiter| permit.is_of(limiter))) {
             problems
                 .push(Problem::new("permit", "comes from another rate limiter; take it from the client's"));

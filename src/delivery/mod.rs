@@ -1,11 +1,11 @@
-//! The send loop: token, request, answer, and whether to try again.
+//! The send loop: token, request, response, and whether to try again.
 
 mod in_flight;
 mod in_progress;
 mod observer;
 mod outcome;
 mod request;
-mod sending;
+mod send_state;
 mod trace;
 
 #[cfg(test)]
@@ -21,16 +21,16 @@ use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
-use crate::auth::{Credentials, NoToken, TokenCache, TokenError};
-use crate::chance::Jitter;
+use crate::auth::{Credentials, TokenCache, TokenError, TokenUnavailable};
 use crate::error::{Error, FailedSend};
 use crate::message::PreparedMessage;
+use crate::random::Jitter;
 use crate::receipt::{Attempt, Receipt};
-use crate::retry::{Class, Ending, Exchange, Policy, RetryBudget};
+use crate::retry::{AttemptResult, Classification, Exchange, Policy, RetryBudget};
 use crate::transport::{AnyTransport, Failure, FailureKind, Permit, PermitError, RateLimiter};
 
 use outcome::Outcome;
-use sending::{Begun, Sending, Unadmitted};
+use send_state::{AdmissionError, AttemptInFlight, SendState};
 
 pub(crate) use in_flight::InFlight;
 use in_flight::InFlightPermit;
@@ -39,11 +39,11 @@ pub use observer::AttemptObserver;
 use request::request;
 
 /// A function in front of the table of classes.
-pub(crate) type Classifier = Arc<dyn Fn(&Exchange<'_>) -> Class + Send + Sync>;
+pub(crate) type Classifier = Arc<dyn Fn(&Exchange<'_>) -> Classification + Send + Sync>;
 
 /// Carries messages to the service.
 #[derive(Clone)]
-pub(crate) struct Courier {
+pub(crate) struct Sender {
     pub(crate) endpoint: Uri,
     pub(crate) transport: Arc<dyn AnyTransport>,
     /// The limiter that the transport asks for permits.
@@ -57,7 +57,7 @@ pub(crate) struct Courier {
     pub(crate) observer: Option<Arc<dyn AttemptObserver>>,
 }
 
-impl Courier {
+impl Sender {
     /// Sends `message` until it is accepted or `policy` gives it up. It may have a permit already.
     ///
     /// The `earlier` attempts of sends that failed are part of its receipt or error.
@@ -79,11 +79,11 @@ impl Courier {
         earlier: Vec<Attempt>,
     ) -> Result<Receipt, Error> {
         let mut began = Instant::now();
-        let mut sending = Sending::new(self, message, policy, earlier);
+        let mut sending = SendState::new(self, message, policy, earlier);
         loop {
             // Nothing is sent while a send waits for the end of a cooldown or for a limit of the client: that isn't an attempt.
             let has_room = |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
-            self.tokens.sit_out_pause(has_room).await;
+            self.tokens.wait_for_cooldown(has_room).await;
             let (in_flight, permit) = match self.admit(policy, &mut began, first_permit.take()).await {
                 Ok(admitted) => admitted,
                 Err(reason) => return Err(sending.not_admitted(reason)),
@@ -94,8 +94,8 @@ impl Courier {
             let time = policy.attempt_timeout.min(time_left());
             let outcome = self.attempt(message, begun, permit, time).instrument(span).await;
             drop(in_flight);
-            if outcome.pause.is_some_and(|pause| policy.has_room(pause, time_left())) {
-                sending.call_off_attempt();
+            if outcome.postponed_for.is_some_and(|pause| policy.has_room(pause, time_left())) {
+                sending.postpone_attempt();
                 continue;
             }
             match sending.end_attempt(outcome, time_left()) {
@@ -113,7 +113,7 @@ impl Courier {
         policy: &Policy,
         began: &mut Instant,
         permit: Option<Permit>,
-    ) -> Result<(InFlightPermit, Option<Permit>), Unadmitted> {
+    ) -> Result<(InFlightPermit, Option<Permit>), AdmissionError> {
         let Some(in_flight) = self.in_flight.free_permit() else {
             drop(permit);
             return Box::pin(self.wait_for_limits(policy, began, None)).await;
@@ -132,7 +132,7 @@ impl Courier {
         policy: &Policy,
         began: &mut Instant,
         in_flight: Option<InFlightPermit>,
-    ) -> Result<(InFlightPermit, Option<Permit>), Unadmitted> {
+    ) -> Result<(InFlightPermit, Option<Permit>), AdmissionError> {
         let limiter = self.limiter.as_ref();
         let asked = Instant::now();
         if !policy.deadline_covers_limits {
@@ -150,7 +150,7 @@ impl Courier {
         let time_left = || policy.deadline.saturating_sub(began.elapsed());
         let room = || policy.room(time_left());
         if let Some(wait) = limiter.map(RateLimiter::wait).filter(|wait| *wait > room()) {
-            return Err(Unadmitted::RateLimit(wait));
+            return Err(AdmissionError::RateLimit(wait));
         }
         let in_flight = match in_flight {
             Some(in_flight) => in_flight,
@@ -158,8 +158,8 @@ impl Courier {
                 let permit = self.in_flight.permit_within(policy.room_in_queue(time_left())).await;
                 permit.ok_or_else(|| match limiter.map(RateLimiter::wait) {
                     // The messages in flight wait for that themselves.
-                    Some(wait) if !wait.is_zero() => Unadmitted::RateLimit(wait),
-                    _ => Unadmitted::InFlight(self.in_flight.size()),
+                    Some(wait) if !wait.is_zero() => AdmissionError::RateLimit(wait),
+                    _ => AdmissionError::InFlight(self.in_flight.size()),
                 })?
             }
         };
@@ -174,7 +174,7 @@ impl Courier {
     async fn attempt(
         &self,
         message: &PreparedMessage,
-        begun: &mut Begun,
+        begun: &mut AttemptInFlight,
         mut permit: Option<Permit>,
         time: Duration,
     ) -> Outcome {
@@ -190,13 +190,13 @@ impl Courier {
                 timeout(time, token).await
             }
         };
-        let lease = match token {
-            Ok(Ok(lease)) => lease,
+        let handle = match token {
+            Ok(Ok(handle)) => handle,
             Ok(Err(none)) => return Outcome::no_token(none),
             // The request for a token may have more time than this send has.
             Err(_) => {
                 let failure = Failure::unknown(FailureKind::Timeout);
-                return Outcome::no_token(NoToken::after(TokenError::Failure(failure)));
+                return Outcome::no_token(TokenUnavailable::after(TokenError::Failure(failure)));
             }
         };
         if let (None, Some(limiter)) = (&permit, &self.limiter) {
@@ -204,24 +204,26 @@ impl Courier {
             if permit.is_none() {
                 // To wait here would take from the time that the service has for its response.
                 let failure = Failure::rate_limited(&PermitError::no_room(limiter.wait()));
-                return Outcome::unanswered(&failure, &*self.classifier);
+                return Outcome::of_failure(&failure, &*self.classifier);
             }
         }
         let now = Instant::now();
         let time_left = time.saturating_sub(now - begun.began);
         if time_left.is_zero() {
-            return Outcome::unanswered(&Failure::not_sent(FailureKind::Timeout), &*self.classifier);
+            return Outcome::of_failure(&Failure::not_sent(FailureKind::Timeout), &*self.classifier);
         }
-        begun.token_age = Some(lease.token.age(now));
-        let request = request(message, &self.endpoint, lease.token.authorization());
+        begun.token_age = Some(handle.token.age(now));
+        let request = request(message, &self.endpoint, handle.token.authorization());
         let exchange = self.transport.send_with(permit, request, time_left);
-        let mut outcome = match lease.during(exchange).await {
-            Ok(answer) => Outcome::answered(&answer, &*self.classifier),
-            Err(failure) => Outcome::unanswered(&failure, &*self.classifier),
+        let mut outcome = match handle.drive_renewal_during(exchange).await {
+            Ok(response) => Outcome::of_response(&response, &*self.classifier),
+            Err(failure) => Outcome::of_failure(&failure, &*self.classifier),
         };
         match outcome.ending {
-            Ending::Exchanged(Class::Accepted) => lease.token.proved_good(),
-            Ending::Exchanged(Class::Unauthorized) => outcome.renewal = self.tokens.reject(&lease.token, now),
+            AttemptResult::Exchanged(Classification::Accepted) => handle.token.proved_good(),
+            AttemptResult::Exchanged(Classification::Unauthorized) => {
+                outcome.renewal = self.tokens.reject(&handle.token, now);
+            }
             _ => {}
         }
         outcome
@@ -231,7 +233,7 @@ impl Courier {
     pub(crate) async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
         let rotated = self.tokens.rotate(credentials).await;
         rotated.map_err(|error| {
-            without_token(NoToken::after(error), "the credentials in use were not replaced: ")
+            without_token(TokenUnavailable::after(error), "the credentials in use were not replaced: ")
         })
     }
 
@@ -243,14 +245,14 @@ impl Courier {
         let checked = match timeout(time, self.tokens.token(time)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(none)) => none,
-            Err(_) => NoToken::after(TokenError::Failure(Failure::unknown(FailureKind::Timeout))),
+            Err(_) => TokenUnavailable::after(TokenError::Failure(Failure::unknown(FailureKind::Timeout))),
         };
         Err(without_token(checked, ""))
     }
 }
 
 /// The error of a request for a token alone. Its text begins with `what_failed`.
-fn without_token(none: NoToken, what_failed: &str) -> Error {
+fn without_token(none: TokenUnavailable, what_failed: &str) -> Error {
     let is_retryable = none.error.is_temporary();
     let outcome = Outcome::no_token(none);
     let what = outcome.error.clone().unwrap_or_default();
@@ -262,7 +264,7 @@ fn without_token(none: NoToken, what_failed: &str) -> Error {
         retry_after: outcome.retry_after,
         is_retryable,
         service_text: outcome.service_text,
-        token_refusal: outcome.token_refusal,
+        oauth_error: outcome.oauth_error,
     };
     Error::send(outcome.kind, format!("{what_failed}{what}"), send)
 }

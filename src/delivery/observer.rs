@@ -10,7 +10,7 @@ use crate::receipt::Attempt;
 /// use pushslots::{Attempt, Client};
 ///
 /// let builder = Client::builder().attempt_observer(|attempt: &Attempt| {
-///     println!("{} {} {} {}", attempt.message_id, attempt.number, attempt.delivery, attempt.next);
+///     println!("{} {} {} {}", attempt.message_id, attempt.number, attempt.delivery, attempt.next_step);
 /// });
 /// ```
 pub trait AttemptObserver: Send + Sync + 'static {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::error::ErrorKind;
 use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Delivery, Receipt};
-use crate::retry::Next;
+use crate::retry::NextStep;
 
 pub(super) fn send(message: &PreparedMessage) -> Span {
     let PreparedMessage { message_id, slot_count, destination_count, .. } = message;
@@ -46,7 +46,7 @@ pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
     span.record("otel.status_code", "ERROR");
     match attempt.status {
         Some(status @ 400..) => span.record("error.type", display(status)),
-        _ if attempt.next == Next::Dropped => span.record("error.type", display(attempt.next)),
+        _ if attempt.next_step == NextStep::Dropped => span.record("error.type", display(attempt.next_step)),
         _ => span.record("error.type", display(kind)),
     };
 }
@@ -59,7 +59,7 @@ pub(super) fn retrying(attempt: &Attempt) {
         delivery = %attempt.delivery,
         error = attempt.error,
         delay = ?attempt.delay,
-        next = %attempt.next,
+        next_step = %attempt.next_step,
         "attempt failed, trying again"
     );
 }
@@ -69,15 +69,15 @@ pub(super) fn accepted(receipt: &Receipt) {
     info!(%message_id, attempts = receipt.attempts().len(), delivery = %Delivery::Accepted, logs, "message accepted");
 }
 
-pub(super) fn given_up(
+pub(super) fn abandoned(
     message_id: Uuid,
     attempts: u32,
     error: &str,
     delivery: Delivery,
     kind: ErrorKind,
-    next: Next,
+    next_step: NextStep,
 ) {
-    error!(%message_id, attempts, %delivery, error, %kind, %next, "message given up");
+    error!(%message_id, attempts, %delivery, error, %kind, %next_step, "message abandoned");
 }
 
 pub(super) fn dropped(message_id: Uuid, attempts: usize, delivery: Delivery) {

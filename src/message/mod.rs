@@ -43,11 +43,11 @@ pub use model::{
 };
 pub(crate) use problem::write_problems;
 pub use problem::{InvalidMessage, Problem, ProblemCode, Severity};
-pub(crate) use read::Came;
+pub(crate) use read::ReadOutcome;
 pub use read::{ReadError, SlotReader};
 pub use validation::Validation;
 pub(crate) use validation::{PermittedProblems, Verdict};
-pub(crate) use write::{BatchMessage, BatchPlace, Content, Defaults, Envelope, Internal, write_from};
+pub(crate) use write::{BatchMessage, BatchPosition, Content, Defaults, Envelope, Internal, write_from};
 pub use write::{BatchNumbers, EncodedMessage, Message, PreparedMessage, RestoreError};
 
 /// One PushSlots message: `Meta` and `Slots`.

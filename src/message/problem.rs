@@ -89,7 +89,7 @@ pub enum ProblemCode {
     /// A list that needs an element is empty.
     Empty,
     /// A value isn't of the kind that the model has in its place, such as a list in place of a text.
-    WrongKind,
+    WrongType,
     /// A key is given more than once.
     Repeated,
     /// A number or time is of the right kind, and no appointment can have it.
@@ -101,7 +101,7 @@ pub enum ProblemCode {
     /// A place in a batch isn't a whole number from 1, is above the number of messages, or belongs to no batch.
     InvalidBatch,
     /// A text has half of a surrogate pair, which stands for no character.
-    HalfPair,
+    LoneSurrogate,
     /// A slot takes more bytes than a message may have.
     TooLarge,
     /// A slot isn't JSON, or JSON of another kind.
@@ -111,19 +111,19 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    /// The code as a word for programs, such as `wrong_kind`.
+    /// The code as a word for programs, such as `wrong_type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Empty => "empty",
-            Self::WrongKind => "wrong_kind",
+            Self::WrongType => "wrong_type",
             Self::Repeated => "repeated",
             Self::OutOfRange => "out_of_range",
             Self::NotE164 => "not_e164",
             Self::NotUuid => "not_uuid",
             Self::InvalidBatch => "invalid_batch",
-            Self::HalfPair => "half_pair",
+            Self::LoneSurrogate => "lone_surrogate",
             Self::TooLarge => "too_large",
             Self::Unreadable => "unreadable",
             Self::InvalidSetting => "invalid_setting",

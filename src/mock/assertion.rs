@@ -63,14 +63,14 @@ struct Claims {
 }
 
 /// Why a client gets no token: RFC 6749, section 5.2.
-pub(super) struct Refusal {
+pub(super) struct Rejection {
     pub(super) error: &'static str,
     pub(super) description: String,
     /// What belongs in the place of what is wrong, which the service does not tell a client.
     pub(super) expected: Option<String>,
 }
 
-impl<T: Into<String>> From<T> for Refusal {
+impl<T: Into<String>> From<T> for Rejection {
     fn from(description: T) -> Self {
         Self { error: "invalid_request", description: description.into(), expected: None }
     }
@@ -87,8 +87,8 @@ pub(super) fn verify(
     audiences: &[String],
     replays: &mut Replays,
     now: DateTime<Utc>,
-) -> Result<String, Refusal> {
-    let malformed = || Refusal::from("Malformed client assertion");
+) -> Result<String, Rejection> {
+    let malformed = || Rejection::from("Malformed client assertion");
     let (signed, signature) = assertion.rsplit_once('.').ok_or_else(malformed)?;
     let (header, claims) = signed.split_once('.').ok_or_else(malformed)?;
     let header: Header = part(header).ok_or_else(malformed)?;
@@ -114,7 +114,7 @@ pub(super) fn verify(
     let audience = claims.aud.as_ref().and_then(Value::as_str);
     if !audience.is_some_and(|audience| audiences.iter().any(|known| known == audience)) {
         let expected = Some(audiences.join(" or "));
-        return Err(Refusal { expected, ..unexpected("aud").into() });
+        return Err(Rejection { expected, ..unexpected("aud").into() });
     }
     let now = seconds(now);
     let iat = claims.iat.ok_or_else(|| unexpected("iat"))?;

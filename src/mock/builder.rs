@@ -10,9 +10,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::MockService;
-use super::answer::Answer;
 use super::assertion::Clients;
 use super::inbox::ReceivedRequest;
+use super::mock_response::MockResponse;
 use super::public_key;
 use super::service::{Hook, MessageRules};
 
@@ -194,28 +194,28 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Asks `answer` about every request first, those for the page too; where it gives nothing, the mock goes on as usual.
+    /// Asks `response` about every request first, those for the page too; where it gives nothing, the mock goes on as usual.
     ///
     /// It must not block: it runs on the one thread of the mock. A panic in it fails the test that holds the mock.
     ///
     /// ```
     /// use pushslots::http::StatusCode;
-    /// use pushslots::mock::{Answer, MockService};
+    /// use pushslots::mock::{MockResponse, MockService};
     ///
     /// let service = MockService::builder()
-    ///     .answer_with(|request| {
+    ///     .respond_with(|request| {
     ///         assert!(request.headers().contains_key("idempotency-key") || request.path() != "/endpoint");
-    ///         (request.path() == "/health").then(|| Answer::new(StatusCode::NO_CONTENT))
+    ///         (request.path() == "/health").then(|| MockResponse::new(StatusCode::NO_CONTENT))
     ///     })
     ///     .start()?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
-    pub fn answer_with(
+    pub fn respond_with(
         mut self,
-        answer: impl Fn(&ReceivedRequest) -> Option<Answer> + Send + Sync + 'static,
+        response: impl Fn(&ReceivedRequest) -> Option<MockResponse> + Send + Sync + 'static,
     ) -> Self {
-        self.hook = Some(Arc::new(answer));
+        self.hook = Some(Arc::new(response));
         self
     }
 

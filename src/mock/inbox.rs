@@ -46,7 +46,7 @@ impl ReceivedMessage {
         self.message_id
     }
 
-    /// The ids that the answer named, one log for each destination.
+    /// The ids that the response named, one log for each destination.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         &self.logs
@@ -163,14 +163,14 @@ impl ReceivedRequest {
         self.status
     }
 
-    /// What became of it, in a few words: `accepted`, `token issued`, `refused`, or the answer that was asked for, such as `stall` or
+    /// What became of it, in a few words: `accepted`, `token issued`, `rejected`, or the response that was asked for, such as `stall` or
     /// `accepted, then reset after read`.
     #[must_use]
     pub fn outcome(&self) -> &str {
         &self.outcome
     }
 
-    /// Why it was refused, such as `the token was revoked`; nothing for what was accepted or scripted.
+    /// Why it was rejected, such as `the token was revoked`; nothing for what was accepted or scripted.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -217,9 +217,9 @@ pub struct Counts {
     /// Messages that were accepted before under the same message id, and not again.
     pub duplicates: usize,
     /// Requests with a message that were answered, whatever the status, and the message was not accepted.
-    pub refused: usize,
-    /// Requests that got no whole answer.
-    pub unanswered: usize,
+    pub rejected: usize,
+    /// Requests that got no whole response.
+    pub without_response: usize,
     /// Slots in the messages accepted.
     pub slots: usize,
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::chance::fresh_id;
 use crate::message::{Log, Meta};
+use crate::random::fresh_id;
 
 /// What the service calls the check that a message fails.
 const MODULE: &str = "DataModel";
@@ -13,32 +13,32 @@ pub(super) fn fresh_log() -> Log {
     Log::new(fresh_id().to_string(), fresh_id().to_string())
 }
 
-/// Today's answer to a message that is accepted.
+/// Today's response to a message that is accepted.
 pub(super) fn accepted_json(meta: &Meta, logs: &[Log]) -> Vec<u8> {
     json!({ "Meta": meta_json(Some(meta), logs) }).to_string().into()
 }
 
-/// The answer to a message with which something is wrong: an entry of `Meta.Errors` for each text.
+/// The response to a message with which something is wrong: an entry of `Meta.Errors` for each text.
 pub(super) fn error_json(meta: Option<&Meta>, logs: &[Log], texts: &[String]) -> Vec<u8> {
     let error = |text: &String| json!({ "ID": 1, "Text": text, "Type": "message", "Module": MODULE });
-    let mut answer = meta_json(meta, logs);
-    answer.insert("Errors".to_owned(), texts.iter().map(error).collect());
-    json!({ "Meta": answer }).to_string().into()
+    let mut response = meta_json(meta, logs);
+    response.insert("Errors".to_owned(), texts.iter().map(error).collect());
+    json!({ "Meta": response }).to_string().into()
 }
 
 /// The response `body` with an entry of `Meta.Errors` added, for a failed transmission to a destination.
 pub(super) fn with_error(body: &[u8], text: &str) -> Vec<u8> {
-    let mut answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut response: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = json!({ "ID": 1, "Text": text, "Type": "transmission", "Module": "Send" });
-    if let Some(meta) = answer.get_mut("Meta").and_then(Value::as_object_mut) {
+    if let Some(meta) = response.get_mut("Meta").and_then(Value::as_object_mut) {
         meta.insert("Errors".to_owned(), json!([error]));
     }
-    answer.to_string().into()
+    response.to_string().into()
 }
 
 fn meta_json(meta: Option<&Meta>, logs: &[Log]) -> Map<String, Value> {
-    let mut answer = Map::new();
-    let mut add = |key: &str, value| answer.insert(key.to_owned(), value);
+    let mut response = Map::new();
+    let mut add = |key: &str, value| response.insert(key.to_owned(), value);
     add("DataModel", "Scheduling".into());
     add("EventType", "PushSlots".into());
     add("Logs", logs.iter().map(|log| json!({ "ID": log.id, "AttemptID": log.attempt_id })).collect());
@@ -49,7 +49,7 @@ fn meta_json(meta: Option<&Meta>, logs: &[Log]) -> Map<String, Value> {
         let destinations = meta.destinations.iter();
         add("Destinations", destinations.map(|to| named(to.id, to.name.as_deref())).collect());
     }
-    answer
+    response
 }
 
 fn named(id: Option<uuid::Uuid>, name: Option<&str>) -> Value {

@@ -7,7 +7,7 @@
 //! ```
 //! use std::time::Duration;
 //! use pushslots::chrono::{TimeZone, Utc};
-//! use pushslots::mock::{Answer, MockService};
+//! use pushslots::mock::{MockResponse, MockService};
 //! use pushslots::{Client, PushSlots, Slot};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -15,9 +15,9 @@
 //! let service = MockService::start()?;
 //! let client = Client::builder().mock(&service).build()?;
 //!
-//! // An outage: two failures, and an answer that gets lost.
-//! service.next(Answer::unavailable().times(2));
-//! service.next(Answer::reset_after_read().after_accepting());
+//! // An outage: two failures, and a response that gets lost.
+//! service.respond_next(MockResponse::unavailable().times(2));
+//! service.respond_next(MockResponse::reset_after_read().after_accepting());
 //!
 //! let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
 //! let message = PushSlots::builder().slot(Slot::new(nine_o_clock, 15)).build()?;
@@ -46,25 +46,25 @@
 //! token endpoint as one text, `iat` lies within 300 s in the past and 10 s in the future, `exp` in the future, and `jti` was not used
 //! before. [`MockService::client_id`], [`key_id`](MockService::key_id) and [`private_key_pem`](MockService::private_key_pem) are what
 //! one needs, or [`public_key_pem`](MockServiceBuilder::public_key_pem) and [`public_jwk`](MockServiceBuilder::public_jwk) register
-//! keys of your own. Why it refused a request is in [`ReceivedRequest::reason`].
+//! keys of your own. Why it rejected a request is in [`ReceivedRequest::reason`].
 //!
 //! # The page
 //!
 //! The page at [its address](MockService::url) shows a person what came: messages, attempts, and the slots on a calendar. What it
 //! shows is held in the memory of this process alone. Its buttons are there for any client: `POST /page/next` with
-//! `{"answer": "throttled-1s"}` as JSON makes that the answer to the next message, as do `unavailable`, `bad-gateway`, `refused`,
+//! `{"response": "throttled-1s"}` as JSON makes that the response to the next message, as do `unavailable`, `bad-gateway`, `rejected`,
 //! `block-page`, `errors`, `unauthorized`, `reset`, `lost`, `truncated` and `stall`; `POST /page/clear` with `{"queue": true, "inbox": true}` forgets what waits and
 //! what came.
 
-mod answer;
 mod assertion;
 mod builder;
 mod check;
 mod inbox;
 mod json;
-mod ledger;
+mod mock_response;
 mod page;
 mod public_key;
+mod request_log;
 mod script;
 mod server;
 mod service;
@@ -82,17 +82,17 @@ use base64::prelude::BASE64_STANDARD;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use answer::Answer;
 pub use builder::MockServiceBuilder;
 pub use inbox::{Counts, ReceivedMessage, ReceivedRequest};
+pub use mock_response::MockResponse;
 
-use crate::chance::fresh_id;
 use crate::message::Slot;
+use crate::random::fresh_id;
 use crate::signature::PrivateKey;
-use ledger::Ledger;
+use request_log::RequestLog;
 use script::Script;
 use server::Server;
-use service::{Service, State, Window};
+use service::{RateWindow, Service, State};
 use tokens::Tokens;
 
 /// A mock of the service, on a port of 127.0.0.1 unless it is set otherwise; see [the module](self).
@@ -100,7 +100,7 @@ use tokens::Tokens;
 /// It runs in a thread of its own until it is dropped, under any runtime and under none. It goes by the real clock: under tokio's
 /// paused time a client would run into its timeouts while it waits for a socket.
 ///
-/// A panic in it, such as of an assertion in [`answer_with`](MockServiceBuilder::answer_with), comes up again when it is dropped,
+/// A panic in it, such as of an assertion in [`respond_with`](MockServiceBuilder::respond_with), comes up again when it is dropped,
 /// so that the test fails.
 #[must_use = "the mock ends when it is dropped"]
 pub struct MockService {
@@ -164,9 +164,9 @@ impl MockService {
             hook: builder.hook,
             state: Mutex::new(State {
                 tokens: Tokens::new(builder.clients, builder.api_keys, builder.token_lifetime),
-                ledger: Ledger::default(),
+                log: RequestLog::default(),
                 script: Script::default(),
-                window: Window { limit: builder.rate_limit, taken: VecDeque::new() },
+                window: RateWindow { limit: builder.rate_limit, taken: VecDeque::new() },
             }),
             received: watch::Sender::new(0),
             panic: Mutex::default(),
@@ -218,28 +218,28 @@ impl MockService {
 
     /// Answers a message like this: the next one, or the next behind those answers that wait already.
     ///
-    /// It comes before everything that the mock would say of the message, unless the answer [takes it](Answer::after_accepting).
-    pub fn next(&self, answer: Answer) {
-        self.service.script(|script| Script::add(&mut script.messages, answer));
+    /// It comes before everything that the mock would say of the message, unless the response [takes it](MockResponse::after_accepting).
+    pub fn respond_next(&self, response: MockResponse) {
+        self.service.script(|script| Script::add(&mut script.messages, response));
     }
 
     /// Answers a request for a token like this: the next one, or the next behind those answers that wait already.
-    pub fn next_token(&self, answer: Answer) {
-        self.service.script(|script| Script::add(&mut script.tokens, answer));
+    pub fn respond_next_token(&self, response: MockResponse) {
+        self.service.script(|script| Script::add(&mut script.tokens, response));
     }
 
     /// Answers all messages and requests for tokens with 503 from now on for that long.
     ///
     /// It goes by the clock, and the delays between attempts are drawn: the four attempts of a client as it is by default can be over
     /// within milliseconds. Where the send is to outlive the outage, give the client more
-    /// [attempts](crate::ClientBuilder::max_attempts), or count failures instead: `next(Answer::unavailable().times(2))`.
+    /// [attempts](crate::ClientBuilder::max_attempts), or count failures instead: `next(MockResponse::unavailable().times(2))`.
     pub fn fail_for(&self, duration: Duration) {
         self.service.script(|script| script.fail_for(duration));
     }
 
     /// How many answers still wait to be given, for messages and tokens: 0 at the end of a test whose script was played.
     #[must_use]
-    pub fn pending(&self) -> usize {
+    pub fn pending_responses(&self) -> usize {
         self.service.state().script.pending()
     }
 
@@ -248,7 +248,7 @@ impl MockService {
         self.service.script(|script| *script = Script::default());
     }
 
-    /// Refuses every token that it has issued so far, refresh tokens too.
+    /// Rejects every token that it has issued so far, refresh tokens too.
     pub fn revoke_tokens(&self) {
         self.service.state().tokens.revoke_all();
     }
@@ -256,7 +256,7 @@ impl MockService {
     /// The messages that it accepted, in order.
     #[must_use]
     pub fn received(&self) -> Vec<ReceivedMessage> {
-        self.service.state().ledger.messages.clone()
+        self.service.state().log.messages.clone()
     }
 
     /// The messages that it accepted for this endpoint, in order.
@@ -275,7 +275,7 @@ impl MockService {
 
     fn matching(&self, matches: impl Fn(&ReceivedMessage) -> bool) -> Vec<ReceivedMessage> {
         let state = self.service.state();
-        state.ledger.messages.iter().filter(|message| matches(message)).cloned().collect()
+        state.log.messages.iter().filter(|message| matches(message)).cloned().collect()
     }
 
     /// The slots of all messages that it accepted, in order.
@@ -313,13 +313,13 @@ impl MockService {
     /// Every request that came, in order, and what it was answered; those for the page aside.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
-        self.service.state().ledger.requests.clone()
+        self.service.state().log.requests.clone()
     }
 
     /// How much came.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.service.state().ledger.counts
+        self.service.state().log.counts
     }
 
     /// Forgets what came, and frees its bodies, which are kept until then.

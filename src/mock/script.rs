@@ -1,9 +1,9 @@
-//! What the mock was told to answer next.
+//! What the mock was told to response next.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::answer::Answer;
+use super::mock_response::MockResponse;
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl Endpoint {
 
 #[derive(Default)]
 pub(super) struct Script {
-    pub(super) messages: VecDeque<Answer>,
-    pub(super) tokens: VecDeque<Answer>,
+    pub(super) messages: VecDeque<MockResponse>,
+    pub(super) tokens: VecDeque<MockResponse>,
     down_until: Option<Instant>,
 }
 
@@ -52,31 +52,32 @@ impl Script {
         self.down_until.is_some_and(|end| Instant::now() < end)
     }
 
-    /// The answer that a request there is to be given.
-    pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<Answer> {
+    /// The response that a request there is to be given.
+    pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<MockResponse> {
         if endpoint == Endpoint::Other {
             return None;
         }
         if self.is_down() {
-            return Some(Answer::unavailable());
+            return Some(MockResponse::unavailable());
         }
         let queue = if endpoint == Endpoint::Message { &mut self.messages } else { &mut self.tokens };
-        let answer = queue.pop_front()?;
-        if answer.times > 1 {
-            queue.push_front(answer.clone().times(answer.times - 1));
+        let response = queue.pop_front()?;
+        if response.times > 1 {
+            queue.push_front(response.clone().times(response.times - 1));
         }
-        Some(answer)
+        Some(response)
     }
 
     pub(super) fn pending(&self) -> usize {
-        let times =
-            |queue: &VecDeque<Answer>| queue.iter().map(|answer| answer.times as usize).sum::<usize>();
+        let times = |queue: &VecDeque<MockResponse>| {
+            queue.iter().map(|response| response.times as usize).sum::<usize>()
+        };
         times(&self.messages) + times(&self.tokens)
     }
 
-    pub(super) fn add(queue: &mut VecDeque<Answer>, answer: Answer) {
-        if answer.times > 0 {
-            queue.push_back(answer);
+    pub(super) fn add(queue: &mut VecDeque<MockResponse>, response: MockResponse) {
+        if response.times > 0 {
+            queue.push_back(response);
         }
     }
 }

@@ -25,9 +25,9 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, oneshot};
 
-use super::answer::{Answer, Ending};
 use super::inbox::ReceivedRequest;
-use super::service::{Incoming, Service};
+use super::mock_response::{MockResponse, Transmission};
+use super::service::{IncomingRequest, Service};
 use crate::clock;
 
 /// The listener, and its port.
@@ -107,7 +107,7 @@ async fn watched(stream: TcpStream, service: Arc<Service>) {
 /// An ending that HTTP does not have, asked for by the request that waits for it.
 #[derive(Default)]
 struct Break {
-    answer: Mutex<Option<Answer>>,
+    response: Mutex<Option<MockResponse>>,
     asked: Notify,
 }
 
@@ -128,9 +128,9 @@ async fn connection(stream: TcpStream, service: Arc<Service>) {
         }
     }
     let stream = http.into_parts().io.into_inner();
-    let answer = broken.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(answer) = answer {
-        let _ = end(stream, &answer).await;
+    let response = broken.response.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(response) = response {
+        let _ = end(stream, &response).await;
     }
 }
 
@@ -138,18 +138,19 @@ type Responding = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, hype
 
 fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broken: Arc<Break>) -> Responding {
     Box::pin(async move {
-        let mut answer = match read(request, &service).await? {
-            Some(incoming) => service.answer(incoming).await,
-            None => Answer::new(StatusCode::INTERNAL_SERVER_ERROR),
+        let mut response = match read(request, &service).await? {
+            Some(incoming) => service.response(incoming).await,
+            None => MockResponse::new(StatusCode::INTERNAL_SERVER_ERROR),
         };
-        if answer.is_compressed && matches!(answer.ending, Ending::Whole | Ending::OddHeaders) {
-            answer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            answer.body = gzip(&answer.body);
+        if response.is_compressed && matches!(response.ending, Transmission::Whole | Transmission::OddHeaders)
+        {
+            response.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response.body = gzip(&response.body);
         }
-        if answer.ending == Ending::Whole {
-            return Ok(response(answer));
+        if response.ending == Transmission::Whole {
+            return Ok(whole(response));
         }
-        *broken.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        *broken.response.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
         broken.asked.notify_one();
         std::future::pending().await
     })
@@ -174,7 +175,10 @@ impl Drop for Arriving<'_> {
 }
 
 /// Reads a request to its end, and keeps of its body no more than the mock takes.
-async fn read(request: Request<hyper::body::Incoming>, service: &Service) -> hyper::Result<Option<Incoming>> {
+async fn read(
+    request: Request<hyper::body::Incoming>,
+    service: &Service,
+) -> hyper::Result<Option<IncomingRequest>> {
     let (began, at) = (Instant::now(), clock::now());
     let (head, mut rest) = request.into_parts();
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -193,14 +197,15 @@ async fn read(request: Request<hyper::body::Incoming>, service: &Service) -> hyp
     }
     let request = arriving.request.take();
     let whole = request.map(|request| ReceivedRequest { body: body.freeze(), ..request });
-    Ok(whole.map(|request| Incoming { request, query, is_too_large, began }))
+    Ok(whole.map(|request| IncomingRequest { request, query, is_too_large, began }))
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(answer.body));
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
-    response
+/// The response as hyper sends it.
+fn whole(response: MockResponse) -> Response<Full<Bytes>> {
+    let mut whole = Response::new(Full::new(response.body));
+    *whole.status_mut() = response.status;
+    *whole.headers_mut() = response.headers;
+    whole
 }
 
 fn gzip(body: &[u8]) -> Bytes {
@@ -211,39 +216,39 @@ fn gzip(body: &[u8]) -> Bytes {
 }
 
 /// Ends a connection as HTTP does not.
-async fn end(mut stream: TcpStream, answer: &Answer) -> io::Result<()> {
-    match answer.ending {
-        Ending::Whole | Ending::Closed => {}
-        Ending::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?,
-        Ending::Stall => {
+async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
+    match response.ending {
+        Transmission::Whole | Transmission::Closed => {}
+        Transmission::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?,
+        Transmission::Stall => {
             // Whatever else the client sends is read and forgotten.
             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
         }
-        Ending::Truncated => {
-            let (half, _) = answer.body.split_at(answer.body.len() / 2);
+        Transmission::Truncated => {
+            let (half, _) = response.body.split_at(response.body.len() / 2);
             let head = format!(
                 "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                answer.status,
-                answer.body.len().max(1)
+                response.status,
+                response.body.len().max(1)
             );
             stream.write_all(&[head.as_bytes(), half].concat()).await?;
         }
-        Ending::MalformedChunk => {
-            let head = format!("HTTP/1.1 {}\r\nTransfer-Encoding: chunked\r\n\r\n", answer.status);
+        Transmission::MalformedChunk => {
+            let head = format!("HTTP/1.1 {}\r\nTransfer-Encoding: chunked\r\n\r\n", response.status);
             stream.write_all(&[head.as_bytes(), GARBAGE].concat()).await?;
         }
-        Ending::Garbage => stream.write_all(GARBAGE).await?,
-        Ending::OddHeaders => {
-            let (status, length) = (answer.status, answer.body.len());
+        Transmission::Garbage => stream.write_all(GARBAGE).await?,
+        Transmission::OddHeaders => {
+            let (status, length) = (response.status, response.body.len());
             let mut head =
                 format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{ODD_HEADERS}").into_bytes();
-            for (name, value) in &answer.headers {
+            for (name, value) in &response.headers {
                 head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
             }
-            stream.write_all(&[&head, &b"\r\n"[..], &answer.body].concat()).await?;
+            stream.write_all(&[&head, &b"\r\n"[..], &response.body].concat()).await?;
         }
     }
-    if answer.ending != Ending::Reset {
+    if response.ending != Transmission::Reset {
         stream.shutdown().await?;
     }
     Ok(())

@@ -11,19 +11,19 @@ use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::answer::{Answer, Ending, Taking};
 use super::check;
 use super::inbox::ReceivedRequest;
 use super::json::{accepted_json, error_json, fresh_log, with_error};
-use super::ledger::{Entry, Given, Ledger, Settled};
+use super::mock_response::{Handling, MockResponse, Transmission};
 use super::page;
+use super::request_log::{JudgedRequest, LoggedRequest, RequestLog, SentResponse};
 use super::script::{Endpoint, Script};
 use super::tokens::Tokens;
 use crate::clock;
 use crate::message::{Log, Meta, PushSlots};
 
 /// Who is asked about every request first.
-pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<Answer> + Send + Sync>;
+pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<MockResponse> + Send + Sync>;
 
 /// The service behind the sockets.
 pub(super) struct Service {
@@ -52,13 +52,13 @@ pub(super) struct MessageRules {
 }
 
 impl MessageRules {
-    /// The refusal of a message to an unknown destination or without a source.
-    fn refusal(&self, meta: &Meta, headers: &HeaderMap) -> Option<Usual> {
+    /// The rejection of a message to an unknown destination or without a source.
+    fn rejection(&self, meta: &Meta, headers: &HeaderMap) -> Option<DefaultResponse> {
         let has_source = meta.source.as_ref().is_some_and(|source| source.id.is_some());
         if self.requires_source && !has_source && !headers.contains_key("redox-source-id") {
             let text = "Meta.Source.ID: missing, and so is the header Redox-Source-Id";
-            return Some(Usual::refused(
-                Answer::new(StatusCode::UNAUTHORIZED).text("Source is required"),
+            return Some(DefaultResponse::rejected(
+                MockResponse::new(StatusCode::UNAUTHORIZED).text("Source is required"),
                 text,
             ));
         }
@@ -67,7 +67,7 @@ impl MessageRules {
             meta.destinations.iter().position(|each| !each.id.is_some_and(|id| known.contains(&id)))?;
         let text = format!("Meta.Destinations[{unknown}].ID: there is no such destination");
         let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
-        Some(Usual::refused(Answer::new(StatusCode::FORBIDDEN).json(json), text))
+        Some(DefaultResponse::rejected(MockResponse::new(StatusCode::FORBIDDEN).json(json), text))
     }
 }
 
@@ -79,18 +79,18 @@ pub(super) fn is_json(content_type: &str) -> bool {
 
 pub(super) struct State {
     pub(super) tokens: Tokens,
-    pub(super) ledger: Ledger,
+    pub(super) log: RequestLog,
     pub(super) script: Script,
-    pub(super) window: Window,
+    pub(super) window: RateWindow,
 }
 
 /// At most so many requests in any window of a length.
-pub(super) struct Window {
+pub(super) struct RateWindow {
     pub(super) limit: Option<(u32, Duration)>,
     pub(super) taken: VecDeque<Instant>,
 }
 
-impl Window {
+impl RateWindow {
     fn has_room(&mut self) -> bool {
         let Some((limit, window)) = self.limit else { return true };
         let now = Instant::now();
@@ -106,7 +106,7 @@ impl Window {
 }
 
 /// A request as it came from the socket.
-pub(super) struct Incoming {
+pub(super) struct IncomingRequest {
     pub(super) request: ReceivedRequest,
     pub(super) query: Option<String>,
     /// Whether there was more of its body than the mock takes.
@@ -114,23 +114,23 @@ pub(super) struct Incoming {
     pub(super) began: Instant,
 }
 
-/// A request whose answer is to be given. Who leaves before that gets none.
+/// A request whose response is to be given. Who leaves before that gets none.
 struct Waiting<'a> {
     service: &'a Service,
-    entry: Entry,
-    given: Given,
+    entry: LoggedRequest,
+    given: SentResponse,
     began: Instant,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.service.state().ledger.ended(&self.entry, &self.given, self.began.elapsed());
+        self.service.state().log.ended(&self.entry, &self.given, self.began.elapsed());
     }
 }
 
 /// What the service says to a request when nothing else is asked for.
-struct Usual {
-    answer: Answer,
+struct DefaultResponse {
+    response: MockResponse,
     outcome: &'static str,
     reason: Option<String>,
     accepted: Option<(PushSlots, Arc<[Log]>)>,
@@ -138,9 +138,15 @@ struct Usual {
     is_duplicate: bool,
 }
 
-impl Usual {
-    fn refused(answer: Answer, reason: impl Into<String>) -> Self {
-        Self { answer, outcome: "refused", reason: Some(reason.into()), accepted: None, is_duplicate: false }
+impl DefaultResponse {
+    fn rejected(response: MockResponse, reason: impl Into<String>) -> Self {
+        Self {
+            response,
+            outcome: "rejected",
+            reason: Some(reason.into()),
+            accepted: None,
+            is_duplicate: false,
+        }
     }
 }
 
@@ -150,42 +156,42 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to a request, once it is time to give it.
-    pub(super) async fn answer(&self, incoming: Incoming) -> Answer {
-        let Incoming { request, query, is_too_large, began } = incoming;
+    /// The response to a request, once it is time to give it.
+    pub(super) async fn response(&self, incoming: IncomingRequest) -> MockResponse {
+        let IncomingRequest { request, query, is_too_large, began } = incoming;
         let hooked = self.hook.as_ref().and_then(|hook| hook(&request));
         let of_the_page = match &hooked {
             Some(_) => None,
-            None => page::answer(self, &request, query.as_deref()),
+            None => page::response(self, &request, query.as_deref()),
         };
-        if let Some(answer) = of_the_page {
-            return answer;
+        if let Some(response) = of_the_page {
+            return response;
         }
-        let (answer, entry) = self.settle(request, is_too_large, hooked);
-        let mut waiting = Waiting { service: self, entry, given: Given::NOTHING, began };
+        let (response, entry) = self.settle(request, is_too_large, hooked);
+        let mut waiting = Waiting { service: self, entry, given: SentResponse::NOTHING, began };
         // A sleep of no time takes a tick of the clock.
-        if !answer.delay.is_zero() {
-            tokio::time::sleep(answer.delay).await;
+        if !response.delay.is_zero() {
+            tokio::time::sleep(response.delay).await;
         }
-        waiting.given = Given::of(&answer);
-        answer
+        waiting.given = SentResponse::of(&response);
+        response
     }
 
     /// Writes down a request that did not come to its end.
     pub(super) fn broke_off(&self, mut request: ReceivedRequest, began: Instant) {
         (request.outcome, request.reason) = ("broken off".into(), Some("the request broke off".to_owned()));
         let endpoint = Endpoint::of(&request.path);
-        let settled = Settled { endpoint, request, accepted: None, is_duplicate: false };
+        let settled = JudgedRequest { endpoint, request, accepted: None, is_duplicate: false };
         let mut state = self.state();
-        let entry = state.ledger.add(settled);
-        state.ledger.ended(&entry, &Given::NOTHING, began.elapsed());
+        let entry = state.log.add(settled);
+        state.log.ended(&entry, &SentResponse::NOTHING, began.elapsed());
     }
 
     /// Changes what is to be answered next.
     pub(super) fn script(&self, change: impl FnOnce(&mut Script)) {
         let mut state = self.state();
         change(&mut state.script);
-        state.ledger.version += 1;
+        state.log.version += 1;
     }
 
     /// Decides what a request is answered, and writes it down.
@@ -193,115 +199,119 @@ impl Service {
         &self,
         mut request: ReceivedRequest,
         is_too_large: bool,
-        hooked: Option<Answer>,
-    ) -> (Answer, Entry) {
+        hooked: Option<MockResponse>,
+    ) -> (MockResponse, LoggedRequest) {
         let endpoint = Endpoint::of(&request.path);
-        // A look by a browser takes no answer away.
+        // A look by a browser takes no response away.
         let is_post = request.method == Method::POST;
         let scripted = hooked.or_else(|| if is_post { self.state().script.take(endpoint) } else { None });
-        let (answer, accepted, is_duplicate) = match scripted {
-            Some(answer) if answer.taking == Taking::Ignored => {
-                request.outcome = answer.name.into();
-                (answer, None, false)
+        let (response, accepted, is_duplicate) = match scripted {
+            Some(response) if response.taking == Handling::Ignore => {
+                request.outcome = response.name.into();
+                (response, None, false)
             }
             scripted => {
                 let usual = self.usual(endpoint, &request, is_too_large);
                 (request.outcome, request.reason) = (usual.outcome.into(), usual.reason);
-                let answer = match scripted {
+                let response = match scripted {
                     Some(scripted) if request.reason.is_none() => {
-                        let is_whole = scripted.ending == Ending::Whole && scripted.error.is_none();
-                        if !is_whole || scripted.taking == Taking::Taken {
+                        let is_whole = scripted.ending == Transmission::Whole && scripted.error.is_none();
+                        if !is_whole || scripted.taking == Handling::Accept {
                             request.outcome = format!("{}, then {}", usual.outcome, scripted.name).into();
                         }
-                        with(scripted, usual.answer)
+                        with(scripted, usual.response)
                     }
-                    _ => usual.answer,
+                    _ => usual.response,
                 };
-                (answer, usual.accepted, usual.is_duplicate)
+                (response, usual.accepted, usual.is_duplicate)
             }
         };
-        let settled = Settled { endpoint, request, accepted, is_duplicate };
+        let settled = JudgedRequest { endpoint, request, accepted, is_duplicate };
         let mut state = self.state();
-        let entry = state.ledger.add(settled);
-        self.received.send_replace(state.ledger.messages.len());
-        (answer, entry)
+        let entry = state.log.add(settled);
+        self.received.send_replace(state.log.messages.len());
+        (response, entry)
     }
 
-    fn usual(&self, endpoint: Endpoint, request: &ReceivedRequest, is_too_large: bool) -> Usual {
+    fn usual(&self, endpoint: Endpoint, request: &ReceivedRequest, is_too_large: bool) -> DefaultResponse {
         let mut state = self.state();
         if !state.window.has_room() {
-            let answer = Answer::throttled().rate_limit(state.window.limit);
-            return Usual::refused(answer, "over the rate limit");
+            let response = MockResponse::throttled().rate_limit(state.window.limit);
+            return DefaultResponse::rejected(response, "over the rate limit");
         }
         if endpoint == Endpoint::Other || request.method != Method::POST {
-            let answer = Answer::new(StatusCode::NOT_FOUND).text("Not found");
-            return Usual::refused(answer, "there is no such endpoint");
+            let response = MockResponse::new(StatusCode::NOT_FOUND).text("Not found");
+            return DefaultResponse::rejected(response, "there is no such endpoint");
         }
         if is_too_large {
-            let answer = Answer::new(StatusCode::PAYLOAD_TOO_LARGE).text("Payload too large");
-            return Usual::refused(answer, format!("over the size limit of {} bytes", self.max_bytes));
+            let response = MockResponse::new(StatusCode::PAYLOAD_TOO_LARGE).text("Payload too large");
+            return DefaultResponse::rejected(
+                response,
+                format!("over the size limit of {} bytes", self.max_bytes),
+            );
         }
         let (tokens, body, now) = (&mut state.tokens, &request.body, clock::now());
-        let (answer, reason) = match endpoint {
+        let (response, reason) = match endpoint {
             Endpoint::Token => tokens.exchange(&request.headers, body, &self.audiences(request), now),
             Endpoint::Authenticate => tokens.authenticate(body, now),
             Endpoint::Refresh => tokens.refresh(body, now),
             Endpoint::Message | Endpoint::Other => {
                 if let Some(problem) = tokens.problem(&request.headers) {
-                    let answer = Answer::new(StatusCode::UNAUTHORIZED).text("Invalid access token");
-                    return Usual::refused(answer, problem);
+                    let response = MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token");
+                    return DefaultResponse::rejected(response, problem);
                 }
                 // A message of 40 MB takes a while, in which the inbox can be looked at.
                 drop(state);
                 return self.message(request);
             }
         };
-        let outcome = if reason.is_none() { "token issued" } else { "refused" };
-        Usual { answer, outcome, reason, accepted: None, is_duplicate: false }
+        let outcome = if reason.is_none() { "token issued" } else { "rejected" };
+        DefaultResponse { response, outcome, reason, accepted: None, is_duplicate: false }
     }
 
-    fn message(&self, request: &ReceivedRequest) -> Usual {
+    fn message(&self, request: &ReceivedRequest) -> DefaultResponse {
         let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !is_json(kind) {
             let text = "Content-Type: must be application/json";
-            let answer = Answer::new(StatusCode::BAD_REQUEST).json(error_json(None, &[], &[text.to_owned()]));
-            return Usual::refused(answer, text);
+            let response =
+                MockResponse::new(StatusCode::BAD_REQUEST).json(error_json(None, &[], &[text.to_owned()]));
+            return DefaultResponse::rejected(response, text);
         }
         let message = match check::read(&request.body, self.accepts_warnings) {
             Ok(message) => message,
             Err(problems) => {
                 let json = error_json(None, &[fresh_log()], &problems);
-                let answer = Answer::new(StatusCode::BAD_REQUEST).json(json);
+                let response = MockResponse::new(StatusCode::BAD_REQUEST).json(json);
                 let (shown, others) = problems.split_at(problems.len().min(10));
                 let others = if others.is_empty() { "" } else { "; and more" };
-                return Usual::refused(answer, shown.join("; ") + others);
+                return DefaultResponse::rejected(response, shown.join("; ") + others);
             }
         };
         let meta = message.meta();
         if meta.destinations.is_empty() {
             let text = "Meta.Destinations: empty, needs to contain a destination".to_owned();
             let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
-            return Usual::refused(Answer::new(StatusCode::FORBIDDEN).json(json), text);
+            return DefaultResponse::rejected(MockResponse::new(StatusCode::FORBIDDEN).json(json), text);
         }
-        if let Some(refused) = self.rules.refusal(meta, &request.headers) {
-            return refused;
+        if let Some(rejected) = self.rules.rejection(meta, &request.headers) {
+            return rejected;
         }
         let known = if self.deduplicates { self.logs_of(request.key()) } else { None };
         let is_duplicate = known.is_some();
         let logs = known.unwrap_or_else(|| meta.destinations.iter().map(|_| fresh_log()).collect());
-        let answer = Answer::new(StatusCode::OK).json(accepted_json(meta, &logs));
+        let response = MockResponse::new(StatusCode::OK).json(accepted_json(meta, &logs));
         let outcome = if is_duplicate { "accepted before" } else { "accepted" };
         let accepted = (!is_duplicate).then_some((message, logs));
-        Usual { answer, outcome, reason: None, accepted, is_duplicate }
+        DefaultResponse { response, outcome, reason: None, accepted, is_duplicate }
     }
 
     fn logs_of(&self, key: Option<&str>) -> Option<Arc<[Log]>> {
-        Some(self.state().ledger.accepted(key)?.logs.clone())
+        Some(self.state().log.accepted(key)?.logs.clone())
     }
 
     pub(super) fn clear_inbox(&self) {
         let mut state = self.state();
-        state.ledger.clear();
+        state.log.clear();
         self.received.send_replace(0);
     }
 
@@ -314,30 +324,33 @@ impl Service {
     }
 }
 
-impl Given {
+impl SentResponse {
     const NOTHING: Self = Self { status: None, is_whole: false };
 
-    fn of(answer: &Answer) -> Self {
-        let has_status = match answer.ending {
-            Ending::Whole | Ending::OddHeaders | Ending::Truncated | Ending::MalformedChunk => true,
-            Ending::Reset | Ending::Closed | Ending::Stall | Ending::Garbage => false,
+    fn of(response: &MockResponse) -> Self {
+        let has_status = match response.ending {
+            Transmission::Whole
+            | Transmission::OddHeaders
+            | Transmission::Truncated
+            | Transmission::MalformedChunk => true,
+            Transmission::Reset | Transmission::Closed | Transmission::Stall | Transmission::Garbage => false,
         };
         Self {
-            status: has_status.then_some(answer.status),
-            is_whole: matches!(answer.ending, Ending::Whole | Ending::OddHeaders),
+            status: has_status.then_some(response.status),
+            is_whole: matches!(response.ending, Transmission::Whole | Transmission::OddHeaders),
         }
     }
 }
 
 /// What was asked for, around what the service says to a request that it took.
-fn with(scripted: Answer, mut usual: Answer) -> Answer {
-    if scripted.taking == Taking::Taken {
+fn with(scripted: MockResponse, mut usual: MockResponse) -> MockResponse {
+    if scripted.taking == Handling::Accept {
         return scripted;
     }
     usual.headers.extend(scripted.headers);
     if let Some(error) = scripted.error {
         usual.body = with_error(&usual.body, &error).into();
     }
-    let Answer { delay, ending, is_compressed, .. } = scripted;
-    Answer { delay, ending, is_compressed, ..usual }
+    let MockResponse { delay, ending, is_compressed, .. } = scripted;
+    MockResponse { delay, ending, is_compressed, ..usual }
 }

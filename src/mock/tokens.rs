@@ -10,9 +10,9 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::Answer;
-use super::assertion::{Clients, Refusal, Replays, verify};
-use crate::chance::fresh_id;
+use super::assertion::{Clients, Rejection, Replays, verify};
+use super::mock_response::MockResponse;
+use crate::random::fresh_id;
 
 /// How long a token of a legacy key is good.
 const LEGACY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,8 +20,8 @@ const LEGACY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const FORM: &str = "application/x-www-form-urlencoded";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// An answer, and why it is none that the client wants.
-pub(super) type Told = (Answer, Option<String>);
+/// A response, and why it is none that the client wants.
+pub(super) type TokenResponse = (MockResponse, Option<String>);
 
 pub(super) struct Tokens {
     pub(super) clients: Clients,
@@ -66,19 +66,19 @@ impl Tokens {
         body: &Bytes,
         audiences: &[String],
         now: DateTime<Utc>,
-    ) -> Told {
+    ) -> TokenResponse {
         match self.proven(headers, body, audiences, now) {
             Ok(scope) => {
                 let token = self.issue(self.lifetime);
                 let seconds = self.lifetime.as_secs();
                 let json = json!({ "access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": scope });
-                (Answer::new(StatusCode::OK).json(json.to_string().into()), None)
+                (MockResponse::new(StatusCode::OK).json(json.to_string().into()), None)
             }
-            Err(Refusal { error, description, expected }) => {
+            Err(Rejection { error, description, expected }) => {
                 let json = json!({ "error": error, "error_description": description });
                 let expected = expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
-                let answer = Answer::new(StatusCode::BAD_REQUEST).json(json.to_string().into());
-                (answer, Some(description + &expected))
+                let response = MockResponse::new(StatusCode::BAD_REQUEST).json(json.to_string().into());
+                (response, Some(description + &expected))
             }
         }
     }
@@ -90,7 +90,7 @@ impl Tokens {
         body: &Bytes,
         audiences: &[String],
         now: DateTime<Utc>,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, Rejection> {
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().map(str::trim) != Some(FORM) {
             return Err("x-www-form-urlencoded content-type required".into());
@@ -100,7 +100,7 @@ impl Tokens {
             Some("client_credentials") => {}
             Some(_) => {
                 let error = "unsupported_grant_type";
-                return Err(Refusal { error, .."Unexpected grant_type parameter".into() });
+                return Err(Rejection { error, .."Unexpected grant_type parameter".into() });
             }
             None => return Err("Missing grant_type parameter".into()),
         }
@@ -117,35 +117,35 @@ impl Tokens {
     }
 
     /// Answers at `/auth/authenticate`.
-    pub(super) fn authenticate(&mut self, body: &Bytes, now: DateTime<Utc>) -> Told {
+    pub(super) fn authenticate(&mut self, body: &Bytes, now: DateTime<Utc>) -> TokenResponse {
         let question: Result<Authenticate, _> = serde_json::from_slice(body);
         match question {
             Ok(asked) if self.api_keys.get(&asked.api_key) == Some(&asked.secret) => {
                 self.legacy_token(asked.api_key, now)
             }
-            _ => refused("the API key or its secret is not known"),
+            _ => rejected("the API key or its secret is not known"),
         }
     }
 
     /// Answers at `/auth/refreshToken`.
-    pub(super) fn refresh(&mut self, body: &Bytes, now: DateTime<Utc>) -> Told {
+    pub(super) fn refresh(&mut self, body: &Bytes, now: DateTime<Utc>) -> TokenResponse {
         let question: Result<Refresh, _> = serde_json::from_slice(body);
         match question {
             Ok(asked) if self.refreshing.get(&asked.refresh_token) == Some(&asked.api_key) => {
                 self.refreshing.remove(&asked.refresh_token);
                 self.legacy_token(asked.api_key, now)
             }
-            _ => refused("the refresh token is not known or was used before"),
+            _ => rejected("the refresh token is not known or was used before"),
         }
     }
 
-    fn legacy_token(&mut self, api_key: String, now: DateTime<Utc>) -> Told {
+    fn legacy_token(&mut self, api_key: String, now: DateTime<Utc>) -> TokenResponse {
         let (token, refresh_token) = (self.issue(LEGACY_LIFETIME), fresh_id().to_string());
         self.refreshing.insert(refresh_token.clone(), api_key);
         let expires = now + TimeDelta::from_std(LEGACY_LIFETIME).unwrap_or_default();
         let expires = expires.to_rfc3339_opts(SecondsFormat::Millis, true);
         let json = json!({ "accessToken": token, "expires": expires, "refreshToken": refresh_token });
-        (Answer::new(StatusCode::OK).json(json.to_string().into()), None)
+        (MockResponse::new(StatusCode::OK).json(json.to_string().into()), None)
     }
 
     fn issue(&mut self, lifetime: Duration) -> String {
@@ -177,7 +177,7 @@ impl Tokens {
     }
 }
 
-fn refused(reason: &str) -> Told {
-    let answer = Answer::new(StatusCode::UNAUTHORIZED).content("text/html", "Invalid request".into());
-    (answer, Some(reason.to_owned()))
+fn rejected(reason: &str) -> TokenResponse {
+    let response = MockResponse::new(StatusCode::UNAUTHORIZED).content("text/html", "Invalid request".into());
+    (response, Some(reason.to_owned()))
 }

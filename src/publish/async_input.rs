@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::message::{Came, ReadError, Slot, SlotReader};
+use crate::message::{ReadError, ReadOutcome, Slot, SlotReader};
 
 /// How much is asked of the input at a time, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -35,9 +35,9 @@ impl AsyncInput {
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Slot, ReadError>>> {
         loop {
             match self.reader.read_next() {
-                Ok(Came::Slot(slot)) => return Poll::Ready(Some(Ok(slot))),
-                Ok(Came::End) => return Poll::Ready(None),
-                Ok(Came::Nothing) => {}
+                Ok(ReadOutcome::Slot(slot)) => return Poll::Ready(Some(Ok(slot))),
+                Ok(ReadOutcome::End) => return Poll::Ready(None),
+                Ok(ReadOutcome::Nothing) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             let buffer = self.reader.input_mut();

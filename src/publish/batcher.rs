@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::callback::Callback;
 use super::chunk::{Chunk, Limits};
-use super::layout::{Layout, Numbering, Print, Spot, Task};
+use super::layout::{Fingerprint, Layout, Numbering, SlotPosition, Task};
 use super::opening::{Batch, Opened};
 use super::resume::PointPart;
 use super::source::{IN_ONE_GO, Source, SourceError};
@@ -15,7 +15,7 @@ use super::{PublishError, PublishReport, ResumePoint};
 use crate::digest::{SlotsDigest, message_id};
 use crate::error::Error;
 use crate::message::{
-    BatchMessage, BatchNumbers, BatchPlace, Envelope, PermittedProblems, PreparedMessage, Problem,
+    BatchMessage, BatchNumbers, BatchPosition, Envelope, PermittedProblems, PreparedMessage, Problem,
 };
 use crate::receipt::Attempt;
 
@@ -46,9 +46,9 @@ fn longest(opened: &Opened) -> usize {
 pub(super) struct PreparedChunk {
     pub(super) number: u64,
     /// Where its slots begin and end.
-    pub(super) start: Spot,
-    pub(super) end: Spot,
-    pub(super) print: Print,
+    pub(super) start: SlotPosition,
+    pub(super) end: SlotPosition,
+    pub(super) print: Fingerprint,
     /// The most bytes that it takes.
     pub(super) bytes: usize,
     /// Whether the service may have its slots, from an attempt of this run or an earlier one.
@@ -121,7 +121,7 @@ impl<'a> Batcher<'a> {
     /// Checks the slots as far as they are there, and finds the messages that are to be made.
     pub(super) async fn begin(&mut self, start: &ResumePoint) -> Result<Layout, SourceError> {
         self.source.check(&mut self.validator).await?;
-        let zero = Spot { position: 0, index: 0, digest: SlotsDigest::new(&self.destinations) };
+        let zero = SlotPosition { position: 0, index: 0, digest: SlotsDigest::new(&self.destinations) };
         let number = start.number();
         let no_message = || {
             let text = format!("there is no message {number}: the slots end before it");
@@ -163,7 +163,11 @@ impl<'a> Batcher<'a> {
     }
 
     /// Where message `number` begins, if nothing but the limits splits the slots.
-    async fn find(&mut self, number: u64, mut spot: Spot) -> Result<Option<Spot>, SourceError> {
+    async fn find(
+        &mut self,
+        number: u64,
+        mut spot: SlotPosition,
+    ) -> Result<Option<SlotPosition>, SourceError> {
         let (limits, envelope) = (self.limits(None), self.envelope_length());
         for _ in 1..number {
             let chunk = self.source.chunk(spot.position, None, limits, envelope, &mut self.validator).await?;
@@ -179,10 +183,10 @@ impl<'a> Batcher<'a> {
     /// Passes over slots from `spot` on, until `before` slots have come; `None` if fewer come.
     async fn pass(
         &mut self,
-        mut spot: Spot,
+        mut spot: SlotPosition,
         before: usize,
         releases: bool,
-    ) -> Result<Option<Spot>, SourceError> {
+    ) -> Result<Option<SlotPosition>, SourceError> {
         let mut encoded = Vec::new();
         while self.source.comes_before(spot.position, before, &mut self.validator).await? {
             if spot.position % IN_ONE_GO == 0 {
@@ -244,7 +248,7 @@ impl<'a> Batcher<'a> {
             Numbering::NumberOf(total) => Some(total),
             Numbering::None | Numbering::Number => None,
         };
-        let place = BatchPlace { batch_id: &self.batch.id, current: number, total };
+        let place = BatchPosition { batch_id: &self.batch.id, current: number, total };
         let mut out = spare.unwrap_or_default();
         out.clear();
         if out.capacity() < chunk.bytes {
@@ -259,7 +263,7 @@ impl<'a> Batcher<'a> {
         spot.index = self.source.came_by(chunk);
         let body = Bytes::from(message.finish());
         let message_id = message_id(&self.batch.id, number, &self.destinations, &body);
-        let print = Print { numbering, id: message_id.as_u64_pair().0 };
+        let print = Fingerprint { numbering, id: message_id.as_u64_pair().0 };
         let batch = BatchNumbers { id: self.batch.id.clone(), number, total };
         let encoded = PreparedMessage {
             message_id,
@@ -296,7 +300,7 @@ impl<'a> Batcher<'a> {
     }
 
     /// Writes slots of `chunk` from `spot` on, and moves it.
-    fn write_some(&self, message: &mut BatchMessage, spot: &mut Spot, chunk: Chunk) {
+    fn write_some(&self, message: &mut BatchMessage, spot: &mut SlotPosition, chunk: Chunk) {
         let enough = message.written() + GO;
         let rest = Chunk { first: spot.position, slots: chunk.end() - spot.position, ..chunk };
         let written = message.written();

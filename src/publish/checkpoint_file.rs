@@ -17,9 +17,9 @@ const LONGEST: u64 = 1024 * 1024;
 const MOST_ARCHIVED: u32 = 10_000;
 
 /// A file that is replaced as a whole, and locked by another file next to it.
-pub(crate) struct CheckpointFile(Arc<Place>);
+pub(crate) struct CheckpointFile(Arc<Paths>);
 
-struct Place {
+struct Paths {
     path: PathBuf,
     /// The file with the lock, from the first use on.
     lock: Mutex<Option<File>>,
@@ -27,14 +27,14 @@ struct Place {
 
 impl CheckpointFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self(Arc::new(Place { path, lock: Mutex::new(None) }))
+        Self(Arc::new(Paths { path, lock: Mutex::new(None) }))
     }
 
     /// Does `work` on a thread that may wait for a disk. The lock is held until it ends, even if nobody waits for it.
     async fn work<T: Send + 'static>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Place) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&Paths) -> io::Result<T> + Send + 'static,
     ) -> Result<T, CheckpointError> {
         let place = self.0.clone();
         let done = spawn_blocking(move || {
@@ -83,7 +83,7 @@ impl Checkpoint for CheckpointFile {
     }
 }
 
-impl Place {
+impl Paths {
     /// The path with another ending.
     fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();

@@ -20,7 +20,7 @@ use super::saver::Saver;
 use super::source::{SourceError, StreamError};
 use super::tracker::ProgressTracker;
 use super::{End, FailedMessage};
-use crate::delivery::Courier;
+use crate::delivery::Sender;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::Policy;
@@ -29,12 +29,12 @@ use crate::transport::Permit;
 /// How many messages may be begun after the first that isn't accepted, for each that may be in flight.
 const SPAN: u64 = 8;
 
-type Sending<'a> = Pin<Box<dyn Future<Output = (PreparedChunk, Result<Receipt, Error>)> + Send + 'a>>;
-type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Permit>> + Send + 'a>>;
+type SendFuture<'a> = Pin<Box<dyn Future<Output = (PreparedChunk, Result<Receipt, Error>)> + Send + 'a>>;
+type PermitFuture<'a> = Pin<Box<dyn Future<Output = Option<Permit>> + Send + 'a>>;
 
 /// Sends messages, up to a number at a time, and records their outcomes.
 pub(super) struct Dispatcher<'a, 't> {
-    courier: &'a Courier,
+    sender: &'a Sender,
     policy: Policy,
     concurrency: usize,
     pub(super) tracker: &'t mut ProgressTracker<'a>,
@@ -42,12 +42,12 @@ pub(super) struct Dispatcher<'a, 't> {
     patience: Patience,
     saver: Option<Saver>,
     hook: Option<AcceptedHook<'a>>,
-    in_flight: FuturesUnordered<Sending<'a>>,
+    in_flight: FuturesUnordered<SendFuture<'a>>,
     /// Messages that failed for now, in the order of their slots.
     failed_for_now: VecDeque<PreparedChunk>,
     ready: Option<PreparedChunk>,
     /// The wait for the rate limit, and since when.
-    permit: Option<(Waiting<'a>, Instant)>,
+    permit: Option<(PermitFuture<'a>, Instant)>,
     /// Memory of messages that were accepted.
     spare: Vec<Vec<u8>>,
     /// Why no more messages are made.
@@ -65,12 +65,12 @@ pub(super) enum Event<T> {
     /// A message of at most so many bytes was too large. Its slots are to be split.
     TooLarge(usize),
     /// Nothing is left to do.
-    Ended,
+    RetryState,
 }
 
 impl<'a, 't> Dispatcher<'a, 't> {
     pub(super) fn new(
-        courier: &'a Courier,
+        sender: &'a Sender,
         policy: Policy,
         (concurrency, patience): (usize, Patience),
         saver: Option<Saver>,
@@ -79,7 +79,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         layout: Layout,
     ) -> Self {
         Self {
-            courier,
+            sender,
             policy,
             concurrency,
             tracker,
@@ -151,13 +151,13 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
         if self.in_flight.is_empty() && !self.hook_is_busy() && (self.end.is_some() || self.is_done()) {
             self.release_waiting();
-            let Some(saver) = &mut self.saver else { return Event::Ended };
+            let Some(saver) = &mut self.saver else { return Event::RetryState };
             if self.end.is_none() && matches!(self.source_end, Some(Ok(()))) {
                 // A complete batch needs its checkpoint no longer.
                 saver.finish();
             }
             if saver.is_idle() {
-                return Event::Ended;
+                return Event::RetryState;
             }
         }
         let handle = self.tracker.handle.clone();
@@ -338,6 +338,6 @@ impl<'a, 't> Dispatcher<'a, 't> {
 /// Whether the service rejected a message for its size. If an attempt before that may have been accepted, its slots may
 /// arrive again with the parts, as they may with every retry after an unknown outcome.
 fn is_too_large(error: &Error) -> bool {
-    let is_413 = |last: &Attempt| last.status == Some(413) && last.delivery == Delivery::Refused;
-    error.kind() == ErrorKind::Refused && error.attempts().last().is_some_and(is_413)
+    let is_413 = |last: &Attempt| last.status == Some(413) && last.delivery == Delivery::Rejected;
+    error.kind() == ErrorKind::Rejected && error.attempts().last().is_some_and(is_413)
 }

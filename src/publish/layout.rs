@@ -7,7 +7,7 @@ use crate::digest::SlotsDigest;
 
 /// A place between two slots.
 #[derive(Clone, Debug)]
-pub(super) struct Spot {
+pub(super) struct SlotPosition {
     /// How many slots that can be published come before.
     pub(super) position: usize,
     /// How many slots come before, including those that were skipped.
@@ -29,7 +29,7 @@ pub(super) enum Numbering {
 
 /// The batch numbers and the id of a message, by which it is recognized when it is made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Print {
+pub(super) struct Fingerprint {
     pub(super) numbering: Numbering,
     /// The first half of the message id.
     pub(super) id: u64,
@@ -39,11 +39,11 @@ pub(super) struct Print {
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) number: u64,
-    pub(super) start: Spot,
+    pub(super) start: SlotPosition,
     /// Where its slots end at the latest; `None` if that is where they all end.
-    pub(super) end: Option<Spot>,
+    pub(super) end: Option<SlotPosition>,
     /// The message that was sent before with exactly these slots, whose outcome is unknown.
-    pub(super) repeat: Option<Print>,
+    pub(super) repeat: Option<Fingerprint>,
 }
 
 /// Slots of one message, or of several that were accepted.
@@ -51,8 +51,8 @@ pub(super) struct Task {
 struct Part {
     /// The number of the message; `None` if it gets the next one that is free.
     number: Option<u64>,
-    start: Spot,
-    end: Spot,
+    start: SlotPosition,
+    end: SlotPosition,
     state: State,
 }
 
@@ -62,9 +62,9 @@ enum State {
     /// To be split into messages.
     Open,
     /// To be made again, because the service may have it.
-    Repeat(Print),
+    Repeat(Fingerprint),
     /// Made, and whether the service may have it.
-    Made(Print, bool),
+    Made(Fingerprint, bool),
 }
 
 /// The messages of a batch, from the first slot that isn't known to be accepted.
@@ -73,18 +73,18 @@ pub(super) struct Layout {
     /// In the order of the slots, without a gap between them. The first isn't accepted.
     parts: VecDeque<Part>,
     /// The number of the first message that isn't begun, and where its slots begin.
-    next: (u64, Spot),
+    next: (u64, SlotPosition),
     /// The number of bytes to which the service limited messages, if it found one too large.
     pub(super) service_limit: Option<usize>,
 }
 
 impl Layout {
-    pub(super) fn new(number: u64, start: Spot, service_limit: Option<usize>) -> Self {
+    pub(super) fn new(number: u64, start: SlotPosition, service_limit: Option<usize>) -> Self {
         Self { parts: VecDeque::new(), next: (number, start), service_limit }
     }
 
     /// Adds what a resume point reports of the slots up to `end`.
-    pub(super) fn resume(&mut self, part: &PointPart, end: Spot) {
+    pub(super) fn resume(&mut self, part: &PointPart, end: SlotPosition) {
         let state = match *part {
             PointPart::Accepted { .. } => State::Accepted,
             PointPart::Open { .. } => State::Open,
@@ -130,7 +130,7 @@ impl Layout {
     }
 
     /// The message of the first [task](Self::task) was made, with the slots up to `end`.
-    pub(super) fn made(&mut self, end: Spot, print: Print) {
+    pub(super) fn made(&mut self, end: SlotPosition, print: Fingerprint) {
         let task = self.task();
         // Until it is sent, the message of an earlier run counts.
         let state = State::Made(task.repeat.unwrap_or(print), task.repeat.is_some());
@@ -161,7 +161,7 @@ impl Layout {
     }
 
     /// Message `number` goes out.
-    pub(super) fn sent(&mut self, number: u64, print: Print) {
+    pub(super) fn sent(&mut self, number: u64, print: Fingerprint) {
         if let Some(part) = self.part(number) {
             part.state = State::Made(print, true);
         }
@@ -207,7 +207,7 @@ impl Layout {
     }
 
     /// Where the first slot is that isn't known to be accepted.
-    pub(super) fn first(&self) -> &Spot {
+    pub(super) fn first(&self) -> &SlotPosition {
         self.parts.front().map_or(&self.next.1, |part| &part.start)
     }
 

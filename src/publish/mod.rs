@@ -32,7 +32,7 @@ use std::time::Duration;
 use futures_util::future::Either;
 use tracing::{Instrument, info_span};
 
-use crate::delivery::Courier;
+use crate::delivery::Sender;
 use crate::error::Error;
 use crate::message::Problem;
 use crate::retry::Policy;
@@ -55,7 +55,7 @@ pub(crate) use checkpoint_file::CheckpointFile;
 pub(crate) use chunk::Limits;
 pub use handle::PublishHandle;
 pub(crate) use opening::{BatchOptions, CheckpointOptions};
-pub(crate) use patience::USUAL_PATIENCE;
+pub(crate) use patience::DEFAULT_PATIENCE;
 pub use preparation::PreparedMessages;
 pub(crate) use progress::OnProgress;
 pub use progress::{BatchCounts, Progress, RunCounts, Wait, WaitReason};
@@ -69,7 +69,7 @@ pub(crate) use validator::OnInvalid;
 
 /// A batch to publish.
 pub(crate) struct Publication<'a> {
-    pub(crate) courier: &'a Courier,
+    pub(crate) sender: &'a Sender,
     pub(crate) policy: Policy,
     pub(crate) source: Source<'a>,
     pub(crate) options: BatchOptions,
@@ -111,8 +111,8 @@ impl From<SourceError> for End {
 
 impl Publication<'_> {
     pub(crate) async fn run(self) -> Result<PublishReport, PublishError> {
-        let Self { courier, source, options, checkpoint, handle, .. } = self;
-        let _guard = courier.in_progress.begin();
+        let Self { sender, source, options, checkpoint, handle, .. } = self;
+        let _guard = sender.in_progress.begin();
         let opened = match Opened::from_checkpoint(&options, checkpoint.as_ref()).await {
             Ok(opened) => opened,
             Err(error) => return Err(PublishError::new(PublishReport::default(), error, None, None)),
@@ -124,7 +124,7 @@ impl Publication<'_> {
         let on_accepted = self.on_accepted.map(|call| Callback::new(call, handle.clone(), panic.clone()));
         // However many the slots are, their messages wait for the client's own limits.
         let policy = Policy { deadline_covers_limits: false, ..self.policy };
-        let patience = Patience::new(self.patience, &courier.jitter);
+        let patience = Patience::new(self.patience, &sender.jitter);
         let mut tracker = ProgressTracker::new(handle, on_progress);
         let span = info_span!("publish", batch_id = opened.batch.id);
         let mut saved = opened.saved();
@@ -146,7 +146,7 @@ impl Publication<'_> {
             let saver = checkpoint.map(|options| Saver::new(options.checkpoint, saved));
             let hook = on_accepted.map(AcceptedHook::new);
             let limits = (self.concurrency, patience);
-            let mut dispatcher = Dispatcher::new(courier, policy, limits, saver, hook, &mut tracker, layout);
+            let mut dispatcher = Dispatcher::new(sender, policy, limits, saver, hook, &mut tracker, layout);
             dispatcher.publish(&mut batcher).await
         };
         let ended = work.instrument(span).await;
@@ -235,7 +235,7 @@ impl Dispatcher<'_, '_> {
                     self.split_within(bytes);
                     batcher.count(&self.layout);
                 }
-                Event::Ended => return self.take_end().await,
+                Event::RetryState => return self.take_end().await,
             }
             self.tracker.counted(batcher);
         }

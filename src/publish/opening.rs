@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::checkpoint::{AnyCheckpoint, SavedBatch};
 use super::chunk::Limits;
 use super::resume::ResumePoint;
-use crate::chance::fresh_id;
 use crate::error::Error;
 use crate::message::{Defaults, Envelope, Problem, Validation};
+use crate::random::fresh_id;
 
 /// The batch that messages are made for.
 pub(super) struct Batch {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::chance::Jitter;
 use crate::error::{Error, ErrorKind};
+use crate::random::Jitter;
 use crate::receipt::{Attempt, Delivery};
-use crate::retry::{Backoff, Next, OnUnknown, asks_again};
+use crate::retry::{Backoff, NextStep, OnUnknown, asks_again};
 
 /// The patience of a publication that has no other.
-pub(crate) const USUAL_PATIENCE: Duration = Duration::from_secs(15 * 60);
+pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The part of `Retry-After` that is added at most, so that publications that got the same come back apart.
-const HINT_JITTER: f64 = 0.1;
+const RETRY_AFTER_JITTER: f64 = 0.1;
 
 /// Decides whether a failure is waited out, and until when.
 pub(super) struct Patience {
@@ -70,7 +70,7 @@ impl Patience {
             return false;
         }
         let wait = match hint {
-            Some(hint) => hint.saturating_add(self.jitter.draw(hint.mul_f64(HINT_JITTER), 0.0)),
+            Some(hint) => hint.saturating_add(self.jitter.sample(hint.mul_f64(RETRY_AFTER_JITTER), 0.0)),
             // Messages that were in flight when the first of them failed don't make the wait longer.
             None if self.outage.is_some() && !was_probe => Duration::ZERO,
             None => self.backoff.next_delay(),
@@ -93,7 +93,7 @@ pub(super) fn is_temporary(error: &Error, on_unknown: OnUnknown) -> bool {
     }
     match error.attempts() {
         [.., before, last] if is_unauthorized(before) && is_unauthorized(last) => false,
-        [.., last] => last.next != Next::Final && !is_foreign(last),
+        [.., last] => last.next_step != NextStep::NotRetryable && !is_foreign(last),
         [] => true,
     }
 }

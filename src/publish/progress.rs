@@ -78,7 +78,7 @@ pub struct Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitReason {
-    /// The [rate limit](crate::ClientBuilder::pace), or a 429, leaves no room.
+    /// The [rate limit](crate::ClientBuilder::rate_limit), or a 429, leaves no room.
     RateLimit,
     /// A message failed for now, in this way. It goes out again within the
     /// [patience](crate::client::PublishBuilder::patience).

@@ -65,7 +65,7 @@ impl PublishReport {
         self.elapsed
     }
 
-    /// How much of that passed while the [rate limit](crate::ClientBuilder::pace) left no room for a message.
+    /// How much of that passed while the [rate limit](crate::ClientBuilder::rate_limit) left no room for a message.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use super::layout::{Numbering, Print, Spot};
+use super::layout::{Fingerprint, Numbering, SlotPosition};
 use crate::text;
 
 /// The place where a publication resumes: the first message of its batch that isn't known to be accepted.
@@ -61,7 +61,7 @@ pub(super) enum PointPart {
     /// The service doesn't have the message. Without a number it gets the next that is free.
     Open { slots: usize, number: Option<u64> },
     /// The service may have the message.
-    Unknown { slots: usize, number: u64, print: Print },
+    Unknown { slots: usize, number: u64, print: Fingerprint },
 }
 
 impl PointPart {
@@ -86,7 +86,7 @@ impl ResumePoint {
 
     pub(super) fn new(
         number: u64,
-        first: &Spot,
+        first: &SlotPosition,
         limit: Option<usize>,
         parts: Vec<PointPart>,
         next: u64,
@@ -146,7 +146,7 @@ impl fmt::Display for ResumePoint {
             match part {
                 PointPart::Accepted { slots, digest } => write!(f, ",{slots}.{digest:016x}")?,
                 PointPart::Open { slots, .. } => write!(f, "-{slots}")?,
-                PointPart::Unknown { slots, print: Print { numbering, id }, .. } => {
+                PointPart::Unknown { slots, print: Fingerprint { numbering, id }, .. } => {
                     write!(f, "+{slots}")?;
                     match numbering {
                         Numbering::None => {}
@@ -241,7 +241,7 @@ fn read(text: &str) -> Option<ResumePoint> {
                     Some((slots, "0")) => (slots, Numbering::Number),
                     Some((slots, total)) => (slots, Numbering::NumberOf(decimal(total)?)),
                 };
-                let print = Print { numbering, id: hexadecimal(id)? };
+                let print = Fingerprint { numbering, id: hexadecimal(id)? };
                 PointPart::Unknown { slots: usize_of(slots)?, number: own?, print }
             }
             _ => return None,

@@ -14,7 +14,7 @@ use crate::message::{ReadError, Slot};
 /// The slots of a stream. Those that aren't known to be accepted yet are held.
 pub(crate) struct StreamSource<'a> {
     stream: Pin<Box<dyn Stream<Item = Result<Slot, StreamError>> + Send + 'a>>,
-    held: VecDeque<HeldSlot>,
+    held: VecDeque<PendingSlot>,
     /// The position of the first that is held.
     first: usize,
     /// How many came, including those that were skipped.
@@ -26,7 +26,7 @@ pub(crate) struct StreamSource<'a> {
 }
 
 /// A slot that came.
-struct HeldSlot {
+struct PendingSlot {
     slot: Slot,
     /// Its index among all that came.
     index: usize,
@@ -39,7 +39,7 @@ impl<'a> StreamSource<'a> {
         Self { stream, held: VecDeque::new(), first: 0, came: 0, has_ended: false, failure: None }
     }
 
-    fn held(&self, position: usize) -> Option<&HeldSlot> {
+    fn held(&self, position: usize) -> Option<&PendingSlot> {
         self.held.get(position.checked_sub(self.first)?)
     }
 
@@ -106,7 +106,7 @@ impl<'a> StreamSource<'a> {
                 Some(Ok(slot)) => {
                     if let Checked::Valid(corrected, added) = validator.check(&slot, index) {
                         let slot = corrected.map_or(slot, |corrected| *corrected);
-                        self.held.push_back(HeldSlot { slot, index, added });
+                        self.held.push_back(PendingSlot { slot, index, added });
                     }
                 }
                 Some(Err(failed)) => match failed.downcast_ref::<ReadError>() {

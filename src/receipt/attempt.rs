@@ -9,18 +9,18 @@ use uuid::Uuid;
 
 use super::serialize::{milliseconds, optional_milliseconds, whole_seconds};
 use crate::message::Log;
-use crate::retry::Next;
+use crate::retry::NextStep;
 
 /// How certain it is that the service has the message.
 ///
-/// Serializes to `accepted`, `refused`, `not_sent` or `unknown`, which is also its `Display`.
+/// Serializes to `accepted`, `rejected`, `not_sent` or `unknown`, which is also its `Display`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// The service answered that it took the message.
     Accepted,
     /// The service answered that it did not take the message.
-    Refused,
+    Rejected,
     /// The message never reached the service, or the service reported that it didn't process it.
     NotSent,
     /// The message may have reached the service: no response settles it, or the response isn't the service's.
@@ -33,8 +33,8 @@ impl Delivery {
         let any = |delivery| attempts.iter().any(|attempt| attempt.delivery == delivery);
         if any(Self::Unknown) {
             Self::Unknown
-        } else if any(Self::Refused) {
-            Self::Refused
+        } else if any(Self::Rejected) {
+            Self::Rejected
         } else {
             Self::NotSent
         }
@@ -66,15 +66,15 @@ pub struct Attempt {
     /// How long it took.
     #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
     pub elapsed: Duration,
-    /// The status of the answer to the message, where one came.
+    /// The status of the response to the message, where one came.
     ///
     /// That of the token endpoint is in `error`.
     pub status: Option<u16>,
     /// Whether the service has the message, as far as this attempt tells.
     pub delivery: Delivery,
-    /// What went wrong, in words that hold nothing of the message or the answer.
+    /// What went wrong, in words that hold nothing of the message or the response.
     pub error: Option<String>,
-    /// The service's own identifiers, where the answer had any.
+    /// The service's own identifiers, where the response had any.
     #[serde(serialize_with = "super::logs")]
     pub logs: Vec<Log>,
     /// How old the access token was when the request set out, counted from when it was asked for; `None` where there was no
@@ -91,5 +91,5 @@ pub struct Attempt {
     #[serde(rename = "delay_ms", serialize_with = "optional_milliseconds")]
     pub delay: Option<Duration>,
     /// What followed, and why: why the delay is as it is, or why there was no further attempt.
-    pub next: Next,
+    pub next_step: NextStep,
 }

@@ -2,8 +2,8 @@
 
 mod attempt;
 mod masked;
+mod oauth_error;
 mod reason;
-mod refusal;
 mod response_details;
 mod serialize;
 mod shape;
@@ -19,7 +19,7 @@ pub(crate) use response_details::ResponseDetails;
 pub(crate) use serialize::{logs, milliseconds, seconds_rounded_up, whole_seconds};
 
 pub use attempt::{Attempt, Delivery};
-pub use refusal::TokenRefusal;
+pub use oauth_error::OAuthError;
 
 /// What is known of a message that the service accepted.
 ///
@@ -69,7 +69,7 @@ impl Receipt {
 
     /// The service's own identifiers, one entry for each destination.
     ///
-    /// Empty where the answer had none or its body was lost. Of an answer in the older form, `Message.ID`
+    /// Empty where the response had none or its body was lost. Of a response in the older form, `Message.ID`
     /// is the log's `id` and `Transmission.ID` its `attempt_id`.
     #[must_use]
     pub fn logs(&self) -> &[Log] {

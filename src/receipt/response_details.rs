@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-use super::TokenRefusal;
+use super::OAuthError;
 use super::masked::Masked;
 use super::reason::reason;
 use super::shape::{is_given, member, objects};
 use crate::message::{Log, Object, text};
 use crate::retry::BodyKind;
 use crate::text::trimmed;
-use crate::transport::{Answer, FailureKind, retry_after};
+use crate::transport::{FailureKind, Response, retry_after};
 
 /// The contents of a response, as far as their shape is known.
 pub(crate) struct ResponseDetails {
@@ -28,24 +28,26 @@ pub(crate) struct ResponseDetails {
     /// nowhere else.
     pub(crate) text: Option<String>,
     /// The reason of a token endpoint, in the standard's form.
-    pub(crate) refusal: Option<TokenRefusal>,
+    pub(crate) rejection: Option<OAuthError>,
     /// The wait that the response asks for, by `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl ResponseDetails {
     /// Reads a response that came at `now`. Its texts don't show `secrets`.
-    pub(crate) fn read(answer: &Answer, secrets: &[&str], now: SystemTime) -> Self {
-        let retry_after = retry_after(&answer.headers, now);
-        let details = match (coding(&answer.headers), &answer.body) {
+    pub(crate) fn read(response: &Response, secrets: &[&str], now: SystemTime) -> Self {
+        let retry_after = retry_after(&response.headers, now);
+        let details = match (coding(&response.headers), &response.body) {
             (_, Ok(body)) if body.is_empty() => Self::of_kind(BodyKind::Empty),
             (Some(coding), _) => Self { coding: Some(coding), ..Self::of_kind(BodyKind::Encoded) },
             // The service sends JSON, and never more than the client reads.
-            (None, Err(failure)) if failure.kind() == FailureKind::TooLong || is_no_json(&answer.headers) => {
+            (None, Err(failure))
+                if failure.kind() == FailureKind::TooLong || is_no_json(&response.headers) =>
+            {
                 Self::of_kind(BodyKind::Other)
             }
             (None, Err(_)) => Self::of_kind(BodyKind::Lost),
-            (None, Ok(body)) => Self::of_body(body, answer.status.is_success(), Masked(secrets)),
+            (None, Ok(body)) => Self::of_body(body, response.status.is_success(), Masked(secrets)),
         };
         Self { retry_after, ..details }
     }
@@ -62,7 +64,7 @@ impl ResponseDetails {
             logs: Vec::new(),
             has_errors: false,
             text: None,
-            refusal: None,
+            rejection: None,
             retry_after: None,
         }
     }
@@ -99,7 +101,10 @@ impl ResponseDetails {
             },
             has_errors,
             text: if is_plain_success { None } else { reason(body).map(|reason| masked.shown(&reason)) },
-            refusal: objects.first().filter(|_| body.starts_with('{')).and_then(|body| refusal(body, masked)),
+            rejection: objects
+                .first()
+                .filter(|_| body.starts_with('{'))
+                .and_then(|body| rejection(body, masked)),
             ..Self::of_kind(body_kind)
         }
     }
@@ -143,9 +148,9 @@ fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
 }
 
 /// An error response of RFC 6749, section 5.2.
-fn refusal(body: &Object<'_>, masked: Masked<'_>) -> Option<TokenRefusal> {
+fn rejection(body: &Object<'_>, masked: Masked<'_>) -> Option<OAuthError> {
     let part = |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
-    Some(TokenRefusal {
+    Some(OAuthError {
         error: part("error")?,
         error_description: part("error_description"),
         error_uri: part("error_uri"),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How full the bucket is at first, unless it is sized otherwise.
-pub(crate) const USUAL_BUDGET: u32 = 500;
+pub(crate) const DEFAULT_BUDGET: u32 = 500;
 
 /// The cap on the load of retries, shared by all sends of a client. Each retry takes from this bucket. A retry that
 /// succeeds gives back its cost, and a message accepted on the first attempt adds 1. In an outage the bucket is soon empty,

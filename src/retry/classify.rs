@@ -14,11 +14,11 @@ use crate::transport::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Class {
+pub enum Classification {
     /// The service has the message: it is not sent again.
     Accepted,
     /// The service rejected the message, and would again.
-    Refused,
+    Rejected,
     /// The service rejected the message for now: it asks for fewer requests.
     Throttled,
     /// The service rejected the message for now: it isn't ready.
@@ -35,15 +35,15 @@ pub enum Class {
     NotSent,
 }
 
-/// The facts about one exchange that bear on its [`Class`].
+/// The facts about one exchange that bear on its [`Classification`].
 ///
 /// Its `Debug` holds no text of the service.
 #[derive(Clone, Copy)]
-pub struct Exchange<'a>(Result<Answered<'a>, &'a Failure>);
+pub struct Exchange<'a>(Result<ResponseFacts<'a>, &'a Failure>);
 
 /// The facts about a response.
 #[derive(Clone, Copy)]
-pub(crate) struct Answered<'a> {
+pub(crate) struct ResponseFacts<'a> {
     pub(crate) status: u16,
     pub(crate) body: BodyKind,
     pub(crate) has_errors: bool,
@@ -55,12 +55,12 @@ pub(crate) struct Answered<'a> {
 
 impl<'a> Exchange<'a> {
     /// An exchange that brought a response.
-    pub(crate) fn answered(answered: Answered<'a>) -> Self {
-        Self(Ok(answered))
+    pub(crate) fn of_response(facts: ResponseFacts<'a>) -> Self {
+        Self(Ok(facts))
     }
 
     /// An exchange that brought none.
-    pub(crate) fn failed(failure: &'a Failure) -> Self {
+    pub(crate) fn of_failure(failure: &'a Failure) -> Self {
         Self(Err(failure))
     }
 
@@ -70,56 +70,56 @@ impl<'a> Exchange<'a> {
     ///
     /// | response | class |
     /// | --- | --- |
-    /// | no response, and the service can't have the request | [`NotSent`](Class::NotSent) |
-    /// | no response, and the service may have the request | [`Unknown`](Class::Unknown) |
-    /// | 2xx with errors and a log id | [`Partial`](Class::Partial) |
-    /// | 2xx before the whole request was handed to the connection | [`Unknown`](Class::Unknown) |
-    /// | 2xx with errors: `Meta.Errors`, `error` or `errorDetail` | [`Refused`](Class::Refused) |
-    /// | 2xx with the service's own body, without a body, or with a [lost](BodyKind::Lost) one | [`Accepted`](Class::Accepted) |
-    /// | any other 2xx: the response isn't the service's, or can't be read | [`Unknown`](Class::Unknown) |
-    /// | 401 | [`Unauthorized`](Class::Unauthorized) |
-    /// | 429 | [`Throttled`](Class::Throttled) |
-    /// | 503 with `Retry-After`, whose sender chose not to serve | [`Transient`](Class::Transient) |
-    /// | 408, 421, 425, which ask for the request again by their definition | [`Transient`](Class::Transient) |
-    /// | any other 5xx: the service may have taken the message before it failed | [`Unknown`](Class::Unknown) |
-    /// | any other status; redirects are never followed | [`Refused`](Class::Refused) |
+    /// | no response, and the service can't have the request | [`NotSent`](Classification::NotSent) |
+    /// | no response, and the service may have the request | [`Unknown`](Classification::Unknown) |
+    /// | 2xx with errors and a log id | [`Partial`](Classification::Partial) |
+    /// | 2xx before the whole request was handed to the connection | [`Unknown`](Classification::Unknown) |
+    /// | 2xx with errors: `Meta.Errors`, `error` or `errorDetail` | [`Rejected`](Classification::Rejected) |
+    /// | 2xx with the service's own body, without a body, or with a [lost](BodyKind::Lost) one | [`Accepted`](Classification::Accepted) |
+    /// | any other 2xx: the response isn't the service's, or can't be read | [`Unknown`](Classification::Unknown) |
+    /// | 401 | [`Unauthorized`](Classification::Unauthorized) |
+    /// | 429 | [`Throttled`](Classification::Throttled) |
+    /// | 503 with `Retry-After`, whose sender chose not to serve | [`Transient`](Classification::Transient) |
+    /// | 408, 421, 425, which ask for the request again by their definition | [`Transient`](Classification::Transient) |
+    /// | any other 5xx: the service may have taken the message before it failed | [`Unknown`](Classification::Unknown) |
+    /// | any other status; redirects are never followed | [`Rejected`](Classification::Rejected) |
     ///
     /// [`BodyKind`] defines which bodies are the service's own. 408, 421 and 425 are those of RFC 9110, sections 15.5.9 and
     /// 15.5.20, and RFC 8470, section 5.2; after a 421 the next attempt goes over a new connection.
     #[must_use]
-    pub fn class(&self) -> Class {
-        let answered = match &self.0 {
-            Err(failure) if failure.may_have_arrived() => return Class::Unknown,
-            Err(_) => return Class::NotSent,
-            Ok(answered) => answered,
+    pub fn classification(&self) -> Classification {
+        let facts = match &self.0 {
+            Err(failure) if failure.may_have_arrived() => return Classification::Unknown,
+            Err(_) => return Classification::NotSent,
+            Ok(facts) => facts,
         };
-        match answered.status {
-            200..=299 if answered.has_errors && answered.has_logs => Class::Partial,
-            200..=299 if answered.is_early => Class::Unknown,
-            200..=299 if answered.has_errors => Class::Refused,
-            200..=299 => match answered.body {
-                BodyKind::Service | BodyKind::Empty | BodyKind::Lost => Class::Accepted,
-                BodyKind::KnownError | BodyKind::Encoded | BodyKind::Other => Class::Unknown,
+        match facts.status {
+            200..=299 if facts.has_errors && facts.has_logs => Classification::Partial,
+            200..=299 if facts.is_early => Classification::Unknown,
+            200..=299 if facts.has_errors => Classification::Rejected,
+            200..=299 => match facts.body {
+                BodyKind::Service | BodyKind::Empty | BodyKind::Lost => Classification::Accepted,
+                BodyKind::KnownError | BodyKind::Encoded | BodyKind::Other => Classification::Unknown,
             },
-            401 => Class::Unauthorized,
-            429 => Class::Throttled,
-            503 if answered.retry_after.is_some() => Class::Transient,
-            status if asks_again(status) => Class::Transient,
-            500..=599 => Class::Unknown,
-            _ => Class::Refused,
+            401 => Classification::Unauthorized,
+            429 => Classification::Throttled,
+            503 if facts.retry_after.is_some() => Classification::Transient,
+            status if asks_again(status) => Classification::Transient,
+            500..=599 => Classification::Unknown,
+            _ => Classification::Rejected,
         }
     }
 
     /// The status of the response; `None` if there was no response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        self.0.ok().map(|answered| answered.status)
+        self.0.ok().map(|facts| facts.status)
     }
 
     /// The kind of body that the response had; `None` if there was no response.
     #[must_use]
     pub fn body_kind(&self) -> Option<BodyKind> {
-        self.0.ok().map(|answered| answered.body)
+        self.0.ok().map(|facts| facts.body)
     }
 
     /// The wait that the response asked for, by `Retry-After`; at most a day.
@@ -137,19 +137,19 @@ impl<'a> Exchange<'a> {
     /// Whether the response holds errors: `Meta.Errors`, `Errors`, `error` or `errorDetail`, in any letter case, also in a list.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.is_ok_and(|answered| answered.has_errors)
+        self.0.is_ok_and(|facts| facts.has_errors)
     }
 
     /// Whether the response holds a log id.
     #[must_use]
     pub fn has_logs(&self) -> bool {
-        self.0.is_ok_and(|answered| answered.has_logs)
+        self.0.is_ok_and(|facts| facts.has_logs)
     }
 
     /// Whether the response came before the whole request was handed to the connection.
     #[must_use]
     pub fn is_early(&self) -> bool {
-        self.0.is_ok_and(|answered| answered.is_early)
+        self.0.is_ok_and(|facts| facts.is_early)
     }
 
     /// The reason that the response gives: the text of [`Error::service_text`](crate::Error::service_text).
@@ -165,7 +165,7 @@ pub(crate) fn asks_again(status: u16) -> bool {
     matches!(status, 408 | 421 | 425)
 }
 
-impl fmt::Display for Class {
+impl fmt::Display for Classification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }

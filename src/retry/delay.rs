@@ -5,7 +5,7 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
-use crate::chance::Jitter;
+use crate::random::Jitter;
 
 /// Delays that grow exponentially. Each is drawn from between a part of a ceiling and the ceiling, which
 /// doubles from one delay to the next.
@@ -45,7 +45,7 @@ impl Backoff {
 
     pub(crate) fn next_delay(&mut self) -> Duration {
         let ceiling = self.next_ceiling();
-        self.jitter.draw(ceiling, self.floor)
+        self.jitter.sample(ceiling, self.floor)
     }
 
     /// Begins again with the first delay.
@@ -77,6 +77,6 @@ impl AttemptDelays {
         let ceilings = self.ceilings.get_or_insert_with(|| [from(250), from(1_000)]);
         // Both grow with every attempt.
         let [usual, throttled] = ceilings.each_mut().map(Backoff::next_ceiling);
-        self.jitter.draw(if is_throttled { throttled } else { usual }, 0.0)
+        self.jitter.sample(if is_throttled { throttled } else { usual }, 0.0)
     }
 }

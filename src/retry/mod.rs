@@ -5,18 +5,18 @@ mod body_kind;
 mod budget;
 mod classify;
 mod delay;
-mod next;
+mod next_step;
 mod policy;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use budget::{Cost, RetryBudget, USUAL_BUDGET};
+pub(crate) use budget::{Cost, DEFAULT_BUDGET, RetryBudget};
 pub(crate) use delay::{AttemptDelays, Backoff};
-pub(crate) use policy::{Decision, Ended, Ending, LONGEST_HINT, Policy, Renewal};
+pub(crate) use policy::{AttemptResult, Decision, LONGEST_RETRY_AFTER, Policy, Renewal, RetryState};
 
 pub use body_kind::BodyKind;
-pub(crate) use classify::{Answered, asks_again};
-pub use classify::{Class, Exchange};
-pub use next::Next;
+pub use classify::{Classification, Exchange};
+pub(crate) use classify::{ResponseFacts, asks_again};
+pub use next_step::NextStep;
 pub use policy::OnUnknown;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::budget::Cost;
-use super::{AttemptDelays, Class, Next, RetryBudget};
+use super::{AttemptDelays, Classification, NextStep, RetryBudget};
 
 /// The longest that a send waits for `Retry-After`. A service that asks for more is better served by a caller that comes
 /// back later than by one that hangs.
-pub(crate) const LONGEST_HINT: Duration = Duration::from_secs(120);
+pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 
-/// A retry with less time than this would most likely end without an answer, and make a known outcome an unknown
+/// A retry with less time than this would most likely end without a response, and make a known outcome an unknown
 /// one. Of a short deadline a tenth is enough.
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 
@@ -52,11 +52,11 @@ impl Default for Policy {
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum AttemptResult {
     /// In an exchange of this class.
-    Exchanged(Class),
+    Exchanged(Classification),
     /// Without a request: there is no access token. Where that is temporary, there may be one a moment later.
-    NoToken { is_temporary: bool },
+    TokenUnavailable { is_temporary: bool },
 }
 
 /// When there may be a token instead of a rejected one.
@@ -70,15 +70,15 @@ pub(crate) enum Renewal {
 
 /// The attempt that [`Policy::after`] is asked about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended {
+pub(crate) struct RetryState {
     /// Its number, from 1.
     pub(crate) number: u32,
-    pub(crate) ending: Ending,
+    pub(crate) ending: AttemptResult,
     /// How long the service asked to wait, or how long no access token is asked for.
     pub(crate) hint: Option<Duration>,
     /// What is left until the deadline.
     pub(crate) time_left: Duration,
-    /// Whether an access token was replaced before, since the service refused it.
+    /// Whether an access token was replaced before, since the service rejected it.
     pub(crate) token_replaced: bool,
     /// When there may be a token to send the message with again, after the service rejected this attempt's.
     pub(crate) renewal: Option<Renewal>,
@@ -92,16 +92,16 @@ pub(crate) struct Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Try again after this delay. The budget has paid this cost for it.
-    Again(Duration, Next, Cost),
+    Again(Duration, NextStep, Cost),
     /// Give up.
-    Stop(Next),
+    Stop(NextStep),
 }
 
 impl Policy {
     /// Whether there is time for a wait before the next attempt, and for that.
     pub(crate) fn has_room(&self, wait: Duration, time_left: Duration) -> bool {
         let room = self.room(time_left);
-        wait <= room.min(LONGEST_HINT) && !room.is_zero()
+        wait <= room.min(LONGEST_RETRY_AFTER) && !room.is_zero()
     }
 
     /// What may be spent on waiting so that the next attempt has time to end.
@@ -118,62 +118,68 @@ impl Policy {
     /// Decides what follows an attempt, and takes what a retry costs from the budget where there is one.
     pub(crate) fn after(
         &self,
-        ended: Ended,
+        ended: RetryState,
         delays: &mut AttemptDelays,
         budget: Option<&RetryBudget>,
     ) -> Decision {
         let (why, cost) = match ended.ending {
-            Ending::Exchanged(Class::Accepted) => return Decision::Stop(Next::Done),
-            Ending::Exchanged(Class::Refused | Class::Partial) | Ending::NoToken { is_temporary: false } => {
-                return Decision::Stop(Next::Final);
+            AttemptResult::Exchanged(Classification::Accepted) => return Decision::Stop(NextStep::Done),
+            AttemptResult::Exchanged(Classification::Rejected | Classification::Partial)
+            | AttemptResult::TokenUnavailable { is_temporary: false } => {
+                return Decision::Stop(NextStep::NotRetryable);
             }
-            Ending::Exchanged(Class::Unknown) if self.on_unknown == OnUnknown::Stop => {
-                return Decision::Stop(Next::UnknownStops);
+            AttemptResult::Exchanged(Classification::Unknown) if self.on_unknown == OnUnknown::Stop => {
+                return Decision::Stop(NextStep::StoppedOnUnknown);
             }
-            Ending::Exchanged(Class::Unauthorized) => match ended.renewal {
+            AttemptResult::Exchanged(Classification::Unauthorized) => match ended.renewal {
                 // All sends meet it at once, the service is fine, and the cooldown bounds the load.
-                Some(Renewal::After(_)) if !ended.token_tried_again => (Next::TokenPause, Cost::Free),
-                Some(Renewal::AtOnce) if !ended.token_replaced => (Next::NewToken, Cost::Free),
-                _ => return Decision::Stop(Next::Final),
+                Some(Renewal::After(_)) if !ended.token_tried_again => (NextStep::TokenCooldown, Cost::Free),
+                Some(Renewal::AtOnce) if !ended.token_replaced => (NextStep::NewToken, Cost::Free),
+                _ => return Decision::Stop(NextStep::NotRetryable),
             },
             // The message endpoint saw nothing, and the token endpoint is asked by one for all.
-            Ending::NoToken { is_temporary: true } => (Next::TokenPause, Cost::Free),
-            Ending::Exchanged(Class::Throttled) => (Next::Backoff, Cost::Throttled),
+            AttemptResult::TokenUnavailable { is_temporary: true } => (NextStep::TokenCooldown, Cost::Free),
+            AttemptResult::Exchanged(Classification::Throttled) => (NextStep::Backoff, Cost::Throttled),
             // The service saw nothing, and it isn't a sign of trouble that an idle connection is closed.
-            Ending::Exchanged(Class::NotSent) if ended.connection_was_closed => (Next::Backoff, Cost::Free),
-            Ending::Exchanged(Class::Transient | Class::Unknown | Class::NotSent) => {
-                (Next::Backoff, Cost::Usual)
+            AttemptResult::Exchanged(Classification::NotSent) if ended.connection_was_closed => {
+                (NextStep::Backoff, Cost::Free)
             }
+            AttemptResult::Exchanged(
+                Classification::Transient | Classification::Unknown | Classification::NotSent,
+            ) => (NextStep::Backoff, Cost::Usual),
         };
         let hint = match (ended.ending, ended.renewal) {
-            (Ending::Exchanged(Class::Unauthorized), Some(Renewal::After(wait))) => Some(wait),
-            _ => ended.hint.filter(|_| why != Next::NewToken),
+            (AttemptResult::Exchanged(Classification::Unauthorized), Some(Renewal::After(wait))) => {
+                Some(wait)
+            }
+            _ => ended.hint.filter(|_| why != NextStep::NewToken),
         };
-        if hint.is_some_and(|hint| hint > LONGEST_HINT) {
-            return Decision::Stop(Next::HintTooLong);
+        if hint.is_some_and(|hint| hint > LONGEST_RETRY_AFTER) {
+            return Decision::Stop(NextStep::RetryAfterTooLong);
         }
         if ended.number >= self.max_attempts {
-            return Decision::Stop(Next::AttemptsUsedUp);
+            return Decision::Stop(NextStep::AttemptsExhausted);
         }
         let room = self.room(ended.time_left);
-        let mut drawn = || delays.next_delay(ended.ending == Ending::Exchanged(Class::Throttled));
+        let mut drawn =
+            || delays.next_delay(ended.ending == AttemptResult::Exchanged(Classification::Throttled));
         let (delay, why) = match hint {
-            _ if why == Next::NewToken => (Duration::ZERO, why),
+            _ if why == NextStep::NewToken => (Duration::ZERO, why),
             // All sends sit out the same pause, which has its jitter.
-            Some(pause) if why == Next::TokenPause => (pause, why),
+            Some(pause) if why == NextStep::TokenCooldown => (pause, why),
             // The hint is a floor. Jitter on top, where there is room for it, keeps those who were told the same
             // from coming back at once.
             Some(hint) => {
-                let room = room.min(LONGEST_HINT).saturating_sub(hint);
-                (hint + drawn().min(room / 2), Next::Hint)
+                let room = room.min(LONGEST_RETRY_AFTER).saturating_sub(hint);
+                (hint + drawn().min(room / 2), NextStep::RetryAfter)
             }
             None => (drawn(), why),
         };
         if delay > room || room.is_zero() {
-            return Decision::Stop(Next::Deadline);
+            return Decision::Stop(NextStep::Deadline);
         }
         if !budget.is_none_or(|budget| budget.spend(cost)) {
-            return Decision::Stop(Next::BudgetEmpty);
+            return Decision::Stop(NextStep::RetryBudgetExhausted);
         }
         Decision::Again(delay, why, cost)
     }

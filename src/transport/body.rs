@@ -11,7 +11,7 @@ use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::departure::Departure;
+use super::handover::Handover;
 use super::{Failure, FailureKind};
 
 /// The longest body that goes out in one part. A longer one goes out in several, so that it can be called off meanwhile.
@@ -37,7 +37,7 @@ const CALLED_OFF: u8 = 3;
 pub(super) struct TrackedBody {
     rest: Bytes,
     progress: Arc<Progress>,
-    departure: Option<Arc<Departure>>,
+    handover: Option<Arc<Handover>>,
     /// Held until a connection takes the request.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -95,28 +95,28 @@ impl Drop for SendGuard {
 }
 
 impl TrackedBody {
-    /// The body of a request, which reports its `departure` and gives `permit` back when a connection takes it.
+    /// The body of a request, which reports its `handover` and gives `permit` back when a connection takes it.
     pub(super) fn new(
         bytes: Bytes,
-        departure: Option<Arc<Departure>>,
+        handover: Option<Arc<Handover>>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> (Self, SendGuard) {
         // A connection never asks for an empty body.
-        if let Some(departure) = departure.as_ref().filter(|_| bytes.is_empty()) {
-            departure.leaves();
+        if let Some(handover) = handover.as_ref().filter(|_| bytes.is_empty()) {
+            handover.leaves();
         }
         let progress = Arc::new(Progress {
             state: AtomicU8::new(if bytes.is_empty() { HANDED_OVER } else { WAITING }),
             has_part: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
-        (Self { rest: bytes, progress: progress.clone(), departure, permit }, SendGuard(progress))
+        (Self { rest: bytes, progress: progress.clone(), handover, permit }, SendGuard(progress))
     }
 
     /// A connection is about to take the request.
     fn leave(&mut self) {
-        if let Some(departure) = &self.departure {
-            departure.leaves();
+        if let Some(handover) = &self.handover {
+            handover.leaves();
         }
         self.permit = None;
     }

@@ -1,10 +1,10 @@
-//! Why there is no answer, or no whole one.
+//! Why there is no response, or no whole one.
 
 use std::fmt;
 
 use super::PermitError;
 
-/// Why an exchange brought no answer, or no whole one, and whether the request may have reached the service.
+/// Why an exchange brought no response, or no whole one, and whether the request may have reached the service.
 ///
 /// Its `Display` is what an [`Attempt`](crate::Attempt) says went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Failure {
 
     /// Adds more about it.
     ///
-    /// It is shown in logs and errors: it must hold nothing of the request or the answer.
+    /// It is shown in logs and errors: it must hold nothing of the request or the response.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();

@@ -12,16 +12,18 @@ use bytes::{Bytes, BytesMut};
 use h2::Reason;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request, StatusCode, Uri, Version};
-use reqwest::{Body, Response, Url};
+use reqwest::{Body, Url};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{SendGuard, TrackedBody};
 use super::causes::{chain, root_cause};
 use super::connections::{Connections, Share};
-use super::departure::Departure;
 use super::epoch::Epoch;
-use super::{Answer, AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, Transport, tls};
+use super::handover::Handover;
+use super::{
+    AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, Response, Transport, tls,
+};
 use crate::message::Problem;
 
 /// The longest body of a response. The service's take a few hundred bytes for each destination.
@@ -110,8 +112,8 @@ impl Http {
         url: Url,
         request: Request<Bytes>,
         (began, end): (Instant, Instant),
-        departure: Option<Arc<Departure>>,
-    ) -> Result<Answer, Failure> {
+        handover: Option<Arc<Handover>>,
+    ) -> Result<Response, Failure> {
         // Without TLS there is no HTTP/2, and each request needs a connection.
         let permit = match url.scheme() {
             "https" if !self.connections.is_http1_only() => {
@@ -121,7 +123,7 @@ impl Http {
         };
         let began = if permit.is_some() { Instant::now() } else { began };
         let (head, body) = request.into_parts();
-        let (body, guard) = TrackedBody::new(body, departure, permit);
+        let (body, guard) = TrackedBody::new(body, handover, permit);
         let mut request = reqwest::Request::new(head.method, url);
         *request.headers_mut() = head.headers;
         *request.body_mut() = Some(Body::wrap(body));
@@ -138,12 +140,18 @@ impl Http {
         match response {
             Err(_) => Err(guard.failure(FailureKind::Timeout)),
             Ok(Err(error)) => Err(self.failure(&error, &guard)),
-            Ok(Ok(response)) => Ok(self.answer(share, response, &guard, end).await),
+            Ok(Ok(response)) => Ok(self.response(share, response, &guard, end).await),
         }
     }
 
     /// Reads a response whose head arrived.
-    async fn answer(&self, share: &Share, mut response: Response, guard: &SendGuard, end: Instant) -> Answer {
+    async fn response(
+        &self,
+        share: &Share,
+        mut response: reqwest::Response,
+        guard: &SendGuard,
+        end: Instant,
+    ) -> Response {
         share.received(Instant::now());
         share.speaks(response.url(), response.version());
         let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
@@ -151,13 +159,13 @@ impl Http {
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let body = timeout_at(end, self.read_body(share, response, length(&headers), guard)).await;
         let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
-        Answer { is_early, ..Answer::new(status, headers, body) }
+        Response { is_early, ..Response::new(status, headers, body) }
     }
 
     async fn read_body(
         &self,
         share: &Share,
-        mut response: Response,
+        mut response: reqwest::Response,
         length: Option<usize>,
         guard: &SendGuard,
     ) -> Result<Bytes, Failure> {
@@ -212,13 +220,13 @@ impl Http {
     }
 
     /// Sends a request within its time.
-    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
         if time.is_zero() {
             return Err(Failure::not_sent(FailureKind::Timeout));
         }
-        let departure = request.extensions_mut().remove::<Arc<Departure>>();
-        if let Some(departure) = &departure {
-            departure.waits();
+        let handover = request.extensions_mut().remove::<Arc<Handover>>();
+        if let Some(handover) = &handover {
+            handover.waits();
         }
         let began = Instant::now();
         let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
@@ -235,10 +243,10 @@ impl Http {
         let share = self.connections.share(request.body().len(), began);
         let share =
             share.map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
-        let answer = self.exchange(&share, url, request, (began, end), departure).await;
-        let is_unusable = match &answer {
+        let response = self.exchange(&share, url, request, (began, end), handover).await;
+        let is_unusable = match &response {
             // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
-            Ok(answer) if answer.status == StatusCode::MISDIRECTED_REQUEST => true,
+            Ok(response) if response.status == StatusCode::MISDIRECTED_REQUEST => true,
             // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
             Err(failure) => {
                 (failure.kind() == FailureKind::Timeout || failure.is_called_off())
@@ -250,7 +258,7 @@ impl Http {
             self.connections.abandon(&share);
         }
         self.last_exchange.store(self.epoch.age(Instant::now()), Ordering::Relaxed);
-        answer
+        response
     }
 }
 
@@ -261,7 +269,7 @@ impl AnyTransport for HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
         self.0.send(request, timeout).await
     }
 }

@@ -1,13 +1,13 @@
-//! How bytes travel: a request goes out, an answer or a failure comes back.
+//! How bytes travel: a request goes out, a response or a failure comes back.
 //!
 //! A transport decides nothing. When it fails it says whether the request may have reached the service.
 
 mod body;
 mod causes;
 mod connections;
-mod departure;
 mod epoch;
 mod failure;
+mod handover;
 mod http;
 mod permit;
 mod permit_source;
@@ -69,8 +69,8 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 ///
 /// * it sends a request at most once: it neither retries nor follows a redirect, which would carry the token elsewhere;
 /// * a [`Failure`] says truly whether anything of the request may have left;
-/// * a status line that was read is an [`Answer`], even if the rest is lost, and the answer reports whether it came
-///   [before the whole request](Answer::is_early) was sent;
+/// * a status line that was read is an [`Response`], even if the rest is lost, and the response reports whether it came
+///   [before the whole request](Response::is_early) was sent;
 /// * a request that got 421 goes out over another connection the next time: RFC 9110, section 15.5.20;
 /// * the future can be dropped at any point, and nothing of the request leaves after that.
 ///
@@ -79,15 +79,15 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderMap, Request, StatusCode};
-/// use pushslots::{AccessToken, Answer, AuthError, Client, Credentials, Failure, TokenSource, Transport};
+/// use pushslots::{AccessToken, Response, AuthError, Client, Credentials, Failure, TokenSource, Transport};
 /// use std::time::Duration;
 ///
 /// /// Accepts everything.
 /// struct Yes;
 ///
 /// impl Transport for Yes {
-///     async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
-///         Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
+///     async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
+///         Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
 ///     }
 /// }
 /// # struct Fixed;
@@ -107,7 +107,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderValue, Request};
-/// use pushslots::{Answer, Failure, HttpTransport, Transport};
+/// use pushslots::{Response, Failure, HttpTransport, Transport};
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 /// use std::time::Duration;
 ///
@@ -118,7 +118,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// }
 ///
 /// impl Transport for Numbering {
-///     async fn send(&self, mut request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+///     async fn send(&self, mut request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
 ///         let number = self.requests.fetch_add(1, Ordering::Relaxed);
 ///         request.headers_mut().insert("X-Request-Number", HeaderValue::from(number));
 ///         self.inner.send(request, timeout).await
@@ -126,17 +126,17 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// }
 /// ```
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request` and waits at most `timeout` for the whole answer.
+    /// Sends `request` and waits at most `timeout` for the whole response.
     ///
     /// # Errors
     ///
-    /// What kept an answer from coming. When `timeout` passes and this does not end, the exchange is
+    /// What kept a response from coming. When `timeout` passes and this does not end, the exchange is
     /// [unknown](Failure::unknown) and the future is dropped.
     fn send(
         &self,
         request: Request<Bytes>,
         timeout: Duration,
-    ) -> impl Future<Output = Result<Answer, Failure>> + Send;
+    ) -> impl Future<Output = Result<Response, Failure>> + Send;
 }
 
 impl<T: Transport> Transport for Arc<T> {
@@ -144,7 +144,7 @@ impl<T: Transport> Transport for Arc<T> {
         &self,
         request: Request<Bytes>,
         timeout: Duration,
-    ) -> impl Future<Output = Result<Answer, Failure>> + Send {
+    ) -> impl Future<Output = Result<Response, Failure>> + Send {
         (**self).send(request, timeout)
     }
 }
@@ -159,7 +159,7 @@ pub(crate) trait AnyTransport: Send + Sync {
     }
 }
 
-pub(crate) type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+pub(crate) type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + 'a>>;
 
 /// A transport of somebody else's, which may not mind its time.
 pub(crate) struct Timed<T>(pub(crate) T);
@@ -186,24 +186,24 @@ impl<T: Transport> AnyTransport for Timed<T> {
 /// Its `Debug` shows neither headers nor body: they may hold a token, or repeat what was sent.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers, of which `Retry-After`, `Date`, `Content-Encoding` and `Content-Type` are read.
     pub headers: HeaderMap,
     /// The body, or why it did not arrive whole.
     pub body: Result<Bytes, Failure>,
-    /// Whether the answer arrived before the whole request was handed to the connection; `false` unless it is set.
+    /// Whether the response arrived before the whole request was handed to the connection; `false` unless it is set.
     ///
     /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the outcome is
-    /// [unknown](crate::Exchange::class).
+    /// [unknown](crate::Exchange::classification).
     pub is_early: bool,
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = self.body.as_ref().map(Bytes::len);
-        f.debug_struct("Answer")
+        f.debug_struct("Response")
             .field("status", &self.status)
             .field("body_length", &body)
             .field("is_early", &self.is_early)
@@ -211,7 +211,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-impl Answer {
+impl Response {
     /// Creates a response that arrived after the whole request was handed to the connection.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Result<Bytes, Failure>) -> Self {

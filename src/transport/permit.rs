@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::departure::Departure;
+use super::handover::Handover;
 use super::rate_limiter::RateLimiter;
 
 type Release = Box<dyn FnOnce(bool) + Send + Sync>;
@@ -16,7 +16,7 @@ type Release = Box<dyn FnOnce(bool) + Send + Sync>;
 pub struct Permit {
     /// `None` until a limiter gives it.
     limiter: Option<RateLimiter>,
-    departure: Arc<Departure>,
+    handover: Arc<Handover>,
     release: Option<Release>,
 }
 
@@ -24,7 +24,7 @@ impl Permit {
     /// Creates a permit of a [`PermitSource`](crate::PermitSource).
     #[allow(clippy::new_without_default, reason = "a permit is given, and has no usual value")]
     pub fn new() -> Self {
-        Self { limiter: None, departure: Arc::default(), release: None }
+        Self { limiter: None, handover: Arc::default(), release: None }
     }
 
     /// Sets a function that is called once when the request has ended, with whether it may have left this machine. A request that
@@ -40,8 +40,8 @@ impl Permit {
             self.limiter = Some(limiter);
             return self;
         }
-        let departure = self.departure.clone();
-        Self { limiter: Some(limiter), departure, release: Some(Box::new(move |_| drop(self))) }
+        let handover = self.handover.clone();
+        Self { limiter: Some(limiter), handover, release: Some(Box::new(move |_| drop(self))) }
     }
 
     /// Whether `limiter` gave it.
@@ -50,14 +50,14 @@ impl Permit {
     }
 
     /// Whether its request has left.
-    pub(super) fn departure(&self) -> &Arc<Departure> {
-        &self.departure
+    pub(super) fn handover(&self) -> &Arc<Handover> {
+        &self.handover
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let may_have_left = self.departure.may_have_left();
+        let may_have_left = self.handover.may_have_left();
         if let Some(limiter) = &self.limiter {
             limiter.release(may_have_left);
         }

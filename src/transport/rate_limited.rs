@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::retry_after::retry_after;
-use super::{Answer, AnyTransport, Exchanging, Failure, Permit, RateLimiter};
+use super::{AnyTransport, Exchanging, Failure, Permit, RateLimiter, Response};
 use crate::clock;
 
 /// How long nothing is sent after a 429 without `Retry-After`.
@@ -26,7 +26,7 @@ impl RateLimitedTransport {
         mut request: Request<Bytes>,
         mut time: Duration,
         permit: Option<Permit>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         let permit = match permit {
             Some(permit) => permit,
             None => {
@@ -36,21 +36,21 @@ impl RateLimitedTransport {
                 permit.map_err(|error| Failure::rate_limited(&error))?
             }
         };
-        let departure = permit.departure();
-        departure.begin();
+        let handover = permit.handover();
+        handover.begin();
         // Even if the transport is wrapped, it reports when the request leaves.
-        request.extensions_mut().insert(departure.clone());
-        let answer = self.transport.send(request, time).await;
-        match &answer {
-            Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
+        request.extensions_mut().insert(handover.clone());
+        let response = self.transport.send(request, time).await;
+        match &response {
+            Ok(Response { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
                 self.limiter.throttled(retry_after(headers, clock::now().into()).unwrap_or(USUAL_WAIT));
-                departure.leaves();
+                handover.leaves();
             }
-            Err(failure) if !failure.may_have_arrived() => departure.never_left(),
+            Err(failure) if !failure.may_have_arrived() => handover.never_left(),
             // Whichever transport carried it, it left.
-            _ => departure.leaves(),
+            _ => handover.leaves(),
         }
-        answer
+        response
     }
 }
 

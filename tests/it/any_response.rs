@@ -7,7 +7,7 @@ use crate::support::holds::holds;
 use crate::support::message;
 use crate::support::scripted::{Scripted, response};
 use proptest::prelude::*;
-use pushslots::Answer;
+use pushslots::Response;
 use pushslots::http::StatusCode;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -94,7 +94,7 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
 }
 
 /// Whether the service can have written the response, and reports no error in it.
-fn can_be_accepted(response: &Answer) -> bool {
+fn can_be_accepted(response: &Response) -> bool {
     let body = response.body.as_ref().unwrap();
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let reports_errors = |json: &Value| {
@@ -112,7 +112,7 @@ fn can_be_accepted(response: &Answer) -> bool {
 }
 
 /// Gives the responses in turn, again and again.
-fn in_turn(mut responses: Vec<(Head, String)>) -> impl FnMut() -> Answer + Send + 'static {
+fn in_turn(mut responses: Vec<(Head, String)>) -> impl FnMut() -> Response + Send + 'static {
     move || {
         responses.rotate_left(1);
         let ((status, headers), body) = &responses[0];

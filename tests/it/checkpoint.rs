@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use crate::support::batch::{accepted, arrived, serve, slots};
 use crate::support::examples::Folder;
-use crate::support::model::{Fate, Reply, ok};
+use crate::support::model::{Reply, ScriptedOutcome, ok};
 use futures_util::stream;
 use pushslots::uuid::Uuid;
 use pushslots::{Checkpoint, CheckpointError, Client, ErrorKind, Meta, PublishError, PushSlots, Slot};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-fn slow(seconds: u64) -> Fate {
-    Fate::Answered(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
+fn slow(seconds: u64) -> ScriptedOutcome {
+    ScriptedOutcome::Answered(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
 }
 
 fn read(path: &Path) -> Value {
@@ -285,7 +285,7 @@ async fn a_full_disk_ends_it_resumable() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_and_a_stop_are_saved_too() {
-    let (model, client) = serve([ok(), Fate::Cut { accepted: true }]);
+    let (model, client) = serve([ok(), ScriptedOutcome::Cut { accepted: true }]);
     let slots = slots(0..40);
     let place = Place::default();
     let publish = || client.publish(&slots).slots_per_message(10).checkpoint_in(place.clone());
@@ -308,7 +308,7 @@ async fn a_failure_and_a_stop_are_saved_too() {
 async fn unreadable_members_of_a_meta_are_saved_as_they_are() {
     let read = r#"{"Meta":{"EventDateTime":"2026-12-01T00:00:00Z","x":[1,{"y":"é"}]},"Slots":[]}"#;
     let meta = PushSlots::from_json(read.as_bytes()).unwrap().meta().clone();
-    let (model, client) = serve([ok(), Fate::Hangs { accepted: true }, ok()]);
+    let (model, client) = serve([ok(), ScriptedOutcome::Hangs { accepted: true }, ok()]);
     let slots = slots(0..40);
     let place = Place::default();
     let publish = || client.publish(&slots).slots_per_message(10).checkpoint_in(place.clone());
@@ -321,7 +321,7 @@ async fn unreadable_members_of_a_meta_are_saved_as_they_are() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shorter_list_is_another_batch() {
-    let (_, client) = serve([ok(), ok(), Fate::Hangs { accepted: false }]);
+    let (_, client) = serve([ok(), ok(), ScriptedOutcome::Hangs { accepted: false }]);
     let yesterday = slots(0..100);
     let text = Arc::new(Mutex::new(None));
     let place = || Archive(text.clone());
@@ -395,7 +395,7 @@ async fn a_publication_without_slots_leaves_no_checkpoint() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_batch_starts_at_its_first_slot_even_with_the_old_point() {
-    let (_, client) = serve([ok(), ok(), Fate::Hangs { accepted: false }]);
+    let (_, client) = serve([ok(), ok(), ScriptedOutcome::Hangs { accepted: false }]);
     let (slots, text) = (slots(0..100), Arc::new(Mutex::new(None)));
     let publication = client.publish(&slots).slots_per_message(10).checkpoint_in(Archive(text.clone()));
     let handle = publication.handle();

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use crate::support::batch::{accepted, slots};
 use crate::support::client;
-use crate::support::far_side::{FarSide, Mood};
 use crate::support::model::{Model, TokenFate, answers, client_of, ok};
 use crate::support::proxy::{Course, Protocol, Proxy, SilentClose};
+use crate::support::recording_server::{FarSide, FaultMode};
 use crate::support::seeds::setting;
-use pushslots::{Attempt, Delivery, Next};
+use pushslots::{Attempt, Delivery, NextStep};
 use tokio::time::timeout;
 
 /// Publishes 300 messages with default settings to a service that closes each connection 0.5 ms after its first response.
 async fn publish_to_a_closing_server(protocol: Protocol) {
     const MESSAGES: usize = 300;
-    let accepting = async |protocol| FarSide::start(protocol, Vec::new(), || Mood::Accepts).await;
+    let accepting = async |protocol| FarSide::start(protocol, Vec::new(), || FaultMode::Accepts).await;
     let (service, tokens) = (accepting(protocol).await, accepting(Protocol::Http1).await);
     let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
     let proxy =
@@ -47,7 +47,7 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
         *deliveries.entry(attempt.delivery.to_string()).or_default() += 1;
         let left = may_have_left.entry(attempt.message_id.to_string()).or_default();
         *left += usize::from(attempt.delivery != Delivery::NotSent);
-        assert_ne!(attempt.next, Next::BudgetEmpty);
+        assert_ne!(attempt.next_step, NextStep::RetryBudgetExhausted);
     }
     println!(
         "{protocol:?}: {MESSAGES} messages, {} connections, closed silently: {}, requests that left: {}, attempts: {deliveries:?}, \
@@ -119,13 +119,13 @@ async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
                 until = Some(Instant::now() + throttled);
             }
             match until.is_some_and(|until| Instant::now() < until) {
-                true => Mood::Answers(429, false),
-                false if requests % 6 == 0 => Mood::Answers(503, requests % 12 == 0),
-                false => Mood::Accepts,
+                true => FaultMode::Answers(429, false),
+                false if requests % 6 == 0 => FaultMode::Answers(503, requests % 12 == 0),
+                false => FaultMode::Accepts,
             }
         };
         let service = FarSide::start(Protocol::Http1, Vec::new(), moods).await;
-        let tokens = FarSide::start(Protocol::Http1, Vec::new(), || Mood::Accepts).await;
+        let tokens = FarSide::start(Protocol::Http1, Vec::new(), || FaultMode::Accepts).await;
         let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
         let course = move |_| Course { silent_close, ..Course::default() };
         let proxy = Proxy::start(Protocol::Http1, service.address, course).await;

@@ -5,15 +5,15 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Fate, Model, Reply, TokenFate, answers, client_of, ok};
+use crate::support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use futures_util::stream;
 use pushslots::{Delivery, ResumePoint, Slot};
 use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn slow(seconds: u64) -> Fate {
-    Fate::Answered(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
+fn slow(seconds: u64) -> ScriptedOutcome {
+    ScriptedOutcome::Answered(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +44,7 @@ async fn as_many_messages_are_in_flight_as_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn messages_after_a_gap_are_remembered_and_not_sent_again() {
     // Message 2 hangs, and those after it are accepted.
-    let (model, client) = serve([ok(), Fate::Hangs { accepted: true }, ok()]);
+    let (model, client) = serve([ok(), ScriptedOutcome::Hangs { accepted: true }, ok()]);
     let slots = slots(0..1_000);
     let publish = || client.publish(&slots).slots_per_message(10).batch_id("b");
     let publication = publish().concurrency(2);
@@ -81,7 +81,7 @@ async fn a_failure_ends_it_once_the_others_in_flight_have_ended() {
     let slots = slots(0..100);
     let began = Instant::now();
     let error = client.publish(&slots).slots_per_message(10).concurrency(4).await.unwrap_err();
-    assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Refused));
+    assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Rejected));
     assert_eq!((model.calls().len(), began.elapsed().as_secs()), (4, 30));
     let report = error.report();
     assert_eq!((report.receipts().len(), report.resume_point().unwrap().number()), (3, 2));
@@ -125,8 +125,8 @@ async fn parts_of_a_message_that_is_too_large_get_numbers_of_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn the_rate_limit_and_a_429_apply_to_all_messages() {
-    let model = Model::scripted([ok(), Fate::Answered(Reply::new(429).hint("50")), ok()]);
-    let client = client_of(&model).pace(10, 10 * SECOND).build().unwrap();
+    let model = Model::scripted([ok(), ScriptedOutcome::Answered(Reply::new(429).hint("50")), ok()]);
+    let client = client_of(&model).rate_limit(10, 10 * SECOND).build().unwrap();
     let began = Instant::now();
     let slots = slots(0..100);
     client.publish(&slots).slots_per_message(1).concurrency(8).await.unwrap();
@@ -159,7 +159,7 @@ async fn slots_that_were_accepted_after_a_gap_must_be_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_slots_are_skipped_by_now_costs_no_other() {
-    let (_, client) = serve([ok(), Fate::Hangs { accepted: false }]);
+    let (_, client) = serve([ok(), ScriptedOutcome::Hangs { accepted: false }]);
     let mut all = slots(0..40);
     let publication = client.publish(&all).slots_per_message(1).batch_id("b");
     let handle = publication.handle();

@@ -58,7 +58,7 @@ fn assigned_list_replaces_one_that_cannot_be_read() {
     let odd = read(r#","Provider":{"ID":"1","Credentials":["MD",{"x":1}]}"#, r#","Destinations":[5]"#);
     assert_eq!(problems(&odd), ["Meta.Destinations[0]", "Slots[0].Provider.Credentials[1]"]);
     let provider = odd.slots()[0].provider.as_ref().unwrap();
-    assert_eq!(shown(provider.unread_members()), [("Credentials".to_owned(), UnreadReason::WrongKind)]);
+    assert_eq!(shown(provider.unread_members()), [("Credentials".to_owned(), UnreadReason::WrongType)]);
 
     let mut assigned = odd.clone();
     assigned.slots_mut()[0].provider.as_mut().unwrap().to_mut().credentials = vec!["MD".to_owned()].into();

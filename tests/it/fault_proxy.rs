@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::batch::slots;
-use crate::support::far_side::{FarSide, Mood};
 use crate::support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
+use crate::support::recording_server::{FarSide, FaultMode};
 use crate::support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use pushslots::uuid::Uuid;
 use pushslots::{Attempt, Client, ClientBuilder, Delivery, Error, Meta, PushSlots, Receipt};
@@ -40,7 +40,7 @@ const INVARIANTS: [&str; 7] = [
     "receipt says accepted, but the service did not accept",
     "requests that left without a matching attempt record",
     "sends repeated after a known acceptance",
-    "refused or not sent told, although the service had accepted",
+    "rejected or not sent told, although the service had accepted",
     "duplicates not explained by an unknown attempt with the same message id",
     "attempts in a receipt or error that differ from those observed",
     "messages that arrived with other bytes",
@@ -55,12 +55,12 @@ fn setting(name: &str) -> Option<u64> {
 fn through(proxy: &Proxy, tokens: &FarSide) -> ClientBuilder {
     let token_url = format!("http://{}/token", tokens.address);
     let builder = client(&proxy.url, "plain").root_certificate(proxy.authority.pem.clone());
-    builder.token_url(token_url).without_pace()
+    builder.token_url(token_url).without_rate_limit()
 }
 
 /// A service that accepts everything, and issues tokens.
 async fn kind(protocol: Protocol) -> FarSide {
-    FarSide::start(protocol, [MESSAGE.into()], || Mood::Accepts).await
+    FarSide::start(protocol, [MESSAGE.into()], || FaultMode::Accepts).await
 }
 
 /// A message that a connection gets in two parts.
@@ -71,22 +71,22 @@ fn long_message() -> PushSlots {
 
 /// Draws the course of each connection. Most connections carry a few messages before a fault strikes.
 fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + 'static {
-    let mut chance = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let most_responses = if protocol == Protocol::Http1 { 4 } else { 20 };
     move |_| {
-        let toward = DIRECTIONS[chance.gen_range(0..2)];
+        let toward = DIRECTIONS[rng.gen_range(0..2)];
         let longest = match (protocol, toward) {
             (Protocol::Http1, Toward::Service) => 4_000,
             (Protocol::Http1, Toward::Client) => 800,
             (Protocol::Http2, Toward::Service) => 15_000,
             (Protocol::Http2, Toward::Client) => 1_500,
         };
-        let after = if chance.gen_bool(0.05) { 0 } else { chance.gen_range(1..longest) };
-        let fault = Fault { strike: STRIKES[chance.gen_range(0..4)], toward, after };
-        let fault = Some(fault).filter(|_| chance.gen_bool(0.95));
-        let uplink = chance.gen_bool(0.1).then(|| UPLINKS[chance.gen_range(0..UPLINKS.len())]);
-        let close = SilentClose { responses: chance.gen_range(1..=most_responses), after: CLOSES_AFTER };
-        let silent_close = Some(close).filter(|_| chance.gen_bool(0.2));
+        let after = if rng.gen_bool(0.05) { 0 } else { rng.gen_range(1..longest) };
+        let fault = Fault { strike: STRIKES[rng.gen_range(0..4)], toward, after };
+        let fault = Some(fault).filter(|_| rng.gen_bool(0.95));
+        let uplink = rng.gen_bool(0.1).then(|| UPLINKS[rng.gen_range(0..UPLINKS.len())]);
+        let close = SilentClose { responses: rng.gen_range(1..=most_responses), after: CLOSES_AFTER };
+        let silent_close = Some(close).filter(|_| rng.gen_bool(0.2));
         // Otherwise the fault would strike first on most of them.
         let fault = fault.filter(|_| silent_close.is_none());
         Course { fault, uplink, silent_close }
@@ -116,13 +116,12 @@ async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
                 if number >= count {
                     return sent;
                 }
-                let mut chance =
-                    StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
-                let message_id = Uuid::from_u128(chance.r#gen());
+                let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
+                let message_id = Uuid::from_u128(rng.r#gen());
                 let message = if number % 10 == 0 { &long } else { &short };
                 let send = client.send(message).message_id(message_id).into_future();
-                let patience = match chance.gen_bool(0.1) {
-                    true => Duration::from_millis(chance.gen_range(1..300)),
+                let patience = match rng.gen_bool(0.1) {
+                    true => Duration::from_millis(rng.gen_range(1..300)),
                     false => Duration::from_secs(60),
                 };
                 sent.push((message_id, timeout(patience, send).await.ok()));
@@ -344,7 +343,7 @@ async fn with_one_attempt_at_most_one_request_leaves() {
     }
 }
 
-/// The bytes of an answer, and at which of them the message may be known as accepted.
+/// The bytes of a response, and at which of them the message may be known as accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
     let mut accepted_from = None;

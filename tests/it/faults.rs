@@ -1,4 +1,4 @@
-//! What one send does when the connection or the answer breaks: over bare sockets.
+//! What one send does when the connection or the response breaks: over bare sockets.
 
 use std::future::IntoFuture;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::support::raw::{Act, RawServer, header, split};
 use crate::support::{MESSAGE, client, fixtures, message};
 use pushslots::mock::MockService;
-use pushslots::{BodyKind, Class, Client, Delivery, Error, ErrorKind, Next, OnUnknown, Receipt};
+use pushslots::{BodyKind, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"d9f5","AttemptID":"925d"}]}}"#;
 
 fn accepted() -> Act {
-    Act::answer("200 OK", "", LOGS)
+    Act::response("200 OK", "", LOGS)
 }
 
 /// A client whose tokens come from `tokens` and whose messages go to `service`.
@@ -68,19 +68,19 @@ async fn a_connection_cut_before_the_request_is_read_is_tried_again() {
 async fn success_without_a_whole_body_is_accepted() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"Meta\":{\"Lo";
     for act in [
-        Act::Answer(cut.to_owned()),
+        Act::Response(cut.to_owned()),
         Act::Stall(cut.to_owned()),
-        Act::answer("200 OK", "", ""),
-        Act::answer("200 OK", "", " \r\n"),
-        Act::answer("204 No Content", "", ""),
-        Act::answer("202 Accepted", "Content-Type: text/html\r\nContent-Encoding: gzip\r\n", ""),
-        Act::answer("200 OK", "", r#"{"Meta":{}}"#),
-        Act::answer("200 OK", "", "\u{feff}{\"Meta\":{\"DataModel\":\"Scheduling\"}}"),
-        Act::answer("200 OK", "Content-Encoding: Identity\r\n", r#"{"Meta":{"Logs":"none","Errors":[]}}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Logs":null,"Errors":null}}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":{}}}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":[null,{}]},"error":null}"#),
-        Act::answer("200 OK", "", r#"{"Meta":{"Errors":""},"error":""}"#),
+        Act::response("200 OK", "", ""),
+        Act::response("200 OK", "", " \r\n"),
+        Act::response("204 No Content", "", ""),
+        Act::response("202 Accepted", "Content-Type: text/html\r\nContent-Encoding: gzip\r\n", ""),
+        Act::response("200 OK", "", r#"{"Meta":{}}"#),
+        Act::response("200 OK", "", "\u{feff}{\"Meta\":{\"DataModel\":\"Scheduling\"}}"),
+        Act::response("200 OK", "Content-Encoding: Identity\r\n", r#"{"Meta":{"Logs":"none","Errors":[]}}"#),
+        Act::response("200 OK", "", r#"{"Meta":{"Logs":null,"Errors":null}}"#),
+        Act::response("200 OK", "", r#"{"Meta":{"Errors":{}}}"#),
+        Act::response("200 OK", "", r#"{"Meta":{"Errors":[null,{}]},"error":null}"#),
+        Act::response("200 OK", "", r#"{"Meta":{"Errors":""},"error":""}"#),
     ] {
         let (result, requests) = sent_through([act]).await;
         let receipt = result.unwrap();
@@ -117,7 +117,7 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         ("", &"x".repeat(5_000_000)),
     ] {
         let shown = &body[..body.len().min(60)];
-        let acts = vec![Act::answer("200 OK", headers, body); 2];
+        let acts = vec![Act::response("200 OK", headers, body); 2];
         let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
         let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
@@ -127,7 +127,7 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         assert!(error.to_string().contains("a 200 came, but the response isn't the service's"), "{error}");
         service.finish().await;
 
-        let acts = [Act::answer("200 OK", headers, body)];
+        let acts = [Act::response("200 OK", headers, body)];
         let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
         let client = faulty(&service, &tokens).on_unknown(OnUnknown::Stop).build().unwrap();
         assert_eq!(client.send(&message()).await.unwrap_err().attempts().len(), 1);
@@ -139,13 +139,13 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
 async fn success_with_a_lost_body_that_the_service_does_not_send_is_unknown() {
     for header in ["Content-Type: text/html", "Content-Type: text/plain", "Content-Encoding: br"] {
         let cut = format!("HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: 500\r\n\r\n");
-        let (result, _) = sent_through([Act::Answer(cut), accepted()]).await;
+        let (result, _) = sent_through([Act::Response(cut), accepted()]).await;
         let deliveries = deliveries(result.unwrap().attempts());
         assert_eq!(deliveries, [Delivery::Unknown, Delivery::Accepted], "{header}");
     }
     let json =
         "HTTP/1.1 200 OK\r\nContent-Type: application/JSON; charset=utf-8\r\nContent-Length: 500\r\n\r\n";
-    let (result, requests) = sent_through([Act::Answer(json.to_owned())]).await;
+    let (result, requests) = sent_through([Act::Response(json.to_owned())]).await;
     assert_eq!((result.unwrap().attempts().len(), requests.len()), (1, 1));
 }
 
@@ -160,19 +160,19 @@ async fn custom_classifier_sees_the_kind_of_body() {
         ("", r#"{"status":"queued"}"#, BodyKind::Other),
     ] {
         let (service, tokens) =
-            (RawServer::start([Act::answer("200 OK", headers, body)]).await, fixtures::serve());
+            (RawServer::start([Act::response("200 OK", headers, body)]).await, fixtures::serve());
         let client = faulty(&service, &tokens).classifier(move |exchange| {
             assert_eq!((exchange.body_kind(), exchange.is_early()), (Some(kind), false));
-            Class::Accepted
+            Classification::Accepted
         });
         client.build().unwrap().send(&message()).await.unwrap();
         service.finish().await;
     }
-    let cut = Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_owned());
+    let cut = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_owned());
     let (service, tokens) = (RawServer::start([cut]).await, fixtures::serve());
     let client = faulty(&service, &tokens).classifier(|exchange| {
         assert_eq!(exchange.body_kind(), Some(BodyKind::Lost));
-        exchange.class()
+        exchange.classification()
     });
     client.build().unwrap().send(&message()).await.unwrap();
     service.finish().await;
@@ -180,7 +180,7 @@ async fn custom_classifier_sees_the_kind_of_body() {
 
 #[tokio::test]
 async fn logs_are_read_in_every_shape() {
-    for (answer, expected) in [
+    for (response, expected) in [
         (LOGS, [(Some("d9f5"), Some("925d"))].as_slice()),
         (
             r#"{"Meta":{"Logs":[{"ID":1234567890123456789,"AttemptID":987654321},{"ID":"b"}]}}"#,
@@ -189,11 +189,11 @@ async fn logs_are_read_in_every_shape() {
         (r#"{"Meta":{"Message":{"ID":4242}}}"#, &[(Some("4242"), None)]),
         (r#"{"Meta":{"Message":{"ID":4242},"Transmission":{"ID":17}}}"#, &[(Some("4242"), Some("17"))]),
     ] {
-        let (result, _) = sent_through([Act::answer("200 OK", "", answer)]).await;
+        let (result, _) = sent_through([Act::response("200 OK", "", response)]).await;
         let receipt = result.unwrap();
         let logs: Vec<_> =
             receipt.logs().iter().map(|log| (log.id.as_deref(), log.attempt_id.as_deref())).collect();
-        assert_eq!(logs, expected, "{answer}");
+        assert_eq!(logs, expected, "{response}");
     }
 }
 
@@ -201,30 +201,33 @@ async fn logs_are_read_in_every_shape() {
 async fn success_with_errors_and_no_log_id_is_rejected() {
     let latin1 =
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"Meta\":{\"Errors\":[{\"Text\":\"M\xfcller\"}]}}";
-    let answer = |body: &str| Act::answer("200 OK", "", body);
+    let response = |body: &str| Act::response("200 OK", "", body);
     for (act, text) in [
-        (answer(r#"{"Meta":{"Errors":[{"ID":2,"Text":"Granite is unknown"}]}}"#), Some("Granite is unknown")),
-        (answer(r#"{"Meta":{"Logs":[],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
-        (answer(r#"{"Meta":{"Logs":[{"ID":null}],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
-        (Act::Bytes(latin1.to_vec()), Some("M\u{fffd}ller")),
-        (answer(r#"{"Meta":{"Errors":{"ID":2}}}"#), None),
-        (answer(r#"{"Meta":{"Errors":["Granite"]}}"#), Some("Granite")),
-        (answer(r#"{"Meta":{"Errors":"Granite"}}"#), Some("Granite")),
-        (answer(r#"[{"Meta":{"Errors":[{"Text":"Granite"}]}}]"#), Some("Granite")),
-        (answer(r#"{"meta":{"errors":[{"text":"Granite"}]}}"#), Some("Granite")),
-        (answer(r#"{"Meta":{},"error":"Granite"}"#), Some("Granite")),
-        (answer(r#"{"Meta":{"Errors":[],"errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
-        (answer(r#"{"Meta":{},"Errors":[{"Text":"Granite"}]}"#), Some("Granite")),
         (
-            answer(r#"{"error":"invalid_token","error_description":"Granite"}"#),
+            response(r#"{"Meta":{"Errors":[{"ID":2,"Text":"Granite is unknown"}]}}"#),
+            Some("Granite is unknown"),
+        ),
+        (response(r#"{"Meta":{"Logs":[],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
+        (response(r#"{"Meta":{"Logs":[{"ID":null}],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
+        (Act::Bytes(latin1.to_vec()), Some("M\u{fffd}ller")),
+        (response(r#"{"Meta":{"Errors":{"ID":2}}}"#), None),
+        (response(r#"{"Meta":{"Errors":["Granite"]}}"#), Some("Granite")),
+        (response(r#"{"Meta":{"Errors":"Granite"}}"#), Some("Granite")),
+        (response(r#"[{"Meta":{"Errors":[{"Text":"Granite"}]}}]"#), Some("Granite")),
+        (response(r#"{"meta":{"errors":[{"text":"Granite"}]}}"#), Some("Granite")),
+        (response(r#"{"Meta":{},"error":"Granite"}"#), Some("Granite")),
+        (response(r#"{"Meta":{"Errors":[],"errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
+        (response(r#"{"Meta":{},"Errors":[{"Text":"Granite"}]}"#), Some("Granite")),
+        (
+            response(r#"{"error":"invalid_token","error_description":"Granite"}"#),
             Some("invalid_token: Granite"),
         ),
-        (answer(r#"{"error":{"code":7,"message":"Granite"}}"#), Some("Granite")),
-        (answer(r#"{"errorDetail":"Granite"}"#), Some("Granite")),
+        (response(r#"{"error":{"code":7,"message":"Granite"}}"#), Some("Granite")),
+        (response(r#"{"errorDetail":"Granite"}"#), Some("Granite")),
     ] {
         let (result, requests) = sent_through([act]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Refused), "{text:?}");
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Rejected), "{text:?}");
         assert_eq!((error.service_text(), error.attempts()[0].status), (text, Some(200)));
         assert!(!error.is_retryable() && !format!("{error} {error:?}").contains("Granite"));
         assert_eq!(requests.len(), 1);
@@ -239,10 +242,13 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
         r#"{"Meta":{"Logs":[],"logs":[{"ID":1}],"Errors":[{"Text":"Granite is unknown"}]}}"#,
         r#"[{"meta":{"logs":[{"id":"1"}]}},{"error":"Granite is unknown"}]"#,
     ] {
-        let (result, requests) = sent_through([Act::answer("200 OK", "", body)]).await;
+        let (result, requests) = sent_through([Act::response("200 OK", "", body)]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Unknown), "{body}");
-        assert_eq!((error.attempts()[0].status, error.attempts()[0].next), (Some(200), Next::Final));
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Unknown), "{body}");
+        assert_eq!(
+            (error.attempts()[0].status, error.attempts()[0].next_step),
+            (Some(200), NextStep::NotRetryable)
+        );
         assert_eq!(error.service_text(), Some("Granite is unknown"));
         assert_eq!(error.logs()[0].id.as_deref(), Some("1"));
         assert!(!error.is_retryable(), "one of several destinations may have it");
@@ -255,16 +261,16 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
 #[tokio::test]
 async fn other_statuses_are_final_and_never_followed() {
     for status in ["301 Moved", "307 Elsewhere", "400 Bad", "403 No", "404 No", "413 Long", "422 No"] {
-        let elsewhere = Act::answer(status, "Location: /elsewhere\r\n", "");
+        let elsewhere = Act::response(status, "Location: /elsewhere\r\n", "");
         let (result, requests) = sent_through([elsewhere]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Refused), "{status}");
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Rejected), "{status}");
         assert_eq!(requests.len(), 1, "{status}");
     }
 }
 
 #[tokio::test]
-async fn the_service_is_quoted_in_every_shape_of_refusal() {
+async fn the_service_is_quoted_in_every_shape_of_rejection() {
     for (body, expected) in [
         (r#"{"error":"invalid","error_description":"no"}"#, Some("invalid: no")),
         (r#"{"error":"invalid","error_description":""}"#, Some("invalid")),
@@ -308,7 +314,7 @@ async fn the_service_is_quoted_in_every_shape_of_refusal() {
         ("", None),
         ("{}", None),
     ] {
-        let (result, _) = sent_through([Act::answer("400 Bad Request", "", body)]).await;
+        let (result, _) = sent_through([Act::response("400 Bad Request", "", body)]).await;
         assert_eq!(result.unwrap_err().service_text(), expected, "{body}");
     }
 }
@@ -321,13 +327,13 @@ async fn an_error_of_the_service_leaves_open_whether_it_has_the_message() {
         ("504 Late", Delivery::Unknown),
         ("599 Odd", Delivery::Unknown),
         ("503 Busy", Delivery::Unknown),
-        ("429 Busy", Delivery::Refused),
-        ("408 Slow", Delivery::Refused),
-        ("421 Elsewhere", Delivery::Refused),
-        ("425 Early", Delivery::Refused),
+        ("429 Busy", Delivery::Rejected),
+        ("408 Slow", Delivery::Rejected),
+        ("421 Elsewhere", Delivery::Rejected),
+        ("425 Early", Delivery::Rejected),
     ] {
         let (service, tokens) =
-            (RawServer::start(vec![Act::answer(status, "", ""); 2]).await, fixtures::serve());
+            (RawServer::start(vec![Act::response(status, "", ""); 2]).await, fixtures::serve());
         let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!(error.delivery(), delivery, "{status}");
@@ -342,10 +348,10 @@ async fn an_error_of_the_service_leaves_open_whether_it_has_the_message() {
 #[tokio::test]
 async fn one_unknown_attempt_makes_the_whole_send_unknown() {
     let (result, requests) =
-        sent_through([Act::ResetAfterReading, Act::answer("400 Bad Request", "", "")]).await;
+        sent_through([Act::ResetAfterReading, Act::response("400 Bad Request", "", "")]).await;
     let error = result.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused);
-    assert_eq!(deliveries(error.attempts()), [Delivery::Unknown, Delivery::Refused]);
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(deliveries(error.attempts()), [Delivery::Unknown, Delivery::Rejected]);
     assert_eq!(error.delivery(), Delivery::Unknown, "the first copy may have been taken");
     assert_eq!(requests.len(), 2);
 }
@@ -389,7 +395,7 @@ async fn a_service_that_does_not_listen_never_got_the_message() {
 #[tokio::test]
 async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
     let tokens = fixtures::serve();
-    // A listener whose queue is full leaves further connections without an answer.
+    // A listener whose queue is full leaves further connections without a response.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener: TcpListener = socket.listen(1).unwrap();
@@ -416,7 +422,7 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
 
 #[tokio::test]
 async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_message() {
-    let kept = Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+    let kept = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
     let (service, tokens) = (RawServer::start([kept, accepted()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     client.send(&message()).await.unwrap();
@@ -447,10 +453,10 @@ async fn durations_of_any_size_are_none_too_long() {
 async fn the_ids_of_every_answer_are_kept_for_support() {
     let with_id = |id: u32| format!(r#"{{"Meta":{{"Logs":[{{"ID":{id}}}]}}}}"#);
     let acts = [
-        Act::answer("500 Unknown", "", &with_id(1)),
-        Act::answer("502 Dropped", "", &with_id(2)),
+        Act::response("500 Unknown", "", &with_id(1)),
+        Act::response("502 Dropped", "", &with_id(2)),
         Act::CloseAfterReading,
-        Act::answer("400 Bad", "", "no"),
+        Act::response("400 Bad", "", "no"),
     ];
     let (result, _) = sent_through(acts).await;
     let error = result.unwrap_err();
@@ -487,7 +493,7 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
         (&in_an_hour, Duration::from_secs(600), 3_595),
     ] {
         for status in ["429 Busy", "503 Busy", "500 Unknown"] {
-            let act = Act::answer(status, &format!("Retry-After: {}\r\n", hint()), "");
+            let act = Act::response(status, &format!("Retry-After: {}\r\n", hint()), "");
             let (service, tokens) = (RawServer::start([act]).await, fixtures::serve());
             let client = faulty(&service, &tokens).deadline(deadline).build().unwrap();
             let error = client.send(&message()).await.unwrap_err();
@@ -502,27 +508,27 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
 }
 
 #[tokio::test]
-async fn a_refused_token_buys_one_new_one_and_one_replay() {
-    let refused = || Act::answer("401 Unauthorized", "", "");
-    let (service, tokens) = (RawServer::start([refused(), accepted()]).await, fixtures::serve());
+async fn a_rejected_token_buys_one_new_one_and_one_replay() {
+    let rejected = || Act::response("401 Unauthorized", "", "");
+    let (service, tokens) = (RawServer::start([rejected(), accepted()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
-    assert_eq!(deliveries(receipt.attempts()), [Delivery::Refused, Delivery::Accepted]);
+    assert_eq!(deliveries(receipt.attempts()), [Delivery::Rejected, Delivery::Accepted]);
     assert_eq!(receipt.attempts()[0].delay, Some(Duration::ZERO));
     let requests = service.finish().await;
     assert_eq!(body(&requests[0]), body(&requests[1]));
     assert_eq!(tokens.requests().len(), 2);
 
     // The new token is tried twice.
-    let (service, tokens) = (RawServer::start([refused(), refused(), refused()]).await, fixtures::serve());
+    let (service, tokens) = (RawServer::start([rejected(), rejected(), rejected()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Refused));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Rejected));
     assert!(!error.is_retryable());
     assert_eq!(service.finish().await.len(), 3);
     assert_eq!(tokens.requests().len(), 2);
 
-    let hinted = Act::answer("401 Unauthorized", "Retry-After: 300\r\n", "");
+    let hinted = Act::response("401 Unauthorized", "Retry-After: 300\r\n", "");
     let (service, tokens) = (RawServer::start([hinted]).await, fixtures::serve());
     let client = faulty(&service, &tokens).max_attempts(1).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();

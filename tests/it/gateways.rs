@@ -13,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use pushslots::http::StatusCode;
 use pushslots::mock::MockService;
-use pushslots::{Client, ClientBuilder, Credentials, Delivery, ErrorKind, Next, PushSlots};
+use pushslots::{Client, ClientBuilder, Credentials, Delivery, ErrorKind, NextStep, PushSlots};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -50,11 +50,11 @@ fn encoded(status: &str, coding: &str, body: &[u8]) -> Act {
 
 #[tokio::test]
 async fn every_request_asks_for_a_response_without_content_coding() {
-    let token = Act::answer("200 OK", "", r#"{"access_token":"token","accessToken":"token"}"#);
+    let token = Act::response("200 OK", "", r#"{"access_token":"token","accessToken":"token"}"#);
     for credentials in
         [Credentials::signed_jwt("client", support::key()), Credentials::api_key("key", "secret")]
     {
-        let service = RawServer::start([token.clone(), Act::answer("200 OK", "", LOGS)]).await;
+        let service = RawServer::start([token.clone(), Act::response("200 OK", "", LOGS)]).await;
         let builder = Client::builder().base_url(&service.url).destination(DESTINATION);
         builder.credentials(credentials).build().unwrap().send(&message()).await.unwrap();
         for request in service.finish().await {
@@ -93,7 +93,7 @@ async fn a_compressed_reason_is_not_shown() {
         let service = RawServer::start([act]).await;
         let (_tokens, builder) = messages_to(&service.url);
         let error = builder.build().unwrap().send(&message()).await.unwrap_err();
-        assert_eq!((error.delivery(), error.service_text()), (Delivery::Refused, None));
+        assert_eq!((error.delivery(), error.service_text()), (Delivery::Rejected, None));
         service.finish().await;
     }
 }
@@ -135,10 +135,10 @@ async fn a_stale_content_length_next_to_chunks_hides_no_error() {
     let head =
         "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Length: 900\r\n\r\n";
     let body = format!("{head}{:x}\r\n{ERRORS}\r\n0\r\n\r\n", ERRORS.len());
-    let service = RawServer::start([Act::Answer(body)]).await;
+    let service = RawServer::start([Act::Response(body)]).await;
     let (_tokens, builder) = messages_to(&service.url);
     let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
-    assert_eq!((error.delivery(), error.service_text()), (Delivery::Refused, Some("No destination")));
+    assert_eq!((error.delivery(), error.service_text()), (Delivery::Rejected, Some("No destination")));
     service.finish().await;
 }
 
@@ -157,7 +157,7 @@ async fn retry_after_is_waited_for_with_its_fraction() {
     let wait = Duration::from_millis(3_500);
     assert!(began.elapsed() >= 3 * wait, "{:?}", began.elapsed());
     for attempt in &receipt.attempts()[..3] {
-        assert_eq!((attempt.retry_after, attempt.next), (Some(wait), Next::Hint));
+        assert_eq!((attempt.retry_after, attempt.next_step), (Some(wait), NextStep::RetryAfter));
         assert_eq!(serde_json::to_value(attempt).unwrap()["retry_after_s"], 4, "rounded up");
     }
 }
@@ -209,8 +209,8 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.read_exact(&mut [0; 4096]).await.unwrap();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
+        stream.write_all(response.as_bytes()).await.unwrap();
         // Only the bytes in transit still come, because the client cuts the upload off.
         let mut read = 0;
         let mut buffer = vec![0; 64 * 1024];
@@ -245,8 +245,8 @@ fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Recei
                 let read = stream.read(&mut buffer).unwrap();
                 request.extend_from_slice(&buffer[..read]);
             }
-            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
-            stream.write_all(answer.as_bytes()).unwrap();
+            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
+            stream.write_all(response.as_bytes()).unwrap();
             told.recv().unwrap();
             drop(stream);
             closed.send(()).unwrap();
@@ -279,7 +279,7 @@ async fn success_with_text_after_its_json_is_unknown() {
     for (body, delivery) in
         [(LOGS.to_owned(), None), (format!("{LOGS} <!-- proxy -->"), Some(Delivery::Unknown))]
     {
-        let service = RawServer::start([Act::answer("200 OK", "", &body)]).await;
+        let service = RawServer::start([Act::response("200 OK", "", &body)]).await;
         let (_tokens, builder) = messages_to(&service.url);
         let sent = builder.max_attempts(1).build().unwrap().send(&message()).await;
         assert_eq!(sent.err().map(|error| error.delivery()), delivery, "{body}");

@@ -12,7 +12,7 @@ use h2::server::SendResponse;
 use pushslots::bytes::Bytes;
 use pushslots::http::Response;
 use pushslots::uuid::Uuid;
-use pushslots::{Delivery, Error, ErrorKind, Next, OnUnknown, PushSlots, Receipt};
+use pushslots::{Delivery, Error, ErrorKind, NextStep, OnUnknown, PushSlots, Receipt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy_bidirectional, duplex};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
@@ -84,7 +84,7 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
             Reason::NO_ERROR,
             Delivery::NotSent,
             "the connection was closed before the service took the request (HTTP/2: NO_ERROR)",
-            Next::Backoff,
+            NextStep::Backoff,
         ),
         (
             0,
@@ -92,21 +92,21 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
             Delivery::NotSent,
             "the service didn't process the request (HTTP/2: ENHANCE_YOUR_CALM)",
             // It is in trouble, and there is no budget.
-            Next::BudgetEmpty,
+            NextStep::RetryBudgetExhausted,
         ),
         (
             1,
             Reason::NO_ERROR,
             Delivery::Unknown,
             "the connection was cut before the whole response",
-            Next::BudgetEmpty,
+            NextStep::RetryBudgetExhausted,
         ),
         (
             1,
             Reason::INTERNAL_ERROR,
             Delivery::Unknown,
             "the connection was cut before the whole",
-            Next::BudgetEmpty,
+            NextStep::RetryBudgetExhausted,
         ),
     ] {
         let authority = Authority::new();
@@ -123,7 +123,7 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
             read_one_request(&mut stream).await;
             stream.write_all(&goaway(last_stream, reason)).await.unwrap();
             stream.shutdown().await.unwrap();
-            if next == Next::Backoff {
+            if next == NextStep::Backoff {
                 let next = listener.accept().await.unwrap();
                 tokio::join!(serve_one(next, 1, 100, send), async {
                     arrived.recv().await.unwrap().accept().await;
@@ -139,11 +139,11 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
         };
         let (sent, ()) = tokio::join!(sent, serve);
         let attempts = sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
-        let told = (attempts[0].delivery, attempts[0].next);
+        let told = (attempts[0].delivery, attempts[0].next_step);
         assert_eq!(told, (delivery, next), "{last_stream} {reason:?}: {:?}", attempts[0].error);
         let text = attempts[0].error.as_deref().unwrap();
         assert!(text.starts_with(error), "{last_stream} {reason:?}: {text}");
-        assert_eq!(sent.is_ok(), next == Next::Backoff);
+        assert_eq!(sent.is_ok(), next == NextStep::Backoff);
     }
 }
 
@@ -173,7 +173,7 @@ fn large() -> PushSlots {
 async fn success_before_the_whole_message_was_sent_is_unknown() {
     let (client, mut arrived) = service(100).await;
     let message = large();
-    let serve = async { arrived.recv().await.unwrap().answer() };
+    let serve = async { arrived.recv().await.unwrap().response() };
     let send = client.send(&message).on_unknown(OnUnknown::Stop).into_future();
     let (sent, ()) = tokio::join!(send, serve);
     let error = sent.unwrap_err();
@@ -197,19 +197,19 @@ async fn second_response(
         let stream = listener.accept().await.unwrap();
         let mut connection = settings.handshake(stream).await.unwrap();
         let mut is_accepted = false;
-        let (mut request, mut answer) = connection.accept().await.unwrap().unwrap();
+        let (mut request, mut response) = connection.accept().await.unwrap().unwrap();
         let accept = async {
             while request.body_mut().data().await.is_some() {}
-            answer.send_response(Response::new(()), true).unwrap();
+            response.send_response(Response::new(()), true).unwrap();
         };
         tokio::pin!(accept);
-        let (request, answer) = loop {
+        let (request, response) = loop {
             tokio::select! {
                 () = &mut accept, if !is_accepted => is_accepted = true,
                 next = connection.accept() => break next.unwrap().unwrap(),
             }
         };
-        respond(answer);
+        respond(response);
         while connection.accept().await.is_some() {}
         drop(request);
     };
@@ -227,8 +227,8 @@ async fn second_response(
 async fn success_while_the_window_is_closed_for_even_a_small_message_is_unknown() {
     let mut closed = h2::server::Builder::new();
     closed.initial_window_size(0);
-    let sent = second_response(closed, |mut answer| {
-        answer.send_response(Response::new(()), true).unwrap();
+    let sent = second_response(closed, |mut response| {
+        response.send_response(Response::new(()), true).unwrap();
     });
     let error = sent.await.unwrap_err();
     assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Unknown, Some(200)));
@@ -237,12 +237,12 @@ async fn success_while_the_window_is_closed_for_even_a_small_message_is_unknown(
 
 #[tokio::test]
 async fn a_thousand_headers_cost_no_message() {
-    let sent = second_response(h2::server::Builder::new(), |mut answer| {
+    let sent = second_response(h2::server::Builder::new(), |mut response| {
         let mut head = Response::builder();
         for number in 0..1_000 {
             head = head.header(format!("x-gateway-{number}"), "passed on by a gateway with a long name");
         }
-        let mut stream = answer.send_response(head.body(()).unwrap(), false).unwrap();
+        let mut stream = response.send_response(head.body(()).unwrap(), false).unwrap();
         stream.send_data(r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.into(), true).unwrap();
     });
     assert_eq!(sent.await.unwrap().logs()[0].id.as_deref(), Some("1"));
@@ -298,7 +298,7 @@ async fn an_upload_that_has_its_response_is_cut_off_and_starves_nobody() {
     };
     let send = async {
         let error = client.send(&large).await.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Refused, Delivery::Refused));
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Rejected));
         assert_eq!((error.attempts()[0].status, error.service_text()), (Some(413), Some("too large")));
         client.send(&small).await.unwrap()
     };
@@ -331,7 +331,7 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
         let mut next = arrived.recv().await.unwrap();
         if let Some(Ok(bytes)) = next.body.data().await {
             assert_eq!((next.message_id.clone(), &bytes[..]), (id.to_string(), MESSAGE.as_bytes()));
-            next.answer();
+            next.response();
             break;
         }
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::support::batch::slots;
 use crate::support::http2::serve;
-use crate::support::model::{Fate, Model, Reply, client_of, ok};
+use crate::support::model::{Model, Reply, ScriptedOutcome, client_of, ok};
 use crate::support::tls::{Authority, TlsListener};
 use crate::support::{client, message};
 use futures_util::{StreamExt, stream};
-use pushslots::{Client, Delivery, EncodedMessage, ErrorKind, Next, PushSlots};
+use pushslots::{Client, Delivery, EncodedMessage, ErrorKind, NextStep, PushSlots};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep, timeout};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The service accepts a message after 10 s.
-fn slow() -> Fate {
-    Fate::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
+fn slow() -> ScriptedOutcome {
+    ScriptedOutcome::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
 }
 
 fn encoded() -> Arc<EncodedMessage> {
@@ -129,9 +129,9 @@ async fn sends_that_nobody_polls_keep_others_waiting_for_one_attempt_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn a_backoff_holds_no_permit() {
-    let throttled = Fate::Answered(Reply::new(429).hint("60"));
+    let throttled = ScriptedOutcome::Answered(Reply::new(429).hint("60"));
     let model = Model::scripted([throttled, slow()]);
-    let client = client_of(&model).without_pace().max_in_flight(1).build().unwrap();
+    let client = client_of(&model).without_rate_limit().max_in_flight(1).build().unwrap();
     let (message, began) = (encoded(), Instant::now());
     let throttled = tokio::spawn({
         let (client, message) = (client.clone(), message.clone());
@@ -144,7 +144,7 @@ async fn a_backoff_holds_no_permit() {
     client.send(&message).await.unwrap();
     assert!(began.elapsed() < 30 * SECOND, "it passes the send that waits for its next attempt");
     let receipt = throttled.await.unwrap().unwrap();
-    assert_eq!(receipt.attempts()[0].next, Next::Hint);
+    assert_eq!(receipt.attempts()[0].next_step, NextStep::RetryAfter);
 }
 
 /// Sends `message` a thousand times at once; returns how many connections the client opened to the message endpoint.

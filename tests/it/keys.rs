@@ -280,7 +280,7 @@ fn short_rsa() -> BTreeMap<&'static str, BigUint> {
 }
 
 #[test]
-fn an_rsa_key_below_2048_bits_is_refused_in_every_form() {
+fn an_rsa_key_below_2048_bits_is_rejected_in_every_form() {
     let key = short_rsa();
     let parts = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|name| key[name].to_bytes_be());
     let mut jwk = keys::rsa_jwk(&parts);

@@ -52,7 +52,7 @@ struct Arrived {
 impl Service {
     fn start() -> Self {
         let (tell, arrives) = channel();
-        let builder = MockService::builder().answer_with(move |request| {
+        let builder = MockService::builder().respond_with(move |request| {
             if request.path() == "/endpoint" {
                 let header = |name| request.headers()[name].to_str().unwrap().to_owned();
                 let (token, id) = (header("authorization"), header("idempotency-key").parse().unwrap());
@@ -95,11 +95,11 @@ fn no_slot_is_lost_when_the_process_is_killed() {
     let kills = setting("PUSHSLOTS_KILLS").unwrap_or(KILLS);
     let seed = setting("PUSHSLOTS_KILL_SEED").unwrap_or_else(|| rand::thread_rng().r#gen());
     println!("PUSHSLOTS_KILL_SEED={seed}");
-    let mut chance = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let (mut found, mut killed) = (Found::default(), 0);
     while killed < kills {
-        let concurrency = if chance.gen_bool(0.5) { 1 } else { chance.gen_range(2..6) };
-        killed += batch(&mut chance, concurrency, kills - killed, &mut found);
+        let concurrency = if rng.gen_bool(0.5) { 1 } else { rng.gen_range(2..6) };
+        killed += batch(&mut rng, concurrency, kills - killed, &mut found);
     }
     let Found { batches, sent_again, lost, other_ids, too_many_again } = found;
     println!("processes killed: {killed}, batches: {batches}, messages sent again: {sent_again}");
@@ -110,7 +110,7 @@ fn no_slot_is_lost_when_the_process_is_killed() {
 }
 
 /// Publishes one batch, killing processes until it is complete. Returns how many were killed.
-fn batch(chance: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
+fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
     let (service, folder) = (Service::start(), Folder::new());
     let checkpoint = folder.path().join("slots.checkpoint");
     let mut arrived = Vec::new();
@@ -118,8 +118,8 @@ fn batch(chance: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) 
     loop {
         let mut child = service.publish(&folder, &checkpoint, concurrency);
         // At a message, or some time after it.
-        let messages = chance.gen_range(0..6);
-        let after = Duration::from_micros(chance.gen_range(0..4_000));
+        let messages = rng.gen_range(0..6);
+        let after = Duration::from_micros(rng.gen_range(0..4_000));
         let limit = Instant::now() + Duration::from_secs(60);
         let mut seen = 0;
         while killed < most && seen < messages && child.try_wait().unwrap().is_none() {

@@ -1,4 +1,4 @@
-//! Legacy API keys: authenticate, refresh, and authenticate anew when the refresh is refused.
+//! Legacy API keys: authenticate, refresh, and authenticate anew when the refresh is rejected.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeDelta, Utc};
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
-use pushslots::{Answer, Client, Credentials, Delivery, ErrorKind, Failure, FailureKind, Transport};
+use pushslots::{Client, Credentials, Delivery, ErrorKind, Failure, FailureKind, Response, Transport};
 use tokio::time::{Instant, sleep};
 
 fn client(base_url: &str, key: &str) -> Client {
@@ -32,15 +32,15 @@ fn asked(requests: &[Vec<u8>]) -> Vec<String> {
 }
 
 fn token(name: &str, rest: &str) -> Act {
-    Act::answer("200 OK", "", &format!(r#"{{"accessToken":"{name}"{rest}}}"#))
+    Act::response("200 OK", "", &format!(r#"{{"accessToken":"{name}"{rest}}}"#))
 }
 
 fn accept() -> Act {
-    Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)
+    Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)
 }
 
-fn refuse() -> Act {
-    Act::answer("401 Unauthorized", "Content-Type: text/html\r\n", "Invalid request")
+fn reject() -> Act {
+    Act::response("401 Unauthorized", "Content-Type: text/html\r\n", "Invalid request")
 }
 
 const AUTHENTICATE: &str = r#"/auth/authenticate {"apiKey":"my-key","secret":"my-secret"}"#;
@@ -59,7 +59,7 @@ async fn a_legacy_key_buys_a_token_too() {
     assert_eq!(requests[0].body(), &br#"{"apiKey":"my-key","secret":"my-secret"}"#[..]);
     assert_eq!(requests[1].headers()["authorization"], "Bearer api-key");
 
-    let client = builder().credentials(Credentials::api_key("api-key-refused", "s")).build().unwrap();
+    let client = builder().credentials(Credentials::api_key("api-key-rejected", "s")).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
     assert_eq!(error.service_text(), Some("Invalid request"));
@@ -73,7 +73,7 @@ async fn a_legacy_key_buys_a_token_too() {
 async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
     for expires in [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#] {
         let json = format!(r#"{{"accessToken":"legacy"{expires}}}"#);
-        let acts = [Act::answer("200 OK", "", &json), Act::answer("200 OK", "", "")];
+        let acts = [Act::response("200 OK", "", &json), Act::response("200 OK", "", "")];
         let service = RawServer::start(acts).await;
         let client = Client::builder().base_url(&service.url).destination(DESTINATION);
         let client = client.credentials(Credentials::api_key("key", "secret")).build().unwrap();
@@ -90,14 +90,14 @@ async fn a_token_is_refreshed_with_the_refresh_token() {
         token("first", &expires.to_string()),
         accept(),
         // The service ends the token before its time.
-        refuse(),
+        reject(),
         token("second", r#","refreshToken":"again""#),
         accept(),
-        refuse(),
-        // What a refresh brings that is refused too is no reason to refresh again.
+        reject(),
+        // What a refresh brings that is rejected too is no reason to refresh again.
         token("third", r#","refreshToken":"again""#),
         accept(),
-        refuse(),
+        reject(),
         token("fourth", ""),
         accept(),
     ])
@@ -113,15 +113,15 @@ async fn a_token_is_refreshed_with_the_refresh_token() {
 
 #[tokio::test]
 async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
-    for answer in [
-        refuse(),
-        Act::answer("400 Bad Request", "", r#"{"error":"invalid_grant"}"#),
-        Act::answer("404 Not Found", "", "<html></html>"),
-        Act::answer("500 Unknown", "", ""),
-        Act::answer("200 OK", "", "{}"),
+    for response in [
+        reject(),
+        Act::response("400 Bad Request", "", r#"{"error":"invalid_grant"}"#),
+        Act::response("404 Not Found", "", "<html></html>"),
+        Act::response("500 Unknown", "", ""),
+        Act::response("200 OK", "", "{}"),
     ] {
         let first = token("first", r#","refreshToken":"again""#);
-        let acts = [first, refuse(), answer, token("second", ""), accept()];
+        let acts = [first, reject(), response, token("second", ""), accept()];
         let service = RawServer::start(acts).await;
         let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
         assert_eq!(receipt.attempts().len(), 2);
@@ -134,8 +134,8 @@ async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
 fn failures() -> [Act; 3] {
     [
         Act::ResetAfterReading,
-        Act::answer("429 Busy", "", ""),
-        Act::answer("503 Busy", "Retry-After: 1\r\n", ""),
+        Act::response("429 Busy", "", ""),
+        Act::response("503 Busy", "Retry-After: 1\r\n", ""),
     ]
 }
 
@@ -143,18 +143,18 @@ fn failures() -> [Act; 3] {
 async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_anew() {
     for failure in failures() {
         let first = token("first", r#","refreshToken":"again""#);
-        let acts = [first, refuse(), failure, token("second", ""), accept()];
+        let acts = [first, reject(), failure, token("second", ""), accept()];
         let service = RawServer::start(acts).await;
         let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
         let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
-        assert_eq!(deliveries, [Delivery::Refused, Delivery::Accepted]);
+        assert_eq!(deliveries, [Delivery::Rejected, Delivery::Accepted]);
         let requests = service.finish().await;
         assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]);
     }
 }
 
 /// How a refresh endpoint fails within its time.
-type Fail = fn(Duration) -> BoxFuture<'static, Result<Answer, Failure>>;
+type Fail = fn(Duration) -> BoxFuture<'static, Result<Response, Failure>>;
 
 /// A service whose refresh endpoint fails, with access tokens of 60 s.
 struct RefreshFails {
@@ -163,7 +163,7 @@ struct RefreshFails {
 }
 
 impl Transport for RefreshFails {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
         *self.requests.lock().unwrap().entry(request.uri().path().to_owned()).or_default() += 1;
         let body = match request.uri().path() {
             "/auth/refreshToken" => return (self.failure)(time).await,
@@ -173,7 +173,7 @@ impl Transport for RefreshFails {
             }
             _ => r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned(),
         };
-        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+        Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
     }
 }
 
@@ -232,10 +232,10 @@ async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
 }
 
 /// A response of this status, with `Retry-After` if there is one.
-fn status(status: u16, retry_after: Option<&'static str>) -> Answer {
+fn status(status: u16, retry_after: Option<&'static str>) -> Response {
     let mut headers = HeaderMap::new();
     if let Some(seconds) = retry_after {
         headers.insert("retry-after", HeaderValue::from_static(seconds));
     }
-    Answer::new(StatusCode::from_u16(status).unwrap(), headers, Ok(Bytes::new()))
+    Response::new(StatusCode::from_u16(status).unwrap(), headers, Ok(Bytes::new()))
 }

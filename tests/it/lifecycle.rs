@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support;
 use crate::support::batch::slots;
 use crate::support::message;
-use crate::support::model::{Fate, Model, Reply, TokenFate, client_of, ok};
+use crate::support::model::{Model, Reply, ScriptedOutcome, TokenFate, client_of, ok};
 use futures_util::future::join_all;
 use pushslots::uuid::Uuid;
 use pushslots::{AccessToken, AuthError, Credentials, ErrorKind, TokenSource};
@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn slow() -> Fate {
-    Fate::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
+fn slow() -> ScriptedOutcome {
+    ScriptedOutcome::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,48 +48,52 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
 
     let echo = r#"{"Meta":{"Errors":[{"Text":"Canarylast of 1 Canary Street is unknown"}]}}"#;
     // A token endpoint may echo what it was sent.
-    let refused = |echo: &str| {
+    let rejected = |echo: &str| {
         let body =
             json!({"error": "invalid_client", "error_description": echo, "access_token": "canary-token"});
-        Act::answer("400 No", "Content-Type: application/json\r\n", &body.to_string())
+        Act::response("400 No", "Content-Type: application/json\r\n", &body.to_string())
     };
     let html = "Content-Type: text/html\r\n";
     for (name, file, acts) in [
-        ("accepted", &right, vec![token(), Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)]),
-        ("refused", &right, vec![token(), Act::answer("400 Bad Request", "", echo)]),
-        ("refused in words", &right, vec![token(), Act::answer("403 No", html, "Canarylast canary-token")]),
-        ("errors in a yes", &right, vec![token(), Act::answer("200 OK", "", echo)]),
+        ("accepted", &right, vec![token(), Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)]),
+        ("rejected", &right, vec![token(), Act::response("400 Bad Request", "", echo)]),
+        (
+            "rejected in words",
+            &right,
+            vec![token(), Act::response("403 No", html, "Canarylast canary-token")],
+        ),
+        ("errors in a yes", &right, vec![token(), Act::response("200 OK", "", echo)]),
         (
             "token rejected",
             &right,
-            vec![token(), Act::answer("401 No", "", echo), token(), Act::answer("401 No", "", echo)],
+            vec![token(), Act::response("401 No", "", echo), token(), Act::response("401 No", "", echo)],
         ),
         (
-            "lost, then refused",
+            "lost, then rejected",
             &right,
-            vec![token(), Act::ResetAfterReading, Act::answer("422 No", "", echo)],
+            vec![token(), Act::ResetAfterReading, Act::response("422 No", "", echo)],
         ),
         (
             "cut",
             &right,
-            vec![token(), Act::Answer("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned())],
+            vec![token(), Act::Response("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned())],
         ),
         (
             "no HTTP",
             &right,
             vec![
                 token(),
-                Act::Answer("canary-token canary-token\r\n\r\n".to_owned()),
+                Act::Response("canary-token canary-token\r\n\r\n".to_owned()),
                 Act::CloseAfterReading,
             ],
         ),
-        ("credentials refused", &right, vec![refused("not eyJcanary.canary.canary")]),
+        ("credentials rejected", &right, vec![rejected("not eyJcanary.canary.canary")]),
         (
             "no token",
             &right,
             vec![
-                Act::answer("200 OK", html, "canary-token"),
-                Act::answer("200 OK", "", r#"{"access_token":["canary-token"],"accessToken":7}"#),
+                Act::response("200 OK", html, "canary-token"),
+                Act::response("200 OK", "", r#"{"access_token":["canary-token"],"accessToken":7}"#),
             ],
         ),
         ("wrong message", &wrong, vec![]),

@@ -12,7 +12,7 @@ use crate::support::seeds::setting;
 use crate::support::windows::most_in;
 use futures_util::{StreamExt, stream};
 use pushslots::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use pushslots::mock::{Answer, MockService, ReceivedRequest};
+use pushslots::mock::{MockResponse, MockService, ReceivedRequest};
 use pushslots::uuid::Uuid;
 use pushslots::{Client, Credentials, Error, ErrorKind, HttpTransport, PushSlots, RateLimiter};
 use serde_json::Value;
@@ -35,7 +35,7 @@ fn number_of(customer: u64) -> Uuid {
 }
 
 /// A service whose tokens name their customer, and that responds to every 97th message with 429.
-fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> Answer {
+fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> MockResponse {
     let mut seen = seen.lock().unwrap();
     seen.arrivals.push(Instant::now());
     let json: Value = serde_json::from_slice(request.body()).unwrap();
@@ -43,7 +43,7 @@ fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> Answer {
         let customer = json["apiKey"].as_str().unwrap();
         let expires = "2100-01-01T00:00:00Z";
         let token = serde_json::json!({"accessToken": format!("token-{customer}"), "expires": expires});
-        return Answer::new(StatusCode::OK).body(token.to_string());
+        return MockResponse::new(StatusCode::OK).body(token.to_string());
     }
     seen.messages += 1;
     let token = request.headers()["authorization"].to_str().unwrap();
@@ -53,10 +53,10 @@ fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> Answer {
     if seen.messages % 97 == 0 {
         seen.throttled += 1;
         let soon = HeaderValue::from_static("0.05");
-        return Answer::new(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, soon);
+        return MockResponse::new(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, soon);
     }
     let accepted = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
-    Answer::new(StatusCode::OK).body(accepted)
+    MockResponse::new(StatusCode::OK).body(accepted)
 }
 
 fn credentials(customer: u64) -> Credentials {
@@ -91,7 +91,7 @@ async fn clients_of_many_customers_stay_within_one_rate_limit() {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let at_service = seen.clone();
     let service = MockService::builder()
-        .answer_with(move |request| Some(respond(request, &at_service)))
+        .respond_with(move |request| Some(respond(request, &at_service)))
         .start()
         .unwrap();
     let clients = clients(&service);

@@ -1,17 +1,17 @@
-//! What the mock takes, what it refuses, and what is in its inbox, whatever client one has.
+//! What the mock takes, what it rejects, and what is in its inbox, whatever client one has.
 
 use std::time::Duration;
 
 use crate::support::any::{Any, client, token};
 use crate::support::{DESTINATION, MESSAGE, message};
 use pushslots::Delivery;
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::Uuid;
 use serde_json::Value;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_message_is_refused_for_what_is_wrong_with_it() {
+async fn a_message_is_rejected_for_what_is_wrong_with_it() {
     let builder = MockService::builder().max_bytes(100_000).token_lifetime(Duration::from_secs(300));
     let service = builder.start().unwrap();
     let any = Any::of(&service);
@@ -69,8 +69,8 @@ async fn a_message_is_refused_for_what_is_wrong_with_it() {
     assert_eq!(any.push(&token, MESSAGE).await.0, 401);
     assert_eq!(service.requests().last().unwrap().reason(), Some("the token was revoked"));
     let counts = service.counts();
-    assert_eq!((counts.accepted, counts.slots, counts.unanswered), (1, 2, 0));
-    assert_eq!(counts.refused, counts.message_requests - 1);
+    assert_eq!((counts.accepted, counts.slots, counts.without_response), (1, 2, 0));
+    assert_eq!(counts.rejected, counts.message_requests - 1);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_repeated_message_is_known_again_only_where_that_is_asked_for() {
         let builder = if deduplicates { builder.deduplicate() } else { builder };
         let service = builder.start().unwrap();
         let client = client(&service).build().unwrap();
-        service.next(Answer::closed_after_read().after_accepting());
+        service.respond_next(MockResponse::closed_after_read().after_accepting());
         let receipt = client.send(&message()).await.unwrap();
         let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
         assert_eq!(deliveries, [Delivery::Unknown, Delivery::Accepted]);
@@ -207,7 +207,7 @@ async fn nothing_gets_lost_that_64_connections_send() {
     let message = std::sync::Arc::new(message().encode().unwrap());
     let sends = (0..64).map(|_| {
         // A client of its own, and with that a connection.
-        let client = client(&service).without_pace().build().unwrap();
+        let client = client(&service).without_rate_limit().build().unwrap();
         let message = message.clone();
         tokio::spawn(async move {
             for _ in 0..50 {

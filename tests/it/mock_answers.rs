@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::support::any::{Any, client, token};
 use crate::support::{self, MESSAGE, any_http, message};
 use http::StatusCode;
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Delivery, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -16,25 +16,25 @@ use tokio::time::timeout;
 async fn answers_are_given_in_the_order_in_which_they_were_asked_for() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(10).build().unwrap();
-    service.next(Answer::unavailable().times(2));
-    service.next(Answer::usual().times(0));
-    service.next(Answer::new(StatusCode::BAD_GATEWAY));
-    service.next_token(Answer::unavailable());
-    assert_eq!(service.pending(), 4);
+    service.respond_next(MockResponse::unavailable().times(2));
+    service.respond_next(MockResponse::usual().times(0));
+    service.respond_next(MockResponse::new(StatusCode::BAD_GATEWAY));
+    service.respond_next_token(MockResponse::unavailable());
+    assert_eq!(service.pending_responses(), 4);
     let receipt = client.send(&message()).await.unwrap();
-    assert_eq!(service.pending(), 0);
+    assert_eq!(service.pending_responses(), 0);
     let statuses: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.status).collect();
     assert_eq!(statuses, [None, Some(503), Some(503), Some(502), Some(200)]);
-    // A refusal comes before an answer that takes the message.
-    service.next(Answer::reset_after_read().after_accepting());
+    // A rejection comes before a response that takes the message.
+    service.respond_next(MockResponse::reset_after_read().after_accepting());
     service.revoke_tokens();
     let receipt = client.send(&message()).await.unwrap();
     assert_eq!(receipt.attempts()[0].status, Some(401));
 
-    service.next(Answer::refused("Try elsewhere"));
+    service.respond_next(MockResponse::rejected("Try elsewhere"));
     let error = client.send(&message()).await.unwrap_err();
-    assert_eq!((error.kind(), error.service_text()), (ErrorKind::Refused, Some("Try elsewhere")));
-    service.next(Answer::unavailable());
+    assert_eq!((error.kind(), error.service_text()), (ErrorKind::Rejected, Some("Try elsewhere")));
+    service.respond_next(MockResponse::unavailable());
     service.clear_script();
     assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
 }
@@ -70,8 +70,8 @@ async fn answers_that_break_http_break_it_on_the_wire() {
     let service = MockService::builder().without_rate_limit().start().unwrap();
     let token = token(&service, &Any::of(&service)).await;
     let soon = Duration::from_secs(30);
-    let ends = |answer: Answer, patience: Duration| {
-        service.next(answer);
+    let ends = |response: MockResponse, patience: Duration| {
+        service.respond_next(response);
         let (service, token) = (&service, &token);
         async move {
             let mut stream = begun(service, token, MESSAGE).await;
@@ -80,47 +80,47 @@ async fn answers_that_break_http_break_it_on_the_wire() {
             (ended.map(|read| read.map_err(|error| error.kind())), String::from_utf8(bytes).unwrap())
         }
     };
-    let (ended, bytes) = ends(Answer::reset_after_read(), soon).await;
+    let (ended, bytes) = ends(MockResponse::reset_after_read(), soon).await;
     assert_eq!((ended.unwrap(), &*bytes), (Err(std::io::ErrorKind::ConnectionReset), ""));
-    let (ended, bytes) = ends(Answer::closed_after_read(), soon).await;
+    let (ended, bytes) = ends(MockResponse::closed_after_read(), soon).await;
     assert_eq!((ended.unwrap(), &*bytes), (Ok(0), ""));
-    let (ended, bytes) = ends(Answer::stall(), Duration::from_millis(300)).await;
+    let (ended, bytes) = ends(MockResponse::stall(), Duration::from_millis(300)).await;
     assert!(ended.is_err() && bytes.is_empty());
-    let (ended, bytes) = ends(Answer::truncated(), soon).await;
+    let (ended, bytes) = ends(MockResponse::truncated(), soon).await;
     assert!(ended.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\n"), "{bytes}");
     let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
     let length: usize = support::raw::header(head, "content-length").unwrap().parse().unwrap();
     assert!(body.starts_with(r#"{"Meta":"#) && body.len() < length, "{length}: {body}");
-    let (ended, bytes) = ends(Answer::malformed_chunk(), soon).await;
+    let (ended, bytes) = ends(MockResponse::malformed_chunk(), soon).await;
     assert!(ended.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"));
-    let (ended, bytes) = ends(Answer::garbage(), soon).await;
+    let (ended, bytes) = ends(MockResponse::garbage(), soon).await;
     assert!(ended.unwrap().is_ok() && !bytes.is_empty() && !bytes.starts_with("HTTP"), "{bytes}");
-    // The one that was cut off in its answer was accepted, and no other.
-    assert_eq!((service.received().len(), service.counts().unanswered), (1, 6));
+    // The one that was cut off in its response was accepted, and no other.
+    assert_eq!((service.received().len(), service.counts().without_response), (1, 6));
 }
 
 #[tokio::test]
 async fn record_of_a_request_names_its_answer() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(1).build().unwrap();
-    for (answer, outcome) in [
-        (Answer::new(StatusCode::CONFLICT), "Conflict"),
-        (Answer::throttled(), "throttled"),
-        (Answer::unavailable(), "unavailable"),
-        (Answer::unavailable().after_accepting(), "accepted, then unavailable"),
-        (Answer::refused("Duration"), "refused"),
-        (Answer::block_page(), "block page"),
-        (Answer::reset_after_read(), "reset after read"),
-        (Answer::closed_after_read(), "closed after read"),
-        (Answer::truncated(), "accepted, then truncated"),
-        (Answer::malformed_chunk(), "malformed chunk"),
-        (Answer::garbage(), "garbage"),
-        (Answer::odd_headers(), "accepted, then odd headers"),
-        (Answer::usual(), "accepted"),
-        (Answer::usual().body("{}"), "accepted, then usual"),
+    for (response, outcome) in [
+        (MockResponse::new(StatusCode::CONFLICT), "Conflict"),
+        (MockResponse::throttled(), "throttled"),
+        (MockResponse::unavailable(), "unavailable"),
+        (MockResponse::unavailable().after_accepting(), "accepted, then unavailable"),
+        (MockResponse::rejected("Duration"), "rejected"),
+        (MockResponse::block_page(), "block page"),
+        (MockResponse::reset_after_read(), "reset after read"),
+        (MockResponse::closed_after_read(), "closed after read"),
+        (MockResponse::truncated(), "accepted, then truncated"),
+        (MockResponse::malformed_chunk(), "malformed chunk"),
+        (MockResponse::garbage(), "garbage"),
+        (MockResponse::odd_headers(), "accepted, then odd headers"),
+        (MockResponse::usual(), "accepted"),
+        (MockResponse::usual().body("{}"), "accepted, then usual"),
     ] {
-        let shown = format!("{answer:?}");
-        service.next(answer);
+        let shown = format!("{response:?}");
+        service.respond_next(response);
         client.send(&message()).await.ok();
         assert_eq!(service.requests().last().unwrap().outcome(), outcome);
         let name = outcome.rsplit(", then ").next().unwrap();
@@ -133,30 +133,30 @@ async fn gateways_in_front_of_the_service_are_played() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(1).build().unwrap();
 
-    service.next(Answer::block_page());
+    service.respond_next(MockResponse::block_page());
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.delivery(), service.received().len()), (Delivery::Unknown, 0));
-    service.next(Answer::block_page().after_accepting());
+    service.respond_next(MockResponse::block_page().after_accepting());
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.delivery(), service.received().len()), (Delivery::Unknown, 1));
 
-    service.next(Answer::usual().gzip());
+    service.respond_next(MockResponse::usual().gzip());
     let error = client.send(&message()).await.unwrap_err();
     assert!(error.to_string().contains("its content coding is gzip"), "{error}");
     assert_eq!((error.delivery(), service.received().len()), (Delivery::Unknown, 2));
 
-    service.next(Answer::accepted_with_errors("Granite is unknown"));
+    service.respond_next(MockResponse::accepted_with_errors("Granite is unknown"));
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.delivery(), error.service_text()), (Delivery::Unknown, Some("Granite is unknown")));
     assert!(!error.is_retryable());
     assert_eq!(error.logs(), service.received()[2].logs());
     assert_eq!(service.requests().last().unwrap().outcome(), "accepted, then errors");
 
-    service.next(Answer::odd_headers());
+    service.respond_next(MockResponse::odd_headers());
     let receipt = client.send(&message()).await.unwrap();
     assert_eq!(receipt.logs(), service.received()[3].logs());
     assert_eq!(service.requests().last().unwrap().status(), Some(StatusCode::OK));
-    assert_eq!(service.counts().unanswered, 0);
+    assert_eq!(service.counts().without_response, 0);
 }
 
 #[tokio::test]
@@ -164,21 +164,21 @@ async fn a_compressed_answer_is_gzip_that_any_client_can_read() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;
-    service.next(Answer::usual().gzip());
+    service.respond_next(MockResponse::usual().gzip());
     let url = format!("{}/endpoint", service.url());
     let request = any_http().post(url).bearer_auth(token).header("content-type", "application/json");
-    let answer = request.body(MESSAGE).send().await.unwrap();
-    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let response = request.body(MESSAGE).send().await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip");
     let mut json = String::new();
-    let body = answer.bytes().await.unwrap();
+    let body = response.bytes().await.unwrap();
     flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut json).unwrap();
     assert!(json.starts_with(r#"{"Meta":{"DataModel":"Scheduling""#), "{json}");
 }
 
-/// Waits until so many requests had no whole answer.
-async fn unanswered(service: &MockService, count: usize) {
+/// Waits until so many requests had no whole response.
+async fn without_response(service: &MockService, count: usize) {
     let all = async {
-        while service.counts().unanswered < count {
+        while service.counts().without_response < count {
             tokio::task::yield_now().await;
         }
     };
@@ -189,30 +189,30 @@ async fn unanswered(service: &MockService, count: usize) {
 async fn who_leaves_before_the_answer_was_not_answered() {
     let service = MockService::start().unwrap();
     let token = token(&service, &Any::of(&service)).await;
-    service.next(Answer::usual().delay(Duration::from_secs(3_600)));
+    service.respond_next(MockResponse::usual().delay(Duration::from_secs(3_600)));
     let stream = begun(&service, &token, MESSAGE).await;
     timeout(Duration::from_secs(30), service.wait_for(1)).await.unwrap();
     drop(stream);
-    unanswered(&service, 1).await;
+    without_response(&service, 1).await;
     let request = service.requests().pop().unwrap();
     assert_eq!((request.status(), request.outcome()), (None, "accepted"));
 
     // A body that breaks off is no message, and leaves a trace all the same.
     let stream = begun(&service, &token, &MESSAGE[..100]).await;
     drop(stream);
-    unanswered(&service, 2).await;
+    without_response(&service, 2).await;
     let request = service.requests().pop().unwrap();
     assert_eq!((request.status(), request.reason()), (None, Some("the request broke off")));
     let counts = service.counts();
-    assert_eq!((counts.accepted, counts.refused, counts.message_requests), (1, 0, 2));
+    assert_eq!((counts.accepted, counts.rejected, counts.message_requests), (1, 0, 2));
 }
 
 #[tokio::test]
 async fn a_429_names_the_limit_that_is_kept() {
     let service = MockService::builder().rate_limit(0, Duration::from_secs(60)).start().unwrap();
-    let answer = any_http().post(format!("{}/endpoint", service.url())).send().await.unwrap();
+    let response = any_http().post(format!("{}/endpoint", service.url())).send().await.unwrap();
     assert_eq!(
-        (answer.status().as_u16(), &answer.headers()["x-ratelimit-limit"]),
+        (response.status().as_u16(), &response.headers()["x-ratelimit-limit"]),
         (429, &"0".parse().unwrap())
     );
 }
@@ -232,7 +232,7 @@ async fn more_than_the_rate_is_answered_429_until_the_window_has_passed() {
         assert_eq!(answers, [200, 200, 429, 429]);
         assert_eq!(service.requests().last().unwrap().reason(), Some("over the rate limit"));
     }
-    // What was refused does not count, so that it ends whatever comes meanwhile.
+    // What was rejected does not count, so that it ends whatever comes meanwhile.
     let all_through = async { while any.push(&token, MESSAGE).await.0 != 200 {} };
     timeout(Duration::from_secs(30), all_through).await.unwrap();
     assert!(began.elapsed() >= window);
@@ -240,8 +240,8 @@ async fn more_than_the_rate_is_answered_429_until_the_window_has_passed() {
 
 #[test]
 fn a_panic_in_it_fails_the_test_that_holds_it() {
-    let fails = |answer: fn(&pushslots::mock::ReceivedRequest) -> Option<Answer>| {
-        let service = MockService::builder().answer_with(answer).start().unwrap();
+    let fails = |response: fn(&pushslots::mock::ReceivedRequest) -> Option<MockResponse>| {
+        let service = MockService::builder().respond_with(response).start().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = client(&service).max_attempts(1).build().unwrap();
         let sent = runtime.block_on(async { client.send(&message()).await });

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::http::{HeaderName, HeaderValue};
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Meta, PushSlots, Signer, Slot};
 use serde_json::{Value, json};
 
@@ -32,8 +32,8 @@ async fn algorithm_in_the_header_of_an_assertion_is_that_of_the_key() {
         let signed = format!("{}.{claims}", BASE64_URL_SAFE_NO_PAD.encode(header));
         let signature = key.sign(signed.as_bytes()).await.unwrap();
         let assertion = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
-        let (status, answer) = any.buy(&assertion).await;
-        assert_eq!(status == 200, is_taken, "{algorithm}: {answer}");
+        let (status, response) = any.buy(&assertion).await;
+        assert_eq!(status == 200, is_taken, "{algorithm}: {response}");
     }
 }
 
@@ -57,12 +57,12 @@ async fn tokens_live_as_long_as_their_response_reports() {
     let builder = MockService::builder().token_lifetime(Duration::from_secs(77)).api_key("ours", "secret");
     let service = builder.start().unwrap();
     let any = Any::of(&service);
-    let (_, answer) = any.buy(&good_assertion(&service).await).await;
-    assert_eq!(answer["expires_in"], 77);
+    let (_, response) = any.buy(&good_assertion(&service).await).await;
+    assert_eq!(response["expires_in"], 77);
     let before = Utc::now();
-    let (_, answer) =
+    let (_, response) =
         post(&any, "/auth/authenticate", &json!({ "apiKey": "ours", "secret": "secret" })).await;
-    let expires: DateTime<Utc> = answer["expires"].as_str().unwrap().parse().unwrap();
+    let expires: DateTime<Utc> = response["expires"].as_str().unwrap().parse().unwrap();
     let lifetime = expires - before;
     assert!((TimeDelta::hours(24) - lifetime).abs() < TimeDelta::minutes(2), "{lifetime}");
 }
@@ -73,14 +73,14 @@ async fn refresh_token_is_for_its_own_api_key_and_revoked_with_the_others() {
     let service = builder.start().unwrap();
     let any = Any::of(&service);
     let refresh =
-        |key: &str, answer: &Value| json!({ "apiKey": key, "refreshToken": answer["refreshToken"] });
+        |key: &str, response: &Value| json!({ "apiKey": key, "refreshToken": response["refreshToken"] });
     let authenticate = json!({ "apiKey": "ours", "secret": "secret" });
-    let (_, answer) = post(&any, "/auth/authenticate", &authenticate).await;
-    assert_eq!(post(&any, "/auth/refreshToken", &refresh("theirs", &answer)).await.0, 401);
-    let (status, answer) = post(&any, "/auth/refreshToken", &refresh("ours", &answer)).await;
+    let (_, response) = post(&any, "/auth/authenticate", &authenticate).await;
+    assert_eq!(post(&any, "/auth/refreshToken", &refresh("theirs", &response)).await.0, 401);
+    let (status, response) = post(&any, "/auth/refreshToken", &refresh("ours", &response)).await;
     assert_eq!(status, 200);
     service.revoke_tokens();
-    assert_eq!(post(&any, "/auth/refreshToken", &refresh("ours", &answer)).await.0, 401);
+    assert_eq!(post(&any, "/auth/refreshToken", &refresh("ours", &response)).await.0, 401);
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn usual_response_has_the_headers_that_were_added() {
     let any = Any::of(&service);
     let token = token(&service, &any).await;
     let name = HeaderName::from_static("x-request-id");
-    service.next(Answer::usual().header(name, HeaderValue::from_static("17")));
+    service.respond_next(MockResponse::usual().header(name, HeaderValue::from_static("17")));
     let request = any_http().post(format!("{}/endpoint", service.url())).bearer_auth(token);
     let response = request.header("content-type", "application/json").body(MESSAGE).send().await.unwrap();
     assert_eq!(response.headers()["x-request-id"], "17");
@@ -131,9 +131,9 @@ async fn response_names_source_and_destinations_of_the_message() {
     let named = format!(r#""Source":{{"ID":"{SOURCE}","Name":"North"}}"#);
     let (status, body) =
         any.push(&token, MESSAGE.replace(&format!(r#""Source":{{"ID":"{SOURCE}"}}"#), &named)).await;
-    let answer: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, &answer["Meta"]["Source"]), (200, &json!({ "ID": SOURCE, "Name": "North" })));
-    assert_eq!(answer["Meta"]["Destinations"], json!([{ "ID": DESTINATION }]));
+    let response: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &response["Meta"]["Source"]), (200, &json!({ "ID": SOURCE, "Name": "North" })));
+    assert_eq!(response["Meta"]["Destinations"], json!([{ "ID": DESTINATION }]));
 }
 
 #[tokio::test]
@@ -173,13 +173,13 @@ async fn page_of_another_host_changes_nothing() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     client.send(&message()).await.unwrap();
-    service.next(Answer::throttled());
+    service.respond_next(MockResponse::throttled());
     for (path, body) in
-        [("/page/clear", r#"{"queue":true,"inbox":true}"#), ("/page/next", r#"{"answer":"stall"}"#)]
+        [("/page/clear", r#"{"queue":true,"inbox":true}"#), ("/page/next", r#"{"response":"stall"}"#)]
     {
         let request = any_http().post(format!("{}{path}", service.url())).header("host", "attacker.example");
         let request = request.header("content-type", "application/json").body(body);
         assert_eq!(request.send().await.unwrap().status().as_u16(), 403, "{path}");
     }
-    assert_eq!((service.received().len(), service.pending()), (1, 1));
+    assert_eq!((service.received().len(), service.pending_responses()), (1, 1));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::any::{Any, token};
 use crate::support::{DESTINATION, MESSAGE, any_http, message};
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Delivery};
 
 #[tokio::test]
@@ -17,7 +17,7 @@ async fn only_known_destinations_are_taken() {
     client.with_destinations([DESTINATION]).send(&message()).await.unwrap();
     let other = pushslots::uuid::Uuid::nil();
     let error = client.with_destinations([DESTINATION, other]).send(&message()).await.unwrap_err();
-    assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Refused, Some(403)));
+    assert_eq!((error.delivery(), error.attempts()[0].status), (Delivery::Rejected, Some(403)));
     assert_eq!(error.service_text(), Some("Meta.Destinations[1].ID: there is no such destination"));
     assert_eq!(service.received().len(), 2);
 }
@@ -65,8 +65,8 @@ async fn assertion_that_lives_too_long_gets_no_token() {
     Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
     let service = longest(299).start().unwrap();
     let error = Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap_err();
-    let refusal = error.token_refusal().unwrap();
-    assert_eq!(refusal.error_description.as_deref(), Some("Unexpected exp claim value"));
+    let rejection = error.oauth_error().unwrap();
+    assert_eq!(rejection.error_description.as_deref(), Some("Unexpected exp claim value"));
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn every_address_of_ipv6_is_reached_over_its_loopback() {
 #[tokio::test]
 async fn looks_by_a_browser_take_no_scripted_answer_away() {
     let service = MockService::start().unwrap();
-    service.next(Answer::throttled());
+    service.respond_next(MockResponse::throttled());
     let http = any_http();
     for method in ["GET", "OPTIONS", "HEAD", "PUT"] {
         let method = method.parse().unwrap();

@@ -14,7 +14,7 @@ use pushslots::{Client, Credentials, SigningKey};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn an_assertion_is_refused_for_what_is_wrong_with_it() {
+async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
     let service = MockService::start().unwrap();
     let (any, key, now) = (Any::of(&service), its_key(&service), Utc::now().timestamp());
     let good = good_assertion(&service).await;
@@ -46,10 +46,10 @@ async fn an_assertion_is_refused_for_what_is_wrong_with_it() {
         ("x".to_owned(), "Malformed client assertion"),
     ];
     for (assertion, reason) in &cases {
-        let (status, answer) = any.buy(assertion).await;
-        let told = answer["error_description"].as_str().unwrap_or_default();
+        let (status, response) = any.buy(assertion).await;
+        let told = response["error_description"].as_str().unwrap_or_default();
         assert!(status == 400 && told.starts_with(reason), "{status} {told} in place of {reason}");
-        assert_eq!(answer["error"], "invalid_request");
+        assert_eq!(response["error"], "invalid_request");
         let seen = service.requests().last().unwrap().clone();
         assert!(seen.reason().unwrap().starts_with(told), "{seen:?}");
         assert_eq!(seen.status(), Some(StatusCode::BAD_REQUEST));
@@ -64,11 +64,11 @@ async fn an_assertion_is_refused_for_what_is_wrong_with_it() {
         claims["jti"] = "fractions".into();
     });
     assert_eq!(any.buy(&fractions).await.0, 200);
-    // What was refused may be used still, and only once.
+    // What was rejected may be used still, and only once.
     assert_eq!(any.buy(&good).await.0, 200);
-    let (status, answer) = any.buy(&good).await;
+    let (status, response) = any.buy(&good).await;
     assert_eq!(status, 400);
-    assert!(answer["error_description"].as_str().unwrap().contains("used before"), "{answer}");
+    assert!(response["error_description"].as_str().unwrap().contains("used before"), "{response}");
     assert_eq!(service.counts().token_requests, cases.len() + 3);
 }
 
@@ -122,9 +122,9 @@ async fn a_token_request_must_have_all_its_parts() {
             "The client_id parameter differs from the assertion's iss",
         ),
     ] {
-        let (status, answer) = any.post("/v2/auth/token", headers, body).await;
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!((status, answer["error_description"].as_str()), (400, Some(expected)));
+        let (status, response) = any.post("/v2/auth/token", headers, body).await;
+        let response: Value = serde_json::from_str(&response).unwrap();
+        assert_eq!((status, response["error_description"].as_str()), (400, Some(expected)));
     }
 }
 
@@ -185,12 +185,12 @@ async fn legacy_keys_buy_and_refresh_tokens_that_end_when_they_are_revoked() {
     let any = Any::of(&service);
     let json = [("content-type", "application/json")];
     let authenticate = r#"{"apiKey":"ours","secret":"secret"}"#;
-    let (status, answer) = any.post("/auth/authenticate", &json, authenticate).await;
-    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let (status, response) = any.post("/auth/authenticate", &json, authenticate).await;
+    let response: Value = serde_json::from_str(&response).unwrap();
     assert_eq!(status, 200);
-    assert!(answer["expires"].as_str().unwrap().parse::<pushslots::chrono::DateTime<Utc>>().is_ok());
-    assert_eq!(any.push(answer["accessToken"].as_str().unwrap(), MESSAGE).await.0, 200);
-    let refresh = json!({ "apiKey": "ours", "refreshToken": answer["refreshToken"] }).to_string();
+    assert!(response["expires"].as_str().unwrap().parse::<pushslots::chrono::DateTime<Utc>>().is_ok());
+    assert_eq!(any.push(response["accessToken"].as_str().unwrap(), MESSAGE).await.0, 200);
+    let refresh = json!({ "apiKey": "ours", "refreshToken": response["refreshToken"] }).to_string();
     assert_eq!(any.post("/auth/refreshToken", &json, refresh.clone()).await.0, 200);
     for (path, body) in [
         ("/auth/refreshToken", &*refresh),

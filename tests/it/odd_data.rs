@@ -231,7 +231,7 @@ fn half_of_a_surrogate_pair_is_reported_wherever_it_stands() {
         let slot = slot(members);
         let invalid = slot.validate().unwrap_err();
         let found: Vec<_> = invalid.problems().iter().map(|each| (each.path(), each.code())).collect();
-        assert_eq!(found, [(path, ProblemCode::HalfPair)], "{members}");
+        assert_eq!(found, [(path, ProblemCode::LoneSurrogate)], "{members}");
         assert!(invalid.to_string().contains("half of a surrogate pair"), "{invalid}");
         assert_eq!(serde_json::from_slice::<Slot>(&slot.to_json()).unwrap(), slot, "nothing is lost");
     }
@@ -239,7 +239,7 @@ fn half_of_a_surrogate_pair_is_reported_wherever_it_stands() {
     assert!(both.contains(r#""\ud800":1,"\\ud800":2"#), "two keys: {both}");
     let message =
         PushSlots::from_json(r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"x":"\ud800"}"#);
-    assert_eq!(message.unwrap().validate().unwrap_err().problems()[0].code(), ProblemCode::HalfPair);
+    assert_eq!(message.unwrap().validate().unwrap_err().problems()[0].code(), ProblemCode::LoneSurrogate);
     for members in [
         r#","ID":"\ud83d\ude00""#,
         r#","x":"\\ud800""#,

@@ -32,15 +32,15 @@ async fn send_with(token_url: &str, credentials: Credentials) -> Result<Receipt,
     client.send(&message()).await
 }
 
-/// Whether the server refused for that reason, and the send reports credentials that are refused.
-async fn assert_refused(server: &mut AuthorizationServer, sent: Result<Receipt, Error>, reason: &str) {
+/// Whether the server rejected for that reason, and the send reports credentials that are rejected.
+async fn assert_rejected(server: &mut AuthorizationServer, sent: Result<Receipt, Error>, reason: &str) {
     let told = server.next().await;
     println!("{told}");
     assert_eq!(told, json!({ "granted": false, "error": "invalid_client", "error_detail": reason }));
     let error = sent.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
     assert_eq!((error.is_retryable(), error.attempts().len()), (false, 1));
-    assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
+    assert_eq!(error.oauth_error().unwrap().error, "invalid_client");
     let shown = error.to_string();
     let expected = format!(
         "/token rejected the client id {CLIENT_ID:?} with status 401: invalid_client: client authentication failed; check"
@@ -59,13 +59,13 @@ async fn assertions_by_both_algorithms_are_taken() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_does_not_know_is_refused() {
+async fn a_key_that_the_server_does_not_know_is_rejected() {
     let key = keys::p384();
     let Some(mut server) = server(&key).await else { return };
     let sent = send(&server.token_url, signing(&key, "key-1999")).await;
-    assert_refused(&mut server, sent, "no applicable key found in the JSON Web Key Set").await;
+    assert_rejected(&mut server, sent, "no applicable key found in the JSON Web Key Set").await;
     let sent = send(&server.token_url, signing(&keys::p384(), KEY_ID)).await;
-    assert_refused(&mut server, sent, "signature verification failed").await;
+    assert_rejected(&mut server, sent, "signature verification failed").await;
 }
 
 /// Starts a relay behind which every assertion is signed again by the right key, with its claims altered.
@@ -92,11 +92,11 @@ async fn a_gateway_needs_the_audience_of_the_server_behind_it() {
 
     let sent = send_with(&gateway.token_url, credentials).await;
     let reason = "audience (aud) must equal the endpoint url, issuer identifier or token endpoint url";
-    assert_refused(&mut server, sent, reason).await;
+    assert_rejected(&mut server, sent, reason).await;
 }
 
 #[tokio::test]
-async fn an_assertion_with_wrong_claims_is_refused() {
+async fn an_assertion_with_wrong_claims_is_rejected() {
     let key = keys::p384();
     let Some(mut server) = server(&key).await else { return };
     let right = relay(&server, &key, |_| {}).await;
@@ -107,7 +107,7 @@ async fn an_assertion_with_wrong_claims_is_refused() {
         relay(&server, &key, |claims| claims["aud"] = "https://elsewhere.example/token".into()).await;
     let sent = send(&elsewhere.token_url, signing(&key, KEY_ID)).await;
     let reason = "audience (aud) must equal the endpoint url, issuer identifier or token endpoint url";
-    assert_refused(&mut server, sent, reason).await;
+    assert_rejected(&mut server, sent, reason).await;
 
     let expired = relay(&server, &key, |claims| {
         for time in ["iat", "exp"] {
@@ -115,11 +115,11 @@ async fn an_assertion_with_wrong_claims_is_refused() {
         }
     });
     let sent = send(&expired.await.token_url, signing(&key, KEY_ID)).await;
-    assert_refused(&mut server, sent, "jwt expired").await;
+    assert_rejected(&mut server, sent, "jwt expired").await;
 
     let same = relay(&server, &key, |claims| claims["jti"] = "the same for all".into()).await;
     send(&same.token_url, signing(&key, KEY_ID)).await.unwrap();
     assert_eq!(server.next().await, json!({ "granted": true }));
     let sent = send(&same.token_url, signing(&key, KEY_ID)).await;
-    assert_refused(&mut server, sent, "client assertion tokens must only be used once").await;
+    assert_rejected(&mut server, sent, "client assertion tokens must only be used once").await;
 }

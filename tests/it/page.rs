@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::{any_http, message, there};
 use pushslots::chrono::{TimeZone, Utc};
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Provider, PushSlots, Slot};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -81,9 +81,9 @@ fn hostile() -> PushSlots {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000() {
     let service = MockService::builder().without_rate_limit().start().unwrap();
-    let client = Client::builder().mock(&service).without_pace().build().unwrap();
+    let client = Client::builder().mock(&service).without_rate_limit().build().unwrap();
     push(&client, 5_008).await;
-    service.next(Answer::throttled().retry_after(1));
+    service.respond_next(MockResponse::throttled().retry_after(1));
     client.send(&hostile()).await.unwrap();
 
     let Some(mut browser) = Browser::open(service.url()) else { return };
@@ -91,7 +91,7 @@ async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000()
     println!("opened in {} ms, with {} messages", opened["opened_ms"], service.counts().accepted);
     assert!(opened["newest"].as_str().unwrap().contains("5009"), "{opened}");
 
-    service.next(Answer::unavailable());
+    service.respond_next(MockResponse::unavailable());
     let receipt = client.send(&hostile()).await.unwrap();
     browser.child.stdin.take().unwrap().write_all(b"pushed\n").await.unwrap();
     let arrived = browser.next().await;
@@ -147,11 +147,11 @@ async fn state_of_the_page_has_another_version_after_each_event() {
     }
     assert_ne!(version().await, first, "the inbox was emptied and filled again");
 
-    service.next(Answer::usual().delay(Duration::from_secs(3_600)));
+    service.respond_next(MockResponse::usual().delay(Duration::from_secs(3_600)));
     let queued = version().await;
     let sending = tokio::spawn(async move { client.send(&message()).await });
     service.wait_for(3).await;
-    assert_ne!(version().await, queued, "a message arrived, and has no answer yet");
+    assert_ne!(version().await, queued, "a message arrived, and has no response yet");
     sending.abort();
 }
 
@@ -163,16 +163,16 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     let http = any_http();
     let get = |path: &str| http.get(format!("{}{path}", service.url()));
     for path in ["/", "/page.js", "/page.css", "/page/state", "/page/week"] {
-        let answer = get(path).send().await.unwrap();
+        let response = get(path).send().await.unwrap();
         assert_eq!(
-            (answer.status(), &answer.headers()["cache-control"]),
+            (response.status(), &response.headers()["cache-control"]),
             (200.try_into().unwrap(), &"no-store".parse().unwrap())
         );
-        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
         // Another name that leads here, as in DNS rebinding.
-        let answer = get(path).header("host", "attacker.example").send().await.unwrap();
-        assert_eq!(answer.status(), 403, "{path}");
+        let response = get(path).header("host", "attacker.example").send().await.unwrap();
+        assert_eq!(response.status(), 403, "{path}");
     }
     let week = get("/page/week").send().await.unwrap().bytes().await.unwrap();
     let week: Value = serde_json::from_slice(&week).unwrap();
@@ -194,11 +194,11 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         serde_json::from_slice(&state).unwrap()
     };
     let before = state().await;
-    service.next(Answer::throttled());
-    service.next_token(Answer::stall());
+    service.respond_next(MockResponse::throttled());
+    service.respond_next_token(MockResponse::stall());
     let queued = state().await;
     assert_eq!((&queued["next"], &queued["next_tokens"]), (&json!(["throttled"]), &json!(["stall"])));
-    assert!(!queued["answers"].as_array().unwrap().iter().any(|answer| answer["name"] == "throttled"));
+    assert!(!queued["responses"].as_array().unwrap().iter().any(|response| response["name"] == "throttled"));
     service.clear_script();
     let cleared = state().await;
     service.fail_for(Duration::from_secs(3_600));
@@ -208,8 +208,8 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     assert!(versions.windows(2).all(|pair| pair[0] != pair[1]), "{versions:?}");
     service.clear_script();
 
-    // What a person wonders about: whether a message whose answer was lost had arrived, and why there was no token.
-    service.next(Answer::reset_after_read().after_accepting());
+    // What a person wonders about: whether a message whose response was lost had arrived, and why there was no token.
+    service.respond_next(MockResponse::reset_after_read().after_accepting());
     client.send(&message()).await.unwrap();
     let form = http.post(format!("{}/v2/auth/token", service.url()));
     assert_eq!(form.body("{}").send().await.unwrap().status(), 400);
@@ -226,27 +226,31 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     // What a form of another origin can send does nothing.
     assert_eq!(post("/page/clear", "text/plain", r#"{"inbox":true}"#).await.unwrap().status(), 403);
     assert_eq!(
-        post("/page/next", "application/json", r#"{"answer":"no such"}"#).await.unwrap().status(),
+        post("/page/next", "application/json", r#"{"response":"no such"}"#).await.unwrap().status(),
         400
     );
     assert_eq!(service.received().len(), 3);
-    let answers = [
-        r#"{"answer":"throttled-1s"}"#,
-        r#"{"answer":"unavailable"}"#,
-        r#"{"answer":"bad-gateway"}"#,
-        r#"{"answer":"refused"}"#,
-        r#"{"answer":"block-page"}"#,
-        r#"{"answer":"errors"}"#,
-        r#"{"answer":"unauthorized"}"#,
-        r#"{"answer":"reset"}"#,
-        r#"{"answer":"lost"}"#,
-        r#"{"answer":"truncated"}"#,
-        r#"{"answer":"stall"}"#,
+    let responses = [
+        r#"{"response":"throttled-1s"}"#,
+        r#"{"response":"unavailable"}"#,
+        r#"{"response":"bad-gateway"}"#,
+        r#"{"response":"rejected"}"#,
+        r#"{"response":"block-page"}"#,
+        r#"{"response":"errors"}"#,
+        r#"{"response":"unauthorized"}"#,
+        r#"{"response":"reset"}"#,
+        r#"{"response":"lost"}"#,
+        r#"{"response":"truncated"}"#,
+        r#"{"response":"stall"}"#,
     ];
-    for answer in answers {
-        assert_eq!(post("/page/next", "application/json", answer).await.unwrap().status(), 204, "{answer}");
+    for response in responses {
+        assert_eq!(
+            post("/page/next", "application/json", response).await.unwrap().status(),
+            204,
+            "{response}"
+        );
     }
-    assert_eq!(service.pending(), answers.len());
+    assert_eq!(service.pending_responses(), responses.len());
     let clear = r#"{"inbox":true,"queue":true}"#;
     assert_eq!(post("/page/clear", "application/json", clear).await.unwrap().status(), 204);
     assert!(service.received().is_empty());

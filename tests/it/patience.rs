@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Fate, Model, Reply, TokenFate, answers, client_of, ok};
+use crate::support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use futures_util::stream;
 use pushslots::{Delivery, ErrorKind, OnUnknown, PublishReport, WaitReason};
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A service that is out of order for a time.
-fn out_of_order(fate: Fate, from: Duration, until: Duration) -> std::sync::Arc<Model> {
+fn out_of_order(fate: ScriptedOutcome, from: Duration, until: Duration) -> std::sync::Arc<Model> {
     let fates = move |_: &mut rand::rngs::StdRng, at: Duration| match at >= from && at < until {
         true => fate.clone(),
         false => ok(),
@@ -32,13 +32,13 @@ async fn every_temporary_failure_is_waited_out() {
         answers(500),
         answers(408),
         answers(429),
-        Fate::Answered(Reply::new(503).hint("7")),
-        Fate::Answered(Reply::new(429).hint("130")),
-        Fate::NoConnection,
-        Fate::NeverLeaves,
-        Fate::Cut { accepted: false },
-        Fate::Cut { accepted: true },
-        Fate::Hangs { accepted: false },
+        ScriptedOutcome::Answered(Reply::new(503).hint("7")),
+        ScriptedOutcome::Answered(Reply::new(429).hint("130")),
+        ScriptedOutcome::NoConnection,
+        ScriptedOutcome::NeverLeaves,
+        ScriptedOutcome::Cut { accepted: false },
+        ScriptedOutcome::Cut { accepted: true },
+        ScriptedOutcome::Hangs { accepted: false },
     ];
     for fate in outages {
         for concurrency in [1, 4] {
@@ -87,7 +87,7 @@ async fn the_delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_att
 #[tokio::test(start_paused = true)]
 async fn patience_counts_from_the_last_accepted_message_and_ends() {
     // The service accepts one message every 14 minutes.
-    let slow = || Fate::Answered(Reply { after: Duration::from_secs(95), ..Reply::accepted() });
+    let slow = || ScriptedOutcome::Answered(Reply { after: Duration::from_secs(95), ..Reply::accepted() });
     let fates = move |_: &mut rand::rngs::StdRng, at: Duration| match at.as_secs() % 840 {
         0..90 => slow(),
         _ => answers(503),
@@ -114,10 +114,10 @@ async fn patience_counts_from_the_last_accepted_message_and_ends() {
 #[tokio::test(start_paused = true)]
 async fn final_failures_and_responses_of_others_end_it_at_once() {
     let fates = [
-        (answers(400), Delivery::Refused),
-        (answers(401), Delivery::Refused),
-        (answers(403), Delivery::Refused),
-        (Fate::Answered(Reply::block_page(true)), Delivery::Unknown),
+        (answers(400), Delivery::Rejected),
+        (answers(401), Delivery::Rejected),
+        (answers(403), Delivery::Rejected),
+        (ScriptedOutcome::Answered(Reply::block_page(true)), Delivery::Unknown),
     ];
     for (fate, delivery) in fates {
         let (model, client) = serve([fate.clone()]);
@@ -137,7 +137,7 @@ async fn final_failures_and_responses_of_others_end_it_at_once() {
         assert_eq!(model.calls().len(), 1 + concurrency.min(3));
     }
     // The service asks for more time than there is.
-    let (model, client) = serve([ok(), Fate::Answered(Reply::new(503).hint("1000"))]);
+    let (model, client) = serve([ok(), ScriptedOutcome::Answered(Reply::new(503).hint("1000"))]);
     let began = Instant::now();
     let error = client.publish(slots(0..2)).slots_per_message(1).await.unwrap_err();
     assert_eq!(error.error().retry_after(), Some(Duration::from_secs(1_000)));

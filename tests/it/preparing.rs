@@ -13,7 +13,7 @@ use crate::support::model::ok;
 use crate::support::seeds::setting;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pushslots::bytes::Bytes;
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::Uuid;
 use pushslots::{Client, ErrorKind, Meta, PreparedMessage, PublishError, PushSlots, RestoreError, Slot};
 
@@ -62,7 +62,7 @@ async fn stored_messages_are_sent_byte_for_byte_by_another_process() {
     let at_service = seen.clone();
     let builder = MockService::builder().deduplicate().rate_limit(100_000, Duration::from_secs(60));
     let service = builder
-        .answer_with(move |request| {
+        .respond_with(move |request| {
             if request.path() == "/endpoint" {
                 let id: Uuid = request.headers()["idempotency-key"].to_str().unwrap().parse().unwrap();
                 at_service.lock().unwrap().push((id, request.body().clone()));
@@ -257,7 +257,7 @@ async fn the_example_prepares_and_sends_what_is_left() {
     };
     assert!(run("prepare").await.status.success());
     assert_eq!(service.requests().len(), 0);
-    service.next(Answer::refused("No subscriptions").times(1));
+    service.respond_next(MockResponse::rejected("No subscriptions").times(1));
     assert!(!run("send").await.status.success(), "the service rejects the first message");
     assert_eq!(std::fs::read_dir(&outgoing).unwrap().count(), 4);
     assert!(run("send").await.status.success());

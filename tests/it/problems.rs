@@ -150,7 +150,7 @@ async fn mock_reports_a_bounded_number_of_problems() {
 /// The code and the severity of each rule.
 #[test]
 fn every_problem_has_a_code_and_a_severity() {
-    use ProblemCode::{Empty, InvalidBatch, Missing, NotE164, NotUuid, OutOfRange, Repeated, WrongKind};
+    use ProblemCode::{Empty, InvalidBatch, Missing, NotE164, NotUuid, OutOfRange, Repeated, WrongType};
     let slot = |members: &str| {
         format!(r#"{{"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,{members}}}]}}"#)
     };
@@ -159,16 +159,16 @@ fn every_problem_has_a_code_and_a_severity() {
     };
     for (json, path, code, severity) in [
         ("{}".to_owned(), "Slots", Empty, Severity::Error),
-        (r#"{"Slots":5}"#.to_owned(), "Slots", WrongKind, Severity::Error),
+        (r#"{"Slots":5}"#.to_owned(), "Slots", WrongType, Severity::Error),
         (
             r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z"}]}"#.to_owned(),
             "Slots[0].Duration",
             Missing,
             Severity::Error,
         ),
-        (slot(r#""Reason":[1]"#), "Slots[0].Reason", WrongKind, Severity::Error),
+        (slot(r#""Reason":[1]"#), "Slots[0].Reason", WrongType, Severity::Error),
         (slot(r#""Reason":"a","Reason":"b""#), "Slots[0].Reason", Repeated, Severity::Error),
-        (slot(r#""Extensions":1"#), "Slots[0].Extensions", WrongKind, Severity::Error),
+        (slot(r#""Extensions":1"#), "Slots[0].Extensions", WrongType, Severity::Error),
         (
             slot(r#""Provider":{"PhoneNumber":{"Office":"1"}}"#),
             "Slots[0].Provider.PhoneNumber.Office",
@@ -184,11 +184,11 @@ fn every_problem_has_a_code_and_a_severity() {
         (
             r#"{"Slots":[{"DateTime":"soon","Duration":1}]}"#.to_owned(),
             "Slots[0].DateTime",
-            WrongKind,
+            WrongType,
             Severity::Error,
         ),
         (meta(r#""Source":{"ID":"mine"}"#), "Meta.Source.ID", NotUuid, Severity::Warning),
-        (meta(r#""Source":{"ID":5}"#), "Meta.Source.ID", WrongKind, Severity::Error),
+        (meta(r#""Source":{"ID":5}"#), "Meta.Source.ID", WrongType, Severity::Error),
         (meta(r#""Destinations":[{"ID":"x"}]"#), "Meta.Destinations[0].ID", NotUuid, Severity::Warning),
         (meta(r#""Destinations":[{}]"#), "Meta.Destinations[0].ID", Missing, Severity::Error),
         (
@@ -197,7 +197,7 @@ fn every_problem_has_a_code_and_a_severity() {
             InvalidBatch,
             Severity::Warning,
         ),
-        (meta(r#""BatchID":"b","CurrentBatch":[3]"#), "Meta.CurrentBatch", WrongKind, Severity::Error),
+        (meta(r#""BatchID":"b","CurrentBatch":[3]"#), "Meta.CurrentBatch", WrongType, Severity::Error),
         (meta(r#""BatchID":"b","CurrentBatch":0"#), "Meta.CurrentBatch", InvalidBatch, Severity::Warning),
         (
             meta(r#""BatchID":"b","CurrentBatch":3,"TotalBatches":2"#),

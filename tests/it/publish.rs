@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Fate, Reply, answers, ok};
+use crate::support::model::{Reply, ScriptedOutcome, answers, ok};
 use futures_util::{FutureExt, StreamExt, stream};
 use pushslots::uuid::Uuid;
 use pushslots::{ErrorKind, Identifier, Location, Meta, ResumePoint, Slot};
@@ -22,7 +22,7 @@ fn watched(slots: Vec<Slot>, read: &Arc<Mutex<usize>>) -> impl stream::Stream<It
 
 #[tokio::test(start_paused = true)]
 async fn the_next_message_is_made_while_one_is_on_its_way_and_no_more() {
-    let slow = Fate::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
+    let slow = ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
     let (model, client) = serve([slow]);
     let read = Arc::default();
     let mut publication =
@@ -73,7 +73,7 @@ async fn a_stream_is_held_no_longer_than_it_is_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn progress_is_told_after_each_message_and_each_second() {
-    let slow = Fate::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
+    let slow = ScriptedOutcome::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
     let (_, client) = serve([slow]);
     let mut told = Vec::new();
     let slots = slots(0..250);
@@ -110,7 +110,7 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
     let mut json = serde_json::to_value(&error).unwrap();
     assert!(json["elapsed_ms"].take().is_u64());
     let failure = json["failure"].take();
-    assert_eq!((&failure["kind"], &failure["attempts"][0]["status"]), (&json!("refused"), &json!(400)));
+    assert_eq!((&failure["kind"], &failure["attempts"][0]["status"]), (&json!("rejected"), &json!(400)));
     let receipts = json["receipts"].take();
     assert_eq!(receipts.as_array().unwrap().len(), 1);
     assert_eq!(receipts[0]["delivery"], "accepted");
@@ -126,12 +126,12 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
         })
     );
     let kind = pushslots::Error::from(error).kind();
-    assert_eq!(kind, ErrorKind::Refused);
+    assert_eq!(kind, ErrorKind::Rejected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn publications_to_different_destinations_run_side_by_side() {
-    let slow = Fate::Answered(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
+    let slow = ScriptedOutcome::Answered(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
     let (model, client) = serve([slow]);
     let (north, south) = (slots(0..300), slots(300..600));
     let to = |number| Meta::new().destination(Uuid::from_u128(number));
@@ -179,7 +179,8 @@ async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_a_callback_costs_no_message() {
     for panics_at in [0, 1, 3] {
-        let slow = Fate::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
+        let slow =
+            ScriptedOutcome::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
         let (model, client) = serve([slow]);
         let slots = slots(0..500);
         let publication = client.publish(&slots).slots_per_message(100).concurrency(2);

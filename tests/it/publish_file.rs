@@ -9,7 +9,7 @@ use crate::support::batch::slots;
 use crate::support::examples::{Folder, Run, program, publish_file, settings, token};
 use crate::support::raw::{Act, RawServer};
 use crate::support::{self, DESTINATION, fixtures};
-use pushslots::mock::{Answer, MockService, MockServiceBuilder};
+use pushslots::mock::{MockResponse, MockService, MockServiceBuilder};
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -158,9 +158,9 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
         ("PUSHSLOTS_SLOTS_PER_MESSAGE", "0"),
         ("PUSHSLOTS_SLOTS_PER_MESSAGE", "many"),
         ("PUSHSLOTS_BYTES_PER_MESSAGE", "-1"),
-        ("PUSHSLOTS_RATE", "7500"),
-        ("PUSHSLOTS_RATE", "7500/5"),
-        ("PUSHSLOTS_RATE", "1/300s"),
+        ("PUSHSLOTS_RATE_LIMIT", "7500"),
+        ("PUSHSLOTS_RATE_LIMIT", "7500/5"),
+        ("PUSHSLOTS_RATE_LIMIT", "1/300s"),
         ("PUSHSLOTS_RESUME_FROM", "0"),
         ("PUSHSLOTS_BATCH_ID", " "),
         ("PUSHSLOTS_BATCH_ID", "\u{feff}\r\n"),
@@ -181,12 +181,12 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
 
 #[tokio::test]
 async fn the_same_command_resumes_where_the_last_run_ended() {
-    let accepted = || Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let accepted = || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
     for uses_checkpoint in [true, false] {
         let folder = Folder::new();
         let file = folder.file("slots.ndjson", lines(0..5));
         let body = r#"{"Meta":{"Errors":[{"ID":1,"Text":"no such facility"}]}}"#;
-        let first = RawServer::start([token(), accepted(), Act::answer("400 No", "", body)]).await;
+        let first = RawServer::start([token(), accepted(), Act::response("400 No", "", body)]).await;
         let mut settings = settings(&first.url, "plain", &folder);
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
         if !uses_checkpoint {
@@ -212,7 +212,10 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
             }
         };
         assert_eq!(lines.next(), Some(&*resume));
-        assert_eq!((&printed["failed_message"], &printed["failure"]["kind"]), (&json!(2), &json!("refused")));
+        assert_eq!(
+            (&printed["failed_message"], &printed["failure"]["kind"]),
+            (&json!(2), &json!("rejected"))
+        );
         let rejected = first.finish().await.pop().unwrap();
 
         let second = RawServer::start([token(), accepted(), accepted()]).await;
@@ -239,8 +242,8 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
 async fn a_file_with_other_slots_starts_a_new_batch() {
     let folder = Folder::new();
     let file = folder.file("slots.ndjson", lines(0..5));
-    let accepted = || Act::answer("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
-    let first = RawServer::start([token(), accepted(), Act::answer("400 No", "", "")]).await;
+    let accepted = || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let first = RawServer::start([token(), accepted(), Act::response("400 No", "", "")]).await;
     let mut settings = settings(&first.url, "plain", &folder);
     settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
     let yesterday = publish_file(Some(&file), &settings).await;
@@ -259,13 +262,13 @@ async fn a_file_with_other_slots_starts_a_new_batch() {
 #[tokio::test]
 async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
     let (html, asks) = ("Content-Type: text/html\r\n", "Retry-After: 1000\r\n");
-    for (answer, code) in [
-        (Act::answer("503 Down", asks, ""), 5),
-        (Act::answer("200 OK", html, "<html>Request blocked</html>"), 6),
+    for (response, code) in [
+        (Act::response("503 Down", asks, ""), 5),
+        (Act::response("200 OK", html, "<html>Request blocked</html>"), 6),
     ] {
         let folder = Folder::new();
         let file = folder.file("slots.ndjson", lines(0..5));
-        let server = RawServer::start([token(), answer]).await;
+        let server = RawServer::start([token(), response]).await;
         let mut settings = settings(&server.url, "plain", &folder);
         settings.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
         let run = publish_file(Some(&file), &settings).await;
@@ -279,7 +282,7 @@ async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
     let folder = Folder::new();
     let file = folder.file("slots.ndjson", lines(0..5));
     let rejects =
-        Act::answer("401 No", "Content-Type: application/json\r\n", r#"{"error":"invalid_client"}"#);
+        Act::response("401 No", "Content-Type: application/json\r\n", r#"{"error":"invalid_client"}"#);
     let server = RawServer::start([rejects]).await;
     let settings = settings(&server.url, "plain", &folder);
     let run = publish_file(Some(&file), &settings).await;
@@ -296,7 +299,7 @@ async fn the_rate_is_kept() {
     let file = folder.file("slots.ndjson", lines(0..5));
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned());
-    settings.insert("PUSHSLOTS_RATE", "4/1s".to_owned());
+    settings.insert("PUSHSLOTS_RATE_LIMIT", "4/1s".to_owned());
     let run = publish_file(Some(&file), &settings).await;
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(run.json()["waited_ms"].as_u64().unwrap() > 0, "{}", run.stdout);
@@ -349,7 +352,7 @@ async fn interrupted(
 /// A mock that tells of each message as it arrives.
 fn watched() -> (MockServiceBuilder, UnboundedReceiver<()>) {
     let (tell, arrives) = unbounded_channel();
-    let builder = MockService::builder().answer_with(move |request| {
+    let builder = MockService::builder().respond_with(move |request| {
         if request.path() == "/endpoint" {
             let _ = tell.send(());
         }
@@ -375,7 +378,7 @@ async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
         // The message in flight may be accepted, also the first.
         let (builder, arrives) = watched();
         let service = builder.start().unwrap();
-        service.next(Answer::stall());
+        service.respond_next(MockResponse::stall());
         let (run, _service) = interrupted(service, arrives, 3, &["-TERM", signal]).await;
         let printed = run.json();
         let error = json!("stopped while a message was in flight");

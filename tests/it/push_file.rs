@@ -40,14 +40,14 @@ async fn an_accepted_message_exits_with_0() {
             "logs": null,
             "attempts": [
                 {
-                    "number": 1, "status": 429, "delivery": "refused", "message_id": null, "started": null,
+                    "number": 1, "status": 429, "delivery": "rejected", "message_id": null, "started": null,
                     "error": "the service answered 429", "elapsed_ms": null, "delay_ms": null, "logs": [],
-                    "token_age_ms": null, "retry_after_s": 1, "next": "hint"
+                    "token_age_ms": null, "retry_after_s": 1, "next_step": "retry_after"
                 },
                 {
                     "number": 2, "status": 200, "delivery": "accepted", "message_id": null, "started": null,
                     "error": null, "elapsed_ms": null, "delay_ms": null, "logs": null,
-                    "token_age_ms": null, "retry_after_s": null, "next": "done"
+                    "token_age_ms": null, "retry_after_s": null, "next_step": "done"
                 }
             ],
             "error": null,
@@ -63,7 +63,7 @@ async fn a_message_that_is_not_accepted_exits_with_1() {
     let message = folder.file("message.json", MESSAGE);
     let service = fixtures::serve();
     for (client_id, delivery, status) in
-        [("refused", "refused", json!(400)), ("token-refused", "not_sent", Value::Null)]
+        [("rejected", "rejected", json!(400)), ("token-rejected", "not_sent", Value::Null)]
     {
         let run = push_file(Some(&message), &settings(service.url(), client_id, &folder)).await;
         assert_eq!(run.code, Some(1), "{}", run.stderr);
@@ -71,7 +71,7 @@ async fn a_message_that_is_not_accepted_exits_with_1() {
         assert_eq!((&json["delivery"], &json["attempts"][0]["status"]), (&json!(delivery), &status));
         assert!(json["error"].as_str().unwrap().starts_with("attempt 1: "), "{json}");
     }
-    let busy = RawServer::start([token(), Act::answer("429 Busy", "Retry-After: 300\r\n", "")]).await;
+    let busy = RawServer::start([token(), Act::response("429 Busy", "Retry-After: 300\r\n", "")]).await;
     let run = push_file(Some(&message), &settings(&busy.url, "plain", &folder)).await;
     assert_eq!((run.code, &run.json()["retry_after_s"]), (Some(1), &json!(300)));
     busy.finish().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::batch::{accepted, slots};
 use crate::support::message;
-use crate::support::model::{Fate, Model, Reply, answers, client_of, ok};
+use crate::support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
 use futures_util::future::join_all;
 use pushslots::{Delivery, ErrorKind, Permit, PermitError, PermitRequest, PermitSource, RateLimiter};
 use tokio::sync::Semaphore;
@@ -68,7 +68,7 @@ async fn clients_that_share_a_limiter_share_its_permits() {
 #[tokio::test(start_paused = true)]
 async fn a_429_of_one_client_makes_the_others_wait() {
     let limiter = RateLimiter::new(1_000, MINUTE);
-    let throttled = Model::scripted([Fate::Answered(Reply::new(429).hint("30")), ok()]);
+    let throttled = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("30")), ok()]);
     let other = Model::scripted([ok()]);
     let [first, second] =
         [&throttled, &other].map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
@@ -106,7 +106,7 @@ async fn a_permit_of_another_limiter_is_an_error_before_anything_is_sent() {
     let model = Model::scripted([ok()]);
     let own = RateLimiter::new(10, MINUTE);
     let builder = client_of(&model).rate_limiter(own.clone());
-    for client in [builder.clone().build().unwrap(), builder.without_pace().build().unwrap()] {
+    for client in [builder.clone().build().unwrap(), builder.without_rate_limit().build().unwrap()] {
         let permit = RateLimiter::new(10, MINUTE).permit().await.unwrap();
         let error = client.send(&message()).permit(permit).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
@@ -130,7 +130,7 @@ async fn a_rate_that_is_out_of_range_is_an_error_of_the_client() {
 #[tokio::test(start_paused = true)]
 async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
     let source = Arc::new(Elsewhere::default());
-    let model = Model::scripted([Fate::NoConnection, ok()]);
+    let model = Model::scripted([ScriptedOutcome::NoConnection, ok()]);
     let client = client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     client.send(&message()).deadline(100 * SECOND).await.unwrap();
     let requests = source.requests.lock().unwrap();
@@ -148,7 +148,7 @@ async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
 #[tokio::test(start_paused = true)]
 async fn a_source_hears_of_a_429() {
     let source = Arc::new(Elsewhere::default());
-    let model = Model::scripted([Fate::Answered(Reply::new(429).hint("7")), answers(429), ok()]);
+    let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("7")), answers(429), ok()]);
     let client = client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     client.send(&message()).await.unwrap();
     assert_eq!(*source.throttled.lock().unwrap(), [7 * SECOND, SECOND]);
@@ -244,7 +244,8 @@ impl PermitSource for AtOnce {
 
 #[tokio::test(start_paused = true)]
 async fn sends_that_wait_for_a_token_hold_no_permits_of_a_source() {
-    let model = Model::scripted(std::iter::repeat_n(ok(), 10).chain([Fate::Revoked]).chain([ok()]));
+    let model =
+        Model::scripted(std::iter::repeat_n(ok(), 10).chain([ScriptedOutcome::Revoked]).chain([ok()]));
     let limiter = RateLimiter::from_source(AtOnce(Arc::new(Semaphore::new(2))));
     let client = client_of(&model).rate_limiter(limiter).build().unwrap();
     let (message, began) = (message(), Instant::now());
@@ -341,7 +342,7 @@ impl PermitSource for Nested {
 async fn a_source_passes_a_429_on_to_the_limiter_behind_it() {
     let (own, shared) = (RateLimiter::new(100, MINUTE), RateLimiter::new(100, MINUTE));
     let source = Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) };
-    let model = Model::scripted([Fate::Answered(Reply::new(429).hint("30")), ok()]);
+    let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("30")), ok()]);
     let client =
         client_of(&model).rate_limiter(RateLimiter::from_source(source)).max_attempts(1).build().unwrap();
     client.send(&message()).await.unwrap_err();

@@ -8,8 +8,8 @@ use crate::support::{DESTINATION, key, message};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::{
-    AccessToken, Answer, AuthError, Client, Credentials, Delivery, ErrorKind, Failure, Next, TokenSource,
-    Transport,
+    AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, Failure, NextStep, Response,
+    TokenSource, Transport,
 };
 use tokio::time::{Instant, sleep};
 
@@ -40,9 +40,9 @@ impl Service {
 }
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
         sleep(Duration::from_millis(20)).await;
-        let respond = |status, body: String| Ok(Answer::new(status, HeaderMap::new(), Ok(body.into())));
+        let respond = |status, body: String| Ok(Response::new(status, HeaderMap::new(), Ok(body.into())));
         if request.uri().path() != "/endpoint" {
             let mut issued = self.issued.lock().unwrap();
             issued.push(Instant::now());
@@ -65,7 +65,7 @@ impl Transport for Service {
 
 fn client(service: &Arc<Service>, credentials: Credentials) -> Client {
     let builder = Client::builder().transport(service.clone()).credentials(credentials);
-    builder.destination(DESTINATION).without_pace().jitter_seed(1).build().unwrap()
+    builder.destination(DESTINATION).without_rate_limit().jitter_seed(1).build().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,8 +120,8 @@ async fn a_token_that_becomes_valid_a_second_late_is_tried_again() {
     let second = client.send(&message()).await.unwrap();
     assert_eq!(second.attempts().len(), 1, "{:?}", second.attempts());
     let first = first.await.unwrap().unwrap();
-    let nexts: Vec<_> = first.attempts().iter().map(|attempt| attempt.next).collect();
-    assert_eq!(nexts, [Next::NewToken, Next::TokenPause, Next::Done]);
+    let nexts: Vec<_> = first.attempts().iter().map(|attempt| attempt.next_step).collect();
+    assert_eq!(nexts, [NextStep::NewToken, NextStep::TokenCooldown, NextStep::Done]);
     assert_eq!(service.issued().len(), 2);
 
     // Afterwards the token is like any other.
@@ -184,6 +184,6 @@ async fn a_token_source_is_called_at_once_after_a_rejection() {
     let client = client(&service, Credentials::token_source(Cache(Mutex::new(1))));
     let began = Instant::now();
     let receipt = client.send(&message()).await.unwrap();
-    assert_eq!((receipt.attempts().len(), receipt.attempts()[0].next), (2, Next::NewToken));
+    assert_eq!((receipt.attempts().len(), receipt.attempts()[0].next_step), (2, NextStep::NewToken));
     assert!(began.elapsed() < SECOND);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support;
 use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Fate, answers, ok};
+use crate::support::model::{ScriptedOutcome, answers, ok};
 use futures_util::{StreamExt, stream};
 use pushslots::uuid::Uuid;
 use pushslots::{Delivery, ErrorKind, Meta, Progress, ResumePoint, Slot};
@@ -176,7 +176,7 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     assert_eq!(handle.report(), report);
     assert_eq!(model.calls().len(), 2);
 
-    let stalls = Fate::Hangs { accepted: true };
+    let stalls = ScriptedOutcome::Hangs { accepted: true };
     let (model, client) = serve([ok(), stalls, ok()]);
     let publication = client.publish(&slots).slots_per_message(100);
     let handle = publication.handle();
@@ -218,7 +218,7 @@ async fn a_message_that_may_have_been_accepted_keeps_its_extent_whatever_the_lim
     let slots = slots(0..12);
     for (first, second) in [(2, 4), (4, 2), (3, 12), (12, 1)] {
         for is_stream in [false, true] {
-            let (model, client) = serve([ok(), Fate::Cut { accepted: true }, ok()]);
+            let (model, client) = serve([ok(), ScriptedOutcome::Cut { accepted: true }, ok()]);
             let publish = |count| match is_stream {
                 true => client.publish_stream(stream::iter(slots.clone())).slots_per_message(count),
                 false => client.publish(&slots).slots_per_message(count),
@@ -275,7 +275,7 @@ async fn ids_stand_for_batch_number_destinations_and_content() {
 
 #[tokio::test(start_paused = true)]
 async fn another_meta_leads_to_another_id_and_the_report_counts_its_slots() {
-    let cut = || Fate::Cut { accepted: true };
+    let cut = || ScriptedOutcome::Cut { accepted: true };
     let (model, client) = serve([ok(), cut(), cut(), cut(), cut(), ok()]);
     let slots = slots(0..6);
     let publish = || client.publish(&slots).slots_per_message(2).batch_id("b").patience(Duration::ZERO);

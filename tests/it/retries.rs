@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::message;
-use crate::support::model::{Fate, Model, Reply, answers, client_of, ok};
-use pushslots::{Attempt, Class, Client, Delivery, Error, ErrorKind, Next, OnUnknown, Receipt};
+use crate::support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
+use pushslots::{Attempt, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt};
 use tokio::time::{Instant, timeout};
 
-fn nexts(attempts: &[Attempt]) -> Vec<Next> {
-    attempts.iter().map(|attempt| attempt.next).collect()
+fn nexts(attempts: &[Attempt]) -> Vec<NextStep> {
+    attempts.iter().map(|attempt| attempt.next_step).collect()
 }
 
 async fn fails(client: &Client) -> Error {
@@ -22,7 +22,10 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
     // Two retries, and a rest that is too small for a third.
     let client = client_of(&model).retry_budget(14 * 2 + 13).build().unwrap();
     let error = fails(&client.clone()).await;
-    assert_eq!(nexts(error.attempts()), [Next::Backoff, Next::Backoff, Next::BudgetEmpty]);
+    assert_eq!(
+        nexts(error.attempts()),
+        [NextStep::Backoff, NextStep::Backoff, NextStep::RetryBudgetExhausted]
+    );
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
     assert!(error.is_retryable());
     let text = error.to_string();
@@ -32,7 +35,7 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
         ),
         "{text}"
     );
-    assert_eq!(serde_json::to_value(&error).unwrap()["attempts"][2]["next"], "budget_empty");
+    assert_eq!(serde_json::to_value(&error).unwrap()["attempts"][2]["next_step"], "retry_budget_exhausted");
     for _ in 0..10 {
         assert_eq!(fails(&client).await.attempts().len(), 1);
     }
@@ -44,7 +47,10 @@ async fn a_retry_after_429_costs_less() {
     let model = Model::scripted([answers(429)]);
     let client = client_of(&model).retry_budget(14).build().unwrap();
     let error = fails(&client).await;
-    assert_eq!(nexts(error.attempts()), [Next::Backoff, Next::Backoff, Next::BudgetEmpty]);
+    assert_eq!(
+        nexts(error.attempts()),
+        [NextStep::Backoff, NextStep::Backoff, NextStep::RetryBudgetExhausted]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,16 +65,20 @@ async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
             .chain([answers(503)]),
     );
     let client = client_of(&model).retry_budget(14).build().unwrap();
-    assert_eq!(nexts(fails(&client).await.attempts()), [Next::Backoff, Next::BudgetEmpty]);
+    assert_eq!(nexts(fails(&client).await.attempts()), [NextStep::Backoff, NextStep::RetryBudgetExhausted]);
     let message = message();
     for _ in 0..13 {
         client.send(&message).await.unwrap();
     }
-    assert_eq!(nexts(fails(&client).await.attempts()), [Next::BudgetEmpty], "13 is not enough");
+    assert_eq!(nexts(fails(&client).await.attempts()), [NextStep::RetryBudgetExhausted], "13 is not enough");
     client.send(&message).await.unwrap();
     for _ in 0..10 {
         let receipt = client.send(&message).await.unwrap();
-        assert_eq!(nexts(receipt.attempts()), [Next::Backoff, Next::Done], "a retry gives its cost back");
+        assert_eq!(
+            nexts(receipt.attempts()),
+            [NextStep::Backoff, NextStep::Done],
+            "a retry gives its cost back"
+        );
     }
     for _ in 0..100 {
         client.send(&message).await.unwrap();
@@ -84,7 +94,7 @@ async fn without_a_budget_every_send_retries() {
         assert_eq!(fails(&client).await.attempts().len(), 4);
     }
     let client = client_of(&model).retry_budget(0).build().unwrap();
-    assert_eq!(nexts(fails(&client).await.attempts()), [Next::BudgetEmpty]);
+    assert_eq!(nexts(fails(&client).await.attempts()), [NextStep::RetryBudgetExhausted]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,32 +104,38 @@ async fn a_budget_of_any_size_can_be_full() {
     let message = message();
     client.send(&message).await.unwrap();
     let receipt = client.send(&message).await.unwrap();
-    assert_eq!(nexts(receipt.attempts()), [Next::Backoff, Next::Done]);
+    assert_eq!(nexts(receipt.attempts()), [NextStep::Backoff, NextStep::Done]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_token_is_replaced_whatever_is_left_of_the_budget() {
-    let model = Model::scripted([ok(), Fate::Revoked, ok()]);
+    let model = Model::scripted([ok(), ScriptedOutcome::Revoked, ok()]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
     let receipt = client.send(&message).await.unwrap();
-    assert_eq!(nexts(receipt.attempts()), [Next::NewToken, Next::Done]);
+    assert_eq!(nexts(receipt.attempts()), [NextStep::NewToken, NextStep::Done]);
     // If the service rejects all tokens, a send ends after a new one was tried twice.
-    let model = Model::scripted([Fate::Revoked]);
+    let model = Model::scripted([ScriptedOutcome::Revoked]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
-    assert_eq!(nexts(fails(&client).await.attempts()), [Next::NewToken, Next::TokenPause, Next::Final]);
+    assert_eq!(
+        nexts(fails(&client).await.attempts()),
+        [NextStep::NewToken, NextStep::TokenCooldown, NextStep::NotRetryable]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_a_connection_that_was_closed_in_time_costs_no_budget() {
-    for (fate, next) in [(Fate::Closed, Next::Backoff), (Fate::NotProcessed, Next::BudgetEmpty)] {
+    for (fate, next) in [
+        (ScriptedOutcome::Closed, NextStep::Backoff),
+        (ScriptedOutcome::NotProcessed, NextStep::RetryBudgetExhausted),
+    ] {
         let model = Model::scripted([fate.clone(), fate, ok()]);
         let client = client_of(&model).retry_budget(0).build().unwrap();
         let sent = client.send(&message()).await;
         let attempts = sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
-        assert_eq!((attempts[0].delivery, attempts[0].next), (Delivery::NotSent, next));
-        assert_eq!(sent.is_ok(), next == Next::Backoff);
+        assert_eq!((attempts[0].delivery, attempts[0].next_step), (Delivery::NotSent, next));
+        assert_eq!(sent.is_ok(), next == NextStep::Backoff);
     }
 }
 
@@ -128,7 +144,7 @@ async fn on_unknown_stop_lets_no_second_copy_out_after_a_503_without_retry_after
     for (retry_after, copies) in [(None, 1), (Some("soon"), 1), (Some("0"), 2), (Some("1.5"), 2)] {
         let retry_after = retry_after.map(str::to_owned);
         let reply = Reply { retry_after: retry_after.clone(), ..Reply::new(503) };
-        let model = Model::scripted([Fate::Answered(reply), ok()]);
+        let model = Model::scripted([ScriptedOutcome::Answered(reply), ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         assert_eq!(client.send(&message()).await.is_ok(), copies == 2, "{retry_after:?}");
         assert_eq!(model.calls().len(), copies, "{retry_after:?}");
@@ -137,13 +153,16 @@ async fn on_unknown_stop_lets_no_second_copy_out_after_a_503_without_retry_after
 
 #[tokio::test(start_paused = true)]
 async fn a_send_can_stop_where_the_service_may_have_the_message() {
-    let cut = Fate::Cut { accepted: true };
-    let unknown = [cut, Fate::Hangs { accepted: false }, answers(500), answers(503), answers(504)];
+    let cut = ScriptedOutcome::Cut { accepted: true };
+    let unknown = [cut, ScriptedOutcome::Hangs { accepted: false }, answers(500), answers(503), answers(504)];
     for fate in unknown {
-        let model = Model::scripted([Fate::NoConnection, answers(408), fate, ok()]);
+        let model = Model::scripted([ScriptedOutcome::NoConnection, answers(408), fate, ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         let error = fails(&client).await;
-        assert_eq!(nexts(error.attempts()), [Next::Backoff, Next::Backoff, Next::UnknownStops]);
+        assert_eq!(
+            nexts(error.attempts()),
+            [NextStep::Backoff, NextStep::Backoff, NextStep::StoppedOnUnknown]
+        );
         assert_eq!(error.delivery(), Delivery::Unknown);
         assert!(error.is_retryable() && error.to_string().contains("no second copy"), "{error}");
     }
@@ -155,21 +174,26 @@ async fn a_send_can_stop_where_the_service_may_have_the_message() {
 #[tokio::test(start_paused = true)]
 async fn a_function_can_stand_in_front_of_the_table() {
     let duplicate = Reply { body: r#"{"errorDetail":"duplicate of 7"}"#, ..Reply::new(409) };
-    let model = Model::scripted([answers(403), Fate::NoConnection, Fate::Answered(duplicate), answers(403)]);
+    let model = Model::scripted([
+        answers(403),
+        ScriptedOutcome::NoConnection,
+        ScriptedOutcome::Answered(duplicate),
+        answers(403),
+    ]);
     let client = client_of(&model).max_attempts(3).classifier(|exchange| {
         assert_eq!(exchange.has_errors(), exchange.status() == Some(409));
         match (exchange.status(), exchange.service_text(), exchange.failure()) {
-            (Some(403), ..) => Class::Transient,
-            (Some(409), Some(text), _) if text.starts_with("duplicate") => Class::Accepted,
-            (None, _, Some(failure)) if !failure.may_have_arrived() => Class::NotSent,
-            _ => exchange.class(),
+            (Some(403), ..) => Classification::Transient,
+            (Some(409), Some(text), _) if text.starts_with("duplicate") => Classification::Accepted,
+            (None, _, Some(failure)) if !failure.may_have_arrived() => Classification::NotSent,
+            _ => exchange.classification(),
         }
     });
     let client = client.build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
     let told: Vec<_> = receipt.attempts().iter().map(|attempt| (attempt.status, attempt.delivery)).collect();
     let expected =
-        [(Some(403), Delivery::Refused), (None, Delivery::NotSent), (Some(409), Delivery::Accepted)];
+        [(Some(403), Delivery::Rejected), (None, Delivery::NotSent), (Some(409), Delivery::Accepted)];
     assert_eq!(told, expected);
     let error = receipt.attempts()[0].error.as_deref();
     assert_eq!(error, Some("the service answered 403, which counts as transient"));
@@ -179,30 +203,31 @@ async fn a_function_can_stand_in_front_of_the_table() {
 
     // Our gateway warns in `Meta.Errors` of what it takes all the same.
     let warned = Reply { body: r#"{"Meta":{"Errors":[{"Text":"slow"}]}}"#, ..Reply::accepted() };
-    let client = client_of(&Model::scripted([Fate::Answered(warned)])).classifier(|exchange| {
-        match (exchange.status(), exchange.has_errors()) {
-            (Some(200), true) => Class::Accepted,
-            _ => exchange.class(),
-        }
-    });
+    let client =
+        client_of(&Model::scripted([ScriptedOutcome::Answered(warned)])).classifier(|exchange| {
+            match (exchange.status(), exchange.has_errors()) {
+                (Some(200), true) => Classification::Accepted,
+                _ => exchange.classification(),
+            }
+        });
     client.build().unwrap().send(&message()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_waited_for_up_to_120_s_and_to_the_last_moment_of_the_deadline() {
-    // Until the answer is there, 50 ms are gone; a second is kept for the next one.
+    // Until the response is there, 50 ms are gone; a second is kept for the next one.
     for (hint, deadline, next) in [
-        ("120", 200_000, Next::Hint),
-        ("121", 200_000, Next::HintTooLong),
-        ("9", 10_050, Next::Hint),
-        ("9", 10_049, Next::Deadline),
+        ("120", 200_000, NextStep::RetryAfter),
+        ("121", 200_000, NextStep::RetryAfterTooLong),
+        ("9", 10_050, NextStep::RetryAfter),
+        ("9", 10_049, NextStep::Deadline),
     ] {
-        let model = Model::scripted([Fate::Answered(Reply::new(503).hint(hint)), ok()]);
+        let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(503).hint(hint)), ok()]);
         let client = client_of(&model).deadline(Duration::from_millis(deadline)).build().unwrap();
         let sent = client.send(&message()).await;
         let attempts = sent.as_ref().map_or_else(Error::attempts, Receipt::attempts);
-        assert_eq!(attempts[0].next, next, "{hint} s of {deadline} ms");
-        assert_eq!(attempts.len(), if next == Next::Hint { 2 } else { 1 });
+        assert_eq!(attempts[0].next_step, next, "{hint} s of {deadline} ms");
+        assert_eq!(attempts.len(), if next == NextStep::RetryAfter { 2 } else { 1 });
     }
 }
 
@@ -219,15 +244,18 @@ async fn a_send_without_any_time_sends_nothing() {
 async fn an_attempt_tells_the_reason_of_its_delay() {
     let logged = Reply { body: r#"{"Meta":{"Logs":[{"ID":"7"}],"Errors":[{"ID":1}]}}"#, ..Reply::new(500) };
     let model = Model::scripted([
-        Fate::Answered(logged),
-        Fate::Answered(Reply::new(429).hint("7")),
-        Fate::Revoked,
+        ScriptedOutcome::Answered(logged),
+        ScriptedOutcome::Answered(Reply::new(429).hint("7")),
+        ScriptedOutcome::Revoked,
         ok(),
     ]);
     let client = client_of(&model).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
     let attempts = receipt.attempts();
-    assert_eq!(nexts(attempts), [Next::Backoff, Next::Hint, Next::NewToken, Next::Done]);
+    assert_eq!(
+        nexts(attempts),
+        [NextStep::Backoff, NextStep::RetryAfter, NextStep::NewToken, NextStep::Done]
+    );
     assert!(attempts.iter().all(|attempt| attempt.message_id == receipt.message_id()));
     assert_eq!(attempts[0].logs[0].id.as_deref(), Some("7"));
     assert_eq!(attempts[1].retry_after, Some(Duration::from_secs(7)));
@@ -258,7 +286,7 @@ async fn the_first_delay_after_429_is_longer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_transport_that_does_not_mind_its_time_does_not_hold_up_a_send() {
-    let model = Model::scripted([Fate::HangsForEver { accepted: true }]);
+    let model = Model::scripted([ScriptedOutcome::HangsForEver { accepted: true }]);
     let client = client_of(&model).deadline(Duration::from_secs(5)).build().unwrap();
     let began = Instant::now();
     let error = fails(&client).await;
@@ -281,31 +309,32 @@ async fn an_observer_is_told_of_every_attempt_as_it_ends() {
     let (client, observed) = observed(&model);
     let error = fails(&client).await;
     assert_eq!(*observed.lock().unwrap(), error.attempts());
-    assert_eq!(nexts(error.attempts()), [Next::Backoff, Next::Backoff, Next::Final]);
+    assert_eq!(nexts(error.attempts()), [NextStep::Backoff, NextStep::Backoff, NextStep::NotRetryable]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_observer_is_told_of_the_attempt_under_way_when_its_send_is_dropped() {
-    let model = Model::scripted([answers(503), Fate::Hangs { accepted: true }]);
+    let model = Model::scripted([answers(503), ScriptedOutcome::Hangs { accepted: true }]);
     let (client, observed) = observed(&model);
     let message = message();
     let send = async { client.send(&message).await };
     assert!(timeout(Duration::from_secs(10), send).await.is_err());
     let attempts = observed.lock().unwrap().clone();
-    assert_eq!(nexts(&attempts), [Next::Backoff, Next::Dropped]);
+    assert_eq!(nexts(&attempts), [NextStep::Backoff, NextStep::Dropped]);
     assert_eq!(attempts[1].delivery, Delivery::Unknown, "the service may have it");
     assert_eq!(attempts[1].message_id, attempts[0].message_id);
     assert!(attempts[1].elapsed > Duration::from_secs(9));
 
     // Before there is a token, nothing of the message can have left; between two attempts none is under way.
-    for (patience, expected) in [(10, vec![(Next::Dropped, Delivery::NotSent)]), (100, vec![])] {
-        let model = Model::scripted([Fate::Answered(Reply::new(429).hint("60"))]);
+    for (patience, expected) in [(10, vec![(NextStep::Dropped, Delivery::NotSent)]), (100, vec![])] {
+        let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("60"))]);
         let (client, observed) = self::observed(&model);
         let send = async { client.send(&message).await };
         assert!(timeout(Duration::from_millis(patience), send).await.is_err());
         let told: Vec<_> =
-            observed.lock().unwrap().iter().map(|attempt| (attempt.next, attempt.delivery)).collect();
-        let expected = if expected.is_empty() { vec![(Next::Hint, Delivery::Refused)] } else { expected };
+            observed.lock().unwrap().iter().map(|attempt| (attempt.next_step, attempt.delivery)).collect();
+        let expected =
+            if expected.is_empty() { vec![(NextStep::RetryAfter, Delivery::Rejected)] } else { expected };
         assert_eq!(told, expected);
     }
 }

@@ -46,11 +46,11 @@ async fn failed_attempt(client: &Client, service: &str) -> (Error, String) {
 
 #[tokio::test]
 async fn a_proxy_that_fails_is_named_and_the_service_is_not() {
-    let refuses = nowhere().await;
-    let rejects = RawServer::start([Act::answer("403 Forbidden", "", "")]).await;
+    let closed_port = nowhere().await;
+    let rejects = RawServer::start([Act::response("403 Forbidden", "", "")]).await;
     for (base, proxy, reason) in [
-        ("https://service.example", refuses.as_str(), "Connection refused"),
-        ("http://service.example", &refuses, "Connection refused"),
+        ("https://service.example", closed_port.as_str(), "Connection refused"),
+        ("http://service.example", &closed_port, "Connection refused"),
         ("https://service.example", &rejects.url, "tunnel error"),
     ] {
         let with_password = proxy.replace("http://", "http://user:canary@");
@@ -67,13 +67,13 @@ async fn a_proxy_that_fails_is_named_and_the_service_is_not() {
 #[tokio::test]
 async fn a_proxy_of_the_environment_that_fails_is_named() {
     let proxy = nowhere().await;
-    run_with("child_whose_proxy_refuses", &[("https_proxy", &proxy)]);
-    run_with("child_whose_proxy_refuses", &[("ALL_PROXY", proxy.trim_start_matches("http://"))]);
+    run_with("child_whose_proxy_rejects", &[("https_proxy", &proxy)]);
+    run_with("child_whose_proxy_rejects", &[("ALL_PROXY", proxy.trim_start_matches("http://"))]);
 }
 
 #[tokio::test]
 #[ignore = "needs a proxy in the environment"]
-async fn child_whose_proxy_refuses() {
+async fn child_whose_proxy_rejects() {
     let builder = client("https://service.example", "plain").max_attempts(1);
     let (_, text) = failed_attempt(&builder.build().unwrap(), "service.example").await;
     assert!(text.contains("(the proxy http://127.0.0.1:"), "{text}");
@@ -116,7 +116,7 @@ fn child_whose_proxy_is_not_needed() {
 
 #[tokio::test]
 async fn requests_to_this_machine_bypass_the_proxy_of_the_environment_and_others_do_not() {
-    let proxy = RawServer::start([Act::answer("403 Forbidden", "", "")]).await;
+    let proxy = RawServer::start([Act::response("403 Forbidden", "", "")]).await;
     let url = proxy.url.clone();
     tokio::task::spawn_blocking(move || {
         run_with("child_with_a_token_endpoint_here", &[("HTTPS_PROXY", &url), ("HTTP_PROXY", &url)])

@@ -80,7 +80,7 @@ async fn a_throttled_message_waits_as_long_as_it_is_told_and_goes_again() {
     let client = client(server.url(), "throttled").build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
 
-    assert_eq!(deliveries(&receipt), [(Some(429), Delivery::Refused), (Some(200), Delivery::Accepted)]);
+    assert_eq!(deliveries(&receipt), [(Some(429), Delivery::Rejected), (Some(200), Delivery::Accepted)]);
     let first = &receipt.attempts()[0];
     assert_eq!(first.error.as_deref(), Some("the service answered 429"));
     let delay = first.delay.unwrap().as_millis();
@@ -100,13 +100,13 @@ async fn a_service_that_is_not_ready_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_refused_message_is_sent_once_and_the_reason_told_to_the_caller_alone() {
+async fn a_rejected_message_is_sent_once_and_the_reason_told_to_the_caller_alone() {
     let server = fixtures::serve();
-    let client = client(server.url(), "refused").build().unwrap();
+    let client = client(server.url(), "rejected").build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
 
-    assert_eq!(error.kind(), ErrorKind::Refused);
-    assert_eq!(error.delivery(), Delivery::Refused);
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.delivery(), Delivery::Rejected);
     assert!(!error.is_retryable());
     assert_eq!(error.attempts().len(), 1);
     assert_eq!(ids(error.logs()), [(Some("1234567890"), Some("987654321"))]);
@@ -175,21 +175,24 @@ async fn receipts_and_errors_are_serialized_in_the_same_words() {
                 "token_age_ms": u64::try_from(attempt.token_age.unwrap().as_millis()).unwrap(),
                 "retry_after_s": null,
                 "delay_ms": null,
-                "next": "done"
+                "next_step": "done"
             }]
         })
     );
 
-    let refusing = client(server.url(), "refused").build().unwrap();
-    let error = refusing.send(&message()).message_id(id).await.unwrap_err();
+    let rejecting = client(server.url(), "rejected").build().unwrap();
+    let error = rejecting.send(&message()).message_id(id).await.unwrap_err();
     let json = serde_json::to_value(&error).unwrap();
-    assert_eq!((&json["kind"], error.kind().to_string()), (&json!("refused"), "refused".to_owned()));
-    assert_eq!((&json["delivery"], error.delivery().to_string()), (&json!("refused"), "refused".to_owned()));
+    assert_eq!((&json["kind"], error.kind().to_string()), (&json!("rejected"), "rejected".to_owned()));
+    assert_eq!(
+        (&json["delivery"], error.delivery().to_string()),
+        (&json!("rejected"), "rejected".to_owned())
+    );
     assert_eq!(json["message_id"], id.to_string());
     assert_eq!(json["error"], error.to_string());
     assert_eq!(json["logs"], json!([{"id": "1234567890", "attempt_id": "987654321"}]));
     assert_eq!(json["attempts"][0]["status"], 400);
-    assert_eq!(json["attempts"][0]["next"], "final");
+    assert_eq!(json["attempts"][0]["next_step"], "not_retryable");
     assert_eq!(json["retry_after_s"], json!(null));
     assert_eq!(json["service_text"], error.service_text().unwrap());
     assert_eq!(json["problems"], json!([]));

@@ -1,4 +1,4 @@
-//! What a client makes of every answer and fault of the service, on three that play it: the mock, the fixtures in this process, and
+//! What a client makes of every response and fault of the service, on three that play it: the mock, the fixtures in this process, and
 //! the fixtures on the real WireMock.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::support::{DESTINATION, MESSAGE, any_http, message};
 use pushslots::{Attempt, Delivery, Error, ErrorKind, Receipt};
 use serde_json::{Value, json};
 
-use Delivery::{Accepted, NotSent, Refused, Unknown};
+use Delivery::{Accepted, NotSent, Rejected, Unknown};
 
 /// What the attempts of a send came to, by status and delivery.
 type Attempts = &'static [(Option<u16>, Delivery)];
@@ -21,8 +21,8 @@ const ONCE: Attempts = &[(Some(200), Accepted)];
 /// What ends well: the client id, the attempts, and the requests that the service sees.
 const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ("plain", ONCE, &[TOKEN, ENDPOINT]),
-    ("throttled", &[(Some(429), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
-    ("rate-limited", &[(Some(429), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("throttled", &[(Some(429), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("rate-limited", &[(Some(429), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("server-error", &[(Some(500), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("bad-gateway", &[(Some(502), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("unavailable", &[(Some(503), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
@@ -43,48 +43,48 @@ const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ("token-no-expiry", ONCE, &[TOKEN, ENDPOINT]),
     ("block-page", &[(Some(200), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("compressed", &[(Some(200), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
-    ("unavailable-for-1s", &[(Some(503), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("unavailable-for-1s", &[(Some(503), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     (
         "throttled-for-a-fraction",
-        &[(Some(429), Refused), (Some(200), Accepted)],
+        &[(Some(429), Rejected), (Some(200), Accepted)],
         &[TOKEN, ENDPOINT, ENDPOINT],
     ),
-    ("request-timeout", &[(Some(408), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
-    ("misdirected", &[(Some(421), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
-    ("too-early", &[(Some(425), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("request-timeout", &[(Some(408), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("misdirected", &[(Some(421), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    ("too-early", &[(Some(425), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("many-headers", ONCE, &[TOKEN, ENDPOINT]),
     ("token-request-timeout", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
     ("token-odd-json", ONCE, &[TOKEN, ENDPOINT]),
-    ("revoked", &[(Some(401), Refused), (Some(200), Accepted)], &[TOKEN, ENDPOINT, TOKEN, ENDPOINT]),
+    ("revoked", &[(Some(401), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, TOKEN, ENDPOINT]),
 ];
 
 /// What does not: the client id, the kind of the error, the status of each attempt, and what the service says of it.
 const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
-    ("refused", ErrorKind::Refused, &[(Some(400), Refused)], "No subscriptions."),
-    ("refused-oauth", ErrorKind::Refused, &[(Some(400), Refused)], "Meta.Source.ID is required"),
-    ("refused-detail", ErrorKind::Refused, &[(Some(400), Refused)], "Slots[0].Duration must be a number"),
-    ("refused-text", ErrorKind::Refused, &[(Some(400), Refused)], "Meta.DataModel is missing"),
-    ("unauthorized", ErrorKind::Credentials, &[(Some(401), Refused); 3], "The access token is invalid"),
-    ("forbidden", ErrorKind::Refused, &[(Some(403), Refused)], "The source may not send PushSlots"),
-    ("not-found", ErrorKind::Refused, &[(Some(404), Refused)], "Not Found"),
-    ("content-too-large", ErrorKind::Refused, &[(Some(413), Refused)], ""),
-    ("unprocessable", ErrorKind::Refused, &[(Some(422), Refused)], "Slots[0].DateTime is no date"),
+    ("rejected", ErrorKind::Rejected, &[(Some(400), Rejected)], "No subscriptions."),
+    ("rejected-oauth", ErrorKind::Rejected, &[(Some(400), Rejected)], "Meta.Source.ID is required"),
+    ("rejected-detail", ErrorKind::Rejected, &[(Some(400), Rejected)], "Slots[0].Duration must be a number"),
+    ("rejected-text", ErrorKind::Rejected, &[(Some(400), Rejected)], "Meta.DataModel is missing"),
+    ("unauthorized", ErrorKind::Credentials, &[(Some(401), Rejected); 3], "The access token is invalid"),
+    ("forbidden", ErrorKind::Rejected, &[(Some(403), Rejected)], "The source may not send PushSlots"),
+    ("not-found", ErrorKind::Rejected, &[(Some(404), Rejected)], "Not Found"),
+    ("content-too-large", ErrorKind::Rejected, &[(Some(413), Rejected)], ""),
+    ("unprocessable", ErrorKind::Rejected, &[(Some(422), Rejected)], "Slots[0].DateTime is no date"),
     (
         "accepted-with-errors",
-        ErrorKind::Refused,
+        ErrorKind::Rejected,
         &[(Some(200), Unknown)],
         "The transmission to the destination failed",
     ),
-    ("error-in-success", ErrorKind::Refused, &[(Some(200), Refused)], "The message was not read"),
+    ("error-in-success", ErrorKind::Rejected, &[(Some(200), Rejected)], "The message was not read"),
     (
         "problem-details",
-        ErrorKind::Refused,
-        &[(Some(403), Refused)],
+        ErrorKind::Rejected,
+        &[(Some(403), Rejected)],
         "Forbidden: The gateway lets no PushSlots pass",
     ),
     ("token-error-in-success", ErrorKind::Credentials, &[(None, NotSent)], "The client is not known"),
     ("down", ErrorKind::Unavailable, &[(Some(503), Unknown); 4], ""),
-    ("token-refused", ErrorKind::Credentials, &[(None, NotSent)], "Public key not found"),
+    ("token-rejected", ErrorKind::Credentials, &[(None, NotSent)], "Public key not found"),
     ("token-no-kid", ErrorKind::Credentials, &[(None, NotSent)], "JWT header kid property is required"),
     ("token-wrong-audience", ErrorKind::Credentials, &[(None, NotSent)], "Unexpected aud claim value"),
     ("token-no-description", ErrorKind::Credentials, &[(None, NotSent)], "invalid_request"),
@@ -142,8 +142,8 @@ async fn all_behaviours(service: &Service) {
         let context = format!("{behaviour} on {}", service.name());
         let error = sent(service.client(behaviour)).await.expect_err(&context);
         assert_eq!((error.kind(), summary(error.attempts())), (kind, attempts.to_vec()), "{context}");
-        let refusal = error.token_refusal().and_then(|refusal| refusal.error_description.as_deref());
-        let said = error.service_text().or(refusal).unwrap_or_default();
+        let rejection = error.oauth_error().and_then(|rejection| rejection.error_description.as_deref());
+        let said = error.service_text().or(rejection).unwrap_or_default();
         // The page of a gateway says nothing to a caller.
         assert!(if text.is_empty() { said.is_empty() } else { said.contains(text) }, "{context}: {said}");
         let seen = service.take_requests().await;
@@ -162,14 +162,14 @@ async fn legacy_keys(service: &Service) {
     let cases: [(&str, &[&str]); 3] = [
         ("my-key", &[AUTHENTICATE, ENDPOINT]),
         ("api-key-revoked", &[AUTHENTICATE, ENDPOINT, REFRESH, ENDPOINT]),
-        ("api-key-refresh-refused", &[AUTHENTICATE, ENDPOINT, REFRESH, AUTHENTICATE, ENDPOINT]),
+        ("api-key-refresh-rejected", &[AUTHENTICATE, ENDPOINT, REFRESH, AUTHENTICATE, ENDPOINT]),
     ];
     for (api_key, expected) in cases {
         sent(service.legacy_client(api_key)).await.unwrap();
         let seen = service.take_requests().await;
         assert_eq!(paths(&seen), expected, "{api_key} on {}", service.name());
     }
-    let error = sent(service.legacy_client("api-key-refused")).await.unwrap_err();
+    let error = sent(service.legacy_client("api-key-rejected")).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, NotSent));
     assert_eq!(error.service_text(), Some("Invalid request"));
     assert_eq!(paths(&service.take_requests().await), [AUTHENTICATE]);
@@ -209,23 +209,23 @@ async fn assert_takes_any_spelling(service: &Service) {
     let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     for form_body in [
         format!(
-            "grant_type=client_credentials&client_assertion_type={}&client_assertion=ey.a&client_id=refused",
+            "grant_type=client_credentials&client_assertion_type={}&client_assertion=ey.a&client_id=rejected",
             kind.replace(':', "%3A")
         ),
         format!(
-            "client_id=refused&client_assertion=ey.a&client_assertion_type={}&grant_type=client_credentials",
+            "client_id=rejected&client_assertion=ey.a&client_assertion_type={}&grant_type=client_credentials",
             kind.replace(':', "%3a")
         ),
         format!(
-            "grant_type=client%5Fcredentials&client_assertion=ey.a&client_id=refused&client_assertion_type={kind}"
+            "grant_type=client%5Fcredentials&client_assertion=ey.a&client_id=rejected&client_assertion_type={kind}"
         ),
         format!(
-            "client%5Fid=ref%75sed&grant_type=client_credentials&client_assertion=%65y.a&client_assertion_type={kind}"
+            "client%5Fid=reje%63ted&grant_type=client_credentials&client_assertion=%65y.a&client_assertion_type={kind}"
         ),
     ] {
         let (status, body) = post("/v2/auth/token", form, None, form_body.clone()).await;
         assert_eq!(status, 200, "{}: {form_body}: {body}", service.name());
-        assert!(body.contains(r#""refused""#), "{form_body}: {body}");
+        assert!(body.contains(r#""rejected""#), "{form_body}: {body}");
     }
     for (form_body, missing) in [
         (format!("client_assertion_type={kind}&client_assertion=ey.a"), "Missing grant_type parameter"),
@@ -292,7 +292,7 @@ async fn fixtures_on_wiremock_take_any_spelling_of_a_request() {
 }
 
 #[test]
-fn a_mapping_key_that_is_not_supported_is_refused() {
+fn a_mapping_key_that_is_not_supported_is_rejected() {
     let with = |part: &str| {
         format!(
             r#"{{"mappings":[{{"name":"x","request":{{"method":"POST","urlPath":"/endpoint"}},"response":{{"status":200}}{part}}}]}}"#

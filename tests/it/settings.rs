@@ -28,7 +28,7 @@ fn all_wrong_settings_are_told_at_once() {
         .max_attempts(0)
         .attempt_timeout(Duration::ZERO)
         .deadline(Duration::ZERO)
-        .pace(1, Duration::from_secs(25 * 60 * 60))
+        .rate_limit(1, Duration::from_secs(25 * 60 * 60))
         .max_in_flight(0)
         .slots_per_message(0)
         .bytes_per_message(0)
@@ -47,8 +47,8 @@ fn all_wrong_settings_are_told_at_once() {
             "max_attempts",
             "attempt_timeout",
             "deadline",
-            "pace",
-            "pace",
+            "rate_limit",
+            "rate_limit",
             "max_in_flight",
             "slots_per_message",
             "bytes_per_message",
@@ -210,12 +210,12 @@ async fn an_audience_is_a_uri() {
 async fn a_proxy_is_used_where_it_is_set() {
     let tokens = fixtures::serve();
     let proxy = RawServer::start([
-        Act::answer(
+        Act::response(
             "200 OK",
             "Content-Type: application/json\r\n",
             r#"{"access_token":"proxied","token_type":"Bearer"}"#,
         ),
-        Act::answer("200 OK", "", ""),
+        Act::response("200 OK", "", ""),
     ])
     .await;
     let client = client(tokens.url(), "plain").proxy(&proxy.url).build().unwrap();
@@ -242,12 +242,12 @@ async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> Stri
             let Some(mut stream) = listener.accept().await else { continue };
             // Both a token and the response to a message.
             let body = r#"{"access_token":"tls","Meta":{"Logs":[{"ID":"1"}]}}"#;
-            let answer = format!(
+            let response = format!(
                 "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
             read_request(&mut stream).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.write_all(response.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     });

@@ -141,16 +141,16 @@ async fn a_signer_without_a_name_for_its_key_is_a_wrong_setting() {
     assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Configuration, 1));
 }
 
-/// Gives tokens that are numbered, and notes which one was refused.
+/// Gives tokens that are numbered, and notes which one was rejected.
 #[derive(Default)]
 struct Vault {
     given: AtomicUsize,
-    refused: Mutex<Vec<Option<AccessToken>>>,
+    rejected: Mutex<Vec<Option<AccessToken>>>,
 }
 
 impl TokenSource for Vault {
-    async fn token(&self, refused: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
-        self.refused.lock().unwrap().push(refused.cloned());
+    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        self.rejected.lock().unwrap().push(rejected.cloned());
         match self.given.fetch_add(1, Ordering::Relaxed) {
             0 => Err(AuthError::temporary("the vault is sealed")),
             number => Ok(AccessToken::new(format!("vault-{number}")).expires_in(Duration::from_secs(60))),
@@ -161,9 +161,9 @@ impl TokenSource for Vault {
 #[tokio::test]
 async fn tokens_come_from_a_source_of_the_users() {
     let service = RawServer::start([
-        Act::answer("200 OK", "", ""),
-        Act::answer("401 Unauthorized", "", ""),
-        Act::answer("200 OK", "", ""),
+        Act::response("200 OK", "", ""),
+        Act::response("401 Unauthorized", "", ""),
+        Act::response("200 OK", "", ""),
     ])
     .await;
     let vault = Arc::new(Vault::default());
@@ -172,16 +172,16 @@ async fn tokens_come_from_a_source_of_the_users() {
 
     let first = client.send(&message()).await.unwrap();
     assert_eq!(first.attempts()[0].error.as_deref(), Some("no access token: the vault is sealed"));
-    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2, "the token was refused");
+    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2, "the token was rejected");
 
     let requests = service.finish().await;
     let bearers =
         requests.iter().map(|request| header(split(request).0, "authorization").unwrap().to_owned());
     assert_eq!(bearers.collect::<Vec<_>>(), ["Bearer vault-1", "Bearer vault-1", "Bearer vault-2"]);
-    let refused = vault.refused.lock().unwrap();
-    let refused: Vec<_> =
-        refused.iter().map(|token| token.as_ref().map(AccessToken::expose_secret)).collect();
-    assert_eq!(refused, [None, None, Some("vault-1")]);
+    let rejected = vault.rejected.lock().unwrap();
+    let rejected: Vec<_> =
+        rejected.iter().map(|token| token.as_ref().map(AccessToken::expose_secret)).collect();
+    assert_eq!(rejected, [None, None, Some("vault-1")]);
 }
 
 #[tokio::test]
@@ -207,10 +207,10 @@ async fn a_client_goes_on_with_other_credentials() {
     client.send(&message()).await.unwrap();
     let clone = client.clone();
 
-    let refused =
-        clone.rotate_credentials(Credentials::signed_jwt("token-refused", key())).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.message_id()), (ErrorKind::Credentials, None));
-    let shown = refused.to_string();
+    let rejected =
+        clone.rotate_credentials(Credentials::signed_jwt("token-rejected", key())).await.unwrap_err();
+    assert_eq!((rejected.kind(), rejected.message_id()), (ErrorKind::Credentials, None));
+    let shown = rejected.to_string();
     assert!(shown.starts_with("the credentials in use were not replaced: no access token: "), "{shown}");
     client.send(&message()).await.unwrap();
 

@@ -53,7 +53,7 @@ async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
     let mut message = arrived.recv().await.unwrap();
     let length = message.read().await.len();
     sleep(after).await;
-    message.answer();
+    message.response();
     length
 }
 

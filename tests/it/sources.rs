@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::batch::{arrived, serve, slots};
-use crate::support::model::{Fate, Reply, ok};
+use crate::support::model::{Reply, ScriptedOutcome, ok};
 use futures_util::{StreamExt, TryStreamExt};
-use pushslots::mock::{Answer, MockService};
+use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, ErrorKind, Meta, PushSlots, Slot, SlotReader, SlotStream};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, duplex};
 use tokio::time::{Instant, sleep};
@@ -63,9 +63,9 @@ fn blocking(slots: &[Slot], delay: Duration) -> Blocking {
 #[tokio::test]
 async fn an_input_that_blocks_costs_no_message_its_response() {
     let service = MockService::builder()
-        .answer_with(|request| {
+        .respond_with(|request| {
             let is_message = request.path() == "/endpoint";
-            is_message.then(|| Answer::usual().delay(Duration::from_millis(50)))
+            is_message.then(|| MockResponse::usual().delay(Duration::from_millis(50)))
         })
         .start()
         .unwrap();
@@ -224,7 +224,7 @@ async fn a_slow_async_input_makes_the_same_messages_as_memory() {
 #[tokio::test(start_paused = true)]
 async fn an_async_input_is_read_ahead_by_two_messages_at_most() {
     const MESSAGE: usize = 500_000;
-    let hanging = Fate::Answered(Reply { after: 3_600 * SECOND, ..Reply::accepted() });
+    let hanging = ScriptedOutcome::Answered(Reply { after: 3_600 * SECOND, ..Reply::accepted() });
     let (model, client) = serve([hanging]);
     let (mut writer, reader) = duplex(1_000);
     let written = Arc::new(AtomicUsize::new(0));
@@ -275,7 +275,7 @@ async fn receipts_name_their_slots() {
 
 #[tokio::test(start_paused = true)]
 async fn options_of_a_send_hold_for_the_messages_of_a_publication() {
-    let (model, client) = serve([Fate::Hangs { accepted: false }]);
+    let (model, client) = serve([ScriptedOutcome::Hangs { accepted: false }]);
     let slots = slots(0..1);
     let began = Instant::now();
     let publication = client.publish(&slots).patience(Duration::ZERO).max_attempts(2);
@@ -416,7 +416,7 @@ async fn on_accepted_that_fails_after_a_stop_is_an_error() {
 /// A loop that doesn't wait would keep the paused clock from moving on, and the test from ending.
 #[tokio::test(start_paused = true)]
 async fn on_accepted_may_take_longer_than_an_outage() {
-    let outage = Fate::Answered(Reply::new(503).hint("1"));
+    let outage = ScriptedOutcome::Answered(Reply::new(503).hint("1"));
     let (_, client) = serve([ok(), outage.clone(), outage.clone(), outage.clone(), outage, ok()]);
     let slots = slots(0..8);
     let publication = client.publish(&slots).slots_per_message(1).concurrency(2);
@@ -430,7 +430,7 @@ async fn on_accepted_may_take_longer_than_an_outage() {
 
 #[tokio::test(start_paused = true)]
 async fn time_in_which_a_stream_is_idle_costs_no_patience() {
-    let (_, client) = serve([ok(), Fate::Answered(Reply::new(429).hint("1")), ok()]);
+    let (_, client) = serve([ok(), ScriptedOutcome::Answered(Reply::new(429).hint("1")), ok()]);
     let (idle, slots) = (3_600 * SECOND, slots(0..2));
     let stream = futures_util::stream::iter(slots).then(move |slot| async move {
         sleep(idle).await;

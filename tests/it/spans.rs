@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::batch::slots;
 use crate::support::message;
-use crate::support::model::{Fate, Model, TokenFate, answers, client_of, ok};
+use crate::support::model::{Model, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use pushslots::uuid::{Uuid, uuid};
 use tokio::time::{sleep, timeout};
 use tracing::field::{Field, Visit};
@@ -105,7 +105,7 @@ fn listen() -> (Told, DefaultGuard) {
 #[tokio::test(start_paused = true)]
 async fn a_send_is_a_span_with_one_for_each_attempt() {
     let (told, _guard) = listen();
-    let fates = [Fate::NoConnection, answers(503), ok()];
+    let fates = [ScriptedOutcome::NoConnection, answers(503), ok()];
     let client = client_of(&Model::scripted(fates)).build().unwrap();
     client.send(&message()).message_id(MESSAGE_ID).await.unwrap();
 
@@ -139,7 +139,7 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
     let log = told.log();
     let events: Vec<_> = log.events.iter().filter(|event| event.0 <= Level::INFO).collect();
     assert!(events.iter().all(|(_, span, _)| *span == Some("send")));
-    let retry = events[1].2.of(["message", "attempt", "status", "delivery", "error", "next"]);
+    let retry = events[1].2.of(["message", "attempt", "status", "delivery", "error", "next_step"]);
     let expected =
         ["attempt failed, trying again", "2", "503", "unknown", "the service answered 503", "backoff"];
     assert_eq!(retry, expected);
@@ -168,15 +168,15 @@ async fn only_a_send_that_is_given_up_is_an_error() {
     client.send(&message()).await.unwrap_err();
     assert_eq!(told.levels(), [Level::WARN, Level::ERROR]);
     let log = told.log();
-    let names = ["message", "attempts", "delivery", "error", "next"];
-    let expected = ["message given up", "2", "unknown", "the service answered 500", "attempts_used_up"];
+    let names = ["message", "attempts", "delivery", "error", "next_step"];
+    let expected = ["message abandoned", "2", "unknown", "the service answered 500", "attempts_exhausted"];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_dropped_is_told() {
     let (told, _guard) = listen();
-    let client = client_of(&Model::scripted([Fate::Hangs { accepted: true }])).build().unwrap();
+    let client = client_of(&Model::scripted([ScriptedOutcome::Hangs { accepted: true }])).build().unwrap();
     let message = message();
     let send = async { client.send(&message).await };
     assert!(timeout(Duration::from_secs(1), send).await.is_err());
@@ -222,7 +222,7 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
     for (revoked, expected) in [(false, 1), (true, 0)] {
         let (told, _guard) = listen();
         let fate = move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200) {
-            true => Fate::Revoked,
+            true => ScriptedOutcome::Revoked,
             false => ok(),
         };
         let client = client_of(&Model::new(0, fate, tokens)).max_attempts(2).build().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support;
 use crate::support::batch::{Arrived, accepted, arrived, serve, slots};
-use crate::support::model::{Fate, Model, answers, client_of, ok};
+use crate::support::model::{Model, ScriptedOutcome, answers, client_of, ok};
 use futures_util::stream;
 use pushslots::uuid::Uuid;
 use pushslots::{Delivery, Meta, OnUnknown, PushSlots, ResumePoint};
@@ -39,7 +39,7 @@ async fn slots_are_split_by_number_and_go_out_in_order() {
         (3, 2_500, 0, 3)
     );
     assert_eq!(report.resume_point(), None);
-    // An answer takes 20 ms, and the token took 30.
+    // A response takes 20 ms, and the token took 30.
     assert!(report.elapsed() >= Duration::from_millis(90), "{:?}", report.elapsed());
 }
 
@@ -145,22 +145,22 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
         let report = publication.slots_per_message(400).await.unwrap();
         assert_eq!(accepted(&limited), (0..1_000).collect::<Vec<_>>());
         let sent = arrived(&limited);
-        let refused = sent.iter().take_while(|each| !each.accepted).count();
-        assert_eq!((report.too_large().len(), report.run().requests), (refused, sent.len()));
-        assert!(refused > 0 && report.too_large().iter().all(|attempt| attempt.status == Some(413)));
-        assert!(sent[refused..].iter().all(|each| each.accepted), "it learns from the first");
-        let (_, full) = sent[refused..].split_last().unwrap();
+        let rejected = sent.iter().take_while(|each| !each.accepted).count();
+        assert_eq!((report.too_large().len(), report.run().requests), (rejected, sent.len()));
+        assert!(rejected > 0 && report.too_large().iter().all(|attempt| attempt.status == Some(413)));
+        assert!(sent[rejected..].iter().all(|each| each.accepted), "it learns from the first");
+        let (_, full) = sent[rejected..].split_last().unwrap();
         assert!(full.iter().all(|each| each.body.len() > 20_000), "and no more than it has to");
-        let total = (!is_stream).then(|| (sent.len() - refused).to_string());
-        for (number, message) in sent[refused..].iter().enumerate() {
+        let total = (!is_stream).then(|| (sent.len() - rejected).to_string());
+        for (number, message) in sent[rejected..].iter().enumerate() {
             assert_eq!(message.place(), (Some(&*(number + 1).to_string()), total.as_deref()));
         }
-        assert_eq!(report.batch().messages.unwrap() as usize, sent.len() - refused);
+        assert_eq!(report.batch().messages.unwrap() as usize, sent.len() - rejected);
     }
-    // What can't be split is refused.
+    // What can't be split is rejected.
     let (model, client) = serve([answers(413)]);
     let error = client.publish(slots(0..3)).await.unwrap_err();
-    assert_eq!((error.failed_message(), error.delivery()), (Some(1), Delivery::Refused));
+    assert_eq!((error.failed_message(), error.delivery()), (Some(1), Delivery::Rejected));
     let lengths: Vec<_> = arrived(&model).iter().map(|message| message.slots.len()).collect();
     assert_eq!(lengths, [3, 1]);
 }
@@ -184,7 +184,7 @@ async fn parts_of_a_split_message_have_ids_of_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_part_that_was_interrupted_keeps_its_id() {
-    let cut = || Fate::Cut { accepted: true };
+    let cut = || ScriptedOutcome::Cut { accepted: true };
     let (model, client) = serve([answers(413), ok(), cut(), cut(), cut(), cut(), ok()]);
     let error = client.publish(slots(0..8)).batch_id("monday").patience(Duration::ZERO).await.unwrap_err();
     assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Unknown));
@@ -200,7 +200,12 @@ async fn a_part_that_was_interrupted_keeps_its_id() {
 
 #[tokio::test(start_paused = true)]
 async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_repeated() {
-    let unknown = [answers(500), answers(503), Fate::Cut { accepted: true }, Fate::Hangs { accepted: false }];
+    let unknown = [
+        answers(500),
+        answers(503),
+        ScriptedOutcome::Cut { accepted: true },
+        ScriptedOutcome::Hangs { accepted: false },
+    ];
     for fate in unknown {
         let (model, client) = serve([fate.clone(), answers(413), ok()]);
         let report = client.publish(slots(0..4)).await.unwrap();

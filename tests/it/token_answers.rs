@@ -13,8 +13,8 @@ const JSON: &str = "Content-Type: application/json\r\n";
 const HTML: &str = "Content-Type: text/html\r\n";
 
 /// Sends a message with one attempt, with a token from an endpoint that answers this.
-async fn send(answer: Act) -> Result<Receipt, Error> {
-    let (tokens, service) = (RawServer::start([answer]).await, fixtures::serve());
+async fn send(response: Act) -> Result<Receipt, Error> {
+    let (tokens, service) = (RawServer::start([response]).await, fixtures::serve());
     let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
     let sent = client.build().unwrap().send(&message()).await;
     assert_eq!(tokens.finish().await.len(), 1);
@@ -40,7 +40,7 @@ async fn success_without_a_token_names_what_is_missing() {
         ("Content-Encoding: gzip\r\n", "\u{1f}canary", "response can't be read: its content coding is gzip"),
         ("Content-Encoding: identity, canary\r\n", "canary", "its content coding is unknown"),
     ] {
-        let error = send(Act::answer("200 OK", headers, body)).await.unwrap_err();
+        let error = send(Act::response("200 OK", headers, body)).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent), "{body}");
         assert!(error.is_retryable());
         let shown = format!("{error} {error:?}");
@@ -63,7 +63,7 @@ async fn a_token_is_taken_whatever_stands_next_to_it() {
         "\u{feff}{\"access_token\":\"fresh\"}\r\n",
         "\u{feff}\u{feff} {\"access_token\":\"fresh\"}",
     ] {
-        send(Act::answer("200 OK", HTML, body)).await.unwrap();
+        send(Act::response("200 OK", HTML, body)).await.unwrap();
     }
     let latin1 =
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"owner\":\"M\xfcller\",\"access_token\":\"fresh\"}";
@@ -104,7 +104,7 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
     let page = "https://service.example/docs";
     let environment = "the client id, the key id, and that the dashboard has the public key in the environment of the client id";
     let long = format!("invalid_client: {}", "x".repeat(600));
-    for (status, headers, body, refusal, shown, check) in [
+    for (status, headers, body, rejection, shown, check) in [
         (
             "400 Bad Request",
             JSON,
@@ -216,15 +216,15 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
             "the base and token URL",
         ),
     ] {
-        let error = send(Act::answer(status, headers, &body)).await.unwrap_err();
+        let error = send(Act::response(status, headers, &body)).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent), "{body}");
         assert!(!error.is_retryable());
         let told = error
-            .token_refusal()
+            .oauth_error()
             .map(|told| (told.error.as_str(), told.error_description.as_deref(), told.error_uri.as_deref()));
-        assert_eq!(told, refusal, "{body}");
+        assert_eq!(told, rejection, "{body}");
         let status = &status[..3];
-        let expected = match refusal {
+        let expected = match rejection {
             Some(_) => format!(
                 "/token rejected the client id \"plain\" with status {status}{shown}; check {check}; not"
             ),
@@ -237,7 +237,7 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
         assert!(!format!("{error} {error:?}").contains("canary"));
         assert_eq!(error.service_text().is_some(), !body.is_empty() && !body.starts_with('<'), "{body}");
         let json = serde_json::to_value(&error).unwrap();
-        assert_eq!(json["token_refusal"]["error"].as_str(), refusal.map(|(error, ..)| error));
+        assert_eq!(json["oauth_error"]["error"].as_str(), rejection.map(|(error, ..)| error));
     }
 }
 
@@ -246,7 +246,8 @@ async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
     for status in
         ["408 Request Timeout", "421 Misdirected Request", "425 Too Early", "429 Busy", "500 Broken"]
     {
-        let acts = [Act::answer(status, "", ""), Act::answer("200 OK", JSON, r#"{"access_token":"fresh"}"#)];
+        let acts =
+            [Act::response(status, "", ""), Act::response("200 OK", JSON, r#"{"access_token":"fresh"}"#)];
         let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
         let client =
             client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
@@ -256,21 +257,21 @@ async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
         assert!(receipt.attempts()[0].error.as_deref().unwrap().contains(&expected));
         assert_eq!(tokens.finish().await.len(), 2);
 
-        let error = send(Act::answer(status, "", "")).await.unwrap_err();
+        let error = send(Act::response(status, "", "")).await.unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{status}");
     }
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_told_with_the_refusal() {
-    let refuse = |offset: i64, form: fn(SystemTime) -> String| {
+async fn a_clock_that_is_off_is_told_with_the_rejection() {
+    let reject = |offset: i64, form: fn(SystemTime) -> String| {
         let now = SystemTime::now();
         let distance = std::time::Duration::from_secs(offset.unsigned_abs());
         let date = form(if offset < 0 { now - distance } else { now + distance });
-        send(Act::answer("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request"))
+        send(Act::response("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request"))
     };
     for (offset, side) in [(-3_600, "ahead of"), (-40, "ahead of"), (40, "behind"), (86_400, "behind")] {
-        let error = refuse(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
+        let error = reject(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
         let (before, after) = error.split_once("; this machine's clock is ").expect(&error);
         assert!(before.contains("with status 401 to the client id"), "{error}");
         let (seconds, rest) = after.split_once(" s ").unwrap();
@@ -280,10 +281,10 @@ async fn a_clock_that_is_off_is_told_with_the_refusal() {
         assert!(rest.starts_with(&expected), "{error}");
     }
     for offset in [-9, -3, 0, 3, 9] {
-        let error = refuse(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
+        let error = reject(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
         assert!(!error.contains("clock"), "{offset}: {error}");
     }
-    let error = refuse(-3_600, |_| "yesterday".to_owned()).await.unwrap_err().to_string();
+    let error = reject(-3_600, |_| "yesterday".to_owned()).await.unwrap_err().to_string();
     assert!(!error.contains("clock"), "{error}");
 }
 
@@ -291,5 +292,5 @@ async fn a_clock_that_is_off_is_told_with_the_refusal() {
 async fn a_clock_that_is_off_is_no_matter_while_tokens_are_given() {
     let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH);
     let token = r#"{"access_token":"fresh"}"#;
-    send(Act::answer("200 OK", &format!("Date: {date}\r\n"), token)).await.unwrap();
+    send(Act::response("200 OK", &format!("Date: {date}\r\n"), token)).await.unwrap();
 }

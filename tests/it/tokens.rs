@@ -17,7 +17,7 @@ use pushslots::chrono::Utc;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
-use pushslots::{Answer, Client, Credentials, Delivery, ErrorKind, Failure, SigningKey, Transport};
+use pushslots::{Client, Credentials, Delivery, ErrorKind, Failure, Response, SigningKey, Transport};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use url::form_urlencoded;
@@ -83,7 +83,7 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
 struct TokenRequests(Arc<Mutex<Vec<(String, String)>>>);
 
 impl Transport for TokenRequests {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
         let form: BTreeMap<_, _> = form_urlencoded::parse(request.body()).into_owned().collect();
         if let Some(assertion) = form.get("client_assertion") {
             let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
@@ -92,7 +92,7 @@ impl Transport for TokenRequests {
             self.0.lock().unwrap().push((request.uri().to_string(), audience));
         }
         let body = r#"{"access_token":"fresh","Meta":{"Logs":[{"ID":"1"}]}}"#;
-        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
+        Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(body.into())))
     }
 }
 
@@ -155,7 +155,7 @@ async fn another_audience_goes_into_the_assertion_and_nowhere_else() {
 async fn tokens_come_from_a_token_url_elsewhere() {
     let server = fixtures::serve();
     let url = format!("{}/v2/auth/token", server.url());
-    let elsewhere = RawServer::start([Act::answer("200 OK", "", "")]).await;
+    let elsewhere = RawServer::start([Act::response("200 OK", "", "")]).await;
     client(&elsewhere.url, "plain").token_url(&url).build().unwrap().send(&message()).await.unwrap();
     let assertion = forms(&server).await.pop().unwrap().remove("client_assertion").unwrap();
     let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
@@ -167,19 +167,19 @@ async fn tokens_come_from_a_token_url_elsewhere() {
 #[tokio::test]
 async fn every_request_for_a_token_has_an_assertion_of_its_own() {
     let server = fixtures::serve();
-    let refused = RawServer::start(vec![Act::answer("401 Unauthorized", "", ""); 3]).await;
-    let client = client(&refused.url, "plain").token_url(format!("{}/v2/auth/token", server.url()));
+    let rejected = RawServer::start(vec![Act::response("401 Unauthorized", "", ""); 3]).await;
+    let client = client(&rejected.url, "plain").token_url(format!("{}/v2/auth/token", server.url()));
     client.build().unwrap().send(&message()).await.unwrap_err();
     let forms = forms(&server).await;
     assert_eq!(forms.len(), 2);
     assert_ne!(forms[0]["client_assertion"], forms[1]["client_assertion"]);
-    refused.finish().await;
+    rejected.finish().await;
 }
 
 #[tokio::test]
-async fn refused_credentials_are_final_and_nothing_is_sent() {
+async fn rejected_credentials_are_final_and_nothing_is_sent() {
     let server = fixtures::serve();
-    let client = client(server.url(), "token-refused").build().unwrap();
+    let client = client(server.url(), "token-rejected").build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
     assert!(!error.is_retryable());
@@ -188,7 +188,7 @@ async fn refused_credentials_are_final_and_nothing_is_sent() {
         Some("invalid_request: Public key not found, check client_id, kid and environment")
     );
     let expected =
-        "rejected the client id \"token-refused\" with status 400: invalid_request: Public key not found";
+        "rejected the client id \"token-rejected\" with status 400: invalid_request: Public key not found";
     assert!(error.to_string().contains(expected), "{error}");
     assert_eq!(server.requests().len(), 1);
 }
@@ -203,24 +203,24 @@ async fn with_token_endpoint(acts: Vec<Act>) -> (Result<pushslots::Receipt, push
 
 fn token() -> Act {
     let json = r#"{"access_token":"fresh","token_type":"Bearer"}"#;
-    Act::answer("200 OK", "Content-Type: application/json\r\n", json)
+    Act::response("200 OK", "Content-Type: application/json\r\n", json)
 }
 
 #[tokio::test]
 async fn a_token_endpoint_that_fails_is_asked_again() {
     let html = "Content-Type: text/html\r\n";
     for act in [
-        Act::answer("500 Unknown", html, "<html></html>"),
-        Act::answer("503 Busy", "", ""),
-        Act::answer("429 Busy", "Retry-After: 0\r\n", ""),
-        Act::answer("200 OK", html, "<html></html>"),
-        Act::answer("200 OK", "", "{}"),
-        Act::answer("200 OK", "", ""),
-        Act::answer("200 OK", "", r#"{"access_token":"line\nbreak","token_type":"Bearer"}"#),
-        Act::answer("200 OK", "", r#"{"access_token":"","token_type":"Bearer"}"#),
+        Act::response("500 Unknown", html, "<html></html>"),
+        Act::response("503 Busy", "", ""),
+        Act::response("429 Busy", "Retry-After: 0\r\n", ""),
+        Act::response("200 OK", html, "<html></html>"),
+        Act::response("200 OK", "", "{}"),
+        Act::response("200 OK", "", ""),
+        Act::response("200 OK", "", r#"{"access_token":"line\nbreak","token_type":"Bearer"}"#),
+        Act::response("200 OK", "", r#"{"access_token":"","token_type":"Bearer"}"#),
         Act::ResetAfterReading,
         Act::ResetBeforeReading,
-        Act::Answer("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{".to_owned()),
+        Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{".to_owned()),
     ] {
         let (result, _) = with_token_endpoint(vec![act, token()]).await;
         let receipt = result.unwrap();
@@ -235,8 +235,8 @@ async fn a_token_endpoint_that_fails_is_asked_again() {
 async fn a_token_endpoint_that_stays_down_leaves_the_message_unsent() {
     let mut sends = JoinSet::new();
     for (act, kind) in [
-        (Act::answer("500 Unknown", "", ""), ErrorKind::Unavailable),
-        (Act::answer("200 OK", "", "{}"), ErrorKind::Unavailable),
+        (Act::response("500 Unknown", "", ""), ErrorKind::Unavailable),
+        (Act::response("200 OK", "", "{}"), ErrorKind::Unavailable),
         (Act::CloseAfterReading, ErrorKind::Connection),
     ] {
         sends.spawn(async move { (with_token_endpoint(vec![act; 9]).await, kind) });
@@ -251,7 +251,7 @@ async fn a_token_endpoint_that_stays_down_leaves_the_message_unsent() {
 
 #[tokio::test]
 async fn a_hint_of_the_token_endpoint_is_handed_on() {
-    let busy = Act::answer("429 Busy", "Retry-After: 300\r\n", "");
+    let busy = Act::response("429 Busy", "Retry-After: 300\r\n", "");
     let (result, requests) = with_token_endpoint(vec![busy]).await;
     let error = result.unwrap_err();
     assert_eq!(error.retry_after().unwrap().as_secs(), 300);
@@ -262,7 +262,7 @@ async fn a_hint_of_the_token_endpoint_is_handed_on() {
 async fn a_token_is_taken_whatever_its_content_type() {
     for headers in ["", "Content-Type: text/html\r\n", "Content-Type: application/json; charset=utf-8\r\n"] {
         let json = r#"{"access_token":"fresh","token_type":"Bearer"}"#;
-        let (result, requests) = with_token_endpoint(vec![Act::answer("200 OK", headers, json)]).await;
+        let (result, requests) = with_token_endpoint(vec![Act::response("200 OK", headers, json)]).await;
         assert_eq!((result.unwrap().attempts().len(), requests), (1, 1));
     }
 }

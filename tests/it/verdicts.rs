@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::generate;
 use crate::support::holds::holds;
 
-/// Why the mock refuses what the schema allows: the text of its reason, and the rule of the reference.
+/// Why the mock rejects what the schema allows: the text of its reason, and the rule of the reference.
 const RULES: &[(&str, &str)] = &[
     ("not in E.164 form", "PhoneNumber.Office is in the form of ITU-T E.164"),
     ("the text of a UUID", "IDs of sources and destinations are UUIDs"),
@@ -114,7 +114,7 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
         let pretty = serde_json::to_string_pretty(&json).unwrap();
         let spaced = runtime.block_on(any.push(&token, pretty));
         prop_assert_eq!(spaced.0, status, "with space: {} / {}", compact, spaced.1);
-        prop_assert!(by_schema || !is_accepted, "the schema refuses what the mock accepts: {compact}");
+        prop_assert!(by_schema || !is_accepted, "the schema rejects what the mock accepts: {compact}");
         if by_schema && !is_accepted {
             let response: Value = serde_json::from_str(&body).unwrap();
             let errors = response["Meta"]["Errors"].as_array().unwrap();
@@ -136,7 +136,7 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
         prop_assert_eq!(status, if is_event { 200 } else { 404 }, "{} for {}", body, compact);
         Ok(())
     });
-    println!("{} messages; the mock refuses what the schema allows:", judged.get());
+    println!("{} messages; the mock rejects what the schema allows:", judged.get());
     for (rule, count) in differences.into_inner() {
         println!("{count:6}  {rule}");
     }

@@ -85,11 +85,11 @@ async function check(browser) {
   print({ ...report, console_errors: errors, foreign_requests: foreign, failed_requests: failed });
 }
 
-// Queues the first failure with Tab and Enter alone, and answers the text of the queue.
+// Queues the first failure with Tab and Enter alone, and returns the text of the queue.
 async function queueByKeyboard(page, textOf) {
-  const isThere = () => document.activeElement === document.querySelector('#answers button');
+  const isThere = () => document.activeElement === document.querySelector('#responses button');
   for (let tabs = 0; !(await page.evaluate(isThere)); tabs++) {
-    if (tabs === MOST_TABS) throw new Error(`no answer has the focus after ${tabs} tabs`);
+    if (tabs === MOST_TABS) throw new Error(`no response has the focus after ${tabs} tabs`);
     await page.keyboard.press('Tab');
   }
   const many = await page.locator('#queue > li').count();

@@ -10,7 +10,7 @@ use super::{DESTINATION, any_http, message};
 
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What any client is: one that asks and gets an answer.
+/// What any client is: one that asks and gets a response.
 pub struct Any {
     http: reqwest::Client,
     url: String,
@@ -31,9 +31,9 @@ impl Any {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap())
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap())
     }
 
     pub async fn buy(&self, assertion: &str) -> (u16, Value) {
@@ -83,7 +83,7 @@ pub fn client(service: &MockService) -> ClientBuilder {
 }
 
 pub async fn token(service: &MockService, any: &Any) -> String {
-    let (status, answer) = any.buy(&good_assertion(service).await).await;
-    assert_eq!(status, 200, "{answer}");
-    answer["access_token"].as_str().unwrap().to_owned()
+    let (status, response) = any.buy(&good_assertion(service).await).await;
+    assert_eq!(status, 200, "{response}");
+    response["access_token"].as_str().unwrap().to_owned()
 }

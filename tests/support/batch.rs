@@ -9,10 +9,10 @@ use pushslots::uuid::Uuid;
 use pushslots::{Client, Location, Provider, Slot};
 use serde_json::Value;
 
-use super::model::{Call, Fate, Model, client_of};
+use super::model::{Call, Model, ScriptedOutcome, client_of};
 
 /// A service that plays these fates, and a client of it.
-pub fn serve(fates: impl IntoIterator<Item = Fate>) -> (Arc<Model>, Client) {
+pub fn serve(fates: impl IntoIterator<Item = ScriptedOutcome>) -> (Arc<Model>, Client) {
     let model = Model::scripted(fates);
     let client = client_of(&model).build().unwrap();
     (model, client)

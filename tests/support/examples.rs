@@ -100,5 +100,5 @@ pub fn settings(url: &str, client_id: &str, folder: &Folder) -> BTreeMap<&'stati
 /// A token, for an assertion and for a legacy key alike.
 pub fn token() -> Act {
     let json = r#"{"access_token":"canary-token","token_type":"Bearer","accessToken":"canary-token"}"#;
-    Act::answer("200 OK", "Content-Type: application/json\r\n", json)
+    Act::response("200 OK", "Content-Type: application/json\r\n", json)
 }

@@ -1,6 +1,6 @@
 //! Serves `wiremock-fixtures/` in this process: the part of WireMock's mapping format that the fixtures use.
 //!
-//! A key that is not known here is refused, so that this server and the real one never differ in silence.
+//! A key that is not known here is rejected, so that this server and the real one never differ in silence.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use handlebars::{Handlebars, handlebars_helper};
 use http::{HeaderName, HeaderValue, StatusCode};
-use pushslots::mock::{Answer, MockService, ReceivedRequest};
+use pushslots::mock::{MockResponse, MockService, ReceivedRequest};
 use pushslots::uuid::Uuid;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 pub fn serve() -> MockService {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiremock-fixtures/mappings");
     let stubs = Stubs::load(&folder).expect("the fixtures can be read");
-    let service = MockService::builder().answer_with(move |request| Some(stubs.answer(request)));
+    let service = MockService::builder().respond_with(move |request| Some(stubs.response(request)));
     service.start().expect("a port is free")
 }
 
@@ -165,7 +165,7 @@ impl Stubs {
     }
 
     /// What the mapping says that fits best.
-    pub fn answer(&self, request: &ReceivedRequest) -> Answer {
+    pub fn response(&self, request: &ReceivedRequest) -> MockResponse {
         let mut states = self.states.lock().unwrap();
         let in_state = |mapping: &Mapping| {
             let scenario = mapping.scenario_name.as_ref();
@@ -174,7 +174,7 @@ impl Stubs {
         };
         let found = self.mappings.iter().find(|m| in_state(m) && m.request.matches(request));
         let Some(mapping) = found else {
-            return Answer::new(StatusCode::NOT_FOUND).body("no mapping matches the request");
+            return MockResponse::new(StatusCode::NOT_FOUND).body("no mapping matches the request");
         };
         if let Some((name, state)) = mapping.scenario_name.clone().zip(mapping.new_scenario_state.clone()) {
             states.insert(name, state);
@@ -182,24 +182,24 @@ impl Stubs {
         self.made_of(mapping, request)
     }
 
-    fn made_of(&self, mapping: &Mapping, request: &ReceivedRequest) -> Answer {
-        let response = &mapping.response;
-        let mut answer = match response.fault {
-            None => Answer::new(StatusCode::from_u16(response.status).unwrap()),
-            Some(Fault::ConnectionResetByPeer) => Answer::reset_after_read(),
-            Some(Fault::EmptyResponse) => Answer::closed_after_read(),
-            Some(Fault::MalformedResponseChunk) => Answer::malformed_chunk(),
-            Some(Fault::RandomDataThenClose) => Answer::garbage(),
+    fn made_of(&self, mapping: &Mapping, request: &ReceivedRequest) -> MockResponse {
+        let recorded = &mapping.response;
+        let mut response = match recorded.fault {
+            None => MockResponse::new(StatusCode::from_u16(recorded.status).unwrap()),
+            Some(Fault::ConnectionResetByPeer) => MockResponse::reset_after_read(),
+            Some(Fault::EmptyResponse) => MockResponse::closed_after_read(),
+            Some(Fault::MalformedResponseChunk) => MockResponse::malformed_chunk(),
+            Some(Fault::RandomDataThenClose) => MockResponse::garbage(),
         };
-        for (name, value) in &response.headers {
+        for (name, value) in &recorded.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            answer = answer.header(name, HeaderValue::from_str(value).unwrap());
+            response = response.header(name, HeaderValue::from_str(value).unwrap());
         }
-        let delay = Duration::from_millis(response.fixed_delay_milliseconds);
-        if let Some(body) = &response.base64_body {
-            return answer.body(BASE64_STANDARD.decode(body).unwrap()).delay(delay);
+        let delay = Duration::from_millis(recorded.fixed_delay_milliseconds);
+        if let Some(body) = &recorded.base64_body {
+            return response.body(BASE64_STANDARD.decode(body).unwrap()).delay(delay);
         }
-        let body = match (&response.json_body, &response.body) {
+        let body = match (&recorded.json_body, &recorded.body) {
             (Some(json), _) => json.to_string(),
             (None, Some(_)) if self.templates.has_template(&mapping.name) => {
                 let data = json!({ "request": { "body": String::from_utf8_lossy(request.body()) } });
@@ -207,7 +207,7 @@ impl Stubs {
             }
             (None, body) => body.clone().unwrap_or_default(),
         };
-        answer.body(body).delay(delay)
+        response.body(body).delay(delay)
     }
 }
 

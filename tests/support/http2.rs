@@ -27,11 +27,11 @@ pub struct Arrived {
 
 impl Arrived {
     /// Accepts the message without reading it.
-    pub fn answer(self) {
-        answer(self.respond, LOGS.to_owned());
+    pub fn response(self) {
+        response(self.respond, LOGS.to_owned());
     }
 
-    /// Reads the whole message and refuses its token.
+    /// Reads the whole message and rejects its token.
     pub async fn reject(mut self) {
         self.reply(401).await;
     }
@@ -52,7 +52,7 @@ impl Arrived {
     /// Reads the whole message and accepts it.
     pub async fn accept(mut self) -> Vec<u8> {
         let body = self.read().await;
-        self.answer();
+        self.response();
         body
     }
 
@@ -68,7 +68,7 @@ impl Arrived {
     }
 }
 
-fn answer(mut respond: SendResponse<Bytes>, json: String) {
+fn response(mut respond: SendResponse<Bytes>, json: String) {
     let response = Response::builder().header("content-type", "application/json").body(()).unwrap();
     let mut stream = respond.send_response(response, false).unwrap();
     stream.send_data(json.into(), true).unwrap();
@@ -120,7 +120,7 @@ pub async fn serve_with(
         if request.uri().path() == "/v2/auth/token" {
             issued += 1;
             let token = format!(r#"{{"access_token":"canary-token-{issued}","token_type":"Bearer"}}"#);
-            answer(respond, token);
+            response(respond, token);
             continue;
         }
         let header = |name: &str| request.headers()[name].to_str().unwrap();

@@ -7,14 +7,14 @@ use std::time::Duration;
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use pushslots::uuid::Uuid;
-use pushslots::{Answer, Client, ClientBuilder, Failure, FailureKind, Transport};
+use pushslots::{Client, ClientBuilder, Failure, FailureKind, Response, Transport};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep};
 
 /// What becomes of a message that a client sends.
 #[derive(Clone, Debug)]
-pub enum Fate {
+pub enum ScriptedOutcome {
     /// No connection comes about.
     NoConnection,
     /// Time runs out before anything leaves.
@@ -25,9 +25,9 @@ pub enum Fate {
     NotProcessed,
     /// The connection is cut, before or after the service took the message.
     Cut { accepted: bool },
-    /// No answer comes.
+    /// No response comes.
     Hangs { accepted: bool },
-    /// No answer comes, and the transport does not mind its time.
+    /// No response comes, and the transport does not mind its time.
     HangsForEver { accepted: bool },
     /// The service answers.
     Answered(Reply),
@@ -36,16 +36,16 @@ pub enum Fate {
 }
 
 /// The service takes the message and says so.
-pub fn ok() -> Fate {
-    Fate::Answered(Reply::accepted())
+pub fn ok() -> ScriptedOutcome {
+    ScriptedOutcome::Answered(Reply::accepted())
 }
 
 /// The service does not take the message, and answers this status.
-pub fn answers(status: u16) -> Fate {
-    Fate::Answered(Reply::new(status))
+pub fn answers(status: u16) -> ScriptedOutcome {
+    ScriptedOutcome::Answered(Reply::new(status))
 }
 
-/// An answer of the service.
+/// A response of the service.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
@@ -57,7 +57,7 @@ pub struct Reply {
     pub body: &'static str,
     /// Whether the body is lost on its way.
     pub body_lost: bool,
-    /// Whether the answer comes before the whole request was sent.
+    /// Whether the response comes before the whole request was sent.
     pub is_early: bool,
 }
 
@@ -68,7 +68,7 @@ impl Reply {
         self
     }
 
-    /// An answer that comes after 20 ms, and says that nothing was accepted.
+    /// A response that comes after 20 ms, and says that nothing was accepted.
     pub fn new(status: u16) -> Self {
         let after = Duration::from_millis(20);
         Self {
@@ -138,8 +138,8 @@ pub struct Model(Mutex<State>);
 
 struct State {
     began: Instant,
-    chance: StdRng,
-    fates: Fates<Fate>,
+    rng: StdRng,
+    fates: Fates<ScriptedOutcome>,
     token_fates: Fates<TokenFate>,
     /// Until when each token is good, by its number.
     tokens: BTreeMap<usize, Instant>,
@@ -156,12 +156,12 @@ struct State {
 impl Model {
     pub fn new(
         seed: u64,
-        fates: impl FnMut(&mut StdRng, Duration) -> Fate + Send + 'static,
+        fates: impl FnMut(&mut StdRng, Duration) -> ScriptedOutcome + Send + 'static,
         token_fates: impl FnMut(&mut StdRng, Duration) -> TokenFate + Send + 'static,
     ) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             began: Instant::now(),
-            chance: StdRng::seed_from_u64(seed),
+            rng: StdRng::seed_from_u64(seed),
             fates: Box::new(fates),
             token_fates: Box::new(token_fates),
             tokens: BTreeMap::new(),
@@ -174,7 +174,7 @@ impl Model {
     }
 
     /// Plays these fates in order, the last one for ever, and issues every token that is asked for.
-    pub fn scripted(fates: impl IntoIterator<Item = Fate>) -> Arc<Self> {
+    pub fn scripted(fates: impl IntoIterator<Item = ScriptedOutcome>) -> Arc<Self> {
         let mut fates: VecDeque<_> = fates.into_iter().collect();
         let next = move |_: &mut StdRng, _| match fates.len() {
             1 => fates[0].clone(),
@@ -212,12 +212,12 @@ impl Model {
         self.0.lock().unwrap()
     }
 
-    async fn token(&self, is_legacy: bool, time: Duration) -> Result<Answer, Failure> {
+    async fn token(&self, is_legacy: bool, time: Duration) -> Result<Response, Failure> {
         let fate = {
             let state = &mut *self.state();
             state.token_requests += 1;
             state.arrivals.push(Instant::now());
-            (state.token_fates)(&mut state.chance, state.began.elapsed())
+            (state.token_fates)(&mut state.rng, state.began.elapsed())
         };
         sleep(Duration::from_millis(30)).await;
         match fate {
@@ -228,7 +228,7 @@ impl Model {
                 Ok(issue(number, life, is_legacy))
             }
             TokenFate::Answered(status, hint) => {
-                Ok(answer(status, hint.map(|hint| hint.to_string()).as_deref(), ""))
+                Ok(response(status, hint.map(|hint| hint.to_string()).as_deref(), ""))
             }
             TokenFate::Cut => Err(Failure::unknown(FailureKind::Interrupted)),
             TokenFate::Hangs => {
@@ -238,37 +238,37 @@ impl Model {
         }
     }
 
-    async fn message(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+    async fn message(&self, request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
         let (index, fate) = self.arrive(request);
         let unanswered = |kind| Err(Failure::unknown(kind));
         match fate {
-            Fate::NoConnection => {
+            ScriptedOutcome::NoConnection => {
                 sleep(Duration::from_millis(5)).await;
                 Err(Failure::not_sent(FailureKind::Connect))
             }
-            Fate::NeverLeaves => {
+            ScriptedOutcome::NeverLeaves => {
                 sleep(time).await;
                 Err(Failure::not_sent(FailureKind::Timeout))
             }
-            Fate::Closed => Err(Failure::not_sent(FailureKind::Interrupted)),
-            Fate::NotProcessed => {
+            ScriptedOutcome::Closed => Err(Failure::not_sent(FailureKind::Interrupted)),
+            ScriptedOutcome::NotProcessed => {
                 sleep(Duration::from_millis(10)).await;
                 Err(Failure::not_sent(FailureKind::NotProcessed))
             }
-            Fate::Cut { .. } => {
+            ScriptedOutcome::Cut { .. } => {
                 sleep(Duration::from_millis(10)).await;
                 unanswered(FailureKind::Interrupted)
             }
-            Fate::Hangs { .. } => {
+            ScriptedOutcome::Hangs { .. } => {
                 sleep(time).await;
                 unanswered(FailureKind::Timeout)
             }
-            Fate::HangsForEver { .. } => std::future::pending().await,
-            Fate::Answered(reply) if reply.after >= time => {
+            ScriptedOutcome::HangsForEver { .. } => std::future::pending().await,
+            ScriptedOutcome::Answered(reply) if reply.after >= time => {
                 sleep(time).await;
                 unanswered(FailureKind::Timeout)
             }
-            Fate::Answered(reply) => {
+            ScriptedOutcome::Answered(reply) => {
                 sleep(reply.after).await;
                 let call = &mut self.state().calls[index];
                 call.told = Some((reply.status, Instant::now()));
@@ -276,49 +276,58 @@ impl Model {
                 call.has_logs_and_errors = has("Logs") && has("Errors");
                 let is_plain = reply.header.is_none() && !reply.is_early && !has("Errors");
                 call.is_plainly_accepted = is_plain && reply.accepted && (200..300).contains(&reply.status);
-                let mut answer = answer(reply.status, reply.retry_after.as_deref(), reply.body);
+                let mut response = response(reply.status, reply.retry_after.as_deref(), reply.body);
                 if reply.body_lost {
-                    answer.body = Err(Failure::unknown(FailureKind::Interrupted));
+                    response.body = Err(Failure::unknown(FailureKind::Interrupted));
                 }
                 if let Some((name, value)) = reply.header {
-                    answer.headers.insert(name, HeaderValue::from_static(value));
+                    response.headers.insert(name, HeaderValue::from_static(value));
                 }
-                answer.is_early = reply.is_early;
-                Ok(answer)
+                response.is_early = reply.is_early;
+                Ok(response)
             }
-            Fate::Revoked => {
+            ScriptedOutcome::Revoked => {
                 sleep(Duration::from_millis(10)).await;
                 self.state().calls[index].told = Some((401, Instant::now()));
-                Ok(answer(401, None, ""))
+                Ok(response(401, None, ""))
             }
         }
     }
 
     /// Settles what becomes of a message. What the service takes it takes at once, whether or not the client waits on.
-    fn arrive(&self, request: Request<Bytes>) -> (usize, Fate) {
+    fn arrive(&self, request: Request<Bytes>) -> (usize, ScriptedOutcome) {
         let state = &mut *self.state();
         let header = |name: &str| request.headers()[name].to_str().unwrap();
         let token: usize = header("authorization").rsplit('-').next().unwrap().parse().unwrap();
-        let mut fate = (state.fates)(&mut state.chance, state.began.elapsed());
-        if matches!(fate, Fate::Revoked) {
+        let mut fate = (state.fates)(&mut state.rng, state.began.elapsed());
+        if matches!(fate, ScriptedOutcome::Revoked) {
             state.tokens.values_mut().for_each(|until| *until = Instant::now());
         }
-        let reaches_the_service =
-            !matches!(fate, Fate::NoConnection | Fate::NeverLeaves | Fate::Closed | Fate::NotProcessed);
+        let reaches_the_service = !matches!(
+            fate,
+            ScriptedOutcome::NoConnection
+                | ScriptedOutcome::NeverLeaves
+                | ScriptedOutcome::Closed
+                | ScriptedOutcome::NotProcessed
+        );
         if reaches_the_service && state.tokens[&token] <= Instant::now() {
-            fate = Fate::Revoked;
+            fate = ScriptedOutcome::Revoked;
         }
         let is_too_long = request.body().len() > state.longest;
-        if matches!(fate, Fate::Answered(_)) && is_too_long {
+        if matches!(fate, ScriptedOutcome::Answered(_)) && is_too_long {
             fate = answers(413);
         }
         let accepted = match &fate {
             _ if is_too_long => false,
-            Fate::NoConnection | Fate::NeverLeaves | Fate::Closed | Fate::NotProcessed | Fate::Revoked => {
-                false
-            }
-            Fate::Cut { accepted } | Fate::Hangs { accepted } | Fate::HangsForEver { accepted } => *accepted,
-            Fate::Answered(reply) => reply.accepted,
+            ScriptedOutcome::NoConnection
+            | ScriptedOutcome::NeverLeaves
+            | ScriptedOutcome::Closed
+            | ScriptedOutcome::NotProcessed
+            | ScriptedOutcome::Revoked => false,
+            ScriptedOutcome::Cut { accepted }
+            | ScriptedOutcome::Hangs { accepted }
+            | ScriptedOutcome::HangsForEver { accepted } => *accepted,
+            ScriptedOutcome::Answered(reply) => reply.accepted,
         };
         state.arrivals.push(Instant::now());
         state.calls.push(Call {
@@ -336,7 +345,7 @@ impl Model {
 }
 
 impl Transport for Model {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
         match request.uri().path() {
             "/endpoint" => self.message(request, time).await,
             path => self.token(path != "/v2/auth/token", time).await,
@@ -344,25 +353,25 @@ impl Transport for Model {
     }
 }
 
-fn issue(number: usize, life: Duration, is_legacy: bool) -> Answer {
+fn issue(number: usize, life: Duration, is_legacy: bool) -> Response {
     let seconds = life.as_secs();
     if !is_legacy {
         let body = format!(r#"{{"access_token":"token-{number}","expires_in":{seconds}}}"#);
-        return answer(200, None, &body);
+        return response(200, None, &body);
     }
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     let expires = format!("2026-11-06T{hours:02}:{minutes:02}:{seconds:02}.000Z");
     let body = format!(r#"{{"accessToken":"token-{number}","refreshToken":"again","expires":"{expires}"}}"#);
-    let mut answer = answer(200, None, &body);
-    answer.headers.insert("date", HeaderValue::from_static("Fri, 06 Nov 2026 00:00:00 GMT"));
-    answer
+    let mut response = response(200, None, &body);
+    response.headers.insert("date", HeaderValue::from_static("Fri, 06 Nov 2026 00:00:00 GMT"));
+    response
 }
 
-fn answer(status: u16, retry_after: Option<&str>, body: &str) -> Answer {
+fn response(status: u16, retry_after: Option<&str>, body: &str) -> Response {
     let mut headers = HeaderMap::new();
     if let Some(hint) = retry_after {
         headers.insert("retry-after", HeaderValue::from_str(hint).unwrap());
     }
     let body = Bytes::copy_from_slice(body.as_bytes());
-    Answer::new(StatusCode::from_u16(status).unwrap(), headers, Ok(body))
+    Response::new(StatusCode::from_u16(status).unwrap(), headers, Ok(body))
 }

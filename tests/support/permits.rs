@@ -20,21 +20,21 @@ pub struct Permits {
 
 /// Draws each decision when it is asked.
 pub struct OddLimiter {
-    chance: Mutex<StdRng>,
+    rng: Mutex<StdRng>,
     permits: Arc<Mutex<Permits>>,
 }
 
 impl OddLimiter {
     pub fn new(seed: u64, permits: &Arc<Mutex<Permits>>) -> Self {
-        Self { chance: Mutex::new(StdRng::seed_from_u64(seed)), permits: permits.clone() }
+        Self { rng: Mutex::new(StdRng::seed_from_u64(seed)), permits: permits.clone() }
     }
 }
 
 impl PermitSource for OddLimiter {
     async fn permit(&self, request: &PermitRequest) -> Result<Permit, PermitError> {
         let (fate, delay) = {
-            let mut chance = self.chance.lock().unwrap();
-            (chance.gen_range(0..40), Duration::from_millis(chance.gen_range(0..2_000)))
+            let mut rng = self.rng.lock().unwrap();
+            (rng.gen_range(0..40), Duration::from_millis(rng.gen_range(0..2_000)))
         };
         match fate {
             // Who has all the time would wait for ever.

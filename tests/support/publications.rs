@@ -17,9 +17,9 @@ use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
 
 use super::batch::{Arrived, arrived, slots};
+use super::fault_schedule::{LENGTH, Weather};
 use super::model::{Model, client_of, ok};
 use super::permits::OddLimiter;
-use super::weather::{LENGTH, Weather};
 
 /// The number of the slot that somebody else sends.
 const NEIGHBOUR: usize = 10_000;
@@ -74,7 +74,7 @@ impl Findings {
     }
 }
 
-/// Everything that a seed settles beside the weather.
+/// Everything that a seed settles beside the fault_schedule.
 struct Scenario {
     slots: Vec<Slot>,
     /// The numbers of those that can be published.
@@ -85,12 +85,12 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn draw(chance: &mut StdRng) -> Self {
-        let mut slots = slots(0..chance.gen_range(1..80));
-        let share_of_bad = if chance.gen_bool(0.3) { 0.1 } else { 0.0 };
+    fn sample(rng: &mut StdRng) -> Self {
+        let mut slots = slots(0..rng.gen_range(1..80));
+        let share_of_bad = if rng.gen_bool(0.3) { 0.1 } else { 0.0 };
         let mut good = Vec::new();
         for (number, slot) in slots.iter_mut().enumerate() {
-            match number > 0 && chance.gen_bool(share_of_bad) {
+            match number > 0 && rng.gen_bool(share_of_bad) {
                 true => slot.duration = Some(0.0),
                 false => good.push(number),
             }
@@ -98,8 +98,8 @@ impl Scenario {
         Self {
             slots,
             good,
-            is_stream: chance.gen_bool(0.5),
-            concurrency: if chance.gen_bool(0.4) { 1 } else { chance.gen_range(2..9) },
+            is_stream: rng.gen_bool(0.5),
+            concurrency: if rng.gen_bool(0.4) { 1 } else { rng.gen_range(2..9) },
         }
     }
 
@@ -107,22 +107,22 @@ impl Scenario {
     async fn publish(
         &self,
         model: &Arc<Model>,
-        chance: &mut StdRng,
+        rng: &mut StdRng,
         before: &PublishReport,
         unknown: &Unknown,
     ) -> Run {
         // One of another process knows nothing of the one before.
-        let client = client_of(model).max_attempts(chance.gen_range(1..4)).jitter_seed(chance.r#gen());
+        let client = client_of(model).max_attempts(rng.gen_range(1..4)).jitter_seed(rng.r#gen());
         let unknown = unknown.clone();
         let client = client.attempt_observer(move |attempt: &Attempt| {
             if attempt.delivery == Delivery::Unknown {
                 unknown.lock().unwrap().insert(attempt.message_id);
             }
         });
-        let client = match chance.gen_range(0..10) {
-            0 | 1 => client.pace(chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..60))),
+        let client = match rng.gen_range(0..10) {
+            0 | 1 => client.rate_limit(rng.gen_range(2..10), Duration::from_secs(rng.gen_range(1..60))),
             2 => {
-                let limiter = OddLimiter::new(chance.r#gen(), &Arc::default());
+                let limiter = OddLimiter::new(rng.r#gen(), &Arc::default());
                 client.rate_limiter(RateLimiter::from_source(limiter))
             }
             _ => client,
@@ -132,22 +132,22 @@ impl Scenario {
             true => client.publish_stream(stream::iter(self.slots.clone())),
             false => client.publish(&self.slots),
         };
-        let bytes = if chance.gen_bool(0.5) { 8_388_608 } else { chance.gen_range(800..3_000) };
-        let meta = Meta::new().test(chance.gen_bool(0.2));
-        let patience = if chance.gen_bool(0.5) { 0 } else { chance.gen_range(1..600) };
-        let concurrency = chance.gen_range(1..=self.concurrency);
+        let bytes = if rng.gen_bool(0.5) { 8_388_608 } else { rng.gen_range(800..3_000) };
+        let meta = Meta::new().test(rng.gen_bool(0.2));
+        let patience = if rng.gen_bool(0.5) { 0 } else { rng.gen_range(1..600) };
+        let concurrency = rng.gen_range(1..=self.concurrency);
         let mut publication = publication
-            .slots_per_message(chance.gen_range(1..20))
+            .slots_per_message(rng.gen_range(1..20))
             .bytes_per_message(bytes)
             .meta(if self.is_stream { meta.facility_code("RES") } else { meta })
             .concurrency(concurrency)
             .patience(Duration::from_secs(patience))
             .skip_invalid(|_, _| {});
         if let Some(point) = before.resume_point() {
-            publication = publication.batch_id(before.batch_id()).resume_from(again(point.clone(), chance));
+            publication = publication.batch_id(before.batch_id()).resume_from(again(point.clone(), rng));
         }
         // Somebody else sends through the same client meanwhile.
-        let neighbour = chance.gen_bool(0.3).then(|| {
+        let neighbour = rng.gen_bool(0.3).then(|| {
             let client = client.clone();
             tokio::spawn(async move {
                 let theirs = PushSlots::builder().slots(slots(NEIGHBOUR..NEIGHBOUR + 1)).build().unwrap();
@@ -158,9 +158,9 @@ impl Scenario {
             })
         });
         let calls = Calls::default();
-        let called = chance.gen_bool(0.3);
+        let called = rng.gen_bool(0.3);
         if called {
-            let (calls, longest) = (calls.clone(), chance.gen_range(0..3_000));
+            let (calls, longest) = (calls.clone(), rng.gen_range(0..3_000));
             publication = publication.on_accepted(move |accepted| {
                 let (calls, slots) = (calls.clone(), accepted.receipt.slots());
                 async move {
@@ -170,10 +170,10 @@ impl Scenario {
                 }
             });
         }
-        let mistake_was_taken = self.mistake_is_taken(&client, before, model, chance).await;
+        let mistake_was_taken = self.mistake_is_taken(&client, before, model, rng).await;
         let handle = publication.handle();
-        let patience = Duration::from_millis(chance.gen_range(1..60_000));
-        let ended = match chance.gen_range(0..4) {
+        let patience = Duration::from_millis(rng.gen_range(1..60_000));
+        let ended = match rng.gen_range(0..4) {
             0 => timeout(patience, publication.into_future()).await.ok(),
             1 => {
                 let stop = async {
@@ -205,13 +205,13 @@ impl Scenario {
         client: &Client,
         before: &PublishReport,
         model: &Model,
-        chance: &mut StdRng,
+        rng: &mut StdRng,
     ) -> bool {
         let point = before.resume_point().filter(|point| point.slots_before().is_some_and(|slots| slots > 0));
-        let Some(point) = point.filter(|_| chance.gen_bool(0.1)) else { return false };
+        let Some(point) = point.filter(|_| rng.gen_bool(0.1)) else { return false };
         let mut slots = self.slots.clone();
         let mut meta = Meta::new();
-        match chance.gen_bool(0.5) {
+        match rng.gen_bool(0.5) {
             true => meta = meta.destination(Uuid::from_u128(7)),
             false => slots[0].duration = Some(7.0),
         }
@@ -235,8 +235,8 @@ fn own(model: &Model) -> Vec<Arrived> {
 }
 
 /// A point to go on from, as it is or after it went through a text.
-fn again(point: ResumePoint, chance: &mut StdRng) -> ResumePoint {
-    if chance.gen_bool(0.5) { point } else { point.to_string().parse().unwrap() }
+fn again(point: ResumePoint, rng: &mut StdRng) -> ResumePoint {
+    if rng.gen_bool(0.5) { point } else { point.to_string().parse().unwrap() }
 }
 
 struct Run {
@@ -271,35 +271,35 @@ impl Run {
 
 /// Runs a seed: what it found, and every message that arrived.
 pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
-    let mut chance = StdRng::seed_from_u64(seed);
-    let scenario = Scenario::draw(&mut chance);
+    let mut rng = StdRng::seed_from_u64(seed);
+    let scenario = Scenario::sample(&mut rng);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let unknown = Unknown::default();
     let (runs, model) = runtime.unwrap().block_on(async {
-        let (weather, tokens) = (Weather::draw(&mut chance), Weather::draw(&mut chance));
-        let fates = move |chance: &mut StdRng, at| match at < LENGTH {
-            true => weather.fate(chance, at),
+        let (fault_schedule, tokens) = (Weather::sample(&mut rng), Weather::sample(&mut rng));
+        let fates = move |rng: &mut StdRng, at| match at < LENGTH {
+            true => fault_schedule.fate(rng, at),
             // It must come to an end.
             false => ok(),
         };
-        let token_fates = move |chance: &mut StdRng, at| match at < LENGTH {
-            true => tokens.token_fate(chance, at),
+        let token_fates = move |rng: &mut StdRng, at| match at < LENGTH {
+            true => tokens.token_fate(rng, at),
             false => super::model::TokenFate::Issued(Duration::from_secs(300)),
         };
-        let model = Model::new(chance.r#gen(), fates, token_fates);
-        if chance.gen_bool(0.3) {
-            model.limit_bytes(chance.gen_range(700..3_000));
+        let model = Model::new(rng.r#gen(), fates, token_fates);
+        if rng.gen_bool(0.3) {
+            model.limit_bytes(rng.gen_range(700..3_000));
         }
         let (mut runs, mut before) = (Vec::new(), PublishReport::default());
         loop {
-            let run = scenario.publish(&model, &mut chance, &before, &unknown).await;
+            let run = scenario.publish(&model, &mut rng, &before, &unknown).await;
             before = run.report.clone();
             runs.push(run);
             if before.resume_point().is_none() {
                 return (runs, model);
             }
             assert!(runs.len() < 1_000, "it comes to no end");
-            sleep(Duration::from_secs(chance.gen_range(0..60))).await;
+            sleep(Duration::from_secs(rng.gen_range(0..60))).await;
         }
     });
     let arrived = own(&model);

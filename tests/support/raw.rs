@@ -16,10 +16,10 @@ pub enum Act {
     ResetBeforeReading,
     /// Reads the request and cuts the connection.
     ResetAfterReading,
-    /// Reads the request and closes without an answer.
+    /// Reads the request and closes without a response.
     CloseAfterReading,
     /// Reads the request, sends these bytes and closes.
-    Answer(String),
+    Response(String),
     /// Reads the request, sends these bytes, which need be no text, and closes.
     Bytes(Vec<u8>),
     /// Reads the request, sends these bytes and then nothing until the client goes away.
@@ -27,10 +27,10 @@ pub enum Act {
 }
 
 impl Act {
-    /// A whole answer with this status, further headers and body.
-    pub fn answer(status: &str, headers: &str, body: &str) -> Self {
+    /// A whole response with this status, further headers and body.
+    pub fn response(status: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
-        Self::Answer(format!(
+        Self::Response(format!(
             "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
         ))
     }
@@ -87,7 +87,7 @@ async fn serve(mut stream: TcpStream, act: Act, requests: &mut Vec<Vec<u8>>, rea
     match act {
         Act::ResetBeforeReading | Act::ResetAfterReading => stream.set_zero_linger().unwrap(),
         Act::CloseAfterReading => {}
-        Act::Answer(text) => send(stream, text.as_bytes()).await,
+        Act::Response(text) => send(stream, text.as_bytes()).await,
         Act::Bytes(bytes) => send(stream, &bytes).await,
         Act::Stall(text) => {
             stream.write_all(text.as_bytes()).await.unwrap();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use pushslots::{Answer, Client, Credentials, Failure, Transport};
+use pushslots::{Client, Credentials, Failure, Response, Transport};
 
 use super::{DESTINATION, key};
 
-type Respond = Box<dyn FnMut() -> Answer + Send>;
+type Respond = Box<dyn FnMut() -> Response + Send>;
 
 /// A service that responds to token requests and messages with what the test provides.
 #[derive(Clone)]
@@ -25,15 +25,15 @@ struct Inner {
 
 impl Scripted {
     /// Responds to token requests with `token`, and accepts every message.
-    pub fn new(token: impl FnMut() -> Answer + Send + 'static) -> Self {
+    pub fn new(token: impl FnMut() -> Response + Send + 'static) -> Self {
         let accepted = r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#;
         Self::with(token, move || response(StatusCode::OK, &[], accepted))
     }
 
     /// Responds to token requests with `token`, and to messages with `message`.
     pub fn with(
-        token: impl FnMut() -> Answer + Send + 'static,
-        message: impl FnMut() -> Answer + Send + 'static,
+        token: impl FnMut() -> Response + Send + 'static,
+        message: impl FnMut() -> Response + Send + 'static,
     ) -> Self {
         let (token, message) =
             (Mutex::new(Box::new(token) as Respond), Mutex::new(Box::new(message) as Respond));
@@ -57,7 +57,7 @@ impl Scripted {
 }
 
 impl Transport for Scripted {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
         let (respond, count) = match request.uri().path() {
             "/endpoint" => (&self.0.message, &self.0.messages),
             _ => (&self.0.token, &self.0.token_requests),
@@ -68,10 +68,10 @@ impl Transport for Scripted {
 }
 
 /// A response with these headers, whose values may be any bytes that HTTP allows.
-pub fn response(status: StatusCode, headers: &[(&'static str, &[u8])], body: &str) -> Answer {
+pub fn response(status: StatusCode, headers: &[(&'static str, &[u8])], body: &str) -> Response {
     let header = |(name, value): &(&'static str, &[u8])| {
         Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
     };
     let headers: HeaderMap = headers.iter().filter_map(header).collect();
-    Answer::new(status, headers, Ok(Bytes::copy_from_slice(body.as_bytes())))
+    Response::new(status, headers, Ok(Bytes::copy_from_slice(body.as_bytes())))
 }

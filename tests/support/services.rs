@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};
-use pushslots::mock::{Answer, MockService, ReceivedRequest};
+use pushslots::mock::{MockResponse, MockService, ReceivedRequest};
 use pushslots::uuid::Uuid;
 use pushslots::{Client, ClientBuilder, Credentials, SigningKey};
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ impl From<&ReceivedRequest> for Seen {
 /// The mock, with the keys that the fixtures take.
 pub fn mock() -> Service {
     let builder = MockService::builder().api_key("my-key", "secret");
-    let builder = builder.api_key("api-key-revoked", "secret").api_key("api-key-refresh-refused", "secret");
+    let builder = builder.api_key("api-key-revoked", "secret").api_key("api-key-refresh-rejected", "secret");
     Service::Mock(builder.start().unwrap())
 }
 
@@ -111,8 +111,8 @@ pub fn fixtures() -> Service {
 
 /// Has the mock do what the fixtures do.
 fn act(service: &MockService, behaviour: &str) {
-    let status = |status| Answer::new(StatusCode::from_u16(status).unwrap());
-    let json = |answer: Answer, json: Value| answer.body(json.to_string());
+    let status = |status| MockResponse::new(StatusCode::from_u16(status).unwrap());
+    let json = |response: MockResponse, json: Value| response.body(json.to_string());
     let oauth = |description: &str| {
         json(status(400), json!({ "error": "invalid_request", "error_description": description }))
     };
@@ -121,101 +121,110 @@ fn act(service: &MockService, behaviour: &str) {
     let coded = |code: &str, description: &str| json!({ "error": code, "error_description": description });
     match behaviour {
         "plain" => {}
-        "throttled" => service.next(Answer::throttled().retry_after(1)),
-        "rate-limited" => service.next(Answer::throttled()),
-        "server-error" => service.next(status(500)),
-        "bad-gateway" => service.next(status(502)),
-        "unavailable" => service.next(Answer::unavailable()),
-        "gateway-timeout" => service.next(status(504)),
-        "down" => service.next(Answer::unavailable().times(always)),
-        "refused" => service.next(Answer::refused("No subscriptions.")),
-        "refused-oauth" => service.next(oauth("Meta.Source.ID is required")),
-        "refused-detail" => service.next(detail(400, "Slots[0].Duration must be a number")),
-        "refused-text" => service.next(status(400).body("Meta.DataModel is missing")),
+        "throttled" => service.respond_next(MockResponse::throttled().retry_after(1)),
+        "rate-limited" => service.respond_next(MockResponse::throttled()),
+        "server-error" => service.respond_next(status(500)),
+        "bad-gateway" => service.respond_next(status(502)),
+        "unavailable" => service.respond_next(MockResponse::unavailable()),
+        "gateway-timeout" => service.respond_next(status(504)),
+        "down" => service.respond_next(MockResponse::unavailable().times(always)),
+        "rejected" => service.respond_next(MockResponse::rejected("No subscriptions.")),
+        "rejected-oauth" => service.respond_next(oauth("Meta.Source.ID is required")),
+        "rejected-detail" => service.respond_next(detail(400, "Slots[0].Duration must be a number")),
+        "rejected-text" => service.respond_next(status(400).body("Meta.DataModel is missing")),
         "unauthorized" => {
             let error =
                 json!({ "error": "invalid_token", "error_description": "The access token is invalid" });
-            service.next(json(status(401), error).times(always));
+            service.respond_next(json(status(401), error).times(always));
         }
-        "forbidden" => service.next(detail(403, "The source may not send PushSlots")),
-        "not-found" => service.next(status(404).body("Not Found")),
-        "content-too-large" => service.next(status(413).body("<html><h1>413</h1></html>")),
-        "unprocessable" => service.next(detail(422, "Slots[0].DateTime is no date")),
+        "forbidden" => service.respond_next(detail(403, "The source may not send PushSlots")),
+        "not-found" => service.respond_next(status(404).body("Not Found")),
+        "content-too-large" => service.respond_next(status(413).body("<html><h1>413</h1></html>")),
+        "unprocessable" => service.respond_next(detail(422, "Slots[0].DateTime is no date")),
         "numeric-logs" => {
             let logs = json!({ "Meta": { "Logs": [{ "ID": 1234567890, "AttemptID": 987654321 }] } });
-            service.next(json(Answer::usual(), logs));
+            service.respond_next(json(MockResponse::usual(), logs));
         }
-        "no-logs" => service.next(json(Answer::usual(), json!({ "Meta": { "Message": { "ID": 4242 } } }))),
-        "empty-body" => service.next(Answer::usual().body("")),
+        "no-logs" => service
+            .respond_next(json(MockResponse::usual(), json!({ "Meta": { "Message": { "ID": 4242 } } }))),
+        "empty-body" => service.respond_next(MockResponse::usual().body("")),
         "accepted-with-errors" => {
-            service.next(Answer::accepted_with_errors("The transmission to the destination failed"));
+            service.respond_next(MockResponse::accepted_with_errors(
+                "The transmission to the destination failed",
+            ));
         }
-        "block-page" => service.next(Answer::block_page()),
-        "compressed" => service.next(Answer::usual().gzip()),
-        "unavailable-for-1s" => service.next(Answer::unavailable().retry_after(1)),
+        "block-page" => service.respond_next(MockResponse::block_page()),
+        "compressed" => service.respond_next(MockResponse::usual().gzip()),
+        "unavailable-for-1s" => service.respond_next(MockResponse::unavailable().retry_after(1)),
         "throttled-for-a-fraction" => {
             let half = HeaderValue::from_static("0.5");
-            service.next(Answer::throttled().header(RETRY_AFTER, half));
+            service.respond_next(MockResponse::throttled().header(RETRY_AFTER, half));
         }
-        "request-timeout" => service.next(status(408)),
-        "misdirected" => service.next(status(421)),
-        "too-early" => service.next(status(425)),
-        "many-headers" => service.next((0..120).fold(Answer::usual(), |answer, number| {
+        "request-timeout" => service.respond_next(status(408)),
+        "misdirected" => service.respond_next(status(421)),
+        "too-early" => service.respond_next(status(425)),
+        "many-headers" => service.respond_next((0..120).fold(MockResponse::usual(), |response, number| {
             let name = HeaderName::try_from(format!("x-gateway-{number}")).unwrap();
-            answer.header(name, HeaderValue::from_static("passed"))
+            response.header(name, HeaderValue::from_static("passed"))
         })),
         "error-in-success" => {
-            service.next(json(status(200), coded("invalid_request", "The message was not read")));
+            service.respond_next(json(status(200), coded("invalid_request", "The message was not read")));
         }
         "problem-details" => {
             let detail = "The gateway lets no PushSlots pass";
-            service.next(json(status(403), json!({ "title": "Forbidden", "status": 403, "detail": detail })));
+            service.respond_next(json(
+                status(403),
+                json!({ "title": "Forbidden", "status": 403, "detail": detail }),
+            ));
         }
         "token-error-in-success" => {
-            service.next_token(json(status(200), coded("invalid_client", "The client is not known")));
+            service.respond_next_token(json(status(200), coded("invalid_client", "The client is not known")));
         }
-        "token-request-timeout" => service.next_token(status(408)),
+        "token-request-timeout" => service.respond_next_token(status(408)),
         "token-odd-json" => {
             // It knows no token that it did not issue, and is told to take the message all the same.
             let token = "\u{feff}{\"access_token\":\"x\",\"token_type\":\"bearer\",\"expires_in\":\"299.5\"}";
-            service.next_token(status(200).body(token));
+            service.respond_next_token(status(200).body(token));
             let log = json!({ "ID": Uuid::new_v4(), "AttemptID": Uuid::new_v4() });
-            service.next(json(status(200), json!({ "Meta": { "Logs": [log] } })));
+            service.respond_next(json(status(200), json!({ "Meta": { "Logs": [log] } })));
         }
-        "connection-reset" => service.next(Answer::reset_after_read()),
-        "empty-response" => service.next(Answer::closed_after_read()),
-        "malformed-chunk" => service.next(Answer::malformed_chunk().after_accepting()),
-        "random-data" => service.next(Answer::garbage()),
-        "slow" => service.next(Answer::usual().delay(Duration::from_millis(1_500))),
-        "token-connection-reset" => service.next_token(Answer::reset_after_read()),
-        "token-refused" => {
-            service.next_token(oauth("Public key not found, check client_id, kid and environment"));
+        "connection-reset" => service.respond_next(MockResponse::reset_after_read()),
+        "empty-response" => service.respond_next(MockResponse::closed_after_read()),
+        "malformed-chunk" => service.respond_next(MockResponse::malformed_chunk().after_accepting()),
+        "random-data" => service.respond_next(MockResponse::garbage()),
+        "slow" => service.respond_next(MockResponse::usual().delay(Duration::from_millis(1_500))),
+        "token-connection-reset" => service.respond_next_token(MockResponse::reset_after_read()),
+        "token-rejected" => {
+            service.respond_next_token(oauth("Public key not found, check client_id, kid and environment"));
         }
-        "token-no-kid" => service.next_token(oauth("JWT header kid property is required")),
-        "token-wrong-audience" => service.next_token(oauth("Unexpected aud claim value")),
-        "token-no-description" => service.next_token(oauth("")),
+        "token-no-kid" => service.respond_next_token(oauth("JWT header kid property is required")),
+        "token-wrong-audience" => service.respond_next_token(oauth("Unexpected aud claim value")),
+        "token-no-description" => service.respond_next_token(oauth("")),
         "token-no-expiry" => {
             // It knows no token that it did not issue, and is told to take the message all the same.
-            service.next_token(json(status(200), json!({ "access_token": "x", "token_type": "Bearer" })));
+            service.respond_next_token(json(
+                status(200),
+                json!({ "access_token": "x", "token_type": "Bearer" }),
+            ));
             let log = json!({ "ID": Uuid::new_v4(), "AttemptID": Uuid::new_v4() });
-            service.next(json(status(200), json!({ "Meta": { "Logs": [log] } })));
+            service.respond_next(json(status(200), json!({ "Meta": { "Logs": [log] } })));
         }
-        "token-throttled" => service.next_token(Answer::throttled().retry_after(1)),
-        "token-server-error" => service.next_token(status(500)),
-        "token-unavailable" => service.next_token(Answer::unavailable()),
-        "revoked" => service.next(status(401)),
+        "token-throttled" => service.respond_next_token(MockResponse::throttled().retry_after(1)),
+        "token-server-error" => service.respond_next_token(status(500)),
+        "token-unavailable" => service.respond_next_token(MockResponse::unavailable()),
+        "revoked" => service.respond_next(status(401)),
         _ => panic!("{behaviour} is not played"),
     }
 }
 
 fn act_for_key(service: &MockService, api_key: &str) {
-    let unauthorized = || Answer::new(StatusCode::UNAUTHORIZED).body("Invalid request");
+    let unauthorized = || MockResponse::new(StatusCode::UNAUTHORIZED).body("Invalid request");
     match api_key {
-        "api-key-revoked" => service.next(unauthorized()),
-        "api-key-refresh-refused" => {
-            service.next(unauthorized());
-            service.next_token(Answer::usual());
-            service.next_token(unauthorized());
+        "api-key-revoked" => service.respond_next(unauthorized()),
+        "api-key-refresh-rejected" => {
+            service.respond_next(unauthorized());
+            service.respond_next_token(MockResponse::usual());
+            service.respond_next_token(unauthorized());
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! One seed: a client, a service in some weather, ten sends, and what must hold whatever happens.
+//! One seed: a client, a service in some fault_schedule, ten sends, and what must hold whatever happens.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use pushslots::uuid::Uuid;
 use pushslots::{
-    Attempt, Client, Credentials, Delivery, EncodedMessage, Error, Next, OnUnknown, RateLimiter, Receipt,
+    Attempt, Client, Credentials, Delivery, EncodedMessage, Error, NextStep, OnUnknown, RateLimiter, Receipt,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::fault_schedule::{LENGTH, Weather};
 use super::model::{Call, Model, client_of};
 use super::permits::{OddLimiter, Permits};
-use super::weather::{LENGTH, Weather};
 use super::{key, message};
 
 /// How many messages a simulation sends.
@@ -27,7 +27,7 @@ pub const INVARIANTS: [&str; 10] = [
     "receipt says accepted, but the service did not accept",
     "sends on the wire without a matching attempt record",
     "sends repeated after a known acceptance",
-    "refused or not sent told, although the service had accepted",
+    "rejected or not sent told, although the service had accepted",
     "duplicates not explained by an unknown attempt with the same message id",
     "attempts in a receipt or error that differ from those observed",
     "attempts beyond max_attempts, the retry budget or on_unknown(Stop)",
@@ -78,43 +78,43 @@ struct Scenario {
     /// Whether the rate limiter is elsewhere.
     has_permit_source: bool,
     credentials: Credentials,
-    weather: Weather,
+    fault_schedule: Weather,
     /// When each send begins, and how long its caller waits for it.
     sends: Vec<(Duration, Option<Duration>)>,
 }
 
 impl Scenario {
-    fn draw(chance: &mut StdRng) -> Self {
-        let one_of = |chance: &mut StdRng, seconds: [u64; 3]| {
-            Duration::from_secs(seconds[chance.gen_range(0..seconds.len())])
+    fn sample(rng: &mut StdRng) -> Self {
+        let one_of = |rng: &mut StdRng, seconds: [u64; 3]| {
+            Duration::from_secs(seconds[rng.gen_range(0..seconds.len())])
         };
         let retry_budget = [Some(500), Some(500), Some(30), Some(0), None];
         let mut begin = Duration::ZERO;
         Self {
-            max_attempts: chance.gen_range(1..=6),
-            attempt_timeout: one_of(chance, [1, 5, 30]),
-            deadline: one_of(chance, [3, 30, 120]),
-            retry_budget: retry_budget[chance.gen_range(0..retry_budget.len())],
-            on_unknown: if chance.gen_bool(0.2) { OnUnknown::Stop } else { OnUnknown::Retry },
-            pace: match chance.gen_range(0..4) {
+            max_attempts: rng.gen_range(1..=6),
+            attempt_timeout: one_of(rng, [1, 5, 30]),
+            deadline: one_of(rng, [3, 30, 120]),
+            retry_budget: retry_budget[rng.gen_range(0..retry_budget.len())],
+            on_unknown: if rng.gen_bool(0.2) { OnUnknown::Stop } else { OnUnknown::Retry },
+            pace: match rng.gen_range(0..4) {
                 0 => None,
-                1 => Some((chance.gen_range(2..10), Duration::from_secs(chance.gen_range(1..100)))),
+                1 => Some((rng.gen_range(2..10), Duration::from_secs(rng.gen_range(1..100)))),
                 _ => Some((7_500, Duration::from_secs(300))),
             },
-            has_permit_source: chance.gen_bool(0.15),
+            has_permit_source: rng.gen_bool(0.15),
             // A signature takes far longer than all the rest.
-            credentials: match chance.gen_range(0..50) {
+            credentials: match rng.gen_range(0..50) {
                 0 => Credentials::signed_jwt("client-id", key()),
                 _ => Credentials::api_key("key", "secret"),
             },
-            weather: Weather::draw(chance),
+            fault_schedule: Weather::sample(rng),
             sends: (0..SENDS)
                 .map(|_| {
-                    if chance.gen_bool(0.6) {
-                        begin += Duration::from_millis(chance.gen_range(0..60_000));
+                    if rng.gen_bool(0.6) {
+                        begin += Duration::from_millis(rng.gen_range(0..60_000));
                     }
-                    let patience = Duration::from_millis(chance.gen_range(1..20_000));
-                    (begin, chance.gen_bool(0.15).then_some(patience))
+                    let patience = Duration::from_millis(rng.gen_range(1..20_000));
+                    (begin, rng.gen_bool(0.15).then_some(patience))
                 })
                 .collect(),
         }
@@ -144,8 +144,8 @@ impl Scenario {
             _ if self.has_permit_source => {
                 builder.rate_limiter(RateLimiter::from_source(OddLimiter::new(seed, permits)))
             }
-            Some((requests, window)) => builder.pace(requests, window),
-            None => builder.without_pace(),
+            Some((requests, window)) => builder.rate_limit(requests, window),
+            None => builder.without_rate_limit(),
         };
         builder.build().unwrap()
     }
@@ -161,16 +161,16 @@ struct Sent {
 
 /// Runs a seed: what it found, and every attempt as the observer saw it.
 pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
-    let mut chance = StdRng::seed_from_u64(seed);
-    let scenario = Scenario::draw(&mut chance);
+    let mut rng = StdRng::seed_from_u64(seed);
+    let scenario = Scenario::sample(&mut rng);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let (observed, permits) = (Arc::default(), Arc::default());
     let (sent, calls, token_requests) = runtime.unwrap().block_on(async {
-        let (weather, tokens) = (scenario.weather.clone(), scenario.weather.clone());
+        let (fault_schedule, tokens) = (scenario.fault_schedule.clone(), scenario.fault_schedule.clone());
         let model = Model::new(
-            chance.r#gen(),
-            move |chance, at| weather.fate(chance, at),
-            move |chance, at| tokens.token_fate(chance, at),
+            rng.r#gen(),
+            move |rng, at| fault_schedule.fate(rng, at),
+            move |rng, at| tokens.token_fate(rng, at),
         );
         let client = scenario.client(seed, model.clone(), &observed, &permits);
         let mut sends = JoinSet::new();
@@ -233,7 +233,7 @@ fn judge(
     must(1, with_request.len() == calls.len());
     for (attempt, call) in with_request.iter().zip(calls) {
         let status = call.told.map(|(status, _)| status);
-        let is_told = attempt.status == status || attempt.next == Next::Dropped;
+        let is_told = attempt.status == status || attempt.next_step == NextStep::Dropped;
         must(1, is_told && (attempt.delivery != Delivery::NotSent || !call.has_left));
         must(0, attempt.delivery != Delivery::Accepted || call.accepted);
         must(3, !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown));
@@ -244,11 +244,11 @@ fn judge(
     must(
         2,
         calls.iter().zip(&with_request).all(|(call, attempt)| {
-            !call.is_plainly_accepted || matches!(attempt.next, Next::Done | Next::Dropped)
+            !call.is_plainly_accepted || matches!(attempt.next_step, NextStep::Done | NextStep::Dropped)
         }),
     );
     if let Some(Err(error)) = &sent.result {
-        let is_told = matches!(error.delivery(), Delivery::Refused | Delivery::NotSent);
+        let is_told = matches!(error.delivery(), Delivery::Rejected | Delivery::NotSent);
         must(3, !is_told || copies == 0);
     }
     must(4, copies <= 1 + unknown);
@@ -271,7 +271,7 @@ fn judge(
     must(7, sent.took <= scenario.deadline + Duration::from_millis(60));
     for (pair, attempts) in calls.windows(2).zip(with_request.windows(2)) {
         let waited = pair[0].told.map(|(_, told)| pair[1].began - told);
-        let asked = attempts[0].retry_after.filter(|_| attempts[0].next == Next::Hint);
+        let asked = attempts[0].retry_after.filter(|_| attempts[0].next_step == NextStep::RetryAfter);
         must(7, waited.is_none_or(|waited| waited >= asked.unwrap_or_default()));
     }
     must(8, calls.windows(2).all(|pair| pair[0].body == pair[1].body));
@@ -286,11 +286,11 @@ fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
             earned += last_costs.remove(&attempt.message_id).unwrap_or(1);
         }
         let error = attempt.error.as_deref().unwrap_or_default();
-        let cost = match (attempt.next, attempt.status) {
-            (Next::Backoff | Next::Hint, Some(429)) => 5,
+        let cost = match (attempt.next_step, attempt.status) {
+            (NextStep::Backoff | NextStep::RetryAfter, Some(429)) => 5,
             // A connection that was closed while it was idle.
-            (Next::Backoff, None) if error.contains("closed before the service took the request") => 0,
-            (Next::Backoff | Next::Hint, _) => 14,
+            (NextStep::Backoff, None) if error.contains("closed before the service took the request") => 0,
+            (NextStep::Backoff | NextStep::RetryAfter, _) => 14,
             _ => 0,
         };
         if attempt.delay.is_some() {

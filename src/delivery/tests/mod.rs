@@ -9,14 +9,14 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Courier, InFlight, InProgress};
+use super::{InFlight, InProgress, Sender};
 use crate::auth::{Credentials, LegacyEndpoints, SigningKey, TokenCache, TokenEndpoints};
-use crate::chance::Jitter;
 use crate::error::{Error, ErrorKind};
 use crate::message::{PermittedProblems, PreparedMessage};
+use crate::random::Jitter;
 use crate::receipt::{Delivery, Receipt};
 use crate::retry::Policy;
-use crate::transport::{Answer, AnyTransport, Failure, FailureKind, Timed, Transport};
+use crate::transport::{AnyTransport, Failure, FailureKind, Response, Timed, Transport};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/keys.rs"]
@@ -29,7 +29,7 @@ mod tokens;
 /// What the service does with the next message.
 #[derive(Clone)]
 enum Step {
-    Answer(u16, &'static str),
+    Response(u16, &'static str),
     Late(u16, Duration),
     Fail(Failure),
     Hang,
@@ -54,21 +54,24 @@ impl Script {
         if steps.len() > 1 { steps.pop_front().unwrap() } else { steps[0].clone() }
     }
 
-    fn token(&self) -> Answer {
+    fn token(&self) -> Response {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.push(Instant::now());
         let number = tokens.len();
-        answer(200, format!(r#"{{"access_token":"token-{number}","token_type":"Bearer","expires_in":300}}"#))
+        response(
+            200,
+            format!(r#"{{"access_token":"token-{number}","token_type":"Bearer","expires_in":300}}"#),
+        )
     }
 }
 
-fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
+fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
-    Answer::new(status, HeaderMap::new(), Ok(body.into()))
+    Response::new(status, HeaderMap::new(), Ok(body.into()))
 }
 
 impl Transport for Script {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
         sleep(Duration::from_millis(10)).await;
         if request.uri().path() == "/v2/auth/token" {
             return Ok(self.token());
@@ -76,16 +79,16 @@ impl Transport for Script {
         let authorization = request.headers()["authorization"].clone();
         self.messages.lock().unwrap().push((Instant::now(), timeout, authorization));
         match self.step() {
-            Step::Answer(status, hint) => {
-                let mut answer = answer(status, "");
+            Step::Response(status, hint) => {
+                let mut response = response(status, "");
                 if !hint.is_empty() {
-                    answer.headers.insert("retry-after", HeaderValue::from_static(hint));
+                    response.headers.insert("retry-after", HeaderValue::from_static(hint));
                 }
-                Ok(answer)
+                Ok(response)
             }
             Step::Late(status, delay) => {
                 sleep(delay).await;
-                Ok(answer(status, ""))
+                Ok(response(status, ""))
             }
             Step::Fail(failure) => Err(failure),
             Step::Hang => {
@@ -96,7 +99,7 @@ impl Transport for Script {
     }
 }
 
-fn courier(transport: impl Transport) -> Courier {
+fn sender(transport: impl Transport) -> Sender {
     let (transport, jitter): (Arc<dyn AnyTransport>, _) = (Arc::new(Timed(transport)), Jitter::new(None));
     let endpoints = TokenEndpoints {
         token: Uri::from_static("https://service.example/v2/auth/token"),
@@ -107,7 +110,7 @@ fn courier(transport: impl Transport) -> Courier {
         },
     };
     let time = patient().attempt_timeout;
-    Courier {
+    Sender {
         endpoint: Uri::from_static("https://service.example/endpoint"),
         tokens: Arc::new(TokenCache::new(
             credentials("client"),
@@ -120,7 +123,7 @@ fn courier(transport: impl Transport) -> Courier {
         limiter: None,
         in_flight: InFlight::new(2_000, time),
         in_progress: InProgress::default(),
-        classifier: Arc::new(|exchange| exchange.class()),
+        classifier: Arc::new(|exchange| exchange.classification()),
         budget: None,
         jitter,
         observer: None,
@@ -149,7 +152,7 @@ fn message() -> PreparedMessage {
 }
 
 async fn deliver(script: &Arc<Script>, policy: &Policy) -> Result<Receipt, Error> {
-    courier(script.clone()).deliver(&message(), policy, None, Vec::new()).await
+    sender(script.clone()).deliver(&message(), policy, None, Vec::new()).await
 }
 
 fn patient() -> Policy {
@@ -183,9 +186,9 @@ async fn a_send_never_outlives_its_deadline() {
     for step in [
         Step::Hang,
         Step::Fail(Failure::unknown(FailureKind::Interrupted)),
-        Step::Answer(503, ""),
-        Step::Answer(429, "20"),
-        Step::Answer(500, "119"),
+        Step::Response(503, ""),
+        Step::Response(429, "20"),
+        Step::Response(500, "119"),
     ] {
         for deadline in [1, 31, 119, 125] {
             let policy = Policy { max_attempts: 1_000, deadline: Duration::from_secs(deadline), ..patient() };
@@ -217,7 +220,7 @@ async fn an_attempt_gets_the_smaller_of_its_time_and_what_is_left() {
 #[tokio::test(start_paused = true)]
 async fn a_hint_is_a_floor() {
     for hint in ["7", "100"] {
-        let script = Script::new([Step::Answer(429, hint), Step::Answer(200, "")]);
+        let script = Script::new([Step::Response(429, hint), Step::Response(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
         let floor = Duration::from_secs(hint.parse().unwrap());
         let delay = receipt.attempts()[0].delay.unwrap();
@@ -230,26 +233,27 @@ async fn a_hint_is_a_floor() {
 #[tokio::test(start_paused = true)]
 async fn a_hint_that_is_none_is_passed_over() {
     for hint in ["", "soon", "-5", "1.5 s", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
-        let script = Script::new([Step::Answer(503, hint), Step::Answer(200, "")]);
+        let script = Script::new([Step::Response(503, hint), Step::Response(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
         assert!(receipt.attempts()[0].delay.unwrap() <= Duration::from_millis(250), "{hint}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_401_does_not_cost_the_token_that_replaced_the_refused_one() {
+async fn a_late_401_does_not_cost_the_token_that_replaced_the_rejected_one() {
     let late = Duration::from_millis(200);
-    let steps = [Step::Answer(401, ""), Step::Late(401, late), Step::Answer(200, ""), Step::Answer(200, "")];
+    let steps =
+        [Step::Response(401, ""), Step::Late(401, late), Step::Response(200, ""), Step::Response(200, "")];
     let script = Script::new(steps);
-    let courier = courier(script.clone());
+    let sender = sender(script.clone());
     let (message, policy) = (message(), patient());
     let (one, other) = tokio::join!(
-        courier.deliver(&message, &policy, None, Vec::new()),
-        courier.deliver(&message, &policy, None, Vec::new())
+        sender.deliver(&message, &policy, None, Vec::new()),
+        sender.deliver(&message, &policy, None, Vec::new())
     );
     one.unwrap();
     other.unwrap();
-    assert_eq!(script.tokens.lock().unwrap().len(), 2, "one at first, and one in place of the refused");
+    assert_eq!(script.tokens.lock().unwrap().len(), 2, "one at first, and one in place of the rejected");
     let messages = script.messages.lock().unwrap();
     assert!(messages[3].0 - messages[2].0 > late / 2, "the second 401 came after the new token");
 }
@@ -257,7 +261,7 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_refused_one() {
 #[tokio::test(start_paused = true)]
 async fn jitter_never_makes_a_hint_miss_the_deadline() {
     for _ in 0..50 {
-        let script = Script::new([Step::Answer(429, "60"), Step::Answer(200, "")]);
+        let script = Script::new([Step::Response(429, "60"), Step::Response(200, "")]);
         // A second for the last attempt, and less than the longest jitter of a second to spare.
         let policy = Policy { deadline: Duration::from_millis(61_150), ..patient() };
         let receipt = deliver(&script, &policy).await.unwrap();
@@ -268,10 +272,10 @@ async fn jitter_never_makes_a_hint_miss_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_third_401_after_other_failures_is_final() {
-    let steps = [401, 429, 401, 401, 200].map(|status| Step::Answer(status, ""));
+    let steps = [401, 429, 401, 401, 200].map(|status| Step::Response(status, ""));
     let script = Script::new(steps);
     let error = deliver(&script, &patient()).await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Refused));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Rejected));
     assert_eq!(error.attempts().len(), 4);
     let messages = script.messages.lock().unwrap();
     let tokens: Vec<_> =

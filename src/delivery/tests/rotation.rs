@@ -8,13 +8,13 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn rotated_credentials_take_over_without_a_failed_send() {
-    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let (service, sender) = serve(Service::new(|_| Act::Issue));
     let sends = tokio::spawn({
-        let courier = courier.clone();
-        async move { send_for(&courier, 5 * SECOND, SECOND / 100).await }
+        let sender = sender.clone();
+        async move { send_for(&sender, 5 * SECOND, SECOND / 100).await }
     });
     sleep(2 * SECOND).await;
-    courier.rotate_credentials(credentials("other")).await.unwrap();
+    sender.rotate_credentials(credentials("other")).await.unwrap();
     // What was bought before is no good any more.
     service.revoked.lock().unwrap().insert(1);
     for sent in sends.await.unwrap() {
@@ -26,28 +26,28 @@ async fn rotated_credentials_take_over_without_a_failed_send() {
 #[tokio::test(start_paused = true)]
 async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones() {
     let act = |at| if at < SECOND { Act::Refuse { after: 5 * SECOND } } else { Act::Issue };
-    let (service, courier) = serve(Service::new(act));
-    let waiting = tokio::spawn(send(courier.clone()));
+    let (service, sender) = serve(Service::new(act));
+    let waiting = tokio::spawn(send(sender.clone()));
     sleep(2 * SECOND).await;
-    courier.rotate_credentials(credentials("other")).await.unwrap();
+    sender.rotate_credentials(credentials("other")).await.unwrap();
     let sent = waiting.await.unwrap();
     assert_eq!(sent.result.unwrap().attempts().len(), 1);
-    assert!(sent.took < 3 * SECOND, "it does not wait for the refusal: {:?}", sent.took);
+    assert!(sent.took < 3 * SECOND, "it does not wait for the rejection: {:?}", sent.took);
     // That comes later, and is held against nobody.
     sleep(5 * SECOND).await;
-    send_at_once(&courier, 10).await;
+    send_at_once(&sender, 10).await;
     assert_eq!(service.requests().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_sits_out_a_pause_goes_on_with_the_new_credentials() {
-    let act = |at| if at < SECOND { Act::Answer(503, "60", "") } else { Act::Issue };
-    let (service, courier) = serve(Service::new(act));
-    let took_part = tokio::spawn(send(courier.clone()));
+    let act = |at| if at < SECOND { Act::Response(503, "60", "") } else { Act::Issue };
+    let (service, sender) = serve(Service::new(act));
+    let took_part = tokio::spawn(send(sender.clone()));
     sleep(SECOND).await;
-    let came_later = tokio::spawn(send(courier.clone()));
+    let came_later = tokio::spawn(send(sender.clone()));
     sleep(SECOND).await;
-    courier.rotate_credentials(credentials("other")).await.unwrap();
+    sender.rotate_credentials(credentials("other")).await.unwrap();
     for (sent, attempts) in [(took_part, 2), (came_later, 1)] {
         assert_eq!(sent.await.unwrap().result.unwrap().attempts().len(), attempts);
     }
@@ -55,28 +55,28 @@ async fn a_send_that_sits_out_a_pause_goes_on_with_the_new_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_old_credentials_that_comes_with_the_rotation_is_passed_over() {
-    let act = |at| if at < SECOND { Act::Answer(401, "", REFUSAL) } else { Act::Issue };
-    let (service, courier) = serve(Service::new(act));
-    let mut waiting = pin!(courier.tokens.token(30 * SECOND));
+async fn a_rejection_of_old_credentials_that_comes_with_the_rotation_is_passed_over() {
+    let act = |at| if at < SECOND { Act::Response(401, "", REJECTION) } else { Act::Issue };
+    let (service, sender) = serve(Service::new(act));
+    let mut waiting = pin!(sender.tokens.token(30 * SECOND));
     poll_once(waiting.as_mut()).await;
     sleep(2 * SECOND).await;
-    courier.rotate_credentials(credentials("other")).await.unwrap();
+    sender.rotate_credentials(credentials("other")).await.unwrap();
     // Only now it is seen that both have ended.
     assert!(waiting.await.is_ok());
     assert_eq!(service.requests().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_are_refused_do_not_take_over() {
-    let act = |at| if at < SECOND { Act::Issue } else { Act::Answer(400, "", REFUSAL) };
-    let (service, courier) = serve(Service::new(act));
-    send_at_once(&courier, 1).await;
+async fn credentials_that_are_rejected_do_not_take_over() {
+    let act = |at| if at < SECOND { Act::Issue } else { Act::Response(400, "", REJECTION) };
+    let (service, sender) = serve(Service::new(act));
+    send_at_once(&sender, 1).await;
     sleep(SECOND).await;
-    let error = courier.rotate_credentials(credentials("wrong")).await.unwrap_err();
+    let error = sender.rotate_credentials(credentials("wrong")).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
-    assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
-    send_at_once(&courier, 100).await;
+    assert_eq!(error.oauth_error().unwrap().error, "invalid_client");
+    send_at_once(&sender, 100).await;
     assert_eq!(service.requests().len(), 2);
 }
 
@@ -84,17 +84,17 @@ async fn credentials_that_are_refused_do_not_take_over() {
 async fn of_two_rotations_the_later_one_counts() {
     let mut service = Service::new(|_| Act::Issue);
     service.token_time = SECOND;
-    let (service, courier) = serve(service);
+    let (service, sender) = serve(service);
     let slow = tokio::spawn({
-        let (courier, key) = (courier.clone(), SigningKey::from_pem(pem(), "slow").unwrap());
-        async move { courier.rotate_credentials(Credentials::signed_jwt("earlier", Slow(key, 10 * SECOND))).await }
+        let (sender, key) = (sender.clone(), SigningKey::from_pem(pem(), "slow").unwrap());
+        async move { sender.rotate_credentials(Credentials::signed_jwt("earlier", Slow(key, 10 * SECOND))).await }
     });
     sleep(SECOND / 2).await;
-    courier.rotate_credentials(credentials("later")).await.unwrap();
+    sender.rotate_credentials(credentials("later")).await.unwrap();
     slow.await.unwrap().unwrap();
     // The later one bought the first token, and it stays in use.
     service.revoked.lock().unwrap().insert(2);
-    let receipts = send_at_once(&courier, 10).await;
+    let receipts = send_at_once(&sender, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
     assert_eq!(service.requests().len(), 2);
 }

@@ -15,7 +15,7 @@ use super::*;
 #[derive(Clone)]
 pub(super) enum Act {
     Issue,
-    Answer(u16, &'static str, &'static str),
+    Response(u16, &'static str, &'static str),
     Reset,
     Hang,
     Refuse { after: Duration },
@@ -39,7 +39,7 @@ pub(super) struct Service {
     pub(super) expired: AtomicUsize,
 }
 
-pub(super) const REFUSAL: &str = r#"{"error":"invalid_client"}"#;
+pub(super) const REJECTION: &str = r#"{"error":"invalid_client"}"#;
 
 impl Service {
     pub(super) fn new(act: impl Fn(Duration) -> Act + Send + Sync + 'static) -> Self {
@@ -79,26 +79,26 @@ impl Service {
         self.revoked.lock().unwrap().extend(1..=self.issued.lock().unwrap().len());
     }
 
-    async fn token(&self, timeout: Duration) -> Result<Answer, Failure> {
+    async fn token(&self, timeout: Duration) -> Result<Response, Failure> {
         self.requests.lock().unwrap().push(self.began.elapsed());
         let act = (self.act)(self.began.elapsed());
         sleep(self.token_time).await;
         match act {
             Act::Issue => {
                 let (number, said) = (self.issue(), &self.said);
-                Ok(answer(200, format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#)))
+                Ok(response(200, format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#)))
             }
-            Act::Answer(status, hint, body) => {
-                let mut answer = answer(status, body);
+            Act::Response(status, hint, body) => {
+                let mut response = response(status, body);
                 if !hint.is_empty() {
-                    answer.headers.insert("retry-after", HeaderValue::from_static(hint));
+                    response.headers.insert("retry-after", HeaderValue::from_static(hint));
                 }
-                Ok(answer)
+                Ok(response)
             }
             Act::Reset => Err(Failure::unknown(FailureKind::Interrupted)),
             Act::Refuse { after } => {
                 sleep(after).await;
-                Ok(answer(401, REFUSAL))
+                Ok(response(401, REJECTION))
             }
             Act::Hang => {
                 sleep(timeout).await;
@@ -107,7 +107,7 @@ impl Service {
         }
     }
 
-    async fn message(&self, authorization: &HeaderValue) -> Result<Answer, Failure> {
+    async fn message(&self, authorization: &HeaderValue) -> Result<Response, Failure> {
         let number: usize = authorization.to_str().unwrap().trim_start_matches("Bearer ").parse().unwrap();
         assert!(authorization.is_sensitive());
         let age = self.issued.lock().unwrap()[number - 1].elapsed();
@@ -116,15 +116,15 @@ impl Service {
         sleep(Duration::from_millis(20)).await;
         self.expired.fetch_add(usize::from(is_expired), Ordering::Relaxed);
         if is_expired || is_revoked {
-            return Ok(answer(401, ""));
+            return Ok(response(401, ""));
         }
         self.accepted.fetch_add(1, Ordering::Relaxed);
-        Ok(answer(200, ""))
+        Ok(response(200, ""))
     }
 }
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
         match request.uri().path() {
             "/v2/auth/token" => self.token(timeout).await,
             _ => self.message(&request.headers()[AUTHORIZATION]).await,
@@ -132,16 +132,16 @@ impl Transport for Service {
     }
 }
 
-pub(super) fn serve(service: Service) -> (Arc<Service>, Arc<Courier>) {
+pub(super) fn serve(service: Service) -> (Arc<Service>, Arc<Sender>) {
     let service = Arc::new(service);
-    (service.clone(), Arc::new(courier(service)))
+    (service.clone(), Arc::new(sender(service)))
 }
 
-/// Sends a message at every `pace` for `time`, each as a task of its own; gives when each began and what came of it.
-pub(super) async fn send_for(courier: &Arc<Courier>, time: Duration, pace: Duration) -> Vec<Sent> {
+/// Sends a message at every `rate_limit` for `time`, each as a task of its own; gives when each began and what came of it.
+pub(super) async fn send_for(sender: &Arc<Sender>, time: Duration, pace: Duration) -> Vec<Sent> {
     let (began, mut sends) = (Instant::now(), JoinSet::new());
     while began.elapsed() < time {
-        sends.spawn(send(courier.clone()));
+        sends.spawn(send(sender.clone()));
         sleep(pace).await;
     }
     sends.join_all().await
@@ -154,14 +154,14 @@ pub(super) struct Sent {
     pub(super) result: Result<Receipt, Error>,
 }
 
-pub(super) async fn send(courier: Arc<Courier>) -> Sent {
+pub(super) async fn send(sender: Arc<Sender>) -> Sent {
     let began = Instant::now();
-    let result = courier.deliver(&message(), &patient(), None, Vec::new()).await;
+    let result = sender.deliver(&message(), &patient(), None, Vec::new()).await;
     Sent { began, took: began.elapsed(), result }
 }
 
-pub(super) async fn send_at_once(courier: &Arc<Courier>, number: usize) -> Vec<Receipt> {
-    let sends = (0..number).map(|_| send(courier.clone())).collect::<JoinSet<_>>();
+pub(super) async fn send_at_once(sender: &Arc<Sender>, number: usize) -> Vec<Receipt> {
+    let sends = (0..number).map(|_| send(sender.clone())).collect::<JoinSet<_>>();
     sends.join_all().await.into_iter().map(|sent| sent.result.unwrap()).collect()
 }
 

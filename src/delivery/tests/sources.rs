@@ -5,7 +5,7 @@ use super::*;
 use crate::auth::{AccessToken, AuthError, Signer, SigningAlgorithm, TokenSource};
 use crate::retry::Renewal;
 
-/// Gives the same token until it is told that it was refused.
+/// Gives the same token until it is told that it was rejected.
 struct Sidecar {
     service: Arc<Service>,
     current: Mutex<usize>,
@@ -15,11 +15,13 @@ struct Sidecar {
 }
 
 impl TokenSource for Sidecar {
-    async fn token(&self, refused: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
-        self.told.lock().unwrap().push(refused.cloned());
+    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        self.told.lock().unwrap().push(rejected.cloned());
         sleep(self.time).await;
         let mut current = self.current.lock().unwrap();
-        if *current == 0 || refused.is_some_and(|refused| *refused == AccessToken::new(current.to_string())) {
+        if *current == 0
+            || rejected.is_some_and(|rejected| *rejected == AccessToken::new(current.to_string()))
+        {
             *current = self.service.issue();
         }
         Ok(AccessToken::new(current.to_string()))
@@ -28,37 +30,37 @@ impl TokenSource for Sidecar {
 
 type Told = Arc<Mutex<Vec<Option<AccessToken>>>>;
 
-async fn with_sidecar(time: Duration) -> (Arc<Service>, Arc<Courier>, Told) {
-    let (service, courier) = serve(Service::new(|_| Act::Issue).life(3_600.0));
+async fn with_sidecar(time: Duration) -> (Arc<Service>, Arc<Sender>, Told) {
+    let (service, sender) = serve(Service::new(|_| Act::Issue).life(3_600.0));
     let told = Told::default();
     let sidecar = Sidecar { service: service.clone(), current: Mutex::default(), told: told.clone(), time };
-    courier.rotate_credentials(Credentials::token_source(sidecar)).await.unwrap();
-    (service, courier, told)
+    sender.rotate_credentials(Credentials::token_source(sidecar)).await.unwrap();
+    (service, sender, told)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_given_twice_is_refused_once() {
-    let (service, courier, told) = with_sidecar(SECOND / 10).await;
-    let early = courier.tokens.token(SECOND).await.ok().unwrap();
+async fn a_token_that_is_given_twice_is_rejected_once() {
+    let (service, sender, told) = with_sidecar(SECOND / 10).await;
+    let early = sender.tokens.token(SECOND).await.ok().unwrap();
     sleep(255 * SECOND).await;
-    send_at_once(&courier, 1).await;
+    send_at_once(&sender, 1).await;
     assert_eq!(*told.lock().unwrap(), [None, None], "it was renewed, and is the same");
     service.revoke_all();
     // The 401 of a send that went out before the renewal.
-    assert_eq!(courier.tokens.reject(&early.token, Instant::now()), Some(Renewal::AtOnce));
-    let receipts = send_at_once(&courier, 10).await;
+    assert_eq!(sender.tokens.reject(&early.token, Instant::now()), Some(Renewal::AtOnce));
+    let receipts = send_at_once(&sender, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
     assert_eq!(*told.lock().unwrap(), [None, None, Some(AccessToken::new("1"))]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_refused_while_it_is_renewed_is_not_taken_again() {
-    let (service, courier, told) = with_sidecar(5 * SECOND).await;
+async fn a_token_that_is_rejected_while_it_is_renewed_is_not_taken_again() {
+    let (service, sender, told) = with_sidecar(5 * SECOND).await;
     sleep(255 * SECOND).await;
-    let renewing = tokio::spawn(send(courier.clone()));
+    let renewing = tokio::spawn(send(sender.clone()));
     sleep(2 * SECOND).await;
     service.revoke_all();
-    let receipts = send_at_once(&courier, 10).await;
+    let receipts = send_at_once(&sender, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 2), "{receipts:?}");
     renewing.await.unwrap().result.unwrap();
     assert_eq!(*told.lock().unwrap(), [None, None, Some(AccessToken::new("1"))]);
@@ -84,10 +86,10 @@ impl Signer for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn a_signer_that_hangs_is_named() {
-    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let (service, sender) = serve(Service::new(|_| Act::Issue));
     let slow = Slow(SigningKey::from_pem(pem(), "slow").unwrap(), MINUTE);
-    let error = courier.rotate_credentials(Credentials::signed_jwt("client", slow)).await.unwrap_err();
+    let error = sender.rotate_credentials(Credentials::signed_jwt("client", slow)).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
-    assert!(error.to_string().ends_with("no access token: the signer gave no answer in time"), "{error}");
+    assert!(error.to_string().ends_with("no access token: the signer gave no response in time"), "{error}");
     assert_eq!((service.began.elapsed(), service.requests().len()), (MINUTE / 2, 0));
 }

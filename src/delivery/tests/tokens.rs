@@ -10,8 +10,8 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_cold_sends_make_one_token_request() {
-    let (service, courier) = serve(Service::new(|_| Act::Issue));
-    let receipts = send_at_once(&courier, 1_000).await;
+    let (service, sender) = serve(Service::new(|_| Act::Issue));
+    let receipts = send_at_once(&sender, 1_000).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
     println!("1,000 cold sends: {} token request", service.requests().len());
     assert_eq!(service.requests().len(), 1);
@@ -19,10 +19,10 @@ async fn a_thousand_cold_sends_make_one_token_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_sends_with_one_revoked_token_make_one_more_request() {
-    let (service, courier) = serve(Service::new(|_| Act::Issue));
-    send_at_once(&courier, 1).await;
+    let (service, sender) = serve(Service::new(|_| Act::Issue));
+    send_at_once(&sender, 1).await;
     service.revoke_all();
-    let receipts = send_at_once(&courier, 1_000).await;
+    let receipts = send_at_once(&sender, 1_000).await;
     for receipt in &receipts {
         let statuses: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.status.unwrap()).collect();
         assert_eq!(statuses, [401, 200]);
@@ -33,13 +33,13 @@ async fn a_thousand_sends_with_one_revoked_token_make_one_more_request() {
 
 #[tokio::test(start_paused = true)]
 async fn sends_of_a_day_never_meet_an_expired_token() {
-    let (service, courier) = serve(Service::new(|_| Act::Issue));
+    let (service, sender) = serve(Service::new(|_| Act::Issue));
     let sends = std::env::var("PUSHSLOTS_TOKEN_SENDS").map_or(200_000, |sends| sends.parse().unwrap());
     // Several at a time, so that many meet each renewal.
     let (day, bursts) = (1_440 * MINUTE, 20_000);
     let at_a_time = sends / bursts as usize;
     for burst in 1..=bursts {
-        send_at_once(&courier, at_a_time).await;
+        send_at_once(&sender, at_a_time).await;
         sleep_until(service.began + day * burst / bursts).await;
     }
     let (requests, expired) = (service.requests(), service.expired.load(Ordering::Relaxed));
@@ -58,9 +58,9 @@ async fn sends_of_a_day_never_meet_an_expired_token() {
 async fn a_token_endpoint_that_is_down_for_ten_minutes_costs_nothing_while_a_token_is_valid() {
     // Down throughout the time in which the token is due to be renewed, and up again before it ends.
     let down = Duration::from_secs(2_860)..Duration::from_secs(3_460);
-    let act = move |at| if down.contains(&at) { Act::Answer(503, "", "") } else { Act::Issue };
-    let (service, courier) = serve(Service::new(act).life(3_600.0));
-    let sent = send_for(&courier, Duration::from_secs(4_000), SECOND / 5).await;
+    let act = move |at| if down.contains(&at) { Act::Response(503, "", "") } else { Act::Issue };
+    let (service, sender) = serve(Service::new(act).life(3_600.0));
+    let sent = send_for(&sender, Duration::from_secs(4_000), SECOND / 5).await;
     for sent in &sent {
         assert_eq!(sent.result.as_ref().unwrap().attempts().len(), 1);
         assert!(
@@ -77,11 +77,11 @@ async fn a_token_endpoint_that_is_down_for_ten_minutes_costs_nothing_while_a_tok
 
 #[tokio::test(start_paused = true)]
 async fn without_a_token_endpoint_a_token_lasts_until_its_last_twenty_seconds() {
-    for act in [Act::Answer(503, "", ""), Act::Reset, Act::Hang, Act::Answer(400, "", REFUSAL)] {
+    for act in [Act::Response(503, "", ""), Act::Reset, Act::Hang, Act::Response(400, "", REJECTION)] {
         let down = SECOND..10 * MINUTE;
         let act = move |at| if down.contains(&at) { act.clone() } else { Act::Issue };
-        let (service, courier) = serve(Service::new(act));
-        let sent = send_for(&courier, 5 * MINUTE, SECOND / 10).await;
+        let (service, sender) = serve(Service::new(act));
+        let sent = send_for(&sender, 5 * MINUTE, SECOND / 10).await;
         for Sent { began, result, .. } in sent {
             let at = began - service.began;
             if at < Duration::from_secs(279) {
@@ -95,7 +95,7 @@ async fn without_a_token_endpoint_a_token_lasts_until_its_last_twenty_seconds() 
 
 #[tokio::test(start_paused = true)]
 async fn sends_do_not_make_an_outage_of_a_token_endpoint_that_responds_worse() {
-    meet_an_outage_of_tokens([Act::Answer(503, "", ""), Act::Answer(429, "0", "")]).await;
+    meet_an_outage_of_tokens([Act::Response(503, "", ""), Act::Response(429, "0", "")]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,8 +107,8 @@ async fn meet_an_outage_of_tokens(acts: [Act; 2]) {
     for act in acts {
         let failing = act.clone();
         let act = move |at| if at < 10 * MINUTE { failing.clone() } else { Act::Issue };
-        let (service, courier) = serve(Service::new(act));
-        let sent = send_for(&courier, 11 * MINUTE, SECOND / 20).await;
+        let (service, sender) = serve(Service::new(act));
+        let sent = send_for(&sender, 11 * MINUTE, SECOND / 20).await;
         let in_outage = service.requests().iter().filter(|at| **at < 10 * MINUTE).count();
         println!("10 minutes without a token endpoint or a token, 12,000 sends: {in_outage} requests");
         // A bucket of 500, of which a retry costs 14, has 35 retries, after a first try.
@@ -129,9 +129,9 @@ async fn meet_an_outage_of_tokens(acts: [Act; 2]) {
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_all_sends_share_is_no_attempt_of_any() {
     for _ in 0..20 {
-        let act = |at| if at < 8 * SECOND { Act::Answer(503, "", "") } else { Act::Issue };
-        let (service, courier) = serve(Service::new(act));
-        let sent = send_for(&courier, 10 * SECOND, SECOND / 10).await;
+        let act = |at| if at < 8 * SECOND { Act::Response(503, "", "") } else { Act::Issue };
+        let (service, sender) = serve(Service::new(act));
+        let sent = send_for(&sender, 10 * SECOND, SECOND / 10).await;
         let failing = service.requests().len() - 1;
         for Sent { began, result, .. } in sent {
             let attempts = match &result {
@@ -153,11 +153,11 @@ async fn a_pause_that_all_sends_share_is_no_attempt_of_any() {
 #[tokio::test(start_paused = true)]
 async fn pauses_begin_small_again_once_there_was_a_token() {
     let act = |at: Duration| match at.as_secs() {
-        0..60 | 120..130 => Act::Answer(503, "", ""),
+        0..60 | 120..130 => Act::Response(503, "", ""),
         _ => Act::Issue,
     };
-    let (service, courier) = serve(Service::new(act).life(20.0));
-    send_for(&courier, 130 * SECOND, SECOND / 10).await;
+    let (service, sender) = serve(Service::new(act).life(20.0));
+    send_for(&sender, 130 * SECOND, SECOND / 10).await;
     let requests = service.requests();
     let last = requests.iter().filter(|at| **at < MINUTE).count();
     assert!(requests[last - 1] - requests[last - 2] > 5 * SECOND, "{requests:?}");
@@ -168,14 +168,14 @@ async fn pauses_begin_small_again_once_there_was_a_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
-    let (service, courier) = serve(Service::new(|_| Act::Answer(503, "20", "")));
+    let (service, sender) = serve(Service::new(|_| Act::Response(503, "20", "")));
     let policy = Policy { deadline: 5 * SECOND, ..patient() };
     // With less than a second of jitter.
     for (asked, words) in [
         (21, "no access token: the endpoint answered 503"),
         (18, "no access token, and none is requested yet: the"),
     ] {
-        let error = courier.deliver(&message(), &policy, None, Vec::new()).await.unwrap_err();
+        let error = sender.deliver(&message(), &policy, None, Vec::new()).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
         assert_eq!(error.retry_after().unwrap().as_millis().div_ceil(1_000), asked);
         assert!(error.to_string().contains(words), "{error}");
@@ -186,29 +186,29 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hint_beyond_reason_does_not_keep_the_client_out_for_good() {
-    let act = |at| if at < SECOND { Act::Answer(429, "86400", "") } else { Act::Issue };
-    let (service, courier) = serve(Service::new(act));
-    let first = courier.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
+    let act = |at| if at < SECOND { Act::Response(429, "86400", "") } else { Act::Issue };
+    let (service, sender) = serve(Service::new(act));
+    let first = sender.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
     assert_eq!(first.retry_after(), Some(Duration::from_secs(86_400)));
     sleep(119 * SECOND).await;
-    courier.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
+    sender.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
     sleep(SECOND).await;
-    courier.deliver(&message(), &patient(), None, Vec::new()).await.unwrap();
+    sender.deliver(&message(), &patient(), None, Vec::new()).await.unwrap();
     assert_eq!(service.requests().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_remembered_for_a_short_while() {
-    let (service, courier) = serve(Service::new(|_| Act::Answer(401, "", REFUSAL)));
+async fn a_rejection_is_remembered_for_a_short_while() {
+    let (service, sender) = serve(Service::new(|_| Act::Response(401, "", REJECTION)));
     let mut remembered = 0;
-    for Sent { result, .. } in send_for(&courier, 25 * SECOND, SECOND / 100).await {
+    for Sent { result, .. } in send_for(&sender, 25 * SECOND, SECOND / 100).await {
         let error = result.unwrap_err();
         remembered += usize::from(
             error.to_string().contains("no access token, and none is requested during the cooldown: "),
         );
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
         assert_eq!((error.attempts().len(), error.retry_after()), (1, None));
-        assert_eq!(error.token_refusal().unwrap().error, "invalid_client");
+        assert_eq!(error.oauth_error().unwrap().error, "invalid_client");
     }
     assert_eq!(service.requests().len(), 3, "one for each 10 s");
     assert!(remembered > 2_000, "the others end without a request: {remembered}");
@@ -217,15 +217,15 @@ async fn a_refusal_is_remembered_for_a_short_while() {
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_hangs_holds_up_one_send_for_a_moment() {
     let act = |at| if at < MINUTE { Act::Issue } else { Act::Hang };
-    let (service, courier) = serve(Service::new(act));
-    send_at_once(&courier, 1).await;
+    let (service, sender) = serve(Service::new(act));
+    send_at_once(&sender, 1).await;
     sleep(220 * SECOND).await;
     // Sends with little time have it too.
     let policy = Policy { deadline: SECOND / 2, ..patient() };
     let mut held_up = 0;
     while service.began.elapsed() < Duration::from_secs(279) {
         let began = Instant::now();
-        assert_eq!(courier.deliver(&message(), &policy, None, Vec::new()).await.unwrap().attempts().len(), 1);
+        assert_eq!(sender.deliver(&message(), &policy, None, Vec::new()).await.unwrap().attempts().len(), 1);
         held_up += usize::from(began.elapsed() > SECOND / 10);
         sleep(SECOND / 10).await;
     }
@@ -237,17 +237,17 @@ async fn a_renewal_that_hangs_holds_up_one_send_for_a_moment() {
 async fn a_renewal_is_carried_on_by_later_sends_when_the_one_that_began_it_is_dropped() {
     let mut service = Service::new(|_| Act::Issue);
     service.token_time = Duration::from_millis(500);
-    let (service, courier) = serve(service);
-    send_at_once(&courier, 1).await;
+    let (service, sender) = serve(service);
+    send_at_once(&sender, 1).await;
     sleep(255 * SECOND).await;
     let message = message();
     let policy = patient();
     {
-        let mut dropped = pin!(courier.deliver(&message, &policy, None, Vec::new()));
+        let mut dropped = pin!(sender.deliver(&message, &policy, None, Vec::new()));
         poll_once(dropped.as_mut()).await;
     }
     for _ in 0..40 {
-        send_at_once(&courier, 1).await;
+        send_at_once(&sender, 1).await;
     }
     assert_eq!(service.requests().len(), 2);
     assert_eq!(service.issued.lock().unwrap().len(), 2);
@@ -255,8 +255,8 @@ async fn a_renewal_is_carried_on_by_later_sends_when_the_one_that_began_it_is_dr
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_for() {
-    let (service, courier) = serve(Service::new(|_| Act::Issue));
-    let mut waiting: Vec<_> = (0..20).map(|_| tokio::spawn(send(courier.clone()))).collect();
+    let (service, sender) = serve(Service::new(|_| Act::Issue));
+    let mut waiting: Vec<_> = (0..20).map(|_| tokio::spawn(send(sender.clone()))).collect();
     sleep(Duration::from_millis(10)).await;
     // The first one began the request; others of them only wait.
     for dropped in waiting.drain(..15) {
@@ -273,12 +273,12 @@ async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_fo
 async fn a_request_that_every_send_dropped_is_taken_up_again_while_its_time_lasts() {
     // After 20 s a token that lives for 5 s was answered too long ago.
     for (pause, life, requests) in [(20, 300.0, 1), (31, 300.0, 2), (20, 5.0, 2)] {
-        let (service, courier) = serve(Service::new(|_| Act::Issue).life(life));
-        let dropped = tokio::spawn(send(courier.clone()));
+        let (service, sender) = serve(Service::new(|_| Act::Issue).life(life));
+        let dropped = tokio::spawn(send(sender.clone()));
         sleep(Duration::from_millis(10)).await;
         dropped.abort();
         sleep(pause * SECOND).await;
-        send_at_once(&courier, 1).await;
+        send_at_once(&sender, 1).await;
         assert_eq!(service.requests().len(), requests, "after {pause} s");
     }
 }
@@ -302,10 +302,10 @@ async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
     ] {
         let mut service = Service::new(|_| Act::Issue).life(life);
         service.said = said.to_owned();
-        let (service, courier) = serve(service);
+        let (service, sender) = serve(service);
         let time = Duration::from_secs_f64(latest * 4.0);
         let pace = (time / 1_000).max(Duration::from_millis(10));
-        for sent in send_for(&courier, time, pace).await {
+        for sent in send_for(&sender, time, pace).await {
             assert_eq!(sent.result.unwrap().attempts().len(), 1);
         }
         assert_eq!(service.expired.load(Ordering::Relaxed), 0, "{said}");
@@ -325,8 +325,8 @@ async fn a_token_that_hardly_lives_longer_than_it_takes_to_get_is_used() {
         for part in [0.1, 0.27, 0.29, 0.31, 0.33, 0.35, 0.7, 1.0, 1.5, 2.0] {
             let mut service = Service::new(|_| Act::Issue).life(life);
             service.token_time = Duration::from_secs_f64(life * part);
-            let (service, courier) = serve(service);
-            for sent in send_for(&courier, MINUTE, SECOND / 20).await {
+            let (service, sender) = serve(service);
+            for sent in send_for(&sender, MINUTE, SECOND / 20).await {
                 assert!(sent.result.is_ok(), "{life} s, {part}: {:?}", sent.result);
                 let longest = 2 * service.token_time + 2 * SECOND;
                 assert!(sent.took < longest, "{life} s, {part}: {:?}", sent.took);
@@ -344,11 +344,11 @@ async fn a_token_that_hardly_lives_longer_than_it_takes_to_get_is_used() {
 async fn renewals_of_a_fleet_are_spread() {
     let mut renewed = Vec::new();
     for _ in 0..100 {
-        let (service, courier) = serve(Service::new(|_| Act::Issue));
-        send_at_once(&courier, 1).await;
+        let (service, sender) = serve(Service::new(|_| Act::Issue));
+        send_at_once(&sender, 1).await;
         sleep(220 * SECOND).await;
         while service.requests().len() < 2 {
-            send_at_once(&courier, 1).await;
+            send_at_once(&sender, 1).await;
             sleep(SECOND / 10).await;
         }
         renewed.push(service.requests()[1].as_secs());

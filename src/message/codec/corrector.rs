@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::shared_records::{Held, SharedRecords};
+use super::shared_records::{AnyRecord, SharedRecords};
 
 /// The corrected copies of records that slots share.
 #[derive(Default)]
-pub(crate) struct Corrector(SharedRecords<Held>);
+pub(crate) struct Corrector(SharedRecords<AnyRecord>);
 
 impl Corrector {
     /// Returns the corrected copy of `original`, which `correct` makes unless it is known. The JSON of `original` takes `length`

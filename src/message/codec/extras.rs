@@ -11,7 +11,7 @@ use super::members::{Member, Members};
 use super::path::Path;
 use super::problems::Problems;
 use super::raw::Key;
-use super::value::HALF_PAIR;
+use super::value::LONE_SURROGATE;
 use crate::message::{Extensions, ProblemCode};
 
 /// The reason that a member was not read into a field.
@@ -21,7 +21,7 @@ pub enum UnreadReason {
     /// The model doesn't name the key. The member is sent as it was read.
     UnknownKey,
     /// The value isn't of the kind that the model has for the key. It is a [problem](crate::PushSlots::validate).
-    WrongKind,
+    WrongType,
     /// The key occurs more than once, so that the intended value is unknown. It is a
     /// [problem](crate::PushSlots::validate).
     Repeated,
@@ -108,7 +108,7 @@ impl Extras {
             Given { first: None, .. } => return F::default(),
             Given { first: Some(raw), more } if more.is_empty() => match F::read(raw, interner) {
                 Some(field) => return field,
-                None => (Cow::Borrowed(raw), UnreadReason::WrongKind),
+                None => (Cow::Borrowed(raw), UnreadReason::WrongType),
             },
             Given { first: Some(raw), more } => {
                 (Cow::Owned(format!("[{raw},{}]", more.join(","))), UnreadReason::Repeated)
@@ -146,10 +146,10 @@ impl Extras {
     pub(crate) fn drop_invalid(&mut self, required: &[&str]) {
         let Some(inner) = &mut self.0 else { return };
         inner.unread.0.retain(|member| match member.reason {
-            UnreadReason::UnknownKey => !member.has_half_pair(),
-            UnreadReason::WrongKind | UnreadReason::Repeated => required.contains(&&*member.key),
+            UnreadReason::UnknownKey => !member.has_lone_surrogate(),
+            UnreadReason::WrongType | UnreadReason::Repeated => required.contains(&&*member.key),
         });
-        inner.extensions.members_mut().0.retain(|member| !member.has_half_pair());
+        inner.extensions.members_mut().0.retain(|member| !member.has_lone_surrogate());
     }
 
     /// Removes all unread members.
@@ -236,21 +236,21 @@ impl Inner {
     #[cold]
     fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
         if !self.extensions.is_empty() {
-            for _ in self.extensions.members().0.iter().filter(|member| member.has_half_pair()) {
-                problems.add(at.key(EXTENSIONS), ProblemCode::HalfPair, HALF_PAIR);
+            for _ in self.extensions.members().0.iter().filter(|member| member.has_lone_surrogate()) {
+                problems.add(at.key(EXTENSIONS), ProblemCode::LoneSurrogate, LONE_SURROGATE);
             }
         } else if let Some(member) = self.unread.0.iter().find(|member| *member.key == *EXTENSIONS) {
             explain::<Extensions>(&member.value, member.reason, at.key(EXTENSIONS), problems);
         }
         // The key isn't the model's, and isn't told.
         let others = self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
-        for _ in others.filter(|member| member.has_half_pair()) {
-            problems.add(at, ProblemCode::HalfPair, HALF_PAIR_OF_UNKNOWN);
+        for _ in others.filter(|member| member.has_lone_surrogate()) {
+            problems.add(at, ProblemCode::LoneSurrogate, LONE_SURROGATE_OF_UNKNOWN);
         }
     }
 }
 
-const HALF_PAIR_OF_UNKNOWN: &str =
+const LONE_SURROGATE_OF_UNKNOWN: &str =
     "a member that the model doesn't name has half of a surrogate pair, which stands for no character";
 
 const EXTENSIONS: &str = "Extensions";
@@ -262,7 +262,7 @@ pub(crate) fn explain<F: Field>(raw: &str, reason: UnreadReason, at: Path<'_>, p
         UnreadReason::Repeated => {
             problems.add(at, ProblemCode::Repeated, "given more than once; keep one of them");
         }
-        UnreadReason::UnknownKey | UnreadReason::WrongKind => F::explain(raw, at, problems),
+        UnreadReason::UnknownKey | UnreadReason::WrongType => F::explain(raw, at, problems),
     }
 }
 

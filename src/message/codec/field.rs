@@ -61,7 +61,7 @@ impl<T: Value> Field for Option<T> {
         match T::read(raw, interner) {
             Read::Value(value) => Some(Some(value)),
             Read::Nothing => Some(None),
-            Read::WrongKind => None,
+            Read::WrongType => None,
         }
     }
 

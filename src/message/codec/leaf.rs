@@ -23,13 +23,13 @@ use crate::message::ProblemCode;
 pub(crate) fn leaf<T>(raw: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
     let text = match Leaf::read(raw) {
         Leaf::Text(text) => text,
-        Leaf::Other(text) => Cow::Borrowed(text),
+        Leaf::Literal(text) => Cow::Borrowed(text),
         Leaf::Nothing => return Read::Nothing,
-        Leaf::Misfit => return Read::WrongKind,
+        Leaf::Unreadable => return Read::WrongType,
     };
     match text.trim() {
         "" => Read::Nothing,
-        text => parse(text).map_or(Read::WrongKind, Read::Value),
+        text => parse(text).map_or(Read::WrongType, Read::Value),
     }
 }
 
@@ -50,9 +50,9 @@ macro_rules! text {
             fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
                 match Leaf::read(raw) {
                     Leaf::Text(text) => Read::Value($hold(text, interner)),
-                    Leaf::Other(text) => Read::Value($hold(without_fraction(text).into(), interner)),
+                    Leaf::Literal(text) => Read::Value($hold(without_fraction(text).into(), interner)),
                     Leaf::Nothing => Read::Nothing,
-                    Leaf::Misfit => Read::WrongKind,
+                    Leaf::Unreadable => Read::WrongType,
                 }
             }
 

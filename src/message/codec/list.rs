@@ -229,7 +229,7 @@ impl<T: Value> Unread<T> {
         let read = elements.filter_map(|raw| match T::read(raw, &mut interner) {
             Read::Value(value) => Some(value),
             Read::Nothing => T::EMPTY_ELEMENT.map(|empty| empty()),
-            Read::WrongKind => None,
+            Read::WrongType => None,
         });
         read.collect()
     }
@@ -280,7 +280,7 @@ impl<T: Value> Field for List<T> {
             match T::read(element, interner) {
                 Read::Value(value) => values.push(value),
                 Read::Nothing => values.extend(T::EMPTY_ELEMENT.map(|empty| empty())),
-                Read::WrongKind => return None,
+                Read::WrongType => return None,
             }
         }
         values.shrink_to_fit();
@@ -358,7 +358,7 @@ impl<T: Value> Field for List<T> {
 
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
         let Some(elements) = list(raw) else {
-            problems.add_wrong_kind(at, ProblemCode::WrongKind, "a list", raw);
+            problems.add_wrong_type(at, ProblemCode::WrongType, "a list", raw);
             return;
         };
         // It keeps what is shared until all is checked.
@@ -371,7 +371,7 @@ impl<T: Value> Field for List<T> {
                         empty().check(at.index(index), problems);
                     }
                 }
-                Read::WrongKind => explain_value::<T>(raw, at.index(index), problems),
+                Read::WrongType => explain_value::<T>(raw, at.index(index), problems),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::ser::{Error, SerializeMap};
 
 use super::json_writer as write;
-use super::raw::{Key, compact, has_half_pair};
+use super::raw::{Key, compact, has_lone_surrogate};
 use super::transcode::Raw;
 use crate::message::UnreadReason;
 
@@ -64,7 +64,7 @@ impl Members {
         let mut names = HashSet::new();
         for (member, keep) in self.0.iter().zip(&mut keep).rev() {
             // A key with half of a surrogate pair stands for no text, and its name may be another key's text.
-            *keep = names.insert((Key::written(&member.key).name(), has_half_pair(&member.key)));
+            *keep = names.insert((Key::written(&member.key).name(), has_lone_surrogate(&member.key)));
         }
         drop(names);
         let mut keep = keep.into_iter();
@@ -107,8 +107,8 @@ impl Members {
 }
 
 impl Member {
-    pub(super) fn has_half_pair(&self) -> bool {
-        has_half_pair(&self.key) || has_half_pair(&self.value)
+    pub(super) fn has_lone_surrogate(&self) -> bool {
+        has_lone_surrogate(&self.key) || has_lone_surrogate(&self.value)
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -120,7 +120,7 @@ impl Member {
     }
 
     pub(super) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        if has_half_pair(&self.key) {
+        if has_lone_surrogate(&self.key) {
             return Err(M::Error::custom("a key with half of a surrogate pair has no form in this format"));
         }
         map.serialize_entry(&*Key::written(&self.key).name(), &Raw(&self.value))
@@ -130,7 +130,7 @@ impl Member {
 /// The key in the one form that serde writes too. A key with half of a surrogate pair stays as it was written.
 fn canonical(key: Key<'_>) -> Box<str> {
     match key.raw() {
-        raw if raw.contains('\\') && !has_half_pair(raw) => escaped(&key.name()),
+        raw if raw.contains('\\') && !has_lone_surrogate(raw) => escaped(&key.name()),
         raw => raw.into(),
     }
 }

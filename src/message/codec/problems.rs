@@ -71,7 +71,7 @@ impl Problems {
     }
 
     /// Adds the problem that a value isn't of the kind expected.
-    pub(crate) fn add_wrong_kind(&mut self, at: Path<'_>, code: ProblemCode, expected: &str, raw: &str) {
+    pub(crate) fn add_wrong_type(&mut self, at: Path<'_>, code: ProblemCode, expected: &str, raw: &str) {
         self.add_with(code, || {
             let text = format!("expected {expected}; this {} is not one", raw::kind(raw));
             (at.to_string(), text.into())

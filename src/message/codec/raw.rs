@@ -134,11 +134,11 @@ impl<'de> Deserialize<'de> for Elements<'de> {
 pub(crate) enum Leaf<'a> {
     Text(Cow<'a, str>),
     /// A number or a boolean as it is written.
-    Other(&'a str),
+    Literal(&'a str),
     /// `null`, or an object or a list without content.
     Nothing,
     /// An object, a list, or a text with half of a surrogate pair.
-    Misfit,
+    Unreadable,
 }
 
 impl<'a> Leaf<'a> {
@@ -147,13 +147,13 @@ impl<'a> Leaf<'a> {
         match raw.as_bytes() {
             [b'"', inside @ .., b'"'] => {
                 let inside = raw.get(1..=inside.len()).and_then(unescaped);
-                inside.map_or(Self::Misfit, Self::Text)
+                inside.map_or(Self::Unreadable, Self::Text)
             }
             [b'{', inside @ .., b'}'] | [b'[', inside @ .., b']'] => {
-                if inside.iter().all(u8::is_ascii_whitespace) { Self::Nothing } else { Self::Misfit }
+                if inside.iter().all(u8::is_ascii_whitespace) { Self::Nothing } else { Self::Unreadable }
             }
             b"null" => Self::Nothing,
-            _ => Self::Other(raw),
+            _ => Self::Literal(raw),
         }
     }
 }
@@ -163,8 +163,8 @@ pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     let raw: &RawValue = serde_json::from_str(raw).ok()?;
     match Leaf::read(raw.get()) {
         Leaf::Text(text) => Some(text),
-        Leaf::Other(text) => Some(Cow::Borrowed(text)),
-        Leaf::Nothing | Leaf::Misfit => None,
+        Leaf::Literal(text) => Some(Cow::Borrowed(text)),
+        Leaf::Nothing | Leaf::Unreadable => None,
     }
 }
 
@@ -178,7 +178,7 @@ fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Whether the JSON `raw` has an escape that is half of a surrogate pair, and so stands for no character.
-pub(crate) fn has_half_pair(raw: &str) -> bool {
+pub(crate) fn has_lone_surrogate(raw: &str) -> bool {
     let mut rest = raw;
     while let Some((_, escaped)) = rest.split_once('\\') {
         let unit = |text: &str| u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();

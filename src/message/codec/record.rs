@@ -151,7 +151,7 @@ macro_rules! record {
                 match Object::read(raw) {
                     Some(object) => Self::from_object(&object, interner),
                     None if raw == "null" => Read::Nothing,
-                    None => Read::WrongKind,
+                    None => Read::WrongType,
                 }
             }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// A record of any type that is held.
-pub(super) type Held = Arc<dyn Any + Send + Sync>;
+pub(super) type AnyRecord = Arc<dyn Any + Send + Sync>;
 
 /// Values for shared records. If the records take too much memory, all are forgotten.
 pub(super) struct SharedRecords<V> {
     /// By the address of the record. The record is held, so that it doesn't change and no other gets the address.
-    known: BTreeMap<usize, (Held, V)>,
+    known: BTreeMap<usize, (AnyRecord, V)>,
     size: usize,
 }
 

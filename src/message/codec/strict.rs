@@ -10,7 +10,7 @@ use crate::message::ProblemCode;
 
 /// Adds that `raw` is of another kind than the schema has in its place.
 pub(crate) fn add_other_kind(raw: &str, at: Path<'_>, expected: &str, problems: &mut Problems) {
-    add_other(raw, at, ProblemCode::WrongKind, expected, problems);
+    add_other(raw, at, ProblemCode::WrongType, expected, problems);
 }
 
 fn add_other(raw: &str, at: Path<'_>, code: ProblemCode, expected: &str, problems: &mut Problems) {
@@ -73,11 +73,11 @@ pub(crate) fn is_text(leaf: &Leaf<'_>) -> bool {
 }
 
 pub(crate) fn is_boolean(leaf: &Leaf<'_>) -> bool {
-    matches!(leaf, Leaf::Other("true" | "false"))
+    matches!(leaf, Leaf::Literal("true" | "false"))
 }
 
 pub(crate) fn is_number(leaf: &Leaf<'_>) -> bool {
-    matches!(leaf, Leaf::Other(text) if !is_boolean(&Leaf::Other(text)))
+    matches!(leaf, Leaf::Literal(text) if !is_boolean(&Leaf::Literal(text)))
 }
 
 /// A text of digits alone.

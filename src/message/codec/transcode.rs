@@ -39,12 +39,12 @@ pub(crate) fn deserialize<'de, T: Value, D: Deserializer<'de>>(
     match T::read(&json, &mut Interner::unlimited()) {
         Read::Value(value) => Ok(value),
         Read::Nothing if json != "null" => Ok(blank()),
-        Read::Nothing | Read::WrongKind => Err(wrong_kind(T::EXPECTED, &json)),
+        Read::Nothing | Read::WrongType => Err(wrong_type(T::EXPECTED, &json)),
     }
 }
 
 /// The error for `json` of another kind than expected.
-pub(crate) fn wrong_kind<E: serde::de::Error>(expected: &str, json: &str) -> E {
+pub(crate) fn wrong_type<E: serde::de::Error>(expected: &str, json: &str) -> E {
     E::custom(format_args!("expected {expected}; this {} is not one", kind(json)))
 }
 
@@ -261,11 +261,11 @@ impl Serialize for Structure<'_> {
         }
         match Leaf::read(self.raw) {
             Leaf::Text(text) => serializer.serialize_str(&text),
-            Leaf::Other("true") => serializer.serialize_bool(true),
-            Leaf::Other("false") => serializer.serialize_bool(false),
-            Leaf::Other(number) => serialize_number(number, serializer),
+            Leaf::Literal("true") => serializer.serialize_bool(true),
+            Leaf::Literal("false") => serializer.serialize_bool(false),
+            Leaf::Literal(number) => serialize_number(number, serializer),
             Leaf::Nothing => serializer.serialize_unit(),
-            Leaf::Misfit => {
+            Leaf::Unreadable => {
                 Err(S::Error::custom("a text with half of a surrogate pair has no form in this format"))
             }
         }

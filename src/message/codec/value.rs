@@ -15,7 +15,7 @@ pub(crate) enum Read<T> {
     /// `null`, or an object without content.
     Nothing,
     /// JSON of another kind.
-    WrongKind,
+    WrongType,
 }
 
 /// One JSON value of the data model.
@@ -24,7 +24,7 @@ pub(crate) trait Value: Sized {
     const EXPECTED: &'static str;
 
     /// The kind of problem that a text is in its place, if it can't be read.
-    const CODE_OF_TEXT: ProblemCode = ProblemCode::WrongKind;
+    const CODE_OF_TEXT: ProblemCode = ProblemCode::WrongType;
 
     /// What an empty element of a list stands for. Most stand for nothing and are passed over.
     const EMPTY_ELEMENT: Option<fn() -> Self> = None;
@@ -76,14 +76,14 @@ impl<T: Value> Serialize for AsSerde<'_, T> {
     }
 }
 
-pub(crate) const HALF_PAIR: &str =
+pub(crate) const LONE_SURROGATE: &str =
     "half of a surrogate pair, which stands for no character; write both halves, or the character itself";
 
 /// Adds what is wrong with `raw`, which is none of these values.
 pub(crate) fn explain_value<T: Value>(raw: &str, at: Path<'_>, problems: &mut Problems) {
-    if raw.starts_with('"') && raw::has_half_pair(raw) {
-        return problems.add(at, ProblemCode::HalfPair, HALF_PAIR);
+    if raw.starts_with('"') && raw::has_lone_surrogate(raw) {
+        return problems.add(at, ProblemCode::LoneSurrogate, LONE_SURROGATE);
     }
-    let code = if raw.starts_with('"') { T::CODE_OF_TEXT } else { ProblemCode::WrongKind };
-    problems.add_wrong_kind(at, code, T::EXPECTED, raw);
+    let code = if raw.starts_with('"') { T::CODE_OF_TEXT } else { ProblemCode::WrongType };
+    problems.add_wrong_type(at, code, T::EXPECTED, raw);
 }

@@ -16,7 +16,7 @@ use crate::message::codec::problems::Problems;
 use crate::message::codec::raw::{Key, Object};
 #[cfg(feature = "mock")]
 use crate::message::codec::strict;
-use crate::message::codec::transcode::{Json, wrong_kind};
+use crate::message::codec::transcode::{Json, wrong_type};
 use crate::message::{ProblemCode, UnreadReason};
 
 /// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any object.
@@ -123,7 +123,7 @@ impl Serialize for Extensions {
 impl<'de> Deserialize<'de> for Extensions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Json(json) = Json::deserialize(deserializer)?;
-        let object = Object::read(&json).ok_or_else(|| wrong_kind("an object", &json))?;
+        let object = Object::read(&json).ok_or_else(|| wrong_type("an object", &json))?;
         Ok(Self::of(&object))
     }
 }
@@ -169,7 +169,7 @@ impl Field for Extensions {
     fn drop_invalid(&mut self, _: bool, _: &mut Corrector) {}
 
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
-        problems.add_wrong_kind(at, ProblemCode::WrongKind, "an object", raw);
+        problems.add_wrong_type(at, ProblemCode::WrongType, "an object", raw);
     }
 }
 

@@ -130,7 +130,7 @@ impl Meta {
     }
 
     /// Removes the place in a batch, also one that could not be read.
-    pub(crate) fn clear_batch_place(&mut self) {
+    pub(crate) fn clear_batch_numbers(&mut self) {
         (self.current_batch, self.total_batches) = (None, None);
         for key in ["CurrentBatch", "TotalBatches"] {
             self.extras.remove(key, |_| true);

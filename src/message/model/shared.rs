@@ -155,7 +155,7 @@ impl<T: Intern> Value for Shared<T> {
         match T::read(raw, interner) {
             Read::Value(record) => Read::Value(T::records(interner).share(raw, record)),
             Read::Nothing => Read::Nothing,
-            Read::WrongKind => Read::WrongKind,
+            Read::WrongType => Read::WrongType,
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::read_error::{Place, ReadError};
+use super::read_error::{Position, ReadError};
 use super::scanner::{ParseError, Reason};
 
 /// How much is asked of the input at a time, in bytes, and how much of a slot is gone through again for every piece of
 /// it, however small, that a slow input gives.
 const CHUNK: usize = 64 * 1024;
 
-/// The longest slot, in bytes. No message with a longer one would be worth sending: the service refuses those of 10 MB.
+/// The longest slot, in bytes. No message with a longer one would be worth sending: the service rejects those of 10 MB.
 const LONGEST: usize = 8 * 1024 * 1024;
 
 /// Text that has come and was not passed over yet.
@@ -21,7 +21,7 @@ pub(super) struct InputBuffer {
     /// How much of that is in `place`.
     counted: usize,
     /// Where in the input the text behind `counted` starts.
-    place: Place,
+    place: Position,
     /// What the input gave last. All of it is text but for the first bytes of a character whose others have not come,
     /// which are at the start.
     buffer: Vec<u8>,
@@ -121,7 +121,7 @@ impl InputBuffer {
     }
 
     /// The place behind all that has come.
-    fn end(&mut self) -> Place {
+    fn end(&mut self) -> Position {
         self.count();
         self.place.after(self.unread().as_bytes())
     }

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::read_error::{Place, ReadError};
+use super::read_error::{Position, ReadError};
 use super::scanner::{ParseError, Parsed, Scanner};
 use crate::message::codec::extras::{Extras, Given};
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::path::PathSegment;
 use crate::message::codec::raw::Object;
-use crate::message::codec::transcode::{Json, wrong_kind};
+use crate::message::codec::transcode::{Json, wrong_type};
 use crate::message::codec::value::{Read, Value};
 use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
 
@@ -45,12 +45,12 @@ impl PushSlots {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let (before, _) = bytes.split_at(error.valid_up_to());
-            ReadError::at(Place::START.after(before), "the input is not UTF-8")
+            ReadError::at(Position::START.after(before), "the input is not UTF-8")
         })?;
         // RFC 8259, section 2, and the marks of files that were joined.
         let json = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
         let (before, _) = bytes.split_at(bytes.len() - json.len());
-        let start = Place::START.after(before);
+        let start = Position::START.after(before);
         if json.is_empty() {
             return Err(ReadError::at(start, "the input is empty"));
         }
@@ -105,7 +105,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
 /// Reads a list of slots one by one.
 fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner) -> Parsed<List<Slot>> {
     let start = scanner.at();
-    let not_read = |raw: &str| List::not_read(raw, UnreadReason::WrongKind);
+    let not_read = |raw: &str| List::not_read(raw, UnreadReason::WrongType);
     if !scanner.take(b'[')? {
         let raw = scanner.raw()?;
         return Ok(if raw == "null" { List::new() } else { not_read(raw) });
@@ -139,7 +139,7 @@ pub(super) fn read_slot(
         Some(Read::Value(slot)) => Some(slot),
         // An empty place in the list is a slot without its time, and must not vanish unseen.
         Some(Read::Nothing) => Slot::EMPTY_ELEMENT.map(|empty| empty()),
-        Some(Read::WrongKind) | None => None,
+        Some(Read::WrongType) | None => None,
     })
 }
 
@@ -149,7 +149,7 @@ impl<'de> Deserialize<'de> for PushSlots {
         let Json(json) = Json::deserialize(deserializer)?;
         // The place of an error is the format's to add.
         if !json.starts_with('{') {
-            return Err(wrong_kind("an object", &json));
+            return Err(wrong_type("an object", &json));
         }
         Self::from_json(json).map_err(serde::de::Error::custom)
     }

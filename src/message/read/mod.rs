@@ -8,5 +8,5 @@ mod shape;
 mod slot_reader;
 
 pub use read_error::ReadError;
-pub(crate) use slot_reader::Came;
+pub(crate) use slot_reader::ReadOutcome;
 pub use slot_reader::SlotReader;

@@ -15,27 +15,27 @@ use super::scanner::ParseError;
 pub struct ReadError {
     reason: Cow<'static, str>,
     path: String,
-    place: Place,
+    place: Position,
     is_last: bool,
     source: Option<Arc<io::Error>>,
 }
 
 impl ReadError {
-    pub(super) fn at(place: Place, reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn at(place: Position, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into(), path: String::new(), place, is_last: true, source: None }
     }
 
-    pub(super) fn io(error: io::Error, place: Place) -> Self {
+    pub(super) fn io(error: io::Error, place: Position) -> Self {
         Self { source: Some(Arc::new(error)), ..Self::at(place, "the input can't be read any further") }
     }
 
     /// The input can't be read any further after this line.
     pub(crate) fn after_line(line: usize, error: io::Error) -> Self {
-        Self::io(error, Place { line, column: 1 })
+        Self::io(error, Position { line, column: 1 })
     }
 
     /// The error for a place in `text`, which begins at `start` of the input.
-    pub(super) fn parse(error: &ParseError, text: &str, start: Place) -> Self {
+    pub(super) fn parse(error: &ParseError, text: &str, start: Position) -> Self {
         let before = text.as_bytes().get(..error.at).unwrap_or_default();
         Self { path: error.path(), ..Self::at(start.after(before), error.reason.to_string()) }
     }
@@ -47,7 +47,7 @@ impl ReadError {
 
     /// What is wrong, and the line and column, without the path.
     pub(crate) fn at_its_place(&self) -> String {
-        let Place { line, column } = self.place;
+        let Position { line, column } = self.place;
         format!("{} at line {line} column {column}", self.reason)
     }
 
@@ -98,18 +98,18 @@ impl std::error::Error for ReadError {
 
 /// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     line: usize,
     column: usize,
 }
 
-impl Default for Place {
+impl Default for Position {
     fn default() -> Self {
         Self::START
     }
 }
 
-impl Place {
+impl Position {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
     pub(super) fn line(self) -> usize {

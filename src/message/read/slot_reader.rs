@@ -74,7 +74,7 @@ pub struct SlotReader<R> {
 const LONG_VALUE: usize = 16 * 1024;
 
 /// The result of reading from an input.
-pub(crate) enum Came {
+pub(crate) enum ReadOutcome {
     Slot(Slot),
     End,
     /// Nothing yet, because the input would have to wait.
@@ -120,12 +120,12 @@ impl<R: io::Read> SlotReader<R> {
     }
 
     /// Reads what comes next.
-    pub(crate) fn read_next(&mut self) -> Result<Came, ReadError> {
+    pub(crate) fn read_next(&mut self) -> Result<ReadOutcome, ReadError> {
         while self.shape != Shape::Done {
             if self.needs_input {
                 let came = self.read_on()?;
                 if !came {
-                    return Ok(Came::Nothing);
+                    return Ok(ReadOutcome::Nothing);
                 }
                 self.needs_input = false;
             }
@@ -162,7 +162,7 @@ impl<R: io::Read> SlotReader<R> {
                 }
                 Ok(Next::Slot(slot, start)) => {
                     self.pass_value(start, length);
-                    return Ok(Came::Slot(slot));
+                    return Ok(ReadOutcome::Slot(slot));
                 }
                 Ok(Next::NoSlot(error)) => {
                     let read_error = self.buffer.parse_error(&error);
@@ -171,7 +171,7 @@ impl<R: io::Read> SlotReader<R> {
                 }
             }
         }
-        Ok(Came::End)
+        Ok(ReadOutcome::End)
     }
 
     fn pass_value(&mut self, start: usize, end: usize) {
@@ -275,9 +275,9 @@ impl<R: io::Read> Iterator for SlotReader<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.read_next() {
-            Ok(Came::Slot(slot)) => Some(Ok(slot)),
-            Ok(Came::End) => None,
-            Ok(Came::Nothing) => {
+            Ok(ReadOutcome::Slot(slot)) => Some(Ok(slot)),
+            Ok(ReadOutcome::End) => None,
+            Ok(ReadOutcome::Nothing) => {
                 self.shape = Shape::Done;
                 Some(Err(self.buffer.would_block()))
             }

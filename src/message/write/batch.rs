@@ -21,7 +21,7 @@ pub(crate) struct Envelope {
 
 /// The place of a message in its batch.
 #[derive(Clone, Copy)]
-pub(crate) struct BatchPlace<'a> {
+pub(crate) struct BatchPosition<'a> {
     pub(crate) batch_id: &'a str,
     pub(crate) current: u64,
     pub(crate) total: Option<u64>,
@@ -76,19 +76,19 @@ impl Envelope {
 
     /// How many bytes a message takes without its slots, wherever in the batch it is.
     pub(crate) fn length(&self, batch_id: &str) -> usize {
-        let meta = self.meta(Some(BatchPlace { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
+        let meta = self.meta(Some(BatchPosition { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
         // The opening bracket of the list takes the place of the comma before the first slot.
         write::enclosed(meta_length(&meta) + SLOTS.len() + "]".len())
     }
 
     /// Begins a message in `out`, which is empty.
-    pub(crate) fn begin(&self, place: Option<BatchPlace<'_>>, mut out: Vec<u8>) -> BatchMessage {
+    pub(crate) fn begin(&self, place: Option<BatchPosition<'_>>, mut out: Vec<u8>) -> BatchMessage {
         write_meta(&self.meta(place), &mut out);
         out.extend_from_slice(SLOTS.as_bytes());
         BatchMessage { slots: out.len(), out }
     }
 
-    fn meta(&self, place: Option<BatchPlace<'_>>) -> Meta {
+    fn meta(&self, place: Option<BatchPosition<'_>>) -> Meta {
         let mut meta = self.meta.clone();
         let place = place.map(|place| (place.batch_id.to_owned(), place.current, place.total));
         (meta.batch_id, meta.current_batch, meta.total_batches) = match place {

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::outgoing::Outgoing;
+use super::outgoing::Encode;
 use crate::message::codec::field::Field;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::problems::Problems;
@@ -49,7 +49,7 @@ pub(super) fn meta_length(meta: &Meta) -> usize {
     META.len() + meta.length::<true>()
 }
 
-impl Outgoing for PushSlots {
+impl Encode for PushSlots {
     fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -62,7 +62,7 @@ impl Outgoing for PushSlots {
         self.check(problems);
     }
 
-    fn corrected(&self) -> Box<dyn Outgoing> {
+    fn corrected(&self) -> Box<dyn Encode> {
         let corrected: Box<Self> = corrected(self, Self::drop_invalid);
         corrected
     }

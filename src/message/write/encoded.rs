@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::encode::{meta_length, write_meta};
-use super::outgoing::Outgoing;
+use super::outgoing::Encode;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
@@ -117,7 +117,7 @@ impl EncodedMessage {
     }
 }
 
-impl Outgoing for EncodedMessage {
+impl Encode for EncodedMessage {
     fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -130,7 +130,7 @@ impl Outgoing for EncodedMessage {
         self.meta.check(Path::ROOT.key("Meta"), problems);
     }
 
-    fn corrected(&self) -> Box<dyn Outgoing> {
+    fn corrected(&self) -> Box<dyn Encode> {
         let corrected: Box<Self> = corrected(self, |message, corrector| message.meta.drop_invalid(corrector));
         corrected
     }

@@ -6,7 +6,7 @@ mod encoded;
 mod outgoing;
 mod prepared;
 
-pub(crate) use batch::{BatchMessage, BatchPlace, Envelope};
+pub(crate) use batch::{BatchMessage, BatchPosition, Envelope};
 pub use encoded::EncodedMessage;
 pub use outgoing::Message;
 pub(crate) use outgoing::{Content, Defaults, Internal, write_from};

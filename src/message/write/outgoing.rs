@@ -23,13 +23,13 @@ impl<M: sealed::Message> Message for M {}
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     /// A message to encode.
-    Message(&'a (dyn Outgoing + 'static)),
+    Message(&'a (dyn Encode + 'static)),
     /// One that goes out as it is.
     Prepared(&'a PreparedMessage),
 }
 
 /// What a client needs of a message.
-pub trait Outgoing: fmt::Debug + Sync {
+pub trait Encode: fmt::Debug + Sync {
     fn meta(&self) -> &Meta;
 
     fn slot_count(&self) -> usize;
@@ -38,7 +38,7 @@ pub trait Outgoing: fmt::Debug + Sync {
     fn check(&self, problems: &mut Problems);
 
     /// A copy without optional values that are invalid.
-    fn corrected(&self) -> Box<dyn Outgoing>;
+    fn corrected(&self) -> Box<dyn Encode>;
 
     /// The problems of the part that was checked when it was made.
     fn permitted_problems(&self) -> PermittedProblems {
@@ -50,7 +50,7 @@ pub trait Outgoing: fmt::Debug + Sync {
 }
 
 /// A message as it goes out.
-pub(crate) struct Written {
+pub(crate) struct EncodedBody {
     pub(crate) json: Bytes,
     /// Its `Meta`.
     pub(crate) meta: Meta,
@@ -66,18 +66,18 @@ pub(crate) struct Defaults<'a> {
 
 /// Writes `message` as it is sent, if `validation` permits it.
 pub(crate) fn write_from(
-    message: &(dyn Outgoing + 'static),
+    message: &(dyn Encode + 'static),
     defaults: Defaults<'_>,
     validation: Validation,
-) -> Result<Written, InvalidMessage> {
-    let check = |message: &(dyn Outgoing + 'static), problems: &mut Problems| {
+) -> Result<EncodedBody, InvalidMessage> {
+    let check = |message: &(dyn Encode + 'static), problems: &mut Problems| {
         message.check(problems);
         defaults.check(message.meta(), problems);
     };
     let (corrected, problems) = validation.permit(message, check, |message| message.corrected())?;
     let message = corrected.as_deref().unwrap_or(message);
     let meta = defaults.filled(message.meta());
-    Ok(Written {
+    Ok(EncodedBody {
         json: message.written(&meta).into(),
         meta,
         problems: problems.and(&message.permitted_problems()),

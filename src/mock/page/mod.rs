@@ -13,8 +13,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
-use super::answer::Answer;
 use super::inbox::ReceivedRequest;
+use super::mock_response::MockResponse;
 use super::script::Script;
 use super::service::{Service, is_json};
 
@@ -22,53 +22,57 @@ use super::service::{Service, is_json};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-type Button = (&'static str, &'static str, fn() -> Answer);
+type Button = (&'static str, &'static str, fn() -> MockResponse);
 
-/// The answers that the page has buttons for, by name and label.
-const ANSWERS: [Button; 11] = [
-    ("throttled-1s", "429 with Retry-After: 1", || Answer::throttled().retry_after(1)),
-    ("unavailable", "503", Answer::unavailable),
-    ("bad-gateway", "502", || Answer::new(StatusCode::BAD_GATEWAY)),
-    ("refused", "400 with Meta.Errors", || {
-        Answer::refused(
+/// The responses that the page has buttons for, by name and label.
+const RESPONSES: [Button; 11] = [
+    ("throttled-1s", "429 with Retry-After: 1", || MockResponse::throttled().retry_after(1)),
+    ("unavailable", "503", MockResponse::unavailable),
+    ("bad-gateway", "502", || MockResponse::new(StatusCode::BAD_GATEWAY)),
+    ("rejected", "400 with Meta.Errors", || {
+        MockResponse::rejected(
             "No subscriptions. Meta.Destinations needs to contain a destination from existing subscriptions",
         )
     }),
-    ("block-page", "200 with a firewall's page", Answer::block_page),
+    ("block-page", "200 with a firewall's page", MockResponse::block_page),
     ("errors", "Accepted, with errors", || {
-        Answer::accepted_with_errors("The transmission to the destination failed")
+        MockResponse::accepted_with_errors("The transmission to the destination failed")
     }),
-    ("unauthorized", "401", || Answer::new(StatusCode::UNAUTHORIZED).text("Invalid access token")),
-    ("reset", "Connection reset", Answer::reset_after_read),
-    ("lost", "Accepted, answer lost", || Answer::reset_after_read().after_accepting()),
-    ("truncated", "Accepted, answer cut off", Answer::truncated),
-    ("stall", "No answer", Answer::stall),
+    ("unauthorized", "401", || MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token")),
+    ("reset", "Connection reset", MockResponse::reset_after_read),
+    ("lost", "Accepted, response lost", || MockResponse::reset_after_read().after_accepting()),
+    ("truncated", "Accepted, response cut off", MockResponse::truncated),
+    ("stall", "No response", MockResponse::stall),
 ];
 
 /// Answers what the page asks for; nothing where a request is none of it.
-pub(super) fn answer(service: &Service, request: &ReceivedRequest, query: Option<&str>) -> Option<Answer> {
-    let asset = |kind, text: &'static str| Answer::new(StatusCode::OK).content(kind, text.into());
-    let answer: &dyn Fn() -> Answer = match (request.method.as_str(), request.path.as_str()) {
+pub(super) fn response(
+    service: &Service,
+    request: &ReceivedRequest,
+    query: Option<&str>,
+) -> Option<MockResponse> {
+    let asset = |kind, text: &'static str| MockResponse::new(StatusCode::OK).content(kind, text.into());
+    let response: &dyn Fn() -> MockResponse = match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/") => &|| asset("text/html; charset=utf-8", include_str!("index.html")),
         ("GET", "/page.js") => &|| asset("text/javascript; charset=utf-8", include_str!("page.js")),
         ("GET", "/page.css") => &|| asset("text/css; charset=utf-8", include_str!("page.css")),
         ("GET", "/page/state") => &|| {
             let limit = parameter(query, "limit").and_then(|limit| limit.parse().ok());
-            Answer::new(StatusCode::OK).json(state::json(service, limit.unwrap_or(50).min(MOST_SHOWN)))
+            MockResponse::new(StatusCode::OK).json(state::json(service, limit.unwrap_or(50).min(MOST_SHOWN)))
         },
         ("GET", "/page/week") => &|| {
             let monday = parameter(query, "monday").and_then(|day| day.parse::<NaiveDate>().ok());
             let message = parameter(query, "message").and_then(|number| number.parse().ok());
-            Answer::new(StatusCode::OK).json(week::json(service, monday, message))
+            MockResponse::new(StatusCode::OK).json(week::json(service, monday, message))
         },
         ("POST", "/page/next") => &|| next(service, &request.body),
         ("POST", "/page/clear") => &|| clear(service, &request.body),
         _ => return None,
     };
     Some(if is_from_the_page(service, request) {
-        guarded(answer())
+        guarded(response())
     } else {
-        Answer::new(StatusCode::FORBIDDEN)
+        MockResponse::new(StatusCode::FORBIDDEN)
     })
 }
 
@@ -86,15 +90,15 @@ fn is_from_the_page(service: &Service, request: &ReceivedRequest) -> bool {
     is_here && (request.method == Method::GET || is_json(header(CONTENT_TYPE)))
 }
 
-/// The most messages and answers that one look at the page shows.
+/// The most messages and responses that one look at the page shows.
 const MOST_SHOWN: usize = 10_000;
 
 fn value(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn guarded(answer: Answer) -> Answer {
-    answer
+fn guarded(response: MockResponse) -> MockResponse {
+    response
         .header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
         // Names must not get into the browser's cache, which is on the disk.
         .header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
@@ -109,16 +113,16 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 
 #[derive(Deserialize)]
 struct Next {
-    answer: String,
+    response: String,
 }
 
-fn next(service: &Service, body: &Bytes) -> Answer {
+fn next(service: &Service, body: &Bytes) -> MockResponse {
     let asked = serde_json::from_slice::<Next>(body).ok();
-    let known = asked.and_then(|asked| ANSWERS.iter().find(|(name, ..)| *name == asked.answer));
-    let Some((name, _, answer)) = known else { return Answer::new(StatusCode::BAD_REQUEST) };
+    let known = asked.and_then(|asked| RESPONSES.iter().find(|(name, ..)| *name == asked.response));
+    let Some((name, _, response)) = known else { return MockResponse::new(StatusCode::BAD_REQUEST) };
     // By this name the page knows its own buttons.
-    service.script(|script| Script::add(&mut script.messages, Answer { name, ..answer() }));
-    Answer::new(StatusCode::NO_CONTENT)
+    service.script(|script| Script::add(&mut script.messages, MockResponse { name, ..response() }));
+    MockResponse::new(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]
@@ -129,9 +133,9 @@ struct Clear {
     inbox: bool,
 }
 
-fn clear(service: &Service, body: &Bytes) -> Answer {
+fn clear(service: &Service, body: &Bytes) -> MockResponse {
     let Ok(asked) = serde_json::from_slice::<Clear>(body) else {
-        return Answer::new(StatusCode::BAD_REQUEST);
+        return MockResponse::new(StatusCode::BAD_REQUEST);
     };
     if asked.inbox {
         service.clear_inbox();
@@ -139,5 +143,5 @@ fn clear(service: &Service, body: &Bytes) -> Answer {
     if asked.queue {
         service.script(|script| *script = Script::default());
     }
-    Answer::new(StatusCode::NO_CONTENT)
+    MockResponse::new(StatusCode::NO_CONTENT)
 }

@@ -10,20 +10,20 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 const COUNTS = [
   ['requests', 'requests'],
   ['accepted', 'accepted'],
-  ['refused', 'refused'],
-  ['unanswered', 'unanswered'],
+  ['rejected', 'rejected'],
+  ['without_response', 'without response'],
   ['token_requests', 'token requests'],
   ['slots', 'slots'],
 ];
 
-let state = null; // what `page/state` last answered
-let week = null; // what `page/week` last answered
-let weekAsked = ''; // the question that `week` answers or is about to
+let state = null; // what `page/state` last returned
+let week = null; // what `page/week` last returned
+let weekAsked = ''; // the question that `week` responds to or is about to
 let limit = PAGE; // of messages to ask for
 let monday = null; // of the chosen week; until there is one, the service chooses
 let only = null; // the number of the message whose slots the calendar shows; null: of all
 let local = false; // whether times are local
-let lost = false; // whether the service failed to answer last time
+let lost = false; // whether the service failed to respond last time
 
 // --- Elements ---
 
@@ -123,7 +123,7 @@ function dayName(index) {
 
 // --- Asking ---
 
-// What the service answers, or null after saying why there is nothing.
+// The response of the service, or null after saying why there is nothing.
 async function tryToAsk(path, body) {
   const post = body && {
     method: 'POST',
@@ -132,10 +132,10 @@ async function tryToAsk(path, body) {
   };
   try {
     const got = await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS), ...post });
-    if (got.ok) return { answer: body ? null : await got.json() };
-    say(`The service answers with status ${got.status}`);
+    if (got.ok) return { response: body ? null : await got.json() };
+    say(`The service responds with status ${got.status}`);
   } catch {
-    say('The service does not answer');
+    say('The service is not responding');
   }
   return null;
 }
@@ -154,9 +154,9 @@ async function poll() {
   // A page out of sight asks nothing; it asks as soon as it is in sight again.
   if (askAgain) poll();
   else if (!document.hidden) timer = setTimeout(poll, PAUSE_MS);
-  if (got && lost) say('The service answers again');
+  if (got && lost) say('The service responds again');
   lost = !got;
-  if (got) takeState(got.answer, asked);
+  if (got) takeState(got.response, asked);
 }
 
 const weekPath = () =>
@@ -175,8 +175,8 @@ async function askWeek() {
     weekAsked = ''; // for the next round to ask anew
     return;
   }
-  if (!/^\d{4}-/.test(got.answer.monday)) return say('No calendar here shows the year of these slots');
-  week = got.answer;
+  if (!/^\d{4}-/.test(got.response.monday)) return say('No calendar here shows the year of these slots');
+  week = got.response;
   // The week that the service chose stays once it shows something, whatever arrives later.
   if (monday === null && week.first !== null) monday = week.monday;
   weekAsked = weekQuestion();
@@ -188,17 +188,17 @@ async function post(path, body, done) {
   poll();
 }
 
-function takeState(answer, asked) {
+function takeState(response, asked) {
   const before = state;
-  state = answer;
-  if (String(before?.version) !== String(answer.version) || before.asked !== asked) {
+  state = response;
+  if (String(before?.version) !== String(response.version) || before.asked !== asked) {
     state.asked = asked;
-    const top = answer.messages[0]?.number ?? 0;
+    const top = response.messages[0]?.number ?? 0;
     // An emptied inbox has neither the message nor the week that were chosen.
     if (only !== null && only > top) only = null;
-    if (before && !answer.all_messages) monday = null;
+    if (before && !response.all_messages) monday = null;
     showState();
-    announce(before, answer);
+    announce(before, response);
   } else {
     state.asked = asked;
   }
@@ -215,23 +215,23 @@ function announce(before, now) {
     anew || number > top || (known.has(number) && known.get(number) !== state));
   if (!news.length) return;
   if (news.length === 1) return say(`Message ${news[0].number} ${news[0].state}`);
-  const words = ['accepted', 'refused', 'unanswered']
+  const words = ['accepted', 'rejected', 'no response']
     .map((word) => [news.filter(({ state }) => state === word).length, word])
     .filter(([many]) => many)
     .map((pair) => pair.join(' '));
   say(`Messages ${news.at(-1).number} to ${news[0].number}: ${words.join(', ')}`);
 }
 
-// --- Counts, answers and messages ---
+// --- Counts, responses and messages ---
 
 function showState() {
   sync($('counts'), COUNTS,
     ([, word]) => element('div', '', element('dt', '', word), element('dd')),
     (pair, [name]) => put(pair.lastChild, count(state.counts[name])));
 
-  const labels = new Map(state.answers.map(({ name, label }) => [name, label || name]));
-  sync($('answers'), state.answers,
-    ({ name }) => button('', () => post('page/next', { answer: name }, `Queued: ${labels.get(name)}`)),
+  const labels = new Map(state.responses.map(({ name, label }) => [name, label || name]));
+  sync($('responses'), state.responses,
+    ({ name }) => button('', () => post('page/next', { response: name }, `Queued: ${labels.get(name)}`)),
     (made, { name }) => put(made, labels.get(name)),
     ({ name }) => name);
   const queued = [
@@ -301,7 +301,7 @@ function fillMessage(row, message) {
   parts.seen = seen;
   const { attempts } = message;
   put(parts.state, message.state);
-  parts.state.className = `state ${message.state}`;
+  parts.state.className = `state ${message.state.replace(' ', '-')}`;
   put(parts.at, attempts.length ? `${dateOf(attempts[0].at)} ${clockOf(attempts[0].at).slice(0, 8)}` : '');
   put(parts.id, message.message_id ?? 'none');
   put(parts.batch, batchText(message.batch));

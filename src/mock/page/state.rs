@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::ANSWERS;
+use super::RESPONSES;
 use crate::clock;
-use crate::mock::answer::Answer;
 use crate::mock::inbox::{Counts, ReceivedRequest};
-use crate::mock::ledger::{Ledger, Send};
+use crate::mock::mock_response::MockResponse;
+use crate::mock::request_log::{RequestLog, SendRecord};
 use crate::mock::service::Service;
 
 /// How many token requests are shown.
@@ -25,7 +25,7 @@ struct Page<'a> {
     is_down: bool,
     next: Vec<&'a str>,
     next_tokens: Vec<&'a str>,
-    answers: Vec<ShownAnswer>,
+    responses: Vec<ShownResponse>,
     messages: Vec<Shown<'a>>,
     tokens: Vec<Attempt<'a>>,
     all_messages: usize,
@@ -36,13 +36,13 @@ struct ShownCounts {
     requests: usize,
     token_requests: usize,
     accepted: usize,
-    refused: usize,
-    unanswered: usize,
+    rejected: usize,
+    without_response: usize,
     slots: usize,
 }
 
 #[derive(Serialize)]
-struct ShownAnswer {
+struct ShownResponse {
     name: &'static str,
     label: &'static str,
 }
@@ -87,40 +87,40 @@ struct Attempt<'a> {
 /// The newest messages up to `limit`, and everything around them.
 pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
     let state = service.state();
-    let ledger = &state.ledger;
-    let Counts { requests, token_requests, accepted, refused, unanswered, slots, .. } = ledger.counts;
+    let log = &state.log;
+    let Counts { requests, token_requests, accepted, rejected, without_response, slots, .. } = log.counts;
     let is_down = state.script.is_down();
-    let newest = ledger.sends.iter().enumerate().rev().take(limit);
+    let newest = log.sends.iter().enumerate().rev().take(limit);
     let page = Page {
-        version: (ledger.version, is_down),
+        version: (log.version, is_down),
         now: clock::now(),
-        counts: ShownCounts { requests, token_requests, accepted, refused, unanswered, slots },
+        counts: ShownCounts { requests, token_requests, accepted, rejected, without_response, slots },
         is_down,
         next: names(&state.script.messages, limit),
         next_tokens: names(&state.script.tokens, limit),
-        answers: ANSWERS.iter().map(|&(name, label, _)| ShownAnswer { name, label }).collect(),
-        messages: newest.map(|(index, send)| message(ledger, index + 1, send)).collect(),
-        tokens: token_requests_of(ledger),
-        all_messages: ledger.sends.len(),
+        responses: RESPONSES.iter().map(|&(name, label, _)| ShownResponse { name, label }).collect(),
+        messages: newest.map(|(index, send)| message(log, index + 1, send)).collect(),
+        tokens: token_requests_of(log),
+        all_messages: log.sends.len(),
     };
     // Text and numbers under fixed keys always have a JSON form.
     serde_json::to_vec(&page).unwrap_or_default()
 }
 
 /// What the next requests are answered.
-fn names(answers: &VecDeque<Answer>, limit: usize) -> Vec<&str> {
-    answers.iter().flat_map(|answer| (0..answer.times).map(|_| answer.name)).take(limit).collect()
+fn names(responses: &VecDeque<MockResponse>, limit: usize) -> Vec<&str> {
+    responses.iter().flat_map(|response| (0..response.times).map(|_| response.name)).take(limit).collect()
 }
 
 /// The newest few.
-fn token_requests_of(ledger: &Ledger) -> Vec<Attempt<'_>> {
-    let newest = ledger.token_requests.iter().enumerate().rev().take(TOKENS);
-    newest.filter_map(|(index, place)| Some(attempt(index + 1, ledger.requests.get(*place)?))).collect()
+fn token_requests_of(log: &RequestLog) -> Vec<Attempt<'_>> {
+    let newest = log.token_requests.iter().enumerate().rev().take(TOKENS);
+    newest.filter_map(|(index, place)| Some(attempt(index + 1, log.requests.get(*place)?))).collect()
 }
 
-fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Shown<'a> {
-    let accepted = send.accepted.and_then(|place| ledger.messages.get(place));
-    let requests = send.attempts.iter().filter_map(|place| ledger.requests.get(*place));
+fn message<'a>(log: &'a RequestLog, number: usize, send: &'a SendRecord) -> Shown<'a> {
+    let accepted = send.accepted.and_then(|place| log.messages.get(place));
+    let requests = send.attempts.iter().filter_map(|place| log.requests.get(*place));
     let attempts: Vec<_> = requests.enumerate().map(|(index, request)| attempt(index + 1, request)).collect();
     let content = send.content.as_ref();
     let meta = content.map(|content| &content.meta);
@@ -129,8 +129,8 @@ fn message<'a>(ledger: &'a Ledger, number: usize, send: &'a Send) -> Shown<'a> {
         message_id: send.key.as_deref(),
         state: match (accepted, attempts.last()) {
             (Some(_), _) => "accepted",
-            (None, Some(Attempt { status: None, .. })) => "unanswered",
-            (None, _) => "refused",
+            (None, Some(Attempt { status: None, .. })) => "no response",
+            (None, _) => "rejected",
         },
         batch: meta.and_then(|meta| {
             let is_in_one = meta.batch_id.is_some() || meta.current_batch.is_some();

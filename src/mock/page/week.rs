@@ -39,13 +39,13 @@ struct Shown<'a> {
 /// The week from `monday`, or that in which the newest message begins; of one message, or of all.
 pub(super) fn json(service: &Service, monday: Option<NaiveDate>, message: Option<usize>) -> Vec<u8> {
     let state = service.state();
-    let ledger = &state.ledger;
+    let log = &state.log;
     // A message that came twice under one id is one to a person.
     let slots = || {
-        let sends = ledger.sends.iter().enumerate().rev().map(|(index, send)| (index + 1, send));
+        let sends = log.sends.iter().enumerate().rev().map(|(index, send)| (index + 1, send));
         sends
             .filter(|(number, _)| message.is_none_or(|wanted| wanted == *number))
-            .filter_map(|(number, send)| Some((number, ledger.messages.get(send.accepted?)?)))
+            .filter_map(|(number, send)| Some((number, log.messages.get(send.accepted?)?)))
             .flat_map(|(number, message)| message.slots().iter().map(move |slot| (number, slot)))
     };
     let starts = || slots().filter_map(|(_, slot)| slot.date_time);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::progress::WaitReason;
-use super::{Dispatcher, Waiting};
+use super::{Dispatcher, PermitFuture};
 use crate::transport::{Permit, RateLimiter};
 
 impl<'a> Dispatcher<'a, '_> {
@@ -14,15 +14,16 @@ impl<'a> Dispatcher<'a, '_> {
     pub(super) fn start_messages(&mut self) -> bool {
         let mut has_started = false;
         while self.end.is_none() && self.may_start() {
-            let permit = match &self.courier.limiter {
+            let permit = match &self.sender.limiter {
                 None => None,
                 Some(limiter) => match limiter.free_permit().filter(|_| self.permit.is_none()) {
                     Some(permit) => Some(permit),
                     None => {
                         let (limiter, now) = (limiter.clone(), Instant::now());
                         // If the limiter fails, so does the send, which asks it again.
-                        let waiting =
-                            || (Box::pin(async move { limiter.permit().await.ok() }) as Waiting<'a>, now);
+                        let waiting = || {
+                            (Box::pin(async move { limiter.permit().await.ok() }) as PermitFuture<'a>, now)
+                        };
                         self.permit.get_or_insert_with(waiting);
                         return has_started;
                     }
@@ -56,7 +57,7 @@ impl<'a> Dispatcher<'a, '_> {
     pub(super) fn poll_permit(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((permit, asked)) = &mut self.permit else { return Poll::Pending };
         let Poll::Ready(given) = permit.as_mut().poll(context) else {
-            let wait = self.courier.limiter.as_ref().map_or(Duration::ZERO, RateLimiter::wait);
+            let wait = self.sender.limiter.as_ref().map_or(Duration::ZERO, RateLimiter::wait);
             self.tracker.waits(Some((WaitReason::RateLimit, Instant::now() + wait)));
             return Poll::Pending;
         };
@@ -84,9 +85,9 @@ impl<'a> Dispatcher<'a, '_> {
             self.tracker.may_repeat(message.encoded.slot_count);
         }
         let earlier = std::mem::take(&mut message.attempts);
-        let courier = self.courier;
+        let sender = self.sender;
         self.in_flight.push(Box::pin(async move {
-            let sent = courier.deliver(&message.encoded, &policy, permit, earlier).await;
+            let sent = sender.deliver(&message.encoded, &policy, permit, earlier).await;
             (message, sent)
         }));
     }

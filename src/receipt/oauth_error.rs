@@ -10,7 +10,7 @@ use serde::Serialize;
 /// part of the [`Error`](crate::Error)'s `Display`, and so of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct TokenRefusal {
+pub struct OAuthError {
     /// The code, such as `invalid_client`.
     pub error: String,
     /// The explanation, cut after 500 characters; `None` if it is missing or empty.
@@ -20,7 +20,7 @@ pub struct TokenRefusal {
 }
 
 /// The code and the explanation.
-impl fmt::Display for TokenRefusal {
+impl fmt::Display for OAuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error)?;
         match &self.error_description {

@@ -10,36 +10,36 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Next {
+pub enum NextStep {
     /// Another attempt, after a delay drawn from the backoff.
     Backoff,
     /// Another attempt, after the time that the service's `Retry-After` asks for and some jitter.
-    Hint,
+    RetryAfter,
     /// Another attempt, after the time in which no access token is requested, or in which a new one may become valid.
-    TokenPause,
+    TokenCooldown,
     /// Another attempt at once, with a new access token.
     NewToken,
     /// None: the service has the message.
     Done,
-    /// None: it would end the same way, or the service has the message and [reported errors](crate::Class::Partial) with it.
-    Final,
+    /// None: it would end the same way, or the service has the message and [reported errors](crate::Classification::Partial) with it.
+    NotRetryable,
     /// None: there were [as many as may be](crate::ClientBuilder::max_attempts).
-    AttemptsUsedUp,
+    AttemptsExhausted,
     /// None: the [deadline](crate::ClientBuilder::deadline) leaves no time for it.
     Deadline,
     /// None: the service asks for a longer wait than the 120 s that a send waits for.
-    HintTooLong,
+    RetryAfterTooLong,
     /// None: the [retry budget](crate::ClientBuilder::retry_budget) of the client is empty.
-    BudgetEmpty,
+    RetryBudgetExhausted,
     /// None: the service may have the message, and [that is enough](crate::ClientBuilder::on_unknown) to stop.
-    UnknownStops,
+    StoppedOnUnknown,
     /// None: the [rate limiter](crate::PermitSource) of the client failed.
     RateLimiterFailed,
     /// None: the send was dropped while the attempt was under way.
     Dropped,
 }
 
-impl fmt::Display for Next {
+impl fmt::Display for NextStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }

@@ -4,14 +4,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Map, Value};
 
-use super::token_error::{Refused, TokenError};
+use super::token_error::{CredentialsRejection, TokenError};
 use crate::clock;
 use crate::receipt::ResponseDetails;
 use crate::retry::asks_again;
 use crate::text;
-use crate::transport::{self, Answer};
+use crate::transport::{self, Response};
 
-/// A clock that is off by more may be why the endpoint refuses: it takes no `iat` from further in its future.
+/// A clock that is off by more may be why the endpoint rejects: it takes no `iat` from further in its future.
 const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
 
 /// A token request, as far as its response is judged by it.
@@ -28,10 +28,10 @@ impl Asked<'_> {
     /// The JSON object in a response that reports success, whatever the kind of credentials, and its other contents.
     pub(super) fn accepted(
         self,
-        answer: &Answer,
+        response: &Response,
     ) -> Result<(Map<String, Value>, ResponseDetails), TokenError> {
-        let status = answer.status;
-        let details = ResponseDetails::read(answer, self.secrets, clock::now().into());
+        let status = response.status;
+        let details = ResponseDetails::read(response, self.secrets, clock::now().into());
         let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
         if is_busy || asks_again(status.as_u16()) {
             return Err(TokenError::Unavailable {
@@ -40,13 +40,13 @@ impl Asked<'_> {
             });
         }
         if !status.is_success() {
-            return Err(self.refused(status, details));
+            return Err(self.rejected(status, details));
         }
         if let Some(coding) = details.coding {
             let what = format!("the endpoint's response can't be read: its content coding is {coding}");
-            return Err(TokenError::Odd(what.into()));
+            return Err(TokenError::InvalidResponse(what.into()));
         }
-        let body = answer.body.as_ref().map_err(|failure| TokenError::Failure(failure.clone()))?;
+        let body = response.body.as_ref().map_err(|failure| TokenError::Failure(failure.clone()))?;
         Ok((object(body)?, details))
     }
 
@@ -54,20 +54,20 @@ impl Asked<'_> {
     /// with the wrong status.
     pub(super) fn without_token(
         self,
-        answer: &Answer,
+        response: &Response,
         details: ResponseDetails,
         what: &'static str,
     ) -> TokenError {
         match details.has_errors {
-            true => self.refused(answer.status, details),
-            false => TokenError::odd(what),
+            true => self.rejected(response.status, details),
+            false => TokenError::invalid_response(what),
         }
     }
 
-    fn refused(self, status: StatusCode, details: ResponseDetails) -> TokenError {
-        TokenError::Refused(Box::new(Refused {
+    fn rejected(self, status: StatusCode, details: ResponseDetails) -> TokenError {
+        TokenError::CredentialsRejected(Box::new(CredentialsRejection {
             status: status.as_u16(),
-            refusal: details.refusal,
+            rejection: details.rejection,
             text: details.text,
             ahead: None,
             endpoint: self.endpoint.to_string(),
@@ -83,9 +83,9 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
     let text = text::trimmed(&text);
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        _ if text.is_empty() => Err(TokenError::odd("the endpoint's response is empty")),
+        _ if text.is_empty() => Err(TokenError::invalid_response("the endpoint's response is empty")),
         // It may hold a token all the same.
-        _ => Err(TokenError::odd("the endpoint's response isn't a JSON object")),
+        _ => Err(TokenError::invalid_response("the endpoint's response isn't a JSON object")),
     }
 }
 
@@ -94,11 +94,11 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     transport::date(headers).map(DateTime::from)
 }
 
-/// How far this machine's clock is ahead of the one that dated `answer`, behind where it is negative; none where it is
+/// How far this machine's clock is ahead of the one that dated `response`, behind where it is negative; none where it is
 /// off by little. `asked` is when the request went out.
-pub(super) fn ahead(answer: &Answer, asked: DateTime<Utc>) -> Option<TimeDelta> {
-    // The answer was made at some moment since `asked`.
-    let date = date(&answer.headers)?;
+pub(super) fn ahead(response: &Response, asked: DateTime<Utc>) -> Option<TimeDelta> {
+    // The response was made at some moment since `asked`.
+    let date = date(&response.headers)?;
     let (fast, slow) = (asked - date, date - clock::now());
     // The header has whole seconds: the moment may have been almost one later.
     if fast - TimeDelta::seconds(1) > SKEW_ALLOWED {

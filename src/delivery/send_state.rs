@@ -9,28 +9,28 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::outcome::Outcome;
-use super::{Courier, trace};
+use super::{Sender, trace};
 use crate::clock;
 use crate::error::{Error, ErrorKind, FailedSend};
 use crate::message::PreparedMessage;
-use crate::receipt::{Attempt, Delivery, Receipt, TokenRefusal, seconds_rounded_up};
-use crate::retry::{AttemptDelays, Cost, Decision, Ended, Next, Policy};
+use crate::receipt::{Attempt, Delivery, OAuthError, Receipt, seconds_rounded_up};
+use crate::retry::{AttemptDelays, Cost, Decision, NextStep, Policy, RetryState};
 use crate::transport::PermitError;
 
 /// A send under way. When it is dropped before its end, the attempt that was under way is told all the same.
-pub(super) struct Sending<'a> {
-    courier: &'a Courier,
+pub(super) struct SendState<'a> {
+    sender: &'a Sender,
     message: &'a PreparedMessage,
     policy: &'a Policy,
     delays: AttemptDelays,
-    under_way: Option<Begun>,
+    current: Option<AttemptInFlight>,
     /// The attempts of this send, after those of earlier sends of the message.
     attempts: Vec<Attempt>,
     /// The number of the last attempt of the sends before.
     earlier: u32,
     /// What the service said of the attempts that failed.
     service_text: Option<String>,
-    token_refusal: Option<TokenRefusal>,
+    oauth_error: Option<OAuthError>,
     token_replaced: bool,
     token_tried_again: bool,
     /// The cost of the last retry.
@@ -39,7 +39,7 @@ pub(super) struct Sending<'a> {
 }
 
 /// An attempt under way.
-pub(super) struct Begun {
+pub(super) struct AttemptInFlight {
     pub(super) span: Span,
     started: DateTime<Utc>,
     pub(super) began: Instant,
@@ -48,7 +48,7 @@ pub(super) struct Begun {
 }
 
 /// The reason for which the client's own limits allow no attempt.
-pub(super) enum Unadmitted {
+pub(super) enum AdmissionError {
     /// The rate limit has room after this time at the earliest.
     RateLimit(Duration),
     /// The rate limiter can't decide.
@@ -57,29 +57,29 @@ pub(super) enum Unadmitted {
     InFlight(u32),
 }
 
-impl From<PermitError> for Unadmitted {
+impl From<PermitError> for AdmissionError {
     fn from(error: PermitError) -> Self {
         error.retry_after().map_or(Self::LimiterFailed(error), Self::RateLimit)
     }
 }
 
-impl<'a> Sending<'a> {
+impl<'a> SendState<'a> {
     pub(super) fn new(
-        courier: &'a Courier,
+        sender: &'a Sender,
         message: &'a PreparedMessage,
         policy: &'a Policy,
         earlier: Vec<Attempt>,
     ) -> Self {
         Self {
-            courier,
+            sender,
             message,
             policy,
-            delays: AttemptDelays::new(&courier.jitter),
-            under_way: None,
+            delays: AttemptDelays::new(&sender.jitter),
+            current: None,
             earlier: earlier.last().map_or(0, |last| last.number),
             attempts: earlier,
             service_text: None,
-            token_refusal: None,
+            oauth_error: None,
             token_replaced: false,
             token_tried_again: false,
             last_retry: None,
@@ -87,10 +87,10 @@ impl<'a> Sending<'a> {
         }
     }
 
-    pub(super) fn begin_attempt(&mut self) -> &mut Begun {
+    pub(super) fn begin_attempt(&mut self) -> &mut AttemptInFlight {
         let sent_before = self.attempts.iter().filter(|attempt| attempt.token_age.is_some()).count();
-        self.under_way.insert(Begun {
-            span: trace::attempt(next_number(&self.attempts), sent_before, &self.courier.endpoint),
+        self.current.insert(AttemptInFlight {
+            span: trace::attempt(next_number(&self.attempts), sent_before, &self.sender.endpoint),
             started: clock::now(),
             began: Instant::now(),
             token_age: None,
@@ -98,8 +98,8 @@ impl<'a> Sending<'a> {
     }
 
     /// Takes back an attempt that asked nobody for anything.
-    pub(super) fn call_off_attempt(&mut self) {
-        self.under_way = None;
+    pub(super) fn postpone_attempt(&mut self) {
+        self.current = None;
     }
 
     /// Takes note of what the attempt under way came to, and decides what follows: another after a delay, or the end.
@@ -108,7 +108,7 @@ impl<'a> Sending<'a> {
         outcome: Outcome,
         time_left: Duration,
     ) -> ControlFlow<Result<Receipt, Error>, Duration> {
-        let ended = Ended {
+        let ended = RetryState {
             number: next_number(&self.attempts).saturating_sub(self.earlier),
             ending: outcome.ending,
             hint: outcome.retry_after,
@@ -120,29 +120,29 @@ impl<'a> Sending<'a> {
         };
         let kind = outcome.kind;
         let is_rejected = outcome.renewal.is_some();
-        match self.policy.after(ended, &mut self.delays, self.courier.budget.as_deref()) {
-            Decision::Again(delay, next, cost) => {
+        match self.policy.after(ended, &mut self.delays, self.sender.budget.as_deref()) {
+            Decision::Again(delay, next_step, cost) => {
                 self.last_retry = Some(cost);
-                let own_part = outcome.own_part_of(delay, next);
-                self.record(outcome, Some(delay), next);
-                self.token_replaced |= next == Next::NewToken;
-                self.token_tried_again |= is_rejected && next == Next::TokenPause;
+                let own_part = outcome.own_part_of(delay, next_step);
+                self.record(outcome, Some(delay), next_step);
+                self.token_replaced |= next_step == NextStep::NewToken;
+                self.token_tried_again |= is_rejected && next_step == NextStep::TokenCooldown;
                 ControlFlow::Continue(own_part)
             }
-            Decision::Stop(next) => {
-                self.record(outcome, None, next);
+            Decision::Stop(next_step) => {
+                self.record(outcome, None, next_step);
                 self.has_ended = true;
-                ControlFlow::Break(match next {
-                    Next::Done => Ok(self.accepted()),
-                    _ => Err(self.given_up(kind, next)),
+                ControlFlow::Break(match next_step {
+                    NextStep::Done => Ok(self.accepted()),
+                    _ => Err(self.abandoned(kind, next_step)),
                 })
             }
         }
     }
 
     /// Keeps the attempt under way as one that has ended, and tells of it.
-    fn record(&mut self, outcome: Outcome, delay: Option<Duration>, next: Next) {
-        let Some(begun) = self.under_way.take() else { return };
+    fn record(&mut self, outcome: Outcome, delay: Option<Duration>, next_step: NextStep) {
+        let Some(begun) = self.current.take() else { return };
         let attempt = Attempt {
             number: next_number(&self.attempts),
             message_id: self.message.message_id,
@@ -155,15 +155,15 @@ impl<'a> Sending<'a> {
             token_age: begun.token_age,
             retry_after: outcome.retry_after,
             delay,
-            next,
+            next_step,
         };
         self.service_text = outcome.service_text.or(self.service_text.take());
-        self.token_refusal = outcome.token_refusal;
+        self.oauth_error = outcome.oauth_error;
         trace::ended(&begun.span, &attempt, outcome.kind);
         if delay.is_some() {
             trace::retrying(&attempt);
         }
-        if let Some(observer) = &self.courier.observer {
+        if let Some(observer) = &self.sender.observer {
             // What is wrong there must not cost the message.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.attempt_ended(&attempt)));
         }
@@ -172,7 +172,7 @@ impl<'a> Sending<'a> {
 
     fn accepted(&mut self) -> Receipt {
         let attempts = std::mem::take(&mut self.attempts);
-        if let Some(budget) = &self.courier.budget {
+        if let Some(budget) = &self.sender.budget {
             budget.earn(self.last_retry);
         }
         let receipt = Receipt::new(self.message, attempts);
@@ -180,23 +180,23 @@ impl<'a> Sending<'a> {
         receipt
     }
 
-    /// Ends the send because the client's own limits leave no room for the next attempt within the deadline.
-    pub(super) fn not_admitted(&mut self, reason: Unadmitted) -> Error {
+    /// Ends the send because the client's own limits leave no room for the next_step attempt within the deadline.
+    pub(super) fn not_admitted(&mut self, reason: AdmissionError) -> Error {
         self.has_ended = true;
         let deadline = self.policy.deadline;
-        let mut next = Next::Deadline;
+        let mut next_step = NextStep::Deadline;
         let (kind, why, wait) = match reason {
-            Unadmitted::RateLimit(wait) => {
+            AdmissionError::RateLimit(wait) => {
                 let limit = "the client's own rate limit, or its wait after a 429,";
                 let why =
                     format!("given up because {limit} leaves no room within the deadline of {deadline:?}");
                 (ErrorKind::Throttled, why, Some(wait))
             }
-            Unadmitted::LimiterFailed(error) => {
-                next = Next::RateLimiterFailed;
+            AdmissionError::LimiterFailed(error) => {
+                next_step = NextStep::RateLimiterFailed;
                 (ErrorKind::RateLimiter, format!("given up because the rate limiter failed: {error}"), None)
             }
-            Unadmitted::InFlight(limit) => {
+            AdmissionError::InFlight(limit) => {
                 let why = format!(
                     "given up after waiting for other messages in flight (max_in_flight = {limit}): too little time for \
                      an attempt is left of the deadline of {deadline:?}; send fewer at once, or raise max_in_flight or \
@@ -205,36 +205,44 @@ impl<'a> Sending<'a> {
                 (ErrorKind::Throttled, why, None)
             }
         };
-        self.failed(kind, next, wait, &why)
+        self.failed(kind, next_step, wait, &why)
     }
 
-    fn given_up(&mut self, kind: ErrorKind, next: Next) -> Error {
+    fn abandoned(&mut self, kind: ErrorKind, next_step: NextStep) -> Error {
         let last = self.attempts.last();
         let number = last.map_or(0, |last| last.number);
         let retry_after = last.and_then(|last| last.retry_after);
-        let why = match next {
-            Next::AttemptsUsedUp => format!("given up after attempt {number}"),
-            Next::Deadline => {
+        let why = match next_step {
+            NextStep::AttemptsExhausted => format!("given up after attempt {number}"),
+            NextStep::Deadline => {
                 let deadline = self.policy.deadline;
                 format!("given up, since the deadline of {deadline:?} leaves no time for another")
             }
-            Next::HintTooLong => {
+            NextStep::RetryAfterTooLong => {
                 let wait = seconds_rounded_up(retry_after.unwrap_or_default());
                 format!("given up because the service asks to wait for {wait} s")
             }
-            Next::BudgetEmpty => {
+            NextStep::RetryBudgetExhausted => {
                 "given up, since the client's retry budget is empty: too much failed lately".to_owned()
             }
-            Next::UnknownStops => "not tried again, so that the service gets no second copy".to_owned(),
-            Next::Final if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
+            NextStep::StoppedOnUnknown => {
+                "not tried again, so that the service gets no second copy".to_owned()
+            }
+            NextStep::NotRetryable if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
                 "not retried because another destination may have the message: look up its log ids".to_owned()
             }
             _ => "not tried again, since it would end the same way".to_owned(),
         };
-        self.failed(kind, next, retry_after, &why)
+        self.failed(kind, next_step, retry_after, &why)
     }
 
-    fn failed(&mut self, kind: ErrorKind, next: Next, retry_after: Option<Duration>, why: &str) -> Error {
+    fn failed(
+        &mut self,
+        kind: ErrorKind,
+        next_step: NextStep,
+        retry_after: Option<Duration>,
+        why: &str,
+    ) -> Error {
         let attempts = std::mem::take(&mut self.attempts);
         let delivery = Delivery::of_failed(&attempts);
         let last = attempts.last();
@@ -242,12 +250,12 @@ impl<'a> Sending<'a> {
         let what = last.and_then(|last| last.error.as_deref()).unwrap_or_default();
         let certainty = match delivery {
             Delivery::Accepted | Delivery::Unknown => "it is unknown whether the message was delivered",
-            Delivery::Refused => "the service did not take the message",
+            Delivery::Rejected => "the service did not take the message",
             Delivery::NotSent => "the message never reached the service",
         };
         let attempt = last.map_or(String::new(), |_| format!("attempt {number}: {what}; "));
         let text = format!("{attempt}{why}; {certainty}");
-        trace::given_up(self.message.message_id, number, what, delivery, kind, next);
+        trace::abandoned(self.message.message_id, number, what, delivery, kind, next_step);
         let send = FailedSend {
             message_id: Some(self.message.message_id),
             delivery,
@@ -255,21 +263,21 @@ impl<'a> Sending<'a> {
             attempts,
             retry_after,
             service_text: self.service_text.take(),
-            token_refusal: self.token_refusal.take(),
-            is_retryable: next != Next::Final,
+            oauth_error: self.oauth_error.take(),
+            is_retryable: next_step != NextStep::NotRetryable,
         };
         Error::send(kind, text, send)
     }
 }
 
-impl Drop for Sending<'_> {
+impl Drop for SendState<'_> {
     fn drop(&mut self) {
         if self.has_ended {
             return;
         }
-        if let Some(begun) = &self.under_way {
+        if let Some(begun) = &self.current {
             let outcome = Outcome::dropped(begun.token_age.is_some());
-            self.record(outcome, None, Next::Dropped);
+            self.record(outcome, None, NextStep::Dropped);
         }
         let delivery = Delivery::of_failed(&self.attempts);
         trace::dropped(self.message.message_id, self.attempts.len(), delivery);

@@ -2,7 +2,7 @@
 //!
 //! The pace of a client: how many requests go out in any window, and who waits.
 //!
-//! `PUSHSLOTS_PACE_HOURS=24` simulates a day of publishing at full speed in place of one hour.
+//! `PUSHSLOTS_RATE_LIMIT_HOURS=24` simulates a day of publishing at full speed in place of one hour.
 
 mod support;
 
@@ -16,7 +16,7 @@ use pushslots::{Delivery, ErrorKind, WaitReason};
 use rand::Rng;
 use support::batch::slots;
 use support::http2::serve;
-use support::model::{Fate, Model, Reply, TokenFate, answers, client_of};
+use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of};
 use support::tls::{Authority, TlsListener};
 use support::windows::most_in;
 use support::{client, fixtures, message};
@@ -26,29 +26,29 @@ use tokio::time::{Instant, sleep};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn quick() -> Fate {
-    Fate::Answered(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
+fn quick() -> ScriptedOutcome {
+    ScriptedOutcome::Answered(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_day_at_full_speed_is_never_above_the_rate() {
-    let hours: u32 = std::env::var("PUSHSLOTS_PACE_HOURS").map_or(1, |hours| hours.parse().unwrap());
+    let hours: u32 = std::env::var("PUSHSLOTS_RATE_LIMIT_HOURS").map_or(1, |hours| hours.parse().unwrap());
     let throttled = |hint: Option<&str>| {
         let reply = Reply::new(429);
-        Fate::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)))
+        ScriptedOutcome::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)))
     };
     let mut was_revoked = false;
-    let fates = move |chance: &mut rand::rngs::StdRng, _| {
-        let fate = match chance.gen_range(0..2_000) {
+    let fates = move |rng: &mut rand::rngs::StdRng, _| {
+        let fate = match rng.gen_range(0..2_000) {
             0 => throttled(None),
             1 => throttled(Some("2")),
             2 => throttled(Some("30")),
-            // A second refusal in a row would be one of the client.
-            3 if !was_revoked => Fate::Revoked,
-            4 => Fate::Cut { accepted: true },
+            // A second rejection in a row would be one of the client.
+            3 if !was_revoked => ScriptedOutcome::Revoked,
+            4 => ScriptedOutcome::Cut { accepted: true },
             _ => quick(),
         };
-        was_revoked = matches!(fate, Fate::Revoked);
+        was_revoked = matches!(fate, ScriptedOutcome::Revoked);
         fate
     };
     let model = Model::new(1, fates, |_, _| TokenFate::Issued(Duration::from_secs(300)));
@@ -90,7 +90,7 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
 #[tokio::test(start_paused = true)]
 async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
     let model = Model::scripted([quick()]);
-    let client = client_of(&model).pace(11, MINUTE).build().unwrap();
+    let client = client_of(&model).rate_limit(11, MINUTE).build().unwrap();
     let message = std::sync::Arc::new(message().encode().unwrap());
     let began = Instant::now();
     let mut sends = JoinSet::new();
@@ -117,8 +117,8 @@ async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
 async fn a_429_makes_everyone_wait() {
     for (hint, wait) in [(None, 1), (Some("20"), 20), (Some("100000"), 120)] {
         let reply = Reply::new(429);
-        let refused = Fate::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)));
-        let model = Model::scripted([quick(), refused, quick()]);
+        let rejected = ScriptedOutcome::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)));
+        let model = Model::scripted([quick(), rejected, quick()]);
         let client = client_of(&model).max_attempts(1).build().unwrap();
         client.send(&message()).await.unwrap();
         assert_eq!(client.send(&message()).await.unwrap_err().kind(), ErrorKind::Throttled);
@@ -134,7 +134,7 @@ async fn a_429_makes_everyone_wait() {
         }
         // Without a pace nobody minds.
         let model = Model::scripted([answers(429), quick()]);
-        let client = client_of(&model).max_attempts(1).without_pace().build().unwrap();
+        let client = client_of(&model).max_attempts(1).without_rate_limit().build().unwrap();
         client.send(&message()).await.unwrap_err();
         let met = Instant::now();
         client.send(&message()).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_429_makes_everyone_wait() {
 #[tokio::test(start_paused = true)]
 async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     let model = Model::scripted([quick()]);
-    let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
+    let client = client_of(&model).rate_limit(3, 10 * MINUTE).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
     client.send(&message).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
 
     // A retry that there is no room for is told as well.
     let model = Model::scripted([answers(503)]);
-    let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
+    let client = client_of(&model).rate_limit(3, 10 * MINUTE).build().unwrap();
     let error = client.send(&message).await.unwrap_err();
     assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Unknown));
     assert!(
@@ -177,7 +177,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
     let model = Model::scripted([quick()]);
-    let client = client_of(&model).pace(3, MINUTE).build().unwrap();
+    let client = client_of(&model).rate_limit(3, MINUTE).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
     client.send(&message).await.unwrap();
@@ -192,7 +192,7 @@ async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
 #[tokio::test(start_paused = true)]
 async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
     let model = Model::scripted([quick()]);
-    let client = client_of(&model).pace(3, MINUTE).build().unwrap();
+    let client = client_of(&model).rate_limit(3, MINUTE).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
     client.send(&message).await.unwrap();
@@ -206,7 +206,8 @@ async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
 #[tokio::test(start_paused = true)]
 async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
     let model = Model::scripted([quick()]);
-    let client = client_of(&model).pace(10, 10 * MINUTE).deadline(Duration::from_secs(5)).build().unwrap();
+    let client =
+        client_of(&model).rate_limit(10, 10 * MINUTE).deadline(Duration::from_secs(5)).build().unwrap();
     let slots = slots(0..40);
     let (mut told, began) = (Vec::new(), Instant::now());
     let publication = client.publish(&slots).slots_per_message(1);
@@ -236,7 +237,7 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
 #[tokio::test(start_paused = true)]
 async fn a_token_is_asked_for_with_the_last_place_and_the_message_waits_for_the_next() {
     let model = Model::scripted([quick()]);
-    let client = client_of(&model).pace(3, 10 * MINUTE).build().unwrap();
+    let client = client_of(&model).rate_limit(3, 10 * MINUTE).build().unwrap();
     client.send(&message()).await.unwrap();
     // One place is left, and the token has expired.
     sleep(400 * Duration::from_secs(1)).await;
@@ -250,7 +251,7 @@ async fn a_token_is_asked_for_with_the_last_place_and_the_message_waits_for_the_
 #[tokio::test(start_paused = true)]
 async fn sends_that_meet_a_token_due_for_renewal_at_a_low_rate_all_get_through() {
     let model = Model::scripted([quick()]);
-    let client = client_of(&model).pace(3, Duration::from_secs(255)).build().unwrap();
+    let client = client_of(&model).rate_limit(3, Duration::from_secs(255)).build().unwrap();
     client.send(&message()).await.unwrap();
     sleep(Duration::from_secs(5)).await;
     client.send(&message()).await.unwrap();
@@ -266,21 +267,21 @@ async fn sends_that_meet_a_token_due_for_renewal_at_a_low_rate_all_get_through()
 }
 
 #[test]
-fn a_pace_that_can_not_be_kept_is_refused() {
+fn a_pace_that_can_not_be_kept_is_rejected() {
     let model = Model::scripted([quick()]);
     for (requests, window) in [(1, MINUTE), (10, Duration::ZERO), (10, Duration::MAX)] {
-        let error = client_of(&model).pace(requests, window).build().unwrap_err();
+        let error = client_of(&model).rate_limit(requests, window).build().unwrap_err();
         let paths: Vec<_> = error.problems().iter().map(|problem| problem.path()).collect();
-        assert_eq!(paths, ["pace"], "{requests} in {window:?}");
+        assert_eq!(paths, ["rate_limit"], "{requests} in {window:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn requests_that_never_left_do_not_count() {
-    for never_left in [Fate::NoConnection, Fate::NeverLeaves] {
+    for never_left in [ScriptedOutcome::NoConnection, ScriptedOutcome::NeverLeaves] {
         let fates = std::iter::repeat_n(never_left, 10).chain([quick()]);
         let model = Model::scripted(fates);
-        let client = client_of(&model).pace(10, 5 * MINUTE).max_attempts(1).build().unwrap();
+        let client = client_of(&model).rate_limit(10, 5 * MINUTE).max_attempts(1).build().unwrap();
         for _ in 0..10 {
             let error = client.send(&message()).await.unwrap_err();
             assert_eq!((error.delivery(), error.attempts().len()), (Delivery::NotSent, 1), "{error}");
@@ -298,7 +299,7 @@ async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_coun
     let tokens = fixtures::serve();
     let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
     let builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
-    let client = builder.pace(5, 5 * MINUTE).build().unwrap();
+    let client = builder.rate_limit(5, 5 * MINUTE).build().unwrap();
     let message = message();
     // Two of the requests wait for TLS, and the others until those have a connection.
     let both = async { (listener.accept_tcp().await, listener.accept_tcp().await) };

@@ -15,10 +15,10 @@ use crate::message::{Log, Meta, PushSlots};
 const LOOKED_INTO: usize = 1 << 20;
 
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct RequestLog {
     pub(super) requests: Vec<ReceivedRequest>,
     pub(super) messages: Vec<ReceivedMessage>,
-    pub(super) sends: Vec<Send>,
+    pub(super) sends: Vec<SendRecord>,
     /// Places in `requests` of those for tokens.
     pub(super) token_requests: Vec<usize>,
     pub(super) counts: Counts,
@@ -28,7 +28,7 @@ pub(super) struct Ledger {
 }
 
 /// All requests with one message.
-pub(super) struct Send {
+pub(super) struct SendRecord {
     /// What the client calls it.
     pub(super) key: Option<String>,
     /// Places in `requests`.
@@ -46,7 +46,7 @@ pub(super) struct Content {
 }
 
 /// What was decided of a request.
-pub(super) struct Settled {
+pub(super) struct JudgedRequest {
     pub(super) endpoint: Endpoint,
     pub(super) request: ReceivedRequest,
     /// The message, where it was accepted.
@@ -54,8 +54,8 @@ pub(super) struct Settled {
     pub(super) is_duplicate: bool,
 }
 
-/// Where a request stands whose answer is still to be given.
-pub(super) struct Entry {
+/// Where a request stands whose response is still to be given.
+pub(super) struct LoggedRequest {
     place: usize,
     at: DateTime<Utc>,
     /// Whether it brought a message that was not accepted, neither now nor before.
@@ -63,12 +63,12 @@ pub(super) struct Entry {
 }
 
 /// What a client got.
-pub(super) struct Given {
+pub(super) struct SentResponse {
     pub(super) status: Option<StatusCode>,
     pub(super) is_whole: bool,
 }
 
-impl Ledger {
+impl RequestLog {
     /// The message that was accepted under this name.
     pub(super) fn accepted(&self, key: Option<&str>) -> Option<&ReceivedMessage> {
         let send = self.sends.get(*self.by_key.get(key?)?)?;
@@ -76,8 +76,8 @@ impl Ledger {
     }
 
     /// Writes it down, before it is answered.
-    pub(super) fn add(&mut self, settled: Settled) -> Entry {
-        let Settled { endpoint, request, accepted, is_duplicate } = settled;
+    pub(super) fn add(&mut self, settled: JudgedRequest) -> LoggedRequest {
+        let JudgedRequest { endpoint, request, accepted, is_duplicate } = settled;
         let (place, at) = (self.requests.len(), request.at);
         let is_message = endpoint == Endpoint::Message;
         let is_in_vain = is_message && accepted.is_none() && !is_duplicate;
@@ -98,17 +98,17 @@ impl Ledger {
         }
         self.requests.push(request);
         self.version += 1;
-        Entry { place, at, is_in_vain }
+        LoggedRequest { place, at, is_in_vain }
     }
 
     /// Notes what the client got, after how long.
-    pub(super) fn ended(&mut self, entry: &Entry, given: &Given, elapsed: Duration) {
+    pub(super) fn ended(&mut self, entry: &LoggedRequest, given: &SentResponse, elapsed: Duration) {
         // The inbox may have been emptied meanwhile.
         let request = self.requests.get_mut(entry.place).filter(|request| request.at == entry.at);
         let Some(request) = request else { return };
         (request.status, request.elapsed) = (given.status, Some(elapsed));
-        self.counts.unanswered += usize::from(!given.is_whole);
-        self.counts.refused += usize::from(given.is_whole && entry.is_in_vain);
+        self.counts.without_response += usize::from(!given.is_whole);
+        self.counts.rejected += usize::from(given.is_whole && entry.is_in_vain);
         self.version += 1;
     }
 
@@ -124,7 +124,7 @@ impl Ledger {
             let (key, attempts) = (key.map(str::to_owned), Vec::new());
             let index = self.sends.len();
             self.by_key.extend(key.clone().map(|key| (key, index)));
-            self.sends.push(Send { key, attempts, accepted: None, copies: 0, content: None });
+            self.sends.push(SendRecord { key, attempts, accepted: None, copies: 0, content: None });
             index
         });
         let Some(send) = self.sends.get_mut(index) else { return };

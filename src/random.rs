@@ -23,7 +23,7 @@ impl Jitter {
     }
 
     /// A time from between the `floor`th part of `longest`, and `longest`.
-    pub(crate) fn draw(&self, longest: Duration, floor: f64) -> Duration {
+    pub(crate) fn sample(&self, longest: Duration, floor: f64) -> Duration {
         let drawn: f64 = self.0.lock().unwrap_or_else(PoisonError::into_inner).r#gen();
         longest.mul_f64(floor + (1.0 - floor) * drawn)
     }

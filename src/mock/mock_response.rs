@@ -11,14 +11,14 @@ use super::json::{error_json, fresh_log};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 
-/// How an answer ends on the wire.
+/// How a response ends on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum Transmission {
     /// As HTTP says.
     Whole,
-    /// The connection is cut before a byte of the answer.
+    /// The connection is cut before a byte of the response.
     Reset,
-    /// The connection is closed before a byte of the answer.
+    /// The connection is closed before a byte of the response.
     Closed,
     /// Nothing comes until the client goes away.
     Stall,
@@ -34,49 +34,49 @@ pub(super) enum Ending {
 
 /// What becomes of the message that is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taking {
-    /// It is checked and taken, and the service's own answer is given.
-    Usual,
-    /// It is checked and taken, and this answer is given.
-    Taken,
+pub(super) enum Handling {
+    /// It is checked and taken, and the service's own response is given.
+    Default,
+    /// It is checked and taken, and this response is given.
+    Accept,
     /// It is not looked at.
-    Ignored,
+    Ignore,
 }
 
-/// An answer of the [`MockService`](super::MockService) that a test asks for.
+/// A response of the [`MockService`](super::MockService) that a test asks for.
 ///
 /// ```
 /// use std::time::Duration;
 /// use pushslots::http::StatusCode;
-/// use pushslots::mock::{Answer, MockService};
+/// use pushslots::mock::{MockResponse, MockService};
 ///
 /// let service = MockService::start()?;
-/// service.next(Answer::throttled().retry_after(2).times(3));
-/// service.next(Answer::new(StatusCode::BAD_GATEWAY).delay(Duration::from_millis(200)));
+/// service.respond_next(MockResponse::throttled().retry_after(2).times(3));
+/// service.respond_next(MockResponse::new(StatusCode::BAD_GATEWAY).delay(Duration::from_millis(200)));
 /// // The message is in the inbox, and the client can't know.
-/// service.next(Answer::reset_after_read().after_accepting());
+/// service.respond_next(MockResponse::reset_after_read().after_accepting());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
 /// Its `Debug` shows no body.
 #[derive(Clone)]
-#[must_use = "an answer is given once `MockService::next` has it"]
-pub struct Answer {
+#[must_use = "a response is given once `MockService::respond_next` has it"]
+pub struct MockResponse {
     pub(super) name: &'static str,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) delay: Duration,
-    pub(super) ending: Ending,
-    pub(super) taking: Taking,
+    pub(super) ending: Transmission,
+    pub(super) taking: Handling,
     pub(super) times: u32,
-    /// The text of an entry of `Meta.Errors` in the usual answer.
+    /// The text of an entry of `Meta.Errors` in the usual response.
     pub(super) error: Option<String>,
     pub(super) is_compressed: bool,
 }
 
-impl Answer {
-    /// An answer with this status and an empty body; the message is not taken.
+impl MockResponse {
+    /// A response with this status and an empty body; the message is not taken.
     pub fn new(status: StatusCode) -> Self {
         Self {
             name: status.canonical_reason().unwrap_or("status"),
@@ -84,8 +84,8 @@ impl Answer {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             delay: Duration::ZERO,
-            ending: Ending::Whole,
-            taking: Taking::Ignored,
+            ending: Transmission::Whole,
+            taking: Handling::Ignore,
             times: 1,
             error: None,
             is_compressed: false,
@@ -94,14 +94,14 @@ impl Answer {
 
     /// What the service answers anyway, such as to [`delay`](Self::delay) it or to let one through between failures.
     pub fn usual() -> Self {
-        Self { name: "usual", taking: Taking::Usual, ..Self::new(StatusCode::OK) }
+        Self { name: "usual", taking: Handling::Default, ..Self::new(StatusCode::OK) }
     }
 
     /// 429 with `X-RateLimit-Limit`; no `Retry-After`, which the service does not document, unless
     /// [it is added](Self::retry_after).
     pub fn throttled() -> Self {
-        let answer = Self { name: "throttled", ..Self::new(StatusCode::TOO_MANY_REQUESTS) };
-        answer.header(RATE_LIMIT, HeaderValue::from_static("10000")).text("Too many requests")
+        let response = Self { name: "throttled", ..Self::new(StatusCode::TOO_MANY_REQUESTS) };
+        response.header(RATE_LIMIT, HeaderValue::from_static("10000")).text("Too many requests")
     }
 
     /// 200 with the page of a firewall that blocks the message; the message is not taken.
@@ -126,42 +126,42 @@ impl Answer {
     ///
     /// Common HTTP clients read such a response all the same.
     pub fn odd_headers() -> Self {
-        Self { name: "odd headers", ending: Ending::OddHeaders, ..Self::usual() }
+        Self { name: "odd headers", ending: Transmission::OddHeaders, ..Self::usual() }
     }
 
     /// 503 with the page of a gateway; no `Retry-After`, unless [it is added](Self::retry_after).
     pub fn unavailable() -> Self {
-        let answer = Self { name: "unavailable", ..Self::new(StatusCode::SERVICE_UNAVAILABLE) };
-        answer.content("text/html", "<html><body><h1>503 Service Unavailable</h1></body></html>".into())
+        let response = Self { name: "unavailable", ..Self::new(StatusCode::SERVICE_UNAVAILABLE) };
+        response.content("text/html", "<html><body><h1>503 Service Unavailable</h1></body></html>".into())
     }
 
     /// 400 with one entry in `Meta.Errors` that says this.
-    pub fn refused(text: impl Into<String>) -> Self {
-        let answer = Self { name: "refused", ..Self::new(StatusCode::BAD_REQUEST) };
-        answer.json(error_json(None, &[fresh_log()], &[text.into()]))
+    pub fn rejected(text: impl Into<String>) -> Self {
+        let response = Self { name: "rejected", ..Self::new(StatusCode::BAD_REQUEST) };
+        response.json(error_json(None, &[fresh_log()], &[text.into()]))
     }
 
     /// The request is read, and the connection cut (RST).
     pub fn reset_after_read() -> Self {
-        Self { name: "reset after read", ending: Ending::Reset, ..Self::new(StatusCode::OK) }
+        Self { name: "reset after read", ending: Transmission::Reset, ..Self::new(StatusCode::OK) }
     }
 
-    /// The request is read, and the connection closed without an answer.
+    /// The request is read, and the connection closed without a response.
     pub fn closed_after_read() -> Self {
-        Self { name: "closed after read", ending: Ending::Closed, ..Self::new(StatusCode::OK) }
+        Self { name: "closed after read", ending: Transmission::Closed, ..Self::new(StatusCode::OK) }
     }
 
     /// The request is read, and nothing comes back until the client goes away.
     pub fn stall() -> Self {
-        Self { name: "stall", ending: Ending::Stall, ..Self::new(StatusCode::OK) }
+        Self { name: "stall", ending: Transmission::Stall, ..Self::new(StatusCode::OK) }
     }
 
-    /// The message is accepted, and the connection closed in the middle of the answer's body.
+    /// The message is accepted, and the connection closed in the middle of the response's body.
     pub fn truncated() -> Self {
         Self {
             name: "truncated",
-            ending: Ending::Truncated,
-            taking: Taking::Usual,
+            ending: Transmission::Truncated,
+            taking: Handling::Default,
             ..Self::new(StatusCode::OK)
         }
     }
@@ -171,12 +171,12 @@ impl Answer {
     /// The message is not taken, unless it is [asked for](Self::after_accepting), though a client may take the status at its
     /// word, as this crate's does.
     pub fn malformed_chunk() -> Self {
-        Self { name: "malformed chunk", ending: Ending::MalformedChunk, ..Self::new(StatusCode::OK) }
+        Self { name: "malformed chunk", ending: Transmission::MalformedChunk, ..Self::new(StatusCode::OK) }
     }
 
     /// Bytes that are no HTTP.
     pub fn garbage() -> Self {
-        Self { name: "garbage", ending: Ending::Garbage, ..Self::new(StatusCode::OK) }
+        Self { name: "garbage", ending: Transmission::Garbage, ..Self::new(StatusCode::OK) }
     }
 
     /// Asks the client to wait for so many seconds: `Retry-After` of RFC 9110, section 10.2.3.
@@ -190,11 +190,11 @@ impl Answer {
         self
     }
 
-    /// Sets the body, in place of what the answer would have.
+    /// Sets the body, in place of what the response would have.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
-        if self.taking == Taking::Usual {
-            self.taking = Taking::Taken;
+        if self.taking == Handling::Default {
+            self.taking = Handling::Accept;
         }
         self
     }
@@ -217,10 +217,10 @@ impl Answer {
 
     /// Takes the message before it answers so: it is in the inbox, whatever the client gets to know.
     ///
-    /// One that the service would refuse gets that refusal instead.
+    /// One that the service would reject gets that rejection instead.
     pub fn after_accepting(mut self) -> Self {
-        if self.taking == Taking::Ignored {
-            self.taking = Taking::Taken;
+        if self.taking == Handling::Ignore {
+            self.taking = Handling::Accept;
         }
         self
     }
@@ -254,9 +254,9 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for MockResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("MockResponse")
             .field("name", &self.name)
             .field("status", &self.status.as_u16())
             .field("delay", &self.delay)

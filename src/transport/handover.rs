@@ -13,9 +13,9 @@ const LEFT: u8 = 3;
 
 /// Whether a request has left.
 #[derive(Debug, Default)]
-pub(crate) struct Departure(AtomicU8);
+pub(crate) struct Handover(AtomicU8);
 
-impl Departure {
+impl Handover {
     /// A transport gets the request.
     pub(super) fn begin(&self) {
         self.0.store(GIVEN, Ordering::Release);

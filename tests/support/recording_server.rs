@@ -55,47 +55,47 @@ impl Said {
 
 /// What the service does with a message.
 #[derive(Clone, Copy, Debug)]
-pub enum Mood {
+pub enum FaultMode {
     Accepts,
     AcceptsLate,
     /// It answers with this status, having accepted the message or not.
     Answers(u16, bool),
     /// A gateway answers 200 with a page of its own, whether or not the service accepted the message.
     BlockPage(bool),
-    /// A gateway compresses the answer of the service, which accepted the message or not.
+    /// A gateway compresses the response of the service, which accepted the message or not.
     Compressed(bool),
     /// It accepts the message and answers with log ids and errors: one of several destinations may have failed.
     Partial,
-    /// It ends the exchange without an answer, having accepted the message or not.
+    /// It ends the exchange without a response, having accepted the message or not.
     Breaks(bool),
-    /// HTTP/2 alone: it refuses the stream unread, which says that nothing was done: RFC 9113, section 8.7.
-    RefusesStream,
+    /// HTTP/2 alone: it rejects the stream unread, which says that nothing was done: RFC 9113, section 8.7.
+    RejectsStream,
     /// HTTP/2 alone: it accepts the message and wants no further ones on this connection.
     GoesAway,
     /// HTTP/2 alone: it ends the connection with all that is on it.
     Collapses,
 }
 
-impl Mood {
+impl FaultMode {
     /// Mostly a good one.
-    pub fn draw(chance: &mut StdRng) -> Self {
-        let accepted = chance.gen_bool(0.5);
-        match chance.gen_range(0..44) {
+    pub fn sample(rng: &mut StdRng) -> Self {
+        let accepted = rng.gen_bool(0.5);
+        match rng.gen_range(0..44) {
             0 => Self::AcceptsLate,
             // Without `Retry-After`.
             1 => Self::Answers(503, accepted),
             2 => Self::Answers(429, false),
-            3 => Self::Answers([500, 502, 504][chance.gen_range(0..3)], accepted),
+            3 => Self::Answers([500, 502, 504][rng.gen_range(0..3)], accepted),
             4 => Self::Answers(401, false),
             5 => Self::Answers(400, false),
             6 => Self::Breaks(accepted),
-            7 => Self::RefusesStream,
+            7 => Self::RejectsStream,
             8 => Self::GoesAway,
             9 => Self::Collapses,
             10 => Self::BlockPage(accepted),
             11 => Self::Compressed(accepted),
             12 => Self::Partial,
-            13 => Self::Answers([408, 421, 425][chance.gen_range(0..3)], false),
+            13 => Self::Answers([408, 421, 425][rng.gen_range(0..3)], false),
             _ => Self::Accepts,
         }
     }
@@ -115,7 +115,7 @@ impl Mood {
                 Some(Said { status: 200, header: ("content-encoding", "gzip"), body })
             }
             Self::Partial => said(200, PARTIAL),
-            Self::Breaks(_) | Self::RefusesStream | Self::Collapses => None,
+            Self::Breaks(_) | Self::RejectsStream | Self::Collapses => None,
         }
     }
 
@@ -124,7 +124,7 @@ impl Mood {
             Self::Accepts | Self::AcceptsLate | Self::GoesAway | Self::Partial => true,
             Self::Answers(_, accepted) | Self::Breaks(accepted) => accepted,
             Self::BlockPage(accepted) | Self::Compressed(accepted) => accepted,
-            Self::RefusesStream | Self::Collapses => false,
+            Self::RejectsStream | Self::Collapses => false,
         }
     }
 }
@@ -150,7 +150,7 @@ pub struct FarSide {
 #[derive(Clone)]
 struct Service {
     known: Arc<Mutex<Known>>,
-    mood: Arc<Mutex<dyn FnMut() -> Mood + Send>>,
+    mood: Arc<Mutex<dyn FnMut() -> FaultMode + Send>>,
     /// The bytes that a message may have.
     expected: Arc<[Vec<u8>]>,
 }
@@ -160,7 +160,7 @@ impl FarSide {
     pub async fn start(
         protocol: Protocol,
         expected: impl Into<Arc<[Vec<u8>]>>,
-        mood: impl FnMut() -> Mood + Send + 'static,
+        mood: impl FnMut() -> FaultMode + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -184,8 +184,8 @@ impl FarSide {
 
     /// One whose moods come from a seed.
     pub async fn moody(protocol: Protocol, expected: impl Into<Arc<[Vec<u8>]>>, seed: u64) -> Self {
-        let mut chance = StdRng::seed_from_u64(seed);
-        Self::start(protocol, expected, move || Mood::draw(&mut chance)).await
+        let mut rng = StdRng::seed_from_u64(seed);
+        Self::start(protocol, expected, move || FaultMode::sample(&mut rng)).await
     }
 
     pub fn known(&self) -> MutexGuard<'_, Known> {
@@ -201,7 +201,7 @@ impl Drop for FarSide {
 
 impl Service {
     /// Takes note of a message that arrived whole, and settles what becomes of it before anything is answered.
-    fn arrived(&self, message_id: &str, body: &[u8]) -> Mood {
+    fn arrived(&self, message_id: &str, body: &[u8]) -> FaultMode {
         let mood = (self.mood.lock().unwrap())();
         let known = &mut *self.known.lock().unwrap();
         *known.arrived.entry(message_id.to_owned()).or_default() += 1;
@@ -228,7 +228,7 @@ impl Service {
                 None => Said::token(self.token()),
                 Some(message_id) => {
                     let mood = self.arrived(message_id, body.unwrap());
-                    if let Mood::AcceptsLate = mood {
+                    if let FaultMode::AcceptsLate = mood {
                         sleep(LATE).await;
                     }
                     let Some(said) = mood.said() else { return };
@@ -249,7 +249,7 @@ impl Service {
                 accepted = connection.accept() => accepted,
                 Some(mood) = ended.recv() => {
                     match mood {
-                        Mood::GoesAway => connection.graceful_shutdown(),
+                        FaultMode::GoesAway => connection.graceful_shutdown(),
                         _ => connection.abrupt_shutdown(Reason::INTERNAL_ERROR),
                     }
                     continue;
@@ -266,7 +266,11 @@ impl Service {
     }
 
     /// One exchange; gives what becomes of the whole connection after it, if anything.
-    async fn exchange(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Option<Mood> {
+    async fn exchange(
+        self,
+        request: Request<RecvStream>,
+        mut respond: SendResponse<Bytes>,
+    ) -> Option<FaultMode> {
         let message_id = request.headers().get("idempotency-key").map(|id| id.to_str().unwrap().to_owned());
         let body = read(request.into_body()).await?;
         let Some(message_id) = message_id else {
@@ -274,16 +278,16 @@ impl Service {
             return None;
         };
         let mood = self.arrived(&message_id, &body);
-        if let Mood::AcceptsLate = mood {
+        if let FaultMode::AcceptsLate = mood {
             sleep(LATE).await;
         }
         match (mood, mood.said()) {
             (_, Some(said)) => said.send(respond),
-            (Mood::RefusesStream, _) => respond.send_reset(Reason::REFUSED_STREAM),
-            (Mood::Breaks(_), _) => respond.send_reset(Reason::INTERNAL_ERROR),
+            (FaultMode::RejectsStream, _) => respond.send_reset(Reason::REFUSED_STREAM),
+            (FaultMode::Breaks(_), _) => respond.send_reset(Reason::INTERNAL_ERROR),
             _ => {}
         }
-        Some(mood).filter(|mood| matches!(mood, Mood::GoesAway | Mood::Collapses))
+        Some(mood).filter(|mood| matches!(mood, FaultMode::GoesAway | FaultMode::Collapses))
     }
 }
 
