@@ -163,7 +163,7 @@ pub use publish::{
 pub use receipt::{Attempt, Delivery, OAuthError, Receipt};
 pub use retry::{BodyKind, Classification, Exchange, NextStep, OnUnknown};
 pub use transport::{
-    Failure, FailureKind, HttpTransport, Permit, PermitError, PermitRequest, PermitSource, RateLimiter,
+    TransportError, TransportErrorKind, HttpTransport, Permit, PermitError, PermitRequest, PermitSource, RateLimiter,
     Response, Transport,
 };
 

@@ -169,7 +169,7 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     assert!(
         error
             .to_string()
-            .starts_with("attempt 2: the service answered 503; given up because the client's own rate limit")
+            .starts_with("attempt 2: the service answered 503; abandoned because the client's own rate limit")
     );
     assert!(error.retry_after().unwrap() > 9 * MINUTE);
 }

@@ -11,7 +11,7 @@ use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::uuid::Uuid;
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, EncodedMessage, Failure, Response, TokenSource, Transport,
+    AccessToken, AuthError, Client, Credentials, EncodedMessage, TransportError, Response, TokenSource, Transport,
 };
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -27,7 +27,7 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 struct Accepts;
 
 impl Transport for Accepts {
-    async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
+    async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
         Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
     }
 }

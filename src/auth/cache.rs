@@ -151,9 +151,9 @@ impl TokenCache {
         loop {
             let rotated = pin!(self.rotated.notified());
             match self.cooldown_left() {
-                Some(pause) if has_room(pause) => {
-                    tracing::debug!(?pause, "no access token is asked for yet");
-                    let _ = timeout(pause, rotated).await;
+                Some(cooldown) if has_room(cooldown) => {
+                    tracing::debug!(?cooldown, "no access token is asked for yet");
+                    let _ = timeout(cooldown, rotated).await;
                 }
                 _ => return,
             }

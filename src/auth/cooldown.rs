@@ -26,13 +26,13 @@ pub(super) struct Cooldown {
 impl Cooldown {
     /// The time after a request that failed.
     pub(super) fn new(error: TokenError, began: Instant, delays: &mut Backoff) -> Self {
-        let hint = error.retry_after().unwrap_or_default();
+        let retry_after = error.retry_after().unwrap_or_default();
         let length = match error.is_temporary() {
-            // Others got the same hint, and must not all come back at once.
-            true => hint.saturating_add(delays.next_delay()).min(LONGEST),
+            // Others got the same retry_after, and must not all come back at once.
+            true => retry_after.saturating_add(delays.next_delay()).min(LONGEST),
             false => COOLDOWN,
         };
-        Self { error, began, length, requested: length.max(hint) }
+        Self { error, began, length, requested: length.max(retry_after) }
     }
 
     /// The same, but at most until then.

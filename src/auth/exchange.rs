@@ -48,7 +48,7 @@ pub(super) async fn request_token(
     let asked = Asked { endpoint, client_id: Some(&client.client_id), secrets: &secrets };
     let http = Http { transport, deadline, asked };
     let response = request.request_async(&http).await.map_err(token_error)?;
-    Ok(AccessToken::new(response.access_token().secret()).told_to_live(response.expires_in()))
+    Ok(AccessToken::new(response.access_token().secret()).with_lifetime(response.expires_in()))
 }
 
 fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {
@@ -103,7 +103,7 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
             let response = self.transport.send(request.map(Bytes::from), time_left).await;
             let ahead = response.as_ref().ok().and_then(|response| ahead(response, asked));
             let body =
-                response.map_err(TokenError::Failure).and_then(|response| plain(&response, self.asked));
+                response.map_err(TokenError::Transport).and_then(|response| plain(&response, self.asked));
             let body = body.map_err(|error| error.with_clock_ahead(ahead));
             // Without its headers: a token is one whatever content type a gateway gives it.
             Ok(HttpResponse::new(body.map_err(HttpError)?))

@@ -110,7 +110,7 @@ async fn ask(
 ) -> Result<AccessToken, TokenError> {
     let question = wiped_json(question, secrets)?;
     let response = transport.send(post_json(endpoint, question), deadline - Instant::now());
-    let response = response.await.map_err(TokenError::Failure)?;
+    let response = response.await.map_err(TokenError::Transport)?;
     let asked = Asked { endpoint, client_id: None, secrets };
     let (reply, details) = asked.accepted(&response)?;
     let Some(token) = text(&reply, "accessToken") else {
@@ -120,7 +120,7 @@ async fn ask(
     let now = date(&response.headers).unwrap_or_else(clock::now);
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
     let life = expires.and_then(|expires| (expires - now).to_std().ok());
-    let mut token = AccessToken::new(token).told_to_live(life);
+    let mut token = AccessToken::new(token).with_lifetime(life);
     token.refresh_token = text(&reply, "refreshToken").map(SecretString::from);
     Ok(token)
 }
@@ -145,7 +145,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
-    use crate::transport::{Failure, Response, Timed, Transport};
+    use crate::transport::{TransportError, Response, Timed, Transport};
 
     fn in_a_minute() -> Instant {
         Instant::now() + Duration::from_secs(60)
@@ -155,7 +155,7 @@ mod tests {
     struct Noon(&'static str);
 
     impl Transport for Noon {
-        async fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Result<Response, Failure> {
+        async fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Result<Response, TransportError> {
             let mut headers = HeaderMap::new();
             headers.insert("date", HeaderValue::from_static(self.0));
             let body = r#"{"accessToken":"token","expires":"2026-03-25T12:00:00.304866Z"}"#;

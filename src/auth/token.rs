@@ -61,7 +61,7 @@ impl AccessToken {
     }
 
     /// How long an endpoint says that it lives; zero is no word of it.
-    pub(super) fn told_to_live(self, life: Option<Duration>) -> Self {
+    pub(super) fn with_lifetime(self, life: Option<Duration>) -> Self {
         match life.filter(|life| !life.is_zero()) {
             Some(life) => self.expires_in(life),
             None => self,

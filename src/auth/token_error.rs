@@ -9,13 +9,13 @@ use http::StatusCode;
 
 use super::AuthError;
 use crate::receipt::OAuthError;
-use crate::transport::Failure;
+use crate::transport::TransportError;
 
 /// The reason why there is no access token. Its `Display` holds the endpoint's own text only from an OAuth error response.
 #[derive(Clone)]
 pub(crate) enum TokenError {
     /// No response came from the endpoint.
-    Failure(Failure),
+    Transport(TransportError),
     /// The endpoint has no token for now.
     Unavailable { status: u16, retry_after: Option<Duration> },
     /// The endpoint rejects the credentials, and would again.
@@ -53,7 +53,7 @@ impl TokenError {
     /// Whether a token may be had a moment later.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
-            Self::Failure(_) | Self::Unavailable { .. } | Self::InvalidResponse(_) => true,
+            Self::Transport(_) | Self::Unavailable { .. } | Self::InvalidResponse(_) => true,
             Self::Auth(error) => error.is_temporary(),
             Self::CredentialsRejected(_) => false,
             Self::Refresh(error) => error.is_temporary(),
@@ -68,7 +68,7 @@ impl TokenError {
                 *status != StatusCode::TOO_MANY_REQUESTS && retry_after.unwrap_or_default().is_zero()
             }
             Self::CredentialsRejected(_) | Self::InvalidResponse(_) => true,
-            Self::Failure(_) | Self::Auth(_) | Self::Refresh(_) | Self::TokenRejected { .. } => false,
+            Self::Transport(_) | Self::Auth(_) | Self::Refresh(_) | Self::TokenRejected { .. } => false,
         }
     }
 
@@ -88,7 +88,7 @@ impl TokenError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
-            Self::Failure(failure) => failure.permit_error()?.retry_after(),
+            Self::Transport(failure) => failure.permit_error()?.retry_after(),
             Self::Refresh(error) => error.retry_after(),
             _ => None,
         }
@@ -98,7 +98,7 @@ impl TokenError {
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failure(failure) => write!(f, "{failure}"),
+            Self::Transport(failure) => write!(f, "{failure}"),
             Self::Unavailable { status, .. } => write!(f, "the endpoint answered {status}"),
             Self::CredentialsRejected(rejected) => write!(f, "{rejected}"),
             Self::InvalidResponse(what) => f.write_str(what),

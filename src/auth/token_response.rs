@@ -46,7 +46,7 @@ impl Asked<'_> {
             let what = format!("the endpoint's response can't be read: its content coding is {coding}");
             return Err(TokenError::InvalidResponse(what.into()));
         }
-        let body = response.body.as_ref().map_err(|failure| TokenError::Failure(failure.clone()))?;
+        let body = response.body.as_ref().map_err(|failure| TokenError::Transport(failure.clone()))?;
         Ok((object(body)?, details))
     }
 

@@ -27,7 +27,7 @@ use crate::message::PreparedMessage;
 use crate::random::Jitter;
 use crate::receipt::{Attempt, Receipt};
 use crate::retry::{AttemptResult, Classification, Exchange, Policy, RetryBudget};
-use crate::transport::{AnyTransport, Failure, FailureKind, Permit, PermitError, RateLimiter};
+use crate::transport::{AnyTransport, TransportError, TransportErrorKind, Permit, PermitError, RateLimiter};
 
 use outcome::Outcome;
 use send_state::{AdmissionError, AttemptInFlight, SendState};
@@ -195,22 +195,22 @@ impl Sender {
             Ok(Err(none)) => return Outcome::no_token(none),
             // The request for a token may have more time than this send has.
             Err(_) => {
-                let failure = Failure::unknown(FailureKind::Timeout);
-                return Outcome::no_token(TokenUnavailable::after(TokenError::Failure(failure)));
+                let failure = TransportError::unknown(TransportErrorKind::Timeout);
+                return Outcome::no_token(TokenUnavailable::after(TokenError::Transport(failure)));
             }
         };
         if let (None, Some(limiter)) = (&permit, &self.limiter) {
             permit = limiter.free_permit();
             if permit.is_none() {
                 // To wait here would take from the time that the service has for its response.
-                let failure = Failure::rate_limited(&PermitError::no_room(limiter.wait()));
+                let failure = TransportError::rate_limited(&PermitError::no_room(limiter.wait()));
                 return Outcome::of_failure(&failure, &*self.classifier);
             }
         }
         let now = Instant::now();
         let time_left = time.saturating_sub(now - begun.began);
         if time_left.is_zero() {
-            return Outcome::of_failure(&Failure::not_sent(FailureKind::Timeout), &*self.classifier);
+            return Outcome::of_failure(&TransportError::not_sent(TransportErrorKind::Timeout), &*self.classifier);
         }
         begun.token_age = Some(handle.token.age(now));
         let request = request(message, &self.endpoint, handle.token.authorization());
@@ -245,7 +245,7 @@ impl Sender {
         let checked = match timeout(time, self.tokens.token(time)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(none)) => none,
-            Err(_) => TokenUnavailable::after(TokenError::Failure(Failure::unknown(FailureKind::Timeout))),
+            Err(_) => TokenUnavailable::after(TokenError::Transport(TransportError::unknown(TransportErrorKind::Timeout))),
         };
         Err(without_token(checked, ""))
     }

@@ -8,7 +8,7 @@ use crate::error::ErrorKind;
 use crate::message::Log;
 use crate::receipt::{Delivery, OAuthError, ResponseDetails};
 use crate::retry::{AttemptResult, BodyKind, Classification, Exchange, NextStep, Renewal, ResponseFacts};
-use crate::transport::{Failure, FailureKind, Response};
+use crate::transport::{TransportError, TransportErrorKind, Response};
 
 /// What one attempt came to.
 pub(super) struct Outcome {
@@ -60,7 +60,7 @@ impl Outcome {
     }
 
     /// No response came.
-    pub(super) fn of_failure(failure: &Failure, classify: &dyn Fn(&Exchange<'_>) -> Classification) -> Self {
+    pub(super) fn of_failure(failure: &TransportError, classify: &dyn Fn(&Exchange<'_>) -> Classification) -> Self {
         let outcome = Self::exchanged(&Exchange::of_failure(failure), classify, || failure.to_string());
         Self {
             // The next attempt waits for the rate limit, or for another connection.
@@ -83,7 +83,7 @@ impl Outcome {
                 ErrorKind::Rejected
             }
             Classification::Transient | Classification::Unknown | Classification::NotSent => {
-                exchange.failure().map_or(ErrorKind::Unavailable, kind_of)
+                exchange.transport_error().map_or(ErrorKind::Unavailable, kind_of)
             }
         };
         let error = (class != Classification::Accepted).then(|| match exchange.classification() {
@@ -198,20 +198,20 @@ fn describe_response(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
 
 fn kind_of_token_error(error: &TokenError) -> ErrorKind {
     match error {
-        TokenError::Failure(failure) => kind_of(failure),
+        TokenError::Transport(failure) => kind_of(failure),
         TokenError::TokenRejected { .. } => ErrorKind::Credentials,
         _ if error.is_temporary() => ErrorKind::Unavailable,
         _ => ErrorKind::Credentials,
     }
 }
 
-fn kind_of(failure: &Failure) -> ErrorKind {
+fn kind_of(failure: &TransportError) -> ErrorKind {
     match failure.kind() {
         _ if failure.permit_error().is_some_and(|error| error.retry_after().is_some()) => {
             ErrorKind::Throttled
         }
         _ if failure.permit_error().is_some() => ErrorKind::RateLimiter,
-        FailureKind::Timeout => ErrorKind::Timeout,
+        TransportErrorKind::Timeout => ErrorKind::Timeout,
         _ => ErrorKind::Connection,
     }
 }

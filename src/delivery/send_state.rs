@@ -111,7 +111,7 @@ impl<'a> SendState<'a> {
         let ended = RetryState {
             number: next_number(&self.attempts).saturating_sub(self.earlier),
             ending: outcome.ending,
-            hint: outcome.retry_after,
+            retry_after: outcome.retry_after,
             time_left,
             token_replaced: self.token_replaced,
             renewal: outcome.renewal,
@@ -189,16 +189,16 @@ impl<'a> SendState<'a> {
             AdmissionError::RateLimit(wait) => {
                 let limit = "the client's own rate limit, or its wait after a 429,";
                 let why =
-                    format!("given up because {limit} leaves no room within the deadline of {deadline:?}");
+                    format!("abandoned because {limit} leaves no room within the deadline of {deadline:?}");
                 (ErrorKind::Throttled, why, Some(wait))
             }
             AdmissionError::LimiterFailed(error) => {
                 next_step = NextStep::RateLimiterFailed;
-                (ErrorKind::RateLimiter, format!("given up because the rate limiter failed: {error}"), None)
+                (ErrorKind::RateLimiter, format!("abandoned because the rate limiter failed: {error}"), None)
             }
             AdmissionError::InFlight(limit) => {
                 let why = format!(
-                    "given up after waiting for other messages in flight (max_in_flight = {limit}): too little time for \
+                    "abandoned after waiting for other messages in flight (max_in_flight = {limit}): too little time for \
                      an attempt is left of the deadline of {deadline:?}; send fewer at once, or raise max_in_flight or \
                      the deadline"
                 );
@@ -213,25 +213,25 @@ impl<'a> SendState<'a> {
         let number = last.map_or(0, |last| last.number);
         let retry_after = last.and_then(|last| last.retry_after);
         let why = match next_step {
-            NextStep::AttemptsExhausted => format!("given up after attempt {number}"),
+            NextStep::AttemptsExhausted => format!("abandoned after attempt {number}"),
             NextStep::Deadline => {
                 let deadline = self.policy.deadline;
-                format!("given up, since the deadline of {deadline:?} leaves no time for another")
+                format!("abandoned because the deadline of {deadline:?} leaves no time for another")
             }
             NextStep::RetryAfterTooLong => {
                 let wait = seconds_rounded_up(retry_after.unwrap_or_default());
-                format!("given up because the service asks to wait for {wait} s")
+                format!("abandoned because the service asks to wait for {wait} s")
             }
             NextStep::RetryBudgetExhausted => {
-                "given up, since the client's retry budget is empty: too much failed lately".to_owned()
+                "abandoned because the client's retry budget is empty: too much failed lately".to_owned()
             }
             NextStep::StoppedOnUnknown => {
-                "not tried again, so that the service gets no second copy".to_owned()
+                "not retried, so that the service gets no second copy".to_owned()
             }
             NextStep::NotRetryable if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
                 "not retried because another destination may have the message: look up its log ids".to_owned()
             }
-            _ => "not tried again, since it would end the same way".to_owned(),
+            _ => "not retried because it would end the same way".to_owned(),
         };
         self.failed(kind, next_step, retry_after, &why)
     }

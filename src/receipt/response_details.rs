@@ -13,7 +13,7 @@ use super::shape::{is_given, member, objects};
 use crate::message::{Log, Object, text};
 use crate::retry::BodyKind;
 use crate::text::trimmed;
-use crate::transport::{FailureKind, Response, retry_after};
+use crate::transport::{TransportErrorKind, Response, retry_after};
 
 /// The contents of a response, as far as their shape is known.
 pub(crate) struct ResponseDetails {
@@ -42,7 +42,7 @@ impl ResponseDetails {
             (Some(coding), _) => Self { coding: Some(coding), ..Self::of_kind(BodyKind::Encoded) },
             // The service sends JSON, and never more than the client reads.
             (None, Err(failure))
-                if failure.kind() == FailureKind::TooLong || is_no_json(&response.headers) =>
+                if failure.kind() == TransportErrorKind::ResponseTooLong || is_no_json(&response.headers) =>
             {
                 Self::of_kind(BodyKind::Other)
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::BodyKind;
-use crate::transport::Failure;
+use crate::transport::TransportError;
 
 /// What one exchange means for the message, and so for another attempt.
 ///
@@ -39,7 +39,7 @@ pub enum Classification {
 ///
 /// Its `Debug` holds no text of the service.
 #[derive(Clone, Copy)]
-pub struct Exchange<'a>(Result<ResponseFacts<'a>, &'a Failure>);
+pub struct Exchange<'a>(Result<ResponseFacts<'a>, &'a TransportError>);
 
 /// The facts about a response.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// An exchange that brought none.
-    pub(crate) fn of_failure(failure: &'a Failure) -> Self {
+    pub(crate) fn of_failure(failure: &'a TransportError) -> Self {
         Self(Err(failure))
     }
 
@@ -130,7 +130,7 @@ impl<'a> Exchange<'a> {
 
     /// The reason why no response came; `None` if one did.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn transport_error(&self) -> Option<&TransportError> {
         self.0.err()
     }
 
@@ -179,7 +179,7 @@ impl fmt::Debug for Exchange<'_> {
             .field("has_errors", &self.has_errors())
             .field("has_logs", &self.has_logs())
             .field("is_early", &self.is_early())
-            .field("failure", &self.failure())
+            .field("transport_error", &self.transport_error())
             .finish_non_exhaustive()
     }
 }

@@ -75,7 +75,7 @@ pub(crate) struct RetryState {
     pub(crate) number: u32,
     pub(crate) ending: AttemptResult,
     /// How long the service asked to wait, or how long no access token is asked for.
-    pub(crate) hint: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// What is left until the deadline.
     pub(crate) time_left: Duration,
     /// Whether an access token was replaced before, since the service rejected it.
@@ -148,13 +148,13 @@ impl Policy {
                 Classification::Transient | Classification::Unknown | Classification::NotSent,
             ) => (NextStep::Backoff, Cost::Usual),
         };
-        let hint = match (ended.ending, ended.renewal) {
+        let retry_after = match (ended.ending, ended.renewal) {
             (AttemptResult::Exchanged(Classification::Unauthorized), Some(Renewal::After(wait))) => {
                 Some(wait)
             }
-            _ => ended.hint.filter(|_| why != NextStep::NewToken),
+            _ => ended.retry_after.filter(|_| why != NextStep::NewToken),
         };
-        if hint.is_some_and(|hint| hint > LONGEST_RETRY_AFTER) {
+        if retry_after.is_some_and(|retry_after| retry_after > LONGEST_RETRY_AFTER) {
             return Decision::Stop(NextStep::RetryAfterTooLong);
         }
         if ended.number >= self.max_attempts {
@@ -163,15 +163,15 @@ impl Policy {
         let room = self.room(ended.time_left);
         let mut drawn =
             || delays.next_delay(ended.ending == AttemptResult::Exchanged(Classification::Throttled));
-        let (delay, why) = match hint {
+        let (delay, why) = match retry_after {
             _ if why == NextStep::NewToken => (Duration::ZERO, why),
             // All sends sit out the same pause, which has its jitter.
             Some(pause) if why == NextStep::TokenCooldown => (pause, why),
-            // The hint is a floor. Jitter on top, where there is room for it, keeps those who were told the same
+            // The retry_after is a floor. Jitter on top, where there is room for it, keeps those who were told the same
             // from coming back at once.
-            Some(hint) => {
-                let room = room.min(LONGEST_RETRY_AFTER).saturating_sub(hint);
-                (hint + drawn().min(room / 2), NextStep::RetryAfter)
+            Some(retry_after) => {
+                let room = room.min(LONGEST_RETRY_AFTER).saturating_sub(retry_after);
+                (retry_after + drawn().min(room / 2), NextStep::RetryAfter)
             }
             None => (drawn(), why),
         };

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{BodyKind, Classification, Exchange, ResponseFacts};
-use crate::transport::{Failure, FailureKind};
+use crate::transport::{TransportError, TransportErrorKind};
 
 /// The class of a response of the service's own kind, changed so.
 fn class(change: impl FnOnce(&mut ResponseFacts<'_>)) -> Classification {
@@ -50,9 +50,9 @@ fn every_status_has_its_class() {
             }
         }
     }
-    for kind in [FailureKind::Request, FailureKind::Connect, FailureKind::Timeout, FailureKind::Interrupted] {
-        assert_eq!(Exchange::of_failure(&Failure::unknown(kind)).classification(), Classification::Unknown);
-        assert_eq!(Exchange::of_failure(&Failure::not_sent(kind)).classification(), Classification::NotSent);
+    for kind in [TransportErrorKind::InvalidRequest, TransportErrorKind::Connect, TransportErrorKind::Timeout, TransportErrorKind::Interrupted] {
+        assert_eq!(Exchange::of_failure(&TransportError::unknown(kind)).classification(), Classification::Unknown);
+        assert_eq!(Exchange::of_failure(&TransportError::not_sent(kind)).classification(), Classification::NotSent);
     }
 }
 

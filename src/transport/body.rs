@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::handover::Handover;
-use super::{Failure, FailureKind};
+use super::{TransportError, TransportErrorKind};
 
 /// The longest body that goes out in one part. A longer one goes out in several, so that it can be called off meanwhile.
 const SHORT: usize = 16 * 1024;
@@ -55,10 +55,10 @@ struct Progress {
 
 impl SendGuard {
     /// A failure that reports whether the body may have left. If it has not, it never will.
-    pub(super) fn failure(&self, kind: FailureKind) -> Failure {
+    pub(super) fn failure(&self, kind: TransportErrorKind) -> TransportError {
         match self.call_off() {
-            WAITING | CALLED_OFF => Failure::not_sent(kind),
-            _ => Failure::unknown(kind),
+            WAITING | CALLED_OFF => TransportError::not_sent(kind),
+            _ => TransportError::unknown(kind),
         }
     }
 
@@ -234,7 +234,7 @@ mod tests {
         assert!(guard.is_handed_over() && !guard.is_written() && body.is_end_stream());
         drop(whole);
         assert!(guard.is_written() && next(&mut body).unwrap().is_none());
-        assert!(guard.failure(FailureKind::Interrupted).may_have_arrived());
+        assert!(guard.failure(TransportErrorKind::Interrupted).may_have_arrived());
     }
 
     #[test]
@@ -252,12 +252,12 @@ mod tests {
     #[test]
     fn a_body_that_was_called_off_gives_nothing_more() {
         let (mut body, guard) = tracked(Bytes::from_static(b"short"));
-        assert!(!guard.failure(FailureKind::Timeout).may_have_arrived());
+        assert!(!guard.failure(TransportErrorKind::Timeout).may_have_arrived());
         assert!(next(&mut body).unwrap().unwrap().is_err());
 
         let (mut body, guard) = tracked(Bytes::from(vec![7; 2 * SHORT]));
         let first = part(&mut body);
-        assert!(guard.failure(FailureKind::Timeout).may_have_arrived());
+        assert!(guard.failure(TransportErrorKind::Timeout).may_have_arrived());
         drop(guard);
         assert!(next(&mut body).unwrap().unwrap().is_err(), "also while the first part waits");
         drop(first);

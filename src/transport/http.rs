@@ -22,7 +22,7 @@ use super::connections::{Connections, Share};
 use super::epoch::Epoch;
 use super::handover::Handover;
 use super::{
-    AnyTransport, Exchanging, Failure, FailureKind, HttpSettings, Proxies, Response, Transport, tls,
+    AnyTransport, Exchanging, TransportError, TransportErrorKind, HttpSettings, Proxies, Response, Transport, tls,
 };
 use crate::message::Problem;
 
@@ -94,13 +94,13 @@ impl Http {
         self.epoch.age(now).saturating_sub(self.last_exchange.load(Ordering::Relaxed)) > RESTED
     }
 
-    fn url(&self, uri: &Uri) -> Result<Url, Failure> {
+    fn url(&self, uri: &Uri) -> Result<Url, TransportError> {
         let mut last = self.last_url.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, url)) = last.as_ref().filter(|(known, _)| known == uri) {
             return Ok(url.clone());
         }
         let url = Url::parse(&uri.to_string())
-            .map_err(|error| Failure::not_sent(FailureKind::Request).detail(error.to_string()))?;
+            .map_err(|error| TransportError::not_sent(TransportErrorKind::InvalidRequest).detail(error.to_string()))?;
         *last = Some((uri.clone(), url.clone()));
         Ok(url)
     }
@@ -113,7 +113,7 @@ impl Http {
         request: Request<Bytes>,
         (began, end): (Instant, Instant),
         handover: Option<Arc<Handover>>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, TransportError> {
         // Without TLS there is no HTTP/2, and each request needs a connection.
         let permit = match url.scheme() {
             "https" if !self.connections.is_http1_only() => {
@@ -133,12 +133,12 @@ impl Http {
         if response.is_err() && patience < end {
             if guard.call_off_unless_taken() {
                 // The connection that was to take it may have ended in that moment.
-                return Err(Failure::not_taken());
+                return Err(TransportError::not_taken());
             }
             response = timeout_at(end, sending).await;
         }
         match response {
-            Err(_) => Err(guard.failure(FailureKind::Timeout)),
+            Err(_) => Err(guard.failure(TransportErrorKind::Timeout)),
             Ok(Err(error)) => Err(self.failure(&error, &guard)),
             Ok(Ok(response)) => Ok(self.response(share, response, &guard, end).await),
         }
@@ -158,7 +158,7 @@ impl Http {
         let is_early = is_stuck || !guard.is_handed_over();
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let body = timeout_at(end, self.read_body(share, response, length(&headers), guard)).await;
-        let body = body.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)));
+        let body = body.unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)));
         Response { is_early, ..Response::new(status, headers, body) }
     }
 
@@ -168,39 +168,39 @@ impl Http {
         mut response: reqwest::Response,
         length: Option<usize>,
         guard: &SendGuard,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Bytes, TransportError> {
         let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error, guard))? {
             share.received(Instant::now());
             if body.len() + chunk.len() > LONGEST_BODY {
-                return Err(Failure::unknown(FailureKind::TooLong));
+                return Err(TransportError::unknown(TransportErrorKind::ResponseTooLong));
             }
             body.extend_from_slice(&chunk);
         }
         // hyper takes a stream that HTTP/2 resets without an error for one that ended.
         let is_cut = is_http2 && length.is_some_and(|length| body.len() < length);
         if is_cut {
-            return Err(Failure::unknown(FailureKind::Interrupted));
+            return Err(TransportError::unknown(TransportErrorKind::Interrupted));
         }
         Ok(body.freeze())
     }
 
     /// Explains a failure. If no connection was made, it quotes the error in full. A later failure shows only its kind, because the
     /// words could be the service's or hold a part of the request.
-    fn failure(&self, error: &reqwest::Error, guard: &SendGuard) -> Failure {
+    fn failure(&self, error: &reqwest::Error, guard: &SendGuard) -> TransportError {
         let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
         if let Some(kind) = h2.and_then(unprocessed) {
-            return Failure::not_sent(kind).detail(h2_reason(h2).unwrap_or_default());
+            return TransportError::not_sent(kind).detail(h2_reason(h2).unwrap_or_default());
         }
         let (kind, cause) = match () {
-            () if error.is_builder() => (FailureKind::Request, Some(root_cause(error))),
-            () if error.is_dns() => (FailureKind::Lookup, Some(root_cause(error))),
+            () if error.is_builder() => (TransportErrorKind::InvalidRequest, Some(root_cause(error))),
+            () if error.is_dns() => (TransportErrorKind::Dns, Some(root_cause(error))),
             () if error.is_connect() && !error.is_timeout() => {
-                (FailureKind::Connect, Some(root_cause(error)))
+                (TransportErrorKind::Connect, Some(root_cause(error)))
             }
-            () if error.is_connect() => (FailureKind::Timeout, None),
-            () if error.is_timeout() => (FailureKind::Interrupted, Some("no sign of life".to_owned())),
-            () => (FailureKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string()))),
+            () if error.is_connect() => (TransportErrorKind::Timeout, None),
+            () if error.is_timeout() => (TransportErrorKind::Interrupted, Some("no sign of life".to_owned())),
+            () => (TransportErrorKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string()))),
         };
         let failure = guard.failure(kind);
         let place = error.url().filter(|_| !failure.may_have_arrived()).and_then(|url| {
@@ -208,7 +208,7 @@ impl Http {
             match self.connections.proxy(url) {
                 None => Some(host.to_owned()),
                 // The tunnel was closed, and it is unknown by whom.
-                Some(_) if kind == FailureKind::Interrupted => None,
+                Some(_) if kind == TransportErrorKind::Interrupted => None,
                 Some(proxy) if is_about_tls(error) && !proxy.starts_with("https:") => {
                     Some(format!("{host}, through the proxy {proxy}"))
                 }
@@ -220,9 +220,9 @@ impl Http {
     }
 
     /// Sends a request within its time.
-    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
+    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
         if time.is_zero() {
-            return Err(Failure::not_sent(FailureKind::Timeout));
+            return Err(TransportError::not_sent(TransportErrorKind::Timeout));
         }
         let handover = request.extensions_mut().remove::<Arc<Handover>>();
         if let Some(handover) = &handover {
@@ -238,18 +238,18 @@ impl Http {
         let url = self.url(request.uri())?;
         if self.connections.sends_away(&url) {
             let text = "a proxy on another machine would see plain http to this machine";
-            return Err(Failure::not_sent(FailureKind::Request).detail(text));
+            return Err(TransportError::not_sent(TransportErrorKind::InvalidRequest).detail(text));
         }
         let share = self.connections.share(request.body().len(), began);
         let share =
-            share.map_err(|error| Failure::not_sent(FailureKind::Connect).detail(root_cause(&error)))?;
+            share.map_err(|error| TransportError::not_sent(TransportErrorKind::Connect).detail(root_cause(&error)))?;
         let response = self.exchange(&share, url, request, (began, end), handover).await;
         let is_unusable = match &response {
             // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
             Ok(response) if response.status == StatusCode::MISDIRECTED_REQUEST => true,
             // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
             Err(failure) => {
-                (failure.kind() == FailureKind::Timeout || failure.is_called_off())
+                (failure.kind() == TransportErrorKind::Timeout || failure.is_called_off())
                     && share.is_silent_since(began)
             }
             Ok(_) => false,
@@ -269,7 +269,7 @@ impl AnyTransport for HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
         self.0.send(request, timeout).await
     }
 }
@@ -286,12 +286,12 @@ fn length(headers: &HeaderMap) -> Option<usize> {
 
 /// The kind of failure if the service reported that it didn't process the request: RFC 9113, section 8.7. After a GOAWAY, h2
 /// ends only the streams above its last stream id with that error.
-fn unprocessed(error: &h2::Error) -> Option<FailureKind> {
+fn unprocessed(error: &h2::Error) -> Option<TransportErrorKind> {
     match error.reason().filter(|_| error.is_remote())? {
         // The service only closes the connection, such as after a number of requests.
-        Reason::NO_ERROR if error.is_go_away() => Some(FailureKind::Interrupted),
-        Reason::REFUSED_STREAM => Some(FailureKind::NotProcessed),
-        _ if error.is_go_away() => Some(FailureKind::NotProcessed),
+        Reason::NO_ERROR if error.is_go_away() => Some(TransportErrorKind::Interrupted),
+        Reason::REFUSED_STREAM => Some(TransportErrorKind::NotProcessed),
+        _ if error.is_go_away() => Some(TransportErrorKind::NotProcessed),
         _ => None,
     }
 }

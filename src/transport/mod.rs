@@ -6,7 +6,7 @@ mod body;
 mod causes;
 mod connections;
 mod epoch;
-mod failure;
+mod transport_error;
 mod handover;
 mod http;
 mod permit;
@@ -37,7 +37,7 @@ pub(crate) use rolling_window::Rate;
 pub(crate) use settings::HttpSettings;
 
 pub use self::http::HttpTransport;
-pub use failure::{Failure, FailureKind};
+pub use transport_error::{TransportError, TransportErrorKind};
 pub use permit::Permit;
 pub use permit_source::{PermitError, PermitRequest, PermitSource};
 pub use rate_limiter::RateLimiter;
@@ -68,7 +68,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// message, is one call, and the certainty that the client tells is no better than what this says:
 ///
 /// * it sends a request at most once: it neither retries nor follows a redirect, which would carry the token elsewhere;
-/// * a [`Failure`] says truly whether anything of the request may have left;
+/// * a [`TransportError`] says truly whether anything of the request may have left;
 /// * a status line that was read is an [`Response`], even if the rest is lost, and the response reports whether it came
 ///   [before the whole request](Response::is_early) was sent;
 /// * a request that got 421 goes out over another connection the next time: RFC 9110, section 15.5.20;
@@ -79,14 +79,14 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderMap, Request, StatusCode};
-/// use pushslots::{AccessToken, Response, AuthError, Client, Credentials, Failure, TokenSource, Transport};
+/// use pushslots::{AccessToken, Response, AuthError, Client, Credentials, TransportError, TokenSource, Transport};
 /// use std::time::Duration;
 ///
 /// /// Accepts everything.
 /// struct Yes;
 ///
 /// impl Transport for Yes {
-///     async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
+///     async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
 ///         Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
 ///     }
 /// }
@@ -107,7 +107,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderValue, Request};
-/// use pushslots::{Response, Failure, HttpTransport, Transport};
+/// use pushslots::{Response, TransportError, HttpTransport, Transport};
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 /// use std::time::Duration;
 ///
@@ -118,7 +118,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// }
 ///
 /// impl Transport for Numbering {
-///     async fn send(&self, mut request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
+///     async fn send(&self, mut request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
 ///         let number = self.requests.fetch_add(1, Ordering::Relaxed);
 ///         request.headers_mut().insert("X-Request-Number", HeaderValue::from(number));
 ///         self.inner.send(request, timeout).await
@@ -131,12 +131,12 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     ///
     /// What kept a response from coming. When `timeout` passes and this does not end, the exchange is
-    /// [unknown](Failure::unknown) and the future is dropped.
+    /// [unknown](TransportError::unknown) and the future is dropped.
     fn send(
         &self,
         request: Request<Bytes>,
         timeout: Duration,
-    ) -> impl Future<Output = Result<Response, Failure>> + Send;
+    ) -> impl Future<Output = Result<Response, TransportError>> + Send;
 }
 
 impl<T: Transport> Transport for Arc<T> {
@@ -144,7 +144,7 @@ impl<T: Transport> Transport for Arc<T> {
         &self,
         request: Request<Bytes>,
         timeout: Duration,
-    ) -> impl Future<Output = Result<Response, Failure>> + Send {
+    ) -> impl Future<Output = Result<Response, TransportError>> + Send {
         (**self).send(request, timeout)
     }
 }
@@ -159,7 +159,7 @@ pub(crate) trait AnyTransport: Send + Sync {
     }
 }
 
-pub(crate) type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + 'a>>;
+pub(crate) type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
 /// A transport of somebody else's, which may not mind its time.
 pub(crate) struct Timed<T>(pub(crate) T);
@@ -171,10 +171,10 @@ impl<T: Transport> AnyTransport for Timed<T> {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
         Box::pin(async move {
             if time.is_zero() {
-                return Err(Failure::not_sent(FailureKind::Timeout));
+                return Err(TransportError::not_sent(TransportErrorKind::Timeout));
             }
             let exchange = timeout(time.saturating_add(GRACE), self.0.send(request, time));
-            exchange.await.unwrap_or_else(|_| Err(Failure::unknown(FailureKind::Timeout)))
+            exchange.await.unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)))
         })
     }
 }
@@ -192,7 +192,7 @@ pub struct Response {
     /// The headers, of which `Retry-After`, `Date`, `Content-Encoding` and `Content-Type` are read.
     pub headers: HeaderMap,
     /// The body, or why it did not arrive whole.
-    pub body: Result<Bytes, Failure>,
+    pub body: Result<Bytes, TransportError>,
     /// Whether the response arrived before the whole request was handed to the connection; `false` unless it is set.
     ///
     /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the outcome is
@@ -214,7 +214,7 @@ impl fmt::Debug for Response {
 impl Response {
     /// Creates a response that arrived after the whole request was handed to the connection.
     #[must_use]
-    pub fn new(status: StatusCode, headers: HeaderMap, body: Result<Bytes, Failure>) -> Self {
+    pub fn new(status: StatusCode, headers: HeaderMap, body: Result<Bytes, TransportError>) -> Self {
         Self { status, headers, body, is_early: false }
     }
 }

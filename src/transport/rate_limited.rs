@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::retry_after::retry_after;
-use super::{AnyTransport, Exchanging, Failure, Permit, RateLimiter, Response};
+use super::{AnyTransport, Exchanging, TransportError, Permit, RateLimiter, Response};
 use crate::clock;
 
 /// How long nothing is sent after a 429 without `Retry-After`.
@@ -26,14 +26,14 @@ impl RateLimitedTransport {
         mut request: Request<Bytes>,
         mut time: Duration,
         permit: Option<Permit>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, TransportError> {
         let permit = match permit {
             Some(permit) => permit,
             None => {
                 let asked = Instant::now();
                 let permit = self.limiter.permit_within(time, true).await;
                 time = time.saturating_sub(asked.elapsed());
-                permit.map_err(|error| Failure::rate_limited(&error))?
+                permit.map_err(|error| TransportError::rate_limited(&error))?
             }
         };
         let handover = permit.handover();

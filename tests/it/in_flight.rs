@@ -66,7 +66,7 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
     assert!(began.elapsed() <= 5 * SECOND);
     assert_eq!(
         error.to_string(),
-        "given up after waiting for other messages in flight (max_in_flight = 1): too little time for an attempt is left of \
+        "abandoned after waiting for other messages in flight (max_in_flight = 1): too little time for an attempt is left of \
          the deadline of 5s; send fewer at once, or raise max_in_flight or the deadline; the message never reached the service"
     );
     in_flight.await.unwrap().unwrap();

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeDelta, Utc};
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
-use pushslots::{Client, Credentials, Delivery, ErrorKind, Failure, FailureKind, Response, Transport};
+use pushslots::{Client, Credentials, Delivery, ErrorKind, TransportError, TransportErrorKind, Response, Transport};
 use tokio::time::{Instant, sleep};
 
 fn client(base_url: &str, key: &str) -> Client {
@@ -154,7 +154,7 @@ async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_ane
 }
 
 /// How a refresh endpoint fails within its time.
-type Fail = fn(Duration) -> BoxFuture<'static, Result<Response, Failure>>;
+type Fail = fn(Duration) -> BoxFuture<'static, Result<Response, TransportError>>;
 
 /// A service whose refresh endpoint fails, with access tokens of 60 s.
 struct RefreshFails {
@@ -163,7 +163,7 @@ struct RefreshFails {
 }
 
 impl Transport for RefreshFails {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
         *self.requests.lock().unwrap().entry(request.uri().path().to_owned()).or_default() += 1;
         let body = match request.uri().path() {
             "/auth/refreshToken" => return (self.failure)(time).await,
@@ -180,13 +180,13 @@ impl Transport for RefreshFails {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_endpoint_that_is_down_for_an_hour_costs_no_message() {
     let failures: [Fail; 4] = [
-        |_| ready(Err(Failure::unknown(FailureKind::Interrupted))).boxed(),
+        |_| ready(Err(TransportError::unknown(TransportErrorKind::Interrupted))).boxed(),
         |_| ready(Ok(status(500, None))).boxed(),
         |_| ready(Ok(status(503, Some("1")))).boxed(),
         |time| {
             let hangs = async move {
                 sleep(time).await;
-                Err(Failure::unknown(FailureKind::Timeout))
+                Err(TransportError::unknown(TransportErrorKind::Timeout))
             };
             hangs.boxed()
         },
@@ -210,10 +210,10 @@ async fn a_refresh_endpoint_that_is_down_for_an_hour_costs_no_message() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
     let failures: [Fail; 4] = [
-        |_| ready(Err(Failure::unknown(FailureKind::Interrupted))).boxed(),
+        |_| ready(Err(TransportError::unknown(TransportErrorKind::Interrupted))).boxed(),
         |_| ready(Ok(status(503, Some("60")))).boxed(),
         |_| ready(Ok(status(503, Some("120")))).boxed(),
-        |time| sleep(time).map(|()| Err(Failure::unknown(FailureKind::Timeout))).boxed(),
+        |time| sleep(time).map(|()| Err(TransportError::unknown(TransportErrorKind::Timeout))).boxed(),
     ];
     for (number, failure) in failures.into_iter().enumerate() {
         let service = Arc::new(RefreshFails { failure, requests: Mutex::default() });

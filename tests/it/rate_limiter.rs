@@ -166,7 +166,7 @@ async fn a_source_that_fails_ends_a_send_before_anything_is_sent() {
     assert!(error.is_retryable() && error.attempts().is_empty());
     assert_eq!(
         error.to_string(),
-        "given up because the rate limiter failed: the database can't be reached; the message never reached the service"
+        "abandoned because the rate limiter failed: the database can't be reached; the message never reached the service"
     );
     assert_eq!((model.calls().len(), model.token_requests()), (0, 0));
     let error = limiter.permit().await.unwrap_err();

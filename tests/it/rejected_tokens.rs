@@ -8,7 +8,7 @@ use crate::support::{DESTINATION, key, message};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, Failure, NextStep, Response,
+    AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, TransportError, NextStep, Response,
     TokenSource, Transport,
 };
 use tokio::time::{Instant, sleep};
@@ -40,7 +40,7 @@ impl Service {
 }
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
         sleep(Duration::from_millis(20)).await;
         let respond = |status, body: String| Ok(Response::new(status, HeaderMap::new(), Ok(body.into())));
         if request.uri().path() != "/endpoint" {

@@ -31,7 +31,7 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
     let text = error.to_string();
     assert!(
         text.starts_with(
-            "attempt 3: the service answered 500; given up, since the client's retry budget is empty"
+            "attempt 3: the service answered 500; abandoned because the client's retry budget is empty"
         ),
         "{text}"
     );
@@ -182,7 +182,7 @@ async fn a_function_can_stand_in_front_of_the_table() {
     ]);
     let client = client_of(&model).max_attempts(3).classifier(|exchange| {
         assert_eq!(exchange.has_errors(), exchange.status() == Some(409));
-        match (exchange.status(), exchange.service_text(), exchange.failure()) {
+        match (exchange.status(), exchange.service_text(), exchange.transport_error()) {
             (Some(403), ..) => Classification::Transient,
             (Some(409), Some(text), _) if text.starts_with("duplicate") => Classification::Accepted,
             (None, _, Some(failure)) if !failure.may_have_arrived() => Classification::NotSent,

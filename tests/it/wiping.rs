@@ -21,7 +21,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, ClientBuilder, Credentials, Failure, Response, Signer, SigningKey, Transport};
+use pushslots::{Client, ClientBuilder, Credentials, TransportError, Response, Signer, SigningKey, Transport};
 use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 
@@ -186,7 +186,7 @@ fn writable(mapping: &str) -> Option<(u64, u64)> {
 struct Service(Arc<AtomicUsize>);
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
         if request.uri().path() != "/endpoint" {
             self.0.fetch_max(request.body().len(), Ordering::Relaxed);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, ClientBuilder, Failure, FailureKind, Response, Transport};
+use pushslots::{Client, ClientBuilder, TransportError, TransportErrorKind, Response, Transport};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep};
@@ -212,7 +212,7 @@ impl Model {
         self.0.lock().unwrap()
     }
 
-    async fn token(&self, is_legacy: bool, time: Duration) -> Result<Response, Failure> {
+    async fn token(&self, is_legacy: bool, time: Duration) -> Result<Response, TransportError> {
         let fate = {
             let state = &mut *self.state();
             state.token_requests += 1;
@@ -230,43 +230,43 @@ impl Model {
             TokenFate::Answered(status, hint) => {
                 Ok(response(status, hint.map(|hint| hint.to_string()).as_deref(), ""))
             }
-            TokenFate::Cut => Err(Failure::unknown(FailureKind::Interrupted)),
+            TokenFate::Cut => Err(TransportError::unknown(TransportErrorKind::Interrupted)),
             TokenFate::Hangs => {
                 sleep(time).await;
-                Err(Failure::unknown(FailureKind::Timeout))
+                Err(TransportError::unknown(TransportErrorKind::Timeout))
             }
         }
     }
 
-    async fn message(&self, request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
+    async fn message(&self, request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
         let (index, fate) = self.arrive(request);
-        let unanswered = |kind| Err(Failure::unknown(kind));
+        let unanswered = |kind| Err(TransportError::unknown(kind));
         match fate {
             ScriptedOutcome::NoConnection => {
                 sleep(Duration::from_millis(5)).await;
-                Err(Failure::not_sent(FailureKind::Connect))
+                Err(TransportError::not_sent(TransportErrorKind::Connect))
             }
             ScriptedOutcome::NeverLeaves => {
                 sleep(time).await;
-                Err(Failure::not_sent(FailureKind::Timeout))
+                Err(TransportError::not_sent(TransportErrorKind::Timeout))
             }
-            ScriptedOutcome::Closed => Err(Failure::not_sent(FailureKind::Interrupted)),
+            ScriptedOutcome::Closed => Err(TransportError::not_sent(TransportErrorKind::Interrupted)),
             ScriptedOutcome::NotProcessed => {
                 sleep(Duration::from_millis(10)).await;
-                Err(Failure::not_sent(FailureKind::NotProcessed))
+                Err(TransportError::not_sent(TransportErrorKind::NotProcessed))
             }
             ScriptedOutcome::Cut { .. } => {
                 sleep(Duration::from_millis(10)).await;
-                unanswered(FailureKind::Interrupted)
+                unanswered(TransportErrorKind::Interrupted)
             }
             ScriptedOutcome::Hangs { .. } => {
                 sleep(time).await;
-                unanswered(FailureKind::Timeout)
+                unanswered(TransportErrorKind::Timeout)
             }
             ScriptedOutcome::HangsForEver { .. } => std::future::pending().await,
             ScriptedOutcome::Answered(reply) if reply.after >= time => {
                 sleep(time).await;
-                unanswered(FailureKind::Timeout)
+                unanswered(TransportErrorKind::Timeout)
             }
             ScriptedOutcome::Answered(reply) => {
                 sleep(reply.after).await;
@@ -278,7 +278,7 @@ impl Model {
                 call.is_plainly_accepted = is_plain && reply.accepted && (200..300).contains(&reply.status);
                 let mut response = response(reply.status, reply.retry_after.as_deref(), reply.body);
                 if reply.body_lost {
-                    response.body = Err(Failure::unknown(FailureKind::Interrupted));
+                    response.body = Err(TransportError::unknown(TransportErrorKind::Interrupted));
                 }
                 if let Some((name, value)) = reply.header {
                     response.headers.insert(name, HeaderValue::from_static(value));
@@ -345,7 +345,7 @@ impl Model {
 }
 
 impl Transport for Model {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
         match request.uri().path() {
             "/endpoint" => self.message(request, time).await,
             path => self.token(path != "/v2/auth/token", time).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use pushslots::{Client, Credentials, Failure, Response, Transport};
+use pushslots::{Client, Credentials, TransportError, Response, Transport};
 
 use super::{DESTINATION, key};
 
@@ -57,7 +57,7 @@ impl Scripted {
 }
 
 impl Transport for Scripted {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
         let (respond, count) = match request.uri().path() {
             "/endpoint" => (&self.0.message, &self.0.messages),
             _ => (&self.0.token, &self.0.token_requests),

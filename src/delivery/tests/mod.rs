@@ -16,7 +16,7 @@ use crate::message::{PermittedProblems, PreparedMessage};
 use crate::random::Jitter;
 use crate::receipt::{Delivery, Receipt};
 use crate::retry::Policy;
-use crate::transport::{AnyTransport, Failure, FailureKind, Response, Timed, Transport};
+use crate::transport::{AnyTransport, TransportError, TransportErrorKind, Response, Timed, Transport};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/keys.rs"]
@@ -31,7 +31,7 @@ mod tokens;
 enum Step {
     Response(u16, &'static str),
     Late(u16, Duration),
-    Fail(Failure),
+    Fail(TransportError),
     Hang,
 }
 
@@ -71,7 +71,7 @@ fn response(status: u16, body: impl Into<Bytes>) -> Response {
 }
 
 impl Transport for Script {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
         sleep(Duration::from_millis(10)).await;
         if request.uri().path() == "/v2/auth/token" {
             return Ok(self.token());
@@ -79,10 +79,10 @@ impl Transport for Script {
         let authorization = request.headers()["authorization"].clone();
         self.messages.lock().unwrap().push((Instant::now(), timeout, authorization));
         match self.step() {
-            Step::Response(status, hint) => {
+            Step::Response(status, retry_after) => {
                 let mut response = response(status, "");
-                if !hint.is_empty() {
-                    response.headers.insert("retry-after", HeaderValue::from_static(hint));
+                if !retry_after.is_empty() {
+                    response.headers.insert("retry-after", HeaderValue::from_static(retry_after));
                 }
                 Ok(response)
             }
@@ -93,7 +93,7 @@ impl Transport for Script {
             Step::Fail(failure) => Err(failure),
             Step::Hang => {
                 sleep(timeout).await;
-                Err(Failure::unknown(FailureKind::Timeout))
+                Err(TransportError::unknown(TransportErrorKind::Timeout))
             }
         }
     }
@@ -163,7 +163,7 @@ fn patient() -> Policy {
 async fn delays_stay_below_ceilings_that_double_up_to_twenty_seconds() {
     let (mut shortest, mut longest) = ([Duration::MAX; 10], [Duration::ZERO; 10]);
     for _ in 0..200 {
-        let script = Script::new([Step::Fail(Failure::not_sent(FailureKind::Connect))]);
+        let script = Script::new([Step::Fail(TransportError::not_sent(TransportErrorKind::Connect))]);
         let policy = Policy { max_attempts: 11, deadline: Duration::from_secs(1_000), ..patient() };
         let error = deliver(&script, &policy).await.unwrap_err();
         let delays = error.attempts().iter().filter_map(|attempt| attempt.delay);
@@ -185,7 +185,7 @@ async fn delays_stay_below_ceilings_that_double_up_to_twenty_seconds() {
 async fn a_send_never_outlives_its_deadline() {
     for step in [
         Step::Hang,
-        Step::Fail(Failure::unknown(FailureKind::Interrupted)),
+        Step::Fail(TransportError::unknown(TransportErrorKind::Interrupted)),
         Step::Response(503, ""),
         Step::Response(429, "20"),
         Step::Response(500, "119"),
@@ -219,10 +219,10 @@ async fn an_attempt_gets_the_smaller_of_its_time_and_what_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hint_is_a_floor() {
-    for hint in ["7", "100"] {
-        let script = Script::new([Step::Response(429, hint), Step::Response(200, "")]);
+    for retry_after in ["7", "100"] {
+        let script = Script::new([Step::Response(429, retry_after), Step::Response(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
-        let floor = Duration::from_secs(hint.parse().unwrap());
+        let floor = Duration::from_secs(retry_after.parse().unwrap());
         let delay = receipt.attempts()[0].delay.unwrap();
         assert!(delay >= floor && delay <= floor + Duration::from_secs(1), "{delay:?}");
         let messages = script.messages.lock().unwrap();
@@ -232,10 +232,10 @@ async fn a_hint_is_a_floor() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hint_that_is_none_is_passed_over() {
-    for hint in ["", "soon", "-5", "1.5 s", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
-        let script = Script::new([Step::Response(503, hint), Step::Response(200, "")]);
+    for retry_after in ["", "soon", "-5", "1.5 s", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
+        let script = Script::new([Step::Response(503, retry_after), Step::Response(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
-        assert!(receipt.attempts()[0].delay.unwrap() <= Duration::from_millis(250), "{hint}");
+        assert!(receipt.attempts()[0].delay.unwrap() <= Duration::from_millis(250), "{retry_after}");
     }
 }
 

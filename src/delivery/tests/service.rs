@@ -79,7 +79,7 @@ impl Service {
         self.revoked.lock().unwrap().extend(1..=self.issued.lock().unwrap().len());
     }
 
-    async fn token(&self, timeout: Duration) -> Result<Response, Failure> {
+    async fn token(&self, timeout: Duration) -> Result<Response, TransportError> {
         self.requests.lock().unwrap().push(self.began.elapsed());
         let act = (self.act)(self.began.elapsed());
         sleep(self.token_time).await;
@@ -88,26 +88,26 @@ impl Service {
                 let (number, said) = (self.issue(), &self.said);
                 Ok(response(200, format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#)))
             }
-            Act::Response(status, hint, body) => {
+            Act::Response(status, retry_after, body) => {
                 let mut response = response(status, body);
-                if !hint.is_empty() {
-                    response.headers.insert("retry-after", HeaderValue::from_static(hint));
+                if !retry_after.is_empty() {
+                    response.headers.insert("retry-after", HeaderValue::from_static(retry_after));
                 }
                 Ok(response)
             }
-            Act::Reset => Err(Failure::unknown(FailureKind::Interrupted)),
+            Act::Reset => Err(TransportError::unknown(TransportErrorKind::Interrupted)),
             Act::Refuse { after } => {
                 sleep(after).await;
                 Ok(response(401, REJECTION))
             }
             Act::Hang => {
                 sleep(timeout).await;
-                Err(Failure::unknown(FailureKind::Timeout))
+                Err(TransportError::unknown(TransportErrorKind::Timeout))
             }
         }
     }
 
-    async fn message(&self, authorization: &HeaderValue) -> Result<Response, Failure> {
+    async fn message(&self, authorization: &HeaderValue) -> Result<Response, TransportError> {
         let number: usize = authorization.to_str().unwrap().trim_start_matches("Bearer ").parse().unwrap();
         assert!(authorization.is_sensitive());
         let age = self.issued.lock().unwrap()[number - 1].elapsed();
@@ -124,7 +124,7 @@ impl Service {
 }
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, Failure> {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
         match request.uri().path() {
             "/v2/auth/token" => self.token(timeout).await,
             _ => self.message(&request.headers()[AUTHORIZATION]).await,

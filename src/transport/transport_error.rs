@@ -8,8 +8,8 @@ use super::PermitError;
 ///
 /// Its `Display` is what an [`Attempt`](crate::Attempt) says went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    kind: FailureKind,
+pub struct TransportError {
+    kind: TransportErrorKind,
     may_have_arrived: bool,
     is_called_off: bool,
     /// Why the rate limiter gave no permit.
@@ -20,11 +20,11 @@ pub struct Failure {
 /// What failed on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum FailureKind {
+pub enum TransportErrorKind {
     /// The request could not be made of what was given.
-    Request,
+    InvalidRequest,
     /// The host's name was not found.
-    Lookup,
+    Dns,
     /// No connection came about, TLS included.
     Connect,
     /// Time ran out.
@@ -34,13 +34,13 @@ pub enum FailureKind {
     /// The service reported that it didn't process the request: RFC 9113, section 8.7.
     NotProcessed,
     /// The response is longer than any that the service sends.
-    TooLong,
+    ResponseTooLong,
 }
 
-impl Failure {
+impl TransportError {
     /// The service can't have the request: nothing of it left, nor will, or the service reported that it didn't process it.
     #[must_use]
-    pub fn not_sent(kind: FailureKind) -> Self {
+    pub fn not_sent(kind: TransportErrorKind) -> Self {
         Self {
             kind,
             may_have_arrived: false,
@@ -54,20 +54,20 @@ impl Failure {
     ///
     /// What is not known for certain is this.
     #[must_use]
-    pub fn unknown(kind: FailureKind) -> Self {
+    pub fn unknown(kind: TransportErrorKind) -> Self {
         Self { may_have_arrived: true, ..Self::not_sent(kind) }
     }
 
     /// The rate limiter gave no permit, and nothing was sent.
     pub(crate) fn rate_limited(error: &PermitError) -> Self {
         let permit_error = Some(error.clone());
-        Self { is_called_off: true, permit_error, ..Self::not_sent(FailureKind::Timeout) }
+        Self { is_called_off: true, permit_error, ..Self::not_sent(TransportErrorKind::Timeout) }
     }
 
     /// No connection took the request in time. It goes over another one at once.
     pub(crate) fn not_taken() -> Self {
         let detail = "no connection took it".to_owned();
-        Self { is_called_off: true, detail, ..Self::not_sent(FailureKind::Timeout) }
+        Self { is_called_off: true, detail, ..Self::not_sent(TransportErrorKind::Timeout) }
     }
 
     /// Adds more about it.
@@ -81,7 +81,7 @@ impl Failure {
 
     /// Whether the connection was closed before the service took the request: a retry adds nothing to its load.
     pub(crate) fn is_closed_connection(&self) -> bool {
-        self.kind == FailureKind::Interrupted && !self.may_have_arrived
+        self.kind == TransportErrorKind::Interrupted && !self.may_have_arrived
     }
 
     /// Whether the request was called off before anything of it left, and can be made again at once.
@@ -96,7 +96,7 @@ impl Failure {
 
     /// What failed.
     #[must_use]
-    pub fn kind(&self) -> FailureKind {
+    pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
@@ -107,7 +107,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.permit_error {
             Some(error) if error.retry_after().is_some() => {
@@ -117,17 +117,17 @@ impl fmt::Display for Failure {
             None => {}
         }
         f.write_str(match (self.kind, self.may_have_arrived) {
-            (FailureKind::Request, _) => "the request could not be made",
-            (FailureKind::Lookup, _) => "the host was not found",
-            (FailureKind::Connect, _) => "no connection could be made",
-            (FailureKind::Timeout, false) => "time ran out before the request left",
-            (FailureKind::Timeout, true) => "no response came in time",
-            (FailureKind::Interrupted, false) => {
+            (TransportErrorKind::InvalidRequest, _) => "the request could not be made",
+            (TransportErrorKind::Dns, _) => "the host was not found",
+            (TransportErrorKind::Connect, _) => "no connection could be made",
+            (TransportErrorKind::Timeout, false) => "time ran out before the request left",
+            (TransportErrorKind::Timeout, true) => "no response came in time",
+            (TransportErrorKind::Interrupted, false) => {
                 "the connection was closed before the service took the request"
             }
-            (FailureKind::Interrupted, true) => "the connection was cut before the whole response came",
-            (FailureKind::NotProcessed, _) => "the service didn't process the request",
-            (FailureKind::TooLong, _) => "the response is too long",
+            (TransportErrorKind::Interrupted, true) => "the connection was cut before the whole response came",
+            (TransportErrorKind::NotProcessed, _) => "the service didn't process the request",
+            (TransportErrorKind::ResponseTooLong, _) => "the response is too long",
         })?;
         match self.detail.as_str() {
             "" => Ok(()),
