@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
@@ -14,7 +13,9 @@ use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeZone, Utc};
 use pushslots::http::Request;
 use pushslots::mock::{MockResponse, MockService};
-use pushslots::{Client, TransportError, TransportErrorKind, PushSlots, Response, Slot, Transport};
+use pushslots::{
+    Client, PushSlots, Response, Slot, Transport, TransportContext, TransportError, TransportErrorKind,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -25,26 +26,39 @@ struct Sidecar {
 }
 
 impl Transport for Sidecar {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        TransportContext { timeout: time, .. }: TransportContext,
+    ) -> Result<Response, TransportError> {
         // Until a connection stands, nothing of the request can have left.
         let connected = timeout(time, TcpStream::connect(&self.address)).await;
         let connected = connected.map_err(|_| TransportError::not_sent(TransportErrorKind::Timeout))?;
         let stream = connected.map_err(|_| TransportError::not_sent(TransportErrorKind::Connect))?;
         self.connections.fetch_add(1, Ordering::Relaxed);
         let shaken = http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(|_| TransportError::not_sent(TransportErrorKind::Connect))?;
+        let (mut sender, connection) =
+            shaken.map_err(|_| TransportError::not_sent(TransportErrorKind::Connect))?;
 
         // From here on it may have. When the time is over the client drops this, and takes it as unknown too.
         let exchange = async {
             let (mut head, body) = request.into_parts();
             if let (Some(host), false) = (head.uri.authority(), head.headers.contains_key("host")) {
-                let host = host.as_str().parse().map_err(|_| TransportError::not_sent(TransportErrorKind::InvalidRequest))?;
+                let host = host
+                    .as_str()
+                    .parse()
+                    .map_err(|_| TransportError::not_sent(TransportErrorKind::InvalidRequest))?;
                 head.headers.insert("host", host);
             }
             // To a server itself a request names the path alone: RFC 9112, section 3.2.1.
-            head.uri = head.uri.path().parse().map_err(|_| TransportError::not_sent(TransportErrorKind::InvalidRequest))?;
+            head.uri = head
+                .uri
+                .path()
+                .parse()
+                .map_err(|_| TransportError::not_sent(TransportErrorKind::InvalidRequest))?;
             let sent = sender.send_request(Request::from_parts(head, Full::new(body))).await;
-            let (head, body) = sent.map_err(|_| TransportError::unknown(TransportErrorKind::Interrupted))?.into_parts();
+            let (head, body) =
+                sent.map_err(|_| TransportError::unknown(TransportErrorKind::Interrupted))?.into_parts();
             let body = body.collect().await.map(|body| body.to_bytes());
             let body = body.map_err(|_| TransportError::unknown(TransportErrorKind::Interrupted));
             Ok(Response::new(head.status, head.headers, body))

@@ -1,9 +1,12 @@
 //! The one error that callers meet when they set up a client or send.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use http::StatusCode;
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::auth::KeyError;
@@ -11,7 +14,7 @@ use crate::message::{ExtensionError, InvalidMessage, Log, Problem, ReadError, wr
 use crate::receipt::{self, Attempt, Delivery, OAuthError};
 
 /// What kind of failure an [`Error`] is; serialized in snake case, such as `invalid_message`, which is also its `Display`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -26,6 +29,8 @@ pub enum ErrorKind {
     /// The [checkpoint](crate::PublishBuilder::checkpoint) of a publication can't be read or written, or belongs to another
     /// batch.
     Checkpoint,
+    /// The publication was [stopped](crate::PublishHandle::stop) before all its slots were accepted.
+    Stopped,
     /// The function that is called after each [accepted message](crate::PublishBuilder::on_accepted) failed; its error is the
     /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
     Callback,
@@ -47,6 +52,9 @@ pub enum ErrorKind {
     Connection,
     /// No response came in time.
     Timeout,
+    /// A kind that this version does not know, in JSON that a later version wrote.
+    #[serde(other)]
+    Other,
 }
 
 impl fmt::Display for ErrorKind {
@@ -57,11 +65,15 @@ impl fmt::Display for ErrorKind {
 
 /// Why a client could not be made, or a message is not known to be accepted.
 ///
-/// It tells [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that the service
-/// does not have the message, and every [attempt](Self::attempts). Its `Display` and `Debug` hold no value
+/// It reports [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that the service
+/// does not have the message, and every [attempt](Self::attempts). Its `Display`, `Debug` and serialized form hold no value
 /// of the message, no text of the message endpoint, and no secret, so that they can be logged. That text is available
-/// through [`service_text`](Self::service_text) and the serialized form alone. If the token endpoint rejects the
-/// credentials, the `Display` has its URL, the client id, [its reason](Self::oauth_error) and what to check.
+/// through [`service_text`](Self::service_text) and [`with_service_text`](Self::with_service_text) alone. If the token endpoint
+/// rejects the credentials, the `Display` has its URL, the client id, [its reason](Self::oauth_error) and what to check.
+///
+/// Its [`source`](std::error::Error::source) is the error that caused it, if there is one: the [`TransportError`](crate::TransportError)
+/// of the last attempt, the [`AuthError`](crate::AuthError) of a signer or token source, the [`PermitError`](crate::PermitError) of a
+/// rate limiter, or the error that was converted. The `Display` contains its text, so that a log needs only one of the two.
 ///
 /// ```
 /// use pushslots::{Delivery, Error};
@@ -79,9 +91,11 @@ impl fmt::Display for ErrorKind {
 /// ```
 ///
 /// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
-/// "service_text", "oauth_error", "is_retryable", "problems", "omitted_problems"}`; the seconds are rounded up.
-pub struct Error(Box<Inner>);
+/// "oauth_error", "is_retryable", "problems", "omitted_problems"}`; the seconds are rounded up.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     /// The failure, without the problems.
@@ -89,18 +103,23 @@ struct Inner {
     send: FailedSend,
     problems: Vec<Problem>,
     omitted_problems: usize,
+    source: Option<Cause>,
 }
 
+/// The error that caused another one.
+pub(crate) type Cause = Arc<dyn StdError + Send + Sync>;
+
 /// What is known of a send that failed.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct FailedSend {
     pub(crate) message_id: Option<Uuid>,
     pub(crate) delivery: Delivery,
     pub(crate) attempts: Vec<Attempt>,
-    #[serde(serialize_with = "receipt::logs")]
+    #[serde(with = "receipt::logs")]
     pub(crate) logs: Vec<Log>,
-    #[serde(rename = "retry_after_s", serialize_with = "receipt::whole_seconds")]
+    #[serde(rename = "retry_after_s", with = "receipt::whole_seconds")]
     pub(crate) retry_after: Option<Duration>,
+    #[serde(skip)]
     pub(crate) service_text: Option<String>,
     pub(crate) oauth_error: Option<OAuthError>,
     pub(crate) is_retryable: bool,
@@ -142,7 +161,7 @@ impl Error {
     fn invalid(text: String, invalid: InvalidMessage, send: FailedSend) -> Self {
         let (problems, omitted_problems) = invalid.into_parts();
         let kind = ErrorKind::InvalidMessage;
-        Self(Box::new(Inner { kind, text, send, problems, omitted_problems }))
+        Self(Arc::new(Inner { kind, text, send, problems, omitted_problems, source: None }))
     }
 
     /// There are no slots to publish, or none but these.
@@ -168,6 +187,12 @@ impl Error {
         Self::new(ErrorKind::Checkpoint, text, Vec::new(), FailedSend::not_begun(None))
     }
 
+    /// The publication was stopped. It can be resumed.
+    pub(crate) fn stopped() -> Self {
+        let send = FailedSend { is_retryable: true, ..FailedSend::not_begun(None) };
+        Self::new(ErrorKind::Stopped, "the publication was stopped".to_owned(), Vec::new(), send)
+    }
+
     pub(crate) fn callback() -> Self {
         let text = "the function that on_accepted set failed; the message stays accepted, and its receipt is in the report";
         Self::new(ErrorKind::Callback, text.to_owned(), Vec::new(), FailedSend::not_begun(None))
@@ -178,7 +203,12 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
-        Self(Box::new(Inner { kind, text, send, problems, omitted_problems: 0 }))
+        Self(Arc::new(Inner { kind, text, send, problems, omitted_problems: 0, source: None }))
+    }
+
+    /// Adds the error that caused this one.
+    pub(crate) fn with_source(self, source: Option<Cause>) -> Self {
+        Self(Arc::new(Inner { source, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// What kind of failure it is.
@@ -228,7 +258,16 @@ impl Error {
 
     /// Takes the attempts out.
     pub(crate) fn into_attempts(self) -> Vec<Attempt> {
-        self.0.send.attempts
+        match Arc::try_unwrap(self.0) {
+            Ok(inner) => inner.send.attempts,
+            Err(shared) => shared.send.attempts.clone(),
+        }
+    }
+
+    /// The status of the response to the last attempt; `None` if no response came.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.attempts().last()?.status
     }
 
     /// The service's own identifiers, from all answers that held any: with them support can tell what became of
@@ -250,6 +289,15 @@ impl Error {
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.0.send.service_text.as_deref()
+    }
+
+    /// Returns a value that serializes as the error does, with the member `service_text` as well.
+    ///
+    /// The default serialization leaves out the [service's own text](Self::service_text), because it may repeat parts of what
+    /// was sent.
+    #[must_use]
+    pub fn with_service_text(&self) -> impl Serialize + '_ {
+        self.json(self.service_text())
     }
 
     /// The error response of the token endpoint, if it rejected the credentials in the form of RFC 6749, section 5.2.
@@ -280,8 +328,12 @@ impl fmt::Display for Error {
     }
 }
 
+/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}` shows the structure.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         let Inner { kind, send, .. } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
@@ -294,28 +346,43 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The JSON of an error.
+#[derive(Serialize)]
+struct ErrorJson<'a> {
+    kind: ErrorKind,
+    error: String,
+    #[serde(flatten)]
+    send: &'a FailedSend,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_text: Option<&'a str>,
+    problems: &'a [Problem],
+    omitted_problems: usize,
+}
+
+impl Error {
+    fn json<'a>(&'a self, service_text: Option<&'a str>) -> ErrorJson<'a> {
+        let Inner { kind, send, problems, omitted_problems, .. } = &*self.0;
+        let (kind, omitted_problems) = (*kind, *omitted_problems);
+        ErrorJson { kind, error: self.to_string(), send, service_text, problems, omitted_problems }
+    }
+}
 
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shown<'a> {
-            kind: ErrorKind,
-            error: String,
-            #[serde(flatten)]
-            send: &'a FailedSend,
-            problems: &'a [Problem],
-            omitted_problems: usize,
-        }
-        let Inner { kind, send, problems, omitted_problems, .. } = &*self.0;
-        let (kind, omitted_problems) = (*kind, *omitted_problems);
-        Shown { kind, error: self.to_string(), send, problems, omitted_problems }.serialize(serializer)
+        self.json(None).serialize(serializer)
     }
 }
 
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {
-        Self::configuration(vec![Problem::new("the private key", error.to_string())])
+        let problem = Problem::new("the private key", error.to_string());
+        Self::configuration(vec![problem]).with_source(Some(Arc::new(error)))
     }
 }
 
@@ -332,11 +399,14 @@ impl From<ReadError> for Error {
         let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
         let text = format!("{error}{cause}");
         Self::new(ErrorKind::InvalidMessage, text, Vec::new(), FailedSend::not_begun(None))
+            .with_source(Some(Arc::new(error)))
     }
 }
 
 impl From<ExtensionError> for Error {
     fn from(error: ExtensionError) -> Self {
-        Self::new(ErrorKind::InvalidMessage, error.to_string(), Vec::new(), FailedSend::not_begun(None))
+        let text = error.to_string();
+        Self::new(ErrorKind::InvalidMessage, text, Vec::new(), FailedSend::not_begun(None))
+            .with_source(Some(Arc::new(error)))
     }
 }

@@ -144,7 +144,8 @@ mod text;
 mod transport;
 
 pub use auth::{
-    AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningKey, TokenSource,
+    AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningInput, SigningKey,
+    TokenRequest, TokenSource,
 };
 pub use client::{Client, ClientBuilder, HttpTransportBuilder, PublishBuilder, SendBuilder};
 pub use delivery::AttemptObserver;
@@ -163,8 +164,8 @@ pub use publish::{
 pub use receipt::{Attempt, Delivery, OAuthError, Receipt};
 pub use retry::{BodyKind, Classification, Exchange, NextStep, OnUnknown};
 pub use transport::{
-    TransportError, TransportErrorKind, HttpTransport, Permit, PermitError, PermitRequest, PermitSource, RateLimiter,
-    Response, Transport,
+    HttpTransport, Permit, PermitError, PermitRequest, PermitSource, RateLimiter, Response, Transport,
+    TransportContext, TransportError, TransportErrorKind,
 };
 
 pub use bytes;

@@ -72,8 +72,10 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
         tokio::time::sleep_until(end).await;
         handle.stop();
     };
-    let (report, ()) = tokio::join!(publication.into_future(), stop);
-    let (report, accepted) = (report.unwrap(), other.await.unwrap());
+    let (stopped, ()) = tokio::join!(publication.into_future(), stop);
+    let (stopped, accepted) = (stopped.unwrap_err(), other.await.unwrap());
+    assert_eq!(stopped.kind(), ErrorKind::Stopped);
+    let report = stopped.report();
     let (arrivals, tokens) = (model.arrivals(), model.token_requests());
     let most = most_in(Duration::from_secs(300), &arrivals);
     println!(
@@ -167,9 +169,9 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     let error = client.send(&message).await.unwrap_err();
     assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Unknown));
     assert!(
-        error
-            .to_string()
-            .starts_with("attempt 2: the service answered 503; abandoned because the client's own rate limit")
+        error.to_string().starts_with(
+            "attempt 2: the service answered 503; abandoned because the client's own rate limit"
+        )
     );
     assert!(error.retry_after().unwrap() > 9 * MINUTE);
 }
@@ -231,7 +233,7 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
     };
     let began = Instant::now();
     let (stopped, ()) = tokio::join!(publication.into_future(), stop);
-    assert!(began.elapsed() < MINUTE && stopped.unwrap().resume_point().is_some());
+    assert!(began.elapsed() < MINUTE && stopped.unwrap_err().report().resume_point().is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,8 @@ use pushslots::http::StatusCode;
 use pushslots::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use pushslots::mock::{self, MockService};
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, PushSlots, Response, Signer, SigningAlgorithm, SigningKey,
-    TokenSource,
+    AccessToken, AuthError, Client, Credentials, PushSlots, Response, Signer, SigningAlgorithm, SigningInput,
+    SigningKey, TokenRequest, TokenSource,
 };
 use serde_json::json;
 use support::raw::{Act, RawServer};
@@ -61,13 +61,13 @@ impl Signer for Vault {
         self.0.algorithm()
     }
 
-    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
-        self.0.sign(text).await
+    async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
+        self.0.sign(input).await
     }
 }
 
 impl TokenSource for Vault {
-    async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+    async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
         Ok(AccessToken::new("canary-token-of-the-vault"))
     }
 }

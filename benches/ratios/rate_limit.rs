@@ -11,7 +11,8 @@ use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::uuid::Uuid;
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, EncodedMessage, TransportError, Response, TokenSource, Transport,
+    AccessToken, AuthError, Client, Credentials, EncodedMessage, Response, TokenRequest, TokenSource,
+    Transport, TransportContext, TransportError,
 };
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -27,7 +28,7 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 struct Accepts;
 
 impl Transport for Accepts {
-    async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
+    async fn send(&self, _: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
         Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
     }
 }
@@ -35,7 +36,7 @@ impl Transport for Accepts {
 struct Fixed;
 
 impl TokenSource for Fixed {
-    async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+    async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
         Ok(AccessToken::new("token").expires_in(A_DAY))
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use pushslots::bytes::Bytes;
 use pushslots::uuid::{Uuid, uuid};
-use pushslots::{AccessToken, AuthError, Client, Credentials, PushSlots, Slot, TokenSource};
+use pushslots::{AccessToken, AuthError, Client, Credentials, PushSlots, Slot, TokenRequest, TokenSource};
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
@@ -40,7 +40,7 @@ pub const DESTINATION: Uuid = uuid!("af394f14-b34a-464f-8d24-895f370af4c9");
 struct Fixed;
 
 impl TokenSource for Fixed {
-    async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+    async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
         Ok(AccessToken::new("token"))
     }
 }

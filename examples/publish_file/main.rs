@@ -63,7 +63,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             // It may repeat parts of the message.
-            if let Some(text) = error.error().service_text() {
+            if let Some(text) = error.service_text() {
                 eprintln!("the service's reason: {text}");
             }
             print(error);
@@ -76,7 +76,7 @@ async fn main() -> ExitCode {
 
 /// Whether the checkpoint of a batch with other slots was moved away.
 fn is_replaced(result: &Result<PublishReport, PublishError>, file: &Survey) -> bool {
-    let is_checkpoint = |error: &PublishError| error.error().kind() == ErrorKind::Checkpoint;
+    let is_checkpoint = |error: &PublishError| error.kind() == ErrorKind::Checkpoint;
     result.as_ref().is_err_and(is_checkpoint) && !file.checkpoint().exists()
 }
 

@@ -82,17 +82,17 @@ pub fn explain_how_to_resume(report: &PublishReport, batch: &Batch) {
 
 pub fn exit_code(result: &Result<PublishReport, PublishError>, signal: u8) -> ExitCode {
     let error = match result {
-        Ok(report) if report.resume_point().is_some() => return ExitCode::from(signal),
         Ok(report) => return ExitCode::from(if report.run().skipped_slots > 0 { 3 } else { 0 }),
         Err(error) => error,
     };
     let input =
         [ErrorKind::Configuration, ErrorKind::InvalidMessage, ErrorKind::Input, ErrorKind::Checkpoint];
-    ExitCode::from(match error.error().kind() {
+    ExitCode::from(match error.kind() {
+        ErrorKind::Stopped => signal,
         kind if input.contains(&kind) && error.report().run().requests == 0 => 2,
         ErrorKind::Credentials => 4,
         _ if error.delivery() == Delivery::Unknown => 6,
-        _ if error.error().is_retryable() => 5,
+        _ if error.is_retryable() => 5,
         _ => 1,
     })
 }

@@ -7,7 +7,7 @@ mod keys;
 use std::io::{self, BufRead};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pushslots::{Signer, SigningKey};
+use pushslots::{Signer, SigningInput, SigningKey};
 
 pub const KEY_ID: &str = "key-of-the-agent";
 
@@ -18,7 +18,7 @@ pub async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let key = SigningKey::from_pem(key.pem, KEY_ID)?;
     for question in io::stdin().lock().lines() {
         let question = question?;
-        let signature = key.sign(&BASE64_STANDARD.decode(&question)?).await?;
+        let signature = key.sign(SigningInput::new(&BASE64_STANDARD.decode(&question)?)).await?;
         println!("{question} {}", BASE64_STANDARD.encode(signature));
     }
     Ok(())

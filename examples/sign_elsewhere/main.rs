@@ -11,7 +11,7 @@ use std::process::Stdio;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pushslots::chrono::{TimeZone, Utc};
 use pushslots::mock::MockService;
-use pushslots::{AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, Slot};
+use pushslots::{AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningInput, Slot};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
@@ -28,10 +28,10 @@ impl Signer for Agent {
         SigningAlgorithm::Es384
     }
 
-    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+    async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
         // What goes wrong on a pipe does so for good. Of a service on the network much is `temporary`.
         let failed = |error: io::Error| AuthError::permanent(format!("the agent: {error}"));
-        let question = BASE64_STANDARD.encode(text);
+        let question = BASE64_STANDARD.encode(input.as_bytes());
         let (questions, answers) = &mut *self.0.lock().await;
         questions.write_all(format!("{question}\n").as_bytes()).await.map_err(failed)?;
         // The response to a question that was given up may come first.

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::auth_error::answer_of;
-use super::{SignedJwt, TokenError};
+use super::auth_error::result_of;
+use super::{SignedJwt, SigningInput, TokenError};
 use crate::random::fresh_id;
 
 /// How far `iat` lies in the past, in seconds. The service takes one that is 10 s in its future, or up to 300 s in its
@@ -46,7 +46,7 @@ pub(super) async fn sign(
 ) -> Result<SecretString, TokenError> {
     let iat = now.timestamp() - BACKDATED;
     let algorithm = client.signer.algorithm();
-    let header = Header { alg: algorithm.name(), typ: "JWT", kid: client.signer.key_id() };
+    let header = Header { alg: algorithm.as_str(), typ: "JWT", kid: client.signer.key_id() };
     let claims = Claims {
         iss: &client.client_id,
         sub: &client.client_id,
@@ -56,7 +56,8 @@ pub(super) async fn sign(
         exp: iat + LIFETIME,
     };
     let mut token = format!("{}.{}", encoded(&header), encoded(&claims));
-    let signature = answer_of("signer", client.signer.sign(token.as_bytes()), deadline).await?;
+    let signature =
+        result_of("signer", client.signer.sign(SigningInput::new(token.as_bytes())), deadline).await?;
     algorithm.check(&signature).map_err(TokenError::Auth)?;
     token.push('.');
     BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);

@@ -39,7 +39,7 @@ impl AuthError {
 }
 
 /// Waits for what the user brought, and tells when it does not come.
-pub(super) async fn answer_of<T>(
+pub(super) async fn result_of<T>(
     who: &str,
     response: impl Future<Output = Result<T, AuthError>>,
     deadline: Instant,

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::cooldown::{COOLDOWN, Cooldown};
+use super::pending_token::{Age, PendingToken, TokenOutcome};
 use super::token_error::{TokenError, TokenUnavailable};
-use super::token_request::{Age, TokenOutcome, TokenRequest};
 use super::{CachedToken, Credentials, Former, TokenEndpoints};
 use crate::random::Jitter;
 use crate::retry::{Backoff, Renewal};
@@ -63,7 +63,7 @@ struct State {
     refresh_failed: bool,
     /// When it is tried again, after its first rejection.
     tried_again: Option<Instant>,
-    request: Option<TokenRequest>,
+    request: Option<PendingToken>,
     cooldown: Option<Cooldown>,
     cooldown_delays: Backoff,
 }
@@ -71,16 +71,16 @@ struct State {
 /// A token to send with, and the request for its successor if there is one.
 pub(crate) struct TokenHandle {
     pub(crate) token: CachedToken,
-    renewal: Option<TokenRequest>,
+    renewal: Option<PendingToken>,
 }
 
 enum TokenAction {
     /// There is a token.
     Use(TokenHandle),
     /// There is one, and its renewal begins here.
-    Renew(TokenRequest),
+    Renew(PendingToken),
     /// There is none yet.
-    Wait(TokenRequest),
+    Wait(PendingToken),
 }
 
 impl TokenCache {
@@ -255,13 +255,13 @@ impl TokenCache {
         Ok(TokenAction::Use(TokenHandle { token, renewal: state.request.clone() }))
     }
 
-    fn begin(&self, state: &mut State, now: Instant) -> TokenRequest {
+    fn begin(&self, state: &mut State, now: Instant) -> PendingToken {
         let former = state.token.clone().map(|token| Former {
             token,
             is_rejected: state.is_rejected,
             may_refresh: !state.refresh_failed,
         });
-        let request = TokenRequest {
+        let request = PendingToken {
             outcome: self.ask(&state.credentials, former).boxed().shared(),
             age: Age::new(now),
             generation: state.generation,
@@ -342,7 +342,7 @@ impl State {
     }
 
     fn holds(&self, token: &CachedToken) -> bool {
-        self.token.as_ref().is_some_and(|held| held.token() == token.token())
+        self.token.as_ref().is_some_and(|held| held.token().is_same(token.token()))
     }
 
     /// Takes note of a request that has ended.

@@ -145,7 +145,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
     use super::*;
-    use crate::transport::{TransportError, Response, Timed, Transport};
+    use crate::transport::{Response, Timed, Transport, TransportContext, TransportError};
 
     fn in_a_minute() -> Instant {
         Instant::now() + Duration::from_secs(60)
@@ -155,7 +155,11 @@ mod tests {
     struct Noon(&'static str);
 
     impl Transport for Noon {
-        async fn send(&self, _: Request<bytes::Bytes>, _: Duration) -> Result<Response, TransportError> {
+        async fn send(
+            &self,
+            _: Request<bytes::Bytes>,
+            _: TransportContext,
+        ) -> Result<Response, TransportError> {
             let mut headers = HeaderMap::new();
             headers.insert("date", HeaderValue::from_static(self.0));
             let body = r#"{"accessToken":"token","expires":"2026-03-25T12:00:00.304866Z"}"#;

@@ -8,11 +8,11 @@ mod cooldown;
 mod exchange;
 mod jwk;
 mod legacy;
+mod pending_token;
 mod signer;
 mod signing_key;
 mod token;
 mod token_error;
-mod token_request;
 mod token_response;
 mod token_source;
 
@@ -29,14 +29,14 @@ pub use auth_error::AuthError;
 pub(crate) use cache::TokenCache;
 pub(crate) use legacy::LegacyEndpoints;
 use legacy::Refresh;
-pub use signer::{Signer, SigningAlgorithm};
+pub use signer::{Signer, SigningAlgorithm, SigningInput};
 pub use signing_key::{KeyError, SigningKey};
 pub use token::AccessToken;
 pub(crate) use token::CachedToken;
 pub(crate) use token_error::{TokenError, TokenUnavailable};
-pub use token_source::TokenSource;
+pub use token_source::{TokenRequest, TokenSource};
 
-use auth_error::answer_of;
+use auth_error::result_of;
 use signer::AnySigner;
 use token_source::AnyTokenSource;
 
@@ -193,8 +193,12 @@ impl Credentials {
             }
             Kind::Source(source) => {
                 let rejected = former.filter(|former| former.is_rejected);
-                answer_of("token source", source.token(rejected.map(|former| former.token.token())), deadline)
-                    .await
+                result_of(
+                    "token source",
+                    source.token(TokenRequest::new(rejected.map(|former| former.token.token()))),
+                    deadline,
+                )
+                .await
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What signs assertions; a key can live anywhere that can response.
+//! Signing assertions with keys that may be outside this process.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ use super::AuthError;
 /// the token endpoint has to be asked again.
 ///
 /// ```
-/// use pushslots::{AuthError, Credentials, Signer, SigningAlgorithm};
+/// use pushslots::{SigningInput, AuthError, Credentials, Signer, SigningAlgorithm};
 /// # struct Vault;
 /// # impl Vault { async fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, std::io::Error> { Ok(vec![0; 96]) } }
 ///
@@ -29,8 +29,8 @@ use super::AuthError;
 ///         SigningAlgorithm::Es384
 ///     }
 ///
-///     async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
-///         let signature = self.0.sign("pushslots", text).await;
+///     async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
+///         let signature = self.0.sign("pushslots", input.as_bytes()).await;
 ///         signature.map_err(|error| AuthError::temporary(format!("the vault: {}", error.kind())))
 ///     }
 /// }
@@ -46,7 +46,7 @@ pub trait Signer: Send + Sync + 'static {
     /// What [`sign`](Self::sign) signs with.
     fn algorithm(&self) -> SigningAlgorithm;
 
-    /// Signs `text`, which is the signing input of RFC 7515, section 5.1, not hashed yet; it holds no secret.
+    /// Signs `input`.
     ///
     /// The signature is in the form of RFC 7518: of [`Es384`](SigningAlgorithm::Es384) the 96 bytes of R and S,
     /// one after the other, and not the DER in which most key services give them.
@@ -56,7 +56,7 @@ pub trait Signer: Send + Sync + 'static {
     /// Whatever keeps the key from signing: [`AuthError::temporary`] when it may sign a moment later. A panic
     /// counts as temporary, and so does taking longer than [an attempt may](crate::ClientBuilder::attempt_timeout). The
     /// future can be dropped at any point.
-    fn sign(&self, text: &[u8]) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send;
+    fn sign(&self, input: SigningInput<'_>) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send;
 }
 
 impl<S: Signer> Signer for Arc<S> {
@@ -68,8 +68,28 @@ impl<S: Signer> Signer for Arc<S> {
         (**self).algorithm()
     }
 
-    fn sign(&self, text: &[u8]) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send {
-        (**self).sign(text)
+    fn sign(&self, input: SigningInput<'_>) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send {
+        (**self).sign(input)
+    }
+}
+
+/// The bytes to sign: the JWS Signing Input of RFC 7515, section 5.1, not hashed yet. It holds no secret.
+#[derive(Clone, Copy, Debug)]
+pub struct SigningInput<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> SigningInput<'a> {
+    /// Creates an input, such as to test a [`Signer`].
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// The bytes, such as `eyJhbGciOiJFUzM4NCJ9.eyJpc3MiOiJjbGllbnQifQ`.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.bytes
     }
 }
 
@@ -86,7 +106,7 @@ pub enum SigningAlgorithm {
 impl SigningAlgorithm {
     /// Its name in a JWT: RFC 7518, section 3.1.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Rs384 => "RS384",
             Self::Es384 => "ES384",
@@ -109,7 +129,7 @@ impl SigningAlgorithm {
 
 impl fmt::Display for SigningAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.as_str())
     }
 }
 
@@ -117,7 +137,7 @@ impl fmt::Display for SigningAlgorithm {
 pub(super) trait AnySigner: Send + Sync {
     fn key_id(&self) -> &str;
     fn algorithm(&self) -> SigningAlgorithm;
-    fn sign<'a>(&'a self, text: &'a [u8]) -> Signing<'a>;
+    fn sign<'a>(&'a self, input: SigningInput<'a>) -> Signing<'a>;
 }
 
 type Signing<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, AuthError>> + Send + 'a>>;
@@ -131,7 +151,7 @@ impl<S: Signer> AnySigner for S {
         Signer::algorithm(self)
     }
 
-    fn sign<'a>(&'a self, text: &'a [u8]) -> Signing<'a> {
-        Box::pin(Signer::sign(self, text))
+    fn sign<'a>(&'a self, input: SigningInput<'a>) -> Signing<'a> {
+        Box::pin(Signer::sign(self, input))
     }
 }

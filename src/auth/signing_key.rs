@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::jwk::{Jwk, Parts};
-use super::{AuthError, Signer, SigningAlgorithm};
+use super::{AuthError, Signer, SigningAlgorithm, SigningInput};
 use crate::private_key::{Pem, Wiped, read_file};
 use crate::signature::{PrivateKey, RsaParts, Unusable};
 
@@ -114,9 +114,9 @@ impl Signer for SigningKey {
         }
     }
 
-    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+    async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
         let failed = |_| AuthError::permanent(format!("the private key {} does not sign", self.id));
-        self.key.sign(text).map_err(failed)
+        self.key.sign(input.as_bytes()).map_err(failed)
     }
 }
 

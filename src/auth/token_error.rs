@@ -1,7 +1,9 @@
 //! Why there is no access token.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -69,6 +71,16 @@ impl TokenError {
             }
             Self::CredentialsRejected(_) | Self::InvalidResponse(_) => true,
             Self::Transport(_) | Self::Auth(_) | Self::Refresh(_) | Self::TokenRejected { .. } => false,
+        }
+    }
+
+    /// The error of a transport, a signer or a token source behind it.
+    pub(crate) fn cause(&self) -> Option<Arc<dyn StdError + Send + Sync>> {
+        match self {
+            Self::Transport(error) => Some(Arc::new(error.clone())),
+            Self::Auth(error) => Some(Arc::new(error.clone())),
+            Self::Refresh(error) => error.cause(),
+            _ => None,
         }
     }
 

@@ -33,7 +33,7 @@ impl Asked<'_> {
         let status = response.status;
         let details = ResponseDetails::read(response, self.secrets, clock::now().into());
         let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
-        if is_busy || asks_again(status.as_u16()) {
+        if is_busy || asks_again(status) {
             return Err(TokenError::Unavailable {
                 status: status.as_u16(),
                 retry_after: details.retry_after,

@@ -302,7 +302,7 @@ impl ClientBuilder {
     /// use pushslots::{Classification, Client};
     ///
     /// // Our gateway answers 403 while it restarts.
-    /// let builder = Client::builder().classifier(|exchange| match exchange.status() {
+    /// let builder = Client::builder().classifier(|exchange| match exchange.status().map(u16::from) {
     ///     Some(403) => Classification::Transient,
     ///     _ => exchange.classification(),
     /// });

@@ -37,8 +37,8 @@ impl Client {
     /// If an attempt had an unknown outcome before the service found the message too large, its slots may arrive twice, the second
     /// time under other message ids; the [report](crate::RunCounts::possibly_repeated_slots) counts them.
     ///
-    /// A publication that was [stopped](crate::PublishHandle::stop) ends with a report that has a
-    /// [resume point](crate::PublishReport::resume_point).
+    /// A publication that was [stopped](crate::PublishHandle::stop) before everything was accepted ends with an error of
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped).
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};

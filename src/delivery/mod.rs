@@ -27,7 +27,7 @@ use crate::message::PreparedMessage;
 use crate::random::Jitter;
 use crate::receipt::{Attempt, Receipt};
 use crate::retry::{AttemptResult, Classification, Exchange, Policy, RetryBudget};
-use crate::transport::{AnyTransport, TransportError, TransportErrorKind, Permit, PermitError, RateLimiter};
+use crate::transport::{AnyTransport, Permit, PermitError, RateLimiter, TransportError, TransportErrorKind};
 
 use outcome::Outcome;
 use send_state::{AdmissionError, AttemptInFlight, SendState};
@@ -210,7 +210,10 @@ impl Sender {
         let now = Instant::now();
         let time_left = time.saturating_sub(now - begun.began);
         if time_left.is_zero() {
-            return Outcome::of_failure(&TransportError::not_sent(TransportErrorKind::Timeout), &*self.classifier);
+            return Outcome::of_failure(
+                &TransportError::not_sent(TransportErrorKind::Timeout),
+                &*self.classifier,
+            );
         }
         begun.token_age = Some(handle.token.age(now));
         let request = request(message, &self.endpoint, handle.token.authorization());
@@ -245,7 +248,9 @@ impl Sender {
         let checked = match timeout(time, self.tokens.token(time)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(none)) => none,
-            Err(_) => TokenUnavailable::after(TokenError::Transport(TransportError::unknown(TransportErrorKind::Timeout))),
+            Err(_) => TokenUnavailable::after(TokenError::Transport(TransportError::unknown(
+                TransportErrorKind::Timeout,
+            ))),
         };
         Err(without_token(checked, ""))
     }
@@ -254,7 +259,8 @@ impl Sender {
 /// The error of a request for a token alone. Its text begins with `what_failed`.
 fn without_token(none: TokenUnavailable, what_failed: &str) -> Error {
     let is_retryable = none.error.is_temporary();
-    let outcome = Outcome::no_token(none);
+    let mut outcome = Outcome::no_token(none);
+    let cause = outcome.cause.take();
     let what = outcome.error.clone().unwrap_or_default();
     let send = FailedSend {
         message_id: None,
@@ -266,5 +272,5 @@ fn without_token(none: TokenUnavailable, what_failed: &str) -> Error {
         service_text: outcome.service_text,
         oauth_error: outcome.oauth_error,
     };
-    Error::send(outcome.kind, format!("{what_failed}{what}"), send)
+    Error::send(outcome.kind, format!("{what_failed}{what}"), send).with_source(cause)
 }

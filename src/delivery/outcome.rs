@@ -1,20 +1,23 @@
 //! What one attempt came to.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use http::StatusCode;
 
 use crate::auth::{TokenError, TokenUnavailable};
 use crate::clock;
-use crate::error::ErrorKind;
+use crate::error::{Cause, ErrorKind};
 use crate::message::Log;
 use crate::receipt::{Delivery, OAuthError, ResponseDetails};
 use crate::retry::{AttemptResult, BodyKind, Classification, Exchange, NextStep, Renewal, ResponseFacts};
-use crate::transport::{TransportError, TransportErrorKind, Response};
+use crate::transport::{Response, TransportError, TransportErrorKind};
 
 /// What one attempt came to.
 pub(super) struct Outcome {
     pub(super) ending: AttemptResult,
     pub(super) kind: ErrorKind,
-    pub(super) status: Option<u16>,
+    pub(super) status: Option<StatusCode>,
     /// What went wrong, in words that can be logged.
     pub(super) error: Option<String>,
     /// The wait that the response asks for, or the time in which no access token is requested.
@@ -28,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) logs: Vec<Log>,
     /// What the service said, which can't.
     pub(super) service_text: Option<String>,
+    /// The error that the attempt ended with.
+    pub(super) cause: Option<Cause>,
     /// What the token endpoint said, in the standard's form.
     pub(super) oauth_error: Option<OAuthError>,
 }
@@ -38,7 +43,7 @@ impl Outcome {
         response: &Response,
         classify: &dyn Fn(&Exchange<'_>) -> Classification,
     ) -> Self {
-        let status = response.status.as_u16();
+        let status = response.status;
         let details = ResponseDetails::read(response, &[], clock::now().into());
         let exchange = Exchange::of_response(ResponseFacts {
             status,
@@ -60,12 +65,16 @@ impl Outcome {
     }
 
     /// No response came.
-    pub(super) fn of_failure(failure: &TransportError, classify: &dyn Fn(&Exchange<'_>) -> Classification) -> Self {
+    pub(super) fn of_failure(
+        failure: &TransportError,
+        classify: &dyn Fn(&Exchange<'_>) -> Classification,
+    ) -> Self {
         let outcome = Self::exchanged(&Exchange::of_failure(failure), classify, || failure.to_string());
         Self {
             // The next attempt waits for the rate limit, or for another connection.
             postponed_for: failure.is_called_off().then_some(Duration::ZERO),
             connection_was_closed: failure.is_closed_connection(),
+            cause: Some(Arc::new(failure.clone())),
             ..outcome
         }
     }
@@ -108,6 +117,7 @@ impl Outcome {
             postponed_for: none.wait.filter(|_| none.is_remembered),
             service_text,
             oauth_error,
+            cause: none.error.cause(),
             ..Self::new(AttemptResult::TokenUnavailable { is_temporary }, kind_of_token_error(&none.error))
         }
     }
@@ -136,6 +146,7 @@ impl Outcome {
             connection_was_closed: false,
             logs: Vec::new(),
             service_text: None,
+            cause: None,
             oauth_error: None,
         }
     }
@@ -171,7 +182,7 @@ impl Outcome {
 
 /// The response in words that can be logged, and what is wrong with it if it is a 2xx.
 fn describe_response(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
-    let status = exchange.status().unwrap_or_default();
+    let status = exchange.status().unwrap_or_default().as_u16();
     let but = match exchange.body_kind() {
         _ if !(200..=299).contains(&status) => "",
         _ if exchange.has_errors() && exchange.has_logs() => {

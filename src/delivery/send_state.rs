@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use tracing::Span;
 use super::outcome::Outcome;
 use super::{Sender, trace};
 use crate::clock;
-use crate::error::{Error, ErrorKind, FailedSend};
+use crate::error::{Cause, Error, ErrorKind, FailedSend};
 use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Delivery, OAuthError, Receipt, seconds_rounded_up};
 use crate::retry::{AttemptDelays, Cost, Decision, NextStep, Policy, RetryState};
@@ -30,6 +31,7 @@ pub(super) struct SendState<'a> {
     earlier: u32,
     /// What the service said of the attempts that failed.
     service_text: Option<String>,
+    cause: Option<Cause>,
     oauth_error: Option<OAuthError>,
     token_replaced: bool,
     token_tried_again: bool,
@@ -79,6 +81,7 @@ impl<'a> SendState<'a> {
             earlier: earlier.last().map_or(0, |last| last.number),
             attempts: earlier,
             service_text: None,
+            cause: None,
             oauth_error: None,
             token_replaced: false,
             token_tried_again: false,
@@ -158,6 +161,7 @@ impl<'a> SendState<'a> {
             next_step,
         };
         self.service_text = outcome.service_text.or(self.service_text.take());
+        self.cause = outcome.cause;
         self.oauth_error = outcome.oauth_error;
         trace::ended(&begun.span, &attempt, outcome.kind);
         if delay.is_some() {
@@ -180,7 +184,7 @@ impl<'a> SendState<'a> {
         receipt
     }
 
-    /// Ends the send because the client's own limits leave no room for the next_step attempt within the deadline.
+    /// Ends the send because the client's own limits leave no room for the next attempt within the deadline.
     pub(super) fn not_admitted(&mut self, reason: AdmissionError) -> Error {
         self.has_ended = true;
         let deadline = self.policy.deadline;
@@ -194,7 +198,9 @@ impl<'a> SendState<'a> {
             }
             AdmissionError::LimiterFailed(error) => {
                 next_step = NextStep::RateLimiterFailed;
-                (ErrorKind::RateLimiter, format!("abandoned because the rate limiter failed: {error}"), None)
+                let why = format!("abandoned because the rate limiter failed: {error}");
+                self.cause = Some(Arc::new(error));
+                (ErrorKind::RateLimiter, why, None)
             }
             AdmissionError::InFlight(limit) => {
                 let why = format!(
@@ -225,9 +231,7 @@ impl<'a> SendState<'a> {
             NextStep::RetryBudgetExhausted => {
                 "abandoned because the client's retry budget is empty: too much failed lately".to_owned()
             }
-            NextStep::StoppedOnUnknown => {
-                "not retried, so that the service gets no second copy".to_owned()
-            }
+            NextStep::StoppedOnUnknown => "not retried, so that the service gets no second copy".to_owned(),
             NextStep::NotRetryable if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
                 "not retried because another destination may have the message: look up its log ids".to_owned()
             }
@@ -266,7 +270,7 @@ impl<'a> SendState<'a> {
             oauth_error: self.oauth_error.take(),
             is_retryable: next_step != NextStep::NotRetryable,
         };
-        Error::send(kind, text, send)
+        Error::send(kind, text, send).with_source(self.cause.take())
     }
 }
 

@@ -38,13 +38,14 @@ pub(super) fn attempt(number: u32, sent_before: usize, endpoint: &Uri) -> Span {
 
 /// Completes the span of an attempt.
 pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
-    span.record("http.response.status_code", attempt.status);
+    let status = attempt.status.map(|status| status.as_u16());
+    span.record("http.response.status_code", status);
     span.record("delivery", display(attempt.delivery));
     if attempt.error.is_none() {
         return;
     }
     span.record("otel.status_code", "ERROR");
-    match attempt.status {
+    match status {
         Some(status @ 400..) => span.record("error.type", display(status)),
         _ if attempt.next_step == NextStep::Dropped => span.record("error.type", display(attempt.next_step)),
         _ => span.record("error.type", display(kind)),
@@ -55,7 +56,7 @@ pub(super) fn retrying(attempt: &Attempt) {
     warn!(
         message_id = %attempt.message_id,
         attempt = attempt.number,
-        status = attempt.status,
+        status = attempt.status.map(|status| status.as_u16()),
         delivery = %attempt.delivery,
         error = attempt.error,
         delay = ?attempt.delay,

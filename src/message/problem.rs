@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A problem of a message or of a setting, and its place.
 ///
 /// The text never repeats a value of the message, so that it can be logged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     path: String,
     code: ProblemCode,
@@ -81,7 +81,8 @@ impl fmt::Display for Problem {
 /// The kind of a [`Problem`].
 ///
 /// Serializes as [`as_str`](Self::as_str) gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemCode {
     /// A required value is missing.
@@ -108,6 +109,9 @@ pub enum ProblemCode {
     Unreadable,
     /// A setting can't be used.
     InvalidSetting,
+    /// A code that this version does not know, in JSON that a later version wrote.
+    #[serde(other)]
+    Other,
 }
 
 impl ProblemCode {
@@ -127,6 +131,7 @@ impl ProblemCode {
             Self::TooLarge => "too_large",
             Self::Unreadable => "unreadable",
             Self::InvalidSetting => "invalid_setting",
+            Self::Other => "other",
         }
     }
 
@@ -144,19 +149,13 @@ impl fmt::Display for ProblemCode {
     }
 }
 
-impl Serialize for ProblemCode {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 /// The severity of a [`Problem`].
 ///
 /// A message with a warning fails [`validate`](crate::PushSlots::validate) as one with an error does, and is sent only if the
 /// client's [`Validation`](crate::Validation) permits warnings.
 ///
 /// Serializes as `"error"` or `"warning"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Severity {

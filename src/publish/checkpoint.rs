@@ -134,7 +134,7 @@ struct Text<'a> {
     batch_id_is_given: bool,
     slots_per_message: usize,
     bytes_per_message: usize,
-    resume_from: String,
+    resume_point: String,
     #[serde(borrow)]
     meta: &'a RawValue,
 }
@@ -149,7 +149,7 @@ impl SavedBatch {
             batch_id_is_given: self.is_named,
             slots_per_message: self.limits.slots,
             bytes_per_message: self.limits.bytes,
-            resume_from: point.to_string(),
+            resume_point: point.to_string(),
             meta: &meta,
         })?)
     }
@@ -181,7 +181,7 @@ impl SavedBatch {
         if text.batch_id.is_empty() || limits.slots == 0 || limits.bytes == 0 {
             return Err(damaged("a member is empty or zero"));
         }
-        let resume_point = text.resume_from.parse().map_err(|_| damaged("resume_from can't be read"))?;
+        let resume_point = text.resume_point.parse().map_err(|_| damaged("resume_point can't be read"))?;
         Ok(Self { id: text.batch_id, is_named: text.batch_id_is_given, limits, meta, resume_point })
     }
 }

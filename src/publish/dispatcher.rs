@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use http::StatusCode;
 use tokio::time::{Instant, sleep_until};
 
 use super::accepted::{AcceptedHook, AcceptedMessage};
@@ -65,7 +66,7 @@ pub(super) enum Event<T> {
     /// A message of at most so many bytes was too large. Its slots are to be split.
     TooLarge(usize),
     /// Nothing is left to do.
-    RetryState,
+    Ended,
 }
 
 impl<'a, 't> Dispatcher<'a, 't> {
@@ -151,13 +152,13 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
         if self.in_flight.is_empty() && !self.hook_is_busy() && (self.end.is_some() || self.is_done()) {
             self.release_waiting();
-            let Some(saver) = &mut self.saver else { return Event::RetryState };
+            let Some(saver) = &mut self.saver else { return Event::Ended };
             if self.end.is_none() && matches!(self.source_end, Some(Ok(()))) {
                 // A complete batch needs its checkpoint no longer.
                 saver.finish();
             }
             if saver.is_idle() {
-                return Event::RetryState;
+                return Event::Ended;
             }
         }
         let handle = self.tracker.handle.clone();
@@ -338,6 +339,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
 /// Whether the service rejected a message for its size. If an attempt before that may have been accepted, its slots may
 /// arrive again with the parts, as they may with every retry after an unknown outcome.
 fn is_too_large(error: &Error) -> bool {
-    let is_413 = |last: &Attempt| last.status == Some(413) && last.delivery == Delivery::Rejected;
+    let is_413 = |last: &Attempt| {
+        last.status == Some(StatusCode::PAYLOAD_TOO_LARGE) && last.delivery == Delivery::Rejected
+    };
     error.kind() == ErrorKind::Rejected && error.attempts().last().is_some_and(is_413)
 }

@@ -28,8 +28,11 @@ impl PublishHandle {
         (report.batch_id, report.resume_point) = (batch_id.to_owned(), Some(start.clone()));
     }
 
-    /// Lets the messages in flight come to their end, and sends no other. The publication ends with a report of what was accepted
-    /// and with its [resume point](PublishReport::resume_point). A wait of the publication ends at once.
+    /// Lets the messages in flight come to their end, and sends no other.
+    ///
+    /// Unless everything was accepted by then, the publication ends with an error of
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), whose report has the [resume point](PublishReport::resume_point). A wait of
+    /// the publication ends at once.
     pub fn stop(&self) {
         self.0.is_stopped.store(true, Ordering::Release);
         self.0.stopped.notify_one();

@@ -155,7 +155,8 @@ impl Publication<'_> {
         let total = batcher.total;
         let failed = |report, error| PublishError::new(report, error, None, total);
         match ended {
-            Ok(()) | Err(End::Stopped) => Ok(report),
+            Ok(()) => Ok(report),
+            Err(End::Stopped) => Err(failed(report, Error::stopped())),
             Err(End::Failed(FailedMessage { number, error, is_unknown })) => {
                 Err(PublishError::new(report, error, Some(number), total).after_unknown(is_unknown))
             }
@@ -235,7 +236,7 @@ impl Dispatcher<'_, '_> {
                     self.split_within(bytes);
                     batcher.count(&self.layout);
                 }
-                Event::RetryState => return self.take_end().await,
+                Event::Ended => return self.take_end().await,
             }
             self.tracker.counted(batcher);
         }

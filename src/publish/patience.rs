@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
@@ -99,12 +100,14 @@ pub(super) fn is_temporary(error: &Error, on_unknown: OnUnknown) -> bool {
 }
 
 fn is_unauthorized(attempt: &Attempt) -> bool {
-    attempt.status == Some(401)
+    attempt.status == Some(StatusCode::UNAUTHORIZED)
 }
 
 /// Whether the outcome is unknown because the response isn't the service's, or can't be read: each copy could be accepted
 /// behind the same response.
 fn is_foreign(attempt: &Attempt) -> bool {
-    let is_for_now = |status: u16| status >= 500 || status == 429 || asks_again(status);
+    let is_for_now = |status: StatusCode| {
+        status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || asks_again(status)
+    };
     attempt.delivery == Delivery::Unknown && attempt.status.is_some_and(|status| !is_for_now(status))
 }

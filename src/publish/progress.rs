@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ResumePoint;
 use crate::error::ErrorKind;
-use crate::receipt::Receipt;
+use crate::receipt::{self, Receipt, StoredReceipt, milliseconds};
 
 /// How far a publication has come, as [`on_progress`](crate::client::PublishBuilder::on_progress) is called with it.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Serializes to `{"batch_id", "run", "batch", "resume_point", "receipt", "elapsed_ms", "wait": {"reason",
+/// "error_kind", "remaining_ms"}}`, where the reason is `"rate_limit"` or `"failure"`, and only a failure has a kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// The id of the batch.
@@ -23,13 +26,42 @@ pub struct Progress {
     /// The receipt of the message that was just accepted; `None` in between.
     pub receipt: Option<Receipt>,
     /// How long this run took so far.
+    #[serde(rename = "elapsed_ms", with = "milliseconds")]
     pub elapsed: Duration,
     /// Why no message goes out now; `None` if messages go out.
     pub wait: Option<Wait>,
 }
 
+/// The JSON of progress.
+#[derive(Deserialize)]
+struct StoredProgress {
+    batch_id: String,
+    run: RunCounts,
+    batch: BatchCounts,
+    resume_point: Option<ResumePoint>,
+    receipt: Option<StoredReceipt>,
+    #[serde(with = "milliseconds")]
+    elapsed_ms: Duration,
+    wait: Option<Wait>,
+}
+
+impl<'de> Deserialize<'de> for Progress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored: StoredProgress = receipt::read(deserializer)?;
+        Ok(Self {
+            batch_id: stored.batch_id,
+            run: stored.run,
+            batch: stored.batch,
+            resume_point: stored.resume_point,
+            receipt: stored.receipt.map(Receipt::from),
+            elapsed: stored.elapsed_ms,
+            wait: stored.wait,
+        })
+    }
+}
+
 /// Counts of one run of a publication: since it began or resumed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunCounts {
     /// How many messages were accepted.
@@ -51,7 +83,7 @@ pub struct RunCounts {
 }
 
 /// Counts of a whole batch, including the runs before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BatchCounts {
     /// How many messages were accepted.
@@ -65,17 +97,20 @@ pub struct BatchCounts {
 }
 
 /// A wait in which a publication sends nothing new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Wait {
     /// Why it waits.
+    #[serde(flatten)]
     pub reason: WaitReason,
     /// How long it still waits, at least.
+    #[serde(rename = "remaining_ms", with = "milliseconds")]
     pub remaining: Duration,
 }
 
 /// Why a publication waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", content = "error_kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WaitReason {
     /// The [rate limit](crate::ClientBuilder::rate_limit), or a 429, leaves no room.

@@ -3,19 +3,20 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::PublishReport;
 use super::source::StreamError;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::receipt::Delivery;
 
 /// Why a publication ended before everything was accepted, and what was accepted until then.
 ///
 /// Its `Display` and `Debug` hold no value of a slot and no text of the service or of a stream. Serializes to what the
 /// [report](PublishReport) does, and `{"error", "failed_message", "failure"}`: the text of this, the number, and the
-/// [error](Error) with the service's reason.
+/// [error](Error).
 ///
 /// ```
 /// use pushslots::PublishError;
@@ -69,6 +70,42 @@ impl PublishError {
         &self.0.error
     }
 
+    /// Takes the error out, without the report.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        self.0.error
+    }
+
+    /// The kind of the failure, as [`Error::kind`]; [`ErrorKind::Stopped`] if the publication was stopped.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.error.kind()
+    }
+
+    /// Whether the publication may succeed when it is resumed later, as it is.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.error.is_retryable()
+    }
+
+    /// The time to wait before the publication is resumed, as [`Error::retry_after`].
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.error.retry_after()
+    }
+
+    /// The service's reason in its own words, as [`Error::service_text`]: it may repeat parts of what was sent.
+    #[must_use]
+    pub fn service_text(&self) -> Option<&str> {
+        self.0.error.service_text()
+    }
+
+    /// Returns a value that serializes as the error does, with the [service's own text](Self::service_text) in `failure`.
+    #[must_use]
+    pub fn with_service_text(&self) -> impl Serialize + '_ {
+        self.json(self.0.error.with_service_text())
+    }
+
     /// How certain it is that the service doesn't have the message that failed.
     ///
     /// It is [`Error::delivery`], or [`Delivery::Unknown`] if an earlier run of the batch sent the message with unknown outcome.
@@ -120,8 +157,12 @@ impl fmt::Display for PublishError {
     }
 }
 
+/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}` shows the structure.
 impl fmt::Debug for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         let Inner { report, error, failed, .. } = &*self.0;
         f.debug_struct("PublishError")
             .field("error", error)
@@ -134,29 +175,32 @@ impl fmt::Debug for PublishError {
 
 impl StdError for PublishError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => self.0.error.source(),
+        }
     }
 }
 
-/// Lets go of what was accepted: for callers that publish all or nothing.
-impl From<PublishError> for Error {
-    fn from(error: PublishError) -> Self {
-        error.0.error
+/// The JSON of the error, in which the failure is an [`Error`] with or without the service's text.
+#[derive(Serialize)]
+struct PublishErrorJson<'a, F> {
+    error: String,
+    failed_message: Option<u64>,
+    failure: F,
+    #[serde(flatten)]
+    report: &'a PublishReport,
+}
+
+impl PublishError {
+    fn json<F>(&self, failure: F) -> PublishErrorJson<'_, F> {
+        let Inner { report, failed, .. } = &*self.0;
+        PublishErrorJson { error: self.to_string(), failed_message: *failed, failure, report }
     }
 }
 
 impl Serialize for PublishError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shown<'a> {
-            error: String,
-            failed_message: Option<u64>,
-            failure: &'a Error,
-            #[serde(flatten)]
-            report: &'a PublishReport,
-        }
-        let Inner { report, error, failed, .. } = &*self.0;
-        let shown = Shown { error: self.to_string(), failed_message: *failed, failure: error, report };
-        shown.serialize(serializer)
+        self.json(&self.0.error).serialize(serializer)
     }
 }

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{BatchCounts, ResumePoint, RunCounts};
 use crate::message::{PermittedProblems, Problem};
-use crate::receipt::{Attempt, Receipt, milliseconds};
+use crate::receipt::{self, Attempt, Receipt, StoredReceipt, milliseconds};
 
 /// The result of a publication: what was accepted, and where it resumes if that isn't everything.
 ///
 /// Serializes to `{"batch_id", "batch": {"accepted_messages", "accepted_slots", "messages", "slots"}, "run":
 /// {"accepted_messages", "accepted_slots", "skipped_slots", "possibly_repeated_slots", "requests"}, "elapsed_ms", "waited_ms",
-/// "resume_from", "too_large", "problems", "omitted_problems", "receipts"}`, where `too_large` and the problems are left out if there
+/// "resume_point", "too_large", "problems", "omitted_problems", "receipts"}`, where `too_large` and the problems are left out if there
 /// are none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishReport {
@@ -113,11 +113,11 @@ impl Serialize for PublishReport {
             batch_id: Option<&'a str>,
             batch: &'a BatchCounts,
             run: &'a RunCounts,
-            #[serde(serialize_with = "milliseconds")]
+            #[serde(with = "milliseconds")]
             elapsed_ms: &'a Duration,
-            #[serde(serialize_with = "milliseconds")]
+            #[serde(with = "milliseconds")]
             waited_ms: &'a Duration,
-            resume_from: Option<&'a ResumePoint>,
+            resume_point: Option<&'a ResumePoint>,
             #[serde(skip_serializing_if = "<[Attempt]>::is_empty")]
             too_large: &'a [Attempt],
             #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
@@ -133,12 +133,50 @@ impl Serialize for PublishReport {
             run,
             elapsed_ms: elapsed,
             waited_ms: waited,
-            resume_from: self.resume_point.as_ref(),
+            resume_point: self.resume_point.as_ref(),
             too_large: &self.too_large,
             problems: self.problems(),
             omitted_problems: Some(self.omitted_problems()).filter(|omitted| *omitted > 0),
             receipts: &self.receipts,
         };
         shown.serialize(serializer)
+    }
+}
+
+/// The JSON of a report.
+#[derive(Deserialize)]
+struct StoredReport {
+    batch_id: Option<String>,
+    batch: BatchCounts,
+    run: RunCounts,
+    #[serde(with = "milliseconds")]
+    elapsed_ms: Duration,
+    #[serde(with = "milliseconds")]
+    waited_ms: Duration,
+    resume_point: Option<ResumePoint>,
+    #[serde(default)]
+    too_large: Vec<Attempt>,
+    #[serde(default)]
+    problems: Vec<Problem>,
+    #[serde(default)]
+    omitted_problems: usize,
+    receipts: Vec<StoredReceipt>,
+}
+
+impl<'de> Deserialize<'de> for PublishReport {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored: StoredReport = receipt::read(deserializer)?;
+        Ok(Self {
+            batch_id: stored.batch_id.unwrap_or_default(),
+            batch: stored.batch,
+            run: stored.run,
+            receipts: Arc::new(stored.receipts.into_iter().map(Receipt::from).collect()),
+            elapsed: stored.elapsed_ms,
+            waited: stored.waited_ms,
+            too_large: stored.too_large,
+            resume_point: stored.resume_point,
+            problems: PermittedProblems::of_parts([(&stored.problems, stored.omitted_problems), (&[], 0)]),
+            last_begun: 0,
+        })
     }
 }

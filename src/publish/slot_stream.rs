@@ -34,7 +34,7 @@ enum Input {
     /// A thread reads the slots.
     Thread(Receiver<FromThread>),
     Async(Box<AsyncInput>),
-    RetryState,
+    Ended,
 }
 
 /// A message of the reading thread.
@@ -131,7 +131,7 @@ impl SlotStream {
     pub fn line(&self) -> usize {
         match &self.input {
             Input::Async(input) => input.reader.line(),
-            Input::Thread(_) | Input::RetryState => self.line,
+            Input::Thread(_) | Input::Ended => self.line,
         }
     }
 
@@ -140,7 +140,7 @@ impl SlotStream {
     pub fn meta(&self) -> Option<&Meta> {
         match &self.input {
             Input::Async(input) => input.reader.meta(),
-            Input::Thread(_) | Input::RetryState => self.meta.as_ref(),
+            Input::Thread(_) | Input::Ended => self.meta.as_ref(),
         }
     }
 }
@@ -154,7 +154,7 @@ impl Stream for SlotStream {
             let receiver = match &mut this.input {
                 Input::Thread(receiver) => receiver,
                 Input::Async(input) => return input.poll_next(context),
-                Input::RetryState => return Poll::Ready(None),
+                Input::Ended => return Poll::Ready(None),
             };
             match receiver.poll_recv(context) {
                 Poll::Pending => return Poll::Pending,
@@ -163,10 +163,10 @@ impl Stream for SlotStream {
                     this.line = line;
                     return Poll::Ready(Some(slot));
                 }
-                Poll::Ready(Some(FromThread::End)) => this.input = Input::RetryState,
+                Poll::Ready(Some(FromThread::End)) => this.input = Input::Ended,
                 // The end of an input comes by itself: without it, slots may be missing.
                 Poll::Ready(None) => {
-                    this.input = Input::RetryState;
+                    this.input = Input::Ended;
                     let error =
                         ReadError::after_line(this.line, io::Error::other("the reading thread ended"));
                     return Poll::Ready(Some(Err(error)));

@@ -4,18 +4,19 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::serialize::{milliseconds, optional_milliseconds, whole_seconds};
 use crate::message::Log;
 use crate::retry::NextStep;
 
 /// How certain it is that the service has the message.
 ///
 /// Serializes to `accepted`, `rejected`, `not_sent` or `unknown`, which is also its `Display`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Delivery {
     /// The service answered that it took the message.
     Accepted,
@@ -24,6 +25,7 @@ pub enum Delivery {
     /// The message never reached the service, or the service reported that it didn't process it.
     NotSent,
     /// The message may have reached the service: no response settles it, or the response isn't the service's.
+    #[serde(other)]
     Unknown,
 }
 
@@ -54,7 +56,7 @@ impl fmt::Display for Delivery {
 ///
 /// Serializes times in whole milliseconds, `elapsed_ms`, `token_age_ms` and `delay_ms`, but for `retry_after_s`, which is
 /// in seconds, rounded up; and `logs` in the words of a [`Receipt`](crate::Receipt).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {
     /// Its number, from 1.
@@ -64,31 +66,32 @@ pub struct Attempt {
     /// When it started, by this machine's clock.
     pub started: DateTime<Utc>,
     /// How long it took.
-    #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
+    #[serde(rename = "elapsed_ms", with = "super::json::milliseconds")]
     pub elapsed: Duration,
     /// The status of the response to the message, where one came.
     ///
     /// That of the token endpoint is in `error`.
-    pub status: Option<u16>,
+    #[serde(default, with = "super::json::status")]
+    pub status: Option<StatusCode>,
     /// Whether the service has the message, as far as this attempt tells.
     pub delivery: Delivery,
     /// What went wrong, in words that hold nothing of the message or the response.
     pub error: Option<String>,
     /// The service's own identifiers, where the response had any.
-    #[serde(serialize_with = "super::logs")]
+    #[serde(with = "super::json::logs")]
     pub logs: Vec<Log>,
     /// How old the access token was when the request set out, counted from when it was asked for; `None` where there was no
     /// token, and so no request.
-    #[serde(rename = "token_age_ms", serialize_with = "optional_milliseconds")]
+    #[serde(rename = "token_age_ms", default, with = "super::json::optional_milliseconds")]
     pub token_age: Option<Duration>,
     /// How long the service asked to wait, by `Retry-After`; or how long no access token is asked for.
-    #[serde(rename = "retry_after_s", serialize_with = "whole_seconds")]
+    #[serde(rename = "retry_after_s", default, with = "super::json::whole_seconds")]
     pub retry_after: Option<Duration>,
     /// How long the send meant to wait before the next attempt; `None` after the last.
     ///
     /// A pause in which no access token is asked for can make it longer, and credentials that are rotated meanwhile
     /// can end that.
-    #[serde(rename = "delay_ms", serialize_with = "optional_milliseconds")]
+    #[serde(rename = "delay_ms", default, with = "super::json::optional_milliseconds")]
     pub delay: Option<Duration>,
     /// What followed, and why: why the delay is as it is, or why there was no further attempt.
     pub next_step: NextStep,

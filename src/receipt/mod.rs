@@ -1,22 +1,23 @@
 //! What is known after a send: pure data.
 
 mod attempt;
+mod json;
 mod masked;
 mod oauth_error;
 mod reason;
 mod response_details;
-mod serialize;
 mod shape;
 
 use std::ops::Range;
 
-use serde::{Serialize, Serializer};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::message::{Log, PermittedProblems, PreparedMessage, Problem};
 
+pub(crate) use json::{logs, milliseconds, read, seconds_rounded_up, whole_seconds};
 pub(crate) use response_details::ResponseDetails;
-pub(crate) use serialize::{logs, milliseconds, seconds_rounded_up, whole_seconds};
 
 pub use attempt::{Attempt, Delivery};
 pub use oauth_error::OAuthError;
@@ -36,7 +37,17 @@ pub use oauth_error::OAuthError;
 /// ```
 ///
 /// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id", "attempt_id"}],
-/// "attempts": […], "problems": […], "omitted_problems"}`, where the last two are left out if there are none.
+/// "attempts": […], "problems": […], "omitted_problems"}`, where the last two are left out if there are none. An accepted message
+/// can be kept in this form and be read again; unknown members are ignored. A time is then whole milliseconds, and the seconds
+/// are rounded up.
+///
+/// ```
+/// use pushslots::Receipt;
+///
+/// let stored = r#"{"message_id": "0b5d8a4e-5b5c-4f0e-9a1e-8a1f0c6f3d55", "delivery": "rejected"}"#;
+/// let error = serde_json::from_str::<Receipt>(stored).unwrap_err();
+/// assert!(error.to_string().starts_with("delivery: invalid value: string \"rejected\", expected \"accepted\""), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
     message_id: Uuid,
@@ -105,7 +116,7 @@ impl Serialize for Receipt {
             message_id: Uuid,
             delivery: Delivery,
             slots: &'a Range<usize>,
-            #[serde(serialize_with = "logs")]
+            #[serde(with = "logs")]
             logs: &'a [Log],
             attempts: &'a [Attempt],
             #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
@@ -124,5 +135,63 @@ impl Serialize for Receipt {
             omitted_problems: Some(problems.omitted()).filter(|omitted| *omitted > 0),
         };
         shown.serialize(serializer)
+    }
+}
+
+/// The JSON of a receipt.
+#[derive(Deserialize)]
+pub(crate) struct StoredReceipt {
+    message_id: Uuid,
+    #[serde(rename = "delivery", deserialize_with = "accepted")]
+    _delivery: (),
+    #[serde(deserialize_with = "slots")]
+    slots: Range<usize>,
+    #[serde(deserialize_with = "attempts")]
+    attempts: Vec<Attempt>,
+    #[serde(default)]
+    problems: Vec<Problem>,
+    #[serde(default)]
+    omitted_problems: usize,
+}
+
+fn accepted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    let delivery = Delivery::deserialize(deserializer)?;
+    if delivery == Delivery::Accepted {
+        return Ok(());
+    }
+    let found = delivery.to_string();
+    Err(D::Error::invalid_value(Unexpected::Str(&found), &"\"accepted\": it isn't a receipt"))
+}
+
+/// Serde's own reading of a range doesn't ignore unknown members.
+fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Range<usize>, D::Error> {
+    #[derive(Deserialize)]
+    struct Slots {
+        start: usize,
+        end: usize,
+    }
+    let Slots { start, end } = Slots::deserialize(deserializer)?;
+    if start <= end { Ok(start..end) } else { Err(D::Error::custom("the range ends before its start")) }
+}
+
+fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Attempt>, D::Error> {
+    let attempts = Vec::<Attempt>::deserialize(deserializer)?;
+    match attempts.last() {
+        Some(last) if last.delivery == Delivery::Accepted => Ok(attempts),
+        _ => Err(D::Error::custom("the last attempt isn't an accepted one")),
+    }
+}
+
+impl From<StoredReceipt> for Receipt {
+    fn from(stored: StoredReceipt) -> Self {
+        let StoredReceipt { message_id, slots, attempts, problems, omitted_problems, .. } = stored;
+        let problems = PermittedProblems::of_parts([(&problems, omitted_problems), (&[], 0)]);
+        Self { message_id, slots, attempts, problems }
+    }
+}
+
+impl<'de> Deserialize<'de> for Receipt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read::<StoredReceipt, D>(deserializer).map(Self::from)
     }
 }

@@ -13,7 +13,7 @@ use super::shape::{is_given, member, objects};
 use crate::message::{Log, Object, text};
 use crate::retry::BodyKind;
 use crate::text::trimmed;
-use crate::transport::{TransportErrorKind, Response, retry_after};
+use crate::transport::{Response, TransportErrorKind, retry_after};
 
 /// The contents of a response, as far as their shape is known.
 pub(crate) struct ResponseDetails {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
 use serde::Serialize;
 
 use super::BodyKind;
@@ -44,7 +45,7 @@ pub struct Exchange<'a>(Result<ResponseFacts<'a>, &'a TransportError>);
 /// The facts about a response.
 #[derive(Clone, Copy)]
 pub(crate) struct ResponseFacts<'a> {
-    pub(crate) status: u16,
+    pub(crate) status: StatusCode,
     pub(crate) body: BodyKind,
     pub(crate) has_errors: bool,
     pub(crate) has_logs: bool,
@@ -93,7 +94,7 @@ impl<'a> Exchange<'a> {
             Err(_) => return Classification::NotSent,
             Ok(facts) => facts,
         };
-        match facts.status {
+        match facts.status.as_u16() {
             200..=299 if facts.has_errors && facts.has_logs => Classification::Partial,
             200..=299 if facts.is_early => Classification::Unknown,
             200..=299 if facts.has_errors => Classification::Rejected,
@@ -104,7 +105,7 @@ impl<'a> Exchange<'a> {
             401 => Classification::Unauthorized,
             429 => Classification::Throttled,
             503 if facts.retry_after.is_some() => Classification::Transient,
-            status if asks_again(status) => Classification::Transient,
+            _ if asks_again(facts.status) => Classification::Transient,
             500..=599 => Classification::Unknown,
             _ => Classification::Rejected,
         }
@@ -112,7 +113,7 @@ impl<'a> Exchange<'a> {
 
     /// The status of the response; `None` if there was no response.
     #[must_use]
-    pub fn status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<StatusCode> {
         self.0.ok().map(|facts| facts.status)
     }
 
@@ -161,8 +162,8 @@ impl<'a> Exchange<'a> {
 
 /// Whether a status asks for the same request again by its definition: RFC 9110, sections 15.5.9 and 15.5.20, and RFC 8470,
 /// section 5.2.
-pub(crate) fn asks_again(status: u16) -> bool {
-    matches!(status, 408 | 421 | 425)
+pub(crate) fn asks_again(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 421 | 425)
 }
 
 impl fmt::Display for Classification {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What followed an attempt, and why: the reason for the delay before the next one, or why there is none.
 ///
-/// Serialized in snake case, such as `budget_empty`, which is also its `Display`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+/// Serialized in snake case, such as `retry_budget_exhausted`, which is also its `Display`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NextStep {
@@ -37,6 +37,9 @@ pub enum NextStep {
     RateLimiterFailed,
     /// None: the send was dropped while the attempt was under way.
     Dropped,
+    /// A step that this version does not know, in JSON that a later version wrote.
+    #[serde(other)]
+    Other,
 }
 
 impl fmt::Display for NextStep {

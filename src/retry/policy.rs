@@ -15,6 +15,7 @@ const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 
 /// What follows an attempt after which the service may have the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum OnUnknown {
     /// It is sent again: the same slots sent twice mean the same.
     #[default]

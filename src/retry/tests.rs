@@ -1,12 +1,14 @@
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::{BodyKind, Classification, Exchange, ResponseFacts};
 use crate::transport::{TransportError, TransportErrorKind};
 
 /// The class of a response of the service's own kind, changed so.
 fn class(change: impl FnOnce(&mut ResponseFacts<'_>)) -> Classification {
     let mut facts = ResponseFacts {
-        status: 200,
+        status: StatusCode::OK,
         body: BodyKind::Service,
         has_errors: false,
         has_logs: false,
@@ -31,14 +33,15 @@ fn every_status_has_its_class() {
         (Classification::Transient, &[408, 421, 425]),
         (Classification::Unknown, &[500, 501, 502, 503, 504, 599]),
     ] {
-        for &status in statuses {
+        for &number in statuses {
+            let status = StatusCode::from_u16(number).unwrap();
             assert_eq!(class(|facts| facts.status = status), expected, "{status}");
             let waits = class(|facts| {
                 (facts.status, facts.retry_after) = (status, Some(Duration::ZERO));
             });
             assert_eq!(
                 waits,
-                if status == 503 { Classification::Transient } else { expected },
+                if number == 503 { Classification::Transient } else { expected },
                 "{status}, Retry-After"
             );
             if expected != Classification::Accepted {
@@ -50,9 +53,20 @@ fn every_status_has_its_class() {
             }
         }
     }
-    for kind in [TransportErrorKind::InvalidRequest, TransportErrorKind::Connect, TransportErrorKind::Timeout, TransportErrorKind::Interrupted] {
-        assert_eq!(Exchange::of_failure(&TransportError::unknown(kind)).classification(), Classification::Unknown);
-        assert_eq!(Exchange::of_failure(&TransportError::not_sent(kind)).classification(), Classification::NotSent);
+    for kind in [
+        TransportErrorKind::InvalidRequest,
+        TransportErrorKind::Connect,
+        TransportErrorKind::Timeout,
+        TransportErrorKind::Interrupted,
+    ] {
+        assert_eq!(
+            Exchange::of_failure(&TransportError::unknown(kind)).classification(),
+            Classification::Unknown
+        );
+        assert_eq!(
+            Exchange::of_failure(&TransportError::not_sent(kind)).classification(),
+            Classification::NotSent
+        );
     }
 }
 

@@ -22,7 +22,8 @@ use super::connections::{Connections, Share};
 use super::epoch::Epoch;
 use super::handover::Handover;
 use super::{
-    AnyTransport, Exchanging, TransportError, TransportErrorKind, HttpSettings, Proxies, Response, Transport, tls,
+    AnyTransport, Exchanging, HttpSettings, Proxies, Response, Transport, TransportContext, TransportError,
+    TransportErrorKind, tls,
 };
 use crate::message::Problem;
 
@@ -45,9 +46,9 @@ const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 /// their connections.
 ///
 /// ```
-/// use pushslots::{AccessToken, AuthError, Client, Credentials, HttpTransport, TokenSource};
+/// use pushslots::{TokenRequest, TransportContext, AccessToken, AuthError, Client, Credentials, HttpTransport, TokenSource};
 /// # struct Fixed;
-/// # impl TokenSource for Fixed { async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("t")) } }
+/// # impl TokenSource for Fixed { async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("t")) } }
 ///
 /// let transport = HttpTransport::builder().user_agent("acme-scheduler/4.2").header("X-Gateway-Tenant", "north").build()?;
 /// let client = Client::builder().transport(transport).credentials(Credentials::token_source(Fixed)).build()?;
@@ -99,8 +100,9 @@ impl Http {
         if let Some((_, url)) = last.as_ref().filter(|(known, _)| known == uri) {
             return Ok(url.clone());
         }
-        let url = Url::parse(&uri.to_string())
-            .map_err(|error| TransportError::not_sent(TransportErrorKind::InvalidRequest).detail(error.to_string()))?;
+        let url = Url::parse(&uri.to_string()).map_err(|error| {
+            TransportError::not_sent(TransportErrorKind::InvalidRequest).detail(error.to_string())
+        })?;
         *last = Some((uri.clone(), url.clone()));
         Ok(url)
     }
@@ -200,7 +202,9 @@ impl Http {
             }
             () if error.is_connect() => (TransportErrorKind::Timeout, None),
             () if error.is_timeout() => (TransportErrorKind::Interrupted, Some("no sign of life".to_owned())),
-            () => (TransportErrorKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string()))),
+            () => {
+                (TransportErrorKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string())))
+            }
         };
         let failure = guard.failure(kind);
         let place = error.url().filter(|_| !failure.may_have_arrived()).and_then(|url| {
@@ -241,8 +245,9 @@ impl Http {
             return Err(TransportError::not_sent(TransportErrorKind::InvalidRequest).detail(text));
         }
         let share = self.connections.share(request.body().len(), began);
-        let share =
-            share.map_err(|error| TransportError::not_sent(TransportErrorKind::Connect).detail(root_cause(&error)))?;
+        let share = share.map_err(|error| {
+            TransportError::not_sent(TransportErrorKind::Connect).detail(root_cause(&error))
+        })?;
         let response = self.exchange(&share, url, request, (began, end), handover).await;
         let is_unusable = match &response {
             // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
@@ -269,8 +274,12 @@ impl AnyTransport for HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
-        self.0.send(request, timeout).await
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        context: TransportContext,
+    ) -> Result<Response, TransportError> {
+        self.0.send(request, context.timeout).await
     }
 }
 

@@ -6,7 +6,6 @@ mod body;
 mod causes;
 mod connections;
 mod epoch;
-mod transport_error;
 mod handover;
 mod http;
 mod permit;
@@ -18,6 +17,7 @@ mod retry_after;
 mod rolling_window;
 mod settings;
 mod tls;
+mod transport_error;
 
 use std::fmt;
 use std::future::Future;
@@ -37,10 +37,10 @@ pub(crate) use rolling_window::Rate;
 pub(crate) use settings::HttpSettings;
 
 pub use self::http::HttpTransport;
-pub use transport_error::{TransportError, TransportErrorKind};
 pub use permit::Permit;
 pub use permit_source::{PermitError, PermitRequest, PermitSource};
 pub use rate_limiter::RateLimiter;
+pub use transport_error::{TransportError, TransportErrorKind};
 
 /// A request that posts `body`, which is JSON, and asks for JSON.
 pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
@@ -79,20 +79,20 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderMap, Request, StatusCode};
-/// use pushslots::{AccessToken, Response, AuthError, Client, Credentials, TransportError, TokenSource, Transport};
+/// use pushslots::{TokenRequest, TransportContext, AccessToken, Response, AuthError, Client, Credentials, TransportError, TokenSource, Transport};
 /// use std::time::Duration;
 ///
 /// /// Accepts everything.
 /// struct Yes;
 ///
 /// impl Transport for Yes {
-///     async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
+///     async fn send(&self, _: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
 ///         Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
 ///     }
 /// }
 /// # struct Fixed;
 /// # impl TokenSource for Fixed {
-/// #     async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+/// #     async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
 /// #         Ok(AccessToken::new("token"))
 /// #     }
 /// # }
@@ -107,7 +107,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderValue, Request};
-/// use pushslots::{Response, TransportError, HttpTransport, Transport};
+/// use pushslots::{TransportContext, Response, TransportError, HttpTransport, Transport};
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 /// use std::time::Duration;
 ///
@@ -118,34 +118,50 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// }
 ///
 /// impl Transport for Numbering {
-///     async fn send(&self, mut request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
+///     async fn send(&self, mut request: Request<Bytes>, context: TransportContext) -> Result<Response, TransportError> {
 ///         let number = self.requests.fetch_add(1, Ordering::Relaxed);
 ///         request.headers_mut().insert("X-Request-Number", HeaderValue::from(number));
-///         self.inner.send(request, timeout).await
+///         self.inner.send(request, context).await
 ///     }
 /// }
 /// ```
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request` and waits at most `timeout` for the whole response.
+    /// Sends `request` and waits for the whole response, at most as long as the context allows.
     ///
     /// # Errors
     ///
-    /// What kept a response from coming. When `timeout` passes and this does not end, the exchange is
+    /// Returns the reason why no response came. When the timeout passes and this does not end, the exchange is
     /// [unknown](TransportError::unknown) and the future is dropped.
     fn send(
         &self,
         request: Request<Bytes>,
-        timeout: Duration,
+        context: TransportContext,
     ) -> impl Future<Output = Result<Response, TransportError>> + Send;
+}
+
+/// The circumstances of an exchange.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TransportContext {
+    /// The longest time for the whole exchange, the response included.
+    pub timeout: Duration,
+}
+
+impl TransportContext {
+    /// Creates a context, such as to test a [`Transport`].
+    #[must_use]
+    pub fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
 }
 
 impl<T: Transport> Transport for Arc<T> {
     fn send(
         &self,
         request: Request<Bytes>,
-        timeout: Duration,
+        context: TransportContext,
     ) -> impl Future<Output = Result<Response, TransportError>> + Send {
-        (**self).send(request, timeout)
+        (**self).send(request, context)
     }
 }
 
@@ -173,7 +189,8 @@ impl<T: Transport> AnyTransport for Timed<T> {
             if time.is_zero() {
                 return Err(TransportError::not_sent(TransportErrorKind::Timeout));
             }
-            let exchange = timeout(time.saturating_add(GRACE), self.0.send(request, time));
+            let exchange =
+                timeout(time.saturating_add(GRACE), self.0.send(request, TransportContext::new(time)));
             exchange.await.unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)))
         })
     }

@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::retry_after::retry_after;
-use super::{AnyTransport, Exchanging, TransportError, Permit, RateLimiter, Response};
+use super::{AnyTransport, Exchanging, Permit, RateLimiter, Response, TransportError};
 use crate::clock;
 
 /// How long nothing is sent after a 429 without `Retry-After`.

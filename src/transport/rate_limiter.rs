@@ -21,11 +21,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// [`Client::with_credentials`](crate::Client::with_credentials). Clones are the same limiter.
 ///
 /// ```
-/// use pushslots::{AccessToken, AuthError, Client, Credentials, RateLimiter, TokenSource};
+/// use pushslots::{TokenRequest, AccessToken, AuthError, Client, Credentials, RateLimiter, TokenSource};
 /// use std::time::Duration;
 /// # struct North; struct South;
-/// # impl TokenSource for North { async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("n")) } }
-/// # impl TokenSource for South { async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("s")) } }
+/// # impl TokenSource for North { async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("n")) } }
+/// # impl TokenSource for South { async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("s")) } }
 ///
 /// let limiter = RateLimiter::new(7_500, Duration::from_secs(300));
 /// let client = |credentials| Client::builder().credentials(credentials).rate_limiter(limiter.clone()).build();

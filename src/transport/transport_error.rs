@@ -107,6 +107,8 @@ impl TransportError {
     }
 }
 
+impl std::error::Error for TransportError {}
+
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.permit_error {
@@ -125,7 +127,9 @@ impl fmt::Display for TransportError {
             (TransportErrorKind::Interrupted, false) => {
                 "the connection was closed before the service took the request"
             }
-            (TransportErrorKind::Interrupted, true) => "the connection was cut before the whole response came",
+            (TransportErrorKind::Interrupted, true) => {
+                "the connection was cut before the whole response came"
+            }
             (TransportErrorKind::NotProcessed, _) => "the service didn't process the request",
             (TransportErrorKind::ResponseTooLong, _) => "the response is too long",
         })?;

@@ -41,7 +41,8 @@ async fn interrupted(client: &Client, slots: &[Slot], path: &Path, is_stream: bo
     let publication = publication.slots_per_message(10).checkpoint(path).meta(meta);
     let handle = publication.handle();
     let accepted = async {
-        while handle.report().run().accepted_messages < 2 || read(path)["resume_from"].as_str().unwrap() < "3"
+        while handle.report().run().accepted_messages < 2
+            || read(path)["resume_point"].as_str().unwrap() < "3"
         {
             sleep(Duration::from_millis(100)).await;
         }
@@ -99,12 +100,12 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
     let publish = |slots: &[Slot]| client.publish(slots.to_vec()).checkpoint(&path);
     for (content, part) in [
         ("", "isn't a checkpoint"),
-        ("{\"resume_from\":\"1\"}", "isn't a checkpoint"),
+        ("{\"resume_point\":\"1\"}", "isn't a checkpoint"),
         ("\u{0}\u{1}", "isn't a checkpoint"),
         (&good[..good.find("\"meta\"").unwrap()], "isn't a checkpoint"),
         (&good.replace("checkpoint\":1", "checkpoint\":2"), "its version is 2"),
         (&good.replace("\"slots_per_message\":10", "\"slots_per_message\":0"), "damaged"),
-        (&good.replace("\"resume_from\":\"3", "\"resume_from\":\"x"), "damaged: resume_from"),
+        (&good.replace("\"resume_point\":\"3", "\"resume_point\":\"x"), "damaged: resume_point"),
         (&good.replace("\"batch_id_is_given\":false", "\"batch_id_is_given\":7"), "damaged"),
         (&"x".repeat(2 << 20), "longer than a checkpoint"),
     ] {
@@ -291,7 +292,7 @@ async fn a_failure_and_a_stop_are_saved_too() {
     let publish = || client.publish(&slots).slots_per_message(10).checkpoint_in(place.clone());
     let error = publish().patience(Duration::ZERO).await.unwrap_err();
     let saved: Value = serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
-    assert_eq!(saved["resume_from"], error.report().resume_point().unwrap().to_string());
+    assert_eq!(saved["resume_point"], error.report().resume_point().unwrap().to_string());
 
     let publication = publish().patience(Duration::from_secs(600));
     let handle = publication.handle();
@@ -299,8 +300,9 @@ async fn a_failure_and_a_stop_are_saved_too() {
     let publication = publish();
     let stopping = publication.handle();
     stopping.stop();
-    let report = publication.await.unwrap();
-    assert_eq!(report.resume_point(), handle.report().resume_point());
+    let stopped = publication.await.unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Stopped);
+    assert_eq!(stopped.report().resume_point(), handle.report().resume_point());
     assert!(model.calls().len() > 8);
 }
 
@@ -372,7 +374,7 @@ async fn what_was_accepted_before_an_invalid_slot_is_saved() {
         let error = publish(&slots).await.unwrap_err();
         assert_eq!(error.error().kind(), ErrorKind::InvalidMessage);
         let saved: Value = serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
-        assert_eq!(saved["resume_from"], error.report().resume_point().unwrap().to_string());
+        assert_eq!(saved["resume_point"], error.report().resume_point().unwrap().to_string());
         slots[35].duration = Some(15.0);
         publish(&slots).await.unwrap();
         let mut sent = accepted(&model);
@@ -401,7 +403,7 @@ async fn a_new_batch_starts_at_its_first_slot_even_with_the_old_point() {
     let handle = publication.handle();
     assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
     let saved: Value = serde_json::from_str(text.lock().unwrap().as_deref().unwrap()).unwrap();
-    let point: pushslots::ResumePoint = saved["resume_from"].as_str().unwrap().parse().unwrap();
+    let point: pushslots::ResumePoint = saved["resume_point"].as_str().unwrap().parse().unwrap();
     assert_eq!(point.number(), handle.report().resume_point().unwrap().number());
     let (model, client) = serve([ok()]);
     let publication = client.publish(&slots).checkpoint_in(Archive(text)).resume_from(point);

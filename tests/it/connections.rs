@@ -12,7 +12,7 @@ use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Credentials, ErrorKind, TransportError, Response, Transport};
+use pushslots::{Client, Credentials, ErrorKind, Response, Transport, TransportContext, TransportError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
@@ -169,7 +169,7 @@ async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attemp
 struct SlowTokens(AtomicUsize);
 
 impl Transport for SlowTokens {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
         if request.uri().path() != "/endpoint" {
             self.0.fetch_add(1, Ordering::Relaxed);
             sleep(Duration::from_secs(5)).await;

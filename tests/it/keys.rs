@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use num_bigint::BigUint;
-use pushslots::{Credentials, Signer, SigningAlgorithm, SigningKey};
+use pushslots::{Credentials, Signer, SigningAlgorithm, SigningInput, SigningKey};
 use serde_json::{Value, json};
 
 /// Whether what `signing` signs is verified by the public half of `key`.
@@ -20,7 +20,7 @@ async fn assert_signs(signing: &SigningKey, key: &TestKey) {
         SigningAlgorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
         _ => &ECDSA_P384_SHA384_FIXED,
     };
-    let signature = signing.sign(b"text").await.unwrap();
+    let signature = signing.sign(SigningInput::new(b"text")).await.unwrap();
     UnparsedPublicKey::new(algorithm, &key.public).verify(b"text", &signature).unwrap();
 }
 

@@ -12,7 +12,10 @@ use futures_util::future::BoxFuture;
 use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeDelta, Utc};
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
-use pushslots::{Client, Credentials, Delivery, ErrorKind, TransportError, TransportErrorKind, Response, Transport};
+use pushslots::{
+    Client, Credentials, Delivery, ErrorKind, Response, Transport, TransportContext, TransportError,
+    TransportErrorKind,
+};
 use tokio::time::{Instant, sleep};
 
 fn client(base_url: &str, key: &str) -> Client {
@@ -163,7 +166,11 @@ struct RefreshFails {
 }
 
 impl Transport for RefreshFails {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        TransportContext { timeout: time, .. }: TransportContext,
+    ) -> Result<Response, TransportError> {
         *self.requests.lock().unwrap().entry(request.uri().path().to_owned()).or_default() += 1;
         let body = match request.uri().path() {
             "/auth/refreshToken" => return (self.failure)(time).await,

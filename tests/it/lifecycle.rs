@@ -9,7 +9,7 @@ use crate::support::message;
 use crate::support::model::{Model, Reply, ScriptedOutcome, TokenFate, client_of, ok};
 use futures_util::future::join_all;
 use pushslots::uuid::Uuid;
-use pushslots::{AccessToken, AuthError, Credentials, ErrorKind, TokenSource};
+use pushslots::{AccessToken, AuthError, Credentials, ErrorKind, TokenRequest, TokenSource};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ async fn a_check_reports_why_there_is_no_token() {
 struct Slow;
 
 impl TokenSource for Slow {
-    async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+    async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
         sleep(3_600 * SECOND).await;
         Ok(AccessToken::new("token"))
     }

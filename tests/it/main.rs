@@ -60,6 +60,7 @@ mod slow_lines;
 mod sources;
 mod spans;
 mod splitting;
+mod stored_records;
 mod token_answers;
 mod token_sharing;
 mod tokens;

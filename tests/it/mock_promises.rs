@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::http::{HeaderName, HeaderValue};
 use pushslots::mock::{MockResponse, MockService};
-use pushslots::{Client, Meta, PushSlots, Signer, Slot};
+use pushslots::{Client, Meta, PushSlots, Signer, SigningInput, Slot};
 use serde_json::{Value, json};
 
 use crate::support::any::{Any, good_assertion, its_key, token};
@@ -30,7 +30,7 @@ async fn algorithm_in_the_header_of_an_assertion_is_that_of_the_key() {
     for (algorithm, is_taken) in [("RS384", false), ("none", false), ("ES384", true)] {
         let header = json!({ "alg": algorithm, "kid": service.key_id(), "typ": "JWT" }).to_string();
         let signed = format!("{}.{claims}", BASE64_URL_SAFE_NO_PAD.encode(header));
-        let signature = key.sign(signed.as_bytes()).await.unwrap();
+        let signature = key.sign(SigningInput::new(signed.as_bytes())).await.unwrap();
         let assertion = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
         let (status, response) = any.buy(&assertion).await;
         assert_eq!(status == 200, is_taken, "{algorithm}: {response}");

@@ -190,8 +190,10 @@ async fn a_wait_can_be_stopped_and_the_batch_resumed() {
             tokio::time::sleep(20 * MINUTE).await;
             stop.stop();
         };
-        let report = tokio::join!(publication.into_future(), stop).0.unwrap();
+        let stopped = tokio::join!(publication.into_future(), stop).0.unwrap_err();
+        assert_eq!((stopped.kind(), stopped.is_retryable()), (ErrorKind::Stopped, true));
         assert!(began.elapsed() < 21 * MINUTE);
+        let report = stopped.report();
         let point = report.resume_point().unwrap();
         assert_eq!((point.number(), report.batch().accepted_slots), (2, 2));
         tokio::time::sleep(60 * MINUTE).await;

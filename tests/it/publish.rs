@@ -122,11 +122,11 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
             "run": {
                 "accepted_messages": 1, "accepted_slots": 1, "skipped_slots": 0, "possibly_repeated_slots": 0, "requests": 2
             },
-            "elapsed_ms": null, "waited_ms": 0, "resume_from": error.report().resume_point(), "receipts": null
+            "elapsed_ms": null, "waited_ms": 0, "resume_point": error.report().resume_point(), "receipts": null
         })
     );
-    let kind = pushslots::Error::from(error).kind();
-    assert_eq!(kind, ErrorKind::Rejected);
+    assert_eq!((error.kind(), error.is_retryable(), error.retry_after()), (ErrorKind::Rejected, false, None));
+    assert_eq!(error.into_error().kind(), ErrorKind::Rejected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,8 +172,8 @@ async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
         tokio::task::yield_now().await;
         handle.stop();
     };
-    let report = tokio::join!(publication.into_future(), stop).0.unwrap();
-    assert_eq!(report.run().accepted_slots, 0);
+    let error = tokio::join!(publication.into_future(), stop).0.unwrap_err();
+    assert_eq!((error.kind(), error.report().run().accepted_slots), (ErrorKind::Stopped, 0));
 }
 
 #[tokio::test(start_paused = true)]

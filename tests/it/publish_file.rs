@@ -68,7 +68,7 @@ async fn slots_are_published_whatever_the_file_looks_like() {
                     "accepted_messages": 3, "accepted_slots": 25, "skipped_slots": 0, "possibly_repeated_slots": 0,
                     "requests": 3
                 },
-                "elapsed_ms": null, "waited_ms": 0, "resume_from": null, "error": null, "receipts": null
+                "elapsed_ms": null, "waited_ms": 0, "resume_point": null, "error": null, "receipts": null
             })
         );
         let arrived = arrived(&service).await;
@@ -203,7 +203,7 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
         assert!(printed["error"].as_str().unwrap().starts_with("message 2 of batch "));
         assert_eq!(lines.next(), Some("the service's reason: no such facility"));
         assert_eq!([&printed["run"]["accepted_messages"], &printed["run"]["accepted_slots"]], [1, 2]);
-        let point = printed["resume_from"].as_str().unwrap();
+        let point = printed["resume_point"].as_str().unwrap();
         assert!(point.starts_with("2@2."), "{point}");
         let resume = match uses_checkpoint {
             true => "to resume, run the same command again".to_owned(),
@@ -371,7 +371,7 @@ async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
         let in_run = &printed["run"]["accepted_messages"];
         assert_eq!((run.code, in_run), (Some(code), &json!(accepted)), "{}", run.stderr);
         assert!((1..5_000).contains(&accepted), "{accepted}");
-        let point = printed["resume_from"].as_str().unwrap();
+        let point = printed["resume_point"].as_str().unwrap();
         assert!(point.starts_with(&format!("{}@{accepted}.", accepted + 1)), "{point}");
         assert!(run.stderr.ends_with("to resume, run the same command again\n"), "{}", run.stderr);
 
@@ -383,7 +383,7 @@ async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
         let printed = run.json();
         let error = json!("stopped while a message was in flight");
         assert_eq!((run.code, &printed["error"]), (Some(code), &error));
-        let point = printed["resume_from"].as_str().unwrap();
+        let point = printed["resume_point"].as_str().unwrap();
         assert!(point.starts_with("1@0.") && point.contains("+1of0."), "{point}");
     }
 }

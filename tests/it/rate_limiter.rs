@@ -196,8 +196,10 @@ async fn a_source_without_room_for_ages_is_asked_again_after_a_day() {
         sleep(10 * MINUTE).await;
         handle.stop();
     };
-    let (report, ()) = tokio::join!(publication, stop);
-    assert!(report.unwrap().resume_point().is_some(), "it waits until it is stopped");
+    let (stopped, ()) = tokio::join!(publication, stop);
+    let stopped = stopped.unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Stopped, "it waits until it is stopped");
+    assert!(stopped.report().resume_point().is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,8 @@ use crate::support::{DESTINATION, key, message};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, TransportError, NextStep, Response,
-    TokenSource, Transport,
+    AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, NextStep, Response, TokenRequest,
+    TokenSource, Transport, TransportContext, TransportError,
 };
 use tokio::time::{Instant, sleep};
 
@@ -40,7 +40,7 @@ impl Service {
 }
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
         sleep(Duration::from_millis(20)).await;
         let respond = |status, body: String| Ok(Response::new(status, HeaderMap::new(), Ok(body.into())));
         if request.uri().path() != "/endpoint" {
@@ -171,7 +171,7 @@ async fn after_the_cooldown_a_new_token_is_requested_and_used() {
 struct Cache(Mutex<usize>);
 
 impl TokenSource for Cache {
-    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+    async fn token(&self, TokenRequest { rejected, .. }: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
         let mut current = self.0.lock().unwrap();
         *current += usize::from(rejected.is_some());
         Ok(AccessToken::new(format!("token-{current}")))

@@ -140,7 +140,7 @@ async fn after_a_split_the_point_to_go_on_from_knows_how_far_the_batch_had_come(
     let point = error.report().resume_point().unwrap().clone();
     let text = point.to_string();
     assert!(text.starts_with("3@1"), "{text}");
-    assert_eq!(serde_json::to_value(&error).unwrap()["resume_from"], json!(text));
+    assert_eq!(serde_json::to_value(&error).unwrap()["resume_point"], json!(text));
     let read: ResumePoint = text.parse().unwrap();
     assert_eq!(read, point);
     client.publish(&slots).slots_per_message(100).batch_id("b").resume_from(read).await.unwrap();
@@ -171,9 +171,18 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
             stop.stop();
         }
     };
-    let report = publication.on_progress(progress).await.unwrap();
+    let stopped = publication.on_progress(progress).await.unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Stopped);
+    assert_eq!(
+        stopped.to_string(),
+        format!(
+            "batch {}: the publication was stopped; accepted so far: 2 messages with 200 slots of the batch",
+            stopped.report().batch_id()
+        )
+    );
+    let report = stopped.report();
     assert_eq!((report.run().accepted_slots, report.resume_point().map(ResumePoint::number)), (200, Some(3)));
-    assert_eq!(handle.report(), report);
+    assert_eq!(handle.report(), *report);
     assert_eq!(model.calls().len(), 2);
 
     let stalls = ScriptedOutcome::Hangs { accepted: true };
@@ -196,7 +205,7 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     let publication = client.publish_stream(stream::pending::<Slot>());
     let handle = publication.handle();
     handle.stop();
-    assert_eq!(publication.await.unwrap().run().accepted_slots, 0);
+    assert_eq!(publication.await.unwrap_err().report().run().accepted_slots, 0);
     let (_, client) = serve([ok()]);
     let waiting = stream::iter(slots[..150].to_vec()).chain(stream::pending());
     let publication = client.publish_stream(waiting).slots_per_message(100);
@@ -209,7 +218,8 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
         assert_eq!(handle.report().run().accepted_slots, 100, "told while the stream waits");
         handle.stop();
     };
-    let report = tokio::join!(publication.into_future(), stop).0.unwrap();
+    let stopped = tokio::join!(publication.into_future(), stop).0.unwrap_err();
+    let report = stopped.report();
     assert_eq!((report.run().accepted_slots, report.resume_point().map(ResumePoint::number)), (100, Some(2)));
 }
 

@@ -181,8 +181,8 @@ async fn a_function_can_stand_in_front_of_the_table() {
         answers(403),
     ]);
     let client = client_of(&model).max_attempts(3).classifier(|exchange| {
-        assert_eq!(exchange.has_errors(), exchange.status() == Some(409));
-        match (exchange.status(), exchange.service_text(), exchange.transport_error()) {
+        assert_eq!(exchange.has_errors(), exchange.status().map(u16::from) == Some(409));
+        match (exchange.status().map(u16::from), exchange.service_text(), exchange.transport_error()) {
             (Some(403), ..) => Classification::Transient,
             (Some(409), Some(text), _) if text.starts_with("duplicate") => Classification::Accepted,
             (None, _, Some(failure)) if !failure.may_have_arrived() => Classification::NotSent,
@@ -191,7 +191,8 @@ async fn a_function_can_stand_in_front_of_the_table() {
     });
     let client = client.build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
-    let told: Vec<_> = receipt.attempts().iter().map(|attempt| (attempt.status, attempt.delivery)).collect();
+    let told: Vec<_> =
+        receipt.attempts().iter().map(|attempt| (attempt.status.map(u16::from), attempt.delivery)).collect();
     let expected =
         [(Some(403), Delivery::Rejected), (None, Delivery::NotSent), (Some(409), Delivery::Accepted)];
     assert_eq!(told, expected);
@@ -205,7 +206,7 @@ async fn a_function_can_stand_in_front_of_the_table() {
     let warned = Reply { body: r#"{"Meta":{"Errors":[{"Text":"slow"}]}}"#, ..Reply::accepted() };
     let client =
         client_of(&Model::scripted([ScriptedOutcome::Answered(warned)])).classifier(|exchange| {
-            match (exchange.status(), exchange.has_errors()) {
+            match (exchange.status().map(u16::from), exchange.has_errors()) {
                 (Some(200), true) => Classification::Accepted,
                 _ => exchange.classification(),
             }

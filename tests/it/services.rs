@@ -91,7 +91,7 @@ const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
 ];
 
 fn summary(attempts: &[Attempt]) -> Vec<(Option<u16>, Delivery)> {
-    attempts.iter().map(|attempt| (attempt.status, attempt.delivery)).collect()
+    attempts.iter().map(|attempt| (attempt.status.map(u16::from), attempt.delivery)).collect()
 }
 
 async fn sent(client: pushslots::ClientBuilder) -> Result<Receipt, Error> {

@@ -12,7 +12,10 @@ use crate::support::tls::{Authority, TlsListener};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderValue, Request};
 use pushslots::mock::MockService;
-use pushslots::{Client, Delivery, ErrorKind, TransportError, HttpTransport, RateLimiter, Response, Transport};
+use pushslots::{
+    Client, Delivery, ErrorKind, HttpTransport, RateLimiter, Response, Transport, TransportContext,
+    TransportError,
+};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -91,10 +94,14 @@ struct Tracing {
 }
 
 impl Transport for Tracing {
-    async fn send(&self, mut request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        mut request: Request<Bytes>,
+        context: TransportContext,
+    ) -> Result<Response, TransportError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         request.headers_mut().insert("x-request-number", HeaderValue::from(number));
-        self.inner.send(request, timeout).await
+        self.inner.send(request, context).await
     }
 }
 
@@ -136,9 +143,13 @@ struct Fallback {
 }
 
 impl Transport for Fallback {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
-        match self.first.send(request.clone(), timeout).await {
-            Err(failure) if !failure.may_have_arrived() => self.second.send(request, timeout).await,
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        context: TransportContext,
+    ) -> Result<Response, TransportError> {
+        match self.first.send(request.clone(), context).await {
+            Err(failure) if !failure.may_have_arrived() => self.second.send(request, context).await,
             sent => sent,
         }
     }

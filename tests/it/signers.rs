@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
 use futures_util::FutureExt;
 use pushslots::{
     AccessToken, AuthError, Client, Credentials, Delivery, Error, ErrorKind, Receipt, Signer,
-    SigningAlgorithm, SigningKey, TokenSource,
+    SigningAlgorithm, SigningInput, SigningKey, TokenRequest, TokenSource,
 };
 
 async fn send(credentials: Credentials) -> Result<Receipt, Error> {
@@ -50,7 +50,7 @@ impl Signer for Remote {
         self.key.algorithm()
     }
 
-    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+    async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         let failure = self.failures.lock().unwrap().pop();
@@ -58,7 +58,7 @@ impl Signer for Remote {
             Some(Failure::Temporary) => Err(AuthError::temporary("the key service is busy")),
             Some(Failure::Permanent) => Err(AuthError::permanent("the key is disabled")),
             Some(Failure::Panic) => panic!("a bug in the key service's client"),
-            None => self.key.sign(text).await,
+            None => self.key.sign(input).await,
         }
     }
 }
@@ -99,7 +99,7 @@ impl Signer for Odd {
         self.0
     }
 
-    async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, AuthError> {
+    async fn sign(&self, _: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
         Ok(self.1.clone())
     }
 }
@@ -129,7 +129,7 @@ async fn a_signer_without_a_name_for_its_key_is_a_wrong_setting() {
         fn algorithm(&self) -> SigningAlgorithm {
             SigningAlgorithm::Es384
         }
-        async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, AuthError> {
+        async fn sign(&self, _: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
             Ok(vec![0; 96])
         }
     }
@@ -149,7 +149,7 @@ struct Vault {
 }
 
 impl TokenSource for Vault {
-    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+    async fn token(&self, TokenRequest { rejected, .. }: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
         self.rejected.lock().unwrap().push(rejected.cloned());
         match self.given.fetch_add(1, Ordering::Relaxed) {
             0 => Err(AuthError::temporary("the vault is sealed")),
@@ -188,7 +188,7 @@ async fn tokens_come_from_a_source_of_the_users() {
 async fn a_source_that_gives_no_token_for_a_header_is_told() {
     struct Broken;
     impl TokenSource for Broken {
-        async fn token(&self, _: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
+        async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
             Ok(AccessToken::new("canary\n"))
         }
     }
@@ -237,12 +237,12 @@ impl Signer for Driver {
         self.0.algorithm()
     }
 
-    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+    async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
         let (send, signature) = tokio::sync::oneshot::channel();
-        let (key, text, gate) = (self.0.clone(), text.to_vec(), self.1.clone());
+        let (key, text, gate) = (self.0.clone(), input.as_bytes().to_vec(), self.1.clone());
         std::thread::spawn(move || {
             drop(gate.1.wait_while(gate.0.lock().unwrap(), |is_let| !*is_let).unwrap());
-            let _ = send.send(key.sign(&text).now_or_never().unwrap());
+            let _ = send.send(key.sign(SigningInput::new(&text)).now_or_never().unwrap());
         });
         signature.await.map_err(|_| AuthError::temporary("the driver is gone"))?
     }

@@ -38,7 +38,8 @@ async fn a_thousand_sends_share_a_token_and_the_one_that_replaces_it() {
     }
     assert_eq!(by_token, [1_000, 1_000], "each is sent once more, with the second token");
     for sent in sends.join_all().await {
-        let statuses: Vec<_> = sent.unwrap().attempts().iter().map(|attempt| attempt.status).collect();
+        let statuses: Vec<_> =
+            sent.unwrap().attempts().iter().map(|attempt| attempt.status.map(u16::from)).collect();
         assert_eq!(statuses, [Some(401), Some(200)]);
     }
     assert!(arrived.try_recv().is_err());

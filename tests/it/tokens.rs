@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::support::keys::{self, TestKey};
 use crate::support::raw::{Act, RawServer};
@@ -17,7 +16,10 @@ use pushslots::chrono::Utc;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Credentials, Delivery, ErrorKind, TransportError, Response, SigningKey, Transport};
+use pushslots::{
+    Client, Credentials, Delivery, ErrorKind, Response, SigningKey, Transport, TransportContext,
+    TransportError,
+};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use url::form_urlencoded;
@@ -83,7 +85,7 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
 struct TokenRequests(Arc<Mutex<Vec<(String, String)>>>);
 
 impl Transport for TokenRequests {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
         let form: BTreeMap<_, _> = form_urlencoded::parse(request.body()).into_owned().collect();
         if let Some(assertion) = form.get("client_assertion") {
             let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use crate::support::examples::Folder;
 use crate::support::keys::{self, TestKey};
@@ -21,7 +20,10 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, ClientBuilder, Credentials, TransportError, Response, Signer, SigningKey, Transport};
+use pushslots::{
+    Client, ClientBuilder, Credentials, Response, Signer, SigningInput, SigningKey, Transport,
+    TransportContext, TransportError,
+};
 use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 
@@ -186,7 +188,7 @@ fn writable(mapping: &str) -> Option<(u64, u64)> {
 struct Service(Arc<AtomicUsize>);
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
         if request.uri().path() != "/endpoint" {
             self.0.fetch_max(request.body().len(), Ordering::Relaxed);
         }
@@ -312,7 +314,7 @@ async fn loads_a_key() {
         let key = load(index).unwrap();
         search.assert_copies(0, "while the key is in use");
         let clone = key.clone();
-        key.sign(b"text").await.unwrap();
+        key.sign(SigningInput::new(b"text")).await.unwrap();
         send(Client::builder().credentials(Credentials::signed_jwt("client", key))).await;
         drop(clone);
         search.assert_copies(0, "after the key was dropped");

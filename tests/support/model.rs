@@ -7,7 +7,9 @@ use std::time::Duration;
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, ClientBuilder, TransportError, TransportErrorKind, Response, Transport};
+use pushslots::{
+    Client, ClientBuilder, Response, Transport, TransportContext, TransportError, TransportErrorKind,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep};
@@ -345,7 +347,11 @@ impl Model {
 }
 
 impl Transport for Model {
-    async fn send(&self, request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        TransportContext { timeout: time, .. }: TransportContext,
+    ) -> Result<Response, TransportError> {
         match request.uri().path() {
             "/endpoint" => self.message(request, time).await,
             path => self.token(path != "/v2/auth/token", time).await,

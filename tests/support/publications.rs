@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures_util::stream;
 use pushslots::uuid::Uuid;
 use pushslots::{
-    Attempt, Client, Delivery, Meta, PublishReport, PushSlots, RateLimiter, Receipt, ResumePoint, Slot,
+    Attempt, Client, Delivery, ErrorKind, Meta, PublishReport, PushSlots, RateLimiter, Receipt, ResumePoint,
+    Slot,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -187,7 +188,7 @@ impl Scenario {
         if let Some(neighbour) = neighbour {
             neighbour.abort();
         }
-        let ended = ended.map(|ended| ended.map(drop).map_err(drop));
+        let ended = ended.map(|ended| ended.map(drop).map_err(|error| error.kind()));
         let calls = called.then(|| calls.lock().unwrap().clone());
         Run {
             ended,
@@ -241,7 +242,7 @@ fn again(point: ResumePoint, rng: &mut StdRng) -> ResumePoint {
 
 struct Run {
     /// Nothing where it was dropped.
-    ended: Option<Result<(), ()>>,
+    ended: Option<Result<(), ErrorKind>>,
     report: PublishReport,
     /// How many messages of the publication had arrived by its end.
     arrived: usize,
@@ -308,8 +309,9 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
     for run in &runs {
         match run.ended {
             None => findings.dropped += 1,
-            Some(Err(())) => findings.failed += 1,
-            Some(Ok(())) => findings.stopped += usize::from(run.report.resume_point().is_some()),
+            Some(Err(ErrorKind::Stopped)) => findings.stopped += 1,
+            Some(Err(_)) => findings.failed += 1,
+            Some(Ok(())) => assert_eq!(run.report.resume_point(), None, "what ends well is complete"),
         }
         findings.too_large += run.report.too_large().len();
     }

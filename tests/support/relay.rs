@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
-use pushslots::{Signer, SigningKey};
+use pushslots::{Signer, SigningInput, SigningKey};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -63,6 +63,6 @@ pub fn sign_again(assertion: &str, key: &SigningKey, alter: impl Fn(&mut Value))
     let mut claims = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
     alter(&mut claims);
     let text = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let signature = key.sign(text.as_bytes()).now_or_never().unwrap().unwrap();
+    let signature = key.sign(SigningInput::new(text.as_bytes())).now_or_never().unwrap().unwrap();
     format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }

@@ -2,11 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use pushslots::{Client, Credentials, TransportError, Response, Transport};
+use pushslots::{Client, Credentials, Response, Transport, TransportContext, TransportError};
 
 use super::{DESTINATION, key};
 
@@ -57,7 +56,7 @@ impl Scripted {
 }
 
 impl Transport for Scripted {
-    async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
         let (respond, count) = match request.uri().path() {
             "/endpoint" => (&self.0.message, &self.0.messages),
             _ => (&self.0.token, &self.0.token_requests),

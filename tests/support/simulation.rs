@@ -233,7 +233,7 @@ fn judge(
     must(1, with_request.len() == calls.len());
     for (attempt, call) in with_request.iter().zip(calls) {
         let status = call.told.map(|(status, _)| status);
-        let is_told = attempt.status == status || attempt.next_step == NextStep::Dropped;
+        let is_told = attempt.status.map(u16::from) == status || attempt.next_step == NextStep::Dropped;
         must(1, is_told && (attempt.delivery != Delivery::NotSent || !call.has_left));
         must(0, attempt.delivery != Delivery::Accepted || call.accepted);
         must(3, !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown));
@@ -286,7 +286,7 @@ fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
             earned += last_costs.remove(&attempt.message_id).unwrap_or(1);
         }
         let error = attempt.error.as_deref().unwrap_or_default();
-        let cost = match (attempt.next_step, attempt.status) {
+        let cost = match (attempt.next_step, attempt.status.map(u16::from)) {
             (NextStep::Backoff | NextStep::RetryAfter, Some(429)) => 5,
             // A connection that was closed while it was idle.
             (NextStep::Backoff, None) if error.contains("closed before the service took the request") => 0,

@@ -16,7 +16,9 @@ use crate::message::{PermittedProblems, PreparedMessage};
 use crate::random::Jitter;
 use crate::receipt::{Delivery, Receipt};
 use crate::retry::Policy;
-use crate::transport::{AnyTransport, TransportError, TransportErrorKind, Response, Timed, Transport};
+use crate::transport::{
+    AnyTransport, Response, Timed, Transport, TransportContext, TransportError, TransportErrorKind,
+};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/keys.rs"]
@@ -71,7 +73,11 @@ fn response(status: u16, body: impl Into<Bytes>) -> Response {
 }
 
 impl Transport for Script {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        TransportContext { timeout, .. }: TransportContext,
+    ) -> Result<Response, TransportError> {
         sleep(Duration::from_millis(10)).await;
         if request.uri().path() == "/v2/auth/token" {
             return Ok(self.token());

@@ -124,7 +124,11 @@ impl Service {
 }
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        TransportContext { timeout, .. }: TransportContext,
+    ) -> Result<Response, TransportError> {
         match request.uri().path() {
             "/v2/auth/token" => self.token(timeout).await,
             _ => self.message(&request.headers()[AUTHORIZATION]).await,

@@ -2,60 +2,62 @@
 
 use super::service::*;
 use super::*;
-use crate::auth::{AccessToken, AuthError, Signer, SigningAlgorithm, TokenSource};
+use crate::auth::{
+    AccessToken, AuthError, Signer, SigningAlgorithm, SigningInput, TokenRequest, TokenSource,
+};
 use crate::retry::Renewal;
 
-/// Gives the same token until it is told that it was rejected.
+/// Gives the same token until it is rejections that it was rejected.
 struct Sidecar {
     service: Arc<Service>,
     current: Mutex<usize>,
-    /// What it was told, in order.
-    told: Arc<Mutex<Vec<Option<AccessToken>>>>,
+    /// The rejected tokens that it was given, in order.
+    rejections: Rejections,
     time: Duration,
 }
 
 impl TokenSource for Sidecar {
-    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken, AuthError> {
-        self.told.lock().unwrap().push(rejected.cloned());
+    async fn token(&self, TokenRequest { rejected, .. }: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
+        let rejected = rejected.map(|token| token.expose_secret().to_owned());
+        self.rejections.lock().unwrap().push(rejected.clone());
         sleep(self.time).await;
         let mut current = self.current.lock().unwrap();
-        if *current == 0
-            || rejected.is_some_and(|rejected| *rejected == AccessToken::new(current.to_string()))
-        {
+        if *current == 0 || rejected.is_some_and(|rejected| rejected == current.to_string()) {
             *current = self.service.issue();
         }
         Ok(AccessToken::new(current.to_string()))
     }
 }
 
-type Told = Arc<Mutex<Vec<Option<AccessToken>>>>;
+type Rejections = Arc<Mutex<Vec<Option<String>>>>;
 
-async fn with_sidecar(time: Duration) -> (Arc<Service>, Arc<Sender>, Told) {
+async fn with_sidecar(time: Duration) -> (Arc<Service>, Arc<Sender>, Rejections) {
     let (service, sender) = serve(Service::new(|_| Act::Issue).life(3_600.0));
-    let told = Told::default();
-    let sidecar = Sidecar { service: service.clone(), current: Mutex::default(), told: told.clone(), time };
+    let rejections = Rejections::default();
+    let sidecar =
+        Sidecar { service: service.clone(), current: Mutex::default(), rejections: rejections.clone(), time };
     sender.rotate_credentials(Credentials::token_source(sidecar)).await.unwrap();
-    (service, sender, told)
+    (service, sender, rejections)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_given_twice_is_rejected_once() {
-    let (service, sender, told) = with_sidecar(SECOND / 10).await;
+    let (service, sender, rejections) = with_sidecar(SECOND / 10).await;
     let early = sender.tokens.token(SECOND).await.ok().unwrap();
     sleep(255 * SECOND).await;
     send_at_once(&sender, 1).await;
-    assert_eq!(*told.lock().unwrap(), [None, None], "it was renewed, and is the same");
+    assert_eq!(*rejections.lock().unwrap(), [None, None], "it was renewed, and is the same");
     service.revoke_all();
     // The 401 of a send that went out before the renewal.
     assert_eq!(sender.tokens.reject(&early.token, Instant::now()), Some(Renewal::AtOnce));
     let receipts = send_at_once(&sender, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
-    assert_eq!(*told.lock().unwrap(), [None, None, Some(AccessToken::new("1"))]);
+    assert_eq!(*rejections.lock().unwrap(), [None, None, Some("1".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_rejected_while_it_is_renewed_is_not_taken_again() {
-    let (service, sender, told) = with_sidecar(5 * SECOND).await;
+    let (service, sender, rejections) = with_sidecar(5 * SECOND).await;
     sleep(255 * SECOND).await;
     let renewing = tokio::spawn(send(sender.clone()));
     sleep(2 * SECOND).await;
@@ -63,7 +65,7 @@ async fn a_token_that_is_rejected_while_it_is_renewed_is_not_taken_again() {
     let receipts = send_at_once(&sender, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 2), "{receipts:?}");
     renewing.await.unwrap().result.unwrap();
-    assert_eq!(*told.lock().unwrap(), [None, None, Some(AccessToken::new("1"))]);
+    assert_eq!(*rejections.lock().unwrap(), [None, None, Some("1".to_owned())]);
 }
 
 /// A signer that takes its time.
@@ -78,9 +80,9 @@ impl Signer for Slow {
         self.0.algorithm()
     }
 
-    async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthError> {
+    async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
         sleep(self.1).await;
-        self.0.sign(text).await
+        self.0.sign(input).await
     }
 }
 

@@ -17,7 +17,7 @@ const LONGEST_WITHOUT_LOOK: Duration = Duration::from_secs(3);
 
 /// A request for a token, and its outcome for everyone who waits.
 #[derive(Clone)]
-pub(super) struct TokenRequest {
+pub(super) struct PendingToken {
     pub(super) outcome: Shared<BoxFuture<'static, TokenOutcome>>,
     pub(super) age: Age,
     pub(super) generation: u64,
