@@ -69,7 +69,7 @@
 //!
 //! | setting | default | variable |
 //! | --- | --- | --- |
-//! | [`credentials`](ClientBuilder::credentials): client id, key id, private key in PEM | required | `PUSHSLOTS_CLIENT_ID`, `PUSHSLOTS_KEY_ID`, `PUSHSLOTS_PRIVATE_KEY_FILE` |
+//! | [`credentials`](ClientBuilder::credentials): client id, key id, private key in PEM | required | `PUSHSLOTS_CLIENT_ID`, `PUSHSLOTS_KEY_ID`, `PUSHSLOTS_PRIVATE_KEY_FILE` or `PUSHSLOTS_PRIVATE_KEY`; a JWK with its key id: `PUSHSLOTS_PRIVATE_JWK_FILE` |
 //! | the same with a [legacy API key](Credentials::api_key) | | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` |
 //! | [scope](Credentials::scope) of the tokens | none | `PUSHSLOTS_SCOPE` |
 //! | [audience](Credentials::audience) of assertions, a URI | the token URL | `PUSHSLOTS_TOKEN_AUDIENCE` |
@@ -92,8 +92,8 @@
 //! | [`attempt_observer`](ClientBuilder::attempt_observer) | none | |
 //! | [`connect_timeout`](ClientBuilder::connect_timeout) | 5 s | |
 //! | [`proxy`](ClientBuilder::proxy) | that of the environment | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` |
-//! | [`root_certificate`](ClientBuilder::root_certificate), [`client_certificate`](ClientBuilder::client_certificate), PEM | those of the system, none | |
-//! | [`allow_plain_http`](ClientBuilder::allow_plain_http) to a host | to this machine alone | |
+//! | [`root_certificate`](ClientBuilder::root_certificate), [`client_certificate`](ClientBuilder::client_certificate), PEM | those of the system, none | `PUSHSLOTS_ROOT_CERTIFICATE_FILE` |
+//! | [`allow_plain_http`](ClientBuilder::allow_plain_http) to a host | to this machine alone | `PUSHSLOTS_PLAIN_HTTP_HOSTS`, separated by commas |
 //! | [`transport`](ClientBuilder::transport) | an [`HttpTransport`]: reqwest, HTTP/1.1 and HTTP/2 over rustls | |
 //! | [`jitter_seed`](ClientBuilder::jitter_seed) | another each time | |
 //!

@@ -18,12 +18,10 @@ impl Batch {
         // White space that a file adds around a value means nothing.
         let is_blank = |each: char| each.is_whitespace() || each == '\u{feff}';
         let variable = |name| std::env::var(name).ok().filter(|text| !text.chars().all(is_blank));
-        let (id, start) = (variable("PUSHSLOTS_BATCH_ID"), variable("PUSHSLOTS_RESUME_FROM"));
+        let (id, start) = (variable("PUBLISH_BATCH_ID"), variable("PUBLISH_RESUME_FROM"));
         match (start.map(|text| text.parse()).transpose(), id) {
-            (Err(wrong), _) => Err(format!("PUSHSLOTS_RESUME_FROM: {wrong}")),
-            (Ok(Some(_)), None) => {
-                Err("PUSHSLOTS_BATCH_ID: missing next to PUSHSLOTS_RESUME_FROM".to_owned())
-            }
+            (Err(wrong), _) => Err(format!("PUBLISH_RESUME_FROM: {wrong}")),
+            (Ok(Some(_)), None) => Err("PUBLISH_BATCH_ID: missing next to PUBLISH_RESUME_FROM".to_owned()),
             (Ok(start), id) => Ok(Self { id, start }),
         }
     }

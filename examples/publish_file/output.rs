@@ -77,7 +77,7 @@ pub fn explain_how_to_resume(report: &PublishReport, batch: &Batch) {
         return;
     }
     let id = report.batch_id().replace('\'', r"'\''");
-    eprintln!("to resume: PUSHSLOTS_BATCH_ID='{id}' PUSHSLOTS_RESUME_FROM={point}");
+    eprintln!("to resume: PUBLISH_BATCH_ID='{id}' PUBLISH_RESUME_FROM={point}");
 }
 
 pub fn exit_code(result: &Result<PublishReport, PublishError>, signal: u8) -> ExitCode {

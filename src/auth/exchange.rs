@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::Uri;
 use oauth2::basic::{BasicClient, BasicErrorResponse};
 use oauth2::{
@@ -17,6 +18,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::clock_skew::{corrected, is_off};
 use super::token_response::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
@@ -24,6 +26,10 @@ use crate::transport::{AnyTransport, Response, refuse_codings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// Requests an access token.
+///
+/// If the endpoint rejects the assertion, and the `Date` of its response shows that this machine's clock is off, the request is made
+/// once more with times by the endpoint's clock. If that works, later assertions are dated so at once.
 pub(super) async fn request_token(
     client: &SignedJwt,
     endpoint: &Uri,
@@ -31,8 +37,37 @@ pub(super) async fn request_token(
     transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
+    let assumed = client.skew.get();
+    let exchange =
+        |skew| exchange(client, endpoint, audience, transport, deadline, corrected(clock::now(), skew));
+    let result = exchange(assumed).await;
+    let Err(TokenError::CredentialsRejected(rejection)) = &result else { return result };
+    let measured = rejection.ahead.unwrap_or_default();
+    if !is_off(measured, assumed) {
+        return result;
+    }
+    tracing::warn!(
+        clock_ahead_s = measured.num_seconds(),
+        "the token endpoint rejects the assertion, and the clocks differ; trying once by the endpoint's clock"
+    );
+    let result = exchange(measured).await;
+    if result.is_ok() {
+        client.skew.set(measured);
+    }
+    result
+}
+
+/// Exchanges an assertion that is signed at `now` for an access token.
+async fn exchange(
+    client: &SignedJwt,
+    endpoint: &Uri,
+    audience: &str,
+    transport: &dyn AnyTransport,
+    deadline: Instant,
+    now: DateTime<Utc>,
+) -> Result<AccessToken, TokenError> {
     let audience = client.audience.as_deref().unwrap_or(audience);
-    let assertion = assertion::sign(client, audience, clock::now(), deadline).await?;
+    let assertion = assertion::sign(client, audience, now, deadline).await?;
     let url = TokenUrl::new(endpoint.to_string())
         .map_err(|_| TokenError::invalid_response("the address of the token endpoint isn't a URL"))?;
     let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);

@@ -4,6 +4,7 @@ mod assertion;
 mod audience;
 mod auth_error;
 mod cache;
+mod clock_skew;
 mod cooldown;
 mod exchange;
 mod jwk;
@@ -37,6 +38,7 @@ pub(crate) use token_error::{TokenError, TokenUnavailable};
 pub use token_source::{TokenRequest, TokenSource};
 
 use auth_error::result_of;
+use clock_skew::ClockSkew;
 use signer::AnySigner;
 use token_source::AnyTokenSource;
 
@@ -82,6 +84,7 @@ pub(crate) struct SignedJwt {
     scope: Option<String>,
     /// Takes the place of the token URL in assertions.
     audience: Option<String>,
+    skew: ClockSkew,
 }
 
 /// The older key and secret.
@@ -101,7 +104,13 @@ impl Credentials {
     #[must_use]
     pub fn signed_jwt(client_id: impl Into<String>, signer: impl Signer) -> Self {
         let (client_id, signer) = (client_id.into(), Arc::new(signer));
-        Self(Kind::SignedJwt(SignedJwt { client_id, signer, scope: None, audience: None }))
+        Self(Kind::SignedJwt(SignedJwt {
+            client_id,
+            signer,
+            scope: None,
+            audience: None,
+            skew: ClockSkew::default(),
+        }))
     }
 
     /// A legacy API key and its secret, still live for older customers.

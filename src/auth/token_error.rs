@@ -36,7 +36,7 @@ pub(crate) enum TokenError {
 #[derive(Clone)]
 pub(crate) struct CredentialsRejection {
     pub(super) status: u16,
-    pub(crate) rejection: Option<OAuthError>,
+    pub(crate) oauth_error: Option<OAuthError>,
     pub(crate) text: Option<String>,
     /// The time by which this machine's clock is ahead of the endpoint's, if it is long.
     pub(super) ahead: Option<TimeDelta>,
@@ -125,13 +125,13 @@ impl fmt::Display for TokenError {
 
 impl fmt::Display for CredentialsRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, rejection, ahead, endpoint, client_id, .. } = self;
+        let Self { status, oauth_error, ahead, endpoint, client_id, .. } = self;
         let whom = match client_id {
             Some(client_id) => format!("the client id {client_id:?}"),
             None => "the API key".to_owned(),
         };
-        match rejection {
-            Some(rejection) => write!(f, "{endpoint} rejected {whom} with status {status}: {rejection}")?,
+        match oauth_error {
+            Some(oauth_error) => write!(f, "{endpoint} rejected {whom} with status {status}: {oauth_error}")?,
             // A gateway on the way may have responded instead of the endpoint.
             None => write!(f, "{endpoint} responded with status {status} to {whom}")?,
         }
@@ -157,7 +157,7 @@ impl CredentialsRejection {
         if self.client_id.is_none() {
             return "the API key and its secret";
         }
-        let Some(OAuthError { error, error_description, .. }) = &self.rejection else {
+        let Some(OAuthError { error, error_description, .. }) = &self.oauth_error else {
             return "the client id, the key id, the private key, and gateways on the way";
         };
         let description = error_description.as_deref().unwrap_or_default();

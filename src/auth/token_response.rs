@@ -12,7 +12,7 @@ use crate::text;
 use crate::transport::{self, Response};
 
 /// A clock that is off by more may be why the endpoint rejects: it takes no `iat` from further in its future.
-const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
+pub(super) const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
 
 /// A token request, as far as its response is judged by it.
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ impl Asked<'_> {
     fn rejected(self, status: StatusCode, details: ResponseDetails) -> TokenError {
         TokenError::CredentialsRejected(Box::new(CredentialsRejection {
             status: status.as_u16(),
-            rejection: details.rejection,
+            oauth_error: details.oauth_error,
             text: details.text,
             ahead: None,
             endpoint: self.endpoint.to_string(),

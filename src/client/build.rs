@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::Uri;
 
 use super::builder::RateLimit;
+use super::setting::Setting;
 use super::url::Address;
-use super::{Client, ClientBuilder, Inner, env};
+use super::{Client, ClientBuilder, Inner};
 use crate::auth::{LegacyEndpoints, TokenCache, TokenEndpoints};
 use crate::delivery::{InFlight, InProgress, Sender};
 use crate::error::Error;
@@ -35,12 +36,12 @@ impl ClientBuilder {
         self.check_limits(&mut problems);
         match &self.credentials {
             Some(credentials) => problems.extend(credentials.problems()),
-            None if !problems.iter().any(env::is_of_credentials) => {
+            None if !problems.iter().any(Setting::is_of_credentials) => {
                 problems.push(Problem::new("credentials", "missing; give a signed JWT's key or an API key"));
             }
             _ => {}
         }
-        let transport = self.any_transport(route).map_err(|wrong| problems.extend(wrong)).ok();
+        let transport = self.any_transport(route).map_err(|wrong| problems.extend(self.named(wrong))).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
                 let (timeout, jitter) = (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
@@ -95,9 +96,19 @@ impl ClientBuilder {
         }
     }
 
+    /// Names the variable in the problems of a root certificate that only the environment gives.
+    fn named(&self, problems: Vec<Problem>) -> impl Iterator<Item = Problem> {
+        let name = self.name(Setting::RootCertificateFile);
+        let is_alone = self.http.root_certificates.len() == 1;
+        problems.into_iter().map(move |problem| match problem.path() {
+            "root_certificate" if is_alone => Problem::new(name, problem.text().to_owned()),
+            _ => problem,
+        })
+    }
+
     /// What a setting that the environment may hold is called in a problem.
-    fn name(&self, setting: &str) -> String {
-        if self.from_environment.contains(&setting) { env::variable(setting) } else { setting.to_owned() }
+    fn name(&self, setting: Setting) -> &'static str {
+        if self.from_environment.contains(&setting) { setting.variable() } else { setting.method() }
     }
 
     /// Reads the addresses, and finds the proxies on the way there.
@@ -105,9 +116,9 @@ impl ClientBuilder {
         let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
         let base =
-            Address::read(&self.base_url, hosts).map_err(|text| told(&self.name("base_url"), text)).ok();
+            Address::read(&self.base_url, hosts).map_err(|text| told(self.name(Setting::BaseUrl), text)).ok();
         let token = self.token_url.as_ref().map(|text| Address::read(text, hosts)).transpose();
-        let token = token.map_err(|text| told(&self.name("token_url"), text));
+        let token = token.map_err(|text| told(self.name(Setting::TokenUrl), text));
 
         let addresses = || base.iter().chain(token.iter().flatten());
         let proxies = match &self.http.proxy {
@@ -129,7 +140,7 @@ impl ClientBuilder {
         let proxies = proxies.map_err(|wrong| problems.extend(wrong)).unwrap_or_default();
         let uses_tls = addresses().any(|address| address.url().scheme() == "https");
         let endpoints = base.as_ref().zip(token.ok()).and_then(|(base, token)| {
-            let told = |text| problems.push(Problem::new(self.name("base_url"), text));
+            let told = |text| problems.push(Problem::new(self.name(Setting::BaseUrl), text));
             Endpoints::below(base, token).map_err(told).ok()
         });
         (endpoints, Route { proxies, uses_tls })
@@ -142,20 +153,20 @@ impl ClientBuilder {
             }
         };
         let Policy { max_attempts, attempt_timeout, deadline, .. } = self.policy;
-        need(max_attempts > 0, &self.name("max_attempts"), "must be at least 1, the first attempt");
-        need(!attempt_timeout.is_zero(), &self.name("attempt_timeout"), "must be above 0");
-        need(!deadline.is_zero(), &self.name("deadline"), "must be above 0");
+        need(max_attempts > 0, self.name(Setting::MaxAttempts), "must be at least 1, the first attempt");
+        need(!attempt_timeout.is_zero(), self.name(Setting::AttemptTimeout), "must be above 0");
+        need(!deadline.is_zero(), self.name(Setting::Deadline), "must be above 0");
         let (rate, name) = match &self.rate_limit {
-            Some(RateLimit::Rate(rate)) => (Some(*rate), self.name("rate_limit")),
-            Some(RateLimit::Shared(limiter)) => (limiter.rate(), "rate_limiter".to_owned()),
-            None => (None, String::new()),
+            Some(RateLimit::Rate(rate)) => (Some(*rate), self.name(Setting::RateLimit)),
+            Some(RateLimit::Shared(limiter)) => (limiter.rate(), "rate_limiter"),
+            None => (None, ""),
         };
         for problem in rate.into_iter().flat_map(Rate::problems) {
-            need(false, &name, problem);
+            need(false, name, problem);
         }
-        need(self.max_in_flight > 0, &self.name("max_in_flight"), "must be at least 1");
-        need(self.limits.slots > 0, &self.name("slots_per_message"), "must be at least 1");
-        need(self.limits.bytes > 0, &self.name("bytes_per_message"), "must be at least 1");
+        need(self.max_in_flight > 0, self.name(Setting::MaxInFlight), "must be at least 1");
+        need(self.limits.slots > 0, self.name(Setting::SlotsPerMessage), "must be at least 1");
+        need(self.limits.bytes > 0, self.name(Setting::BytesPerMessage), "must be at least 1");
         need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
     }
 }

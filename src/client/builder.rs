@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::zeroize::Zeroizing;
 use uuid::Uuid;
 
-use super::env;
+use super::setting::Setting;
 use crate::auth::Credentials;
 use crate::delivery::{AttemptObserver, Classifier};
 use crate::message::{Problem, Validation};
@@ -35,7 +35,7 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 #[derive(Clone)]
 pub struct ClientBuilder {
     /// The settings that come from the environment, so that problems name their variables.
-    pub(super) from_environment: Vec<&'static str>,
+    pub(super) from_environment: Vec<Setting>,
     /// What is wrong with variables that no code has taken the place of.
     pub(super) environment_problems: Vec<Problem>,
     pub(super) base_url: String,
@@ -101,7 +101,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
-        self.environment_problems.retain(|problem| !env::is_of_credentials(problem));
+        self.environment_problems.retain(|problem| !Setting::is_of_credentials(problem));
         self
     }
 
@@ -111,7 +111,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn source(mut self, source: Uuid) -> Self {
         self.source = Some(source);
-        self.given("source_id")
+        self.given(Setting::SourceId)
     }
 
     /// Adds an endpoint: all of them become `Meta.Destinations` of messages that name none.
@@ -131,7 +131,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
-        self.given("base_url")
+        self.given(Setting::BaseUrl)
     }
 
     /// Sets whether messages and slots with [problems](crate::PushSlots::validate) are sent. Defaults to [`Validation::Strict`].
@@ -140,7 +140,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
-        self.given("validation")
+        self.given(Setting::Validation)
     }
 
     /// Sets the address of the token endpoint; by default `{base}/v2/auth/token`.
@@ -150,14 +150,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());
-        self.given("token_url")
+        self.given(Setting::TokenUrl)
     }
 
     /// Attempts in all for one send, the first one included, from 1; by default 4.
     #[must_use]
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.policy.max_attempts = max_attempts;
-        self.given("max_attempts")
+        self.given(Setting::MaxAttempts)
     }
 
     /// Sets the longest time for one attempt, its token request included, above 0. Defaults to 125 s.
@@ -170,7 +170,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
-        self.given("attempt_timeout")
+        self.given(Setting::AttemptTimeout)
     }
 
     /// Sets the longest time for a whole send, all attempts and waiting included, above 0. Defaults to 300 s.
@@ -184,7 +184,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
-        self.given("deadline")
+        self.given(Setting::Deadline)
     }
 
     /// What follows an attempt after which the service may have the message: by default
@@ -234,7 +234,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn rate_limit(mut self, requests: u32, window: Duration) -> Self {
         self.rate_limit = Some(RateLimit::Rate(Rate { requests, window }));
-        self.given("rate_limit")
+        self.given(Setting::RateLimit)
     }
 
     /// Sets a rate limiter that the client shares with others, instead of one of its own.
@@ -245,7 +245,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
         self.rate_limit = Some(RateLimit::Shared(limiter));
-        self.given("rate_limit")
+        self.given(Setting::RateLimit)
     }
 
     /// Sets the maximum number of messages in flight, at least 1. Defaults to 100.
@@ -266,14 +266,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn max_in_flight(mut self, max_in_flight: u32) -> Self {
         self.max_in_flight = max_in_flight;
-        self.given("max_in_flight")
+        self.given(Setting::MaxInFlight)
     }
 
     /// The most slots that one message of a [publication](crate::Client::publish) holds, from 1; by default 1,000.
     #[must_use]
     pub fn slots_per_message(mut self, slots: usize) -> Self {
         self.limits.slots = slots;
-        self.given("slots_per_message")
+        self.given(Setting::SlotsPerMessage)
     }
 
     /// The most bytes that one message of a [publication](crate::Client::publish) takes; by default 8 MiB.
@@ -282,7 +282,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
-        self.given("bytes_per_message")
+        self.given(Setting::BytesPerMessage)
     }
 
     /// Lets requests go out as fast as they come, also after a 429: for where something else keeps them within the
@@ -290,7 +290,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn without_rate_limit(mut self) -> Self {
         self.rate_limit = None;
-        self.given("rate_limit")
+        self.given(Setting::RateLimit)
     }
 
     /// Puts a function in front of the [table](Exchange::classification) that says what a response or a failure means.
@@ -372,6 +372,9 @@ impl ClientBuilder {
     /// Shows the service this client certificate: PEM with the certificate, those that vouch for it, and its
     /// private key.
     ///
+    /// To replace it while the client runs, [share an `HttpTransport`](Self::transport), which
+    /// [can do that](crate::HttpTransport::rotate_client_certificate).
+    ///
     /// The crate wipes its own copies of the text when they are dropped. It can't wipe those of the TLS library.
     #[must_use]
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -389,9 +392,9 @@ impl ClientBuilder {
     }
 
     /// Notes that code takes the place of the variable for `setting`.
-    fn given(mut self, setting: &str) -> Self {
+    fn given(mut self, setting: Setting) -> Self {
         self.from_environment.retain(|other| *other != setting);
-        self.environment_problems.retain(|problem| problem.path() != env::variable(setting));
+        self.environment_problems.retain(|problem| !setting.is_of(problem));
         self
     }
 }

@@ -1,6 +1,8 @@
 //! Settings from the environment.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,38 +10,13 @@ use secrecy::zeroize::Zeroizing;
 use uuid::Uuid;
 
 use super::ClientBuilder;
-use crate::auth::{Credentials, SigningKey, check_audience};
+use super::setting::{PREFIX, Setting};
+use crate::auth::{Credentials, KeyError, SigningKey, check_audience};
 use crate::message::{Problem, Validation};
 use crate::text;
 
-const BASE_URL: &str = "PUSHSLOTS_BASE_URL";
-const TOKEN_URL: &str = "PUSHSLOTS_TOKEN_URL";
-const CLIENT_ID: &str = "PUSHSLOTS_CLIENT_ID";
-const KEY_ID: &str = "PUSHSLOTS_KEY_ID";
-const PRIVATE_KEY_FILE: &str = "PUSHSLOTS_PRIVATE_KEY_FILE";
-const SCOPE: &str = "PUSHSLOTS_SCOPE";
-const TOKEN_AUDIENCE: &str = "PUSHSLOTS_TOKEN_AUDIENCE";
-const API_KEY: &str = "PUSHSLOTS_API_KEY";
-const API_SECRET: &str = "PUSHSLOTS_API_SECRET";
-const SOURCE_ID: &str = "PUSHSLOTS_SOURCE_ID";
-const DESTINATION_IDS: &str = "PUSHSLOTS_DESTINATION_IDS";
-const MAX_ATTEMPTS: &str = "PUSHSLOTS_MAX_ATTEMPTS";
-const ATTEMPT_TIMEOUT: &str = "PUSHSLOTS_ATTEMPT_TIMEOUT";
-const DEADLINE: &str = "PUSHSLOTS_DEADLINE";
-const MAX_IN_FLIGHT: &str = "PUSHSLOTS_MAX_IN_FLIGHT";
-const RATE: &str = "PUSHSLOTS_RATE_LIMIT";
-const SLOTS_PER_MESSAGE: &str = "PUSHSLOTS_SLOTS_PER_MESSAGE";
-const BYTES_PER_MESSAGE: &str = "PUSHSLOTS_BYTES_PER_MESSAGE";
-const VALIDATION: &str = "PUSHSLOTS_VALIDATION";
-
-/// The variable that holds what the method `setting` of the builder sets.
-pub(super) fn variable(setting: &str) -> String {
-    match setting {
-        // What operators call it.
-        "rate_limit" => RATE.to_owned(),
-        _ => format!("PUSHSLOTS_{}", setting.to_ascii_uppercase()),
-    }
-}
+/// The largest file of root certificates, in bytes; that of a whole system has a fifth of it.
+const LARGEST_PEM: u64 = 1 << 20;
 
 impl ClientBuilder {
     /// Takes the settings from the environment.
@@ -51,8 +28,10 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_BASE_URL` | [`base_url`](Self::base_url) | `https://api.redoxengine.com` |
     /// | `PUSHSLOTS_TOKEN_URL` | [`token_url`](Self::token_url) | `{base}/v2/auth/token` |
     /// | `PUSHSLOTS_CLIENT_ID` | the OAuth client | required, or an API key |
-    /// | `PUSHSLOTS_KEY_ID` | what the service calls the public key | required with a client id |
+    /// | `PUSHSLOTS_KEY_ID` | the service's name for the public key | required with a key in PEM |
     /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the private key, in [PEM](SigningKey::from_pem_file) | required with a client id |
+    /// | `PUSHSLOTS_PRIVATE_KEY` | the private key itself, in PEM, instead of its path | none |
+    /// | `PUSHSLOTS_PRIVATE_JWK_FILE` | path of the private key as a [JWK](SigningKey::from_jwk_file) with its key id, instead | none |
     /// | `PUSHSLOTS_SCOPE` | [scope](Credentials::scope) of the tokens | none |
     /// | `PUSHSLOTS_TOKEN_AUDIENCE` | [audience](Credentials::audience) of assertions, a URI | the token URL |
     /// | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` | a [legacy key](Credentials::api_key) in place of a client id | none |
@@ -65,156 +44,220 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) | `8388608` |
     /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight) | `100` |
     /// | `PUSHSLOTS_RATE_LIMIT` | [`rate_limit`](Self::rate_limit): requests in any window of a length | `7500/300s` |
+    /// | `PUSHSLOTS_ROOT_CERTIFICATE_FILE` | path of a PEM with [root certificates](Self::root_certificate) | those of the system |
+    /// | `PUSHSLOTS_PLAIN_HTTP_HOSTS` | hosts that [may use plain http](Self::allow_plain_http), separated by commas | this machine |
     /// | `PUSHSLOTS_VALIDATION` | [`validation`](Self::validation): `strict`, `drop_invalid_optional` or `lenient` | `strict` |
     ///
     /// [`build`](Self::build) reports the problems of all variables, except of settings that code gives afterwards:
     /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and ignores the scope and the
     /// audience there. Destinations that code gives are added to those of the environment.
+    ///
+    /// A variable that begins with `PUSHSLOTS_` and isn't in the table is logged as a warning, with the nearest name of the table.
     #[must_use]
     pub fn from_env() -> Self {
+        warn_of_unknown(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
         from_variables(|name| std::env::var_os(name))
     }
 }
 
-/// Whether a problem is one of credentials, which code may give in place of the environment.
-pub(super) fn is_of_credentials(problem: &Problem) -> bool {
-    [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE, SCOPE, TOKEN_AUDIENCE, API_KEY, API_SECRET]
-        .contains(&problem.path())
+/// Logs the names that begin like a variable of ours and aren't one.
+fn warn_of_unknown(names: impl Iterator<Item = String>) {
+    let is_unknown = |name: &String| {
+        name.starts_with(PREFIX) && Setting::ALL.iter().all(|setting| setting.variable() != name)
+    };
+    for variable in names.filter(is_unknown) {
+        match Setting::nearest(&variable) {
+            Some(nearest) => {
+                tracing::warn!(
+                    variable,
+                    nearest,
+                    "the environment has an unknown setting; is another one meant?"
+                );
+            }
+            None => tracing::warn!(variable, "the environment has an unknown setting"),
+        }
+    }
 }
 
 fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
-    let mut variables = Variables { read, problems: Vec::new() };
-    let mut builder = ClientBuilder::default();
-    if let Some(url) = variables.text(BASE_URL) {
-        builder = builder.base_url(url.as_str());
-    }
-    if let Some(url) = variables.text(TOKEN_URL) {
-        builder = builder.token_url(url.as_str());
-    }
+    let mut variables = Variables { read, builder: ClientBuilder::default(), problems: Vec::new() };
+    variables.set(Setting::BaseUrl, text, ClientBuilder::base_url);
+    variables.set(Setting::TokenUrl, text, ClientBuilder::token_url);
     if let Some(credentials) = variables.credentials() {
-        builder = builder.credentials(credentials);
+        variables.change(|builder| builder.credentials(credentials));
     }
-    if let Some(source) = variables.value(SOURCE_ID, uuid) {
-        builder = builder.source(source);
-    }
-    for destination in variables.value(DESTINATION_IDS, uuids).unwrap_or_default() {
-        builder = builder.destination(destination);
-    }
-    if let Some(max_attempts) = variables.value(MAX_ATTEMPTS, number) {
-        builder = builder.max_attempts(max_attempts);
-    }
-    if let Some(timeout) = variables.value(ATTEMPT_TIMEOUT, duration) {
-        builder = builder.attempt_timeout(timeout);
-    }
-    if let Some(deadline) = variables.value(DEADLINE, duration) {
-        builder = builder.deadline(deadline);
-    }
-    if let Some(slots) = variables.value(SLOTS_PER_MESSAGE, number) {
-        builder = builder.slots_per_message(slots);
-    }
-    if let Some(bytes) = variables.value(BYTES_PER_MESSAGE, number) {
-        builder = builder.bytes_per_message(bytes);
-    }
-    if let Some(max_in_flight) = variables.value(MAX_IN_FLIGHT, number) {
-        builder = builder.max_in_flight(max_in_flight);
-    }
-    if let Some((requests, window)) = variables.value(RATE, rate) {
-        builder = builder.rate_limit(requests, window);
-    }
-    if let Some(validation) = variables.value(VALIDATION, validation) {
-        builder = builder.validation(validation);
-    }
-    builder.from_environment = vec![
-        "base_url",
-        "token_url",
-        "max_attempts",
-        "attempt_timeout",
-        "deadline",
-        "max_in_flight",
-        "rate_limit",
-        "slots_per_message",
-        "bytes_per_message",
-    ];
-    builder.environment_problems = variables.problems;
+    variables.set(Setting::SourceId, uuid, ClientBuilder::source);
+    variables.set(Setting::DestinationIds, uuids, |builder, ids| {
+        ids.into_iter().fold(builder, ClientBuilder::destination)
+    });
+    variables.set(Setting::MaxAttempts, number, ClientBuilder::max_attempts);
+    variables.set(Setting::AttemptTimeout, duration, ClientBuilder::attempt_timeout);
+    variables.set(Setting::Deadline, duration, ClientBuilder::deadline);
+    variables.set(Setting::SlotsPerMessage, number, ClientBuilder::slots_per_message);
+    variables.set(Setting::BytesPerMessage, number, ClientBuilder::bytes_per_message);
+    variables.set(Setting::MaxInFlight, number, ClientBuilder::max_in_flight);
+    variables
+        .set(Setting::RateLimit, rate, |builder, (requests, window)| builder.rate_limit(requests, window));
+    variables.set(Setting::Validation, validation, ClientBuilder::validation);
+    variables.set(Setting::RootCertificateFile, pem_file, ClientBuilder::root_certificate);
+    variables.set(Setting::PlainHttpHosts, hosts, |builder, hosts| {
+        hosts.into_iter().fold(builder, ClientBuilder::allow_plain_http)
+    });
+    let Variables { mut builder, problems, .. } = variables;
+    builder.environment_problems = problems;
     builder
 }
 
+/// The settings read so far, and what is wrong with them.
 struct Variables<F> {
     read: F,
+    builder: ClientBuilder,
     problems: Vec<Problem>,
 }
 
 impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
-    fn problem(&mut self, name: &str, text: impl Into<String>) {
-        self.problems.push(Problem::new(name, text.into()));
+    fn problem(&mut self, setting: Setting, text: impl Into<String>) {
+        self.problems.push(Problem::new(setting.variable(), text.into()));
+    }
+
+    fn change(&mut self, set: impl FnOnce(ClientBuilder) -> ClientBuilder) {
+        self.builder = set(std::mem::take(&mut self.builder));
+    }
+
+    /// Sets what the variable holds, if it is there.
+    fn set<T>(
+        &mut self,
+        setting: Setting,
+        read: fn(&str) -> Result<T, String>,
+        set: impl FnOnce(ClientBuilder, T) -> ClientBuilder,
+    ) {
+        if let Some(value) = self.value(setting, read) {
+            self.change(|builder| set(builder, value));
+            self.builder.from_environment.push(setting);
+        }
     }
 
     /// Returns the value of a variable. All are wiped, because any may hold a secret by mistake.
-    fn text(&mut self, name: &str) -> Option<Zeroizing<String>> {
-        let bytes = Zeroizing::new((self.read)(name)?.into_encoded_bytes());
-        let text = std::str::from_utf8(&bytes).map_err(|_| self.problem(name, "not UTF-8")).ok()?;
+    fn text(&mut self, setting: Setting) -> Option<Zeroizing<String>> {
+        let bytes = Zeroizing::new((self.read)(setting.variable())?.into_encoded_bytes());
+        let text = std::str::from_utf8(&bytes).map_err(|_| self.problem(setting, "not UTF-8")).ok()?;
         Some(text::trimmed(text)).filter(|text| !text.is_empty()).map(|text| Zeroizing::new(text.to_owned()))
     }
 
-    fn value<T>(&mut self, name: &str, read: fn(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.text(name)?;
-        read(&text).map_err(|text| self.problem(name, text)).ok()
+    fn value<T>(&mut self, setting: Setting, read: fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(setting)?;
+        read(&text).map_err(|text| self.problem(setting, text)).ok()
     }
 
     fn credentials(&mut self) -> Option<Credentials> {
-        let client = [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].map(|name| self.text(name));
-        let api_key = [API_KEY, API_SECRET].map(|name| self.text(name));
-        let scope = self.text(SCOPE);
-        let audience = self.value(TOKEN_AUDIENCE, audience);
-        match (client, api_key) {
-            ([None, None, None], [Some(key), Some(secret)]) => {
-                Some(Credentials::api_key(key.as_str(), secret.as_str()))
-            }
-            ([Some(client_id), Some(key_id), Some(file)], [None, None]) => {
-                let key = SigningKey::from_pem_file(file.as_str(), key_id.as_str());
-                let key = key.map_err(|error| self.problem(PRIVATE_KEY_FILE, error.to_string())).ok()?;
-                let mut credentials = Credentials::signed_jwt(client_id.as_str(), key);
-                if let Some(scope) = scope {
-                    credentials = credentials.scope(scope.as_str());
-                }
-                if let Some(audience) = audience {
-                    credentials = credentials.audience(audience);
-                }
-                Some(credentials)
-            }
-            ([None, None, None], api_key) if api_key.iter().any(Option::is_some) => {
-                self.missing([API_KEY, API_SECRET].into_iter().zip(&api_key), "missing");
-                None
-            }
-            (client, [None, None]) => {
-                let pairs = [CLIENT_ID, KEY_ID, PRIVATE_KEY_FILE].into_iter().zip(&client);
-                let text = format!("missing; or give {API_KEY} and {API_SECRET}");
-                let all = client.iter().all(Option::is_none);
-                self.missing(pairs, if all { &text } else { "missing" });
-                None
-            }
-            _ => {
-                let text = format!(
-                    "given beside {CLIENT_ID}, {KEY_ID} or {PRIVATE_KEY_FILE}; keep one kind of credentials"
-                );
-                self.problem(API_KEY, text);
-                None
-            }
+        let client_id = self.text(Setting::ClientId);
+        let key_id = self.text(Setting::KeyId);
+        let key_settings = [Setting::PrivateKey, Setting::PrivateKeyFile, Setting::PrivateJwkFile];
+        let keys = key_settings.map(|setting| self.text(setting).map(|text| (setting, text)));
+        let mut keys = keys.into_iter().flatten();
+        let (key, second_key) = (keys.next(), keys.next());
+        let api_key = [Setting::ApiKey, Setting::ApiSecret].map(|setting| (setting, self.text(setting)));
+        let scope = self.text(Setting::Scope);
+        let audience = self.value(Setting::TokenAudience, audience);
+
+        let has_client = client_id.is_some() || key_id.is_some() || key.is_some();
+        let has_api_key = api_key.iter().any(|(_, value)| value.is_some());
+        if has_client && has_api_key {
+            let client = [Setting::ClientId, Setting::KeyId, Setting::PrivateKeyFile].map(Setting::variable);
+            let text = format!("given beside {}; keep one kind of credentials", client.join(" or "));
+            self.problem(Setting::ApiKey, text);
+            return None;
         }
+        if has_api_key {
+            if let [(_, Some(key)), (_, Some(secret))] = &api_key {
+                return Some(Credentials::api_key(key.as_str(), secret.as_str()));
+            }
+            self.missing(
+                api_key.iter().filter(|(_, value)| value.is_none()).map(|(setting, _)| *setting),
+                "missing",
+            );
+            return None;
+        }
+        if let (Some((first, _)), Some((second, _))) = (&key, &second_key) {
+            self.problem(*second, format!("given beside {}; keep one of them", first.variable()));
+            return None;
+        }
+        let is_jwk = matches!(&key, Some((Setting::PrivateJwkFile, _)));
+        if is_jwk && key_id.is_some() {
+            self.problem(Setting::KeyId, "leave it out; a JWK holds its key id");
+            return None;
+        }
+        let (Some(client_id), Some((setting, key))) =
+            (&client_id, key.as_ref().filter(|_| is_jwk || key_id.is_some()))
+        else {
+            let needed = [
+                (Setting::ClientId, client_id.is_some()),
+                (Setting::KeyId, is_jwk || key_id.is_some()),
+                (Setting::PrivateKeyFile, key.is_some()),
+            ];
+            let (key, secret) = (Setting::ApiKey.variable(), Setting::ApiSecret.variable());
+            let text = format!("missing; or give {key} and {secret}");
+            let missing = needed.iter().filter(|(_, is_given)| !is_given).map(|(setting, _)| *setting);
+            self.missing(missing, if has_client { "missing" } else { &text });
+            return None;
+        };
+        let key = signing_key(*setting, key, key_id.as_deref().map_or("", String::as_str));
+        let key = key.map_err(|error| self.problem(*setting, error.to_string())).ok()?;
+        let mut credentials = Credentials::signed_jwt(client_id.as_str(), key);
+        if let Some(scope) = scope {
+            credentials = credentials.scope(scope.as_str());
+        }
+        if let Some(audience) = audience {
+            credentials = credentials.audience(audience);
+        }
+        Some(credentials)
     }
 
-    fn missing<'a>(
-        &mut self,
-        pairs: impl Iterator<Item = (&'static str, &'a Option<Zeroizing<String>>)>,
-        text: &str,
-    ) {
-        for (name, value) in pairs {
-            let told = self.problems.iter().any(|problem| problem.path() == name);
-            if value.is_none() && !told {
-                self.problem(name, text);
+    /// Reports settings that are missing, unless their variables have problems of their own.
+    fn missing(&mut self, settings: impl Iterator<Item = Setting>, text: &str) {
+        for setting in settings {
+            if !self.problems.iter().any(|problem| setting.is_of(problem)) {
+                self.problem(setting, text);
             }
         }
     }
+}
+
+fn signing_key(setting: Setting, text: &str, key_id: &str) -> Result<SigningKey, KeyError> {
+    match setting {
+        Setting::PrivateKey => SigningKey::from_pem(text, key_id),
+        Setting::PrivateJwkFile => SigningKey::from_jwk_file(text),
+        _ => SigningKey::from_pem_file(text, key_id),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it has the form of the other readers")]
+fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+fn hosts(text: &str) -> Result<Vec<String>, String> {
+    let hosts: Vec<_> = text.split(',').map(text::trimmed).filter(|host| !host.is_empty()).collect();
+    // A scheme or a port would make the host one that never matches.
+    match hosts.iter().position(|host| host.contains('/') || host.rsplit_once(':').is_some_and(is_port)) {
+        Some(index) => Err(format!("entry {} must be a host alone, without scheme and port", index + 1)),
+        None => Ok(hosts.into_iter().map(str::to_owned).collect()),
+    }
+}
+
+/// Whether the end of a host is a port, and not a part of an IPv6 address.
+fn is_port((host, end): (&str, &str)) -> bool {
+    !host.contains(':') && end.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn pem_file(path: &str) -> Result<Vec<u8>, String> {
+    let mut pem = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST_PEM + 1).read_to_end(&mut pem));
+    read.map_err(|error| format!("{path} can't be read: {error}"))?;
+    if pem.len() as u64 > LARGEST_PEM {
+        return Err(format!("{path} has more than 1 MiB; name a file with root certificates alone"));
+    }
+    Ok(pem)
 }
 
 fn audience(text: &str) -> Result<String, String> {
@@ -264,9 +307,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn problems(variables: &[(&str, OsString)], complete: fn(ClientBuilder) -> ClientBuilder) -> Vec<String> {
+    fn problems(
+        variables: &[(Setting, OsString)],
+        complete: fn(ClientBuilder) -> ClientBuilder,
+    ) -> Vec<String> {
         let builder = from_variables(|name| {
-            let found = variables.iter().find(|(variable, _)| *variable == name);
+            let found = variables.iter().find(|(variable, _)| variable.variable() == name);
             found.map(|(_, value)| value.clone())
         });
         let error = complete(builder).build().map(drop).err();
@@ -277,68 +323,75 @@ mod tests {
     fn code_can_complete_what_the_environment_lacks() {
         let with_key = |builder: ClientBuilder| builder.credentials(Credentials::api_key("key", "secret"));
         assert_eq!(problems(&[], with_key), [""; 0]);
-        let half = [(CLIENT_ID, "client".into()), (SOURCE_ID, "nobody".into())];
+        let half = [(Setting::ClientId, "client".into()), (Setting::SourceId, "nobody".into())];
         assert_eq!(problems(&half, with_key), ["PUSHSLOTS_SOURCE_ID: not a UUID"]);
-        let plain = [(BASE_URL, "http://mock.internal".into())];
+        let plain = [(Setting::BaseUrl, "http://mock.internal".into())];
         let allowed = |builder: ClientBuilder| {
             builder.credentials(Credentials::api_key("key", "secret")).allow_plain_http("mock.internal")
         };
         assert_eq!(problems(&plain, allowed), [""; 0]);
         assert!(problems(&plain, with_key)[0].starts_with("PUSHSLOTS_BASE_URL: plain http"));
-        let wrong = [(SOURCE_ID, "nobody".into()), (MAX_ATTEMPTS, "many".into()), (DEADLINE, "soon".into())];
+        let wrong = [
+            (Setting::SourceId, "nobody".into()),
+            (Setting::MaxAttempts, "many".into()),
+            (Setting::Deadline, "soon".into()),
+        ];
         let right = |builder: ClientBuilder| {
             let builder = builder.credentials(Credentials::api_key("key", "secret"));
             builder.source(Uuid::nil()).max_attempts(0).deadline(Duration::from_secs(1))
         };
         assert_eq!(problems(&wrong, right), ["max_attempts: must be at least 1, the first attempt"]);
-        let audience = [(TOKEN_AUDIENCE, "nowhere".into())];
+        let audience = [(Setting::TokenAudience, "nowhere".into())];
         assert_eq!(problems(&audience, with_key), [""; 0]);
         let problem =
             "PUSHSLOTS_TOKEN_AUDIENCE: not a URI, such as https://api.redoxengine.com/v2/auth/token";
         assert_eq!(problems(&audience, |builder| builder)[0], problem);
-        let strictness = [(VALIDATION, "loose".into())];
+        let strictness = [(Setting::Validation, "loose".into())];
         let problem = "PUSHSLOTS_VALIDATION: expected strict, drop_invalid_optional or lenient";
         assert_eq!(problems(&strictness, with_key), [problem]);
         let given = |builder: ClientBuilder| {
             builder.credentials(Credentials::api_key("key", "secret")).validation(Validation::Strict)
         };
         assert_eq!(problems(&strictness, given), [""; 0]);
-        let lenient = from_variables(|name| (name == VALIDATION).then(|| "lenient".into()));
+        let lenient =
+            from_variables(|name| (name == Setting::Validation.variable()).then(|| "lenient".into()));
         assert_eq!(lenient.validation, Validation::Lenient);
         // Destinations are added to those of the environment.
         let elsewhere = |builder: ClientBuilder| {
             builder.credentials(Credentials::api_key("key", "secret")).destination(Uuid::nil())
         };
-        let nowhere = [(DESTINATION_IDS, "EMR".into())];
+        let nowhere = [(Setting::DestinationIds, "EMR".into())];
         assert_eq!(problems(&nowhere, elsewhere), ["PUSHSLOTS_DESTINATION_IDS: entry 1 is not a UUID"]);
-        let there = from_variables(|name| (name == DESTINATION_IDS).then(|| Uuid::max().to_string().into()));
+        let there = from_variables(|name| {
+            (name == Setting::DestinationIds.variable()).then(|| Uuid::max().to_string().into())
+        });
         assert_eq!(elsewhere(there).destinations, [Uuid::max(), Uuid::nil()]);
     }
 
     #[test]
     fn marks_and_white_space_around_a_value_do_not_count() {
         let values = [
-            (BASE_URL, "http://localhost:1"),
-            (TOKEN_URL, "http://localhost:1/token"),
-            (API_KEY, "key"),
-            (API_SECRET, "secret"),
-            (SOURCE_ID, "af394f14-b34a-464f-8d24-895f370af4c9"),
-            (MAX_ATTEMPTS, "1"),
-            (ATTEMPT_TIMEOUT, "1s"),
-            (DEADLINE, "1s"),
-            (RATE, "7500/300s"),
-            (SLOTS_PER_MESSAGE, "1"),
-            (BYTES_PER_MESSAGE, "1"),
-            (TOKEN_AUDIENCE, "urn:example:token"),
+            (Setting::BaseUrl, "http://localhost:1"),
+            (Setting::TokenUrl, "http://localhost:1/token"),
+            (Setting::ApiKey, "key"),
+            (Setting::ApiSecret, "secret"),
+            (Setting::SourceId, "af394f14-b34a-464f-8d24-895f370af4c9"),
+            (Setting::MaxAttempts, "1"),
+            (Setting::AttemptTimeout, "1s"),
+            (Setting::Deadline, "1s"),
+            (Setting::RateLimit, "7500/300s"),
+            (Setting::SlotsPerMessage, "1"),
+            (Setting::BytesPerMessage, "1"),
+            (Setting::TokenAudience, "urn:example:token"),
         ];
         let around = |(name, value)| (name, OsString::from(format!("\u{feff} {value}\r\n")));
         let mut variables: Vec<_> = values.map(around).into();
         let ids = format!("\u{feff}{},\r\n\u{feff}{}\r\n", Uuid::nil(), Uuid::max());
-        variables.push((DESTINATION_IDS, ids.into()));
+        variables.push((Setting::DestinationIds, ids.into()));
         assert_eq!(problems(&variables, |builder| builder), [""; 0]);
         for (name, _) in values {
             let blank = [(name, "\u{feff}\r\n".into())];
-            assert_eq!(problems(&blank, |builder| builder), problems(&[], |builder| builder), "{name}");
+            assert_eq!(problems(&blank, |builder| builder), problems(&[], |builder| builder), "{name:?}");
         }
     }
 
@@ -346,14 +399,14 @@ mod tests {
     fn limits_of_zero_are_reported_together_by_their_variables() {
         let zero = |name| (name, OsString::from("0"));
         let variables = [
-            zero(MAX_ATTEMPTS),
-            (ATTEMPT_TIMEOUT, "0s".into()),
-            (DEADLINE, "0s".into()),
-            (RATE, "0/300s".into()),
-            zero(MAX_IN_FLIGHT),
-            zero(SLOTS_PER_MESSAGE),
-            zero(BYTES_PER_MESSAGE),
-            (TOKEN_AUDIENCE, "not a URI".into()),
+            zero(Setting::MaxAttempts),
+            (Setting::AttemptTimeout, "0s".into()),
+            (Setting::Deadline, "0s".into()),
+            (Setting::RateLimit, "0/300s".into()),
+            zero(Setting::MaxInFlight),
+            zero(Setting::SlotsPerMessage),
+            zero(Setting::BytesPerMessage),
+            (Setting::TokenAudience, "not a URI".into()),
         ];
         let problems = problems(&variables, |builder| builder.proxy("nowhere").root_certificate("no PEM"));
         let names: Vec<_> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
@@ -382,9 +435,9 @@ mod tests {
     fn a_value_that_is_not_utf8_is_told_once() {
         use std::os::unix::ffi::OsStringExt;
         let variables = [
-            (API_KEY, OsString::from_vec(vec![0xff])),
-            (API_SECRET, "secret".into()),
-            (DESTINATION_IDS, "af394f14-b34a-464f-8d24-895f370af4c9, ,EMR".into()),
+            (Setting::ApiKey, OsString::from_vec(vec![0xff])),
+            (Setting::ApiSecret, "secret".into()),
+            (Setting::DestinationIds, "af394f14-b34a-464f-8d24-895f370af4c9, ,EMR".into()),
         ];
         assert_eq!(
             problems(&variables, |builder| builder),

@@ -38,6 +38,28 @@ impl HttpTransport {
     pub fn builder() -> HttpTransportBuilder {
         HttpTransportBuilder { http: HttpSettings::default(), problems: Vec::new() }
     }
+
+    /// Replaces the [client certificate](HttpTransportBuilder::client_certificate), such as before it expires.
+    ///
+    /// Connections that are made from now on show the new one. Those that are open go on until they are closed; a service may
+    /// close them when the old certificate expires, and an attempt that meets this is retried.
+    ///
+    /// ```
+    /// # use pushslots::{Error, HttpTransport};
+    /// # fn example(transport: &HttpTransport, pem: Vec<u8>) -> Result<(), Error> {
+    /// // The client was built with `.transport(transport.clone())`.
+    /// transport.rotate_client_certificate(pem)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the PEM can't be used, or if the transport was built
+    /// without a client certificate. The one in use then stays.
+    pub fn rotate_client_certificate(&self, pem: impl Into<Vec<u8>>) -> Result<(), Error> {
+        let pem = Zeroizing::new(pem.into());
+        self.replace_client_certificate(&pem).map_err(|problem| Error::configuration(vec![problem]))
+    }
 }
 
 /// The settings of an [`HttpTransport`], none of which is required.

@@ -12,6 +12,7 @@ mod publish;
 mod publish_builder;
 mod publish_start;
 mod send_builder;
+mod setting;
 mod url;
 
 use std::fmt;

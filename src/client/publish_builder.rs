@@ -272,6 +272,13 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
+    /// Sets the longest time for one attempt at a message, above 0. Defaults to
+    /// [the client's](crate::ClientBuilder::attempt_timeout).
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.attempt_timeout = timeout;
+        self
+    }
+
     /// Sets whether to send a message again that the service may have. Defaults to [the client's](crate::ClientBuilder::on_unknown).
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;

@@ -104,6 +104,7 @@ impl<'a> PublishBuilder<'a> {
         need(self.limits.bytes > 0, "bytes_per_message", "must be at least 1");
         need(self.concurrency > 0, "concurrency", "must be at least 1");
         need(self.policy.max_attempts > 0, "max_attempts", "must be at least 1, the first attempt");
+        need(!self.policy.attempt_timeout.is_zero(), "attempt_timeout", "must be above 0");
         need(!self.policy.deadline.is_zero(), "deadline", "must be above 0");
         need(batch_id != Some(""), "batch_id", "empty; leave it out for a fresh one");
         let number = self.start.as_ref().map_or(1, ResumePoint::number);

@@ -53,6 +53,12 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
+    /// Sets the longest time for one attempt, above 0. Defaults to [the client's](crate::ClientBuilder::attempt_timeout).
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.attempt_timeout = timeout;
+        self
+    }
+
     /// Sets whether to try again if the service may have the message. Defaults to [the client's](crate::ClientBuilder::on_unknown).
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
@@ -131,6 +137,9 @@ impl<'a> SendBuilder<'a> {
         let mut problems = Vec::new();
         if self.policy.max_attempts == 0 {
             problems.push(Problem::new("max_attempts", "must be at least 1, the first attempt"));
+        }
+        if self.policy.attempt_timeout.is_zero() {
+            problems.push(Problem::new("attempt_timeout", "must be above 0"));
         }
         if matches!(self.content, Content::Prepared(_)) && self.message_id.is_some() {
             problems.push(Problem::new("message_id", "the message is prepared, and has one already"));

@@ -1,5 +1,7 @@
 //! The send loop: token, request, response, and whether to try again.
 
+#[cfg(feature = "mock")]
+mod exchanges;
 mod in_flight;
 mod in_progress;
 mod observer;

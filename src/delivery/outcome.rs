@@ -1,5 +1,6 @@
 //! What one attempt came to.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,15 +46,8 @@ impl Outcome {
     ) -> Self {
         let status = response.status;
         let details = ResponseDetails::read(response, &[], clock::now().into());
-        let exchange = Exchange::of_response(ResponseFacts {
-            status,
-            body: details.body,
-            has_errors: details.has_errors,
-            has_logs: details.has_logs(),
-            retry_after: details.retry_after,
-            is_early: response.is_early,
-            service_text: details.text.as_deref(),
-        });
+        let service_text = details.text.as_deref().map(Cow::Borrowed);
+        let exchange = Exchange::of_response(facts(response, &details, service_text));
         let outcome = Self::exchanged(&exchange, classify, || describe_response(&exchange, details.coding));
         Self {
             status: Some(status),
@@ -69,7 +63,8 @@ impl Outcome {
         failure: &TransportError,
         classify: &dyn Fn(&Exchange<'_>) -> Classification,
     ) -> Self {
-        let outcome = Self::exchanged(&Exchange::of_failure(failure), classify, || failure.to_string());
+        let outcome =
+            Self::exchanged(&Exchange::of_failure(Cow::Borrowed(failure)), classify, || failure.to_string());
         Self {
             // The next attempt waits for the rate limit, or for another connection.
             postponed_for: failure.is_called_off().then_some(Duration::ZERO),
@@ -107,7 +102,7 @@ impl Outcome {
         let (text, is_temporary) = (none.to_string(), none.error.is_temporary());
         let (service_text, oauth_error) = match none.error {
             TokenError::CredentialsRejected(ref rejected) => {
-                (rejected.text.clone(), rejected.rejection.clone())
+                (rejected.text.clone(), rejected.oauth_error.clone())
             }
             _ => (None, None),
         };
@@ -177,6 +172,23 @@ impl Outcome {
                 | Classification::Unauthorized,
             ) => Delivery::Rejected,
         }
+    }
+}
+
+/// The facts about a response that bear on its classification.
+pub(super) fn facts<'a>(
+    response: &Response,
+    details: &ResponseDetails,
+    service_text: Option<Cow<'a, str>>,
+) -> ResponseFacts<'a> {
+    ResponseFacts {
+        status: response.status,
+        body: details.body,
+        has_errors: details.has_errors,
+        has_logs: details.has_logs(),
+        retry_after: details.retry_after,
+        is_early: response.is_early,
+        service_text,
     }
 }
 

@@ -29,6 +29,39 @@ pub enum Delivery {
     Unknown,
 }
 
+/// With the feature `mock`: attempts to test an [observer](crate::AttemptObserver) with.
+#[cfg(feature = "mock")]
+impl Attempt {
+    /// Creates an attempt that took no time; its public fields can be set.
+    ///
+    /// ```
+    /// use pushslots::uuid::Uuid;
+    /// use pushslots::{Attempt, Delivery};
+    /// use std::time::Duration;
+    ///
+    /// let mut attempt = Attempt::new(Uuid::nil(), 1, Delivery::Unknown);
+    /// attempt.elapsed = Duration::from_millis(212);
+    /// assert_eq!(attempt.status, None);
+    /// ```
+    #[must_use]
+    pub fn new(message_id: Uuid, number: u32, delivery: Delivery) -> Self {
+        Self {
+            number,
+            message_id,
+            started: DateTime::UNIX_EPOCH,
+            elapsed: Duration::ZERO,
+            status: None,
+            delivery,
+            error: None,
+            logs: Vec::new(),
+            token_age: None,
+            retry_after: None,
+            delay: None,
+            next_step: if delivery == Delivery::Accepted { NextStep::Done } else { NextStep::NotRetryable },
+        }
+    }
+}
+
 impl Delivery {
     /// What a send comes to, whose attempts were not accepted: as uncertain as the least certain of them.
     pub(crate) fn of_failed(attempts: &[Attempt]) -> Self {

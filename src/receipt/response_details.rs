@@ -28,7 +28,7 @@ pub(crate) struct ResponseDetails {
     /// nowhere else.
     pub(crate) text: Option<String>,
     /// The reason of a token endpoint, in the standard's form.
-    pub(crate) rejection: Option<OAuthError>,
+    pub(crate) oauth_error: Option<OAuthError>,
     /// The wait that the response asks for, by `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -64,7 +64,7 @@ impl ResponseDetails {
             logs: Vec::new(),
             has_errors: false,
             text: None,
-            rejection: None,
+            oauth_error: None,
             retry_after: None,
         }
     }
@@ -101,10 +101,10 @@ impl ResponseDetails {
             },
             has_errors,
             text: if is_plain_success { None } else { reason(body).map(|reason| masked.shown(&reason)) },
-            rejection: objects
+            oauth_error: objects
                 .first()
                 .filter(|_| body.starts_with('{'))
-                .and_then(|body| rejection(body, masked)),
+                .and_then(|body| oauth_error(body, masked)),
             ..Self::of_kind(body_kind)
         }
     }
@@ -148,7 +148,7 @@ fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
 }
 
 /// An error response of RFC 6749, section 5.2.
-fn rejection(body: &Object<'_>, masked: Masked<'_>) -> Option<OAuthError> {
+fn oauth_error(body: &Object<'_>, masked: Masked<'_>) -> Option<OAuthError> {
     let part = |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
     Some(OAuthError {
         error: part("error")?,

@@ -1,5 +1,6 @@
 //! What an exchange means for its message: one table.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -39,11 +40,11 @@ pub enum Classification {
 /// The facts about one exchange that bear on its [`Classification`].
 ///
 /// Its `Debug` holds no text of the service.
-#[derive(Clone, Copy)]
-pub struct Exchange<'a>(Result<ResponseFacts<'a>, &'a TransportError>);
+#[derive(Clone)]
+pub struct Exchange<'a>(Result<ResponseFacts<'a>, Cow<'a, TransportError>>);
 
 /// The facts about a response.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct ResponseFacts<'a> {
     pub(crate) status: StatusCode,
     pub(crate) body: BodyKind,
@@ -51,7 +52,7 @@ pub(crate) struct ResponseFacts<'a> {
     pub(crate) has_logs: bool,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) is_early: bool,
-    pub(crate) service_text: Option<&'a str>,
+    pub(crate) service_text: Option<Cow<'a, str>>,
 }
 
 impl<'a> Exchange<'a> {
@@ -61,8 +62,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// An exchange that brought none.
-    pub(crate) fn of_failure(failure: &'a TransportError) -> Self {
-        Self(Err(failure))
+    pub(crate) fn of_failure(error: Cow<'a, TransportError>) -> Self {
+        Self(Err(error))
     }
 
     /// The class of the exchange, unless the client has a [classifier](crate::ClientBuilder::classifier) of its own.
@@ -111,52 +112,56 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    fn facts(&self) -> Option<&ResponseFacts<'a>> {
+        self.0.as_ref().ok()
+    }
+
     /// The status of the response; `None` if there was no response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
-        self.0.ok().map(|facts| facts.status)
+        self.facts().map(|facts| facts.status)
     }
 
     /// The kind of body that the response had; `None` if there was no response.
     #[must_use]
     pub fn body_kind(&self) -> Option<BodyKind> {
-        self.0.ok().map(|facts| facts.body)
+        self.facts().map(|facts| facts.body)
     }
 
     /// The wait that the response asked for, by `Retry-After`; at most a day.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.0.ok()?.retry_after
+        self.facts()?.retry_after
     }
 
     /// The reason why no response came; `None` if one did.
     #[must_use]
     pub fn transport_error(&self) -> Option<&TransportError> {
-        self.0.err()
+        self.0.as_ref().err().map(AsRef::as_ref)
     }
 
     /// Whether the response holds errors: `Meta.Errors`, `Errors`, `error` or `errorDetail`, in any letter case, also in a list.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.is_ok_and(|facts| facts.has_errors)
+        self.facts().is_some_and(|facts| facts.has_errors)
     }
 
     /// Whether the response holds a log id.
     #[must_use]
     pub fn has_logs(&self) -> bool {
-        self.0.is_ok_and(|facts| facts.has_logs)
+        self.facts().is_some_and(|facts| facts.has_logs)
     }
 
     /// Whether the response came before the whole request was handed to the connection.
     #[must_use]
     pub fn is_early(&self) -> bool {
-        self.0.is_ok_and(|facts| facts.is_early)
+        self.facts().is_some_and(|facts| facts.is_early)
     }
 
     /// The reason that the response gives: the text of [`Error::service_text`](crate::Error::service_text).
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
-        self.0.ok()?.service_text
+        self.facts()?.service_text.as_deref()
     }
 }
 

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -60,11 +61,11 @@ fn every_status_has_its_class() {
         TransportErrorKind::Interrupted,
     ] {
         assert_eq!(
-            Exchange::of_failure(&TransportError::unknown(kind)).classification(),
+            Exchange::of_failure(Cow::Owned(TransportError::unknown(kind))).classification(),
             Classification::Unknown
         );
         assert_eq!(
-            Exchange::of_failure(&TransportError::not_sent(kind)).classification(),
+            Exchange::of_failure(Cow::Owned(TransportError::not_sent(kind))).classification(),
             Classification::NotSent
         );
     }

@@ -59,6 +59,7 @@ pub struct HttpTransport(Arc<Http>);
 
 struct Http {
     connections: Connections,
+    identity: Arc<tls::ClientIdentity>,
     connect_timeout: Duration,
     /// The last address, as reqwest wants it: nearly all requests go to the same.
     last_url: Mutex<Option<(Uri, Url)>>,
@@ -78,14 +79,20 @@ impl HttpTransport {
         proxies: Proxies,
         uses_tls: bool,
     ) -> Result<Self, Vec<Problem>> {
-        let tls = tls::config(settings, uses_tls || proxies.use_tls())?;
+        let (tls, identity) = tls::config(settings, uses_tls || proxies.use_tls())?;
         Ok(Self(Arc::new(Http {
             connections: Connections::new(settings, proxies, tls)?,
+            identity,
             connect_timeout: settings.connect_timeout,
             last_url: Mutex::default(),
             epoch: Epoch::new(),
             last_exchange: AtomicU64::new(0),
         })))
+    }
+
+    /// Replaces the client certificate: PEM with the certificate, its intermediates and its private key.
+    pub(crate) fn replace_client_certificate(&self, pem: &[u8]) -> Result<(), Problem> {
+        self.0.identity.rotate(pem)
     }
 }
 

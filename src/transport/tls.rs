@@ -1,10 +1,11 @@
 //! The set-up of TLS. Verification can't be turned off.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, SignatureScheme};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
@@ -20,7 +21,10 @@ use crate::private_key::{Pem, escaped_line_breaks, lines};
 /// # Errors
 ///
 /// Returns each certificate that can't be used, and why.
-pub(super) fn config(settings: &HttpSettings, is_used: bool) -> Result<ClientConfig, Vec<Problem>> {
+pub(super) fn config(
+    settings: &HttpSettings,
+    is_used: bool,
+) -> Result<(ClientConfig, Arc<ClientIdentity>), Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wrong = |name: &str, why: &str| {
         problems.push(Problem::new(name, format!("can't be used: {why}")));
@@ -56,18 +60,54 @@ pub(super) fn config(settings: &HttpSettings, is_used: bool) -> Result<ClientCon
                 Some(verifier) => config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
                 None => config.with_root_certificates(pinned),
             };
-            let mut config = match identity {
-                Some(identity) => {
-                    config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
-                }
-                None => config.with_no_client_auth(),
-            };
+            let has_identity = identity.is_some();
+            let identity = Arc::new(ClientIdentity(RwLock::new(identity.map(Arc::new))));
+            let mut config = config.with_client_cert_resolver(identity.clone());
+            if has_identity {
+                // A session that is resumed would go on with the certificate that it began with.
+                config.resumption = Resumption::disabled();
+            }
             let protocols: &[&[u8]] =
                 if settings.is_http1_only { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
             config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-            Ok(config)
+            Ok((config, identity))
         }
         _ => Err(problems),
+    }
+}
+
+/// The client certificate that new connections show, if there is one.
+#[derive(Debug)]
+pub(super) struct ClientIdentity(RwLock<Option<Arc<CertifiedKey>>>);
+
+impl ClientIdentity {
+    /// Replaces the certificate.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the PEM can't be used, or why there is nothing to replace.
+    pub(super) fn rotate(&self, pem: &[u8]) -> Result<(), Problem> {
+        let wrong = |why: &str| Problem::new("client_certificate", format!("can't be used: {why}"));
+        let new = identity(pem).map_err(|why| wrong(&why))?;
+        match &mut *self.0.write().unwrap_or_else(PoisonError::into_inner) {
+            Some(current) => *current = Arc::new(new),
+            None => return Err(wrong("the transport was built without one")),
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> Option<Arc<CertifiedKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ResolvesClientCert for ClientIdentity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.current()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.current().is_some()
     }
 }
 

@@ -50,7 +50,7 @@ async fn slots_are_published_whatever_the_file_looks_like() {
         let file = folder.file("slots.json", content);
         let mut settings = settings(service.url(), "plain", &folder);
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "10".to_owned());
-        settings.insert("PUSHSLOTS_BATCH_ID", "\u{feff}tuesday\r\n".to_owned());
+        settings.insert("PUBLISH_BATCH_ID", "\u{feff}tuesday\r\n".to_owned());
         let run = publish_file(Some(&file), &settings).await;
         assert_eq!((run.code, &*run.stderr), (Some(0), "batch tuesday\n"), "no progress without a terminal");
 
@@ -161,14 +161,14 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
         ("PUSHSLOTS_RATE_LIMIT", "7500"),
         ("PUSHSLOTS_RATE_LIMIT", "7500/5"),
         ("PUSHSLOTS_RATE_LIMIT", "1/300s"),
-        ("PUSHSLOTS_RESUME_FROM", "0"),
-        ("PUSHSLOTS_BATCH_ID", " "),
-        ("PUSHSLOTS_BATCH_ID", "\u{feff}\r\n"),
-        ("PUSHSLOTS_RESUME_FROM", "3@"),
+        ("PUBLISH_RESUME_FROM", "0"),
+        ("PUBLISH_BATCH_ID", " "),
+        ("PUBLISH_BATCH_ID", "\u{feff}\r\n"),
+        ("PUBLISH_RESUME_FROM", "3@"),
     ] {
         let mut settings = settings.clone();
-        settings.insert("PUSHSLOTS_RESUME_FROM", "2@1".to_owned());
-        settings.insert("PUSHSLOTS_BATCH_ID", "b".to_owned());
+        settings.insert("PUBLISH_RESUME_FROM", "2@1".to_owned());
+        settings.insert("PUBLISH_BATCH_ID", "b".to_owned());
         settings.insert(name, wrong.to_owned());
         let run = publish_file(Some(&file), &settings).await;
         assert_eq!(run.code, Some(2), "{name}={wrong}");
@@ -190,8 +190,8 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
         let mut settings = settings(&first.url, "plain", &folder);
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
         if !uses_checkpoint {
-            settings.insert("PUSHSLOTS_BATCH_ID", "it's tuesday".to_owned());
-            settings.insert("PUSHSLOTS_RESUME_FROM", "1".to_owned());
+            settings.insert("PUBLISH_BATCH_ID", "it's tuesday".to_owned());
+            settings.insert("PUBLISH_RESUME_FROM", "1".to_owned());
         }
         let run = publish_file(Some(&file), &settings).await;
         let (printed, stderr) = (run.json(), run.stderr);
@@ -208,7 +208,7 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
         let resume = match uses_checkpoint {
             true => "to resume, run the same command again".to_owned(),
             false => {
-                format!("to resume: PUSHSLOTS_BATCH_ID='it'\\''s tuesday' PUSHSLOTS_RESUME_FROM={point}")
+                format!("to resume: PUBLISH_BATCH_ID='it'\\''s tuesday' PUBLISH_RESUME_FROM={point}")
             }
         };
         assert_eq!(lines.next(), Some(&*resume));
@@ -221,7 +221,7 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
         let second = RawServer::start([token(), accepted(), accepted()]).await;
         settings.insert("PUSHSLOTS_BASE_URL", second.url.clone());
         if !uses_checkpoint {
-            settings.insert("PUSHSLOTS_RESUME_FROM", format!("{point}\r\n"));
+            settings.insert("PUBLISH_RESUME_FROM", format!("{point}\r\n"));
         }
         let run = publish_file(Some(&file), &settings).await;
         let printed = run.json();

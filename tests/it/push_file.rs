@@ -8,6 +8,7 @@ use crate::support::raw::{Act, RawServer};
 use crate::support::{self, DESTINATION, MESSAGE, fixtures, keys};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
 
@@ -222,4 +223,107 @@ async fn every_setting_takes_effect() {
         assert!(run.stderr.contains(text), "{}", run.stderr);
         stalls.finish().await;
     }
+}
+
+#[tokio::test]
+async fn a_key_can_be_in_the_environment_or_a_jwk() {
+    let folder = Folder::new();
+    let message = folder.file("message.json", MESSAGE);
+    let key = keys::p384();
+    let service =
+        MockService::builder().public_jwk("client", key.public_jwk("key").to_string()).start().unwrap();
+    let settings = BTreeMap::from([
+        ("PUSHSLOTS_BASE_URL", service.url().to_owned()),
+        ("PUSHSLOTS_CLIENT_ID", "client".to_owned()),
+        ("PUSHSLOTS_DESTINATION_IDS", DESTINATION.to_string()),
+    ]);
+    let jwk = folder.file("key.jwk", key.jwk("key").to_string());
+    let ways = [
+        [("PUSHSLOTS_KEY_ID", "key".to_owned()), ("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())].to_vec(),
+        vec![("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string())],
+    ];
+    for way in ways {
+        let mut settings = settings.clone();
+        settings.extend(way);
+        let run = push_file(Some(&message), &settings).await;
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+    }
+
+    let both = [
+        ("PUSHSLOTS_PRIVATE_KEY", key.pem.clone()),
+        ("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string()),
+    ];
+    let named =
+        [("PUSHSLOTS_KEY_ID", "key".to_owned()), ("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string())];
+    let nameless = [("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())];
+    for (wrong, problem) in [
+        (both.as_slice(), "PUSHSLOTS_PRIVATE_JWK_FILE: given beside PUSHSLOTS_PRIVATE_KEY; keep one of them"),
+        (&named, "PUSHSLOTS_KEY_ID: leave it out; a JWK holds its key id"),
+        (&nameless, "PUSHSLOTS_KEY_ID: missing"),
+    ] {
+        let mut settings = settings.clone();
+        settings.extend(wrong.iter().cloned());
+        let run = push_file(Some(&message), &settings).await;
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains(problem), "{problem} in {}", run.stderr);
+        assert!(!run.stderr.contains("PRIVATE KEY-----"), "no key in an error");
+    }
+}
+
+#[tokio::test]
+async fn hosts_and_certificates_can_be_in_the_environment() {
+    let folder = Folder::new();
+    let message = folder.file("message.json", MESSAGE);
+    let elsewhere = |hosts: &str, certificates: &Path| {
+        BTreeMap::from([
+            ("PUSHSLOTS_BASE_URL", "http://service.invalid".to_owned()),
+            ("PUSHSLOTS_PLAIN_HTTP_HOSTS", hosts.to_owned()),
+            ("PUSHSLOTS_ROOT_CERTIFICATE_FILE", certificates.display().to_string()),
+            ("PUSHSLOTS_API_KEY", "key".to_owned()),
+            ("PUSHSLOTS_API_SECRET", "secret".to_owned()),
+            ("PUSHSLOTS_DESTINATION_IDS", DESTINATION.to_string()),
+            ("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned()),
+        ])
+    };
+    let root = rcgen::generate_simple_self_signed(["service.invalid".to_owned()]).unwrap();
+    let good = folder.file("root.pem", root.cert.pem());
+    let run = push_file(Some(&message), &elsewhere("other.invalid, service.invalid", &good)).await;
+    assert_eq!(run.code, Some(1), "the settings can be used, and no such host is there: {}", run.stderr);
+
+    let (no_pem, missing) = (folder.file("none.pem", "no PEM"), folder.path().join("missing.pem"));
+    for (hosts, certificates, problem) in [
+        ("other.invalid", good.as_path(), "PUSHSLOTS_BASE_URL: plain http would show"),
+        ("http://service.invalid", &good, "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 1 must be a host alone"),
+        ("a,service.invalid:80", &good, "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 2 must be a host alone"),
+        (
+            "service.invalid",
+            &no_pem,
+            "PUSHSLOTS_ROOT_CERTIFICATE_FILE: can't be used: it holds no certificate",
+        ),
+        ("service.invalid", &missing, "missing.pem can't be read: "),
+    ] {
+        let run = push_file(Some(&message), &elsewhere(hosts, certificates)).await;
+        assert_eq!(run.code, Some(2), "{problem}");
+        assert!(run.stderr.contains(problem), "{problem} in {}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_variable_is_logged_with_the_nearest_name() {
+    let (service, folder) = (fixtures::serve(), Folder::new());
+    let message = folder.file("message.json", MESSAGE);
+    let mut settings = settings(service.url(), "plain", &folder);
+    settings.insert("RUST_LOG", "warn".to_owned());
+    settings.insert("PUSHSLOTS_RATE", "canary".to_owned());
+    settings.insert("PUSHSLOTS_COLOUR_OF_THE_SKY", "canary".to_owned());
+    let run = push_file(Some(&message), &settings).await;
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let line = |name: &str| run.stderr.lines().find(|line| line.contains(name)).unwrap_or_default();
+    assert!(line("PUSHSLOTS_RATE\"").contains("nearest=\"PUSHSLOTS_RATE_LIMIT\""), "{}", run.stderr);
+    assert!(
+        line("COLOUR").contains("unknown setting") && !line("COLOUR").contains("nearest"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("canary"));
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::support::message;
 use crate::support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
-use pushslots::{Attempt, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt};
+use pushslots::{
+    Attempt, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt,
+    TransportError, TransportErrorKind,
+};
 use tokio::time::{Instant, timeout};
 
 fn nexts(attempts: &[Attempt]) -> Vec<NextStep> {
@@ -357,4 +360,36 @@ async fn the_same_seed_draws_the_same_delays() {
     };
     assert_eq!(delays(7).await, delays(7).await);
     assert_ne!(delays(7).await, delays(8).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempt_timeout_of_a_send_replaces_that_of_the_client() {
+    let model = Model::scripted([ScriptedOutcome::Hangs { accepted: false }]);
+    let client = client_of(&model).build().unwrap();
+    let message = message();
+    let began = Instant::now();
+    let send = client.send(&message).attempt_timeout(Duration::from_secs(2)).max_attempts(1);
+    let error = send.await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Timeout, None));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let error = client.send(&message).attempt_timeout(Duration::ZERO).await.unwrap_err();
+    assert_eq!((error.kind(), error.problems()[0].path()), (ErrorKind::Configuration, "attempt_timeout"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_has_the_cause_and_the_status_of_the_last_attempt() {
+    let client = |outcome| client_of(&Model::scripted([outcome])).max_attempts(1).build().unwrap();
+    let message = message();
+    let error = client(answers(503)).send(&message).await.unwrap_err();
+    assert_eq!(error.status().map(u16::from), Some(503));
+    assert!(std::error::Error::source(&error).is_none(), "a response came");
+
+    let error = client(ScriptedOutcome::Cut { accepted: true }).send(&message).await.unwrap_err();
+    let clone = error.clone();
+    assert_eq!((clone.attempts(), clone.to_string()), (error.attempts(), error.to_string()));
+    let cause = std::error::Error::source(&clone).and_then(|cause| cause.downcast_ref::<TransportError>());
+    assert_eq!(cause.map(TransportError::kind), Some(TransportErrorKind::Interrupted));
+    assert!(error.to_string().contains(&cause.unwrap().to_string()));
+    assert_eq!(format!("{error:?}"), error.to_string(), "what `main` prints");
+    assert!(format!("{error:#?}").starts_with("Error {"));
 }

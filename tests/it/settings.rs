@@ -1,12 +1,13 @@
 //! What a client can be made of, and how it connects.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::model::{Model, client_of, ok};
 use crate::support::raw::{Act, RawServer, read_request, split};
 use crate::support::tls::{Authority, TlsListener};
 use crate::support::{client, fixtures, key, message};
-use pushslots::{Client, Credentials, Delivery, Error, ErrorKind};
+use pushslots::{Client, Credentials, Delivery, Error, ErrorKind, HttpTransport};
 use tokio::io::AsyncWriteExt;
 
 fn problems(error: &Error) -> Vec<&str> {
@@ -235,11 +236,25 @@ async fn a_proxy_is_used_where_it_is_set() {
 /// A TLS service that shows a certificate of `authority` and asks for one of `clients`. It answers every
 /// request with a token and an acceptance in one; it stops when the test's runtime does.
 async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> String {
+    tls_service_that_records(authority, clients).await.0
+}
+
+/// The certificates that clients showed, one for each connection.
+type ShownCertificates = Arc<Mutex<Vec<Vec<u8>>>>;
+
+async fn tls_service_that_records(
+    authority: &Authority,
+    clients: Option<&Authority>,
+) -> (String, ShownCertificates) {
     let listener = TlsListener::bind(authority, clients, &[]).await;
     let url = listener.url();
+    let shown = ShownCertificates::default();
+    let seen = shown.clone();
     tokio::spawn(async move {
         loop {
             let Some(mut stream) = listener.accept().await else { continue };
+            let certificate = stream.get_ref().1.peer_certificates().and_then(|shown| shown.first());
+            seen.lock().unwrap().extend(certificate.map(|certificate| certificate.to_vec()));
             // Both a token and the response to a message.
             let body = r#"{"access_token":"tls","Meta":{"Logs":[{"ID":"1"}]}}"#;
             let response = format!(
@@ -251,7 +266,7 @@ async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> Stri
             let _ = stream.shutdown().await;
         }
     });
-    url
+    (url, shown)
 }
 
 #[tokio::test]
@@ -277,6 +292,36 @@ async fn a_client_certificate_is_shown() {
     builder().client_certificate(pem).build().unwrap().send(&message()).await.unwrap();
 
     builder().build().unwrap().send(&message()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_rotated_client_certificate_is_shown_by_new_connections() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let (url, shown) = tls_service_that_records(&authority, Some(&clients)).await;
+    let [first, second] = ["first", "second"].map(|name| clients.vouch(name));
+    let pem = |(certificate, key): &(rcgen::Certificate, rcgen::KeyPair)| {
+        format!("{}{}", certificate.pem(), key.serialize_pem())
+    };
+    let transport = HttpTransport::builder().root_certificate(authority.pem.clone());
+    let transport = transport.client_certificate(pem(&first)).build().unwrap();
+    let client = client(&url, "plain").transport(transport.clone()).max_attempts(1).build().unwrap();
+    client.send(&message()).await.unwrap();
+
+    let error = transport.rotate_client_certificate("no PEM").unwrap_err();
+    assert_eq!((error.kind(), problems(&error)), (ErrorKind::Configuration, vec!["client_certificate"]));
+    client.send(&message()).await.unwrap();
+    let before = shown.lock().unwrap().len();
+    assert!(shown.lock().unwrap().iter().all(|shown| shown == first.0.der().as_ref()), "it stays in use");
+
+    transport.rotate_client_certificate(pem(&second)).unwrap();
+    client.send(&message()).await.unwrap();
+    let shown = shown.lock().unwrap();
+    assert!(shown.len() > before, "every connection is closed after its response");
+    assert!(shown[before..].iter().all(|shown| shown == second.0.der().as_ref()));
+
+    let without = HttpTransport::builder().build().unwrap();
+    let error = without.rotate_client_certificate(pem(&first)).unwrap_err();
+    assert!(error.to_string().contains("the transport was built without one"), "{error}");
 }
 
 #[test]

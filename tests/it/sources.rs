@@ -289,9 +289,15 @@ async fn options_of_a_send_hold_for_the_messages_of_a_publication() {
     let error = publication.await.unwrap_err();
     assert_eq!((error.delivery(), error.error().attempts().len()), (pushslots::Delivery::Unknown, 1));
     assert!(began.elapsed() < 3_600 * SECOND);
-    let error = client.publish(&slots).max_attempts(0).deadline(Duration::ZERO).await.unwrap_err();
+    let publication = client.publish(&slots).patience(Duration::ZERO).max_attempts(1);
+    let before = Instant::now();
+    publication.attempt_timeout(2 * SECOND).await.unwrap_err();
+    assert!(before.elapsed() <= 3 * SECOND, "{:?}", before.elapsed());
+    let wrong =
+        client.publish(&slots).max_attempts(0).deadline(Duration::ZERO).attempt_timeout(Duration::ZERO);
+    let error = wrong.await.unwrap_err();
     let paths: Vec<_> = error.error().problems().iter().map(pushslots::Problem::path).collect();
-    assert_eq!(paths, ["max_attempts", "deadline"]);
+    assert_eq!(paths, ["max_attempts", "attempt_timeout", "deadline"]);
 }
 
 /// What happened, in its order.

@@ -1,12 +1,16 @@
 //! Responses of the token endpoint in every shape that has been seen, and what a send makes of them.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::support::raw::{Act, RawServer};
+use crate::support::raw::{Act, RawServer, split};
 use crate::support::scripted::{Scripted, response};
-use crate::support::{client, fixtures, message};
+use crate::support::{client, fixtures, key, message};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pushslots::http::StatusCode;
-use pushslots::{Delivery, Error, ErrorKind, Receipt};
+use pushslots::{Credentials, Delivery, Error, ErrorKind, Receipt};
+use serde_json::Value;
 use tokio::time::sleep;
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -14,11 +18,32 @@ const HTML: &str = "Content-Type: text/html\r\n";
 
 /// Sends a message with one attempt, with a token from an endpoint that answers this.
 async fn send(response: Act) -> Result<Receipt, Error> {
-    let (tokens, service) = (RawServer::start([response]).await, fixtures::serve());
+    let (sent, requests) = send_with_tokens(vec![response]).await;
+    assert_eq!(requests.len(), 1);
+    sent
+}
+
+/// Sends a message while the token endpoint responds so, and returns the token requests too.
+async fn send_with_tokens(responses: Vec<Act>) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
+    let (tokens, service) = (RawServer::start(responses).await, fixtures::serve());
     let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
     let sent = client.build().unwrap().send(&message()).await;
-    assert_eq!(tokens.finish().await.len(), 1);
-    sent
+    (sent, tokens.finish().await)
+}
+
+/// The `iat` of the assertion in a token request.
+fn issued_at(request: &[u8]) -> i64 {
+    let form: BTreeMap<_, _> = url::form_urlencoded::parse(split(request).1.unwrap()).into_owned().collect();
+    let claims = form["client_assertion"].split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    claims["iat"].as_i64().unwrap()
+}
+
+/// A `Date` that is off by so many seconds.
+fn date(offset: i64) -> String {
+    let distance = Duration::from_secs(offset.unsigned_abs());
+    let now = SystemTime::now();
+    httpdate::fmt_http_date(if offset < 0 { now - distance } else { now + distance })
 }
 
 #[tokio::test]
@@ -264,14 +289,13 @@ async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
 
 #[tokio::test]
 async fn a_clock_that_is_off_is_told_with_the_rejection() {
-    let reject = |offset: i64, form: fn(SystemTime) -> String| {
-        let now = SystemTime::now();
-        let distance = std::time::Duration::from_secs(offset.unsigned_abs());
-        let date = form(if offset < 0 { now - distance } else { now + distance });
-        send(Act::response("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request"))
-    };
+    let rejection =
+        |date: &str| Act::response("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request");
     for (offset, side) in [(-3_600, "ahead of"), (-40, "ahead of"), (40, "behind"), (86_400, "behind")] {
-        let error = reject(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
+        let acts = vec![rejection(&date(offset)), rejection(&date(offset))];
+        let (sent, requests) = send_with_tokens(acts).await;
+        assert_eq!(requests.len(), 2, "once by each clock");
+        let error = sent.unwrap_err().to_string();
         let (before, after) = error.split_once("; this machine's clock is ").expect(&error);
         assert!(before.contains("with status 401 to the client id"), "{error}");
         let (seconds, rest) = after.split_once(" s ").unwrap();
@@ -281,11 +305,34 @@ async fn a_clock_that_is_off_is_told_with_the_rejection() {
         assert!(rest.starts_with(&expected), "{error}");
     }
     for offset in [-9, -3, 0, 3, 9] {
-        let error = reject(offset, httpdate::fmt_http_date).await.unwrap_err().to_string();
+        let error = send(rejection(&date(offset))).await.unwrap_err().to_string();
         assert!(!error.contains("clock"), "{offset}: {error}");
     }
-    let error = reject(-3_600, |_| "yesterday".to_owned()).await.unwrap_err().to_string();
+    let error = send(rejection("yesterday")).await.unwrap_err().to_string();
     assert!(!error.contains("clock"), "{error}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_corrected_by_the_date_of_the_endpoint() {
+    let body = r#"{"error":"invalid_client","error_description":"Assertion expired"}"#;
+    let reject =
+        |offset| Act::response("400 Bad Request", &format!("{JSON}Date: {}\r\n", date(offset)), body);
+    let accept = || Act::response("200 OK", JSON, r#"{"access_token":"plain"}"#);
+    // The clock is an hour behind, and is set later.
+    let acts = [reject(3_600), accept(), accept(), reject(0), accept(), accept()];
+    let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
+    let builder = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
+    // Each client requests a token of its own, and all know the difference of the clocks.
+    let credentials = Credentials::signed_jwt("plain", key());
+    for _ in 0..4 {
+        let client = builder.clone().credentials(credentials.clone()).build().unwrap();
+        let receipt = client.send(&message()).await.unwrap();
+        assert_eq!(receipt.attempts().len(), 1, "the correction is part of one token request");
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let offsets: Vec<_> = tokens.finish().await.iter().map(|request| issued_at(request) - now).collect();
+    let is_ahead: Vec<_> = offsets.iter().map(|offset| (offset + 30) / 3_600 == 1).collect();
+    assert_eq!(is_ahead, [false, true, true, true, false, false], "{offsets:?}");
 }
 
 #[tokio::test]

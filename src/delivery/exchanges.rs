@@ -1,0 +1,41 @@
+//! Exchanges for the tests of classifiers.
+
+use std::borrow::Cow;
+
+use super::outcome::facts;
+use crate::clock;
+use crate::receipt::ResponseDetails;
+use crate::retry::Exchange;
+use crate::transport::{Response, TransportError};
+
+/// With the feature `mock`: exchanges to test a [classifier](crate::ClientBuilder::classifier) with.
+impl Exchange<'static> {
+    /// Creates the exchange of an attempt that brought this response.
+    ///
+    /// ```
+    /// use pushslots::http::{HeaderMap, StatusCode};
+    /// use pushslots::{Classification, Exchange, Response};
+    ///
+    /// fn classify(exchange: &Exchange<'_>) -> Classification {
+    ///     match exchange.status().map(u16::from) {
+    ///         Some(403) => Classification::Transient,
+    ///         _ => exchange.classification(),
+    ///     }
+    /// }
+    ///
+    /// let restarting = Response::new(StatusCode::FORBIDDEN, HeaderMap::new(), Ok("restarting".into()));
+    /// assert_eq!(classify(&Exchange::from_response(&restarting)), Classification::Transient);
+    /// ```
+    #[must_use]
+    pub fn from_response(response: &Response) -> Self {
+        let mut details = ResponseDetails::read(response, &[], clock::now().into());
+        let service_text = details.text.take().map(Cow::Owned);
+        Self::of_response(facts(response, &details, service_text))
+    }
+
+    /// Creates the exchange of an attempt that brought no response.
+    #[must_use]
+    pub fn from_error(error: TransportError) -> Self {
+        Self::of_failure(Cow::Owned(error))
+    }
+}
