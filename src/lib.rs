@@ -99,7 +99,7 @@
 //!
 //! # Where to read on
 //!
-//! What a send does with each response is told at [`Client::send`], what is read and how it is written at [`message`]. Slots hold what they
+//! What a send does with each response is told at [`Client::send`], what is read and how it is written at [`PushSlots`]. Slots hold what they
 //! have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. A private key is a [`SigningKey`], or stays
 //! elsewhere behind a [`Signer`]; access tokens can come from a [`TokenSource`]. Every [`Attempt`] can be told to an
 //! [`AttemptObserver`] as it ends, and a [`Transport`] of your own can carry the requests.
@@ -125,18 +125,18 @@
 )]
 
 mod auth;
-pub mod client;
+mod client;
 mod clock;
 mod delivery;
 mod digest;
 mod error;
-pub mod message;
+mod message;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod private_key;
 mod publish;
 mod random;
-pub mod receipt;
+mod receipt;
 mod retry;
 mod runtime;
 mod signature;

@@ -1,22 +1,15 @@
 //! Settings from the environment.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
-use std::str::FromStr;
-use std::time::Duration;
 
 use secrecy::zeroize::Zeroizing;
-use uuid::Uuid;
 
 use super::ClientBuilder;
 use super::setting::{PREFIX, Setting};
-use crate::auth::{Credentials, KeyError, SigningKey, check_audience};
-use crate::message::{Problem, Validation};
-use crate::text;
-
-/// The largest file of root certificates, in bytes; that of a whole system has a fifth of it.
-const LARGEST_PEM: u64 = 1 << 20;
+use super::values::{audience, duration, hosts, number, pem_file, rate, text, uuid, uuids, validation};
+use crate::auth::{Credentials, KeyError, SigningKey};
+use crate::message::Problem;
+use crate::text::trimmed;
 
 impl ClientBuilder {
     /// Takes the settings from the environment.
@@ -141,7 +134,7 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
     fn text(&mut self, setting: Setting) -> Option<Zeroizing<String>> {
         let bytes = Zeroizing::new((self.read)(setting.variable())?.into_encoded_bytes());
         let text = std::str::from_utf8(&bytes).map_err(|_| self.problem(setting, "not UTF-8")).ok()?;
-        Some(text::trimmed(text)).filter(|text| !text.is_empty()).map(|text| Zeroizing::new(text.to_owned()))
+        Some(trimmed(text)).filter(|text| !text.is_empty()).map(|text| Zeroizing::new(text.to_owned()))
     }
 
     fn value<T>(&mut self, setting: Setting, read: fn(&str) -> Result<T, String>) -> Option<T> {
@@ -231,81 +224,14 @@ fn signing_key(setting: Setting, text: &str, key_id: &str) -> Result<SigningKey,
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it has the form of the other readers")]
-fn text(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
-fn hosts(text: &str) -> Result<Vec<String>, String> {
-    let hosts: Vec<_> = text.split(',').map(text::trimmed).filter(|host| !host.is_empty()).collect();
-    // A scheme or a port would make the host one that never matches.
-    match hosts.iter().position(|host| host.contains('/') || host.rsplit_once(':').is_some_and(is_port)) {
-        Some(index) => Err(format!("entry {} must be a host alone, without scheme and port", index + 1)),
-        None => Ok(hosts.into_iter().map(str::to_owned).collect()),
-    }
-}
-
-/// Whether the end of a host is a port, and not a part of an IPv6 address.
-fn is_port((host, end): (&str, &str)) -> bool {
-    !host.contains(':') && end.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn pem_file(path: &str) -> Result<Vec<u8>, String> {
-    let mut pem = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST_PEM + 1).read_to_end(&mut pem));
-    read.map_err(|error| format!("{path} can't be read: {error}"))?;
-    if pem.len() as u64 > LARGEST_PEM {
-        return Err(format!("{path} has more than 1 MiB; name a file with root certificates alone"));
-    }
-    Ok(pem)
-}
-
-fn audience(text: &str) -> Result<String, String> {
-    check_audience(text)?;
-    Ok(text.to_owned())
-}
-
-fn validation(text: &str) -> Result<Validation, String> {
-    match text {
-        "strict" => Ok(Validation::Strict),
-        "drop_invalid_optional" => Ok(Validation::DropInvalidOptional),
-        "lenient" => Ok(Validation::Lenient),
-        _ => Err("expected strict, drop_invalid_optional or lenient".to_owned()),
-    }
-}
-
-fn uuid(text: &str) -> Result<Uuid, String> {
-    Uuid::try_parse(text::trimmed(text)).map_err(|_| "not a UUID".to_owned())
-}
-
-fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
-    let entries = text.split(',').enumerate().filter(|(_, entry)| !text::trimmed(entry).is_empty());
-    let read = |(index, entry)| uuid(entry).map_err(|error| format!("entry {} is {error}", index + 1));
-    entries.map(read).collect()
-}
-
-fn number<N: FromStr>(text: &str) -> Result<N, String> {
-    N::from_str(text).map_err(|_| format!("not a whole number from 1 to {}", u32::MAX))
-}
-
-fn rate(text: &str) -> Result<(u32, Duration), String> {
-    let parts = text.split_once('/').ok_or(());
-    let read = parts.and_then(|(requests, window)| {
-        Ok((number(text::trimmed(requests)).map_err(drop)?, duration(text::trimmed(window)).map_err(drop)?))
-    });
-    read.map_err(|()| "not a number of requests in a time, such as 7500/300s".to_owned())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    // humantime adds up parts of any size, and would overflow on numbers that are no settings.
-    let sensible = Some(text).filter(|text| text.len() <= 16);
-    let duration = sensible.and_then(|text| humantime::parse_duration(text).ok());
-    duration.ok_or_else(|| "not a duration, such as 10s or 500ms".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
     use super::*;
+    use crate::message::Validation;
 
     fn problems(
         variables: &[(Setting, OsString)],

@@ -2,6 +2,7 @@
 
 mod build;
 mod builder;
+mod builder_connections;
 mod derived;
 mod env;
 mod http_transport_builder;
@@ -14,6 +15,7 @@ mod publish_start;
 mod send_builder;
 mod setting;
 mod url;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,21 +1,7 @@
 //! The data model: a PushSlots message, how it is built, read, checked and written.
 //!
 //! Pure data: nothing here sends, waits or reads a clock. The records follow the published reference of
-//! `Scheduling / PushSlots` key by key. All are read tolerantly and written exactly:
-//!
-//! * a number, boolean or text in place of another is read for what it stands for;
-//! * `null`, an empty object and an empty list stand for nothing, and are not written; as an element of `Slots` or
-//!   `Destinations` an empty object is a problem;
-//! * a member whose key the model does not name is kept on any object, with its value as it was written; if the key is given more
-//!   than once, the last value counts;
-//! * a value that can't be read is kept too, and named by [`PushSlots::validate`]; so are the values of a key that the model names
-//!   and that is given more than once;
-//! * the members that are kept can be [listed and removed](PushSlots::unread_members).
-//!
-//! With serde, messages and records are read and written in the same way.
-//!
-//! A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so that each takes a
-//! pointer and is encoded once, whether the message was built or read.
+//! `Scheduling / PushSlots` key by key.
 
 mod codec;
 mod model;
@@ -55,6 +41,22 @@ pub use write::{BatchNumbers, EncodedMessage, Message, PreparedMessage, RestoreE
 /// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. The service takes messages of up to
 /// 40 MB by one of its pages, and of 10 MB by another. Its `Debug` shows
 /// how many slots there are and none of them.
+///
+/// # Reading and writing
+///
+/// Messages and records are read tolerantly and written exactly, with serde in the same way as by `from_json` and `to_json`:
+///
+/// * a number, boolean or text in place of another is read for what it stands for;
+/// * `null`, an empty object and an empty list stand for nothing, and are not written; as an element of `Slots` or
+///   `Destinations` an empty object is a problem;
+/// * a member whose key the model does not name is kept on any object, with its value as it was written; if the key is given more
+///   than once, the last value counts;
+/// * a value that can't be read is kept too, and named by [`validate`](Self::validate); so are the values of a key that the model names
+///   and that is given more than once;
+/// * the members that are kept can be [listed and removed](Self::unread_members).
+///
+/// A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so that each takes a
+/// pointer and is encoded once, whether the message was built or read.
 #[derive(Clone)]
 pub struct PushSlots {
     meta: Meta,

@@ -16,7 +16,7 @@ use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
 impl PushSlots {
     /// Reads a message from JSON, after any byte-order mark.
     ///
-    /// Reading is tolerant: see [the module](crate::message). [`validate`](Self::validate) reports the problems of the message
+    /// Reading is tolerant: see [there](Self#reading-and-writing). [`validate`](Self::validate) reports the problems of the message
     /// itself, and so does the client before it sends anything. Equal providers,
     /// locations and reasons are [shared](crate::Shared). For more slots than memory holds there is
     /// [`SlotReader`](crate::SlotReader).
