@@ -147,7 +147,7 @@ pub use auth::{
     AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningInput, SigningKey,
     TokenRequest, TokenSource,
 };
-pub use client::{Client, ClientBuilder, HttpTransportBuilder, PublishBuilder, SendBuilder};
+pub use client::{Client, ClientBuilder, ClientMetrics, HttpTransportBuilder, PublishBuilder, SendBuilder};
 pub use delivery::AttemptObserver;
 pub use error::{Error, ErrorKind};
 pub use message::{

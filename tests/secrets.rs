@@ -251,7 +251,7 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     shown.show(Response::new(StatusCode::OK, headers, Ok("canary".into())));
 
     let text = shown.text();
-    for layer in ["TRACE hyper", "asking for an access token", "authenticating anew", "== keys"] {
+    for layer in ["TRACE", ": hyper", "requesting an access token", "authenticating anew", "== keys"] {
         assert!(text.contains(layer), "the log is on: {layer}");
     }
     for name in ["PushSlots {", "PublishBuilder {", "PublishHandle {", "PublishError {", "Exchange {"] {

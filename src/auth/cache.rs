@@ -45,8 +45,16 @@ pub(crate) struct TokenCache {
     jitter: Jitter,
     state: Mutex<State>,
     rotations: AtomicU64,
+    counts: Arc<RequestCounts>,
     /// Tells those who wait that the credentials were changed.
     rotated: Notify,
+}
+
+/// The requests for tokens so far.
+#[derive(Default)]
+struct RequestCounts {
+    requests: AtomicU64,
+    failures: AtomicU64,
 }
 
 struct State {
@@ -98,6 +106,7 @@ impl TokenCache {
             state: Mutex::new(State::new(credentials, 0, &jitter)),
             jitter,
             rotations: AtomicU64::new(0),
+            counts: Arc::default(),
             rotated: Notify::new(),
         }
     }
@@ -111,6 +120,7 @@ impl TokenCache {
             state: Mutex::new(State::new(credentials, 0, &self.jitter)),
             jitter: self.jitter.clone(),
             rotations: AtomicU64::new(0),
+            counts: Arc::default(),
             rotated: Notify::new(),
         }
     }
@@ -152,7 +162,11 @@ impl TokenCache {
             let rotated = pin!(self.rotated.notified());
             match self.cooldown_left() {
                 Some(cooldown) if has_room(cooldown) => {
-                    tracing::debug!(?cooldown, "no access token is asked for yet");
+                    let milliseconds = u64::try_from(cooldown.as_millis()).unwrap_or(u64::MAX);
+                    tracing::debug!(
+                        "pushslots.cooldown_ms" = milliseconds,
+                        "no access token is requested yet"
+                    );
                     let _ = timeout(cooldown, rotated).await;
                 }
                 _ => return,
@@ -279,14 +293,19 @@ impl TokenCache {
     ) -> impl Future<Output = TokenOutcome> + Send + use<> {
         let (credentials, endpoints) = (credentials.clone(), self.endpoints.clone());
         let (transport, time, jitter) = (self.transport.clone(), self.timeout, self.jitter.clone());
+        let counts = self.counts.clone();
         let asking = async move {
-            tracing::debug!("asking for an access token");
+            tracing::debug!("requesting an access token");
+            counts.requests.fetch_add(1, Ordering::Relaxed);
             let asked = Instant::now();
             let asking = credentials.request_token(former.as_ref(), &endpoints, &*transport, asked + time);
             let result = asking.await.and_then(|token| CachedToken::new(token, asked, &jitter));
+            if result.is_err() {
+                counts.failures.fetch_add(1, Ordering::Relaxed);
+            }
             if let (Err(error), Some(former)) = (&result, former) {
                 if former.is_usable(Instant::now()) {
-                    tracing::warn!(%error, "the access token is not renewed yet");
+                    tracing::warn!("error.message" = %error, "the access token is not renewed yet");
                 }
             }
             result
@@ -296,6 +315,12 @@ impl TokenCache {
             result: result.unwrap_or(Err(TokenError::invalid_response("the request for it panicked"))),
             ended: Instant::now(),
         })
+    }
+
+    /// How many tokens were requested, and how many of these requests failed.
+    pub(crate) fn request_counts(&self) -> (u64, u64) {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (count(&self.counts.requests), count(&self.counts.failures))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -47,7 +47,7 @@ pub(super) async fn request_token(
         return result;
     }
     tracing::warn!(
-        clock_ahead_s = measured.num_seconds(),
+        "pushslots.clock_ahead_s" = measured.num_seconds(),
         "the token endpoint rejects the assertion, and the clocks differ; trying once by the endpoint's clock"
     );
     let result = exchange(measured).await;

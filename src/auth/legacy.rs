@@ -86,7 +86,9 @@ pub(super) async fn request_token(
             Err(error) if !error.is_response_without_cooldown() && refresh.can_wait(Instant::now()) => {
                 return Err(TokenError::Refresh(Box::new(error)));
             }
-            Err(error) => tracing::debug!(%error, "the token can't be refreshed, authenticating anew"),
+            Err(error) => {
+                tracing::debug!("error.message" = %error, "the token can't be refreshed, authenticating anew");
+            }
             Ok(mut token) => {
                 // RFC 6749, section 6: one that is not replaced stays good. One that followed a rejected access token isn't used again.
                 let further = token.refresh_token.or_else(|| Some(refresh.token.clone()));

@@ -49,10 +49,7 @@ impl ClientBuilder {
                     RateLimit::Rate(rate) => RateLimiter::of_rate(rate),
                     RateLimit::Shared(limiter) => limiter,
                 });
-                let transport = match limiter.clone() {
-                    Some(limiter) => Arc::new(RateLimitedTransport { transport, limiter }),
-                    None => transport,
-                };
+                let transport = Arc::new(RateLimitedTransport { transport, limiter: limiter.clone() });
                 Ok(Client(Arc::new(Inner {
                     sender: Sender {
                         endpoint: endpoints.message,

@@ -62,12 +62,12 @@ fn warn_of_unknown(names: impl Iterator<Item = String>) {
         match Setting::nearest(&variable) {
             Some(nearest) => {
                 tracing::warn!(
-                    variable,
-                    nearest,
+                    "pushslots.variable" = variable,
+                    "pushslots.nearest" = nearest,
                     "the environment has an unknown setting; is another one meant?"
                 );
             }
-            None => tracing::warn!(variable, "the environment has an unknown setting"),
+            None => tracing::warn!("pushslots.variable" = variable, "the environment has an unknown setting"),
         }
     }
 }

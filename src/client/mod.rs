@@ -7,6 +7,7 @@ mod derived;
 mod env;
 mod http_transport_builder;
 mod lifecycle;
+mod metrics;
 #[cfg(feature = "mock")]
 mod mock;
 mod publish;
@@ -31,6 +32,7 @@ use crate::retry::Policy;
 
 pub use builder::ClientBuilder;
 pub use http_transport_builder::HttpTransportBuilder;
+pub use metrics::ClientMetrics;
 pub use publish_builder::PublishBuilder;
 pub use send_builder::SendBuilder;
 
@@ -140,8 +142,8 @@ impl Client {
     /// Dropped before it ends, the send stops, and whether the message arrived is not known. An
     /// [observer](ClientBuilder::attempt_observer) and the log are told of the attempt that was under way.
     ///
-    /// In the log a send is a span with one for each attempt, a retry is a warning, and only a message that is given up is
-    /// an error.
+    /// In the log a send is a span with one for each attempt. In it are the spans of the requests that were sent, for a token or with the
+    /// message. A retry is a warning, and only a message that is abandoned is an error.
     ///
     /// # Errors
     ///

@@ -47,6 +47,12 @@ impl InFlight {
         self.0.size
     }
 
+    /// How many messages are in flight.
+    pub(crate) fn count(&self) -> u32 {
+        let free = self.0.semaphore().available_permits();
+        self.0.size.saturating_sub(u32::try_from(free).unwrap_or(u32::MAX))
+    }
+
     /// A permit, if one is free and no send waits for it.
     pub(super) fn free_permit(&self) -> Option<InFlightPermit> {
         let semaphore = self.0.semaphore().clone();
@@ -92,7 +98,10 @@ impl Limit {
     fn replace(&self, stuck: &Arc<Semaphore>) {
         let mut current = self.semaphore();
         if Arc::ptr_eq(&current, stuck) {
-            tracing::debug!(max_in_flight = self.size, "no message in flight ended, so others go ahead");
+            tracing::debug!(
+                "pushslots.max_in_flight" = self.size,
+                "no message in flight ended, so others go ahead"
+            );
             *current = semaphore(self.size);
         }
     }

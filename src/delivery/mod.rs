@@ -29,7 +29,9 @@ use crate::message::PreparedMessage;
 use crate::random::Jitter;
 use crate::receipt::{Attempt, Receipt};
 use crate::retry::{AttemptResult, Classification, Exchange, Policy, RetryBudget};
-use crate::transport::{AnyTransport, Permit, PermitError, RateLimiter, TransportError, TransportErrorKind};
+use crate::transport::{
+    AnyTransport, Permit, PermitError, RateLimiter, ResendCount, TransportError, TransportErrorKind,
+};
 
 use outcome::Outcome;
 use send_state::{AdmissionError, AttemptInFlight, SendState};
@@ -70,7 +72,13 @@ impl Sender {
         permit: Option<Permit>,
         earlier: Vec<Attempt>,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send {
-        self.send(message, policy, permit, earlier).instrument(trace::send(message))
+        let span = trace::send(message);
+        async move {
+            let result = self.send(message, policy, permit, earlier).await;
+            trace::sent(&tracing::Span::current(), &result);
+            result
+        }
+        .instrument(span)
     }
 
     async fn send(
@@ -218,7 +226,8 @@ impl Sender {
             );
         }
         begun.token_age = Some(handle.token.age(now));
-        let request = request(message, &self.endpoint, handle.token.authorization());
+        let mut request = request(message, &self.endpoint, handle.token.authorization());
+        request.extensions_mut().insert(ResendCount(begun.resend_count));
         let exchange = self.transport.send_with(permit, request, time_left);
         let mut outcome = match handle.drive_renewal_during(exchange).await {
             Ok(response) => Outcome::of_response(&response, &*self.classifier),

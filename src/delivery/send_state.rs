@@ -42,6 +42,8 @@ pub(super) struct SendState<'a> {
 
 /// An attempt under way.
 pub(super) struct AttemptInFlight {
+    /// How many requests with the message went out before.
+    pub(super) resend_count: usize,
     pub(super) span: Span,
     started: DateTime<Utc>,
     pub(super) began: Instant,
@@ -91,9 +93,9 @@ impl<'a> SendState<'a> {
     }
 
     pub(super) fn begin_attempt(&mut self) -> &mut AttemptInFlight {
-        let sent_before = self.attempts.iter().filter(|attempt| attempt.token_age.is_some()).count();
         self.current.insert(AttemptInFlight {
-            span: trace::attempt(next_number(&self.attempts), sent_before, &self.sender.endpoint),
+            span: trace::attempt(next_number(&self.attempts)),
+            resend_count: self.attempts.iter().filter(|attempt| attempt.token_age.is_some()).count(),
             started: clock::now(),
             began: Instant::now(),
             token_age: None,

@@ -1,73 +1,94 @@
-//! What the log tells of a send: a span for it with one for each attempt, an event for each retry, and one at its end.
+//! The log of a send: a span for it with one for each attempt, an event for each retry, and one at its end.
 //!
-//! Where OpenTelemetry's semantic conventions name a field of an HTTP client span, it has that name.
+//! The transport opens the spans of the requests themselves. Fields that OpenTelemetry's conventions name have those names;
+//! those of this crate begin with `pushslots.`.
 
-use http::Uri;
 use tracing::field::{Empty, display};
 use tracing::{Span, error, info, info_span, warn};
 use uuid::Uuid;
 
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::NextStep;
+use crate::transport::fail;
 
 pub(super) fn send(message: &PreparedMessage) -> Span {
     let PreparedMessage { message_id, slot_count, destination_count, .. } = message;
-    info_span!("send", %message_id, slots = slot_count, destinations = destination_count)
-}
-
-/// `sent_before` is how many requests with the message went out before.
-pub(super) fn attempt(number: u32, sent_before: usize, endpoint: &Uri) -> Span {
-    let usual_port = if endpoint.scheme_str() == Some("http") { 80 } else { 443 };
     info_span!(
-        "attempt",
-        "otel.kind" = "client",
-        attempt = number,
-        "http.request.method" = "POST",
-        "http.request.resend_count" = Some(sent_before).filter(|count| *count > 0),
-        "url.full" = %endpoint,
-        "server.address" = endpoint.host(),
-        "server.port" = endpoint.port_u16().unwrap_or(usual_port),
-        "http.response.status_code" = Empty,
+        "send",
+        "pushslots.message_id" = %message_id,
+        "pushslots.slots" = slot_count,
+        "pushslots.destinations" = destination_count,
+        "pushslots.attempts" = Empty,
+        "pushslots.delivery" = Empty,
         "error.type" = Empty,
         "otel.status_code" = Empty,
-        delivery = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
+pub(super) fn attempt(number: u32) -> Span {
+    info_span!(
+        "attempt",
+        "pushslots.attempt" = number,
+        "pushslots.delivery" = Empty,
+        "pushslots.next_step" = Empty,
+        "error.type" = Empty,
+        "otel.status_code" = Empty,
+        "otel.status_description" = Empty,
     )
 }
 
 /// Completes the span of an attempt.
 pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
-    let status = attempt.status.map(|status| status.as_u16());
-    span.record("http.response.status_code", status);
-    span.record("delivery", display(attempt.delivery));
-    if attempt.error.is_none() {
-        return;
-    }
-    span.record("otel.status_code", "ERROR");
-    match status {
+    span.record("pushslots.delivery", display(attempt.delivery));
+    span.record("pushslots.next_step", display(attempt.next_step));
+    let Some(error) = &attempt.error else { return };
+    match attempt.status.map(|status| status.as_u16()) {
         Some(status @ 400..) => span.record("error.type", display(status)),
         _ if attempt.next_step == NextStep::Dropped => span.record("error.type", display(attempt.next_step)),
         _ => span.record("error.type", display(kind)),
     };
+    fail(span, error);
+}
+
+/// Completes the span of a send.
+pub(super) fn sent(span: &Span, result: &Result<Receipt, Error>) {
+    let (attempts, delivery) = match result {
+        Ok(receipt) => (receipt.attempts().len(), Delivery::Accepted),
+        Err(error) => (error.attempts().len(), error.delivery()),
+    };
+    span.record("pushslots.attempts", attempts);
+    span.record("pushslots.delivery", display(delivery));
+    if let Err(error) = result {
+        span.record("error.type", display(error.kind()));
+        fail(span, error);
+    }
 }
 
 pub(super) fn retrying(attempt: &Attempt) {
+    let delay = attempt.delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
     warn!(
-        message_id = %attempt.message_id,
-        attempt = attempt.number,
-        status = attempt.status.map(|status| status.as_u16()),
-        delivery = %attempt.delivery,
-        error = attempt.error,
-        delay = ?attempt.delay,
-        next_step = %attempt.next_step,
-        "attempt failed, trying again"
+        "pushslots.message_id" = %attempt.message_id,
+        "pushslots.attempt" = attempt.number,
+        "http.response.status_code" = attempt.status.map(|status| status.as_u16()),
+        "pushslots.delivery" = %attempt.delivery,
+        "error.message" = attempt.error,
+        "pushslots.delay_ms" = delay,
+        "pushslots.next_step" = %attempt.next_step,
+        "attempt failed, retrying"
     );
 }
 
 pub(super) fn accepted(receipt: &Receipt) {
-    let (message_id, logs) = (receipt.message_id(), receipt.logs().len());
-    info!(%message_id, attempts = receipt.attempts().len(), delivery = %Delivery::Accepted, logs, "message accepted");
+    info!(
+        "pushslots.message_id" = %receipt.message_id(),
+        "pushslots.attempts" = receipt.attempts().len(),
+        "pushslots.delivery" = %Delivery::Accepted,
+        "pushslots.logs" = receipt.logs().len(),
+        "message accepted"
+    );
 }
 
 pub(super) fn abandoned(
@@ -78,9 +99,22 @@ pub(super) fn abandoned(
     kind: ErrorKind,
     next_step: NextStep,
 ) {
-    error!(%message_id, attempts, %delivery, error, %kind, %next_step, "message abandoned");
+    error!(
+        "pushslots.message_id" = %message_id,
+        "pushslots.attempts" = attempts,
+        "pushslots.delivery" = %delivery,
+        "error.message" = error,
+        "error.type" = %kind,
+        "pushslots.next_step" = %next_step,
+        "message abandoned"
+    );
 }
 
 pub(super) fn dropped(message_id: Uuid, attempts: usize, delivery: Delivery) {
-    info!(%message_id, attempts, %delivery, "send dropped before its end");
+    info!(
+        "pushslots.message_id" = %message_id,
+        "pushslots.attempts" = attempts,
+        "pushslots.delivery" = %delivery,
+        "send dropped before its end"
+    );
 }

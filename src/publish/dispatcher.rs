@@ -318,7 +318,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             self.saver = None;
             match self.end {
                 None | Some(End::Stopped) => self.end = Some(End::Checkpoint(error)),
-                Some(_) => tracing::error!(%error, "the checkpoint is not up to date"),
+                Some(_) => tracing::error!("error.message" = %error, "the checkpoint is not up to date"),
             }
         }
     }

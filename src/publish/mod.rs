@@ -30,12 +30,14 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::Either;
-use tracing::{Instrument, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use crate::delivery::Sender;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::message::Problem;
 use crate::retry::Policy;
+use crate::transport::fail;
 
 use accepted::AcceptedHook;
 use batcher::Batcher;
@@ -126,7 +128,18 @@ impl Publication<'_> {
         let policy = Policy { deadline_covers_limits: false, ..self.policy };
         let patience = Patience::new(self.patience, &sender.jitter);
         let mut tracker = ProgressTracker::new(handle, on_progress);
-        let span = info_span!("publish", batch_id = opened.batch.id);
+        let span = info_span!(
+            "publish",
+            "pushslots.batch_id" = opened.batch.id,
+            "pushslots.outcome" = Empty,
+            "pushslots.accepted_messages" = Empty,
+            "pushslots.accepted_slots" = Empty,
+            "pushslots.skipped_slots" = Empty,
+            "pushslots.requests" = Empty,
+            "error.type" = Empty,
+            "otel.status_code" = Empty,
+            "otel.status_description" = Empty,
+        );
         let mut saved = opened.saved();
         let is_stream = matches!(source, Source::Stream(_));
         let (start, is_resumed) = (opened.start.clone(), opened.is_resumed);
@@ -149,12 +162,12 @@ impl Publication<'_> {
             let mut dispatcher = Dispatcher::new(sender, policy, limits, saver, hook, &mut tracker, layout);
             dispatcher.publish(&mut batcher).await
         };
-        let ended = work.instrument(span).await;
+        let ended = work.instrument(span.clone()).await;
         let report = tracker.close(&mut batcher, ended.is_ok());
         panic.resume();
         let total = batcher.total;
         let failed = |report, error| PublishError::new(report, error, None, total);
-        match ended {
+        let result = match ended {
             Ok(()) => Ok(report),
             Err(End::Stopped) => Err(failed(report, Error::stopped())),
             Err(End::Failed(FailedMessage { number, error, is_unknown })) => {
@@ -165,7 +178,31 @@ impl Publication<'_> {
             }
             Err(End::Callback(cause)) => Err(failed(report, Error::callback()).with_source(Some(cause))),
             Err(End::Unreadable(unreadable)) => Err(batcher.failed(report, unreadable)),
+        };
+        record(&span, &result);
+        result
+    }
+}
+
+/// Completes the span of a publication.
+fn record(span: &Span, result: &Result<PublishReport, PublishError>) {
+    let (report, outcome) = match result {
+        Ok(report) => (report, "complete".to_owned()),
+        Err(error) => (error.report(), error.kind().to_string()),
+    };
+    let run = report.run();
+    span.record("pushslots.outcome", &*outcome);
+    span.record("pushslots.accepted_messages", run.accepted_messages);
+    span.record("pushslots.accepted_slots", run.accepted_slots);
+    span.record("pushslots.skipped_slots", run.skipped_slots);
+    span.record("pushslots.requests", run.requests);
+    match result {
+        // Someone asked for it.
+        Err(error) if error.kind() != ErrorKind::Stopped => {
+            span.record("error.type", &*outcome);
+            fail(span, error);
         }
+        _ => {}
     }
 }
 

@@ -126,8 +126,8 @@ pub(super) async fn archive(checkpoint: &Arc<dyn AnyCheckpoint>, batch_id: &str)
     let archived =
         checkpoint.clone().archive().await.map_err(|error| Error::checkpoint(error.to_string()))?;
     tracing::warn!(
-        batch_id,
-        archived,
+        "pushslots.batch_id" = batch_id,
+        "pushslots.archived" = archived,
         "the checkpoint of an unfinished batch was replaced, because slots or options changed"
     );
     Ok(archived)

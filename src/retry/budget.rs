@@ -41,6 +41,11 @@ impl RetryBudget {
         Self { left: AtomicU32::new(size), size }
     }
 
+    /// How much is left.
+    pub(crate) fn left(&self) -> u32 {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// Takes the cost of a retry. If not enough is left, it takes nothing and returns `false`.
     pub(crate) fn spend(&self, cost: Cost) -> bool {
         let cost = cost.amount();

@@ -181,7 +181,7 @@ impl Connections {
                     match self.pool(is_pinged) {
                         Ok(fresh) => *pool = fresh,
                         Err(error) => tracing::warn!(
-                            error = root_cause(&error),
+                            "error.message" = root_cause(&error),
                             "connections that may hang stay in use because no others can be set up"
                         ),
                     }

@@ -16,8 +16,10 @@ mod rate_limiter;
 mod retry_after;
 mod rolling_window;
 mod settings;
+mod span;
 mod tls;
 mod transport_error;
+mod waits;
 
 use std::fmt;
 use std::future::Future;
@@ -35,6 +37,7 @@ pub(crate) use rate_limited::RateLimitedTransport;
 pub(crate) use retry_after::{date, retry_after};
 pub(crate) use rolling_window::Rate;
 pub(crate) use settings::HttpSettings;
+pub(crate) use span::{ResendCount, fail};
 
 pub use self::http::HttpTransport;
 pub use permit::Permit;

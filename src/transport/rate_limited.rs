@@ -1,4 +1,4 @@
-//! A transport that keeps within a rate limit.
+//! A transport that keeps within a rate limit and has a span for each request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,18 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::retry_after::retry_after;
-use super::{AnyTransport, Exchanging, Permit, RateLimiter, Response, TransportError};
+use super::{
+    AnyTransport, Exchanging, Permit, RateLimiter, Response, TransportError, TransportErrorKind, span,
+};
 use crate::clock;
 
 /// How long nothing is sent after a 429 without `Retry-After`.
 const USUAL_WAIT: Duration = Duration::from_secs(1);
 
-/// A transport that keeps within a rate limit. A request without a permit, which is for a token, waits for one within its time.
+/// A transport that keeps within a rate limit, if there is one, and opens a span for each request that goes out. A request without a
+/// permit, which is for a token, waits for one within its time.
 pub(crate) struct RateLimitedTransport {
     pub(crate) transport: Arc<dyn AnyTransport>,
-    pub(crate) limiter: RateLimiter,
+    pub(crate) limiter: Option<RateLimiter>,
 }
 
 impl RateLimitedTransport {
@@ -27,11 +31,12 @@ impl RateLimitedTransport {
         mut time: Duration,
         permit: Option<Permit>,
     ) -> Result<Response, TransportError> {
+        let Some(limiter) = &self.limiter else { return self.send_in_span(request, time).await };
         let permit = match permit {
             Some(permit) => permit,
             None => {
                 let asked = Instant::now();
-                let permit = self.limiter.permit_within(time, true).await;
+                let permit = limiter.permit_within(time, true).await;
                 time = time.saturating_sub(asked.elapsed());
                 permit.map_err(|error| TransportError::rate_limited(&error))?
             }
@@ -40,16 +45,30 @@ impl RateLimitedTransport {
         handover.begin();
         // Even if the transport is wrapped, it reports when the request leaves.
         request.extensions_mut().insert(handover.clone());
-        let response = self.transport.send(request, time).await;
+        let response = self.send_in_span(request, time).await;
         match &response {
             Ok(Response { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
-                self.limiter.throttled(retry_after(headers, clock::now().into()).unwrap_or(USUAL_WAIT));
+                limiter.throttled(retry_after(headers, clock::now().into()).unwrap_or(USUAL_WAIT));
                 handover.leaves();
             }
             Err(failure) if !failure.may_have_arrived() => handover.never_left(),
             // Whichever transport carried it, it left.
             _ => handover.leaves(),
         }
+        response
+    }
+
+    async fn send_in_span(
+        &self,
+        request: Request<Bytes>,
+        time: Duration,
+    ) -> Result<Response, TransportError> {
+        if time.is_zero() {
+            return Err(TransportError::not_sent(TransportErrorKind::Timeout));
+        }
+        let span = span::open(&request);
+        let response = self.transport.send(request, time).instrument(span.clone()).await;
+        span::close(&span, &response);
         response
     }
 }

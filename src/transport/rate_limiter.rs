@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Permit;
 use super::permit_source::{AnyPermitSource, PermitError, PermitRequest, PermitSource};
 use super::rolling_window::{Rate, RollingWindow, TICK};
+use super::waits::{WaitCounter, Waits};
 
 /// The longest time for which nothing is sent after a 429.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -44,7 +45,10 @@ enum Kind {
     Source(Arc<Source>),
 }
 
-struct Source(Box<dyn AnyPermitSource>);
+struct Source {
+    permits: Box<dyn AnyPermitSource>,
+    waits: WaitCounter,
+}
 
 impl RateLimiter {
     /// Creates a limiter that allows `requests` requests in any rolling `window`: at least 2 requests, and a window above 0 and up to a
@@ -61,7 +65,7 @@ impl RateLimiter {
     /// Creates a limiter whose permits come from elsewhere, such as a database that several machines share.
     #[must_use]
     pub fn from_source(source: impl PermitSource) -> Self {
-        Self(Kind::Source(Arc::new(Source(Box::new(source)))))
+        Self(Kind::Source(Arc::new(Source { permits: Box::new(source), waits: WaitCounter::default() })))
     }
 
     pub(crate) fn of_rate(rate: Rate) -> Self {
@@ -79,6 +83,13 @@ impl RateLimiter {
     /// Returns the error of a [`PermitSource`] that can't decide, and an error for a rate out of its range. Another limiter from
     /// [`new`](Self::new) doesn't fail.
     pub async fn permit(&self) -> Result<Permit, PermitError> {
+        let asked = Instant::now();
+        let permit = self.wait_for_permit().await;
+        self.counter().add(asked.elapsed());
+        permit
+    }
+
+    async fn wait_for_permit(&self) -> Result<Permit, PermitError> {
         self.check()?;
         let source = match &self.0 {
             Kind::Window(window) => return Ok(window.permit().await),
@@ -86,7 +97,7 @@ impl RateLimiter {
         };
         let request = PermitRequest { timeout: None, is_for_token: false };
         loop {
-            match source.0.permit(&request).await {
+            match source.permits.permit(&request).await {
                 Ok(permit) => return Ok(permit.of(self.clone())),
                 // It need not wait itself.
                 Err(error) => match error.retry_after() {
@@ -114,7 +125,7 @@ impl RateLimiter {
                 Kind::Window(window) => Ok(window.permit().await),
                 Kind::Source(source) => {
                     let request = PermitRequest { timeout: Some(time), is_for_token };
-                    Ok(source.0.permit(&request).await?.of(self.clone()))
+                    Ok(source.permits.permit(&request).await?.of(self.clone()))
                 }
             }
         };
@@ -122,7 +133,30 @@ impl RateLimiter {
         if wait > time {
             return Err(PermitError::no_room(wait));
         }
-        timeout(time, waiting).await.unwrap_or_else(|_| Err(PermitError::no_room(self.wait().max(TICK))))
+        let asked = Instant::now();
+        let permit = timeout(time, waiting).await;
+        self.counter().add(asked.elapsed());
+        permit.unwrap_or_else(|_| Err(PermitError::no_room(self.wait().max(TICK))))
+    }
+
+    fn counter(&self) -> &WaitCounter {
+        match &self.0 {
+            Kind::Window(window) => &window.waits,
+            Kind::Source(source) => &source.waits,
+        }
+    }
+
+    /// The waits for permits so far, of all clients.
+    pub(crate) fn waits(&self) -> Waits {
+        self.counter().get()
+    }
+
+    /// How many requests may go out now, if that is known here.
+    pub(crate) fn remaining(&self) -> Option<u32> {
+        match &self.0 {
+            Kind::Window(window) => Some(window.remaining()),
+            Kind::Source(_) => None,
+        }
     }
 
     /// A permit, if one is free and nobody waits for it. A source elsewhere never has one at once.
@@ -168,7 +202,7 @@ impl RateLimiter {
             Kind::Window(window) => window.throttled(delay),
             Kind::Source(source) => {
                 // A panic there must not cost a message its response.
-                let _ = catch_unwind(AssertUnwindSafe(|| source.0.throttled(delay)));
+                let _ = catch_unwind(AssertUnwindSafe(|| source.permits.throttled(delay)));
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::waits::WaitCounter;
 use super::{Permit, RateLimiter};
 
 /// The time that a send waits beyond the estimate before it looks for a free permit itself. It doubles with every look.
@@ -67,6 +68,7 @@ pub(super) struct RollingWindow {
     queue: AtomicU32,
     /// Wakes the sends and token requests that wait for the next permit.
     changed: Notify,
+    pub(super) waits: WaitCounter,
 }
 
 #[derive(Default)]
@@ -79,14 +81,19 @@ struct State {
 }
 
 impl State {
+    /// How many requests count now.
+    fn taken(&mut self, rate: Rate, now: Instant) -> usize {
+        while self.ended.front().is_some_and(|ended| *ended + rate.window + TICK <= now) {
+            self.ended.pop_front();
+        }
+        self.in_flight + self.ended.len()
+    }
+
     /// When there may be a permit; `None` if a request must end first.
     fn next_permit(&mut self, rate: Rate, now: Instant) -> Option<Instant> {
         let free = |ended: Instant| ended + rate.window + TICK;
-        while self.ended.front().is_some_and(|ended| free(*ended) <= now) {
-            self.ended.pop_front();
-        }
+        let taken = self.taken(rate, now);
         let earliest = self.throttled_until.unwrap_or(now).max(now);
-        let taken = self.in_flight + self.ended.len();
         // How many of those that ended must have been for long enough.
         let missing = (taken + 1).saturating_sub(rate.requests as usize);
         match missing.checked_sub(1) {
@@ -104,6 +111,7 @@ impl RollingWindow {
             turn: Semaphore::new(1),
             queue: AtomicU32::new(0),
             changed: Notify::new(),
+            waits: WaitCounter::default(),
         }
     }
 
@@ -146,6 +154,16 @@ impl RollingWindow {
     pub(super) fn wait(&self) -> Duration {
         let now = Instant::now();
         self.state().next_permit(self.rate, now).map_or(Duration::ZERO, |next| next - now)
+    }
+
+    /// How many requests may go out now; none while all wait after a 429.
+    pub(super) fn remaining(&self) -> u32 {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.throttled_until.is_some_and(|until| until > now) {
+            return 0;
+        }
+        self.rate.requests.saturating_sub(u32::try_from(state.taken(self.rate, now)).unwrap_or(u32::MAX))
     }
 
     fn is_free(&self) -> bool {

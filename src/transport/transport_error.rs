@@ -37,6 +37,28 @@ pub enum TransportErrorKind {
     ResponseTooLong,
 }
 
+impl TransportErrorKind {
+    /// The kind as a word for programs, such as `interrupted`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::NotProcessed => "not_processed",
+            Self::ResponseTooLong => "response_too_long",
+        }
+    }
+}
+
+impl fmt::Display for TransportErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl TransportError {
     /// The service can't have the request: nothing of it left, nor will, or the service reported that it didn't process it.
     #[must_use]

@@ -319,7 +319,11 @@ async fn an_unknown_variable_is_logged_with_the_nearest_name() {
     let run = push_file(Some(&message), &settings).await;
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let line = |name: &str| run.stderr.lines().find(|line| line.contains(name)).unwrap_or_default();
-    assert!(line("PUSHSLOTS_RATE\"").contains("nearest=\"PUSHSLOTS_RATE_LIMIT\""), "{}", run.stderr);
+    assert!(
+        line("PUSHSLOTS_RATE\"").contains("pushslots.nearest=\"PUSHSLOTS_RATE_LIMIT\""),
+        "{}",
+        run.stderr
+    );
     assert!(
         line("COLOUR").contains("unknown setting") && !line("COLOUR").contains("nearest"),
         "{}",

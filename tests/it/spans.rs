@@ -112,38 +112,63 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
     let sends = told.spans("send");
     assert_eq!(sends.len(), 1);
     let expected = ["0b5c6b0e-3c59-4b57-8a3e-0d7a8d0f2f61", "2", "1"];
-    assert_eq!(sends[0].of(["message_id", "slots", "destinations"]), expected);
+    assert_eq!(sends[0].of(["pushslots.message_id", "pushslots.slots", "pushslots.destinations"]), expected);
+    let ended = ["pushslots.attempts", "pushslots.delivery", "otel.status_code"];
+    assert_eq!(sends[0].of(ended), ["3", "accepted", "-"]);
 
     let attempts = told.spans("attempt");
-    let names =
-        ["attempt", "http.request.resend_count", "http.response.status_code", "error.type", "delivery"];
+    let names = ["pushslots.attempt", "error.type", "pushslots.delivery", "otel.status_description"];
     let told_of_each: Vec<_> = attempts.iter().map(|attempt| attempt.of(names)).collect();
     assert_eq!(
         told_of_each,
         [
-            ["1", "-", "-", "connection", "not_sent"],
-            ["2", "1", "503", "503", "unknown"],
-            ["3", "2", "200", "-", "accepted"]
+            ["1", "connection", "not_sent", "no connection could be made"],
+            ["2", "503", "unknown", "the service answered 503"],
+            ["3", "-", "accepted", "-"]
         ]
     );
-    for attempt in &attempts {
-        let names = ["otel.kind", "http.request.method", "server.address", "server.port", "url.full"];
-        let url = "https://api.redoxengine.com/endpoint";
-        assert_eq!(attempt.of(names), ["client", "POST", "api.redoxengine.com", "443", url]);
+    let requests = told.spans("request");
+    let names = ["url.full", "http.request.resend_count", "http.response.status_code", "error.type"];
+    let url = "https://api.redoxengine.com/endpoint";
+    let token_url = "https://api.redoxengine.com/auth/authenticate";
+    assert_eq!(
+        requests.iter().map(|request| request.of(names)).collect::<Vec<_>>(),
+        [
+            [token_url, "-", "200", "-"],
+            [url, "-", "-", "connect"],
+            [url, "1", "503", "503"],
+            [url, "2", "200", "-"]
+        ]
+    );
+    for request in &requests {
+        let names = ["otel.kind", "http.request.method", "server.address", "server.port"];
+        assert_eq!(request.of(names), ["client", "POST", "api.redoxengine.com", "443"]);
     }
     let parents: Vec<_> = told.log().spans.iter().map(|(name, parent, _)| (*name, *parent)).collect();
-    let attempt = ("attempt", Some("send"));
-    assert_eq!(parents, [("send", None), attempt, attempt, attempt]);
+    let (attempt, request) = (("attempt", Some("send")), ("request", Some("attempt")));
+    assert_eq!(
+        parents,
+        [("send", None), attempt, request, request, attempt, request, attempt, request],
+        "the first attempt requests a token too"
+    );
 
     assert_eq!(told.levels(), [Level::WARN, Level::WARN, Level::INFO]);
     let log = told.log();
     let events: Vec<_> = log.events.iter().filter(|event| event.0 <= Level::INFO).collect();
     assert!(events.iter().all(|(_, span, _)| *span == Some("send")));
-    let retry = events[1].2.of(["message", "attempt", "status", "delivery", "error", "next_step"]);
-    let expected =
-        ["attempt failed, trying again", "2", "503", "unknown", "the service answered 503", "backoff"];
-    assert_eq!(retry, expected);
-    assert_eq!(events[2].2.of(["message", "attempts", "delivery"]), ["message accepted", "3", "accepted"]);
+    let names = [
+        "message",
+        "pushslots.attempt",
+        "http.response.status_code",
+        "pushslots.delivery",
+        "error.message",
+        "pushslots.next_step",
+    ];
+    let expected = ["attempt failed, retrying", "2", "503", "unknown", "the service answered 503", "backoff"];
+    assert_eq!(events[1].2.of(names), expected);
+    assert!(events[1].2.of(["pushslots.delay_ms"])[0].parse::<u64>().is_ok());
+    let names = ["message", "pushslots.attempts", "pushslots.delivery"];
+    assert_eq!(events[2].2.of(names), ["message accepted", "3", "accepted"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,11 +179,18 @@ async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
     let model = Model::new(0, |_, _| ok(), move |_, _| tokens.next().unwrap_or_else(issued));
     client_of(&model).build().unwrap().send(&message()).await.unwrap();
     let attempts = told.spans("attempt");
-    let told_of_each: Vec<_> = attempts
-        .iter()
-        .map(|attempt| attempt.of(["attempt", "http.request.resend_count", "delivery"]))
-        .collect();
-    assert_eq!(told_of_each, [["1", "-", "not_sent"], ["2", "-", "accepted"]]);
+    let told_of_each: Vec<_> =
+        attempts.iter().map(|attempt| attempt.of(["pushslots.attempt", "pushslots.delivery"])).collect();
+    assert_eq!(told_of_each, [["1", "not_sent"], ["2", "accepted"]]);
+    let requests = told.spans("request");
+    let names = ["url.full", "http.request.resend_count", "error.type"];
+    let url = "https://api.redoxengine.com/endpoint";
+    let token_url = "https://api.redoxengine.com/auth/authenticate";
+    assert_eq!(
+        requests.iter().map(|request| request.of(names)).collect::<Vec<_>>(),
+        [[token_url, "-", "interrupted"], [token_url, "-", "-"], [url, "-", "-"]],
+        "only requests that were sent have a span"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,9 +200,14 @@ async fn only_a_send_that_is_given_up_is_an_error() {
     client.send(&message()).await.unwrap_err();
     assert_eq!(told.levels(), [Level::WARN, Level::ERROR]);
     let log = told.log();
-    let names = ["message", "attempts", "delivery", "error", "next_step"];
+    let names =
+        ["message", "pushslots.attempts", "pushslots.delivery", "error.message", "pushslots.next_step"];
     let expected = ["message abandoned", "2", "unknown", "the service answered 500", "attempts_exhausted"];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
+    let send = log.spans.iter().find(|span| span.0 == "send").unwrap();
+    let names = ["otel.status_code", "error.type", "pushslots.delivery"];
+    assert_eq!(send.2.of(names), ["ERROR", "unavailable", "unknown"]);
+    assert!(send.2.of(["otel.status_description"])[0].starts_with("attempt 2: the service answered 500; "));
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,12 +219,12 @@ async fn a_send_that_is_dropped_is_told() {
     assert!(timeout(Duration::from_secs(1), send).await.is_err());
     let attempts = told.spans("attempt");
     assert_eq!(
-        attempts[0].of(["delivery", "http.response.status_code", "error.type"]),
-        ["unknown", "-", "dropped"]
+        attempts[0].of(["pushslots.delivery", "pushslots.next_step", "error.type"]),
+        ["unknown", "dropped", "dropped"]
     );
     assert_eq!(told.levels(), [Level::INFO]);
     let log = told.log();
-    let names = ["message", "attempts", "delivery"];
+    let names = ["message", "pushslots.attempts", "pushslots.delivery"];
     let expected = ["send dropped before its end", "1", "unknown"];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
 }
@@ -199,9 +236,21 @@ async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
     client.publish(slots(0..5)).slots_per_message(2).batch_id("tuesday").await.unwrap();
     let log = told.log();
     let of = |name| log.spans.iter().filter(move |span| span.0 == name);
-    assert_eq!(of("publish").map(|span| span.2.of(["batch_id"])).collect::<Vec<_>>(), [["tuesday"]]);
+    let names = [
+        "pushslots.batch_id",
+        "pushslots.outcome",
+        "pushslots.accepted_messages",
+        "pushslots.accepted_slots",
+        "pushslots.skipped_slots",
+        "pushslots.requests",
+        "otel.status_code",
+    ];
     assert_eq!(
-        of("send").map(|span| (span.1, span.2.of(["slots"]))).collect::<Vec<_>>(),
+        of("publish").map(|span| span.2.of(names)).collect::<Vec<_>>(),
+        [["tuesday", "complete", "3", "5", "0", "3", "-"]]
+    );
+    assert_eq!(
+        of("send").map(|span| (span.1, span.2.of(["pushslots.slots"]))).collect::<Vec<_>>(),
         [(Some("publish"), ["2"]), (Some("publish"), ["2"]), (Some("publish"), ["1"])]
     );
 }
@@ -233,4 +282,55 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
         assert_eq!(told.len(), expected, "{told:?}");
         assert!(told.iter().all(|(level, _)| *level == Level::WARN));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publication_that_fails_or_is_stopped_records_how() {
+    for (is_stopped, outcome, code) in [(false, "rejected", "ERROR"), (true, "stopped", "-")] {
+        let (told, _guard) = listen();
+        let client = client_of(&Model::scripted([ok(), answers(400)])).build().unwrap();
+        let slots = slots(0..3);
+        let publication = client.publish(&slots).slots_per_message(1).batch_id("tuesday");
+        if is_stopped {
+            publication.handle().stop();
+        }
+        publication.await.unwrap_err();
+        let spans = told.spans("publish");
+        assert_eq!(spans[0].of(["pushslots.outcome", "otel.status_code"]), [outcome, code]);
+        let description = spans[0].of(["otel.status_description"])[0].to_owned();
+        let expected = if is_stopped { "-" } else { "message 2 of batch tuesday: " };
+        assert!(description.starts_with(expected), "{description}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_count_tokens_waits_and_what_is_left() {
+    let issued = |_: &mut _, time: Duration| match time.is_zero() {
+        true => TokenFate::Answered(503, None),
+        false => TokenFate::Issued(Duration::from_secs(3_600)),
+    };
+    let model = Model::new(0, |_, _| ok(), issued);
+    let minute = Duration::from_secs(60);
+    let client = client_of(&model).rate_limit(5, minute).retry_budget(100).build().unwrap();
+    let fresh = client.metrics();
+    assert_eq!((fresh.rate_limit_remaining, fresh.retry_budget_remaining), (Some(5), Some(100)));
+    assert_eq!((fresh.token_requests, fresh.rate_limit_waits, fresh.messages_in_flight), (0, 0, 0));
+
+    client.check().await.unwrap_err();
+    sleep(Duration::from_secs(6)).await;
+    client.clone().send(&message()).await.unwrap();
+    let metrics = client.metrics();
+    assert_eq!((metrics.token_requests, metrics.failed_token_requests), (2, 1));
+    assert_eq!((metrics.rate_limit_remaining, metrics.retry_budget_remaining), (Some(2), Some(100)));
+
+    for _ in 0..3 {
+        client.send(&message()).await.unwrap();
+    }
+    let metrics = client.metrics();
+    assert_eq!((metrics.rate_limit_waits, metrics.rate_limit_remaining), (1, Some(0)));
+    assert!(metrics.rate_limit_wait_time > minute / 2, "{metrics:?}");
+
+    let unlimited = client_of(&model).without_rate_limit().without_retry_budget().build().unwrap();
+    let metrics = unlimited.metrics();
+    assert_eq!((metrics.rate_limit_remaining, metrics.retry_budget_remaining), (None, None));
 }
