@@ -1,21 +1,25 @@
-//! How the message layer compares with what one would write by hand: owned structs, serde derive and
-//! `serde_json::to_vec`. `cargo bench --bench ratios` prints one `name: value` line a figure.
+//! How the message layer compares with what one would write by hand: owned structs, serde derive
+//! and `serde_json::to_vec`. `cargo bench --bench ratios` prints one `name: value` line a figure.
 //!
-//! Both sides hold the same 200,000 slots, which name 100 providers and 100 rooms in no order, as 20 messages of
-//! 6.2 MB: one of 10 MB the service may reject. They must write the same bytes and read them back.
+//! Both sides hold the same 200,000 slots, which name 100 providers and 100 rooms in no order, as
+//! 20 messages of 6.2 MB: one of 10 MB the service may reject. They must write the same bytes and
+//! read them back.
 //!
-//! * A time is the median of the rounds, in each of which every side has its turn with all messages, one after the
-//!   other. What is made of one is dropped before the next, outside the clock. The JSON of what slots share is made
-//!   before the first round.
-//! * Heap is what is still held when the work is done, by the sizes asked of the allocator, without the room that the
-//!   list of slots was given to grow. Counting costs one atomic addition for each allocation, of which the owned side
-//!   has more.
-//! * `one_document_…` is all slots in one message of 125 MB. Memory fresh from the system then takes more time than
-//!   what is written to it, on every side.
-//! * `ratios/sending.rs` explains `publish_vs_…` and `send_…`, `ratios/publishing.rs` explains `publish_latency_…` and `checkpoint_…`,
-//!   `ratios/mock.rs` explains `mock_…`, and `ratios/rate_limit.rs` explains `rate_limit_…`.
-//! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly anything is shared.
-//! * `empty_slots_…` is a message of 10 MB in which every slot is empty, so that all of them have problems.
+//! * A time is the median of the rounds, in each of which every side has its turn with all
+//!   messages, one after the other. What is made of one is dropped before the next, outside the
+//!   clock. The JSON of what slots share is made before the first round.
+//! * Heap is what is still held when the work is done, by the sizes asked of the allocator, without
+//!   the room that the list of slots was given to grow. Counting costs one atomic addition for each
+//!   allocation, of which the owned side has more.
+//! * `one_document_…` is all slots in one message of 125 MB. Memory fresh from the system then
+//!   takes more time than what is written to it, on every side.
+//! * `ratios/sending.rs` explains `publish_vs_…` and `send_…`, `ratios/publishing.rs` explains
+//!   `publish_latency_…` and `checkpoint_…`, `ratios/mock.rs` explains `mock_…`, and
+//!   `ratios/rate_limit.rs` explains `rate_limit_…`.
+//! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly
+//!   anything is shared.
+//! * `empty_slots_…` is a message of 10 MB in which every slot is empty, so that all of them have
+//!   problems.
 
 mod ratios {
     pub mod mock;
@@ -51,9 +55,9 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those of the mock,
-    // `-- publishing` those of concurrency and checkpoints, `-- rate_limit` that of the rate limit, and `-- empty_slots` those of
-    // a message in which everything is wrong.
+    // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those
+    // of the mock, `-- publishing` those of concurrency and checkpoints, `-- rate_limit` that of
+    // the rate limit, and `-- empty_slots` those of a message in which everything is wrong.
     for argument in std::env::args() {
         match argument.as_str() {
             "sending" => return sending::run(),
@@ -69,7 +73,8 @@ fn main() {
     let documents = all(&messages, PushSlots::to_json);
     assert!(documents == all(&owned, owned::to_json), "both sides write the same bytes");
     let (read, read_heap) = held(|| all(&documents, self::read));
-    let (owned_read, owned_read_heap) = held(|| all(&documents, |json| owned::shrunk(owned::read(json))));
+    let (owned_read, owned_read_heap) =
+        held(|| all(&documents, |json| owned::shrunk(owned::read(json))));
     assert!(read == messages && owned_read == owned, "both sides read what they wrote");
     drop((read, owned_read));
 
@@ -132,8 +137,8 @@ impl Times {
     }
 }
 
-/// 10 MB of slots of which each is empty: the time to check them, to make the error and to write it out, and the heap that all of
-/// it takes against that of the message alone.
+/// 10 MB of slots of which each is empty: the time to check them, to make the error and to write it
+/// out, and the heap that all of it takes against that of the message alone.
 fn empty_slots() {
     let json = format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(10_000_000 / 3)).into_bytes();
     let (message, message_heap) = held(|| read(&json));
@@ -186,8 +191,8 @@ fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
     items.iter().map(time).sum()
 }
 
-/// The most heap that is held while slots are read from a source that makes them up, as seen whenever the reader asks
-/// for more and whenever it gives a slot.
+/// The most heap that is held while slots are read from a source that makes them up, as seen
+/// whenever the reader asks for more and whenever it gives a slot.
 fn stream_peak_mib(people: usize) -> f64 {
     let (before, peak) = (HEAP.allocated(), Cell::new(0));
     let look = || peak.set(peak.get().max(HEAP.allocated() - before));

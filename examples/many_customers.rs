@@ -1,5 +1,6 @@
-//! Sends for several customers from one process: each has credentials and a destination of its own, and all share the connections and
-//! the rate limit, because the service counts requests by IP address.
+//! Sends for several customers from one process: each has credentials and a destination of its own,
+//! and all share the connections and the rate limit, because the service counts requests by IP
+//! address.
 //!
 //! `cargo run --example many_customers`
 
@@ -36,8 +37,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let message = PushSlots::builder().slots(morning).build()?.encode()?;
     for (name, number) in CUSTOMERS {
         let destination = Uuid::from_u128(number);
-        let client =
-            shared.with_credentials(Credentials::api_key(name, "secret"))?.with_destinations([destination]);
+        let client = shared
+            .with_credentials(Credentials::api_key(name, "secret"))?
+            .with_destinations([destination]);
         let receipt = client.send(&message).await?;
         let arrived = service.received_for(destination).len();
         println!(

@@ -1,7 +1,8 @@
 //! Serves a mock of the service for playing by hand, with a page that shows what arrives.
 //!
-//! `cargo run --example mock_service -- --port 8080`; without `--port` it takes one that is free. It prints the settings with which
-//! `push_file` and `publish_file` go there. Control-C ends it, and removes the file of the key.
+//! `cargo run --example mock_service -- --port 8080`; without `--port` it takes one that is free.
+//! It prints the settings with which `push_file` and `publish_file` go there. Control-C ends it,
+//! and removes the file of the key.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -52,7 +53,8 @@ struct KeyFile(PathBuf);
 
 impl KeyFile {
     fn new(pem: &str) -> io::Result<Self> {
-        let file = Self(std::env::temp_dir().join(format!("pushslots-mock-{}.pem", Uuid::new_v4())));
+        let file =
+            Self(std::env::temp_dir().join(format!("pushslots-mock-{}.pem", Uuid::new_v4())));
         open_for_the_owner(&file.0)?.write_all(pem.as_bytes())?;
         Ok(file)
     }

@@ -1,6 +1,8 @@
-//! What a send tells while it goes on: spans with the field names that OpenTelemetry has for an HTTP client, and every attempt.
+//! What a send tells while it goes on: spans with the field names that OpenTelemetry has for an
+//! HTTP client, and every attempt.
 //!
-//! `cargo run --example observe`. With `tracing-opentelemetry` in the place of the layer for the console the same goes to a collector.
+//! `cargo run --example observe`. With `tracing-opentelemetry` in the place of the layer for the
+//! console the same goes to a collector.
 
 use std::io::IsTerminal;
 
@@ -24,7 +26,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     service.respond_next(MockResponse::truncated());
     let client = Client::builder()
         .mock(&service)
-        // For metrics: called as each attempt ends, also when its send is dropped. It must not block.
+        // For metrics: called as each attempt ends, also when its send is dropped. It must not
+        // block.
         .attempt_observer(|attempt: &Attempt| {
             let status = attempt.status.map_or("none".to_owned(), |status| status.to_string());
             println!(

@@ -1,5 +1,6 @@
-//! Carries requests over an HTTP stack of one's own, here hyper on a fresh connection for each, which a sidecar could be on the other
-//! end of. Retries, tokens and certainty stay with the client.
+//! Carries requests over an HTTP stack of one's own, here hyper on a fresh connection for each,
+//! which a sidecar could be on the other end of. Retries, tokens and certainty stay with the
+//! client.
 //!
 //! `cargo run --example own_transport`
 
@@ -14,7 +15,8 @@ use pushslots::chrono::{TimeZone, Utc};
 use pushslots::http::Request;
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{
-    Client, PushSlots, Response, Slot, Transport, TransportContext, TransportError, TransportErrorKind,
+    Client, PushSlots, Response, Slot, Transport, TransportContext, TransportError,
+    TransportErrorKind,
 };
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -33,14 +35,17 @@ impl Transport for Sidecar {
     ) -> Result<Response, TransportError> {
         // Until a connection stands, nothing of the request can have left.
         let connected = timeout(time, TcpStream::connect(&self.address)).await;
-        let connected = connected.map_err(|_| TransportError::not_sent(TransportErrorKind::Timeout))?;
-        let stream = connected.map_err(|_| TransportError::not_sent(TransportErrorKind::Connect))?;
+        let connected =
+            connected.map_err(|_| TransportError::not_sent(TransportErrorKind::Timeout))?;
+        let stream =
+            connected.map_err(|_| TransportError::not_sent(TransportErrorKind::Connect))?;
         self.connections.fetch_add(1, Ordering::Relaxed);
         let shaken = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) =
             shaken.map_err(|_| TransportError::not_sent(TransportErrorKind::Connect))?;
 
-        // From here on it may have. When the time is over the client drops this, and takes it as unknown too.
+        // From here on it may have. When the time is over the client drops this, and takes it as
+        // unknown too.
         let exchange = async {
             let (mut head, body) = request.into_parts();
             if let (Some(host), false) = (head.uri.authority(), head.headers.contains_key("host")) {
@@ -57,8 +62,9 @@ impl Transport for Sidecar {
                 .parse()
                 .map_err(|_| TransportError::not_sent(TransportErrorKind::InvalidRequest))?;
             let sent = sender.send_request(Request::from_parts(head, Full::new(body))).await;
-            let (head, body) =
-                sent.map_err(|_| TransportError::unknown(TransportErrorKind::Interrupted))?.into_parts();
+            let (head, body) = sent
+                .map_err(|_| TransportError::unknown(TransportErrorKind::Interrupted))?
+                .into_parts();
             let body = body.collect().await.map(|body| body.to_bytes());
             let body = body.map_err(|_| TransportError::unknown(TransportErrorKind::Interrupted));
             Ok(Response::new(head.status, head.headers, body))

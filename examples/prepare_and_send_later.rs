@@ -1,4 +1,5 @@
-//! Prepares today what another process sends tomorrow: the same bytes, message ids and batch numbers, however often it is run.
+//! Prepares today what another process sends tomorrow: the same bytes, message ids and batch
+//! numbers, however often it is run.
 //!
 //! ```text
 //! cargo run --example mock_service -- --port 8080        # prints settings to paste
@@ -29,19 +30,27 @@ async fn main() -> Result<()> {
 async fn prepare(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let nine = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
-    let day: Vec<_> = (0..32).map(|quarter| Slot::new(nine + TimeDelta::minutes(15 * quarter), 15)).collect();
+    let day: Vec<_> =
+        (0..32).map(|quarter| Slot::new(nine + TimeDelta::minutes(15 * quarter), 15)).collect();
     let client = Client::from_env()?;
-    let mut messages = client.publish(&day).batch_id("slots-2026-12-01").slots_per_message(10).prepare();
+    let mut messages =
+        client.publish(&day).batch_id("slots-2026-12-01").slots_per_message(10).prepare();
     while let Some(message) = messages.try_next().await? {
         let number = message.batch().map_or(1, |batch| batch.number);
         let path = folder.join(format!("{number:04}.prepared"));
         fs::write(&path, message.to_bytes())?;
-        println!("{}: slots {:?}, message id {}", path.display(), message.slots(), message.message_id());
+        println!(
+            "{}: slots {:?}, message id {}",
+            path.display(),
+            message.slots(),
+            message.message_id()
+        );
     }
     Ok(())
 }
 
-/// Sends the stored messages in their order. A file is removed once its message is accepted, so that a second run resumes.
+/// Sends the stored messages in their order. A file is removed once its message is accepted, so
+/// that a second run resumes.
 async fn send(folder: &Path) -> Result<()> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;

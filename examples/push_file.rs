@@ -1,9 +1,10 @@
 //! Sends a message from a file, with the settings from the environment: `push_file MESSAGE.json`.
 //!
-//! Prints the outcome as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`, `error` and `retry_after_s`.
-//! Exits with 0 if the message is accepted, with 1 if it isn't, and with 2 if the settings or the message are wrong: then
-//! nothing is sent, and stderr names every problem. If the service gives a reason for a rejection, stderr shows it; it may repeat
-//! parts of the message. `RUST_LOG` turns on the log, on stderr.
+//! Prints the outcome as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`,
+//! `error` and `retry_after_s`. Exits with 0 if the message is accepted, with 1 if it isn't, and
+//! with 2 if the settings or the message are wrong: then nothing is sent, and stderr names every
+//! problem. If the service gives a reason for a rejection, stderr shows it; it may repeat parts of
+//! the message. `RUST_LOG` turns on the log, on stderr.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -66,7 +67,8 @@ fn bad_input(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Prints those keys of a receipt or an error that both have a place for; what the service said of a rejection is not one of them.
+/// Prints those keys of a receipt or an error that both have a place for; what the service said of
+/// a rejection is not one of them.
 fn print(outcome: &impl Serialize) {
     let outcome = serde_json::to_value(outcome).expect("text and numbers have a JSON form");
     let keys = ["message_id", "delivery", "logs", "attempts", "error", "retry_after_s"];

@@ -1,7 +1,7 @@
 //! Publishes a morning of slots to a mock of the service in this process, and prints the receipt.
 //!
-//! `cargo run --example quickstart`, or with what the service does first, to see another outcome: `-- throttled`,
-//! `unavailable`, `lost` or `rejected`.
+//! `cargo run --example quickstart`, or with what the service does first, to see another outcome:
+//! `-- throttled`, `unavailable`, `lost` or `rejected`.
 
 use std::process::ExitCode;
 
@@ -31,8 +31,10 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .destination(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))
         .build()?;
 
-    let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD").share();
-    let location = Location::new().kind("Clinic").facility("RES General Hospital").room("136").share();
+    let provider =
+        Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD").share();
+    let location =
+        Location::new().kind("Clinic").facility("RES General Hospital").room("136").share();
     let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
     let morning = (0..12).map(|quarter| {
         Slot::new(nine_o_clock + TimeDelta::minutes(15 * quarter), 15)
@@ -63,7 +65,8 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     for attempt in attempts {
         let error = attempt.error.clone().unwrap_or_default();
         let status = attempt.status.map_or(error, |status| status.to_string());
-        let again = attempt.delay.map_or(String::new(), |delay| format!(", again after {delay:.0?}"));
+        let again =
+            attempt.delay.map_or(String::new(), |delay| format!(", again after {delay:.0?}"));
         println!(
             "  Attempt {}   {status}, {}, took {:.1?}{again}",
             attempt.number, attempt.delivery, attempt.elapsed

@@ -1,4 +1,5 @@
-//! A vendor's own program, and its test: what becomes of a day of slots while the service is out of order?
+//! A vendor's own program, and its test: what becomes of a day of slots while the service is out of
+//! order?
 //!
 //! `cargo test --example test_your_integration`
 
@@ -19,7 +20,11 @@ async fn publish_day(client: &Client, from: DateTime<Utc>) -> Result<PublishRepo
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tuesday = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
     let report = publish_day(&Client::from_env()?, tuesday).await?;
-    println!("{} slots in {} messages", report.run().accepted_slots, report.batch().messages.unwrap());
+    println!(
+        "{} slots in {} messages",
+        report.run().accepted_slots,
+        report.batch().messages.unwrap()
+    );
     Ok(())
 }
 
@@ -47,7 +52,8 @@ mod tests {
         let expected: Vec<_> = (0..32).map(|n| tuesday + TimeDelta::minutes(15 * n)).collect();
         assert_eq!(starts, expected);
         let batch = service.batch("slots-2026-12-01");
-        let places: Vec<_> = batch.iter().filter_map(|message| message.meta().current_batch).collect();
+        let places: Vec<_> =
+            batch.iter().filter_map(|message| message.meta().current_batch).collect();
         assert_eq!(places, [1, 2, 3, 4]);
         assert_eq!(service.counts().duplicates, 1, "the one whose response was lost came again");
     }

@@ -1,4 +1,5 @@
-//! Turns a clinic's opening hours, told in its own time zone, into slots, over the change to daylight-saving time.
+//! Turns a clinic's opening hours, told in its own time zone, into slots, over the change to
+//! daylight-saving time.
 //!
 //! `cargo run --example weekly_hours`
 
@@ -27,7 +28,8 @@ fn starts(day: NaiveDate, zone: Tz, length: TimeDelta) -> Vec<DateTime<Tz>> {
     };
     let mut starts = Vec::new();
     for (_, opens, closes) in HOURS.iter().filter(|(weekday, ..)| *weekday == day.weekday()) {
-        // A time that the change leaves out is the one an hour later; of one that it repeats the first is meant.
+        // A time that the change leaves out is the one an hour later; of one that it repeats the
+        // first is meant.
         let moment = |time| {
             let local = at(time);
             let later = || zone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest();
@@ -47,19 +49,28 @@ fn starts(day: NaiveDate, zone: Tz, length: TimeDelta) -> Vec<DateTime<Tz>> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let length = TimeDelta::minutes(30);
-    let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD").share();
+    let provider =
+        Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD").share();
     let location = Location::new().kind("Clinic").facility("RES General Hospital").share();
     let monday = NaiveDate::from_ymd_opt(2027, 3, 8).ok_or("no such day")?;
     let week = monday.iter_days().take(7).flat_map(|day| starts(day, New_York, length));
     let slots: Vec<_> = week
         .inspect(|start| {
-            println!("{}  is  {}", start.format("%a %F %H:%M %Z"), start.to_utc().format("%H:%M UTC"))
+            println!(
+                "{}  is  {}",
+                start.format("%a %F %H:%M %Z"),
+                start.to_utc().format("%H:%M UTC")
+            )
         })
         .map(|start| Slot::new(start, 30).provider(&provider).location(&location))
         .collect();
 
     let service = MockService::start()?;
     let report = Client::builder().mock(&service).build()?.publish(&slots).await?;
-    println!("{} slots in {} messages", report.run().accepted_slots, report.batch().messages.unwrap());
+    println!(
+        "{} slots in {} messages",
+        report.run().accepted_slots,
+        report.batch().messages.unwrap()
+    );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Digests of what is sent; the only file that names `twox_hash`.
 //!
-//! They find mistakes, such as other slots under the same batch id. They don't protect against forgery.
+//! They find mistakes, such as other slots under the same batch id. They don't protect against
+//! forgery.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -12,7 +13,8 @@ use uuid::{Uuid, uuid};
 /// The space of names that message ids are derived in: RFC 9562, section 5.5.
 const MESSAGE_IDS: Uuid = uuid!("0d1c3c8e-6a0b-4c0e-9a39-5a6f1f6c2a71");
 
-/// The digest of a sequence of slots and of the destinations that they go to. However the slots are split, it is the same.
+/// The digest of a sequence of slots and of the destinations that they go to. However the slots are
+/// split, it is the same.
 #[derive(Clone)]
 pub(crate) struct SlotsDigest(Arc<XxHash3_64>);
 
@@ -50,10 +52,15 @@ pub(crate) fn stored(text: &str, body: &[u8]) -> u128 {
     digest.finish_128()
 }
 
-/// The id of a message: the same for the same batch, number, destinations and body, and another for any other.
+/// The id of a message: the same for the same batch, number, destinations and body, and another for
+/// any other.
 pub(crate) fn message_id(batch_id: &str, number: u64, destinations: &[Uuid], body: &[u8]) -> Uuid {
     let destinations: Vec<_> = destinations.iter().map(|id| id.simple().to_string()).collect();
     // The batch id comes last, because only it may hold a slash.
-    let name = format!("{number}/{:032x}/{}/{batch_id}", XxHash3_128::oneshot(body), destinations.join(","));
+    let name = format!(
+        "{number}/{:032x}/{}/{batch_id}",
+        XxHash3_128::oneshot(body),
+        destinations.join(",")
+    );
     Uuid::new_v5(&MESSAGE_IDS, name.as_bytes())
 }

@@ -1,14 +1,15 @@
 //! Publishes appointment availability: PushSlots messages to a Redox-style integration service.
 //!
-//! [`PushSlots::builder`] makes a message, [`Client::send`] sends it, and what comes back is a [`Receipt`] with
-//! the service's log and attempt ids, or an [`Error`] that tells how certain it is that the message did not
-//! arrive.
+//! [`PushSlots::builder`] makes a message, [`Client::send`] sends it, and what comes back is a
+//! [`Receipt`] with the service's log and attempt ids, or an [`Error`] that tells how certain it is
+//! that the message did not arrive.
 //!
 //! # Five minutes
 //!
 //! 1. `cargo add pushslots`, `cargo add tokio --features macros,rt-multi-thread`, and for the tests
 //!    `cargo add pushslots --dev --features mock`.
-//! 2. Send to a mock of the service in the same process. This runs as it is, with the feature `mock` on:
+//! 2. Send to a mock of the service in the same process. This runs as it is, with the feature
+//!    `mock` on:
 //!
 #![cfg_attr(feature = "mock", doc = "```")]
 #![cfg_attr(not(feature = "mock"), doc = "```ignore")]
@@ -32,9 +33,10 @@
 //! }
 //! ```
 //!
-//! 3. Go live: make a key (`openssl ecparam -name secp384r1 -genkey -noout -out key.pem`), give the service's dashboard its public
-//!    half, and put what it gives back into the [environment](ClientBuilder::from_env) or the builder. Whether that is a sandbox follows
-//!    from the credentials.
+//! 3. Go live: make a key (`openssl ecparam -name secp384r1 -genkey -noout -out key.pem`), give the
+//!    service's dashboard its public half, and put what it gives back into the
+//!    [environment](ClientBuilder::from_env) or the builder. Whether that is a sandbox follows from
+//!    the credentials.
 //!
 //! ```no_run
 //! use pushslots::{Client, Credentials, SigningKey};
@@ -48,8 +50,9 @@
 //! # Ok::<(), pushslots::Error>(())
 //! ```
 //!
-//! 4. [`Client::publish`] publishes a whole schedule: it splits the slots into messages, sends them in order and within the service's
-//!    rate limit, and waits out outages. With a [checkpoint](PublishBuilder::checkpoint) any process can resume it.
+//! 4. [`Client::publish`] publishes a whole schedule: it splits the slots into messages, sends them
+//!    in order and within the service's rate limit, and waits out outages. With a
+//!    [checkpoint](PublishBuilder::checkpoint) any process can resume it.
 //!
 //! # What it promises, and what not
 //!
@@ -65,7 +68,8 @@
 //!
 //! # Settings
 //!
-//! Of [`ClientBuilder`], with the variable that [`Client::from_env`] reads. Durations are written as `500ms`, `30s` or `2m`.
+//! Of [`ClientBuilder`], with the variable that [`Client::from_env`] reads. Durations are written
+//! as `500ms`, `30s` or `2m`.
 //!
 //! | setting | default | variable |
 //! | --- | --- | --- |
@@ -99,10 +103,12 @@
 //!
 //! # Where to read on
 //!
-//! What a send does with each response is told at [`Client::send`], what is read and how it is written at [`PushSlots`]. Slots hold what they
-//! have in common [`Shared`], and [`SlotReader`] reads any number of them from a file. A private key is a [`SigningKey`], or stays
-//! elsewhere behind a [`Signer`]; access tokens can come from a [`TokenSource`]. Every [`Attempt`] can be told to an
-//! [`AttemptObserver`] as it ends, and a [`Transport`] of your own can carry the requests.
+//! What a send does with each response is told at [`Client::send`], what is read and how it is
+//! written at [`PushSlots`]. Slots hold what they have in common [`Shared`], and [`SlotReader`]
+//! reads any number of them from a file. A private key is a [`SigningKey`], or stays elsewhere
+//! behind a [`Signer`]; access tokens can come from a [`TokenSource`]. Every [`Attempt`] can be
+//! told to an [`AttemptObserver`] as it ends, and a [`Transport`] of your own can carry the
+//! requests.
 //!
 //! # Features
 //!
@@ -111,13 +117,25 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::pedantic))]
-#![allow(clippy::doc_markdown, reason = "PushSlots, OpenTelemetry and OAuth are names, and no code")]
-#![allow(clippy::match_bool, clippy::single_match_else, reason = "ways that are alike stand side by side")]
-#![allow(clippy::similar_names, reason = "place and pace, began and begun are the words for what they are")]
-#![allow(clippy::needless_pass_by_value, reason = "what is handed over is not to be used any more")]
-#![allow(clippy::ref_option, reason = "serde hands a field over so")]
-#![allow(clippy::unnecessary_box_returns, reason = "an error of one word keeps the results of reading small")]
-#![allow(clippy::naive_bytecount, reason = "counts the lines before an error, once")]
+#![expect(clippy::doc_markdown, reason = "PushSlots, OpenTelemetry and OAuth are names, not code")]
+#![expect(
+    clippy::match_bool,
+    clippy::single_match_else,
+    reason = "alternatives stand side by side"
+)]
+#![expect(
+    clippy::similar_names,
+    reason = "began and begun, slot and slots are the words for what they are"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a value that is passed on is not used any more"
+)]
+#![expect(
+    clippy::unnecessary_box_returns,
+    reason = "an error of one word keeps the results of reading small"
+)]
+#![expect(clippy::naive_bytecount, reason = "counts the lines before an error, once")]
 // What can fail in production says so in an error.
 #![cfg_attr(
     not(test),
@@ -144,28 +162,30 @@ mod text;
 mod transport;
 
 pub use auth::{
-    AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningInput, SigningKey,
-    TokenRequest, TokenSource,
+    AccessToken, AuthError, Credentials, KeyError, Signer, SigningAlgorithm, SigningInput,
+    SigningKey, TokenRequest, TokenSource,
 };
-pub use client::{Client, ClientBuilder, ClientMetrics, HttpTransportBuilder, PublishBuilder, SendBuilder};
+pub use client::{
+    Client, ClientBuilder, ClientMetrics, HttpTransportBuilder, PublishBuilder, SendBuilder,
+};
 pub use delivery::AttemptObserver;
 pub use error::{Error, ErrorKind};
 pub use message::{
     Address, BatchNumbers, Destination, EncodedMessage, ExtensionError, Extensions, Identifier,
-    InvalidMessage, List, Location, Log, Message, Meta, Minutes, PhoneNumber, PreparedMessage, Problem,
-    ProblemCode, Provider, PushSlots, PushSlotsBuilder, ReadError, RestoreError, Severity, Shared, Slot,
-    SlotReader, Source, UnreadMember, UnreadReason, Validation,
+    InvalidMessage, List, Location, Log, Message, Meta, Minutes, PhoneNumber, PreparedMessage,
+    Problem, ProblemCode, Provider, PushSlots, PushSlotsBuilder, ReadError, RestoreError, Severity,
+    Shared, Slot, SlotReader, Source, UnreadMember, UnreadReason, Validation,
 };
 pub use publish::{
-    AcceptedMessage, BatchCounts, Checkpoint, CheckpointError, ParseResumePointError, PreparedMessages,
-    Progress, PublishError, PublishHandle, PublishReport, ResumePoint, RunCounts, SlotStream, StreamedSlot,
-    Wait, WaitReason,
+    AcceptedMessage, BatchCounts, Checkpoint, CheckpointError, ParseResumePointError,
+    PreparedMessages, Progress, PublishError, PublishHandle, PublishReport, ResumePoint, RunCounts,
+    SlotStream, StreamedSlot, Wait, WaitReason,
 };
 pub use receipt::{Attempt, Delivery, OAuthError, Receipt};
 pub use retry::{BodyKind, Classification, Exchange, NextStep, OnUnknown};
 pub use transport::{
-    HttpTransport, Permit, PermitError, PermitRequest, PermitSource, RateLimiter, Response, Transport,
-    TransportContext, TransportError, TransportErrorKind,
+    HttpTransport, Permit, PermitError, PermitRequest, PermitSource, RateLimiter, Response,
+    Transport, TransportContext, TransportError, TransportErrorKind,
 };
 
 pub use bytes;

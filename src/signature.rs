@@ -51,7 +51,9 @@ impl PrivateKey {
         let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
         Ok(match der {
             PrivateKeyDer::Pkcs1(_) => Self::Rsa(RsaKeyPair::from_der(bytes)?),
-            PrivateKeyDer::Sec1(_) => Self::P384(EcdsaKeyPair::from_private_key_der(algorithm, bytes)?),
+            PrivateKeyDer::Sec1(_) => {
+                Self::P384(EcdsaKeyPair::from_private_key_der(algorithm, bytes)?)
+            }
             _ => match EcdsaKeyPair::from_pkcs8(algorithm, bytes) {
                 Ok(key) => Self::P384(key),
                 Err(_) => Self::Rsa(RsaKeyPair::from_pkcs8(bytes)?),
@@ -92,8 +94,8 @@ pub(crate) use verification::PublicKey;
 #[cfg(feature = "mock")]
 mod verification {
     use aws_lc_rs::signature::{
-        ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
-        RSA_PKCS1_2048_8192_SHA384, RsaPublicKeyComponents,
+        ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+        ParsedPublicKey, RSA_PKCS1_2048_8192_SHA384, RsaPublicKeyComponents,
     };
 
     use super::{PrivateKey, Unspecified, point};

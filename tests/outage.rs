@@ -19,8 +19,9 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// Every way to fail that concerns the whole service, and what is said of it.
 fn outages() -> Vec<(&'static str, ScriptedOutcome)> {
-    let slow =
-        |status| ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::new(status) });
+    let slow = |status| {
+        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::new(status) })
+    };
     vec![
         ("500", answers(500)),
         ("503", answers(503)),
@@ -39,10 +40,12 @@ fn outages() -> Vec<(&'static str, ScriptedOutcome)> {
 
 /// How many requests reach the service, token requests included.
 fn load(fate: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let model = Model::scripted([fate.clone()]);
-        let client = client_of(&model).max_attempts(max_attempts).without_rate_limit().build().unwrap();
+        let client =
+            client_of(&model).max_attempts(max_attempts).without_rate_limit().build().unwrap();
         let message = std::sync::Arc::new(message().encode().unwrap());
         let mut under_way = JoinSet::new();
         for _ in 0..sends {
@@ -60,7 +63,8 @@ fn load(fate: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
 
 #[test]
 fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message() {
-    let minutes = std::env::var("PUSHSLOTS_OUTAGE_MINUTES").map_or(1, |minutes| minutes.parse().unwrap());
+    let minutes =
+        std::env::var("PUSHSLOTS_OUTAGE_MINUTES").map_or(1, |minutes| minutes.parse().unwrap());
     let sends = minutes * 60 * 100;
     let outages = outages();
     let ratios: Vec<_> = thread::scope(|scope| {
@@ -85,8 +89,10 @@ fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message()
 
 #[tokio::test(start_paused = true)]
 async fn with_one_attempt_there_is_one_request_whatever_fails() {
-    let accepted_and_lost = ScriptedOutcome::Answered(Reply { body_lost: true, ..Reply::accepted() });
-    let late = ScriptedOutcome::Answered(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
+    let accepted_and_lost =
+        ScriptedOutcome::Answered(Reply { body_lost: true, ..Reply::accepted() });
+    let late =
+        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
     let more = [
         ("accepted", ok()),
         ("accepted, body lost", accepted_and_lost),

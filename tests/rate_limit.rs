@@ -2,7 +2,8 @@
 //!
 //! The pace of a client: how many requests go out in any window, and who waits.
 //!
-//! `PUSHSLOTS_RATE_LIMIT_HOURS=24` simulates a day of publishing at full speed in place of one hour.
+//! `PUSHSLOTS_RATE_LIMIT_HOURS=24` simulates a day of publishing at full speed in place of one
+//! hour.
 
 mod support;
 
@@ -32,7 +33,8 @@ fn quick() -> ScriptedOutcome {
 
 #[tokio::test(start_paused = true)]
 async fn a_day_at_full_speed_is_never_above_the_rate() {
-    let hours: u32 = std::env::var("PUSHSLOTS_RATE_LIMIT_HOURS").map_or(1, |hours| hours.parse().unwrap());
+    let hours: u32 =
+        std::env::var("PUSHSLOTS_RATE_LIMIT_HOURS").map_or(1, |hours| hours.parse().unwrap());
     let throttled = |hint: Option<&str>| {
         let reply = Reply::new(429);
         ScriptedOutcome::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)))
@@ -119,7 +121,8 @@ async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
 async fn a_429_makes_everyone_wait() {
     for (hint, wait) in [(None, 1), (Some("20"), 20), (Some("100000"), 120)] {
         let reply = Reply::new(429);
-        let rejected = ScriptedOutcome::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)));
+        let rejected =
+            ScriptedOutcome::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)));
         let model = Model::scripted([quick(), rejected, quick()]);
         let client = client_of(&model).max_attempts(1).build().unwrap();
         client.send(&message()).await.unwrap();
@@ -157,7 +160,9 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
     assert!(error.is_retryable() && error.attempts().is_empty());
     assert!(
-        error.to_string().contains("the client's own rate limit, or its wait after a 429, leaves no room"),
+        error
+            .to_string()
+            .contains("the client's own rate limit, or its wait after a 429, leaves no room"),
         "{error}"
     );
     sleep(error.retry_after().unwrap()).await;
@@ -168,11 +173,9 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     let client = client_of(&model).rate_limit(3, 10 * MINUTE).build().unwrap();
     let error = client.send(&message).await.unwrap_err();
     assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Unknown));
-    assert!(
-        error.to_string().starts_with(
-            "attempt 2: the service answered 503; abandoned because the client's own rate limit"
-        )
-    );
+    assert!(error.to_string().starts_with(
+        "attempt 2: the service answered 503; abandoned because the client's own rate limit"
+    ));
     assert!(error.retry_after().unwrap() > 9 * MINUTE);
 }
 
@@ -208,8 +211,11 @@ async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
 #[tokio::test(start_paused = true)]
 async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
     let model = Model::scripted([quick()]);
-    let client =
-        client_of(&model).rate_limit(10, 10 * MINUTE).deadline(Duration::from_secs(5)).build().unwrap();
+    let client = client_of(&model)
+        .rate_limit(10, 10 * MINUTE)
+        .deadline(Duration::from_secs(5))
+        .build()
+        .unwrap();
     let slots = slots(0..40);
     let (mut told, began) = (Vec::new(), Instant::now());
     let publication = client.publish(&slots).slots_per_message(1);
@@ -222,7 +228,10 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
     assert!(waiting.iter().all(|wait| wait.reason == WaitReason::RateLimit));
     assert!(waiting.len() > 39 * 60, "once a second: {}", waiting.len());
     let longest = waiting.iter().map(|wait| wait.remaining).max().unwrap();
-    assert!(longest > 9 * MINUTE && longest <= 10 * MINUTE + Duration::from_millis(1), "{longest:?}");
+    assert!(
+        longest > 9 * MINUTE && longest <= 10 * MINUTE + Duration::from_millis(1),
+        "{longest:?}"
+    );
 
     // It can be stopped meanwhile.
     let publication = client.publish(&slots).slots_per_message(1);
@@ -286,7 +295,11 @@ async fn requests_that_never_left_do_not_count() {
         let client = client_of(&model).rate_limit(10, 5 * MINUTE).max_attempts(1).build().unwrap();
         for _ in 0..10 {
             let error = client.send(&message()).await.unwrap_err();
-            assert_eq!((error.delivery(), error.attempts().len()), (Delivery::NotSent, 1), "{error}");
+            assert_eq!(
+                (error.delivery(), error.attempts().len()),
+                (Delivery::NotSent, 1),
+                "{error}"
+            );
         }
         let began = Instant::now();
         client.send(&message()).await.unwrap();

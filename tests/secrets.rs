@@ -12,8 +12,8 @@ use pushslots::http::StatusCode;
 use pushslots::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use pushslots::mock::{self, MockService};
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, PushSlots, Response, Signer, SigningAlgorithm, SigningInput,
-    SigningKey, TokenRequest, TokenSource,
+    AccessToken, AuthError, Client, Credentials, PushSlots, Response, Signer, SigningAlgorithm,
+    SigningInput, SigningKey, TokenRequest, TokenSource,
 };
 use serde_json::json;
 use support::raw::{Act, RawServer};
@@ -97,9 +97,9 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     let key = keys::rsa();
     let jwk = key.jwk("key-id").to_string();
     let key_id = |pem: &str| SigningKey::from_pem(pem, "key-id").unwrap();
-    let token =
-        r#"{"access_token":"canary-token","token_type":"Bearer","expires_in":300,"scope":"canary-scope"}"#;
-    let legacy = r#"{"accessToken":"canary-token","expires":"canary","refreshToken":"canary-refresh"}"#;
+    let token = r#"{"access_token":"canary-token","token_type":"Bearer","expires_in":300,"scope":"canary-scope"}"#;
+    let legacy =
+        r#"{"accessToken":"canary-token","expires":"canary","refreshToken":"canary-refresh"}"#;
     let rejection = r#"{"error":"canary","error_description":"canary canary-token","error_uri":"https://canary.example"}"#;
     // A token endpoint may echo what it was sent.
     let echo = r#"{"error":"invalid_client","error_description":"not eyJcanary.canary.canary, canary-api-key, canary-secret"}"#;
@@ -123,7 +123,10 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
         (
             "a rejection",
             jwt(),
-            vec![response("400 Bad Request", r#"{"error":"x","error_description":"not eyJcanary.canary"}"#)],
+            vec![response(
+                "400 Bad Request",
+                r#"{"error":"x","error_description":"not eyJcanary.canary"}"#,
+            )],
         ),
         ("an error with status 200", api_key(), vec![response("200 OK", echo)]),
         ("a rejection in words", jwt(), vec![response("401 Unauthorized", "canary")]),
@@ -131,7 +134,10 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
         (
             "no token",
             jwt(),
-            vec![response("200 OK", "canary"), response("200 OK", r#"{"access_token":["canary"]}"#)],
+            vec![
+                response("200 OK", "canary"),
+                response("200 OK", r#"{"access_token":["canary"]}"#),
+            ],
         ),
         (
             "no JSON",
@@ -173,7 +179,8 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     ] {
         shown.say(format!("== {name}\n"));
         let service = RawServer::start(acts).await;
-        let builder = Client::builder().base_url(&service.url).destination(DESTINATION).max_attempts(2);
+        let builder =
+            Client::builder().base_url(&service.url).destination(DESTINATION).max_attempts(2);
         let builder = builder.credentials(credentials.clone());
         shown.show((&credentials, &builder));
         let client = builder.build().unwrap();
@@ -206,10 +213,12 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     service.finish().await;
 
     shown.say("== a publication\n");
-    let rejection_of_message = response("400 Bad Request", r#"{"Meta":{"Errors":[{"Text":"canary"}]}}"#);
+    let rejection_of_message =
+        response("400 Bad Request", r#"{"Meta":{"Errors":[{"Text":"canary"}]}}"#);
     let service = RawServer::start([response("200 OK", token), rejection_of_message]).await;
     let told = shown.clone();
-    let builder = Client::builder().base_url(&service.url).destination(DESTINATION).credentials(jwt());
+    let builder =
+        Client::builder().base_url(&service.url).destination(DESTINATION).credentials(jwt());
     let builder = builder.classifier(move |exchange| {
         told.show(exchange);
         exchange.classification()
@@ -229,7 +238,12 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     let mock = MockService::start().unwrap();
     let client = Client::builder().mock(&mock).build().unwrap();
     client.send(&message).await.unwrap();
-    shown.show((&mock, MockService::builder().api_key("canary", "canary"), mock.received(), mock.requests()));
+    shown.show((
+        &mock,
+        MockService::builder().api_key("canary", "canary"),
+        mock.received(),
+        mock.requests(),
+    ));
     shown.show(mock::MockResponse::rejected("canary"));
 
     shown.say("== keys\n");
@@ -251,18 +265,28 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     shown.show(Response::new(StatusCode::OK, headers, Ok("canary".into())));
 
     let text = shown.text();
-    for layer in ["TRACE", ": hyper", "requesting an access token", "authenticating anew", "== keys"] {
+    for layer in
+        ["TRACE", ": hyper", "requesting an access token", "authenticating anew", "== keys"]
+    {
         assert!(text.contains(layer), "the log is on: {layer}");
     }
-    for name in ["PushSlots {", "PublishBuilder {", "PublishHandle {", "PublishError {", "Exchange {"] {
+    for name in
+        ["PushSlots {", "PublishBuilder {", "PublishHandle {", "PublishError {", "Exchange {"]
+    {
         assert!(text.contains(name), "what holds nothing to hide is seen: {name}");
     }
-    let private =
-        key.jwk.as_object().unwrap().iter().filter(|(name, _)| !["kty", "n", "e"].contains(&name.as_str()));
+    let private = key
+        .jwk
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| !["kty", "n", "e"].contains(&name.as_str()));
     let private = private.map(|(_, part)| part.as_str().unwrap());
     let lowercase = text.to_lowercase();
-    for secret in
-        ["canary", "eyj", "client_assertion", "-----begin"].into_iter().chain(key.pem.lines()).chain(private)
+    for secret in ["canary", "eyj", "client_assertion", "-----begin"]
+        .into_iter()
+        .chain(key.pem.lines())
+        .chain(private)
     {
         let at = lowercase.find(&secret.to_lowercase());
         let near = at.map(|at| {

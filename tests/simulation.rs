@@ -1,9 +1,11 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
 //!
-//! The send loop in every fault_schedule: the client as it is, over a transport that plays a service which knows what it accepted,
-//! under time that is wound on. What a seed settles is told in `support/simulation.rs` and `support/fault_schedule.rs`.
+//! The send loop in every fault_schedule: the client as it is, over a transport that plays a
+//! service which knows what it accepted, under time that is wound on. What a seed settles is told
+//! in `support/simulation.rs` and `support/fault_schedule.rs`.
 //!
-//! `PUSHSLOTS_SIMULATION_SEEDS=100000` runs that many seeds, `PUSHSLOTS_SIMULATION_SEED=7` the seed 7 alone.
+//! `PUSHSLOTS_SIMULATION_SEEDS=100000` runs that many seeds, `PUSHSLOTS_SIMULATION_SEED=7` the seed
+//! 7 alone.
 
 mod support;
 
@@ -27,10 +29,14 @@ fn what_is_told_is_true_in_every_weather() {
     });
     let mut found = Findings::default();
     all.iter().for_each(|each| found.add(each));
-    let Findings { sends, receipts, errors, dropped, requests, accepted, duplicates, retries, .. } = found;
+    let Findings {
+        sends, receipts, errors, dropped, requests, accepted, duplicates, retries, ..
+    } = found;
     println!("seeds: {count}, sends: {sends}, requests: {requests}, of them retries: {retries}");
     println!("receipts: {receipts}, errors: {errors}, dropped: {dropped}");
-    println!("messages that the service accepted: {accepted}, further copies of them: {duplicates}");
+    println!(
+        "messages that the service accepted: {accepted}, further copies of them: {duplicates}"
+    );
     for (invariant, broken) in INVARIANTS.iter().zip(found.broken) {
         println!("{invariant}: {broken}");
     }
@@ -38,7 +44,9 @@ fn what_is_told_is_true_in_every_weather() {
         run(*seed).1.iter().for_each(|attempt| println!("{attempt:?}"));
     }
     must_hold(&broken_seeds, SEED, "simulation");
-    assert!(count < 100 || (receipts > 0 && errors > 0 && dropped > 0 && duplicates > 0 && retries > 0));
+    assert!(
+        count < 100 || (receipts > 0 && errors > 0 && dropped > 0 && duplicates > 0 && retries > 0)
+    );
 }
 
 #[test]
@@ -54,7 +62,8 @@ fn without_wall_clock(attempt: &Attempt) -> String {
     let mut attempt = attempt.clone();
     attempt.started = Default::default();
     // Nor are the seconds until a date the same a moment later.
-    attempt.retry_after = attempt.retry_after.map(|wait| wait.min(std::time::Duration::from_secs(1_000)));
+    attempt.retry_after =
+        attempt.retry_after.map(|wait| wait.min(std::time::Duration::from_secs(1_000)));
     attempt.error = None;
     format!("{attempt:?}")
 }

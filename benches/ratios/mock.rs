@@ -1,9 +1,11 @@
 //! How many messages the mock takes, beside a server that reads and forgets them.
 //!
-//! 64 clients, each with a connection of its own, send messages of 4 slots from one other thread, one after the other each. In every
-//! round both have their turn. Each message must be in the inbox once.
+//! 64 clients, each with a connection of its own, send messages of 4 slots from one other thread,
+//! one after the other each. In every round both have their turn. Each message must be in the inbox
+//! once.
 //!
-//! * `mock_messages_per_second` is the median, of one machine that does the sending too; `mock_least_messages_per_second` the least.
+//! * `mock_messages_per_second` is the median, of one machine that does the sending too;
+//!   `mock_least_messages_per_second` the least.
 //! * `mock_vs_bare_server` is the ratio of medians.
 
 use std::sync::Arc;
@@ -26,7 +28,8 @@ pub fn run() {
     let mock = MockService::builder().without_rate_limit().start().unwrap();
     let bare = format!("http://{}", service::start(Duration::ZERO));
     let clients = |url: &str| -> Vec<Client> {
-        let client = || Client::builder().mock(&mock).base_url(url).without_rate_limit().build().unwrap();
+        let client =
+            || Client::builder().mock(&mock).base_url(url).without_rate_limit().build().unwrap();
         (0..CONNECTIONS).map(|_| client()).collect()
     };
     let (of_mock, of_bare) = (clients(mock.url()), clients(&bare));
@@ -35,7 +38,10 @@ pub fn run() {
             let mocked = runtime.block_on(per_second(&of_mock, &message));
             let ids: std::collections::HashSet<_> =
                 mock.received().iter().filter_map(|message| message.message_id()).collect();
-            assert_eq!((ids.len(), mock.received().len()), (CONNECTIONS * EACH, CONNECTIONS * EACH));
+            assert_eq!(
+                (ids.len(), mock.received().len()),
+                (CONNECTIONS * EACH, CONNECTIONS * EACH)
+            );
             mock.clear_inbox();
             [mocked, runtime.block_on(per_second(&of_bare, &message))]
         })

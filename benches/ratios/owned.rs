@@ -203,8 +203,10 @@ fn provider(number: usize) -> Provider {
 }
 
 fn location(number: usize) -> Location {
-    let identifier =
-        |id: &str, id_type: &str| Identifier { id: Some(id.to_owned()), id_type: Some(id_type.to_owned()) };
+    let identifier = |id: &str, id_type: &str| Identifier {
+        id: Some(id.to_owned()),
+        id_type: Some(id_type.to_owned()),
+    };
     Location {
         kind: Some("Clinic".to_owned()),
         facility: Some("RES General Hospital".to_owned()),

@@ -1,9 +1,12 @@
-//! How a publication with several messages in flight compares with requests by hand, and the cost of a checkpoint.
+//! How a publication with several messages in flight compares with requests by hand, and the cost
+//! of a checkpoint.
 //!
-//! * `publish_latency_vs_handwritten` is the time for 200 messages of 50 slots to a service that responds after 50 ms, 16 in
-//!   flight, in ratio to reqwest with `buffer_unordered(16)`; medians of rounds in which each side has its turn.
-//! * `checkpoint_extra_ms` is the time that a checkpoint adds to each of 200 messages, one in flight, beyond writing, syncing and
-//!   renaming a file and syncing its folder: milliseconds, medians of the same rounds.
+//! * `publish_latency_vs_handwritten` is the time for 200 messages of 50 slots to a service that
+//!   responds after 50 ms, 16 in flight, in ratio to reqwest with `buffer_unordered(16)`; medians
+//!   of rounds in which each side has its turn.
+//! * `checkpoint_extra_ms` is the time that a checkpoint adds to each of 200 messages, one in
+//!   flight, beyond writing, syncing and renaming a file and syncing its folder: milliseconds,
+//!   medians of the same rounds.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -33,14 +36,17 @@ pub fn run() {
 }
 
 async fn latency(client: &Client, by_hand: &ByHand) {
-    let built: Vec<Slot> = slots::Book::new(PEOPLE).slots(0..MESSAGES * SLOTS_PER_MESSAGE).collect();
+    let built: Vec<Slot> =
+        slots::Book::new(PEOPLE).slots(0..MESSAGES * SLOTS_PER_MESSAGE).collect();
     let records = owned::Book::new(PEOPLE);
     let message = |first| records.message(first, SLOTS_PER_MESSAGE, &[DESTINATION]);
-    let theirs: Vec<_> = (0..MESSAGES * SLOTS_PER_MESSAGE).step_by(SLOTS_PER_MESSAGE).map(message).collect();
+    let theirs: Vec<_> =
+        (0..MESSAGES * SLOTS_PER_MESSAGE).step_by(SLOTS_PER_MESSAGE).map(message).collect();
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        let publication = client.publish(&built).slots_per_message(SLOTS_PER_MESSAGE).concurrency(IN_FLIGHT);
+        let publication =
+            client.publish(&built).slots_per_message(SLOTS_PER_MESSAGE).concurrency(IN_FLIGHT);
         assert_eq!(publication.await.unwrap().receipts().len(), MESSAGES);
         times[0].push(began.elapsed().as_secs_f64());
         let began = Instant::now();

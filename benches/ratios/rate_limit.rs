@@ -1,8 +1,8 @@
 //! The cost of waiting for the rate limit.
 //!
-//! `rate_limit_8000_vs_1000` is the time for a send that waits for a permit next to 8,000 others, in ratio to one next to 1,000.
-//! Both are medians of the same rounds. The clock of the client is a simulated one, so that only work is measured, and the
-//! service accepts at once.
+//! `rate_limit_8000_vs_1000` is the time for a send that waits for a permit next to 8,000 others,
+//! in ratio to one next to 1,000. Both are medians of the same rounds. The clock of the client is a
+//! simulated one, so that only work is measured, and the service accepts at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::uuid::Uuid;
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, EncodedMessage, Response, TokenRequest, TokenSource,
-    Transport, TransportContext, TransportError,
+    AccessToken, AuthError, Client, Credentials, EncodedMessage, Response, TokenRequest,
+    TokenSource, Transport, TransportContext, TransportError,
 };
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -28,7 +28,11 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 struct Accepts;
 
 impl Transport for Accepts {
-    async fn send(&self, _: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        _: Request<Bytes>,
+        _: TransportContext,
+    ) -> Result<Response, TransportError> {
         Ok(Response::new(StatusCode::OK, HeaderMap::new(), Ok(Bytes::new())))
     }
 }
@@ -45,9 +49,11 @@ impl TokenSource for Fixed {
 fn per_send(waiting: u32, message: &Arc<EncodedMessage>) -> Duration {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let builder = Client::builder().transport(Accepts).credentials(Credentials::token_source(Fixed));
+        let builder =
+            Client::builder().transport(Accepts).credentials(Credentials::token_source(Fixed));
         // 50 requests a second, one after the other.
-        let builder = builder.destination(Uuid::from_u128(1)).rate_limit(2, Duration::from_millis(40));
+        let builder =
+            builder.destination(Uuid::from_u128(1)).rate_limit(2, Duration::from_millis(40));
         let client = builder.max_in_flight(u32::MAX).build().unwrap();
         let mut sends = JoinSet::new();
         let began = Instant::now();

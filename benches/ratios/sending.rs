@@ -1,14 +1,20 @@
 //! How publishing and sending compare with what one would write by hand, and with the wire alone.
 //!
-//! All sides send from this thread to one service on a thread of its own, over connections of reqwest's.
+//! All sides send from this thread to one service on a thread of its own, over connections of
+//! reqwest's.
 //!
-//! * By hand is one reqwest client, structs built from the same records, serde derive, `to_vec`, a POST, and the response
-//!   parsed. The wire is the same client and bytes that were ready before; the response is read and not parsed.
-//! * `publish_…` is 500,000 slots of 100 providers and 100 rooms, 500 a message, one message after the other.
-//! * `publish_vs_handwritten` counts the time to build the slots too, on both sides; in `publish_vs_wire` they are built.
-//! * `send_…` is 4 slots a message: messages a second with 32 in flight, and the median time of one at a time.
-//! * `publish_peak_mib` is the most heap that is held while 10,000,000 slots from an iterator are published as a stream, with
-//!   the service's own share; the receipts of 20,000 messages are in it.
+//! * By hand is one reqwest client, structs built from the same records, serde derive, `to_vec`, a
+//!   POST, and the response parsed. The wire is the same client and bytes that were ready before;
+//!   the response is read and not parsed.
+//! * `publish_…` is 500,000 slots of 100 providers and 100 rooms, 500 a message, one message after
+//!   the other.
+//! * `publish_vs_handwritten` counts the time to build the slots too, on both sides; in
+//!   `publish_vs_wire` they are built.
+//! * `send_…` is 4 slots a message: messages a second with 32 in flight, and the median time of one
+//!   at a time.
+//! * `publish_peak_mib` is the most heap that is held while 10,000,000 slots from an iterator are
+//!   published as a stream, with the service's own share; the receipts of 20,000 messages are in
+//!   it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +24,9 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use pushslots::bytes::Bytes;
 use pushslots::uuid::{Uuid, uuid};
-use pushslots::{AccessToken, AuthError, Client, Credentials, PushSlots, Slot, TokenRequest, TokenSource};
+use pushslots::{
+    AccessToken, AuthError, Client, Credentials, PushSlots, Slot, TokenRequest, TokenSource,
+};
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
@@ -78,8 +86,11 @@ impl ByHand {
     }
 
     async fn post(&self, body: impl Into<reqwest::Body>) -> Bytes {
-        let request =
-            self.http.post(&self.url).bearer_auth("token").header("content-type", "application/json");
+        let request = self
+            .http
+            .post(&self.url)
+            .bearer_auth("token")
+            .header("content-type", "application/json");
         let response = request.body(body).send().await.unwrap();
         response.error_for_status().unwrap().bytes().await.unwrap()
     }
@@ -87,7 +98,9 @@ impl ByHand {
     pub async fn send(&self, message: &owned::Message) {
         let response = self.post(owned::to_json(message)).await;
         let response: Response = serde_json::from_slice(&response).unwrap();
-        assert!(response.meta.logs.iter().all(|log| !log.id.is_empty() && !log.attempt_id.is_empty()));
+        assert!(
+            response.meta.logs.iter().all(|log| !log.id.is_empty() && !log.attempt_id.is_empty())
+        );
     }
 }
 
@@ -128,18 +141,25 @@ fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
     let rounds: Vec<[f64; 4]> = (0..ROUNDS)
         .map(|_| {
             [
-                seconds(|| runtime.block_on(async { published(book.slots(0..SLOTS).collect()).await })),
+                seconds(|| {
+                    runtime.block_on(async { published(book.slots(0..SLOTS).collect()).await })
+                }),
                 seconds(|| {
                     runtime.block_on(async {
                         for first in (0..SLOTS).step_by(SLOTS_PER_MESSAGE) {
-                            by_hand.send(&records.message(first, SLOTS_PER_MESSAGE, &[DESTINATION])).await;
+                            by_hand
+                                .send(&records.message(first, SLOTS_PER_MESSAGE, &[DESTINATION]))
+                                .await;
                         }
                     });
                 }),
                 seconds(|| {
                     runtime.block_on(async {
-                        let report =
-                            client.publish(&built).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
+                        let report = client
+                            .publish(&built)
+                            .slots_per_message(SLOTS_PER_MESSAGE)
+                            .await
+                            .unwrap();
                         assert_eq!(report.run().accepted_slots, SLOTS);
                     });
                 }),
@@ -195,7 +215,8 @@ async fn send(client: &Client, by_hand: &ByHand) {
     print("send_latency_vs_handwritten", mine / hand);
 }
 
-/// The most heap that is held while slots from an iterator are published, as seen whenever one is asked for.
+/// The most heap that is held while slots from an iterator are published, as seen whenever one is
+/// asked for.
 async fn peak_mib(client: &Client) -> f64 {
     let before = HEAP.allocated();
     let peak = Arc::new(AtomicUsize::new(0));
@@ -204,8 +225,11 @@ async fn peak_mib(client: &Client) -> f64 {
     let slots = book.slots(0..STREAMED_SLOTS).inspect(move |_| {
         seen.fetch_max(HEAP.allocated() - before, Ordering::Relaxed);
     });
-    let report =
-        client.publish_stream(stream::iter(slots)).slots_per_message(SLOTS_PER_MESSAGE).await.unwrap();
+    let report = client
+        .publish_stream(stream::iter(slots))
+        .slots_per_message(SLOTS_PER_MESSAGE)
+        .await
+        .unwrap();
     assert_eq!(report.run().accepted_slots, STREAMED_SLOTS);
     peak.load(Ordering::Relaxed) as f64 / f64::from(1 << 20)
 }

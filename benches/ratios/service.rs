@@ -28,10 +28,11 @@ pub fn start(delay: Duration) -> SocketAddr {
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
                     stream.set_nodelay(true).unwrap();
-                    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(
-                        TokioIo::new(stream),
-                        service_fn(move |request| response(request, delay)),
-                    );
+                    let connection =
+                        http1::Builder::new().timer(TokioTimer::new()).serve_connection(
+                            TokioIo::new(stream),
+                            service_fn(move |request| response(request, delay)),
+                        );
                     tokio::spawn(connection);
                 }
             });
@@ -40,7 +41,10 @@ pub fn start(delay: Duration) -> SocketAddr {
     address
 }
 
-async fn response(request: Request<Incoming>, delay: Duration) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn response(
+    request: Request<Incoming>,
+    delay: Duration,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let is_message = request.uri().path() == "/endpoint";
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {

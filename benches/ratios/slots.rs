@@ -58,7 +58,8 @@ pub fn room(number: usize) -> String {
 
 pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<PushSlots> {
     let book = Book::new(people);
-    let message = |first| PushSlots::builder().slots(book.slots(first..first + per_message)).build().unwrap();
+    let message =
+        |first| PushSlots::builder().slots(book.slots(first..first + per_message)).build().unwrap();
     (0..count).step_by(per_message).map(message).collect()
 }
 

@@ -21,7 +21,9 @@ impl Batch {
         let (id, start) = (variable("PUBLISH_BATCH_ID"), variable("PUBLISH_RESUME_FROM"));
         match (start.map(|text| text.parse()).transpose(), id) {
             (Err(wrong), _) => Err(format!("PUBLISH_RESUME_FROM: {wrong}")),
-            (Ok(Some(_)), None) => Err("PUBLISH_BATCH_ID: missing next to PUBLISH_RESUME_FROM".to_owned()),
+            (Ok(Some(_)), None) => {
+                Err("PUBLISH_BATCH_ID: missing next to PUBLISH_RESUME_FROM".to_owned())
+            }
             (Ok(start), id) => Ok(Self { id, start }),
         }
     }

@@ -1,14 +1,18 @@
-//! Publishes the slots of a file as a batch, with the settings from the environment: `publish_file SLOTS.ndjson`.
+//! Publishes the slots of a file as a batch, with the settings from the environment: `publish_file
+//! SLOTS.ndjson`.
 //!
-//! The file has one slot a line, a JSON list of slots, or a whole message, whose `Meta` then goes with all messages except for its
-//! batch numbers. It is read twice, each time as a stream, so that a file that is cut off is found before anything is sent.
+//! The file has one slot a line, a JSON list of slots, or a whole message, whose `Meta` then goes
+//! with all messages except for its batch numbers. It is read twice, each time as a stream, so that
+//! a file that is cut off is found before anything is sent.
 //!
-//! The state of the publication is kept in a file next to it, with the ending `.checkpoint`. Outages are waited out for 15 minutes.
-//! After a crash, a signal or an error, run the same command again: it resumes where the last run ended. If the slots before that place
-//! have changed, a new batch starts. Instead, `PUBLISH_BATCH_ID` and `PUBLISH_RESUME_FROM` name the place, and then no checkpoint
-//! is used.
+//! The state of the publication is kept in a file next to it, with the ending `.checkpoint`.
+//! Outages are waited out for 15 minutes. After a crash, a signal or an error, run the same command
+//! again: it resumes where the last run ended. If the slots before that place have changed, a new
+//! batch starts. Instead, `PUBLISH_BATCH_ID` and `PUBLISH_RESUME_FROM` name the place, and then no
+//! checkpoint is used.
 //!
-//! Prints the id of the batch on stderr first, progress if that is a terminal, and one JSON object on stdout at the end.
+//! Prints the id of the batch on stderr first, progress if that is a terminal, and one JSON object
+//! on stdout at the end.
 //!
 //! | exit code | meaning |
 //! | --- | --- |
@@ -39,7 +43,8 @@ use pushslots::{Client, ErrorKind, PublishError, PublishReport, SlotReader};
 #[tokio::main]
 async fn main() -> ExitCode {
     log_to_stderr();
-    let (client, batch, file) = match (Client::from_env(), Batch::from_env(), Survey::of_argument()) {
+    let (client, batch, file) = match (Client::from_env(), Batch::from_env(), Survey::of_argument())
+    {
         (Ok(client), Ok(batch), Ok(file)) => (client, batch, file),
         (client, batch, file) => {
             let wrong = [client.err().map(|error| error.to_string()), batch.err(), file.err()];

@@ -85,8 +85,12 @@ pub fn exit_code(result: &Result<PublishReport, PublishError>, signal: u8) -> Ex
         Ok(report) => return ExitCode::from(if report.run().skipped_slots > 0 { 3 } else { 0 }),
         Err(error) => error,
     };
-    let input =
-        [ErrorKind::Configuration, ErrorKind::InvalidMessage, ErrorKind::Input, ErrorKind::Checkpoint];
+    let input = [
+        ErrorKind::Configuration,
+        ErrorKind::InvalidMessage,
+        ErrorKind::Input,
+        ErrorKind::Checkpoint,
+    ];
     ExitCode::from(match error.kind() {
         ErrorKind::Stopped => signal,
         kind if input.contains(&kind) && error.report().run().requests == 0 => 2,

@@ -1,7 +1,8 @@
-//! Sends a message with a private key that this process never sees: another one holds it, and signs what it is asked.
+//! Sends a message with a private key that this process never sees: another one holds it, and signs
+//! what it is asked.
 //!
-//! `cargo run --example sign_elsewhere`. The other process is this program again, with the argument `agent`; in its
-//! place there could be a KMS, an HSM, or an agent of your own.
+//! `cargo run --example sign_elsewhere`. The other process is this program again, with the argument
+//! `agent`; in its place there could be a KMS, an HSM, or an agent of your own.
 
 mod agent;
 
@@ -11,7 +12,9 @@ use std::process::Stdio;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pushslots::chrono::{TimeZone, Utc};
 use pushslots::mock::MockService;
-use pushslots::{AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningInput, Slot};
+use pushslots::{
+    AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningInput, Slot,
+};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
@@ -29,15 +32,20 @@ impl Signer for Agent {
     }
 
     async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
-        // What goes wrong on a pipe does so for good. Of a service on the network much is `temporary`.
+        // What goes wrong on a pipe does so for good. Of a service on the network much is
+        // `temporary`.
         let failed = |error: io::Error| AuthError::permanent(format!("the agent: {error}"));
         let question = BASE64_STANDARD.encode(input.as_bytes());
         let (questions, answers) = &mut *self.0.lock().await;
         questions.write_all(format!("{question}\n").as_bytes()).await.map_err(failed)?;
         // The response to a question that was given up may come first.
         while let Some(line) = answers.next_line().await.map_err(failed)? {
-            if let Some((_, signature)) = line.split_once(' ').filter(|(asked, _)| *asked == question) {
-                return BASE64_STANDARD.decode(signature).map_err(|error| failed(io::Error::other(error)));
+            if let Some((_, signature)) =
+                line.split_once(' ').filter(|(asked, _)| *asked == question)
+            {
+                return BASE64_STANDARD
+                    .decode(signature)
+                    .map_err(|error| failed(io::Error::other(error)));
             }
         }
         Err(AuthError::permanent("the agent is gone"))
@@ -50,8 +58,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return agent::run().await;
     }
     let mut agent = Command::new(std::env::current_exe()?);
-    let mut agent =
-        agent.arg("agent").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut agent = agent
+        .arg("agent")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
     let pipes = agent.stdin.take().zip(agent.stdout.take()).ok_or("the agent has no pipes")?;
     let mut answers = BufReader::new(pipes.1).lines();
     // The service knows the public half alone, and verifies each signature with it.
@@ -66,6 +78,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
     let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
-    println!("signed by process {}, accepted as {}", agent.id().unwrap_or_default(), receipt.message_id());
+    println!(
+        "signed by process {}, accepted as {}",
+        agent.id().unwrap_or_default(),
+        receipt.message_id()
+    );
     Ok(())
 }

@@ -12,8 +12,9 @@ use super::auth_error::result_of;
 use super::{SignedJwt, SigningInput, TokenError};
 use crate::random::fresh_id;
 
-/// How far `iat` lies in the past, in seconds. The service takes one that is 10 s in its future, or up to 300 s in its
-/// past, so that this machine's clock may be ahead by 20 s, and behind by far more than that.
+/// How far `iat` lies in the past, in seconds. The service takes one that is 10 s in its future, or
+/// up to 300 s in its past, so that this machine's clock may be ahead by 20 s, and behind by far
+/// more than that.
 const BACKDATED: i64 = 10;
 
 /// How long an assertion is good for, in seconds from `iat`.
@@ -37,7 +38,8 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// Signs a fresh assertion for one request to `audience`, in the compact form of RFC 7515, section 7.1.
+/// Signs a fresh assertion for one request to `audience`, in the compact form of RFC 7515, section
+/// 7.1.
 pub(super) async fn sign(
     client: &SignedJwt,
     audience: &str,
@@ -57,7 +59,8 @@ pub(super) async fn sign(
     };
     let mut token = format!("{}.{}", encoded(&header), encoded(&claims));
     let signature =
-        result_of("signer", client.signer.sign(SigningInput::new(token.as_bytes())), deadline).await?;
+        result_of("signer", client.signer.sign(SigningInput::new(token.as_bytes())), deadline)
+            .await?;
     algorithm.check(&signature).map_err(TokenError::Auth)?;
     token.push('.');
     BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);

@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::TokenError;
 
-/// Why a [`Signer`](crate::Signer) gave no signature, or a [`TokenSource`](crate::TokenSource) no access token.
+/// Why a [`Signer`](crate::Signer) gave no signature, or a [`TokenSource`](crate::TokenSource) no
+/// access token.
 ///
 /// The text becomes part of errors and of the log: it must hold no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,15 +20,17 @@ pub struct AuthError {
 }
 
 impl AuthError {
-    /// It may work a moment later: the sends that need it try again, within their attempts and deadline, and it is
-    /// asked again after a pause, of a quarter of a second at first and up to 30 s later.
+    /// It may work a moment later: the sends that need it try again, within their attempts and
+    /// deadline, and it is asked again after a pause, of a quarter of a second at first and up to
+    /// 30 s later.
     #[must_use]
     pub fn temporary(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_temporary: true }
     }
 
     /// It would fail the same way again: the sends that need it end as
-    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials), and it is not asked again for 10 s.
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials), and it is not asked again for 10
+    /// s.
     #[must_use]
     pub fn permanent(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_temporary: false }

@@ -14,13 +14,14 @@ use tokio::time::{Instant, timeout};
 use super::cooldown::{COOLDOWN, Cooldown};
 use super::pending_token::{Age, PendingToken, TokenOutcome};
 use super::token_error::{TokenError, TokenUnavailable};
+use super::token_state::TokenState;
 use super::{CachedToken, Credentials, Former, TokenEndpoints};
 use crate::random::Jitter;
-use crate::retry::{Backoff, Renewal};
+use crate::retry::Renewal;
 use crate::transport::AnyTransport;
 
-/// The longest time after which a new token that was rejected is tried again; the shortest is 1.5 s. A service that copies its
-/// tokens to several places may know one a second late.
+/// The longest time after which a new token that was rejected is tried again; the shortest is 1.5
+/// s. A service that copies its tokens to several places may know one a second late.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
 
 /// The longest time for a token request. Unlike a message, it needs no processing.
@@ -29,21 +30,24 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 /// How long the send that begins a renewal waits for it, which it could do without.
 const RENEWAL_WAIT: Duration = Duration::from_secs(1);
 
-/// After this long, who waits for a request has a look at it. Nothing else is sure to: when a task that carries on a
-/// [`Shared`](futures_util::future::Shared) is dropped at the wrong moment, the others may not be woken.
+/// After this long, who waits for a request has a look at it. Nothing else is sure to: when a task
+/// that carries on a [`Shared`](futures_util::future::Shared) is dropped at the wrong moment, the
+/// others may not be woken.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Holds the token, and asks for another when it is due: one request at a time, whatever the number of sends.
+/// Holds the token, and asks for another when it is due: one request at a time, whatever the number
+/// of sends.
 ///
-/// There is no task in the background. A request under way is carried on by the sends that wait for it, and by those
-/// that go out with the old token meanwhile; whichever of them is dropped, the others carry it on.
+/// There is no task in the background. A request under way is carried on by the sends that wait for
+/// it, and by those that go out with the old token meanwhile; whichever of them is dropped, the
+/// others carry it on.
 pub(crate) struct TokenCache {
     transport: Arc<dyn AnyTransport>,
     endpoints: Arc<TokenEndpoints>,
     /// The longest time for a token request.
     timeout: Duration,
     jitter: Jitter,
-    state: Mutex<State>,
+    state: Mutex<TokenState>,
     rotations: AtomicU64,
     counts: Arc<RequestCounts>,
     /// Tells those who wait that the credentials were changed.
@@ -55,25 +59,6 @@ pub(crate) struct TokenCache {
 struct RequestCounts {
     requests: AtomicU64,
     failures: AtomicU64,
-}
-
-struct State {
-    credentials: Credentials,
-    /// The number of the rotation that brought them: what was asked for with others is of no use to them.
-    generation: u64,
-    /// The last token, which may be used up.
-    token: Option<CachedToken>,
-    /// Whether the service rejected it.
-    is_rejected: bool,
-    /// Whether it was requested because the one before was rejected.
-    replaces_rejected: bool,
-    /// Whether a request to replace it failed, so that its refresh token had its chance.
-    refresh_failed: bool,
-    /// When it is tried again, after its first rejection.
-    tried_again: Option<Instant>,
-    request: Option<PendingToken>,
-    cooldown: Option<Cooldown>,
-    cooldown_delays: Backoff,
 }
 
 /// A token to send with, and the request for its successor if there is one.
@@ -103,7 +88,7 @@ impl TokenCache {
             transport,
             endpoints: Arc::new(endpoints),
             timeout: timeout.min(LONGEST_REQUEST),
-            state: Mutex::new(State::new(credentials, 0, &jitter)),
+            state: Mutex::new(TokenState::new(credentials, 0, &jitter)),
             jitter,
             rotations: AtomicU64::new(0),
             counts: Arc::default(),
@@ -111,13 +96,14 @@ impl TokenCache {
         }
     }
 
-    /// A cache of tokens for other credentials, requested at the same endpoints over the same transport.
+    /// A cache of tokens for other credentials, requested at the same endpoints over the same
+    /// transport.
     pub(crate) fn with_credentials(&self, credentials: Credentials) -> Self {
         Self {
             transport: self.transport.clone(),
             endpoints: self.endpoints.clone(),
             timeout: self.timeout,
-            state: Mutex::new(State::new(credentials, 0, &self.jitter)),
+            state: Mutex::new(TokenState::new(credentials, 0, &self.jitter)),
             jitter: self.jitter.clone(),
             rotations: AtomicU64::new(0),
             counts: Arc::default(),
@@ -125,7 +111,8 @@ impl TokenCache {
         }
     }
 
-    /// The token in use, or a new one where there is none; a send that has no more than `time` needs it.
+    /// The token in use, or a new one where there is none; a send that has no more than `time`
+    /// needs it.
     pub(crate) async fn token(&self, time: Duration) -> Result<TokenHandle, TokenUnavailable> {
         let asked = Instant::now();
         let mut may_renew = true;
@@ -134,7 +121,8 @@ impl TokenCache {
             let request = match self.step(may_renew)? {
                 TokenAction::Use(handle) => return Ok(handle),
                 TokenAction::Renew(renewal) => {
-                    // There may be no other send to carry it on. The next step tells what came of it.
+                    // There may be no other send to carry it on. The next step tells what came of
+                    // it.
                     let _ = timeout(RENEWAL_WAIT.min(time / 4), renewal.outcome).await;
                     may_renew = false;
                     continue;
@@ -142,7 +130,9 @@ impl TokenCache {
                 TokenAction::Wait(request) => request,
             };
             let waiting = select(request.outcome.clone(), rotated);
-            let Ok(Either::Left((outcome, _))) = timeout(POLL_INTERVAL, waiting).await else { continue };
+            let Ok(Either::Left((outcome, _))) = timeout(POLL_INTERVAL, waiting).await else {
+                continue;
+            };
             let mut state = self.state();
             state.record_completed_request();
             match outcome.result {
@@ -194,11 +184,11 @@ impl TokenCache {
         state.usable_token(now).is_some()
     }
 
-    /// Takes note that the message endpoint rejected a message that was sent with `token` at that time. Returns when there may be
-    /// a token to send it with again; `None` if that isn't soon.
+    /// Takes note that the message endpoint rejected a message that was sent with `token` at that
+    /// time. Returns when there may be a token to send it with again; `None` if that isn't soon.
     ///
-    /// The token is replaced at once. If the new one was never accepted and is rejected as well, it is tried again a little
-    /// later, and then no other is requested during the cooldown.
+    /// The token is replaced at once. If the new one was never accepted and is rejected as well, it
+    /// is tried again a little later, and then no other is requested during the cooldown.
     pub(crate) fn reject(&self, token: &CachedToken, sent: Instant) -> Option<Renewal> {
         let now = Instant::now();
         let mut state = self.state();
@@ -212,7 +202,9 @@ impl TokenCache {
         }
         match state.tried_again {
             _ if state.is_rejected => None,
-            Some(again) if sent < again => Some(Renewal::After(again.saturating_duration_since(now))),
+            Some(again) if sent < again => {
+                Some(Renewal::After(again.saturating_duration_since(now)))
+            }
             Some(_) => {
                 state.is_rejected = true;
                 state.cooldown = Some(Cooldown::after_rejection(token.asked(), COOLDOWN, true));
@@ -231,8 +223,10 @@ impl TokenCache {
     pub(crate) async fn rotate(&self, credentials: Credentials) -> Result<(), TokenError> {
         let generation = 1 + self.rotations.fetch_add(1, Ordering::Relaxed);
         let outcome = self.ask(&credentials, None).await;
-        let rotated =
-            State { token: Some(outcome.result?), ..State::new(credentials, generation, &self.jitter) };
+        let rotated = TokenState {
+            token: Some(outcome.result?),
+            ..TokenState::new(credentials, generation, &self.jitter)
+        };
         let mut state = self.state();
         // A rotation that began later may have ended before this one.
         if state.generation < generation {
@@ -253,7 +247,8 @@ impl TokenCache {
         state.record_completed_request();
         // A request that nobody polled in time may never get its response.
         overdue = state.request.take_if(|request| request.age.is_overdue(now, self.timeout));
-        state.refresh_failed |= overdue.as_ref().is_some_and(|request| request.age.of(now) > self.timeout);
+        state.refresh_failed |=
+            overdue.as_ref().is_some_and(|request| request.age.of(now) > self.timeout);
         let Some(token) = state.usable_token(now) else {
             state.cool_down_after_rejection(now);
             return match (&state.request, state.cooldown_in_force(now)) {
@@ -262,14 +257,15 @@ impl TokenCache {
                 (None, None) => Ok(TokenAction::Wait(self.begin(&mut state, now))),
             };
         };
-        let is_due = may_renew && token.is_renewal_due(now) && state.cooldown_in_force(now).is_none();
+        let is_due =
+            may_renew && token.is_renewal_due(now) && state.cooldown_in_force(now).is_none();
         if is_due && state.request.is_none() {
             return Ok(TokenAction::Renew(self.begin(&mut state, now)));
         }
         Ok(TokenAction::Use(TokenHandle { token, renewal: state.request.clone() }))
     }
 
-    fn begin(&self, state: &mut State, now: Instant) -> PendingToken {
+    fn begin(&self, state: &mut TokenState, now: Instant) -> PendingToken {
         let former = state.token.clone().map(|token| Former {
             token,
             is_rejected: state.is_rejected,
@@ -298,7 +294,8 @@ impl TokenCache {
             tracing::debug!("requesting an access token");
             counts.requests.fetch_add(1, Ordering::Relaxed);
             let asked = Instant::now();
-            let asking = credentials.request_token(former.as_ref(), &endpoints, &*transport, asked + time);
+            let asking =
+                credentials.request_token(former.as_ref(), &endpoints, &*transport, asked + time);
             let result = asking.await.and_then(|token| CachedToken::new(token, asked, &jitter));
             if result.is_err() {
                 counts.failures.fetch_add(1, Ordering::Relaxed);
@@ -312,7 +309,8 @@ impl TokenCache {
         };
         // A panic must not become one of every send that waits.
         AssertUnwindSafe(asking).catch_unwind().map(|result| TokenOutcome {
-            result: result.unwrap_or(Err(TokenError::invalid_response("the request for it panicked"))),
+            result: result
+                .unwrap_or(Err(TokenError::invalid_response("the request for it panicked"))),
             ended: Instant::now(),
         })
     }
@@ -323,83 +321,9 @@ impl TokenCache {
         (count(&self.counts.requests), count(&self.counts.failures))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TokenState> {
         // Nothing that holds the lock can leave the state half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn new(credentials: Credentials, generation: u64, jitter: &Jitter) -> Self {
-        Self {
-            credentials,
-            generation,
-            token: None,
-            is_rejected: false,
-            replaces_rejected: false,
-            refresh_failed: false,
-            tried_again: None,
-            request: None,
-            cooldown: None,
-            cooldown_delays: Backoff::of_token_requests(jitter),
-        }
-    }
-
-    fn usable_token(&self, now: Instant) -> Option<CachedToken> {
-        let may_be_tried = !self.is_rejected && self.tried_again.is_none_or(|again| again <= now);
-        self.token.clone().filter(|token| may_be_tried && token.is_usable(now))
-    }
-
-    fn cooldown_in_force(&self, now: Instant) -> Option<&Cooldown> {
-        self.cooldown.as_ref().filter(|cooldown| cooldown.is_in_force(now))
-    }
-
-    /// Begins the cooldown of a new token that was rejected once and is used up before it could be tried again.
-    fn cool_down_after_rejection(&mut self, now: Instant) {
-        if self.request.is_some() || self.tried_again.is_none() || self.cooldown_in_force(now).is_some() {
-            return;
-        }
-        if let Some(token) =
-            self.token.as_ref().filter(|token| !token.was_good() && token.age(now) < COOLDOWN)
-        {
-            self.cooldown = Some(Cooldown::after_rejection(token.asked(), COOLDOWN, true));
-        }
-    }
-
-    fn holds(&self, token: &CachedToken) -> bool {
-        self.token.as_ref().is_some_and(|held| held.token().is_same(token.token()))
-    }
-
-    /// Takes note of a request that has ended.
-    fn record_completed_request(&mut self) {
-        let Some(request) = self.request.take_if(|request| request.outcome.peek().is_some()) else { return };
-        let Some(TokenOutcome { result, ended }) = request.outcome.peek().cloned() else { return };
-        match result {
-            Ok(token) => {
-                let after_rejection =
-                    request.after_rejection || self.is_rejected || self.tried_again.is_some();
-                (self.replaces_rejected, self.tried_again) = (after_rejection, None);
-                // One that was rejected meanwhile is not good again when it is given again: who gave it did not know.
-                self.is_rejected &= !request.after_rejection && self.holds(&token);
-                (self.token, self.cooldown) = (Some(token), None);
-                self.refresh_failed = false;
-                self.cooldown_delays.reset();
-            }
-            Err(error) => {
-                self.refresh_failed = true;
-                // The next request goes to another endpoint.
-                let latest_end = self.token.as_ref().map(CachedToken::usable_until);
-                let latest_end = latest_end.filter(|_| error.is_of_refresh());
-                self.cooldown =
-                    Some(Cooldown::new(error, ended, &mut self.cooldown_delays).ending_by(latest_end));
-            }
-        }
-    }
-
-    /// What a send is told that waited for a request which failed.
-    fn failed(&self, error: TokenError) -> TokenUnavailable {
-        let wait = self.cooldown.as_ref().and_then(|cooldown| cooldown.wait(Instant::now()));
-        TokenUnavailable { wait: wait.max(error.retry_after()), error, is_remembered: false }
     }
 }
 

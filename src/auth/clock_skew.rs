@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::token_response::SKEW_ALLOWED;
 
-/// The time by which this machine's clock is ahead of the token endpoint's, as far as assertions need it: 0 until the endpoint rejects
-/// one. Clones share it.
+/// The time by which this machine's clock is ahead of the token endpoint's, as far as assertions
+/// need it: 0 until the endpoint rejects one. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct ClockSkew(Arc<AtomicI64>);
 
@@ -28,7 +28,8 @@ pub(super) fn corrected(now: DateTime<Utc>, skew: TimeDelta) -> DateTime<Utc> {
     now.checked_sub_signed(skew).unwrap_or(now)
 }
 
-/// Whether the skew that a rejection shows differs from the assumed one by more than an endpoint allows.
+/// Whether the skew that a rejection shows differs from the assumed one by more than an endpoint
+/// allows.
 pub(super) fn is_off(measured: TimeDelta, assumed: TimeDelta) -> bool {
     (measured - assumed).abs() > SKEW_ALLOWED
 }

@@ -7,11 +7,12 @@ use tokio::time::Instant;
 use super::token_error::{TokenError, TokenUnavailable};
 use crate::retry::{Backoff, LONGEST_RETRY_AFTER};
 
-/// The time after rejected credentials or a rejected new token in which no token is requested: a wrong key must not cost a request
-/// per send.
+/// The time after rejected credentials or a rejected new token in which no token is requested: a
+/// wrong key must not cost a request per send.
 pub(super) const COOLDOWN: Duration = Duration::from_secs(10);
 
-/// The longest time in which no token is requested, even if the endpoint asks for more. No send waits longer.
+/// The longest time in which no token is requested, even if the endpoint asks for more. No send
+/// waits longer.
 const LONGEST: Duration = LONGEST_RETRY_AFTER;
 
 /// The time after a failure in which no access token is requested.
@@ -19,7 +20,8 @@ pub(super) struct Cooldown {
     error: TokenError,
     began: Instant,
     length: Duration,
-    /// The time after which the endpoint accepts requests again, by its `Retry-After`. It may be longer.
+    /// The time after which the endpoint accepts requests again, by its `Retry-After`. It may be
+    /// longer.
     requested: Duration,
 }
 
@@ -44,7 +46,8 @@ impl Cooldown {
         self
     }
 
-    /// The time after the rejection of a new token in which it isn't used, and no other is requested.
+    /// The time after the rejection of a new token in which it isn't used, and no other is
+    /// requested.
     pub(super) fn after_rejection(began: Instant, length: Duration, is_final: bool) -> Self {
         Self { error: TokenError::TokenRejected { is_final }, began, length, requested: length }
     }

@@ -12,7 +12,8 @@ use chrono::{DateTime, Utc};
 use http::Uri;
 use oauth2::basic::{BasicClient, BasicErrorResponse};
 use oauth2::{
-    AsyncHttpClient, ClientId, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse, TokenUrl,
+    AsyncHttpClient, ClientId, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse,
+    TokenUrl,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -28,8 +29,9 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 /// Requests an access token.
 ///
-/// If the endpoint rejects the assertion, and the `Date` of its response shows that this machine's clock is off, the request is made
-/// once more with times by the endpoint's clock. If that works, later assertions are dated so at once.
+/// If the endpoint rejects the assertion, and the `Date` of its response shows that this machine's
+/// clock is off, the request is made once more with times by the endpoint's clock. If that works,
+/// later assertions are dated so at once.
 pub(super) async fn request_token(
     client: &SignedJwt,
     endpoint: &Uri,
@@ -38,8 +40,9 @@ pub(super) async fn request_token(
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
     let assumed = client.skew.get();
-    let exchange =
-        |skew| exchange(client, endpoint, audience, transport, deadline, corrected(clock::now(), skew));
+    let exchange = |skew| {
+        exchange(client, endpoint, audience, transport, deadline, corrected(clock::now(), skew))
+    };
     let result = exchange(assumed).await;
     let Err(TokenError::CredentialsRejected(rejection)) = &result else { return result };
     let measured = rejection.ahead.unwrap_or_default();
@@ -68,8 +71,9 @@ async fn exchange(
 ) -> Result<AccessToken, TokenError> {
     let audience = client.audience.as_deref().unwrap_or(audience);
     let assertion = assertion::sign(client, audience, now, deadline).await?;
-    let url = TokenUrl::new(endpoint.to_string())
-        .map_err(|_| TokenError::invalid_response("the address of the token endpoint isn't a URL"))?;
+    let url = TokenUrl::new(endpoint.to_string()).map_err(|_| {
+        TokenError::invalid_response("the address of the token endpoint isn't a URL")
+    })?;
     let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
     let mut request = oauth
         .exchange_client_credentials()
@@ -94,23 +98,31 @@ fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> Token
     }
 }
 
-/// What matters of a token response, in the form of RFC 6749, section 5.1. An odd life must not cost the token, nor
-/// whatever else an endpoint adds.
+/// What matters of a token response, in the form of RFC 6749, section 5.1. An odd life must not
+/// cost the token, nor whatever else an endpoint adds.
 fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
     let (members, details) = asked.accepted(response)?;
     let Some(token @ Value::String(_)) = members.get("access_token") else {
-        return Err(asked.without_token(response, details, "the endpoint's response holds no access_token"));
+        return Err(asked.without_token(
+            response,
+            details,
+            "the endpoint's response holds no access_token",
+        ));
     };
-    let is_bearer = |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+    let is_bearer =
+        |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
     if !members.get("token_type").is_none_or(is_bearer) {
-        return Err(TokenError::invalid_response("the endpoint's token is of a type other than Bearer"));
+        return Err(TokenError::invalid_response(
+            "the endpoint's token is of a type other than Bearer",
+        ));
     }
     let lifetime = members.get("expires_in").and_then(whole_seconds);
     let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": lifetime });
     Ok(plain.to_string().into_bytes())
 }
 
-/// A number of seconds, which may have a fraction or be a text. A life is rounded down, but never below one second.
+/// A number of seconds, which may have a fraction or be a text. A life is rounded down, but never
+/// below one second.
 fn whole_seconds(life: &Value) -> Option<u64> {
     let seconds = match life {
         Value::String(text) => text.trim().parse().ok()?,
@@ -137,8 +149,9 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
             let (asked, time_left) = (clock::now(), self.deadline - Instant::now());
             let response = self.transport.send(request.map(Bytes::from), time_left).await;
             let ahead = response.as_ref().ok().and_then(|response| ahead(response, asked));
-            let body =
-                response.map_err(TokenError::Transport).and_then(|response| plain(&response, self.asked));
+            let body = response
+                .map_err(TokenError::Transport)
+                .and_then(|response| plain(&response, self.asked));
             let body = body.map_err(|error| error.with_clock_ahead(ahead));
             // Without its headers: a token is one whatever content type a gateway gives it.
             Ok(HttpResponse::new(body.map_err(HttpError)?))

@@ -9,8 +9,8 @@ use super::KeyError;
 use crate::private_key::{Wiped, decode};
 use crate::text;
 
-/// The members that matter. The private parts stand where they are in the text, escapes included, so that serde copies
-/// nothing of them.
+/// The members that matter. The private parts stand where they are in the text, escapes included,
+/// so that serde copies nothing of them.
 #[derive(Deserialize)]
 pub(super) struct Jwk<'a> {
     /// A JWK Set has these: RFC 7517, section 5.
@@ -65,8 +65,10 @@ impl<'a> Jwk<'a> {
 
     /// The parts of the key, once it is known to be one for what is to be signed.
     pub(super) fn parts(&self) -> Result<Parts, KeyError> {
-        let signs = |operations: &Vec<String>| operations.iter().any(|operation| operation == "sign");
-        if self.usage.as_ref().is_some_and(|usage| usage != "sig") || !self.key_ops.as_ref().is_none_or(signs)
+        let signs =
+            |operations: &Vec<String>| operations.iter().any(|operation| operation == "sign");
+        if self.usage.as_ref().is_some_and(|usage| usage != "sig")
+            || !self.key_ops.as_ref().is_none_or(signs)
         {
             return Err(KeyError::new("the JWK is not for signing, by its `use` or `key_ops`"));
         }
@@ -96,7 +98,9 @@ impl<'a> Jwk<'a> {
                 y: part("y", self.y)?,
                 d: private_part("d", self.d)?,
             }),
-            _ => Err(KeyError::new("the JWK is of another kind, by its `kty`; it must be RSA or EC")),
+            _ => {
+                Err(KeyError::new("the JWK is of another kind, by its `kty`; it must be RSA or EC"))
+            }
         }
     }
 }

@@ -68,8 +68,9 @@ impl Refresh<'_> {
 
 /// Renews the token with its refresh token if there is one, and authenticates anew otherwise.
 ///
-/// A bad refresh token must not lock out a good key. If it is rejected, this authenticates anew at once. If the refresh endpoint fails,
-/// that can wait only for as long as the access token is usable.
+/// A bad refresh token must not lock out a good key. If it is rejected, this authenticates anew at
+/// once. If the refresh endpoint fails, that can wait only for as long as the access token is
+/// usable.
 pub(super) async fn request_token(
     key: &ApiKey,
     refresh: Option<Refresh<'_>>,
@@ -82,15 +83,20 @@ pub(super) async fn request_token(
         let refresh_token = refresh.token.expose_secret();
         let question = RefreshQuestion { api_key, refresh_token };
         let secrets = [api_key, refresh_token];
-        match ask(&endpoints.refresh, &question, &secrets, transport, refresh.deadline(deadline)).await {
-            Err(error) if !error.is_response_without_cooldown() && refresh.can_wait(Instant::now()) => {
+        match ask(&endpoints.refresh, &question, &secrets, transport, refresh.deadline(deadline))
+            .await
+        {
+            Err(error)
+                if !error.is_response_without_cooldown() && refresh.can_wait(Instant::now()) =>
+            {
                 return Err(TokenError::Refresh(Box::new(error)));
             }
             Err(error) => {
                 tracing::debug!("error.message" = %error, "the token can't be refreshed, authenticating anew");
             }
             Ok(mut token) => {
-                // RFC 6749, section 6: one that is not replaced stays good. One that followed a rejected access token isn't used again.
+                // RFC 6749, section 6: one that is not replaced stays good. One that followed a
+                // rejected access token isn't used again.
                 let further = token.refresh_token.or_else(|| Some(refresh.token.clone()));
                 token.refresh_token = further.filter(|_| refresh.access_token_until.is_some());
                 return Ok(token);
@@ -116,9 +122,14 @@ async fn ask(
     let asked = Asked { endpoint, client_id: None, secrets };
     let (reply, details) = asked.accepted(&response)?;
     let Some(token) = text(&reply, "accessToken") else {
-        return Err(asked.without_token(&response, details, "the endpoint's response holds no accessToken"));
+        return Err(asked.without_token(
+            &response,
+            details,
+            "the endpoint's response holds no accessToken",
+        ));
     };
-    // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's clock.
+    // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's
+    // clock.
     let now = date(&response.headers).unwrap_or_else(clock::now);
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
     let life = expires.and_then(|expires| (expires - now).to_std().ok());
@@ -130,8 +141,9 @@ async fn ask(
 /// Encodes `question` into memory that is wiped when the last reference to it is dropped.
 fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, TokenError> {
     // Enough for names and escapes, because memory that grows would leave a copy.
-    let escaped =
-        secrets.iter().fold(ROOM_FOR_NAMES, |sum, secret| sum.saturating_add(secret.len().saturating_mul(6)));
+    let escaped = secrets
+        .iter()
+        .fold(ROOM_FOR_NAMES, |sum, secret| sum.saturating_add(secret.len().saturating_mul(6)));
     let mut json = Zeroizing::new(Vec::with_capacity(escaped));
     serde_json::to_writer(&mut *json, question)
         .map_err(|_| TokenError::invalid_response("the API key has no JSON form"))?;
@@ -177,7 +189,8 @@ mod tests {
         for is_rejected in [false, true] {
             let access_token_until = (!is_rejected).then(in_a_minute);
             let refresh = Some(Refresh { token: &before, access_token_until });
-            let token = request_token(&key, refresh, &endpoints, &Timed(Noon("")), in_a_minute()).await;
+            let token =
+                request_token(&key, refresh, &endpoints, &Timed(Noon("")), in_a_minute()).await;
             let Ok(token) = token else { panic!("no token") };
             let kept = token.refresh_token.as_ref().map(ExposeSecret::expose_secret);
             assert_eq!(kept, (!is_rejected).then_some("again"));
@@ -196,8 +209,10 @@ mod tests {
             ("noon", "300s"),
         ] {
             let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };
-            let endpoints = LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
-            let token = request_token(&key, None, &endpoints, &Timed(Noon(date)), in_a_minute()).await;
+            let endpoints =
+                LegacyEndpoints { authenticate: Uri::default(), refresh: Uri::default() };
+            let token =
+                request_token(&key, None, &endpoints, &Timed(Noon(date)), in_a_minute()).await;
             let Ok(token) = token else { panic!("{date}: no token") };
             assert_eq!(format!("{token:?}"), format!("AccessToken {{ expires_in: {life}, .. }}"));
         }

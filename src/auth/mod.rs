@@ -16,6 +16,7 @@ mod token;
 mod token_error;
 mod token_response;
 mod token_source;
+mod token_state;
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,9 +49,10 @@ use crate::transport::AnyTransport;
 
 /// What proves the sender to the service.
 ///
-/// An access token of 300 s that they buy is renewed between second 224 and 252, while it stays in use; in its last 20
-/// seconds it is used no more. One that lives for less than 30 s is used for a third of its life, and tokens of
-/// other lives are renewed between 80 % and 90 % of the time in which they are used.
+/// An access token of 300 s that they buy is renewed between second 224 and 252, while it stays in
+/// use; in its last 20 seconds it is used no more. One that lives for less than 30 s is used for a
+/// third of its life, and tokens of other lives are renewed between 80 % and 90 % of the time in
+/// which they are used.
 ///
 /// ```
 /// use pushslots::{Credentials, Signer};
@@ -64,8 +66,9 @@ use crate::transport::AnyTransport;
 ///
 /// Its `Debug` shows no secret.
 ///
-/// The crate wipes its own copies of keys and secrets when they are dropped. It can't wipe those in the environment of the
-/// process, or in the buffers of the HTTP and TLS libraries through which a legacy secret is sent.
+/// The crate wipes its own copies of keys and secrets when they are dropped. It can't wipe those in
+/// the environment of the process, or in the buffers of the HTTP and TLS libraries through which a
+/// legacy secret is sent.
 #[derive(Clone)]
 pub struct Credentials(Kind);
 
@@ -95,12 +98,14 @@ pub(crate) struct ApiKey {
 }
 
 impl Credentials {
-    /// An OAuth client that proves itself by an assertion signed by `signer`, such as a [`SigningKey`].
+    /// An OAuth client that proves itself by an assertion signed by `signer`, such as a
+    /// [`SigningKey`].
     ///
     /// This is what the service gives to new customers: RFC 7523, section 2.2, within the client
-    /// credentials grant of RFC 6749, section 4.4. Each token request has an assertion of its own: `iss` and `sub` are the
-    /// client id, `aud` is the [token URL](crate::ClientBuilder::token_url) or another [audience](Self::audience), `jti` is a
-    /// fresh UUID, and `exp` lies 300 s after `iat`, which is 10 s in the past to allow for clocks that differ.
+    /// credentials grant of RFC 6749, section 4.4. Each token request has an assertion of its own:
+    /// `iss` and `sub` are the client id, `aud` is the [token URL](crate::ClientBuilder::token_url)
+    /// or another [audience](Self::audience), `jti` is a fresh UUID, and `exp` lies 300 s after
+    /// `iat`, which is 10 s in the past to allow for clocks that differ.
     #[must_use]
     pub fn signed_jwt(client_id: impl Into<String>, signer: impl Signer) -> Self {
         let (client_id, signer) = (client_id.into(), Arc::new(signer));
@@ -115,8 +120,9 @@ impl Credentials {
 
     /// A legacy API key and its secret, still live for older customers.
     ///
-    /// The client requests a token at `{base}/auth/authenticate`, and renews it at `{base}/auth/refreshToken` with the refresh token
-    /// that came with it. If that fails, it authenticates anew: at once if the refresh token is rejected, otherwise as soon as the
+    /// The client requests a token at `{base}/auth/authenticate`, and renews it at
+    /// `{base}/auth/refreshToken` with the refresh token that came with it. If that fails, it
+    /// authenticates anew: at once if the refresh token is rejected, otherwise as soon as the
     /// access token is no longer usable.
     #[must_use]
     pub fn api_key(key: impl Into<String>, secret: impl Into<String>) -> Self {
@@ -142,10 +148,12 @@ impl Credentials {
         self
     }
 
-    /// Sets the audience of assertions (`aud`), a URI; by default the [token URL](crate::ClientBuilder::token_url).
+    /// Sets the audience of assertions (`aud`), a URI; by default the [token
+    /// URL](crate::ClientBuilder::token_url).
     ///
-    /// Set it if token requests go through a gateway, because the token endpoint compares the audience with its own address,
-    /// character by character (RFC 7523, section 3). Only a signed JWT has an audience; other credentials ignore it.
+    /// Set it if token requests go through a gateway, because the token endpoint compares the
+    /// audience with its own address, character by character (RFC 7523, section 3). Only a signed
+    /// JWT has an audience; other credentials ignore it.
     ///
     /// ```
     /// use pushslots::{Client, ClientBuilder, Credentials, Signer};
@@ -169,8 +177,12 @@ impl Credentials {
     /// The problems that are known without a request.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let lacks_a_part = match &self.0 {
-            Kind::SignedJwt(client) => client.client_id.is_empty() || client.signer.key_id().is_empty(),
-            Kind::ApiKey(key) => [&key.key, &key.secret].iter().any(|part| part.expose_secret().is_empty()),
+            Kind::SignedJwt(client) => {
+                client.client_id.is_empty() || client.signer.key_id().is_empty()
+            }
+            Kind::ApiKey(key) => {
+                [&key.key, &key.secret].iter().any(|part| part.expose_secret().is_empty())
+            }
             Kind::Source(_) => false,
         };
         let mut problems = Vec::new();
@@ -178,7 +190,8 @@ impl Credentials {
             problems.push(Problem::new("credentials", "a part of them is empty"));
         }
         if let Kind::SignedJwt(SignedJwt { audience: Some(audience), .. }) = &self.0 {
-            problems.extend(check_audience(audience).err().map(|text| Problem::new("audience", text)));
+            problems
+                .extend(check_audience(audience).err().map(|text| Problem::new("audience", text)));
         }
         problems
     }
@@ -193,8 +206,14 @@ impl Credentials {
     ) -> Result<AccessToken, TokenError> {
         match &self.0 {
             Kind::SignedJwt(client) => {
-                exchange::request_token(client, &endpoints.token, &endpoints.audience, transport, deadline)
-                    .await
+                exchange::request_token(
+                    client,
+                    &endpoints.token,
+                    &endpoints.audience,
+                    transport,
+                    deadline,
+                )
+                .await
             }
             Kind::ApiKey(key) => {
                 let refresh = former.and_then(Former::refresh);
@@ -240,7 +259,10 @@ struct Former {
 impl Former {
     fn refresh(&self) -> Option<Refresh<'_>> {
         let token = self.token.token().refresh_token.as_ref().filter(|_| self.may_refresh)?;
-        Some(Refresh { token, access_token_until: (!self.is_rejected).then(|| self.token.usable_until()) })
+        Some(Refresh {
+            token,
+            access_token_until: (!self.is_rejected).then(|| self.token.usable_until()),
+        })
     }
 
     fn is_usable(&self, now: Instant) -> bool {

@@ -12,7 +12,8 @@ use super::CachedToken;
 use super::token_error::TokenError;
 use crate::runtime;
 
-/// The time after which a request of another runtime is given up if nobody there waits for it: that runtime may stand still.
+/// The time after which a request of another runtime is given up if nobody there waits for it: that
+/// runtime may stand still.
 const LONGEST_WITHOUT_LOOK: Duration = Duration::from_secs(3);
 
 /// A request for a token, and its outcome for everyone who waits.
@@ -51,11 +52,13 @@ impl Age {
         now.saturating_duration_since(self.began)
     }
 
-    /// Whether the request is older than `timeout`, or its runtime seems to stand still. In that runtime, this counts as a look.
+    /// Whether the request is older than `timeout`, or its runtime seems to stand still. In that
+    /// runtime, this counts as a look.
     pub(super) fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
         let age = self.of(now);
         if self.runtime == runtime::current() {
-            self.looked.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.looked
+                .store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             return age > timeout;
         }
         let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));

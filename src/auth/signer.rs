@@ -9,12 +9,12 @@ use super::AuthError;
 
 /// Signs assertions with a private key that need not be in this process.
 ///
-/// [`SigningKey`](crate::SigningKey) holds the key in memory. Implement this trait for one that stays in a KMS,
-/// an HSM or an agent: it is asked for one signature for each access token, and once more for each time that
-/// the token endpoint has to be asked again.
+/// [`SigningKey`](crate::SigningKey) holds the key in memory. Implement this trait for one that
+/// stays in a KMS, an HSM or an agent: it is asked for one signature for each access token, and
+/// once more for each time that the token endpoint has to be asked again.
 ///
 /// ```
-/// use pushslots::{SigningInput, AuthError, Credentials, Signer, SigningAlgorithm};
+/// use pushslots::{AuthError, Credentials, Signer, SigningAlgorithm, SigningInput};
 /// # struct Vault;
 /// # impl Vault { async fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, std::io::Error> { Ok(vec![0; 96]) } }
 ///
@@ -38,7 +38,8 @@ use super::AuthError;
 /// let credentials = Credentials::signed_jwt("client-id", VaultKey(Vault));
 /// ```
 pub trait Signer: Send + Sync + 'static {
-    /// The ID under which the service knows the public half of the key: `kid` in RFC 7515, section 4.1.4.
+    /// The ID under which the service knows the public half of the key: `kid` in RFC 7515, section
+    /// 4.1.4.
     ///
     /// It must be the same for as long as the signer lives.
     fn key_id(&self) -> &str;
@@ -48,15 +49,18 @@ pub trait Signer: Send + Sync + 'static {
 
     /// Signs `input`.
     ///
-    /// The signature is in the form of RFC 7518: of [`Es384`](SigningAlgorithm::Es384) the 96 bytes of R and S,
-    /// one after the other, and not the DER in which most key services give them.
+    /// The signature is in the form of RFC 7518: of [`Es384`](SigningAlgorithm::Es384) the 96 bytes
+    /// of R and S, one after the other, and not the DER in which most key services give them.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the key from signing: [`AuthError::temporary`] when it may sign a moment later. A panic
-    /// counts as temporary, and so does taking longer than [an attempt may](crate::ClientBuilder::attempt_timeout). The
-    /// future can be dropped at any point.
-    fn sign(&self, input: SigningInput<'_>) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send;
+    /// Whatever keeps the key from signing: [`AuthError::temporary`] when it may sign a moment
+    /// later. A panic counts as temporary, and so does taking longer than [an attempt
+    /// may](crate::ClientBuilder::attempt_timeout). The future can be dropped at any point.
+    fn sign(
+        &self,
+        input: SigningInput<'_>,
+    ) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send;
 }
 
 impl<S: Signer> Signer for Arc<S> {
@@ -68,12 +72,16 @@ impl<S: Signer> Signer for Arc<S> {
         (**self).algorithm()
     }
 
-    fn sign(&self, input: SigningInput<'_>) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send {
+    fn sign(
+        &self,
+        input: SigningInput<'_>,
+    ) -> impl Future<Output = Result<Vec<u8>, AuthError>> + Send {
         (**self).sign(input)
     }
 }
 
-/// The bytes to sign: the JWS Signing Input of RFC 7515, section 5.1, not hashed yet. It holds no secret.
+/// The bytes to sign: the JWS Signing Input of RFC 7515, section 5.1, not hashed yet. It holds no
+/// secret.
 #[derive(Clone, Copy, Debug)]
 pub struct SigningInput<'a> {
     bytes: &'a [u8],

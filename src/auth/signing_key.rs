@@ -11,11 +11,12 @@ use crate::signature::{PrivateKey, RsaParts, Unusable};
 
 /// A private key and the ID under which the service knows its public half.
 ///
-/// The key chooses the algorithm: an RSA key of at least 2048 bits signs with RS384, a P-384 key with
-/// ES384 (RFC 7518, sections 3.3 and 3.4). Cloning is cheap. Its `Debug` shows the ID and no key.
+/// The key chooses the algorithm: an RSA key of at least 2048 bits signs with RS384, a P-384 key
+/// with ES384 (RFC 7518, sections 3.3 and 3.4). Cloning is cheap. Its `Debug` shows the ID and no
+/// key.
 ///
-/// The crate wipes its own copies of the text and its parts once the key is read. aws-lc keeps the key itself in memory, and
-/// wipes it when the last clone is dropped.
+/// The crate wipes its own copies of the text and its parts once the key is read. aws-lc keeps the
+/// key itself in memory, and wipes it when the last clone is dropped.
 ///
 /// ```no_run
 /// use pushslots::{Credentials, SigningKey};
@@ -36,10 +37,12 @@ const NEEDED: &str = "the private key is damaged or of a kind that the service d
                       bits and the elliptic curve P-384";
 
 impl SigningKey {
-    /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`).
+    /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC
+    /// PRIVATE KEY`).
     ///
-    /// It reads the first key that isn't encrypted. Lines may be indented, as in YAML, and end in LF or CR LF. `key_id` is the
-    /// service's name for the public key: the header `kid` of the assertion.
+    /// It reads the first key that isn't encrypted. Lines may be indented, as in YAML, and end in
+    /// LF or CR LF. `key_id` is the service's name for the public key: the header `kid` of the
+    /// assertion.
     ///
     /// # Errors
     ///
@@ -65,21 +68,26 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`from_pem`](Self::from_pem), and one if the file can't be read. No error repeats the path, because
-    /// it may be the key itself by mistake.
-    pub fn from_pem_file(path: impl AsRef<Path>, key_id: impl Into<String>) -> Result<Self, KeyError> {
+    /// Returns the errors of [`from_pem`](Self::from_pem), and one if the file can't be read. No
+    /// error repeats the path, because it may be the key itself by mistake.
+    pub fn from_pem_file(
+        path: impl AsRef<Path>,
+        key_id: impl Into<String>,
+    ) -> Result<Self, KeyError> {
         Self::from_pem(&*read(path.as_ref())?, key_id)
     }
 
-    /// Reads a private key in JSON: a JWK (RFC 7517, section 4) of type `RSA`, or of type `EC` with the curve P-384.
+    /// Reads a private key in JSON: a JWK (RFC 7517, section 4) of type `RSA`, or of type `EC` with
+    /// the curve P-384.
     ///
-    /// Its parts are those of RFC 7518, sections 6.2.2 and 6.3.2, of which an RSA key must have all. `kid` is the service's name
-    /// for the public key. `alg`, `use` and `key_ops` are optional, but must fit.
+    /// Its parts are those of RFC 7518, sections 6.2.2 and 6.3.2, of which an RSA key must have
+    /// all. `kid` is the service's name for the public key. `alg`, `use` and `key_ops` are
+    /// optional, but must fit.
     ///
     /// # Errors
     ///
-    /// Returns an error if the text isn't a JWK with `kid`, holds only a public key, or the key is neither RSA of at least 2048
-    /// bits nor P-384.
+    /// Returns an error if the text isn't a JWK with `kid`, holds only a public key, or the key is
+    /// neither RSA of at least 2048 bits nor P-384.
     pub fn from_jwk(jwk: impl AsRef<str>) -> Result<Self, KeyError> {
         let jwk = Jwk::read(jwk.as_ref())?;
         Ok(Self { id: jwk.key_id()?.to_owned(), key: Arc::new(from_parts(&jwk.parts()?)?) })
@@ -89,15 +97,20 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`from_jwk`](Self::from_jwk), and one if the file can't be read. No error repeats the path.
+    /// Returns the errors of [`from_jwk`](Self::from_jwk), and one if the file can't be read. No
+    /// error repeats the path.
     pub fn from_jwk_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let jwk = read(path.as_ref())?;
-        Self::from_jwk(std::str::from_utf8(&jwk).map_err(|_| KeyError::new("the file isn't UTF-8"))?)
+        Self::from_jwk(
+            std::str::from_utf8(&jwk).map_err(|_| KeyError::new("the file isn't UTF-8"))?,
+        )
     }
 }
 
 fn read(path: &Path) -> Result<Wiped, KeyError> {
-    let unread = |error| KeyError(format!("the file can't be read ({error}); give the path of a key's file"));
+    let unread = |error| {
+        KeyError(format!("the file can't be read ({error}); give the path of a key's file"))
+    };
     read_file(path).map_err(unread)
 }
 

@@ -15,8 +15,8 @@ use crate::random::Jitter;
 /// How long a token lives when nobody says, or what is said can't be.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 
-/// No token of the service lives for longer than a legacy one, of which 24 hours are told: by a clock that may be
-/// behind.
+/// No token of the service lives for longer than a legacy one, of which 24 hours are told: by a
+/// clock that may be behind.
 const LONGEST_LIFE: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// One that is said to live for less has been given, and may be used.
@@ -40,7 +40,11 @@ impl AccessToken {
     /// A token that lives for 300 seconds, unless [`expires_in`](Self::expires_in) says otherwise.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
-        Self { secret: SecretString::from(token.into()), life: DEFAULT_LIFETIME, refresh_token: None }
+        Self {
+            secret: SecretString::from(token.into()),
+            life: DEFAULT_LIFETIME,
+            refresh_token: None,
+        }
     }
 
     /// Whether both are the same token, whatever their lifetimes.
@@ -56,9 +60,11 @@ impl AccessToken {
         self.secret.expose_secret()
     }
 
-    /// How long the token lives, counted from when it was asked for: `expires_in` of RFC 6749, section 5.1.
+    /// How long the token lives, counted from when it was asked for: `expires_in` of RFC 6749,
+    /// section 5.1.
     ///
-    /// Less than a second counts as one. More than 25 hours can't be, and counts as the usual 300 seconds.
+    /// Less than a second counts as one. More than 25 hours can't be, and counts as the usual 300
+    /// seconds.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
         self.life = if life <= LONGEST_LIFE { life.max(SHORTEST_LIFE) } else { DEFAULT_LIFETIME };
@@ -97,20 +103,26 @@ struct Inner {
 
 impl CachedToken {
     /// Takes `token` into use, which was asked for at `asked`.
-    pub(super) fn new(token: AccessToken, asked: Instant, jitter: &Jitter) -> Result<Self, TokenError> {
+    pub(super) fn new(
+        token: AccessToken,
+        asked: Instant,
+        jitter: &Jitter,
+    ) -> Result<Self, TokenError> {
         if token.secret.expose_secret().is_empty() {
             return Err(TokenError::invalid_response("the access token is empty"));
         }
         let text = format!("Bearer {}", token.secret.expose_secret());
-        let mut authorization = HeaderValue::try_from(text)
-            .map_err(|_| TokenError::invalid_response("the access token can't be a header value"))?;
+        let mut authorization = HeaderValue::try_from(text).map_err(|_| {
+            TokenError::invalid_response("the access token can't be a header value")
+        })?;
         authorization.set_sensitive(true);
         // Two thirds of a life that is too short for the whole margin.
         let usable = token.life.saturating_sub(MARGIN.min(token.life * 2 / 3));
         Ok(Self(Arc::new(Inner {
             authorization,
             asked,
-            // For 300 s between 224 s and 252 s, so that the senders of a fleet don't all ask at once.
+            // For 300 s between 224 s and 252 s, so that the senders of a fleet don't all ask at
+            // once.
             renewal_due: asked + jitter.sample(usable * 9 / 10, 8.0 / 9.0),
             usable_until: asked + usable,
             expires: asked + token.life,

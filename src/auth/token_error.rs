@@ -13,7 +13,8 @@ use super::AuthError;
 use crate::receipt::OAuthError;
 use crate::transport::TransportError;
 
-/// The reason why there is no access token. Its `Display` holds the endpoint's own text only from an OAuth error response.
+/// The reason why there is no access token. Its `Display` holds the endpoint's own text only from
+/// an OAuth error response.
 #[derive(Clone)]
 pub(crate) enum TokenError {
     /// No response came from the endpoint.
@@ -67,10 +68,13 @@ impl TokenError {
     pub(super) fn is_response_without_cooldown(&self) -> bool {
         match self {
             Self::Unavailable { status, retry_after } => {
-                *status != StatusCode::TOO_MANY_REQUESTS && retry_after.unwrap_or_default().is_zero()
+                *status != StatusCode::TOO_MANY_REQUESTS
+                    && retry_after.unwrap_or_default().is_zero()
             }
             Self::CredentialsRejected(_) | Self::InvalidResponse(_) => true,
-            Self::Transport(_) | Self::Auth(_) | Self::Refresh(_) | Self::TokenRejected { .. } => false,
+            Self::Transport(_) | Self::Auth(_) | Self::Refresh(_) | Self::TokenRejected { .. } => {
+                false
+            }
         }
     }
 
@@ -131,7 +135,9 @@ impl fmt::Display for CredentialsRejection {
             None => "the API key".to_owned(),
         };
         match oauth_error {
-            Some(oauth_error) => write!(f, "{endpoint} rejected {whom} with status {status}: {oauth_error}")?,
+            Some(oauth_error) => {
+                write!(f, "{endpoint} rejected {whom} with status {status}: {oauth_error}")?;
+            }
             // A gateway on the way may have responded instead of the endpoint.
             None => write!(f, "{endpoint} responded with status {status} to {whom}")?,
         }
@@ -170,7 +176,9 @@ impl CredentialsRejection {
             "unauthorized_client" | "unsupported_grant_type" => {
                 "that the OAuth client may use client credentials with a signed JWT"
             }
-            _ if names(&["aud", "audience"]) => "the token URL, which is the audience of the assertion",
+            _ if names(&["aud", "audience"]) => {
+                "the token URL, which is the audience of the assertion"
+            }
             _ if names(&["iat", "exp", "nbf", "expired", "clock"]) => "the clock of this machine",
             _ => {
                 "the client id, the key id, and that the dashboard has the public key in the environment of the client id"

@@ -11,7 +11,8 @@ use crate::retry::asks_again;
 use crate::text;
 use crate::transport::{self, Response};
 
-/// A clock that is off by more may be why the endpoint rejects: it takes no `iat` from further in its future.
+/// A clock that is off by more may be why the endpoint rejects: it takes no `iat` from further in
+/// its future.
 pub(super) const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
 
 /// A token request, as far as its response is judged by it.
@@ -25,7 +26,8 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The JSON object in a response that reports success, whatever the kind of credentials, and its other contents.
+    /// The JSON object in a response that reports success, whatever the kind of credentials, and
+    /// its other contents.
     pub(super) fn accepted(
         self,
         response: &Response,
@@ -43,15 +45,17 @@ impl Asked<'_> {
             return Err(self.rejected(status, details));
         }
         if let Some(coding) = details.coding {
-            let what = format!("the endpoint's response can't be read: its content coding is {coding}");
+            let what =
+                format!("the endpoint's response can't be read: its content coding is {coding}");
             return Err(TokenError::InvalidResponse(what.into()));
         }
-        let body = response.body.as_ref().map_err(|failure| TokenError::Transport(failure.clone()))?;
+        let body =
+            response.body.as_ref().map_err(|failure| TokenError::Transport(failure.clone()))?;
         Ok((object(body)?, details))
     }
 
-    /// The error for a response that reports success without a token: `what` is missing, unless the response is an error
-    /// with the wrong status.
+    /// The error for a response that reports success without a token: `what` is missing, unless the
+    /// response is an error with the wrong status.
     pub(super) fn without_token(
         self,
         response: &Response,
@@ -83,7 +87,9 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
     let text = text::trimmed(&text);
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        _ if text.is_empty() => Err(TokenError::invalid_response("the endpoint's response is empty")),
+        _ if text.is_empty() => {
+            Err(TokenError::invalid_response("the endpoint's response is empty"))
+        }
         // It may hold a token all the same.
         _ => Err(TokenError::invalid_response("the endpoint's response isn't a JSON object")),
     }
@@ -94,8 +100,8 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     transport::date(headers).map(DateTime::from)
 }
 
-/// How far this machine's clock is ahead of the one that dated `response`, behind where it is negative; none where it is
-/// off by little. `asked` is when the request went out.
+/// How far this machine's clock is ahead of the one that dated `response`, behind where it is
+/// negative; none where it is off by little. `asked` is when the request went out.
 pub(super) fn ahead(response: &Response, asked: DateTime<Utc>) -> Option<TimeDelta> {
     // The response was made at some moment since `asked`.
     let date = date(&response.headers)?;

@@ -8,11 +8,11 @@ use super::{AccessToken, AuthError};
 
 /// Gives access tokens that another part of your system buys: a sidecar, a vault, a gateway.
 ///
-/// The client keeps a token until it is due to be renewed, and shares it between all sends; while one asks, those
-/// that need it wait for the response.
+/// The client keeps a token until it is due to be renewed, and shares it between all sends; while
+/// one asks, those that need it wait for the response.
 ///
 /// ```
-/// use pushslots::{TokenRequest, AccessToken, AuthError, Credentials, TokenSource};
+/// use pushslots::{AccessToken, AuthError, Credentials, TokenRequest, TokenSource};
 /// use std::time::Duration;
 /// # struct Sidecar;
 /// # impl Sidecar { async fn token(&self, _: bool) -> Result<(String, u64), std::io::Error> { Ok(("t".into(), 60)) } }
@@ -33,19 +33,21 @@ pub trait TokenSource: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from giving a token: [`AuthError::temporary`] when it may have one a moment later. A panic
-    /// counts as temporary, and so does taking longer than [an attempt may](crate::ClientBuilder::attempt_timeout). The
-    /// future can be dropped at any point.
-    fn token(&self, request: TokenRequest<'_>)
-    -> impl Future<Output = Result<AccessToken, AuthError>> + Send;
+    /// Whatever keeps it from giving a token: [`AuthError::temporary`] when it may have one a
+    /// moment later. A panic counts as temporary, and so does taking longer than [an attempt
+    /// may](crate::ClientBuilder::attempt_timeout). The future can be dropped at any point.
+    fn token(
+        &self,
+        request: TokenRequest<'_>,
+    ) -> impl Future<Output = Result<AccessToken, AuthError>> + Send;
 }
 
 /// The circumstances of a request for an access token.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TokenRequest<'a> {
-    /// The token that the service rejected with 401, if that is why a new one is requested: a source that keeps tokens must
-    /// not return it again.
+    /// The token that the service rejected with 401, if that is why a new one is requested: a
+    /// source that keeps tokens must not return it again.
     pub rejected: Option<&'a AccessToken>,
 }
 

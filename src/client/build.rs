@@ -15,7 +15,8 @@ use crate::message::Problem;
 use crate::random::Jitter;
 use crate::retry::{Policy, RetryBudget};
 use crate::transport::{
-    AnyTransport, HttpSettings, HttpTransport, Proxies, Rate, RateLimitedTransport, RateLimiter, read_proxy,
+    AnyTransport, HttpSettings, HttpTransport, Proxies, Rate, RateLimitedTransport, RateLimiter,
+    read_proxy,
 };
 
 /// The path of the token endpoint below the base URL.
@@ -28,8 +29,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting that is missing or
-    /// can't be used.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting that is
+    /// missing or can't be used.
     pub fn build(mut self) -> Result<Client, Error> {
         let mut problems = std::mem::take(&mut self.environment_problems);
         let (endpoints, route) = self.endpoints(&mut problems);
@@ -37,19 +38,25 @@ impl ClientBuilder {
         match &self.credentials {
             Some(credentials) => problems.extend(credentials.problems()),
             None if !problems.iter().any(Setting::is_of_credentials) => {
-                problems.push(Problem::new("credentials", "missing; give a signed JWT's key or an API key"));
+                problems.push(Problem::new(
+                    "credentials",
+                    "missing; give a signed JWT's key or an API key",
+                ));
             }
             _ => {}
         }
-        let transport = self.any_transport(route).map_err(|wrong| problems.extend(self.named(wrong))).ok();
+        let transport =
+            self.any_transport(route).map_err(|wrong| problems.extend(self.named(wrong))).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
-                let (timeout, jitter) = (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
+                let (timeout, jitter) =
+                    (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
                 let limiter = self.rate_limit.map(|limit| match limit {
                     RateLimit::Rate(rate) => RateLimiter::of_rate(rate),
                     RateLimit::Shared(limiter) => limiter,
                 });
-                let transport = Arc::new(RateLimitedTransport { transport, limiter: limiter.clone() });
+                let transport =
+                    Arc::new(RateLimitedTransport { transport, limiter: limiter.clone() });
                 Ok(Client(Arc::new(Inner {
                     sender: Sender {
                         endpoint: endpoints.message,
@@ -82,9 +89,8 @@ impl ClientBuilder {
 
     fn any_transport(&self, route: Route) -> Result<Arc<dyn AnyTransport>, Vec<Problem>> {
         match &self.transport {
-            None => {
-                HttpTransport::new(&self.http, route.proxies, route.uses_tls).map(|http| Arc::new(http) as _)
-            }
+            None => HttpTransport::new(&self.http, route.proxies, route.uses_tls)
+                .map(|http| Arc::new(http) as _),
             Some(_) if self.http != HttpSettings::default() => {
                 let text = "makes its own connections: it doesn't use connect_timeout, proxy or certificates";
                 Err(vec![Problem::new("transport", text)])
@@ -112,8 +118,9 @@ impl ClientBuilder {
     fn endpoints(&self, problems: &mut Vec<Problem>) -> (Option<Endpoints>, Route) {
         let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
-        let base =
-            Address::read(&self.base_url, hosts).map_err(|text| told(self.name(Setting::BaseUrl), text)).ok();
+        let base = Address::read(&self.base_url, hosts)
+            .map_err(|text| told(self.name(Setting::BaseUrl), text))
+            .ok();
         let token = self.token_url.as_ref().map(|text| Address::read(text, hosts)).transpose();
         let token = token.map_err(|text| told(self.name(Setting::TokenUrl), text));
 
@@ -124,7 +131,8 @@ impl ClientBuilder {
             None => Proxies::from_env(addresses().map(Address::url)),
             Some(proxy) => match read_proxy(proxy).map(Proxies::all) {
                 Ok(proxies)
-                    if proxies.send_plain_http_away() && addresses().any(Address::is_plain_loopback) =>
+                    if proxies.send_plain_http_away()
+                        && addresses().any(Address::is_plain_loopback) =>
                 {
                     let text = "a base or token URL is plain http to this machine, and requests there would leave it through \
                                 this proxy; leave the proxy out, or use https";
@@ -150,7 +158,11 @@ impl ClientBuilder {
             }
         };
         let Policy { max_attempts, attempt_timeout, deadline, .. } = self.policy;
-        need(max_attempts > 0, self.name(Setting::MaxAttempts), "must be at least 1, the first attempt");
+        need(
+            max_attempts > 0,
+            self.name(Setting::MaxAttempts),
+            "must be at least 1, the first attempt",
+        );
         need(!attempt_timeout.is_zero(), self.name(Setting::AttemptTimeout), "must be above 0");
         need(!deadline.is_zero(), self.name(Setting::Deadline), "must be above 0");
         let (rate, name) = match &self.rate_limit {

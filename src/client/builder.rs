@@ -79,7 +79,7 @@ impl Default for ClientBuilder {
             limits: Limits::default(),
             validation: Validation::default(),
             retry_budget: Some(DEFAULT_BUDGET),
-            #[allow(
+            #[expect(
                 clippy::redundant_closure_for_method_calls,
                 reason = "the method alone has one lifetime"
             )]
@@ -106,7 +106,8 @@ impl ClientBuilder {
 
     /// The system that sends: becomes `Meta.Source.ID` of messages that name none.
     ///
-    /// The service needs it from organisations with several OAuth keys in an environment. By default there is none.
+    /// The service needs it from organisations with several OAuth keys in an environment. By
+    /// default there is none.
     #[must_use]
     pub fn source(mut self, source: Uuid) -> Self {
         self.source = Some(source);
@@ -125,17 +126,21 @@ impl ClientBuilder {
 
     /// Where the service is; by default `https://api.redoxengine.com`.
     ///
-    /// Messages go to `{base}/endpoint`. In Canada the service is at `https://api.ca.redoxengine.com`. It is an `https` address without query, fragment, user name or password; plain
-    /// `http` is for this machine, and for hosts that are [allowed by name](Self::allow_plain_http).
+    /// Messages go to `{base}/endpoint`. In Canada the service is at
+    /// `https://api.ca.redoxengine.com`. It is an `https` address without query, fragment, user
+    /// name or password; plain `http` is for this machine, and for hosts that are [allowed by
+    /// name](Self::allow_plain_http).
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self.given(Setting::BaseUrl)
     }
 
-    /// Sets whether messages and slots with [problems](crate::PushSlots::validate) are sent. Defaults to [`Validation::Strict`].
+    /// Sets whether messages and slots with [problems](crate::PushSlots::validate) are sent.
+    /// Defaults to [`Validation::Strict`].
     ///
-    /// It applies to sends, publications and messages that are prepared, unless these have a setting of their own.
+    /// It applies to sends, publications and messages that are prepared, unless these have a
+    /// setting of their own.
     #[must_use]
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
@@ -144,8 +149,9 @@ impl ClientBuilder {
 
     /// Sets the address of the token endpoint; by default `{base}/v2/auth/token`.
     ///
-    /// Its text is also the audience of assertions, exactly as it is given here or in the base URL (RFC 7523, section 3), unless
-    /// [`Credentials::audience`] sets another. A legacy API key goes to `{base}/auth/authenticate` instead.
+    /// Its text is also the audience of assertions, exactly as it is given here or in the base URL
+    /// (RFC 7523, section 3), unless [`Credentials::audience`] sets another. A legacy API key goes
+    /// to `{base}/auth/authenticate` instead.
     #[must_use]
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());
@@ -159,27 +165,32 @@ impl ClientBuilder {
         self.given(Setting::MaxAttempts)
     }
 
-    /// Sets the longest time for one attempt, its token request included, above 0. Defaults to 125 s.
+    /// Sets the longest time for one attempt, its token request included, above 0. Defaults to 125
+    /// s.
     ///
-    /// The service ends a request after about 2 minutes. With less time than that, a service that is merely slow gets further
-    /// copies of a message that it is still working on. A dead connection is found much sooner: HTTP/2 connections are pinged, and
-    /// closed after 35 s without a sign of life. Above 128 KiB in flight, further messages use connections without pings, because a
-    /// slow line could delay those too much. TCP finds a dead one of them, or of HTTP/1.1, within about a minute. A
-    /// [connection attempt](Self::connect_timeout) has a limit of its own, and a token request takes at most 30 s.
+    /// The service ends a request after about 2 minutes. With less time than that, a service that
+    /// is merely slow gets further copies of a message that it is still working on. A dead
+    /// connection is found much sooner: HTTP/2 connections are pinged, and closed after 35 s
+    /// without a sign of life. Above 128 KiB in flight, further messages use connections without
+    /// pings, because a slow line could delay those too much. TCP finds a dead one of them, or of
+    /// HTTP/1.1, within about a minute. A [connection attempt](Self::connect_timeout) has a limit
+    /// of its own, and a token request takes at most 30 s.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
         self.given(Setting::AttemptTimeout)
     }
 
-    /// Sets the longest time for a whole send, all attempts and waiting included, above 0. Defaults to 300 s.
+    /// Sets the longest time for a whole send, all attempts and waiting included, above 0. Defaults
+    /// to 300 s.
     ///
-    /// That is enough for two attempts that take their whole [time](Self::attempt_timeout), and the delay between them. Set less
-    /// if a person waits for the outcome.
+    /// That is enough for two attempts that take their whole [time](Self::attempt_timeout), and the
+    /// delay between them. Set less if a person waits for the outcome.
     ///
-    /// A message is tried again only while enough is left for a response to come: a second, or a tenth of the
-    /// deadline or an attempt's whole time where that is shorter. A [`Transport`](crate::Transport) of your own that does not mind its time
-    /// is cut off 50 ms after it.
+    /// A message is tried again only while enough is left for a response to come: a second, or a
+    /// tenth of the deadline or an attempt's whole time where that is shorter. A
+    /// [`Transport`](crate::Transport) of your own that does not mind its time is cut off 50 ms
+    /// after it.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
@@ -194,15 +205,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the size of the retry budget. Defaults to 500. With 0, only retries that cost nothing are made.
+    /// Sets the size of the retry budget. Defaults to 500. With 0, only retries that cost nothing
+    /// are made.
     ///
-    /// The budget is a bucket that all clones of the client share, full at first. A retry takes 14 from it, and 5 after a 429. If
-    /// the retry succeeds, it gives its cost back; a message accepted on its first attempt adds 1. So single failures never
-    /// empty the bucket. In an outage it is soon empty: from then on a send ends with the outcome of its first attempt, and the
-    /// service sees about as many requests as there are messages.
+    /// The budget is a bucket that all clones of the client share, full at first. A retry takes 14
+    /// from it, and 5 after a 429. If the retry succeeds, it gives its cost back; a message
+    /// accepted on its first attempt adds 1. So single failures never empty the bucket. In an
+    /// outage it is soon empty: from then on a send ends with the outcome of its first attempt, and
+    /// the service sees about as many requests as there are messages.
     ///
-    /// Some retries take nothing: after waiting for an access token, after the service rejected one, and after a connection that
-    /// was closed before the service took the request.
+    /// Some retries take nothing: after waiting for an access token, after the service rejected
+    /// one, and after a connection that was closed before the service took the request.
     #[must_use]
     pub fn retry_budget(mut self, size: u32) -> Self {
         self.retry_budget = Some(size);
@@ -217,17 +230,20 @@ impl ClientBuilder {
         self
     }
 
-    /// How many requests may go out in any rolling window of this length, token requests included; by default 7,500 in
-    /// 5 minutes, the lower of the two figures that the service publishes for an IP address.
+    /// How many requests may go out in any rolling window of this length, token requests included;
+    /// by default 7,500 in 5 minutes, the lower of the two figures that the service publishes for
+    /// an IP address.
     ///
-    /// All clones of the client share it, about in the order in which they come. Bursts are fine as long as no window is over. A
-    /// request counts from when it leaves until one window after its end. A request that never left, because no connection
-    /// came about, doesn't count. After a 429 all requests wait for the time that its `Retry-After` asks for, up to 120 s, or
-    /// else for a second.
+    /// All clones of the client share it, about in the order in which they come. Bursts are fine as
+    /// long as no window is over. A request counts from when it leaves until one window after its
+    /// end. A request that never left, because no connection came about, doesn't count. After a 429
+    /// all requests wait for the time that its `Retry-After` asks for, up to 120 s, or else for a
+    /// second.
     ///
-    /// A send whose [deadline](Self::deadline) leaves no room for that ends as [`ErrorKind::Throttled`], and says
-    /// [when to come back](crate::Error::retry_after); a publication waits as long as it takes. From 2 requests, of which one may be
-    /// for a token, and for up to a day.
+    /// A send whose [deadline](Self::deadline) leaves no room for that ends as
+    /// [`ErrorKind::Throttled`], and says [when to come back](crate::Error::retry_after); a
+    /// publication waits as long as it takes. From 2 requests, of which one may be for a token, and
+    /// for up to a day.
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     #[must_use]
@@ -238,8 +254,9 @@ impl ClientBuilder {
 
     /// Sets a rate limiter that the client shares with others, instead of one of its own.
     ///
-    /// The service counts requests per IP address. If one process sends for many customers, pass the same limiter to all their
-    /// clients, or make them by [`Client::with_credentials`](crate::Client::with_credentials). Everything that
+    /// The service counts requests per IP address. If one process sends for many customers, pass
+    /// the same limiter to all their clients, or make them by
+    /// [`Client::with_credentials`](crate::Client::with_credentials). Everything that
     /// [`rate_limit`](Self::rate_limit) explains holds for all of them together.
     #[must_use]
     pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
@@ -249,53 +266,63 @@ impl ClientBuilder {
 
     /// Sets the maximum number of messages in flight, at least 1. Defaults to 100.
     ///
-    /// All clones of the client share it, in the order in which their sends begin. A send that waits for others holds no
-    /// connection. The wait isn't an attempt and takes none of its time, but the [deadline](Self::deadline) of a send covers it. A
-    /// send ends as [`ErrorKind::Throttled`] if it still waits when less is left of its deadline than the
-    /// [time of one attempt](Self::attempt_timeout), or than half of the deadline if that is shorter. A publication waits as long as
-    /// it takes. Token requests don't count: there is at most one at a time.
+    /// All clones of the client share it, in the order in which their sends begin. A send that
+    /// waits for others holds no connection. The wait isn't an attempt and takes none of its time,
+    /// but the [deadline](Self::deadline) of a send covers it. A send ends as
+    /// [`ErrorKind::Throttled`] if it still waits when less is left of its deadline than the [time
+    /// of one attempt](Self::attempt_timeout), or than half of the deadline if that is shorter. A
+    /// publication waits as long as it takes. Token requests don't count: there is at most one at a
+    /// time.
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     ///
-    /// A send that nobody polls keeps its permit, such as one in a `buffer_unordered` whose consumer awaits another send. If
-    /// such sends hold all permits for longer than an attempt may take, they no longer count, and the others go ahead.
+    /// A send that nobody polls keeps its permit, such as one in a `buffer_unordered` whose
+    /// consumer awaits another send. If such sends hold all permits for longer than an attempt may
+    /// take, they no longer count, and the others go ahead.
     ///
-    /// The limit bounds connections: over HTTP/1.1 each message in flight needs one of its own. Over HTTP/2 all share one, and at
-    /// most two connections to a host are opened at the same time.
+    /// The limit bounds connections: over HTTP/1.1 each message in flight needs one of its own.
+    /// Over HTTP/2 all share one, and at most two connections to a host are opened at the same
+    /// time.
     #[must_use]
     pub fn max_in_flight(mut self, max_in_flight: u32) -> Self {
         self.max_in_flight = max_in_flight;
         self.given(Setting::MaxInFlight)
     }
 
-    /// The most slots that one message of a [publication](crate::Client::publish) holds, from 1; by default 1,000.
+    /// The most slots that one message of a [publication](crate::Client::publish) holds, from 1; by
+    /// default 1,000.
     #[must_use]
     pub fn slots_per_message(mut self, slots: usize) -> Self {
         self.limits.slots = slots;
         self.given(Setting::SlotsPerMessage)
     }
 
-    /// The most bytes that one message of a [publication](crate::Client::publish) takes; by default 8 MiB.
+    /// The most bytes that one message of a [publication](crate::Client::publish) takes; by default
+    /// 8 MiB.
     ///
-    /// It must be above what a message takes without slots, some hundred bytes, which a publication tells. The service takes messages of up to 40 MB by one of its pages, and of 10 MB by another.
+    /// It must be above what a message takes without slots, some hundred bytes, which a publication
+    /// tells. The service takes messages of up to 40 MB by one of its pages, and of 10 MB by
+    /// another.
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self.given(Setting::BytesPerMessage)
     }
 
-    /// Lets requests go out as fast as they come, also after a 429: for where something else keeps them within the
-    /// service's limits.
+    /// Lets requests go out as fast as they come, also after a 429: for where something else keeps
+    /// them within the service's limits.
     #[must_use]
     pub fn without_rate_limit(mut self) -> Self {
         self.rate_limit = None;
         self.given(Setting::RateLimit)
     }
 
-    /// Puts a function in front of the [table](Exchange::classification) that says what a response or a failure means.
+    /// Puts a function in front of the [table](Exchange::classification) that says what a response
+    /// or a failure means.
     ///
-    /// What it says is taken at its word: an exchange that it calls [`Classification::Accepted`] is never repeated, and one
-    /// that it calls [`Classification::Rejected`] is told as such. It must not block.
+    /// What it says is taken at its word: an exchange that it calls [`Classification::Accepted`] is
+    /// never repeated, and one that it calls [`Classification::Rejected`] is told as such. It must
+    /// not block.
     ///
     /// ```
     /// use pushslots::{Classification, Client};

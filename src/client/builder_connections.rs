@@ -11,8 +11,9 @@ use crate::transport::{Timed, Transport};
 impl ClientBuilder {
     /// Sets the transport of messages and token requests, instead of one of the client's own.
     ///
-    /// It is an [`HttpTransport`](crate::HttpTransport), which several clients can share, or a [`Transport`] of your own. It makes its
-    /// own connections: to set [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates as well
+    /// It is an [`HttpTransport`](crate::HttpTransport), which several clients can share, or a
+    /// [`Transport`] of your own. It makes its own connections: to set
+    /// [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates as well
     /// is an error.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
@@ -27,39 +28,45 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a proxy for all requests, instead of those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+    /// Sets a proxy for all requests, instead of those of the environment (`HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
     ///
-    /// Its scheme is `http` or `https`, and its address may hold a user name and password. A proxy on another machine is an
-    /// error if plain http to this machine would pass through it. Requests to this machine (`localhost`, `127.0.0.0/8`, `[::1]`)
-    /// never pass through a proxy of the environment. An unusable proxy URL is an error of [`build`](Self::build); one of the
-    /// environment only if requests of this client would pass through it. The error of a connection names the proxy on its way.
+    /// Its scheme is `http` or `https`, and its address may hold a user name and password. A proxy
+    /// on another machine is an error if plain http to this machine would pass through it. Requests
+    /// to this machine (`localhost`, `127.0.0.0/8`, `[::1]`) never pass through a proxy of the
+    /// environment. An unusable proxy URL is an error of [`build`](Self::build); one of the
+    /// environment only if requests of this client would pass through it. The error of a connection
+    /// names the proxy on its way.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());
         self
     }
 
-    /// Trusts the certificates in this PEM beside those that the system trusts, and those given before.
+    /// Trusts the certificates in this PEM beside those that the system trusts, and those given
+    /// before.
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.root_certificates.push(pem.into());
         self
     }
 
-    /// Shows the service this client certificate: PEM with the certificate, those that vouch for it, and its
-    /// private key.
+    /// Shows the service this client certificate: PEM with the certificate, those that vouch for
+    /// it, and its private key.
     ///
     /// To replace it while the client runs, [share an `HttpTransport`](Self::transport), which
     /// [can do that](crate::HttpTransport::rotate_client_certificate).
     ///
-    /// The crate wipes its own copies of the text when they are dropped. It can't wipe those of the TLS library.
+    /// The crate wipes its own copies of the text when they are dropped. It can't wipe those of the
+    /// TLS library.
     #[must_use]
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.client_certificate = Some(Zeroizing::new(pem.into()));
         self
     }
 
-    /// Allows plain http to this host, named without scheme and port: it shows tokens and messages to everyone on the way.
+    /// Allows plain http to this host, named without scheme and port: it shows tokens and messages
+    /// to everyone on the way.
     ///
     /// To this machine itself (`localhost`, `127.0.0.0/8`, `[::1]`) it is always allowed.
     #[must_use]

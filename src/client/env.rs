@@ -6,7 +6,9 @@ use secrecy::zeroize::Zeroizing;
 
 use super::ClientBuilder;
 use super::setting::{PREFIX, Setting};
-use super::values::{audience, duration, hosts, number, pem_file, rate, text, uuid, uuids, validation};
+use super::values::{
+    audience, duration, hosts, number, pem_file, rate, text, uuid, uuids, validation,
+};
 use crate::auth::{Credentials, KeyError, SigningKey};
 use crate::message::Problem;
 use crate::text::trimmed;
@@ -14,7 +16,8 @@ use crate::text::trimmed;
 impl ClientBuilder {
     /// Takes the settings from the environment.
     ///
-    /// White space and byte-order marks around a value don't count, and an empty variable is not set.
+    /// White space and byte-order marks around a value don't count, and an empty variable is not
+    /// set.
     ///
     /// | variable | meaning | default |
     /// | --- | --- | --- |
@@ -41,11 +44,13 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_PLAIN_HTTP_HOSTS` | hosts that [may use plain http](Self::allow_plain_http), separated by commas | this machine |
     /// | `PUSHSLOTS_VALIDATION` | [`validation`](Self::validation): `strict`, `drop_invalid_optional` or `lenient` | `strict` |
     ///
-    /// [`build`](Self::build) reports the problems of all variables, except of settings that code gives afterwards:
-    /// `ClientBuilder::from_env().credentials(..)` needs no credentials in the environment, and ignores the scope and the
-    /// audience there. Destinations that code gives are added to those of the environment.
+    /// [`build`](Self::build) reports the problems of all variables, except of settings that code
+    /// gives afterwards: `ClientBuilder::from_env().credentials(..)` needs no credentials in the
+    /// environment, and ignores the scope and the audience there. Destinations that code gives are
+    /// added to those of the environment.
     ///
-    /// A variable that begins with `PUSHSLOTS_` and isn't in the table is logged as a warning, with the nearest name of the table.
+    /// A variable that begins with `PUSHSLOTS_` and isn't in the table is logged as a warning, with
+    /// the nearest name of the table.
     #[must_use]
     pub fn from_env() -> Self {
         warn_of_unknown(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
@@ -67,7 +72,10 @@ fn warn_of_unknown(names: impl Iterator<Item = String>) {
                     "the environment has an unknown setting; is another one meant?"
                 );
             }
-            None => tracing::warn!("pushslots.variable" = variable, "the environment has an unknown setting"),
+            None => tracing::warn!(
+                "pushslots.variable" = variable,
+                "the environment has an unknown setting"
+            ),
         }
     }
 }
@@ -89,8 +97,9 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     variables.set(Setting::SlotsPerMessage, number, ClientBuilder::slots_per_message);
     variables.set(Setting::BytesPerMessage, number, ClientBuilder::bytes_per_message);
     variables.set(Setting::MaxInFlight, number, ClientBuilder::max_in_flight);
-    variables
-        .set(Setting::RateLimit, rate, |builder, (requests, window)| builder.rate_limit(requests, window));
+    variables.set(Setting::RateLimit, rate, |builder, (requests, window)| {
+        builder.rate_limit(requests, window)
+    });
     variables.set(Setting::Validation, validation, ClientBuilder::validation);
     variables.set(Setting::RootCertificateFile, pem_file, ClientBuilder::root_certificate);
     variables.set(Setting::PlainHttpHosts, hosts, |builder, hosts| {
@@ -133,8 +142,11 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
     /// Returns the value of a variable. All are wiped, because any may hold a secret by mistake.
     fn text(&mut self, setting: Setting) -> Option<Zeroizing<String>> {
         let bytes = Zeroizing::new((self.read)(setting.variable())?.into_encoded_bytes());
-        let text = std::str::from_utf8(&bytes).map_err(|_| self.problem(setting, "not UTF-8")).ok()?;
-        Some(trimmed(text)).filter(|text| !text.is_empty()).map(|text| Zeroizing::new(text.to_owned()))
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| self.problem(setting, "not UTF-8")).ok()?;
+        Some(trimmed(text))
+            .filter(|text| !text.is_empty())
+            .map(|text| Zeroizing::new(text.to_owned()))
     }
 
     fn value<T>(&mut self, setting: Setting, read: fn(&str) -> Result<T, String>) -> Option<T> {
@@ -149,15 +161,18 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         let keys = key_settings.map(|setting| self.text(setting).map(|text| (setting, text)));
         let mut keys = keys.into_iter().flatten();
         let (key, second_key) = (keys.next(), keys.next());
-        let api_key = [Setting::ApiKey, Setting::ApiSecret].map(|setting| (setting, self.text(setting)));
+        let api_key =
+            [Setting::ApiKey, Setting::ApiSecret].map(|setting| (setting, self.text(setting)));
         let scope = self.text(Setting::Scope);
         let audience = self.value(Setting::TokenAudience, audience);
 
         let has_client = client_id.is_some() || key_id.is_some() || key.is_some();
         let has_api_key = api_key.iter().any(|(_, value)| value.is_some());
         if has_client && has_api_key {
-            let client = [Setting::ClientId, Setting::KeyId, Setting::PrivateKeyFile].map(Setting::variable);
-            let text = format!("given beside {}; keep one kind of credentials", client.join(" or "));
+            let client =
+                [Setting::ClientId, Setting::KeyId, Setting::PrivateKeyFile].map(Setting::variable);
+            let text =
+                format!("given beside {}; keep one kind of credentials", client.join(" or "));
             self.problem(Setting::ApiKey, text);
             return None;
         }
@@ -190,7 +205,8 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
             ];
             let (key, secret) = (Setting::ApiKey.variable(), Setting::ApiSecret.variable());
             let text = format!("missing; or give {key} and {secret}");
-            let missing = needed.iter().filter(|(_, is_given)| !is_given).map(|(setting, _)| *setting);
+            let missing =
+                needed.iter().filter(|(_, is_given)| !is_given).map(|(setting, _)| *setting);
             self.missing(missing, if has_client { "missing" } else { &text });
             return None;
         };
@@ -225,149 +241,4 @@ fn signing_key(setting: Setting, text: &str, key_id: &str) -> Result<SigningKey,
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::message::Validation;
-
-    fn problems(
-        variables: &[(Setting, OsString)],
-        complete: fn(ClientBuilder) -> ClientBuilder,
-    ) -> Vec<String> {
-        let builder = from_variables(|name| {
-            let found = variables.iter().find(|(variable, _)| variable.variable() == name);
-            found.map(|(_, value)| value.clone())
-        });
-        let error = complete(builder).build().map(drop).err();
-        error.map_or_else(Vec::new, |error| error.problems().iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn code_can_complete_what_the_environment_lacks() {
-        let with_key = |builder: ClientBuilder| builder.credentials(Credentials::api_key("key", "secret"));
-        assert_eq!(problems(&[], with_key), [""; 0]);
-        let half = [(Setting::ClientId, "client".into()), (Setting::SourceId, "nobody".into())];
-        assert_eq!(problems(&half, with_key), ["PUSHSLOTS_SOURCE_ID: not a UUID"]);
-        let plain = [(Setting::BaseUrl, "http://mock.internal".into())];
-        let allowed = |builder: ClientBuilder| {
-            builder.credentials(Credentials::api_key("key", "secret")).allow_plain_http("mock.internal")
-        };
-        assert_eq!(problems(&plain, allowed), [""; 0]);
-        assert!(problems(&plain, with_key)[0].starts_with("PUSHSLOTS_BASE_URL: plain http"));
-        let wrong = [
-            (Setting::SourceId, "nobody".into()),
-            (Setting::MaxAttempts, "many".into()),
-            (Setting::Deadline, "soon".into()),
-        ];
-        let right = |builder: ClientBuilder| {
-            let builder = builder.credentials(Credentials::api_key("key", "secret"));
-            builder.source(Uuid::nil()).max_attempts(0).deadline(Duration::from_secs(1))
-        };
-        assert_eq!(problems(&wrong, right), ["max_attempts: must be at least 1, the first attempt"]);
-        let audience = [(Setting::TokenAudience, "nowhere".into())];
-        assert_eq!(problems(&audience, with_key), [""; 0]);
-        let problem =
-            "PUSHSLOTS_TOKEN_AUDIENCE: not a URI, such as https://api.redoxengine.com/v2/auth/token";
-        assert_eq!(problems(&audience, |builder| builder)[0], problem);
-        let strictness = [(Setting::Validation, "loose".into())];
-        let problem = "PUSHSLOTS_VALIDATION: expected strict, drop_invalid_optional or lenient";
-        assert_eq!(problems(&strictness, with_key), [problem]);
-        let given = |builder: ClientBuilder| {
-            builder.credentials(Credentials::api_key("key", "secret")).validation(Validation::Strict)
-        };
-        assert_eq!(problems(&strictness, given), [""; 0]);
-        let lenient =
-            from_variables(|name| (name == Setting::Validation.variable()).then(|| "lenient".into()));
-        assert_eq!(lenient.validation, Validation::Lenient);
-        // Destinations are added to those of the environment.
-        let elsewhere = |builder: ClientBuilder| {
-            builder.credentials(Credentials::api_key("key", "secret")).destination(Uuid::nil())
-        };
-        let nowhere = [(Setting::DestinationIds, "EMR".into())];
-        assert_eq!(problems(&nowhere, elsewhere), ["PUSHSLOTS_DESTINATION_IDS: entry 1 is not a UUID"]);
-        let there = from_variables(|name| {
-            (name == Setting::DestinationIds.variable()).then(|| Uuid::max().to_string().into())
-        });
-        assert_eq!(elsewhere(there).destinations, [Uuid::max(), Uuid::nil()]);
-    }
-
-    #[test]
-    fn marks_and_white_space_around_a_value_do_not_count() {
-        let values = [
-            (Setting::BaseUrl, "http://localhost:1"),
-            (Setting::TokenUrl, "http://localhost:1/token"),
-            (Setting::ApiKey, "key"),
-            (Setting::ApiSecret, "secret"),
-            (Setting::SourceId, "af394f14-b34a-464f-8d24-895f370af4c9"),
-            (Setting::MaxAttempts, "1"),
-            (Setting::AttemptTimeout, "1s"),
-            (Setting::Deadline, "1s"),
-            (Setting::RateLimit, "7500/300s"),
-            (Setting::SlotsPerMessage, "1"),
-            (Setting::BytesPerMessage, "1"),
-            (Setting::TokenAudience, "urn:example:token"),
-        ];
-        let around = |(name, value)| (name, OsString::from(format!("\u{feff} {value}\r\n")));
-        let mut variables: Vec<_> = values.map(around).into();
-        let ids = format!("\u{feff}{},\r\n\u{feff}{}\r\n", Uuid::nil(), Uuid::max());
-        variables.push((Setting::DestinationIds, ids.into()));
-        assert_eq!(problems(&variables, |builder| builder), [""; 0]);
-        for (name, _) in values {
-            let blank = [(name, "\u{feff}\r\n".into())];
-            assert_eq!(problems(&blank, |builder| builder), problems(&[], |builder| builder), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn limits_of_zero_are_reported_together_by_their_variables() {
-        let zero = |name| (name, OsString::from("0"));
-        let variables = [
-            zero(Setting::MaxAttempts),
-            (Setting::AttemptTimeout, "0s".into()),
-            (Setting::Deadline, "0s".into()),
-            (Setting::RateLimit, "0/300s".into()),
-            zero(Setting::MaxInFlight),
-            zero(Setting::SlotsPerMessage),
-            zero(Setting::BytesPerMessage),
-            (Setting::TokenAudience, "not a URI".into()),
-        ];
-        let problems = problems(&variables, |builder| builder.proxy("nowhere").root_certificate("no PEM"));
-        let names: Vec<_> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
-        assert_eq!(
-            names,
-            [
-                "PUSHSLOTS_TOKEN_AUDIENCE",
-                "PUSHSLOTS_CLIENT_ID",
-                "PUSHSLOTS_KEY_ID",
-                "PUSHSLOTS_PRIVATE_KEY_FILE",
-                "proxy",
-                "PUSHSLOTS_MAX_ATTEMPTS",
-                "PUSHSLOTS_ATTEMPT_TIMEOUT",
-                "PUSHSLOTS_DEADLINE",
-                "PUSHSLOTS_RATE_LIMIT",
-                "PUSHSLOTS_MAX_IN_FLIGHT",
-                "PUSHSLOTS_SLOTS_PER_MESSAGE",
-                "PUSHSLOTS_BYTES_PER_MESSAGE",
-                "root_certificate",
-            ]
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_value_that_is_not_utf8_is_told_once() {
-        use std::os::unix::ffi::OsStringExt;
-        let variables = [
-            (Setting::ApiKey, OsString::from_vec(vec![0xff])),
-            (Setting::ApiSecret, "secret".into()),
-            (Setting::DestinationIds, "af394f14-b34a-464f-8d24-895f370af4c9, ,EMR".into()),
-        ];
-        assert_eq!(
-            problems(&variables, |builder| builder),
-            ["PUSHSLOTS_API_KEY: not UTF-8", "PUSHSLOTS_DESTINATION_IDS: entry 3 is not a UUID"]
-        );
-    }
-}
+mod tests;

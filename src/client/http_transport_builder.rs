@@ -39,10 +39,12 @@ impl HttpTransport {
         HttpTransportBuilder { http: HttpSettings::default(), problems: Vec::new() }
     }
 
-    /// Replaces the [client certificate](HttpTransportBuilder::client_certificate), such as before it expires.
+    /// Replaces the [client certificate](HttpTransportBuilder::client_certificate), such as before
+    /// it expires.
     ///
-    /// Connections that are made from now on show the new one. Those that are open go on until they are closed; a service may
-    /// close them when the old certificate expires, and an attempt that meets this is retried.
+    /// Connections that are made from now on show the new one. Those that are open go on until they
+    /// are closed; a service may close them when the old certificate expires, and an attempt that
+    /// meets this is retried.
     ///
     /// ```
     /// # use pushslots::{Error, HttpTransport};
@@ -54,8 +56,8 @@ impl HttpTransport {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the PEM can't be used, or if the transport was built
-    /// without a client certificate. The one in use then stays.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the PEM can't be
+    /// used, or if the transport was built without a client certificate. The one in use then stays.
     pub fn rotate_client_certificate(&self, pem: impl Into<Vec<u8>>) -> Result<(), Error> {
         let pem = Zeroizing::new(pem.into());
         self.replace_client_certificate(&pem).map_err(|problem| Error::configuration(vec![problem]))
@@ -64,13 +66,14 @@ impl HttpTransport {
 
 /// The settings of an [`HttpTransport`], none of which is required.
 ///
-/// [`build`](Self::build) reports values out of their range. Its `Debug` shows no value, because a header or a proxy may hold a
-/// secret.
+/// [`build`](Self::build) reports values out of their range. Its `Debug` shows no value, because a
+/// header or a proxy may hold a secret.
 ///
 /// # Defaults
 ///
-/// The same as those of a client: 5 s to connect, the proxy of the environment, the root certificates of the system, HTTP/1.1 and
-/// HTTP/2, and the user agent `pushslots/` with the version of this crate.
+/// The same as those of a client: 5 s to connect, the proxy of the environment, the root
+/// certificates of the system, HTTP/1.1 and HTTP/2, and the user agent `pushslots/` with the
+/// version of this crate.
 #[derive(Clone)]
 #[must_use = "nothing is made until build is called"]
 pub struct HttpTransportBuilder {
@@ -80,14 +83,18 @@ pub struct HttpTransportBuilder {
 }
 
 impl HttpTransportBuilder {
-    /// Adds a header to every request, token requests included. A later one of the same name replaces it.
+    /// Adds a header to every request, token requests included. A later one of the same name
+    /// replaces it.
     ///
-    /// Headers that the client or HTTP sets itself are an error: `Authorization`, `Idempotency-Key`, `Accept`, `Accept-Encoding`,
-    /// `Content-Type`, `Content-Encoding`, `Content-Length`, `Host`, those of the connection, and `User-Agent`, which has a
+    /// Headers that the client or HTTP sets itself are an error: `Authorization`,
+    /// `Idempotency-Key`, `Accept`, `Accept-Encoding`, `Content-Type`, `Content-Encoding`,
+    /// `Content-Length`, `Host`, those of the connection, and `User-Agent`, which has a
     /// [setting](Self::user_agent).
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let wrong = match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            (Ok(name), _) if name.as_str() == "user-agent" => Err("is set by user_agent".to_owned()),
+            (Ok(name), _) if name.as_str() == "user-agent" => {
+                Err("is set by user_agent".to_owned())
+            }
             (Ok(name), _) if RESERVED.contains(&name.as_str()) => {
                 Err("is set by the client itself; leave it out".to_owned())
             }
@@ -113,13 +120,15 @@ impl HttpTransportBuilder {
         match HeaderValue::try_from(user_agent) {
             Ok(user_agent) => self.http.user_agent = user_agent,
             Err(_) => {
-                self.problems.push(Problem::new("user_agent", "has a character that a header can't hold"));
+                self.problems
+                    .push(Problem::new("user_agent", "has a character that a header can't hold"));
             }
         }
         self
     }
 
-    /// Uses HTTP/1.1 only, such as for a gateway whose HTTP/2 has faults. Each message in flight then needs a connection of its own.
+    /// Uses HTTP/1.1 only, such as for a gateway whose HTTP/2 has faults. Each message in flight
+    /// then needs a connection of its own.
     pub fn http1_only(mut self) -> Self {
         self.http.is_http1_only = true;
         self
@@ -131,27 +140,32 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// Sets a proxy for all requests, instead of those of the environment; as [`ClientBuilder::proxy`](crate::ClientBuilder::proxy).
+    /// Sets a proxy for all requests, instead of those of the environment; as
+    /// [`ClientBuilder::proxy`](crate::ClientBuilder::proxy).
     ///
-    /// A request over plain http to this machine fails if it would pass through a proxy on another one.
+    /// A request over plain http to this machine fails if it would pass through a proxy on another
+    /// one.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());
         self
     }
 
-    /// Trusts the certificates in this PEM in addition to those of the system, and to those given before.
+    /// Trusts the certificates in this PEM in addition to those of the system, and to those given
+    /// before.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.root_certificates.push(pem.into());
         self
     }
 
-    /// Trusts only the certificates given by [`root_certificate`](Self::root_certificate), and not those of the system.
+    /// Trusts only the certificates given by [`root_certificate`](Self::root_certificate), and not
+    /// those of the system.
     pub fn only_given_root_certificates(mut self) -> Self {
         self.http.is_pinned = true;
         self
     }
 
-    /// Sets the client certificate; as [`ClientBuilder::client_certificate`](crate::ClientBuilder::client_certificate).
+    /// Sets the client certificate; as
+    /// [`ClientBuilder::client_certificate`](crate::ClientBuilder::client_certificate).
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.client_certificate = Some(Zeroizing::new(pem.into()));
         self
@@ -161,21 +175,26 @@ impl HttpTransportBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting that can't be used.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting
+    /// that can't be used.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let Self { http, mut problems } = self;
         if http.connect_timeout.is_zero() {
             problems.push(Problem::new("connect_timeout", "must be above 0"));
         }
         let proxies = match &http.proxy {
-            Some(proxy) => {
-                read_proxy(proxy).map(Proxies::all).map_err(|text| vec![Problem::new("proxy", text)])
-            }
+            Some(proxy) => read_proxy(proxy)
+                .map(Proxies::all)
+                .map_err(|text| vec![Problem::new("proxy", text)]),
             // Any address that isn't of this machine.
             None => {
                 let addresses = ["http://service.invalid", "https://service.invalid"];
                 Proxies::from_env(
-                    addresses.iter().filter_map(|text| Url::parse(text).ok()).collect::<Vec<_>>().iter(),
+                    addresses
+                        .iter()
+                        .filter_map(|text| Url::parse(text).ok())
+                        .collect::<Vec<_>>()
+                        .iter(),
                 )
             }
         };
@@ -192,6 +211,8 @@ impl HttpTransportBuilder {
 
 impl fmt::Debug for HttpTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpTransportBuilder").field("problems", &self.problems).finish_non_exhaustive()
+        f.debug_struct("HttpTransportBuilder")
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
     }
 }

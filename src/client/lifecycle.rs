@@ -11,9 +11,12 @@ use crate::error::Error;
 const LONGEST_CHECK: Duration = Duration::from_secs(30);
 
 impl Client {
-    /// Checks that the client can obtain an access token, and sends nothing else: for a readiness probe.
+    /// Checks that the client can obtain an access token, and sends nothing else: for a readiness
+    /// probe.
     ///
-    /// If there is a token that can be used, nothing is requested. So a probe every few seconds costs one request for each token. It takes at most the time of one attempt, and no more than 30 s.
+    /// If there is a token that can be used, nothing is requested. So a probe every few seconds
+    /// costs one request for each token. It takes at most the time of one attempt, and no more than
+    /// 30 s.
     ///
     /// ```no_run
     /// # use pushslots::Client;
@@ -24,20 +27,25 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns the errors of a send that has no token: [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials
-    /// are rejected, and other kinds if the token endpoint can't be reached or the [rate limit](crate::ClientBuilder::rate_limit) leaves no
-    /// room.
+    /// Returns the errors of a send that has no token:
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials are rejected,
+    /// and other kinds if the token endpoint can't be reached or the [rate
+    /// limit](crate::ClientBuilder::rate_limit) leaves no room.
     pub async fn check(&self) -> Result<(), Error> {
         let inner = &*self.0;
         inner.sender.check(inner.policy.attempt_timeout.min(LONGEST_CHECK)).await
     }
 
-    /// Waits until all sends and publications have ended, but at most for `time`. Returns the number still running.
+    /// Waits until all sends and publications have ended, but at most for `time`. Returns the
+    /// number still running.
     ///
-    /// It counts those of this client and its clones, and of all clients that were made [of one another](Self::with_credentials).
+    /// It counts those of this client and its clones, and of all clients that were made [of one
+    /// another](Self::with_credentials).
     ///
-    /// Call it at shutdown, after the last send has begun. It neither stops sends nor keeps new ones from beginning; a publication
-    /// ends sooner if its [handle](crate::PublishBuilder::handle) stops it. Sends that were not awaited yet don't count.
+    /// Call it at shutdown, after the last send has begun. It neither stops sends nor keeps new
+    /// ones from beginning; a publication ends sooner if its
+    /// [handle](crate::PublishBuilder::handle) stops it. Sends that were not awaited yet don't
+    /// count.
     ///
     /// ```no_run
     /// # use pushslots::Client;

@@ -7,8 +7,8 @@ use crate::transport::RateLimiter;
 
 /// A snapshot of the counters and gauges of a client, to build metrics on.
 ///
-/// Counters grow as long as the client lives, and all its clones share them. Attempts and their outcomes are counted by an
-/// [`AttemptObserver`](crate::AttemptObserver).
+/// Counters grow as long as the client lives, and all its clones share them. Attempts and their
+/// outcomes are counted by an [`AttemptObserver`](crate::AttemptObserver).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientMetrics {
@@ -16,13 +16,16 @@ pub struct ClientMetrics {
     pub token_requests: u64,
     /// How many of these requests failed.
     pub failed_token_requests: u64,
-    /// How many requests waited for the rate limit for at least a millisecond. Clients with the same limiter share the number.
+    /// How many requests waited for the rate limit for at least a millisecond. Clients with the
+    /// same limiter share the number.
     pub rate_limit_waits: u64,
     /// How long these waited altogether.
     pub rate_limit_wait_time: Duration,
-    /// How many requests the rate limit allows now; `None` without a limit, or if it is kept elsewhere.
+    /// How many requests the rate limit allows now; `None` without a limit, or if it is kept
+    /// elsewhere.
     pub rate_limit_remaining: Option<u32>,
-    /// How much of the [retry budget](crate::ClientBuilder::retry_budget) is left; `None` without a budget.
+    /// How much of the [retry budget](crate::ClientBuilder::retry_budget) is left; `None` without a
+    /// budget.
     pub retry_budget_remaining: Option<u32>,
     /// How many messages are in flight.
     pub messages_in_flight: u32,

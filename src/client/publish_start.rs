@@ -11,21 +11,25 @@ use crate::error::Error;
 use crate::message::PreparedMessage;
 use crate::message::{Envelope, Problem};
 use crate::publish::{
-    BatchOptions, CheckpointOptions, PreparedMessages, Publication, PublishError, PublishReport, ResumePoint,
+    BatchOptions, CheckpointOptions, PreparedMessages, Publication, PublishError, PublishReport,
+    ResumePoint,
 };
 use crate::text;
 
 impl<'a> PublishBuilder<'a> {
-    /// Returns the messages of the batch as they would be sent, with their batch numbers and message ids, and sends nothing.
+    /// Returns the messages of the batch as they would be sent, with their batch numbers and
+    /// message ids, and sends nothing.
     ///
-    /// Each can be [stored](PreparedMessage::to_bytes) and [sent](Client::send) later, in any process, or serve as a dry run. The same
-    /// slots, batch id, limits and destinations make the same messages, which [`publish`](Client::publish) would send too.
+    /// Each can be [stored](PreparedMessage::to_bytes) and [sent](Client::send) later, in any
+    /// process, or serve as a dry run. The same slots, batch id, limits and destinations make the
+    /// same messages, which [`publish`](Client::publish) would send too.
     ///
-    /// Of the options these count: [`batch_id`](Self::batch_id), [`meta`](Self::meta), the limits of a message,
-    /// [`resume_from`](Self::resume_from), [`validation`](Self::validation) and [`skip_invalid`](Self::skip_invalid). A checkpoint is
-    /// an error, because nothing is sent.
+    /// Of the options these count: [`batch_id`](Self::batch_id), [`meta`](Self::meta), the limits
+    /// of a message, [`resume_from`](Self::resume_from), [`validation`](Self::validation) and
+    /// [`skip_invalid`](Self::skip_invalid). A checkpoint is an error, because nothing is sent.
     ///
-    /// The first error is the last item of the stream: invalid options, slots or `Meta`, or a stream of slots that fails.
+    /// The first error is the last item of the stream: invalid options, slots or `Meta`, or a
+    /// stream of slots that fails.
     #[must_use]
     pub fn prepare(mut self) -> PreparedMessages<'a> {
         let options = match self.options() {
@@ -36,7 +40,9 @@ impl<'a> PublishBuilder<'a> {
             options => options,
         };
         match options {
-            Ok(options) => PreparedMessages::new(self.source, self.on_invalid, options, self.handle),
+            Ok(options) => {
+                PreparedMessages::new(self.source, self.on_invalid, options, self.handle)
+            }
             Err(error) => PreparedMessages::failed(error),
         }
     }
@@ -45,7 +51,9 @@ impl<'a> PublishBuilder<'a> {
         let client = &*self.client.0;
         let options = match self.options() {
             Ok(options) => options,
-            Err(error) => return Err(PublishError::new(PublishReport::default(), error, None, None)),
+            Err(error) => {
+                return Err(PublishError::new(PublishReport::default(), error, None, None));
+            }
         };
         let restarts_if_changed = self.restarts_if_changed;
         let checkpoint =
@@ -84,7 +92,8 @@ impl<'a> PublishBuilder<'a> {
         }
         let envelope = Envelope::new(&meta, client.defaults(), self.validation)?;
         // An id that isn't given is a UUID.
-        let empty = envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
+        let empty =
+            envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
         if empty >= self.limits.bytes {
             let text = format!("must be above {empty}, which a message takes without slots");
             return Err(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
@@ -113,7 +122,11 @@ impl<'a> PublishBuilder<'a> {
         let is_begun = self.start.as_ref().is_some_and(ResumePoint::is_begun);
         need(!is_begun || has_batch, "batch_id", "missing; pass that of the batch to resume");
         let has_checkpoint = self.checkpoint.is_some();
-        need(has_checkpoint || !self.restarts_if_changed, "restart_if_changed", "needs a checkpoint");
+        need(
+            has_checkpoint || !self.restarts_if_changed,
+            "restart_if_changed",
+            "needs a checkpoint",
+        );
         problems
     }
 }

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::Client;
 use crate::error::Error;
-use crate::message::{BatchNumbers, Content, Meta, PreparedMessage, Problem, Validation, write_from};
+use crate::message::{
+    BatchNumbers, Content, Meta, PreparedMessage, Problem, Validation, write_from,
+};
 use crate::random::fresh_id;
 use crate::receipt::Receipt;
 use crate::retry::{OnUnknown, Policy};
@@ -16,8 +18,8 @@ use crate::transport::Permit;
 
 /// One send and its options, made by [`Client::send`]; `.await` starts it.
 ///
-/// It implements [`IntoFuture`]. Call `into_future` to pass it to `buffer_unordered` or `join_all`. To spawn it, move a clone of the
-/// client and the message into an `async` block.
+/// It implements [`IntoFuture`]. Call `into_future` to pass it to `buffer_unordered` or `join_all`.
+/// To spawn it, move a clone of the client and the message into an `async` block.
 ///
 /// ```no_run
 /// # use pushslots::{Client, Error, OnUnknown, PushSlots};
@@ -45,21 +47,25 @@ impl<'a> SendBuilder<'a> {
         Self { client, content, message_id: None, permit: None, policy, validation }
     }
 
-    /// Sets the longest time for the whole send. Defaults to [the client's](crate::ClientBuilder::deadline).
+    /// Sets the longest time for the whole send. Defaults to [the
+    /// client's](crate::ClientBuilder::deadline).
     ///
-    /// With zero nothing goes out, and the send ends as [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    /// With zero nothing goes out, and the send ends as
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
 
-    /// Sets the longest time for one attempt, above 0. Defaults to [the client's](crate::ClientBuilder::attempt_timeout).
+    /// Sets the longest time for one attempt, above 0. Defaults to [the
+    /// client's](crate::ClientBuilder::attempt_timeout).
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
         self
     }
 
-    /// Sets whether to try again if the service may have the message. Defaults to [the client's](crate::ClientBuilder::on_unknown).
+    /// Sets whether to try again if the service may have the message. Defaults to [the
+    /// client's](crate::ClientBuilder::on_unknown).
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
         self
@@ -72,16 +78,19 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
-    /// Sets whether a message with problems is sent. Defaults to [the client's](crate::ClientBuilder::validation).
+    /// Sets whether a message with problems is sent. Defaults to [the
+    /// client's](crate::ClientBuilder::validation).
     ///
-    /// The [receipt](Receipt::problems) lists the problems that were permitted. Of an [`EncodedMessage`](crate::EncodedMessage) only
-    /// `Meta` is checked, and a [`PreparedMessage`] goes out as it is.
+    /// The [receipt](Receipt::problems) lists the problems that were permitted. Of an
+    /// [`EncodedMessage`](crate::EncodedMessage) only `Meta` is checked, and a [`PreparedMessage`]
+    /// goes out as it is.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self
     }
 
-    /// Sets the message id. Defaults to a fresh UUID; pass [the same again](Error::message_id) for a message that was sent before.
+    /// Sets the message id. Defaults to a fresh UUID; pass [the same again](Error::message_id) for
+    /// a message that was sent before.
     ///
     /// A [`PreparedMessage`] has an id already, and takes no other.
     pub fn message_id(mut self, message_id: Uuid) -> Self {
@@ -89,11 +98,13 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
-    /// Sends the first attempt with a permit that was taken ahead, from the [rate limiter](crate::ClientBuilder::rate_limiter) of the
-    /// client. Further attempts wait for permits of their own.
+    /// Sends the first attempt with a permit that was taken ahead, from the [rate
+    /// limiter](crate::ClientBuilder::rate_limiter) of the client. Further attempts wait for
+    /// permits of their own.
     ///
-    /// If the client has no access token yet, or [too many messages](crate::ClientBuilder::max_in_flight) are in flight, the permit is
-    /// given back, and the first attempt waits for another. [`Client::check`] obtains a token beforehand.
+    /// If the client has no access token yet, or [too many
+    /// messages](crate::ClientBuilder::max_in_flight) are in flight, the permit is given back, and
+    /// the first attempt waits for another. [`Client::check`] obtains a token beforehand.
     ///
     /// ```
     /// # use pushslots::{Client, PushSlots, RateLimiter};
@@ -125,8 +136,12 @@ impl<'a> SendBuilder<'a> {
         self.check()?;
         let (permit, policy) = (self.permit.take(), self.policy.clone());
         match self.content {
-            Content::Prepared(message) => sender.deliver(message, &policy, permit, Vec::new()).await,
-            Content::Message(_) => sender.deliver(&self.prepared()?, &policy, permit, Vec::new()).await,
+            Content::Prepared(message) => {
+                sender.deliver(message, &policy, permit, Vec::new()).await
+            }
+            Content::Message(_) => {
+                sender.deliver(&self.prepared()?, &policy, permit, Vec::new()).await
+            }
         }
     }
 
@@ -142,12 +157,19 @@ impl<'a> SendBuilder<'a> {
             problems.push(Problem::new("attempt_timeout", "must be above 0"));
         }
         if matches!(self.content, Content::Prepared(_)) && self.message_id.is_some() {
-            problems.push(Problem::new("message_id", "the message is prepared, and has one already"));
+            problems
+                .push(Problem::new("message_id", "the message is prepared, and has one already"));
         }
         let limiter = self.client.0.sender.limiter.as_ref();
-        if self.permit.as_ref().is_some_and(|permit| !limiter.is_some_and(|limiter| permit.is_of(limiter))) {
-            problems
-                .push(Problem::new("permit", "comes from another rate limiter; take it from the client's"));
+        if self
+            .permit
+            .as_ref()
+            .is_some_and(|permit| !limiter.is_some_and(|limiter| permit.is_of(limiter)))
+        {
+            problems.push(Problem::new(
+                "permit",
+                "comes from another rate limiter; take it from the client's",
+            ));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::configuration(problems)) }
     }

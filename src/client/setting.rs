@@ -1,4 +1,5 @@
-//! The settings that the environment may hold: one table of their names in code and in the environment.
+//! The settings that the environment may hold: one table of their names in code and in the
+//! environment.
 
 use crate::message::Problem;
 
@@ -131,7 +132,8 @@ impl Setting {
     /// The variable whose name is most like `name`, unless none is.
     pub(super) fn nearest(name: &str) -> Option<&'static str> {
         let names = Self::ALL.map(Self::variable);
-        let begins = |known: &&str| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+        let begins =
+            |known: &&str| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
         if let (true, Some(longer)) = (name.len() > PREFIX.len(), names.into_iter().find(begins)) {
             return Some(longer);
         }

@@ -32,7 +32,9 @@ impl Address {
         let host = url.host_str().unwrap_or_default();
         match url.scheme() {
             "https" => {}
-            "http" if is_loopback(&url) || allowed.iter().any(|name| name.eq_ignore_ascii_case(host)) => {}
+            "http"
+                if is_loopback(&url)
+                    || allowed.iter().any(|name| name.eq_ignore_ascii_case(host)) => {}
             "http" => {
                 return Err(format!(
                     "plain http would show tokens and messages to the network; use https, or allow it to \
@@ -41,7 +43,8 @@ impl Address {
             }
             _ => return Err("the scheme must be https".to_owned()),
         }
-        let uri = url.as_str().parse().map_err(|_| "the URL is too long or has no host".to_owned())?;
+        let uri =
+            url.as_str().parse().map_err(|_| "the URL is too long or has no host".to_owned())?;
         Ok(Self { text: text.to_owned(), url, uri })
     }
 

@@ -1,4 +1,5 @@
-//! The forms of values in the environment. Each reader returns an error text without the value, which may be a secret.
+//! The forms of values in the environment. Each reader returns an error text without the value,
+//! which may be a secret.
 
 use std::fs::File;
 use std::io::Read;
@@ -20,10 +21,16 @@ pub(super) fn text(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
-    let hosts: Vec<_> = text.split(',').map(text::trimmed).filter(|host| !host.is_empty()).collect();
+    let hosts: Vec<_> =
+        text.split(',').map(text::trimmed).filter(|host| !host.is_empty()).collect();
     // A scheme or a port would make the host one that never matches.
-    match hosts.iter().position(|host| host.contains('/') || host.rsplit_once(':').is_some_and(is_port)) {
-        Some(index) => Err(format!("entry {} must be a host alone, without scheme and port", index + 1)),
+    match hosts
+        .iter()
+        .position(|host| host.contains('/') || host.rsplit_once(':').is_some_and(is_port))
+    {
+        Some(index) => {
+            Err(format!("entry {} must be a host alone, without scheme and port", index + 1))
+        }
         None => Ok(hosts.into_iter().map(str::to_owned).collect()),
     }
 }
@@ -38,7 +45,9 @@ pub(super) fn pem_file(path: &str) -> Result<Vec<u8>, String> {
     let read = File::open(path).and_then(|file| file.take(LARGEST_PEM + 1).read_to_end(&mut pem));
     read.map_err(|error| format!("{path} can't be read: {error}"))?;
     if pem.len() as u64 > LARGEST_PEM {
-        return Err(format!("{path} has more than 1 MiB; name a file with root certificates alone"));
+        return Err(format!(
+            "{path} has more than 1 MiB; name a file with root certificates alone"
+        ));
     }
     Ok(pem)
 }
@@ -63,7 +72,8 @@ pub(super) fn uuid(text: &str) -> Result<Uuid, String> {
 
 pub(super) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
     let entries = text.split(',').enumerate().filter(|(_, entry)| !text::trimmed(entry).is_empty());
-    let read = |(index, entry)| uuid(entry).map_err(|error| format!("entry {} is {error}", index + 1));
+    let read =
+        |(index, entry)| uuid(entry).map_err(|error| format!("entry {} is {error}", index + 1));
     entries.map(read).collect()
 }
 
@@ -74,7 +84,10 @@ pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
 pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
     let parts = text.split_once('/').ok_or(());
     let read = parts.and_then(|(requests, window)| {
-        Ok((number(text::trimmed(requests)).map_err(drop)?, duration(text::trimmed(window)).map_err(drop)?))
+        Ok((
+            number(text::trimmed(requests)).map_err(drop)?,
+            duration(text::trimmed(window)).map_err(drop)?,
+        ))
     });
     read.map_err(|()| "not a number of requests in a time, such as 7500/300s".to_owned())
 }

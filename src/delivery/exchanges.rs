@@ -8,7 +8,8 @@ use crate::receipt::ResponseDetails;
 use crate::retry::Exchange;
 use crate::transport::{Response, TransportError};
 
-/// With the feature `mock`: exchanges to test a [classifier](crate::ClientBuilder::classifier) with.
+/// With the feature `mock`: exchanges to test a [classifier](crate::ClientBuilder::classifier)
+/// with.
 impl Exchange<'static> {
     /// Creates the exchange of an attempt that brought this response.
     ///

@@ -13,8 +13,8 @@ const SLACK: Duration = Duration::from_secs(1);
 
 /// The limit on messages in flight, shared by all sends of a client.
 ///
-/// Sends that nobody polls must not keep the others waiting for ever. If no permit changes hands for longer than any attempt takes,
-/// such sends hold them all, and the others get new permits.
+/// Sends that nobody polls must not keep the others waiting for ever. If no permit changes hands
+/// for longer than any attempt takes, such sends hold them all, and the others get new permits.
 #[derive(Clone)]
 pub(crate) struct InFlight(Arc<Limit>);
 

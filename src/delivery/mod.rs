@@ -91,13 +91,16 @@ impl Sender {
         let mut began = Instant::now();
         let mut sending = SendState::new(self, message, policy, earlier);
         loop {
-            // Nothing is sent while a send waits for the end of a cooldown or for a limit of the client: that isn't an attempt.
-            let has_room = |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
+            // Nothing is sent while a send waits for the end of a cooldown or for a limit of the
+            // client: that isn't an attempt.
+            let has_room =
+                |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
             self.tokens.wait_for_cooldown(has_room).await;
-            let (in_flight, permit) = match self.admit(policy, &mut began, first_permit.take()).await {
-                Ok(admitted) => admitted,
-                Err(reason) => return Err(sending.not_admitted(reason)),
-            };
+            let (in_flight, permit) =
+                match self.admit(policy, &mut began, first_permit.take()).await {
+                    Ok(admitted) => admitted,
+                    Err(reason) => return Err(sending.not_admitted(reason)),
+                };
             let time_left = || policy.deadline.saturating_sub(began.elapsed());
             let begun = sending.begin_attempt();
             let span = begun.span.clone();
@@ -115,9 +118,11 @@ impl Sender {
         }
     }
 
-    /// Waits until the client's own limits let a message out. Unless the deadline covers that, the wait moves `began`.
+    /// Waits until the client's own limits let a message out. Unless the deadline covers that, the
+    /// wait moves `began`.
     ///
-    /// The permit to be in flight comes first, because a waiting send must not hold a permit for a request that others need.
+    /// The permit to be in flight comes first, because a waiting send must not hold a permit for a
+    /// request that others need.
     async fn admit(
         &self,
         policy: &Policy,
@@ -247,7 +252,10 @@ impl Sender {
     pub(crate) async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
         let rotated = self.tokens.rotate(credentials).await;
         rotated.map_err(|error| {
-            without_token(TokenUnavailable::after(error), "the credentials in use were not replaced: ")
+            without_token(
+                TokenUnavailable::after(error),
+                "the credentials in use were not replaced: ",
+            )
         })
     }
 

@@ -3,8 +3,9 @@ use crate::receipt::Attempt;
 
 /// Is told of every attempt as it ends, also of one whose send is dropped.
 ///
-/// A receipt and an error have the attempts of a send that ended. An observer hears of them at once, so that nothing that
-/// left goes unrecorded when the process stops or a caller gives up waiting. A function is one too:
+/// A receipt and an error have the attempts of a send that ended. An observer hears of them at
+/// once, so that nothing that left goes unrecorded when the process stops or a caller gives up
+/// waiting. A function is one too:
 ///
 /// ```
 /// use pushslots::{Attempt, Client};
@@ -16,8 +17,8 @@ use crate::receipt::Attempt;
 pub trait AttemptObserver: Send + Sync + 'static {
     /// Takes note of `attempt`.
     ///
-    /// It is called by the task that sends, which goes on when this returns: hand over what takes time. The send
-    /// goes on also after a panic in it.
+    /// It is called by the task that sends, which goes on when this returns: hand over what takes
+    /// time. The send goes on also after a panic in it.
     fn attempt_ended(&self, attempt: &Attempt);
 }
 

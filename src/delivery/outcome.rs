@@ -11,7 +11,9 @@ use crate::clock;
 use crate::error::{Cause, ErrorKind};
 use crate::message::Log;
 use crate::receipt::{Delivery, OAuthError, ResponseDetails};
-use crate::retry::{AttemptResult, BodyKind, Classification, Exchange, NextStep, Renewal, ResponseFacts};
+use crate::retry::{
+    AttemptResult, BodyKind, Classification, Exchange, NextStep, Renewal, ResponseFacts,
+};
 use crate::transport::{Response, TransportError, TransportErrorKind};
 
 /// What one attempt came to.
@@ -48,7 +50,8 @@ impl Outcome {
         let details = ResponseDetails::read(response, &[], clock::now().into());
         let service_text = details.text.as_deref().map(Cow::Borrowed);
         let exchange = Exchange::of_response(facts(response, &details, service_text));
-        let outcome = Self::exchanged(&exchange, classify, || describe_response(&exchange, details.coding));
+        let outcome =
+            Self::exchanged(&exchange, classify, || describe_response(&exchange, details.coding));
         Self {
             status: Some(status),
             retry_after: details.retry_after,
@@ -64,7 +67,9 @@ impl Outcome {
         classify: &dyn Fn(&Exchange<'_>) -> Classification,
     ) -> Self {
         let outcome =
-            Self::exchanged(&Exchange::of_failure(Cow::Borrowed(failure)), classify, || failure.to_string());
+            Self::exchanged(&Exchange::of_failure(Cow::Borrowed(failure)), classify, || {
+                failure.to_string()
+            });
         Self {
             // The next attempt waits for the rate limit, or for another connection.
             postponed_for: failure.is_called_off().then_some(Duration::ZERO),
@@ -113,7 +118,10 @@ impl Outcome {
             service_text,
             oauth_error,
             cause: none.error.cause(),
-            ..Self::new(AttemptResult::TokenUnavailable { is_temporary }, kind_of_token_error(&none.error))
+            ..Self::new(
+                AttemptResult::TokenUnavailable { is_temporary },
+                kind_of_token_error(&none.error),
+            )
         }
     }
 
@@ -146,8 +154,8 @@ impl Outcome {
         }
     }
 
-    /// What is left of the delay before the next attempt without the cooldown that all sends share. They wait for that one later,
-    /// and it may end before its time.
+    /// What is left of the delay before the next attempt without the cooldown that all sends share.
+    /// They wait for that one later, and it may end before its time.
     pub(super) fn own_part_of(&self, delay: Duration, next: NextStep) -> Duration {
         match self.ending {
             AttemptResult::Exchanged(_) if next == NextStep::TokenCooldown => Duration::ZERO,
@@ -160,11 +168,12 @@ impl Outcome {
 
     pub(super) fn delivery(&self) -> Delivery {
         match self.ending {
-            AttemptResult::TokenUnavailable { .. } | AttemptResult::Exchanged(Classification::NotSent) => {
-                Delivery::NotSent
-            }
+            AttemptResult::TokenUnavailable { .. }
+            | AttemptResult::Exchanged(Classification::NotSent) => Delivery::NotSent,
             AttemptResult::Exchanged(Classification::Accepted) => Delivery::Accepted,
-            AttemptResult::Exchanged(Classification::Unknown | Classification::Partial) => Delivery::Unknown,
+            AttemptResult::Exchanged(Classification::Unknown | Classification::Partial) => {
+                Delivery::Unknown
+            }
             AttemptResult::Exchanged(
                 Classification::Rejected
                 | Classification::Throttled

@@ -20,9 +20,9 @@ pub(super) fn request(
     let mut request = post_json(endpoint, message.body.clone());
     let headers = request.headers_mut();
     headers.insert(AUTHORIZATION, authorization);
-    if let Ok(id) =
-        HeaderValue::from_str(message.message_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
-    {
+    if let Ok(id) = HeaderValue::from_str(
+        message.message_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()),
+    ) {
         headers.insert(IDEMPOTENCY_KEY, id);
     }
     request

@@ -18,7 +18,8 @@ use crate::receipt::{Attempt, Delivery, OAuthError, Receipt, seconds_rounded_up}
 use crate::retry::{AttemptDelays, Cost, Decision, NextStep, Policy, RetryState};
 use crate::transport::PermitError;
 
-/// A send under way. When it is dropped before its end, the attempt that was under way is told all the same.
+/// A send under way. When it is dropped before its end, the attempt that was under way is told all
+/// the same.
 pub(super) struct SendState<'a> {
     sender: &'a Sender,
     message: &'a PreparedMessage,
@@ -95,7 +96,11 @@ impl<'a> SendState<'a> {
     pub(super) fn begin_attempt(&mut self) -> &mut AttemptInFlight {
         self.current.insert(AttemptInFlight {
             span: trace::attempt(next_number(&self.attempts)),
-            resend_count: self.attempts.iter().filter(|attempt| attempt.token_age.is_some()).count(),
+            resend_count: self
+                .attempts
+                .iter()
+                .filter(|attempt| attempt.token_age.is_some())
+                .count(),
             started: clock::now(),
             began: Instant::now(),
             token_age: None,
@@ -107,7 +112,8 @@ impl<'a> SendState<'a> {
         self.current = None;
     }
 
-    /// Takes note of what the attempt under way came to, and decides what follows: another after a delay, or the end.
+    /// Takes note of what the attempt under way came to, and decides what follows: another after a
+    /// delay, or the end.
     pub(super) fn end_attempt(
         &mut self,
         outcome: Outcome,
@@ -186,7 +192,8 @@ impl<'a> SendState<'a> {
         receipt
     }
 
-    /// Ends the send because the client's own limits leave no room for the next attempt within the deadline.
+    /// Ends the send because the client's own limits leave no room for the next attempt within the
+    /// deadline.
     pub(super) fn not_admitted(&mut self, reason: AdmissionError) -> Error {
         self.has_ended = true;
         let deadline = self.policy.deadline;
@@ -194,8 +201,9 @@ impl<'a> SendState<'a> {
         let (kind, why, wait) = match reason {
             AdmissionError::RateLimit(wait) => {
                 let limit = "the client's own rate limit, or its wait after a 429,";
-                let why =
-                    format!("abandoned because {limit} leaves no room within the deadline of {deadline:?}");
+                let why = format!(
+                    "abandoned because {limit} leaves no room within the deadline of {deadline:?}"
+                );
                 (ErrorKind::Throttled, why, Some(wait))
             }
             AdmissionError::LimiterFailed(error) => {
@@ -231,11 +239,17 @@ impl<'a> SendState<'a> {
                 format!("abandoned because the service asks to wait for {wait} s")
             }
             NextStep::RetryBudgetExhausted => {
-                "abandoned because the client's retry budget is empty: too much failed lately".to_owned()
+                "abandoned because the client's retry budget is empty: too much failed lately"
+                    .to_owned()
             }
-            NextStep::StoppedOnUnknown => "not retried, so that the service gets no second copy".to_owned(),
-            NextStep::NotRetryable if last.is_some_and(|last| last.delivery == Delivery::Unknown) => {
-                "not retried because another destination may have the message: look up its log ids".to_owned()
+            NextStep::StoppedOnUnknown => {
+                "not retried, so that the service gets no second copy".to_owned()
+            }
+            NextStep::NotRetryable
+                if last.is_some_and(|last| last.delivery == Delivery::Unknown) =>
+            {
+                "not retried because another destination may have the message: look up its log ids"
+                    .to_owned()
             }
             _ => "not retried because it would end the same way".to_owned(),
         };
@@ -255,7 +269,9 @@ impl<'a> SendState<'a> {
         let number = last.map_or(0, |last| last.number);
         let what = last.and_then(|last| last.error.as_deref()).unwrap_or_default();
         let certainty = match delivery {
-            Delivery::Accepted | Delivery::Unknown => "it is unknown whether the message was delivered",
+            Delivery::Accepted | Delivery::Unknown => {
+                "it is unknown whether the message was delivered"
+            }
             Delivery::Rejected => "the service did not take the message",
             Delivery::NotSent => "the message never reached the service",
         };

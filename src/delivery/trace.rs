@@ -1,7 +1,8 @@
-//! The log of a send: a span for it with one for each attempt, an event for each retry, and one at its end.
+//! The log of a send: a span for it with one for each attempt, an event for each retry, and one at
+//! its end.
 //!
-//! The transport opens the spans of the requests themselves. Fields that OpenTelemetry's conventions name have those names;
-//! those of this crate begin with `pushslots.`.
+//! The transport opens the spans of the requests themselves. Fields that OpenTelemetry's
+//! conventions name have those names; those of this crate begin with `pushslots.`.
 
 use tracing::field::{Empty, display};
 use tracing::{Span, error, info, info_span, warn};
@@ -47,7 +48,9 @@ pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
     let Some(error) = &attempt.error else { return };
     match attempt.status.map(|status| status.as_u16()) {
         Some(status @ 400..) => span.record("error.type", display(status)),
-        _ if attempt.next_step == NextStep::Dropped => span.record("error.type", display(attempt.next_step)),
+        _ if attempt.next_step == NextStep::Dropped => {
+            span.record("error.type", display(attempt.next_step))
+        }
         _ => span.record("error.type", display(kind)),
     };
     fail(span, error);

@@ -4,25 +4,30 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of failure an [`Error`](crate::Error) is; serialized in snake case, such as `invalid_message`, which is also its `Display`.
+/// What kind of failure an [`Error`](crate::Error) is; serialized in snake case, such as
+/// `invalid_message`, which is also its `Display`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting is missing or can't be used: [`Error::problems`](crate::Error::problems) names each.
+    /// A setting is missing or can't be used: [`Error::problems`](crate::Error::problems) names
+    /// each.
     Configuration,
-    /// The message breaks the data model, or is none, and nothing went out: [`Error::problems`](crate::Error::problems) names each place, or the text
-    /// of the error does where JSON could not be read.
+    /// The message breaks the data model, or is none, and nothing went out:
+    /// [`Error::problems`](crate::Error::problems) names each place, or the text of the error does
+    /// where JSON could not be read.
     InvalidMessage,
-    /// The stream of slots to publish failed before its end; its error is the [source](std::error::Error::source) of the
-    /// [`PublishError`](crate::PublishError).
+    /// The stream of slots to publish failed before its end; its error is the
+    /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
     Input,
-    /// The [checkpoint](crate::PublishBuilder::checkpoint) of a publication can't be read or written, or belongs to another
-    /// batch.
+    /// The [checkpoint](crate::PublishBuilder::checkpoint) of a publication can't be read or
+    /// written, or belongs to another batch.
     Checkpoint,
-    /// The publication was [stopped](crate::PublishHandle::stop) before all its slots were accepted.
+    /// The publication was [stopped](crate::PublishHandle::stop) before all its slots were
+    /// accepted.
     Stopped,
-    /// The function that is called after each [accepted message](crate::PublishBuilder::on_accepted) failed; its error is the
+    /// The function that is called after each [accepted
+    /// message](crate::PublishBuilder::on_accepted) failed; its error is the
     /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
     Callback,
     /// The service rejects the credentials, or the access token that they bought; or a
@@ -30,14 +35,16 @@ pub enum ErrorKind {
     Credentials,
     /// The service rejects the message, or reports errors with it.
     Rejected,
-    /// The service responded with 429 and asks for fewer requests, or a limit of the client leaves no room for the message within
-    /// its deadline: the [rate limit](crate::ClientBuilder::rate_limit), or that on
-    /// [messages in flight](crate::ClientBuilder::max_in_flight).
+    /// The service responded with 429 and asks for fewer requests, or a limit of the client leaves
+    /// no room for the message within its deadline: the [rate
+    /// limit](crate::ClientBuilder::rate_limit), or that on [messages in
+    /// flight](crate::ClientBuilder::max_in_flight).
     Throttled,
     /// A [rate limiter](crate::PermitSource) of your own failed, and no further attempt was made.
     RateLimiter,
-    /// The service answered 5xx, 408, 421 or 425, or the response isn't the service's or can't be read; or its token endpoint
-    /// has no token for now; or a [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing for now.
+    /// The service answered 5xx, 408, 421 or 425, or the response isn't the service's or can't be
+    /// read; or its token endpoint has no token for now; or a [`Signer`](crate::Signer) or
+    /// [`TokenSource`](crate::TokenSource) gives nothing for now.
     Unavailable,
     /// The connection failed.
     Connection,

@@ -19,15 +19,19 @@ pub use kind::ErrorKind;
 
 /// Why a client could not be made, or a message is not known to be accepted.
 ///
-/// It reports [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that the service
-/// does not have the message, and every [attempt](Self::attempts). Its `Display`, `Debug` and serialized form hold no value
-/// of the message, no text of the message endpoint, and no secret, so that they can be logged. That text is available
-/// through [`service_text`](Self::service_text) and [`with_service_text`](Self::with_service_text) alone. If the token endpoint
-/// rejects the credentials, the `Display` has its URL, the client id, [its reason](Self::oauth_error) and what to check.
+/// It reports [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that
+/// the service does not have the message, and every [attempt](Self::attempts). Its `Display`,
+/// `Debug` and serialized form hold no value of the message, no text of the message endpoint, and
+/// no secret, so that they can be logged. That text is available through
+/// [`service_text`](Self::service_text) and [`with_service_text`](Self::with_service_text) alone.
+/// If the token endpoint rejects the credentials, the `Display` has its URL, the client id, [its
+/// reason](Self::oauth_error) and what to check.
 ///
-/// Its [`source`](std::error::Error::source) is the error that caused it, if there is one: the [`TransportError`](crate::TransportError)
-/// of the last attempt, the [`AuthError`](crate::AuthError) of a signer or token source, the [`PermitError`](crate::PermitError) of a
-/// rate limiter, or the error that was converted. The `Display` contains its text, so that a log needs only one of the two.
+/// Its [`source`](std::error::Error::source) is the error that caused it, if there is one: the
+/// [`TransportError`](crate::TransportError) of the last attempt, the
+/// [`AuthError`](crate::AuthError) of a signer or token source, the
+/// [`PermitError`](crate::PermitError) of a rate limiter, or the error that was converted. The
+/// `Display` contains its text, so that a log needs only one of the two.
 ///
 /// ```
 /// use pushslots::{Delivery, Error};
@@ -173,8 +177,9 @@ impl Error {
 
     /// How certain it is that the service does not have the message: never [`Delivery::Accepted`].
     ///
-    /// It speaks of this send alone. When an earlier send of the same message ended as [`Delivery::Unknown`],
-    /// that one may still have arrived, whatever becomes of this one. The same slots sent twice mean the same.
+    /// It speaks of this send alone. When an earlier send of the same message ended as
+    /// [`Delivery::Unknown`], that one may still have arrived, whatever becomes of this one. The
+    /// same slots sent twice mean the same.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         self.0.send.delivery
@@ -188,9 +193,10 @@ impl Error {
 
     /// Returns the time to wait before the message is sent again, counted from the end of the send.
     ///
-    /// It is the time that the service asked for, the time until the next access token is requested, or the time until the
-    /// [rate limit](crate::ClientBuilder::rate_limit) has room. It is `None` if none of them is known, such as after a wait for other
-    /// [messages in flight](crate::ClientBuilder::max_in_flight).
+    /// It is the time that the service asked for, the time until the next access token is
+    /// requested, or the time until the [rate limit](crate::ClientBuilder::rate_limit) has room. It
+    /// is `None` if none of them is known, such as after a wait for other [messages in
+    /// flight](crate::ClientBuilder::max_in_flight).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.send.retry_after
@@ -198,7 +204,8 @@ impl Error {
 
     /// The message id of the send; none where there was no send.
     ///
-    /// Sent again with [`message_id`](crate::client::SendBuilder::message_id), the message keeps it.
+    /// Sent again with [`message_id`](crate::client::SendBuilder::message_id), the message keeps
+    /// it.
     #[must_use]
     pub fn message_id(&self) -> Option<Uuid> {
         self.0.send.message_id
@@ -224,22 +231,23 @@ impl Error {
         self.attempts().last()?.status
     }
 
-    /// The service's own identifiers, from all answers that held any: with them support can tell what became of
-    /// a message whose delivery is unknown.
+    /// The service's own identifiers, from all answers that held any: with them support can tell
+    /// what became of a message whose delivery is unknown.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         &self.0.send.logs
     }
 
-    /// The service's reason in its own words, cut after 500 characters; `None` if it gave none that is meant for people, such
-    /// as a page of HTML.
+    /// The service's reason in its own words, cut after 500 characters; `None` if it gave none that
+    /// is meant for people, such as a page of HTML.
     ///
-    /// It is read in the shapes of the service (`Meta.Errors`, `error` and `error_description`, `errorDetail`, text) and of
-    /// gateways (problem details of RFC 9457, `message`, `fault`, `error` with members, lists of those). Control characters,
-    /// and characters that change the direction of text, are shown as escapes such as `\u{1b}`. A JWT is shown as `[token]`.
+    /// It is read in the shapes of the service (`Meta.Errors`, `error` and `error_description`,
+    /// `errorDetail`, text) and of gateways (problem details of RFC 9457, `message`, `fault`,
+    /// `error` with members, lists of those). Control characters, and characters that change the
+    /// direction of text, are shown as escapes such as `\u{1b}`. A JWT is shown as `[token]`.
     ///
-    /// The words may repeat parts of what was sent: show them to a person who may see the message, and
-    /// do not log them.
+    /// The words may repeat parts of what was sent: show them to a person who may see the message,
+    /// and do not log them.
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.0.send.service_text.as_deref()
@@ -247,14 +255,15 @@ impl Error {
 
     /// Returns a value that serializes as the error does, with the member `service_text` as well.
     ///
-    /// The default serialization leaves out the [service's own text](Self::service_text), because it may repeat parts of what
-    /// was sent.
+    /// The default serialization leaves out the [service's own text](Self::service_text), because
+    /// it may repeat parts of what was sent.
     #[must_use]
     pub fn with_service_text(&self) -> impl Serialize + '_ {
         self.json(self.service_text())
     }
 
-    /// The error response of the token endpoint, if it rejected the credentials in the form of RFC 6749, section 5.2.
+    /// The error response of the token endpoint, if it rejected the credentials in the form of RFC
+    /// 6749, section 5.2.
     ///
     /// The error's `Display` holds its code and explanation.
     #[must_use]
@@ -262,7 +271,8 @@ impl Error {
         self.0.send.oauth_error.as_ref()
     }
 
-    /// The first 1,000 problems of the settings or the message, each with its place; empty for other kinds.
+    /// The first 1,000 problems of the settings or the message, each with its place; empty for
+    /// other kinds.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
@@ -282,7 +292,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}` shows the structure.
+/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}`
+/// shows the structure.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
@@ -350,7 +361,8 @@ impl From<InvalidMessage> for Error {
 
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
-        let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+        let cause =
+            std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
         let text = format!("{error}{cause}");
         Self::new(ErrorKind::InvalidMessage, text, Vec::new(), FailedSend::not_begun(None))
             .with_source(Some(Arc::new(error)))

@@ -1,7 +1,7 @@
 //! The data model: a PushSlots message, how it is built, read, checked and written.
 //!
-//! Pure data: nothing here sends, waits or reads a clock. The records follow the published reference of
-//! `Scheduling / PushSlots` key by key.
+//! Pure data: nothing here sends, waits or reads a clock. The records follow the published
+//! reference of `Scheduling / PushSlots` key by key.
 
 mod codec;
 mod model;
@@ -24,8 +24,8 @@ pub use codec::extras::{UnreadMember, UnreadReason};
 pub(crate) use codec::problems::Problems;
 pub(crate) use codec::raw::{Object, list, text};
 pub use model::{
-    Address, Destination, ExtensionError, Extensions, Identifier, List, Location, Log, Meta, Minutes,
-    PhoneNumber, Provider, PushSlotsBuilder, Shared, Slot, Source,
+    Address, Destination, ExtensionError, Extensions, Identifier, List, Location, Log, Meta,
+    Minutes, PhoneNumber, Provider, PushSlotsBuilder, Shared, Slot, Source,
 };
 pub(crate) use problem::write_problems;
 pub use problem::{InvalidMessage, Problem, ProblemCode, Severity};
@@ -33,30 +33,33 @@ pub(crate) use read::ReadOutcome;
 pub use read::{ReadError, SlotReader};
 pub use validation::Validation;
 pub(crate) use validation::{PermittedProblems, Verdict};
-pub(crate) use write::{BatchMessage, BatchPosition, Content, Defaults, Envelope, Internal, write_from};
+pub(crate) use write::{
+    BatchMessage, BatchPosition, Content, Defaults, Envelope, Internal, write_from,
+};
 pub use write::{BatchNumbers, EncodedMessage, Message, PreparedMessage, RestoreError};
 
 /// One PushSlots message: `Meta` and `Slots`.
 ///
-/// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. The service takes messages of up to
-/// 40 MB by one of its pages, and of 10 MB by another. Its `Debug` shows
+/// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. The service
+/// takes messages of up to 40 MB by one of its pages, and of 10 MB by another. Its `Debug` shows
 /// how many slots there are and none of them.
 ///
 /// # Reading and writing
 ///
-/// Messages and records are read tolerantly and written exactly, with serde in the same way as by `from_json` and `to_json`:
+/// Messages and records are read tolerantly and written exactly, with serde in the same way as by
+/// `from_json` and `to_json`:
 ///
 /// * a number, boolean or text in place of another is read for what it stands for;
-/// * `null`, an empty object and an empty list stand for nothing, and are not written; as an element of `Slots` or
-///   `Destinations` an empty object is a problem;
-/// * a member whose key the model does not name is kept on any object, with its value as it was written; if the key is given more
-///   than once, the last value counts;
-/// * a value that can't be read is kept too, and named by [`validate`](Self::validate); so are the values of a key that the model names
-///   and that is given more than once;
+/// * `null`, an empty object and an empty list stand for nothing, and are not written; as an
+///   element of `Slots` or `Destinations` an empty object is a problem;
+/// * a member whose key the model does not name is kept on any object, with its value as it was
+///   written; if the key is given more than once, the last value counts;
+/// * a value that can't be read is kept too, and named by [`validate`](Self::validate); so are the
+///   values of a key that the model names and that is given more than once;
 /// * the members that are kept can be [listed and removed](Self::unread_members).
 ///
-/// A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so that each takes a
-/// pointer and is encoded once, whether the message was built or read.
+/// A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so
+/// that each takes a pointer and is encoded once, whether the message was built or read.
 #[derive(Clone)]
 pub struct PushSlots {
     meta: Meta,
@@ -96,8 +99,8 @@ impl PushSlots {
 
     /// What the message says of itself, to change it.
     ///
-    /// The client checks it again before it sends. A `Meta` that could not be read, because it isn't an object, is replaced by
-    /// [`set_meta`](Self::set_meta).
+    /// The client checks it again before it sends. A `Meta` that could not be read, because it
+    /// isn't an object, is replaced by [`set_meta`](Self::set_meta).
     pub fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
     }
@@ -116,10 +119,11 @@ impl PushSlots {
 
     /// The slots, to change them, such as one that was read with a problem.
     ///
-    /// The client checks them again before it sends. [`Shared::to_mut`](crate::Shared::to_mut) changes what a slot shares with
-    /// others for that slot alone.
+    /// The client checks them again before it sends. [`Shared::to_mut`](crate::Shared::to_mut)
+    /// changes what a slot shares with others for that slot alone.
     ///
-    /// A list of slots that could not be read, because an element of it isn't an object, is replaced when another list is assigned.
+    /// A list of slots that could not be read, because an element of it isn't an object, is
+    /// replaced when another list is assigned.
     pub fn slots_mut(&mut self) -> &mut List<Slot> {
         &mut self.slots
     }
@@ -138,7 +142,8 @@ impl PushSlots {
         self.meta
     }
 
-    /// Returns `Meta` and the slots, without the extensions and the [unread members](Self::unread_members) of the message.
+    /// Returns `Meta` and the slots, without the extensions and the [unread
+    /// members](Self::unread_members) of the message.
     #[must_use]
     pub fn into_parts(self) -> (Meta, Vec<Slot>) {
         (self.meta, self.slots.into())
@@ -155,8 +160,8 @@ impl PushSlots {
         self.extras.extensions_mut()
     }
 
-    /// The members of the message itself that were read from JSON and are not in a field: keys that the model doesn't name, and
-    /// values that can't be read. The records inside have their own.
+    /// The members of the message itself that were read from JSON and are not in a field: keys that
+    /// the model doesn't name, and values that can't be read. The records inside have their own.
     ///
     /// ```
     /// use pushslots::{PushSlots, UnreadReason};
@@ -195,14 +200,16 @@ impl PushSlots {
 
     /// Checks the message against the data model, except the parts that the client fills in.
     ///
-    /// A message without destinations passes here: the client may have one. A client without destinations doesn't send it.
+    /// A message without destinations passes here: the client may have one. A client without
+    /// destinations doesn't send it.
     ///
     /// # Errors
     ///
-    /// The first 1,000 problems, each with its path, and the number of the others: `Slots` empty; a `DateTime` or `Duration` that is missing or no
-    /// real one; another `DataModel` or `EventType`; an ID of a source or destination that is no UUID; a
-    /// telephone number that is not in E.164 form; batch numbers that are no whole numbers from 1, out
-    /// of order or without their `BatchID`; a value of the wrong kind at any key that the model names.
+    /// The first 1,000 problems, each with its path, and the number of the others: `Slots` empty; a
+    /// `DateTime` or `Duration` that is missing or no real one; another `DataModel` or `EventType`;
+    /// an ID of a source or destination that is no UUID; a telephone number that is not in E.164
+    /// form; batch numbers that are no whole numbers from 1, out of order or without their
+    /// `BatchID`; a value of the wrong kind at any key that the model names.
     pub fn validate(&self) -> Result<(), InvalidMessage> {
         let mut problems = Problems::default();
         self.check(&mut problems);

@@ -24,8 +24,18 @@ impl Problem {
     }
 
     /// A problem of this kind.
-    pub(crate) fn of(path: impl Into<String>, code: ProblemCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { path: path.into(), code, severity: code.severity(), text: text.into(), slot_count: 1 }
+    pub(crate) fn of(
+        path: impl Into<String>,
+        code: ProblemCode,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            code,
+            severity: code.severity(),
+            text: text.into(),
+            slot_count: 1,
+        }
     }
 
     /// Counts another slot with the same problem.
@@ -33,7 +43,8 @@ impl Problem {
         self.slot_count = self.slot_count.saturating_add(1);
     }
 
-    /// The place: a path in the message such as `Slots[3].Provider.PhoneNumber.Office`, or the name of a setting.
+    /// The place: a path in the message such as `Slots[3].Provider.PhoneNumber.Office`, or the name
+    /// of a setting.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -59,8 +70,9 @@ impl Problem {
 
     /// The number of slots that have the problem; at least 1.
     ///
-    /// Slots that [share](crate::Shared) a record have its problems in common, and these are reported once, with the path in the
-    /// first of the slots. If records with problems take more than 16 MiB, a later slot may report them again.
+    /// Slots that [share](crate::Shared) a record have its problems in common, and these are
+    /// reported once, with the path in the first of the slots. If records with problems take more
+    /// than 16 MiB, a later slot may report them again.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
@@ -89,7 +101,8 @@ pub enum ProblemCode {
     Missing,
     /// A list that needs an element is empty.
     Empty,
-    /// A value isn't of the kind that the model has in its place, such as a list in place of a text.
+    /// A value isn't of the kind that the model has in its place, such as a list in place of a
+    /// text.
     WrongType,
     /// A key is given more than once.
     Repeated,
@@ -99,7 +112,8 @@ pub enum ProblemCode {
     NotE164,
     /// A text isn't a UUID.
     NotUuid,
-    /// A place in a batch isn't a whole number from 1, is above the number of messages, or belongs to no batch.
+    /// A place in a batch isn't a whole number from 1, is above the number of messages, or belongs
+    /// to no batch.
     InvalidBatch,
     /// A text has half of a surrogate pair, which stands for no character.
     LoneSurrogate,
@@ -151,8 +165,8 @@ impl fmt::Display for ProblemCode {
 
 /// The severity of a [`Problem`].
 ///
-/// A message with a warning fails [`validate`](crate::PushSlots::validate) as one with an error does, and is sent only if the
-/// client's [`Validation`](crate::Validation) permits warnings.
+/// A message with a warning fails [`validate`](crate::PushSlots::validate) as one with an error
+/// does, and is sent only if the client's [`Validation`](crate::Validation) permits warnings.
 ///
 /// Serializes as `"error"` or `"warning"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -161,8 +175,9 @@ impl fmt::Display for ProblemCode {
 pub enum Severity {
     /// It breaks the schema of the service, or is a problem of a setting.
     Error,
-    /// The schema allows it, and the reference asks for something else: telephone numbers in E.164 form, UUIDs as ids of sources and
-    /// destinations, and batch numbers that are whole numbers in order.
+    /// The schema allows it, and the reference asks for something else: telephone numbers in E.164
+    /// form, UUIDs as ids of sources and destinations, and batch numbers that are whole numbers in
+    /// order.
     Warning,
 }
 

@@ -6,8 +6,9 @@ use super::{Corrector, InvalidMessage, Problem, Problems};
 
 /// A policy for messages and slots with [problems](crate::PushSlots::validate).
 ///
-/// It applies to [`send`](crate::Client::send), [`publish`](crate::Client::publish) and messages that are prepared. The receipt, the
-/// report or the prepared message lists the problems that didn't stop the message.
+/// It applies to [`send`](crate::Client::send), [`publish`](crate::Client::publish) and messages
+/// that are prepared. The receipt, the report or the prepared message lists the problems that
+/// didn't stop the message.
 ///
 /// | | strict | drop invalid optional | lenient |
 /// | --- | --- | --- | --- |
@@ -41,11 +42,13 @@ pub enum Validation {
     /// Sends only messages without problems. This is the default.
     #[default]
     Strict,
-    /// Leaves out optional values that are invalid, and sends the rest. The message itself isn't changed.
+    /// Leaves out optional values that are invalid, and sends the rest. The message itself isn't
+    /// changed.
     ///
-    /// Of a record or a list only the invalid parts are left out. `CurrentBatch` and `TotalBatches` are both left out if they
-    /// contradict each other, or if their `BatchID` is missing or left out. The client fills in its own source if the ID of the
-    /// message's source is left out, as it does for a message without one.
+    /// Of a record or a list only the invalid parts are left out. `CurrentBatch` and `TotalBatches`
+    /// are both left out if they contradict each other, or if their `BatchID` is missing or left
+    /// out. The client fills in its own source if the ID of the message's source is left out, as it
+    /// does for a message without one.
     DropInvalidOptional,
     /// Sends messages with warnings as they are. An error still stops a message.
     Lenient,
@@ -62,7 +65,8 @@ pub(crate) enum Verdict<T> {
 }
 
 impl Validation {
-    /// Decides whether `value` may be sent. `corrected` makes a copy of it without optional values that are invalid.
+    /// Decides whether `value` may be sent. `corrected` makes a copy of it without optional values
+    /// that are invalid.
     pub(crate) fn judge<T: ?Sized>(
         self,
         value: &T,
@@ -80,7 +84,11 @@ impl Validation {
                 let (corrected, mut problems) = (corrected(value), Problems::counter());
                 check(&corrected, &mut problems);
                 let is_sound = problems.is_empty();
-                if is_sound { Verdict::Permitted(Some(corrected)) } else { Verdict::Invalid(Some(corrected)) }
+                if is_sound {
+                    Verdict::Permitted(Some(corrected))
+                } else {
+                    Verdict::Invalid(Some(corrected))
+                }
             }
         }
     }
@@ -122,7 +130,10 @@ impl Validation {
 }
 
 /// Makes a copy of `value` without its optional values that are invalid.
-pub(super) fn corrected<T: Clone>(value: &T, drop_invalid: impl FnOnce(&mut T, &mut Corrector)) -> Box<T> {
+pub(super) fn corrected<T: Clone>(
+    value: &T,
+    drop_invalid: impl FnOnce(&mut T, &mut Corrector),
+) -> Box<T> {
     let mut value = value.clone();
     drop_invalid(&mut value, &mut Corrector::default());
     Box::new(value)
@@ -150,7 +161,8 @@ impl PermittedProblems {
         }
     }
 
-    /// Returns the problems of two parts of a message: the listed ones, and the number of the others.
+    /// Returns the problems of two parts of a message: the listed ones, and the number of the
+    /// others.
     pub(crate) fn of_parts(parts: [(&[Problem], usize); 2]) -> Self {
         let mut problems = Problems::default();
         for (list, omitted) in parts {

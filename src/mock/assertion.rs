@@ -80,7 +80,8 @@ impl<T: Into<String>> From<T> for Rejection {
 ///
 /// # Errors
 ///
-/// What is wrong with it, in the words of the service where they are known, and what was expected in its place.
+/// What is wrong with it, in the words of the service where they are known, and what was expected
+/// in its place.
 pub(super) fn verify(
     assertion: &str,
     clients: &Clients,
@@ -102,7 +103,10 @@ pub(super) fn verify(
         return Err(unexpected("sub").into());
     }
     let whose = (client_id, key_id);
-    let key = clients.keys.get(&whose).ok_or("Public key not found, check client_id, kid and environment")?;
+    let key = clients
+        .keys
+        .get(&whose)
+        .ok_or("Public key not found, check client_id, kid and environment")?;
     let (client_id, _) = whose;
     if header.alg.as_deref() != Some(key.algorithm()) {
         return Err(format!("Unexpected alg, the public key is for {}", key.algorithm()).into());
@@ -135,7 +139,7 @@ pub(super) fn verify(
     Ok(client_id)
 }
 
-#[allow(clippy::cast_precision_loss, reason = "exact for 200,000 years")]
+#[expect(clippy::cast_precision_loss, reason = "exact for 200,000 years")]
 fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_millis() as f64 / 1_000.0
 }

@@ -58,8 +58,8 @@ impl Default for MockServiceBuilder {
 impl MockServiceBuilder {
     /// Sets the address to bind; by default 127.0.0.1, which only this machine reaches.
     ///
-    /// With `0.0.0.0`, containers and other machines reach it. It has no TLS: bind it only in a network that you trust. A client
-    /// reaches it at an address other than loopback if
+    /// With `0.0.0.0`, containers and other machines reach it. It has no TLS: bind it only in a
+    /// network that you trust. A client reaches it at an address other than loopback if
     /// [`allow_plain_http`](crate::ClientBuilder::allow_plain_http) names that address.
     #[must_use]
     pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
@@ -74,8 +74,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Knows this public key beside [its own](MockService::private_key_pem): PEM with a `PUBLIC KEY`, of RSA from
-    /// 2048 bits or of P-384.
+    /// Knows this public key beside [its own](MockService::private_key_pem): PEM with a `PUBLIC
+    /// KEY`, of RSA from 2048 bits or of P-384.
     #[must_use]
     pub fn public_key_pem(
         mut self,
@@ -90,7 +90,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Knows this public key too: a JWK with its `kid`, of RSA from 2048 bits or of P-384 (RFC 7517, section 4).
+    /// Knows this public key too: a JWK with its `kid`, of RSA from 2048 bits or of P-384 (RFC
+    /// 7517, section 4).
     #[must_use]
     pub fn public_jwk(mut self, client_id: impl Into<String>, jwk: impl AsRef<str>) -> Self {
         match public_key::from_jwk(jwk.as_ref()) {
@@ -100,7 +101,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Takes assertions for this audience beside its own, such as the service's real token URL in clients that can't be told another.
+    /// Takes assertions for this audience beside its own, such as the service's real token URL in
+    /// clients that can't be told another.
     #[must_use]
     pub fn audience(mut self, url: impl Into<String>) -> Self {
         self.audiences.push(url.into());
@@ -123,7 +125,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// How many requests it takes in any rolling window of this length; by default 10,000 in 5 minutes, as the service.
+    /// How many requests it takes in any rolling window of this length; by default 10,000 in 5
+    /// minutes, as the service.
     ///
     /// One more is answered 429.
     #[must_use]
@@ -148,7 +151,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Sets the known destinations, in addition to [its own](MockService::destination); by default any UUID is known.
+    /// Sets the known destinations, in addition to [its own](MockService::destination); by default
+    /// any UUID is known.
     ///
     /// A message to another gets a 403.
     #[must_use]
@@ -157,8 +161,9 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Requires that messages name their source, in `Meta.Source.ID` or in the header `Redox-Source-Id`, as the service does for an
-    /// organization with several keys in an environment.
+    /// Requires that messages name their source, in `Meta.Source.ID` or in the header
+    /// `Redox-Source-Id`, as the service does for an organization with several keys in an
+    /// environment.
     ///
     /// A message without one gets a 401.
     #[must_use]
@@ -176,7 +181,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Answers a message whose `Idempotency-Key`, any text, it has accepted before as it did then, and does not take it again.
+    /// Answers a message whose `Idempotency-Key`, any text, it has accepted before as it did then,
+    /// and does not take it again.
     ///
     /// By default a repeated message is a second one, as the service documents nothing else.
     #[must_use]
@@ -185,18 +191,22 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Accepts messages with [warnings](crate::Severity::Warning), which the schema of the service allows and the reference doesn't.
+    /// Accepts messages with [warnings](crate::Severity::Warning), which the schema of the service
+    /// allows and the reference doesn't.
     ///
-    /// By default such a message gets a 400. Clients send it only if their [`Validation`](crate::Validation) is lenient.
+    /// By default such a message gets a 400. Clients send it only if their
+    /// [`Validation`](crate::Validation) is lenient.
     #[must_use]
     pub fn accept_warnings(mut self) -> Self {
         self.accepts_warnings = true;
         self
     }
 
-    /// Asks `response` about every request first, those for the page too; where it gives nothing, the mock goes on as usual.
+    /// Asks `response` about every request first, those for the page too; where it gives nothing,
+    /// the mock goes on as usual.
     ///
-    /// It must not block: it runs on the one thread of the mock. A panic in it fails the test that holds the mock.
+    /// It must not block: it runs on the one thread of the mock. A panic in it fails the test that
+    /// holds the mock.
     ///
     /// ```
     /// use pushslots::http::StatusCode;

@@ -10,8 +10,8 @@ const MOST_DESTINATIONS: usize = 1_000;
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it. The schema of the service doesn't allow what this crate reads for what it stands for, such as
-/// a number that is given as text.
+/// Everything that is wrong with it. The schema of the service doesn't allow what this crate reads
+/// for what it stands for, such as a number that is given as text.
 pub(super) fn read(body: &[u8], accepts_warnings: bool) -> Result<PushSlots, Vec<String>> {
     let message = PushSlots::from_json(body).map_err(|error| vec![error.to_string()])?;
     if message.meta().destinations.len() > MOST_DESTINATIONS {
@@ -23,7 +23,8 @@ pub(super) fn read(body: &[u8], accepts_warnings: bool) -> Result<PushSlots, Vec
     let mut found = problems();
     message.check(&mut found);
     found.into_result().map_err(|invalid| texts(&invalid))?;
-    // What this crate writes is as the schema has it, but for members of `Meta` that only the schema names.
+    // What this crate writes is as the schema has it, but for members of `Meta` that only the
+    // schema names.
     if message.meta().unread_members().next().is_some() || body != message.to_json() {
         let body = String::from_utf8_lossy(body);
         let body = body.strip_prefix('\u{feff}').unwrap_or(&body);

@@ -163,14 +163,15 @@ impl ReceivedRequest {
         self.status
     }
 
-    /// What became of it, in a few words: `accepted`, `token issued`, `rejected`, or the response that was asked for, such as `stall` or
-    /// `accepted, then reset after read`.
+    /// What became of it, in a few words: `accepted`, `token issued`, `rejected`, or the response
+    /// that was asked for, such as `stall` or `accepted, then reset after read`.
     #[must_use]
     pub fn outcome(&self) -> &str {
         &self.outcome
     }
 
-    /// Why it was rejected, such as `the token was revoked`; nothing for what was accepted or scripted.
+    /// Why it was rejected, such as `the token was revoked`; nothing for what was accepted or
+    /// scripted.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -182,7 +183,8 @@ impl ReceivedRequest {
         Uuid::try_parse(self.key()?).ok()
     }
 
-    /// What the client calls the message, UUID or not; in quotes by the draft of the header, and mostly without.
+    /// What the client calls the message, UUID or not; in quotes by the draft of the header, and
+    /// mostly without.
     pub(super) fn key(&self) -> Option<&str> {
         let key = self.headers.get("idempotency-key")?.to_str().ok()?.trim_matches('"');
         Some(key).filter(|key| !key.is_empty())
@@ -216,7 +218,8 @@ pub struct Counts {
     pub accepted: usize,
     /// Messages that were accepted before under the same message id, and not again.
     pub duplicates: usize,
-    /// Requests with a message that were answered, whatever the status, and the message was not accepted.
+    /// Requests with a message that were answered, whatever the status, and the message was not
+    /// accepted.
     pub rejected: usize,
     /// Requests that got no whole response.
     pub without_response: usize,

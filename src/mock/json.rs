@@ -18,15 +18,18 @@ pub(super) fn accepted_json(meta: &Meta, logs: &[Log]) -> Vec<u8> {
     json!({ "Meta": meta_json(Some(meta), logs) }).to_string().into()
 }
 
-/// The response to a message with which something is wrong: an entry of `Meta.Errors` for each text.
+/// The response to a message with which something is wrong: an entry of `Meta.Errors` for each
+/// text.
 pub(super) fn error_json(meta: Option<&Meta>, logs: &[Log], texts: &[String]) -> Vec<u8> {
-    let error = |text: &String| json!({ "ID": 1, "Text": text, "Type": "message", "Module": MODULE });
+    let error =
+        |text: &String| json!({ "ID": 1, "Text": text, "Type": "message", "Module": MODULE });
     let mut response = meta_json(meta, logs);
     response.insert("Errors".to_owned(), texts.iter().map(error).collect());
     json!({ "Meta": response }).to_string().into()
 }
 
-/// The response `body` with an entry of `Meta.Errors` added, for a failed transmission to a destination.
+/// The response `body` with an entry of `Meta.Errors` added, for a failed transmission to a
+/// destination.
 pub(super) fn with_error(body: &[u8], text: &str) -> Vec<u8> {
     let mut response: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = json!({ "ID": 1, "Text": text, "Type": "transmission", "Module": "Send" });
@@ -41,7 +44,10 @@ fn meta_json(meta: Option<&Meta>, logs: &[Log]) -> Map<String, Value> {
     let mut add = |key: &str, value| response.insert(key.to_owned(), value);
     add("DataModel", "Scheduling".into());
     add("EventType", "PushSlots".into());
-    add("Logs", logs.iter().map(|log| json!({ "ID": log.id, "AttemptID": log.attempt_id })).collect());
+    add(
+        "Logs",
+        logs.iter().map(|log| json!({ "ID": log.id, "AttemptID": log.attempt_id })).collect(),
+    );
     if let Some(meta) = meta {
         if let Some(source) = &meta.source {
             add("Source", named(source.id, source.name.as_deref()));

@@ -92,7 +92,8 @@ impl MockResponse {
         }
     }
 
-    /// What the service answers anyway, such as to [`delay`](Self::delay) it or to let one through between failures.
+    /// What the service answers anyway, such as to [`delay`](Self::delay) it or to let one through
+    /// between failures.
     pub fn usual() -> Self {
         Self { name: "usual", taking: Handling::Default, ..Self::new(StatusCode::OK) }
     }
@@ -108,21 +109,21 @@ impl MockResponse {
     ///
     /// With [`after_accepting`](Self::after_accepting) the page hides the response of the service.
     pub fn block_page() -> Self {
-        let page =
-            "<html><head><title>Request Rejected</title></head><body>Your support ID is: 123</body></html>";
+        let page = "<html><head><title>Request Rejected</title></head><body>Your support ID is: 123</body></html>";
         Self { name: "block page", ..Self::new(StatusCode::OK) }.content("text/html", page.into())
     }
 
-    /// The message is accepted, and the response has an entry in `Meta.Errors` with this text next to the log ids: one
-    /// transmission failed.
+    /// The message is accepted, and the response has an entry in `Meta.Errors` with this text next
+    /// to the log ids: one transmission failed.
     ///
     /// A [body](Self::body) of your own replaces both.
     pub fn accepted_with_errors(text: impl Into<String>) -> Self {
         Self { name: "errors", error: Some(text.into()), ..Self::usual() }
     }
 
-    /// The message is accepted, and the response has header lines that break the rules of HTTP: a control character in a value,
-    /// a space in a name and one after it, and a value that is folded over two lines.
+    /// The message is accepted, and the response has header lines that break the rules of HTTP: a
+    /// control character in a value, a space in a name and one after it, and a value that is folded
+    /// over two lines.
     ///
     /// Common HTTP clients read such a response all the same.
     pub fn odd_headers() -> Self {
@@ -132,7 +133,10 @@ impl MockResponse {
     /// 503 with the page of a gateway; no `Retry-After`, unless [it is added](Self::retry_after).
     pub fn unavailable() -> Self {
         let response = Self { name: "unavailable", ..Self::new(StatusCode::SERVICE_UNAVAILABLE) };
-        response.content("text/html", "<html><body><h1>503 Service Unavailable</h1></body></html>".into())
+        response.content(
+            "text/html",
+            "<html><body><h1>503 Service Unavailable</h1></body></html>".into(),
+        )
     }
 
     /// 400 with one entry in `Meta.Errors` that says this.
@@ -148,7 +152,11 @@ impl MockResponse {
 
     /// The request is read, and the connection closed without a response.
     pub fn closed_after_read() -> Self {
-        Self { name: "closed after read", ending: Transmission::Closed, ..Self::new(StatusCode::OK) }
+        Self {
+            name: "closed after read",
+            ending: Transmission::Closed,
+            ..Self::new(StatusCode::OK)
+        }
     }
 
     /// The request is read, and nothing comes back until the client goes away.
@@ -168,10 +176,14 @@ impl MockResponse {
 
     /// Status 200 and then bytes that are no chunk of a body.
     ///
-    /// The message is not taken, unless it is [asked for](Self::after_accepting), though a client may take the status at its
-    /// word, as this crate's does.
+    /// The message is not taken, unless it is [asked for](Self::after_accepting), though a client
+    /// may take the status at its word, as this crate's does.
     pub fn malformed_chunk() -> Self {
-        Self { name: "malformed chunk", ending: Transmission::MalformedChunk, ..Self::new(StatusCode::OK) }
+        Self {
+            name: "malformed chunk",
+            ending: Transmission::MalformedChunk,
+            ..Self::new(StatusCode::OK)
+        }
     }
 
     /// Bytes that are no HTTP.
@@ -215,7 +227,8 @@ impl MockResponse {
         self
     }
 
-    /// Takes the message before it answers so: it is in the inbox, whatever the client gets to know.
+    /// Takes the message before it answers so: it is in the inbox, whatever the client gets to
+    /// know.
     ///
     /// One that the service would reject gets that rejection instead.
     pub fn after_accepting(mut self) -> Self {

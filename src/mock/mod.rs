@@ -1,8 +1,9 @@
 //! The service, for tests: feature `mock`.
 //!
-//! [`MockService`] stands in for the service in a test suite, and for any client, as it speaks HTTP over a socket. It is strict where
-//! the service is: it verifies the signature and the claims of every assertion, knows its tokens, and checks each message against
-//! the data model. What it took is in its inbox, and what it answers next can be told.
+//! [`MockService`] stands in for the service in a test suite, and for any client, as it speaks HTTP
+//! over a socket. It is strict where the service is: it verifies the signature and the claims of
+//! every assertion, knows its tokens, and checks each message against the data model. What it took
+//! is in its inbox, and what it answers next can be told.
 //!
 //! ```
 //! use std::time::Duration;
@@ -42,19 +43,23 @@
 //! | `POST /endpoint` | a message as `application/json` with `Authorization: Bearer …`; `Idempotency-Key` with a UUID names it |
 //! | `POST /auth/authenticate`, `/auth/refreshToken` | a [legacy key](MockService::api_key) as JSON |
 //!
-//! The assertion is a JWT signed by ES384 or RS384, with `kid` in its header. `iss` and `sub` are the client id, `aud` is the URL of the
-//! token endpoint as one text, `iat` lies within 300 s in the past and 10 s in the future, `exp` in the future, and `jti` was not used
-//! before. [`MockService::client_id`], [`key_id`](MockService::key_id) and [`private_key_pem`](MockService::private_key_pem) are what
-//! one needs, or [`public_key_pem`](MockServiceBuilder::public_key_pem) and [`public_jwk`](MockServiceBuilder::public_jwk) register
-//! keys of your own. Why it rejected a request is in [`ReceivedRequest::reason`].
+//! The assertion is a JWT signed by ES384 or RS384, with `kid` in its header. `iss` and `sub` are
+//! the client id, `aud` is the URL of the token endpoint as one text, `iat` lies within 300 s in
+//! the past and 10 s in the future, `exp` in the future, and `jti` was not used before.
+//! [`MockService::client_id`], [`key_id`](MockService::key_id) and
+//! [`private_key_pem`](MockService::private_key_pem) are what one needs, or
+//! [`public_key_pem`](MockServiceBuilder::public_key_pem) and
+//! [`public_jwk`](MockServiceBuilder::public_jwk) register keys of your own. Why it rejected a
+//! request is in [`ReceivedRequest::reason`].
 //!
 //! # The page
 //!
-//! The page at [its address](MockService::url) shows a person what came: messages, attempts, and the slots on a calendar. What it
-//! shows is held in the memory of this process alone. Its buttons are there for any client: `POST /page/next` with
-//! `{"response": "throttled-1s"}` as JSON makes that the response to the next message, as do `unavailable`, `bad-gateway`, `rejected`,
-//! `block-page`, `errors`, `unauthorized`, `reset`, `lost`, `truncated` and `stall`; `POST /page/clear` with `{"queue": true, "inbox": true}` forgets what waits and
-//! what came.
+//! The page at [its address](MockService::url) shows a person what came: messages, attempts, and
+//! the slots on a calendar. What it shows is held in the memory of this process alone. Its buttons
+//! are there for any client: `POST /page/next` with `{"response": "throttled-1s"}` as JSON makes
+//! that the response to the next message, as do `unavailable`, `bad-gateway`, `rejected`,
+//! `block-page`, `errors`, `unauthorized`, `reset`, `lost`, `truncated` and `stall`; `POST
+//! /page/clear` with `{"queue": true, "inbox": true}` forgets what waits and what came.
 
 mod assertion;
 mod builder;
@@ -95,13 +100,15 @@ use server::Server;
 use service::{RateWindow, Service, State};
 use tokens::Tokens;
 
-/// A mock of the service, on a port of 127.0.0.1 unless it is set otherwise; see [the module](self).
+/// A mock of the service, on a port of 127.0.0.1 unless it is set otherwise; see [the
+/// module](self).
 ///
-/// It runs in a thread of its own until it is dropped, under any runtime and under none. It goes by the real clock: under tokio's
-/// paused time a client would run into its timeouts while it waits for a socket.
+/// It runs in a thread of its own until it is dropped, under any runtime and under none. It goes by
+/// the real clock: under tokio's paused time a client would run into its timeouts while it waits
+/// for a socket.
 ///
-/// A panic in it, such as of an assertion in [`respond_with`](MockServiceBuilder::respond_with), comes up again when it is dropped,
-/// so that the test fails.
+/// A panic in it, such as of an assertion in [`respond_with`](MockServiceBuilder::respond_with),
+/// comes up again when it is dropped, so that the test fails.
 #[must_use = "the mock ends when it is dropped"]
 pub struct MockService {
     service: Arc<Service>,
@@ -176,7 +183,8 @@ impl MockService {
         Ok(Self { service, server, key, private_key_pem, client_id, key_id, api_key, destination })
     }
 
-    /// Where it is, such as `http://127.0.0.1:49152`: the base URL of a client, and its page for a person.
+    /// Where it is, such as `http://127.0.0.1:49152`: the base URL of a client, and its page for a
+    /// person.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.service.url
@@ -216,28 +224,33 @@ impl MockService {
         self.destination
     }
 
-    /// Answers a message like this: the next one, or the next behind those answers that wait already.
+    /// Answers a message like this: the next one, or the next behind those answers that wait
+    /// already.
     ///
-    /// It comes before everything that the mock would say of the message, unless the response [takes it](MockResponse::after_accepting).
+    /// It comes before everything that the mock would say of the message, unless the response
+    /// [takes it](MockResponse::after_accepting).
     pub fn respond_next(&self, response: MockResponse) {
         self.service.script(|script| Script::add(&mut script.messages, response));
     }
 
-    /// Answers a request for a token like this: the next one, or the next behind those answers that wait already.
+    /// Answers a request for a token like this: the next one, or the next behind those answers that
+    /// wait already.
     pub fn respond_next_token(&self, response: MockResponse) {
         self.service.script(|script| Script::add(&mut script.tokens, response));
     }
 
     /// Answers all messages and requests for tokens with 503 from now on for that long.
     ///
-    /// It goes by the clock, and the delays between attempts are drawn: the four attempts of a client as it is by default can be over
-    /// within milliseconds. Where the send is to outlive the outage, give the client more
-    /// [attempts](crate::ClientBuilder::max_attempts), or count failures instead: `next(MockResponse::unavailable().times(2))`.
+    /// It goes by the clock, and the delays between attempts are drawn: the four attempts of a
+    /// client as it is by default can be over within milliseconds. Where the send is to outlive the
+    /// outage, give the client more [attempts](crate::ClientBuilder::max_attempts), or count
+    /// failures instead: `next(MockResponse::unavailable().times(2))`.
     pub fn fail_for(&self, duration: Duration) {
         self.service.script(|script| script.fail_for(duration));
     }
 
-    /// How many answers still wait to be given, for messages and tokens: 0 at the end of a test whose script was played.
+    /// How many answers still wait to be given, for messages and tokens: 0 at the end of a test
+    /// whose script was played.
     #[must_use]
     pub fn pending_responses(&self) -> usize {
         self.service.state().script.pending()
@@ -268,7 +281,8 @@ impl MockService {
     /// The messages that it accepted of this batch, by `CurrentBatch`.
     #[must_use]
     pub fn batch(&self, batch_id: &str) -> Vec<ReceivedMessage> {
-        let mut messages = self.matching(|message| message.meta().batch_id.as_deref() == Some(batch_id));
+        let mut messages =
+            self.matching(|message| message.meta().batch_id.as_deref() == Some(batch_id));
         messages.sort_by_key(|message| message.meta().current_batch);
         messages
     }
@@ -280,7 +294,8 @@ impl MockService {
 
     /// The slots of all messages that it accepted, in order.
     ///
-    /// Of a message that came twice they are there twice, unless it [knows it again](MockServiceBuilder::deduplicate).
+    /// Of a message that came twice they are there twice, unless it [knows it
+    /// again](MockServiceBuilder::deduplicate).
     #[must_use]
     pub fn slots(&self) -> Vec<Slot> {
         self.received().iter().flat_map(ReceivedMessage::slots).cloned().collect()
@@ -294,7 +309,8 @@ impl MockService {
 
     /// Waits until it has accepted so many messages; gives all of them.
     ///
-    /// For what sends in the background. It waits for as long as it takes: put a timeout of the test's runtime around it.
+    /// For what sends in the background. It waits for as long as it takes: put a timeout of the
+    /// test's runtime around it.
     ///
     /// ```no_run
     /// # use pushslots::mock::MockService;

@@ -11,7 +11,8 @@ use super::inbox::{Counts, ReceivedMessage, ReceivedRequest};
 use super::script::Endpoint;
 use crate::message::{Log, Meta, PushSlots};
 
-/// Bodies up to this size are looked into also when the message was not accepted, so that the page can say what it was.
+/// Bodies up to this size are looked into also when the message was not accepted, so that the page
+/// can say what it was.
 const LOOKED_INTO: usize = 1 << 20;
 
 #[derive(Default)]
@@ -130,8 +131,10 @@ impl RequestLog {
         let Some(send) = self.sends.get_mut(index) else { return };
         send.attempts.push(place);
         if send.content.is_none() {
-            let content =
-                |message: &PushSlots| Content { meta: message.meta().clone(), slots: message.slots().len() };
+            let content = |message: &PushSlots| Content {
+                meta: message.meta().clone(),
+                slots: message.slots().len(),
+            };
             send.content = match &accepted {
                 Some((message, _)) => Some(content(message)),
                 None if request.body.len() <= LOOKED_INTO => {

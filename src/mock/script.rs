@@ -44,8 +44,9 @@ impl Script {
     pub(super) fn fail_for(&mut self, duration: Duration) {
         let now = Instant::now();
         // Beyond what a clock can tell is for ever; a year is as good.
-        self.down_until =
-            Some(now.checked_add(duration).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60)));
+        self.down_until = Some(
+            now.checked_add(duration).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60)),
+        );
     }
 
     pub(super) fn is_down(&self) -> bool {
@@ -60,7 +61,8 @@ impl Script {
         if self.is_down() {
             return Some(MockResponse::unavailable());
         }
-        let queue = if endpoint == Endpoint::Message { &mut self.messages } else { &mut self.tokens };
+        let queue =
+            if endpoint == Endpoint::Message { &mut self.messages } else { &mut self.tokens };
         let response = queue.pop_front()?;
         if response.times > 1 {
             queue.push_front(response.clone().times(response.times - 1));

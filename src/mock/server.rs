@@ -32,15 +32,17 @@ use crate::clock;
 
 /// The listener, and its port.
 pub(super) fn listen(address: IpAddr, port: u16) -> io::Result<(TcpListener, u16)> {
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("port {port} of {address}: {error}"));
+    let told = |error: io::Error| {
+        io::Error::new(error.kind(), format!("port {port} of {address}: {error}"))
+    };
     let listener = TcpListener::bind((address, port)).map_err(told)?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     Ok((listener, port))
 }
 
-/// The thread that serves. It has a runtime of its own, so that it goes on whatever the test does with its thread and with its
-/// clock.
+/// The thread that serves. It has a runtime of its own, so that it goes on whatever the test does
+/// with its thread and with its clock.
 pub(super) struct Server {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -81,7 +83,11 @@ fn begin(listener: TcpListener) -> io::Result<(Runtime, tokio::net::TcpListener)
     Ok((runtime, listener))
 }
 
-async fn serve(listener: tokio::net::TcpListener, service: Arc<Service>, mut stopped: oneshot::Receiver<()>) {
+async fn serve(
+    listener: tokio::net::TcpListener,
+    service: Arc<Service>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     loop {
         let accepted = match select(&mut stopped, pin!(listener.accept())).await {
             Either::Left(_) => return,
@@ -136,13 +142,18 @@ async fn connection(stream: TcpStream, service: Arc<Service>) {
 
 type Responding = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, hyper::Error>> + Send>>;
 
-fn respond(request: Request<hyper::body::Incoming>, service: Arc<Service>, broken: Arc<Break>) -> Responding {
+fn respond(
+    request: Request<hyper::body::Incoming>,
+    service: Arc<Service>,
+    broken: Arc<Break>,
+) -> Responding {
     Box::pin(async move {
         let mut response = match read(request, &service).await? {
             Some(incoming) => service.response(incoming).await,
             None => MockResponse::new(StatusCode::INTERNAL_SERVER_ERROR),
         };
-        if response.is_compressed && matches!(response.ending, Transmission::Whole | Transmission::OddHeaders)
+        if response.is_compressed
+            && matches!(response.ending, Transmission::Whole | Transmission::OddHeaders)
         {
             response.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             response.body = gzip(&response.body);
@@ -181,11 +192,13 @@ async fn read(
 ) -> hyper::Result<Option<IncomingRequest>> {
     let (began, at) = (Instant::now(), clock::now());
     let (head, mut rest) = request.into_parts();
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length =
+        head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let query = head.uri.query().map(str::to_owned);
     let request = ReceivedRequest::new(at, head.method, head.uri.path(), head.headers);
     let mut arriving = Arriving { service, request: Some(request), began };
-    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(service.max_bytes).min(MOST_AT_ONCE));
+    let mut body =
+        BytesMut::with_capacity(length.unwrap_or(0).min(service.max_bytes).min(MOST_AT_ONCE));
     let mut is_too_large = false;
     while let Some(frame) = rest.frame().await {
         if let Ok(data) = frame?.into_data() {
@@ -234,14 +247,16 @@ async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
             stream.write_all(&[head.as_bytes(), half].concat()).await?;
         }
         Transmission::MalformedChunk => {
-            let head = format!("HTTP/1.1 {}\r\nTransfer-Encoding: chunked\r\n\r\n", response.status);
+            let head =
+                format!("HTTP/1.1 {}\r\nTransfer-Encoding: chunked\r\n\r\n", response.status);
             stream.write_all(&[head.as_bytes(), GARBAGE].concat()).await?;
         }
         Transmission::Garbage => stream.write_all(GARBAGE).await?,
         Transmission::OddHeaders => {
             let (status, length) = (response.status, response.body.len());
             let mut head =
-                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{ODD_HEADERS}").into_bytes();
+                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{ODD_HEADERS}")
+                    .into_bytes();
             for (name, value) in &response.headers {
                 head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
             }
@@ -254,7 +269,8 @@ async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
     Ok(())
 }
 
-/// Header lines that no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112, sections 5.1 and 5.2.
+/// Header lines that no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112,
+/// sections 5.1 and 5.2.
 const ODD_HEADERS: &str = "Connection: close\r\nX-Control: one\u{1}two\r\nX Spaced: yes\r\nX-Late : yes\r\nX-Folded: over\r\n two lines\r\n";
 
 /// Begins with no digit, so that it is the size of no chunk.

@@ -63,8 +63,10 @@ impl MessageRules {
             ));
         }
         let known = self.known_destinations.as_ref()?;
-        let unknown =
-            meta.destinations.iter().position(|each| !each.id.is_some_and(|id| known.contains(&id)))?;
+        let unknown = meta
+            .destinations
+            .iter()
+            .position(|each| !each.id.is_some_and(|id| known.contains(&id)))?;
         let text = format!("Meta.Destinations[{unknown}].ID: there is no such destination");
         let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
         Some(DefaultResponse::rejected(MockResponse::new(StatusCode::FORBIDDEN).json(json), text))
@@ -179,7 +181,8 @@ impl Service {
 
     /// Writes down a request that did not come to its end.
     pub(super) fn broke_off(&self, mut request: ReceivedRequest, began: Instant) {
-        (request.outcome, request.reason) = ("broken off".into(), Some("the request broke off".to_owned()));
+        (request.outcome, request.reason) =
+            ("broken off".into(), Some("the request broke off".to_owned()));
         let endpoint = Endpoint::of(&request.path);
         let settled = JudgedRequest { endpoint, request, accepted: None, is_duplicate: false };
         let mut state = self.state();
@@ -204,7 +207,8 @@ impl Service {
         let endpoint = Endpoint::of(&request.path);
         // A look by a browser takes no response away.
         let is_post = request.method == Method::POST;
-        let scripted = hooked.or_else(|| if is_post { self.state().script.take(endpoint) } else { None });
+        let scripted =
+            hooked.or_else(|| if is_post { self.state().script.take(endpoint) } else { None });
         let (response, accepted, is_duplicate) = match scripted {
             Some(response) if response.taking == Handling::Ignore => {
                 request.outcome = response.name.into();
@@ -215,9 +219,11 @@ impl Service {
                 (request.outcome, request.reason) = (usual.outcome.into(), usual.reason);
                 let response = match scripted {
                     Some(scripted) if request.reason.is_none() => {
-                        let is_whole = scripted.ending == Transmission::Whole && scripted.error.is_none();
+                        let is_whole =
+                            scripted.ending == Transmission::Whole && scripted.error.is_none();
                         if !is_whole || scripted.taking == Handling::Accept {
-                            request.outcome = format!("{}, then {}", usual.outcome, scripted.name).into();
+                            request.outcome =
+                                format!("{}, then {}", usual.outcome, scripted.name).into();
                         }
                         with(scripted, usual.response)
                     }
@@ -233,7 +239,12 @@ impl Service {
         (response, entry)
     }
 
-    fn usual(&self, endpoint: Endpoint, request: &ReceivedRequest, is_too_large: bool) -> DefaultResponse {
+    fn usual(
+        &self,
+        endpoint: Endpoint,
+        request: &ReceivedRequest,
+        is_too_large: bool,
+    ) -> DefaultResponse {
         let mut state = self.state();
         if !state.window.has_room() {
             let response = MockResponse::throttled().rate_limit(state.window.limit);
@@ -244,7 +255,8 @@ impl Service {
             return DefaultResponse::rejected(response, "there is no such endpoint");
         }
         if is_too_large {
-            let response = MockResponse::new(StatusCode::PAYLOAD_TOO_LARGE).text("Payload too large");
+            let response =
+                MockResponse::new(StatusCode::PAYLOAD_TOO_LARGE).text("Payload too large");
             return DefaultResponse::rejected(
                 response,
                 format!("over the size limit of {} bytes", self.max_bytes),
@@ -252,12 +264,15 @@ impl Service {
         }
         let (tokens, body, now) = (&mut state.tokens, &request.body, clock::now());
         let (response, reason) = match endpoint {
-            Endpoint::Token => tokens.exchange(&request.headers, body, &self.audiences(request), now),
+            Endpoint::Token => {
+                tokens.exchange(&request.headers, body, &self.audiences(request), now)
+            }
             Endpoint::Authenticate => tokens.authenticate(body, now),
             Endpoint::Refresh => tokens.refresh(body, now),
             Endpoint::Message | Endpoint::Other => {
                 if let Some(problem) = tokens.problem(&request.headers) {
-                    let response = MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token");
+                    let response =
+                        MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token");
                     return DefaultResponse::rejected(response, problem);
                 }
                 // A message of 40 MB takes a while, in which the inbox can be looked at.
@@ -270,11 +285,18 @@ impl Service {
     }
 
     fn message(&self, request: &ReceivedRequest) -> DefaultResponse {
-        let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = request
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or_default();
         if !is_json(kind) {
             let text = "Content-Type: must be application/json";
-            let response =
-                MockResponse::new(StatusCode::BAD_REQUEST).json(error_json(None, &[], &[text.to_owned()]));
+            let response = MockResponse::new(StatusCode::BAD_REQUEST).json(error_json(
+                None,
+                &[],
+                &[text.to_owned()],
+            ));
             return DefaultResponse::rejected(response, text);
         }
         let message = match check::read(&request.body, self.accepts_warnings) {
@@ -291,7 +313,10 @@ impl Service {
         if meta.destinations.is_empty() {
             let text = "Meta.Destinations: empty, needs to contain a destination".to_owned();
             let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
-            return DefaultResponse::rejected(MockResponse::new(StatusCode::FORBIDDEN).json(json), text);
+            return DefaultResponse::rejected(
+                MockResponse::new(StatusCode::FORBIDDEN).json(json),
+                text,
+            );
         }
         if let Some(rejected) = self.rules.rejection(meta, &request.headers) {
             return rejected;
@@ -315,7 +340,8 @@ impl Service {
         self.received.send_replace(0);
     }
 
-    /// Where the token endpoint is: as the mock says, as the client found it, or as it was told to say.
+    /// Where the token endpoint is: as the mock says, as the client found it, or as it was told to
+    /// say.
     fn audiences(&self, request: &ReceivedRequest) -> Vec<String> {
         let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
         let found = host.map(|host| format!("http://{host}{}", Endpoint::TOKEN_PATH));
@@ -333,7 +359,10 @@ impl SentResponse {
             | Transmission::OddHeaders
             | Transmission::Truncated
             | Transmission::MalformedChunk => true,
-            Transmission::Reset | Transmission::Closed | Transmission::Stall | Transmission::Garbage => false,
+            Transmission::Reset
+            | Transmission::Closed
+            | Transmission::Stall
+            | Transmission::Garbage => false,
         };
         Self {
             status: has_status.then_some(response.status),

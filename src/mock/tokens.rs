@@ -54,7 +54,11 @@ struct Refresh {
 }
 
 impl Tokens {
-    pub(super) fn new(clients: Clients, api_keys: HashMap<String, String>, lifetime: Duration) -> Self {
+    pub(super) fn new(
+        clients: Clients,
+        api_keys: HashMap<String, String>,
+        lifetime: Duration,
+    ) -> Self {
         let (replays, issued, refreshing) = Default::default();
         Self { clients, api_keys, lifetime, replays, issued, refreshing }
     }
@@ -76,8 +80,10 @@ impl Tokens {
             }
             Err(Rejection { error, description, expected }) => {
                 let json = json!({ "error": error, "error_description": description });
-                let expected = expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
-                let response = MockResponse::new(StatusCode::BAD_REQUEST).json(json.to_string().into());
+                let expected =
+                    expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
+                let response =
+                    MockResponse::new(StatusCode::BAD_REQUEST).json(json.to_string().into());
                 (response, Some(description + &expected))
             }
         }
@@ -91,7 +97,8 @@ impl Tokens {
         audiences: &[String],
         now: DateTime<Utc>,
     ) -> Result<String, Rejection> {
-        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().map(str::trim) != Some(FORM) {
             return Err("x-www-form-urlencoded content-type required".into());
         }
@@ -144,7 +151,8 @@ impl Tokens {
         self.refreshing.insert(refresh_token.clone(), api_key);
         let expires = now + TimeDelta::from_std(LEGACY_LIFETIME).unwrap_or_default();
         let expires = expires.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let json = json!({ "accessToken": token, "expires": expires, "refreshToken": refresh_token });
+        let json =
+            json!({ "accessToken": token, "expires": expires, "refreshToken": refresh_token });
         (MockResponse::new(StatusCode::OK).json(json.to_string().into()), None)
     }
 
@@ -178,6 +186,7 @@ impl Tokens {
 }
 
 fn rejected(reason: &str) -> TokenResponse {
-    let response = MockResponse::new(StatusCode::UNAUTHORIZED).content("text/html", "Invalid request".into());
+    let response =
+        MockResponse::new(StatusCode::UNAUTHORIZED).content("text/html", "Invalid request".into());
     (response, Some(reason.to_owned()))
 }

@@ -21,7 +21,8 @@ enum Form {
 }
 
 impl Pem {
-    /// Reads a private key. Its lines may be indented and end in LF or CR LF. Errors hold nothing of the text.
+    /// Reads a private key. Its lines may be indented and end in LF or CR LF. Errors hold nothing
+    /// of the text.
     pub(crate) fn read(pem: &[u8]) -> Result<Self, &'static str> {
         Self::first(pem).map_err(|error| escaped_line_breaks(pem).unwrap_or(error))
     }

@@ -1,4 +1,5 @@
-//! PKCS#8 of version 2 (RFC 5958). With a public key, neither aws-lc nor OpenSSL 3.0 reads it for RSA and elliptic curves.
+//! PKCS#8 of version 2 (RFC 5958). With a public key, neither aws-lc nor OpenSSL 3.0 reads it for
+//! RSA and elliptic curves.
 
 use super::wiped::Wiped;
 
@@ -7,7 +8,8 @@ const INTEGER_0: &[u8] = &[0x02, 1, 0];
 const SEQUENCE: u8 = 0x30;
 const OCTET_STRING: u8 = 0x04;
 
-/// Converts a key of version 2 to version 1 (RFC 5208), which has no public key: the private key holds its own.
+/// Converts a key of version 2 to version 1 (RFC 5208), which has no public key: the private key
+/// holds its own.
 pub(super) fn version_1(der: &[u8]) -> Option<Wiped> {
     let fields = Element::first(SEQUENCE, der)?.content.strip_prefix(INTEGER_1)?;
     let algorithm = Element::first(SEQUENCE, fields)?;

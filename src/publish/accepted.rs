@@ -13,7 +13,8 @@ use super::callback::Callback;
 use super::source::StreamError;
 use crate::receipt::Receipt;
 
-/// A message that was accepted, as [`PublishBuilder::on_accepted`](crate::PublishBuilder::on_accepted) gets it.
+/// A message that was accepted, as
+/// [`PublishBuilder::on_accepted`](crate::PublishBuilder::on_accepted) gets it.
 ///
 /// Serializes to `{"batch_id", "receipt", "resume_point"}`.
 #[derive(Clone, Debug, Serialize)]
@@ -53,7 +54,8 @@ impl<'a> AcceptedHook<'a> {
         self.working.is_some() || !self.waiting.is_empty()
     }
 
-    /// Completes when a call has ended. After an error, the function is still called for the messages that are accepted.
+    /// Completes when a call has ended. After an error, the function is still called for the
+    /// messages that are accepted.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         let working = match &mut self.working {
             Some(working) => working,

@@ -32,7 +32,10 @@ impl AsyncInput {
         Self { input: Box::pin(input), reader: SlotReader::new(Buffer::default()) }
     }
 
-    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Slot, ReadError>>> {
+    pub(super) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Slot, ReadError>>> {
         loop {
             match self.reader.read_next() {
                 Ok(ReadOutcome::Slot(slot)) => return Poll::Ready(Some(Ok(slot))),

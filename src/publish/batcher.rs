@@ -15,7 +15,8 @@ use super::{PublishError, PublishReport, ResumePoint};
 use crate::digest::{SlotsDigest, message_id};
 use crate::error::Error;
 use crate::message::{
-    BatchMessage, BatchNumbers, BatchPosition, Envelope, PermittedProblems, PreparedMessage, Problem,
+    BatchMessage, BatchNumbers, BatchPosition, Envelope, PermittedProblems, PreparedMessage,
+    Problem,
 };
 use crate::receipt::Attempt;
 
@@ -33,7 +34,8 @@ pub(crate) struct Batcher<'a> {
     limits: Limits,
     /// How many messages the batch has, if that is known.
     pub(super) total: Option<u64>,
-    /// The permitted problems, and the [`Problems::revision`] of those of slots when they were collected.
+    /// The permitted problems, and the [`Problems::revision`] of those of slots when they were
+    /// collected.
     problems: Option<(usize, PermittedProblems)>,
 }
 
@@ -121,7 +123,8 @@ impl<'a> Batcher<'a> {
     /// Checks the slots as far as they are there, and finds the messages that are to be made.
     pub(super) async fn begin(&mut self, start: &ResumePoint) -> Result<Layout, SourceError> {
         self.source.check(&mut self.validator).await?;
-        let zero = SlotPosition { position: 0, index: 0, digest: SlotsDigest::new(&self.destinations) };
+        let zero =
+            SlotPosition { position: 0, index: 0, digest: SlotsDigest::new(&self.destinations) };
         let number = start.number();
         let no_message = || {
             let text = format!("there is no message {number}: the slots end before it");
@@ -170,11 +173,16 @@ impl<'a> Batcher<'a> {
     ) -> Result<Option<SlotPosition>, SourceError> {
         let (limits, envelope) = (self.limits(None), self.envelope_length());
         for _ in 1..number {
-            let chunk = self.source.chunk(spot.position, None, limits, envelope, &mut self.validator).await?;
+            let chunk = self
+                .source
+                .chunk(spot.position, None, limits, envelope, &mut self.validator)
+                .await?;
             if chunk.slots == 0 {
                 return Ok(None);
             }
-            let Some(end) = self.pass(spot, self.source.came_by(chunk), true).await? else { return Ok(None) };
+            let Some(end) = self.pass(spot, self.source.came_by(chunk), true).await? else {
+                return Ok(None);
+            };
             spot = end;
         }
         Ok(Some(spot))
@@ -220,7 +228,8 @@ impl<'a> Batcher<'a> {
         self.total = total;
     }
 
-    /// Makes the message of `task`; `None` if there are no more slots. It can be dropped before its end, and nothing is lost.
+    /// Makes the message of `task`; `None` if there are no more slots. It can be dropped before its
+    /// end, and nothing is lost.
     ///
     /// `spare` is the memory of a message that was accepted.
     pub(super) async fn make(
@@ -233,12 +242,15 @@ impl<'a> Batcher<'a> {
         let Task { number, start, end, repeat } = task;
         let last = end.map(|end| end.position);
         // A repeated message has its old extent, whatever the limits are by now.
-        let limits = if repeat.is_some() { Limits { slots: usize::MAX, bytes: usize::MAX } } else { limits };
-        let chunk = self.source.chunk(start.position, last, limits, envelope, &mut self.validator).await?;
+        let limits =
+            if repeat.is_some() { Limits { slots: usize::MAX, bytes: usize::MAX } } else { limits };
+        let chunk =
+            self.source.chunk(start.position, last, limits, envelope, &mut self.validator).await?;
         if chunk.slots == 0 {
             return Ok(None);
         }
-        let is_single = self.total.map_or(number == 1 && self.source.is_last(chunk), |total| total == 1);
+        let is_single =
+            self.total.map_or(number == 1 && self.source.is_last(chunk), |total| total == 1);
         let numbering = match repeat {
             Some(print) => print.numbering,
             None if is_single && !self.batch.is_named => Numbering::None,
@@ -254,7 +266,8 @@ impl<'a> Batcher<'a> {
         if out.capacity() < chunk.bytes {
             out = Vec::with_capacity(chunk.bytes);
         }
-        let mut message = self.envelope.begin(Some(place).filter(|_| numbering != Numbering::None), out);
+        let mut message =
+            self.envelope.begin(Some(place).filter(|_| numbering != Numbering::None), out);
         let mut spot = start.clone();
         while spot.position < chunk.end() {
             yield_now().await;
@@ -294,7 +307,9 @@ impl<'a> Batcher<'a> {
         let failed = |error| PublishError::new(report, error, None, self.total);
         match self.source.take_failure().unwrap_or(error) {
             SourceError::Invalid(error) | SourceError::Changed(error) => failed(error),
-            SourceError::Failed(cause) => failed(Error::unreadable_slots()).with_source(Some(cause)),
+            SourceError::Failed(cause) => {
+                failed(Error::unreadable_slots()).with_source(Some(cause))
+            }
             SourceError::AlreadyReported => failed(Error::unreadable_slots()),
         }
     }

@@ -20,8 +20,8 @@ impl FirstPanic {
     }
 }
 
-/// A function of the caller's. If it panics, it isn't called again, and the publication stops; messages in flight come to their end
-/// first.
+/// A function of the caller's. If it panics, it isn't called again, and the publication stops;
+/// messages in flight come to their end first.
 pub(crate) struct Callback<F> {
     function: Option<F>,
     handle: PublishHandle,

@@ -21,11 +21,13 @@ pub type CheckpointError = Box<dyn StdError + Send + Sync>;
 /// A place that keeps the state of one publication, such as a row of your own database.
 ///
 /// [`PublishBuilder::checkpoint`](crate::client::PublishBuilder::checkpoint) keeps it in a file;
-/// [`checkpoint_in`](crate::client::PublishBuilder::checkpoint_in) takes any other place. The state is a text: the `Meta` of the
-/// messages, and some hundred bytes more for each message in flight. It has no slots.
+/// [`checkpoint_in`](crate::client::PublishBuilder::checkpoint_in) takes any other place. The state
+/// is a text: the `Meta` of the messages, and some hundred bytes more for each message in flight.
+/// It has no slots.
 ///
-/// Nobody else may change the text while a publication uses it: implement a lock that [`load`](Self::load) takes if several
-/// processes could. A write that is interrupted when the process ends must leave the old text or the new one.
+/// Nobody else may change the text while a publication uses it: implement a lock that
+/// [`load`](Self::load) takes if several processes could. A write that is interrupted when the
+/// process ends must leave the old text or the new one.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -66,7 +68,8 @@ pub trait Checkpoint: Send + Sync + 'static {
 
     /// Saves `text` durably, in place of the one before.
     ///
-    /// It is called before the first send, and after accepted messages. The next call comes after this one has ended.
+    /// It is called before the first send, and after accepted messages. The next call comes after
+    /// this one has ended.
     ///
     /// # Errors
     ///
@@ -80,7 +83,8 @@ pub trait Checkpoint: Send + Sync + 'static {
     /// Returns an error if the text can't be removed.
     fn remove(&self) -> impl Future<Output = Result<(), CheckpointError>> + Send;
 
-    /// Keeps the text elsewhere, because [another batch](crate::client::PublishBuilder::restart_if_changed) takes its place, and returns
+    /// Keeps the text elsewhere, because [another
+    /// batch](crate::client::PublishBuilder::restart_if_changed) takes its place, and returns
     /// where.
     ///
     /// # Errors
@@ -173,15 +177,16 @@ impl SavedBatch {
             }
         }
         let damaged = |what: &str| format!("it is damaged: {what}");
-        let text: Text<'_> =
-            serde_json::from_str(text).map_err(|_| damaged("a member is missing or has another type"))?;
-        let meta =
-            serde_json::from_str::<Meta>(text.meta.get()).map_err(|_| damaged("meta can't be read"))?;
+        let text: Text<'_> = serde_json::from_str(text)
+            .map_err(|_| damaged("a member is missing or has another type"))?;
+        let meta = serde_json::from_str::<Meta>(text.meta.get())
+            .map_err(|_| damaged("meta can't be read"))?;
         let limits = Limits { slots: text.slots_per_message, bytes: text.bytes_per_message };
         if text.batch_id.is_empty() || limits.slots == 0 || limits.bytes == 0 {
             return Err(damaged("a member is empty or zero"));
         }
-        let resume_point = text.resume_point.parse().map_err(|_| damaged("resume_point can't be read"))?;
+        let resume_point =
+            text.resume_point.parse().map_err(|_| damaged("resume_point can't be read"))?;
         Ok(Self { id: text.batch_id, is_named: text.batch_id_is_given, limits, meta, resume_point })
     }
 }

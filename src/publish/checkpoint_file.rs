@@ -30,7 +30,8 @@ impl CheckpointFile {
         Self(Arc::new(Paths { path, lock: Mutex::new(None) }))
     }
 
-    /// Does `work` on a thread that may wait for a disk. The lock is held until it ends, even if nobody waits for it.
+    /// Does `work` on a thread that may wait for a disk. The lock is held until it ends, even if
+    /// nobody waits for it.
     async fn work<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -40,7 +41,10 @@ impl CheckpointFile {
         let done = spawn_blocking(move || {
             work(&place).map_err(|error| {
                 let path = place.path.display();
-                io::Error::new(error.kind(), format!("can't {doing} the checkpoint {path}: {error}"))
+                io::Error::new(
+                    error.kind(),
+                    format!("can't {doing} the checkpoint {path}: {error}"),
+                )
             })
         });
         Ok(done.await??)
@@ -71,10 +75,11 @@ impl Checkpoint for CheckpointFile {
 
     async fn archive(&self) -> Result<String, CheckpointError> {
         self.work("archive", |place| {
-            let archived = (1..=MOST_ARCHIVED).map(|number| place.beside(&format!("replaced-{number}")));
+            let archived =
+                (1..=MOST_ARCHIVED).map(|number| place.beside(&format!("replaced-{number}")));
             let free = archived.into_iter().find(|path| fs::symlink_metadata(path).is_err());
-            let path =
-                free.ok_or_else(|| io::Error::other("too many archived checkpoints lie next to it"))?;
+            let path = free
+                .ok_or_else(|| io::Error::other("too many archived checkpoints lie next to it"))?;
             fs::rename(&place.path, &path)?;
             place.sync_folder()?;
             Ok(path.display().to_string())
@@ -95,8 +100,14 @@ impl Paths {
     fn lock(&self) -> io::Result<()> {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.beside("lock");
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(named)?;
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(named)?;
         match FileExt::try_lock(&file) {
             Ok(()) => *lock = Some(file),
             Err(TryLockError::WouldBlock) => {
@@ -117,7 +128,10 @@ impl Paths {
         let mut bytes = Vec::new();
         file.take(LONGEST + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than a checkpoint can be"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is longer than a checkpoint can be",
+            ));
         }
         // Bytes that aren't text make a damaged checkpoint, which its reader explains.
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))

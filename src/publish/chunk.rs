@@ -44,7 +44,8 @@ impl ChunkBuilder {
         Self { limits, slots: 0, bytes: envelope }
     }
 
-    /// Takes a slot that adds so many bytes, if it fits. The first always does: there is nothing left to split.
+    /// Takes a slot that adds so many bytes, if it fits. The first always does: there is nothing
+    /// left to split.
     pub(super) fn takes(&mut self, added: usize) -> bool {
         let bytes = self.bytes.saturating_add(added);
         let fits = self.slots < self.limits.slots && bytes <= self.limits.bytes;

@@ -27,10 +27,12 @@ use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::Policy;
 use crate::transport::Permit;
 
-/// How many messages may be begun after the first that isn't accepted, for each that may be in flight.
+/// How many messages may be begun after the first that isn't accepted, for each that may be in
+/// flight.
 const SPAN: u64 = 8;
 
-type SendFuture<'a> = Pin<Box<dyn Future<Output = (PreparedChunk, Result<Receipt, Error>)> + Send + 'a>>;
+type SendFuture<'a> =
+    Pin<Box<dyn Future<Output = (PreparedChunk, Result<Receipt, Error>)> + Send + 'a>>;
 type PermitFuture<'a> = Pin<Box<dyn Future<Output = Option<Permit>> + Send + 'a>>;
 
 /// Sends messages, up to a number at a time, and records their outcomes.
@@ -124,7 +126,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.source_end = Some(end);
     }
 
-    /// Splits the slots of the message that was too large, and of the one that is ready, within `limit` bytes.
+    /// Splits the slots of the message that was too large, and of the one that is ready, within
+    /// `limit` bytes.
     pub(super) fn split_within(&mut self, limit: usize) {
         let before = self.layout.service_limit.unwrap_or(limit);
         self.layout.service_limit = Some(limit.min(before));
@@ -143,14 +146,20 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     /// Waits for the next event, while the next message is made and messages are sent.
-    pub(super) async fn next<T>(&mut self, mut making: Pin<&mut impl Future<Output = T>>) -> Event<T> {
+    pub(super) async fn next<T>(
+        &mut self,
+        mut making: Pin<&mut impl Future<Output = T>>,
+    ) -> Event<T> {
         if self.end.is_none() && self.tracker.handle.is_stopped() {
             self.end = Some(End::Stopped);
         }
         if self.start_messages() {
             return Event::Changed;
         }
-        if self.in_flight.is_empty() && !self.hook_is_busy() && (self.end.is_some() || self.is_done()) {
+        if self.in_flight.is_empty()
+            && !self.hook_is_busy()
+            && (self.end.is_some() || self.is_done())
+        {
             self.release_waiting();
             let Some(saver) = &mut self.saver else { return Event::Ended };
             if self.end.is_none() && matches!(self.source_end, Some(Ok(()))) {
@@ -164,8 +173,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let handle = self.tracker.handle.clone();
         let (is_ending, is_ready) = (self.end.is_some(), self.ready.is_some());
         let mut stopped = pin!(handle.stopped());
-        let mut probe =
-            pin!(sleep_until(self.patience.outage.map_or_else(Instant::now, |outage| outage.until)));
+        let mut probe = pin!(sleep_until(
+            self.patience.outage.map_or_else(Instant::now, |outage| outage.until)
+        ));
         let is_blocked = self.permit.is_some() || self.saver.as_ref().is_some_and(Saver::blocks);
         let waits_for_probe = !is_blocked
             && !self.hook_is_busy()
@@ -233,7 +243,12 @@ impl<'a, 't> Dispatcher<'a, 't> {
                 resume_point: self.layout.point(),
             });
         }
-        self.tracker.accepted(receipt, message.attempts_before, message.encoded.slot_count, &self.layout);
+        self.tracker.accepted(
+            receipt,
+            message.attempts_before,
+            message.encoded.slot_count,
+            &self.layout,
+        );
         self.recycle(message);
     }
 
@@ -243,7 +258,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let is_unknown = message.is_unknown || error.delivery() == Delivery::Unknown;
         if is_too_large(&error) && message.encoded.slot_count > 1 {
             self.tracker.too_large(error.attempts());
-            // Slots that went out under another id are counted already, unless this id may have been accepted too.
+            // Slots that went out under another id are counted already, unless this id may have
+            // been accepted too.
             let is_counted = message.may_repeat && error.delivery() != Delivery::Unknown;
             if is_unknown && !is_counted {
                 self.tracker.may_repeat(message.encoded.slot_count);
@@ -256,13 +272,16 @@ impl<'a, 't> Dispatcher<'a, 't> {
             return Event::TooLarge(bytes);
         }
         let was_probe = message.is_probe;
-        if is_temporary(&error, self.policy.on_unknown) && self.patience.waits_out(&error, was_probe) {
+        if is_temporary(&error, self.policy.on_unknown)
+            && self.patience.waits_out(&error, was_probe)
+        {
             // If the process ends now, the same bytes go out again.
             message.is_unknown = is_unknown;
             message.attempts = error.into_attempts();
             message.attempts_before = message.attempts.len();
-            let place =
-                self.failed_for_now.partition_point(|other| other.start.position < message.start.position);
+            let place = self
+                .failed_for_now
+                .partition_point(|other| other.start.position < message.start.position);
             self.failed_for_now.insert(place, message);
         } else {
             if !is_unknown {
@@ -283,7 +302,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Gives up messages that were to be sent again. If the service doesn't have them, the next run may split them otherwise.
+    /// Gives up messages that were to be sent again. If the service doesn't have them, the next run
+    /// may split them otherwise.
     fn release_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.failed_for_now);
         for message in waiting.iter().filter(|message| !message.is_unknown) {
@@ -307,7 +327,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
         match self.end {
             None | Some(End::Stopped) => self.end = Some(End::Callback(cause)),
             Some(_) => {
-                tracing::error!("on_accepted failed after the publication had ended for another reason");
+                tracing::error!(
+                    "on_accepted failed after the publication had ended for another reason"
+                );
             }
         }
     }
@@ -318,7 +340,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
             self.saver = None;
             match self.end {
                 None | Some(End::Stopped) => self.end = Some(End::Checkpoint(error)),
-                Some(_) => tracing::error!("error.message" = %error, "the checkpoint is not up to date"),
+                Some(_) => {
+                    tracing::error!("error.message" = %error, "the checkpoint is not up to date");
+                }
             }
         }
     }
@@ -336,8 +360,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 }
 
-/// Whether the service rejected a message for its size. If an attempt before that may have been accepted, its slots may
-/// arrive again with the parts, as they may with every retry after an unknown outcome.
+/// Whether the service rejected a message for its size. If an attempt before that may have been
+/// accepted, its slots may arrive again with the parts, as they may with every retry after an
+/// unknown outcome.
 fn is_too_large(error: &Error) -> bool {
     let is_413 = |last: &Attempt| {
         last.status == Some(StatusCode::PAYLOAD_TOO_LARGE) && last.delivery == Delivery::Rejected

@@ -31,17 +31,19 @@ impl PublishHandle {
     /// Lets the messages in flight come to their end, and sends no other.
     ///
     /// Unless everything was accepted by then, the publication ends with an error of
-    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), whose report has the [resume point](PublishReport::resume_point). A wait of
-    /// the publication ends at once.
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), whose report has the [resume
+    /// point](PublishReport::resume_point). A wait of the publication ends at once.
     pub fn stop(&self) {
         self.0.is_stopped.store(true, Ordering::Release);
         self.0.stopped.notify_one();
     }
 
-    /// Returns the report so far; after the end, and after the publication was dropped, the last one.
+    /// Returns the report so far; after the end, and after the publication was dropped, the last
+    /// one.
     ///
-    /// A message that was in flight when the publication was dropped is not in it, and may be accepted. The
-    /// [resume point](PublishReport::resume_point) knows it, so that it goes out again with the same bytes and message id.
+    /// A message that was in flight when the publication was dropped is not in it, and may be
+    /// accepted. The [resume point](PublishReport::resume_point) knows it, so that it goes out
+    /// again with the same bytes and message id.
     #[must_use]
     pub fn report(&self) -> PublishReport {
         self.look().clone()

@@ -125,7 +125,9 @@ impl Layout {
                 let number = part.number.unwrap_or(self.next.0);
                 Task { number, start: part.start.clone(), end: Some(part.end.clone()), repeat }
             }
-            None => Task { number: self.next.0, start: self.next.1.clone(), end: None, repeat: None },
+            None => {
+                Task { number: self.next.0, start: self.next.1.clone(), end: None, repeat: None }
+            }
         }
     }
 
@@ -138,13 +140,18 @@ impl Layout {
         if task.number == self.next.0 {
             self.next.0 = self.next.0.saturating_add(1);
         }
-        match self.parts.iter().position(|part| matches!(part.state, State::Open | State::Repeat(_))) {
+        match self
+            .parts
+            .iter()
+            .position(|part| matches!(part.state, State::Open | State::Repeat(_)))
+        {
             None => {
                 self.next.1 = end;
                 self.parts.push_back(made);
             }
             Some(place) => {
-                let rest = self.parts.get_mut(place).filter(|part| end.position < part.end.position);
+                let rest =
+                    self.parts.get_mut(place).filter(|part| end.position < part.end.position);
                 match rest {
                     Some(rest) => {
                         (rest.number, rest.start) = (None, end);
@@ -169,7 +176,8 @@ impl Layout {
 
     /// The service doesn't have message `number`.
     pub(super) fn not_accepted(&mut self, number: u64) {
-        if let Some(State::Made(_, may_be_accepted)) = self.part(number).map(|part| &mut part.state) {
+        if let Some(State::Made(_, may_be_accepted)) = self.part(number).map(|part| &mut part.state)
+        {
             *may_be_accepted = false;
         }
     }
@@ -203,7 +211,9 @@ impl Layout {
     }
 
     fn part(&mut self, number: u64) -> Option<&mut Part> {
-        self.parts.iter_mut().find(|part| part.number == Some(number) && part.state != State::Accepted)
+        self.parts
+            .iter_mut()
+            .find(|part| part.number == Some(number) && part.state != State::Accepted)
     }
 
     /// Where the first slot is that isn't known to be accepted.
@@ -214,26 +224,33 @@ impl Layout {
     /// How many messages have a number, and how many of them aren't accepted.
     pub(super) fn counts(&self) -> (u64, u64) {
         let numbered = self.next.0.saturating_sub(1);
-        let missing = self.parts.iter().filter(|part| part.state != State::Accepted && part.number.is_some());
+        let missing =
+            self.parts.iter().filter(|part| part.state != State::Accepted && part.number.is_some());
         (numbered, missing.count() as u64)
     }
 
     /// How many slots were accepted.
     pub(super) fn accepted_slots(&self) -> usize {
         let accepted = self.parts.iter().filter(|part| part.state == State::Accepted);
-        self.first().position + accepted.map(|part| part.end.position - part.start.position).sum::<usize>()
+        self.first().position
+            + accepted.map(|part| part.end.position - part.start.position).sum::<usize>()
     }
 
     /// How many messages have a number from the first on that isn't accepted.
     pub(super) fn span(&self) -> u64 {
-        let first = self.parts.iter().find_map(|part| part.number.filter(|_| part.state != State::Accepted));
+        let first = self
+            .parts
+            .iter()
+            .find_map(|part| part.number.filter(|_| part.state != State::Accepted));
         first.map_or(0, |first| self.next.0.saturating_sub(first))
     }
 
-    /// The positions of slots that are to be split into messages, and whether the first message of each has its number.
+    /// The positions of slots that are to be split into messages, and whether the first message of
+    /// each has its number.
     pub(super) fn open(&self) -> impl Iterator<Item = (usize, Option<usize>, bool)> {
         let open = self.parts.iter().filter(|part| part.state == State::Open);
-        let range = |part: &Part| (part.start.position, Some(part.end.position), part.number.is_some());
+        let range =
+            |part: &Part| (part.start.position, Some(part.end.position), part.number.is_some());
         open.map(range).chain([(self.next.1.position, None, false)])
     }
 
@@ -266,7 +283,11 @@ impl Layout {
                     parts.push(PointPart::Accepted { slots, digest: part.end.digest.to_u64() });
                 }
                 (State::Repeat(print), _) => {
-                    parts.push(PointPart::Unknown { slots, number: part.number.unwrap_or(number), print });
+                    parts.push(PointPart::Unknown {
+                        slots,
+                        number: part.number.unwrap_or(number),
+                        print,
+                    });
                 }
                 _ => parts.push(PointPart::Open { slots, number: part.number }),
             }

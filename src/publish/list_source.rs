@@ -55,7 +55,10 @@ impl<'a> ListSource<'a> {
         }
     }
 
-    pub(super) async fn check(&mut self, validator: &mut SlotValidator<'_>) -> Result<(), SourceError> {
+    pub(super) async fn check(
+        &mut self,
+        validator: &mut SlotValidator<'_>,
+    ) -> Result<(), SourceError> {
         let Self { slots, added, indices, corrected, .. } = self;
         let mut skipped = Vec::new();
         let index_of = |position: usize, indices: &Option<Vec<usize>>| {
@@ -79,7 +82,9 @@ impl<'a> ListSource<'a> {
             }
         }
         // Problems of slots that are not skipped end the publication, all of them together.
-        validator.take_stopping().map_err(|invalid| SourceError::Invalid(Error::invalid_slots(invalid)))?;
+        validator
+            .take_stopping()
+            .map_err(|invalid| SourceError::Invalid(Error::invalid_slots(invalid)))?;
         if !skipped.is_empty() {
             let (mut position, mut bad) = (0, skipped.into_iter().peekable());
             let mut kept = Vec::new();
@@ -109,7 +114,8 @@ impl<'a> ListSource<'a> {
         self.corrected.get(&position).map(|slot| &**slot).or_else(|| self.slots.get(position))
     }
 
-    /// The index of a slot among those that came; `None` if it is its position, or there is no such slot.
+    /// The index of a slot among those that came; `None` if it is its position, or there is no such
+    /// slot.
     pub(super) fn index(&self, position: usize) -> Option<usize> {
         self.indices.as_ref()?.get(position).copied()
     }
@@ -119,7 +125,11 @@ impl<'a> ListSource<'a> {
     }
 
     /// How many bytes each slot from position `first` up to `last` adds to a message.
-    pub(super) fn added_lengths(&self, first: usize, last: Option<usize>) -> impl Iterator<Item = usize> {
+    pub(super) fn added_lengths(
+        &self,
+        first: usize,
+        last: Option<usize>,
+    ) -> impl Iterator<Item = usize> {
         let last = last.unwrap_or(self.added.len());
         let added = self.added.get(first..last).unwrap_or_default();
         added.iter().map(|added| *added as usize)

@@ -1,4 +1,5 @@
-//! Many slots: split into messages that go out in order or concurrently, while the next is being encoded.
+//! Many slots: split into messages that go out in order or concurrently, while the next is being
+//! encoded.
 
 mod accepted;
 mod async_input;
@@ -117,13 +118,18 @@ impl Publication<'_> {
         let _guard = sender.in_progress.begin();
         let opened = match Opened::from_checkpoint(&options, checkpoint.as_ref()).await {
             Ok(opened) => opened,
-            Err(error) => return Err(PublishError::new(PublishReport::default(), error, None, None)),
+            Err(error) => {
+                return Err(PublishError::new(PublishReport::default(), error, None, None));
+            }
         };
         handle.begin(&opened.batch.id, &opened.start);
         let panic = FirstPanic::default();
-        let on_invalid = self.on_invalid.map(|call| Callback::new(call, handle.clone(), panic.clone()));
-        let on_progress = self.on_progress.map(|call| Callback::new(call, handle.clone(), panic.clone()));
-        let on_accepted = self.on_accepted.map(|call| Callback::new(call, handle.clone(), panic.clone()));
+        let on_invalid =
+            self.on_invalid.map(|call| Callback::new(call, handle.clone(), panic.clone()));
+        let on_progress =
+            self.on_progress.map(|call| Callback::new(call, handle.clone(), panic.clone()));
+        let on_accepted =
+            self.on_accepted.map(|call| Callback::new(call, handle.clone(), panic.clone()));
         // However many the slots are, their messages wait for the client's own limits.
         let policy = Policy { deadline_covers_limits: false, ..self.policy };
         let patience = Patience::new(self.patience, &sender.jitter);
@@ -148,7 +154,8 @@ impl Publication<'_> {
             let begun = tracker.unless_stopped(batcher.begin(&start)).await?;
             let layout = match (begun, &checkpoint) {
                 (Err(SourceError::Changed(error)), Some(checkpoint)) if is_resumed => {
-                    let opened = restart(&error, checkpoint, options, batcher.batch_id(), is_stream).await?;
+                    let opened =
+                        restart(&error, checkpoint, options, batcher.batch_id(), is_stream).await?;
                     tracker.handle.begin(&opened.batch.id, &opened.start);
                     saved = opened.saved();
                     batcher.restart(opened);
@@ -159,7 +166,8 @@ impl Publication<'_> {
             let saver = checkpoint.map(|options| Saver::new(options.checkpoint, saved));
             let hook = on_accepted.map(AcceptedHook::new);
             let limits = (self.concurrency, patience);
-            let mut dispatcher = Dispatcher::new(sender, policy, limits, saver, hook, &mut tracker, layout);
+            let mut dispatcher =
+                Dispatcher::new(sender, policy, limits, saver, hook, &mut tracker, layout);
             dispatcher.publish(&mut batcher).await
         };
         let ended = work.instrument(span.clone()).await;
@@ -176,7 +184,9 @@ impl Publication<'_> {
             Err(End::Checkpoint(cause)) => {
                 Err(failed(report, Error::checkpoint(cause.to_string())).with_source(Some(cause)))
             }
-            Err(End::Callback(cause)) => Err(failed(report, Error::callback()).with_source(Some(cause))),
+            Err(End::Callback(cause)) => {
+                Err(failed(report, Error::callback()).with_source(Some(cause)))
+            }
             Err(End::Unreadable(unreadable)) => Err(batcher.failed(report, unreadable)),
         };
         record(&span, &result);
@@ -236,7 +246,8 @@ async fn restart(
 }
 
 impl Dispatcher<'_, '_> {
-    /// Sends the messages that `batcher` makes until all are accepted, and makes the next meanwhile.
+    /// Sends the messages that `batcher` makes until all are accepted, and makes the next
+    /// meanwhile.
     async fn publish(&mut self, batcher: &mut Batcher<'_>) -> Result<(), End> {
         self.tracker.begins(&self.layout);
         self.tracker.counted(batcher);
@@ -246,7 +257,11 @@ impl Dispatcher<'_, '_> {
             let event = {
                 let mut making = pin!(if is_making {
                     batcher.source.release(self.layout.first().position);
-                    Either::Left(batcher.make(self.layout.task(), self.layout.service_limit, self.spare()))
+                    Either::Left(batcher.make(
+                        self.layout.task(),
+                        self.layout.service_limit,
+                        self.spare(),
+                    ))
                 } else {
                     Either::Right(pending())
                 });
@@ -262,7 +277,9 @@ impl Dispatcher<'_, '_> {
                 Event::Changed => {}
                 Event::Made(Ok(Some(message))) => self.is_ready(message),
                 // The slots of this part are invalid by now, and skipped.
-                Event::Made(Ok(None)) if self.layout.task().end.is_some() => self.layout.skip_task(),
+                Event::Made(Ok(None)) if self.layout.task().end.is_some() => {
+                    self.layout.skip_task();
+                }
                 Event::Made(Ok(None)) if batcher.source.is_empty() => {
                     let error = Error::no_slots(batcher.validator.skipped);
                     self.source_ended(Err(SourceError::Invalid(error)));

@@ -47,7 +47,8 @@ impl Opened {
     /// The batch that the options ask for, regardless of a checkpoint.
     pub(super) fn new(options: BatchOptions) -> Self {
         let BatchOptions { id, envelope, limits, start, validation } = options;
-        let batch = Batch { is_named: id.is_some(), id: id.unwrap_or_else(|| fresh_id().to_string()) };
+        let batch =
+            Batch { is_named: id.is_some(), id: id.unwrap_or_else(|| fresh_id().to_string()) };
         let start = start.unwrap_or(ResumePoint::START);
         Self { batch, envelope, limits, start, validation, is_resumed: false }
     }
@@ -65,7 +66,11 @@ impl Opened {
         let Some(CheckpointOptions { checkpoint, restarts_if_changed }) = checkpoint else {
             return Ok(Self::new(options.clone()));
         };
-        let text = checkpoint.clone().load().await.map_err(|error| Error::checkpoint(error.to_string()))?;
+        let text = checkpoint
+            .clone()
+            .load()
+            .await
+            .map_err(|error| Error::checkpoint(error.to_string()))?;
         let Some(text) = text else {
             if options.id.is_none() && options.start.as_ref().is_some_and(ResumePoint::is_begun) {
                 let text = "missing; there is no checkpoint, so pass that of the batch to resume";
@@ -87,14 +92,19 @@ impl Opened {
         }
         if options.start.as_ref().is_some_and(|start| *start != saved.resume_point) {
             let point = &saved.resume_point;
-            return Err(invalid(&format!("it resumes at {point}, and resume_from asks for another point")));
+            return Err(invalid(&format!(
+                "it resumes at {point}, and resume_from asks for another point"
+            )));
         }
         let change = match () {
             () if options.id.as_ref().is_some_and(|id| *id != saved.id) => "another batch id",
-            () if envelope.destination_ids() != options.envelope.destination_ids() => "other destinations",
+            () if envelope.destination_ids() != options.envelope.destination_ids() => {
+                "other destinations"
+            }
             () => {
                 let batch = Batch { id: saved.id, is_named: saved.is_named };
-                let (limits, start, validation) = (saved.limits, saved.resume_point, options.validation);
+                let (limits, start, validation) =
+                    (saved.limits, saved.resume_point, options.validation);
                 return Ok(Self { batch, envelope, limits, start, validation, is_resumed: true });
             }
         };
@@ -122,7 +132,10 @@ impl Opened {
 }
 
 /// Keeps the text of another batch elsewhere.
-pub(super) async fn archive(checkpoint: &Arc<dyn AnyCheckpoint>, batch_id: &str) -> Result<String, Error> {
+pub(super) async fn archive(
+    checkpoint: &Arc<dyn AnyCheckpoint>,
+    batch_id: &str,
+) -> Result<String, Error> {
     let archived =
         checkpoint.clone().archive().await.map_err(|error| Error::checkpoint(error.to_string()))?;
     tracing::warn!(

@@ -13,13 +13,15 @@ use crate::retry::{Backoff, NextStep, OnUnknown, asks_again};
 /// The patience of a publication that has no other.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The part of `Retry-After` that is added at most, so that publications that got the same come back apart.
+/// The part of `Retry-After` that is added at most, so that publications that got the same come
+/// back apart.
 const RETRY_AFTER_JITTER: f64 = 0.1;
 
 /// Decides whether a failure is waited out, and until when.
 pub(super) struct Patience {
     limit: Duration,
-    /// When the last message was accepted, or the next went out after a time in which there was none.
+    /// When the last message was accepted, or the next went out after a time in which there was
+    /// none.
     since: Instant,
     backoff: Backoff,
     jitter: Jitter,
@@ -47,7 +49,8 @@ impl Patience {
         }
     }
 
-    /// A message goes out while no other is in flight. The time in which there was nothing to send doesn't count.
+    /// A message goes out while no other is in flight. The time in which there was nothing to send
+    /// doesn't count.
     pub(super) fn begins(&mut self) {
         if self.outage.is_none() {
             self.since = Instant::now();
@@ -71,8 +74,11 @@ impl Patience {
             return false;
         }
         let wait = match hint {
-            Some(hint) => hint.saturating_add(self.jitter.sample(hint.mul_f64(RETRY_AFTER_JITTER), 0.0)),
-            // Messages that were in flight when the first of them failed don't make the wait longer.
+            Some(hint) => {
+                hint.saturating_add(self.jitter.sample(hint.mul_f64(RETRY_AFTER_JITTER), 0.0))
+            }
+            // Messages that were in flight when the first of them failed don't make the wait
+            // longer.
             None if self.outage.is_some() && !was_probe => Duration::ZERO,
             None => self.backoff.next_delay(),
         };
@@ -87,9 +93,12 @@ impl Patience {
     }
 }
 
-/// Whether a failed message may be accepted later as it is, and nothing speaks against sending it again.
+/// Whether a failed message may be accepted later as it is, and nothing speaks against sending it
+/// again.
 pub(super) fn is_temporary(error: &Error, on_unknown: OnUnknown) -> bool {
-    if !error.is_retryable() || (on_unknown == OnUnknown::Stop && error.delivery() == Delivery::Unknown) {
+    if !error.is_retryable()
+        || (on_unknown == OnUnknown::Stop && error.delivery() == Delivery::Unknown)
+    {
         return false;
     }
     match error.attempts() {
@@ -103,11 +112,12 @@ fn is_unauthorized(attempt: &Attempt) -> bool {
     attempt.status == Some(StatusCode::UNAUTHORIZED)
 }
 
-/// Whether the outcome is unknown because the response isn't the service's, or can't be read: each copy could be accepted
-/// behind the same response.
+/// Whether the outcome is unknown because the response isn't the service's, or can't be read: each
+/// copy could be accepted behind the same response.
 fn is_foreign(attempt: &Attempt) -> bool {
     let is_for_now = |status: StatusCode| {
         status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || asks_again(status)
     };
-    attempt.delivery == Delivery::Unknown && attempt.status.is_some_and(|status| !is_for_now(status))
+    attempt.delivery == Delivery::Unknown
+        && attempt.status.is_some_and(|status| !is_for_now(status))
 }

@@ -19,8 +19,9 @@ use super::{PublishError, PublishHandle, PublishReport};
 use crate::error::Error;
 use crate::message::{PermittedProblems, PreparedMessage, Problem};
 
-/// The messages of a batch as they would be sent, made by [`PublishBuilder::prepare`](crate::PublishBuilder::prepare): a stream, each
-/// item of which is made when it is asked for.
+/// The messages of a batch as they would be sent, made by
+/// [`PublishBuilder::prepare`](crate::PublishBuilder::prepare): a stream, each item of which is
+/// made when it is asked for.
 ///
 /// After an error there is nothing more.
 pub struct PreparedMessages<'a> {
@@ -48,8 +49,12 @@ impl<'a> PreparedMessages<'a> {
         let on_invalid = on_invalid.map(|call| Callback::new(call, handle, panic.clone()));
         let opened = Opened::new(options);
         let start = opened.start.clone();
-        let preparation =
-            Preparation { batcher: Batcher::new(source, on_invalid, opened), start, layout: None, panic };
+        let preparation = Preparation {
+            batcher: Batcher::new(source, on_invalid, opened),
+            start,
+            layout: None,
+            panic,
+        };
         let messages = try_unfold(preparation, |mut preparation| async move {
             let made = preparation.next().await;
             preparation.panic.resume();
@@ -85,8 +90,9 @@ impl<'a> PreparedMessages<'a> {
         StreamExt::next(self).await
     }
 
-    /// Returns the first 1,000 problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted, as far as messages were
-    /// made. They include those of values that were left out.
+    /// Returns the first 1,000 problems of slots and `Meta` that the
+    /// [`Validation`](crate::Validation) permitted, as far as messages were made. They include
+    /// those of values that were left out.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()
@@ -118,7 +124,9 @@ impl Preparation<'_> {
                 // The slots of this part are invalid by now, and skipped.
                 None if has_end => layout.skip_task(),
                 None if self.batcher.source.is_empty() => {
-                    return Err(SourceError::Invalid(Error::no_slots(self.batcher.validator.skipped)));
+                    return Err(SourceError::Invalid(Error::no_slots(
+                        self.batcher.validator.skipped,
+                    )));
                 }
                 None => return Ok(None),
             }

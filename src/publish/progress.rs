@@ -8,10 +8,12 @@ use super::ResumePoint;
 use crate::error::ErrorKind;
 use crate::receipt::{self, Receipt, StoredReceipt, milliseconds};
 
-/// How far a publication has come, as [`on_progress`](crate::client::PublishBuilder::on_progress) is called with it.
+/// How far a publication has come, as [`on_progress`](crate::client::PublishBuilder::on_progress)
+/// is called with it.
 ///
-/// Serializes to `{"batch_id", "run", "batch", "resume_point", "receipt", "elapsed_ms", "wait": {"reason",
-/// "error_kind", "remaining_ms"}}`, where the reason is `"rate_limit"` or `"failure"`, and only a failure has a kind.
+/// Serializes to `{"batch_id", "run", "batch", "resume_point", "receipt", "elapsed_ms", "wait":
+/// {"reason", "error_kind", "remaining_ms"}}`, where the reason is `"rate_limit"` or `"failure"`,
+/// and only a failure has a kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
@@ -68,17 +70,18 @@ pub struct RunCounts {
     pub accepted_messages: u64,
     /// How many slots these carried.
     pub accepted_slots: usize,
-    /// How many slots were [skipped](crate::client::PublishBuilder::skip_invalid), including those before the resume point, which
-    /// a run that resumes checks again.
+    /// How many slots were [skipped](crate::client::PublishBuilder::skip_invalid), including those
+    /// before the resume point, which a run that resumes checks again.
     pub skipped_slots: usize,
-    /// How many of the slots that this run sent may arrive twice: an attempt at them with unknown outcome was made under another
-    /// message id.
+    /// How many of the slots that this run sent may arrive twice: an attempt at them with unknown
+    /// outcome was made under another message id.
     ///
-    /// After a process that was killed, a message that was in flight is known only if it was sent before the last write of its
-    /// checkpoint. If its slots changed since then, it goes out under another id without being counted here.
+    /// After a process that was killed, a message that was in flight is known only if it was sent
+    /// before the last write of its checkpoint. If its slots changed since then, it goes out under
+    /// another id without being counted here.
     pub possibly_repeated_slots: usize,
-    /// How many requests with messages went out, including those that failed; neither token requests nor those of messages in
-    /// flight.
+    /// How many requests with messages went out, including those that failed; neither token
+    /// requests nor those of messages in flight.
     pub requests: usize,
 }
 
@@ -92,7 +95,8 @@ pub struct BatchCounts {
     pub accepted_slots: usize,
     /// How many messages the batch has; `None` for a stream, until it has ended.
     pub messages: Option<u64>,
-    /// How many slots the batch has, without those that are skipped; `None` for a stream, until it has ended.
+    /// How many slots the batch has, without those that are skipped; `None` for a stream, until it
+    /// has ended.
     pub slots: Option<usize>,
 }
 

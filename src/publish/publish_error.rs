@@ -14,9 +14,9 @@ use crate::receipt::Delivery;
 
 /// Why a publication ended before everything was accepted, and what was accepted until then.
 ///
-/// Its `Display` and `Debug` hold no value of a slot and no text of the service or of a stream. Serializes to what the
-/// [report](PublishReport) does, and `{"error", "failed_message", "failure"}`: the text of this, the number, and the
-/// [error](Error).
+/// Its `Display` and `Debug` hold no value of a slot and no text of the service or of a stream.
+/// Serializes to what the [report](PublishReport) does, and `{"error", "failed_message",
+/// "failure"}`: the text of this, the number, and the [error](Error).
 ///
 /// ```
 /// use pushslots::PublishError;
@@ -44,7 +44,12 @@ struct Inner {
 }
 
 impl PublishError {
-    pub(crate) fn new(report: PublishReport, error: Error, failed: Option<u64>, total: Option<u64>) -> Self {
+    pub(crate) fn new(
+        report: PublishReport,
+        error: Error,
+        failed: Option<u64>,
+        total: Option<u64>,
+    ) -> Self {
         Self(Box::new(Inner { report, error, failed, total, source: None, was_unknown: false }))
     }
 
@@ -76,7 +81,8 @@ impl PublishError {
         self.0.error
     }
 
-    /// The kind of the failure, as [`Error::kind`]; [`ErrorKind::Stopped`] if the publication was stopped.
+    /// The kind of the failure, as [`Error::kind`]; [`ErrorKind::Stopped`] if the publication was
+    /// stopped.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.error.kind()
@@ -94,13 +100,15 @@ impl PublishError {
         self.0.error.retry_after()
     }
 
-    /// The service's reason in its own words, as [`Error::service_text`]: it may repeat parts of what was sent.
+    /// The service's reason in its own words, as [`Error::service_text`]: it may repeat parts of
+    /// what was sent.
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.0.error.service_text()
     }
 
-    /// Returns a value that serializes as the error does, with the [service's own text](Self::service_text) in `failure`.
+    /// Returns a value that serializes as the error does, with the [service's own
+    /// text](Self::service_text) in `failure`.
     #[must_use]
     pub fn with_service_text(&self) -> impl Serialize + '_ {
         self.json(self.0.error.with_service_text())
@@ -108,13 +116,15 @@ impl PublishError {
 
     /// How certain it is that the service doesn't have the message that failed.
     ///
-    /// It is [`Error::delivery`], or [`Delivery::Unknown`] if an earlier run of the batch sent the message with unknown outcome.
+    /// It is [`Error::delivery`], or [`Delivery::Unknown`] if an earlier run of the batch sent the
+    /// message with unknown outcome.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         if self.0.was_unknown { Delivery::Unknown } else { self.0.error.delivery() }
     }
 
-    /// The number in the batch of the message that failed; `None` if it wasn't a message that failed.
+    /// The number in the batch of the message that failed; `None` if it wasn't a message that
+    /// failed.
     #[must_use]
     pub fn failed_message(&self) -> Option<u64> {
         self.0.failed
@@ -122,8 +132,8 @@ impl PublishError {
 
     /// The numbers in the batch of the messages that were never sent.
     ///
-    /// `None` if it is unknown how many there would be: for a stream, and for a problem that was found before the slots were
-    /// split.
+    /// `None` if it is unknown how many there would be: for a stream, and for a problem that was
+    /// found before the slots were split.
     #[must_use]
     pub fn never_sent(&self) -> Option<Range<u64>> {
         let Inner { report, total, .. } = &*self.0;
@@ -157,7 +167,8 @@ impl fmt::Display for PublishError {
     }
 }
 
-/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}` shows the structure.
+/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}`
+/// shows the structure.
 impl fmt::Debug for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {

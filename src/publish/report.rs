@@ -11,10 +11,11 @@ use crate::receipt::{self, Attempt, Receipt, StoredReceipt, milliseconds};
 
 /// The result of a publication: what was accepted, and where it resumes if that isn't everything.
 ///
-/// Serializes to `{"batch_id", "batch": {"accepted_messages", "accepted_slots", "messages", "slots"}, "run":
-/// {"accepted_messages", "accepted_slots", "skipped_slots", "possibly_repeated_slots", "requests"}, "elapsed_ms", "waited_ms",
-/// "resume_point", "too_large", "problems", "omitted_problems", "receipts"}`, where `too_large` and the problems are left out if there
-/// are none.
+/// Serializes to `{"batch_id", "batch": {"accepted_messages", "accepted_slots", "messages",
+/// "slots"}, "run": {"accepted_messages", "accepted_slots", "skipped_slots",
+/// "possibly_repeated_slots", "requests"}, "elapsed_ms", "waited_ms", "resume_point", "too_large",
+/// "problems", "omitted_problems", "receipts"}`, where `too_large` and the problems are left out if
+/// there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishReport {
     pub(super) batch_id: String,
@@ -31,7 +32,8 @@ pub struct PublishReport {
 }
 
 impl PublishReport {
-    /// The id of the batch: `Meta.BatchID` of its messages, unless it is a single one that was given none.
+    /// The id of the batch: `Meta.BatchID` of its messages, unless it is a single one that was
+    /// given none.
     ///
     /// Empty before the publication began.
     #[must_use]
@@ -51,7 +53,8 @@ impl PublishReport {
         &self.batch
     }
 
-    /// The receipts of the messages that this run sent and the service accepted, in the order in which they were accepted.
+    /// The receipts of the messages that this run sent and the service accepted, in the order in
+    /// which they were accepted.
     ///
     /// With one message in flight at a time that is the order of the slots.
     #[must_use]
@@ -65,19 +68,22 @@ impl PublishReport {
         self.elapsed
     }
 
-    /// How much of that passed while the [rate limit](crate::ClientBuilder::rate_limit) left no room for a message.
+    /// How much of that passed while the [rate limit](crate::ClientBuilder::rate_limit) left no
+    /// room for a message.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// The attempts at messages that the service found too large; their slots went out in smaller ones.
+    /// The attempts at messages that the service found too large; their slots went out in smaller
+    /// ones.
     #[must_use]
     pub fn too_large(&self) -> &[Attempt] {
         &self.too_large
     }
 
-    /// The point from which the batch resumes; `None` if everything was accepted, and before it began.
+    /// The point from which the batch resumes; `None` if everything was accepted, and before it
+    /// began.
     ///
     /// Pass it to [`resume_from`](crate::client::PublishBuilder::resume_from), with the same
     /// [batch id](crate::client::PublishBuilder::batch_id) and all slots.
@@ -86,10 +92,12 @@ impl PublishReport {
         self.resume_point.as_ref()
     }
 
-    /// Returns the first 1,000 problems of slots and `Meta` that the [`Validation`](crate::Validation) permitted. They include those of values that
-    /// were left out.
+    /// Returns the first 1,000 problems of slots and `Meta` that the
+    /// [`Validation`](crate::Validation) permitted. They include those of values that were left
+    /// out.
     ///
-    /// Paths count all slots that came, such as `Slots[2500].Provider.PhoneNumber.Office`. Slots that were skipped aren't listed.
+    /// Paths count all slots that came, such as `Slots[2500].Provider.PhoneNumber.Office`. Slots
+    /// that were skipped aren't listed.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()
@@ -175,7 +183,10 @@ impl<'de> Deserialize<'de> for PublishReport {
             waited: stored.waited_ms,
             too_large: stored.too_large,
             resume_point: stored.resume_point,
-            problems: PermittedProblems::of_parts([(&stored.problems, stored.omitted_problems), (&[], 0)]),
+            problems: PermittedProblems::of_parts([
+                (&stored.problems, stored.omitted_problems),
+                (&[], 0),
+            ]),
             last_begun: 0,
         })
     }

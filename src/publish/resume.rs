@@ -9,21 +9,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::layout::{Fingerprint, Numbering, SlotPosition};
 use crate::text;
 
-/// The place where a publication resumes: the first message of its batch that isn't known to be accepted.
+/// The place where a publication resumes: the first message of its batch that isn't known to be
+/// accepted.
 ///
-/// The point of [a report](crate::PublishReport::resume_point) holds whatever the limits are. It knows
-/// * how many slots come before, and a digest of them and of the destinations: resuming with others is an error;
+/// The point of [a report](crate::PublishReport::resume_point) holds whatever the limits are. It
+/// knows
+/// * how many slots come before, and a digest of them and of the destinations: resuming with others
+///   is an error;
 /// * the size to which the service limited messages, if it found one too large;
-/// * which messages may have been accepted, with their extent: they go out again with the same bytes under the same id;
-/// * with [concurrency](crate::client::PublishBuilder::concurrency), which slots after the first gap were accepted: they aren't
-///   sent again.
+/// * which messages may have been accepted, with their extent: they go out again with the same
+///   bytes under the same id;
+/// * with [concurrency](crate::client::PublishBuilder::concurrency), which slots after the first
+///   gap were accepted: they aren't sent again.
 ///
-/// It serializes to its text, such as `7@6000.1f2e3d4c5b6a7988`, which can be [parsed](str::parse) again, also with white space
-/// or a byte-order mark around it. The text has fewer than 100 characters if one message was in flight at a time.
+/// It serializes to its text, such as `7@6000.1f2e3d4c5b6a7988`, which can be [parsed](str::parse)
+/// again, also with white space or a byte-order mark around it. The text has fewer than 100
+/// characters if one message was in flight at a time.
 ///
-/// A message number alone, starting at 1, is a point too: the messages before it are left out, as the same slots and the same limits
-/// split them. Nothing is checked then: with other slots or limits, or after a message that was too large, slots would be lost or
-/// sent again. The same holds for a point without its digest, such as `7@6000`, if the slots differ.
+/// A message number alone, starting at 1, is a point too: the messages before it are left out, as
+/// the same slots and the same limits split them. Nothing is checked then: with other slots or
+/// limits, or after a message that was too large, slots would be lost or sent again. The same holds
+/// for a point without its digest, such as `7@6000`, if the slots differ.
 ///
 /// ```
 /// use pushslots::ResumePoint;
@@ -68,7 +74,9 @@ pub(super) enum PointPart {
 impl PointPart {
     pub(super) fn slots(&self) -> usize {
         match *self {
-            Self::Accepted { slots, .. } | Self::Open { slots, .. } | Self::Unknown { slots, .. } => slots,
+            Self::Accepted { slots, .. }
+            | Self::Open { slots, .. }
+            | Self::Unknown { slots, .. } => slots,
         }
     }
 
@@ -82,8 +90,10 @@ impl PointPart {
 }
 
 impl ResumePoint {
-    pub(crate) const START: Self =
-        Self { number: 1, at: Some(At { slots: 0, limit: None, digest: None, parts: Vec::new(), next: 1 }) };
+    pub(crate) const START: Self = Self {
+        number: 1,
+        at: Some(At { slots: 0, limit: None, digest: None, parts: Vec::new(), next: 1 }),
+    };
 
     pub(super) fn new(
         number: u64,
@@ -102,7 +112,8 @@ impl ResumePoint {
         self.number
     }
 
-    /// How many slots come before, including those that were skipped; `None` if the point is a number alone.
+    /// How many slots come before, including those that were skipped; `None` if the point is a
+    /// number alone.
     #[must_use]
     pub fn slots_before(&self) -> Option<usize> {
         self.at.as_ref().map(|at| at.slots)
@@ -130,8 +141,9 @@ impl From<u64> for ResumePoint {
     }
 }
 
-/// The forms of a part are `,slots.digest` if accepted, `-slots:number` if open, and `+slotsoftotal.id:number` if the outcome is unknown;
-/// a total of 0 is an unknown one. The first part has the number of the point. `_next` ends the text if it isn't one more.
+/// The forms of a part are `,slots.digest` if accepted, `-slots:number` if open, and
+/// `+slotsoftotal.id:number` if the outcome is unknown; a total of 0 is an unknown one. The first
+/// part has the number of the point. `_next` ends the text if it isn't one more.
 impl fmt::Display for ResumePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.number)?;
@@ -255,7 +267,8 @@ fn read(text: &str) -> Option<ResumePoint> {
         });
     }
     // Slots that were accepted first come before the point.
-    if matches!(parts.first(), Some(PointPart::Accepted { .. })) || parts.iter().any(|part| part.slots() == 0)
+    if matches!(parts.first(), Some(PointPart::Accepted { .. }))
+        || parts.iter().any(|part| part.slots() == 0)
     {
         return None;
     }
@@ -264,7 +277,10 @@ fn read(text: &str) -> Option<ResumePoint> {
     if next < number || !parts.iter().all(is_begun) {
         return None;
     }
-    Some(ResumePoint { number, at: Some(At { slots: usize_of(slots)?, limit, digest, parts, next }) })
+    Some(ResumePoint {
+        number,
+        at: Some(At { slots: usize_of(slots)?, limit, digest, parts, next }),
+    })
 }
 
 fn is_sign(each: char) -> bool {
@@ -272,7 +288,11 @@ fn is_sign(each: char) -> bool {
 }
 
 /// Splits text at `separator`, and reads what follows; `None` if that can't be read.
-fn split_optional<T>(text: &str, separator: char, read: fn(&str) -> Option<T>) -> Option<(&str, Option<T>)> {
+fn split_optional<T>(
+    text: &str,
+    separator: char,
+    read: fn(&str) -> Option<T>,
+) -> Option<(&str, Option<T>)> {
     match text.split_once(separator) {
         None => Some((text, None)),
         Some((before, after)) => Some((before, Some(read(after)?))),

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use super::checkpoint::{AnyCheckpoint, CheckpointError, SavedBatch};
 use super::resume::ResumePoint;
 
-/// Saves the resume point after accepted messages. There is one write at a time, which covers all messages accepted before it.
+/// Saves the resume point after accepted messages. There is one write at a time, which covers all
+/// messages accepted before it.
 pub(super) struct Saver {
     checkpoint: Arc<dyn AnyCheckpoint>,
     batch: SavedBatch,
@@ -16,8 +17,8 @@ pub(super) struct Saver {
     waiting: usize,
     /// Whether anything changed since then.
     is_changed: bool,
-    /// Whether slots are split otherwise since then. No message goes out before that is saved, because it would get another number
-    /// when the batch resumes.
+    /// Whether slots are split otherwise since then. No message goes out before that is saved,
+    /// because it would get another number when the batch resumes.
     is_laid_out_anew: bool,
     writing: Option<Write>,
     /// Whether anything was saved. There is nothing to save before a message is made.
@@ -81,8 +82,8 @@ impl Saver {
         !self.has_begun || (!self.is_changed && self.writing.is_none())
     }
 
-    /// Begins a write if there is something to save, and completes when a write ends. Nothing is saved before the first message
-    /// `is_ready`, and no write begins unless it `may_begin`.
+    /// Begins a write if there is something to save, and completes when a write ends. Nothing is
+    /// saved before the first message `is_ready`, and no write begins unless it `may_begin`.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -99,7 +100,8 @@ impl Saver {
             let messages = std::mem::take(&mut self.waiting);
             let is_layout = std::mem::take(&mut self.is_laid_out_anew);
             self.is_changed = false;
-            self.writing = Some(Write { done: self.checkpoint.clone().save(text), messages, is_layout });
+            self.writing =
+                Some(Write { done: self.checkpoint.clone().save(text), messages, is_layout });
         }
         let Some(write) = &mut self.writing else { return Poll::Pending };
         let done = write.done.as_mut().poll(context);

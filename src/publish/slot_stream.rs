@@ -17,13 +17,15 @@ use crate::message::{Meta, ReadError, Slot, SlotReader};
 /// How many slots are read ahead at most.
 const AHEAD: usize = 128;
 
-/// A stream of the slots of an input, for [`Client::publish_stream`](crate::Client::publish_stream).
+/// A stream of the slots of an input, for
+/// [`Client::publish_stream`](crate::Client::publish_stream).
 ///
-/// [`SlotReader::into_stream`] and [`SlotStream::from_async_read`] make one. It reads the same inputs as a [`SlotReader`], in
-/// constant memory, and gives each slot as soon as it is there.
+/// [`SlotReader::into_stream`] and [`SlotStream::from_async_read`] make one. It reads the same
+/// inputs as a [`SlotReader`], in constant memory, and gives each slot as soon as it is there.
 ///
-/// Its items are `Result<Slot, ReadError>`. After an error that [isn't the last](ReadError::is_last) there are more. In a publication each
-/// error ends it, unless [invalid slots are skipped](crate::PublishBuilder::skip_invalid).
+/// Its items are `Result<Slot, ReadError>`. After an error that [isn't the
+/// last](ReadError::is_last) there are more. In a publication each error ends it, unless [invalid
+/// slots are skipped](crate::PublishBuilder::skip_invalid).
 pub struct SlotStream {
     input: Input,
     line: usize,
@@ -46,11 +48,12 @@ enum FromThread {
 }
 
 impl<R: Read + Send + 'static> SlotReader<R> {
-    /// Reads the slots on a thread of its own, so that an input that blocks, such as a file, a pipe or a blocking socket, doesn't keep
-    /// messages in flight waiting.
+    /// Reads the slots on a thread of its own, so that an input that blocks, such as a file, a pipe
+    /// or a blocking socket, doesn't keep messages in flight waiting.
     ///
-    /// Up to 128 slots are read ahead. When the stream is dropped, the thread ends at the next slot; if the input blocks, it ends when
-    /// the input gives more. The end of the program doesn't wait for it.
+    /// Up to 128 slots are read ahead. When the stream is dropped, the thread ends at the next
+    /// slot; if the input blocks, it ends when the input gives more. The end of the program doesn't
+    /// wait for it.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, SlotReader};
@@ -61,11 +64,13 @@ impl<R: Read + Send + 'static> SlotReader<R> {
     #[must_use]
     pub fn into_stream(self) -> SlotStream {
         let (sender, receiver) = channel(AHEAD);
-        let input =
-            match thread::Builder::new().name("slot-reader".to_owned()).spawn(move || read(self, &sender)) {
-                Ok(_) => receiver,
-                Err(error) => failed(error),
-            };
+        let input = match thread::Builder::new()
+            .name("slot-reader".to_owned())
+            .spawn(move || read(self, &sender))
+        {
+            Ok(_) => receiver,
+            Err(error) => failed(error),
+        };
         SlotStream { input: Input::Thread(input), line: 1, meta: None }
     }
 }
@@ -112,8 +117,9 @@ fn read<R: Read>(mut reader: SlotReader<R>, sender: &Sender<FromThread>) {
 }
 
 impl SlotStream {
-    /// Reads slots from an async input, such as a [`tokio::net::TcpStream`](https://docs.rs/tokio/latest/tokio/net/struct.TcpStream.html)
-    /// or the body of a request.
+    /// Reads slots from an async input, such as a
+    /// [`tokio::net::TcpStream`](https://docs.rs/tokio/latest/tokio/net/struct.TcpStream.html) or
+    /// the body of a request.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, SlotStream};
@@ -126,7 +132,8 @@ impl SlotStream {
         Self { input: Input::Async(Box::new(AsyncInput::new(input))), line: 1, meta: None }
     }
 
-    /// Returns the line of the input on which the last value starts that this stream gave, starting at 1.
+    /// Returns the line of the input on which the last value starts that this stream gave, starting
+    /// at 1.
     #[must_use]
     pub fn line(&self) -> usize {
         match &self.input {
@@ -167,8 +174,10 @@ impl Stream for SlotStream {
                 // The end of an input comes by itself: without it, slots may be missing.
                 Poll::Ready(None) => {
                     this.input = Input::Ended;
-                    let error =
-                        ReadError::after_line(this.line, io::Error::other("the reading thread ended"));
+                    let error = ReadError::after_line(
+                        this.line,
+                        io::Error::other("the reading thread ended"),
+                    );
                     return Poll::Ready(Some(Err(error)));
                 }
             }

@@ -18,8 +18,9 @@ pub(super) const IN_ONE_GO: usize = 4_096;
 /// An item of a stream of slots: a [`Slot`], or a `Result` with one.
 ///
 /// An error ends the publication and is its [source](std::error::Error::source), except a
-/// [`ReadError`](crate::ReadError) after which there is more input. Such an error stands for an invalid slot: it is a
-/// [problem](crate::Error::problems) of the publication, and can be [skipped](crate::client::PublishBuilder::skip_invalid).
+/// [`ReadError`](crate::ReadError) after which there is more input. Such an error stands for an
+/// invalid slot: it is a [problem](crate::Error::problems) of the publication, and can be
+/// [skipped](crate::client::PublishBuilder::skip_invalid).
 pub trait StreamedSlot: sealed::StreamedSlot {}
 
 impl<S: sealed::StreamedSlot> StreamedSlot for S {}
@@ -58,14 +59,17 @@ pub(super) enum SourceError {
     AlreadyReported,
 }
 
-/// The slots of a publication. A position counts those that can be published, an index all that came, each from 0.
+/// The slots of a publication. A position counts those that can be published, an index all that
+/// came, each from 0.
 pub(crate) enum Source<'a> {
     List(ListSource<'a>),
     Stream(StreamSource<'a>),
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn list<T: Borrow<Slot> + Send + Sync + 'a>(slots: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn list<T: Borrow<Slot> + Send + Sync + 'a>(
+        slots: impl IntoIterator<Item = T>,
+    ) -> Self {
         Self::List(ListSource::new(slots.into_iter().collect::<Vec<_>>()))
     }
 
@@ -81,7 +85,10 @@ impl<'a> Source<'a> {
     /// # Errors
     ///
     /// Returns the problems of slots that are not to be skipped.
-    pub(super) async fn check(&mut self, validator: &mut SlotValidator<'_>) -> Result<(), SourceError> {
+    pub(super) async fn check(
+        &mut self,
+        validator: &mut SlotValidator<'_>,
+    ) -> Result<(), SourceError> {
         match self {
             Self::List(list) => list.check(validator).await,
             Self::Stream(_) => Ok(()),
@@ -138,8 +145,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The slots for one message, from position `first` up to `last`: as many as fit, and come. When this is dropped before its
-    /// end, nothing is lost.
+    /// The slots for one message, from position `first` up to `last`: as many as fit, and come.
+    /// When this is dropped before its end, nothing is lost.
     pub(super) async fn chunk(
         &mut self,
         first: usize,

@@ -20,8 +20,8 @@ pub(crate) struct StreamSource<'a> {
     /// How many came, including those that were skipped.
     came: usize,
     has_ended: bool,
-    /// Why no more come. It is reported whenever more are asked for, because a message after one that turns out to be too large is
-    /// made again.
+    /// Why no more come. It is reported whenever more are asked for, because a message after one
+    /// that turns out to be too large is made again.
     failure: Option<SourceError>,
 }
 
@@ -35,7 +35,9 @@ struct PendingSlot {
 }
 
 impl<'a> StreamSource<'a> {
-    pub(super) fn new(stream: Pin<Box<dyn Stream<Item = Result<Slot, StreamError>> + Send + 'a>>) -> Self {
+    pub(super) fn new(
+        stream: Pin<Box<dyn Stream<Item = Result<Slot, StreamError>> + Send + 'a>>,
+    ) -> Self {
         Self { stream, held: VecDeque::new(), first: 0, came: 0, has_ended: false, failure: None }
     }
 

@@ -31,7 +31,10 @@ pub(super) struct ProgressTracker<'a> {
 }
 
 impl<'a> ProgressTracker<'a> {
-    pub(super) fn new(handle: PublishHandle, on_progress: Option<Callback<OnProgress<'a>>>) -> Self {
+    pub(super) fn new(
+        handle: PublishHandle,
+        on_progress: Option<Callback<OnProgress<'a>>>,
+    ) -> Self {
         let began = Instant::now();
         let mut ticks = interval_at(began + TICK, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -70,7 +73,13 @@ impl<'a> ProgressTracker<'a> {
     }
 
     /// A message was accepted, after attempts of sends before.
-    pub(super) fn accepted(&mut self, receipt: Receipt, earlier: usize, slots: usize, layout: &Layout) {
+    pub(super) fn accepted(
+        &mut self,
+        receipt: Receipt,
+        earlier: usize,
+        slots: usize,
+        layout: &Layout,
+    ) {
         self.laid_out(layout);
         let mut report = self.handle.look();
         report.count_requests(receipt.attempts().get(earlier..).unwrap_or_default());
@@ -97,9 +106,11 @@ impl<'a> ProgressTracker<'a> {
         self.handle.look().count_requests(attempts);
     }
 
-    /// Nothing new is sent, for this reason and until then at the earliest. Reports it if that is new.
+    /// Nothing new is sent, for this reason and until then at the earliest. Reports it if that is
+    /// new.
     pub(super) fn waits(&mut self, wait: Option<(WaitReason, Instant)>) {
-        let is_new = wait.is_some() && self.wait.map(|(reason, _)| reason) != wait.map(|(reason, _)| reason);
+        let is_new =
+            wait.is_some() && self.wait.map(|(reason, _)| reason) != wait.map(|(reason, _)| reason);
         self.wait = wait;
         if is_new {
             self.report(None);
@@ -157,7 +168,11 @@ impl<'a> ProgressTracker<'a> {
     }
 
     /// The report at the end. If everything was accepted, there is nothing to resume.
-    pub(super) fn close(&mut self, batcher: &mut Batcher<'_>, is_everything: bool) -> PublishReport {
+    pub(super) fn close(
+        &mut self,
+        batcher: &mut Batcher<'_>,
+        is_everything: bool,
+    ) -> PublishReport {
         let problems = batcher.problems();
         let mut report = self.handle.look();
         (report.problems, report.run.skipped_slots) = (problems, batcher.validator.skipped);

@@ -52,7 +52,8 @@ impl<'a> SlotValidator<'a> {
     /// Checks the slot at `index` of all that came.
     pub(super) fn check(&mut self, slot: &Slot, index: usize) -> Checked {
         let check = |slot: &Slot, problems: &mut Problems| slot.check_at(index, problems);
-        let verdict = self.validation.judge(slot, check, |slot| slot.corrected(&mut self.corrector));
+        let verdict =
+            self.validation.judge(slot, check, |slot| slot.corrected(&mut self.corrector));
         let (is_sound, is_valid) =
             (matches!(verdict, Verdict::Sound), !matches!(verdict, Verdict::Invalid(_)));
         let corrected = match verdict {

@@ -24,7 +24,8 @@ pub enum Delivery {
     Rejected,
     /// The message never reached the service, or the service reported that it didn't process it.
     NotSent,
-    /// The message may have reached the service: no response settles it, or the response isn't the service's.
+    /// The message may have reached the service: no response settles it, or the response isn't the
+    /// service's.
     #[serde(other)]
     Unknown,
 }
@@ -57,13 +58,18 @@ impl Attempt {
             token_age: None,
             retry_after: None,
             delay: None,
-            next_step: if delivery == Delivery::Accepted { NextStep::Done } else { NextStep::NotRetryable },
+            next_step: if delivery == Delivery::Accepted {
+                NextStep::Done
+            } else {
+                NextStep::NotRetryable
+            },
         }
     }
 }
 
 impl Delivery {
-    /// What a send comes to, whose attempts were not accepted: as uncertain as the least certain of them.
+    /// What a send comes to, whose attempts were not accepted: as uncertain as the least certain of
+    /// them.
     pub(crate) fn of_failed(attempts: &[Attempt]) -> Self {
         let any = |delivery| attempts.iter().any(|attempt| attempt.delivery == delivery);
         if any(Self::Unknown) {
@@ -87,8 +93,9 @@ impl fmt::Display for Delivery {
 /// An attempt that found no access token is one too: it ended before the message went out, as
 /// [`Delivery::NotSent`].
 ///
-/// Serializes times in whole milliseconds, `elapsed_ms`, `token_age_ms` and `delay_ms`, but for `retry_after_s`, which is
-/// in seconds, rounded up; and `logs` in the words of a [`Receipt`](crate::Receipt).
+/// Serializes times in whole milliseconds, `elapsed_ms`, `token_age_ms` and `delay_ms`, but for
+/// `retry_after_s`, which is in seconds, rounded up; and `logs` in the words of a
+/// [`Receipt`](crate::Receipt).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -113,17 +120,18 @@ pub struct Attempt {
     /// The service's own identifiers, where the response had any.
     #[serde(with = "super::json::logs")]
     pub logs: Vec<Log>,
-    /// How old the access token was when the request set out, counted from when it was asked for; `None` where there was no
-    /// token, and so no request.
+    /// How old the access token was when the request set out, counted from when it was asked for;
+    /// `None` where there was no token, and so no request.
     #[serde(rename = "token_age_ms", default, with = "super::json::optional_milliseconds")]
     pub token_age: Option<Duration>,
-    /// How long the service asked to wait, by `Retry-After`; or how long no access token is asked for.
+    /// How long the service asked to wait, by `Retry-After`; or how long no access token is asked
+    /// for.
     #[serde(rename = "retry_after_s", default, with = "super::json::whole_seconds")]
     pub retry_after: Option<Duration>,
     /// How long the send meant to wait before the next attempt; `None` after the last.
     ///
-    /// A pause in which no access token is asked for can make it longer, and credentials that are rotated meanwhile
-    /// can end that.
+    /// A pause in which no access token is asked for can make it longer, and credentials that are
+    /// rotated meanwhile can end that.
     #[serde(rename = "delay_ms", default, with = "super::json::optional_milliseconds")]
     pub delay: Option<Duration>,
     /// What followed, and why: why the delay is as it is, or why there was no further attempt.

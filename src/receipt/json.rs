@@ -1,4 +1,5 @@
-//! The JSON of times, statuses and logs, for `#[serde(with = "…")]`, and errors that name their path.
+//! The JSON of times, statuses and logs, for `#[serde(with = "…")]`, and errors that name their
+//! path.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 /// Reads a stored record. An error names the path of the member that is damaged.
-pub(crate) fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     serde_path_to_error::deserialize(deserializer)
         .map_err(|error| D::Error::custom(At { path: error.path(), error: error.inner() }))
 }
@@ -60,9 +63,14 @@ pub(crate) mod logs {
         list.end()
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Log>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Log>, D::Error> {
         let logs = Vec::<Read>::deserialize(deserializer)?;
-        Ok(logs.into_iter().map(|Read { id, attempt_id }| Log::from_parts(id, attempt_id)).collect())
+        Ok(logs
+            .into_iter()
+            .map(|Read { id, attempt_id }| Log::from_parts(id, attempt_id))
+            .collect())
     }
 }
 
@@ -90,7 +98,10 @@ pub(crate) mod status {
     ) -> Result<Option<StatusCode>, D::Error> {
         let status = |number| {
             StatusCode::from_u16(number).map_err(|_| {
-                D::Error::invalid_value(Unexpected::Unsigned(number.into()), &"a status from 100 to 999")
+                D::Error::invalid_value(
+                    Unexpected::Unsigned(number.into()),
+                    &"a status from 100 to 999",
+                )
             })
         };
         Option::<u16>::deserialize(deserializer)?.map(status).transpose()
@@ -102,11 +113,16 @@ pub(crate) mod milliseconds {
     use super::{Deserialize, Deserializer, Duration};
     use serde::Serializer;
 
-    pub(crate) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }

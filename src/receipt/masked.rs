@@ -11,7 +11,8 @@ const LONG_SECRET: usize = 8;
 /// A run of a JWT's characters that is so long is masked even within a word.
 const LONG_RUN: usize = 20;
 
-/// Makes texts of a response safe to show: without these secrets, or characters that steer a terminal.
+/// Makes texts of a response safe to show: without these secrets, or characters that steer a
+/// terminal.
 #[derive(Clone, Copy)]
 pub(super) struct Masked<'a>(pub(super) &'a [&'a str]);
 
@@ -44,7 +45,8 @@ fn without(text: &str, secret: &str) -> String {
     let mut masked = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(secret) {
-        let is_in_word = before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric);
+        let is_in_word =
+            before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric);
         masked.push_str(before);
         masked.push_str(if is_in_word && secret.len() < LONG_SECRET { secret } else { "[secret]" });
         rest = after;
@@ -52,15 +54,16 @@ fn without(text: &str, secret: &str) -> String {
     masked + rest
 }
 
-/// The text without JWTs, or parts of such, because an endpoint may echo the assertion. Each begins with the encoded form of
-/// `{"`.
+/// The text without JWTs, or parts of such, because an endpoint may echo the assertion. Each begins
+/// with the encoded form of `{"`.
 fn without_tokens(text: &str) -> Cow<'_, str> {
     const START: &str = "eyJ";
     if !text.contains(START) {
         return text.into();
     }
-    let is_of_token =
-        |each: char| each.is_ascii_alphanumeric() || matches!(each, '-' | '_' | '.' | '=' | '+' | '/' | '%');
+    let is_of_token = |each: char| {
+        each.is_ascii_alphanumeric() || matches!(each, '-' | '_' | '.' | '=' | '+' | '/' | '%')
+    };
     let mut masked = String::new();
     let mut rest = text;
     while let Some(start) = rest.find(START) {
@@ -75,8 +78,8 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
     masked.into()
 }
 
-/// Escapes control characters, separators of lines and characters that change the direction of text: on a terminal they
-/// could hide or forge what a person reads.
+/// Escapes control characters, separators of lines and characters that change the direction of
+/// text: on a terminal they could hide or forge what a person reads.
 fn visible(text: &str) -> String {
     let is_plain_ascii = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain_ascii || !text.contains(is_unsafe) {
@@ -109,7 +112,10 @@ mod tests {
             shown(&format!("bad assertion \"{token}\", top-secret")),
             "bad assertion \"[token]\", [secret]"
         );
-        assert_eq!(shown(&format!("client_assertion={token}&scope=x")), "client_assertion=[token]&scope=x");
+        assert_eq!(
+            shown(&format!("client_assertion={token}&scope=x")),
+            "client_assertion=[token]&scope=x"
+        );
         assert_eq!(shown("keyJson and keyJwk"), "keyJson and keyJwk");
         let encoded = token.replace('.', "%2E");
         assert_eq!(
@@ -117,7 +123,10 @@ mod tests {
             "client_assertion%3D[token] is bad"
         );
         let short = |text: &str| Masked(&["key"]).shown(text);
-        assert_eq!(short("key \"key\" and keyword, key"), "[secret] \"[secret]\" and keyword, [secret]");
+        assert_eq!(
+            short("key \"key\" and keyword, key"),
+            "[secret] \"[secret]\" and keyword, [secret]"
+        );
         assert_eq!(shown(&token[..30]), "[token]");
         let long = format!("{} {token}", "x".repeat(495));
         assert_eq!(shown(&long), format!("{} [tok…", "x".repeat(495)));

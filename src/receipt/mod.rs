@@ -36,10 +36,10 @@ pub use oauth_error::OAuthError;
 /// }
 /// ```
 ///
-/// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id", "attempt_id"}],
-/// "attempts": […], "problems": […], "omitted_problems"}`, where the last two are left out if there are none. An accepted message
-/// can be kept in this form and be read again; unknown members are ignored. A time is then whole milliseconds, and the seconds
-/// are rounded up.
+/// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id",
+/// "attempt_id"}], "attempts": […], "problems": […], "omitted_problems"}`, where the last two are
+/// left out if there are none. An accepted message can be kept in this form and be read again;
+/// unknown members are ignored. A time is then whole milliseconds, and the seconds are rounded up.
 ///
 /// ```
 /// use pushslots::Receipt;
@@ -71,8 +71,8 @@ impl Receipt {
 
     /// Returns the indices of the message's slots among all that were given, starting at 0.
     ///
-    /// For a publication these are all slots that were passed to it; skipped ones between those of the message count. The messages of
-    /// one batch cover all its slots without an overlap.
+    /// For a publication these are all slots that were passed to it; skipped ones between those of
+    /// the message count. The messages of one batch cover all its slots without an overlap.
     #[must_use]
     pub fn slots(&self) -> Range<usize> {
         self.slots.clone()
@@ -80,8 +80,8 @@ impl Receipt {
 
     /// The service's own identifiers, one entry for each destination.
     ///
-    /// Empty where the response had none or its body was lost. Of a response in the older form, `Message.ID`
-    /// is the log's `id` and `Transmission.ID` its `attempt_id`.
+    /// Empty where the response had none or its body was lost. Of a response in the older form,
+    /// `Message.ID` is the log's `id` and `Transmission.ID` its `attempt_id`.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         self.attempts.last().map_or(&[], |accepted| &accepted.logs)
@@ -93,8 +93,8 @@ impl Receipt {
         &self.attempts
     }
 
-    /// Returns the first 1,000 problems of the message that the [`Validation`](crate::Validation) permitted. They include those of values that
-    /// were left out.
+    /// Returns the first 1,000 problems of the message that the [`Validation`](crate::Validation)
+    /// permitted. They include those of values that were left out.
     ///
     /// For a publication they are in its [report](crate::PublishReport::problems) instead.
     #[must_use]
@@ -171,7 +171,11 @@ fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Range<usize>, D::
         end: usize,
     }
     let Slots { start, end } = Slots::deserialize(deserializer)?;
-    if start <= end { Ok(start..end) } else { Err(D::Error::custom("the range ends before its start")) }
+    if start <= end {
+        Ok(start..end)
+    } else {
+        Err(D::Error::custom("the range ends before its start"))
+    }
 }
 
 fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Attempt>, D::Error> {

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// The error response of the token endpoint, in its own words: RFC 6749, section 5.2.
 ///
-/// The words can't repeat a message, which the endpoint never sees, and an assertion in them is masked as `[token]`. They are
-/// part of the [`Error`](crate::Error)'s `Display`, and so of the log.
+/// The words can't repeat a message, which the endpoint never sees, and an assertion in them is
+/// masked as `[token]`. They are part of the [`Error`](crate::Error)'s `Display`, and so of the
+/// log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OAuthError {

@@ -13,8 +13,8 @@ const DEEPEST: usize = 4;
 /// The most elements of a list that are looked at.
 const MOST_ELEMENTS: usize = 20;
 
-/// Members that hold further objects with the reason: `fault` of Apigee and WSO2, `error` of Google and Azure, `errors` of
-/// Axway and others.
+/// Members that hold further objects with the reason: `fault` of Apigee and WSO2, `error` of Google
+/// and Azure, `errors` of Axway and others.
 const NESTED: [&str; 3] = ["fault", "error", "errors"];
 
 /// Members that name the kind of error: OAuth, Spring, RFC 9457 (problem details), Azure.
@@ -36,7 +36,8 @@ const BODIES: [&str; 12] = [
     "msg",
 ];
 
-/// The reason in a body that isn't empty; `None` if there is none, or none that is meant for people.
+/// The reason in a body that isn't empty; `None` if there is none, or none that is meant for
+/// people.
 pub(super) fn reason(body: &str) -> Option<String> {
     if let Some(reason) = of_json(body, 0) {
         return Some(reason);
@@ -45,7 +46,8 @@ pub(super) fn reason(body: &str) -> Option<String> {
     let is_page = body.starts_with('<') || serde_json::from_str::<IgnoredAny>(body).is_ok();
     // Bytes that aren't text, such as those of a body that is compressed without saying so.
     let has_odd_control = body.chars().any(|each| each.is_control() && !each.is_ascii_whitespace());
-    let is_binary = body.contains('\0') || (body.contains(char::REPLACEMENT_CHARACTER) && has_odd_control);
+    let is_binary =
+        body.contains('\0') || (body.contains(char::REPLACEMENT_CHARACTER) && has_odd_control);
     (!is_page && !is_binary).then(|| body.to_owned())
 }
 
@@ -71,18 +73,21 @@ fn of_json(raw: &str, depth: usize) -> Option<String> {
 
 fn of_object(parent: &Object<'_>, depth: usize) -> Option<String> {
     let meta = member(parent, "Meta").and_then(Object::read);
-    let errors = meta.and_then(|meta| meta.get_all("Errors").find_map(|raw| of_json(raw, depth + 1)));
+    let errors =
+        meta.and_then(|meta| meta.get_all("Errors").find_map(|raw| of_json(raw, depth + 1)));
     if errors.is_some() {
         return errors;
     }
-    let nested = NESTED.iter().flat_map(|key| parent.get_all(key)).filter(|raw| !stands_for_nothing(raw));
+    let nested =
+        NESTED.iter().flat_map(|key| parent.get_all(key)).filter(|raw| !stands_for_nothing(raw));
     if let Some(reason) =
         nested.filter(|raw| raw.starts_with(['{', '['])).find_map(|raw| of_json(raw, depth + 1))
     {
         return Some(reason);
     }
     // A number as the kind of error only repeats the status.
-    let words = |key: &&str| text(member(parent, key)?).filter(|text| text.contains(char::is_alphabetic));
+    let words =
+        |key: &&str| text(member(parent, key)?).filter(|text| text.contains(char::is_alphabetic));
     match (HEADS.iter().find_map(words), BODIES.iter().find_map(words)) {
         (Some(head), Some(body)) if head != body => Some(format!("{head}: {body}")),
         (head, body) => body.or(head).map(Cow::into_owned),

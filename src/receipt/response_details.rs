@@ -22,10 +22,11 @@ pub(crate) struct ResponseDetails {
     pub(crate) coding: Option<&'static str>,
     /// `Meta.Logs[]`, or the older `Meta.Message.ID` and `Meta.Transmission.ID`.
     pub(crate) logs: Vec<Log>,
-    /// Whether there are errors in a shape that the service uses: something went wrong, whatever the status.
+    /// Whether there are errors in a shape that the service uses: something went wrong, whatever
+    /// the status.
     pub(crate) has_errors: bool,
-    /// The service's reason. It may repeat what was sent, so it goes into an error value that the caller asks for and
-    /// nowhere else.
+    /// The service's reason. It may repeat what was sent, so it goes into an error value that the
+    /// caller asks for and nowhere else.
     pub(crate) text: Option<String>,
     /// The reason of a token endpoint, in the standard's form.
     pub(crate) oauth_error: Option<OAuthError>,
@@ -42,7 +43,8 @@ impl ResponseDetails {
             (Some(coding), _) => Self { coding: Some(coding), ..Self::of_kind(BodyKind::Encoded) },
             // The service sends JSON, and never more than the client reads.
             (None, Err(failure))
-                if failure.kind() == TransportErrorKind::ResponseTooLong || is_no_json(&response.headers) =>
+                if failure.kind() == TransportErrorKind::ResponseTooLong
+                    || is_no_json(&response.headers) =>
             {
                 Self::of_kind(BodyKind::Other)
             }
@@ -54,7 +56,11 @@ impl ResponseDetails {
 
     /// Whether the response names a log.
     pub(crate) fn has_logs(&self) -> bool {
-        self.logs.iter().flat_map(|log| [&log.id, &log.attempt_id]).flatten().any(|id| !id.is_empty())
+        self.logs
+            .iter()
+            .flat_map(|log| [&log.id, &log.attempt_id])
+            .flatten()
+            .any(|id| !id.is_empty())
     }
 
     fn of_kind(body: BodyKind) -> Self {
@@ -71,18 +77,24 @@ impl ResponseDetails {
 
     fn of_body(body: &[u8], is_success: bool, masked: Masked<'_>) -> Self {
         // A gateway's text in another encoding must not hide the JSON around it.
-        let body = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+        let body =
+            std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
         let body = trimmed(&body);
         if body.is_empty() {
             return Self::of_kind(BodyKind::Empty);
         }
         let objects = objects(body);
-        let metas: Vec<_> =
-            objects.iter().flat_map(|parent| parent.get_all("Meta")).filter_map(Object::read).collect();
+        let metas: Vec<_> = objects
+            .iter()
+            .flat_map(|parent| parent.get_all("Meta"))
+            .filter_map(Object::read)
+            .collect();
         // Next to `Meta` too; without it, `errors` is a gateway's.
         let reports_errors = |body: &Object<'_>| {
             let has_meta = body.get_all("Meta").next().is_some();
-            is_given(body, "error") || is_given(body, "errorDetail") || (has_meta && is_given(body, "Errors"))
+            is_given(body, "error")
+                || is_given(body, "errorDetail")
+                || (has_meta && is_given(body, "Errors"))
         };
         let has_errors =
             metas.iter().any(|meta| is_given(meta, "Errors")) || objects.iter().any(reports_errors);
@@ -100,7 +112,11 @@ impl ResponseDetails {
                 _ => metas.iter().flat_map(|meta| logs(meta, masked)).collect(),
             },
             has_errors,
-            text: if is_plain_success { None } else { reason(body).map(|reason| masked.shown(&reason)) },
+            text: if is_plain_success {
+                None
+            } else {
+                reason(body).map(|reason| masked.shown(&reason))
+            },
             oauth_error: objects
                 .first()
                 .filter(|_| body.starts_with('{'))
@@ -121,12 +137,15 @@ fn is_own(body: &str, read: &Object<'_>) -> bool {
     body.starts_with('{') && read.get("Meta").is_some_and(|meta| meta.starts_with('{'))
 }
 
-/// The first content coding that the client doesn't read: RFC 9110, section 8.4. Only names from a fixed list are shown.
+/// The first content coding that the client doesn't read: RFC 9110, section 8.4. Only names from a
+/// fixed list are shown.
 fn coding(headers: &HeaderMap) -> Option<&'static str> {
     let values = headers.get_all(CONTENT_ENCODING).iter();
-    let mut codings =
-        values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    let coding = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))?;
+    let mut codings = values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
+    let coding =
+        codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))?;
     let known = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress"];
     let name = known.into_iter().find(|name| coding.eq_ignore_ascii_case(name.as_bytes()));
     Some(name.unwrap_or("unknown"))
@@ -135,8 +154,10 @@ fn coding(headers: &HeaderMap) -> Option<&'static str> {
 fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
     let id = |parent: &Object<'_>, key| Some(masked.shown_whole(&text(member(parent, key)?)?));
     let entries: Vec<_> = meta.get_all("Logs").flat_map(objects).collect();
-    let logs: Vec<_> =
-        entries.iter().map(|entry| Log::from_parts(id(entry, "ID"), id(entry, "AttemptID"))).collect();
+    let logs: Vec<_> = entries
+        .iter()
+        .map(|entry| Log::from_parts(id(entry, "ID"), id(entry, "AttemptID")))
+        .collect();
     if !logs.is_empty() {
         return logs;
     }
@@ -149,7 +170,8 @@ fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
 
 /// An error response of RFC 6749, section 5.2.
 fn oauth_error(body: &Object<'_>, masked: Masked<'_>) -> Option<OAuthError> {
-    let part = |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
+    let part =
+        |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
     Some(OAuthError {
         error: part("error")?,
         error_description: part("error_description"),

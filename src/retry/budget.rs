@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// How full the bucket is at first, unless it is sized otherwise.
 pub(crate) const DEFAULT_BUDGET: u32 = 500;
 
-/// The cap on the load of retries, shared by all sends of a client. Each retry takes from this bucket. A retry that
-/// succeeds gives back its cost, and a message accepted on the first attempt adds 1. In an outage the bucket is soon empty,
-/// and sends end with the outcome of their first attempt.
+/// The cap on the load of retries, shared by all sends of a client. Each retry takes from this
+/// bucket. A retry that succeeds gives back its cost, and a message accepted on the first attempt
+/// adds 1. In an outage the bucket is soon empty, and sends end with the outcome of their first
+/// attempt.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     left: AtomicU32,
@@ -49,13 +50,17 @@ impl RetryBudget {
     /// Takes the cost of a retry. If not enough is left, it takes nothing and returns `false`.
     pub(crate) fn spend(&self, cost: Cost) -> bool {
         let cost = cost.amount();
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost)).is_ok()
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost))
+            .is_ok()
     }
 
     /// Gives back the cost of a retry that was accepted. Without a retry, the message adds 1.
     pub(crate) fn earn(&self, last_retry: Option<Cost>) {
         let amount = last_retry.map_or(1, Cost::amount);
-        let more = |left: u32| Some(left.saturating_add(amount).min(self.size)).filter(|more| *more != left);
+        let more = |left: u32| {
+            Some(left.saturating_add(amount).min(self.size)).filter(|more| *more != left)
+        };
         let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }

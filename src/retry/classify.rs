@@ -29,9 +29,9 @@ pub enum Classification {
     Unauthorized,
     /// The service may have the message, and no response settles it.
     Unknown,
-    /// The service took the message and reported errors with it: one of several destinations may have failed. The delivery
-    /// is [`Unknown`](crate::Delivery::Unknown). The message isn't sent again, because some destinations may have it; its log
-    /// ids lead to the details.
+    /// The service took the message and reported errors with it: one of several destinations may
+    /// have failed. The delivery is [`Unknown`](crate::Delivery::Unknown). The message isn't sent
+    /// again, because some destinations may have it; its log ids lead to the details.
     Partial,
     /// The message never reached the service.
     NotSent,
@@ -66,7 +66,8 @@ impl<'a> Exchange<'a> {
         Self(Err(error))
     }
 
-    /// The class of the exchange, unless the client has a [classifier](crate::ClientBuilder::classifier) of its own.
+    /// The class of the exchange, unless the client has a
+    /// [classifier](crate::ClientBuilder::classifier) of its own.
     ///
     /// The first row that fits counts:
     ///
@@ -86,8 +87,9 @@ impl<'a> Exchange<'a> {
     /// | any other 5xx: the service may have taken the message before it failed | [`Unknown`](Classification::Unknown) |
     /// | any other status; redirects are never followed | [`Rejected`](Classification::Rejected) |
     ///
-    /// [`BodyKind`] defines which bodies are the service's own. 408, 421 and 425 are those of RFC 9110, sections 15.5.9 and
-    /// 15.5.20, and RFC 8470, section 5.2; after a 421 the next attempt goes over a new connection.
+    /// [`BodyKind`] defines which bodies are the service's own. 408, 421 and 425 are those of RFC
+    /// 9110, sections 15.5.9 and 15.5.20, and RFC 8470, section 5.2; after a 421 the next attempt
+    /// goes over a new connection.
     #[must_use]
     pub fn classification(&self) -> Classification {
         let facts = match &self.0 {
@@ -101,7 +103,9 @@ impl<'a> Exchange<'a> {
             200..=299 if facts.has_errors => Classification::Rejected,
             200..=299 => match facts.body {
                 BodyKind::Service | BodyKind::Empty | BodyKind::Lost => Classification::Accepted,
-                BodyKind::KnownError | BodyKind::Encoded | BodyKind::Other => Classification::Unknown,
+                BodyKind::KnownError | BodyKind::Encoded | BodyKind::Other => {
+                    Classification::Unknown
+                }
             },
             401 => Classification::Unauthorized,
             429 => Classification::Throttled,
@@ -140,7 +144,8 @@ impl<'a> Exchange<'a> {
         self.0.as_ref().err().map(AsRef::as_ref)
     }
 
-    /// Whether the response holds errors: `Meta.Errors`, `Errors`, `error` or `errorDetail`, in any letter case, also in a list.
+    /// Whether the response holds errors: `Meta.Errors`, `Errors`, `error` or `errorDetail`, in any
+    /// letter case, also in a list.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.facts().is_some_and(|facts| facts.has_errors)
@@ -158,15 +163,16 @@ impl<'a> Exchange<'a> {
         self.facts().is_some_and(|facts| facts.is_early)
     }
 
-    /// The reason that the response gives: the text of [`Error::service_text`](crate::Error::service_text).
+    /// The reason that the response gives: the text of
+    /// [`Error::service_text`](crate::Error::service_text).
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.facts()?.service_text.as_deref()
     }
 }
 
-/// Whether a status asks for the same request again by its definition: RFC 9110, sections 15.5.9 and 15.5.20, and RFC 8470,
-/// section 5.2.
+/// Whether a status asks for the same request again by its definition: RFC 9110, sections 15.5.9
+/// and 15.5.20, and RFC 8470, section 5.2.
 pub(crate) fn asks_again(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 421 | 425)
 }

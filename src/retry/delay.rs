@@ -7,8 +7,8 @@ use backoff::backoff::Backoff as _;
 
 use crate::random::Jitter;
 
-/// Delays that grow exponentially. Each is drawn from between a part of a ceiling and the ceiling, which
-/// doubles from one delay to the next.
+/// Delays that grow exponentially. Each is drawn from between a part of a ceiling and the ceiling,
+/// which doubles from one delay to the next.
 pub(crate) struct Backoff {
     ceilings: ExponentialBackoff,
     longest: Duration,
@@ -17,17 +17,20 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Between two requests for a token, whichever send needs it: from half a ceiling from 500 ms to 30 s.
+    /// Between two requests for a token, whichever send needs it: from half a ceiling from 500 ms
+    /// to 30 s.
     pub(crate) fn of_token_requests(jitter: &Jitter) -> Self {
         Self::new(Duration::from_millis(500), Duration::from_secs(30), 0.5, jitter)
     }
 
-    /// Between two messages of a publication that waits out an outage: from 0.8 of a ceiling from 5 s to 60 s.
+    /// Between two messages of a publication that waits out an outage: from 0.8 of a ceiling from 5
+    /// s to 60 s.
     pub(crate) fn of_outages(jitter: &Jitter) -> Self {
         Self::new(Duration::from_secs(5), Duration::from_secs(60), 0.8, jitter)
     }
 
-    /// The ceiling doubles from `first` to `longest`; `floor` is the part of it that every delay has at least.
+    /// The ceiling doubles from `first` to `longest`; `floor` is the part of it that every delay
+    /// has at least.
     fn new(first: Duration, longest: Duration, floor: f64, jitter: &Jitter) -> Self {
         let ceilings = ExponentialBackoff {
             current_interval: first,
@@ -36,7 +39,8 @@ impl Backoff {
             // What is drawn comes from a source that can be seeded.
             randomization_factor: 0.0,
             multiplier: 2.0,
-            // What the delays are for ends by a deadline of its own, not by the time since this was made.
+            // What the delays are for ends by a deadline of its own, not by the time since this was
+            // made.
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
@@ -58,8 +62,9 @@ impl Backoff {
     }
 }
 
-/// The delays between the attempts of a send, with full jitter: drawn from zero up to a ceiling that doubles from
-/// attempt to attempt up to 20 s. The first is 250 ms, and after an attempt that was throttled 1 s.
+/// The delays between the attempts of a send, with full jitter: drawn from zero up to a ceiling
+/// that doubles from attempt to attempt up to 20 s. The first is 250 ms, and after an attempt that
+/// was throttled 1 s.
 pub(crate) struct AttemptDelays {
     jitter: Jitter,
     /// The usual ones, and those after an attempt that was throttled; most sends need none.
@@ -72,8 +77,9 @@ impl AttemptDelays {
     }
 
     pub(crate) fn next_delay(&mut self, is_throttled: bool) -> Duration {
-        let from =
-            |first| Backoff::new(Duration::from_millis(first), Duration::from_secs(20), 0.0, &self.jitter);
+        let from = |first| {
+            Backoff::new(Duration::from_millis(first), Duration::from_secs(20), 0.0, &self.jitter)
+        };
         let ceilings = self.ceilings.get_or_insert_with(|| [from(250), from(1_000)]);
         // Both grow with every attempt.
         let [usual, throttled] = ceilings.each_mut().map(Backoff::next_ceiling);

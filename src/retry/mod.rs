@@ -1,5 +1,5 @@
-//! Whether and when to try again. Pure: it knows classes of outcome, numbers and durations, and has no
-//! clock of its own.
+//! Whether and when to try again. Pure: it knows classes of outcome, numbers and durations, and has
+//! no clock of its own.
 
 mod body_kind;
 mod budget;
@@ -13,7 +13,9 @@ mod tests;
 
 pub(crate) use budget::{Cost, DEFAULT_BUDGET, RetryBudget};
 pub(crate) use delay::{AttemptDelays, Backoff};
-pub(crate) use policy::{AttemptResult, Decision, LONGEST_RETRY_AFTER, Policy, Renewal, RetryState};
+pub(crate) use policy::{
+    AttemptResult, Decision, LONGEST_RETRY_AFTER, Policy, Renewal, RetryState,
+};
 
 pub use body_kind::BodyKind;
 pub use classify::{Classification, Exchange};

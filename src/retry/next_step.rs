@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What followed an attempt, and why: the reason for the delay before the next one, or why there is none.
+/// What followed an attempt, and why: the reason for the delay before the next one, or why there is
+/// none.
 ///
 /// Serialized in snake case, such as `retry_budget_exhausted`, which is also its `Display`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,13 +16,15 @@ pub enum NextStep {
     Backoff,
     /// Another attempt, after the time that the service's `Retry-After` asks for and some jitter.
     RetryAfter,
-    /// Another attempt, after the time in which no access token is requested, or in which a new one may become valid.
+    /// Another attempt, after the time in which no access token is requested, or in which a new one
+    /// may become valid.
     TokenCooldown,
     /// Another attempt at once, with a new access token.
     NewToken,
     /// None: the service has the message.
     Done,
-    /// None: it would end the same way, or the service has the message and [reported errors](crate::Classification::Partial) with it.
+    /// None: it would end the same way, or the service has the message and [reported
+    /// errors](crate::Classification::Partial) with it.
     NotRetryable,
     /// None: there were [as many as may be](crate::ClientBuilder::max_attempts).
     AttemptsExhausted,
@@ -31,7 +34,8 @@ pub enum NextStep {
     RetryAfterTooLong,
     /// None: the [retry budget](crate::ClientBuilder::retry_budget) of the client is empty.
     RetryBudgetExhausted,
-    /// None: the service may have the message, and [that is enough](crate::ClientBuilder::on_unknown) to stop.
+    /// None: the service may have the message, and [that is
+    /// enough](crate::ClientBuilder::on_unknown) to stop.
     StoppedOnUnknown,
     /// None: the [rate limiter](crate::PermitSource) of the client failed.
     RateLimiterFailed,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::budget::Cost;
 use super::{AttemptDelays, Classification, NextStep, RetryBudget};
 
-/// The longest that a send waits for `Retry-After`. A service that asks for more is better served by a caller that comes
-/// back later than by one that hangs.
+/// The longest that a send waits for `Retry-After`. A service that asks for more is better served
+/// by a caller that comes back later than by one that hangs.
 pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 
-/// A retry with less time than this would most likely end without a response, and make a known outcome an unknown
-/// one. Of a short deadline a tenth is enough.
+/// A retry with less time than this would most likely end without a response, and make a known
+/// outcome an unknown one. Of a short deadline a tenth is enough.
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 
 /// What follows an attempt after which the service may have the message.
@@ -56,7 +56,8 @@ impl Default for Policy {
 pub(crate) enum AttemptResult {
     /// In an exchange of this class.
     Exchanged(Classification),
-    /// Without a request: there is no access token. Where that is temporary, there may be one a moment later.
+    /// Without a request: there is no access token. Where that is temporary, there may be one a
+    /// moment later.
     TokenUnavailable { is_temporary: bool },
 }
 
@@ -81,7 +82,8 @@ pub(crate) struct RetryState {
     pub(crate) time_left: Duration,
     /// Whether an access token was replaced before, since the service rejected it.
     pub(crate) token_replaced: bool,
-    /// When there may be a token to send the message with again, after the service rejected this attempt's.
+    /// When there may be a token to send the message with again, after the service rejected this
+    /// attempt's.
     pub(crate) renewal: Option<Renewal>,
     /// Whether a new token was tried again before, because the service rejected it.
     pub(crate) token_tried_again: bool,
@@ -110,13 +112,15 @@ impl Policy {
         time_left.saturating_sub(SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10))
     }
 
-    /// Returns the time that may be spent on waiting for other messages. The rest is enough for a whole attempt, or is half of a short
-    /// deadline. Otherwise every send would get its turn too late in an overload.
+    /// Returns the time that may be spent on waiting for other messages. The rest is enough for a
+    /// whole attempt, or is half of a short deadline. Otherwise every send would get its turn too
+    /// late in an overload.
     pub(crate) fn room_in_queue(&self, time_left: Duration) -> Duration {
         time_left.saturating_sub(self.attempt_timeout.min(self.deadline / 2))
     }
 
-    /// Decides what follows an attempt, and takes what a retry costs from the budget where there is one.
+    /// Decides what follows an attempt, and takes what a retry costs from the budget where there is
+    /// one.
     pub(crate) fn after(
         &self,
         ended: RetryState,
@@ -124,24 +128,35 @@ impl Policy {
         budget: Option<&RetryBudget>,
     ) -> Decision {
         let (why, cost) = match ended.ending {
-            AttemptResult::Exchanged(Classification::Accepted) => return Decision::Stop(NextStep::Done),
+            AttemptResult::Exchanged(Classification::Accepted) => {
+                return Decision::Stop(NextStep::Done);
+            }
             AttemptResult::Exchanged(Classification::Rejected | Classification::Partial)
             | AttemptResult::TokenUnavailable { is_temporary: false } => {
                 return Decision::Stop(NextStep::NotRetryable);
             }
-            AttemptResult::Exchanged(Classification::Unknown) if self.on_unknown == OnUnknown::Stop => {
+            AttemptResult::Exchanged(Classification::Unknown)
+                if self.on_unknown == OnUnknown::Stop =>
+            {
                 return Decision::Stop(NextStep::StoppedOnUnknown);
             }
             AttemptResult::Exchanged(Classification::Unauthorized) => match ended.renewal {
                 // All sends meet it at once, the service is fine, and the cooldown bounds the load.
-                Some(Renewal::After(_)) if !ended.token_tried_again => (NextStep::TokenCooldown, Cost::Free),
+                Some(Renewal::After(_)) if !ended.token_tried_again => {
+                    (NextStep::TokenCooldown, Cost::Free)
+                }
                 Some(Renewal::AtOnce) if !ended.token_replaced => (NextStep::NewToken, Cost::Free),
                 _ => return Decision::Stop(NextStep::NotRetryable),
             },
             // The message endpoint saw nothing, and the token endpoint is asked by one for all.
-            AttemptResult::TokenUnavailable { is_temporary: true } => (NextStep::TokenCooldown, Cost::Free),
-            AttemptResult::Exchanged(Classification::Throttled) => (NextStep::Backoff, Cost::Throttled),
-            // The service saw nothing, and it isn't a sign of trouble that an idle connection is closed.
+            AttemptResult::TokenUnavailable { is_temporary: true } => {
+                (NextStep::TokenCooldown, Cost::Free)
+            }
+            AttemptResult::Exchanged(Classification::Throttled) => {
+                (NextStep::Backoff, Cost::Throttled)
+            }
+            // The service saw nothing, and it isn't a sign of trouble that an idle connection is
+            // closed.
             AttemptResult::Exchanged(Classification::NotSent) if ended.connection_was_closed => {
                 (NextStep::Backoff, Cost::Free)
             }
@@ -150,9 +165,10 @@ impl Policy {
             ) => (NextStep::Backoff, Cost::Usual),
         };
         let retry_after = match (ended.ending, ended.renewal) {
-            (AttemptResult::Exchanged(Classification::Unauthorized), Some(Renewal::After(wait))) => {
-                Some(wait)
-            }
+            (
+                AttemptResult::Exchanged(Classification::Unauthorized),
+                Some(Renewal::After(wait)),
+            ) => Some(wait),
             _ => ended.retry_after.filter(|_| why != NextStep::NewToken),
         };
         if retry_after.is_some_and(|retry_after| retry_after > LONGEST_RETRY_AFTER) {
@@ -162,14 +178,15 @@ impl Policy {
             return Decision::Stop(NextStep::AttemptsExhausted);
         }
         let room = self.room(ended.time_left);
-        let mut drawn =
-            || delays.next_delay(ended.ending == AttemptResult::Exchanged(Classification::Throttled));
+        let mut drawn = || {
+            delays.next_delay(ended.ending == AttemptResult::Exchanged(Classification::Throttled))
+        };
         let (delay, why) = match retry_after {
             _ if why == NextStep::NewToken => (Duration::ZERO, why),
             // All sends sit out the same pause, which has its jitter.
             Some(pause) if why == NextStep::TokenCooldown => (pause, why),
-            // The retry_after is a floor. Jitter on top, where there is room for it, keeps those who were told the same
-            // from coming back at once.
+            // The retry_after is a floor. Jitter on top, where there is room for it, keeps those
+            // who were told the same from coming back at once.
             Some(retry_after) => {
                 let room = room.min(LONGEST_RETRY_AFTER).saturating_sub(retry_after);
                 (retry_after + drawn().min(room / 2), NextStep::RetryAfter)

@@ -85,7 +85,9 @@ fn success_needs_a_response_that_the_service_can_have_written() {
         assert_eq!(early, Classification::Unknown, "{body:?} before the request was sent");
     }
     for body in [BodyKind::Service, BodyKind::KnownError] {
-        for (has_logs, expected) in [(false, Classification::Rejected), (true, Classification::Partial)] {
+        for (has_logs, expected) in
+            [(false, Classification::Rejected), (true, Classification::Partial)]
+        {
             let with_errors = class(|facts| {
                 (facts.body, facts.has_errors, facts.has_logs) = (body, true, has_logs);
             });
@@ -94,7 +96,10 @@ fn success_needs_a_response_that_the_service_can_have_written() {
                 (facts.body, facts.has_errors, facts.has_logs) = (body, true, has_logs);
                 facts.is_early = true;
             });
-            assert_eq!(early, if has_logs { Classification::Partial } else { Classification::Unknown });
+            assert_eq!(
+                early,
+                if has_logs { Classification::Partial } else { Classification::Unknown }
+            );
         }
     }
 }

@@ -14,10 +14,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::handover::Handover;
 use super::{TransportError, TransportErrorKind};
 
-/// The longest body that goes out in one part. A longer one goes out in several, so that it can be called off meanwhile.
+/// The longest body that goes out in one part. A longer one goes out in several, so that it can be
+/// called off meanwhile.
 const SHORT: usize = 16 * 1024;
 
-/// The longest part of a longer body. Once hyper holds 408 KiB that it can't write, it doesn't notice a call-off.
+/// The longest part of a longer body. Once hyper holds 408 KiB that it can't write, it doesn't
+/// notice a call-off.
 const PART: usize = 256 * 1024;
 
 /// No connection has asked for the body.
@@ -29,11 +31,12 @@ const HANDED_OVER: u8 = 2;
 /// No more of it may leave.
 const CALLED_OFF: u8 = 3;
 
-/// The body of a request. A connection asks for it once the connection stands and takes the request. Until then nothing of
-/// the body has left, and the service can't act on a request without its body.
+/// The body of a request. A connection asks for it once the connection stands and takes the
+/// request. Until then nothing of the body has left, and the service can't act on a request without
+/// its body.
 ///
-/// The last byte of a longer body is handed over once the rest was written. Until then it can be called off, also while the
-/// connection waits for the service to read on.
+/// The last byte of a longer body is handed over once the rest was written. Until then it can be
+/// called off, also while the connection waits for the service to read on.
 pub(super) struct TrackedBody {
     rest: Bytes,
     progress: Arc<Progress>,
@@ -42,8 +45,9 @@ pub(super) struct TrackedBody {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Observes a body and calls it off when dropped: a request that waits for its turn on a connection must not go out after
-/// it was given up, and an upload that already has its response must not hold up others.
+/// Observes a body and calls it off when dropped: a request that waits for its turn on a connection
+/// must not go out after it was given up, and an upload that already has its response must not hold
+/// up others.
 pub(super) struct SendGuard(Arc<Progress>);
 
 struct Progress {
@@ -67,12 +71,14 @@ impl SendGuard {
         self.0.state.load(Ordering::Acquire) == HANDED_OVER
     }
 
-    /// Whether the connection has written all that it has taken. Over HTTP/2 the window may be closed for any body.
+    /// Whether the connection has written all that it has taken. Over HTTP/2 the window may be
+    /// closed for any body.
     pub(super) fn is_written(&self) -> bool {
         !self.0.has_part.load(Ordering::Acquire)
     }
 
-    /// Lets nothing of the body leave unless a connection has asked for it already. Returns whether it is called off.
+    /// Lets nothing of the body leave unless a connection has asked for it already. Returns whether
+    /// it is called off.
     pub(super) fn call_off_unless_taken(&self) -> bool {
         self.call_off() == WAITING
     }
@@ -95,7 +101,8 @@ impl Drop for SendGuard {
 }
 
 impl TrackedBody {
-    /// The body of a request, which reports its `handover` and gives `permit` back when a connection takes it.
+    /// The body of a request, which reports its `handover` and gives `permit` back when a
+    /// connection takes it.
     pub(super) fn new(
         bytes: Bytes,
         handover: Option<Arc<Handover>>,
@@ -129,7 +136,8 @@ impl TrackedBody {
     /// The next part, which reports when it was written.
     fn next_part(&mut self, state: u8) -> Bytes {
         let length = self.rest.len();
-        let bytes = self.rest.split_to(if self.is_last(state) { length } else { PART.min(length - 1) });
+        let bytes =
+            self.rest.split_to(if self.is_last(state) { length } else { PART.min(length - 1) });
         self.progress.has_part.store(true, Ordering::Release);
         Bytes::from_owner(Part { bytes, progress: self.progress.clone() })
     }
@@ -270,7 +278,10 @@ mod tests {
                 let (mut body, guard) = tracked(Bytes::from(vec![7; 2 * SHORT]));
                 let first = part(&mut body);
                 let waiting = tokio::spawn(async move {
-                    poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().is_err()
+                    poll_fn(|context| Pin::new(&mut body).poll_frame(context))
+                        .await
+                        .unwrap()
+                        .is_err()
                 });
                 if calls_off {
                     drop(guard);

@@ -17,40 +17,43 @@ use super::{HttpSettings, Proxies, is_loopback};
 use crate::message::Problem;
 use crate::runtime;
 
-/// The most header lines of a response. Those of a chain of gateways are rarely more than 100, hyper's own limit, but one
-/// more must not cost a delivered message.
+/// The most header lines of a response. Those of a chain of gateways are rarely more than 100,
+/// hyper's own limit, but one more must not cost a delivered message.
 const MOST_HEADERS: usize = 1_000;
 
-/// The longest header list over HTTP/2, which counts names, values, and 32 bytes for each line: RFC 9113, section 6.5.2.
+/// The longest header list over HTTP/2, which counts names, values, and 32 bytes for each line: RFC
+/// 9113, section 6.5.2.
 const LONGEST_HEADERS: u32 = 256 * 1024;
 
-/// A connection idle for longer may have been closed by a gateway on the way: the shortest limit among the usual ones is
-/// that of an AWS load balancer, 60 s.
+/// A connection idle for longer may have been closed by a gateway on the way: the shortest limit
+/// among the usual ones is that of an AWS load balancer, 60 s.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// An HTTP/2 connection on which nothing arrived for this long is pinged, even if it is idle.
 const PING_AFTER: Duration = Duration::from_secs(10);
 
-/// A connection that doesn't respond to a ping within this time is dead. Together with [`PING_AFTER`] that takes 35 s.
+/// A connection that doesn't respond to a ping within this time is dead. Together with
+/// [`PING_AFTER`] that takes 35 s.
 const PING_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The most bytes in flight over connections that are pinged.
 ///
-/// A ping waits after them, in this machine's buffers. Even over a line of 6 KB/s they arrive within [`PING_TIMEOUT`]. Longer uploads
-/// go over connections of their own without pings, so that none is cut off while it makes progress.
+/// A ping waits after them, in this machine's buffers. Even over a line of 6 KB/s they arrive
+/// within [`PING_TIMEOUT`]. Longer uploads go over connections of their own without pings, so that
+/// none is cut off while it makes progress.
 const PINGED_BYTES: usize = 128 * 1024;
 
-/// The time before the first TCP keep-alive probe of an idle connection, and between two of them. The connection is closed after two
-/// without a response, on Linux after [`UNACKNOWLEDGED`].
+/// The time before the first TCP keep-alive probe of an idle connection, and between two of them.
+/// The connection is closed after two without a response, on Linux after [`UNACKNOWLEDGED`].
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 
-/// The longest time in which the other side acknowledges nothing, or takes nothing more: RFC 5482. A slow service may leave a long
-/// message unread for a while.
+/// The longest time in which the other side acknowledges nothing, or takes nothing more: RFC 5482.
+/// A slow service may leave a long message unread for a while.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// How many requests to one host may wait for a connection at the same time, as long as it may speak HTTP/2. Each of them opens
-/// a connection, although one can carry them all.
+/// How many requests to one host may wait for a connection at the same time, as long as it may
+/// speak HTTP/2. Each of them opens a connection, although one can carry them all.
 const WAITING_AT_ONCE: usize = 2;
 
 /// Silence on connections for a shorter time, in microseconds, doesn't show that they hang.
@@ -59,13 +62,14 @@ const SHORTEST_SILENCE: u64 = 500_000;
 /// The time at which no request waits for something to arrive.
 const NEVER: u64 = u64::MAX;
 
-/// The most runtimes that have connections of their own; those of the least recently used one are closed.
+/// The most runtimes that have connections of their own; those of the least recently used one are
+/// closed.
 const MOST_RUNTIMES: usize = 64;
 
 /// The connections of a client, for each runtime that it is used in.
 ///
-/// A connection is driven by the runtime that opened it. In another one, a request would wait on it for as long as the first
-/// runtime stands still.
+/// A connection is driven by the runtime that opened it. In another one, a request would wait on it
+/// for as long as the first runtime stands still.
 pub(super) struct Connections {
     connect_timeout: Duration,
     headers: HeaderMap,
@@ -96,7 +100,8 @@ pub(super) struct Pool {
     last_received: AtomicU64,
     /// When the first request began after that, or [`NEVER`].
     waiting_since: AtomicU64,
-    /// Permits to wait for a connection, for each host. Closed once the host responds over HTTP/1.1.
+    /// Permits to wait for a connection, for each host. Closed once the host responds over
+    /// HTTP/1.1.
     gates: Mutex<Vec<(String, Arc<Semaphore>)>>,
 }
 
@@ -199,8 +204,8 @@ impl Connections {
     fn pool(&self, is_pinged: bool) -> reqwest::Result<Arc<Pool>> {
         let mut builder = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
-            // Every request on the wire is an attempt that is recorded: reqwest itself must not resend
-            // one, nor carry a token to a redirect target.
+            // Every request on the wire is an attempt that is recorded: reqwest itself must not
+            // resend one, nor carry a token to a redirect target.
             .retry(retry::never())
             .redirect(redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
@@ -255,8 +260,8 @@ impl Share {
         self.pool.waiting_since.store(NEVER, Ordering::Relaxed);
     }
 
-    /// Whether nothing arrived on any of the connections since `began`, and requests have waited long enough for that to mean
-    /// something: a caller may just be in a hurry.
+    /// Whether nothing arrived on any of the connections since `began`, and requests have waited
+    /// long enough for that to mean something: a caller may just be in a hurry.
     pub(super) fn is_silent_since(&self, began: Instant) -> bool {
         let waiting_since = self.pool.waiting_since.load(Ordering::Relaxed);
         let waited = self.pool.epoch.age(Instant::now()).saturating_sub(waiting_since);
@@ -264,7 +269,8 @@ impl Share {
             && self.pool.last_received.load(Ordering::Relaxed) <= self.pool.epoch.age(began)
     }
 
-    /// Waits for the permit to wait for a connection, at most for `time`. After that, the others wait for something else.
+    /// Waits for the permit to wait for a connection, at most for `time`. After that, the others
+    /// wait for something else.
     pub(super) async fn permit(&self, url: &Url, time: Duration) -> Option<OwnedSemaphorePermit> {
         timeout(time, self.pool.gate(url).acquire_owned()).await.ok()?.ok()
     }

@@ -22,18 +22,20 @@ use super::connections::{Connections, Share};
 use super::epoch::Epoch;
 use super::handover::Handover;
 use super::{
-    AnyTransport, Exchanging, HttpSettings, Proxies, Response, Transport, TransportContext, TransportError,
-    TransportErrorKind, tls,
+    AnyTransport, Exchanging, HttpSettings, Proxies, Response, Transport, TransportContext,
+    TransportError, TransportErrorKind, tls,
 };
 use crate::message::Problem;
 
 /// The longest body of a response. The service's take a few hundred bytes for each destination.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// The time after an exchange from which the runtime may have missed that a connection was closed, in microseconds.
+/// The time after an exchange from which the runtime may have missed that a connection was closed,
+/// in microseconds.
 const RESTED: u64 = 100;
 
-/// The time beyond that of a connection attempt in which a connection takes a request. Otherwise the request is called off.
+/// The time beyond that of a connection attempt in which a connection takes a request. Otherwise
+/// the request is called off.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// Longer than anybody waits, and still a moment that can be told.
@@ -41,12 +43,15 @@ const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// The client's own transport: HTTP/1.1 and HTTP/2 over rustls, with connections that are kept.
 ///
-/// A client makes one, unless it is [given](crate::ClientBuilder::transport) another. Make one yourself to share the connections
-/// between clients, to change settings that `ClientBuilder` lacks, or to wrap it in a [`Transport`] of your own. Clones share
-/// their connections.
+/// A client makes one, unless it is [given](crate::ClientBuilder::transport) another. Make one
+/// yourself to share the connections between clients, to change settings that `ClientBuilder`
+/// lacks, or to wrap it in a [`Transport`] of your own. Clones share their connections.
 ///
 /// ```
-/// use pushslots::{TokenRequest, TransportContext, AccessToken, AuthError, Client, Credentials, HttpTransport, TokenSource};
+/// use pushslots::{
+///     AccessToken, AuthError, Client, Credentials, HttpTransport, TokenRequest, TokenSource,
+///     TransportContext,
+/// };
 /// # struct Fixed;
 /// # impl TokenSource for Fixed { async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("t")) } }
 ///
@@ -90,14 +95,16 @@ impl HttpTransport {
         })))
     }
 
-    /// Replaces the client certificate: PEM with the certificate, its intermediates and its private key.
+    /// Replaces the client certificate: PEM with the certificate, its intermediates and its private
+    /// key.
     pub(crate) fn replace_client_certificate(&self, pem: &[u8]) -> Result<(), Problem> {
         self.0.identity.rotate(pem)
     }
 }
 
 impl Http {
-    /// Whether no exchange ended lately: when one does, the runtime also notices connections that were closed.
+    /// Whether no exchange ended lately: when one does, the runtime also notices connections that
+    /// were closed.
     fn is_rested(&self, now: Instant) -> bool {
         self.epoch.age(now).saturating_sub(self.last_exchange.load(Ordering::Relaxed)) > RESTED
     }
@@ -167,7 +174,8 @@ impl Http {
         let is_early = is_stuck || !guard.is_handed_over();
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let body = timeout_at(end, self.read_body(share, response, length(&headers), guard)).await;
-        let body = body.unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)));
+        let body =
+            body.unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)));
         Response { is_early, ..Response::new(status, headers, body) }
     }
 
@@ -179,7 +187,9 @@ impl Http {
         guard: &SendGuard,
     ) -> Result<Bytes, TransportError> {
         let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error, guard))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| self.failure(&error, guard))?
+        {
             share.received(Instant::now());
             if body.len() + chunk.len() > LONGEST_BODY {
                 return Err(TransportError::unknown(TransportErrorKind::ResponseTooLong));
@@ -194,24 +204,29 @@ impl Http {
         Ok(body.freeze())
     }
 
-    /// Explains a failure. If no connection was made, it quotes the error in full. A later failure shows only its kind, because the
-    /// words could be the service's or hold a part of the request.
+    /// Explains a failure. If no connection was made, it quotes the error in full. A later failure
+    /// shows only its kind, because the words could be the service's or hold a part of the request.
     fn failure(&self, error: &reqwest::Error, guard: &SendGuard) -> TransportError {
         let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
         if let Some(kind) = h2.and_then(unprocessed) {
             return TransportError::not_sent(kind).detail(h2_reason(h2).unwrap_or_default());
         }
         let (kind, cause) = match () {
-            () if error.is_builder() => (TransportErrorKind::InvalidRequest, Some(root_cause(error))),
+            () if error.is_builder() => {
+                (TransportErrorKind::InvalidRequest, Some(root_cause(error)))
+            }
             () if error.is_dns() => (TransportErrorKind::Dns, Some(root_cause(error))),
             () if error.is_connect() && !error.is_timeout() => {
                 (TransportErrorKind::Connect, Some(root_cause(error)))
             }
             () if error.is_connect() => (TransportErrorKind::Timeout, None),
-            () if error.is_timeout() => (TransportErrorKind::Interrupted, Some("no sign of life".to_owned())),
-            () => {
-                (TransportErrorKind::Interrupted, h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string())))
+            () if error.is_timeout() => {
+                (TransportErrorKind::Interrupted, Some("no sign of life".to_owned()))
             }
+            () => (
+                TransportErrorKind::Interrupted,
+                h2_reason(h2).or_else(|| Some(io_kind(error)?.to_string())),
+            ),
         };
         let failure = guard.failure(kind);
         let place = error.url().filter(|_| !failure.may_have_arrived()).and_then(|url| {
@@ -231,7 +246,11 @@ impl Http {
     }
 
     /// Sends a request within its time.
-    async fn send(&self, mut request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        mut request: Request<Bytes>,
+        time: Duration,
+    ) -> Result<Response, TransportError> {
         if time.is_zero() {
             return Err(TransportError::not_sent(TransportErrorKind::Timeout));
         }
@@ -242,8 +261,9 @@ impl Http {
         let began = Instant::now();
         let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
         if self.is_rested(began) {
-            // The service may have closed an idle connection while this thread was busy. The runtime mostly notices that
-            // now, before the message goes out there and it is unknown whether it arrived.
+            // The service may have closed an idle connection while this thread was busy. The
+            // runtime mostly notices that now, before the message goes out there and it is unknown
+            // whether it arrived.
             yield_now().await;
         }
         let url = self.url(request.uri())?;
@@ -257,9 +277,11 @@ impl Http {
         })?;
         let response = self.exchange(&share, url, request, (began, end), handover).await;
         let is_unusable = match &response {
-            // Only over another connection can the same request be served: RFC 9110, section 15.5.20.
+            // Only over another connection can the same request be served: RFC 9110, section
+            // 15.5.20.
             Ok(response) if response.status == StatusCode::MISDIRECTED_REQUEST => true,
-            // Over HTTP/2 the next request would go over the same connection. If that hangs, so would the request.
+            // Over HTTP/2 the next request would go over the same connection. If that hangs, so
+            // would the request.
             Err(failure) => {
                 (failure.kind() == TransportErrorKind::Timeout || failure.is_called_off())
                     && share.is_silent_since(began)
@@ -300,8 +322,8 @@ fn length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The kind of failure if the service reported that it didn't process the request: RFC 9113, section 8.7. After a GOAWAY, h2
-/// ends only the streams above its last stream id with that error.
+/// The kind of failure if the service reported that it didn't process the request: RFC 9113,
+/// section 8.7. After a GOAWAY, h2 ends only the streams above its last stream id with that error.
 fn unprocessed(error: &h2::Error) -> Option<TransportErrorKind> {
     match error.reason().filter(|_| error.is_remote())? {
         // The service only closes the connection, such as after a number of requests.
@@ -338,7 +360,8 @@ fn h2_reason(error: Option<&h2::Error>) -> Option<String> {
 fn is_about_tls(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|cause| {
         let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause.is::<rustls::Error>() || inner.is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>)
+        cause.is::<rustls::Error>()
+            || inner.is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>)
     })
 }
 

@@ -1,6 +1,7 @@
 //! How bytes travel: a request goes out, a response or a failure comes back.
 //!
-//! A transport decides nothing. When it fails it says whether the request may have reached the service.
+//! A transport decides nothing. When it fails it says whether the request may have reached the
+//! service.
 
 mod body;
 mod causes;
@@ -59,22 +60,26 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
     request
 }
 
-/// Asks for a response without a content coding: without this field any would do (RFC 9110, section 12.5.3).
+/// Asks for a response without a content coding: without this field any would do (RFC 9110, section
+/// 12.5.3).
 pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Carries requests to the service, token requests as well as messages, and brings answers back.
 ///
-/// A client has one of its own. Implement this trait to [bring another](crate::ClientBuilder::transport): an HTTP
-/// stack that your system has already, or a script that plays the service in a test. Every request, for a token or with a
-/// message, is one call, and the certainty that the client tells is no better than what this says:
+/// A client has one of its own. Implement this trait to [bring
+/// another](crate::ClientBuilder::transport): an HTTP stack that your system has already, or a
+/// script that plays the service in a test. Every request, for a token or with a message, is one
+/// call, and the certainty that the client tells is no better than what this says:
 ///
-/// * it sends a request at most once: it neither retries nor follows a redirect, which would carry the token elsewhere;
+/// * it sends a request at most once: it neither retries nor follows a redirect, which would carry
+///   the token elsewhere;
 /// * a [`TransportError`] says truly whether anything of the request may have left;
-/// * a status line that was read is an [`Response`], even if the rest is lost, and the response reports whether it came
-///   [before the whole request](Response::is_early) was sent;
-/// * a request that got 421 goes out over another connection the next time: RFC 9110, section 15.5.20;
+/// * a status line that was read is an [`Response`], even if the rest is lost, and the response
+///   reports whether it came [before the whole request](Response::is_early) was sent;
+/// * a request that got 421 goes out over another connection the next time: RFC 9110, section
+///   15.5.20;
 /// * the future can be dropped at any point, and nothing of the request leaves after that.
 ///
 /// The header `Authorization` is marked sensitive, and the bodies of token requests hold secrets.
@@ -82,7 +87,10 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderMap, Request, StatusCode};
-/// use pushslots::{TokenRequest, TransportContext, AccessToken, Response, AuthError, Client, Credentials, TransportError, TokenSource, Transport};
+/// use pushslots::{
+///     AccessToken, AuthError, Client, Credentials, Response, TokenRequest, TokenSource, Transport,
+///     TransportContext, TransportError,
+/// };
 /// use std::time::Duration;
 ///
 /// /// Accepts everything.
@@ -104,13 +112,13 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// # Ok::<(), pushslots::Error>(())
 /// ```
 ///
-/// A transport that wraps another, such as the client's own [`HttpTransport`], must pass on the request's extensions. They show the rate
-/// limiter when the request leaves.
+/// A transport that wraps another, such as the client's own [`HttpTransport`], must pass on the
+/// request's extensions. They show the rate limiter when the request leaves.
 ///
 /// ```
 /// use pushslots::bytes::Bytes;
 /// use pushslots::http::{HeaderValue, Request};
-/// use pushslots::{TransportContext, Response, TransportError, HttpTransport, Transport};
+/// use pushslots::{HttpTransport, Response, Transport, TransportContext, TransportError};
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 /// use std::time::Duration;
 ///
@@ -133,8 +141,8 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns the reason why no response came. When the timeout passes and this does not end, the exchange is
-    /// [unknown](TransportError::unknown) and the future is dropped.
+    /// Returns the reason why no response came. When the timeout passes and this does not end, the
+    /// exchange is [unknown](TransportError::unknown) and the future is dropped.
     fn send(
         &self,
         request: Request<Bytes>,
@@ -173,17 +181,24 @@ pub(crate) trait AnyTransport: Send + Sync {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_>;
 
     /// The same for a request that may have a permit already.
-    fn send_with(&self, _: Option<Permit>, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+    fn send_with(
+        &self,
+        _: Option<Permit>,
+        request: Request<Bytes>,
+        time: Duration,
+    ) -> Exchanging<'_> {
         self.send(request, time)
     }
 }
 
-pub(crate) type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
+pub(crate) type Exchanging<'a> =
+    Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
 /// A transport of somebody else's, which may not mind its time.
 pub(crate) struct Timed<T>(pub(crate) T);
 
-/// What a transport gets beyond its time, since it knows better than the clock whether the request left.
+/// What a transport gets beyond its time, since it knows better than the clock whether the request
+/// left.
 const GRACE: Duration = Duration::from_millis(50);
 
 impl<T: Transport> AnyTransport for Timed<T> {
@@ -192,16 +207,21 @@ impl<T: Transport> AnyTransport for Timed<T> {
             if time.is_zero() {
                 return Err(TransportError::not_sent(TransportErrorKind::Timeout));
             }
-            let exchange =
-                timeout(time.saturating_add(GRACE), self.0.send(request, TransportContext::new(time)));
-            exchange.await.unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)))
+            let exchange = timeout(
+                time.saturating_add(GRACE),
+                self.0.send(request, TransportContext::new(time)),
+            );
+            exchange
+                .await
+                .unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)))
         })
     }
 }
 
 /// A response whose status line arrived, though its body may have been lost.
 ///
-/// A header `Content-Encoding` means that the body is still encoded: a transport that decodes bodies removes it.
+/// A header `Content-Encoding` means that the body is still encoded: a transport that decodes
+/// bodies removes it.
 ///
 /// Its `Debug` shows neither headers nor body: they may hold a token, or repeat what was sent.
 #[derive(Clone)]
@@ -213,10 +233,11 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body, or why it did not arrive whole.
     pub body: Result<Bytes, TransportError>,
-    /// Whether the response arrived before the whole request was handed to the connection; `false` unless it is set.
+    /// Whether the response arrived before the whole request was handed to the connection; `false`
+    /// unless it is set.
     ///
-    /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the outcome is
-    /// [unknown](crate::Exchange::classification).
+    /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the
+    /// outcome is [unknown](crate::Exchange::classification).
     pub is_early: bool,
 }
 
@@ -234,7 +255,11 @@ impl fmt::Debug for Response {
 impl Response {
     /// Creates a response that arrived after the whole request was handed to the connection.
     #[must_use]
-    pub fn new(status: StatusCode, headers: HeaderMap, body: Result<Bytes, TransportError>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Result<Bytes, TransportError>,
+    ) -> Self {
         Self { status, headers, body, is_early: false }
     }
 }

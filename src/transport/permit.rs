@@ -22,19 +22,21 @@ pub struct Permit {
 
 impl Permit {
     /// Creates a permit of a [`PermitSource`](crate::PermitSource).
-    #[allow(clippy::new_without_default, reason = "a permit is given, and has no usual value")]
+    #[expect(clippy::new_without_default, reason = "a permit is given, and has no usual value")]
     pub fn new() -> Self {
         Self { limiter: None, handover: Arc::default(), release: None }
     }
 
-    /// Sets a function that is called once when the request has ended, with whether it may have left this machine. A request that
-    /// did may count at the service from when it left until now. The function must not block. A panic in it is caught.
+    /// Sets a function that is called once when the request has ended, with whether it may have
+    /// left this machine. A request that did may count at the service from when it left until now.
+    /// The function must not block. A panic in it is caught.
     pub fn on_release(mut self, release: impl FnOnce(bool) + Send + Sync + 'static) -> Self {
         self.release = Some(Box::new(release));
         self
     }
 
-    /// The same, as a permit of this limiter. Another limiter that gave it, such as one in a source, gets it back too.
+    /// The same, as a permit of this limiter. Another limiter that gave it, such as one in a
+    /// source, gets it back too.
     pub(super) fn of(mut self, limiter: RateLimiter) -> Self {
         if self.limiter.is_none() {
             self.limiter = Some(limiter);

@@ -13,8 +13,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A rate limiter of your own, such as one that several machines behind the same address share.
 ///
-/// [`RateLimiter::from_source`](crate::RateLimiter::from_source) makes a limiter of it. The client asks for a permit before every
-/// request, token requests included.
+/// [`RateLimiter::from_source`](crate::RateLimiter::from_source) makes a limiter of it. The client
+/// asks for a permit before every request, token requests included.
 ///
 /// ```
 /// use pushslots::{Permit, PermitError, PermitRequest, PermitSource, RateLimiter};
@@ -39,19 +39,25 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub trait PermitSource: Send + Sync + 'static {
     /// Gives a permit for one request, or waits for one.
     ///
-    /// The future can be dropped at any point. A permit may be given back unused, such as when a message has to wait for an access
-    /// token: it asks again afterwards.
+    /// The future can be dropped at any point. A permit may be given back unused, such as when a
+    /// message has to wait for an access token: it asks again afterwards.
     ///
     /// # Errors
     ///
-    /// Returns [`PermitError::no_room`] if there is no room within [`PermitRequest::timeout`], and [`PermitError::failed`] if the source
-    /// can't decide. Then nothing is sent: a send ends with [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) or
-    /// [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter), and a publication [waits](crate::PublishBuilder::patience).
-    fn permit(&self, request: &PermitRequest) -> impl Future<Output = Result<Permit, PermitError>> + Send;
+    /// Returns [`PermitError::no_room`] if there is no room within [`PermitRequest::timeout`], and
+    /// [`PermitError::failed`] if the source can't decide. Then nothing is sent: a send ends with
+    /// [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) or
+    /// [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter), and a publication
+    /// [waits](crate::PublishBuilder::patience).
+    fn permit(
+        &self,
+        request: &PermitRequest,
+    ) -> impl Future<Output = Result<Permit, PermitError>> + Send;
 
     /// Called after a 429. Clients should send nothing for `delay`.
     ///
-    /// By default it does nothing, and other requests still get permits. It must not block. A panic in it is caught.
+    /// By default it does nothing, and other requests still get permits. It must not block. A panic
+    /// in it is caught.
     fn throttled(&self, delay: Duration) {
         let _ = delay;
     }
@@ -75,8 +81,8 @@ pub struct PermitError {
 }
 
 impl PermitError {
-    /// Creates the error for a limit without room before the timeout. There may be room after `retry_after`, which counts as at most
-    /// a day.
+    /// Creates the error for a limit without room before the timeout. There may be room after
+    /// `retry_after`, which counts as at most a day.
     #[must_use]
     pub fn no_room(retry_after: Duration) -> Self {
         Self {
@@ -85,7 +91,8 @@ impl PermitError {
         }
     }
 
-    /// Creates the error for a source that failed, such as one whose database can't be reached. `reason` is shown in logs and errors.
+    /// Creates the error for a source that failed, such as one whose database can't be reached.
+    /// `reason` is shown in logs and errors.
     #[must_use]
     pub fn failed(reason: impl Into<String>) -> Self {
         Self { text: reason.into(), retry_after: None }
@@ -126,7 +133,10 @@ impl<S: PermitSource> AnyPermitSource for S {
 }
 
 impl<S: PermitSource> PermitSource for Arc<S> {
-    fn permit(&self, request: &PermitRequest) -> impl Future<Output = Result<Permit, PermitError>> + Send {
+    fn permit(
+        &self,
+        request: &PermitRequest,
+    ) -> impl Future<Output = Result<Permit, PermitError>> + Send {
         (**self).permit(request)
     }
 

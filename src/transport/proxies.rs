@@ -25,12 +25,15 @@ impl Proxies {
         Self { http: Some(url.clone()), https: Some(url), exempt: String::new() }
     }
 
-    /// The proxies that the environment names for `addresses`: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    /// The proxies that the environment names for `addresses`: `HTTPS_PROXY`, `HTTP_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY`.
     ///
     /// # Errors
     ///
     /// Returns each variable whose proxy one of the addresses needs, but that can't be used.
-    pub(crate) fn from_env<'a>(addresses: impl Iterator<Item = &'a Url>) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn from_env<'a>(
+        addresses: impl Iterator<Item = &'a Url>,
+    ) -> Result<Self, Vec<Problem>> {
         // On a web server, the header `Proxy` of a request can set `HTTP_PROXY`.
         if std::env::var_os("REQUEST_METHOD").is_some() {
             return Ok(Self::default());
@@ -38,12 +41,16 @@ impl Proxies {
         let exempt = variable(["NO_PROXY", "no_proxy"]).map(|(_, hosts)| hosts).unwrap_or_default();
         let mut proxies = Self { http: None, https: None, exempt: format!("{exempt},{LOOPBACK}") };
         let mut problems: Vec<Problem> = Vec::new();
-        for address in addresses.filter(|address| !proxies.exempts(address)).cloned().collect::<Vec<_>>() {
+        for address in
+            addresses.filter(|address| !proxies.exempts(address)).cloned().collect::<Vec<_>>()
+        {
             let (names, proxy) = match address.scheme() {
                 "http" => (["HTTP_PROXY", "http_proxy"], &mut proxies.http),
                 _ => (["HTTPS_PROXY", "https_proxy"], &mut proxies.https),
             };
-            let Some((name, text)) = variable(names).or_else(|| variable(["ALL_PROXY", "all_proxy"])) else {
+            let Some((name, text)) =
+                variable(names).or_else(|| variable(["ALL_PROXY", "all_proxy"]))
+            else {
                 continue;
             };
             let with_scheme = if text.contains("://") { text } else { format!("http://{text}") };
@@ -93,14 +100,16 @@ impl Proxies {
     }
 }
 
-/// Reads the address of a proxy. Its text isn't repeated in the error, because it may hold a password.
+/// Reads the address of a proxy. Its text isn't repeated in the error, because it may hold a
+/// password.
 pub(crate) fn read(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         Ok(url) if url.scheme().starts_with("socks") => {
             Err("isn't a proxy URL with http or https: SOCKS proxies aren't supported".to_owned())
         }
-        _ => Err("isn't a proxy URL with http or https, such as http://proxy.example.org:3128".to_owned()),
+        _ => Err("isn't a proxy URL with http or https, such as http://proxy.example.org:3128"
+            .to_owned()),
     }
 }
 

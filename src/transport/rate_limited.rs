@@ -10,15 +10,16 @@ use tracing::Instrument;
 
 use super::retry_after::retry_after;
 use super::{
-    AnyTransport, Exchanging, Permit, RateLimiter, Response, TransportError, TransportErrorKind, span,
+    AnyTransport, Exchanging, Permit, RateLimiter, Response, TransportError, TransportErrorKind,
+    span,
 };
 use crate::clock;
 
 /// How long nothing is sent after a 429 without `Retry-After`.
 const USUAL_WAIT: Duration = Duration::from_secs(1);
 
-/// A transport that keeps within a rate limit, if there is one, and opens a span for each request that goes out. A request without a
-/// permit, which is for a token, waits for one within its time.
+/// A transport that keeps within a rate limit, if there is one, and opens a span for each request
+/// that goes out. A request without a permit, which is for a token, waits for one within its time.
 pub(crate) struct RateLimitedTransport {
     pub(crate) transport: Arc<dyn AnyTransport>,
     pub(crate) limiter: Option<RateLimiter>,
@@ -78,7 +79,12 @@ impl AnyTransport for RateLimitedTransport {
         Box::pin(self.exchange(request, time, None))
     }
 
-    fn send_with(&self, permit: Option<Permit>, request: Request<Bytes>, time: Duration) -> Exchanging<'_> {
+    fn send_with(
+        &self,
+        permit: Option<Permit>,
+        request: Request<Bytes>,
+        time: Duration,
+    ) -> Exchanging<'_> {
         Box::pin(self.exchange(request, time, permit))
     }
 }

@@ -17,12 +17,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// A limit on requests that any number of clients share.
 ///
-/// The service counts requests per IP address, whatever the credentials are. So all clients behind one address need one limiter:
-/// pass the same to each by [`ClientBuilder::rate_limiter`](crate::ClientBuilder::rate_limiter), or make the clients of one another by
-/// [`Client::with_credentials`](crate::Client::with_credentials). Clones are the same limiter.
+/// The service counts requests per IP address, whatever the credentials are. So all clients behind
+/// one address need one limiter: pass the same to each by
+/// [`ClientBuilder::rate_limiter`](crate::ClientBuilder::rate_limiter), or make the clients of one
+/// another by [`Client::with_credentials`](crate::Client::with_credentials). Clones are the same
+/// limiter.
 ///
 /// ```
-/// use pushslots::{TokenRequest, AccessToken, AuthError, Client, Credentials, RateLimiter, TokenSource};
+/// use pushslots::{
+///     AccessToken, AuthError, Client, Credentials, RateLimiter, TokenRequest, TokenSource,
+/// };
 /// use std::time::Duration;
 /// # struct North; struct South;
 /// # impl TokenSource for North { async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> { Ok(AccessToken::new("n")) } }
@@ -51,21 +55,27 @@ struct Source {
 }
 
 impl RateLimiter {
-    /// Creates a limiter that allows `requests` requests in any rolling `window`: at least 2 requests, and a window above 0 and up to a
-    /// day. Other values are an error of the client that it is passed to, and of [`permit`](Self::permit).
+    /// Creates a limiter that allows `requests` requests in any rolling `window`: at least 2
+    /// requests, and a window above 0 and up to a day. Other values are an error of the client that
+    /// it is passed to, and of [`permit`](Self::permit).
     ///
-    /// A request counts from when it leaves until one window after its end, because the service may see it at any time in between.
-    /// A request that never left doesn't count. After a 429 all requests wait for the time that its `Retry-After` asks for, up to
-    /// 120 s, or for a second if it asks for none.
+    /// A request counts from when it leaves until one window after its end, because the service may
+    /// see it at any time in between. A request that never left doesn't count. After a 429 all
+    /// requests wait for the time that its `Retry-After` asks for, up to 120 s, or for a second if
+    /// it asks for none.
     #[must_use]
     pub fn new(requests: u32, window: Duration) -> Self {
         Self::of_rate(Rate { requests, window })
     }
 
-    /// Creates a limiter whose permits come from elsewhere, such as a database that several machines share.
+    /// Creates a limiter whose permits come from elsewhere, such as a database that several
+    /// machines share.
     #[must_use]
     pub fn from_source(source: impl PermitSource) -> Self {
-        Self(Kind::Source(Arc::new(Source { permits: Box::new(source), waits: WaitCounter::default() })))
+        Self(Kind::Source(Arc::new(Source {
+            permits: Box::new(source),
+            waits: WaitCounter::default(),
+        })))
     }
 
     pub(crate) fn of_rate(rate: Rate) -> Self {
@@ -76,12 +86,13 @@ impl RateLimiter {
         Self(Kind::Window(window))
     }
 
-    /// Takes a permit ahead, for a [send](crate::SendBuilder::permit): waits until the limit has room.
+    /// Takes a permit ahead, for a [send](crate::SendBuilder::permit): waits until the limit has
+    /// room.
     ///
     /// # Errors
     ///
-    /// Returns the error of a [`PermitSource`] that can't decide, and an error for a rate out of its range. Another limiter from
-    /// [`new`](Self::new) doesn't fail.
+    /// Returns the error of a [`PermitSource`] that can't decide, and an error for a rate out of
+    /// its range. Another limiter from [`new`](Self::new) doesn't fail.
     pub async fn permit(&self) -> Result<Permit, PermitError> {
         let asked = Instant::now();
         let permit = self.wait_for_permit().await;
@@ -112,7 +123,8 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// Returns the shortest time until there may be a permit, at once if that is too long; or the error of a source.
+    /// Returns the shortest time until there may be a permit, at once if that is too long; or the
+    /// error of a source.
     pub(crate) async fn permit_within(
         &self,
         time: Duration,
@@ -194,8 +206,8 @@ impl RateLimiter {
 
     /// Gives no permit for this time, up to 120 s, because the service responded with 429.
     ///
-    /// The clients of the limiter call it. Call it yourself to pass on a 429 that something else got from the service, or that a
-    /// [`PermitSource`] in front of this limiter hears of.
+    /// The clients of the limiter call it. Call it yourself to pass on a 429 that something else
+    /// got from the service, or that a [`PermitSource`] in front of this limiter hears of.
     pub fn throttled(&self, delay: Duration) {
         let delay = delay.min(LONGEST_WAIT);
         match &self.0 {

@@ -5,14 +5,16 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// The longest wait that is reported. A longer one would not be waited for, and could overflow the clock it is added to.
+/// The longest wait that is reported. A longer one would not be waited for, and could overflow the
+/// clock it is added to.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The wait that a response asks for which came at `now`, by this machine's clock; at most a day.
 ///
-/// The header holds seconds, which may have a fraction, or a date in any of the three forms of RFC 9110, section 5.6.7. A
-/// date is compared with the response's own `Date`, if it has one, because the two machines' clocks may differ. A date
-/// that has passed asks for no wait, and any other text is ignored.
+/// The header holds seconds, which may have a fraction, or a date in any of the three forms of RFC
+/// 9110, section 5.6.7. A date is compared with the response's own `Date`, if it has one, because
+/// the two machines' clocks may differ. A date that has passed asks for no wait, and any other text
+/// is ignored.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match seconds(value) {
@@ -33,7 +35,8 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
 /// Reads a number of seconds such as `3` or `3.5`.
 fn seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(whole) || !is_number(fraction) {
         return None;
     }

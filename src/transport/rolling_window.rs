@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::waits::WaitCounter;
 use super::{Permit, RateLimiter};
 
-/// The time that a send waits beyond the estimate before it looks for a free permit itself. It doubles with every look.
+/// The time that a send waits beyond the estimate before it looks for a free permit itself. It
+/// doubles with every look.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// The time for which a free permit is left to the first send in the queue.
@@ -32,8 +33,8 @@ impl Rate {
     /// Why nothing can keep within it.
     pub(crate) fn problems(self) -> impl Iterator<Item = &'static str> {
         let day = Duration::from_secs(24 * 60 * 60);
-        let requests =
-            (self.requests < 2).then_some("must be at least 2 requests, one of which may be for a token");
+        let requests = (self.requests < 2)
+            .then_some("must be at least 2 requests, one of which may be for a token");
         let is_usable = !self.window.is_zero() && self.window <= day;
         let window = (!is_usable).then_some("must be for a window above 0, up to a day");
         requests.into_iter().chain(window)
@@ -54,11 +55,12 @@ impl Default for Rate {
 
 /// Keeps requests within a rate.
 ///
-/// A request counts from when it leaves until one window after its end, because the service may see it at any time in between. A
-/// request that never left doesn't count.
+/// A request counts from when it leaves until one window after its end, because the service may see
+/// it at any time in between. A request that never left doesn't count.
 ///
-/// Sends queue. Only the first waits for the next permit, so that a freed one wakes one send. A send that nobody polls delays the
-/// others only briefly, because they also look for themselves. Token requests don't queue: the sends wait for them.
+/// Sends queue. Only the first waits for the next permit, so that a freed one wakes one send. A
+/// send that nobody polls delays the others only briefly, because they also look for themselves.
+/// Token requests don't queue: the sends wait for them.
 pub(super) struct RollingWindow {
     pub(super) rate: Rate,
     state: Mutex<State>,
@@ -163,7 +165,9 @@ impl RollingWindow {
         if state.throttled_until.is_some_and(|until| until > now) {
             return 0;
         }
-        self.rate.requests.saturating_sub(u32::try_from(state.taken(self.rate, now)).unwrap_or(u32::MAX))
+        self.rate
+            .requests
+            .saturating_sub(u32::try_from(state.taken(self.rate, now)).unwrap_or(u32::MAX))
     }
 
     fn is_free(&self) -> bool {

@@ -1,4 +1,5 @@
-//! The span of a request, with the names that OpenTelemetry's conventions for HTTP clients give its fields.
+//! The span of a request, with the names that OpenTelemetry's conventions for HTTP clients give its
+//! fields.
 
 use http::Request;
 use tracing::Span;

@@ -49,15 +49,19 @@ pub(super) fn config(
     let verifier = (is_used && !settings.is_pinned).then(|| verifier(roots)).transpose();
     let verifier = verifier.map_err(|error| {
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let name = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(is_set).unwrap_or("certificates");
+        let name =
+            ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(is_set).unwrap_or("certificates");
         wrong(name, &format!("{error}; install those of the system, or give a root_certificate"));
     });
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let config = config.map_err(|error| wrong("tls", &error.to_string()));
     match (identity, verifier, config) {
         (Ok(identity), Ok(verifier), Ok(config)) if problems.is_empty() => {
             let config = match verifier {
-                Some(verifier) => config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
+                Some(verifier) => {
+                    config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+                }
                 None => config.with_root_certificates(pinned),
             };
             let has_identity = identity.is_some();
@@ -113,7 +117,9 @@ impl ResolvesClientCert for ClientIdentity {
 
 /// The process's cryptography if it has chosen one, such as a certified module.
 fn provider() -> Arc<CryptoProvider> {
-    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
+    CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
 }
 
 /// Verifies the service's certificate with the system's root certificates and `roots`.

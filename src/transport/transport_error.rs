@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::PermitError;
 
-/// Why an exchange brought no response, or no whole one, and whether the request may have reached the service.
+/// Why an exchange brought no response, or no whole one, and whether the request may have reached
+/// the service.
 ///
 /// Its `Display` is what an [`Attempt`](crate::Attempt) says went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,8 @@ impl fmt::Display for TransportErrorKind {
 }
 
 impl TransportError {
-    /// The service can't have the request: nothing of it left, nor will, or the service reported that it didn't process it.
+    /// The service can't have the request: nothing of it left, nor will, or the service reported
+    /// that it didn't process it.
     #[must_use]
     pub fn not_sent(kind: TransportErrorKind) -> Self {
         Self {
@@ -101,12 +103,14 @@ impl TransportError {
         self
     }
 
-    /// Whether the connection was closed before the service took the request: a retry adds nothing to its load.
+    /// Whether the connection was closed before the service took the request: a retry adds nothing
+    /// to its load.
     pub(crate) fn is_closed_connection(&self) -> bool {
         self.kind == TransportErrorKind::Interrupted && !self.may_have_arrived
     }
 
-    /// Whether the request was called off before anything of it left, and can be made again at once.
+    /// Whether the request was called off before anything of it left, and can be made again at
+    /// once.
     pub(crate) fn is_called_off(&self) -> bool {
         self.is_called_off
     }

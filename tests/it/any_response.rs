@@ -1,4 +1,5 @@
-//! No response of either endpoint makes a send panic, wait beyond its deadline or ask for an endless wait.
+//! No response of either endpoint makes a send panic, wait beyond its deadline or ask for an
+//! endless wait.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,7 +38,8 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 /// A status and headers that a client reads. Values that HTTP doesn't allow are left out.
 fn head() -> impl Strategy<Value = Head> {
     let names = ["retry-after", "date", "content-encoding", "content-type"];
-    let status = prop_oneof![prop::sample::select(vec![200_u16, 401, 408, 429, 500, 503]), 100_u16..1_000,];
+    let status =
+        prop_oneof![prop::sample::select(vec![200_u16, 401, 408, 429, 500, 503]), 100_u16..1_000,];
     let headers = prop::collection::vec((prop::sample::select(names.to_vec()), value()), 0..4);
     (status.prop_map(|status| StatusCode::from_u16(status).unwrap()), headers)
 }
@@ -47,7 +49,8 @@ fn body() -> impl Strategy<Value = String> {
         Just(r#"{"access_token":"token","accessToken":"token"}"#.to_owned()),
         value().prop_map(|value| {
             let life = String::from_utf8_lossy(&value).into_owned();
-            serde_json::json!({ "access_token": "token", "expires_in": life, "expires": life }).to_string()
+            serde_json::json!({ "access_token": "token", "expires_in": life, "expires": life })
+                .to_string()
         }),
         any::<f64>().prop_map(|life| format!(r#"{{"access_token":"token","expires_in":{life}}}"#)),
         Just(r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned()),
@@ -71,18 +74,23 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
         let (mut message_responses, sent) = (in_turn(messages), last.clone());
         let messages = move || sent.lock().unwrap().insert(message_responses()).clone();
         let service = Scripted::with(in_turn(tokens), messages);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
             let (client, message) = (service.client(), message());
             // Delays after failed token requests grow: the first sends alone don't show how far.
             for _ in 0..6 {
                 let began = Instant::now();
                 match client.send(&message).await {
-                    Ok(_) => prop_assert!(last.lock().unwrap().as_ref().is_some_and(can_be_accepted)),
+                    Ok(_) => {
+                        prop_assert!(last.lock().unwrap().as_ref().is_some_and(can_be_accepted))
+                    }
                     Err(error) => {
                         let wait = error.retry_after().unwrap_or_default();
                         prop_assert!(wait <= Duration::from_secs(24 * 60 * 60), "{:?}", wait);
-                        prop_assert!(serde_json::to_string(&error).is_ok() && !error.to_string().is_empty());
+                        prop_assert!(
+                            serde_json::to_string(&error).is_ok() && !error.to_string().is_empty()
+                        );
                     }
                 }
                 prop_assert!(began.elapsed() <= Duration::from_secs(301), "{:?}", began.elapsed());
@@ -98,15 +106,19 @@ fn can_be_accepted(response: &Response) -> bool {
     let body = response.body.as_ref().unwrap();
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let reports_errors = |json: &Value| {
-        let members =
-            json.as_object().into_iter().chain(json["Meta"].as_object()).flat_map(|object| object.keys());
+        let members = json
+            .as_object()
+            .into_iter()
+            .chain(json["Meta"].as_object())
+            .flat_map(|object| object.keys());
         members.into_iter().any(|key| key.to_lowercase().starts_with("error"))
     };
     let is_own = json.is_some_and(|json| json["Meta"].is_object() && !reports_errors(&json));
     let codings = response.headers.get_all("content-encoding").iter();
     let mut codings = codings.flat_map(|coding| coding.as_bytes().split(|byte| *byte == b','));
-    let is_plain =
-        codings.all(|coding| [&b""[..], b"identity"].contains(&&*coding.trim_ascii().to_ascii_lowercase()));
+    let is_plain = codings.all(|coding| {
+        [&b""[..], b"identity"].contains(&&*coding.trim_ascii().to_ascii_lowercase())
+    });
     let is_empty = body.trim_ascii().is_empty() || String::from_utf8_lossy(body).trim().is_empty();
     response.status.is_success() && (is_empty || is_own && is_plain)
 }

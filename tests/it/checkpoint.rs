@@ -11,7 +11,9 @@ use crate::support::examples::Folder;
 use crate::support::model::{Reply, ScriptedOutcome, ok};
 use futures_util::stream;
 use pushslots::uuid::Uuid;
-use pushslots::{Checkpoint, CheckpointError, Client, ErrorKind, Meta, PublishError, PushSlots, Slot};
+use pushslots::{
+    Checkpoint, CheckpointError, Client, ErrorKind, Meta, PublishError, PushSlots, Slot,
+};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
@@ -35,9 +37,10 @@ async fn interrupted(client: &Client, slots: &[Slot], path: &Path, is_stream: bo
         false => client.publish(slots),
     };
     // Escapes in keys go out in the same way after the restart.
-    let meta: Meta =
-        serde_json::from_str(r#"{"Test":true,"gr\u00f6\u00dfe":1,"Extensions":{"a\/b":{"c\/d":1}}}"#)
-            .unwrap();
+    let meta: Meta = serde_json::from_str(
+        r#"{"Test":true,"gr\u00f6\u00dfe":1,"Extensions":{"a\/b":{"c\/d":1}}}"#,
+    )
+    .unwrap();
     let publication = publication.slots_per_message(10).checkpoint(path).meta(meta);
     let handle = publication.handle();
     let accepted = async {
@@ -63,7 +66,10 @@ async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
         let slots = slots(0..100);
         interrupted(&client, &slots, &path, is_stream).await;
         let saved = read(&path);
-        assert_eq!((&saved["pushslots_checkpoint"], &saved["slots_per_message"]), (&1.into(), &10.into()));
+        assert_eq!(
+            (&saved["pushslots_checkpoint"], &saved["slots_per_message"]),
+            (&1.into(), &10.into())
+        );
         assert_eq!(saved["meta"]["Test"], true);
         // Other settings of the next run don't count.
         let publication = match is_stream {
@@ -75,7 +81,10 @@ async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
         assert_eq!((report.run().accepted_slots, report.batch().accepted_slots), (80, 100));
         let sent = arrived(&model);
         assert_eq!((sent[2].message_id, &sent[2].body), (sent[3].message_id, &sent[3].body));
-        assert_eq!(accepted(&model), [0..20, 20..30, 20..100].into_iter().flatten().collect::<Vec<_>>());
+        assert_eq!(
+            accepted(&model),
+            [0..20, 20..30, 20..100].into_iter().flatten().collect::<Vec<_>>()
+        );
         assert!(!path.exists(), "a complete batch needs it no longer");
         // The next batch is another.
         let next = client.publish(&slots).checkpoint(&path).await.unwrap();
@@ -114,8 +123,14 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
         assert_eq!(fs::read_to_string(&path).unwrap(), content, "it stays");
     }
     fs::write(&path, &good).unwrap();
-    is_about_the_checkpoint(&publish(&all).batch_id("other").await.unwrap_err(), "another batch id");
-    is_about_the_checkpoint(&publish(&all).meta(destination).await.unwrap_err(), "other destinations");
+    is_about_the_checkpoint(
+        &publish(&all).batch_id("other").await.unwrap_err(),
+        "another batch id",
+    );
+    is_about_the_checkpoint(
+        &publish(&all).meta(destination).await.unwrap_err(),
+        "other destinations",
+    );
     is_about_the_checkpoint(&publish(&all).resume_from(2).await.unwrap_err(), "another point");
     is_about_the_checkpoint(
         &publish(&other_slots).await.unwrap_err(),
@@ -128,7 +143,10 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
     assert_eq!(fs::read_to_string(&path).unwrap(), good, "it stays");
 
     let missing = folder.path().join("missing").join("slots.checkpoint");
-    is_about_the_checkpoint(&client.publish(&all).checkpoint(&missing).await.unwrap_err(), "missing");
+    is_about_the_checkpoint(
+        &client.publish(&all).checkpoint(&missing).await.unwrap_err(),
+        "missing",
+    );
     fs::write(folder.path().join("file"), "").unwrap();
     let below = folder.path().join("file").join("slots.checkpoint");
     is_about_the_checkpoint(&client.publish(&all).checkpoint(below).await.unwrap_err(), "file");
@@ -148,7 +166,10 @@ async fn a_new_batch_starts_if_that_is_wanted_and_the_old_file_is_kept() {
         fs::write(&path, &good).unwrap();
         let (model, client) = serve([ok()]);
         let publish = || match is_stream {
-            true => client.publish_stream(stream::iter(today.clone())).checkpoint(&path).restart_if_changed(),
+            true => client
+                .publish_stream(stream::iter(today.clone()))
+                .checkpoint(&path)
+                .restart_if_changed(),
             false => client.publish(&today).checkpoint(&path).restart_if_changed(),
         };
         let report = match publish().await {
@@ -167,7 +188,13 @@ async fn a_new_batch_starts_if_that_is_wanted_and_the_old_file_is_kept() {
     // Another batch id is another batch.
     fs::write(&path, &good).unwrap();
     let (model, client) = serve([ok()]);
-    client.publish(&yesterday).checkpoint(&path).batch_id("today").restart_if_changed().await.unwrap();
+    client
+        .publish(&yesterday)
+        .checkpoint(&path)
+        .batch_id("today")
+        .restart_if_changed()
+        .await
+        .unwrap();
     assert_eq!(arrived(&model)[0].batch_id.as_deref(), Some("today"));
 }
 
@@ -266,7 +293,11 @@ async fn a_full_disk_ends_it_resumable() {
         is_about_the_checkpoint(&error, "the disk is full");
         assert!(std::error::Error::source(&error).is_some());
         let report = error.report();
-        assert_eq!(report.run().accepted_slots, accepted(&model).len(), "those in flight came to their end");
+        assert_eq!(
+            report.run().accepted_slots,
+            accepted(&model).len(),
+            "those in flight came to their end"
+        );
         assert_eq!(model.calls().is_empty(), room == 0);
         let point = report.resume_point().unwrap();
         assert_eq!(point.slots_before(), Some(accepted(&model).len()));
@@ -291,7 +322,8 @@ async fn a_failure_and_a_stop_are_saved_too() {
     let place = Place::default();
     let publish = || client.publish(&slots).slots_per_message(10).checkpoint_in(place.clone());
     let error = publish().patience(Duration::ZERO).await.unwrap_err();
-    let saved: Value = serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
+    let saved: Value =
+        serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
     assert_eq!(saved["resume_point"], error.report().resume_point().unwrap().to_string());
 
     let publication = publish().patience(Duration::from_secs(600));
@@ -373,7 +405,8 @@ async fn what_was_accepted_before_an_invalid_slot_is_saved() {
         };
         let error = publish(&slots).await.unwrap_err();
         assert_eq!(error.error().kind(), ErrorKind::InvalidMessage);
-        let saved: Value = serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
+        let saved: Value =
+            serde_json::from_str(place.text.lock().unwrap().as_deref().unwrap()).unwrap();
         assert_eq!(saved["resume_point"], error.report().resume_point().unwrap().to_string());
         slots[35].duration = Some(15.0);
         publish(&slots).await.unwrap();
@@ -391,7 +424,8 @@ async fn a_publication_without_slots_leaves_no_checkpoint() {
     client.publish(Vec::<Slot>::new()).checkpoint_in(place.clone()).await.unwrap_err();
     assert_eq!(*place.text.lock().unwrap(), None);
     let point: pushslots::ResumePoint = "7@60".parse().unwrap();
-    let error = client.publish(slots(0..90)).checkpoint_in(place).resume_from(point).await.unwrap_err();
+    let error =
+        client.publish(slots(0..90)).checkpoint_in(place).resume_from(point).await.unwrap_err();
     assert_eq!(error.error().problems()[0].path(), "batch_id");
 }
 
@@ -399,7 +433,8 @@ async fn a_publication_without_slots_leaves_no_checkpoint() {
 async fn a_new_batch_starts_at_its_first_slot_even_with_the_old_point() {
     let (_, client) = serve([ok(), ok(), ScriptedOutcome::Hangs { accepted: false }]);
     let (slots, text) = (slots(0..100), Arc::new(Mutex::new(None)));
-    let publication = client.publish(&slots).slots_per_message(10).checkpoint_in(Archive(text.clone()));
+    let publication =
+        client.publish(&slots).slots_per_message(10).checkpoint_in(Archive(text.clone()));
     let handle = publication.handle();
     assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
     let saved: Value = serde_json::from_str(text.lock().unwrap().as_deref().unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! Publications to services that close connections without announcing it, and to services that fail now and then.
+//! Publications to services that close connections without announcing it, and to services that fail
+//! now and then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
@@ -14,14 +15,18 @@ use crate::support::seeds::setting;
 use pushslots::{Attempt, Delivery, NextStep};
 use tokio::time::timeout;
 
-/// Publishes 300 messages with default settings to a service that closes each connection 0.5 ms after its first response.
+/// Publishes 300 messages with default settings to a service that closes each connection 0.5 ms
+/// after its first response.
 async fn publish_to_a_closing_server(protocol: Protocol) {
     const MESSAGES: usize = 300;
-    let accepting = async |protocol| FarSide::start(protocol, Vec::new(), || FaultMode::Accepts).await;
+    let accepting =
+        async |protocol| FarSide::start(protocol, Vec::new(), || FaultMode::Accepts).await;
     let (service, tokens) = (accepting(protocol).await, accepting(Protocol::Http1).await);
     let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
-    let proxy =
-        Proxy::start(protocol, service.address, move |_| Course { silent_close, ..Course::default() });
+    let proxy = Proxy::start(protocol, service.address, move |_| Course {
+        silent_close,
+        ..Course::default()
+    });
     let proxy = proxy.await;
     let observed = Arc::<Mutex<Vec<Attempt>>>::default();
     let attempts = observed.clone();
@@ -34,7 +39,8 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
 
     let slots = slots(0..MESSAGES);
     let publication = async { client.publish(&slots).slots_per_message(1).await };
-    let report = timeout(Duration::from_secs(120), publication).await.expect("the publication ends");
+    let report =
+        timeout(Duration::from_secs(120), publication).await.expect("the publication ends");
     let report = report.unwrap_or_else(|error| panic!("{error}"));
     drop(client);
     proxy.settle().await;
@@ -70,7 +76,10 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     }
     // For HTTP/2, the proxy doesn't know which message a request carries.
     assert!(seen.requests <= may_have_left.values().sum(), "{} requests left", seen.requests);
-    assert!(seen.closed_silently > 0 && deliveries.contains_key("unknown"), "some requests meet a close");
+    assert!(
+        seen.closed_silently > 0 && deliveries.contains_key("unknown"),
+        "some requests meet a close"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,10 +111,11 @@ async fn one_failure_in_six_requests_ends_no_publication() {
     }
 }
 
-/// Every sixth request fails once, a close follows each response, and three times the service answers 429 for a while.
+/// Every sixth request fails once, a close follows each response, and three times the service
+/// answers 429 for a while.
 ///
-/// `PUSHSLOTS_CLOSING_MESSAGES=1000` publishes as many messages instead of 100, and `PUSHSLOTS_THROTTLED_SECONDS=25` makes each of these
-/// times as long, instead of 2 seconds.
+/// `PUSHSLOTS_CLOSING_MESSAGES=1000` publishes as many messages instead of 100, and
+/// `PUSHSLOTS_THROTTLED_SECONDS=25` makes each of these times as long, instead of 2 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
     let messages = setting("PUSHSLOTS_CLOSING_MESSAGES").unwrap_or(100) as usize;
@@ -142,14 +152,18 @@ async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
             .unwrap();
         let slots = slots(0..messages);
         let publication = client.publish(&slots).slots_per_message(1).concurrency(concurrency);
-        let report = timeout(Duration::from_secs(600), publication.into_future()).await.expect("it ends");
+        let report =
+            timeout(Duration::from_secs(600), publication.into_future()).await.expect("it ends");
         let report = report.unwrap_or_else(|error| panic!("{error}"));
         drop(client);
         proxy.settle().await;
         let (known, unknown) = (service.known(), unknown.lock().unwrap());
         let lost = messages - known.accepted.len();
-        let copies =
-            known.accepted.iter().filter(|(id, count)| **count > 1 && !unknown.contains(*id)).count();
+        let copies = known
+            .accepted
+            .iter()
+            .filter(|(id, count)| **count > 1 && !unknown.contains(*id))
+            .count();
         println!(
             "{concurrency} in flight: {messages} messages, 429 for three times {throttled:?}, requests: {}, in {:?}; slots lost: {lost}, \
              accepted again without an unknown attempt: {copies}",

@@ -59,7 +59,8 @@ async fn messages_after_a_gap_are_remembered_and_not_sent_again() {
 
     for concurrency in [1, 5] {
         let (again, client) = serve([ok()]);
-        let publication = client.publish(&slots).slots_per_message(30).batch_id("b").resume_from(&point);
+        let publication =
+            client.publish(&slots).slots_per_message(30).batch_id("b").resume_from(&point);
         let report = publication.concurrency(concurrency).await.unwrap();
         assert_eq!((report.run().accepted_slots, report.batch().accepted_slots), (840, 1_000));
         let sent = arrived(&again);
@@ -113,7 +114,10 @@ async fn parts_of_a_message_that_is_too_large_get_numbers_of_their_own() {
         let mut by_number = BTreeMap::new();
         for message in &sent {
             let number: u64 = message.current.as_ref().unwrap().parse().unwrap();
-            assert!(by_number.insert(number, message).is_none(), "two messages have number {number}");
+            assert!(
+                by_number.insert(number, message).is_none(),
+                "two messages have number {number}"
+            );
         }
         assert!(by_number.keys().copied().eq(1..=sent.len() as u64));
         assert_eq!(report.batch().messages, Some(sent.len() as u64));
@@ -125,15 +129,16 @@ async fn parts_of_a_message_that_is_too_large_get_numbers_of_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn the_rate_limit_and_a_429_apply_to_all_messages() {
-    let model = Model::scripted([ok(), ScriptedOutcome::Answered(Reply::new(429).hint("50")), ok()]);
+    let model =
+        Model::scripted([ok(), ScriptedOutcome::Answered(Reply::new(429).hint("50")), ok()]);
     let client = client_of(&model).rate_limit(10, 10 * SECOND).build().unwrap();
     let began = Instant::now();
     let slots = slots(0..100);
     client.publish(&slots).slots_per_message(1).concurrency(8).await.unwrap();
     let times: Vec<_> = model.calls().iter().map(|call| call.began - began).collect();
-    let most = times
-        .iter()
-        .map(|time| times.iter().filter(|other| **other >= *time && **other < *time + 10 * SECOND).count());
+    let most = times.iter().map(|time| {
+        times.iter().filter(|other| **other >= *time && **other < *time + 10 * SECOND).count()
+    });
     assert!(most.max().unwrap() <= 10);
     let quiet = times.iter().filter(|time| (2 * SECOND..50 * SECOND).contains(*time)).count();
     assert_eq!(quiet, 0, "nothing goes out while the service asks for a pause: {times:?}");
@@ -167,7 +172,8 @@ async fn a_message_whose_slots_are_skipped_by_now_costs_no_other() {
     let report = handle.report();
     all[1].duration = None;
     let (model, client) = serve([ok()]);
-    let publication = client.publish(&all).batch_id("b").resume_from(report.resume_point().unwrap());
+    let publication =
+        client.publish(&all).batch_id("b").resume_from(report.resume_point().unwrap());
     publication.skip_invalid(|_, _| {}).await.unwrap();
     assert_eq!(accepted(&model), (2..40).collect::<Vec<_>>());
 }

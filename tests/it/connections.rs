@@ -1,4 +1,5 @@
-//! Connections that a client shares: between sends, between impatient and patient callers, and between runtimes.
+//! Connections that a client shares: between sends, between impatient and patient callers, and
+//! between runtimes.
 
 use std::future::{IntoFuture, pending};
 use std::sync::Arc;
@@ -12,13 +13,16 @@ use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Credentials, ErrorKind, Response, Transport, TransportContext, TransportError};
+use pushslots::{
+    Client, Credentials, ErrorKind, Response, Transport, TransportContext, TransportError,
+};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-/// Accepts every message after a while, except those with the id nil, which get no response; counts the connections.
+/// Accepts every message after a while, except those with the id nil, which get no response; counts
+/// the connections.
 fn accept_all(
     mut arrived: UnboundedReceiver<Arrived>,
     after: Duration,
@@ -122,7 +126,8 @@ fn an_undriven_token_request_is_made_again_in_another_runtime() {
     let mock = MockService::start().unwrap();
     let client = Client::builder().mock(&mock).build().unwrap();
     let (first, second) = (current_thread(), current_thread());
-    // The token request has begun when the runtime stops, and the send that waits for it is still there.
+    // The token request has begun when the runtime stops, and the send that waits for it is still
+    // there.
     let message = message();
     let mut send = Box::pin(client.send(&message).into_future());
     first.block_on(async {
@@ -169,7 +174,11 @@ async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attemp
 struct SlowTokens(AtomicUsize);
 
 impl Transport for SlowTokens {
-    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        _: TransportContext,
+    ) -> Result<Response, TransportError> {
         if request.uri().path() != "/endpoint" {
             self.0.fetch_add(1, Ordering::Relaxed);
             sleep(Duration::from_secs(5)).await;
@@ -188,7 +197,9 @@ fn a_slow_token_request_is_shared_between_runtimes_that_run() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             let client = client.clone();
-            scope.spawn(move || current_thread().block_on(async { client.send(&message()).await.unwrap() }));
+            scope.spawn(move || {
+                current_thread().block_on(async { client.send(&message()).await.unwrap() })
+            });
         }
     });
     assert_eq!(transport.0.load(Ordering::Relaxed), 1);

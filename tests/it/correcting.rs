@@ -1,9 +1,11 @@
-//! Messages that were read with problems, and are corrected: by assigning, by removing, and by taking them apart.
+//! Messages that were read with problems, and are corrected: by assigning, by removing, and by
+//! taking them apart.
 
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::uuid::Uuid;
 use pushslots::{
-    Destination, List, Log, Meta, Minutes, PhoneNumber, Provider, PushSlots, Slot, UnreadMember, UnreadReason,
+    Destination, List, Log, Meta, Minutes, PhoneNumber, Provider, PushSlots, Slot, UnreadMember,
+    UnreadReason,
 };
 
 /// A message of one slot with this in it, and this in its `Meta`.
@@ -16,14 +18,19 @@ fn read(slot: &str, meta: &str) -> PushSlots {
 
 fn problems(message: &PushSlots) -> Vec<String> {
     let problems = message.validate().err();
-    problems.iter().flat_map(|wrong| wrong.problems()).map(|problem| problem.path().to_owned()).collect()
+    problems
+        .iter()
+        .flat_map(|wrong| wrong.problems())
+        .map(|problem| problem.path().to_owned())
+        .collect()
 }
 
 fn shown<'a>(members: impl Iterator<Item = UnreadMember<'a>>) -> Vec<(String, UnreadReason)> {
     members.map(|member| (member.key().to_owned(), member.reason())).collect()
 }
 
-/// The message is valid, and this is what it has in its slot behind the time and the duration, and in its `Meta`.
+/// The message is valid, and this is what it has in its slot behind the time and the duration, and
+/// in its `Meta`.
 #[track_caller]
 fn assert_written(message: &PushSlots, slot: &str, meta: &str) {
     assert_eq!(problems(message), [""; 0]);
@@ -55,13 +62,18 @@ fn optional_value_that_cannot_be_read_is_removed_or_replaced() {
 
 #[test]
 fn assigned_list_replaces_one_that_cannot_be_read() {
-    let odd = read(r#","Provider":{"ID":"1","Credentials":["MD",{"x":1}]}"#, r#","Destinations":[5]"#);
+    let odd =
+        read(r#","Provider":{"ID":"1","Credentials":["MD",{"x":1}]}"#, r#","Destinations":[5]"#);
     assert_eq!(problems(&odd), ["Meta.Destinations[0]", "Slots[0].Provider.Credentials[1]"]);
     let provider = odd.slots()[0].provider.as_ref().unwrap();
-    assert_eq!(shown(provider.unread_members()), [("Credentials".to_owned(), UnreadReason::WrongType)]);
+    assert_eq!(
+        shown(provider.unread_members()),
+        [("Credentials".to_owned(), UnreadReason::WrongType)]
+    );
 
     let mut assigned = odd.clone();
-    assigned.slots_mut()[0].provider.as_mut().unwrap().to_mut().credentials = vec!["MD".to_owned()].into();
+    assigned.slots_mut()[0].provider.as_mut().unwrap().to_mut().credentials =
+        vec!["MD".to_owned()].into();
     assigned.meta_mut().destinations = [Destination::new(Uuid::nil())].into_iter().collect();
     assert_written(
         &assigned,
@@ -145,7 +157,10 @@ fn repeated_key_is_written_once_and_stays_a_problem_until_it_is_corrected() {
         let written = String::from_utf8(message.to_json()).unwrap();
         assert_eq!(written.matches(key).count(), 1, "{written}");
         let read_again = PushSlots::from_json(&written).unwrap();
-        assert!(problems(&read_again).contains(&format!("Slots[0].{key}")), "it doesn't heal by itself");
+        assert!(
+            problems(&read_again).contains(&format!("Slots[0].{key}")),
+            "it doesn't heal by itself"
+        );
 
         let slot = &mut message.slots_mut()[0];
         assert!(slot.remove_unread_member(key));
@@ -218,7 +233,10 @@ fn message_comes_apart_into_meta_and_slots() {
     let message = read("", r#","Test":true"#);
     let (meta, slots) = message.clone().into_parts();
     assert_eq!((meta.test, slots.len()), (Some(true), 1));
-    assert_eq!((message.clone().into_meta(), message.clone().into_slots()), (meta.clone(), slots.clone()));
+    assert_eq!(
+        (message.clone().into_meta(), message.clone().into_slots()),
+        (meta.clone(), slots.clone())
+    );
     assert_eq!(PushSlots::builder().meta(meta).slots(slots).build().unwrap(), message);
 }
 

@@ -37,7 +37,8 @@ fn every_object_has_its_own() {
     mark(location.extensions_mut(), "location");
     let mut slot = slot().provider(provider).location(location);
     mark(slot.extensions_mut(), "slot");
-    let mut meta = Meta::new().source(pushslots::uuid::Uuid::nil()).destination(pushslots::uuid::Uuid::nil());
+    let mut meta =
+        Meta::new().source(pushslots::uuid::Uuid::nil()).destination(pushslots::uuid::Uuid::nil());
     mark(meta.extensions_mut(), "meta");
     mark(meta.source.as_mut().unwrap().extensions_mut(), "source");
     mark(meta.destinations[0].extensions_mut(), "destination");
@@ -57,7 +58,11 @@ fn every_object_has_its_own() {
         ("/Slots/0/Location", "location"),
         ("/Slots/0/Location/FacilityIdentifiers/0", "identifier"),
     ] {
-        assert_eq!(json.pointer(pointer).unwrap()["Extensions"], json!({"place": place}), "{pointer}");
+        assert_eq!(
+            json.pointer(pointer).unwrap()["Extensions"],
+            json!({"place": place}),
+            "{pointer}"
+        );
     }
     let read = PushSlots::from_json(message.to_json()).unwrap();
     assert_eq!(read, message);
@@ -137,7 +142,11 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
     let unwritable = HashMap::from([(vec!["Granite"], 1)]);
     let error = extensions.insert("who", &unwritable).unwrap_err();
     assert_eq!(error.to_string(), "the value given for the extension \"who\" has no JSON form");
-    assert_eq!(extensions.get::<String>("who"), Ok(Some("Granite".to_owned())), "what was there stays");
+    assert_eq!(
+        extensions.get::<String>("who"),
+        Ok(Some("Granite".to_owned())),
+        "what was there stays"
+    );
     assert!(!format!("{:?} {slot:?} {error:?}", slot.extensions()).contains("Granite"));
     assert_eq!(format!("{:?}", slot.extensions()), "Extensions { len: 2, .. }");
 }
@@ -154,7 +163,9 @@ fn those_that_are_no_object_are_kept_and_named() {
         let text = format!("Extensions: expected an object; this {kind} is not one");
         assert_eq!(problems, [format!("Slots[0].{text}"), text]);
         assert!(
-            String::from_utf8(message.to_json()).unwrap().ends_with(json.split_once("\"Slots\"").unwrap().1)
+            String::from_utf8(message.to_json())
+                .unwrap()
+                .ends_with(json.split_once("\"Slots\"").unwrap().1)
         );
 
         message.extensions_mut().insert("a", &1).unwrap();
@@ -186,7 +197,10 @@ fn none_is_not_written() {
             r#"{{"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{extensions}}}],"Extensions":{extensions}}}"#
         );
         let mut message = PushSlots::from_json(json).unwrap();
-        assert!(message.extensions_mut().is_empty() && message.slots_mut()[0].extensions_mut().is_empty());
+        assert!(
+            message.extensions_mut().is_empty()
+                && message.slots_mut()[0].extensions_mut().is_empty()
+        );
         let expected = PushSlots::builder().slot(slot()).build().unwrap();
         assert_eq!(message.to_json(), expected.to_json());
         assert_eq!(message, expected);
@@ -195,7 +209,8 @@ fn none_is_not_written() {
 
 #[test]
 fn last_of_two_extensions_with_a_name_counts() {
-    let json = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1,"b":2,"a":3}}"#;
+    let json =
+        r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1,"b":2,"a":3}}"#;
     let slot: Slot = serde_json::from_str(json).unwrap();
     assert_eq!(slot.extensions().get::<u32>("a").unwrap(), Some(3));
     assert!(String::from_utf8(slot.to_json()).unwrap().ends_with(r#""Extensions":{"b":2,"a":3}}"#));

@@ -1,7 +1,8 @@
-//! The client over real sockets, through a proxy that cuts, stalls, swallows and closes silently, to a service that knows which
-//! messages it accepted.
+//! The client over real sockets, through a proxy that cuts, stalls, swallows and closes silently,
+//! to a service that knows which messages it accepted.
 //!
-//! `PUSHSLOTS_PROXY_SENDS=20000` sends that many messages, `PUSHSLOTS_PROXY_SEED=7` draws other faults.
+//! `PUSHSLOTS_PROXY_SENDS=20000` sends that many messages, `PUSHSLOTS_PROXY_SEED=7` draws other
+//! faults.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -50,8 +51,8 @@ fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-/// A client whose messages go through the proxy, and whose tokens come straight from `tokens`. It keeps to no pace: a 429 holds the
-/// send that met it, and not for a second all of them.
+/// A client whose messages go through the proxy, and whose tokens come straight from `tokens`. It
+/// keeps to no pace: a 429 holds the send that met it, and not for a second all of them.
 fn through(proxy: &Proxy, tokens: &FarSide) -> ClientBuilder {
     let token_url = format!("http://{}/token", tokens.address);
     let builder = client(&proxy.url, "plain").root_certificate(proxy.authority.pem.clone());
@@ -69,7 +70,8 @@ fn long_message() -> PushSlots {
     PushSlots::builder().meta(meta).slots(slots(0..100)).build().unwrap()
 }
 
-/// Draws the course of each connection. Most connections carry a few messages before a fault strikes.
+/// Draws the course of each connection. Most connections carry a few messages before a fault
+/// strikes.
 fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + 'static {
     let mut rng = StdRng::seed_from_u64(seed);
     let most_responses = if protocol == Protocol::Http1 { 4 } else { 20 };
@@ -85,7 +87,8 @@ fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + '
         let fault = Fault { strike: STRIKES[rng.gen_range(0..4)], toward, after };
         let fault = Some(fault).filter(|_| rng.gen_bool(0.95));
         let uplink = rng.gen_bool(0.1).then(|| UPLINKS[rng.gen_range(0..UPLINKS.len())]);
-        let close = SilentClose { responses: rng.gen_range(1..=most_responses), after: CLOSES_AFTER };
+        let close =
+            SilentClose { responses: rng.gen_range(1..=most_responses), after: CLOSES_AFTER };
         let silent_close = Some(close).filter(|_| rng.gen_bool(0.2));
         // Otherwise the fault would strike first on most of them.
         let fault = fault.filter(|_| silent_close.is_none());
@@ -116,7 +119,8 @@ async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
                 if number >= count {
                     return sent;
                 }
-                let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
+                let mut rng =
+                    StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
                 let message_id = Uuid::from_u128(rng.r#gen());
                 let message = if number % 10 == 0 { &long } else { &short };
                 let send = client.send(message).message_id(message_id).into_future();
@@ -159,22 +163,28 @@ impl Findings {
         self.requests += other.requests;
         self.accepted += other.accepted;
         self.duplicates += other.duplicates;
-        other.deliveries.into_iter().for_each(|(name, n)| *self.deliveries.entry(name).or_default() += n);
+        other
+            .deliveries
+            .into_iter()
+            .for_each(|(name, n)| *self.deliveries.entry(name).or_default() += n);
         other.struck.into_iter().for_each(|(fault, n)| *self.struck.entry(fault).or_default() += n);
         self.broken.iter_mut().zip(other.broken).for_each(|(sum, more)| *sum += more);
     }
 }
 
-/// Whether HTTP/2 reports of the attempt that the service did not process it, of which the proxy may have seen bytes.
+/// Whether HTTP/2 reports of the attempt that the service did not process it, of which the proxy
+/// may have seen bytes.
 fn was_not_processed(attempt: &Attempt) -> bool {
     let error = attempt.error.as_deref().unwrap_or_default();
     attempt.delivery == Delivery::NotSent && error.contains("(HTTP/2: ")
 }
 
-/// Sends through the faults of one seed, and holds what was told against what the service and the proxy know.
+/// Sends through the faults of one seed, and holds what was told against what the service and the
+/// proxy know.
 async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let expected = [MESSAGE.into(), long_message().to_json()];
-    let (far, tokens) = (FarSide::moody(protocol, expected, seed).await, kind(Protocol::Http1).await);
+    let (far, tokens) =
+        (FarSide::moody(protocol, expected, seed).await, kind(Protocol::Http1).await);
     let proxy = Proxy::start(protocol, far.address, plan(protocol, seed)).await;
     let observed = Observed::default();
     let time = Duration::from_millis(match protocol {
@@ -213,10 +223,11 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
         let id = message_id.to_string();
         let attempts = observed.get(message_id).map_or(&[][..], Vec::as_slice);
         let of = |delivery| attempts.iter().filter(|attempt| attempt.delivery == delivery).count();
-        let count_of = |counts: &BTreeMap<String, usize>| counts.get(&id).copied().unwrap_or_default();
+        let count_of =
+            |counts: &BTreeMap<String, usize>| counts.get(&id).copied().unwrap_or_default();
         let (arrived, accepted) = (count_of(&known.arrived), count_of(&known.accepted));
-        // One that is not sent never showed a byte of its body, unless HTTP/2 reports that it was not processed; all others
-        // may have.
+        // One that is not sent never showed a byte of its body, unless HTTP/2 reports that it was
+        // not processed; all others may have.
         let unprocessed = attempts.iter().filter(|attempt| was_not_processed(attempt)).count();
         let left = attempts.len() - of(Delivery::NotSent) + unprocessed;
         may_have_left += left;
@@ -270,8 +281,10 @@ async fn hold(protocol: Protocol) {
         let found = drive(protocol, first + round as u64, SENDS_OF_A_CLIENT.min(sends / 2)).await;
         all.add(found);
     }
-    let numbers =
-        INVARIANTS.iter().zip(all.broken).map(|(invariant, number)| format!("\n  {invariant}: {number}"));
+    let numbers = INVARIANTS
+        .iter()
+        .zip(all.broken)
+        .map(|(invariant, number)| format!("\n  {invariant}: {number}"));
     // In one go, as the other protocol prints beside it.
     println!(
         "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  connections: {}, of them with a slow uplink: {}, closed silently: {}, struck: {:?}\n  \
@@ -308,10 +321,14 @@ async fn hold(protocol: Protocol) {
 async fn with_one_attempt_at_most_one_request_leaves() {
     let places = [0, 1, 100, 400, 700, 1_200];
     let faults = STRIKES.into_iter().flat_map(|strike| {
-        DIRECTIONS.into_iter().flat_map(move |toward| places.map(|after| Fault { strike, toward, after }))
+        DIRECTIONS
+            .into_iter()
+            .flat_map(move |toward| places.map(|after| Fault { strike, toward, after }))
     });
     let (mut cases, turns) = (JoinSet::new(), Arc::new(Semaphore::new(16)));
-    for (protocol, fault) in faults.flat_map(|fault| [(Protocol::Http1, fault), (Protocol::Http2, fault)]) {
+    for (protocol, fault) in
+        faults.flat_map(|fault| [(Protocol::Http1, fault), (Protocol::Http2, fault)])
+    {
         let turns = turns.clone();
         cases.spawn(async move {
             let _turn = turns.acquire().await;
@@ -325,12 +342,16 @@ async fn with_one_attempt_at_most_one_request_leaves() {
             };
             drop(client);
             proxy.settle().await;
-            let (seen, known) = (proxy.seen().requests, far.known().accepted.values().sum::<usize>());
+            let (seen, known) =
+                (proxy.seen().requests, far.known().accepted.values().sum::<usize>());
             let case = format!("{protocol:?} {fault:?}: {delivery}, {seen} seen, {known} accepted");
             assert_eq!(attempts, 1, "{case}");
             assert!(seen <= 1 && known <= seen, "{case}");
             assert!(seen == 0 || delivery != Delivery::NotSent, "{case}");
-            assert!(known == 0 || matches!(delivery, Delivery::Accepted | Delivery::Unknown), "{case}");
+            assert!(
+                known == 0 || matches!(delivery, Delivery::Accepted | Delivery::Unknown),
+                "{case}"
+            );
             assert!(known == 1 || delivery != Delivery::Accepted, "{case}");
             (seen, delivery)
         });
@@ -350,12 +371,14 @@ async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
     for after in (1..=150).step_by(7) {
         let (far, tokens) = (kind(Protocol::Http1).await, kind(Protocol::Http1).await);
         let fault = Fault { strike: Strike::Close, toward: Toward::Client, after };
-        let proxy =
-            Proxy::start(Protocol::Http1, far.address, move |number| Some(fault).filter(|_| number == 0))
-                .await;
+        let proxy = Proxy::start(Protocol::Http1, far.address, move |number| {
+            Some(fault).filter(|_| number == 0)
+        })
+        .await;
         let client = through(&proxy, &tokens).build().unwrap();
         let receipt = client.send(&message()).await.unwrap();
-        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        let deliveries: Vec<_> =
+            receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
         let copies = far.known().accepted.values().sum::<usize>();
         match deliveries[..] {
             [Delivery::Unknown, Delivery::Accepted] => {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::support::raw::{Act, RawServer, header, split};
 use crate::support::{MESSAGE, client, fixtures, message};
 use pushslots::mock::MockService;
-use pushslots::{BodyKind, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt};
+use pushslots::{
+    BodyKind, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt,
+};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"d9f5","AttemptID":"925d"}]}}"#;
@@ -21,7 +23,9 @@ fn faulty(service: &RawServer, tokens: &MockService) -> pushslots::ClientBuilder
 }
 
 /// Sends the message through the acts: its result, and the bytes of every request.
-async fn sent_through(acts: impl IntoIterator<Item = Act>) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
+async fn sent_through(
+    acts: impl IntoIterator<Item = Act>,
+) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
     let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
     let client = faulty(&service, &tokens).attempt_timeout(Duration::from_secs(2)).build().unwrap();
     let result = client.send(&message()).await;
@@ -76,7 +80,11 @@ async fn success_without_a_whole_body_is_accepted() {
         Act::response("202 Accepted", "Content-Type: text/html\r\nContent-Encoding: gzip\r\n", ""),
         Act::response("200 OK", "", r#"{"Meta":{}}"#),
         Act::response("200 OK", "", "\u{feff}{\"Meta\":{\"DataModel\":\"Scheduling\"}}"),
-        Act::response("200 OK", "Content-Encoding: Identity\r\n", r#"{"Meta":{"Logs":"none","Errors":[]}}"#),
+        Act::response(
+            "200 OK",
+            "Content-Encoding: Identity\r\n",
+            r#"{"Meta":{"Logs":"none","Errors":[]}}"#,
+        ),
         Act::response("200 OK", "", r#"{"Meta":{"Logs":null,"Errors":null}}"#),
         Act::response("200 OK", "", r#"{"Meta":{"Errors":{}}}"#),
         Act::response("200 OK", "", r#"{"Meta":{"Errors":[null,{}]},"error":null}"#),
@@ -93,8 +101,7 @@ async fn success_without_a_whole_body_is_accepted() {
 
 #[tokio::test]
 async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
-    let block_page =
-        "<html><head><title>Request Rejected</title></head><body>Your support ID is: 1</body></html>";
+    let block_page = "<html><head><title>Request Rejected</title></head><body>Your support ID is: 1</body></html>";
     for (headers, body) in [
         ("Content-Type: text/html\r\n", block_page),
         ("Content-Type: text/plain\r\n", "please log in"),
@@ -122,9 +129,19 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!(deliveries(error.attempts()), [Delivery::Unknown; 2], "{shown}");
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown), "{shown}");
-        assert!(error.is_retryable() && error.attempts()[0].status.map(u16::from) == Some(200), "{shown}");
-        assert!(error.to_string().contains("a 200 came, but the response isn't the service's"), "{error}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Unavailable, Delivery::Unknown),
+            "{shown}"
+        );
+        assert!(
+            error.is_retryable() && error.attempts()[0].status.map(u16::from) == Some(200),
+            "{shown}"
+        );
+        assert!(
+            error.to_string().contains("a 200 came, but the response isn't the service's"),
+            "{error}"
+        );
         service.finish().await;
 
         let acts = [Act::response("200 OK", headers, body)];
@@ -143,8 +160,7 @@ async fn success_with_a_lost_body_that_the_service_does_not_send_is_unknown() {
         let deliveries = deliveries(result.unwrap().attempts());
         assert_eq!(deliveries, [Delivery::Unknown, Delivery::Accepted], "{header}");
     }
-    let json =
-        "HTTP/1.1 200 OK\r\nContent-Type: application/JSON; charset=utf-8\r\nContent-Length: 500\r\n\r\n";
+    let json = "HTTP/1.1 200 OK\r\nContent-Type: application/JSON; charset=utf-8\r\nContent-Length: 500\r\n\r\n";
     let (result, requests) = sent_through([Act::Response(json.to_owned())]).await;
     assert_eq!((result.unwrap().attempts().len(), requests.len()), (1, 1));
 }
@@ -187,12 +203,18 @@ async fn logs_are_read_in_every_shape() {
             &[(Some("1234567890123456789"), Some("987654321")), (Some("b"), None)],
         ),
         (r#"{"Meta":{"Message":{"ID":4242}}}"#, &[(Some("4242"), None)]),
-        (r#"{"Meta":{"Message":{"ID":4242},"Transmission":{"ID":17}}}"#, &[(Some("4242"), Some("17"))]),
+        (
+            r#"{"Meta":{"Message":{"ID":4242},"Transmission":{"ID":17}}}"#,
+            &[(Some("4242"), Some("17"))],
+        ),
     ] {
         let (result, _) = sent_through([Act::response("200 OK", "", response)]).await;
         let receipt = result.unwrap();
-        let logs: Vec<_> =
-            receipt.logs().iter().map(|log| (log.id.as_deref(), log.attempt_id.as_deref())).collect();
+        let logs: Vec<_> = receipt
+            .logs()
+            .iter()
+            .map(|log| (log.id.as_deref(), log.attempt_id.as_deref()))
+            .collect();
         assert_eq!(logs, expected, "{response}");
     }
 }
@@ -208,7 +230,10 @@ async fn success_with_errors_and_no_log_id_is_rejected() {
             Some("Granite is unknown"),
         ),
         (response(r#"{"Meta":{"Logs":[],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
-        (response(r#"{"Meta":{"Logs":[{"ID":null}],"Errors":[{"Text":"Granite"}]}}"#), Some("Granite")),
+        (
+            response(r#"{"Meta":{"Logs":[{"ID":null}],"Errors":[{"Text":"Granite"}]}}"#),
+            Some("Granite"),
+        ),
         (Act::Bytes(latin1.to_vec()), Some("M\u{fffd}ller")),
         (response(r#"{"Meta":{"Errors":{"ID":2}}}"#), None),
         (response(r#"{"Meta":{"Errors":["Granite"]}}"#), Some("Granite")),
@@ -227,8 +252,15 @@ async fn success_with_errors_and_no_log_id_is_rejected() {
     ] {
         let (result, requests) = sent_through([act]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Rejected), "{text:?}");
-        assert_eq!((error.service_text(), error.attempts()[0].status.map(u16::from)), (text, Some(200)));
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Rejected, Delivery::Rejected),
+            "{text:?}"
+        );
+        assert_eq!(
+            (error.service_text(), error.attempts()[0].status.map(u16::from)),
+            (text, Some(200))
+        );
         assert!(!error.is_retryable() && !format!("{error} {error:?}").contains("Granite"));
         assert_eq!(requests.len(), 1);
     }
@@ -244,7 +276,11 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
     ] {
         let (result, requests) = sent_through([Act::response("200 OK", "", body)]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Unknown), "{body}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Rejected, Delivery::Unknown),
+            "{body}"
+        );
         assert_eq!(
             (error.attempts()[0].status.map(u16::from), error.attempts()[0].next_step),
             (Some(200), NextStep::NotRetryable)
@@ -260,11 +296,17 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
 
 #[tokio::test]
 async fn other_statuses_are_final_and_never_followed() {
-    for status in ["301 Moved", "307 Elsewhere", "400 Bad", "403 No", "404 No", "413 Long", "422 No"] {
+    for status in
+        ["301 Moved", "307 Elsewhere", "400 Bad", "403 No", "404 No", "413 Long", "422 No"]
+    {
         let elsewhere = Act::response(status, "Location: /elsewhere\r\n", "");
         let (result, requests) = sent_through([elsewhere]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Rejected), "{status}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Rejected, Delivery::Rejected),
+            "{status}"
+        );
         assert_eq!(requests.len(), 1, "{status}");
     }
 }
@@ -299,12 +341,18 @@ async fn the_service_is_quoted_in_every_shape_of_rejection() {
             r#"{"fault":{"code":900902,"message":"Missing Credentials","description":"Send them"}}"#,
             Some("Missing Credentials"),
         ),
-        (r#"{"error":{"code":403,"message":"no quota","status":"PERMISSION_DENIED"}}"#, Some("no quota")),
+        (
+            r#"{"error":{"code":403,"message":"no quota","status":"PERMISSION_DENIED"}}"#,
+            Some("no quota"),
+        ),
         (
             r#"{"error":{"code":"AuthorizationFailed","message":"no role"}}"#,
             Some("AuthorizationFailed: no role"),
         ),
-        (r#"{"errors":[{"code":501,"message":"one"},{"code":502,"message":"two"}]}"#, Some("one; two")),
+        (
+            r#"{"errors":[{"code":501,"message":"one"},{"code":502,"message":"two"}]}"#,
+            Some("one; two"),
+        ),
         (r#"[{"message":"one"},{"error":"two"},"three"]"#, Some("one; two; three")),
         (r#""not today""#, Some("not today")),
         ("{\"message\":\"\\u001b[2J\\u202enoon\"}", Some("\\u{1b}[2J\\u{202e}noon")),
@@ -380,8 +428,10 @@ async fn a_service_that_does_not_listen_never_got_the_message() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = format!("http://{}", socket.local_addr().unwrap());
-    let client =
-        client(&nobody, "plain").token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
+    let client = client(&nobody, "plain")
+        .token_url(format!("{}/v2/auth/token", tokens.url()))
+        .build()
+        .unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
     assert_eq!(deliveries(error.attempts()), [Delivery::NotSent; 4]);
@@ -401,7 +451,8 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
     let listener: TcpListener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut queued: Vec<TcpStream> = Vec::new();
-    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    while let Ok(stream) =
+        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
     {
         queued.push(stream.unwrap());
         assert!(queued.len() < 100, "the queue is full at some point");
@@ -416,7 +467,11 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
         builder().deadline(Duration::from_secs(2)),
     ] {
         let error = client.build().unwrap().send(&message()).await.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::NotSent), "{error}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Timeout, Delivery::NotSent),
+            "{error}"
+        );
     }
 }
 
@@ -464,7 +519,10 @@ async fn the_ids_of_every_answer_are_kept_for_support() {
     assert_eq!(ids, ["1", "2"]);
     assert_eq!(error.service_text(), Some("no"));
     assert_eq!(error.delivery(), Delivery::Unknown);
-    assert!(error.to_string().ends_with("it is unknown whether the message was delivered"), "{error}");
+    assert!(
+        error.to_string().ends_with("it is unknown whether the message was delivered"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -520,7 +578,8 @@ async fn a_rejected_token_buys_one_new_one_and_one_replay() {
     assert_eq!(tokens.requests().len(), 2);
 
     // The new token is tried twice.
-    let (service, tokens) = (RawServer::start([rejected(), rejected(), rejected()]).await, fixtures::serve());
+    let (service, tokens) =
+        (RawServer::start([rejected(), rejected(), rejected()]).await, fixtures::serve());
     let client = faulty(&service, &tokens).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Rejected));

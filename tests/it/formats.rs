@@ -41,17 +41,21 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../data/push-slots.schema-draft04.json")).unwrap()
 }
 
-/// Messages of any kind: that can be sent, and odd ones with values that can't be read and keys of any name.
+/// Messages of any kind: that can be sent, and odd ones with values that can't be read and keys of
+/// any name.
 fn messages() -> BoxedStrategy<PushSlots> {
-    let odd = generate::of_schema(&schema()).prop_map(|json| PushSlots::from_json(json.to_string()).unwrap());
+    let odd = generate::of_schema(&schema())
+        .prop_map(|json| PushSlots::from_json(json.to_string()).unwrap());
     prop_oneof![generate::message(), odd].boxed()
 }
 
-/// Messages without a duration of more than 15 digits, for places in which serde passes on numbers as floats.
+/// Messages without a duration of more than 15 digits, for places in which serde passes on numbers
+/// as floats.
 fn messages_of_floats() -> BoxedStrategy<PushSlots> {
     let shorten = |mut message: PushSlots| {
         for slot in &mut **message.slots_mut() {
-            slot.duration = slot.duration.map(|minutes| if minutes > 9e15 { 15.0 } else { minutes });
+            slot.duration =
+                slot.duration.map(|minutes| if minutes > 9e15 { 15.0 } else { minutes });
         }
         message
     };
@@ -103,7 +107,8 @@ fn message_is_the_same_in_any_position() {
         prop_assert_eq!(written, json.clone());
         prop_assert!(read == Untagged::Message(Box::new(message.clone())), "{json}");
 
-        let (written, read) = through_json(&Adjacent::Message(vec![message.clone(), message.clone()]));
+        let (written, read) =
+            through_json(&Adjacent::Message(vec![message.clone(), message.clone()]));
         prop_assert_eq!(written, format!("{{\"kind\":\"Message\",\"content\":[{json},{json}]}}"));
         prop_assert!(read == Adjacent::Message(vec![message.clone(), message]), "{json}");
         Ok(())
@@ -182,7 +187,8 @@ fn numbers_and_texts_stay_as_they_are_written() {
     let message: PushSlots = serde_json::from_str(&json).unwrap();
     assert_eq!(serde_json::to_string(&message).unwrap(), json);
     assert_eq!(serde_json::from_str::<Vec<Slot>>(&format!("[{slot}]")).unwrap(), message.slots());
-    let identified: Slot = serde_json::from_str(r#"{"ID":123456789012345678901234567890}"#).unwrap();
+    let identified: Slot =
+        serde_json::from_str(r#"{"ID":123456789012345678901234567890}"#).unwrap();
     assert_eq!(identified.id.as_deref(), Some("123456789012345678901234567890"));
 }
 
@@ -224,7 +230,8 @@ struct Holder<T> {
 #[test]
 fn what_a_format_cannot_carry_is_a_clear_error() {
     // In a flattened place, serde passes on numbers as floats, and the last digits are gone.
-    let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":123456789012345678901234567890}"#).unwrap_err();
+    let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":123456789012345678901234567890}"#)
+        .unwrap_err();
     assert!(error.to_string().contains("came as a float"), "{error}");
     // The first whole number that isn't the only one with its float.
     let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":9007199254740993.0}"#).unwrap_err();
@@ -244,7 +251,8 @@ fn what_a_format_cannot_carry_is_a_clear_error() {
     }
 
     let mut cbor = Vec::new();
-    ciborium::into_writer(&ciborium::Value::Map(vec![("ID".into(), f64::NAN.into())]), &mut cbor).unwrap();
+    ciborium::into_writer(&ciborium::Value::Map(vec![("ID".into(), f64::NAN.into())]), &mut cbor)
+        .unwrap();
     let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
     assert!(error.to_string().contains("a number that is not finite"), "{error}");
 
@@ -252,11 +260,16 @@ fn what_a_format_cannot_carry_is_a_clear_error() {
     assert!(error.to_string().contains("a key that isn't text has no JSON form"), "{error}");
     assert!(!error.to_string().contains("1980"), "{error}");
     let mut cbor = Vec::new();
-    ciborium::into_writer(&ciborium::Value::Map(vec![(19_800_101.into(), 1.into())]), &mut cbor).unwrap();
+    ciborium::into_writer(&ciborium::Value::Map(vec![(19_800_101.into(), 1.into())]), &mut cbor)
+        .unwrap();
     let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
     assert!(error.to_string().contains("a key that isn't text has no JSON form"), "{error}");
     let mut cbor = Vec::new();
-    ciborium::into_writer(&ciborium::Value::Map(vec![(ciborium::Value::Null, 1.into())]), &mut cbor).unwrap();
+    ciborium::into_writer(
+        &ciborium::Value::Map(vec![(ciborium::Value::Null, 1.into())]),
+        &mut cbor,
+    )
+    .unwrap();
     let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
     assert!(error.to_string().contains("expected a text"), "{error}");
 }
@@ -333,7 +346,8 @@ fn key_that_serde_json_uses_itself_smuggles_nothing_in() {
         let direct: Slot = serde_json::from_str(json).unwrap();
         assert_eq!(direct.to_json(), json.as_bytes());
         assert!(serde_json::from_str::<Holder<Slot>>(json).is_err(), "{json}");
-        let number = json.split_once(":\"").map(|(key, _)| format!("{key}:4356789876}}}}")).unwrap();
+        let number =
+            json.split_once(":\"").map(|(key, _)| format!("{key}:4356789876}}}}")).unwrap();
         let error = serde_json::from_str::<Holder<Slot>>(&number).unwrap_err();
         assert!(!error.to_string().contains("4356789876"), "{error}");
         // It is written as it is, and read back by nobody as something else.

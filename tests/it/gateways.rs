@@ -1,4 +1,5 @@
-//! Sends through gateways and proxies that respond instead of the service, or change its responses in transit.
+//! Sends through gateways and proxies that respond instead of the service, or change its responses
+//! in transit.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -30,7 +31,8 @@ fn messages_to(url: &str) -> (MockService, ClientBuilder) {
 
 /// A response with these header lines, which may break the rules.
 fn odd_headers(lines: &[u8]) -> Act {
-    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n", LOGS.len());
+    let head =
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n", LOGS.len());
     Act::Bytes([head.as_bytes(), lines, b"\r\n", LOGS.as_bytes()].concat())
 }
 
@@ -75,10 +77,15 @@ async fn success_in_a_content_coding_is_unknown_and_names_the_coding() {
         for body in [ERRORS, LOGS] {
             let service = RawServer::start([encoded("200 OK", coding, &gzip(body))]).await;
             let (_tokens, builder) = messages_to(&service.url);
-            let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
-            assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
+            let error =
+                builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.delivery()),
+                (ErrorKind::Unavailable, Delivery::Unknown)
+            );
             assert_eq!((error.service_text(), error.is_retryable()), (None, true));
-            let expected = format!("the response can't be read: its content coding is {name}, although");
+            let expected =
+                format!("the response can't be read: its content coding is {name}, although");
             assert!(error.to_string().contains(&expected), "{error}");
             service.finish().await;
         }
@@ -132,13 +139,15 @@ async fn header_lines_that_other_clients_tolerate_cost_no_message() {
 
 #[tokio::test]
 async fn a_stale_content_length_next_to_chunks_hides_no_error() {
-    let head =
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Length: 900\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Length: 900\r\n\r\n";
     let body = format!("{head}{:x}\r\n{ERRORS}\r\n0\r\n\r\n", ERRORS.len());
     let service = RawServer::start([Act::Response(body)]).await;
     let (_tokens, builder) = messages_to(&service.url);
     let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
-    assert_eq!((error.delivery(), error.service_text()), (Delivery::Rejected, Some("No destination")));
+    assert_eq!(
+        (error.delivery(), error.service_text()),
+        (Delivery::Rejected, Some("No destination"))
+    );
     service.finish().await;
 }
 
@@ -148,7 +157,9 @@ async fn retry_after_is_waited_for_with_its_fraction() {
     let service = Scripted::with(
         || response(StatusCode::OK, &[], r#"{"access_token":"token"}"#),
         move || match steps.next() {
-            Some(status) => response(StatusCode::from_u16(status).unwrap(), &[("retry-after", b"3.5")], ""),
+            Some(status) => {
+                response(StatusCode::from_u16(status).unwrap(), &[("retry-after", b"3.5")], "")
+            }
             None => response(StatusCode::OK, &[], LOGS),
         },
     );
@@ -165,7 +176,8 @@ async fn retry_after_is_waited_for_with_its_fraction() {
 #[tokio::test(start_paused = true)]
 async fn a_longer_retry_after_ends_the_send_and_is_rounded_up_in_words() {
     let busy = || response(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", b"299.997")], "");
-    let service = Scripted::with(|| response(StatusCode::OK, &[], r#"{"access_token":"token"}"#), busy);
+    let service =
+        Scripted::with(|| response(StatusCode::OK, &[], r#"{"access_token":"token"}"#), busy);
     let error = service.client().send(&message()).await.unwrap_err();
     assert_eq!((service.messages(), error.kind()), (1, ErrorKind::Throttled));
     assert_eq!(error.retry_after(), Some(Duration::from_millis(299_997)));
@@ -226,13 +238,16 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
     assert_eq!(error.attempts()[0].status.map(u16::from), Some(200));
     assert_eq!(error.logs()[0].id.as_deref(), Some("d9f5"));
-    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+    assert!(
+        error.to_string().contains("answered 200 before the whole message was sent"),
+        "{error}"
+    );
     let (read, length) = (served.await.unwrap(), large.to_json().len());
     assert!(read < length / 2, "{read} of {length}");
 }
 
-/// A service that closes so many connections after one response each without announcing it. It closes each when the test
-/// asks for it, and confirms that.
+/// A service that closes so many connections after one response each without announcing it. It
+/// closes each when the test asks for it, and confirms that.
 fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -245,7 +260,8 @@ fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Recei
                 let read = stream.read(&mut buffer).unwrap();
                 request.extend_from_slice(&buffer[..read]);
             }
-            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
+            let response =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
             stream.write_all(response.as_bytes()).unwrap();
             told.recv().unwrap();
             drop(stream);
@@ -267,7 +283,8 @@ async fn a_connection_that_was_closed_while_the_thread_was_busy_costs_nothing() 
         for _ in 0..100 {
             yield_now().await;
         }
-        // Until it is closed nothing else runs in this thread, which is the runtime's only one, and some time longer.
+        // Until it is closed nothing else runs in this thread, which is the runtime's only one, and
+        // some time longer.
         close.send(()).unwrap();
         closes.recv_timeout(Duration::from_secs(30)).unwrap();
         std::thread::sleep(Duration::from_millis(2));

@@ -1,4 +1,5 @@
-//! Over HTTP/2 too, every request on the wire is an attempt in the receipt, and none goes out after it was given up.
+//! Over HTTP/2 too, every request on the wire is an attempt in the receipt, and none goes out after
+//! it was given up.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -45,8 +46,11 @@ async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
         };
         let (receipt, ()) = tokio::join!(client.send(&message).into_future(), serve);
         let receipt = receipt.unwrap();
-        let attempts: Vec<_> =
-            receipt.attempts().iter().map(|attempt| (attempt.delivery, attempt.error.as_deref())).collect();
+        let attempts: Vec<_> = receipt
+            .attempts()
+            .iter()
+            .map(|attempt| (attempt.delivery, attempt.error.as_deref()))
+            .collect();
         assert_eq!(attempts, [(delivery, Some(error)), (Delivery::Accepted, None)]);
         assert!(arrived.try_recv().is_err(), "as many on the wire as in the receipt");
     }
@@ -138,7 +142,8 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
             sent
         };
         let (sent, ()) = tokio::join!(sent, serve);
-        let attempts = sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
+        let attempts =
+            sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
         let told = (attempts[0].delivery, attempts[0].next_step);
         assert_eq!(told, (delivery, next), "{last_stream} {reason:?}: {:?}", attempts[0].error);
         let text = attempts[0].error.as_deref().unwrap();
@@ -165,7 +170,8 @@ async fn after_a_421_the_next_attempt_goes_over_another_connection() {
     assert_eq!(statuses, [Some(421), Some(200)]);
 }
 
-/// A message that needs more than the window of a stream, and goes over the same connection as a short one.
+/// A message that needs more than the window of a stream, and goes over the same connection as a
+/// short one.
 fn large() -> PushSlots {
     PushSlots::builder().slots(slots(0..400)).build().unwrap()
 }
@@ -178,12 +184,19 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     let send = client.send(&message).on_unknown(OnUnknown::Stop).into_future();
     let (sent, ()) = tokio::join!(send, serve);
     let error = sent.unwrap_err();
-    assert_eq!((error.delivery(), error.attempts()[0].status.map(u16::from)), (Delivery::Unknown, Some(200)));
-    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+    assert_eq!(
+        (error.delivery(), error.attempts()[0].status.map(u16::from)),
+        (Delivery::Unknown, Some(200))
+    );
+    assert!(
+        error.to_string().contains("answered 200 before the whole message was sent"),
+        "{error}"
+    );
 }
 
-/// Accepts a message, and then responds to another with `respond` alone and reads nothing of it. Both come over a connection
-/// with these settings, which the client knows from the first response on.
+/// Accepts a message, and then responds to another with `respond` alone and reads nothing of it.
+/// Both come over a connection with these settings, which the client knows from the first response
+/// on.
 async fn second_response(
     settings: h2::server::Builder,
     respond: impl FnOnce(SendResponse<Bytes>),
@@ -191,7 +204,8 @@ async fn second_response(
     let authority = Authority::new();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let tokens = fixtures::serve();
-    let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).max_attempts(1);
+    let builder =
+        client(&listener.url(), "plain").root_certificate(authority.pem.clone()).max_attempts(1);
     let client = builder.token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
     let message = message();
     let serve = async {
@@ -232,8 +246,14 @@ async fn success_while_the_window_is_closed_for_even_a_small_message_is_unknown(
         response.send_response(Response::new(()), true).unwrap();
     });
     let error = sent.await.unwrap_err();
-    assert_eq!((error.delivery(), error.attempts()[0].status.map(u16::from)), (Delivery::Unknown, Some(200)));
-    assert!(error.to_string().contains("answered 200 before the whole message was sent"), "{error}");
+    assert_eq!(
+        (error.delivery(), error.attempts()[0].status.map(u16::from)),
+        (Delivery::Unknown, Some(200))
+    );
+    assert!(
+        error.to_string().contains("answered 200 before the whole message was sent"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -241,7 +261,8 @@ async fn a_thousand_headers_cost_no_message() {
     let sent = second_response(h2::server::Builder::new(), |mut response| {
         let mut head = Response::builder();
         for number in 0..1_000 {
-            head = head.header(format!("x-gateway-{number}"), "passed on by a gateway with a long name");
+            head = head
+                .header(format!("x-gateway-{number}"), "passed on by a gateway with a long name");
         }
         let mut stream = response.send_response(head.body(()).unwrap(), false).unwrap();
         stream.send_data(r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.into(), true).unwrap();
@@ -260,7 +281,8 @@ async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
         let mut stream = listener.accept().await.unwrap();
         stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
         read_one_request(&mut stream).await;
-        // The status 200 and `content-length: 31` (RFC 7541), nine bytes of a body, and RST_STREAM with NO_ERROR.
+        // The status 200 and `content-length: 31` (RFC 7541), nine bytes of a body, and RST_STREAM
+        // with NO_ERROR.
         let head = [0, 0, 6, 1, 4, 0, 0, 0, 1, 0x88, 0x0f, 0x0d, 2, b'3', b'1'];
         let body = [&[0, 0, 9, 0, 0, 0, 0, 0, 1], &b"{\"Meta\":{"[..]].concat();
         let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
@@ -284,11 +306,13 @@ async fn an_upload_that_has_its_response_is_cut_off_and_starves_nobody() {
     let (large, small) = (large(), message());
     let serve = async {
         let mut unread = arrived.recv().await.unwrap();
-        // A whole response, and nothing of the message is read: its first part fills the window of the connection.
+        // A whole response, and nothing of the message is read: its first part fills the window of
+        // the connection.
         let mut stream = unread.reply_without_end(413);
         stream.send_data("too large".into(), true).unwrap();
         let reset = std::future::poll_fn(|context| stream.poll_reset(context));
-        let reset = timeout(Duration::from_secs(20), reset).await.expect("the client cuts the upload off");
+        let reset =
+            timeout(Duration::from_secs(20), reset).await.expect("the client cuts the upload off");
         assert!(reset.is_ok());
         // As every service does with a stream that was reset.
         let connection = unread.connection;
@@ -324,7 +348,11 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
     let dropped = timeout(Duration::from_millis(500), client.send(&message).into_future());
     assert!(dropped.await.is_err());
     let error = client.send(&message).deadline(Duration::from_secs(1)).await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::NotSent), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Timeout, Delivery::NotSent),
+        "{error}"
+    );
 
     holds_the_stream.accept().await;
     first.await.unwrap().unwrap();
@@ -371,7 +399,8 @@ async fn a_message_that_gets_no_answer_does_not_harm_those_beside_it() {
 async fn a_connection_that_dies_while_it_is_idle_is_closed() {
     let authority = Authority::new();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
-    let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
+    let client =
+        client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();
     let (send, mut arrived) = unbounded_channel();
     let (mut near, far) = duplex(64 * 1024);
     tokio::spawn(serve_one(far, 0, 100, send));
@@ -385,7 +414,8 @@ async fn a_connection_that_dies_while_it_is_idle_is_closed() {
             sent.await.unwrap().unwrap()
         } => client,
     };
-    // From here on the connection is dead: what comes is read, and nothing is passed on or answered.
+    // From here on the connection is dead: what comes is read, and nothing is passed on or
+    // answered.
     let mut unanswered = Vec::new();
     let closed = timeout(Duration::from_secs(40), stream.read_to_end(&mut unanswered)).await;
     assert!(closed.is_ok(), "the client pings the connection and closes it within 40 s");

@@ -45,7 +45,10 @@ async fn waiting_for_a_permit_is_not_part_of_an_attempt() {
     assert_eq!(began.elapsed().as_secs(), 40, "four times three");
     let calls = model.calls();
     for (index, call) in calls.iter().enumerate().skip(3) {
-        assert!(call.began >= calls[index - 3].began + 10 * SECOND, "message {index} is a fourth in flight");
+        assert!(
+            call.began >= calls[index - 3].began + 10 * SECOND,
+            "message {index} is a fourth in flight"
+        );
     }
 }
 
@@ -100,12 +103,17 @@ async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
         match sent.unwrap() {
             Ok(receipt) => accepted += usize::from(receipt.attempts().len() == 1),
             Err(error) => {
-                assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
+                assert_eq!(
+                    (error.kind(), error.delivery()),
+                    (ErrorKind::Throttled, Delivery::NotSent)
+                );
                 throttled += 1;
             }
         }
     }
-    println!("{accepted} accepted at once, {throttled} not sent; the service can take one a second");
+    println!(
+        "{accepted} accepted at once, {throttled} not sent; the service can take one a second"
+    );
     assert_eq!(accepted + throttled, 6_000);
     assert!(accepted >= 600 && model.calls().len() == accepted, "{accepted}");
 }
@@ -114,7 +122,8 @@ async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
 async fn sends_that_nobody_polls_keep_others_waiting_for_one_attempt_at_most() {
     let client = client_of(&Model::scripted([ok()])).build().unwrap();
     let message = encoded();
-    // More at once than may be in flight. While the loop body awaits something else, none of them is polled.
+    // More at once than may be in flight. While the loop body awaits something else, none of them
+    // is polled.
     let sends = stream::iter(0..300).map(|_| client.send(&*message).into_future());
     let mut sends = pin!(sends.buffer_unordered(128));
     let (list, began) = (slots(0..5), Instant::now());
@@ -147,7 +156,8 @@ async fn a_backoff_holds_no_permit() {
     assert_eq!(receipt.attempts()[0].next_step, NextStep::RetryAfter);
 }
 
-/// Sends `message` a thousand times at once; returns how many connections the client opened to the message endpoint.
+/// Sends `message` a thousand times at once; returns how many connections the client opened to the
+/// message endpoint.
 async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> usize {
     let (send, mut arrived) = unbounded_channel();
     let serving = tokio::spawn(serve(listener, 200, send));
@@ -160,7 +170,8 @@ async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> us
         .collect();
     let mut connections = 0;
     for _ in 0..1_000 {
-        let message = timeout(60 * SECOND, arrived.recv()).await.expect("a message arrives").unwrap();
+        let message =
+            timeout(60 * SECOND, arrived.recv()).await.expect("a message arrives").unwrap();
         connections = connections.max(message.connection + 1);
         tokio::spawn(message.accept());
     }
@@ -181,7 +192,8 @@ async fn a_cold_burst_over_http2_opens_few_connections() {
             let authority = Authority::new();
             let listener = TlsListener::bind(&authority, None, &["h2"]).await;
             let tokens = TlsListener::bind(&authority, None, &["h2"]).await;
-            let mut builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
+            let mut builder =
+                client(&listener.url(), "plain").root_certificate(authority.pem.clone());
             if tokens_elsewhere {
                 builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
             }

@@ -5,7 +5,9 @@ use crate::support::batch::{accepted, arrived, serve, slots};
 use crate::support::model::{answers, ok};
 use futures_util::{StreamExt, stream};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, Delivery, ErrorKind, Meta, PublishError, PushSlots, ResumePoint, Slot, SlotReader};
+use pushslots::{
+    Client, Delivery, ErrorKind, Meta, PublishError, PushSlots, ResumePoint, Slot, SlotReader,
+};
 
 fn paths(error: &PublishError) -> Vec<&str> {
     error.error().problems().iter().map(|problem| problem.path()).collect()
@@ -20,11 +22,16 @@ async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
     wrong[2_000] = slots(7..8).remove(0).reason("x".repeat(2_000));
     let error = client.publish(&wrong).bytes_per_message(2_000).await.unwrap_err();
     assert_eq!(paths(&error), ["Slots[1].Duration", "Slots[2000]", "Slots[2999].DateTime"]);
-    assert_eq!((error.error().kind(), error.delivery()), (ErrorKind::InvalidMessage, Delivery::NotSent));
+    assert_eq!(
+        (error.error().kind(), error.delivery()),
+        (ErrorKind::InvalidMessage, Delivery::NotSent)
+    );
     assert!(error.to_string().contains("Slots[2000]: takes 2"), "{error}");
     assert_eq!((error.failed_message(), error.report().receipts().len()), (None, 0));
 
-    for nothing in [client.publish(Vec::<Slot>::new()), client.publish_stream(stream::empty::<Slot>())] {
+    for nothing in
+        [client.publish(Vec::<Slot>::new()), client.publish_stream(stream::empty::<Slot>())]
+    {
         assert_eq!(paths(&nothing.await.unwrap_err()), ["Slots"]);
     }
     let phone = Meta::new().batch_id("");
@@ -36,16 +43,23 @@ async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
         .resume_from(0)
         .await
         .unwrap_err();
-    assert_eq!(paths(&error), ["slots_per_message", "bytes_per_message", "batch_id", "resume_from"]);
+    assert_eq!(
+        paths(&error),
+        ["slots_per_message", "bytes_per_message", "batch_id", "resume_from"]
+    );
     let error = client.publish(slots(0..1)).bytes_per_message(100).await.unwrap_err();
-    assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::Configuration, vec!["bytes_per_message"]));
+    assert_eq!(
+        (error.error().kind(), paths(&error)),
+        (ErrorKind::Configuration, vec!["bytes_per_message"])
+    );
     let error = client.publish(slots(0..1)).resume_from(2).await.unwrap_err();
     assert_eq!(paths(&error), ["batch_id"]);
     for point in ["3", "3@7"] {
         let point: ResumePoint = point.parse().unwrap();
         let list = client.publish(slots(0..6)).batch_id("one").resume_from(&point);
         assert_eq!(paths(&list.await.unwrap_err()), ["resume_from"]);
-        let stream = client.publish_stream(stream::iter(slots(0..6))).batch_id("one").resume_from(&point);
+        let stream =
+            client.publish_stream(stream::iter(slots(0..6))).batch_id("one").resume_from(&point);
         assert_eq!(paths(&stream.await.unwrap_err()), ["resume_from"]);
     }
     let meta = Meta::new().destination(pushslots::Destination::new(Uuid::nil()).name("EMR"));
@@ -53,8 +67,11 @@ async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
     nameless.destinations[0].id = None;
     let error = client.publish(slots(0..1)).meta(nameless).await.unwrap_err();
     assert_eq!(paths(&error), ["Meta.Destinations[0].ID"]);
-    let alone =
-        Client::builder().transport(model.clone()).credentials(support::credentials()).build().unwrap();
+    let alone = Client::builder()
+        .transport(model.clone())
+        .credentials(support::credentials())
+        .build()
+        .unwrap();
     assert_eq!(paths(&alone.publish(slots(0..1)).await.unwrap_err()), ["Meta.Destinations"]);
     assert!(model.calls().is_empty() && model.token_requests() == 0);
 }
@@ -70,7 +87,11 @@ async fn a_slot_may_take_all_the_room_that_a_message_has() {
         text.split(' ').filter_map(|word| word.trim_end_matches(';').parse().ok()).collect();
     let [takes, room] = numbers[..] else { panic!("{text}") };
     for (bytes, fits) in [(2_000 + takes - room, true), (2_000 + takes - room - 1, false)] {
-        assert_eq!(client.publish([long()]).bytes_per_message(bytes).await.is_ok(), fits, "{bytes}: {text}");
+        assert_eq!(
+            client.publish([long()]).bytes_per_message(bytes).await.is_ok(),
+            fits,
+            "{bytes}: {text}"
+        );
     }
     assert_eq!(accepted(&model), [0]);
 }
@@ -90,7 +111,9 @@ async fn one_bad_slot_does_not_cost_its_neighbours() {
             true => client.publish_stream(stream::iter(some.clone())),
             false => client.publish(&some),
         };
-        let tell = |index, problems: &[pushslots::Problem]| told.push((index, problems[0].path().to_owned()));
+        let tell = |index, problems: &[pushslots::Problem]| {
+            told.push((index, problems[0].path().to_owned()))
+        };
         let report = publication.slots_per_message(300).skip_invalid(tell).await.unwrap();
         let path = |index, key| (index, format!("Slots[{index}].{key}"));
         assert_eq!(told, [path(0, "Duration"), path(500, "Duration"), path(999, "DateTime")]);
@@ -100,11 +123,17 @@ async fn one_bad_slot_does_not_cost_its_neighbours() {
 
     // Without that, a stream ends there, and what came before is told.
     let (model, client) = serve([ok()]);
-    let error =
-        client.publish_stream(stream::iter(some[1..].to_vec())).slots_per_message(300).await.unwrap_err();
+    let error = client
+        .publish_stream(stream::iter(some[1..].to_vec()))
+        .slots_per_message(300)
+        .await
+        .unwrap_err();
     assert_eq!(paths(&error), ["Slots[499].Duration"]);
     let report = error.report();
-    assert_eq!((report.receipts().len(), report.run().accepted_slots, accepted(&model).len()), (1, 300, 300));
+    assert_eq!(
+        (report.receipts().len(), report.run().accepted_slots, accepted(&model).len()),
+        (1, 300, 300)
+    );
     assert_eq!(report.resume_point().map(ResumePoint::number), Some(2));
     assert_eq!((error.failed_message(), error.never_sent()), (None, None));
 }
@@ -130,7 +159,10 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
         let mut corrected = some.clone();
         corrected[5] = right;
         let error = publish(&corrected).resume_from(&point).await.unwrap_err();
-        assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::Configuration, vec!["resume_from"]));
+        assert_eq!(
+            (error.error().kind(), paths(&error)),
+            (ErrorKind::Configuration, vec!["resume_from"])
+        );
         assert_eq!(model.calls().len(), 2);
         // The message that was rejected may be corrected.
         some[12].duration = Some(30.0);
@@ -143,7 +175,10 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
     let mut wrong = slots(0..2);
     wrong.iter_mut().for_each(|slot| slot.duration = None);
     let error = client.publish(&wrong).skip_invalid(|_, _| {}).await.unwrap_err();
-    assert_eq!(error.error().problems()[0].to_string(), "Slots: none is left to publish: all 2 were skipped");
+    assert_eq!(
+        error.error().problems()[0].to_string(),
+        "Slots: none is left to publish: all 2 were skipped"
+    );
     assert_eq!(error.report().run().skipped_slots, 2);
     let error = client.publish(slots(0..9)).bytes_per_message(100).await.unwrap_err();
     assert_eq!((paths(&error), error.report().batch_id()), (vec!["bytes_per_message"], ""));
@@ -152,7 +187,8 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_fails_is_told_with_its_cause() {
     let (model, client) = serve([ok()]);
-    let failing = stream::iter(slots(0..7).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
+    let failing =
+        stream::iter(slots(0..7).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
     let error = client.publish_stream(failing).slots_per_message(3).await.unwrap_err();
     assert_eq!(error.error().kind(), ErrorKind::Input);
     let source = std::error::Error::source(&error).unwrap();
@@ -161,7 +197,8 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     assert_eq!(error.report().resume_point().map(ResumePoint::number), Some(3));
     let text = "the stream of slots failed before its end";
     let batch = error.report().batch_id();
-    let expected = format!("batch {batch}: {text}; accepted so far: 2 messages with 6 slots of the batch");
+    let expected =
+        format!("batch {batch}: {text}; accepted so far: 2 messages with 6 slots of the batch");
     assert_eq!(error.to_string(), expected);
     let failing = stream::iter([Err::<Slot, _>(std::fmt::Error)]);
     assert_eq!(client.publish_stream(failing).await.unwrap_err().to_string(), text);
@@ -187,8 +224,9 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_stream_is_not_forgotten_when_a_message_is_split() {
-    let failing =
-        || stream::iter(slots(0..15).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
+    let failing = || {
+        stream::iter(slots(0..15).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]))
+    };
     let (model, client) = serve([answers(413), ok()]);
     let error = client.publish_stream(failing()).slots_per_message(10).await.unwrap_err();
     assert_eq!((error.error().kind(), error.failed_message()), (ErrorKind::Input, None));
@@ -215,7 +253,10 @@ async fn a_batch_whose_slots_are_all_skipped_has_nothing_to_resume() {
         for publication in [client.publish(&wrong), stream] {
             let publication = publication.batch_id("b").resume_from(&point).skip_invalid(|_, _| {});
             let error = publication.await.unwrap_err();
-            assert_eq!((error.error().kind(), paths(&error)), (ErrorKind::InvalidMessage, vec!["Slots"]));
+            assert_eq!(
+                (error.error().kind(), paths(&error)),
+                (ErrorKind::InvalidMessage, vec!["Slots"])
+            );
             assert!(error.to_string().contains("all 6 were skipped"), "{error}");
         }
         assert!(model.calls().is_empty());
@@ -224,13 +265,17 @@ async fn a_batch_whose_slots_are_all_skipped_has_nothing_to_resume() {
 
 #[tokio::test(start_paused = true)]
 async fn the_place_in_a_batch_that_a_given_meta_has_is_replaced() {
-    let read = r#"{"Meta":{"CurrentBatch":"three","TotalBatches":[],"FacilityCode":"RES"},"Slots":[]}"#;
+    let read =
+        r#"{"Meta":{"CurrentBatch":"three","TotalBatches":[],"FacilityCode":"RES"},"Slots":[]}"#;
     let unreadable = PushSlots::from_json(read.as_bytes()).unwrap().meta().clone();
-    for meta in [Meta::new().current_batch(0), Meta::new().current_batch(5).total_batches(2), unreadable] {
+    for meta in
+        [Meta::new().current_batch(0), Meta::new().current_batch(5).total_batches(2), unreadable]
+    {
         let (model, client) = serve([ok()]);
         client.publish(slots(0..3)).meta(meta.clone()).await.unwrap();
         client.publish(slots(0..3)).meta(meta).slots_per_message(2).batch_id("b").await.unwrap();
-        let places: Vec<_> = arrived(&model).into_iter().map(|each| (each.current, each.total)).collect();
+        let places: Vec<_> =
+            arrived(&model).into_iter().map(|each| (each.current, each.total)).collect();
         let place = |current: &str| (Some(current.to_owned()), Some("2".to_owned()));
         assert_eq!(places, [(None, None), place("1"), place("2")]);
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::support::examples::Folder;
 use crate::support::keys::{self, TestKey};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey,
-    VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384,
+    UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -38,9 +38,11 @@ async fn a_key_signs_whatever_form_it_comes_in() {
         jwk["use"] = "sig".into();
         jwk["key_ops"] = json!(["sign", "verify"]);
         jwk["x5t"] = "of no matter here".into();
-        // Some write more escapes than they need. The parts of the key are left alone: they hold any three letters.
-        let jwk =
-            format!("\u{feff}{jwk}").replace("\"sig\"", "\"\\u0073ig\"").replace("key-7", "key\\u002d7");
+        // Some write more escapes than they need. The parts of the key are left alone: they hold
+        // any three letters.
+        let jwk = format!("\u{feff}{jwk}")
+            .replace("\"sig\"", "\"\\u0073ig\"")
+            .replace("key-7", "key\\u002d7");
         for signing in [
             SigningKey::from_pem(&key.pem, "key-7"),
             SigningKey::from_pem_file(folder.file("key.pem", &key.pem), "key-7"),
@@ -50,13 +52,17 @@ async fn a_key_signs_whatever_form_it_comes_in() {
             let signing = signing.unwrap();
             assert_eq!((signing.key_id(), signing.algorithm()), ("key-7", algorithm));
             let shown = format!("{signing:?}");
-            assert!(shown.contains("key-7") && shown.contains(&format!("{algorithm:?}")), "{shown}");
+            assert!(
+                shown.contains("key-7") && shown.contains(&format!("{algorithm:?}")),
+                "{shown}"
+            );
             assert_signs(&signing, &key).await;
         }
     }
 }
 
-/// PKCS#8 of version 2 (RFC 5958) from that of version 1: with an empty set of attributes and the public key.
+/// PKCS#8 of version 2 (RFC 5958) from that of version 1: with an empty set of attributes and the
+/// public key.
 fn version_2(pem: &str, public: &[u8]) -> String {
     let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     let version_1 = BASE64_STANDARD.decode(base64).unwrap();
@@ -96,8 +102,11 @@ async fn pem_is_read_however_its_lines_are_kept() {
         }
         for form in forms {
             let key_file = folder.file("key.pem", &form);
-            for signing in [SigningKey::from_pem(&form, "id"), SigningKey::from_pem_file(key_file, "id")] {
-                assert_signs(&signing.unwrap_or_else(|error| panic!("{error}: {form:?}")), &key).await;
+            for signing in
+                [SigningKey::from_pem(&form, "id"), SigningKey::from_pem_file(key_file, "id")]
+            {
+                assert_signs(&signing.unwrap_or_else(|error| panic!("{error}: {form:?}")), &key)
+                    .await;
             }
         }
         let comment = [b"friendlyName: M\xfcller\n", pem.as_bytes()].concat();
@@ -109,7 +118,9 @@ async fn pem_is_read_however_its_lines_are_kept() {
 async fn a_jwk_is_read_with_marks_around_it() {
     let (folder, key) = (Folder::new(), keys::p384());
     let jwk = format!("\u{feff}\r\n {} \r\n\u{feff}", key.jwk("id"));
-    for signing in [SigningKey::from_jwk(&jwk), SigningKey::from_jwk_file(folder.file("key.json", &jwk))] {
+    for signing in
+        [SigningKey::from_jwk(&jwk), SigningKey::from_jwk_file(folder.file("key.json", &jwk))]
+    {
         assert_signs(&signing.unwrap(), &key).await;
     }
 }
@@ -127,15 +138,15 @@ fn pem_with_escaped_line_breaks_is_named_with_the_remedy() {
             format!("KEY={escaped}"),
         ] {
             let error = SigningKey::from_pem(&form, "id").unwrap_err();
-            let expected =
-                "the line breaks of the PEM are the two characters `\\n`; replace each by a line break";
+            let expected = "the line breaks of the PEM are the two characters `\\n`; replace each by a line break";
             assert!(error.to_string().contains(expected), "{error}");
             assert!(!format!("{error} {error:?}").contains(secret), "{error}");
         }
         #[cfg(unix)]
         {
-            let printf =
-                std::process::Command::new("sh").args(["-c", "printf '%b' \"$0\"", &escaped]).output();
+            let printf = std::process::Command::new("sh")
+                .args(["-c", "printf '%b' \"$0\"", &escaped])
+                .output();
             SigningKey::from_pem(printf.unwrap().stdout, "id").unwrap();
         }
     }
@@ -158,9 +169,10 @@ fn pkcs8_of_version_2_that_is_damaged_is_an_error() {
 fn a_file_that_is_too_long_for_a_key_is_not_read_to_its_end() {
     let folder = Folder::new();
     let long = folder.file("key.pem", vec![b'\n'; 300 * 1024]);
-    for error in
-        [SigningKey::from_pem_file(&long, "id").unwrap_err(), SigningKey::from_jwk_file(&long).unwrap_err()]
-    {
+    for error in [
+        SigningKey::from_pem_file(&long, "id").unwrap_err(),
+        SigningKey::from_jwk_file(&long).unwrap_err(),
+    ] {
         assert!(error.to_string().contains("it is too long for a key"), "{error}");
     }
 }
@@ -177,7 +189,10 @@ fn pem_that_can_not_be_used_is_told_apart() {
     let with_password = keys::p384_sec1().pem.replacen("KEY-----\n", header, 1);
     for (pem, expected) in [
         ("", "there is no private key in PEM"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "there is no private key in PEM"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "there is no private key in PEM",
+        ),
         (&encrypted, "the private key is encrypted"),
         (&p256, "it takes RSA from 2048 bits and the elliptic curve P-384"),
         (&damaged, "damaged"),
@@ -197,9 +212,10 @@ fn a_file_that_can_not_be_read_is_not_named() {
     let line = pem.replace('\n', "\\n");
     let bare: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     for path in [pem.as_str(), &line, &format!("\"{line}\""), &bare, "no/such/key.pem"] {
-        for error in
-            [SigningKey::from_pem_file(path, "id").unwrap_err(), SigningKey::from_jwk_file(path).unwrap_err()]
-        {
+        for error in [
+            SigningKey::from_pem_file(path, "id").unwrap_err(),
+            SigningKey::from_jwk_file(path).unwrap_err(),
+        ] {
             let shown = format!("{error} {error:?}");
             assert!(shown.contains("give the path of a key's file"), "{shown}");
             assert!(!shown.contains(path), "{shown}");
@@ -235,7 +251,10 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
         (without(&p384, "kid"), "the JWK lacks `kid`"),
         (with(&p384, "kid", json!("")), "the JWK lacks `kid`"),
         (with(&p384, "kty", json!("oct")), "it must be RSA or EC"),
-        (keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING).jwk("id").to_string(), "it must be P-384"),
+        (
+            keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING).jwk("id").to_string(),
+            "it must be P-384",
+        ),
         (with(&p384, "crv", json!("P-256")), "it must be P-384"),
         (with(&p384, "alg", json!("ES256")), "with P-384 it must be ES384"),
         (with(&p384, "alg", json!("RS384")), "with P-384 it must be ES384"),
@@ -301,7 +320,10 @@ fn credentials_show_no_secret() {
     let key = keys::p384();
     let jwt = Credentials::signed_jwt("client-9", SigningKey::from_pem(&key.pem, "key-7").unwrap());
     let shown = format!("{jwt:?}");
-    assert!(shown.contains("client-9") && shown.contains("key-7") && shown.contains("Es384"), "{shown}");
+    assert!(
+        shown.contains("client-9") && shown.contains("key-7") && shown.contains("Es384"),
+        "{shown}"
+    );
     let secret = key.pem.lines().nth(1).unwrap();
     assert!(!shown.contains(secret));
     let shown = format!("{:?}", Credentials::api_key("canary-key", "canary-secret"));

@@ -1,4 +1,5 @@
-//! Publications whose process is killed at any moment, and that the next process resumes from their checkpoint.
+//! Publications whose process is killed at any moment, and that the next process resumes from their
+//! checkpoint.
 //!
 //! `PUSHSLOTS_KILLS=1000` kills as many processes, `PUSHSLOTS_KILL_SEED=7` draws the moments again.
 
@@ -24,7 +25,8 @@ const SLOTS_PER_MESSAGE: usize = 2;
 /// As many kills as end within some seconds.
 const KILLS: u64 = 50;
 
-/// The process that is killed: it publishes with the checkpoint and the concurrency of its environment.
+/// The process that is killed: it publishes with the checkpoint and the concurrency of its
+/// environment.
 #[tokio::test]
 #[ignore = "runs in a process of its own, which the test below starts"]
 async fn publishes_with_a_checkpoint() {
@@ -32,7 +34,8 @@ async fn publishes_with_a_checkpoint() {
     let concurrency = variable("CONCURRENCY").parse().unwrap();
     let slots = slots(0..SLOTS);
     let client = Client::from_env().unwrap();
-    let publication = client.publish(&slots).slots_per_message(SLOTS_PER_MESSAGE).concurrency(concurrency);
+    let publication =
+        client.publish(&slots).slots_per_message(SLOTS_PER_MESSAGE).concurrency(concurrency);
     publication.checkpoint(variable("CHECKPOINT")).await.unwrap();
 }
 
@@ -55,7 +58,8 @@ impl Service {
         let builder = MockService::builder().respond_with(move |request| {
             if request.path() == "/endpoint" {
                 let header = |name| request.headers()[name].to_str().unwrap().to_owned();
-                let (token, id) = (header("authorization"), header("idempotency-key").parse().unwrap());
+                let (token, id) =
+                    (header("authorization"), header("idempotency-key").parse().unwrap());
                 let _ = tell.send(Arrived { token, id, body: request.body().to_vec() });
             }
             None
@@ -67,7 +71,10 @@ impl Service {
         let key = folder.file("key.pem", self.mock.private_key_pem());
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::publishes_with_a_checkpoint", "--ignored"])
-            .envs([("PUSHSLOTS_BASE_URL", self.mock.url()), ("PUSHSLOTS_CLIENT_ID", self.mock.client_id())])
+            .envs([
+                ("PUSHSLOTS_BASE_URL", self.mock.url()),
+                ("PUSHSLOTS_CLIENT_ID", self.mock.client_id()),
+            ])
             .env("PUSHSLOTS_KEY_ID", self.mock.key_id())
             .env("PUSHSLOTS_PRIVATE_KEY_FILE", key)
             .env("PUSHSLOTS_DESTINATION_IDS", self.mock.destination().to_string())
@@ -105,7 +112,9 @@ fn no_slot_is_lost_when_the_process_is_killed() {
     println!("processes killed: {killed}, batches: {batches}, messages sent again: {sent_again}");
     println!("slots lost: {lost}");
     println!("slots sent under two message ids: {other_ids}");
-    println!("messages sent again after a kill beyond those that may be in flight: {too_many_again}");
+    println!(
+        "messages sent again after a kill beyond those that may be in flight: {too_many_again}"
+    );
     assert_eq!((lost, other_ids, too_many_again), (0, 0, 0));
 }
 
@@ -162,7 +171,8 @@ fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> 
 }
 
 fn count(arrived: &[Arrived], concurrency: usize, found: &mut Found) {
-    let (mut bodies, mut again) = (BTreeMap::<Uuid, &Arrived>::new(), BTreeMap::<&str, usize>::new());
+    let (mut bodies, mut again) =
+        (BTreeMap::<Uuid, &Arrived>::new(), BTreeMap::<&str, usize>::new());
     for message in arrived {
         let first = bodies.entry(message.id).or_insert(message);
         assert_eq!(first.body, message.body, "the same id, and so the same bytes");

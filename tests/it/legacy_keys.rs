@@ -13,8 +13,8 @@ use pushslots::bytes::Bytes;
 use pushslots::chrono::{TimeDelta, Utc};
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use pushslots::{
-    Client, Credentials, Delivery, ErrorKind, Response, Transport, TransportContext, TransportError,
-    TransportErrorKind,
+    Client, Credentials, Delivery, ErrorKind, Response, Transport, TransportContext,
+    TransportError, TransportErrorKind,
 };
 use tokio::time::{Instant, sleep};
 
@@ -53,7 +53,8 @@ const REFRESH: &str = r#"/auth/refreshToken {"apiKey":"my-key","refreshToken":"a
 async fn a_legacy_key_buys_a_token_too() {
     let server = fixtures::serve();
     let builder = || Client::builder().base_url(server.url()).destination(DESTINATION);
-    let client = builder().credentials(Credentials::api_key("my-key", "my-secret")).build().unwrap();
+    let client =
+        builder().credentials(Credentials::api_key("my-key", "my-secret")).build().unwrap();
     client.send(&message()).await.unwrap();
     client.send(&message()).await.unwrap();
     let requests = server.requests();
@@ -62,7 +63,8 @@ async fn a_legacy_key_buys_a_token_too() {
     assert_eq!(requests[0].body(), &br#"{"apiKey":"my-key","secret":"my-secret"}"#[..]);
     assert_eq!(requests[1].headers()["authorization"], "Bearer api-key");
 
-    let client = builder().credentials(Credentials::api_key("api-key-rejected", "s")).build().unwrap();
+    let client =
+        builder().credentials(Credentials::api_key("api-key-rejected", "s")).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
     assert_eq!(error.service_text(), Some("Invalid request"));
@@ -74,7 +76,9 @@ async fn a_legacy_key_buys_a_token_too() {
 
 #[tokio::test]
 async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
-    for expires in [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#] {
+    for expires in
+        [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#]
+    {
         let json = format!(r#"{{"accessToken":"legacy"{expires}}}"#);
         let acts = [Act::response("200 OK", "", &json), Act::response("200 OK", "", "")];
         let service = RawServer::start(acts).await;
@@ -87,8 +91,8 @@ async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
 
 #[tokio::test]
 async fn a_token_is_refreshed_with_the_refresh_token() {
-    let expires =
-        (Utc::now() + TimeDelta::hours(24)).format(r#","expires":"%FT%T%.6fZ","refreshToken":"again""#);
+    let expires = (Utc::now() + TimeDelta::hours(24))
+        .format(r#","expires":"%FT%T%.6fZ","refreshToken":"again""#);
     let service = RawServer::start([
         token("first", &expires.to_string()),
         accept(),
@@ -129,7 +133,10 @@ async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
         let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
         assert_eq!(receipt.attempts().len(), 2);
         let requests = service.finish().await;
-        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]);
+        assert_eq!(
+            asked(&requests),
+            [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]
+        );
     }
 }
 
@@ -149,10 +156,14 @@ async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_ane
         let acts = [first, reject(), failure, token("second", ""), accept()];
         let service = RawServer::start(acts).await;
         let receipt = client(&service.url, "my-key").send(&message()).await.unwrap();
-        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        let deliveries: Vec<_> =
+            receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
         assert_eq!(deliveries, [Delivery::Rejected, Delivery::Accepted]);
         let requests = service.finish().await;
-        assert_eq!(asked(&requests), [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]);
+        assert_eq!(
+            asked(&requests),
+            [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]
+        );
     }
 }
 
@@ -176,7 +187,9 @@ impl Transport for RefreshFails {
             "/auth/refreshToken" => return (self.failure)(time).await,
             "/auth/authenticate" => {
                 let expires = (Utc::now() + TimeDelta::seconds(60)).format("%FT%T%.6fZ");
-                format!(r#"{{"accessToken":"legacy","expires":"{expires}","refreshToken":"again"}}"#)
+                format!(
+                    r#"{{"accessToken":"legacy","expires":"{expires}","refreshToken":"again"}}"#
+                )
             }
             _ => r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned(),
         };
@@ -209,7 +222,11 @@ async fn a_refresh_endpoint_that_is_down_for_an_hour_costs_no_message() {
         }
         let requests = service.requests.lock().unwrap();
         println!("failure {number}: {requests:?}");
-        assert_eq!((requests["/auth/authenticate"], requests["/endpoint"]), (60, 60), "{requests:?}");
+        assert_eq!(
+            (requests["/auth/authenticate"], requests["/endpoint"]),
+            (60, 60),
+            "{requests:?}"
+        );
         assert!(requests["/auth/refreshToken"] <= 60, "{requests:?}");
     }
 }
@@ -220,7 +237,9 @@ async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
         |_| ready(Err(TransportError::unknown(TransportErrorKind::Interrupted))).boxed(),
         |_| ready(Ok(status(503, Some("60")))).boxed(),
         |_| ready(Ok(status(503, Some("120")))).boxed(),
-        |time| sleep(time).map(|()| Err(TransportError::unknown(TransportErrorKind::Timeout))).boxed(),
+        |time| {
+            sleep(time).map(|()| Err(TransportError::unknown(TransportErrorKind::Timeout))).boxed()
+        },
     ];
     for (number, failure) in failures.into_iter().enumerate() {
         let service = Arc::new(RefreshFails { failure, requests: Mutex::default() });
@@ -233,7 +252,10 @@ async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
             longest = longest.max(began.elapsed());
             sleep(Duration::from_secs(1)).await;
         }
-        println!("failure {number}: a send took {longest:?} at most; {:?}", service.requests.lock().unwrap());
+        println!(
+            "failure {number}: a send took {longest:?} at most; {:?}",
+            service.requests.lock().unwrap()
+        );
         assert!(longest <= Duration::from_secs(1), "failure {number}: {longest:?}");
     }
 }

@@ -57,7 +57,8 @@ impl TokenSource for Slow {
 #[tokio::test(start_paused = true)]
 async fn a_check_ends_within_the_time_of_one_attempt() {
     let model = Model::scripted([ok()]);
-    let client = client_of(&model).credentials(Credentials::token_source(Slow)).attempt_timeout(2 * SECOND);
+    let client =
+        client_of(&model).credentials(Credentials::token_source(Slow)).attempt_timeout(2 * SECOND);
     let began = Instant::now();
     client.build().unwrap().check().await.unwrap_err();
     assert!(began.elapsed() <= 3 * SECOND);
@@ -103,8 +104,10 @@ async fn a_send_that_is_dropped_or_not_awaited_is_not_waited_for() {
 async fn draining_waits_for_the_sends_of_clients_with_other_credentials() {
     let model = Model::scripted([slow()]);
     let client = client_of(&model).build().unwrap();
-    let other =
-        client.with_credentials(support::credentials()).unwrap().with_destinations([Uuid::from_u128(2)]);
+    let other = client
+        .with_credentials(support::credentials())
+        .unwrap()
+        .with_destinations([Uuid::from_u128(2)]);
     let sending = other.clone();
     let send = tokio::spawn(async move { sending.send(&message()).await });
     tokio::task::yield_now().await;

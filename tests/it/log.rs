@@ -49,13 +49,16 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
     let echo = r#"{"Meta":{"Errors":[{"Text":"Canarylast of 1 Canary Street is unknown"}]}}"#;
     // A token endpoint may echo what it was sent.
     let rejected = |echo: &str| {
-        let body =
-            json!({"error": "invalid_client", "error_description": echo, "access_token": "canary-token"});
+        let body = json!({"error": "invalid_client", "error_description": echo, "access_token": "canary-token"});
         Act::response("400 No", "Content-Type: application/json\r\n", &body.to_string())
     };
     let html = "Content-Type: text/html\r\n";
     for (name, file, acts) in [
-        ("accepted", &right, vec![token(), Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)]),
+        (
+            "accepted",
+            &right,
+            vec![token(), Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)],
+        ),
         ("rejected", &right, vec![token(), Act::response("400 Bad Request", "", echo)]),
         (
             "rejected in words",
@@ -66,7 +69,12 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
         (
             "token rejected",
             &right,
-            vec![token(), Act::response("401 No", "", echo), token(), Act::response("401 No", "", echo)],
+            vec![
+                token(),
+                Act::response("401 No", "", echo),
+                token(),
+                Act::response("401 No", "", echo),
+            ],
         ),
         (
             "lost, then rejected",
@@ -76,7 +84,10 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
         (
             "cut",
             &right,
-            vec![token(), Act::Response("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned())],
+            vec![
+                token(),
+                Act::Response("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned()),
+            ],
         ),
         (
             "no HTTP",
@@ -104,7 +115,9 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
             let mut settings = settings(&service.url, "plain", &folder);
             let key = std::fs::read_to_string(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]).unwrap();
             if legacy {
-                for name in ["PUSHSLOTS_CLIENT_ID", "PUSHSLOTS_KEY_ID", "PUSHSLOTS_PRIVATE_KEY_FILE"] {
+                for name in
+                    ["PUSHSLOTS_CLIENT_ID", "PUSHSLOTS_KEY_ID", "PUSHSLOTS_PRIVATE_KEY_FILE"]
+                {
                     settings.remove(name);
                 }
                 settings.insert("PUSHSLOTS_API_KEY", "canary-api-key".to_owned());
@@ -144,6 +157,10 @@ async fn the_log_shows_nothing_over_tls_and_http2_either() {
     let (run, body) = tokio::join!(push_file(Some(&message), &settings), serve);
     assert!(String::from_utf8(body).unwrap().contains("canary-reason"), "the message did go out");
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains("TRACE") && run.stderr.contains("h2::"), "the log is on: {}", run.stderr);
+    assert!(
+        run.stderr.contains("TRACE") && run.stderr.contains("h2::"),
+        "the log is on: {}",
+        run.stderr
+    );
     assert_shows_nothing("HTTP/2", &run, &key);
 }

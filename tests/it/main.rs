@@ -1,7 +1,7 @@
 //! The tests of the crate in one binary, so that a change links once: a module for each subject.
 //!
-//! `cargo test --test it sends::` runs one of them. Files next to this folder are binaries of their own, for the reason in their first
-//! line.
+//! `cargo test --test it sends::` runs one of them. Files next to this folder are binaries of their
+//! own, for the reason in their first line.
 
 #[path = "../support/mod.rs"]
 mod support;

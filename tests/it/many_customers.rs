@@ -1,4 +1,5 @@
-//! Clients of many customers in one process: one rate limiter, one transport, and credentials of their own.
+//! Clients of many customers in one process: one rate limiter, one transport, and credentials of
+//! their own.
 //!
 //! `PUSHSLOTS_CUSTOMER_SENDS=20000` sends as many messages instead of the usual 3,000.
 
@@ -42,12 +43,14 @@ fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> MockResponse {
     if request.path() == "/auth/authenticate" {
         let customer = json["apiKey"].as_str().unwrap();
         let expires = "2100-01-01T00:00:00Z";
-        let token = serde_json::json!({"accessToken": format!("token-{customer}"), "expires": expires});
+        let token =
+            serde_json::json!({"accessToken": format!("token-{customer}"), "expires": expires});
         return MockResponse::new(StatusCode::OK).body(token.to_string());
     }
     seen.messages += 1;
     let token = request.headers()["authorization"].to_str().unwrap();
-    let destination: Uuid = json["Meta"]["Destinations"][0]["ID"].as_str().unwrap().parse().unwrap();
+    let destination: Uuid =
+        json["Meta"]["Destinations"][0]["ID"].as_str().unwrap().parse().unwrap();
     let customer = destination.as_u128() - 1;
     seen.wrong_tokens += usize::from(token != format!("Bearer token-{customer}"));
     if seen.messages % 97 == 0 {
@@ -63,7 +66,8 @@ fn credentials(customer: u64) -> Credentials {
     Credentials::api_key(customer.to_string(), "secret")
 }
 
-/// Half of the clients are made from another one, and half are built with the shared limiter and transport.
+/// Half of the clients are made from another one, and half are built with the shared limiter and
+/// transport.
 fn clients(service: &MockService) -> Vec<Client> {
     let limiter = RateLimiter::new(REQUESTS, WINDOW);
     let transport = HttpTransport::builder().build().unwrap();
@@ -80,7 +84,10 @@ fn clients(service: &MockService) -> Vec<Client> {
     let first = builder(0).build().unwrap();
     let client = |customer| match customer % 2 {
         0 => builder(customer).build().unwrap(),
-        _ => first.with_credentials(credentials(customer)).unwrap().with_destinations([number_of(customer)]),
+        _ => first
+            .with_credentials(credentials(customer))
+            .unwrap()
+            .with_destinations([number_of(customer)]),
     };
     (0..CUSTOMERS).map(client).collect()
 }
@@ -145,7 +152,10 @@ async fn a_client_with_other_credentials_sends_nothing_to_the_destinations_of_th
     let other = first.with_credentials(Credentials::api_key(key, secret)).unwrap();
     let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();
     let error = other.send(&message).await.unwrap_err();
-    assert_eq!((error.kind(), error.problems()[0].path()), (ErrorKind::InvalidMessage, "Meta.Destinations"));
+    assert_eq!(
+        (error.kind(), error.problems()[0].path()),
+        (ErrorKind::InvalidMessage, "Meta.Destinations")
+    );
     other.with_destinations([service.destination()]).send(&message).await.unwrap();
     assert!(service.received()[0].meta().source.is_none());
 }
@@ -157,7 +167,11 @@ async fn clients_made_of_one_another_share_the_retry_budget() {
     let other = client.with_credentials(credentials(1)).unwrap().with_destinations([number_of(1)]);
     let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();
     let attempts = |error: Error| error.attempts().len();
-    assert_eq!(attempts(client.send(&message).await.unwrap_err()), 2, "there is one retry for both");
+    assert_eq!(
+        attempts(client.send(&message).await.unwrap_err()),
+        2,
+        "there is one retry for both"
+    );
     assert_eq!(attempts(other.send(&message).await.unwrap_err()), 1);
 }
 

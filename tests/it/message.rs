@@ -3,7 +3,9 @@
 use crate::support::pruned::pruned;
 use pushslots::chrono::{DateTime, FixedOffset, TimeZone, Utc};
 use pushslots::uuid::uuid;
-use pushslots::{Address, Destination, Identifier, Location, Meta, Provider, PushSlots, Slot, Source};
+use pushslots::{
+    Address, Destination, Identifier, Location, Meta, Provider, PushSlots, Slot, Source,
+};
 use serde_json::{Value, json};
 
 fn nine() -> DateTime<Utc> {
@@ -145,7 +147,10 @@ fn the_official_sample_comes_back_as_the_model_says() {
     let message = PushSlots::from_json(sample).unwrap();
     message.validate().unwrap();
     assert_eq!(message.slots().len(), 4);
-    assert_eq!(message.slots()[3].date_time, Some(Utc.with_ymd_and_hms(2016, 8, 1, 14, 45, 0).unwrap()));
+    assert_eq!(
+        message.slots()[3].date_time,
+        Some(Utc.with_ymd_and_hms(2016, 8, 1, 14, 45, 0).unwrap())
+    );
 
     let rfc3339 = sample.replace("2016-08-01 ", "2016-08-01T");
     let expected = pruned(serde_json::from_str(&rfc3339).unwrap());
@@ -273,7 +278,8 @@ fn a_record_of_which_nothing_is_said_is_not_written() {
     let mut nothing = Identifier::new("", "");
     (nothing.id, nothing.id_type) = (None, None);
     let location = Location::new().facility_identifier(nothing);
-    let slot = Slot::new(nine(), 15).provider(Provider::new().address(Address::new())).location(location);
+    let slot =
+        Slot::new(nine(), 15).provider(Provider::new().address(Address::new())).location(location);
     let message = PushSlots::builder().slot(slot).build().unwrap();
     assert_eq!(written(&message), with_slot(json!({})));
 }
@@ -307,8 +313,12 @@ fn neither_debug_nor_problems_name_anybody() {
     let shown = format!("{slot:?} {:?}", PushSlots::builder().slot(slot.clone()));
     assert!(!shown.contains(canary), "{shown}");
     let reader = pushslots::SlotReader::new(canary.as_bytes());
-    let encoded =
-        PushSlots::builder().slot(Slot::new(nine(), 15).reason(canary)).build().unwrap().encode().unwrap();
+    let encoded = PushSlots::builder()
+        .slot(Slot::new(nine(), 15).reason(canary))
+        .build()
+        .unwrap()
+        .encode()
+        .unwrap();
     let shown = format!("{reader:?} {encoded:?}");
     assert!(!shown.contains(canary) && shown.contains("slots: 1"), "{shown}");
     let error = PushSlots::builder().slot(slot).build().unwrap_err();

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_message_is_rejected_for_what_is_wrong_with_it() {
-    let builder = MockService::builder().max_bytes(100_000).token_lifetime(Duration::from_secs(300));
+    let builder =
+        MockService::builder().max_bytes(100_000).token_lifetime(Duration::from_secs(300));
     let service = builder.start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;
@@ -21,7 +22,11 @@ async fn a_message_is_rejected_for_what_is_wrong_with_it() {
     for (message, status, reason) in [
         (with(destinations, r#""Destinations":[]"#), 403, "Meta.Destinations: empty"),
         (with(&format!(",{destinations}"), ""), 403, "Meta.Destinations: empty"),
-        (MESSAGE.split_once(",\"Slots\"").unwrap().0.to_owned() + r#","Slots":[]}"#, 400, "Slots: empty"),
+        (
+            MESSAGE.split_once(",\"Slots\"").unwrap().0.to_owned() + r#","Slots":[]}"#,
+            400,
+            "Slots: empty",
+        ),
         (
             with(r#""Duration":15"#, r#""Duration":"15""#),
             400,
@@ -43,7 +48,11 @@ async fn a_message_is_rejected_for_what_is_wrong_with_it() {
         let (told, body) = any.push(&token, message).await;
         let seen = service.requests().last().unwrap().clone();
         assert_eq!(told, status, "{reason}: {body}");
-        assert!(seen.reason().unwrap().contains(reason), "{:?} in place of {reason}", seen.reason());
+        assert!(
+            seen.reason().unwrap().contains(reason),
+            "{:?} in place of {reason}",
+            seen.reason()
+        );
         if status != 413 {
             // The service's own shape of an error.
             let body: Value = serde_json::from_str(&body).unwrap();
@@ -61,7 +70,11 @@ async fn a_message_is_rejected_for_what_is_wrong_with_it() {
         assert_eq!(service.requests().last().unwrap().reason(), Some(reason));
     }
     let bearer = format!("Bearer {token}");
-    assert_eq!(any.post("/endpoint", &[("authorization", &bearer)], MESSAGE).await.0, 400, "no content type");
+    assert_eq!(
+        any.post("/endpoint", &[("authorization", &bearer)], MESSAGE).await.0,
+        400,
+        "no content type"
+    );
     assert!(service.received().is_empty());
 
     assert_eq!(any.push(&token, MESSAGE).await.0, 200);
@@ -78,7 +91,8 @@ async fn what_leaves_out_nothing_the_model_needs_is_taken_as_it_is() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;
-    // Nulls, empty objects and unknown keys are as the schema has them, and so is a space in a time.
+    // Nulls, empty objects and unknown keys are as the schema has them, and so is a space in a
+    // time.
     let message = MESSAGE
         .replace(r#""Slots":["#, r#""X":[1,{"y":null}],"Slots":["#)
         .replace(
@@ -119,7 +133,8 @@ async fn a_batch_is_found_by_its_id_in_the_order_of_its_messages() {
     client.publish(&slots).slots_per_message(3).batch_id("tuesday").await.unwrap();
     client.send(&message()).await.unwrap();
     let batch = service.batch("tuesday");
-    let places: Vec<_> = batch.iter().map(|message| message.meta().current_batch.unwrap()).collect();
+    let places: Vec<_> =
+        batch.iter().map(|message| message.meta().current_batch.unwrap()).collect();
     assert_eq!((places, service.received().len()), (vec![1, 2, 3], 4));
     assert!(service.batch("wednesday").is_empty());
     assert_eq!(service.slots().len(), 9);
@@ -134,7 +149,8 @@ async fn a_repeated_message_is_known_again_only_where_that_is_asked_for() {
         let client = client(&service).build().unwrap();
         service.respond_next(MockResponse::closed_after_read().after_accepting());
         let receipt = client.send(&message()).await.unwrap();
-        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        let deliveries: Vec<_> =
+            receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
         assert_eq!(deliveries, [Delivery::Unknown, Delivery::Accepted]);
         let received = service.received();
         assert_eq!(received.len(), if deduplicates { 1 } else { 2 });
@@ -143,7 +159,10 @@ async fn a_repeated_message_is_known_again_only_where_that_is_asked_for() {
         // What does not say who it is can't be known again.
         let any = Any::of(&service);
         let token = token(&service, &any).await;
-        assert_eq!([any.push(&token, MESSAGE).await.0, any.push(&token, MESSAGE).await.0], [200, 200]);
+        assert_eq!(
+            [any.push(&token, MESSAGE).await.0, any.push(&token, MESSAGE).await.0],
+            [200, 200]
+        );
         assert_eq!(service.received().len(), received.len() + 2);
     }
 }
@@ -154,12 +173,16 @@ async fn a_message_is_known_again_by_any_text_that_names_it() {
     let any = Any::of(&service);
     let bearer = format!("Bearer {}", token(&service, &any).await);
     let push = async |key: &str| {
-        let headers =
-            [("authorization", &*bearer), ("content-type", "application/json"), ("idempotency-key", key)];
+        let headers = [
+            ("authorization", &*bearer),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
         any.post("/endpoint", &headers, MESSAGE).await
     };
     // As the draft of the header has it, and as most clients write it.
-    let [first, again, other] = [push("\"order-1\"").await, push("order-1").await, push("order-2").await];
+    let [first, again, other] =
+        [push("\"order-1\"").await, push("order-1").await, push("order-2").await];
     assert_eq!(first, again);
     assert_ne!(first, other);
     assert_eq!((service.received().len(), service.counts().duplicates), (2, 1));
@@ -219,10 +242,14 @@ async fn nothing_gets_lost_that_64_connections_send() {
     for send in sends.collect::<Vec<_>>() {
         send.await.unwrap();
     }
-    let mut ids: Vec<_> = service.received().iter().map(|message| message.message_id().unwrap()).collect();
+    let mut ids: Vec<_> =
+        service.received().iter().map(|message| message.message_id().unwrap()).collect();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!((ids.len(), service.counts().accepted, service.slots().len()), (3_200, 3_200, 6_400));
+    assert_eq!(
+        (ids.len(), service.counts().accepted, service.slots().len()),
+        (3_200, 3_200, 6_400)
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ async fn answers_are_given_in_the_order_in_which_they_were_asked_for() {
     assert_eq!(service.pending_responses(), 4);
     let receipt = client.send(&message()).await.unwrap();
     assert_eq!(service.pending_responses(), 0);
-    let statuses: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.status.map(u16::from)).collect();
+    let statuses: Vec<_> =
+        receipt.attempts().iter().map(|attempt| attempt.status.map(u16::from)).collect();
     assert_eq!(statuses, [None, Some(503), Some(503), Some(502), Some(200)]);
     // A rejection comes before a response that takes the message.
     service.respond_next(MockResponse::reset_after_read().after_accepting());
@@ -45,7 +46,8 @@ async fn an_outage_ends_when_its_time_is_over() {
     let outage = Duration::from_millis(600);
     let began = Instant::now();
     service.fail_for(outage);
-    let receipt = client(&service).max_attempts(100).build().unwrap().send(&message()).await.unwrap();
+    let receipt =
+        client(&service).max_attempts(100).build().unwrap().send(&message()).await.unwrap();
     assert!(began.elapsed() >= outage && receipt.attempts().len() > 1);
     assert_eq!(service.received().len(), 1);
     service.fail_for(Duration::MAX);
@@ -77,7 +79,10 @@ async fn answers_that_break_http_break_it_on_the_wire() {
             let mut stream = begun(service, token, MESSAGE).await;
             let mut bytes = Vec::new();
             let ended = timeout(patience, stream.read_to_end(&mut bytes)).await;
-            (ended.map(|read| read.map_err(|error| error.kind())), String::from_utf8(bytes).unwrap())
+            (
+                ended.map(|read| read.map_err(|error| error.kind())),
+                String::from_utf8(bytes).unwrap(),
+            )
         }
     };
     let (ended, bytes) = ends(MockResponse::reset_after_read(), soon).await;
@@ -92,7 +97,10 @@ async fn answers_that_break_http_break_it_on_the_wire() {
     let length: usize = support::raw::header(head, "content-length").unwrap().parse().unwrap();
     assert!(body.starts_with(r#"{"Meta":"#) && body.len() < length, "{length}: {body}");
     let (ended, bytes) = ends(MockResponse::malformed_chunk(), soon).await;
-    assert!(ended.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"));
+    assert!(
+        ended.unwrap().is_ok()
+            && bytes.starts_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked")
+    );
     let (ended, bytes) = ends(MockResponse::garbage(), soon).await;
     assert!(ended.unwrap().is_ok() && !bytes.is_empty() && !bytes.starts_with("HTTP"), "{bytes}");
     // The one that was cut off in its response was accepted, and no other.
@@ -147,7 +155,10 @@ async fn gateways_in_front_of_the_service_are_played() {
 
     service.respond_next(MockResponse::accepted_with_errors("Granite is unknown"));
     let error = client.send(&message()).await.unwrap_err();
-    assert_eq!((error.delivery(), error.service_text()), (Delivery::Unknown, Some("Granite is unknown")));
+    assert_eq!(
+        (error.delivery(), error.service_text()),
+        (Delivery::Unknown, Some("Granite is unknown"))
+    );
     assert!(!error.is_retryable());
     assert_eq!(error.logs(), service.received()[2].logs());
     assert_eq!(service.requests().last().unwrap().outcome(), "accepted, then errors");
@@ -166,7 +177,8 @@ async fn a_compressed_answer_is_gzip_that_any_client_can_read() {
     let token = token(&service, &any).await;
     service.respond_next(MockResponse::usual().gzip());
     let url = format!("{}/endpoint", service.url());
-    let request = any_http().post(url).bearer_auth(token).header("content-type", "application/json");
+    let request =
+        any_http().post(url).bearer_auth(token).header("content-type", "application/json");
     let response = request.body(MESSAGE).send().await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
     let mut json = String::new();

@@ -1,4 +1,5 @@
-//! What the mock promises a test: a wrong client fails with it, and what it gives back is complete and in order.
+//! What the mock promises a test: a wrong client fails with it, and what it gives back is complete
+//! and in order.
 
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ async fn clock_of_an_assertion_may_be_ten_seconds_ahead() {
 
 #[tokio::test]
 async fn tokens_live_as_long_as_their_response_reports() {
-    let builder = MockService::builder().token_lifetime(Duration::from_secs(77)).api_key("ours", "secret");
+    let builder =
+        MockService::builder().token_lifetime(Duration::from_secs(77)).api_key("ours", "secret");
     let service = builder.start().unwrap();
     let any = Any::of(&service);
     let (_, response) = any.buy(&good_assertion(&service).await).await;
@@ -72,8 +74,7 @@ async fn refresh_token_is_for_its_own_api_key_and_revoked_with_the_others() {
     let builder = MockService::builder().api_key("ours", "secret").api_key("theirs", "secret");
     let service = builder.start().unwrap();
     let any = Any::of(&service);
-    let refresh =
-        |key: &str, response: &Value| json!({ "apiKey": key, "refreshToken": response["refreshToken"] });
+    let refresh = |key: &str, response: &Value| json!({ "apiKey": key, "refreshToken": response["refreshToken"] });
     let authenticate = json!({ "apiKey": "ours", "secret": "secret" });
     let (_, response) = post(&any, "/auth/authenticate", &authenticate).await;
     assert_eq!(post(&any, "/auth/refreshToken", &refresh("theirs", &response)).await.0, 401);
@@ -105,7 +106,8 @@ async fn usual_response_has_the_headers_that_were_added() {
     let name = HeaderName::from_static("x-request-id");
     service.respond_next(MockResponse::usual().header(name, HeaderValue::from_static("17")));
     let request = any_http().post(format!("{}/endpoint", service.url())).bearer_auth(token);
-    let response = request.header("content-type", "application/json").body(MESSAGE).send().await.unwrap();
+    let response =
+        request.header("content-type", "application/json").body(MESSAGE).send().await.unwrap();
     assert_eq!(response.headers()["x-request-id"], "17");
     assert_eq!(response.status().as_u16(), 200);
     assert_eq!(service.received().len(), 1);
@@ -116,8 +118,10 @@ async fn only_a_post_is_a_message() {
     let service = MockService::start().unwrap();
     let token = token(&service, &Any::of(&service)).await;
     for method in ["GET", "PUT", "HEAD", "DELETE"] {
-        let request = any_http().request(method.parse().unwrap(), format!("{}/endpoint", service.url()));
-        let request = request.bearer_auth(&token).header("content-type", "application/json").body(MESSAGE);
+        let request =
+            any_http().request(method.parse().unwrap(), format!("{}/endpoint", service.url()));
+        let request =
+            request.bearer_auth(&token).header("content-type", "application/json").body(MESSAGE);
         assert_eq!(request.send().await.unwrap().status().as_u16(), 404, "{method}");
     }
     assert!(service.received().is_empty());
@@ -129,10 +133,14 @@ async fn response_names_source_and_destinations_of_the_message() {
     let any = Any::of(&service);
     let token = token(&service, &any).await;
     let named = format!(r#""Source":{{"ID":"{SOURCE}","Name":"North"}}"#);
-    let (status, body) =
-        any.push(&token, MESSAGE.replace(&format!(r#""Source":{{"ID":"{SOURCE}"}}"#), &named)).await;
+    let (status, body) = any
+        .push(&token, MESSAGE.replace(&format!(r#""Source":{{"ID":"{SOURCE}"}}"#), &named))
+        .await;
     let response: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, &response["Meta"]["Source"]), (200, &json!({ "ID": SOURCE, "Name": "North" })));
+    assert_eq!(
+        (status, &response["Meta"]["Source"]),
+        (200, &json!({ "ID": SOURCE, "Name": "North" }))
+    );
     assert_eq!(response["Meta"]["Destinations"], json!([{ "ID": DESTINATION }]));
 }
 
@@ -146,7 +154,8 @@ async fn batch_is_in_the_order_of_its_numbers_whatever_came_first() {
         client.send(&PushSlots::builder().meta(meta).slots(slots).build().unwrap()).await.unwrap();
     }
     let batch = service.batch("tuesday");
-    let numbers: Vec<_> = batch.iter().map(|message| message.meta().current_batch.unwrap()).collect();
+    let numbers: Vec<_> =
+        batch.iter().map(|message| message.meta().current_batch.unwrap()).collect();
     assert_eq!(numbers, [1, 2, 3]);
 }
 
@@ -174,10 +183,12 @@ async fn page_of_another_host_changes_nothing() {
     let client = Client::builder().mock(&service).build().unwrap();
     client.send(&message()).await.unwrap();
     service.respond_next(MockResponse::throttled());
-    for (path, body) in
-        [("/page/clear", r#"{"queue":true,"inbox":true}"#), ("/page/next", r#"{"response":"stall"}"#)]
-    {
-        let request = any_http().post(format!("{}{path}", service.url())).header("host", "attacker.example");
+    for (path, body) in [
+        ("/page/clear", r#"{"queue":true,"inbox":true}"#),
+        ("/page/next", r#"{"response":"stall"}"#),
+    ] {
+        let request =
+            any_http().post(format!("{}{path}", service.url())).header("host", "attacker.example");
         let request = request.header("content-type", "application/json").body(body);
         assert_eq!(request.send().await.unwrap().status().as_u16(), 403, "{path}");
     }

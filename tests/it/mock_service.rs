@@ -1,4 +1,5 @@
-//! The example `mock_service`, as a person plays with it: its settings are what `push_file` needs, and its key goes with it.
+//! The example `mock_service`, as a person plays with it: its settings are what `push_file` needs,
+//! and its key goes with it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,14 +21,20 @@ async fn push_file_goes_there_with_the_settings_that_it_prints() {
 }
 
 async fn plays_until(signal: &str) {
-    let mut mock =
-        Command::new(program("mock_service")).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut mock = Command::new(program("mock_service"))
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(mock.stdout.take().unwrap()).lines();
     let mut settings = BTreeMap::new();
     let mut printed = String::new();
     while !printed.contains("cargo run") {
-        let line = timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap().unwrap();
-        if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
+        let line =
+            timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap().unwrap();
+        if let Some((name, value)) =
+            line.strip_prefix("export ").and_then(|line| line.split_once('='))
+        {
             settings.insert(name.to_owned(), value.trim_matches('\'').to_owned());
         }
         printed += &(line + "\n");
@@ -50,7 +57,11 @@ async fn plays_until(signal: &str) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(key_file.metadata().unwrap().permissions().mode() & 0o077, 0, "for its owner alone");
+        assert_eq!(
+            key_file.metadata().unwrap().permissions().mode() & 0o077,
+            0,
+            "for its owner alone"
+        );
         let id = mock.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
         assert!(timeout(Duration::from_secs(30), mock.wait()).await.unwrap().unwrap().success());

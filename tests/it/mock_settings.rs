@@ -1,5 +1,5 @@
-//! Settings of the mock that stand for an organization's environment: its address, destinations, source and clocks; and what is
-//! not a request at all.
+//! Settings of the mock that stand for an organization's environment: its address, destinations,
+//! source and clocks; and what is not a request at all.
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::time::Duration;
@@ -55,7 +55,8 @@ async fn source_is_required_in_the_message_or_in_a_header() {
     let without = without.unwrap_or_else(|| MESSAGE.to_owned());
     let headers = [("authorization", &*token), ("content-type", "application/json")];
     assert_eq!(any.post("/endpoint", &headers, without.clone()).await.0, 401);
-    let with_header = [&headers[..], &[("redox-source-id", "7ce6f387-c33c-417d-8682-81e83628cbd9")]].concat();
+    let with_header =
+        [&headers[..], &[("redox-source-id", "7ce6f387-c33c-417d-8682-81e83628cbd9")]].concat();
     assert_eq!(any.post("/endpoint", &with_header, without.clone()).await.0, 200);
     let meta = r#""Meta":{"Source":{"ID":"7ce6f387-c33c-417d-8682-81e83628cbd9"},"#;
     assert_eq!(any.post("/endpoint", &headers, without.replace(r#""Meta":{"#, meta)).await.0, 200);
@@ -63,11 +64,13 @@ async fn source_is_required_in_the_message_or_in_a_header() {
 
 #[tokio::test]
 async fn assertion_that_lives_too_long_gets_no_token() {
-    let longest = |seconds| MockService::builder().max_assertion_lifetime(Duration::from_secs(seconds));
+    let longest =
+        |seconds| MockService::builder().max_assertion_lifetime(Duration::from_secs(seconds));
     let service = longest(300).start().unwrap();
     Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
     let service = longest(299).start().unwrap();
-    let error = Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap_err();
+    let error =
+        Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap_err();
     let rejection = error.oauth_error().unwrap();
     assert_eq!(rejection.error_description.as_deref(), Some("Unexpected exp claim value"));
 }
@@ -106,7 +109,8 @@ async fn looks_by_a_browser_take_no_scripted_answer_away() {
     let http = any_http();
     for method in ["GET", "OPTIONS", "HEAD", "PUT"] {
         let method = method.parse().unwrap();
-        let response = http.request(method, format!("{}/endpoint", service.url())).send().await.unwrap();
+        let response =
+            http.request(method, format!("{}/endpoint", service.url())).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 404);
     }
     let client = Client::builder().mock(&service).max_attempts(1).build().unwrap();

@@ -54,7 +54,10 @@ async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
         assert!(seen.reason().unwrap().starts_with(told), "{seen:?}");
         assert_eq!(seen.status(), Some(StatusCode::BAD_REQUEST));
         if told.contains("aud") {
-            assert!(seen.reason().unwrap().contains(&audience), "what was expected is told to the test");
+            assert!(
+                seen.reason().unwrap().contains(&audience),
+                "what was expected is told to the test"
+            );
         }
     }
     // RFC 7519, section 2: a time may have a fraction.
@@ -75,7 +78,8 @@ async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
 #[tokio::test]
 async fn a_jti_is_used_once_by_each_client_and_for_each_audience_that_is_known() {
     let own = keys::p384();
-    let builder = MockService::builder().public_jwk("another", own.public_jwk("own-key").to_string());
+    let builder =
+        MockService::builder().public_jwk("another", own.public_jwk("own-key").to_string());
     let service = builder.audience("https://api.example.com/v2/auth/token").start().unwrap();
     let any = Any::of(&service);
     let own = SigningKey::from_pem(own.pem, "own-key").unwrap();
@@ -83,13 +87,15 @@ async fn a_jti_is_used_once_by_each_client_and_for_each_audience_that_is_known()
     let audience = "https://api.example.com/v2/auth/token";
     let key = its_key(&service);
     let one = assertion_by(&key, service.client_id(), audience).await;
-    let other = assertion_by(&own, "another", &service.url().replace("127.0.0.1", "localhost")).await;
+    let other =
+        assertion_by(&own, "another", &service.url().replace("127.0.0.1", "localhost")).await;
     assert_eq!(any.buy(&sign_again(&one, &key, named)).await.0, 200);
     assert_eq!(any.buy(&sign_again(&one, &key, named)).await.0, 400);
     // The name under which a client found it is as good as the address, and another is not.
     let found = |claims: &mut Value| {
         named(claims);
-        claims["aud"] = format!("{}/v2/auth/token", service.url().replace("127.0.0.1", "localhost")).into();
+        claims["aud"] =
+            format!("{}/v2/auth/token", service.url().replace("127.0.0.1", "localhost")).into();
     };
     let other = sign_again(&other, &own, found);
     assert_eq!(any.buy(&other).await.0, 400);
@@ -112,7 +118,11 @@ async fn a_token_request_must_have_all_its_parts() {
             whole.clone(),
             "x-www-form-urlencoded content-type required",
         ),
-        (&form, whole.replace("grant_type=client_credentials&", ""), "Missing grant_type parameter"),
+        (
+            &form,
+            whole.replace("grant_type=client_credentials&", ""),
+            "Missing grant_type parameter",
+        ),
         (&form, whole.replace("client_credentials", "password"), "Unexpected grant_type parameter"),
         (&form, whole.replace(&kind, ""), "Missing or unexpected client_assertion_type parameter"),
         (&form, format!("grant_type=client_credentials&{kind}"), "Missing client assertion"),
@@ -158,11 +168,17 @@ async fn public_keys_of_ones_own_are_known_in_pem_and_as_jwk() {
         let key = SigningKey::from_pem_file(file, key_id).unwrap();
         let client = Client::builder().base_url(service.url()).destination(DESTINATION);
         let client = client.credentials(Credentials::signed_jwt(client_id, key)).build().unwrap();
-        client.send(&message()).await.unwrap_or_else(|error| panic!("{client_id} {key_id}: {error}"));
+        client
+            .send(&message())
+            .await
+            .unwrap_or_else(|error| panic!("{client_id} {key_id}: {error}"));
     }
-    let wrong = |builder: pushslots::mock::MockServiceBuilder| builder.start().unwrap_err().to_string();
+    let wrong =
+        |builder: pushslots::mock::MockServiceBuilder| builder.start().unwrap_err().to_string();
     let builder = MockService::builder;
-    assert!(wrong(builder().public_jwk("x", elliptic.jwk("k").to_string())).contains("private key"));
+    assert!(
+        wrong(builder().public_jwk("x", elliptic.jwk("k").to_string())).contains("private key")
+    );
     assert!(wrong(builder().public_jwk("x", "{}")).contains("no JWK"));
     assert!(wrong(builder().public_key_pem("x", "k", &elliptic.pem)).contains("no public key"));
     let p256 = keys::elliptic(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING);
@@ -172,7 +188,10 @@ async fn public_keys_of_ones_own_are_known_in_pem_and_as_jwk() {
 /// The public half in PEM: RFC 5280, section 4.1.2.7, with the algorithms of RFC 5480 and RFC 3279.
 fn spki(key: &TestKey) -> String {
     let (algorithm, public): (&[u8], _) = match key.jwk["kty"].as_str().unwrap() {
-        "EC" => (b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22", &key.public),
+        "EC" => (
+            b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22",
+            &key.public,
+        ),
         _ => (b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00", &key.public),
     };
     let bits = keys::der(3, &[&[0], &public[..]].concat());
@@ -188,7 +207,9 @@ async fn legacy_keys_buy_and_refresh_tokens_that_end_when_they_are_revoked() {
     let (status, response) = any.post("/auth/authenticate", &json, authenticate).await;
     let response: Value = serde_json::from_str(&response).unwrap();
     assert_eq!(status, 200);
-    assert!(response["expires"].as_str().unwrap().parse::<pushslots::chrono::DateTime<Utc>>().is_ok());
+    assert!(
+        response["expires"].as_str().unwrap().parse::<pushslots::chrono::DateTime<Utc>>().is_ok()
+    );
     assert_eq!(any.push(response["accessToken"].as_str().unwrap(), MESSAGE).await.0, 200);
     let refresh = json!({ "apiKey": "ours", "refreshToken": response["refreshToken"] }).to_string();
     assert_eq!(any.post("/auth/refreshToken", &json, refresh.clone()).await.0, 200);

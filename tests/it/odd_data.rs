@@ -39,7 +39,8 @@ fn identifiers_and_counts_may_be_written_with_a_fraction_of_zero() {
         assert_eq!(slot.provider.unwrap().id.as_deref(), Some(id), "{number}");
     }
     for count in ["2", "2.0", "\"2\"", "\"2.0\"", "\" 2 \""] {
-        let message = message(&format!(r#""BatchID":7.0,"CurrentBatch":{count},"TotalBatches":{count}"#), "");
+        let message =
+            message(&format!(r#""BatchID":7.0,"CurrentBatch":{count},"TotalBatches":{count}"#), "");
         message.validate().unwrap();
         let meta = message.meta();
         assert_eq!((meta.batch_id.as_deref(), meta.current_batch), (Some("7"), Some(2)), "{count}");
@@ -62,9 +63,14 @@ fn times_come_in_the_shapes_of_databases_and_spreadsheets() {
         ("20261201T090000,25-05", "2026-12-01T14:00:00.250Z"),
         ("2026-12-01 09:00:00,123456 +0000", "2026-12-01T09:00:00.123456Z"),
     ] {
-        let slot: Slot = serde_json::from_str(&format!(r#"{{"DateTime":"{text}","Duration":15}}"#)).unwrap();
+        let slot: Slot =
+            serde_json::from_str(&format!(r#"{{"DateTime":"{text}","Duration":15}}"#)).unwrap();
         assert_eq!(slot.validate(), Ok(()), "{text}");
-        assert_eq!(written(&slot), format!(r#"{{"DateTime":"{expected}","Duration":15}}"#), "{text}");
+        assert_eq!(
+            written(&slot),
+            format!(r#"{{"DateTime":"{expected}","Duration":15}}"#),
+            "{text}"
+        );
     }
     for text in [
         "UTC",
@@ -79,7 +85,8 @@ fn times_come_in_the_shapes_of_databases_and_spreadsheets() {
         "é",
         "2026-12-01 09:00:00 é",
     ] {
-        let slot: Slot = serde_json::from_str(&format!(r#"{{"DateTime":"{text}","Duration":15}}"#)).unwrap();
+        let slot: Slot =
+            serde_json::from_str(&format!(r#"{{"DateTime":"{text}","Duration":15}}"#)).unwrap();
         let invalid = slot.validate().unwrap_err();
         assert_eq!(invalid.problems()[0].path(), "DateTime", "{text}");
     }
@@ -99,8 +106,10 @@ fn empty_text_stands_for_nothing_where_no_text_belongs() {
         assert_eq!(message, expected, "{empty}");
         assert_eq!(message.to_json(), expected.to_json(), "{empty}");
     }
-    let invalid = serde_json::from_str::<Slot>(r#"{"DateTime":"","Duration":""}"#).unwrap().validate();
-    let codes: Vec<_> = invalid.unwrap_err().problems().iter().map(|problem| problem.code()).collect();
+    let invalid =
+        serde_json::from_str::<Slot>(r#"{"DateTime":"","Duration":""}"#).unwrap().validate();
+    let codes: Vec<_> =
+        invalid.unwrap_err().problems().iter().map(|problem| problem.code()).collect();
     assert_eq!(codes, [ProblemCode::Missing; 2]);
     // Where a text belongs, it is one.
     assert_eq!(written(&slot(r#","Reason":"""#)), written(&slot("").reason("")));
@@ -230,16 +239,25 @@ fn half_of_a_surrogate_pair_is_reported_wherever_it_stands() {
     ] {
         let slot = slot(members);
         let invalid = slot.validate().unwrap_err();
-        let found: Vec<_> = invalid.problems().iter().map(|each| (each.path(), each.code())).collect();
+        let found: Vec<_> =
+            invalid.problems().iter().map(|each| (each.path(), each.code())).collect();
         assert_eq!(found, [(path, ProblemCode::LoneSurrogate)], "{members}");
         assert!(invalid.to_string().contains("half of a surrogate pair"), "{invalid}");
-        assert_eq!(serde_json::from_slice::<Slot>(&slot.to_json()).unwrap(), slot, "nothing is lost");
+        assert_eq!(
+            serde_json::from_slice::<Slot>(&slot.to_json()).unwrap(),
+            slot,
+            "nothing is lost"
+        );
     }
     let both = written(&slot(r#","\ud800":1,"\\ud800":2"#));
     assert!(both.contains(r#""\ud800":1,"\\ud800":2"#), "two keys: {both}");
-    let message =
-        PushSlots::from_json(r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"x":"\ud800"}"#);
-    assert_eq!(message.unwrap().validate().unwrap_err().problems()[0].code(), ProblemCode::LoneSurrogate);
+    let message = PushSlots::from_json(
+        r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"x":"\ud800"}"#,
+    );
+    assert_eq!(
+        message.unwrap().validate().unwrap_err().problems()[0].code(),
+        ProblemCode::LoneSurrogate
+    );
     for members in [
         r#","ID":"\ud83d\ude00""#,
         r#","x":"\\ud800""#,
@@ -253,7 +271,8 @@ fn half_of_a_surrogate_pair_is_reported_wherever_it_stands() {
 #[test]
 fn slot_is_one_line_and_space_between_its_parts_means_nothing() {
     let compact = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"1","Extensions":{"a":{"b":[1,"x y\n"]}}},"Extensions":{"c d":"\" {"},"x":[1,{"y":null}],"Reason":[1,2]}"#;
-    let spread = compact.replace("\":", "\" :\r\n\t ").replace("[1", "[ \n1").replace(",\"", " ,\n\"");
+    let spread =
+        compact.replace("\":", "\" :\r\n\t ").replace("[1", "[ \n1").replace(",\"", " ,\n\"");
     let (compact, spread): (Slot, Slot) =
         (serde_json::from_str(compact).unwrap(), serde_json::from_str(&spread).unwrap());
     assert_eq!(spread, compact);
@@ -266,7 +285,8 @@ fn slot_is_one_line_and_space_between_its_parts_means_nothing() {
             r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{{"Extensions":{{"a":{space}[1]}}}}}}"#
         )
     };
-    let message = PushSlots::from_json(format!("{{\"Slots\":[{},{}]}}", slots(""), slots("\n  "))).unwrap();
+    let message =
+        PushSlots::from_json(format!("{{\"Slots\":[{},{}]}}", slots(""), slots("\n  "))).unwrap();
     let [first, second] = message.slots() else { panic!("two slots") };
     assert!(first.provider.as_ref().unwrap().ptr_eq(second.provider.as_ref().unwrap()));
 }
@@ -277,7 +297,8 @@ fn booleans_are_read_in_any_case() {
         let json = format!(r#"{{"Meta":{{"Test":"{text}"}},"Slots":[]}}"#);
         assert_eq!(PushSlots::from_json(json).unwrap().meta().test, Some(test), "{text}");
     }
-    let json = r#"{"Meta":{"Test":"yes"},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
+    let json =
+        r#"{"Meta":{"Test":"yes"},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
     let problems = PushSlots::from_json(json).unwrap().validate().unwrap_err();
     assert_eq!(problems.problems()[0].path(), "Meta.Test");
 }

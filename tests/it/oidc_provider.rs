@@ -1,4 +1,5 @@
-//! Assertions meet an authorization server that nobody here wrote, and that allows no clock to be off.
+//! Assertions meet an authorization server that nobody here wrote, and that allows no clock to be
+//! off.
 
 use crate::support::keys::{self, TestKey};
 use crate::support::peer::AuthorizationServer;
@@ -27,16 +28,24 @@ async fn send(token_url: &str, key: SigningKey) -> Result<Receipt, Error> {
 
 async fn send_with(token_url: &str, credentials: Credentials) -> Result<Receipt, Error> {
     let service = fixtures::serve();
-    let client = Client::builder().base_url(service.url()).token_url(token_url).destination(DESTINATION);
+    let client =
+        Client::builder().base_url(service.url()).token_url(token_url).destination(DESTINATION);
     let client = client.credentials(credentials).build().unwrap();
     client.send(&message()).await
 }
 
 /// Whether the server rejected for that reason, and the send reports credentials that are rejected.
-async fn assert_rejected(server: &mut AuthorizationServer, sent: Result<Receipt, Error>, reason: &str) {
+async fn assert_rejected(
+    server: &mut AuthorizationServer,
+    sent: Result<Receipt, Error>,
+    reason: &str,
+) {
     let told = server.next().await;
     println!("{told}");
-    assert_eq!(told, json!({ "granted": false, "error": "invalid_client", "error_detail": reason }));
+    assert_eq!(
+        told,
+        json!({ "granted": false, "error": "invalid_client", "error_detail": reason })
+    );
     let error = sent.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
     assert_eq!((error.is_retryable(), error.attempts().len()), (false, 1));
@@ -68,7 +77,8 @@ async fn a_key_that_the_server_does_not_know_is_rejected() {
     assert_rejected(&mut server, sent, "signature verification failed").await;
 }
 
-/// Starts a relay behind which every assertion is signed again by the right key, with its claims altered.
+/// Starts a relay behind which every assertion is signed again by the right key, with its claims
+/// altered.
 async fn relay(server: &AuthorizationServer, key: &TestKey, alter: fn(&mut Value)) -> Relay {
     let (endpoint, key) = (server.token_url.clone(), signing(key, KEY_ID));
     let sign = move |assertion: String| {
@@ -91,7 +101,8 @@ async fn a_gateway_needs_the_audience_of_the_server_behind_it() {
     assert_eq!(server.next().await, json!({ "granted": true }));
 
     let sent = send_with(&gateway.token_url, credentials).await;
-    let reason = "audience (aud) must equal the endpoint url, issuer identifier or token endpoint url";
+    let reason =
+        "audience (aud) must equal the endpoint url, issuer identifier or token endpoint url";
     assert_rejected(&mut server, sent, reason).await;
 }
 
@@ -104,9 +115,11 @@ async fn an_assertion_with_wrong_claims_is_rejected() {
     assert_eq!(server.next().await, json!({ "granted": true }), "the relay itself spoils nothing");
 
     let elsewhere =
-        relay(&server, &key, |claims| claims["aud"] = "https://elsewhere.example/token".into()).await;
+        relay(&server, &key, |claims| claims["aud"] = "https://elsewhere.example/token".into())
+            .await;
     let sent = send(&elsewhere.token_url, signing(&key, KEY_ID)).await;
-    let reason = "audience (aud) must equal the endpoint url, issuer identifier or token endpoint url";
+    let reason =
+        "audience (aud) must equal the endpoint url, issuer identifier or token endpoint url";
     assert_rejected(&mut server, sent, reason).await;
 
     let expired = relay(&server, &key, |claims| {

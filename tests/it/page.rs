@@ -1,4 +1,5 @@
-//! The page of the mock, in a real browser: what arrived is seen on it, and nothing of it stays behind.
+//! The page of the mock, in a real browser: what arrived is seen on it, and nothing of it stays
+//! behind.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,7 +21,8 @@ struct Browser {
 }
 
 impl Browser {
-    /// Opens the page. Where there is no browser it says so and gives none, but in CI there must be one.
+    /// Opens the page. Where there is no browser it says so and gives none, but in CI there must be
+    /// one.
     fn open(url: &str) -> Option<Self> {
         let mut child = there(spawn(url), "a browser")?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -55,7 +57,9 @@ fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
-        .flat_map(|folder| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name)))
+        .flat_map(|folder| {
+            ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name))
+        })
         .find(|program| program.is_file());
     named.or(found)
 }
@@ -73,7 +77,8 @@ async fn push(client: &Client, messages: usize) {
 /// A message whose names try to be more than that.
 fn hostile() -> PushSlots {
     let nine = Utc.with_ymd_and_hms(2026, 12, 2, 9, 0, 0).unwrap();
-    let provider = Provider::new().id("7", "NPI").name("<script>alert(1)</script>", "\u{202e}Granite");
+    let provider =
+        Provider::new().id("7", "NPI").name("<script>alert(1)</script>", "\u{202e}Granite");
     let slot = Slot::new(nine, 20).reason("<b>Office</b> Visit").provider(provider);
     PushSlots::builder().slot(slot).build().unwrap()
 }
@@ -102,7 +107,10 @@ async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000()
     assert_eq!(page["log_ids"], json!([receipt.logs()[0].id]));
     let attempts = page["attempts"].as_array().unwrap();
     let has = |index: usize, text: &str| attempts[index].as_str().unwrap().contains(text);
-    assert!(attempts.len() == 2 && has(0, "503") && has(1, "200") && has(1, "accepted"), "{attempts:?}");
+    assert!(
+        attempts.len() == 2 && has(0, "503") && has(1, "200") && has(1, "accepted"),
+        "{attempts:?}"
+    );
     let shown = |what: &str, text: &str| {
         page[what].as_array().unwrap().iter().any(|shown| shown.as_str().unwrap().contains(text))
     };
@@ -185,7 +193,11 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         let week = get(&format!("/page/week{query}")).send().await.unwrap().bytes().await.unwrap();
         let week: Value = serde_json::from_slice(&week).unwrap();
         let shown = week["providers"].as_array().unwrap().iter();
-        assert_eq!(shown.map(|row| row["slots"].as_array().unwrap().len()).sum::<usize>(), slots, "{query}");
+        assert_eq!(
+            shown.map(|row| row["slots"].as_array().unwrap().len()).sum::<usize>(),
+            slots,
+            "{query}"
+        );
     }
 
     // What code changes is seen without a message.
@@ -197,8 +209,17 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     service.respond_next(MockResponse::throttled());
     service.respond_next_token(MockResponse::stall());
     let queued = state().await;
-    assert_eq!((&queued["next"], &queued["next_tokens"]), (&json!(["throttled"]), &json!(["stall"])));
-    assert!(!queued["responses"].as_array().unwrap().iter().any(|response| response["name"] == "throttled"));
+    assert_eq!(
+        (&queued["next"], &queued["next_tokens"]),
+        (&json!(["throttled"]), &json!(["stall"]))
+    );
+    assert!(
+        !queued["responses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|response| response["name"] == "throttled")
+    );
     service.clear_script();
     let cleared = state().await;
     service.fail_for(Duration::from_secs(3_600));
@@ -208,7 +229,8 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     assert!(versions.windows(2).all(|pair| pair[0] != pair[1]), "{versions:?}");
     service.clear_script();
 
-    // What a person wonders about: whether a message whose response was lost had arrived, and why there was no token.
+    // What a person wonders about: whether a message whose response was lost had arrived, and why
+    // there was no token.
     service.respond_next(MockResponse::reset_after_read().after_accepting());
     client.send(&message()).await.unwrap();
     let form = http.post(format!("{}/v2/auth/token", service.url()));

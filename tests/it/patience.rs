@@ -47,7 +47,11 @@ async fn every_temporary_failure_is_waited_out() {
             let slots = slots(0..400);
             let publication = client.publish(&slots).slots_per_message(10).concurrency(concurrency);
             let report = publication.await.unwrap_or_else(|error| panic!("{fate:?}: {error}"));
-            assert_eq!((report.run().accepted_slots, report.resume_point()), (400, None), "{fate:?}");
+            assert_eq!(
+                (report.run().accepted_slots, report.resume_point()),
+                (400, None),
+                "{fate:?}"
+            );
             assert!(report.elapsed() >= 10 * MINUTE - early, "{fate:?}: {:?}", report.elapsed());
             assert!(report.elapsed() < 14 * MINUTE, "{fate:?}: {:?}", report.elapsed());
             let sent = arrived(&model);
@@ -56,7 +60,8 @@ async fn every_temporary_failure_is_waited_out() {
                 let first = sent.iter().find(|other| other.slots == message.slots).unwrap();
                 assert_eq!((first.message_id, &first.body), (message.message_id, &message.body));
             }
-            // At first up to four quick attempts a message, then one about once a minute, or as the service asks.
+            // At first up to four quick attempts a message, then one about once a minute, or as the
+            // service asks.
             let count = sent.len();
             assert!(count < 40 + 4 * concurrency + 100, "{count} requests after {fate:?}");
         }
@@ -69,13 +74,17 @@ async fn the_delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_att
     let client = client_of(&model).build().unwrap();
     let began = Instant::now();
     let report = client.publish(slots(0..1)).await.unwrap();
-    let times: Vec<_> = model.calls().iter().map(|call| (call.began - began).as_secs_f64()).collect();
+    let times: Vec<_> =
+        model.calls().iter().map(|call| (call.began - began).as_secs_f64()).collect();
     let (first, probes) = times.split_at(4);
     assert!(first[3] < 5.0, "four quick attempts: {times:?}");
     let mut before = first[3];
     for (probe, ceiling) in probes.iter().zip([5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0]) {
         let delay = probe - before;
-        assert!(delay >= 0.8 * ceiling - 0.1 && delay <= ceiling + 0.1, "{delay} of {ceiling}: {times:?}");
+        assert!(
+            delay >= 0.8 * ceiling - 0.1 && delay <= ceiling + 0.1,
+            "{delay} of {ceiling}: {times:?}"
+        );
         before = *probe;
     }
     let attempts = report.receipts()[0].attempts();
@@ -87,7 +96,8 @@ async fn the_delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_att
 #[tokio::test(start_paused = true)]
 async fn patience_counts_from_the_last_accepted_message_and_ends() {
     // The service accepts one message every 14 minutes.
-    let slow = || ScriptedOutcome::Answered(Reply { after: Duration::from_secs(95), ..Reply::accepted() });
+    let slow =
+        || ScriptedOutcome::Answered(Reply { after: Duration::from_secs(95), ..Reply::accepted() });
     let fates = move |_: &mut rand::rngs::StdRng, at: Duration| match at.as_secs() % 840 {
         0..90 => slow(),
         _ => answers(503),
@@ -124,7 +134,11 @@ async fn final_failures_and_responses_of_others_end_it_at_once() {
         let began = Instant::now();
         let error = client.publish(slots(0..2)).await.unwrap_err();
         assert_eq!(error.delivery(), delivery, "{fate:?}");
-        assert!(began.elapsed() < MINUTE && model.calls().len() <= 4, "{fate:?}: {}", model.calls().len());
+        assert!(
+            began.elapsed() < MINUTE && model.calls().len() <= 4,
+            "{fate:?}: {}",
+            model.calls().len()
+        );
     }
     // A copy that may have been accepted is not followed by another, if the caller wants none.
     for concurrency in [1, 3] {
@@ -166,7 +180,8 @@ async fn progress_reports_the_wait_and_its_reason() {
     let model = out_of_order(answers(503), Duration::ZERO, 2 * MINUTE);
     let client = client_of(&model).build().unwrap();
     let mut waits = Vec::new();
-    let publication = client.publish(slots(0..1)).on_progress(|progress| waits.extend(progress.wait));
+    let publication =
+        client.publish(slots(0..1)).on_progress(|progress| waits.extend(progress.wait));
     publication.await.unwrap();
     let reason = WaitReason::Failure(ErrorKind::Unavailable);
     assert!(waits.len() > 60 && waits.iter().all(|wait| wait.reason == reason), "{waits:?}");
@@ -180,7 +195,10 @@ async fn a_wait_can_be_stopped_and_the_batch_resumed() {
         let client = client_of(&model).build().unwrap();
         let slots = slots(0..10);
         let publish = || match is_stream {
-            true => client.publish_stream(stream::iter(slots.clone())).slots_per_message(2).batch_id("b"),
+            true => client
+                .publish_stream(stream::iter(slots.clone()))
+                .slots_per_message(2)
+                .batch_id("b"),
             false => client.publish(&slots).slots_per_message(2).batch_id("b"),
         };
         let publication = publish().patience(600 * MINUTE);

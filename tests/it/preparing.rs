@@ -1,4 +1,5 @@
-//! Messages that are prepared, stored, and sent later: the same bytes, message ids and batch numbers, in any process.
+//! Messages that are prepared, stored, and sent later: the same bytes, message ids and batch
+//! numbers, in any process.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +16,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use pushslots::bytes::Bytes;
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::Uuid;
-use pushslots::{Client, ErrorKind, Meta, PreparedMessage, PublishError, PushSlots, RestoreError, Slot};
+use pushslots::{
+    Client, ErrorKind, Meta, PreparedMessage, PublishError, PushSlots, RestoreError, Slot,
+};
 
 const MESSAGES: usize = 1_000;
 
@@ -34,7 +37,10 @@ async fn sends_stored_messages() {
         let stored = std::fs::read(Path::new(&folder).join(file_name(number))).unwrap();
         let message = PreparedMessage::from_bytes(&stored).unwrap();
         let receipt = client.send(&message).await.unwrap();
-        assert_eq!((receipt.message_id(), receipt.slots()), (message.message_id(), message.slots()));
+        assert_eq!(
+            (receipt.message_id(), receipt.slots()),
+            (message.message_id(), message.slots())
+        );
     }
 }
 
@@ -64,7 +70,8 @@ async fn stored_messages_are_sent_byte_for_byte_by_another_process() {
     let service = builder
         .respond_with(move |request| {
             if request.path() == "/endpoint" {
-                let id: Uuid = request.headers()["idempotency-key"].to_str().unwrap().parse().unwrap();
+                let id: Uuid =
+                    request.headers()["idempotency-key"].to_str().unwrap().parse().unwrap();
                 at_service.lock().unwrap().push((id, request.body().clone()));
             }
             None
@@ -92,9 +99,12 @@ async fn stored_messages_are_sent_byte_for_byte_by_another_process() {
     assert_eq!(seen.lock().unwrap().len(), 2 * MESSAGES);
     assert!(seen.lock().unwrap()[MESSAGES..] == expected, "the second run sent something else");
     assert_eq!(service.slots(), after_first, "a service that knows message ids has the slots once");
-    let numbers: Vec<_> = service.batch("batch").iter().map(|message| message.meta().current_batch).collect();
+    let numbers: Vec<_> =
+        service.batch("batch").iter().map(|message| message.meta().current_batch).collect();
     assert_eq!(numbers, (1..=MESSAGES as u64).map(Some).collect::<Vec<_>>());
-    println!("{MESSAGES} messages prepared, stored, restored in another process and sent, twice: 0 differ");
+    println!(
+        "{MESSAGES} messages prepared, stored, restored in another process and sent, twice: 0 differ"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,16 +143,25 @@ async fn a_stream_is_prepared_as_it_comes() {
         *count.lock().unwrap() += 1;
         slot
     });
-    let mut messages = client.publish_stream(stream).batch_id("batch").slots_per_message(2).prepare();
+    let mut messages =
+        client.publish_stream(stream).batch_id("batch").slots_per_message(2).prepare();
     let first = messages.next().await.unwrap().unwrap();
     assert!(*pulled.lock().unwrap() <= 4, "no more than the next message is read ahead");
     assert_eq!((first.slots(), first.batch().unwrap().total), (0..2, None));
     let rest: Vec<_> = messages.try_collect().await.unwrap();
-    assert_eq!(rest.iter().map(PreparedMessage::slots).collect::<Vec<_>>(), [2..4, 4..6, 6..8, 8..10]);
+    assert_eq!(
+        rest.iter().map(PreparedMessage::slots).collect::<Vec<_>>(),
+        [2..4, 4..6, 6..8, 8..10]
+    );
     for message in std::iter::once(&first).chain(&rest) {
         client.send(message).await.unwrap();
     }
-    client.publish_stream(stream::iter(slots)).batch_id("batch").slots_per_message(2).await.unwrap();
+    client
+        .publish_stream(stream::iter(slots))
+        .batch_id("batch")
+        .slots_per_message(2)
+        .await
+        .unwrap();
     let ids: Vec<_> = arrived(&model).iter().map(|arrived| arrived.message_id).collect();
     assert_eq!(ids[..5], ids[5..]);
 }
@@ -154,12 +173,17 @@ async fn skipped_slots_and_resume_points_count_as_in_a_publication() {
     slots[4] = Slot::new(pushslots::chrono::Utc::now(), -5);
     let mut skipped = Vec::new();
     let publication = client.publish(&slots).batch_id("batch").slots_per_message(2);
-    let messages: Vec<_> =
-        publication.skip_invalid(|index, _| skipped.push(index)).prepare().try_collect().await.unwrap();
+    let messages: Vec<_> = publication
+        .skip_invalid(|index, _| skipped.push(index))
+        .prepare()
+        .try_collect()
+        .await
+        .unwrap();
     let ranges: Vec<_> = messages.iter().map(PreparedMessage::slots).collect();
     assert_eq!((ranges.as_slice(), messages[2].slot_count()), (&[0..2, 2..4, 4..7, 7..9][..], 2));
     assert_eq!(skipped, [4]);
-    let third = client.publish(&slots).batch_id("batch").slots_per_message(2).skip_invalid(|_, _| ());
+    let third =
+        client.publish(&slots).batch_id("batch").slots_per_message(2).skip_invalid(|_, _| ());
     let third = third.resume_from(3).prepare().next().await.unwrap().unwrap();
     assert_eq!(third, messages[2]);
 }
@@ -172,7 +196,10 @@ async fn options_and_slots_that_are_invalid_are_one_error_and_nothing_more() {
     let folder = Folder::new();
     let cases = [
         (client.publish(&good).slots_per_message(0), ErrorKind::Configuration),
-        (client.publish(&good).checkpoint(folder.path().join("checkpoint")), ErrorKind::Configuration),
+        (
+            client.publish(&good).checkpoint(folder.path().join("checkpoint")),
+            ErrorKind::Configuration,
+        ),
         (client.publish(&bad), ErrorKind::InvalidMessage),
         (client.publish(&good[..0]), ErrorKind::InvalidMessage),
     ];
@@ -195,11 +222,20 @@ async fn a_single_message_is_prepared_with_its_id() {
     let other = client.with_destinations([Uuid::from_u128(2)]);
     let receipt = other.send(&prepared).await.unwrap();
     assert_eq!((receipt.message_id(), receipt.slots()), (id, 0..message().slots().len()));
-    assert_eq!(model.calls()[0].body, prepared.body(), "the destinations stay those of the first client");
+    assert_eq!(
+        model.calls()[0].body,
+        prepared.body(),
+        "the destinations stay those of the first client"
+    );
     let error = client.send(&prepared).message_id(Uuid::from_u128(6)).await.unwrap_err();
-    assert_eq!((error.kind(), error.problems()[0].path()), (ErrorKind::Configuration, "message_id"));
-    let error =
-        client.send(&PushSlots::builder().slots(slots(0..1)).build().unwrap()).max_attempts(0).prepare();
+    assert_eq!(
+        (error.kind(), error.problems()[0].path()),
+        (ErrorKind::Configuration, "message_id")
+    );
+    let error = client
+        .send(&PushSlots::builder().slots(slots(0..1)).build().unwrap())
+        .max_attempts(0)
+        .prepare();
     assert_eq!(error.unwrap_err().problems()[0].path(), "max_attempts");
     let mut meta = Meta::new();
     (meta.batch_id, meta.current_batch) = (Some("own".to_owned()), Some(3));
@@ -249,7 +285,10 @@ async fn the_example_prepares_and_sends_what_is_left() {
     let run = async |verb: &str| {
         let mut command = tokio::process::Command::new(program("prepare_and_send_later"));
         let command = command.arg(verb).arg(&outgoing).kill_on_drop(true);
-        command.envs([("PUSHSLOTS_BASE_URL", service.url()), ("PUSHSLOTS_CLIENT_ID", service.client_id())]);
+        command.envs([
+            ("PUSHSLOTS_BASE_URL", service.url()),
+            ("PUSHSLOTS_CLIENT_ID", service.client_id()),
+        ]);
         command.env("PUSHSLOTS_KEY_ID", service.key_id()).env("PUSHSLOTS_PRIVATE_KEY_FILE", &key);
         command.env("PUSHSLOTS_DESTINATION_IDS", service.destination().to_string());
         let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
@@ -266,5 +305,8 @@ async fn the_example_prepares_and_sends_what_is_left() {
     std::fs::write(outgoing.join("0001.prepared"), "damaged").unwrap();
     let damaged = run("send").await;
     let text = String::from_utf8(damaged.stderr).unwrap();
-    assert!(!damaged.status.success() && text.contains("0001.prepared: the stored bytes"), "{text}");
+    assert!(
+        !damaged.status.success() && text.contains("0001.prepared: the stored bytes"),
+        "{text}"
+    );
 }

@@ -1,12 +1,13 @@
-//! Problems of a message: how many are collected, what they say of records that slots share, and their codes.
+//! Problems of a message: how many are collected, what they say of records that slots share, and
+//! their codes.
 
 use crate::support::any::{Any, token};
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::mock::MockService;
 use pushslots::uuid::uuid;
 use pushslots::{
-    Client, Destination, Error, InvalidMessage, Location, Meta, Problem, ProblemCode, Provider, PushSlots,
-    Severity, Slot, SlotReader,
+    Client, Destination, Error, InvalidMessage, Location, Meta, Problem, ProblemCode, Provider,
+    PushSlots, Severity, Slot, SlotReader,
 };
 
 const MOST: usize = 1_000;
@@ -22,7 +23,8 @@ fn invalid(json: &str) -> InvalidMessage {
 /// Slots that share a provider whose telephone number has no country code.
 fn with_one_provider(count: usize) -> Vec<Slot> {
     let provider = Provider::new().id("1", "NPI").office_phone("608-555-1234").share();
-    let at = |number: usize| nine_o_clock() + TimeDelta::minutes(15 * i64::try_from(number).unwrap());
+    let at =
+        |number: usize| nine_o_clock() + TimeDelta::minutes(15 * i64::try_from(number).unwrap());
     (0..count).map(|number| Slot::new(at(number), 15).provider(&provider)).collect()
 }
 
@@ -49,7 +51,8 @@ fn problems_are_counted_beyond_the_first_thousand() {
 
 #[test]
 fn record_that_slots_share_is_counted_once_beyond_the_first_thousand() {
-    let mut message = PushSlots::from_json(format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(499))).unwrap();
+    let mut message =
+        PushSlots::from_json(format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(499))).unwrap();
     message.slots_mut().extend(with_one_provider(5_000));
     let invalid = message.validate().unwrap_err();
     assert_eq!((invalid.problems().len(), invalid.omitted()), (MOST, 1));
@@ -76,7 +79,9 @@ fn problem_of_a_shared_record_is_reported_once_with_the_number_of_slots() {
         invalid.problems().iter().map(|problem| (problem.path(), problem.slot_count())).collect();
     assert_eq!(found, [("Slots[0].Provider.PhoneNumber.Office", 500), ("Slots[500].Duration", 1)]);
     assert_eq!(invalid.omitted(), 0);
-    assert!(invalid.problems()[0].to_string().ends_with("up to 15 digits (and in 499 other slots)"));
+    assert!(
+        invalid.problems()[0].to_string().ends_with("up to 15 digits (and in 499 other slots)")
+    );
 
     let two = PushSlots::builder().slots(with_one_provider(2)).build().unwrap_err();
     assert!(two.problems()[0].to_string().ends_with("(and in 1 other slot)"));
@@ -86,8 +91,7 @@ fn problem_of_a_shared_record_is_reported_once_with_the_number_of_slots() {
 
 #[test]
 fn equal_records_that_were_read_have_their_problems_once() {
-    let slot =
-        r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Location":{"Room":[1],"Department":{"a":1}}}"#;
+    let slot = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Location":{"Room":[1],"Department":{"a":1}}}"#;
     let found = invalid(&format!("{{\"Slots\":[{slot},{slot},{slot}]}}"));
     let found: Vec<_> =
         found.problems().iter().map(|problem| (problem.path(), problem.slot_count())).collect();
@@ -114,14 +118,19 @@ async fn publication_reports_as_much_as_a_message() {
     let client = Client::builder().mock(&service).build().unwrap();
     let error = client.publish(with_one_provider(5_000)).await.unwrap_err();
     let problems = error.error().problems();
-    assert_eq!((problems.len(), problems[0].slot_count(), error.error().omitted_problems()), (1, 5_000, 0));
+    assert_eq!(
+        (problems.len(), problems[0].slot_count(), error.error().omitted_problems()),
+        (1, 5_000, 0)
+    );
 
-    let empty: Vec<_> = SlotReader::new("{}\n".repeat(2_000).as_bytes()).map(Result::unwrap).collect();
+    let empty: Vec<_> =
+        SlotReader::new("{}\n".repeat(2_000).as_bytes()).map(Result::unwrap).collect();
     let error = client.publish(&empty).await.unwrap_err();
     assert_eq!((error.error().problems().len(), error.error().omitted_problems()), (MOST, 3_000));
 
     let (mut skipped, mut told) = (0, 0);
-    let mixed = empty.into_iter().chain(with_one_provider(3)).chain([Slot::new(nine_o_clock(), 15)]);
+    let mixed =
+        empty.into_iter().chain(with_one_provider(3)).chain([Slot::new(nine_o_clock(), 15)]);
     let publication = client.publish(mixed.collect::<Vec<_>>()).skip_invalid(|_, problems| {
         skipped += 1;
         told += problems.iter().map(Problem::slot_count).sum::<usize>();
@@ -150,12 +159,16 @@ async fn mock_reports_a_bounded_number_of_problems() {
 /// The code and the severity of each rule.
 #[test]
 fn every_problem_has_a_code_and_a_severity() {
-    use ProblemCode::{Empty, InvalidBatch, Missing, NotE164, NotUuid, OutOfRange, Repeated, WrongType};
+    use ProblemCode::{
+        Empty, InvalidBatch, Missing, NotE164, NotUuid, OutOfRange, Repeated, WrongType,
+    };
     let slot = |members: &str| {
         format!(r#"{{"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,{members}}}]}}"#)
     };
     let meta = |members: &str| {
-        format!(r#"{{"Meta":{{{members}}},"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15}}]}}"#)
+        format!(
+            r#"{{"Meta":{{{members}}},"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15}}]}}"#
+        )
     };
     for (json, path, code, severity) in [
         ("{}".to_owned(), "Slots", Empty, Severity::Error),
@@ -189,7 +202,12 @@ fn every_problem_has_a_code_and_a_severity() {
         ),
         (meta(r#""Source":{"ID":"mine"}"#), "Meta.Source.ID", NotUuid, Severity::Warning),
         (meta(r#""Source":{"ID":5}"#), "Meta.Source.ID", WrongType, Severity::Error),
-        (meta(r#""Destinations":[{"ID":"x"}]"#), "Meta.Destinations[0].ID", NotUuid, Severity::Warning),
+        (
+            meta(r#""Destinations":[{"ID":"x"}]"#),
+            "Meta.Destinations[0].ID",
+            NotUuid,
+            Severity::Warning,
+        ),
         (meta(r#""Destinations":[{}]"#), "Meta.Destinations[0].ID", Missing, Severity::Error),
         (
             meta(r#""BatchID":"b","CurrentBatch":"three""#),
@@ -197,8 +215,18 @@ fn every_problem_has_a_code_and_a_severity() {
             InvalidBatch,
             Severity::Warning,
         ),
-        (meta(r#""BatchID":"b","CurrentBatch":[3]"#), "Meta.CurrentBatch", WrongType, Severity::Error),
-        (meta(r#""BatchID":"b","CurrentBatch":0"#), "Meta.CurrentBatch", InvalidBatch, Severity::Warning),
+        (
+            meta(r#""BatchID":"b","CurrentBatch":[3]"#),
+            "Meta.CurrentBatch",
+            WrongType,
+            Severity::Error,
+        ),
+        (
+            meta(r#""BatchID":"b","CurrentBatch":0"#),
+            "Meta.CurrentBatch",
+            InvalidBatch,
+            Severity::Warning,
+        ),
         (
             meta(r#""BatchID":"b","CurrentBatch":3,"TotalBatches":2"#),
             "Meta.CurrentBatch",
@@ -208,8 +236,11 @@ fn every_problem_has_a_code_and_a_severity() {
         (meta(r#""CurrentBatch":1"#), "Meta.BatchID", InvalidBatch, Severity::Warning),
     ] {
         let invalid = invalid(&json);
-        let found: Vec<_> =
-            invalid.problems().iter().map(|each| (each.path(), each.code(), each.severity())).collect();
+        let found: Vec<_> = invalid
+            .problems()
+            .iter()
+            .map(|each| (each.path(), each.code(), each.severity()))
+            .collect();
         assert_eq!(found, [(path, code, severity)], "{json}");
     }
 }
@@ -217,7 +248,10 @@ fn every_problem_has_a_code_and_a_severity() {
 #[test]
 fn problem_serializes_with_its_code() {
     let message = PushSlots::builder()
-        .meta(Meta::new().destination(Destination::new(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))))
+        .meta(
+            Meta::new()
+                .destination(Destination::new(uuid!("af394f14-b34a-464f-8d24-895f370af4c9"))),
+        )
         .slots(with_one_provider(2))
         .build();
     let json = serde_json::to_value(message.unwrap_err().problems()).unwrap();

@@ -1,7 +1,7 @@
 //! What holds for every message: nothing is lost or made up on the way to JSON and back.
 //!
-//! Each property is tried on 256 cases (`PROPTEST_CASES`), drawn from a seed that is printed and can be given again as
-//! `PUSHSLOTS_TEST_SEED`.
+//! Each property is tried on 256 cases (`PROPTEST_CASES`), drawn from a seed that is printed and
+//! can be given again as `PUSHSLOTS_TEST_SEED`.
 
 use std::path::Path;
 
@@ -51,14 +51,19 @@ fn every_message_fits_the_schema_of_the_service() {
         prop_assert!(errors.is_empty(), "{errors:?} in {json}");
         Ok(())
     });
-    for wrong in
-        ["{}", r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots":[{"DateTime":1}]}"#]
-    {
-        assert!(!validator.is_valid(&parsed(wrong.as_bytes())), "the schema says something: {wrong}");
+    for wrong in [
+        "{}",
+        r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots":[{"DateTime":1}]}"#,
+    ] {
+        assert!(
+            !validator.is_valid(&parsed(wrong.as_bytes())),
+            "the schema says something: {wrong}"
+        );
     }
 }
 
-/// The JSON without the texts that stand for nothing because they are empty: where no text belongs, and as a telephone number.
+/// The JSON without the texts that stand for nothing because they are empty: where no text belongs,
+/// and as a telephone number.
 fn without_empty_texts(mut json: Value) -> Value {
     let blank = |value: &mut Value| {
         if value.as_str().is_some_and(|text| text.trim().is_empty()) {
@@ -74,10 +79,14 @@ fn without_empty_texts(mut json: Value) -> Value {
         Some(Value::Array(elements)) => std::mem::take(elements),
         _ => Vec::new(),
     };
-    all(&mut json, &["/Meta/EventDateTime", "/Meta/CurrentBatch", "/Meta/TotalBatches", "/Meta/Source/ID"]);
-    for (list, pointers) in
-        [("/Meta/Destinations", &["/ID"][..]), ("/Slots", &["/DateTime", "/Provider/PhoneNumber/Office"])]
-    {
+    all(
+        &mut json,
+        &["/Meta/EventDateTime", "/Meta/CurrentBatch", "/Meta/TotalBatches", "/Meta/Source/ID"],
+    );
+    for (list, pointers) in [
+        ("/Meta/Destinations", &["/ID"][..]),
+        ("/Slots", &["/DateTime", "/Provider/PhoneNumber/Office"]),
+    ] {
         let mut changed = elements(json.pointer_mut(list));
         changed.iter_mut().for_each(|element| all(element, pointers));
         if let Some(list) = json.pointer_mut(list).filter(|list| list.is_array()) {
@@ -97,14 +106,18 @@ fn a_message_that_was_read_is_written_as_the_same_json() {
         let written = parsed(&message.to_json());
         prop_assert_eq!(pruned(written.clone()), pruned(without_empty_texts(json)));
         if message.validate().is_ok() {
-            prop_assert!(validator.is_valid(&written), "what can be sent fits the schema: {written}");
+            prop_assert!(
+                validator.is_valid(&written),
+                "what can be sent fits the schema: {written}"
+            );
         }
         prop_assert!(PushSlots::from_json(message.to_json()).unwrap() == message);
         Ok(())
     });
 }
 
-/// Some JSON in place of a value of a message: odd data, values of the wrong kind, and members that the model doesn't name.
+/// Some JSON in place of a value of a message: odd data, values of the wrong kind, and members that
+/// the model doesn't name.
 #[test]
 fn every_entry_point_keeps_every_value() {
     let replaced = vec((any::<Index>(), generate::json()), 0..3);
@@ -155,7 +168,8 @@ fn times_and_numbers_are_written_as_chrono_and_serde_json_do() {
 /// Bytes that are nearly a message: a sample in which pieces are cut out, doubled or replaced.
 fn nearly_a_message() -> impl Strategy<Value = Vec<u8>> {
     const JSON: &[u8] = b"{}[]\",:\\0-e nt";
-    let edit = (any::<prop::sample::Index>(), 0..12_usize, prop::collection::vec(any::<u8>(), 0..6), 0..4);
+    let edit =
+        (any::<prop::sample::Index>(), 0..12_usize, prop::collection::vec(any::<u8>(), 0..6), 0..4);
     let source = prop_oneof![
         Just(SAMPLE.as_bytes().to_vec()),
         generate::of_schema(&schema()).prop_map(|json| json.to_string().into_bytes()),

@@ -15,24 +15,32 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 /// Tells how far a stream was read.
-fn watched(slots: Vec<Slot>, read: &Arc<Mutex<usize>>) -> impl stream::Stream<Item = Slot> + Send + use<> {
+fn watched(
+    slots: Vec<Slot>,
+    read: &Arc<Mutex<usize>>,
+) -> impl stream::Stream<Item = Slot> + Send + use<> {
     let read = read.clone();
     stream::iter(slots).inspect(move |_| *read.lock().unwrap() += 1)
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_next_message_is_made_while_one_is_on_its_way_and_no_more() {
-    let slow = ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
+    let slow =
+        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
     let (model, client) = serve([slow]);
     let read = Arc::default();
-    let mut publication =
-        pin!(client.publish_stream(watched(slots(0..1_000), &read)).slots_per_message(100).into_future());
+    let mut publication = pin!(
+        client.publish_stream(watched(slots(0..1_000), &read)).slots_per_message(100).into_future()
+    );
     for message in 1..=8 {
         assert!(timeout(Duration::from_secs(9), publication.as_mut()).await.is_err());
         assert_eq!(model.calls().len(), message, "one at a time");
         // The first of the message after tells that the next is full.
         let read = *read.lock().unwrap();
-        assert!((message + 1) * 100 == read, "{read} slots are read while message {message} is on its way");
+        assert!(
+            (message + 1) * 100 == read,
+            "{read} slots are read while message {message} is on its way"
+        );
         sleep(Duration::from_secs(1)).await;
     }
 }
@@ -64,16 +72,29 @@ async fn a_stream_is_held_no_longer_than_it_is_sent() {
         // Whoever holds the reason holds a slot: they get it as they are asked for.
         let reason = held.clone();
         let slots = stream::iter(slots(0..5_000)).map(move |slot| {
-            assert!(Arc::strong_count(&reason) < 400, "{} slots are held", Arc::strong_count(&reason));
+            assert!(
+                Arc::strong_count(&reason) < 400,
+                "{} slots are held",
+                Arc::strong_count(&reason)
+            );
             slot.reason(reason.clone())
         });
-        client.publish_stream(slots).slots_per_message(100).batch_id("b").resume_from(point).await.unwrap();
+        client
+            .publish_stream(slots)
+            .slots_per_message(100)
+            .batch_id("b")
+            .resume_from(point)
+            .await
+            .unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn progress_is_told_after_each_message_and_each_second() {
-    let slow = ScriptedOutcome::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
+    let slow = ScriptedOutcome::Answered(Reply {
+        after: Duration::from_millis(2_500),
+        ..Reply::accepted()
+    });
     let (_, client) = serve([slow]);
     let mut told = Vec::new();
     let slots = slots(0..250);
@@ -99,7 +120,9 @@ async fn progress_is_told_after_each_message_and_each_second() {
             (3, 250, 7)
         ]
     );
-    assert!(told.iter().all(|told| (told.batch.messages, told.batch.slots) == (Some(3), Some(250))));
+    assert!(
+        told.iter().all(|told| (told.batch.messages, told.batch.slots) == (Some(3), Some(250)))
+    );
     assert!(told.iter().all(|told| told.wait.is_none() && told.run.skipped_slots == 0));
 }
 
@@ -110,7 +133,10 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
     let mut json = serde_json::to_value(&error).unwrap();
     assert!(json["elapsed_ms"].take().is_u64());
     let failure = json["failure"].take();
-    assert_eq!((&failure["kind"], &failure["attempts"][0]["status"]), (&json!("rejected"), &json!(400)));
+    assert_eq!(
+        (&failure["kind"], &failure["attempts"][0]["status"]),
+        (&json!("rejected"), &json!(400))
+    );
     let receipts = json["receipts"].take();
     assert_eq!(receipts.as_array().unwrap().len(), 1);
     assert_eq!(receipts[0]["delivery"], "accepted");
@@ -125,13 +151,17 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
             "elapsed_ms": null, "waited_ms": 0, "resume_point": error.report().resume_point(), "receipts": null
         })
     );
-    assert_eq!((error.kind(), error.is_retryable(), error.retry_after()), (ErrorKind::Rejected, false, None));
+    assert_eq!(
+        (error.kind(), error.is_retryable(), error.retry_after()),
+        (ErrorKind::Rejected, false, None)
+    );
     assert_eq!(error.into_error().kind(), ErrorKind::Rejected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn publications_to_different_destinations_run_side_by_side() {
-    let slow = ScriptedOutcome::Answered(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
+    let slow =
+        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
     let (model, client) = serve([slow]);
     let (north, south) = (slots(0..300), slots(300..600));
     let to = |number| Meta::new().destination(Uuid::from_u128(number));
@@ -148,7 +178,8 @@ async fn publications_to_different_destinations_run_side_by_side() {
 #[tokio::test(start_paused = true)]
 async fn what_is_borrowed_shared_or_owned_can_be_published() {
     let (_, client) = serve([ok()]);
-    let location = Location::new().facility_identifier(Identifier::new("RES", "Facility ID")).share();
+    let location =
+        Location::new().facility_identifier(Identifier::new("RES", "Facility ID")).share();
     let slots: Vec<_> = slots(0..2).into_iter().map(|slot| slot.location(&location)).collect();
     let shared: Vec<_> = slots.iter().cloned().map(Arc::new).collect();
     drop((
@@ -179,8 +210,10 @@ async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_a_callback_costs_no_message() {
     for panics_at in [0, 1, 3] {
-        let slow =
-            ScriptedOutcome::Answered(Reply { after: Duration::from_millis(2_500), ..Reply::accepted() });
+        let slow = ScriptedOutcome::Answered(Reply {
+            after: Duration::from_millis(2_500),
+            ..Reply::accepted()
+        });
         let (model, client) = serve([slow]);
         let slots = slots(0..500);
         let publication = client.publish(&slots).slots_per_message(100).concurrency(2);
@@ -191,9 +224,15 @@ async fn a_panic_of_a_callback_costs_no_message() {
         let panic = AssertUnwindSafe(panics.into_future()).catch_unwind().await.unwrap_err();
         assert!(panic.downcast_ref::<&str>().is_some_and(|text| *text == "it panics"));
         let report = handle.report();
-        assert_eq!(report.run().accepted_slots, accepted(&model).len(), "those in flight came to their end");
+        assert_eq!(
+            report.run().accepted_slots,
+            accepted(&model).len(),
+            "those in flight came to their end"
+        );
         assert!(
-            report.resume_point().is_some_and(|point| point.slots_before() == Some(accepted(&model).len()))
+            report
+                .resume_point()
+                .is_some_and(|point| point.slots_before() == Some(accepted(&model).len()))
         );
     }
     let (model, client) = serve([ok()]);

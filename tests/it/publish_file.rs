@@ -52,13 +52,21 @@ async fn slots_are_published_whatever_the_file_looks_like() {
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "10".to_owned());
         settings.insert("PUBLISH_BATCH_ID", "\u{feff}tuesday\r\n".to_owned());
         let run = publish_file(Some(&file), &settings).await;
-        assert_eq!((run.code, &*run.stderr), (Some(0), "batch tuesday\n"), "no progress without a terminal");
+        assert_eq!(
+            (run.code, &*run.stderr),
+            (Some(0), "batch tuesday\n"),
+            "no progress without a terminal"
+        );
 
         let mut printed = run.json();
         assert!(printed["elapsed_ms"].take().is_u64());
         let receipts = printed["receipts"].take();
         let log = &receipts[2]["logs"][0];
-        assert_eq!((receipts.as_array().unwrap().len(), log["id"].is_string()), (3, true), "{receipts}");
+        assert_eq!(
+            (receipts.as_array().unwrap().len(), log["id"].is_string()),
+            (3, true),
+            "{receipts}"
+        );
         assert_eq!(
             printed,
             json!({
@@ -77,7 +85,8 @@ async fn slots_are_published_whatever_the_file_looks_like() {
             (0..25).collect::<Vec<_>>()
         );
         for (number, (meta, _)) in arrived.iter().enumerate() {
-            let expected = if is_message { [json!(true), json!("RES")] } else { [Value::Null, Value::Null] };
+            let expected =
+                if is_message { [json!(true), json!("RES")] } else { [Value::Null, Value::Null] };
             assert_eq!(
                 [&meta["Test"], &meta["FacilityCode"]],
                 [&expected[0], &expected[1]],
@@ -99,14 +108,19 @@ async fn slots_that_are_wrong_are_told_and_cost_no_other() {
         r#"{{"ID":"4","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
         "x".repeat(5_000)
     );
-    let content = format!("{}{{\"Duration\":0}}\n7\n{{\"ID\":\n{long}\n{}", lines(0..2), lines(5..7));
+    let content =
+        format!("{}{{\"Duration\":0}}\n7\n{{\"ID\":\n{long}\n{}", lines(0..2), lines(5..7));
     let file = folder.file("slots.ndjson", content);
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_BYTES_PER_MESSAGE", "2000".to_owned());
     let run = publish_file(Some(&file), &settings).await;
     assert_eq!(run.code, Some(3), "{}", run.stderr);
-    let told: Vec<_> =
-        run.stderr.lines().skip(1).map(|line| line.split_once("slots.ndjson ").unwrap().1).collect();
+    let told: Vec<_> = run
+        .stderr
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once("slots.ndjson ").unwrap().1)
+        .collect();
     let starts = [
         "line 3: Slots[2].Duration: ",
         "line 3: Slots[2].DateTime: ",
@@ -135,7 +149,10 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
         ("", "Slots: empty"),
         ("[]", "Slots: empty"),
         ("[1", "the input ends before the JSON does"),
-        ("{\"DateTime\":\"2026-12-01T09:00:00Z\",\"Duration\":15}\n{\"DateT", "the file may be cut off"),
+        (
+            "{\"DateTime\":\"2026-12-01T09:00:00Z\",\"Duration\":15}\n{\"DateT",
+            "the file may be cut off",
+        ),
     ] {
         let file = folder.file("slots.json", content);
         let run = publish_file(Some(&file), &settings).await;
@@ -181,12 +198,14 @@ async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
 
 #[tokio::test]
 async fn the_same_command_resumes_where_the_last_run_ended() {
-    let accepted = || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let accepted =
+        || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
     for uses_checkpoint in [true, false] {
         let folder = Folder::new();
         let file = folder.file("slots.ndjson", lines(0..5));
         let body = r#"{"Meta":{"Errors":[{"ID":1,"Text":"no such facility"}]}}"#;
-        let first = RawServer::start([token(), accepted(), Act::response("400 No", "", body)]).await;
+        let first =
+            RawServer::start([token(), accepted(), Act::response("400 No", "", body)]).await;
         let mut settings = settings(&first.url, "plain", &folder);
         settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
         if !uses_checkpoint {
@@ -202,13 +221,18 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
         assert_eq!(printed["error"], lines.next().unwrap());
         assert!(printed["error"].as_str().unwrap().starts_with("message 2 of batch "));
         assert_eq!(lines.next(), Some("the service's reason: no such facility"));
-        assert_eq!([&printed["run"]["accepted_messages"], &printed["run"]["accepted_slots"]], [1, 2]);
+        assert_eq!(
+            [&printed["run"]["accepted_messages"], &printed["run"]["accepted_slots"]],
+            [1, 2]
+        );
         let point = printed["resume_point"].as_str().unwrap();
         assert!(point.starts_with("2@2."), "{point}");
         let resume = match uses_checkpoint {
             true => "to resume, run the same command again".to_owned(),
             false => {
-                format!("to resume: PUBLISH_BATCH_ID='it'\\''s tuesday' PUBLISH_RESUME_FROM={point}")
+                format!(
+                    "to resume: PUBLISH_BATCH_ID='it'\\''s tuesday' PUBLISH_RESUME_FROM={point}"
+                )
             }
         };
         assert_eq!(lines.next(), Some(&*resume));
@@ -225,14 +249,22 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
         }
         let run = publish_file(Some(&file), &settings).await;
         let printed = run.json();
-        assert_eq!((run.code, &printed["run"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+        assert_eq!(
+            (run.code, &printed["run"]["accepted_slots"]),
+            (Some(0), &json!(3)),
+            "{}",
+            run.stderr
+        );
         assert_eq!(printed["batch"]["accepted_slots"], 5);
         let shown = format!("batch {batch}, 2 slots are accepted already\n");
         assert_eq!(run.stderr, shown);
         let sent = second.finish().await;
         let of = |request: &[u8]| {
             let (head, body) = support::raw::split(request);
-            (support::raw::header(head, "idempotency-key").unwrap().to_owned(), body.unwrap().to_vec())
+            (
+                support::raw::header(head, "idempotency-key").unwrap().to_owned(),
+                body.unwrap().to_vec(),
+            )
         };
         assert_eq!(of(&rejected), of(&sent[1]), "the same message again");
     }
@@ -242,7 +274,8 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
 async fn a_file_with_other_slots_starts_a_new_batch() {
     let folder = Folder::new();
     let file = folder.file("slots.ndjson", lines(0..5));
-    let accepted = || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
+    let accepted =
+        || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
     let first = RawServer::start([token(), accepted(), Act::response("400 No", "", "")]).await;
     let mut settings = settings(&first.url, "plain", &folder);
     settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "2".to_owned());
@@ -252,7 +285,12 @@ async fn a_file_with_other_slots_starts_a_new_batch() {
     let service = fixtures::serve();
     settings.insert("PUSHSLOTS_BASE_URL", service.url().to_owned());
     let run = publish_file(Some(&file), &settings).await;
-    assert_eq!((run.code, &run.json()["batch"]["accepted_slots"]), (Some(0), &json!(3)), "{}", run.stderr);
+    assert_eq!(
+        (run.code, &run.json()["batch"]["accepted_slots"]),
+        (Some(0), &json!(3)),
+        "{}",
+        run.stderr
+    );
     assert_ne!(run.json()["batch_id"], yesterday.json()["batch_id"]);
     assert_eq!(arrived(&service).await.iter().map(|(_, slots)| slots.len()).sum::<usize>(), 3);
     assert!(folder.path().join("slots.ndjson.checkpoint.replaced-1").exists());
@@ -281,15 +319,23 @@ async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
 async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
     let folder = Folder::new();
     let file = folder.file("slots.ndjson", lines(0..5));
-    let rejects =
-        Act::response("401 No", "Content-Type: application/json\r\n", r#"{"error":"invalid_client"}"#);
+    let rejects = Act::response(
+        "401 No",
+        "Content-Type: application/json\r\n",
+        r#"{"error":"invalid_client"}"#,
+    );
     let server = RawServer::start([rejects]).await;
     let settings = settings(&server.url, "plain", &folder);
     let run = publish_file(Some(&file), &settings).await;
     assert_eq!(run.code, Some(4), "{}", run.stderr);
     folder.file("slots.ndjson.checkpoint", "not a checkpoint");
     let run = publish_file(Some(&file), &settings).await;
-    assert_eq!((run.code, run.json()["run"]["requests"].as_u64()), (Some(2), Some(0)), "{}", run.stderr);
+    assert_eq!(
+        (run.code, run.json()["run"]["requests"].as_u64()),
+        (Some(2), Some(0)),
+        "{}",
+        run.stderr
+    );
     assert!(run.stderr.contains("isn't a checkpoint"), "{}", run.stderr);
 }
 
@@ -306,8 +352,8 @@ async fn the_rate_is_kept() {
     assert_eq!(arrived(&service).await.len(), 5);
 }
 
-/// A run of `publish_file` on as many slots, one a message, that gets these signals: the first when a message arrives, each further
-/// when it reported the one before.
+/// A run of `publish_file` on as many slots, one a message, that gets these signals: the first when
+/// a message arrives, each further when it reported the one before.
 async fn interrupted(
     service: MockService,
     mut arrives: UnboundedReceiver<()>,
@@ -343,7 +389,11 @@ async fn interrupted(
         }
         told.read_to_string(&mut stderr).await.unwrap();
         let output = publishing.wait_with_output().await.unwrap();
-        Run { code: output.status.code(), stdout: String::from_utf8(output.stdout).unwrap(), stderr }
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr,
+        }
     };
     let run = timeout(Duration::from_secs(60), run).await.expect("it ends");
     (run, service)

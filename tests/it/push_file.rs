@@ -32,7 +32,12 @@ async fn an_accepted_message_exits_with_0() {
     let logs = json["logs"].take();
     assert_eq!(logs.as_array().unwrap().len(), 1, "one for each destination");
     let is_uuid = |id: &Value| Uuid::try_parse(id.as_str().unwrap()).is_ok();
-    assert!(logs.as_array().unwrap().iter().all(|log| is_uuid(&log["id"]) && is_uuid(&log["attempt_id"])));
+    assert!(
+        logs.as_array()
+            .unwrap()
+            .iter()
+            .all(|log| is_uuid(&log["id"]) && is_uuid(&log["attempt_id"]))
+    );
     assert_eq!(
         json,
         json!({
@@ -69,10 +74,14 @@ async fn a_message_that_is_not_accepted_exits_with_1() {
         let run = push_file(Some(&message), &settings(service.url(), client_id, &folder)).await;
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         let json = run.json();
-        assert_eq!((&json["delivery"], &json["attempts"][0]["status"]), (&json!(delivery), &status));
+        assert_eq!(
+            (&json["delivery"], &json["attempts"][0]["status"]),
+            (&json!(delivery), &status)
+        );
         assert!(json["error"].as_str().unwrap().starts_with("attempt 1: "), "{json}");
     }
-    let busy = RawServer::start([token(), Act::response("429 Busy", "Retry-After: 300\r\n", "")]).await;
+    let busy =
+        RawServer::start([token(), Act::response("429 Busy", "Retry-After: 300\r\n", "")]).await;
     let run = push_file(Some(&message), &settings(&busy.url, "plain", &folder)).await;
     assert_eq!((run.code, &run.json()["retry_after_s"]), (Some(1), &json!(300)));
     busy.finish().await;
@@ -121,7 +130,11 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
         settings.insert("PUSHSLOTS_PRIVATE_KEY_FILE", misplaced);
         let run = push_file(Some(&message), &settings).await;
         assert_eq!(run.code, Some(2));
-        assert!(run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: the file can't be read"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: the file can't be read"),
+            "{}",
+            run.stderr
+        );
         assert!(!format!("{}{}", run.stdout, run.stderr).contains(secret), "{}", run.stderr);
     }
     let run = push_file(None, &settings).await;
@@ -164,7 +177,11 @@ async fn wrong_settings_exit_with_2_and_name_every_variable() {
             assert!(run.stderr.contains(&format!("{name}: ")), "{name} in {}", run.stderr);
         }
         assert_eq!(run.stderr.matches("\n  PUSHSLOTS_").count(), expected.len(), "{}", run.stderr);
-        assert!(run.stderr.contains("Slots[0].DateTime: "), "the message is told too: {}", run.stderr);
+        assert!(
+            run.stderr.contains("Slots[0].DateTime: "),
+            "the message is told too: {}",
+            run.stderr
+        );
         assert_eq!(run.json()["attempts"], json!([]));
     }
     let run = push_file(Some(&message), &BTreeMap::new()).await;
@@ -179,8 +196,8 @@ async fn wrong_settings_exit_with_2_and_name_every_variable() {
 #[tokio::test]
 async fn every_setting_takes_effect() {
     let folder = Folder::new();
-    let message =
-        folder.file("message.json", r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#);
+    let message = folder
+        .file("message.json", r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#);
     let (service, tokens) = (fixtures::serve(), fixtures::serve());
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_TOKEN_URL", format!("{}/v2/auth/token", tokens.url()));
@@ -230,8 +247,10 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
     let folder = Folder::new();
     let message = folder.file("message.json", MESSAGE);
     let key = keys::p384();
-    let service =
-        MockService::builder().public_jwk("client", key.public_jwk("key").to_string()).start().unwrap();
+    let service = MockService::builder()
+        .public_jwk("client", key.public_jwk("key").to_string())
+        .start()
+        .unwrap();
     let settings = BTreeMap::from([
         ("PUSHSLOTS_BASE_URL", service.url().to_owned()),
         ("PUSHSLOTS_CLIENT_ID", "client".to_owned()),
@@ -239,7 +258,8 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
     ]);
     let jwk = folder.file("key.jwk", key.jwk("key").to_string());
     let ways = [
-        [("PUSHSLOTS_KEY_ID", "key".to_owned()), ("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())].to_vec(),
+        [("PUSHSLOTS_KEY_ID", "key".to_owned()), ("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())]
+            .to_vec(),
         vec![("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string())],
     ];
     for way in ways {
@@ -253,11 +273,16 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
         ("PUSHSLOTS_PRIVATE_KEY", key.pem.clone()),
         ("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string()),
     ];
-    let named =
-        [("PUSHSLOTS_KEY_ID", "key".to_owned()), ("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string())];
+    let named = [
+        ("PUSHSLOTS_KEY_ID", "key".to_owned()),
+        ("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string()),
+    ];
     let nameless = [("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())];
     for (wrong, problem) in [
-        (both.as_slice(), "PUSHSLOTS_PRIVATE_JWK_FILE: given beside PUSHSLOTS_PRIVATE_KEY; keep one of them"),
+        (
+            both.as_slice(),
+            "PUSHSLOTS_PRIVATE_JWK_FILE: given beside PUSHSLOTS_PRIVATE_KEY; keep one of them",
+        ),
         (&named, "PUSHSLOTS_KEY_ID: leave it out; a JWK holds its key id"),
         (&nameless, "PUSHSLOTS_KEY_ID: missing"),
     ] {
@@ -288,12 +313,21 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
     let root = rcgen::generate_simple_self_signed(["service.invalid".to_owned()]).unwrap();
     let good = folder.file("root.pem", root.cert.pem());
     let run = push_file(Some(&message), &elsewhere("other.invalid, service.invalid", &good)).await;
-    assert_eq!(run.code, Some(1), "the settings can be used, and no such host is there: {}", run.stderr);
+    assert_eq!(
+        run.code,
+        Some(1),
+        "the settings can be used, and no such host is there: {}",
+        run.stderr
+    );
 
     let (no_pem, missing) = (folder.file("none.pem", "no PEM"), folder.path().join("missing.pem"));
     for (hosts, certificates, problem) in [
         ("other.invalid", good.as_path(), "PUSHSLOTS_BASE_URL: plain http would show"),
-        ("http://service.invalid", &good, "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 1 must be a host alone"),
+        (
+            "http://service.invalid",
+            &good,
+            "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 1 must be a host alone",
+        ),
         ("a,service.invalid:80", &good, "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 2 must be a host alone"),
         (
             "service.invalid",

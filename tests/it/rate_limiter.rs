@@ -9,7 +9,9 @@ use crate::support::batch::{accepted, slots};
 use crate::support::message;
 use crate::support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
 use futures_util::future::join_all;
-use pushslots::{Delivery, ErrorKind, Permit, PermitError, PermitRequest, PermitSource, RateLimiter};
+use pushslots::{
+    Delivery, ErrorKind, Permit, PermitError, PermitRequest, PermitSource, RateLimiter,
+};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -43,7 +45,8 @@ impl PermitSource for Elsewhere {
             return Err(PermitError::no_room(wait));
         }
         let released = self.released.clone();
-        Ok(Permit::new().on_release(move |may_have_left| released.lock().unwrap().push(may_have_left)))
+        Ok(Permit::new()
+            .on_release(move |may_have_left| released.lock().unwrap().push(may_have_left)))
     }
 
     fn throttled(&self, delay: Duration) {
@@ -55,8 +58,9 @@ impl PermitSource for Elsewhere {
 async fn clients_that_share_a_limiter_share_its_permits() {
     let limiter = RateLimiter::new(4, MINUTE);
     let models = [Model::scripted([ok()]), Model::scripted([ok()])];
-    let clients =
-        models.each_ref().map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
+    let clients = models
+        .each_ref()
+        .map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
     let (began, message) = (Instant::now(), message());
     // A token and a message for each.
     join_all(clients.iter().map(|client| async { client.send(&message).await.unwrap() })).await;
@@ -70,8 +74,8 @@ async fn a_429_of_one_client_makes_the_others_wait() {
     let limiter = RateLimiter::new(1_000, MINUTE);
     let throttled = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("30")), ok()]);
     let other = Model::scripted([ok()]);
-    let [first, second] =
-        [&throttled, &other].map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
+    let [first, second] = [&throttled, &other]
+        .map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
     let began = Instant::now();
     let message = message();
     let send = async { first.send(&message).await.unwrap() };
@@ -106,7 +110,8 @@ async fn a_permit_of_another_limiter_is_an_error_before_anything_is_sent() {
     let model = Model::scripted([ok()]);
     let own = RateLimiter::new(10, MINUTE);
     let builder = client_of(&model).rate_limiter(own.clone());
-    for client in [builder.clone().build().unwrap(), builder.without_rate_limit().build().unwrap()] {
+    for client in [builder.clone().build().unwrap(), builder.without_rate_limit().build().unwrap()]
+    {
         let permit = RateLimiter::new(10, MINUTE).permit().await.unwrap();
         let error = client.send(&message()).permit(permit).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
@@ -131,12 +136,21 @@ async fn a_rate_that_is_out_of_range_is_an_error_of_the_client() {
 async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
     let source = Arc::new(Elsewhere::default());
     let model = Model::scripted([ScriptedOutcome::NoConnection, ok()]);
-    let client = client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     client.send(&message()).deadline(100 * SECOND).await.unwrap();
     let requests = source.requests.lock().unwrap();
     let kinds: Vec<_> = requests.iter().map(|request| request.is_for_token).collect();
-    assert_eq!(kinds, [false, true, false, false], "a message, its token, and the message again, twice");
-    assert!(requests.iter().all(|request| request.timeout.is_some_and(|timeout| timeout <= 100 * SECOND)));
+    assert_eq!(
+        kinds,
+        [false, true, false, false],
+        "a message, its token, and the message again, twice"
+    );
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.timeout.is_some_and(|timeout| timeout <= 100 * SECOND))
+    );
     let released = source.released.lock().unwrap();
     assert_eq!(
         *released,
@@ -148,8 +162,10 @@ async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
 #[tokio::test(start_paused = true)]
 async fn a_source_hears_of_a_429() {
     let source = Arc::new(Elsewhere::default());
-    let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("7")), answers(429), ok()]);
-    let client = client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
+    let model =
+        Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("7")), answers(429), ok()]);
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     client.send(&message()).await.unwrap();
     assert_eq!(*source.throttled.lock().unwrap(), [7 * SECOND, SECOND]);
 }
@@ -170,7 +186,10 @@ async fn a_source_that_fails_ends_a_send_before_anything_is_sent() {
     );
     assert_eq!((model.calls().len(), model.token_requests()), (0, 0));
     let error = limiter.permit().await.unwrap_err();
-    assert_eq!((error.to_string().as_str(), error.retry_after()), ("the database can't be reached", None));
+    assert_eq!(
+        (error.to_string().as_str(), error.retry_after()),
+        ("the database can't be reached", None)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +197,8 @@ async fn a_source_without_room_ends_a_send_with_the_time_to_wait() {
     let source = Arc::new(Elsewhere::default());
     *source.wait.lock().unwrap() = Some(400 * SECOND);
     let model = Model::scripted([ok()]);
-    let client = client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Throttled, Some(400 * SECOND)));
     assert_eq!(model.calls().len(), 0);
@@ -188,8 +208,10 @@ async fn a_source_without_room_ends_a_send_with_the_time_to_wait() {
 async fn a_source_without_room_for_ages_is_asked_again_after_a_day() {
     let error = PermitError::no_room(Duration::from_secs(u64::MAX / 4));
     let model = Model::scripted([ok()]);
-    let client =
-        client_of(&model).rate_limiter(RateLimiter::from_source(OnlyMessages(error))).build().unwrap();
+    let client = client_of(&model)
+        .rate_limiter(RateLimiter::from_source(OnlyMessages(error)))
+        .build()
+        .unwrap();
     let publication = client.publish(slots(0..1)).max_attempts(1).patience(Duration::MAX);
     let handle = publication.handle();
     let stop = async {
@@ -219,7 +241,8 @@ async fn a_publication_waits_out_a_source_that_fails() {
     let source = Arc::new(Elsewhere::default());
     source.is_down.store(true, Ordering::Relaxed);
     let model = Model::scripted([ok()]);
-    let client = client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     let slots = slots(0..6);
     let publication = client.publish(&slots).slots_per_message(2);
     let recovery = async {
@@ -246,8 +269,9 @@ impl PermitSource for AtOnce {
 
 #[tokio::test(start_paused = true)]
 async fn sends_that_wait_for_a_token_hold_no_permits_of_a_source() {
-    let model =
-        Model::scripted(std::iter::repeat_n(ok(), 10).chain([ScriptedOutcome::Revoked]).chain([ok()]));
+    let model = Model::scripted(
+        std::iter::repeat_n(ok(), 10).chain([ScriptedOutcome::Revoked]).chain([ok()]),
+    );
     let limiter = RateLimiter::from_source(AtOnce(Arc::new(Semaphore::new(2))));
     let client = client_of(&model).rate_limiter(limiter).build().unwrap();
     let (message, began) = (message(), Instant::now());
@@ -265,7 +289,9 @@ async fn a_source_that_fails_for_tokens_is_not_taken_for_a_timeout() {
         let model = Model::scripted([ok()]);
         let limiter = RateLimiter::from_source(OnlyMessages(error.clone()));
         let client = client_of(&model).rate_limiter(limiter).max_attempts(1).build().unwrap();
-        for failed in [client.check().await.unwrap_err(), client.send(&message()).await.unwrap_err()] {
+        for failed in
+            [client.check().await.unwrap_err(), client.send(&message()).await.unwrap_err()]
+        {
             assert_eq!((failed.kind(), failed.is_retryable()), (kind, true), "{failed}");
             assert!(!failed.to_string().contains("time ran out"), "{failed}");
             assert!(failed.retry_after() >= error.retry_after(), "{:?}", failed.retry_after());
@@ -290,7 +316,10 @@ async fn a_source_that_grants_at_once_makes_no_publication_wait() {
     let client = client_of(&model).rate_limiter(limiter).build().unwrap();
     let mut waits = 0;
     let publication = client.publish(slots(0..6)).slots_per_message(2);
-    publication.on_progress(|progress| waits += usize::from(progress.wait.is_some())).await.unwrap();
+    publication
+        .on_progress(|progress| waits += usize::from(progress.wait.is_some()))
+        .await
+        .unwrap();
     assert_eq!(waits, 0);
 }
 
@@ -307,7 +336,8 @@ async fn a_panic_of_a_source_costs_no_message_its_response() {
         }
     }
     let model = Model::scripted([answers(429), ok()]);
-    let client = client_of(&model).rate_limiter(RateLimiter::from_source(Panicking)).build().unwrap();
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(Panicking)).build().unwrap();
     assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2);
 }
 
@@ -345,8 +375,11 @@ async fn a_source_passes_a_429_on_to_the_limiter_behind_it() {
     let (own, shared) = (RateLimiter::new(100, MINUTE), RateLimiter::new(100, MINUTE));
     let source = Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) };
     let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("30")), ok()]);
-    let client =
-        client_of(&model).rate_limiter(RateLimiter::from_source(source)).max_attempts(1).build().unwrap();
+    let client = client_of(&model)
+        .rate_limiter(RateLimiter::from_source(source))
+        .max_attempts(1)
+        .build()
+        .unwrap();
     client.send(&message()).await.unwrap_err();
     let began = Instant::now();
     drop(shared.permit().await.unwrap());
@@ -358,7 +391,8 @@ async fn a_source_can_stand_before_other_limiters() {
     let (own, shared) = (RateLimiter::new(100, MINUTE), RateLimiter::new(3, MINUTE));
     let source = Arc::new(Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) });
     let model = Model::scripted([ok()]);
-    let client = client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
+    let client =
+        client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     let began = Instant::now();
     client.send(&message()).await.unwrap();
     client.send(&message()).await.unwrap();

@@ -33,7 +33,11 @@ fn what_is_wrong_with_json_is_told_with_its_path() {
             "Slots[0].Provider.Credentials[1]",
             "expected a value",
         ),
-        ("{\"Slots\":[{\"Location\":{\"Granite\":{\"a\":tru^}}}]}", "Slots[0].Location", "expected a value"),
+        (
+            "{\"Slots\":[{\"Location\":{\"Granite\":{\"a\":tru^}}}]}",
+            "Slots[0].Location",
+            "expected a value",
+        ),
         ("{\"Slots\":[{\"ID\":\"\\^x\"}]}", "Slots[0].ID", "unknown escape"),
         ("{\"Slots\":[{\"ID\":\"\\u12G^4\"}]}", "Slots[0].ID", "unknown escape"),
         (
@@ -45,14 +49,22 @@ fn what_is_wrong_with_json_is_told_with_its_path() {
         ("{\"Slots\":[{\"Duration\" ^1}]}", "Slots[0]", "expected a colon"),
         ("{\"Slots\":[{^Duration:1}]}", "Slots[0]", "expected a key in quotes"),
         ("{\"Slots\":[{}^{}]}", "Slots", "expected a comma or the end of the list"),
-        ("{\"Meta\":{\"Destinations\":[{},{\"ID\":^}]}}", "Meta.Destinations[1].ID", "expected a value"),
+        (
+            "{\"Meta\":{\"Destinations\":[{},{\"ID\":^}]}}",
+            "Meta.Destinations[1].ID",
+            "expected a value",
+        ),
         ("{\"Granite\":[1,{\"Pat\":^!}]}", "", "expected a value"),
     ] {
         let (before, after) = marked.split_once('^').unwrap();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap().len() + 1;
         let error = error(before.to_owned() + after);
-        assert_eq!((error.path(), error.line(), error.column()), (path, line, column), "{marked}: {error}");
+        assert_eq!(
+            (error.path(), error.line(), error.column()),
+            (path, line, column),
+            "{marked}: {error}"
+        );
         let place = if path.is_empty() { String::new() } else { format!(", in {path}") };
         assert_eq!(error.to_string(), format!("{text} at line {line} column {column}{place}"));
     }
@@ -108,11 +120,18 @@ fn fifty_megabytes_are_read() {
 
 #[test]
 fn strange_text_does_no_harm() {
-    for value in
-        [r#""\ud800""#, r#""\u0000""#, "\"\u{1f469}\u{200d}\"", "1e99999", "-0", "[[]]", "{\"\\ud800\":1}"]
-    {
+    for value in [
+        r#""\ud800""#,
+        r#""\u0000""#,
+        "\"\u{1f469}\u{200d}\"",
+        "1e99999",
+        "-0",
+        "[[]]",
+        "{\"\\ud800\":1}",
+    ] {
         for key in ["DateTime", "Duration", "ID", "Provider", "Location", "x"] {
-            let json = format!("{{\"Meta\":{{\"{key}\":{value}}},\"Slots\":[{{\"{key}\":{value}}}]}}");
+            let json =
+                format!("{{\"Meta\":{{\"{key}\":{value}}},\"Slots\":[{{\"{key}\":{value}}}]}}");
             let message = PushSlots::from_json(&json).unwrap();
             assert!(message.validate().is_err(), "{json}");
             let written = PushSlots::from_json(message.to_json()).unwrap();

@@ -1,4 +1,5 @@
-//! New tokens that the message endpoint rejects: how often another is requested, and when one is tried again.
+//! New tokens that the message endpoint rejects: how often another is requested, and when one is
+//! tried again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,14 +9,15 @@ use crate::support::{DESTINATION, key, message};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::{
-    AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, NextStep, Response, TokenRequest,
-    TokenSource, Transport, TransportContext, TransportError,
+    AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, NextStep, Response,
+    TokenRequest, TokenSource, Transport, TransportContext, TransportError,
 };
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Issues tokens with numbers, and accepts a message if `is_valid` holds for the number and the age of its token.
+/// Issues tokens with numbers, and accepts a message if `is_valid` holds for the number and the age
+/// of its token.
 struct Service {
     is_valid: fn(usize, Duration) -> bool,
     /// How long tokens live, in seconds.
@@ -40,19 +42,27 @@ impl Service {
 }
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        _: TransportContext,
+    ) -> Result<Response, TransportError> {
         sleep(Duration::from_millis(20)).await;
-        let respond = |status, body: String| Ok(Response::new(status, HeaderMap::new(), Ok(body.into())));
+        let respond =
+            |status, body: String| Ok(Response::new(status, HeaderMap::new(), Ok(body.into())));
         if request.uri().path() != "/endpoint" {
             let mut issued = self.issued.lock().unwrap();
             issued.push(Instant::now());
             // In the form of both token endpoints.
             let token = format!("token-{}", issued.len());
-            let body =
-                format!(r#"{{"access_token":"{token}","accessToken":"{token}","expires_in":{}}}"#, self.life);
+            let body = format!(
+                r#"{{"access_token":"{token}","accessToken":"{token}","expires_in":{}}}"#,
+                self.life
+            );
             return respond(StatusCode::OK, body);
         }
-        let token = request.headers()["authorization"].to_str().unwrap().rsplit('-').next().unwrap();
+        let token =
+            request.headers()["authorization"].to_str().unwrap().rsplit('-').next().unwrap();
         let token: usize = token.parse().unwrap();
         *self.messages.lock().unwrap().entry(token).or_default() += 1;
         let age = self.issued.lock().unwrap().get(token - 1).map(Instant::elapsed);
@@ -70,7 +80,9 @@ fn client(service: &Arc<Service>, credentials: Credentials) -> Client {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
-    for credentials in [Credentials::signed_jwt("client", key()), Credentials::api_key("key", "secret")] {
+    for credentials in
+        [Credentials::signed_jwt("client", key()), Credentials::api_key("key", "secret")]
+    {
         let service = Service::new(|_, _| false);
         let client = client(&service, credentials);
         let mut sends = tokio::task::JoinSet::new();
@@ -82,19 +94,26 @@ async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
         let (mut rejected, mut in_between) = (0, 0);
         while let Some(sent) = sends.join_next().await {
             let error = sent.unwrap().unwrap_err();
-            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false), "{error}");
+            assert_eq!(
+                (error.kind(), error.is_retryable()),
+                (ErrorKind::Credentials, false),
+                "{error}"
+            );
             match error.delivery() {
                 Delivery::NotSent => {
                     in_between += 1;
                     assert!(
-                        error.to_string().contains("the message endpoint rejected a new access token"),
+                        error
+                            .to_string()
+                            .contains("the message endpoint rejected a new access token"),
                         "{error}"
                     );
                 }
                 _ => rejected += 1,
             }
         }
-        let (tokens, messages) = (service.issued(), service.messages.lock().unwrap().values().sum::<usize>());
+        let (tokens, messages) =
+            (service.issued(), service.messages.lock().unwrap().values().sum::<usize>());
         println!(
             "6,000 sends in 600 s, all rejected: {} tokens, {messages} messages; {rejected} sends met the rejection, \
              {in_between} ended without a request",
@@ -171,7 +190,10 @@ async fn after_the_cooldown_a_new_token_is_requested_and_used() {
 struct Cache(Mutex<usize>);
 
 impl TokenSource for Cache {
-    async fn token(&self, TokenRequest { rejected, .. }: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
+    async fn token(
+        &self,
+        TokenRequest { rejected, .. }: TokenRequest<'_>,
+    ) -> Result<AccessToken, AuthError> {
         let mut current = self.0.lock().unwrap();
         *current += usize::from(rejected.is_some());
         Ok(AccessToken::new(format!("token-{current}")))
@@ -184,6 +206,9 @@ async fn a_token_source_is_called_at_once_after_a_rejection() {
     let client = client(&service, Credentials::token_source(Cache(Mutex::new(1))));
     let began = Instant::now();
     let receipt = client.send(&message()).await.unwrap();
-    assert_eq!((receipt.attempts().len(), receipt.attempts()[0].next_step), (2, NextStep::NewToken));
+    assert_eq!(
+        (receipt.attempts().len(), receipt.attempts()[0].next_step),
+        (2, NextStep::NewToken)
+    );
     assert!(began.elapsed() < SECOND);
 }

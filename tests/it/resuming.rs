@@ -18,7 +18,13 @@ async fn a_point_holds_whatever_the_limits_are() {
     let slots = slots(0..500);
     let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
     let point: ResumePoint = error.report().resume_point().unwrap().to_string().parse().unwrap();
-    let report = client.publish(&slots).slots_per_message(70).batch_id("b").resume_from(point).await.unwrap();
+    let report = client
+        .publish(&slots)
+        .slots_per_message(70)
+        .batch_id("b")
+        .resume_from(point)
+        .await
+        .unwrap();
     assert_eq!(accepted(&model), (0..500).collect::<Vec<_>>());
     assert_eq!((report.run().accepted_slots, report.batch().messages.unwrap()), (300, 7));
     for far in ["18446744073709551615@0", "18446744073709551615"] {
@@ -30,12 +36,14 @@ async fn a_point_holds_whatever_the_limits_are() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_id_and_a_point_read_from_a_file_are_the_same_as_in_code() {
     let mut ids = Vec::new();
-    for (id, point) in [("batch 7", "2@2"), ("\u{feff}batch 7\r\n", "\u{feff}2@2\r\n"), (" batch 7\n", "2\n")]
+    for (id, point) in
+        [("batch 7", "2@2"), ("\u{feff}batch 7\r\n", "\u{feff}2@2\r\n"), (" batch 7\n", "2\n")]
     {
         let (model, client) = serve([ok(), ok()]);
         let slots = slots(0..6);
         let point: ResumePoint = point.parse().unwrap();
-        let publication = client.publish(&slots).slots_per_message(2).batch_id(id).resume_from(point);
+        let publication =
+            client.publish(&slots).slots_per_message(2).batch_id(id).resume_from(point);
         assert_eq!(publication.await.unwrap().batch_id(), "batch 7");
         ids.push(arrived(&model).iter().map(|message| message.message_id).collect::<Vec<_>>());
     }
@@ -44,20 +52,30 @@ async fn a_batch_id_and_a_point_read_from_a_file_are_the_same_as_in_code() {
     let (model, client) = serve([ok(), ok(), ok()]);
     let meta = Meta::new().batch_id("batch 7\n");
     client.publish(slots(0..6)).slots_per_message(2).meta(meta).await.unwrap();
-    assert_eq!(arrived(&model)[1..].iter().map(|message| message.message_id).collect::<Vec<_>>(), ids[0]);
+    assert_eq!(
+        arrived(&model)[1..].iter().map(|message| message.message_id).collect::<Vec<_>>(),
+        ids[0]
+    );
 
     let error = client.publish(slots(0..1)).batch_id("\u{feff}\r\n").await.unwrap_err();
-    assert_eq!(error.error().problems()[0].to_string(), "batch_id: empty; leave it out for a fresh one");
+    assert_eq!(
+        error.error().problems()[0].to_string(),
+        "batch_id: empty; leave it out for a fresh one"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_there() {
-    let (model, client) = serve([ok(), ok(), answers(503), answers(503), answers(503), answers(503), ok()]);
+    let (model, client) =
+        serve([ok(), ok(), answers(503), answers(503), answers(503), answers(503), ok()]);
     let slots = slots(0..450);
     let publication = client.publish(&slots).slots_per_message(100).patience(Duration::ZERO);
     let error = publication.await.unwrap_err();
     assert_eq!((error.failed_message(), error.never_sent()), (Some(3), Some(4..6)));
-    assert_eq!((error.error().kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
+    assert_eq!(
+        (error.error().kind(), error.delivery()),
+        (ErrorKind::Unavailable, Delivery::Unknown)
+    );
     assert_eq!(error.error().attempts().len(), 4);
     let report = error.report();
     assert_eq!(
@@ -72,7 +90,9 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     let text = error.to_string();
     let batch = report.batch_id();
     assert!(
-        text.starts_with(&format!("message 3 of batch {batch}: attempt 4: the service answered 503; ")),
+        text.starts_with(&format!(
+            "message 3 of batch {batch}: attempt 4: the service answered 503; "
+        )),
         "{text}"
     );
     assert!(text.ends_with("; accepted so far: 2 messages with 200 slots of the batch"), "{text}");
@@ -95,7 +115,9 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     assert_eq!(accepted(&model), (0..450).collect::<Vec<_>>());
     let sent = arrived(&model);
     assert!(
-        sent[2..7].iter().all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
+        sent[2..7]
+            .iter()
+            .all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
     );
     assert_eq!(sent[8].place(), (Some("5"), Some("5")));
 
@@ -113,10 +135,13 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     // By the number alone, of a list and of a stream.
     for number in [1, 4, 5, 6] {
         let (model, client) = serve([ok()]);
-        let list = client.publish(&slots).slots_per_message(100).batch_id(batch).resume_from(number);
+        let list =
+            client.publish(&slots).slots_per_message(100).batch_id(batch).resume_from(number);
         let report = list.await.unwrap();
-        let stream =
-            client.publish_stream(stream::iter(slots.clone())).slots_per_message(100).batch_id(batch);
+        let stream = client
+            .publish_stream(stream::iter(slots.clone()))
+            .slots_per_message(100)
+            .batch_id(batch);
         let streamed = stream.resume_from(number).await.unwrap();
         let from = (number as usize - 1) * 100;
         let expected: Vec<_> = (from.min(450)..450).chain(from.min(450)..450).collect();
@@ -125,9 +150,18 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
         // The messages of a stream don't carry the total, and so have other ids.
         let (list, stream): (Vec<_>, Vec<_>) =
             arrived(&model).into_iter().partition(|each| each.total.is_some());
-        assert_eq!((list.len(), stream.len()), (report.receipts().len(), streamed.receipts().len()));
-        assert!(list.iter().all(|each| sent.iter().any(|before| before.message_id == each.message_id)));
-        assert!(stream.iter().all(|each| sent.iter().all(|before| before.message_id != each.message_id)));
+        assert_eq!(
+            (list.len(), stream.len()),
+            (report.receipts().len(), streamed.receipts().len())
+        );
+        assert!(
+            list.iter().all(|each| sent.iter().any(|before| before.message_id == each.message_id))
+        );
+        assert!(
+            stream
+                .iter()
+                .all(|each| sent.iter().all(|before| before.message_id != each.message_id))
+        );
         assert_eq!(report.resume_point(), None);
     }
 }
@@ -181,7 +215,10 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
         )
     );
     let report = stopped.report();
-    assert_eq!((report.run().accepted_slots, report.resume_point().map(ResumePoint::number)), (200, Some(3)));
+    assert_eq!(
+        (report.run().accepted_slots, report.resume_point().map(ResumePoint::number)),
+        (200, Some(3))
+    );
     assert_eq!(handle.report(), *report);
     assert_eq!(model.calls().len(), 2);
 
@@ -220,7 +257,10 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     };
     let stopped = tokio::join!(publication.into_future(), stop).0.unwrap_err();
     let report = stopped.report();
-    assert_eq!((report.run().accepted_slots, report.resume_point().map(ResumePoint::number)), (100, Some(2)));
+    assert_eq!(
+        (report.run().accepted_slots, report.resume_point().map(ResumePoint::number)),
+        (100, Some(2))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +277,8 @@ async fn a_message_that_may_have_been_accepted_keeps_its_extent_whatever_the_lim
             // Twelve slots a message would be one message, and the second is to be lost.
             let lost = if first == 12 { lost.bytes_per_message(700) } else { lost };
             let handle = lost.handle();
-            // The client of this test sends each message up to four times: it is dropped when the response is lost.
+            // The client of this test sends each message up to four times: it is dropped when the
+            // response is lost.
             let lost = timeout(Duration::from_millis(61), lost.into_future()).await;
             assert!(lost.is_err(), "{lost:?}");
             let point = handle.report().resume_point().unwrap().to_string();
@@ -246,11 +287,15 @@ async fn a_message_that_may_have_been_accepted_keeps_its_extent_whatever_the_lim
             let sent = arrived(&model);
             assert_eq!((sent[1].message_id, &sent[1].body), (sent[2].message_id, &sent[2].body));
             // The service knows the second copy by its id.
-            let mut once: Vec<_> = sent.iter().map(|each| (each.message_id, each.slots.clone())).collect();
+            let mut once: Vec<_> =
+                sent.iter().map(|each| (each.message_id, each.slots.clone())).collect();
             once.dedup();
             let arrived: Vec<_> = once.into_iter().flat_map(|(_, slots)| slots).collect();
             assert_eq!(arrived, (0..12).collect::<Vec<_>>(), "{first} and {second} a message");
-            assert_eq!((report.batch().accepted_slots, report.run().possibly_repeated_slots), (12, 0));
+            assert_eq!(
+                (report.batch().accepted_slots, report.run().possibly_repeated_slots),
+                (12, 0)
+            );
         }
     }
 }
@@ -264,7 +309,10 @@ async fn a_single_message_without_a_batch_id_keeps_its_bytes() {
     let again = client.publish(slots(0..3)).batch_id(report.batch_id());
     again.resume_from(report.resume_point().unwrap()).await.unwrap();
     let sent = arrived(&model);
-    assert!(sent.iter().all(|each| (each.message_id, &each.body) == (sent[0].message_id, &sent[0].body)));
+    assert!(
+        sent.iter()
+            .all(|each| (each.message_id, &each.body) == (sent[0].message_id, &sent[0].body))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,7 +336,8 @@ async fn another_meta_leads_to_another_id_and_the_report_counts_its_slots() {
     let cut = || ScriptedOutcome::Cut { accepted: true };
     let (model, client) = serve([ok(), cut(), cut(), cut(), cut(), ok()]);
     let slots = slots(0..6);
-    let publish = || client.publish(&slots).slots_per_message(2).batch_id("b").patience(Duration::ZERO);
+    let publish =
+        || client.publish(&slots).slots_per_message(2).batch_id("b").patience(Duration::ZERO);
     let error = publish().await.unwrap_err();
     let point = error.report().resume_point().unwrap();
     let report = publish().meta(Meta::new().test(true)).resume_from(point).await.unwrap();

@@ -38,7 +38,10 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
         ),
         "{text}"
     );
-    assert_eq!(serde_json::to_value(&error).unwrap()["attempts"][2]["next_step"], "retry_budget_exhausted");
+    assert_eq!(
+        serde_json::to_value(&error).unwrap()["attempts"][2]["next_step"],
+        "retry_budget_exhausted"
+    );
     for _ in 0..10 {
         assert_eq!(fails(&client).await.attempts().len(), 1);
     }
@@ -68,12 +71,19 @@ async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
             .chain([answers(503)]),
     );
     let client = client_of(&model).retry_budget(14).build().unwrap();
-    assert_eq!(nexts(fails(&client).await.attempts()), [NextStep::Backoff, NextStep::RetryBudgetExhausted]);
+    assert_eq!(
+        nexts(fails(&client).await.attempts()),
+        [NextStep::Backoff, NextStep::RetryBudgetExhausted]
+    );
     let message = message();
     for _ in 0..13 {
         client.send(&message).await.unwrap();
     }
-    assert_eq!(nexts(fails(&client).await.attempts()), [NextStep::RetryBudgetExhausted], "13 is not enough");
+    assert_eq!(
+        nexts(fails(&client).await.attempts()),
+        [NextStep::RetryBudgetExhausted],
+        "13 is not enough"
+    );
     client.send(&message).await.unwrap();
     for _ in 0..10 {
         let receipt = client.send(&message).await.unwrap();
@@ -136,7 +146,8 @@ async fn a_retry_after_a_connection_that_was_closed_in_time_costs_no_budget() {
         let model = Model::scripted([fate.clone(), fate, ok()]);
         let client = client_of(&model).retry_budget(0).build().unwrap();
         let sent = client.send(&message()).await;
-        let attempts = sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
+        let attempts =
+            sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
         assert_eq!((attempts[0].delivery, attempts[0].next_step), (Delivery::NotSent, next));
         assert_eq!(sent.is_ok(), next == NextStep::Backoff);
     }
@@ -157,7 +168,8 @@ async fn on_unknown_stop_lets_no_second_copy_out_after_a_503_without_retry_after
 #[tokio::test(start_paused = true)]
 async fn a_send_can_stop_where_the_service_may_have_the_message() {
     let cut = ScriptedOutcome::Cut { accepted: true };
-    let unknown = [cut, ScriptedOutcome::Hangs { accepted: false }, answers(500), answers(503), answers(504)];
+    let unknown =
+        [cut, ScriptedOutcome::Hangs { accepted: false }, answers(500), answers(503), answers(504)];
     for fate in unknown {
         let model = Model::scripted([ScriptedOutcome::NoConnection, answers(408), fate, ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
@@ -185,7 +197,11 @@ async fn a_function_can_stand_in_front_of_the_table() {
     ]);
     let client = client_of(&model).max_attempts(3).classifier(|exchange| {
         assert_eq!(exchange.has_errors(), exchange.status().map(u16::from) == Some(409));
-        match (exchange.status().map(u16::from), exchange.service_text(), exchange.transport_error()) {
+        match (
+            exchange.status().map(u16::from),
+            exchange.service_text(),
+            exchange.transport_error(),
+        ) {
             (Some(403), ..) => Classification::Transient,
             (Some(409), Some(text), _) if text.starts_with("duplicate") => Classification::Accepted,
             (None, _, Some(failure)) if !failure.may_have_arrived() => Classification::NotSent,
@@ -194,10 +210,16 @@ async fn a_function_can_stand_in_front_of_the_table() {
     });
     let client = client.build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
-    let told: Vec<_> =
-        receipt.attempts().iter().map(|attempt| (attempt.status.map(u16::from), attempt.delivery)).collect();
-    let expected =
-        [(Some(403), Delivery::Rejected), (None, Delivery::NotSent), (Some(409), Delivery::Accepted)];
+    let told: Vec<_> = receipt
+        .attempts()
+        .iter()
+        .map(|attempt| (attempt.status.map(u16::from), attempt.delivery))
+        .collect();
+    let expected = [
+        (Some(403), Delivery::Rejected),
+        (None, Delivery::NotSent),
+        (Some(409), Delivery::Accepted),
+    ];
     assert_eq!(told, expected);
     let error = receipt.attempts()[0].error.as_deref();
     assert_eq!(error, Some("the service answered 403, which counts as transient"));
@@ -246,7 +268,8 @@ async fn a_send_without_any_time_sends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_tells_the_reason_of_its_delay() {
-    let logged = Reply { body: r#"{"Meta":{"Logs":[{"ID":"7"}],"Errors":[{"ID":1}]}}"#, ..Reply::new(500) };
+    let logged =
+        Reply { body: r#"{"Meta":{"Logs":[{"ID":"7"}],"Errors":[{"ID":1}]}}"#, ..Reply::new(500) };
     let model = Model::scripted([
         ScriptedOutcome::Answered(logged),
         ScriptedOutcome::Answered(Reply::new(429).hint("7")),
@@ -266,7 +289,8 @@ async fn an_attempt_tells_the_reason_of_its_delay() {
     assert!(attempts[1].delay.unwrap() >= Duration::from_secs(7));
     assert_eq!(attempts[2].delay, Some(Duration::ZERO));
     // Asking took 30 ms; the third attempt went out with a token that had waited for the second.
-    let ages: Vec<_> = attempts.iter().map(|attempt| attempt.token_age.unwrap().as_secs()).collect();
+    let ages: Vec<_> =
+        attempts.iter().map(|attempt| attempt.token_age.unwrap().as_secs()).collect();
     assert!(attempts[0].token_age.unwrap() >= Duration::from_millis(30));
     assert!(ages[0] == 0 && (7..10).contains(&ages[2]) && ages[3] == 0, "{ages:?}");
     let last = attempts.last().unwrap();
@@ -313,7 +337,10 @@ async fn an_observer_is_told_of_every_attempt_as_it_ends() {
     let (client, observed) = observed(&model);
     let error = fails(&client).await;
     assert_eq!(*observed.lock().unwrap(), error.attempts());
-    assert_eq!(nexts(error.attempts()), [NextStep::Backoff, NextStep::Backoff, NextStep::NotRetryable]);
+    assert_eq!(
+        nexts(error.attempts()),
+        [NextStep::Backoff, NextStep::Backoff, NextStep::NotRetryable]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,16 +356,25 @@ async fn an_observer_is_told_of_the_attempt_under_way_when_its_send_is_dropped()
     assert_eq!(attempts[1].message_id, attempts[0].message_id);
     assert!(attempts[1].elapsed > Duration::from_secs(9));
 
-    // Before there is a token, nothing of the message can have left; between two attempts none is under way.
-    for (patience, expected) in [(10, vec![(NextStep::Dropped, Delivery::NotSent)]), (100, vec![])] {
+    // Before there is a token, nothing of the message can have left; between two attempts none is
+    // under way.
+    for (patience, expected) in [(10, vec![(NextStep::Dropped, Delivery::NotSent)]), (100, vec![])]
+    {
         let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("60"))]);
         let (client, observed) = self::observed(&model);
         let send = async { client.send(&message).await };
         assert!(timeout(Duration::from_millis(patience), send).await.is_err());
-        let told: Vec<_> =
-            observed.lock().unwrap().iter().map(|attempt| (attempt.next_step, attempt.delivery)).collect();
-        let expected =
-            if expected.is_empty() { vec![(NextStep::RetryAfter, Delivery::Rejected)] } else { expected };
+        let told: Vec<_> = observed
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|attempt| (attempt.next_step, attempt.delivery))
+            .collect();
+        let expected = if expected.is_empty() {
+            vec![(NextStep::RetryAfter, Delivery::Rejected)]
+        } else {
+            expected
+        };
         assert_eq!(told, expected);
     }
 }
@@ -346,7 +382,8 @@ async fn an_observer_is_told_of_the_attempt_under_way_when_its_send_is_dropped()
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_panics_does_not_cost_the_message() {
     let model = Model::scripted([answers(503), ok()]);
-    let client = client_of(&model).attempt_observer(|_: &Attempt| panic!("the observer's own trouble"));
+    let client =
+        client_of(&model).attempt_observer(|_: &Attempt| panic!("the observer's own trouble"));
     let receipt = client.build().unwrap().send(&message()).await.unwrap();
     assert_eq!(receipt.attempts().len(), 2);
 }
@@ -373,7 +410,10 @@ async fn attempt_timeout_of_a_send_replaces_that_of_the_client() {
     assert_eq!((error.kind(), error.status()), (ErrorKind::Timeout, None));
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     let error = client.send(&message).attempt_timeout(Duration::ZERO).await.unwrap_err();
-    assert_eq!((error.kind(), error.problems()[0].path()), (ErrorKind::Configuration, "attempt_timeout"));
+    assert_eq!(
+        (error.kind(), error.problems()[0].path()),
+        (ErrorKind::Configuration, "attempt_timeout")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,7 +427,8 @@ async fn an_error_has_the_cause_and_the_status_of_the_last_attempt() {
     let error = client(ScriptedOutcome::Cut { accepted: true }).send(&message).await.unwrap_err();
     let clone = error.clone();
     assert_eq!((clone.attempts(), clone.to_string()), (error.attempts(), error.to_string()));
-    let cause = std::error::Error::source(&clone).and_then(|cause| cause.downcast_ref::<TransportError>());
+    let cause =
+        std::error::Error::source(&clone).and_then(|cause| cause.downcast_ref::<TransportError>());
     assert_eq!(cause.map(TransportError::kind), Some(TransportErrorKind::Interrupted));
     assert!(error.to_string().contains(&cause.unwrap().to_string()));
     assert_eq!(format!("{error:?}"), error.to_string(), "what `main` prints");

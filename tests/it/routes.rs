@@ -1,4 +1,5 @@
-//! The way to the service: proxies, certificates of the system, and the environment variables of both.
+//! The way to the service: proxies, certificates of the system, and the environment variables of
+//! both.
 //!
 //! A test that needs another environment runs itself again in a process of its own.
 
@@ -13,7 +14,8 @@ use pushslots::{Client, Delivery, Error, ErrorKind};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::unbounded_channel;
 
-/// Runs the test `name`, which is ignored otherwise, with these variables and without those of the same kind.
+/// Runs the test `name`, which is ignored otherwise, with these variables and without those of the
+/// same kind.
 fn run_with(name: &str, variables: &[(&str, &str)]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &format!("routes::{name}"), "--ignored", "--nocapture"]);
@@ -38,7 +40,11 @@ async fn nowhere() -> String {
 /// Sends a message in one attempt, whose error must not name `service`.
 async fn failed_attempt(client: &Client, service: &str) -> (Error, String) {
     let error = client.send(&message()).await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Connection, Delivery::NotSent),
+        "{error}"
+    );
     let text = error.attempts()[0].error.clone().unwrap();
     assert!(!text.contains(service), "{text}");
     (error, text)
@@ -54,7 +60,8 @@ async fn a_proxy_that_fails_is_named_and_the_service_is_not() {
         ("https://service.example", &rejects.url, "tunnel error"),
     ] {
         let with_password = proxy.replace("http://", "http://user:canary@");
-        let builder = client(base, "plain").proxy(with_password).allow_plain_http("service.example");
+        let builder =
+            client(base, "plain").proxy(with_password).allow_plain_http("service.example");
         let client = builder.max_attempts(1).build().unwrap();
         let (error, text) = failed_attempt(&client, "service.example").await;
         let expected = format!("no access token: no connection could be made (the proxy {proxy}: ");
@@ -100,7 +107,8 @@ fn an_unusable_proxy_of_the_environment_is_an_error_of_build() {
 #[ignore = "needs a proxy in the environment"]
 fn child_whose_proxy_is_unusable() {
     let name = std::env::var("PUSHSLOTS_TEST_NAME").unwrap();
-    let builder = client("https://service.example", "plain").max_attempts(0).root_certificate("no PEM");
+    let builder =
+        client("https://service.example", "plain").max_attempts(0).root_certificate("no PEM");
     let error = builder.build().unwrap_err();
     let paths: Vec<_> = error.problems().iter().map(|problem| problem.path().to_owned()).collect();
     assert_eq!(paths, [name.as_str(), "max_attempts", "root_certificate"]);
@@ -125,7 +133,11 @@ async fn requests_to_this_machine_bypass_the_proxy_of_the_environment_and_others
     .unwrap();
     let requests = proxy.finish().await;
     assert_eq!(requests.len(), 1);
-    assert!(requests[0].starts_with(b"CONNECT service.example:443 HTTP/1.1\r\n"), "{:?}", requests[0]);
+    assert!(
+        requests[0].starts_with(b"CONNECT service.example:443 HTTP/1.1\r\n"),
+        "{:?}",
+        requests[0]
+    );
 }
 
 #[tokio::test]
@@ -168,7 +180,10 @@ async fn child_without_certificates() {
     let error = client(&url, "plain").build().unwrap_err();
     let [problem] = error.problems() else { panic!("{error}") };
     assert_eq!(problem.path(), "SSL_CERT_FILE");
-    assert!(error.to_string().contains("install those of the system, or give a root_certificate"), "{error}");
+    assert!(
+        error.to_string().contains("install those of the system, or give a root_certificate"),
+        "{error}"
+    );
 }
 
 #[cfg(target_os = "linux")]

@@ -29,7 +29,9 @@ async fn an_accepted_message_gives_a_receipt() {
     let receipt = client.send(&message()).message_id(id).await.unwrap();
 
     assert_eq!(receipt.message_id(), id);
-    let [(Some(log), Some(attempt))] = ids(receipt.logs())[..] else { panic!("one log for one destination") };
+    let [(Some(log), Some(attempt))] = ids(receipt.logs())[..] else {
+        panic!("one log for one destination")
+    };
     assert!([log, attempt].iter().all(|id| Uuid::try_parse(id).is_ok()), "{log} {attempt}");
     assert_eq!(deliveries(&receipt), [(Some(200), Delivery::Accepted)]);
     assert_eq!(receipt.attempts()[0].error, None);
@@ -47,7 +49,11 @@ async fn an_accepted_message_gives_a_receipt() {
 async fn an_encoded_message_is_sent_by_any_client_with_what_each_fills_in() {
     let server = fixtures::serve();
     let [here, there] = [Uuid::from_u128(1), Uuid::from_u128(2)].map(|source| {
-        client(server.url(), "plain").source(source).destination(Uuid::from_u128(3)).build().unwrap()
+        client(server.url(), "plain")
+            .source(source)
+            .destination(Uuid::from_u128(3))
+            .build()
+            .unwrap()
     });
     let mut encoded = message().encode().unwrap();
     assert_eq!(encoded.slot_count(), 2);
@@ -59,8 +65,14 @@ async fn an_encoded_message_is_sent_by_any_client_with_what_each_fills_in() {
     there.send(&Box::new(encoded.clone())).await.unwrap();
 
     let [first, second, third] = <[String; 3]>::try_from(bodies(&server).await).unwrap();
-    assert_eq!(first.replace(&Uuid::from_u128(1).to_string(), &Uuid::from_u128(2).to_string()), second);
-    assert_eq!(MESSAGE.split_once(",\"Slots\"").unwrap().1, first.split_once(",\"Slots\"").unwrap().1);
+    assert_eq!(
+        first.replace(&Uuid::from_u128(1).to_string(), &Uuid::from_u128(2).to_string()),
+        second
+    );
+    assert_eq!(
+        MESSAGE.split_once(",\"Slots\"").unwrap().1,
+        first.split_once(",\"Slots\"").unwrap().1
+    );
     let meta = format!(
         r#"{{"Meta":{{"DataModel":"Scheduling","EventType":"PushSlots","Test":true,"Source":{{"ID":"{}"}},"Destinations":[{{"ID":"{SOURCE}"}}]}}"#,
         Uuid::from_u128(2)
@@ -80,11 +92,17 @@ async fn a_throttled_message_waits_as_long_as_it_is_told_and_goes_again() {
     let client = client(server.url(), "throttled").build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
 
-    assert_eq!(deliveries(&receipt), [(Some(429), Delivery::Rejected), (Some(200), Delivery::Accepted)]);
+    assert_eq!(
+        deliveries(&receipt),
+        [(Some(429), Delivery::Rejected), (Some(200), Delivery::Accepted)]
+    );
     let first = &receipt.attempts()[0];
     assert_eq!(first.error.as_deref(), Some("the service answered 429"));
     let delay = first.delay.unwrap().as_millis();
-    assert!((1_000..=2_000).contains(&delay), "Retry-After: 1, and jitter only upwards: {delay} ms");
+    assert!(
+        (1_000..=2_000).contains(&delay),
+        "Retry-After: 1, and jitter only upwards: {delay} ms"
+    );
     let waited = receipt.attempts()[1].started - first.started;
     assert!(waited.num_milliseconds() >= i64::try_from(delay).unwrap() - 5, "{waited}");
     assert_eq!(bodies(&server).await, [MESSAGE, MESSAGE]);
@@ -95,7 +113,10 @@ async fn a_service_that_is_not_ready_is_tried_again() {
     let server = fixtures::serve();
     let client = client(server.url(), "unavailable").build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
-    assert_eq!(deliveries(&receipt), [(Some(503), Delivery::Unknown), (Some(200), Delivery::Accepted)]);
+    assert_eq!(
+        deliveries(&receipt),
+        [(Some(503), Delivery::Unknown), (Some(200), Delivery::Accepted)]
+    );
     assert!(receipt.attempts()[0].delay.unwrap().as_millis() <= 250);
 }
 
@@ -136,8 +157,7 @@ async fn a_wrong_message_is_told_whole_and_nothing_goes_out() {
         .credentials(pushslots::Credentials::signed_jwt("plain", support::key()))
         .build()
         .unwrap();
-    let json =
-        json!({"Slots": [{"DateTime": "2016-10-08", "Duration": 15}, {"DateTime": "2026-12-01T09:00:00Z"}]});
+    let json = json!({"Slots": [{"DateTime": "2016-10-08", "Duration": 15}, {"DateTime": "2026-12-01T09:00:00Z"}]});
     let message = pushslots::PushSlots::from_json(json.to_string()).unwrap();
     let error = client.send(&message).await.unwrap_err();
 
@@ -183,7 +203,10 @@ async fn receipts_and_errors_are_serialized_in_the_same_words() {
     let rejecting = client(server.url(), "rejected").build().unwrap();
     let error = rejecting.send(&message()).message_id(id).await.unwrap_err();
     let json = serde_json::to_value(&error).unwrap();
-    assert_eq!((&json["kind"], error.kind().to_string()), (&json!("rejected"), "rejected".to_owned()));
+    assert_eq!(
+        (&json["kind"], error.kind().to_string()),
+        (&json!("rejected"), "rejected".to_owned())
+    );
     assert_eq!(
         (&json["delivery"], error.delivery().to_string()),
         (&json!("rejected"), "rejected".to_owned())

@@ -1,5 +1,5 @@
-//! What a client makes of every response and fault of the service, on three that play it: the mock, the fixtures in this process, and
-//! the fixtures on the real WireMock.
+//! What a client makes of every response and fault of the service, on three that play it: the mock,
+//! the fixtures in this process, and the fixtures on the real WireMock.
 
 use std::time::Duration;
 
@@ -26,7 +26,11 @@ const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ("server-error", &[(Some(500), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("bad-gateway", &[(Some(502), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("unavailable", &[(Some(503), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
-    ("gateway-timeout", &[(Some(504), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    (
+        "gateway-timeout",
+        &[(Some(504), Unknown), (Some(200), Accepted)],
+        &[TOKEN, ENDPOINT, ENDPOINT],
+    ),
     ("numeric-logs", ONCE, &[TOKEN, ENDPOINT]),
     ("no-logs", ONCE, &[TOKEN, ENDPOINT]),
     ("empty-body", ONCE, &[TOKEN, ENDPOINT]),
@@ -36,39 +40,76 @@ const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ("malformed-chunk", ONCE, &[TOKEN, ENDPOINT]),
     ("random-data", &[(None, Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("slow", ONCE, &[TOKEN, ENDPOINT]),
-    ("token-connection-reset", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
+    (
+        "token-connection-reset",
+        &[(None, NotSent), (Some(200), Accepted)],
+        &[TOKEN, TOKEN, ENDPOINT],
+    ),
     ("token-throttled", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
     ("token-server-error", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
     ("token-unavailable", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
     ("token-no-expiry", ONCE, &[TOKEN, ENDPOINT]),
     ("block-page", &[(Some(200), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("compressed", &[(Some(200), Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
-    ("unavailable-for-1s", &[(Some(503), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    (
+        "unavailable-for-1s",
+        &[(Some(503), Rejected), (Some(200), Accepted)],
+        &[TOKEN, ENDPOINT, ENDPOINT],
+    ),
     (
         "throttled-for-a-fraction",
         &[(Some(429), Rejected), (Some(200), Accepted)],
         &[TOKEN, ENDPOINT, ENDPOINT],
     ),
-    ("request-timeout", &[(Some(408), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
+    (
+        "request-timeout",
+        &[(Some(408), Rejected), (Some(200), Accepted)],
+        &[TOKEN, ENDPOINT, ENDPOINT],
+    ),
     ("misdirected", &[(Some(421), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("too-early", &[(Some(425), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("many-headers", ONCE, &[TOKEN, ENDPOINT]),
     ("token-request-timeout", &[(None, NotSent), (Some(200), Accepted)], &[TOKEN, TOKEN, ENDPOINT]),
     ("token-odd-json", ONCE, &[TOKEN, ENDPOINT]),
-    ("revoked", &[(Some(401), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, TOKEN, ENDPOINT]),
+    (
+        "revoked",
+        &[(Some(401), Rejected), (Some(200), Accepted)],
+        &[TOKEN, ENDPOINT, TOKEN, ENDPOINT],
+    ),
 ];
 
-/// What does not: the client id, the kind of the error, the status of each attempt, and what the service says of it.
+/// What does not: the client id, the kind of the error, the status of each attempt, and what the
+/// service says of it.
 const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
     ("rejected", ErrorKind::Rejected, &[(Some(400), Rejected)], "No subscriptions."),
     ("rejected-oauth", ErrorKind::Rejected, &[(Some(400), Rejected)], "Meta.Source.ID is required"),
-    ("rejected-detail", ErrorKind::Rejected, &[(Some(400), Rejected)], "Slots[0].Duration must be a number"),
+    (
+        "rejected-detail",
+        ErrorKind::Rejected,
+        &[(Some(400), Rejected)],
+        "Slots[0].Duration must be a number",
+    ),
     ("rejected-text", ErrorKind::Rejected, &[(Some(400), Rejected)], "Meta.DataModel is missing"),
-    ("unauthorized", ErrorKind::Credentials, &[(Some(401), Rejected); 3], "The access token is invalid"),
-    ("forbidden", ErrorKind::Rejected, &[(Some(403), Rejected)], "The source may not send PushSlots"),
+    (
+        "unauthorized",
+        ErrorKind::Credentials,
+        &[(Some(401), Rejected); 3],
+        "The access token is invalid",
+    ),
+    (
+        "forbidden",
+        ErrorKind::Rejected,
+        &[(Some(403), Rejected)],
+        "The source may not send PushSlots",
+    ),
     ("not-found", ErrorKind::Rejected, &[(Some(404), Rejected)], "Not Found"),
     ("content-too-large", ErrorKind::Rejected, &[(Some(413), Rejected)], ""),
-    ("unprocessable", ErrorKind::Rejected, &[(Some(422), Rejected)], "Slots[0].DateTime is no date"),
+    (
+        "unprocessable",
+        ErrorKind::Rejected,
+        &[(Some(422), Rejected)],
+        "Slots[0].DateTime is no date",
+    ),
     (
         "accepted-with-errors",
         ErrorKind::Rejected,
@@ -82,11 +123,26 @@ const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
         &[(Some(403), Rejected)],
         "Forbidden: The gateway lets no PushSlots pass",
     ),
-    ("token-error-in-success", ErrorKind::Credentials, &[(None, NotSent)], "The client is not known"),
+    (
+        "token-error-in-success",
+        ErrorKind::Credentials,
+        &[(None, NotSent)],
+        "The client is not known",
+    ),
     ("down", ErrorKind::Unavailable, &[(Some(503), Unknown); 4], ""),
     ("token-rejected", ErrorKind::Credentials, &[(None, NotSent)], "Public key not found"),
-    ("token-no-kid", ErrorKind::Credentials, &[(None, NotSent)], "JWT header kid property is required"),
-    ("token-wrong-audience", ErrorKind::Credentials, &[(None, NotSent)], "Unexpected aud claim value"),
+    (
+        "token-no-kid",
+        ErrorKind::Credentials,
+        &[(None, NotSent)],
+        "JWT header kid property is required",
+    ),
+    (
+        "token-wrong-audience",
+        ErrorKind::Credentials,
+        &[(None, NotSent)],
+        "Unexpected aud claim value",
+    ),
     ("token-no-description", ErrorKind::Credentials, &[(None, NotSent)], "invalid_request"),
 ];
 
@@ -119,7 +175,8 @@ async fn all_behaviours(service: &Service) {
         let seen = service.take_requests().await;
         assert_eq!(paths(&seen), expected, "{context}");
         check_messages(&seen, &receipt.message_id().to_string(), &context);
-        let logs: Vec<_> = receipt.logs().iter().map(|log| log.id.as_deref().unwrap_or_default()).collect();
+        let logs: Vec<_> =
+            receipt.logs().iter().map(|log| log.id.as_deref().unwrap_or_default()).collect();
         match behaviour {
             "numeric-logs" => assert_eq!(logs, ["1234567890"], "{context}"),
             "empty-body" | "malformed-chunk" => assert!(logs.is_empty(), "{context}: {logs:?}"),
@@ -141,11 +198,19 @@ async fn all_behaviours(service: &Service) {
     for &(behaviour, kind, attempts, text) in FAILED {
         let context = format!("{behaviour} on {}", service.name());
         let error = sent(service.client(behaviour)).await.expect_err(&context);
-        assert_eq!((error.kind(), summary(error.attempts())), (kind, attempts.to_vec()), "{context}");
-        let rejection = error.oauth_error().and_then(|rejection| rejection.error_description.as_deref());
+        assert_eq!(
+            (error.kind(), summary(error.attempts())),
+            (kind, attempts.to_vec()),
+            "{context}"
+        );
+        let rejection =
+            error.oauth_error().and_then(|rejection| rejection.error_description.as_deref());
         let said = error.service_text().or(rejection).unwrap_or_default();
         // The page of a gateway says nothing to a caller.
-        assert!(if text.is_empty() { said.is_empty() } else { said.contains(text) }, "{context}: {said}");
+        assert!(
+            if text.is_empty() { said.is_empty() } else { said.contains(text) },
+            "{context}: {said}"
+        );
         let seen = service.take_requests().await;
         check_messages(&seen, &error.message_id().unwrap().to_string(), &context);
         let messages = paths(&seen).iter().filter(|path| **path == ENDPOINT).count();
@@ -192,7 +257,8 @@ async fn the_fixtures_on_wiremock_play_every_answer_and_fault() {
     }
 }
 
-/// Requests as other stacks spell them: forms with other escapes and orders, JSON with space and other orders.
+/// Requests as other stacks spell them: forms with other escapes and orders, JSON with space and
+/// other orders.
 async fn assert_takes_any_spelling(service: &Service) {
     let http = any_http();
     let post = async |path: &str, kind: &str, authorization: Option<&str>, body: String| {
@@ -228,24 +294,41 @@ async fn assert_takes_any_spelling(service: &Service) {
         assert!(body.contains(r#""rejected""#), "{form_body}: {body}");
     }
     for (form_body, missing) in [
-        (format!("client_assertion_type={kind}&client_assertion=ey.a"), "Missing grant_type parameter"),
+        (
+            format!("client_assertion_type={kind}&client_assertion=ey.a"),
+            "Missing grant_type parameter",
+        ),
         (
             format!("grant_type=password&client_assertion_type={kind}&client_assertion=ey.a"),
             "Missing grant_type parameter",
         ),
-        ("grant_type=client_credentials&client_assertion=ey.a".to_owned(), "Missing client assertion"),
         (
-            "grant_type=client_credentials&client_assertion_type=x&client_assertion=ey.a".to_owned(),
+            "grant_type=client_credentials&client_assertion=ey.a".to_owned(),
             "Missing client assertion",
         ),
-        (format!("grant_type=client_credentials&client_assertion_type={kind}"), "Missing client assertion"),
         (
-            format!("grant_type=client_credentials&client_assertion_type={kind}&client_assertion=x"),
+            "grant_type=client_credentials&client_assertion_type=x&client_assertion=ey.a"
+                .to_owned(),
+            "Missing client assertion",
+        ),
+        (
+            format!("grant_type=client_credentials&client_assertion_type={kind}"),
+            "Missing client assertion",
+        ),
+        (
+            format!(
+                "grant_type=client_credentials&client_assertion_type={kind}&client_assertion=x"
+            ),
             "Missing client assertion",
         ),
     ] {
         let (status, body) = post("/v2/auth/token", form, None, form_body.clone()).await;
-        assert_eq!((status, body.contains(missing)), (400, true), "{}: {form_body}: {body}", service.name());
+        assert_eq!(
+            (status, body.contains(missing)),
+            (400, true),
+            "{}: {form_body}: {body}",
+            service.name()
+        );
     }
 
     let mut message: Value = serde_json::from_slice(&message().to_json()).unwrap();
@@ -261,21 +344,32 @@ async fn assert_takes_any_spelling(service: &Service) {
         ),
         format!("{{\"Meta\":{meta:#},\"Slots\":{slots:#}}}"),
     ] {
-        let (status, response) = post("/endpoint", "application/json", Some("plain"), body.clone()).await;
+        let (status, response) =
+            post("/endpoint", "application/json", Some("plain"), body.clone()).await;
         assert_eq!(status, 200, "{}: {body}: {response}", service.name());
         assert!(response.contains("AttemptID"), "{response}");
     }
     let wrong = message.to_string().replace("PushSlots", "Query");
     assert_eq!(post("/endpoint", "application/json", Some("plain"), wrong).await.0, 404);
 
-    for body in
-        [r#"{ "secret" : "s", "apiKey" : "my-key" }"#, "{\n  \"apiKey\": \"my-key\",\n  \"secret\": \"s\"\n}"]
-    {
-        let (status, response) = post("/auth/authenticate", "application/json", None, body.to_owned()).await;
-        assert_eq!((status, response.contains("accessToken")), (200, true), "{}: {response}", service.name());
+    for body in [
+        r#"{ "secret" : "s", "apiKey" : "my-key" }"#,
+        "{\n  \"apiKey\": \"my-key\",\n  \"secret\": \"s\"\n}",
+    ] {
+        let (status, response) =
+            post("/auth/authenticate", "application/json", None, body.to_owned()).await;
+        assert_eq!(
+            (status, response.contains("accessToken")),
+            (200, true),
+            "{}: {response}",
+            service.name()
+        );
     }
     let refresh = r#"{ "refreshToken" : "refresh", "apiKey" : "my-key" }"#;
-    assert_eq!(post("/auth/refreshToken", "application/json", None, refresh.to_owned()).await.0, 200);
+    assert_eq!(
+        post("/auth/refreshToken", "application/json", None, refresh.to_owned()).await.0,
+        200
+    );
     service.take_requests().await;
 }
 
@@ -303,8 +397,14 @@ fn a_mapping_key_that_is_not_supported_is_rejected() {
         (r#","persistent":true"#, "persistent"),
         (r#","response":{"bodyFileName":"x"}"#, "bodyFileName"),
         (r#","request":{"method":"GET","urlPath":"/","queryParameters":{}}"#, "queryParameters"),
-        (r#","request":{"method":"GET","urlPath":"/","bodyPatterns":[{"equalToXml":"x"}]}"#, "equalToXml"),
-        (r#","request":{"method":"GET","urlPath":"/","formParameters":{"a":{"before":"x"}}}"#, "before"),
+        (
+            r#","request":{"method":"GET","urlPath":"/","bodyPatterns":[{"equalToXml":"x"}]}"#,
+            "equalToXml",
+        ),
+        (
+            r#","request":{"method":"GET","urlPath":"/","formParameters":{"a":{"before":"x"}}}"#,
+            "before",
+        ),
         (r#","response":{"fault":"OTHER"}"#, "OTHER"),
         (r#","response":{"transformers":["other"]}"#, "other"),
     ] {

@@ -125,7 +125,8 @@ fn neither_settings_nor_client_show_a_secret() {
     let builder = builder.token_url("https://user:canary@example.org");
     let shown = format!("{builder:?}");
     assert!(!shown.contains("canary"), "{shown}");
-    let client = client("http://localhost", "plain").proxy("http://user:canary@localhost:3128").build();
+    let client =
+        client("http://localhost", "plain").proxy("http://user:canary@localhost:3128").build();
     let shown = format!("{:?}", client.unwrap());
     assert!(!shown.contains("canary"), "{shown}");
     let shown = builder.build().unwrap_err();
@@ -172,7 +173,9 @@ fn credentials_have_no_empty_part() {
 #[tokio::test]
 async fn an_audience_is_a_uri() {
     let signed = |audience: &str| Credentials::signed_jwt("client", key()).audience(audience);
-    for audience in ["https://api.redoxengine.com/v2/auth/token", "urn:example:token", "api://9d1b?x=%20#y"] {
+    for audience in
+        ["https://api.redoxengine.com/v2/auth/token", "urn:example:token", "api://9d1b?x=%20#y"]
+    {
         Client::builder().credentials(signed(audience)).build().unwrap();
     }
     let model = Model::scripted([]);
@@ -201,7 +204,8 @@ async fn an_audience_is_a_uri() {
         Client::builder().credentials(legacy).build().unwrap();
     }
     let credentials = Credentials::signed_jwt("", key()).audience("nowhere");
-    let error = Client::builder().max_attempts(0).credentials(credentials.clone()).build().unwrap_err();
+    let error =
+        Client::builder().max_attempts(0).credentials(credentials.clone()).build().unwrap_err();
     assert_eq!(problems(&error), ["max_attempts", "credentials", "audience"]);
     let error = client.rotate_credentials(credentials).await.unwrap_err();
     assert_eq!(problems(&error), ["credentials", "audience"]);
@@ -233,8 +237,8 @@ async fn a_proxy_is_used_where_it_is_set() {
     assert!(tokens.requests().is_empty());
 }
 
-/// A TLS service that shows a certificate of `authority` and asks for one of `clients`. It answers every
-/// request with a token and an acceptance in one; it stops when the test's runtime does.
+/// A TLS service that shows a certificate of `authority` and asks for one of `clients`. It answers
+/// every request with a token and an acceptance in one; it stops when the test's runtime does.
 async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> String {
     tls_service_that_records(authority, clients).await.0
 }
@@ -253,7 +257,8 @@ async fn tls_service_that_records(
     tokio::spawn(async move {
         loop {
             let Some(mut stream) = listener.accept().await else { continue };
-            let certificate = stream.get_ref().1.peer_certificates().and_then(|shown| shown.first());
+            let certificate =
+                stream.get_ref().1.peer_certificates().and_then(|shown| shown.first());
             seen.lock().unwrap().extend(certificate.map(|certificate| certificate.to_vec()));
             // Both a token and the response to a message.
             let body = r#"{"access_token":"tls","Meta":{"Logs":[{"ID":"1"}]}}"#;
@@ -304,14 +309,21 @@ async fn a_rotated_client_certificate_is_shown_by_new_connections() {
     };
     let transport = HttpTransport::builder().root_certificate(authority.pem.clone());
     let transport = transport.client_certificate(pem(&first)).build().unwrap();
-    let client = client(&url, "plain").transport(transport.clone()).max_attempts(1).build().unwrap();
+    let client =
+        client(&url, "plain").transport(transport.clone()).max_attempts(1).build().unwrap();
     client.send(&message()).await.unwrap();
 
     let error = transport.rotate_client_certificate("no PEM").unwrap_err();
-    assert_eq!((error.kind(), problems(&error)), (ErrorKind::Configuration, vec!["client_certificate"]));
+    assert_eq!(
+        (error.kind(), problems(&error)),
+        (ErrorKind::Configuration, vec!["client_certificate"])
+    );
     client.send(&message()).await.unwrap();
     let before = shown.lock().unwrap().len();
-    assert!(shown.lock().unwrap().iter().all(|shown| shown == first.0.der().as_ref()), "it stays in use");
+    assert!(
+        shown.lock().unwrap().iter().all(|shown| shown == first.0.der().as_ref()),
+        "it stays in use"
+    );
 
     transport.rotate_client_certificate(pem(&second)).unwrap();
     client.send(&message()).await.unwrap();

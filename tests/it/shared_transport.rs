@@ -1,4 +1,5 @@
-//! The client's own transport as a handle: its headers, its certificates, and transports that wrap it.
+//! The client's own transport as a handle: its headers, its certificates, and transports that wrap
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -113,8 +114,11 @@ async fn a_transport_can_wrap_the_clients_own() {
     let client = Client::builder().mock(&service).transport(tracing.clone()).build().unwrap();
     client.send(&message()).await.unwrap();
     assert_eq!(tracing.requests.load(Ordering::Relaxed), 2);
-    let numbers: Vec<_> =
-        service.requests().iter().map(|request| request.headers()["x-request-number"].clone()).collect();
+    let numbers: Vec<_> = service
+        .requests()
+        .iter()
+        .map(|request| request.headers()["x-request-number"].clone())
+        .collect();
     assert_eq!(numbers, ["0", "1"]);
 }
 
@@ -159,7 +163,8 @@ impl Transport for Fallback {
 async fn a_request_that_leaves_by_another_transport_counts_against_the_rate_limit() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let model = Model::scripted([ok()]);
-    let transport = Fallback { first: HttpTransport::builder().build().unwrap(), second: model.clone() };
+    let transport =
+        Fallback { first: HttpTransport::builder().build().unwrap(), second: model.clone() };
     let client = client_of(&model)
         .base_url(format!("http://{closed}"))
         .transport(transport)
@@ -205,9 +210,13 @@ async fn http1_only_offers_no_other_version() {
         let _ = stream.shutdown().await;
         protocol
     });
-    let transport =
-        HttpTransport::builder().root_certificate(authority.pem.clone()).http1_only().build().unwrap();
-    let client = support::client(&url, "client").transport(transport).max_attempts(1).build().unwrap();
+    let transport = HttpTransport::builder()
+        .root_certificate(authority.pem.clone())
+        .http1_only()
+        .build()
+        .unwrap();
+    let client =
+        support::client(&url, "client").transport(transport).max_attempts(1).build().unwrap();
     client.send(&message()).await.unwrap_err();
     assert_eq!(protocol.await.unwrap().as_deref(), Some(&b"http/1.1"[..]));
 }
@@ -216,7 +225,8 @@ async fn http1_only_offers_no_other_version() {
 async fn plain_http_to_this_machine_never_passes_through_a_proxy_on_another() {
     let service = MockService::start().unwrap();
     let transport = HttpTransport::builder().proxy("http://192.0.2.1:3128").build().unwrap();
-    let client = Client::builder().mock(&service).transport(transport).max_attempts(1).build().unwrap();
+    let client =
+        Client::builder().mock(&service).transport(transport).max_attempts(1).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!(error.delivery(), Delivery::NotSent);
     assert!(error.to_string().contains("a proxy on another machine"), "{error}");

@@ -26,15 +26,23 @@ fn slots(message: &PushSlots) -> Vec<Value> {
 #[test]
 fn a_shared_record_is_written_as_an_owned_one() {
     let location = Location::new().kind("Clinic").room("136");
-    let owned =
-        message((0..3).map(|_| Slot::new(nine(), 15).provider(provider()).location(location.clone())));
+    let owned = message(
+        (0..3).map(|_| Slot::new(nine(), 15).provider(provider()).location(location.clone())),
+    );
     let (provider, location) = (provider().share(), location.share());
-    let shared =
-        message((0..3).map(|_| Slot::new(nine(), 15).provider(&provider).location(location.clone())));
+    let shared = message(
+        (0..3).map(|_| Slot::new(nine(), 15).provider(&provider).location(location.clone())),
+    );
     assert_eq!(shared.to_json(), owned.to_json());
     assert_eq!(shared, owned);
     assert!(shared.slots()[0].provider.as_ref().unwrap().ptr_eq(&provider));
-    assert!(!owned.slots()[0].provider.as_ref().unwrap().ptr_eq(owned.slots()[1].provider.as_ref().unwrap()));
+    assert!(
+        !owned.slots()[0]
+            .provider
+            .as_ref()
+            .unwrap()
+            .ptr_eq(owned.slots()[1].provider.as_ref().unwrap())
+    );
 }
 
 #[test]
@@ -47,10 +55,12 @@ fn a_slot_is_small() {
 #[test]
 fn the_buffer_has_its_size_beforehand() {
     let (provider, location) = (provider().share(), Location::new().room("136").share());
-    let owned = Provider::new().id("1", "NPI").credential("MD").address(Address::new().city("Madison"));
+    let owned =
+        Provider::new().id("1", "NPI").credential("MD").address(Address::new().city("Madison"));
     for count in [1, 10, 100, 700] {
         let slot = || Slot::new(nine(), 15).id("1").reason("Visit").location(&location);
-        let slots = (0..count).flat_map(|_| [slot().provider(&provider), slot().provider(owned.clone())]);
+        let slots =
+            (0..count).flat_map(|_| [slot().provider(&provider), slot().provider(owned.clone())]);
         let json = message(slots).to_json();
         assert_eq!(json.capacity(), json.len(), "{count} slots");
     }
@@ -84,7 +94,8 @@ fn what_is_read_is_shared_however_it_is_spelled() {
 #[test]
 fn any_number_of_records_are_shared() {
     let count = 6_000;
-    let slot = |n: usize| format!("{{\"Reason\":\"{n:0400}\",\"Provider\": {{\"ID\":\"{n:0400}\"}}}}");
+    let slot =
+        |n: usize| format!("{{\"Reason\":\"{n:0400}\",\"Provider\": {{\"ID\":\"{n:0400}\"}}}}");
     let slots: Vec<_> = (0..2 * count).map(|n| slot(n % count)).collect();
     let message = PushSlots::from_json(format!("{{\"Slots\":[{}]}}", slots.join(","))).unwrap();
     let (first, second) = message.slots().split_at(count);
@@ -100,7 +111,8 @@ fn a_change_is_for_one_holder_alone() {
     let mut message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&shared)));
     let before = slots(&message);
 
-    message.slots_mut()[0].provider.as_mut().unwrap().to_mut().last_name = Some("Marble".to_owned());
+    message.slots_mut()[0].provider.as_mut().unwrap().to_mut().last_name =
+        Some("Marble".to_owned());
     let after = slots(&message);
     assert_eq!(after[0]["Provider"]["LastName"], "Marble");
     assert_eq!(after[1], before[1]);
@@ -126,7 +138,8 @@ fn problem_of_a_shared_record_is_reported_once() {
     let wrong = Provider::new().office_phone("12").share();
     let slots = (0..3).map(|_| Slot::new(nine(), 15).provider(&wrong));
     let error = PushSlots::builder().slots(slots).build().unwrap_err();
-    let problems: Vec<_> = error.problems().iter().map(|each| (each.path(), each.slot_count())).collect();
+    let problems: Vec<_> =
+        error.problems().iter().map(|each| (each.path(), each.slot_count())).collect();
     assert_eq!(problems, [("Slots[0].Provider.PhoneNumber.Office", 3)]);
 }
 

@@ -16,7 +16,8 @@ use pushslots::{
 
 async fn send(credentials: Credentials) -> Result<Receipt, Error> {
     let service = fixtures::serve();
-    let client = Client::builder().base_url(service.url()).credentials(credentials).destination(DESTINATION);
+    let client =
+        Client::builder().base_url(service.url()).credentials(credentials).destination(DESTINATION);
     client.build().unwrap().send(&message()).await
 }
 
@@ -109,11 +110,16 @@ async fn a_signature_in_another_form_never_leaves() {
     let ecdsa = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).unwrap();
     let der = ecdsa.sign(&aws_lc_rs::rand::SystemRandom::new(), b"text").unwrap().as_ref().to_vec();
     for (algorithm, signature, words) in [
-        (SigningAlgorithm::Es384, der, "an ES384 signature has 96, R and S of 48 each, and is no DER"),
+        (
+            SigningAlgorithm::Es384,
+            der,
+            "an ES384 signature has 96, R and S of 48 each, and is no DER",
+        ),
         (SigningAlgorithm::Es384, Vec::new(), "the signer gave 0 bytes"),
         (SigningAlgorithm::Rs384, vec![0; 128], "an RS384 signature has at least 256"),
     ] {
-        let error = send(Credentials::signed_jwt("client", Odd(algorithm, signature))).await.unwrap_err();
+        let error =
+            send(Credentials::signed_jwt("client", Odd(algorithm, signature))).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
         assert!(error.to_string().contains(words), "{error}");
     }
@@ -133,8 +139,10 @@ async fn a_signer_without_a_name_for_its_key_is_a_wrong_setting() {
             Ok(vec![0; 96])
         }
     }
-    let error =
-        Client::builder().credentials(Credentials::signed_jwt("client", Nameless)).build().unwrap_err();
+    let error = Client::builder()
+        .credentials(Credentials::signed_jwt("client", Nameless))
+        .build()
+        .unwrap_err();
     assert_eq!(error.problems()[0].to_string(), "credentials: a part of them is empty");
     let client = support::client("http://127.0.0.1:9", "client").build().unwrap();
     let error = client.rotate_credentials(Credentials::api_key("", "secret")).await.unwrap_err();
@@ -149,11 +157,16 @@ struct Vault {
 }
 
 impl TokenSource for Vault {
-    async fn token(&self, TokenRequest { rejected, .. }: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
+    async fn token(
+        &self,
+        TokenRequest { rejected, .. }: TokenRequest<'_>,
+    ) -> Result<AccessToken, AuthError> {
         self.rejected.lock().unwrap().push(rejected.cloned());
         match self.given.fetch_add(1, Ordering::Relaxed) {
             0 => Err(AuthError::temporary("the vault is sealed")),
-            number => Ok(AccessToken::new(format!("vault-{number}")).expires_in(Duration::from_secs(60))),
+            number => {
+                Ok(AccessToken::new(format!("vault-{number}")).expires_in(Duration::from_secs(60)))
+            }
         }
     }
 }
@@ -172,11 +185,16 @@ async fn tokens_come_from_a_source_of_the_users() {
 
     let first = client.send(&message()).await.unwrap();
     assert_eq!(first.attempts()[0].error.as_deref(), Some("no access token: the vault is sealed"));
-    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2, "the token was rejected");
+    assert_eq!(
+        client.send(&message()).await.unwrap().attempts().len(),
+        2,
+        "the token was rejected"
+    );
 
     let requests = service.finish().await;
-    let bearers =
-        requests.iter().map(|request| header(split(request).0, "authorization").unwrap().to_owned());
+    let bearers = requests
+        .iter()
+        .map(|request| header(split(request).0, "authorization").unwrap().to_owned());
     assert_eq!(bearers.collect::<Vec<_>>(), ["Bearer vault-1", "Bearer vault-1", "Bearer vault-2"]);
     let rejected = vault.rejected.lock().unwrap();
     let rejected: Vec<_> =
@@ -207,11 +225,16 @@ async fn a_client_goes_on_with_other_credentials() {
     client.send(&message()).await.unwrap();
     let clone = client.clone();
 
-    let rejected =
-        clone.rotate_credentials(Credentials::signed_jwt("token-rejected", key())).await.unwrap_err();
+    let rejected = clone
+        .rotate_credentials(Credentials::signed_jwt("token-rejected", key()))
+        .await
+        .unwrap_err();
     assert_eq!((rejected.kind(), rejected.message_id()), (ErrorKind::Credentials, None));
     let shown = rejected.to_string();
-    assert!(shown.starts_with("the credentials in use were not replaced: no access token: "), "{shown}");
+    assert!(
+        shown.starts_with("the credentials in use were not replaced: no access token: "),
+        "{shown}"
+    );
     client.send(&message()).await.unwrap();
 
     clone.rotate_credentials(Credentials::api_key("my-key", "my-secret")).await.unwrap();
@@ -221,7 +244,8 @@ async fn a_client_goes_on_with_other_credentials() {
     let paths: Vec<_> = requests.iter().map(|request| request.path()).collect();
     let token = "/v2/auth/token";
     assert_eq!(paths, [token, "/endpoint", token, "/endpoint", "/auth/authenticate", "/endpoint"]);
-    let bearers = [1, 3, 5].map(|index: usize| requests[index].headers()["authorization"].to_str().unwrap());
+    let bearers =
+        [1, 3, 5].map(|index: usize| requests[index].headers()["authorization"].to_str().unwrap());
     assert_eq!(bearers, ["Bearer plain", "Bearer plain", "Bearer api-key"]);
 }
 

@@ -77,7 +77,8 @@ fn what_a_message_says_of_itself_is_known() {
     let after = format!("{{\"Slots\":[{slots}],\"Meta\":{{\"BatchID\":\"b\"}}}}");
     let mut reader = pieces(&before, 1000);
     let slot = reader.next().unwrap().unwrap();
-    let mut message = PushSlots::builder().meta(reader.meta().unwrap().clone()).slot(slot).build().unwrap();
+    let mut message =
+        PushSlots::builder().meta(reader.meta().unwrap().clone()).slot(slot).build().unwrap();
     message.meta_mut().batch_id = None;
     let expected = br#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots""#;
     assert!(message.to_json().starts_with(expected), "it says what the message is");
@@ -118,11 +119,17 @@ fn an_empty_slot_is_one_and_not_passed_over() {
 fn a_value_that_is_no_slot_does_not_cost_its_neighbours() {
     for (text, (line, column)) in [
         (format!("[{0},\n 17,{0}]", SLOTS[0]), (2, 2)),
-        (format!("{{\"Slots\":[{0},\"x\",{0}]}}", SLOTS[0]), (1, "{\"Slots\":[,".len() + SLOTS[0].len() + 1)),
+        (
+            format!("{{\"Slots\":[{0},\"x\",{0}]}}", SLOTS[0]),
+            (1, "{\"Slots\":[,".len() + SLOTS[0].len() + 1),
+        ),
         (format!("{0}\n17\n{0}", SLOTS[0]), (2, 1)),
     ] {
         let [first, second, third] = <[_; 3]>::try_from(outcome(&text)).unwrap();
-        assert_eq!((first.unwrap(), third.unwrap()), (expected()[0].clone(), expected()[0].clone()));
+        assert_eq!(
+            (first.unwrap(), third.unwrap()),
+            (expected()[0].clone(), expected()[0].clone())
+        );
         let expected = format!("expected an object at line {line} column {column}, in Slots[1]");
         assert_eq!(second.unwrap_err(), expected, "{text}");
     }
@@ -203,7 +210,11 @@ fn what_is_no_json_ends_it_with_its_path() {
     for (text, slots, error) in [
         ("x".to_owned(), 0, "expected a value at line 1 column 1, in Slots[0]"),
         ("17".to_owned(), 0, "expected an object at line 1 column 1, in Slots[0]"),
-        (format!("[{one}\n"), 1, "the input ends before the JSON does at line 2 column 1, in Slots"),
+        (
+            format!("[{one}\n"),
+            1,
+            "the input ends before the JSON does at line 2 column 1, in Slots",
+        ),
         (
             format!("[{one},\n{{\"Provider\":{{\"ID\":1,}}}}]"),
             1,
@@ -215,7 +226,11 @@ fn what_is_no_json_ends_it_with_its_path() {
             "the input ends before the JSON does at line 2 column 13, in Slots[1].Duration",
         ),
         (format!("{one}\n,{one}"), 1, "expected a value at line 2 column 1, in Slots[1]"),
-        (format!("[{one}]\n{one}"), 1, "something follows behind the end of the JSON at line 2 column 1"),
+        (
+            format!("[{one}]\n{one}"),
+            1,
+            "something follows behind the end of the JSON at line 2 column 1",
+        ),
         (
             format!("{{\"Slots\":[{one}]\n,\"Slots\":[]}}"),
             1,
@@ -224,7 +239,11 @@ fn what_is_no_json_ends_it_with_its_path() {
         ("{\"Slots\":\n{}}".to_owned(), 0, "expected a list at line 2 column 1, in Slots"),
         ("{\"Slots\":17}".to_owned(), 0, "expected a list at line 1 column 10, in Slots"),
         ("{\"Slots\":17e}".to_owned(), 0, "not a JSON number at line 1 column 13, in Slots"),
-        ("{\"Meta\":\n5,\"Slots\":[]}".to_owned(), 0, "expected an object at line 2 column 1, in Meta"),
+        (
+            "{\"Meta\":\n5,\"Slots\":[]}".to_owned(),
+            0,
+            "expected an object at line 2 column 1, in Meta",
+        ),
         (
             "{\"Meta\":{\"Test\":tru},\"Slots\":[]}".to_owned(),
             0,
@@ -295,10 +314,14 @@ fn a_slot_may_be_long_but_not_endless() {
     assert_eq!(slots[0].reason.as_ref().unwrap().len(), 8_000_000);
     assert_eq!(slots[1], expected()[0]);
 
-    let endless = io::Cursor::new(format!("{}[{{\"ID\":\"", " ".repeat(100))).chain(io::repeat(b'x'));
+    let endless =
+        io::Cursor::new(format!("{}[{{\"ID\":\"", " ".repeat(100))).chain(io::repeat(b'x'));
     let mut reader = SlotReader::new(endless);
     let error = reader.next().unwrap().unwrap_err();
-    assert!(error.to_string().starts_with("more than 8 MiB without the end of a slot at line 1"), "{error}");
+    assert!(
+        error.to_string().starts_with("more than 8 MiB without the end of a slot at line 1"),
+        "{error}"
+    );
     assert!(reader.next().is_none());
 
     for (before, behind, count) in
@@ -328,7 +351,9 @@ fn slots_that_came_before_a_failure_are_not_lost() {
     struct Failing<'a>(Vec<&'a [u8]>);
     impl Read for Failing<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let Some(piece) = self.0.first_mut() else { return Err(io::Error::other("the disk is gone")) };
+            let Some(piece) = self.0.first_mut() else {
+                return Err(io::Error::other("the disk is gone"));
+            };
             let count = piece.read(buffer)?;
             if piece.is_empty() {
                 self.0.remove(0);
@@ -370,10 +395,14 @@ fn slots_share_what_they_have_in_common() {
 #[test]
 fn what_has_not_come_for_long_is_forgotten() {
     let line = |n: usize| format!("{{\"Provider\":{{\"ID\":\"{n:0100}\"}}}}\n");
-    // 0, then as many others as two generations hold and more, among which 1 comes again and again, then 0.
-    let others = (2..30_000).flat_map(|n| [Some(line(n)), (n % 1000 == 0).then(|| line(1))]).flatten();
-    let lines = [line(0), line(1)].into_iter().chain(others).chain([line(0), line(1)]).collect::<String>();
-    let providers: Vec<_> = read(&lines).into_iter().map(|slot| slot.unwrap().provider.unwrap()).collect();
+    // 0, then as many others as two generations hold and more, among which 1 comes again and again,
+    // then 0.
+    let others =
+        (2..30_000).flat_map(|n| [Some(line(n)), (n % 1000 == 0).then(|| line(1))]).flatten();
+    let lines =
+        [line(0), line(1)].into_iter().chain(others).chain([line(0), line(1)]).collect::<String>();
+    let providers: Vec<_> =
+        read(&lines).into_iter().map(|slot| slot.unwrap().provider.unwrap()).collect();
     let [first, one, .., first_again, one_again] = &*providers else { panic!("there are more") };
     assert!(one.ptr_eq(one_again), "what comes again is remembered");
     assert!(first == first_again && !first.ptr_eq(first_again), "memory is for what comes again");
@@ -394,7 +423,8 @@ fn slots_that_have_nothing_in_common_are_read_too() {
 
 #[test]
 fn broken_lines_cost_time_in_proportion_to_their_length() {
-    // Each line opens a value that no line closes, or only after as many lines as one value may have.
+    // Each line opens a value that no line closes, or only after as many lines as one value may
+    // have.
     let broken_often = format!("{}x\n", "[\n".repeat(8_000)).repeat(30);
     for broken in ["[\n".repeat(300_000), "{\"a\":\n".repeat(300_000), broken_often] {
         let input = format!("{}\n{broken}{}", SLOTS[0], SLOTS[1]);
@@ -411,21 +441,28 @@ fn what_is_no_text_after_a_broken_line_is_reported() {
     assert!(reader.next().unwrap().is_ok());
     assert!(!reader.next().unwrap().unwrap_err().is_last());
     let last = reader.next().unwrap().unwrap_err();
-    assert!(last.is_last() && last.to_string().starts_with("the input is not UTF-8 at line 2"), "{last}");
+    assert!(
+        last.is_last() && last.to_string().starts_with("the input is not UTF-8 at line 2"),
+        "{last}"
+    );
     assert!(reader.next().is_none());
 }
 
 #[test]
 fn value_that_is_no_slot_costs_no_other_whatever_it_is() {
     for value in ["1e999", "\"\\ud800\"", "5", "[[1]]", "true"] {
-        for input in
-            [format!("[{value},{},{}]", SLOTS[0], SLOTS[1]), format!("{}\n{value}\n{}", SLOTS[0], SLOTS[1])]
-        {
+        for input in [
+            format!("[{value},{},{}]", SLOTS[0], SLOTS[1]),
+            format!("{}\n{value}\n{}", SLOTS[0], SLOTS[1]),
+        ] {
             let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
             assert_eq!(read.iter().filter(|slot| slot.is_ok()).count(), 2, "{input}");
             assert_eq!(read.len(), 3, "{input}");
         }
         let message = PushSlots::from_json(format!("{{\"Slots\":[{value}]}}")).unwrap();
-        assert!(message.validate().unwrap_err().problems()[0].path().starts_with("Slots[0]"), "{value}");
+        assert!(
+            message.validate().unwrap_err().problems()[0].path().starts_with("Slots[0]"),
+            "{value}"
+        );
     }
 }

@@ -28,13 +28,15 @@ async fn accept_over_http1(listener: &TlsListener, after: Duration) -> usize {
         assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the request was cut");
         if length.is_none() {
             let (head, body) = split(&request);
-            let of_body: Option<usize> = header(head, "content-length").map(|value| value.parse().unwrap());
+            let of_body: Option<usize> =
+                header(head, "content-length").map(|value| value.parse().unwrap());
             length = body.map(|_| head.len() + 4 + of_body.unwrap());
         }
     }
     sleep(after).await;
     let body = r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#;
-    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     split(&request).1.unwrap().len()
@@ -42,7 +44,8 @@ async fn accept_over_http1(listener: &TlsListener, after: Duration) -> usize {
 
 /// Reads one message over HTTP/2 and accepts it after a while. Returns its length.
 ///
-/// The window is one that no message fills, as Envoy's: while a message arrives, nothing is sent back.
+/// The window is one that no message fills, as Envoy's: while a message arrives, nothing is sent
+/// back.
 async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
     let mut settings = h2::server::Builder::new();
     settings.initial_window_size(1 << 28).initial_connection_window_size(1 << 28);
@@ -57,8 +60,9 @@ async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
     length
 }
 
-/// Sends `message` over both versions of HTTP at the same time, with default settings, to services that take their time. The line to
-/// each moves so many bytes a second. Each message must be accepted at the first attempt.
+/// Sends `message` over both versions of HTTP at the same time, with default settings, to services
+/// that take their time. The line to each moves so many bytes a second. Each message must be
+/// accepted at the first attempt.
 async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration {
     let (authority, tokens) = (Authority::new(), fixtures::serve());
     let http1 = TlsListener::bind(&authority, None, &["http/1.1"]).await;
@@ -89,8 +93,10 @@ async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration 
 async fn an_upload_that_makes_progress_is_never_cut_off() {
     // On the slower line a ping would wait for longer than for a dead connection.
     let (large, medium) = (large(8 * 1024 * 1024), large(1_700_000));
-    let (one, other) =
-        tokio::join!(send_both(&large, 350_000, Duration::ZERO), send_both(&medium, 40_000, Duration::ZERO));
+    let (one, other) = tokio::join!(
+        send_both(&large, 350_000, Duration::ZERO),
+        send_both(&medium, 40_000, Duration::ZERO)
+    );
     assert!(one > Duration::from_secs(20) && other > Duration::from_secs(40), "the lines are slow");
 }
 

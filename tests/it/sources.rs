@@ -83,7 +83,8 @@ async fn a_stream_of_a_reader_gives_what_the_reader_gives() {
     let text = lines(&slots).replacen("\"ID\":\"7\"", "\"ID\":\"7\"\"", 1) + "[]\n";
     let read: Vec<_> = SlotReader::new(text.as_bytes()).collect();
     let owned = io::Cursor::new(text.clone());
-    let mut streams = [SlotReader::new(owned.clone()).into_stream(), SlotStream::from_async_read(owned)];
+    let mut streams =
+        [SlotReader::new(owned.clone()).into_stream(), SlotStream::from_async_read(owned)];
     for stream in &mut streams {
         let mut reader = SlotReader::new(text.as_bytes());
         let mut came = Vec::new();
@@ -103,7 +104,9 @@ async fn the_meta_of_a_message_is_known() {
     meta.facility_code = Some("RES".to_owned());
     let message = PushSlots::builder().meta(meta).slots(slots(0..2)).build().unwrap();
     let json = io::Cursor::new(message.to_json());
-    for mut stream in [SlotReader::new(json.clone()).into_stream(), SlotStream::from_async_read(json)] {
+    for mut stream in
+        [SlotReader::new(json.clone()).into_stream(), SlotStream::from_async_read(json)]
+    {
         assert!(stream.meta().is_none());
         stream.next().await.unwrap().unwrap();
         assert_eq!(stream.meta().and_then(|meta| meta.facility_code.as_deref()), Some("RES"));
@@ -181,13 +184,18 @@ impl AsyncRead for Cut {
 #[tokio::test(start_paused = true)]
 async fn an_async_input_that_fails_ends_the_publication_after_the_messages_before() {
     let (model, client) = serve([ok()]);
-    let source = SlotStream::from_async_read(Cut(io::Cursor::new(lines(&slots(0..5)).into_bytes())));
+    let source =
+        SlotStream::from_async_read(Cut(io::Cursor::new(lines(&slots(0..5)).into_bytes())));
     let error = client.publish_stream(source).slots_per_message(2).await.unwrap_err();
     assert_eq!(error.error().kind(), ErrorKind::Input);
     let source = std::error::Error::source(&error).unwrap();
     let cause = std::error::Error::source(source).unwrap().downcast_ref::<io::Error>().unwrap();
     assert_eq!(cause.kind(), io::ErrorKind::ConnectionReset);
-    assert_eq!(arrived(&model).len(), 2, "the last slot is in no message, because more may have followed");
+    assert_eq!(
+        arrived(&model).len(),
+        2,
+        "the last slot is in no message, because more may have followed"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,14 +295,20 @@ async fn options_of_a_send_hold_for_the_messages_of_a_publication() {
     assert!(before.elapsed() <= 4 * SECOND, "{:?}", before.elapsed());
     let publication = client.publish(&slots).on_unknown(pushslots::OnUnknown::Stop);
     let error = publication.await.unwrap_err();
-    assert_eq!((error.delivery(), error.error().attempts().len()), (pushslots::Delivery::Unknown, 1));
+    assert_eq!(
+        (error.delivery(), error.error().attempts().len()),
+        (pushslots::Delivery::Unknown, 1)
+    );
     assert!(began.elapsed() < 3_600 * SECOND);
     let publication = client.publish(&slots).patience(Duration::ZERO).max_attempts(1);
     let before = Instant::now();
     publication.attempt_timeout(2 * SECOND).await.unwrap_err();
     assert!(before.elapsed() <= 3 * SECOND, "{:?}", before.elapsed());
-    let wrong =
-        client.publish(&slots).max_attempts(0).deadline(Duration::ZERO).attempt_timeout(Duration::ZERO);
+    let wrong = client
+        .publish(&slots)
+        .max_attempts(0)
+        .deadline(Duration::ZERO)
+        .attempt_timeout(Duration::ZERO);
     let error = wrong.await.unwrap_err();
     let paths: Vec<_> = error.error().problems().iter().map(pushslots::Problem::path).collect();
     assert_eq!(paths, ["max_attempts", "attempt_timeout", "deadline"]);
@@ -318,19 +332,27 @@ async fn on_accepted_completes_before_the_next_message_goes_out() {
             let done = done.clone();
             async move {
                 sleep(10 * SECOND).await;
-                done.lock().unwrap().push((accepted.receipt.slots(), accepted.resume_point, Instant::now()));
+                done.lock().unwrap().push((
+                    accepted.receipt.slots(),
+                    accepted.resume_point,
+                    Instant::now(),
+                ));
                 Ok::<_, io::Error>(())
             }
         })
         .await
         .unwrap();
     let done = done.lock().unwrap().clone();
-    assert_eq!(done.iter().map(|(range, ..)| range.clone()).collect::<Vec<_>>(), [0..2, 2..4, 4..6]);
+    assert_eq!(
+        done.iter().map(|(range, ..)| range.clone()).collect::<Vec<_>>(),
+        [0..2, 2..4, 4..6]
+    );
     let calls = model.calls();
     assert!(calls[1].began >= done[0].2 && calls[2].began >= done[1].2);
     assert_eq!(report.run().accepted_messages, 3, "the last call has completed too");
     // Each point resumes after its message.
-    let again = client.publish(&slots).batch_id("batch").slots_per_message(2).resume_from(&done[1].1);
+    let again =
+        client.publish(&slots).batch_id("batch").slots_per_message(2).resume_from(&done[1].1);
     assert_eq!(again.await.unwrap().run().accepted_slots, 2);
 }
 
@@ -398,7 +420,11 @@ async fn on_accepted_that_fails_is_still_called_for_the_messages_in_flight() {
         .on_accepted(|_| async {
             let number = called.fetch_add(1, Ordering::Relaxed);
             sleep(SECOND).await;
-            if number == 0 { Err(io::Error::other("first")) } else { Err(io::Error::other("later")) }
+            if number == 0 {
+                Err(io::Error::other("first"))
+            } else {
+                Err(io::Error::other("later"))
+            }
         })
         .await
         .unwrap_err();

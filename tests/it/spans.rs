@@ -61,7 +61,12 @@ impl Told {
     }
 
     fn levels(&self) -> Vec<Level> {
-        self.log().events.iter().map(|event| event.0).filter(|level| *level <= Level::INFO).collect()
+        self.log()
+            .events
+            .iter()
+            .map(|event| event.0)
+            .filter(|level| *level <= Level::INFO)
+            .collect()
     }
 }
 
@@ -112,12 +117,16 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
     let sends = told.spans("send");
     assert_eq!(sends.len(), 1);
     let expected = ["0b5c6b0e-3c59-4b57-8a3e-0d7a8d0f2f61", "2", "1"];
-    assert_eq!(sends[0].of(["pushslots.message_id", "pushslots.slots", "pushslots.destinations"]), expected);
+    assert_eq!(
+        sends[0].of(["pushslots.message_id", "pushslots.slots", "pushslots.destinations"]),
+        expected
+    );
     let ended = ["pushslots.attempts", "pushslots.delivery", "otel.status_code"];
     assert_eq!(sends[0].of(ended), ["3", "accepted", "-"]);
 
     let attempts = told.spans("attempt");
-    let names = ["pushslots.attempt", "error.type", "pushslots.delivery", "otel.status_description"];
+    let names =
+        ["pushslots.attempt", "error.type", "pushslots.delivery", "otel.status_description"];
     let told_of_each: Vec<_> = attempts.iter().map(|attempt| attempt.of(names)).collect();
     assert_eq!(
         told_of_each,
@@ -128,7 +137,8 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         ]
     );
     let requests = told.spans("request");
-    let names = ["url.full", "http.request.resend_count", "http.response.status_code", "error.type"];
+    let names =
+        ["url.full", "http.request.resend_count", "http.response.status_code", "error.type"];
     let url = "https://api.redoxengine.com/endpoint";
     let token_url = "https://api.redoxengine.com/auth/authenticate";
     assert_eq!(
@@ -144,7 +154,8 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         let names = ["otel.kind", "http.request.method", "server.address", "server.port"];
         assert_eq!(request.of(names), ["client", "POST", "api.redoxengine.com", "443"]);
     }
-    let parents: Vec<_> = told.log().spans.iter().map(|(name, parent, _)| (*name, *parent)).collect();
+    let parents: Vec<_> =
+        told.log().spans.iter().map(|(name, parent, _)| (*name, *parent)).collect();
     let (attempt, request) = (("attempt", Some("send")), ("request", Some("attempt")));
     assert_eq!(
         parents,
@@ -164,7 +175,8 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         "error.message",
         "pushslots.next_step",
     ];
-    let expected = ["attempt failed, retrying", "2", "503", "unknown", "the service answered 503", "backoff"];
+    let expected =
+        ["attempt failed, retrying", "2", "503", "unknown", "the service answered 503", "backoff"];
     assert_eq!(events[1].2.of(names), expected);
     assert!(events[1].2.of(["pushslots.delay_ms"])[0].parse::<u64>().is_ok());
     let names = ["message", "pushslots.attempts", "pushslots.delivery"];
@@ -179,8 +191,10 @@ async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
     let model = Model::new(0, |_, _| ok(), move |_, _| tokens.next().unwrap_or_else(issued));
     client_of(&model).build().unwrap().send(&message()).await.unwrap();
     let attempts = told.spans("attempt");
-    let told_of_each: Vec<_> =
-        attempts.iter().map(|attempt| attempt.of(["pushslots.attempt", "pushslots.delivery"])).collect();
+    let told_of_each: Vec<_> = attempts
+        .iter()
+        .map(|attempt| attempt.of(["pushslots.attempt", "pushslots.delivery"]))
+        .collect();
     assert_eq!(told_of_each, [["1", "not_sent"], ["2", "accepted"]]);
     let requests = told.spans("request");
     let names = ["url.full", "http.request.resend_count", "error.type"];
@@ -200,20 +214,30 @@ async fn only_a_send_that_is_given_up_is_an_error() {
     client.send(&message()).await.unwrap_err();
     assert_eq!(told.levels(), [Level::WARN, Level::ERROR]);
     let log = told.log();
-    let names =
-        ["message", "pushslots.attempts", "pushslots.delivery", "error.message", "pushslots.next_step"];
-    let expected = ["message abandoned", "2", "unknown", "the service answered 500", "attempts_exhausted"];
+    let names = [
+        "message",
+        "pushslots.attempts",
+        "pushslots.delivery",
+        "error.message",
+        "pushslots.next_step",
+    ];
+    let expected =
+        ["message abandoned", "2", "unknown", "the service answered 500", "attempts_exhausted"];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
     let send = log.spans.iter().find(|span| span.0 == "send").unwrap();
     let names = ["otel.status_code", "error.type", "pushslots.delivery"];
     assert_eq!(send.2.of(names), ["ERROR", "unavailable", "unknown"]);
-    assert!(send.2.of(["otel.status_description"])[0].starts_with("attempt 2: the service answered 500; "));
+    assert!(
+        send.2.of(["otel.status_description"])[0]
+            .starts_with("attempt 2: the service answered 500; ")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_dropped_is_told() {
     let (told, _guard) = listen();
-    let client = client_of(&Model::scripted([ScriptedOutcome::Hangs { accepted: true }])).build().unwrap();
+    let client =
+        client_of(&Model::scripted([ScriptedOutcome::Hangs { accepted: true }])).build().unwrap();
     let message = message();
     let send = async { client.send(&message).await };
     assert!(timeout(Duration::from_secs(1), send).await.is_err());
@@ -264,13 +288,16 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
     };
     let warnings = |told: &Told| {
         let log = told.log();
-        let renewals =
-            log.events.iter().map(|(level, _, fields)| (*level, fields.of(["message"])[0].to_owned()));
+        let renewals = log
+            .events
+            .iter()
+            .map(|(level, _, fields)| (*level, fields.of(["message"])[0].to_owned()));
         renewals.filter(|(_, message)| message.contains("renewed")).collect::<Vec<_>>()
     };
     for (revoked, expected) in [(false, 1), (true, 0)] {
         let (told, _guard) = listen();
-        let fate = move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200) {
+        let fate = move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200)
+        {
             true => ScriptedOutcome::Revoked,
             false => ok(),
         };
@@ -321,7 +348,10 @@ async fn metrics_count_tokens_waits_and_what_is_left() {
     client.clone().send(&message()).await.unwrap();
     let metrics = client.metrics();
     assert_eq!((metrics.token_requests, metrics.failed_token_requests), (2, 1));
-    assert_eq!((metrics.rate_limit_remaining, metrics.retry_budget_remaining), (Some(2), Some(100)));
+    assert_eq!(
+        (metrics.rate_limit_remaining, metrics.retry_budget_remaining),
+        (Some(2), Some(100))
+    );
 
     for _ in 0..3 {
         client.send(&message()).await.unwrap();

@@ -52,13 +52,19 @@ async fn the_limits_are_those_of_the_client_unless_the_publication_has_its_own()
     let slots = slots(0..100);
     for (by_slots, by_bytes) in [(40, 100_000), (1_000, 5_000)] {
         let model = Model::scripted([ok()]);
-        let client =
-            client_of(&model).slots_per_message(by_slots).bytes_per_message(by_bytes).build().unwrap();
+        let client = client_of(&model)
+            .slots_per_message(by_slots)
+            .bytes_per_message(by_bytes)
+            .build()
+            .unwrap();
         client.publish(&slots).await.unwrap();
         let sent = lengths(&model);
         let full = |(slots, bytes): &(usize, usize)| *slots == by_slots || *bytes > by_bytes - 400;
         assert!(sent.len() > 2 && sent[..sent.len() - 1].iter().all(full), "{sent:?}");
-        assert!(sent.iter().all(|(slots, bytes)| *slots <= by_slots && *bytes <= by_bytes), "{sent:?}");
+        assert!(
+            sent.iter().all(|(slots, bytes)| *slots <= by_slots && *bytes <= by_bytes),
+            "{sent:?}"
+        );
 
         client.publish(&slots).slots_per_message(60).bytes_per_message(100_000).await.unwrap();
         let own = &lengths(&model)[sent.len()..];
@@ -77,12 +83,16 @@ async fn a_single_message_names_no_batch_unless_it_is_given_one() {
     assert!(sent.iter().all(|each| each.body == sent[2].body), "as a message of its own");
 
     let report = client.publish(slots(0..3)).batch_id("tuesday").await.unwrap();
-    let meta = Meta::new().batch_id("wednesday").test(true).facility_code("RES").destination(Uuid::max());
+    let meta =
+        Meta::new().batch_id("wednesday").test(true).facility_code("RES").destination(Uuid::max());
     client.publish_stream(stream::iter(slots(0..3))).meta(meta).await.unwrap();
     let sent = arrived(&model);
     assert_eq!((report.batch_id(), sent[3].batch_id.as_deref()), ("tuesday", Some("tuesday")));
     assert_eq!(sent[3].place(), (Some("1"), Some("1")));
-    assert_eq!((sent[4].batch_id.as_deref(), sent[4].place()), (Some("wednesday"), (Some("1"), None)));
+    assert_eq!(
+        (sent[4].batch_id.as_deref(), sent[4].place()),
+        (Some("wednesday"), (Some("1"), None))
+    );
     let meta: Value = serde_json::from_slice(&sent[4].body).unwrap();
     assert_eq!(
         meta["Meta"],
@@ -116,8 +126,9 @@ async fn slots_are_split_by_size_as_late_as_they_can_be() {
         client.publish_stream(stream::iter(slots.clone())).bytes_per_message(limit).await.unwrap();
         let stream = arrived(&model);
         assert_eq!(accepted(&model), (0..100).collect::<Vec<_>>());
-        let split =
-            |messages: &[Arrived]| messages.iter().map(|message| message.slots.clone()).collect::<Vec<_>>();
+        let split = |messages: &[Arrived]| {
+            messages.iter().map(|message| message.slots.clone()).collect::<Vec<_>>()
+        };
         assert_eq!(split(&list), split(&stream), "both split alike");
 
         assert!(list.len() > 1);
@@ -133,8 +144,11 @@ async fn slots_are_split_by_size_as_late_as_they_can_be() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
     for is_stream in [false, true] {
-        let limited =
-            Model::new(0, |_, _| ok(), |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)));
+        let limited = Model::new(
+            0,
+            |_, _| ok(),
+            |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)),
+        );
         limited.limit_bytes(40_000);
         let client = client_of(&limited).build().unwrap();
         let slots = slots(0..1_000);
@@ -149,7 +163,10 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
         assert_eq!((report.too_large().len(), report.run().requests), (rejected, sent.len()));
         assert!(
             rejected > 0
-                && report.too_large().iter().all(|attempt| attempt.status.map(u16::from) == Some(413))
+                && report
+                    .too_large()
+                    .iter()
+                    .all(|attempt| attempt.status.map(u16::from) == Some(413))
         );
         assert!(sent[rejected..].iter().all(|each| each.accepted), "it learns from the first");
         let (_, full) = sent[rejected..].split_last().unwrap();
@@ -170,8 +187,11 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
 
 #[tokio::test(start_paused = true)]
 async fn parts_of_a_split_message_have_ids_of_their_own() {
-    let limited =
-        Model::new(0, |_, _| ok(), |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)));
+    let limited = Model::new(
+        0,
+        |_, _| ok(),
+        |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)),
+    );
     limited.limit_bytes(2_000);
     let report = client_of(&limited).build().unwrap().publish(slots(0..100)).await.unwrap();
     let sent = arrived(&limited);
@@ -189,14 +209,17 @@ async fn parts_of_a_split_message_have_ids_of_their_own() {
 async fn a_part_that_was_interrupted_keeps_its_id() {
     let cut = || ScriptedOutcome::Cut { accepted: true };
     let (model, client) = serve([answers(413), ok(), cut(), cut(), cut(), cut(), ok()]);
-    let error = client.publish(slots(0..8)).batch_id("monday").patience(Duration::ZERO).await.unwrap_err();
+    let error =
+        client.publish(slots(0..8)).batch_id("monday").patience(Duration::ZERO).await.unwrap_err();
     assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Unknown));
     let point = error.report().resume_point().unwrap().to_string();
     let point: ResumePoint = point.parse().unwrap();
     client.publish(slots(0..8)).batch_id("monday").resume_from(point).await.unwrap();
     let sent = arrived(&model);
     assert!(
-        sent[2..7].iter().all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
+        sent[2..7]
+            .iter()
+            .all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
     );
     assert_ne!(sent[0].message_id, sent[1].message_id);
 }

@@ -1,11 +1,13 @@
 //! Receipts, attempts, reports, progress and resume points can be stored as JSON and be read again.
 //!
-//! `tests/data/stored` has one golden file for each type: a change of their JSON is a change of the API.
+//! `tests/data/stored` has one golden file for each type: a change of their JSON is a change of the
+//! API.
 
 use std::path::Path;
 
 use pushslots::{
-    Attempt, Delivery, ErrorKind, NextStep, Progress, PublishReport, Receipt, ResumePoint, WaitReason,
+    Attempt, Delivery, ErrorKind, NextStep, Progress, PublishReport, Receipt, ResumePoint,
+    WaitReason,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,7 +79,9 @@ fn values_of_a_later_version_are_read_with_less_certainty() {
 fn damaged<T: DeserializeOwned>(name: &str, pointer: &str, value: Value) -> String {
     let mut json: Value = serde_json::from_str(&golden(name)).unwrap();
     *json.pointer_mut(pointer).unwrap() = value;
-    let Err(error) = serde_json::from_value::<T>(json) else { panic!("{name} was read with {pointer}") };
+    let Err(error) = serde_json::from_value::<T>(json) else {
+        panic!("{name} was read with {pointer}")
+    };
     error.to_string()
 }
 
@@ -93,7 +97,12 @@ fn damage_is_reported_with_its_path() {
         ),
         ("receipt.json", "/slots/end", json!(-1), "slots.end: "),
         ("receipt.json", "/slots/start", json!(2_001), "slots: the range ends before its start"),
-        ("receipt.json", "/attempts", json!([]), "attempts: the last attempt isn't an accepted one"),
+        (
+            "receipt.json",
+            "/attempts",
+            json!([]),
+            "attempts: the last attempt isn't an accepted one",
+        ),
         ("receipt.json", "/attempts/1/status", json!(5), "attempts[1].status: "),
         ("receipt.json", "/attempts/0/elapsed_ms", json!("1"), "attempts[0].elapsed_ms: "),
         ("receipt.json", "/problems/0/code", json!(7), "problems[0].code: "),

@@ -1,4 +1,5 @@
-//! Responses of the token endpoint in every shape that has been seen, and what a send makes of them.
+//! Responses of the token endpoint in every shape that has been seen, and what a send makes of
+//! them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -26,16 +27,19 @@ async fn send(response: Act) -> Result<Receipt, Error> {
 /// Sends a message while the token endpoint responds so, and returns the token requests too.
 async fn send_with_tokens(responses: Vec<Act>) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
     let (tokens, service) = (RawServer::start(responses).await, fixtures::serve());
-    let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
+    let client =
+        client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
     let sent = client.build().unwrap().send(&message()).await;
     (sent, tokens.finish().await)
 }
 
 /// The `iat` of the assertion in a token request.
 fn issued_at(request: &[u8]) -> i64 {
-    let form: BTreeMap<_, _> = url::form_urlencoded::parse(split(request).1.unwrap()).into_owned().collect();
+    let form: BTreeMap<_, _> =
+        url::form_urlencoded::parse(split(request).1.unwrap()).into_owned().collect();
     let claims = form["client_assertion"].split('.').nth(1).unwrap();
-    let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let claims: Value =
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
     claims["iat"].as_i64().unwrap()
 }
 
@@ -57,16 +61,28 @@ async fn success_without_a_token_names_what_is_missing() {
         (JSON, r#"{"access_token":"canary""#, "the endpoint's response isn't a JSON object"),
         (JSON, "{}", "the endpoint's response holds no access_token"),
         (JSON, r#"{"message":"canary"}"#, "the endpoint's response holds no access_token"),
-        (JSON, r#"{"access_token":null,"error":null}"#, "the endpoint's response holds no access_token"),
+        (
+            JSON,
+            r#"{"access_token":null,"error":null}"#,
+            "the endpoint's response holds no access_token",
+        ),
         (JSON, r#"{"access_token":["canary"]}"#, "the endpoint's response holds no access_token"),
         (JSON, r#"{"access_token":""}"#, "the access token is empty"),
         (JSON, r#"{"access_token":"canary\nbreak"}"#, "the access token can't be a header value"),
         (JSON, r#"{"access_token":"canary","token_type":"mac"}"#, "is of a type other than Bearer"),
-        ("Content-Encoding: gzip\r\n", "\u{1f}canary", "response can't be read: its content coding is gzip"),
+        (
+            "Content-Encoding: gzip\r\n",
+            "\u{1f}canary",
+            "response can't be read: its content coding is gzip",
+        ),
         ("Content-Encoding: identity, canary\r\n", "canary", "its content coding is unknown"),
     ] {
         let error = send(Act::response("200 OK", headers, body)).await.unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent), "{body}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Unavailable, Delivery::NotSent),
+            "{body}"
+        );
         assert!(error.is_retryable());
         let shown = format!("{error} {error:?}");
         assert!(shown.contains(expected) && !shown.contains("canary"), "{body}: {shown}");
@@ -113,7 +129,8 @@ async fn a_life_with_a_fraction_or_as_text_is_counted() {
         let client = service.client();
         client.send(&message()).await.unwrap();
         // The last third of a short life is not used, nor the last 20 s of a longer one.
-        let usable = if life < 30 { Duration::from_secs(life) / 3 } else { Duration::from_secs(life - 20) };
+        let usable =
+            if life < 30 { Duration::from_secs(life) / 3 } else { Duration::from_secs(life - 20) };
         // It is renewed from 80 % of that time.
         sleep(usable * 7 / 10).await;
         client.send(&message()).await.unwrap();
@@ -268,14 +285,22 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
 
 #[tokio::test]
 async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
-    for status in
-        ["408 Request Timeout", "421 Misdirected Request", "425 Too Early", "429 Busy", "500 Broken"]
-    {
-        let acts =
-            [Act::response(status, "", ""), Act::response("200 OK", JSON, r#"{"access_token":"fresh"}"#)];
+    for status in [
+        "408 Request Timeout",
+        "421 Misdirected Request",
+        "425 Too Early",
+        "429 Busy",
+        "500 Broken",
+    ] {
+        let acts = [
+            Act::response(status, "", ""),
+            Act::response("200 OK", JSON, r#"{"access_token":"fresh"}"#),
+        ];
         let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
-        let client =
-            client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
+        let client = client(service.url(), "plain")
+            .token_url(format!("{}/token", tokens.url))
+            .build()
+            .unwrap();
         let receipt = client.send(&message()).await.unwrap();
         assert_eq!(receipt.attempts()[0].delivery, Delivery::NotSent);
         let expected = format!("the endpoint answered {}", &status[..3]);
@@ -283,15 +308,22 @@ async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
         assert_eq!(tokens.finish().await.len(), 2);
 
         let error = send(Act::response(status, "", "")).await.unwrap_err();
-        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{status}");
+        assert_eq!(
+            (error.kind(), error.is_retryable()),
+            (ErrorKind::Unavailable, true),
+            "{status}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_clock_that_is_off_is_told_with_the_rejection() {
-    let rejection =
-        |date: &str| Act::response("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request");
-    for (offset, side) in [(-3_600, "ahead of"), (-40, "ahead of"), (40, "behind"), (86_400, "behind")] {
+    let rejection = |date: &str| {
+        Act::response("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request")
+    };
+    for (offset, side) in
+        [(-3_600, "ahead of"), (-40, "ahead of"), (40, "behind"), (86_400, "behind")]
+    {
         let acts = vec![rejection(&date(offset)), rejection(&date(offset))];
         let (sent, requests) = send_with_tokens(acts).await;
         assert_eq!(requests.len(), 2, "once by each clock");
@@ -315,13 +347,15 @@ async fn a_clock_that_is_off_is_told_with_the_rejection() {
 #[tokio::test]
 async fn a_clock_that_is_off_is_corrected_by_the_date_of_the_endpoint() {
     let body = r#"{"error":"invalid_client","error_description":"Assertion expired"}"#;
-    let reject =
-        |offset| Act::response("400 Bad Request", &format!("{JSON}Date: {}\r\n", date(offset)), body);
+    let reject = |offset| {
+        Act::response("400 Bad Request", &format!("{JSON}Date: {}\r\n", date(offset)), body)
+    };
     let accept = || Act::response("200 OK", JSON, r#"{"access_token":"plain"}"#);
     // The clock is an hour behind, and is set later.
     let acts = [reject(3_600), accept(), accept(), reject(0), accept(), accept()];
     let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
-    let builder = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
+    let builder =
+        client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
     // Each client requests a token of its own, and all know the difference of the clocks.
     let credentials = Credentials::signed_jwt("plain", key());
     for _ in 0..4 {
@@ -329,8 +363,10 @@ async fn a_clock_that_is_off_is_corrected_by_the_date_of_the_endpoint() {
         let receipt = client.send(&message()).await.unwrap();
         assert_eq!(receipt.attempts().len(), 1, "the correction is part of one token request");
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().cast_signed();
-    let offsets: Vec<_> = tokens.finish().await.iter().map(|request| issued_at(request) - now).collect();
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let offsets: Vec<_> =
+        tokens.finish().await.iter().map(|request| issued_at(request) - now).collect();
     let is_ahead: Vec<_> = offsets.iter().map(|offset| (offset + 30) / 3_600 == 1).collect();
     assert_eq!(is_ahead, [false, true, true, true, false, false], "{offsets:?}");
 }

@@ -32,11 +32,16 @@ async fn forms(server: &MockService) -> Vec<BTreeMap<String, String>> {
 }
 
 /// Header and claims of an assertion, once its signature is verified.
-fn verified(assertion: &str, algorithm: &'static dyn VerificationAlgorithm, public: &[u8]) -> (Value, Value) {
+fn verified(
+    assertion: &str,
+    algorithm: &'static dyn VerificationAlgorithm,
+    public: &[u8],
+) -> (Value, Value) {
     let (signed, signature) = assertion.rsplit_once('.').unwrap();
     let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
     UnparsedPublicKey::new(algorithm, public).verify(signed.as_bytes(), &signature).unwrap();
-    let part = |text: &str| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+    let part =
+        |text: &str| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
     (part(header), part(claims))
 }
@@ -66,7 +71,10 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
 
         let form = forms(&server).await.pop().unwrap();
         assert_eq!(form["grant_type"], "client_credentials");
-        assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        assert_eq!(
+            form["client_assertion_type"],
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        );
         assert_eq!(form["scope"], "fhir:development");
         let (header, claims) = verified(&form["client_assertion"], algorithm, &key.public);
         assert_eq!(header, serde_json::json!({"alg": name, "typ": "JWT", "kid": "key-7"}));
@@ -80,15 +88,21 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
     }
 }
 
-/// Responds to every request with a token and an acceptance in one, and keeps the token requests: their URL and `aud`.
+/// Responds to every request with a token and an acceptance in one, and keeps the token requests:
+/// their URL and `aud`.
 #[derive(Clone, Default)]
 struct TokenRequests(Arc<Mutex<Vec<(String, String)>>>);
 
 impl Transport for TokenRequests {
-    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        _: TransportContext,
+    ) -> Result<Response, TransportError> {
         let form: BTreeMap<_, _> = form_urlencoded::parse(request.body()).into_owned().collect();
         if let Some(assertion) = form.get("client_assertion") {
-            let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+            let claims =
+                BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
             let claims: Value = serde_json::from_slice(&claims).unwrap();
             let audience = claims["aud"].as_str().unwrap().to_owned();
             self.0.lock().unwrap().push((request.uri().to_string(), audience));
@@ -103,9 +117,21 @@ async fn the_audience_is_the_token_url_exactly_as_it_was_configured() {
     let below = |base: &str| (base.to_owned(), None);
     let token = |url: &str| ("https://api.example.org".to_owned(), Some(url.to_owned()));
     for ((base, token), url, audience) in [
-        (token("https://auth.example.org"), "https://auth.example.org/", "https://auth.example.org"),
-        (token("https://auth.example.org/"), "https://auth.example.org/", "https://auth.example.org/"),
-        (token("https://AUTH.example.org/T"), "https://auth.example.org/T", "https://AUTH.example.org/T"),
+        (
+            token("https://auth.example.org"),
+            "https://auth.example.org/",
+            "https://auth.example.org",
+        ),
+        (
+            token("https://auth.example.org/"),
+            "https://auth.example.org/",
+            "https://auth.example.org/",
+        ),
+        (
+            token("https://AUTH.example.org/T"),
+            "https://auth.example.org/T",
+            "https://AUTH.example.org/T",
+        ),
         (
             token("HTTPS://auth.example.org:443/token"),
             "https://auth.example.org/token",
@@ -139,12 +165,15 @@ async fn the_audience_is_the_token_url_exactly_as_it_was_configured() {
 
 #[tokio::test]
 async fn another_audience_goes_into_the_assertion_and_nowhere_else() {
-    let audiences = ["https://api.redoxengine.com/v2/auth/token", "urn:example:Token", "\u{feff}api://x\n"];
+    let audiences =
+        ["https://api.redoxengine.com/v2/auth/token", "urn:example:Token", "\u{feff}api://x\n"];
     for audience in audiences {
         let requests = TokenRequests::default();
         let credentials = || Credentials::signed_jwt("client", key()).audience(audience);
-        let builder = client("https://gw.internal", "plain").token_url("https://gw.internal/v2/auth/token");
-        let client = builder.transport(requests.clone()).credentials(credentials()).build().unwrap();
+        let builder =
+            client("https://gw.internal", "plain").token_url("https://gw.internal/v2/auth/token");
+        let client =
+            builder.transport(requests.clone()).credentials(credentials()).build().unwrap();
         client.send(&message()).await.unwrap();
         client.rotate_credentials(credentials()).await.unwrap();
         let url = "https://gw.internal/v2/auth/token".to_owned();
@@ -158,7 +187,13 @@ async fn tokens_come_from_a_token_url_elsewhere() {
     let server = fixtures::serve();
     let url = format!("{}/v2/auth/token", server.url());
     let elsewhere = RawServer::start([Act::response("200 OK", "", "")]).await;
-    client(&elsewhere.url, "plain").token_url(&url).build().unwrap().send(&message()).await.unwrap();
+    client(&elsewhere.url, "plain")
+        .token_url(&url)
+        .build()
+        .unwrap()
+        .send(&message())
+        .await
+        .unwrap();
     let assertion = forms(&server).await.pop().unwrap().remove("client_assertion").unwrap();
     let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
@@ -170,7 +205,8 @@ async fn tokens_come_from_a_token_url_elsewhere() {
 async fn every_request_for_a_token_has_an_assertion_of_its_own() {
     let server = fixtures::serve();
     let rejected = RawServer::start(vec![Act::response("401 Unauthorized", "", ""); 3]).await;
-    let client = client(&rejected.url, "plain").token_url(format!("{}/v2/auth/token", server.url()));
+    let client =
+        client(&rejected.url, "plain").token_url(format!("{}/v2/auth/token", server.url()));
     client.build().unwrap().send(&message()).await.unwrap_err();
     let forms = forms(&server).await;
     assert_eq!(forms.len(), 2);
@@ -189,16 +225,18 @@ async fn rejected_credentials_are_final_and_nothing_is_sent() {
         error.service_text(),
         Some("invalid_request: Public key not found, check client_id, kid and environment")
     );
-    let expected =
-        "rejected the client id \"token-rejected\" with status 400: invalid_request: Public key not found";
+    let expected = "rejected the client id \"token-rejected\" with status 400: invalid_request: Public key not found";
     assert!(error.to_string().contains(expected), "{error}");
     assert_eq!(server.requests().len(), 1);
 }
 
 /// A token endpoint that acts, beside a service that accepts.
-async fn with_token_endpoint(acts: Vec<Act>) -> (Result<pushslots::Receipt, pushslots::Error>, usize) {
+async fn with_token_endpoint(
+    acts: Vec<Act>,
+) -> (Result<pushslots::Receipt, pushslots::Error>, usize) {
     let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
-    let client = client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
+    let client =
+        client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
     let result = client.send(&message()).await;
     (result, tokens.finish().await.len())
 }
@@ -226,7 +264,8 @@ async fn a_token_endpoint_that_fails_is_asked_again() {
     ] {
         let (result, _) = with_token_endpoint(vec![act, token()]).await;
         let receipt = result.unwrap();
-        let deliveries: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
+        let deliveries: Vec<_> =
+            receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
         assert_eq!(deliveries, [Delivery::NotSent, Delivery::Accepted]);
         let error = receipt.attempts()[0].error.clone().unwrap();
         assert!(error.starts_with("no access token: "), "{error}");
@@ -262,9 +301,12 @@ async fn a_hint_of_the_token_endpoint_is_handed_on() {
 
 #[tokio::test]
 async fn a_token_is_taken_whatever_its_content_type() {
-    for headers in ["", "Content-Type: text/html\r\n", "Content-Type: application/json; charset=utf-8\r\n"] {
+    for headers in
+        ["", "Content-Type: text/html\r\n", "Content-Type: application/json; charset=utf-8\r\n"]
+    {
         let json = r#"{"access_token":"fresh","token_type":"Bearer"}"#;
-        let (result, requests) = with_token_endpoint(vec![Act::response("200 OK", headers, json)]).await;
+        let (result, requests) =
+            with_token_endpoint(vec![Act::response("200 OK", headers, json)]).await;
         assert_eq!((result.unwrap().attempts().len(), requests), (1, 1));
     }
 }

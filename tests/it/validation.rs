@@ -127,7 +127,8 @@ fn times_that_are_no_real_ones() {
 #[test]
 fn a_year_that_has_no_four_digits_can_not_be_written() {
     let far = NaiveDate::from_ymd_opt(12_026, 1, 1).unwrap().and_hms_opt(9, 0, 0).unwrap();
-    let error = PushSlots::builder().slot(Slot::new(far.and_local_timezone(Utc).unwrap(), 15)).build();
+    let error =
+        PushSlots::builder().slot(Slot::new(far.and_local_timezone(Utc).unwrap(), 15)).build();
     assert_eq!(error.unwrap_err().problems()[0].path(), "Slots[0].DateTime");
 }
 
@@ -187,9 +188,16 @@ fn telephone_numbers_are_e164() {
     for number in ["+16085551234", "+4930901820", "+123456789012345"] {
         assert!(with(number).is_ok(), "{number}");
     }
-    for number in
-        ["", "+", "16085551234", "+06085551234", "+1 608 555 1234", "+1234567890123456", "+1", "+1٣"]
-    {
+    for number in [
+        "",
+        "+",
+        "16085551234",
+        "+06085551234",
+        "+1 608 555 1234",
+        "+1234567890123456",
+        "+1",
+        "+1٣",
+    ] {
         let error = with(number).unwrap_err();
         assert_eq!(error.problems()[0].path(), "Slots[0].Provider.PhoneNumber.Office", "{number}");
     }
@@ -231,7 +239,10 @@ fn a_value_put_in_place_of_one_that_can_not_be_read_is_the_one_that_counts() {
     slot.duration = Some(20.0);
     let message = PushSlots::builder().slot(slot).build().unwrap();
     let json = String::from_utf8(message.to_json()).unwrap();
-    assert!(json.ends_with(r#""Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":20}]}"#), "{json}");
+    assert!(
+        json.ends_with(r#""Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":20}]}"#),
+        "{json}"
+    );
 }
 
 #[test]
@@ -251,7 +262,10 @@ fn what_is_added_to_a_list_does_not_hide_that_the_rest_could_not_be_read() {
     let json = json!({"Meta": {"Destinations": [{"ID": known}, 5]}, "Slots": [slot()]});
     let mut message = PushSlots::from_json(json.to_string()).unwrap();
     message.meta_mut().destinations.push(Uuid::nil().into());
-    assert_eq!(problems(&message), ["Meta.Destinations[1]: expected an object; this number is not one"]);
+    assert_eq!(
+        problems(&message),
+        ["Meta.Destinations[1]: expected an object; this number is not one"]
+    );
     let json = String::from_utf8(message.to_json()).unwrap();
     assert!(json.contains(known) && json.contains(&Uuid::nil().to_string()), "{json}");
 

@@ -1,4 +1,5 @@
-//! What a client sends of messages and slots with problems, and where it reports them: `Validation`.
+//! What a client sends of messages and slots with problems, and where it reports them:
+//! `Validation`.
 
 use crate::support;
 use crate::support::any::{Any, token};
@@ -12,8 +13,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use pushslots::mock::MockService;
 use pushslots::{
-    Client, ErrorKind, Meta, PhoneNumber, Problem, Provider, PushSlots, Receipt, Severity, Shared, Slot,
-    Validation,
+    Client, ErrorKind, Meta, PhoneNumber, Problem, Provider, PushSlots, Receipt, Severity, Shared,
+    Slot, Validation,
 };
 use serde_json::{Value, json};
 
@@ -40,7 +41,10 @@ fn message(meta: &Value, slot: &Value) -> PushSlots {
 }
 
 /// Sends a message, and returns its receipt and what of it went out.
-async fn sent(message: &PushSlots, validation: Validation) -> Result<(Receipt, Value), pushslots::Error> {
+async fn sent(
+    message: &PushSlots,
+    validation: Validation,
+) -> Result<(Receipt, Value), pushslots::Error> {
     let (model, client) = serve([ok()]);
     let before = message.to_json();
     let receipt = client.send(message).validation(validation).await;
@@ -52,8 +56,8 @@ async fn sent(message: &PushSlots, validation: Validation) -> Result<(Receipt, V
 
 #[tokio::test(start_paused = true)]
 async fn each_validation_decides_what_is_sent() {
-    // Members of `Meta` and of a slot, the path of the problem, and where its value is in JSON; then what the second and third
-    // validation send in its place. Nothing stands for an error.
+    // Members of `Meta` and of a slot, the path of the problem, and where its value is in JSON;
+    // then what the second and third validation send in its place. Nothing stands for an error.
     let left_out = Some(Value::Null);
     let cases = [
         // Warnings of optional values.
@@ -98,7 +102,14 @@ async fn each_validation_decides_what_is_sent() {
             Some(json!("0")),
         ),
         // Errors of optional values.
-        (json!({}), json!({"Provider": 5}), "Slots[0].Provider", "/Slots/0/Provider", left_out.clone(), None),
+        (
+            json!({}),
+            json!({"Provider": 5}),
+            "Slots[0].Provider",
+            "/Slots/0/Provider",
+            left_out.clone(),
+            None,
+        ),
         (
             json!({}),
             json!({"Provider": {"ID": "1", "Credentials": ["MD", [1], {}, "PhD"]}}),
@@ -116,7 +127,14 @@ async fn each_validation_decides_what_is_sent() {
             None,
         ),
         (json!({"Test": "perhaps"}), json!({}), "Meta.Test", "/Meta/Test", left_out.clone(), None),
-        (json!({"Extensions": 5}), json!({}), "Meta.Extensions", "/Meta/Extensions", left_out.clone(), None),
+        (
+            json!({"Extensions": 5}),
+            json!({}),
+            "Meta.Extensions",
+            "/Meta/Extensions",
+            left_out.clone(),
+            None,
+        ),
         (
             json!({"Logs": [{"ID": [1]}, {"ID": "1"}]}),
             json!({}),
@@ -130,7 +148,14 @@ async fn each_validation_decides_what_is_sent() {
         (json!({}), json!({"Duration": 0}), "Slots[0].Duration", "", None, None),
         (json!({}), json!({"Duration": [15]}), "Slots[0].Duration", "", None, None),
         (json!({"EventType": "Query"}), json!({}), "Meta.EventType", "", None, None),
-        (json!({"Destinations": [{"Name": "EMR"}]}), json!({}), "Meta.Destinations[0].ID", "", None, None),
+        (
+            json!({"Destinations": [{"Name": "EMR"}]}),
+            json!({}),
+            "Meta.Destinations[0].ID",
+            "",
+            None,
+            None,
+        ),
         (json!({"Destinations": 5}), json!({}), "Meta.Destinations", "", None, None),
         // A wish of the reference, of a value that is required.
         (
@@ -150,8 +175,15 @@ async fn each_validation_decides_what_is_sent() {
                 (Ok((receipt, json)), Some(expected)) => {
                     assert_eq!(json.pointer(pointer).unwrap_or(&Value::Null), expected, "{case}");
                     assert!(paths(receipt.problems()).contains(&path), "{case}");
-                    assert_eq!(receipt.problems(), message.validate().unwrap_err().problems(), "{case}");
-                    assert!(validation != Lenient || receipt.problems()[0].severity() == Severity::Warning);
+                    assert_eq!(
+                        receipt.problems(),
+                        message.validate().unwrap_err().problems(),
+                        "{case}"
+                    );
+                    assert!(
+                        validation != Lenient
+                            || receipt.problems()[0].severity() == Severity::Warning
+                    );
                 }
                 (Err(error), None) => {
                     assert_eq!(error.kind(), ErrorKind::InvalidMessage, "{case}");
@@ -174,7 +206,10 @@ async fn an_error_lists_the_problems_that_stopped_the_message_alone() {
     let message = PushSlots::from_json(json!({"Slots": slots}).to_string()).unwrap();
     for validation in [DropInvalidOptional, Lenient] {
         let error = sent(&message, validation).await.unwrap_err();
-        assert_eq!((paths(error.problems()), error.omitted_problems()), (vec!["Slots[1400].Duration"], 0));
+        assert_eq!(
+            (paths(error.problems()), error.omitted_problems()),
+            (vec!["Slots[1400].Duration"], 0)
+        );
     }
     let error = sent(&message, Strict).await.unwrap_err();
     assert_eq!((error.problems().len(), error.omitted_problems()), (1_000, 501));
@@ -209,7 +244,10 @@ async fn a_publication_of_a_list_reports_the_problems_of_a_shared_record_once() 
         let meta: Meta = serde_json::from_str(r#"{"Source": {"ID": "north"}}"#).unwrap();
         let publication = client.publish(&slots).meta(meta).validation(validation).batch_id("b");
         let report = publication.await.unwrap();
-        assert_eq!(paths(report.problems()), ["Meta.Source.ID", "Slots[0].Provider.PhoneNumber.Office"]);
+        assert_eq!(
+            paths(report.problems()),
+            ["Meta.Source.ID", "Slots[0].Provider.PhoneNumber.Office"]
+        );
         assert_eq!((report.problems()[1].slot_count(), report.omitted_problems()), (2_500, 0));
         assert_eq!(report.run().accepted_slots, 2_500);
         assert_eq!(serde_json::to_value(&report).unwrap()["problems"].as_array().unwrap().len(), 2);
@@ -242,7 +280,10 @@ async fn slots_that_break_the_schema_are_skipped_and_the_others_published() {
             };
             let publication = publication.validation(validation).batch_id("b");
             let skip = |index: usize, problems: &[Problem]| {
-                skipped.push((index, paths(problems).into_iter().map(str::to_owned).collect::<Vec<_>>()));
+                skipped.push((
+                    index,
+                    paths(problems).into_iter().map(str::to_owned).collect::<Vec<_>>(),
+                ));
             };
             let report = publication.skip_invalid(skip).await.unwrap();
             let phone = |index| format!("Slots[{index}].Provider.PhoneNumber.Office");
@@ -261,10 +302,17 @@ async fn slots_that_break_the_schema_are_skipped_and_the_others_published() {
                 ),
                 _ => (vec![(4, vec![duration])], vec![0, 1, 2, 3, 5], vec![phone(0)]),
             };
-            assert_eq!((skipped, report.run().skipped_slots), (skips.clone(), skips.len()), "{validation:?}");
+            assert_eq!(
+                (skipped, report.run().skipped_slots),
+                (skips.clone(), skips.len()),
+                "{validation:?}"
+            );
             assert_eq!(arrived(&model)[0].slots, sends, "{validation:?}");
             let body = String::from_utf8(arrived(&model)[0].body.to_vec()).unwrap();
-            assert_eq!(body.matches("608-555-1234").count(), if validation == Lenient { 4 } else { 0 });
+            assert_eq!(
+                body.matches("608-555-1234").count(),
+                if validation == Lenient { 4 } else { 0 }
+            );
             assert_eq!(paths(report.problems()), reported, "{validation:?}");
             if validation != Strict {
                 assert_eq!(report.problems()[0].slot_count(), 4, "{validation:?}");
@@ -277,10 +325,12 @@ async fn slots_that_break_the_schema_are_skipped_and_the_others_published() {
 async fn corrected_slots_count_with_the_bytes_that_they_take() {
     let mut long = slots(0..2);
     let provider: Provider =
-        serde_json::from_value(json!({"ID": "1", "Credentials": [["x".repeat(2_000)], "MD"]})).unwrap();
+        serde_json::from_value(json!({"ID": "1", "Credentials": [["x".repeat(2_000)], "MD"]}))
+            .unwrap();
     long[1].provider = Some(provider.share());
     let (model, client) = serve([ok(), ok()]);
-    let publication = client.publish(&long).bytes_per_message(1_000).validation(DropInvalidOptional);
+    let publication =
+        client.publish(&long).bytes_per_message(1_000).validation(DropInvalidOptional);
     assert_eq!(publication.await.unwrap().run().accepted_slots, 2);
     assert!(arrived(&model).iter().all(|message| message.body.len() <= 1_000));
     let error = client.publish(&long).bytes_per_message(1_000).await.unwrap_err();
@@ -307,7 +357,8 @@ async fn shared_record_that_is_changed_is_corrected_anew() {
 async fn a_new_batch_in_place_of_an_unfinished_one_counts_its_problems_once() {
     let folder = Folder::new();
     let run = async |client: &Client, slots: Vec<Slot>| {
-        let publication = client.publish(slots).slots_per_message(2).validation(DropInvalidOptional);
+        let publication =
+            client.publish(slots).slots_per_message(2).validation(DropInvalidOptional);
         let publication = publication.skip_invalid(|_, _| ()).restart_if_changed();
         publication.checkpoint(folder.path().join("checkpoint")).await
     };
@@ -322,17 +373,25 @@ async fn a_new_batch_in_place_of_an_unfinished_one_counts_its_problems_once() {
         arrived(&model).iter().flat_map(|message| message.slots.clone()).collect::<Vec<_>>(),
         [0, 2, 3, 4, 5]
     );
-    assert!(model.calls().iter().all(|call| !String::from_utf8_lossy(&call.body).contains("608-555-1234")));
+    assert!(
+        model
+            .calls()
+            .iter()
+            .all(|call| !String::from_utf8_lossy(&call.body).contains("608-555-1234"))
+    );
     assert_eq!((report.problems().len(), report.problems()[0].slot_count()), (1, 5));
     assert_eq!(report.run().skipped_slots, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn destinations_whose_ids_are_no_uuids_are_told_apart() {
-    let meta = |id: &str| -> Meta { serde_json::from_value(json!({"Destinations": [{"ID": id}]})).unwrap() };
+    let meta = |id: &str| -> Meta {
+        serde_json::from_value(json!({"Destinations": [{"ID": id}]})).unwrap()
+    };
     let folder = Folder::new();
     let run = async |client: &Client, id: &str, resume: Option<&pushslots::ResumePoint>| {
-        let publication = client.publish(slots(0..3)).slots_per_message(1).meta(meta(id)).validation(Lenient);
+        let publication =
+            client.publish(slots(0..3)).slots_per_message(1).meta(meta(id)).validation(Lenient);
         match resume {
             Some(point) => publication.batch_id("b").resume_from(point).await,
             None => publication.checkpoint(folder.path().join("checkpoint")).await,
@@ -349,7 +408,8 @@ async fn destinations_whose_ids_are_no_uuids_are_told_apart() {
     assert!(model.calls().is_empty());
     assert_eq!(run(&client, "EMR-A", None).await.unwrap().batch().accepted_messages, 3);
 
-    let mut messages = client.publish(slots(0..1)).meta(meta("EMR-A")).validation(Lenient).prepare();
+    let mut messages =
+        client.publish(slots(0..1)).meta(meta("EMR-A")).validation(Lenient).prepare();
     assert_eq!(messages.next().await.unwrap().unwrap().destination_count(), 1);
 }
 
@@ -361,9 +421,11 @@ async fn a_prepared_message_has_the_batch_numbers_of_its_body() {
         let prepared = client.send(&message).validation(DropInvalidOptional).prepare().unwrap();
         (prepared.batch().map(|batch| (batch.number, batch.total)), prepared.problems().to_vec())
     };
-    let (batch, problems) = prepare(json!({"BatchID": "b", "CurrentBatch": "3", "TotalBatches": "2"}));
+    let (batch, problems) =
+        prepare(json!({"BatchID": "b", "CurrentBatch": "3", "TotalBatches": "2"}));
     assert_eq!((batch, paths(&problems)), (None, vec!["Meta.CurrentBatch"]));
-    let (batch, problems) = prepare(json!({"BatchID": {"a": 1}, "CurrentBatch": "1", "TotalBatches": "2"}));
+    let (batch, problems) =
+        prepare(json!({"BatchID": {"a": 1}, "CurrentBatch": "1", "TotalBatches": "2"}));
     assert_eq!((batch, paths(&problems)), (None, vec!["Meta.BatchID"]));
     let (batch, problems) =
         prepare(json!({"BatchID": "b", "CurrentBatch": "1", "TotalBatches": "2", "Test": 7}));
@@ -409,7 +471,8 @@ async fn prepared_and_encoded_messages_are_judged_alike() {
         let (model, client) = serve([ok(), ok(), ok()]);
         let meta: Meta = serde_json::from_str(r#"{"Source": {"ID": "north"}}"#).unwrap();
         let slots = with_phone(2);
-        let message = PushSlots::builder().meta(meta.clone()).slots(slots.clone()).build_without_validation();
+        let message =
+            PushSlots::builder().meta(meta.clone()).slots(slots.clone()).build_without_validation();
         assert!(client.send(&message).prepare().is_err() && message.encode().is_err());
         let expected = ["Meta.Source.ID", "Slots[0].Provider.PhoneNumber.Office"];
 
@@ -419,7 +482,10 @@ async fn prepared_and_encoded_messages_are_judged_alike() {
         assert_eq!(paths(receipt.problems()), expected);
 
         let encoded = message.encode_with(validation).unwrap();
-        assert_eq!((paths(encoded.problems()), encoded.omitted_problems()), (expected[1..].into(), 0));
+        assert_eq!(
+            (paths(encoded.problems()), encoded.omitted_problems()),
+            (expected[1..].into(), 0)
+        );
         let receipt = client.send(&encoded).validation(validation).await.unwrap();
         let mut found = paths(receipt.problems());
         found.sort_unstable();
@@ -436,7 +502,10 @@ async fn prepared_and_encoded_messages_are_judged_alike() {
 
         let mut broken = message.clone();
         broken.slots_mut()[1].duration = None;
-        assert_eq!(paths(broken.encode_with(validation).unwrap_err().problems()), ["Slots[1].Duration"]);
+        assert_eq!(
+            paths(broken.encode_with(validation).unwrap_err().problems()),
+            ["Slots[1].Duration"]
+        );
         let error = client.send(&broken).validation(validation).prepare().unwrap_err();
         assert_eq!(paths(error.problems()), ["Slots[1].Duration"]);
     }
@@ -451,7 +520,10 @@ async fn the_client_sets_the_validation_of_its_sends() {
     assert_eq!(client.publish(with_phone(1)).await.unwrap().problems().len(), 1);
     assert!(client.send(&message).validation(Strict).await.is_err());
     assert!(client.publish(with_phone(1)).validation(Strict).await.is_err());
-    assert_eq!(client.with_source(support::SOURCE).send(&message).await.unwrap().problems().len(), 1);
+    assert_eq!(
+        client.with_source(support::SOURCE).send(&message).await.unwrap().problems().len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -478,15 +550,17 @@ async fn the_mock_accepts_warnings_if_it_is_set_to() {
 /// Whether `sent` is `given` without some of its members and elements.
 fn is_part_of(sent: &Value, given: &Value) -> bool {
     match (sent, given) {
-        (Value::Object(sent), Value::Object(given)) => {
-            sent.iter().all(|(key, value)| given.get(key).is_some_and(|given| is_part_of(value, given)))
-        }
+        (Value::Object(sent), Value::Object(given)) => sent
+            .iter()
+            .all(|(key, value)| given.get(key).is_some_and(|given| is_part_of(value, given))),
         (Value::Array(sent), Value::Array(given)) => {
             let mut given = given.iter();
             sent.iter().all(|value| given.any(|given| is_part_of(value, given)))
         }
         // Elements of a list that couldn't be read are read for what they stand for.
-        (Value::String(_), Value::Bool(_) | Value::Number(_)) => sent.as_str() == Some(&given.to_string()),
+        (Value::String(_), Value::Bool(_) | Value::Number(_)) => {
+            sent.as_str() == Some(&given.to_string())
+        }
         _ => sent == given,
     }
 }
@@ -515,8 +589,11 @@ fn left_out(given: &Value, sent: &Value, at: &str, places: &mut Vec<String>) {
 
 #[test]
 fn what_is_sent_without_invalid_values_is_valid_and_each_lack_is_reported() {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let replaced = vec((any::<Index>(), generate::json()), 0..4);
     holds((generate::message(), replaced).boxed(), |(message, replaced)| {
         let mut json: Value = serde_json::from_slice(&message.to_json()).unwrap();

@@ -1,5 +1,5 @@
-//! The verdict of the mock on a message: it depends on the values alone, and differs from that of the service's schema by rules of
-//! the reference that have a name here.
+//! The verdict of the mock on a message: it depends on the values alone, and differs from that of
+//! the service's schema by rules of the reference that have a name here.
 //!
 //! `PROPTEST_CASES=10000 cargo test --all-features --test it verdicts::` judges 10,000 messages.
 
@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use crate::support::generate;
 use crate::support::holds::holds;
 
-/// Why the mock rejects what the schema allows: the text of its reason, and the rule of the reference.
+/// Why the mock rejects what the schema allows: the text of its reason, and the rule of the
+/// reference.
 const RULES: &[(&str, &str)] = &[
     ("not in E.164 form", "PhoneNumber.Office is in the form of ITU-T E.164"),
     ("the text of a UUID", "IDs of sources and destinations are UUIDs"),
@@ -114,7 +115,10 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
         let pretty = serde_json::to_string_pretty(&json).unwrap();
         let spaced = runtime.block_on(any.push(&token, pretty));
         prop_assert_eq!(spaced.0, status, "with space: {} / {}", compact, spaced.1);
-        prop_assert!(by_schema || !is_accepted, "the schema rejects what the mock accepts: {compact}");
+        prop_assert!(
+            by_schema || !is_accepted,
+            "the schema rejects what the mock accepts: {compact}"
+        );
         if by_schema && !is_accepted {
             let response: Value = serde_json::from_str(&body).unwrap();
             let errors = response["Meta"]["Errors"].as_array().unwrap();
@@ -155,7 +159,9 @@ async fn values_are_judged_by_their_own_place_and_spelling() {
         (slot(r#""Location":{"FacilityIdentifiers":[{"ID":null},{"ID":"x"}]}"#), None),
         (
             slot(r#""Location":{"FacilityIdentifiers":[{},{"ID":5}]}"#),
-            Some("Slots[0].Location.FacilityIdentifiers[1].ID: a number where the model has a text"),
+            Some(
+                "Slots[0].Location.FacilityIdentifiers[1].ID: a number where the model has a text",
+            ),
         ),
         (slot(r#""Provider":null"#), Some("Slots[0].Provider: null where the model has an object")),
         (slot(r#""Location":null"#), Some("Slots[0].Location: null where the model has an object")),
@@ -200,11 +206,18 @@ async fn values_are_judged_by_their_own_place_and_spelling() {
             meta(r#""Source":{"ID":"urn:uuid:af394f14-b34a-464f-8d24-895f370af4c9"}"#),
             Some("Meta.Source.ID: a text where the model has the text of a UUID"),
         ),
-        (meta(r#""Source":{"ID":"{af394f14-b34a-464f-8d24-895f370af4c9}"}"#), Some("the text of a UUID")),
+        (
+            meta(r#""Source":{"ID":"{af394f14-b34a-464f-8d24-895f370af4c9}"}"#),
+            Some("the text of a UUID"),
+        ),
         (meta(r#""Source":{"ID":"af394f14b34a464f8d24895f370af4c9"}"#), Some("the text of a UUID")),
-        (meta(r#""Source":{"ID":" af394f14-b34a-464f-8d24-895f370af4c9"}"#), Some("the text of a UUID")),
+        (
+            meta(r#""Source":{"ID":" af394f14-b34a-464f-8d24-895f370af4c9"}"#),
+            Some("the text of a UUID"),
+        ),
     ] {
-        let comma = |members: &str| if members.is_empty() { String::new() } else { format!(",{members}") };
+        let comma =
+            |members: &str| if members.is_empty() { String::new() } else { format!(",{members}") };
         let compact = format!(
             r#"{{"Meta":{{"DataModel":"Scheduling","EventType":"PushSlots","Destinations":[{{"ID":"{}"}}]{}}},"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15{}}}]}}"#,
             support::DESTINATION,
@@ -215,7 +228,8 @@ async fn values_are_judged_by_their_own_place_and_spelling() {
         let (head, slots) = compact.split_once(r#","Slots":"#).unwrap();
         let slots = slots.strip_suffix('}').unwrap();
         let turned = format!("{{\"Slots\":{slots},{}}}", head.strip_prefix('{').unwrap());
-        let spaced = compact.replace("{\"", "{ \n\"").replace("],\"", "] ,\t\"").replace(":{", " : {");
+        let spaced =
+            compact.replace("{\"", "{ \n\"").replace("],\"", "] ,\t\"").replace(":{", " : {");
         for body in [&compact, &spaced, &turned] {
             let (status, response) = any.push(&token, body.as_bytes()).await;
             assert_eq!(status, if reason.is_some() { 400 } else { 200 }, "{body}: {response}");

@@ -1,7 +1,7 @@
 //! Private keys and secrets are gone from the memory of a process that used and dropped them.
 //!
-//! Each test writes fresh secrets to files and starts this binary again. The new process knows each secret only masked,
-//! lets the crate load it, and searches its own writable memory.
+//! Each test writes fresh secrets to files and starts this binary again. The new process knows each
+//! secret only masked, lets the crate load it, and searches its own writable memory.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -38,8 +38,8 @@ const LONGEST: usize = 36;
 const PARTS: [&str; 4] = ["part 1", "part 2", "part 3", "part 4"];
 /// The files that hold parts of a key: in PEM, in a JWK, and decoded.
 const KEY_PARTS: [&str; 12] = [
-    "PEM 1", "JWK 1", "bytes 1", "PEM 2", "JWK 2", "bytes 2", "PEM 3", "JWK 3", "bytes 3", "PEM 4", "JWK 4",
-    "bytes 4",
+    "PEM 1", "JWK 1", "bytes 1", "PEM 2", "JWK 2", "bytes 2", "PEM 3", "JWK 3", "bytes 3", "PEM 4",
+    "JWK 4", "bytes 4",
 ];
 
 /// Runs an ignored test of this file in a process of its own.
@@ -49,7 +49,8 @@ fn run(test: &str, folder: &Folder, variables: &[(&str, &str)]) {
     command.args(["--ignored", "--exact", &test, "--nocapture", "--test-threads", "1"]);
     let variables = variables.iter().copied();
     let output = command.env(FOLDER, folder.path()).envs(variables).output().unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}\n{stderr}");
 }
 
@@ -77,7 +78,8 @@ fn read_text(name: &str) -> Zeroizing<String> {
 
 /// A search for secrets, which this process holds only masked.
 ///
-/// It gets all its memory at the start, because memory that the crate gave back would be overwritten otherwise.
+/// It gets all its memory at the start, because memory that the crate gave back would be
+/// overwritten otherwise.
 struct Search {
     secrets: Vec<Secret>,
     /// The bytes with which a masked secret begins.
@@ -118,7 +120,8 @@ impl Search {
         // Without the chunk itself, which holds copies while it is read.
         let own = self.chunk.as_ptr_range();
         let (from, to) = (own.start as u64, own.end as u64);
-        let writable = std::str::from_utf8(&self.maps[..length]).unwrap().lines().filter_map(writable);
+        let writable =
+            std::str::from_utf8(&self.maps[..length]).unwrap().lines().filter_map(writable);
         for (mut start, end) in
             writable.flat_map(|(start, end)| [(start, end.min(from)), (start.max(to), end)])
         {
@@ -183,12 +186,17 @@ fn writable(mapping: &str) -> Option<(u64, u64)> {
     rest.starts_with("rw").then(|| (address(start), address(end)))
 }
 
-/// Responds to every request with a token and an acceptance in one, and keeps the longest length of a request for a token.
+/// Responds to every request with a token and an acceptance in one, and keeps the longest length of
+/// a request for a token.
 #[derive(Clone, Default)]
 struct Service(Arc<AtomicUsize>);
 
 impl Transport for Service {
-    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        _: TransportContext,
+    ) -> Result<Response, TransportError> {
         if request.uri().path() != "/endpoint" {
             self.0.fetch_max(request.body().len(), Ordering::Relaxed);
         }
@@ -207,12 +215,15 @@ async fn send(builder: ClientBuilder) -> usize {
 
 /// Writes a key in PEM and as a JWK, and the parts of it that must be gone.
 ///
-/// The allocator writes over the start of memory that it gets back, and uses some of it again. So the parts come from several
-/// places within the private half.
+/// The allocator writes over the start of memory that it gets back, and uses some of it again. So
+/// the parts come from several places within the private half.
 fn write_key(folder: &Folder, key: &TestKey) {
     let (pem, jwk) = (&key.pem, key.jwk("key-7").to_string());
     folder.file("key.pem", pem);
-    folder.file("indented.pem", pem.lines().map(|line| format!("    {line}\r\n")).collect::<String>());
+    folder.file(
+        "indented.pem",
+        pem.lines().map(|line| format!("    {line}\r\n")).collect::<String>(),
+    );
     folder.file("cut.pem", &pem[..pem.len() - 40]);
     folder.file("damaged.pem", pem.replace("\n-----END", "?\n-----END"));
     folder.file("key.json", &jwk);
@@ -257,7 +268,8 @@ fn a_p384_key_is_wiped() {
     run("loads_a_key", &folder, &[]);
 }
 
-/// A secret of 8 KiB, so that not all of its memory is used again. The parts are searched for, and stand in its second half.
+/// A secret of 8 KiB, so that not all of its memory is used again. The parts are searched for, and
+/// stand in its second half.
 fn write_api_secret(folder: &Folder) -> String {
     let text = || (0..113).map(|_| Uuid::new_v4().to_string()).collect::<String>();
     let secret = format!("{}\"{}", text(), text());

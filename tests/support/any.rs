@@ -37,7 +37,8 @@ impl Any {
     }
 
     pub async fn buy(&self, assertion: &str) -> (u16, Value) {
-        let (status, body) = self.post("/v2/auth/token", &[("content-type", FORM)], form(assertion)).await;
+        let (status, body) =
+            self.post("/v2/auth/token", &[("content-type", FORM)], form(assertion)).await;
         (status, serde_json::from_str(&body).unwrap())
     }
 
@@ -50,7 +51,9 @@ impl Any {
 
 pub fn form(assertion: &str) -> String {
     let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
-    format!("grant_type=client_credentials&client_assertion_type={kind}&client_assertion={assertion}")
+    format!(
+        "grant_type=client_credentials&client_assertion_type={kind}&client_assertion={assertion}"
+    )
 }
 
 /// An assertion as the client under test would make it, for a key and an audience.

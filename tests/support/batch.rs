@@ -46,7 +46,8 @@ pub struct Arrived {
 impl Arrived {
     fn read(call: &Call) -> Self {
         let json: Value = serde_json::from_slice(&call.body).unwrap();
-        let meta = |key: &str| json["Meta"].get(key).map(|value| value.as_str().unwrap().to_owned());
+        let meta =
+            |key: &str| json["Meta"].get(key).map(|value| value.as_str().unwrap().to_owned());
         let slots = json["Slots"].as_array().unwrap().iter();
         Self {
             message_id: call.message_id,
@@ -71,5 +72,9 @@ pub fn arrived(model: &Model) -> Vec<Arrived> {
 
 /// The numbers of the slots that were accepted, in order, each as often as it was.
 pub fn accepted(model: &Model) -> Vec<usize> {
-    arrived(model).into_iter().filter(|message| message.accepted).flat_map(|message| message.slots).collect()
+    arrived(model)
+        .into_iter()
+        .filter(|message| message.accepted)
+        .flat_map(|message| message.slots)
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! A message as the reader returns it, compared with what serde_json finds in the same JSON.
 //!
-//! The rules are written here a second time, from the documentation of the model and without its code.
+//! The rules are written here a second time, from the documentation of the model and without its
+//! code.
 
 use std::fmt;
 
@@ -159,10 +160,12 @@ fn is_same(expected: &Tree, written: &Tree) -> bool {
         }
         (Tree::Other(expected), Tree::Other(written)) => {
             let number = |text: &str| text.parse::<f64>().ok();
-            expected == written || number(expected).is_some_and(|expected| number(written) == Some(expected))
+            expected == written
+                || number(expected).is_some_and(|expected| number(written) == Some(expected))
         }
         (Tree::List(expected), Tree::List(written)) => {
-            expected.len() == written.len() && expected.iter().zip(written).all(|(a, b)| is_same(a, b))
+            expected.len() == written.len()
+                && expected.iter().zip(written).all(|(a, b)| is_same(a, b))
         }
         (Tree::Object(expected), Tree::Object(written)) => {
             let sorted = |members: &[(String, Tree)]| {
@@ -228,7 +231,9 @@ fn leaf(kind: Kind, text: &str, is_text: bool) -> Read {
         (Text, _) => Some(Tree::Text(if is_text { text } else { without_fraction }.to_owned())),
         (_, "") => return Read::Nothing,
         (Office, _) => return leaf(Text, text, is_text),
-        (Constant(constant), trimmed) => (trimmed == constant).then(|| Tree::Text(constant.to_owned())),
+        (Constant(constant), trimmed) => {
+            (trimmed == constant).then(|| Tree::Text(constant.to_owned()))
+        }
         (Flag, trimmed) => {
             let lower = trimmed.to_ascii_lowercase();
             ["true", "false"].contains(&&*lower).then_some(Tree::Other(lower))
@@ -243,8 +248,10 @@ fn leaf(kind: Kind, text: &str, is_text: bool) -> Read {
             count.map(|count| Tree::Text(count.to_string()))
         }
         (Minutes, trimmed) => {
-            let is_number = trimmed.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-            let minutes = trimmed.parse::<f64>().ok().filter(|minutes| is_number && minutes.is_finite());
+            let is_number =
+                trimmed.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+            let minutes =
+                trimmed.parse::<f64>().ok().filter(|minutes| is_number && minutes.is_finite());
             minutes.map(|minutes| Tree::Other(format!("{minutes:?}")))
         }
         // Other forms of a time are read as well; a leap second is written as another time.
@@ -311,7 +318,8 @@ pub fn reads_alike(bytes: &[u8]) {
     };
     // White space of JSON and byte-order marks may come first.
     let json = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
-    let lines_before = text.len().checked_sub(json.len()).and_then(|end| text.get(..end)).unwrap_or_default();
+    let lines_before =
+        text.len().checked_sub(json.len()).and_then(|end| text.get(..end)).unwrap_or_default();
     let lines_before = lines_before.matches('\n').count();
     match PushSlots::from_json(bytes) {
         Ok(message) => {
@@ -321,8 +329,14 @@ pub fn reads_alike(bytes: &[u8]) {
             if message.validate().is_ok() {
                 let mut reader = SlotReader::new(bytes);
                 let slots: Result<Vec<_>, _> = reader.by_ref().collect();
-                assert!(slots.is_ok_and(|slots| slots == message.slots()), "SlotReader reads the same slots");
-                assert!(reader.meta().is_none_or(|meta| meta == message.meta()), "and the same Meta");
+                assert!(
+                    slots.is_ok_and(|slots| slots == message.slots()),
+                    "SlotReader reads the same slots"
+                );
+                assert!(
+                    reader.meta().is_none_or(|meta| meta == message.meta()),
+                    "and the same Meta"
+                );
             }
         }
         Err(error) => match serde_json::from_str::<IgnoredAny>(json) {
@@ -330,7 +344,8 @@ pub fn reads_alike(bytes: &[u8]) {
                 assert!(!json.trim_ascii_start().starts_with('{'), "an object is read: {error}")
             }
             Err(expected) => {
-                // At the end of a line serde_json is on the next one already, before its first column.
+                // At the end of a line serde_json is on the next one already, before its first
+                // column.
                 let is_behind = expected.column() == 0 && expected.line() > 1 && !expected.is_eof();
                 let line = expected.line() - usize::from(is_behind);
                 assert_eq!(error.line(), lines_before + line, "{error}, {expected}");

@@ -69,7 +69,10 @@ pub async fn publish_file(slots: Option<&Path>, variables: &BTreeMap<&str, Strin
 pub fn program(example: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples").join(example);
-    assert!(program.exists(), "{example} is built by `cargo test` without a filter, or `--examples`");
+    assert!(
+        program.exists(),
+        "{example} is built by `cargo test` without a filter, or `--examples`"
+    );
     program
 }
 
@@ -99,6 +102,7 @@ pub fn settings(url: &str, client_id: &str, folder: &Folder) -> BTreeMap<&'stati
 
 /// A token, for an assertion and for a legacy key alike.
 pub fn token() -> Act {
-    let json = r#"{"access_token":"canary-token","token_type":"Bearer","accessToken":"canary-token"}"#;
+    let json =
+        r#"{"access_token":"canary-token","token_type":"Bearer","accessToken":"canary-token"}"#;
     Act::response("200 OK", "Content-Type: application/json\r\n", json)
 }

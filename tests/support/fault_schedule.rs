@@ -1,4 +1,5 @@
-//! What a service goes through in a simulation: calm, single faults, and spells in which one fault rules.
+//! What a service goes through in a simulation: calm, single faults, and spells in which one fault
+//! rules.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -30,7 +31,9 @@ impl Weather {
             trouble: trouble[rng.gen_range(0..trouble.len())],
             spells: (0..rng.gen_range(0..3)).map(|_| (spell(rng), fault(rng))).collect(),
             token_trouble: token_trouble[rng.gen_range(0..token_trouble.len())],
-            token_spells: (0..rng.gen_range(0..2)).map(|_| (spell(rng), token_fault(rng))).collect(),
+            token_spells: (0..rng.gen_range(0..2))
+                .map(|_| (spell(rng), token_fault(rng)))
+                .collect(),
             token_life: Duration::from_secs(rng.gen_range(20..400)),
         }
     }
@@ -75,7 +78,11 @@ fn fault(rng: &mut StdRng) -> ScriptedOutcome {
             after: Duration::from_secs(rng.gen_range(1..60)),
             ..Reply::accepted()
         }),
-        8 => ScriptedOutcome::Answered(Reply { body_lost: true, after: short(rng), ..Reply::accepted() }),
+        8 => ScriptedOutcome::Answered(Reply {
+            body_lost: true,
+            after: short(rng),
+            ..Reply::accepted()
+        }),
         9 => {
             let body = r#"{"Meta":{"Errors":[{"ID":1,"Text":"no"}]}}"#;
             ScriptedOutcome::Answered(Reply { body, ..Reply::new(200) })
@@ -93,9 +100,16 @@ fn fault(rng: &mut StdRng) -> ScriptedOutcome {
             }
         }
         16 | 17 => {
-            let reply =
-                if rng.gen_bool(0.5) { Reply::block_page(accepted) } else { unreadable(rng, accepted) };
-            ScriptedOutcome::Answered(Reply { after: short(rng), body_lost: rng.gen_bool(0.2), ..reply })
+            let reply = if rng.gen_bool(0.5) {
+                Reply::block_page(accepted)
+            } else {
+                unreadable(rng, accepted)
+            };
+            ScriptedOutcome::Answered(Reply {
+                after: short(rng),
+                body_lost: rng.gen_bool(0.2),
+                ..reply
+            })
         }
         _ => {
             // One of several destinations may have it.
@@ -118,13 +132,19 @@ fn unavailable(rng: &mut StdRng, accepted: bool) -> ScriptedOutcome {
     }
 }
 
-/// A 2xx that leaves the outcome open: compressed, with or without errors in it, or before the whole message was sent.
+/// A 2xx that leaves the outcome open: compressed, with or without errors in it, or before the
+/// whole message was sent.
 fn unreadable(rng: &mut StdRng, accepted: bool) -> Reply {
     match rng.gen_bool(0.5) {
-        true => {
-            Reply { accepted, header: Some(("content-encoding", "gzip")), body: "\u{1f}", ..Reply::new(200) }
+        true => Reply {
+            accepted,
+            header: Some(("content-encoding", "gzip")),
+            body: "\u{1f}",
+            ..Reply::new(200)
+        },
+        false => {
+            Reply { accepted, is_early: true, body: Reply::accepted().body, ..Reply::new(200) }
         }
-        false => Reply { accepted, is_early: true, body: Reply::accepted().body, ..Reply::new(200) },
     }
 }
 
@@ -133,14 +153,20 @@ fn answered(rng: &mut StdRng, statuses: &[u16], accepted: bool) -> ScriptedOutco
         0 => Some(rng.gen_range(0..5).to_string()),
         1 => Some(rng.gen_range(5..=120).to_string()),
         2 => Some(rng.gen_range(121..10_000).to_string()),
-        // Dates that are past or far off, in two of their forms: what they ask for does not hang on the moment.
+        // Dates that are past or far off, in two of their forms: what they ask for does not hang on
+        // the moment.
         3 => Some("Sunday, 06-Nov-94 08:49:37 GMT".to_owned()),
         4 => Some("Fri, 31 Dec 9999 23:59:59 GMT".to_owned()),
         5 => Some("soon".to_owned()),
         _ => None,
     };
     let status = statuses[rng.gen_range(0..statuses.len())];
-    ScriptedOutcome::Answered(Reply { accepted, retry_after, after: short(rng), ..Reply::new(status) })
+    ScriptedOutcome::Answered(Reply {
+        accepted,
+        retry_after,
+        after: short(rng),
+        ..Reply::new(status)
+    })
 }
 
 fn token_fault(rng: &mut StdRng) -> TokenFate {

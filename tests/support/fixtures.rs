@@ -1,6 +1,8 @@
-//! Serves `wiremock-fixtures/` in this process: the part of WireMock's mapping format that the fixtures use.
+//! Serves `wiremock-fixtures/` in this process: the part of WireMock's mapping format that the
+//! fixtures use.
 //!
-//! A key that is not known here is rejected, so that this server and the real one never differ in silence.
+//! A key that is not known here is rejected, so that this server and the real one never differ in
+//! silence.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -156,7 +158,8 @@ impl Stubs {
         templates.register_helper("jsonPath", Box::new(json_path));
         templates.register_helper("randomValue", Box::new(random_value));
         for mapping in &mappings {
-            if let (Some(body), [_, ..]) = (&mapping.response.body, &*mapping.response.transformers) {
+            if let (Some(body), [_, ..]) = (&mapping.response.body, &*mapping.response.transformers)
+            {
                 let added = templates.register_template_string(&mapping.name, body);
                 added.map_err(|error| format!("{}: {error}", mapping.name))?;
             }
@@ -169,14 +172,17 @@ impl Stubs {
         let mut states = self.states.lock().unwrap();
         let in_state = |mapping: &Mapping| {
             let scenario = mapping.scenario_name.as_ref();
-            let state = scenario.and_then(|name| states.get(name)).map_or("Started", String::as_str);
+            let state =
+                scenario.and_then(|name| states.get(name)).map_or("Started", String::as_str);
             mapping.required_scenario_state.as_ref().is_none_or(|required| required == state)
         };
         let found = self.mappings.iter().find(|m| in_state(m) && m.request.matches(request));
         let Some(mapping) = found else {
             return MockResponse::new(StatusCode::NOT_FOUND).body("no mapping matches the request");
         };
-        if let Some((name, state)) = mapping.scenario_name.clone().zip(mapping.new_scenario_state.clone()) {
+        if let Some((name, state)) =
+            mapping.scenario_name.clone().zip(mapping.new_scenario_state.clone())
+        {
             states.insert(name, state);
         }
         self.made_of(mapping, request)
@@ -202,7 +208,8 @@ impl Stubs {
         let body = match (&recorded.json_body, &recorded.body) {
             (Some(json), _) => json.to_string(),
             (None, Some(_)) if self.templates.has_template(&mapping.name) => {
-                let data = json!({ "request": { "body": String::from_utf8_lossy(request.body()) } });
+                let data =
+                    json!({ "request": { "body": String::from_utf8_lossy(request.body()) } });
                 self.templates.render(&mapping.name, &data).unwrap()
             }
             (None, body) => body.clone().unwrap_or_default(),
@@ -219,7 +226,8 @@ impl Pattern {
     fn matches(&self, request: &ReceivedRequest) -> bool {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         let body = String::from_utf8_lossy(request.body());
-        let form: BTreeMap<_, _> = url::form_urlencoded::parse(request.body()).into_owned().collect();
+        let form: BTreeMap<_, _> =
+            url::form_urlencoded::parse(request.body()).into_owned().collect();
         request.method().as_str() == self.method
             && request.path() == self.url_path
             && self.headers.iter().all(|(name, text)| text.matches(header(name)))
@@ -227,7 +235,10 @@ impl Pattern {
                 .form_parameters
                 .iter()
                 .all(|(name, text)| text.matches(form.get(name).map(|value| &**value)))
-            && self.body_patterns.iter().all(|BodyPattern::MatchesJsonPath(path)| path.matches(&body))
+            && self
+                .body_patterns
+                .iter()
+                .all(|BodyPattern::MatchesJsonPath(path)| path.matches(&body))
     }
 }
 
@@ -243,7 +254,8 @@ impl Text {
     }
 }
 
-/// Whether the text is what the regular expression describes: plain text, with `.*` at its end at most.
+/// Whether the text is what the regular expression describes: plain text, with `.*` at its end at
+/// most.
 fn is_whole(pattern: &str, text: &str) -> bool {
     let (plain, any) = pattern.strip_suffix(".*").map_or((pattern, false), |plain| (plain, true));
     assert!(
@@ -257,14 +269,19 @@ impl JsonPath {
     fn matches(&self, body: &str) -> bool {
         match self {
             Self::Present(path) => !at_path(body, path).is_null(),
-            Self::Equal(EqualPath { expression, equal_to }) => at_path(body, expression) == **equal_to,
+            Self::Equal(EqualPath { expression, equal_to }) => {
+                at_path(body, expression) == **equal_to
+            }
         }
     }
 }
 
 /// The value at a path of member names alone, such as `$.A.B`; null if there is none.
 fn at_path(text: &str, path: &str) -> Value {
-    assert!(path.chars().all(|c| c.is_ascii_alphanumeric() || "$.".contains(c)), "{path} is not supported");
+    assert!(
+        path.chars().all(|c| c.is_ascii_alphanumeric() || "$.".contains(c)),
+        "{path} is not supported"
+    );
     let json: Value = serde_json::from_str(text).unwrap_or_default();
     json.pointer(&path.trim_start_matches('$').replace('.', "/")).cloned().unwrap_or_default()
 }

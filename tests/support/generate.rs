@@ -33,7 +33,8 @@ pub fn json() -> BoxedStrategy<Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::from),
-            vec((text(), inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+            vec((text(), inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
     .boxed()
@@ -52,7 +53,11 @@ fn collect(value: &Value, at: String, all: &mut Vec<String>) {
             for (key, value) in members {
                 // What the model doesn't name, nobody judges.
                 if key != "Extensions" {
-                    collect(value, format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), all);
+                    collect(
+                        value,
+                        format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")),
+                        all,
+                    );
                 }
             }
         }
@@ -71,13 +76,14 @@ fn collect(value: &Value, at: String, all: &mut Vec<String>) {
 /// A time that a message may hold, with a fraction of any length.
 pub fn time() -> BoxedStrategy<DateTime<Utc>> {
     let first = NaiveDate::from_ymd_opt(0, 1, 1).unwrap().and_time(Default::default()).and_utc();
-    let last = NaiveDate::from_ymd_opt(9999, 12, 31).unwrap().and_time(Default::default()).and_utc();
+    let last =
+        NaiveDate::from_ymd_opt(9999, 12, 31).unwrap().and_time(Default::default()).and_utc();
     let days = (last - first).num_days();
     let nanos = (0..1_000_000_000_u32, select(vec![1_000_000_000, 1_000_000, 1_000, 1]));
     (0..=days, 0..86_400_u32, nanos)
         .prop_map(move |(days, second, (nanos, unit))| {
-            let time =
-                TimeDelta::seconds(second.into()) + TimeDelta::nanoseconds((nanos / unit * unit).into());
+            let time = TimeDelta::seconds(second.into())
+                + TimeDelta::nanoseconds((nanos / unit * unit).into());
             first + TimeDelta::days(days) + time
         })
         .boxed()
@@ -144,9 +150,10 @@ fn meta() -> BoxedStrategy<Meta> {
         destination: any::<u128>().prop_map(Uuid::from_u128), facility_code: text(); |record| record);
     (parts, option::of((1..u64::MAX, 0..1000_u64)))
         .prop_map(|(meta, batch)| match batch {
-            Some((current, more)) => {
-                meta.batch_id("batch").current_batch(current).total_batches(current.saturating_add(more))
-            }
+            Some((current, more)) => meta
+                .batch_id("batch")
+                .current_batch(current)
+                .total_batches(current.saturating_add(more)),
             None => meta,
         })
         .boxed()
@@ -154,13 +161,20 @@ fn meta() -> BoxedStrategy<Meta> {
 
 /// A message that can be sent, some of whose slots share their records.
 pub fn message() -> BoxedStrategy<PushSlots> {
-    let shared = (vec(provider().prop_map(Shared::from), 1..3), vec(location().prop_map(Shared::from), 1..3));
+    let shared = (
+        vec(provider().prop_map(Shared::from), 1..3),
+        vec(location().prop_map(Shared::from), 1..3),
+    );
     (shared, meta(), extensions())
         .prop_flat_map(|((providers, locations), meta, extensions)| {
             let provider = prop_oneof![select(providers), provider().prop_map(Shared::from)];
             let location = prop_oneof![select(locations), location().prop_map(Shared::from)];
-            let options =
-                (option::of(text()), option::of(text()), option::of(provider), option::of(location));
+            let options = (
+                option::of(text()),
+                option::of(text()),
+                option::of(provider),
+                option::of(location),
+            );
             let slot = (time(), minutes(), options, self::extensions()).prop_map(
                 |(time, minutes, (id, reason, provider, location), extensions)| {
                     let mut slot = Slot::new(time, minutes);
@@ -174,7 +188,8 @@ pub fn message() -> BoxedStrategy<PushSlots> {
                 },
             );
             vec(slot, 1..5).prop_map(move |slots| {
-                let mut message = PushSlots::builder().meta(meta.clone()).slots(slots).build().unwrap();
+                let mut message =
+                    PushSlots::builder().meta(meta.clone()).slots(slots).build().unwrap();
                 for (name, value) in &extensions {
                     message.extensions_mut().insert(name, value).unwrap();
                 }
@@ -186,8 +201,8 @@ pub fn message() -> BoxedStrategy<PushSlots> {
 
 /// JSON that `schema` allows, with members that it does not name here and there.
 ///
-/// The texts that the reference gives a form have the one in which they are written; those of another are kept as they
-/// are, and are beside the point here.
+/// The texts that the reference gives a form have the one in which they are written; those of
+/// another are kept as they are, and are beside the point here.
 pub fn of_schema(schema: &Value) -> BoxedStrategy<Value> {
     of_schema_at(schema, "")
 }
@@ -225,20 +240,26 @@ fn of_schema_at(schema: &Value, key: &str) -> BoxedStrategy<Value> {
 
 fn object_of_schema(schema: &Value) -> BoxedStrategy<Value> {
     let no_members = Map::new();
-    let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.contains(&json!(key)));
-    let members = schema["properties"].as_object().unwrap_or(&no_members).iter().map(|(key, schema)| {
-        let value = of_schema_at(schema, key);
-        let value = if required(key) { value.prop_map(Some).boxed() } else { option::of(value).boxed() };
-        let key = key.clone();
-        value.prop_map(move |value| value.map(|value| (key.clone(), value))).boxed()
-    });
+    let required =
+        |key: &str| schema["required"].as_array().is_some_and(|keys| keys.contains(&json!(key)));
+    let members =
+        schema["properties"].as_object().unwrap_or(&no_members).iter().map(|(key, schema)| {
+            let value = of_schema_at(schema, key);
+            let value = if required(key) {
+                value.prop_map(Some).boxed()
+            } else {
+                option::of(value).boxed()
+            };
+            let key = key.clone();
+            value.prop_map(move |value| value.map(|value| (key.clone(), value))).boxed()
+        });
     let members: Vec<_> = members.collect();
     let others = vec((text().prop_map(|name| format!("x-{name}")), json()), 0..2);
     let extensions = option::weighted(0.2, vec((text(), json()), 0..3));
     (members, others, extensions)
         .prop_map(|(members, others, extensions)| {
-            let extensions =
-                extensions.map(|extensions| ("Extensions".to_owned(), extensions.into_iter().collect()));
+            let extensions = extensions
+                .map(|extensions| ("Extensions".to_owned(), extensions.into_iter().collect()));
             Value::Object(members.into_iter().flatten().chain(others).chain(extensions).collect())
         })
         .boxed()
@@ -251,11 +272,13 @@ fn string(key: &str) -> BoxedStrategy<Value> {
         "DateTime" | "EventDateTime" => time()
             .prop_map(|time| time.to_rfc3339_opts(pushslots::chrono::SecondsFormat::AutoSi, true))
             .boxed(),
-        "CurrentBatch" | "TotalBatches" => {
-            prop_oneof!["[1-9][0-9]{0,17}".prop_map(|digits| digits), "[a-z]{1,5}".prop_map(|word| word)]
-                .boxed()
-        }
-        "ID" => prop_oneof![text(), any::<u128>().prop_map(|id| Uuid::from_u128(id).to_string())].boxed(),
+        "CurrentBatch" | "TotalBatches" => prop_oneof![
+            "[1-9][0-9]{0,17}".prop_map(|digits| digits),
+            "[a-z]{1,5}".prop_map(|word| word)
+        ]
+        .boxed(),
+        "ID" => prop_oneof![text(), any::<u128>().prop_map(|id| Uuid::from_u128(id).to_string())]
+            .boxed(),
         _ => text().boxed(),
     };
     text.prop_map(Value::from).boxed()

@@ -3,8 +3,8 @@
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 
-/// Tries `property` on what `strategy` makes: 256 cases, or as many as `PROPTEST_CASES` says. The seed can be given again as
-/// `PUSHSLOTS_TEST_SEED`.
+/// Tries `property` on what `strategy` makes: 256 cases, or as many as `PROPTEST_CASES` says. The
+/// seed can be given again as `PUSHSLOTS_TEST_SEED`.
 pub fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult) {
     let given = std::env::var("PUSHSLOTS_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
     let seed: u64 = given.unwrap_or_else(|| pushslots::uuid::Uuid::new_v4().as_u64_pair().0);

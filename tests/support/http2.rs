@@ -119,7 +119,8 @@ pub async fn serve_with(
     while let Some(Ok((request, respond))) = connection.accept().await {
         if request.uri().path() == "/v2/auth/token" {
             issued += 1;
-            let token = format!(r#"{{"access_token":"canary-token-{issued}","token_type":"Bearer"}}"#);
+            let token =
+                format!(r#"{{"access_token":"canary-token-{issued}","token_type":"Bearer"}}"#);
             response(respond, token);
             continue;
         }

@@ -1,8 +1,12 @@
 //! Private keys, made anew for each run.
 
-use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
+use aws_lc_rs::encoding::{
+    AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der,
+};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
+};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -34,7 +38,8 @@ impl TestKey {
 
 pub fn pem(label: &str, der: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<_> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
@@ -73,7 +78,11 @@ pub fn rsa() -> TestKey {
     let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der = key.as_der().unwrap();
     let public = key.public_key().as_ref().to_vec();
-    TestKey { pem: pem("PRIVATE KEY", der.as_ref()), public, jwk: rsa_jwk(&integers(pkcs1(der.as_ref()))) }
+    TestKey {
+        pem: pem("PRIVATE KEY", der.as_ref()),
+        public,
+        jwk: rsa_jwk(&integers(pkcs1(der.as_ref()))),
+    }
 }
 
 /// An RSA key of 2048 bits in PKCS#1.
@@ -98,8 +107,8 @@ pub fn base64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// RFC 5208, section 5: the last field of PKCS#8 is an octet string around the PKCS#1 key, and in a key of 2048 bits
-/// it begins after 26 bytes.
+/// RFC 5208, section 5: the last field of PKCS#8 is an octet string around the PKCS#1 key, and in a
+/// key of 2048 bits it begins after 26 bytes.
 fn pkcs1(pkcs8: &[u8]) -> &[u8] {
     &pkcs8[26..]
 }

@@ -65,7 +65,8 @@ pub fn any_http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// What others wrote and a test needs. Where it is missing that is said, but in CI it must be there.
+/// What others wrote and a test needs. Where it is missing that is said, but in CI it must be
+/// there.
 pub fn there<T>(found: Result<T, String>, what: &str) -> Option<T> {
     match found {
         Ok(found) => Some(found),

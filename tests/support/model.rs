@@ -1,4 +1,5 @@
-//! A service that knows what it accepted, played by a transport: no sockets, and time that the test winds on.
+//! A service that knows what it accepted, played by a transport: no sockets, and time that the test
+//! winds on.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,7 +9,8 @@ use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use pushslots::uuid::Uuid;
 use pushslots::{
-    Client, ClientBuilder, Response, Transport, TransportContext, TransportError, TransportErrorKind,
+    Client, ClientBuilder, Response, Transport, TransportContext, TransportError,
+    TransportErrorKind,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -135,7 +137,8 @@ pub fn client_of(model: &Arc<Model>) -> ClientBuilder {
 
 type Fates<F> = Box<dyn FnMut(&mut StdRng, Duration) -> F + Send>;
 
-/// Plays the service. What is to come is drawn when a request arrives, by the time since the beginning.
+/// Plays the service. What is to come is drawn when a request arrives, by the time since the
+/// beginning.
 pub struct Model(Mutex<State>);
 
 struct State {
@@ -240,7 +243,11 @@ impl Model {
         }
     }
 
-    async fn message(&self, request: Request<Bytes>, time: Duration) -> Result<Response, TransportError> {
+    async fn message(
+        &self,
+        request: Request<Bytes>,
+        time: Duration,
+    ) -> Result<Response, TransportError> {
         let (index, fate) = self.arrive(request);
         let unanswered = |kind| Err(TransportError::unknown(kind));
         match fate {
@@ -252,7 +259,9 @@ impl Model {
                 sleep(time).await;
                 Err(TransportError::not_sent(TransportErrorKind::Timeout))
             }
-            ScriptedOutcome::Closed => Err(TransportError::not_sent(TransportErrorKind::Interrupted)),
+            ScriptedOutcome::Closed => {
+                Err(TransportError::not_sent(TransportErrorKind::Interrupted))
+            }
             ScriptedOutcome::NotProcessed => {
                 sleep(Duration::from_millis(10)).await;
                 Err(TransportError::not_sent(TransportErrorKind::NotProcessed))
@@ -277,7 +286,8 @@ impl Model {
                 let has = |part| !reply.body_lost && reply.body.contains(part);
                 call.has_logs_and_errors = has("Logs") && has("Errors");
                 let is_plain = reply.header.is_none() && !reply.is_early && !has("Errors");
-                call.is_plainly_accepted = is_plain && reply.accepted && (200..300).contains(&reply.status);
+                call.is_plainly_accepted =
+                    is_plain && reply.accepted && (200..300).contains(&reply.status);
                 let mut response = response(reply.status, reply.retry_after.as_deref(), reply.body);
                 if reply.body_lost {
                     response.body = Err(TransportError::unknown(TransportErrorKind::Interrupted));
@@ -296,7 +306,8 @@ impl Model {
         }
     }
 
-    /// Settles what becomes of a message. What the service takes it takes at once, whether or not the client waits on.
+    /// Settles what becomes of a message. What the service takes it takes at once, whether or not
+    /// the client waits on.
     fn arrive(&self, request: Request<Bytes>) -> (usize, ScriptedOutcome) {
         let state = &mut *self.state();
         let header = |name: &str| request.headers()[name].to_str().unwrap();
@@ -367,7 +378,9 @@ fn issue(number: usize, life: Duration, is_legacy: bool) -> Response {
     }
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     let expires = format!("2026-11-06T{hours:02}:{minutes:02}:{seconds:02}.000Z");
-    let body = format!(r#"{{"accessToken":"token-{number}","refreshToken":"again","expires":"{expires}"}}"#);
+    let body = format!(
+        r#"{{"accessToken":"token-{number}","refreshToken":"again","expires":"{expires}"}}"#
+    );
     let mut response = response(200, None, &body);
     response.headers.insert("date", HeaderValue::from_static("Fri, 06 Nov 2026 00:00:00 GMT"));
     response

@@ -19,7 +19,8 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// Starts it with these clients. Where it is not installed it says so and gives none, but in CI it must be there.
+    /// Starts it with these clients. Where it is not installed it says so and gives none, but in CI
+    /// it must be there.
     pub async fn start(clients: &Value) -> Option<Self> {
         let mut child = there(spawn(clients), "oidc-provider")?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -43,7 +44,12 @@ fn spawn(clients: &Value) -> Result<Child, String> {
     }
     let version = std::process::Command::new("node").arg("--version").output();
     let version = version.map_err(|error| format!("node does not start: {error}"))?.stdout;
-    let major = String::from_utf8_lossy(&version).trim_start_matches('v').split('.').next().unwrap().parse();
+    let major = String::from_utf8_lossy(&version)
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .unwrap()
+        .parse();
     if !major.is_ok_and(|major: u32| major >= 20) {
         return Err("node must be 20 or later".to_owned());
     }

@@ -1,5 +1,5 @@
-//! A proxy on loopback that passes bytes on until a fault strikes, after an exact number of bytes. It can also close
-//! connections silently between requests, and slow the uplink down.
+//! A proxy on loopback that passes bytes on until a fault strikes, after an exact number of bytes.
+//! It can also close connections silently between requests, and slow the uplink down.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -49,8 +49,8 @@ pub enum Toward {
     Client,
 }
 
-/// A fault that strikes a connection once so many bytes have passed in one direction. At none it strikes before TLS
-/// begins.
+/// A fault that strikes a connection once so many bytes have passed in one direction. At none it
+/// strikes before TLS begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     pub strike: Strike,
@@ -67,8 +67,8 @@ pub struct Course {
     pub silent_close: Option<SilentClose>,
 }
 
-/// The service closes the connection with a FIN and doesn't announce it, neither by `Connection: close` nor by GOAWAY. The next
-/// request may be in flight by then.
+/// The service closes the connection with a FIN and doesn't announce it, neither by `Connection:
+/// close` nor by GOAWAY. The next request may be in flight by then.
 #[derive(Clone, Copy, Debug)]
 pub struct SilentClose {
     /// The number of responses that pass on the connection first.
@@ -211,14 +211,19 @@ impl Acceptor {
                     let requests = match protocol {
                         Protocol::Http1 => Requests::Http1(Http1::default()),
                         // What comes of TLS is no request yet.
-                        Protocol::Http2 => return end(strike, &mut { client }, &mut |_: &[u8]| {}).await,
+                        Protocol::Http2 => {
+                            return end(strike, &mut { client }, &mut |_: &[u8]| {}).await;
+                        }
                     };
-                    return end(strike, &mut { client }, &mut counting(passing.seen, requests)).await;
+                    return end(strike, &mut { client }, &mut counting(passing.seen, requests))
+                        .await;
                 }
                 let service = TcpStream::connect(service).await.unwrap();
                 service.set_nodelay(true).unwrap();
                 match protocol {
-                    Protocol::Http1 => passing.run(client, service, Requests::Http1(Http1::default())).await,
+                    Protocol::Http1 => {
+                        passing.run(client, service, Requests::Http1(Http1::default())).await
+                    }
                     Protocol::Http2 => {
                         let Ok(client) = tls.handshake(client).await else { return };
                         passing.run(client, service, Requests::Http2(Http2::default())).await;
@@ -262,10 +267,22 @@ impl Passing {
             }
         };
         let up_pace = uplink.map(Pace::new);
-        let mut up =
-            Lane { to: to_service, left: after_up, pace: up_pace, tap, passed: |_: &[u8]| {}, is_dead };
-        let mut down =
-            Lane { to: to_client, left: after_down, pace: None, tap: |_: &[u8]| {}, passed, is_dead };
+        let mut up = Lane {
+            to: to_service,
+            left: after_up,
+            pace: up_pace,
+            tap,
+            passed: |_: &[u8]| {},
+            is_dead,
+        };
+        let mut down = Lane {
+            to: to_client,
+            left: after_down,
+            pace: None,
+            tap: |_: &[u8]| {},
+            passed,
+            is_dead,
+        };
         let mut dead = self.dead.clone();
         let fault = fault.map(|fault| fault.strike);
         let stalls = fault == Some(Strike::Stall);
@@ -411,7 +428,8 @@ impl<W: AsyncWrite + Unpin, T, P, D> Lane<W, T, P, D> {
     }
 }
 
-/// The pace of a slow line. Late wake-ups don't add up, because each part has its own moment on the line.
+/// The pace of a slow line. Late wake-ups don't add up, because each part has its own moment on the
+/// line.
 struct Pace {
     bytes_per_second: u32,
     /// When the line is free for the next part.
@@ -435,12 +453,14 @@ impl Pace {
 
     /// Waits until these bytes have passed the line.
     async fn pass(&mut self, bytes: usize) {
-        self.free_at += Duration::from_secs(1) * u32::try_from(bytes).unwrap() / self.bytes_per_second;
+        self.free_at +=
+            Duration::from_secs(1) * u32::try_from(bytes).unwrap() / self.bytes_per_second;
         sleep_until(self.free_at).await;
     }
 }
 
-/// Counts the responses that ended on a connection. For HTTP/1.1, each must have a `Content-Length`.
+/// Counts the responses that ended on a connection. For HTTP/1.1, each must have a
+/// `Content-Length`.
 struct Responses {
     protocol: Protocol,
     unread: Vec<u8>,

@@ -1,5 +1,6 @@
-//! One seed: slots, a service with faults that knows a repeated message by its id, and a publication that is begun, interrupted and
-//! resumed, with other limits and another `Meta` each time, until all slots are accepted; and the invariants that must hold.
+//! One seed: slots, a service with faults that knows a repeated message by its id, and a
+//! publication that is begun, interrupted and resumed, with other limits and another `Meta` each
+//! time, until all slots are accepted; and the invariants that must hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use futures_util::stream;
 use pushslots::uuid::Uuid;
 use pushslots::{
-    Attempt, Client, Delivery, ErrorKind, Meta, PublishReport, PushSlots, RateLimiter, Receipt, ResumePoint,
-    Slot,
+    Attempt, Client, Delivery, ErrorKind, Meta, PublishReport, PushSlots, RateLimiter, Receipt,
+    ResumePoint, Slot,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -51,7 +52,8 @@ pub struct Findings {
     pub failed: usize,
     pub requests: usize,
     pub too_large: usize,
-    /// Messages whose slots were accepted again in parts, because an attempt at the whole was unknown.
+    /// Messages whose slots were accepted again in parts, because an attempt at the whole was
+    /// unknown.
     pub split_again: usize,
     /// Messages whose slots were accepted again under another id, because `Meta` had changed.
     pub repeated: usize,
@@ -121,7 +123,9 @@ impl Scenario {
             }
         });
         let client = match rng.gen_range(0..10) {
-            0 | 1 => client.rate_limit(rng.gen_range(2..10), Duration::from_secs(rng.gen_range(1..60))),
+            0 | 1 => {
+                client.rate_limit(rng.gen_range(2..10), Duration::from_secs(rng.gen_range(1..60)))
+            }
             2 => {
                 let limiter = OddLimiter::new(rng.r#gen(), &Arc::default());
                 client.rate_limiter(RateLimiter::from_source(limiter))
@@ -145,13 +149,15 @@ impl Scenario {
             .patience(Duration::from_secs(patience))
             .skip_invalid(|_, _| {});
         if let Some(point) = before.resume_point() {
-            publication = publication.batch_id(before.batch_id()).resume_from(again(point.clone(), rng));
+            publication =
+                publication.batch_id(before.batch_id()).resume_from(again(point.clone(), rng));
         }
         // Somebody else sends through the same client meanwhile.
         let neighbour = rng.gen_bool(0.3).then(|| {
             let client = client.clone();
             tokio::spawn(async move {
-                let theirs = PushSlots::builder().slots(slots(NEIGHBOUR..NEIGHBOUR + 1)).build().unwrap();
+                let theirs =
+                    PushSlots::builder().slots(slots(NEIGHBOUR..NEIGHBOUR + 1)).build().unwrap();
                 loop {
                     let _ = client.send(&theirs).await;
                     sleep(Duration::from_secs(1)).await;
@@ -200,7 +206,8 @@ impl Scenario {
         }
     }
 
-    /// Resumes with other slots before the point, or with other destinations. Returns whether that isn't an error.
+    /// Resumes with other slots before the point, or with other destinations. Returns whether that
+    /// isn't an error.
     async fn mistake_is_taken(
         &self,
         client: &Client,
@@ -208,7 +215,9 @@ impl Scenario {
         model: &Model,
         rng: &mut StdRng,
     ) -> bool {
-        let point = before.resume_point().filter(|point| point.slots_before().is_some_and(|slots| slots > 0));
+        let point = before
+            .resume_point()
+            .filter(|point| point.slots_before().is_some_and(|slots| slots > 0));
         let Some(point) = point.filter(|_| rng.gen_bool(0.1)) else { return false };
         let mut slots = self.slots.clone();
         let mut meta = Meta::new();
@@ -217,9 +226,11 @@ impl Scenario {
             false => slots[0].duration = Some(7.0),
         }
         let arrived = model.calls().len();
-        let publication = client.publish(slots).batch_id(before.batch_id()).resume_from(point).meta(meta);
+        let publication =
+            client.publish(slots).batch_id(before.batch_id()).resume_from(point).meta(meta);
         let error = publication.skip_invalid(|_, _| {}).await.err();
-        let is_told = error.is_some_and(|error| error.error().problems()[0].path() == "resume_from");
+        let is_told =
+            error.is_some_and(|error| error.error().problems()[0].path() == "resume_from");
         !is_told || model.calls().len() > arrived
     }
 }
@@ -255,12 +266,14 @@ struct Run {
 }
 
 impl Run {
-    /// Whether `on_accepted` was called once for each receipt, and with a point after which nothing is missing.
+    /// Whether `on_accepted` was called once for each receipt, and with a point after which nothing
+    /// is missing.
     fn was_called_for_each(&self) -> bool {
         let Some(calls) = &self.calls else { return true };
         let receipts = self.report.receipts();
         let is_called = |(receipt, (slots, point)): (&Receipt, &(Range<usize>, ResumePoint))| {
-            // With one message in flight, the batch resumes after the message, and after those that a run before had accepted.
+            // With one message in flight, the batch resumes after the message, and after those that
+            // a run before had accepted.
             let is_after = self.concurrency > 1 || point.slots_before() >= Some(slots.end);
             receipt.slots() == *slots && is_after
         };
@@ -274,7 +287,8 @@ impl Run {
 pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
     let mut rng = StdRng::seed_from_u64(seed);
     let scenario = Scenario::sample(&mut rng);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let unknown = Unknown::default();
     let (runs, model) = runtime.unwrap().block_on(async {
         let (fault_schedule, tokens) = (Weather::sample(&mut rng), Weather::sample(&mut rng));
@@ -304,14 +318,20 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
         }
     });
     let arrived = own(&model);
-    let mut findings =
-        Findings { publications: 1, runs: runs.len(), requests: arrived.len(), ..Findings::default() };
+    let mut findings = Findings {
+        publications: 1,
+        runs: runs.len(),
+        requests: arrived.len(),
+        ..Findings::default()
+    };
     for run in &runs {
         match run.ended {
             None => findings.dropped += 1,
             Some(Err(ErrorKind::Stopped)) => findings.stopped += 1,
             Some(Err(_)) => findings.failed += 1,
-            Some(Ok(())) => assert_eq!(run.report.resume_point(), None, "what ends well is complete"),
+            Some(Ok(())) => {
+                assert_eq!(run.report.resume_point(), None, "what ends well is complete")
+            }
         }
         findings.too_large += run.report.too_large().len();
     }
@@ -351,7 +371,8 @@ fn judge(
     }
     must(0, scenario.good.iter().all(|slot| ids_of_slot.contains_key(slot)));
     must(0, ids_of_slot.len() == scenario.good.len());
-    // A message of unknown outcome may be too large when it is sent again: then its parts follow under ids of their own.
+    // A message of unknown outcome may be too large when it is sent again: then its parts follow
+    // under ids of their own.
     let (mut parts, mut later) = (Vec::new(), BTreeMap::<usize, &[usize]>::new());
     for message in accepted.into_iter().rev() {
         match message.slots.iter().find_map(|slot| later.get(slot)) {
@@ -365,7 +386,10 @@ fn judge(
         later.extend(message.slots.iter().map(|slot| (*slot, &*message.slots)));
     }
     let accepted: Vec<_> = parts.into_iter().rev().collect();
-    must(4, scenario.concurrency > 1 || accepted.iter().flat_map(|message| &message.slots).is_sorted());
+    must(
+        4,
+        scenario.concurrency > 1 || accepted.iter().flat_map(|message| &message.slots).is_sorted(),
+    );
     let repeated: usize = ids_of_slot.values().map(|ids| ids.len() - 1).sum();
     let reported: usize = runs.iter().map(|run| run.report.run().possibly_repeated_slots).sum();
     must(8, repeated <= reported);
@@ -385,7 +409,8 @@ fn judge(
     }
 
     let number = |text: &Option<String>| text.as_deref().map(|text| text.parse::<usize>().unwrap());
-    let mut numbers: Vec<_> = accepted.iter().filter_map(|message| number(&message.current)).collect();
+    let mut numbers: Vec<_> =
+        accepted.iter().filter_map(|message| number(&message.current)).collect();
     must(6, numbers.len() == accepted.len() || (numbers.is_empty() && accepted.len() == 1));
     must(6, scenario.concurrency > 1 || numbers.is_sorted());
     numbers.sort_unstable();
@@ -398,13 +423,15 @@ fn judge(
         must(6, !is_last || total.is_none_or(|total| total == accepted.len()));
     }
     let counted: usize = runs.iter().map(|run| run.report.run().accepted_slots).sum();
-    // What was accepted without its being told is sent again, or was the last of a run that was dropped.
+    // What was accepted without its being told is sent again, or was the last of a run that was
+    // dropped.
     must(7, counted == scenario.good.len());
     let last = &runs[runs.len() - 1].report;
     must(7, last.run().skipped_slots == scenario.slots.len() - scenario.good.len());
     must(
         7,
-        (last.batch().accepted_slots, last.batch().slots) == (scenario.good.len(), Some(scenario.good.len())),
+        (last.batch().accepted_slots, last.batch().slots)
+            == (scenario.good.len(), Some(scenario.good.len())),
     );
     must(7, last.batch().accepted_messages == accepted.len() as u64);
     must(9, !runs.iter().any(|run| run.mistake_was_taken));

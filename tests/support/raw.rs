@@ -60,7 +60,8 @@ impl RawServer {
                     _ = &mut stopped => return requests,
                 };
                 let act = acts.pop().expect("no further connection is planned");
-                let served = timeout(Duration::from_secs(30), serve(stream, act, &mut requests, &reading));
+                let served =
+                    timeout(Duration::from_secs(30), serve(stream, act, &mut requests, &reading));
                 served.await.expect("no connection lasts that long");
             }
         });
@@ -79,7 +80,12 @@ impl RawServer {
     }
 }
 
-async fn serve(mut stream: TcpStream, act: Act, requests: &mut Vec<Vec<u8>>, read: &watch::Sender<usize>) {
+async fn serve(
+    mut stream: TcpStream,
+    act: Act,
+    requests: &mut Vec<Vec<u8>>,
+    read: &watch::Sender<usize>,
+) {
     if !matches!(act, Act::ResetBeforeReading) {
         requests.push(read_request(&mut stream).await);
         read.send_replace(requests.len());

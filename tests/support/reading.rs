@@ -5,8 +5,8 @@ use std::io::Read;
 use pushslots::{Meta, PushSlots, Slot, SlotReader};
 use serde::de::IgnoredAny;
 
-/// Reads `bytes` as a message, and as a stream that comes in pieces of `length` bytes, and makes sure that neither loses
-/// anything or takes for JSON what is none.
+/// Reads `bytes` as a message, and as a stream that comes in pieces of `length` bytes, and makes
+/// sure that neither loses anything or takes for JSON what is none.
 pub fn loses_nothing(bytes: &[u8], length: usize) {
     let stream = streamed(bytes, usize::MAX);
     assert!(streamed(bytes, length) == stream, "a stream is the same in pieces of {length} bytes");
@@ -15,7 +15,11 @@ pub fn loses_nothing(bytes: &[u8], length: usize) {
     let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
     let is_object = text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
     let message = PushSlots::from_json(bytes);
-    assert_eq!(message.is_ok(), is_object, "a message is read from what serde_json takes for an object");
+    assert_eq!(
+        message.is_ok(),
+        is_object,
+        "a message is read from what serde_json takes for an object"
+    );
     let Ok(message) = message else { return };
 
     let valid = message.validate().is_ok();
@@ -25,8 +29,10 @@ pub fn loses_nothing(bytes: &[u8], length: usize) {
 
     if valid {
         let (slots, meta) = stream;
-        let slots: Vec<_> =
-            slots.into_iter().map(|slot| slot.expect("a message can be read as a stream")).collect();
+        let slots: Vec<_> = slots
+            .into_iter()
+            .map(|slot| slot.expect("a message can be read as a stream"))
+            .collect();
         assert!(slots == message.slots(), "a stream gives the slots of the message");
         assert!(meta.unwrap_or_default() == *message.meta(), "and what it says of itself");
     }

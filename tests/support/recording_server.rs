@@ -20,7 +20,8 @@ use super::proxy::Protocol;
 use super::raw::{header, is_whole, split, try_read_request};
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
-const PARTIAL: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}],"Errors":[{"ID":1,"Text":"no"}]}}"#;
+const PARTIAL: &str =
+    r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}],"Errors":[{"ID":1,"Text":"no"}]}}"#;
 
 /// A whole response.
 struct Said {
@@ -39,7 +40,9 @@ impl Said {
     /// The bytes of HTTP/1.1.
     fn written(&self) -> Vec<u8> {
         let (status, (name, value), length) = (self.status, self.header, self.body.len());
-        let head = format!("HTTP/1.1 {status} Said\r\n{name}: {value}\r\nContent-Length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} Said\r\n{name}: {value}\r\nContent-Length: {length}\r\n\r\n"
+        );
         [head.as_bytes(), &self.body].concat()
     }
 
@@ -60,15 +63,18 @@ pub enum FaultMode {
     AcceptsLate,
     /// It answers with this status, having accepted the message or not.
     Answers(u16, bool),
-    /// A gateway answers 200 with a page of its own, whether or not the service accepted the message.
+    /// A gateway answers 200 with a page of its own, whether or not the service accepted the
+    /// message.
     BlockPage(bool),
     /// A gateway compresses the response of the service, which accepted the message or not.
     Compressed(bool),
-    /// It accepts the message and answers with log ids and errors: one of several destinations may have failed.
+    /// It accepts the message and answers with log ids and errors: one of several destinations may
+    /// have failed.
     Partial,
     /// It ends the exchange without a response, having accepted the message or not.
     Breaks(bool),
-    /// HTTP/2 alone: it rejects the stream unread, which says that nothing was done: RFC 9113, section 8.7.
+    /// HTTP/2 alone: it rejects the stream unread, which says that nothing was done: RFC 9113,
+    /// section 8.7.
     RejectsStream,
     /// HTTP/2 alone: it accepts the message and wants no further ones on this connection.
     GoesAway,
@@ -102,7 +108,8 @@ impl FaultMode {
 
     /// The response, if there is one.
     fn said(self) -> Option<Said> {
-        let said = |status, body: &'static str| Some(Said { status, header: JSON, body: body.into() });
+        let said =
+            |status, body: &'static str| Some(Said { status, header: JSON, body: body.into() });
         match self {
             Self::Accepts | Self::AcceptsLate | Self::GoesAway => said(200, LOGS),
             Self::Answers(status, _) => said(status, ""),
@@ -156,7 +163,8 @@ struct Service {
 }
 
 impl FarSide {
-    /// Speaks HTTP/1.1, or HTTP/2 without TLS and from the first byte; `mood` is asked for each message.
+    /// Speaks HTTP/1.1, or HTTP/2 without TLS and from the first byte; `mood` is asked for each
+    /// message.
     pub async fn start(
         protocol: Protocol,
         expected: impl Into<Arc<[Vec<u8>]>>,
@@ -165,8 +173,11 @@ impl FarSide {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let known = Arc::<Mutex<Known>>::default();
-        let service =
-            Service { known: known.clone(), mood: Arc::new(Mutex::new(mood)), expected: expected.into() };
+        let service = Service {
+            known: known.clone(),
+            mood: Arc::new(Mutex::new(mood)),
+            expected: expected.into(),
+        };
         let listening = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
@@ -200,7 +211,8 @@ impl Drop for FarSide {
 }
 
 impl Service {
-    /// Takes note of a message that arrived whole, and settles what becomes of it before anything is answered.
+    /// Takes note of a message that arrived whole, and settles what becomes of it before anything
+    /// is answered.
     fn arrived(&self, message_id: &str, body: &[u8]) -> FaultMode {
         let mood = (self.mood.lock().unwrap())();
         let known = &mut *self.known.lock().unwrap();
@@ -215,7 +227,10 @@ impl Service {
     fn token(&self) -> String {
         let known = &mut *self.known.lock().unwrap();
         known.tokens += 1;
-        format!(r#"{{"access_token":"token-{}","token_type":"Bearer","expires_in":300}}"#, known.tokens)
+        format!(
+            r#"{{"access_token":"token-{}","token_type":"Bearer","expires_in":300}}"#,
+            known.tokens
+        )
     }
 
     async fn http1(self, mut stream: TcpStream) {
@@ -271,7 +286,8 @@ impl Service {
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
     ) -> Option<FaultMode> {
-        let message_id = request.headers().get("idempotency-key").map(|id| id.to_str().unwrap().to_owned());
+        let message_id =
+            request.headers().get("idempotency-key").map(|id| id.to_str().unwrap().to_owned());
         let body = read(request.into_body()).await?;
         let Some(message_id) = message_id else {
             Said::token(self.token()).send(respond);

@@ -1,4 +1,5 @@
-//! Stands between a client and its token endpoint, and alters assertions on the way, as a broken signer would.
+//! Stands between a client and its token endpoint, and alters assertions on the way, as a broken
+//! signer would.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,10 @@ pub struct Relay {
 
 impl Relay {
     /// Passes requests on to `token_url`, one after another, with their assertions altered.
-    pub async fn start(token_url: &str, alter: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
+    pub async fn start(
+        token_url: &str,
+        alter: impl Fn(String) -> String + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let to = token_url.to_owned();
@@ -50,17 +54,22 @@ async fn pass_on(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> Str
     form.insert("client_assertion".to_owned(), alter(assertion));
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let client = super::any_http();
-    let request = client.post(to).header("content-type", "application/x-www-form-urlencoded").body(form);
+    let request =
+        client.post(to).header("content-type", "application/x-www-form-urlencoded").body(form);
     let response = request.send().await.unwrap();
     let (status, body) = (response.status(), response.bytes().await.unwrap());
-    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
 }
 
 /// Takes an assertion apart, alters its claims, and signs it again.
 pub fn sign_again(assertion: &str, key: &SigningKey, alter: impl Fn(&mut Value)) -> String {
-    let [header, claims, _] = assertion.split('.').collect::<Vec<_>>()[..] else { panic!("no JWT") };
-    let mut claims = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let [header, claims, _] = assertion.split('.').collect::<Vec<_>>()[..] else {
+        panic!("no JWT")
+    };
+    let mut claims =
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
     alter(&mut claims);
     let text = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
     let signature = key.sign(SigningInput::new(text.as_bytes())).now_or_never().unwrap().unwrap();

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use super::raw::{header, split};
 
-/// The requests that begin on one connection. A request counts once a byte of its body came: without one it is none
-/// to a service.
+/// The requests that begin on one connection. A request counts once a byte of its body came:
+/// without one it is none to a service.
 pub enum Requests {
     Http1(Http1),
     Http2(Http2),
 }
 
 impl Requests {
-    /// Reads on; gives the message id of each request that begins to arrive, or nothing in its place where the protocol
-    /// hides it.
+    /// Reads on; gives the message id of each request that begins to arrive, or nothing in its
+    /// place where the protocol hides it.
     pub fn read(&mut self, bytes: &[u8]) -> Vec<Option<String>> {
         match self {
             Self::Http1(requests) => requests.read(bytes),
@@ -48,7 +48,8 @@ impl Http1 {
             if self.head.ends_with(b"\r\n\r\n") {
                 let head = std::mem::take(&mut self.head);
                 let (head, _) = split(&head);
-                self.missing = header(head, "content-length").map_or(0, |length| length.parse().unwrap());
+                self.missing =
+                    header(head, "content-length").map_or(0, |length| length.parse().unwrap());
                 // A token request has none.
                 self.announced = header(head, "idempotency-key").map(str::to_owned);
             }

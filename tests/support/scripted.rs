@@ -56,7 +56,11 @@ impl Scripted {
 }
 
 impl Transport for Scripted {
-    async fn send(&self, request: Request<Bytes>, _: TransportContext) -> Result<Response, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        _: TransportContext,
+    ) -> Result<Response, TransportError> {
         let (respond, count) = match request.uri().path() {
             "/endpoint" => (&self.0.message, &self.0.messages),
             _ => (&self.0.token, &self.0.token_requests),

@@ -11,7 +11,8 @@ pub fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-/// The seeds to run: the one that `name` holds, or as many as `name` with an S holds, or else `usual`.
+/// The seeds to run: the one that `name` holds, or as many as `name` with an S holds, or else
+/// `usual`.
 pub fn chosen(name: &str, usual: u64) -> Range<u64> {
     match setting(name) {
         Some(seed) => seed..seed + 1,
@@ -19,8 +20,8 @@ pub fn chosen(name: &str, usual: u64) -> Range<u64> {
     }
 }
 
-/// Runs the seeds side by side, each into the findings of a thread; `run` says whether what must hold held. Tells the findings
-/// of each thread, and the seeds that broke something or panicked.
+/// Runs the seeds side by side, each into the findings of a thread; `run` says whether what must
+/// hold held. Tells the findings of each thread, and the seeds that broke something or panicked.
 pub fn run_all<F: Default + Send>(
     seeds: Range<u64>,
     run: impl Fn(u64, &mut F) -> bool + Sync,

@@ -1,4 +1,5 @@
-//! The three that play the service: the mock, the fixtures in this process, and the fixtures on the real WireMock.
+//! The three that play the service: the mock, the fixtures in this process, and the fixtures on the
+//! real WireMock.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -53,7 +54,8 @@ impl Service {
         let credentials = match self {
             Self::Mock(service) => {
                 act(service, behaviour);
-                let key = SigningKey::from_pem(service.private_key_pem(), service.key_id()).unwrap();
+                let key =
+                    SigningKey::from_pem(service.private_key_pem(), service.key_id()).unwrap();
                 Credentials::signed_jwt(service.client_id(), key)
             }
             _ => Credentials::signed_jwt(behaviour, key()),
@@ -101,7 +103,8 @@ impl From<&ReceivedRequest> for Seen {
 /// The mock, with the keys that the fixtures take.
 pub fn mock() -> Service {
     let builder = MockService::builder().api_key("my-key", "secret");
-    let builder = builder.api_key("api-key-revoked", "secret").api_key("api-key-refresh-rejected", "secret");
+    let builder =
+        builder.api_key("api-key-revoked", "secret").api_key("api-key-refresh-rejected", "secret");
     Service::Mock(builder.start().unwrap())
 }
 
@@ -118,7 +121,8 @@ fn act(service: &MockService, behaviour: &str) {
     };
     let detail = |code, detail: &str| json(status(code), json!({ "errorDetail": detail }));
     let always = 10;
-    let coded = |code: &str, description: &str| json!({ "error": code, "error_description": description });
+    let coded =
+        |code: &str, description: &str| json!({ "error": code, "error_description": description });
     match behaviour {
         "plain" => {}
         "throttled" => service.respond_next(MockResponse::throttled().retry_after(1)),
@@ -130,11 +134,12 @@ fn act(service: &MockService, behaviour: &str) {
         "down" => service.respond_next(MockResponse::unavailable().times(always)),
         "rejected" => service.respond_next(MockResponse::rejected("No subscriptions.")),
         "rejected-oauth" => service.respond_next(oauth("Meta.Source.ID is required")),
-        "rejected-detail" => service.respond_next(detail(400, "Slots[0].Duration must be a number")),
+        "rejected-detail" => {
+            service.respond_next(detail(400, "Slots[0].Duration must be a number"))
+        }
         "rejected-text" => service.respond_next(status(400).body("Meta.DataModel is missing")),
         "unauthorized" => {
-            let error =
-                json!({ "error": "invalid_token", "error_description": "The access token is invalid" });
+            let error = json!({ "error": "invalid_token", "error_description": "The access token is invalid" });
             service.respond_next(json(status(401), error).times(always));
         }
         "forbidden" => service.respond_next(detail(403, "The source may not send PushSlots")),
@@ -142,11 +147,14 @@ fn act(service: &MockService, behaviour: &str) {
         "content-too-large" => service.respond_next(status(413).body("<html><h1>413</h1></html>")),
         "unprocessable" => service.respond_next(detail(422, "Slots[0].DateTime is no date")),
         "numeric-logs" => {
-            let logs = json!({ "Meta": { "Logs": [{ "ID": 1234567890, "AttemptID": 987654321 }] } });
+            let logs =
+                json!({ "Meta": { "Logs": [{ "ID": 1234567890, "AttemptID": 987654321 }] } });
             service.respond_next(json(MockResponse::usual(), logs));
         }
-        "no-logs" => service
-            .respond_next(json(MockResponse::usual(), json!({ "Meta": { "Message": { "ID": 4242 } } }))),
+        "no-logs" => service.respond_next(json(
+            MockResponse::usual(),
+            json!({ "Meta": { "Message": { "ID": 4242 } } }),
+        )),
         "empty-body" => service.respond_next(MockResponse::usual().body("")),
         "accepted-with-errors" => {
             service.respond_next(MockResponse::accepted_with_errors(
@@ -163,12 +171,17 @@ fn act(service: &MockService, behaviour: &str) {
         "request-timeout" => service.respond_next(status(408)),
         "misdirected" => service.respond_next(status(421)),
         "too-early" => service.respond_next(status(425)),
-        "many-headers" => service.respond_next((0..120).fold(MockResponse::usual(), |response, number| {
-            let name = HeaderName::try_from(format!("x-gateway-{number}")).unwrap();
-            response.header(name, HeaderValue::from_static("passed"))
-        })),
+        "many-headers" => {
+            service.respond_next((0..120).fold(MockResponse::usual(), |response, number| {
+                let name = HeaderName::try_from(format!("x-gateway-{number}")).unwrap();
+                response.header(name, HeaderValue::from_static("passed"))
+            }))
+        }
         "error-in-success" => {
-            service.respond_next(json(status(200), coded("invalid_request", "The message was not read")));
+            service.respond_next(json(
+                status(200),
+                coded("invalid_request", "The message was not read"),
+            ));
         }
         "problem-details" => {
             let detail = "The gateway lets no PushSlots pass";
@@ -178,11 +191,15 @@ fn act(service: &MockService, behaviour: &str) {
             ));
         }
         "token-error-in-success" => {
-            service.respond_next_token(json(status(200), coded("invalid_client", "The client is not known")));
+            service.respond_next_token(json(
+                status(200),
+                coded("invalid_client", "The client is not known"),
+            ));
         }
         "token-request-timeout" => service.respond_next_token(status(408)),
         "token-odd-json" => {
-            // It knows no token that it did not issue, and is told to take the message all the same.
+            // It knows no token that it did not issue, and is told to take the message all the
+            // same.
             let token = "\u{feff}{\"access_token\":\"x\",\"token_type\":\"bearer\",\"expires_in\":\"299.5\"}";
             service.respond_next_token(status(200).body(token));
             let log = json!({ "ID": Uuid::new_v4(), "AttemptID": Uuid::new_v4() });
@@ -190,18 +207,23 @@ fn act(service: &MockService, behaviour: &str) {
         }
         "connection-reset" => service.respond_next(MockResponse::reset_after_read()),
         "empty-response" => service.respond_next(MockResponse::closed_after_read()),
-        "malformed-chunk" => service.respond_next(MockResponse::malformed_chunk().after_accepting()),
+        "malformed-chunk" => {
+            service.respond_next(MockResponse::malformed_chunk().after_accepting())
+        }
         "random-data" => service.respond_next(MockResponse::garbage()),
         "slow" => service.respond_next(MockResponse::usual().delay(Duration::from_millis(1_500))),
         "token-connection-reset" => service.respond_next_token(MockResponse::reset_after_read()),
         "token-rejected" => {
-            service.respond_next_token(oauth("Public key not found, check client_id, kid and environment"));
+            service.respond_next_token(oauth(
+                "Public key not found, check client_id, kid and environment",
+            ));
         }
         "token-no-kid" => service.respond_next_token(oauth("JWT header kid property is required")),
         "token-wrong-audience" => service.respond_next_token(oauth("Unexpected aud claim value")),
         "token-no-description" => service.respond_next_token(oauth("")),
         "token-no-expiry" => {
-            // It knows no token that it did not issue, and is told to take the message all the same.
+            // It knows no token that it did not issue, and is told to take the message all the
+            // same.
             service.respond_next_token(json(
                 status(200),
                 json!({ "access_token": "x", "token_type": "Bearer" }),
@@ -239,7 +261,8 @@ pub struct WireMock {
 }
 
 impl WireMock {
-    /// Starts it on the fixtures. Where it is not installed it says so and gives none, but in CI it must be there.
+    /// Starts it on the fixtures. Where it is not installed it says so and gives none, but in CI it
+    /// must be there.
     pub async fn start() -> Option<Service> {
         // The server makes a folder beside the mappings.
         let folder = Folder::new();
@@ -287,7 +310,8 @@ fn spawn(folder: &Folder) -> Result<Child, String> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let builds = project.join("tests/peers/node_modules/wiremock/build");
     let jar = std::fs::read_dir(builds).into_iter().flatten().flatten().map(|entry| entry.path());
-    let jar = jar.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "jar"));
+    let jar =
+        jar.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "jar"));
     let jar = jar.ok_or("run `npm ci` in tests/peers first")?;
     for entry in std::fs::read_dir(project.join("wiremock-fixtures/mappings")).unwrap() {
         let entry = entry.unwrap();

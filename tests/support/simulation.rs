@@ -1,4 +1,5 @@
-//! One seed: a client, a service in some fault_schedule, ten sends, and what must hold whatever happens.
+//! One seed: a client, a service in some fault_schedule, ten sends, and what must hold whatever
+//! happens.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 use pushslots::uuid::Uuid;
 use pushslots::{
-    Attempt, Client, Credentials, Delivery, EncodedMessage, Error, NextStep, OnUnknown, RateLimiter, Receipt,
+    Attempt, Client, Credentials, Delivery, EncodedMessage, Error, NextStep, OnUnknown,
+    RateLimiter, Receipt,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -135,7 +137,9 @@ impl Scenario {
             .deadline(self.deadline)
             .on_unknown(self.on_unknown)
             .jitter_seed(seed)
-            .attempt_observer(move |attempt: &Attempt| observed.lock().unwrap().push(attempt.clone()));
+            .attempt_observer(move |attempt: &Attempt| {
+                observed.lock().unwrap().push(attempt.clone())
+            });
         let builder = match self.retry_budget {
             Some(size) => builder.retry_budget(size),
             None => builder.without_retry_budget(),
@@ -163,10 +167,12 @@ struct Sent {
 pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
     let mut rng = StdRng::seed_from_u64(seed);
     let scenario = Scenario::sample(&mut rng);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let (observed, permits) = (Arc::default(), Arc::default());
     let (sent, calls, token_requests) = runtime.unwrap().block_on(async {
-        let (fault_schedule, tokens) = (scenario.fault_schedule.clone(), scenario.fault_schedule.clone());
+        let (fault_schedule, tokens) =
+            (scenario.fault_schedule.clone(), scenario.fault_schedule.clone());
         let model = Model::new(
             rng.r#gen(),
             move |rng, at| fault_schedule.fate(rng, at),
@@ -226,17 +232,22 @@ fn judge(
 ) {
     let mut must = |place: usize, holds: bool| broken[place] += usize::from(!holds);
     let copies = calls.iter().filter(|call| call.accepted).count();
-    let with_request: Vec<_> = attempts.iter().filter(|attempt| attempt.token_age.is_some()).collect();
+    let with_request: Vec<_> =
+        attempts.iter().filter(|attempt| attempt.token_age.is_some()).collect();
     let unknown = attempts.iter().filter(|attempt| attempt.delivery == Delivery::Unknown).count();
 
     must(0, !matches!(sent.result, Some(Ok(_))) || copies > 0);
     must(1, with_request.len() == calls.len());
     for (attempt, call) in with_request.iter().zip(calls) {
         let status = call.told.map(|(status, _)| status);
-        let is_told = attempt.status.map(u16::from) == status || attempt.next_step == NextStep::Dropped;
+        let is_told =
+            attempt.status.map(u16::from) == status || attempt.next_step == NextStep::Dropped;
         must(1, is_told && (attempt.delivery != Delivery::NotSent || !call.has_left));
         must(0, attempt.delivery != Delivery::Accepted || call.accepted);
-        must(3, !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown));
+        must(
+            3,
+            !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown),
+        );
     }
     // A message whose log ids lead to the details is not sent again either.
     let known = calls.iter().position(|call| call.is_plainly_accepted || call.has_logs_and_errors);
@@ -244,7 +255,8 @@ fn judge(
     must(
         2,
         calls.iter().zip(&with_request).all(|(call, attempt)| {
-            !call.is_plainly_accepted || matches!(attempt.next_step, NextStep::Done | NextStep::Dropped)
+            !call.is_plainly_accepted
+                || matches!(attempt.next_step, NextStep::Done | NextStep::Dropped)
         }),
     );
     if let Some(Err(error)) = &sent.result {
@@ -271,14 +283,15 @@ fn judge(
     must(7, sent.took <= scenario.deadline + Duration::from_millis(60));
     for (pair, attempts) in calls.windows(2).zip(with_request.windows(2)) {
         let waited = pair[0].told.map(|(_, told)| pair[1].began - told);
-        let asked = attempts[0].retry_after.filter(|_| attempts[0].next_step == NextStep::RetryAfter);
+        let asked =
+            attempts[0].retry_after.filter(|_| attempts[0].next_step == NextStep::RetryAfter);
         must(7, waited.is_none_or(|waited| waited >= asked.unwrap_or_default()));
     }
     must(8, calls.windows(2).all(|pair| pair[0].body == pair[1].body));
 }
 
-/// Whether no more was spent on retries than the bucket held and got back. The cost of a new token is left out, because it depends
-/// on whether the one before was ever good.
+/// Whether no more was spent on retries than the bucket held and got back. The cost of a new token
+/// is left out, because it depends on whether the one before was ever good.
 fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
     let (mut spent, mut earned, mut last_costs) = (0, 0, HashMap::new());
     for attempt in attempts {
@@ -289,7 +302,11 @@ fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
         let cost = match (attempt.next_step, attempt.status.map(u16::from)) {
             (NextStep::Backoff | NextStep::RetryAfter, Some(429)) => 5,
             // A connection that was closed while it was idle.
-            (NextStep::Backoff, None) if error.contains("closed before the service took the request") => 0,
+            (NextStep::Backoff, None)
+                if error.contains("closed before the service took the request") =>
+            {
+                0
+            }
             (NextStep::Backoff | NextStep::RetryAfter, _) => 14,
             _ => 0,
         };

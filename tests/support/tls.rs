@@ -1,4 +1,5 @@
-//! TLS for the tests: an authority made anew for each run, and a listener that shows its certificate.
+//! TLS for the tests: an authority made anew for each run, and a listener that shows its
+//! certificate.
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,8 +44,13 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Shows a certificate of `authority`, asks for one of `clients`, and speaks `protocols` (ALPN).
-    pub async fn bind(authority: &Authority, clients: Option<&Authority>, protocols: &[&str]) -> Self {
+    /// Shows a certificate of `authority`, asks for one of `clients`, and speaks `protocols`
+    /// (ALPN).
+    pub async fn bind(
+        authority: &Authority,
+        clients: Option<&Authority>,
+        protocols: &[&str],
+    ) -> Self {
         let (certificate, key) = authority.vouch("localhost");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let builder = ServerConfig::builder();
@@ -58,7 +64,8 @@ impl TlsListener {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        config.alpn_protocols =
+            protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Self {
             listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             acceptor: TlsAcceptor::from(Arc::new(config)),

@@ -3,7 +3,8 @@
 use std::ops::Sub;
 use std::time::Duration;
 
-/// The most arrivals in any window of this length, both its ends included. The arrivals are in their order.
+/// The most arrivals in any window of this length, both its ends included. The arrivals are in
+/// their order.
 pub fn most_in<T: Copy + Sub<T, Output = Duration>>(window: Duration, arrivals: &[T]) -> usize {
     let mut first = 0;
     let in_window = |(index, at): (usize, &T)| {

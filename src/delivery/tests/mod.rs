@@ -37,7 +37,8 @@ enum Step {
     Hang,
 }
 
-/// Issues a token for every request of one, and answers messages by its script; the last step repeats.
+/// Issues a token for every request of one, and answers messages by its script; the last step
+/// repeats.
 #[derive(Default)]
 struct Script {
     steps: Mutex<VecDeque<Step>>,
@@ -62,7 +63,9 @@ impl Script {
         let number = tokens.len();
         response(
             200,
-            format!(r#"{{"access_token":"token-{number}","token_type":"Bearer","expires_in":300}}"#),
+            format!(
+                r#"{{"access_token":"token-{number}","token_type":"Bearer","expires_in":300}}"#
+            ),
         )
     }
 }
@@ -106,7 +109,8 @@ impl Transport for Script {
 }
 
 fn sender(transport: impl Transport) -> Sender {
-    let (transport, jitter): (Arc<dyn AnyTransport>, _) = (Arc::new(Timed(transport)), Jitter::new(None));
+    let (transport, jitter): (Arc<dyn AnyTransport>, _) =
+        (Arc::new(Timed(transport)), Jitter::new(None));
     let endpoints = TokenEndpoints {
         token: Uri::from_static("https://service.example/v2/auth/token"),
         audience: "https://service.example/v2/auth/token".to_owned(),
@@ -169,7 +173,8 @@ fn patient() -> Policy {
 async fn delays_stay_below_ceilings_that_double_up_to_twenty_seconds() {
     let (mut shortest, mut longest) = ([Duration::MAX; 10], [Duration::ZERO; 10]);
     for _ in 0..200 {
-        let script = Script::new([Step::Fail(TransportError::not_sent(TransportErrorKind::Connect))]);
+        let script =
+            Script::new([Step::Fail(TransportError::not_sent(TransportErrorKind::Connect))]);
         let policy = Policy { max_attempts: 11, deadline: Duration::from_secs(1_000), ..patient() };
         let error = deliver(&script, &policy).await.unwrap_err();
         let delays = error.attempts().iter().filter_map(|attempt| attempt.delay);
@@ -197,13 +202,20 @@ async fn a_send_never_outlives_its_deadline() {
         Step::Response(500, "119"),
     ] {
         for deadline in [1, 31, 119, 125] {
-            let policy = Policy { max_attempts: 1_000, deadline: Duration::from_secs(deadline), ..patient() };
+            let policy = Policy {
+                max_attempts: 1_000,
+                deadline: Duration::from_secs(deadline),
+                ..patient()
+            };
             let script = Script::new([step.clone()]);
             let began = Instant::now();
             let error = deliver(&script, &policy).await.unwrap_err();
             let took = began.elapsed();
             // Timers are of whole milliseconds.
-            assert!(took <= policy.deadline + Duration::from_millis(20), "{took:?} of {deadline} s");
+            assert!(
+                took <= policy.deadline + Duration::from_millis(20),
+                "{took:?} of {deadline} s"
+            );
             assert!(error.to_string().contains("deadline"), "{error}");
         }
     }
@@ -241,15 +253,22 @@ async fn a_hint_that_is_none_is_passed_over() {
     for retry_after in ["", "soon", "-5", "1.5 s", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
         let script = Script::new([Step::Response(503, retry_after), Step::Response(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
-        assert!(receipt.attempts()[0].delay.unwrap() <= Duration::from_millis(250), "{retry_after}");
+        assert!(
+            receipt.attempts()[0].delay.unwrap() <= Duration::from_millis(250),
+            "{retry_after}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_401_does_not_cost_the_token_that_replaced_the_rejected_one() {
     let late = Duration::from_millis(200);
-    let steps =
-        [Step::Response(401, ""), Step::Late(401, late), Step::Response(200, ""), Step::Response(200, "")];
+    let steps = [
+        Step::Response(401, ""),
+        Step::Late(401, late),
+        Step::Response(200, ""),
+        Step::Response(200, ""),
+    ];
     let script = Script::new(steps);
     let sender = sender(script.clone());
     let (message, policy) = (message(), patient());
@@ -259,7 +278,11 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_rejected_one() {
     );
     one.unwrap();
     other.unwrap();
-    assert_eq!(script.tokens.lock().unwrap().len(), 2, "one at first, and one in place of the rejected");
+    assert_eq!(
+        script.tokens.lock().unwrap().len(),
+        2,
+        "one at first, and one in place of the rejected"
+    );
     let messages = script.messages.lock().unwrap();
     assert!(messages[3].0 - messages[2].0 > late / 2, "the second 401 came after the new token");
 }
@@ -272,7 +295,10 @@ async fn jitter_never_makes_a_hint_miss_the_deadline() {
         let policy = Policy { deadline: Duration::from_millis(61_150), ..patient() };
         let receipt = deliver(&script, &policy).await.unwrap();
         assert!(receipt.attempts()[0].delay.unwrap() >= Duration::from_secs(60));
-        assert!(script.messages.lock().unwrap()[1].1 >= Duration::from_secs(1), "the retry has time to end");
+        assert!(
+            script.messages.lock().unwrap()[1].1 >= Duration::from_secs(1),
+            "the retry has time to end"
+        );
     }
 }
 

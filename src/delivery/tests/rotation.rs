@@ -87,7 +87,11 @@ async fn of_two_rotations_the_later_one_counts() {
     let (service, sender) = serve(service);
     let slow = tokio::spawn({
         let (sender, key) = (sender.clone(), SigningKey::from_pem(pem(), "slow").unwrap());
-        async move { sender.rotate_credentials(Credentials::signed_jwt("earlier", Slow(key, 10 * SECOND))).await }
+        async move {
+            sender
+                .rotate_credentials(Credentials::signed_jwt("earlier", Slow(key, 10 * SECOND)))
+                .await
+        }
     });
     sleep(SECOND / 2).await;
     sender.rotate_credentials(credentials("later")).await.unwrap();

@@ -21,7 +21,8 @@ pub(super) enum Act {
     Refuse { after: Duration },
 }
 
-/// A service that knows its tokens: which it issued when, until when they are good, and which it revoked.
+/// A service that knows its tokens: which it issued when, until when they are good, and which it
+/// revoked.
 pub(super) struct Service {
     pub(super) began: Instant,
     /// What the token endpoint does, by the time since the beginning.
@@ -86,7 +87,10 @@ impl Service {
         match act {
             Act::Issue => {
                 let (number, said) = (self.issue(), &self.said);
-                Ok(response(200, format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#)))
+                Ok(response(
+                    200,
+                    format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#),
+                ))
             }
             Act::Response(status, retry_after, body) => {
                 let mut response = response(status, body);
@@ -108,7 +112,8 @@ impl Service {
     }
 
     async fn message(&self, authorization: &HeaderValue) -> Result<Response, TransportError> {
-        let number: usize = authorization.to_str().unwrap().trim_start_matches("Bearer ").parse().unwrap();
+        let number: usize =
+            authorization.to_str().unwrap().trim_start_matches("Bearer ").parse().unwrap();
         assert!(authorization.is_sensitive());
         let age = self.issued.lock().unwrap()[number - 1].elapsed();
         let is_expired = age >= self.life;
@@ -141,7 +146,8 @@ pub(super) fn serve(service: Service) -> (Arc<Service>, Arc<Sender>) {
     (service.clone(), Arc::new(sender(service)))
 }
 
-/// Sends a message at every `rate_limit` for `time`, each as a task of its own; gives when each began and what came of it.
+/// Sends a message at every `rate_limit` for `time`, each as a task of its own; gives when each
+/// began and what came of it.
 pub(super) async fn send_for(sender: &Arc<Sender>, time: Duration, pace: Duration) -> Vec<Sent> {
     let (began, mut sends) = (Instant::now(), JoinSet::new());
     while began.elapsed() < time {

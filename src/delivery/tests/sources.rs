@@ -17,7 +17,10 @@ struct Sidecar {
 }
 
 impl TokenSource for Sidecar {
-    async fn token(&self, TokenRequest { rejected, .. }: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
+    async fn token(
+        &self,
+        TokenRequest { rejected, .. }: TokenRequest<'_>,
+    ) -> Result<AccessToken, AuthError> {
         let rejected = rejected.map(|token| token.expose_secret().to_owned());
         self.rejections.lock().unwrap().push(rejected.clone());
         sleep(self.time).await;
@@ -34,8 +37,12 @@ type Rejections = Arc<Mutex<Vec<Option<String>>>>;
 async fn with_sidecar(time: Duration) -> (Arc<Service>, Arc<Sender>, Rejections) {
     let (service, sender) = serve(Service::new(|_| Act::Issue).life(3_600.0));
     let rejections = Rejections::default();
-    let sidecar =
-        Sidecar { service: service.clone(), current: Mutex::default(), rejections: rejections.clone(), time };
+    let sidecar = Sidecar {
+        service: service.clone(),
+        current: Mutex::default(),
+        rejections: rejections.clone(),
+        time,
+    };
     sender.rotate_credentials(Credentials::token_source(sidecar)).await.unwrap();
     (service, sender, rejections)
 }
@@ -90,8 +97,12 @@ impl Signer for Slow {
 async fn a_signer_that_hangs_is_named() {
     let (service, sender) = serve(Service::new(|_| Act::Issue));
     let slow = Slow(SigningKey::from_pem(pem(), "slow").unwrap(), MINUTE);
-    let error = sender.rotate_credentials(Credentials::signed_jwt("client", slow)).await.unwrap_err();
+    let error =
+        sender.rotate_credentials(Credentials::signed_jwt("client", slow)).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
-    assert!(error.to_string().ends_with("no access token: the signer gave no response in time"), "{error}");
+    assert!(
+        error.to_string().ends_with("no access token: the signer gave no response in time"),
+        "{error}"
+    );
     assert_eq!((service.began.elapsed(), service.requests().len()), (MINUTE / 2, 0));
 }

@@ -24,17 +24,22 @@ async fn a_thousand_sends_with_one_revoked_token_make_one_more_request() {
     service.revoke_all();
     let receipts = send_at_once(&sender, 1_000).await;
     for receipt in &receipts {
-        let statuses: Vec<_> = receipt.attempts().iter().map(|attempt| attempt.status.unwrap()).collect();
+        let statuses: Vec<_> =
+            receipt.attempts().iter().map(|attempt| attempt.status.unwrap()).collect();
         assert_eq!(statuses, [401, 200]);
     }
-    println!("1,000 sends with a revoked token: {} token request more", service.requests().len() - 1);
+    println!(
+        "1,000 sends with a revoked token: {} token request more",
+        service.requests().len() - 1
+    );
     assert_eq!(service.requests().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn sends_of_a_day_never_meet_an_expired_token() {
     let (service, sender) = serve(Service::new(|_| Act::Issue));
-    let sends = std::env::var("PUSHSLOTS_TOKEN_SENDS").map_or(200_000, |sends| sends.parse().unwrap());
+    let sends =
+        std::env::var("PUSHSLOTS_TOKEN_SENDS").map_or(200_000, |sends| sends.parse().unwrap());
     // Several at a time, so that many meet each renewal.
     let (day, bursts) = (1_440 * MINUTE, 20_000);
     let at_a_time = sends / bursts as usize;
@@ -56,7 +61,8 @@ async fn sends_of_a_day_never_meet_an_expired_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_endpoint_that_is_down_for_ten_minutes_costs_nothing_while_a_token_is_valid() {
-    // Down throughout the time in which the token is due to be renewed, and up again before it ends.
+    // Down throughout the time in which the token is due to be renewed, and up again before it
+    // ends.
     let down = Duration::from_secs(2_860)..Duration::from_secs(3_460);
     let act = move |at| if down.contains(&at) { Act::Response(503, "", "") } else { Act::Issue };
     let (service, sender) = serve(Service::new(act).life(3_600.0));
@@ -70,14 +76,21 @@ async fn a_token_endpoint_that_is_down_for_ten_minutes_costs_nothing_while_a_tok
         );
     }
     let requests = service.requests();
-    println!("10 minutes without a token endpoint, with a token: 0 errors, {} requests", requests.len() - 2);
+    println!(
+        "10 minutes without a token endpoint, with a token: 0 errors, {} requests",
+        requests.len() - 2
+    );
     assert!((3..=40).contains(&requests.len()), "{requests:?}");
-    assert!(service.expired.load(Ordering::Relaxed) == 0 && service.issued.lock().unwrap().len() == 2);
+    assert!(
+        service.expired.load(Ordering::Relaxed) == 0 && service.issued.lock().unwrap().len() == 2
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_token_endpoint_a_token_lasts_until_its_last_twenty_seconds() {
-    for act in [Act::Response(503, "", ""), Act::Reset, Act::Hang, Act::Response(400, "", REJECTION)] {
+    for act in
+        [Act::Response(503, "", ""), Act::Reset, Act::Hang, Act::Response(400, "", REJECTION)]
+    {
         let down = SECOND..10 * MINUTE;
         let act = move |at| if down.contains(&at) { act.clone() } else { Act::Issue };
         let (service, sender) = serve(Service::new(act));
@@ -110,7 +123,9 @@ async fn meet_an_outage_of_tokens(acts: [Act; 2]) {
         let (service, sender) = serve(Service::new(act));
         let sent = send_for(&sender, 11 * MINUTE, SECOND / 20).await;
         let in_outage = service.requests().iter().filter(|at| **at < 10 * MINUTE).count();
-        println!("10 minutes without a token endpoint or a token, 12,000 sends: {in_outage} requests");
+        println!(
+            "10 minutes without a token endpoint or a token, 12,000 sends: {in_outage} requests"
+        );
         // A bucket of 500, of which a retry costs 14, has 35 retries, after a first try.
         assert!((10..=36).contains(&in_outage), "{in_outage} requests");
         for Sent { began, result, .. } in sent {
@@ -142,7 +157,10 @@ async fn a_pause_that_all_sends_share_is_no_attempt_of_any() {
             assert!(failed.clone().count() <= failing);
             for attempt in failed {
                 // Each took part in a request that the endpoint answered.
-                assert_eq!(attempt.error.as_deref(), Some("no access token: the endpoint answered 503"));
+                assert_eq!(
+                    attempt.error.as_deref(),
+                    Some("no access token: the endpoint answered 503")
+                );
             }
             let at = began - service.began;
             assert!(result.is_ok() || at < 2 * SECOND, "sent at {at:?}: {result:?}");
@@ -204,7 +222,9 @@ async fn a_rejection_is_remembered_for_a_short_while() {
     for Sent { result, .. } in send_for(&sender, 25 * SECOND, SECOND / 100).await {
         let error = result.unwrap_err();
         remembered += usize::from(
-            error.to_string().contains("no access token, and none is requested during the cooldown: "),
+            error
+                .to_string()
+                .contains("no access token, and none is requested during the cooldown: "),
         );
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
         assert_eq!((error.attempts().len(), error.retry_after()), (1, None));
@@ -225,7 +245,10 @@ async fn a_renewal_that_hangs_holds_up_one_send_for_a_moment() {
     let mut held_up = 0;
     while service.began.elapsed() < Duration::from_secs(279) {
         let began = Instant::now();
-        assert_eq!(sender.deliver(&message(), &policy, None, Vec::new()).await.unwrap().attempts().len(), 1);
+        assert_eq!(
+            sender.deliver(&message(), &policy, None, Vec::new()).await.unwrap().attempts().len(),
+            1
+        );
         held_up += usize::from(began.elapsed() > SECOND / 10);
         sleep(SECOND / 10).await;
     }
@@ -264,7 +287,11 @@ async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_fo
         assert!(dropped.await.unwrap_err().is_cancelled());
     }
     for send in waiting {
-        assert_eq!(send.await.unwrap().took, Duration::from_millis(70), "the request was not begun anew");
+        assert_eq!(
+            send.await.unwrap().took,
+            Duration::from_millis(70),
+            "the request was not begun anew"
+        );
     }
     assert_eq!(service.requests().len(), 1);
 }
@@ -331,7 +358,8 @@ async fn a_token_that_hardly_lives_longer_than_it_takes_to_get_is_used() {
                 let longest = 2 * service.token_time + 2 * SECOND;
                 assert!(sent.took < longest, "{life} s, {part}: {:?}", sent.took);
             }
-            let (requests, usual) = (service.requests().len(), 60.0 / (life * 0.26).max(life * part));
+            let (requests, usual) =
+                (service.requests().len(), 60.0 / (life * 0.26).max(life * part));
             assert!(
                 requests as f64 <= usual * 2.0 + 2.0,
                 "{life} s, {part}: {requests} requests in a minute"

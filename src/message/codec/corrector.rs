@@ -10,8 +10,8 @@ use super::shared_records::{AnyRecord, SharedRecords};
 pub(crate) struct Corrector(SharedRecords<AnyRecord>);
 
 impl Corrector {
-    /// Returns the corrected copy of `original`, which `correct` makes unless it is known. The JSON of `original` takes `length`
-    /// bytes.
+    /// Returns the corrected copy of `original`, which `correct` makes unless it is known. The JSON
+    /// of `original` takes `length` bytes.
     pub(crate) fn shared<T: Any + Send + Sync>(
         &mut self,
         original: &Arc<T>,
@@ -21,7 +21,8 @@ impl Corrector {
         let known = self.0.get(original).and_then(|copy| copy.clone().downcast().ok());
         known.unwrap_or_else(|| {
             let copy = correct(self);
-            // Two hold a record that only one slot has: that slot, and its copy that is being corrected.
+            // Two hold a record that only one slot has: that slot, and its copy that is being
+            // corrected.
             if Arc::strong_count(original) > 2 {
                 self.0.insert(original, length, copy.clone());
             }

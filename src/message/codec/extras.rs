@@ -20,7 +20,8 @@ use crate::message::{Extensions, ProblemCode};
 pub enum UnreadReason {
     /// The model doesn't name the key. The member is sent as it was read.
     UnknownKey,
-    /// The value isn't of the kind that the model has for the key. It is a [problem](crate::PushSlots::validate).
+    /// The value isn't of the kind that the model has for the key. It is a
+    /// [problem](crate::PushSlots::validate).
     WrongType,
     /// The key occurs more than once, so that the intended value is unknown. It is a
     /// [problem](crate::PushSlots::validate).
@@ -103,7 +104,12 @@ impl Extras {
 
     /// Reads the values given for `key` into a field. Values that can't be read are kept.
     #[inline]
-    pub(crate) fn field<F: Field>(&mut self, key: &str, given: Given<'_>, interner: &mut Interner) -> F {
+    pub(crate) fn field<F: Field>(
+        &mut self,
+        key: &str,
+        given: Given<'_>,
+        interner: &mut Interner,
+    ) -> F {
         let (raw, reason) = match given {
             Given { first: None, .. } => return F::default(),
             Given { first: Some(raw), more } if more.is_empty() => match F::read(raw, interner) {
@@ -174,18 +180,22 @@ impl Extras {
         &self,
         open: impl Fn(&str) -> bool,
     ) -> impl Iterator<Item = UnreadMember<'_>> {
-        self.open_members(open)
-            .map(|member| UnreadMember { key: Key::written(&member.key).name(), reason: member.reason })
+        self.open_members(open).map(|member| UnreadMember {
+            key: Key::written(&member.key).name(),
+            reason: member.reason,
+        })
     }
 
-    /// Whether both have the same extensions, and the same unread members that nothing took the place of.
+    /// Whether both have the same extensions, and the same unread members that nothing took the
+    /// place of.
     pub(crate) fn equals(
         &self,
         open: impl Fn(&str) -> bool,
         other: &Self,
         other_open: impl Fn(&str) -> bool,
     ) -> bool {
-        self.extensions() == other.extensions() && self.open_members(open).eq(other.open_members(other_open))
+        self.extensions() == other.extensions()
+            && self.open_members(open).eq(other.open_members(other_open))
     }
 
     /// Finds what is wrong with the unread member `key`, for which the model has an `F`.
@@ -236,28 +246,35 @@ impl Inner {
     #[cold]
     fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
         if !self.extensions.is_empty() {
-            for _ in self.extensions.members().0.iter().filter(|member| member.has_lone_surrogate()) {
+            for _ in self.extensions.members().0.iter().filter(|member| member.has_lone_surrogate())
+            {
                 problems.add(at.key(EXTENSIONS), ProblemCode::LoneSurrogate, LONE_SURROGATE);
             }
-        } else if let Some(member) = self.unread.0.iter().find(|member| *member.key == *EXTENSIONS) {
+        } else if let Some(member) = self.unread.0.iter().find(|member| *member.key == *EXTENSIONS)
+        {
             explain::<Extensions>(&member.value, member.reason, at.key(EXTENSIONS), problems);
         }
         // The key isn't the model's, and isn't told.
-        let others = self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
+        let others =
+            self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
         for _ in others.filter(|member| member.has_lone_surrogate()) {
             problems.add(at, ProblemCode::LoneSurrogate, LONE_SURROGATE_OF_UNKNOWN);
         }
     }
 }
 
-const LONE_SURROGATE_OF_UNKNOWN: &str =
-    "a member that the model doesn't name has half of a surrogate pair, which stands for no character";
+const LONE_SURROGATE_OF_UNKNOWN: &str = "a member that the model doesn't name has half of a surrogate pair, which stands for no character";
 
 const EXTENSIONS: &str = "Extensions";
 const EXTENSIONS_MEMBER: &str = r#","Extensions":"#;
 
 /// Adds what is wrong with a value that was not read.
-pub(crate) fn explain<F: Field>(raw: &str, reason: UnreadReason, at: Path<'_>, problems: &mut Problems) {
+pub(crate) fn explain<F: Field>(
+    raw: &str,
+    reason: UnreadReason,
+    at: Path<'_>,
+    problems: &mut Problems,
+) {
     match reason {
         UnreadReason::Repeated => {
             problems.add(at, ProblemCode::Repeated, "given more than once; keep one of them");

@@ -36,13 +36,18 @@ pub(crate) trait Field: Default {
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize;
 
     /// Serializes the member `key`, which is plain, unless the field is absent.
-    fn serialize_member<M: SerializeMap>(&self, key: &'static str, map: &mut M) -> Result<(), M::Error>;
+    fn serialize_member<M: SerializeMap>(
+        &self,
+        key: &'static str,
+        map: &mut M,
+    ) -> Result<(), M::Error>;
 
     fn is_absent(&self) -> bool;
 
     fn check(&self, at: Path<'_>, problems: &mut Problems);
 
-    /// Leaves out the optional values in it that are invalid; the field itself too, unless it `is_required`.
+    /// Leaves out the optional values in it that are invalid; the field itself too, unless it
+    /// `is_required`.
     fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector);
 
     /// Finds what is wrong with `raw`, which could not be read.
@@ -67,7 +72,7 @@ impl<T: Value> Field for Option<T> {
 
     // Inlined, the key has a length that is known, and copying it is a store or two.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "measured")]
+    #[expect(clippy::inline_always, reason = "measured")]
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
         let Some(value) = self else { return };
         let start = out.len();
@@ -87,7 +92,11 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    fn serialize_member<M: SerializeMap>(&self, key: &'static str, map: &mut M) -> Result<(), M::Error> {
+    fn serialize_member<M: SerializeMap>(
+        &self,
+        key: &'static str,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
         match self {
             Some(value) if !value.is_empty() => map.serialize_entry(key, &AsSerde(value)),
             _ => Ok(()),

@@ -10,7 +10,8 @@ use foldhash::quality::RandomState;
 use super::value::Value;
 use crate::message::{Location, Provider, Shared};
 
-/// How much is kept of a stream of slots, in bytes. All that is kept takes about six times as much at most.
+/// How much is kept of a stream of slots, in bytes. All that is kept takes about six times as much
+/// at most.
 const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
 
 /// What the slots of one input have in common.

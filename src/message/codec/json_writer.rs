@@ -1,7 +1,7 @@
 //! JSON written straight into a buffer, as serde_json writes it.
 //!
-//! Members and elements are written with a comma before each; [`enclose`] puts the opening bracket in the place of the
-//! first one.
+//! Members and elements are written with a comma before each; [`enclose`] puts the opening bracket
+//! in the place of the first one.
 
 use super::plain_prefix;
 
@@ -16,7 +16,8 @@ pub(crate) fn enclose(brackets: [u8; 2], start: usize, out: &mut Vec<u8>) {
     out.push(close);
 }
 
-/// How many bytes an object or a list takes whose members or elements take `inside`, with their commas.
+/// How many bytes an object or a list takes whose members or elements take `inside`, with their
+/// commas.
 pub(crate) fn enclosed(inside: usize) -> usize {
     "{}".len() + inside.saturating_sub(",".len())
 }
@@ -58,7 +59,9 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     match short_escape(byte) {
         Some(letter) => out.extend_from_slice(&[b'\\', letter]),
-        None => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]),
+        None => {
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]);
+        }
     }
 }
 
@@ -74,7 +77,8 @@ fn short_escape(byte: u8) -> Option<u8> {
     }
 }
 
-/// Writes a number; a whole one without a fraction. One that is not finite has no JSON form and is written as null.
+/// Writes a number; a whole one without a fraction. One that is not finite has no JSON form and is
+/// written as null.
 #[inline]
 pub(crate) fn number(number: f64, out: &mut Vec<u8>) {
     let Some(whole) = whole(number) else {
@@ -102,14 +106,15 @@ pub(crate) fn number_length(number: f64) -> usize {
 pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The number as a whole one, where it is one and has an f64 of its own.
-#[allow(
+#[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::float_cmp,
     reason = "what a cast changes is no whole number"
 )]
 pub(crate) fn whole(number: f64) -> Option<i64> {
-    // The cast goes to the nearest number that there is, so that only a whole one comes back as it was.
+    // The cast goes to the nearest number that there is, so that only a whole one comes back as it
+    // was.
     let whole = number as i64;
     (whole as f64 == number && number.abs() <= EXACT).then_some(whole)
 }

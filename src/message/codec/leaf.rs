@@ -33,7 +33,8 @@ pub(crate) fn leaf<T>(raw: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<
     }
 }
 
-/// Without a fraction that is 0: spreadsheets and data frames write whole columns of identifiers with one.
+/// Without a fraction that is 0: spreadsheets and data frames write whole columns of identifiers
+/// with one.
 fn without_fraction(number: &str) -> &str {
     match number.split_once('.') {
         Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
@@ -50,7 +51,9 @@ macro_rules! text {
             fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
                 match Leaf::read(raw) {
                     Leaf::Text(text) => Read::Value($hold(text, interner)),
-                    Leaf::Literal(text) => Read::Value($hold(without_fraction(text).into(), interner)),
+                    Leaf::Literal(text) => {
+                        Read::Value($hold(without_fraction(text).into(), interner))
+                    }
                     Leaf::Nothing => Read::Nothing,
                     Leaf::Unreadable => Read::WrongType,
                 }
@@ -133,13 +136,21 @@ impl Value for Uuid {
 
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
-        strict::text_in_form(raw, at, Self::CODE_OF_TEXT, "the text of a UUID", problems, strict::is_uuid);
+        strict::text_in_form(
+            raw,
+            at,
+            Self::CODE_OF_TEXT,
+            "the text of a UUID",
+            problems,
+            strict::is_uuid,
+        );
     }
 }
 
 /// A time, always written in UTC.
 impl Value for DateTime<Utc> {
-    const EXPECTED: &'static str = "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
+    const EXPECTED: &'static str =
+        "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
         leaf(raw, timestamp::read)
@@ -177,7 +188,10 @@ impl Value for f64 {
         leaf(raw, |digits| {
             // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
             let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-            is_number.then(|| digits.parse().ok()).flatten().filter(|minutes: &Self| minutes.is_finite())
+            is_number
+                .then(|| digits.parse().ok())
+                .flatten()
+                .filter(|minutes: &Self| minutes.is_finite())
         })
     }
 
@@ -251,7 +265,11 @@ impl Value for u64 {
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if *self == 0 {
-            problems.add(at, ProblemCode::InvalidBatch, "not a whole number from 1; the first is 1");
+            problems.add(
+                at,
+                ProblemCode::InvalidBatch,
+                "not a whole number from 1; the first is 1",
+            );
         }
     }
 }

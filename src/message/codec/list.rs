@@ -21,10 +21,11 @@ use crate::message::{ProblemCode, UnreadReason};
 
 /// A list in a record; it dereferences to a [`Vec`].
 ///
-/// A list that was read from JSON and can't be read whole, because an element is of the wrong kind or it isn't a list, has no
-/// elements here and is kept as it was written. It is a [problem](crate::PushSlots::validate) until another list is assigned, or
-/// it is removed as an [unread member](crate::Provider::unread_members). Elements that are added to it don't replace it, so
-/// that none is lost unseen.
+/// A list that was read from JSON and can't be read whole, because an element is of the wrong kind
+/// or it isn't a list, has no elements here and is kept as it was written. It is a
+/// [problem](crate::PushSlots::validate) until another list is assigned, or it is removed as an
+/// [unread member](crate::Provider::unread_members). Elements that are added to it don't replace
+/// it, so that none is lost unseen.
 ///
 /// ```
 /// use pushslots::{Provider, PushSlots};
@@ -327,7 +328,11 @@ impl<T: Value> Field for List<T> {
         }
     }
 
-    fn serialize_member<M: SerializeMap>(&self, key: &'static str, map: &mut M) -> Result<(), M::Error> {
+    fn serialize_member<M: SerializeMap>(
+        &self,
+        key: &'static str,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
         if self.is_absent() { Ok(()) } else { map.serialize_entry(key, self) }
     }
 
@@ -378,7 +383,9 @@ impl<T: Value> Field for List<T> {
 
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
-        let Some(elements) = list(raw) else { return strict::add_other_kind(raw, at, "a list", problems) };
+        let Some(elements) = list(raw) else {
+            return strict::add_other_kind(raw, at, "a list", problems);
+        };
         for (index, element) in elements.into_iter().enumerate() {
             T::judge(element, at.index(index), problems);
         }

@@ -52,7 +52,11 @@ impl Members {
 
     /// Adds a member under `name`, whatever it holds.
     pub(crate) fn add_named(&mut self, name: &str, value: &str) {
-        self.0.push(Member { key: escaped(name), value: compact(value), reason: UnreadReason::UnknownKey });
+        self.0.push(Member {
+            key: escaped(name),
+            value: compact(value),
+            reason: UnreadReason::UnknownKey,
+        });
     }
 
     /// Removes all but the last of the members with the same key.
@@ -63,8 +67,10 @@ impl Members {
         let mut keep = vec![true; self.0.len()];
         let mut names = HashSet::new();
         for (member, keep) in self.0.iter().zip(&mut keep).rev() {
-            // A key with half of a surrogate pair stands for no text, and its name may be another key's text.
-            *keep = names.insert((Key::written(&member.key).name(), has_lone_surrogate(&member.key)));
+            // A key with half of a surrogate pair stands for no text, and its name may be another
+            // key's text.
+            *keep =
+                names.insert((Key::written(&member.key).name(), has_lone_surrogate(&member.key)));
         }
         drop(names);
         let mut keep = keep.into_iter();
@@ -121,13 +127,16 @@ impl Member {
 
     pub(super) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         if has_lone_surrogate(&self.key) {
-            return Err(M::Error::custom("a key with half of a surrogate pair has no form in this format"));
+            return Err(M::Error::custom(
+                "a key with half of a surrogate pair has no form in this format",
+            ));
         }
         map.serialize_entry(&*Key::written(&self.key).name(), &Raw(&self.value))
     }
 }
 
-/// The key in the one form that serde writes too. A key with half of a surrogate pair stays as it was written.
+/// The key in the one form that serde writes too. A key with half of a surrogate pair stays as it
+/// was written.
 fn canonical(key: Key<'_>) -> Box<str> {
     match key.raw() {
         raw if raw.contains('\\') && !has_lone_surrogate(raw) => escaped(&key.name()),

@@ -18,7 +18,8 @@ impl PathSegment {
     }
 }
 
-/// A path that is made on the way into a message, and written out only when there is a problem at its end.
+/// A path that is made on the way into a message, and written out only when there is a problem at
+/// its end.
 #[derive(Clone, Copy)]
 pub(crate) struct Path<'a>(Option<(&'a Path<'a>, PathSegment)>);
 

@@ -3,8 +3,8 @@
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// How many bytes from the start stand for themselves in a JSON string: no quote, backslash or control character
-/// (RFC 8259, section 7).
+/// How many bytes from the start stand for themselves in a JSON string: no quote, backslash or
+/// control character (RFC 8259, section 7).
 #[inline]
 pub(super) fn prefix(bytes: &[u8]) -> usize {
     let mut rest = bytes;
@@ -26,7 +26,8 @@ pub(super) fn prefix(bytes: &[u8]) -> usize {
 #[inline]
 fn special(chunk: [u8; 8]) -> Option<usize> {
     let word = u64::from_le_bytes(chunk);
-    // The high bit of each byte below the limit is set, and by a borrow maybe those of bytes behind it.
+    // The high bit of each byte below the limit is set, and by a borrow maybe those of bytes behind
+    // it.
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
     let found = (below(word, 0x20) | equal(b'"') | equal(b'\\')) & HIGH;
@@ -43,7 +44,8 @@ mod tests {
             for place in 0..length {
                 for byte in 0..=255_u8 {
                     let mut bytes = vec![b'a'; length];
-                    // What follows must not matter, nor what differs from a special byte by one bit.
+                    // What follows must not matter, nor what differs from a special byte by one
+                    // bit.
                     bytes[place..].fill(0x1f);
                     bytes[..place].fill(0xa2);
                     bytes[place] = byte;

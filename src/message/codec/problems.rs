@@ -71,7 +71,13 @@ impl Problems {
     }
 
     /// Adds the problem that a value isn't of the kind expected.
-    pub(crate) fn add_wrong_type(&mut self, at: Path<'_>, code: ProblemCode, expected: &str, raw: &str) {
+    pub(crate) fn add_wrong_type(
+        &mut self,
+        at: Path<'_>,
+        code: ProblemCode,
+        expected: &str,
+        raw: &str,
+    ) {
         self.add_with(code, || {
             let text = format!("expected {expected}; this {} is not one", raw::kind(raw));
             (at.to_string(), text.into())
@@ -79,7 +85,11 @@ impl Problems {
     }
 
     /// Adds a problem. Its path and text are made only if it is listed.
-    pub(crate) fn add_with(&mut self, code: ProblemCode, make: impl FnOnce() -> (String, Cow<'static, str>)) {
+    pub(crate) fn add_with(
+        &mut self,
+        code: ProblemCode,
+        make: impl FnOnce() -> (String, Cow<'static, str>),
+    ) {
         if self.counts(code) {
             let (path, text) = make();
             self.list.push(Problem::of(path, code, text));
@@ -99,8 +109,9 @@ impl Problems {
         is_listed
     }
 
-    /// Adds the problems that `check` finds in a record that slots share, and those of another slot with the same record as one
-    /// more slot that has them. The JSON of the record takes `length` bytes.
+    /// Adds the problems that `check` finds in a record that slots share, and those of another slot
+    /// with the same record as one more slot that has them. The JSON of the record takes `length`
+    /// bytes.
     pub(crate) fn add_shared(
         &mut self,
         record: &Arc<impl Any + Send + Sync>,

@@ -29,7 +29,8 @@ impl<'a> Key<'a> {
         self.0
     }
 
-    /// The text of the key. A key that is no text, such as half a surrogate pair, is given as it is written.
+    /// The text of the key. A key that is no text, such as half a surrogate pair, is given as it is
+    /// written.
     pub(crate) fn name(self) -> Cow<'a, str> {
         unescaped(self.0).unwrap_or(Cow::Borrowed(self.0))
     }
@@ -56,7 +57,10 @@ impl<'a> Object<'a> {
 
     /// The values of `key` in any letter case.
     pub(crate) fn get_all(&self, key: &str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |member| member.0.name().eq_ignore_ascii_case(key)).map(|member| member.1)
+        self.0
+            .iter()
+            .filter(move |member| member.0.name().eq_ignore_ascii_case(key))
+            .map(|member| member.1)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key<'a>, &'a str)> {
@@ -150,7 +154,11 @@ impl<'a> Leaf<'a> {
                 inside.map_or(Self::Unreadable, Self::Text)
             }
             [b'{', inside @ .., b'}'] | [b'[', inside @ .., b']'] => {
-                if inside.iter().all(u8::is_ascii_whitespace) { Self::Nothing } else { Self::Unreadable }
+                if inside.iter().all(u8::is_ascii_whitespace) {
+                    Self::Nothing
+                } else {
+                    Self::Unreadable
+                }
             }
             b"null" => Self::Nothing,
             _ => Self::Literal(raw),
@@ -158,7 +166,8 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// The text that the leaf `raw` stands for: the content of a text; a number or a boolean as it is written.
+/// The text that the leaf `raw` stands for: the content of a text; a number or a boolean as it is
+/// written.
 pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     let raw: &RawValue = serde_json::from_str(raw).ok()?;
     match Leaf::read(raw.get()) {
@@ -168,7 +177,8 @@ pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The content of a JSON text, which is written as `raw` between quotes; `None` if it has half a surrogate pair.
+/// The content of a JSON text, which is written as `raw` between quotes; `None` if it has half a
+/// surrogate pair.
 fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
     // Between the quotes of JSON, nothing but a backslash is special.
     if plain_prefix::prefix(raw.as_bytes()) == raw.len() {
@@ -177,7 +187,8 @@ fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str(&format!("\"{raw}\"")).ok().map(Cow::Owned)
 }
 
-/// Whether the JSON `raw` has an escape that is half of a surrogate pair, and so stands for no character.
+/// Whether the JSON `raw` has an escape that is half of a surrogate pair, and so stands for no
+/// character.
 pub(crate) fn has_lone_surrogate(raw: &str) -> bool {
     let mut rest = raw;
     while let Some((_, escaped)) = rest.split_once('\\') {

@@ -1,7 +1,8 @@
 //! How a table of keys becomes a record that can be read, checked and written.
 //!
-//! [`record!`] takes the reference's table of an object, one row a key, and writes the struct and all that reads, checks and
-//! writes it. A row's type says how its value is read, what is wrong with it and how it is written.
+//! [`record!`] takes the reference's table of an object, one row a key, and writes the struct and
+//! all that reads, checks and writes it. A row's type says how its value is read, what is wrong
+//! with it and how it is written.
 
 use super::path::Path;
 use super::problems::Problems;
@@ -22,9 +23,10 @@ pub(crate) trait Rules {
 
 /// Writes a record: its struct, and how it is read, checked and written.
 ///
-/// A row is `"Key" => pub field: Type`, where the type is a [`Field`](super::field::Field): `Option<T>` or [`List<T>`](crate::List). All fields
-/// start out absent; `Extensions` and keys that no row names are in its extras. Cross-checks come from [`Rules`]. `Debug`
-/// shows the fields named as `shown`.
+/// A row is `"Key" => pub field: Type`, where the type is a [`Field`](super::field::Field):
+/// `Option<T>` or [`List<T>`](crate::List). All fields start out absent; `Extensions` and keys that
+/// no row names are in its extras. Cross-checks come from [`Rules`]. `Debug` shows the fields named
+/// as `shown`.
 macro_rules! record {
     (
         $(#[$meta:meta])*
@@ -36,12 +38,15 @@ macro_rules! record {
     ) => {
         $(#[$meta])*
         ///
-        /// With serde it is read and written as in the JSON of a message, in any format that has maps and texts.
+        /// With serde it is read and written as in the JSON of a message, in any format that has
+        /// maps and texts.
         ///
-        /// In a flattened field, in an enum with an inner tag or without one, and in some formats, serde passes on values instead of
-        /// their JSON. Values that are kept as they were written, such as extensions, may then come back in another spelling
-        /// (`1.10` as `1.1`), which counts as different. A number above 2^53 - 1 that comes as a float is an error, and a fraction
-        /// keeps about 16 digits. A key with half of a surrogate pair is an error when it is serialized.
+        /// In a flattened field, in an enum with an inner tag or without one, and in some formats,
+        /// serde passes on values instead of their JSON. Values that are kept as they were written,
+        /// such as extensions, may then come back in another spelling (`1.10` as `1.1`), which
+        /// counts as different. A number above 2^53 - 1 that comes as a float is an error, and a
+        /// fraction keeps about 16 digits. A key with half of a surrogate pair is an error when it
+        /// is serialized.
         ///
         /// `Debug` omits what may identify a person.
         #[derive(Clone)]
@@ -69,12 +74,13 @@ macro_rules! record {
                 self.extras.extensions_mut()
             }
 
-            /// The members that were read from JSON and are not in a field: keys that the model doesn't name, and values that
-            /// can't be read.
+            /// The members that were read from JSON and are not in a field: keys that the model
+            /// doesn't name, and values that can't be read.
             ///
-            /// A value that can't be read is not among them while its field has another value. It is written, and a problem, again
-            /// when the field is `None`: remove it with [`remove_unread_member`](Self::remove_unread_member). The values of a
-            /// repeated key are written as one list.
+            /// A value that can't be read is not among them while its field has another value. It
+            /// is written, and a problem, again when the field is `None`: remove it with
+            /// [`remove_unread_member`](Self::remove_unread_member). The values of a repeated key
+            /// are written as one list.
             pub fn unread_members(&self) -> impl Iterator<Item = $crate::UnreadMember<'_>> {
                 use $crate::message::codec::field::Field;
                 let fields = [$(($key, Field::unread_reason(&self.$field)),)*];

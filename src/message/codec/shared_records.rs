@@ -4,7 +4,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The maximum size of all records that are held, as JSON in bytes. In memory they take about twice as much.
+/// The maximum size of all records that are held, as JSON in bytes. In memory they take about twice
+/// as much.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// A record of any type that is held.
@@ -12,7 +13,8 @@ pub(super) type AnyRecord = Arc<dyn Any + Send + Sync>;
 
 /// Values for shared records. If the records take too much memory, all are forgotten.
 pub(super) struct SharedRecords<V> {
-    /// By the address of the record. The record is held, so that it doesn't change and no other gets the address.
+    /// By the address of the record. The record is held, so that it doesn't change and no other
+    /// gets the address.
     known: BTreeMap<usize, (AnyRecord, V)>,
     size: usize,
 }
@@ -29,7 +31,12 @@ impl<V> SharedRecords<V> {
     }
 
     /// Adds a record whose JSON takes `length` bytes.
-    pub(super) fn insert<T: Any + Send + Sync>(&mut self, record: &Arc<T>, length: usize, value: V) {
+    pub(super) fn insert<T: Any + Send + Sync>(
+        &mut self,
+        record: &Arc<T>,
+        length: usize,
+        value: V,
+    ) {
         let size = length.saturating_add(size_of::<T>());
         if self.size.saturating_add(size) > MOST_BYTES {
             *self = Self::default();

@@ -1,4 +1,5 @@
-//! How the schema of the service has the values of the model: the kinds of JSON, and no spelling but the usual one.
+//! How the schema of the service has the values of the model: the kinds of JSON, and no spelling
+//! but the usual one.
 
 use chrono::DateTime;
 use uuid::Uuid;
@@ -31,7 +32,9 @@ pub(crate) fn object(
     problems: &mut Problems,
     mut judge: impl FnMut(&str, &str, &mut Problems),
 ) {
-    let Some(object) = Object::read(raw) else { return add_other_kind(raw, at, "an object", problems) };
+    let Some(object) = Object::read(raw) else {
+        return add_other_kind(raw, at, "an object", problems);
+    };
     for (key, raw) in object.iter() {
         judge(&key.name(), raw, problems);
     }

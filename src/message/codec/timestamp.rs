@@ -4,12 +4,12 @@ use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 
 use super::json_writer;
 
-/// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess it would
-/// offer an appointment at the wrong hour.
+/// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess
+/// it would offer an appointment at the wrong hour.
 ///
-/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the milliseconds (an official sample
-/// has it), a comma before the fraction, no seconds, an offset of hours alone, without its colon or after a space, `UTC`, and
-/// the basic form of ISO 8601.
+/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the
+/// milliseconds (an official sample has it), a comma before the fraction, no seconds, an offset of
+/// hours alone, without its colon or after a space, `UTC`, and the basic form of ISO 8601.
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let usual = DateTime::parse_from_rfc3339(text).ok();
@@ -20,11 +20,11 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
 /// Writes the other shapes as RFC 3339 would; what is none of them comes out as no time either.
 fn as_rfc3339(text: &str) -> Option<String> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
-    let (clock, offset) = match time.len().checked_sub("UTC".len()).and_then(|end| time.split_at_checked(end))
-    {
-        Some((clock, utc)) if utc.eq_ignore_ascii_case("UTC") => (clock, "Z"),
-        _ => time.split_at(time.find(['Z', 'z', '+', '-'])?),
-    };
+    let (clock, offset) =
+        match time.len().checked_sub("UTC".len()).and_then(|end| time.split_at_checked(end)) {
+            Some((clock, utc)) if utc.eq_ignore_ascii_case("UTC") => (clock, "Z"),
+            _ => time.split_at(time.find(['Z', 'z', '+', '-'])?),
+        };
     let clock = clock.trim_end().replace(',', ".");
 
     let date = match *date.split('-').collect::<Vec<_>>() {
@@ -65,7 +65,8 @@ pub(super) fn unwritable(time: &DateTime<Utc>) -> Option<&'static str> {
     (time.nanosecond() >= 1_000_000_000).then_some("no real time: a leap second")
 }
 
-/// Writes a time in quotes as RFC 3339 in UTC: `T`, `Z`, and a fraction of 3, 6 or 9 digits only where there is one.
+/// Writes a time in quotes as RFC 3339 in UTC: `T`, `Z`, and a fraction of 3, 6 or 9 digits only
+/// where there is one.
 pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
     if unwritable(time).is_some() {
         return json_writer::string(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true), out);
@@ -132,7 +133,7 @@ fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "a digit, of a number below 100")]
+#[expect(clippy::cast_possible_truncation, reason = "a digit, of a number below 100")]
 fn two_digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }

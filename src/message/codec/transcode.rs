@@ -3,7 +3,9 @@
 use std::any::type_name;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
+};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -15,11 +17,12 @@ use super::value::{Read, Value};
 /// The name by which serde_json hands out a value as it is written.
 const RAW: &str = "$serde_json::private::RawValue";
 
-/// The name by which serde_json hands out a number, if a program turns on its feature `arbitrary_precision`.
+/// The name by which serde_json hands out a number, if a program turns on its feature
+/// `arbitrary_precision`.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// The JSON of the value that a deserializer has: as it is written if serde_json reads it, and else the same value written as
-/// JSON.
+/// The JSON of the value that a deserializer has: as it is written if serde_json reads it, and else
+/// the same value written as JSON.
 pub(crate) struct Json(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Json {
@@ -98,7 +101,9 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
         }
         // An identifier must not lose its last digits.
         if value.abs() >= write::EXACT {
-            return Err(E::custom("a number above 9007199254740991 came as a float; give it as a text"));
+            return Err(E::custom(
+                "a number above 9007199254740991 came as a float; give it as a text",
+            ));
         }
         write::number(value, self.0);
         Ok(())
@@ -141,7 +146,8 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
         let start = self.0.len();
         while let Some(key) = map.next_key_seed(TextKey)? {
             if key == RAW || key == NUMBER {
-                // Any sender can write such a key: it must be alone, and only one whole value may come from it.
+                // Any sender can write such a key: it must be alone, and only one whole value may
+                // come from it.
                 let no_json = || A::Error::custom("a value that isn't JSON");
                 // The error of another kind of value would repeat the value.
                 let json = map.next_value::<String>().map_err(|_| no_json())?;
@@ -217,13 +223,14 @@ impl Visitor<'_> for TextKey {
     }
 }
 
-/// JSON text that serde_json writes as it is, and any other serializer as the value that it stands for.
+/// JSON text that serde_json writes as it is, and any other serializer as the value that it stands
+/// for.
 pub(crate) struct Raw<'a>(pub(crate) &'a str);
 
 impl Serialize for Raw<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Only the serializers of serde_json fail with its error. The types can't be compared, because `TypeId` needs types
-        // without lifetimes; their names can.
+        // Only the serializers of serde_json fail with its error. The types can't be compared,
+        // because `TypeId` needs types without lifetimes; their names can.
         if type_name::<S::Error>() == type_name::<serde_json::Error>() {
             return serde_json::from_str::<&RawValue>(self.0)
                 .map_err(S::Error::custom)?
@@ -251,10 +258,13 @@ impl<'a> Structure<'a> {
 impl Serialize for Structure<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.depth > DEEPEST {
-            return Err(S::Error::custom("a value that was read as JSON is too deep for this format"));
+            return Err(S::Error::custom(
+                "a value that was read as JSON is too deep for this format",
+            ));
         }
         if let Some(object) = Object::read(self.raw) {
-            return serializer.collect_map(object.iter().map(|(key, raw)| (key.name(), self.inside(raw))));
+            return serializer
+                .collect_map(object.iter().map(|(key, raw)| (key.name(), self.inside(raw))));
         }
         if let Some(elements) = list(self.raw) {
             return serializer.collect_seq(elements.into_iter().map(|raw| self.inside(raw)));
@@ -265,9 +275,9 @@ impl Serialize for Structure<'_> {
             Leaf::Literal("false") => serializer.serialize_bool(false),
             Leaf::Literal(number) => serialize_number(number, serializer),
             Leaf::Nothing => serializer.serialize_unit(),
-            Leaf::Unreadable => {
-                Err(S::Error::custom("a text with half of a surrogate pair has no form in this format"))
-            }
+            Leaf::Unreadable => Err(S::Error::custom(
+                "a text with half of a surrogate pair has no form in this format",
+            )),
         }
     }
 }

@@ -35,8 +35,8 @@ pub(crate) trait Value: Sized {
     /// Writes it as the model has it.
     fn write(&self, out: &mut Vec<u8>);
 
-    /// How many bytes [`write`](Self::write) takes. Unless it is to be `EXACT`, no text is looked through for what needs an
-    /// escape, and the bytes are too few if one has any.
+    /// How many bytes [`write`](Self::write) takes. Unless it is to be `EXACT`, no text is looked
+    /// through for what needs an escape, and the bytes are too few if one has any.
     fn length<const EXACT: bool>(&self) -> usize;
 
     /// Serializes what [`write`](Self::write) writes.
@@ -52,11 +52,13 @@ pub(crate) trait Value: Sized {
     /// Leaves out the optional values in it that are invalid.
     fn drop_invalid(&mut self, _corrector: &mut Corrector) {}
 
-    /// Finds where `raw` isn't written as the schema of the service has it, though it may be read for what it stands for.
+    /// Finds where `raw` isn't written as the schema of the service has it, though it may be read
+    /// for what it stands for.
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems);
 
-    /// Finds the path to the place at which `text`, which begins with such a value, stops being JSON.
+    /// Finds the path to the place at which `text`, which begins with such a value, stops being
+    /// JSON.
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
 }
 
@@ -76,8 +78,7 @@ impl<T: Value> Serialize for AsSerde<'_, T> {
     }
 }
 
-pub(crate) const LONE_SURROGATE: &str =
-    "half of a surrogate pair, which stands for no character; write both halves, or the character itself";
+pub(crate) const LONE_SURROGATE: &str = "half of a surrogate pair, which stands for no character; write both halves, or the character itself";
 
 /// Adds what is wrong with `raw`, which is none of these values.
 pub(crate) fn explain_value<T: Value>(raw: &str, at: Path<'_>, problems: &mut Problems) {

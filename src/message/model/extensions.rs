@@ -19,10 +19,11 @@ use crate::message::codec::strict;
 use crate::message::codec::transcode::{Json, wrong_type};
 use crate::message::{ProblemCode, UnreadReason};
 
-/// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any object.
+/// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any
+/// object.
 ///
-/// Each has a name and any JSON value, read and written as a type of your own. What is read from a message and not
-/// replaced is sent on as it was written.
+/// Each has a name and any JSON value, read and written as a type of your own. What is read from a
+/// message and not replaced is sent on as it was written.
 ///
 /// ```
 /// use pushslots::Slot;
@@ -72,7 +73,9 @@ impl Extensions {
     ///
     /// A value that is no `T`.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, ExtensionError> {
-        let read = |json| serde_json::from_str(json).map_err(|error| ExtensionError::of_type(name, &error));
+        let read = |json| {
+            serde_json::from_str(json).map_err(|error| ExtensionError::of_type(name, &error))
+        };
         self.0.get(name).map(read).transpose()
     }
 
@@ -81,7 +84,11 @@ impl Extensions {
     /// # Errors
     ///
     /// A value that has no JSON form, such as a map whose keys are no text. What was there stays.
-    pub fn insert<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), ExtensionError> {
+    pub fn insert<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), ExtensionError> {
         let json = serde_json::to_string(value).map_err(|_| ExtensionError::new(name, None))?;
         self.0.remove(name);
         self.0.add_named(name, &json);
@@ -150,7 +157,11 @@ impl Field for Extensions {
         if self.is_absent() { 0 } else { key.len() + write::enclosed(self.0.length()) }
     }
 
-    fn serialize_member<M: SerializeMap>(&self, key: &'static str, map: &mut M) -> Result<(), M::Error> {
+    fn serialize_member<M: SerializeMap>(
+        &self,
+        key: &'static str,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
         if self.is_absent() { Ok(()) } else { map.serialize_entry(key, self) }
     }
 

@@ -19,8 +19,8 @@ use crate::message::codec::value::{Read, Value};
 record! {
     /// What a message says of itself: `Meta` of the reference.
     ///
-    /// `DataModel` and `EventType` are always `Scheduling` and `PushSlots`. The client fills in its own
-    /// source and destinations where the message names none.
+    /// `DataModel` and `EventType` are always `Scheduling` and `PushSlots`. The client fills in its
+    /// own source and destinations where the message names none.
     ///
     /// ```
     /// use pushslots::Meta;

@@ -39,7 +39,7 @@ macro_rules! from_wide {
         $(
             /// A number above 2<sup>53</sup> is rounded.
             impl From<$number> for Minutes {
-                #[allow(clippy::cast_precision_loss, reason = "no appointment takes 10^10 years")]
+                #[expect(clippy::cast_precision_loss, reason = "no appointment takes 10^10 years")]
                 fn from(minutes: $number) -> Self {
                     Self(minutes as f64)
                 }
@@ -52,7 +52,7 @@ from_wide!(i64 u64 usize);
 
 impl From<TimeDelta> for Minutes {
     fn from(duration: TimeDelta) -> Self {
-        #[allow(clippy::cast_precision_loss, reason = "whole seconds of an appointment are few")]
+        #[expect(clippy::cast_precision_loss, reason = "whole seconds of an appointment are few")]
         let seconds = duration.num_seconds() as f64;
         Self((seconds + f64::from(duration.subsec_nanos()) / 1e9) / 60.0)
     }

@@ -215,7 +215,8 @@ impl Rules for PhoneNumber {
 
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.office.as_deref().is_some_and(|number| !is_e164(number)) {
-            let form = "not in E.164 form: write `+`, the country code and the number, up to 15 digits";
+            let form =
+                "not in E.164 form: write `+`, the country code and the number, up to 15 digits";
             problems.add(at.key("Office"), ProblemCode::NotE164, form);
         }
     }
@@ -226,5 +227,7 @@ fn is_e164(number: &str) -> bool {
     let Some(digits) = number.strip_prefix('+') else {
         return false;
     };
-    (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+    (2..=15).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
 }

@@ -12,13 +12,14 @@ use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::{Read, Value, is_sound};
 
-/// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can hold, each at the
-/// price of a pointer.
+/// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can
+/// hold, each at the price of a pointer.
 ///
-/// It is made by [`Provider::share`](crate::Provider::share) and [`Location::share`](crate::Location::share), or from
-/// the record itself by `into()`. Slots that are read as one message, or by one [`SlotReader`](crate::SlotReader), share equal
-/// providers and equal locations. Slots that serde reads on their own, such as a `Vec<Slot>`, share none. A record that
-/// more than one slot holds is encoded and checked once.
+/// It is made by [`Provider::share`](crate::Provider::share) and
+/// [`Location::share`](crate::Location::share), or from the record itself by `into()`. Slots that
+/// are read as one message, or by one [`SlotReader`](crate::SlotReader), share equal providers and
+/// equal locations. Slots that serde reads on their own, such as a `Vec<Slot>`, share none. A
+/// record that more than one slot holds is encoded and checked once.
 ///
 /// ```
 /// use pushslots::{Provider, PushSlots, Slot};
@@ -67,8 +68,8 @@ impl<T> Shared<T> {
     }
 }
 
-/// The JSON of the record, where it is worth keeping. That of a record with one holder is not: it would double what
-/// the record takes.
+/// The JSON of the record, where it is worth keeping. That of a record with one holder is not: it
+/// would double what the record takes.
 fn kept_json<T: Value>(shared: &Shared<T>) -> Option<&[u8]> {
     let Inner { record, json, .. } = &*shared.0;
     if Arc::strong_count(&shared.0) == 1 {
@@ -138,7 +139,8 @@ impl<T: Serialize> Serialize for Shared<T> {
     }
 }
 
-/// Reads a record that this holder alone has. What is read as part of a message is shared by its slots.
+/// Reads a record that this holder alone has. What is read as part of a message is shared by its
+/// slots.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Self::from)

@@ -50,8 +50,8 @@ record! {
 impl Slot {
     /// A slot that starts at `date_time` and takes `duration` minutes.
     ///
-    /// The time may be in any time zone. The duration is a number of [minutes](Minutes) above 0, or a
-    /// [`TimeDelta`](chrono::TimeDelta); it is checked when the message is built.
+    /// The time may be in any time zone. The duration is a number of [minutes](Minutes) above 0, or
+    /// a [`TimeDelta`](chrono::TimeDelta); it is checked when the message is built.
     #[must_use]
     pub fn new<Z: TimeZone>(date_time: DateTime<Z>, duration: impl Into<Minutes>) -> Self {
         Self {
@@ -84,7 +84,8 @@ impl Slot {
         self
     }
 
-    /// Says where the appointment takes place: a [`Location`], or one that many slots [share](Location::share).
+    /// Says where the appointment takes place: a [`Location`], or one that many slots
+    /// [share](Location::share).
     #[must_use]
     pub fn location(mut self, location: impl Into<Shared<Location>>) -> Self {
         self.location = Some(location.into());
@@ -93,7 +94,8 @@ impl Slot {
 }
 
 impl Slot {
-    /// Checks this slot alone, as [`PushSlots::validate`](crate::PushSlots::validate) does with all of a message.
+    /// Checks this slot alone, as [`PushSlots::validate`](crate::PushSlots::validate) does with all
+    /// of a message.
     ///
     /// ```
     /// use pushslots::Slot;
@@ -113,7 +115,8 @@ impl Slot {
         problems.into_result()
     }
 
-    /// The slot as JSON, as it is in a message and on a line of a file for [`SlotReader`](crate::SlotReader).
+    /// The slot as JSON, as it is in a message and on a line of a file for
+    /// [`SlotReader`](crate::SlotReader).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.length::<true>());
@@ -127,10 +130,18 @@ impl Rules for Slot {
 
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.date_time.is_none() && !self.extras.has("DateTime") {
-            problems.add(at.key("DateTime"), ProblemCode::Missing, "missing; say when the slot starts");
+            problems.add(
+                at.key("DateTime"),
+                ProblemCode::Missing,
+                "missing; say when the slot starts",
+            );
         }
         if self.duration.is_none() && !self.extras.has("Duration") {
-            problems.add(at.key("Duration"), ProblemCode::Missing, "missing; give the number of minutes");
+            problems.add(
+                at.key("Duration"),
+                ProblemCode::Missing,
+                "missing; give the number of minutes",
+            );
         }
     }
 }

@@ -5,11 +5,12 @@ use std::io::{self, ErrorKind, Read};
 use super::read_error::{Position, ReadError};
 use super::scanner::{ParseError, Reason};
 
-/// How much is asked of the input at a time, in bytes, and how much of a slot is gone through again for every piece of
-/// it, however small, that a slow input gives.
+/// How much is asked of the input at a time, in bytes, and how much of a slot is gone through again
+/// for every piece of it, however small, that a slow input gives.
 const CHUNK: usize = 64 * 1024;
 
-/// The longest slot, in bytes. No message with a longer one would be worth sending: the service rejects those of 10 MB.
+/// The longest slot, in bytes. No message with a longer one would be worth sending: the service
+/// rejects those of 10 MB.
 const LONGEST: usize = 8 * 1024 * 1024;
 
 /// Text that has come and was not passed over yet.
@@ -22,8 +23,8 @@ pub(super) struct InputBuffer {
     counted: usize,
     /// Where in the input the text behind `counted` starts.
     place: Position,
-    /// What the input gave last. All of it is text but for the first bytes of a character whose others have not come,
-    /// which are at the start.
+    /// What the input gave last. All of it is text but for the first bytes of a character whose
+    /// others have not come, which are at the start.
     buffer: Vec<u8>,
     partial: usize,
     /// How much of it is filled while an input that must not wait has no more for now.
@@ -126,8 +127,9 @@ impl InputBuffer {
         self.place.after(self.unread().as_bytes())
     }
 
-    /// Gets more of `input`: what it has, and of a long slot as much again as has come, so that its text is gone
-    /// through only a few times. Returns whether that came, or the input would have to wait for it.
+    /// Gets more of `input`: what it has, and of a long slot as much again as has come, so that its
+    /// text is gone through only a few times. Returns whether that came, or the input would have to
+    /// wait for it.
     pub(super) fn fill(&mut self, input: &mut impl Read) -> Result<bool, ReadError> {
         // However much space there is between slots, it need not be held.
         self.pass_space();

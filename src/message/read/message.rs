@@ -16,10 +16,10 @@ use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
 impl PushSlots {
     /// Reads a message from JSON, after any byte-order mark.
     ///
-    /// Reading is tolerant: see [there](Self#reading-and-writing). [`validate`](Self::validate) reports the problems of the message
-    /// itself, and so does the client before it sends anything. Equal providers,
-    /// locations and reasons are [shared](crate::Shared). For more slots than memory holds there is
-    /// [`SlotReader`](crate::SlotReader).
+    /// Reading is tolerant: see [there](Self#reading-and-writing). [`validate`](Self::validate)
+    /// reports the problems of the message itself, and so does the client before it sends anything.
+    /// Equal providers, locations and reasons are [shared](crate::Shared). For more slots than
+    /// memory holds there is [`SlotReader`](crate::SlotReader).
     ///
     /// ```
     /// use pushslots::PushSlots;
@@ -66,7 +66,8 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
         return Err(ParseError::value(start, "the input is JSON but no object"));
     }
     let mut interner = Interner::unlimited();
-    let (mut meta, mut extensions, mut extras) = (Given::default(), Given::default(), Extras::default());
+    let (mut meta, mut extensions, mut extras) =
+        (Given::default(), Given::default(), Extras::default());
     // The slots are read where they stand, and again only if they are given more than once.
     let (mut slots, mut all_slots) = (List::new(), Given::default());
     let mut is_first = true;
@@ -133,8 +134,9 @@ pub(super) fn read_slot(
         Some(object) => Ok(Some(Slot::from_object(&object, interner))),
         None => Ok((scanner.raw()? == "null").then_some(Read::Nothing)),
     });
-    let read = object
-        .map_err(|error| scanner.locate(error, <Slot as Value>::locate).under(PathSegment::Index(index)))?;
+    let read = object.map_err(|error| {
+        scanner.locate(error, <Slot as Value>::locate).under(PathSegment::Index(index))
+    })?;
     Ok(match read {
         Some(Read::Value(slot)) => Some(slot),
         // An empty place in the list is a slot without its time, and must not vanish unseen.

@@ -9,8 +9,8 @@ use super::scanner::ParseError;
 
 /// Input that is not the JSON it should be, or that could not be got at all.
 ///
-/// It tells where the input goes wrong and never repeats any of it. Why an input could not be got is its
-/// [`source`](std::error::Error::source).
+/// It tells where the input goes wrong and never repeats any of it. Why an input could not be got
+/// is its [`source`](std::error::Error::source).
 #[derive(Clone, Debug)]
 pub struct ReadError {
     reason: Cow<'static, str>,
@@ -26,7 +26,10 @@ impl ReadError {
     }
 
     pub(super) fn io(error: io::Error, place: Position) -> Self {
-        Self { source: Some(Arc::new(error)), ..Self::at(place, "the input can't be read any further") }
+        Self {
+            source: Some(Arc::new(error)),
+            ..Self::at(place, "the input can't be read any further")
+        }
     }
 
     /// The input can't be read any further after this line.
@@ -51,15 +54,15 @@ impl ReadError {
         format!("{} at line {line} column {column}", self.reason)
     }
 
-    /// Whether nothing follows in the input: a [`SlotReader`](crate::SlotReader) passes over a value that is no slot, and over
-    /// a broken line where slots stand on lines.
+    /// Whether nothing follows in the input: a [`SlotReader`](crate::SlotReader) passes over a
+    /// value that is no slot, and over a broken line where slots stand on lines.
     #[must_use]
     pub fn is_last(&self) -> bool {
         self.is_last
     }
 
-    /// Where in the message the input goes wrong, as far as it was read, such as `Slots[3].Provider`; empty at the
-    /// top.
+    /// Where in the message the input goes wrong, as far as it was read, such as
+    /// `Slots[3].Provider`; empty at the top.
     ///
     /// Keys that the model does not name are not told.
     #[must_use]

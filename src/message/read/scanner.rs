@@ -1,7 +1,7 @@
 //! A place in JSON text that moves from value to value.
 //!
-//! serde_json reads the values. The brackets, commas and colons around them are passed here, because the list that they
-//! belong to may be longer than memory.
+//! serde_json reads the values. The brackets, commas and colons around them are passed here,
+//! because the list that they belong to may be longer than memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -154,8 +154,8 @@ impl<'a> Scanner<'a> {
         ParseError::value(self.at, reason)
     }
 
-    /// Moves behind the colon of the next member of an object; `None` behind the object's end. `is_first` is whether the opening
-    /// bracket was the last thing passed.
+    /// Moves behind the colon of the next member of an object; `None` behind the object's end.
+    /// `is_first` is whether the opening bracket was the last thing passed.
     pub(crate) fn member(&mut self, is_first: bool) -> Parsed<Option<Key<'a>>> {
         match self.peek()? {
             b'}' => {
@@ -202,7 +202,8 @@ impl<'a> Scanner<'a> {
         self.raw().map_err(|error| self.locate(error, locate))
     }
 
-    /// Reads the next value, and moves over it; `None`, and nothing is moved over, if it is JSON of another kind.
+    /// Reads the next value, and moves over it; `None`, and nothing is moved over, if it is JSON of
+    /// another kind.
     pub(crate) fn value<T: Deserialize<'a>>(&mut self) -> Parsed<Option<T>> {
         self.pass_space();
         let rest = self.rest();
@@ -235,7 +236,8 @@ impl<'a> Scanner<'a> {
         let mut at = (before + error.column()).saturating_sub(1);
         let text = error.to_string();
         let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
-        // A number that is cut off is reported as one that is wrong. Its text isn't looked at, since it may change.
+        // A number that is cut off is reported as one that is wrong. Its text isn't looked at,
+        // since it may change.
         let is_cut = at + 1 >= rest.len() && rest.ends_with(['-', '+', '.', 'e', 'E']);
         if error.is_eof() || is_cut {
             return ParseError::new(self.text.len(), Reason::End);
@@ -261,12 +263,15 @@ fn in_plain_words(text: &str) -> Cow<'static, str> {
         "invalid number" => "not a JSON number",
         "invalid escape" => "unknown escape",
         "trailing characters" => "something follows behind the value",
-        _ if text.starts_with(CONTROL_CHARACTER) => "control character in a text; write it as an escape",
+        _ if text.starts_with(CONTROL_CHARACTER) => {
+            "control character in a text; write it as an escape"
+        }
         other => return Cow::Owned(other.to_owned()),
     })
 }
 
-/// Finds the member of an object that isn't whole JSON, and hands out its key and the text from its value on.
+/// Finds the member of an object that isn't whole JSON, and hands out its key and the text from its
+/// value on.
 pub(crate) fn locate_member(text: &str, found: impl FnOnce(&str, &str)) {
     let mut scanner = Scanner::new(text);
     if !scanner.take(b'{').unwrap_or_default() {
@@ -282,7 +287,8 @@ pub(crate) fn locate_member(text: &str, found: impl FnOnce(&str, &str)) {
     }
 }
 
-/// Finds the element of a list that isn't whole JSON, and hands out its index and the text from it on.
+/// Finds the element of a list that isn't whole JSON, and hands out its index and the text from it
+/// on.
 pub(crate) fn locate_element(text: &str, found: impl FnOnce(usize, &str)) {
     let mut scanner = Scanner::new(text);
     if !scanner.take(b'[').unwrap_or_default() {

@@ -51,7 +51,8 @@ pub(super) enum Next {
     Around(Shape),
 }
 
-/// Moves over what comes next. If the text ends too early nothing has changed, and it is read again when more of it is there.
+/// Moves over what comes next. If the text ends too early nothing has changed, and it is read again
+/// when more of it is there.
 pub(super) fn next(
     scanner: &mut Scanner<'_>,
     shape: Shape,
@@ -71,7 +72,9 @@ pub(super) fn next(
             }))
         }
         Shape::MessageEnd => match members(scanner, false, interner)? {
-            (Some((_, start)), _) => Err(in_slots(ParseError::value(start, "given more than once"))),
+            (Some((_, start)), _) => {
+                Err(in_slots(ParseError::value(start, "given more than once")))
+            }
             (None, metas) => keep(metas, meta).map(|()| Next::Around(Shape::End)),
         },
         Shape::ListSlot | Shape::MessageSlot | Shape::Lines => slot(scanner, count, interner),
@@ -83,7 +86,11 @@ pub(super) fn next(
 }
 
 /// Finds out what the input holds.
-fn begin(scanner: &mut Scanner<'_>, meta: &mut Option<Meta>, interner: &mut Interner) -> Parsed<Next> {
+fn begin(
+    scanner: &mut Scanner<'_>,
+    meta: &mut Option<Meta>,
+    interner: &mut Interner,
+) -> Parsed<Next> {
     if scanner.take(b'[')? {
         return Ok(Next::Around(Shape::List));
     }
@@ -125,8 +132,8 @@ fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
     Ok(())
 }
 
-/// Moves over the members of a message up to its slots, into the list, which starts at the offset given; no slots behind the end
-/// of the message.
+/// Moves over the members of a message up to its slots, into the list, which starts at the offset
+/// given; no slots behind the end of the message.
 fn members(
     scanner: &mut Scanner<'_>,
     mut is_first: bool,
@@ -173,7 +180,8 @@ fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner) -> Par
     Ok(match read_slot(scanner, count, interner).map_err(in_slots)? {
         Some(slot) => Next::Slot(slot, start),
         None => {
-            let error = ParseError::value(start, "expected an object").under(PathSegment::Index(count));
+            let error =
+                ParseError::value(start, "expected an object").under(PathSegment::Index(count));
             Next::NoSlot(in_slots(error))
         }
     })

@@ -13,30 +13,33 @@ use crate::message::{Meta, Slot};
 
 /// Reads slots from an input one at a time, in constant memory.
 ///
-/// The input holds a list of slots, a whole message (`{"Slots": […]}`), or one slot a line; which of them shows by
-/// itself. It is read in pieces of 64 KiB, so that it needs no buffer of its own. Each slot is read as tolerantly as
-/// [`PushSlots::from_json`](crate::PushSlots::from_json) reads it, and equal providers, locations and reasons are
-/// [shared](crate::Shared) by slots that are not too far apart: some thousand different ones are remembered.
+/// The input holds a list of slots, a whole message (`{"Slots": […]}`), or one slot a line; which
+/// of them shows by itself. It is read in pieces of 64 KiB, so that it needs no buffer of its own.
+/// Each slot is read as tolerantly as [`PushSlots::from_json`](crate::PushSlots::from_json) reads
+/// it, and equal providers, locations and reasons are [shared](crate::Shared) by slots that are not
+/// too far apart: some thousand different ones are remembered.
 ///
 /// The next slot follows after the error of
 /// * a value that isn't a slot;
 /// * a line of more than 8 MiB, if slots stand on lines;
 /// * a line that isn't JSON, except the first, which may be the beginning of a message.
 ///
-/// Nothing follows after the error of any other input that isn't JSON, of a slot of more than 8 MiB in a list, and of an input that
-/// fails. If the first line is longer than 8 MiB and no other line follows, the last error reports it, because the line may be a
-/// message.
+/// Nothing follows after the error of any other input that isn't JSON, of a slot of more than 8 MiB
+/// in a list, and of an input that fails. If the first line is longer than 8 MiB and no other line
+/// follows, the last error reports it, because the line may be a message.
 ///
-/// Byte-order marks before the input and between slots on lines are ignored; files that were put together have them. A slot with a
-/// value that can't be read, or without one that it needs, is a slot: [`Slot::validate`] returns its problems, and
-/// [`line`](Self::line) its place.
+/// Byte-order marks before the input and between slots on lines are ignored; files that were put
+/// together have them. A slot with a value that can't be read, or without one that it needs, is a
+/// slot: [`Slot::validate`] returns its problems, and [`line`](Self::line) its place.
 ///
 /// The error of a broken line is about that line, even if the JSON goes wrong on a later one.
 ///
-/// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is waited for.
+/// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is
+/// waited for.
 ///
-/// Reading blocks. In an async program, [`into_stream`](Self::into_stream) reads on a thread of its own, and
-/// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async input.
+/// Reading blocks. In an async program, [`into_stream`](Self::into_stream) reads on a thread of its
+/// own, and [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async
+/// input.
 ///
 /// ```
 /// use pushslots::SlotReader;
@@ -63,14 +66,17 @@ pub struct SlotReader<R> {
     needs_input: bool,
     /// Whether the first line is too long, so that it is unknown whether slots stand on lines.
     begins_too_long: bool,
-    /// Whether each line is read for itself, until one is whole. Behind a broken value that goes on over many lines, each line that
-    /// opens a value would otherwise be read to the end of all of them.
+    /// Whether each line is read for itself, until one is whole. Behind a broken value that goes on
+    /// over many lines, each line that opens a value would otherwise be read to the end of all of
+    /// them.
     reads_by_line: bool,
-    /// The number of bytes of broken values since the last whole one. They are read again, because only a line of each is lost.
+    /// The number of bytes of broken values since the last whole one. They are read again, because
+    /// only a line of each is lost.
     reread: usize,
 }
 
-/// How many bytes of broken values are read again until each line is read for itself: more than slots usually take.
+/// How many bytes of broken values are read again until each line is read for itself: more than
+/// slots usually take.
 const LONG_VALUE: usize = 16 * 1024;
 
 /// The result of reading from an input.
@@ -101,8 +107,8 @@ impl<R: io::Read> SlotReader<R> {
 
     /// `Meta` of the message, if the input is one.
     ///
-    /// It is known before the first slot if `Meta` stands before `Slots`, and otherwise after the last. Other keys of the message
-    /// are passed over.
+    /// It is known before the first slot if `Meta` stands before `Slots`, and otherwise after the
+    /// last. Other keys of the message are passed over.
     #[must_use]
     pub fn meta(&self) -> Option<&Meta> {
         self.meta.as_ref()
@@ -143,7 +149,8 @@ impl<R: io::Read> SlotReader<R> {
             };
             let text = line.unwrap_or_else(|| self.buffer.unread());
             let mut scanner = Scanner::new(text);
-            let next = next(&mut scanner, self.shape, self.count, &mut self.meta, &mut self.interner);
+            let next =
+                next(&mut scanner, self.shape, self.count, &mut self.meta, &mut self.interner);
             let next = next.map_err(|error| match line {
                 Some(line) => error.at_end_of_line(line),
                 None => error,
@@ -152,7 +159,9 @@ impl<R: io::Read> SlotReader<R> {
             // What has come so far of a number may not be all of it.
             let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == text.len();
             match next {
-                Err(error) if error.reason == Reason::End && !self.buffer.ended => self.needs_input = true,
+                Err(error) if error.reason == Reason::End && !self.buffer.ended => {
+                    self.needs_input = true;
+                }
                 Ok(_) if may_go_on && !self.buffer.ended => self.needs_input = true,
                 Err(error) if error.reason == Reason::End && self.is_at_end() => self.finish()?,
                 Err(error) => return Err(self.broken(&error)),
@@ -198,7 +207,13 @@ impl<R: io::Read> SlotReader<R> {
     /// The error of the first line alone, if the value goes wrong after that line.
     fn error_of_line(&mut self, at: usize) -> Option<Box<ParseError>> {
         let line = self.buffer.whole_line().filter(|line| line.len() <= at)?;
-        let next = next(&mut Scanner::new(line), self.shape, self.count, &mut self.meta, &mut self.interner);
+        let next = next(
+            &mut Scanner::new(line),
+            self.shape,
+            self.count,
+            &mut self.meta,
+            &mut self.interner,
+        );
         next.err().map(|error| error.at_end_of_line(line))
     }
 

@@ -62,7 +62,8 @@ impl Envelope {
 
     /// The ids of the destinations, in their order.
     ///
-    /// For an id that isn't a UUID, and that a lenient client sends all the same, it is one that no other destination has.
+    /// For an id that isn't a UUID, and that a lenient client sends all the same, it is one that no
+    /// other destination has.
     pub(crate) fn destination_ids(&self) -> Vec<Uuid> {
         let id = |destination: &Destination| {
             destination.id.unwrap_or_else(|| {
@@ -76,7 +77,8 @@ impl Envelope {
 
     /// How many bytes a message takes without its slots, wherever in the batch it is.
     pub(crate) fn length(&self, batch_id: &str) -> usize {
-        let meta = self.meta(Some(BatchPosition { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
+        let meta =
+            self.meta(Some(BatchPosition { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
         // The opening bracket of the list takes the place of the comma before the first slot.
         write::enclosed(meta_length(&meta) + SLOTS.len() + "]".len())
     }

@@ -11,8 +11,8 @@ use crate::message::validation::corrected;
 use crate::message::{Meta, PushSlots};
 
 impl PushSlots {
-    /// The message as JSON (RFC 8259), as the model says: absent rather than null, times in UTC, whole minutes as
-    /// whole numbers.
+    /// The message as JSON (RFC 8259), as the model says: absent rather than null, times in UTC,
+    /// whole minutes as whole numbers.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         self.written(&self.meta)
@@ -27,10 +27,11 @@ impl PushSlots {
         self.extras.write(out, |_| true);
     }
 
-    /// How many bytes [`write_rest`](Self::write_rest) takes, but for escapes: to look for them would take longer than to grow
-    /// where there are some.
+    /// How many bytes [`write_rest`](Self::write_rest) takes, but for escapes: to look for them
+    /// would take longer than to grow where there are some.
     pub(super) fn rest_length(&self) -> usize {
-        let slots = if self.slots.is_blank() { NO_SLOTS.len() } else { self.slots.length::<false>(SLOTS) };
+        let slots =
+            if self.slots.is_blank() { NO_SLOTS.len() } else { self.slots.length::<false>(SLOTS) };
         slots + self.extras.length(|_| true)
     }
 }

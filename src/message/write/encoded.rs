@@ -16,9 +16,9 @@ use crate::message::{InvalidMessage, Meta, PermittedProblems, Problem, PushSlots
 impl PushSlots {
     /// Checks the message and encodes its slots once, to be sent by any number of clients.
     ///
-    /// Each client fills in its own source and destinations; what is encoded holds for all of them. A client
-    /// that sends a [`PushSlots`] encodes it once for all attempts of that send, so that this is worth its memory only
-    /// for a message that is sent more than once.
+    /// Each client fills in its own source and destinations; what is encoded holds for all of them.
+    /// A client that sends a [`PushSlots`] encodes it once for all attempts of that send, so that
+    /// this is worth its memory only for a message that is sent more than once.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PushSlots};
@@ -36,10 +36,11 @@ impl PushSlots {
         self.encode_with(Validation::Strict)
     }
 
-    /// Encodes the slots once, as [`encode`](Self::encode) does, and checks the message by this [`Validation`].
+    /// Encodes the slots once, as [`encode`](Self::encode) does, and checks the message by this
+    /// [`Validation`].
     ///
-    /// Invalid values of slots are left out or permitted here. `Meta` stays as it is: a client checks it by its own [`Validation`]
-    /// when it sends the message.
+    /// Invalid values of slots are left out or permitted here. `Meta` stays as it is: a client
+    /// checks it by its own [`Validation`] when it sends the message.
     ///
     /// # Errors
     ///
@@ -64,7 +65,8 @@ impl PushSlots {
     }
 }
 
-/// A message whose slots are checked and encoded, whatever becomes of its `Meta`; see [`PushSlots::encode`].
+/// A message whose slots are checked and encoded, whatever becomes of its `Meta`; see
+/// [`PushSlots::encode`].
 ///
 /// Clones share what is encoded. Its `Debug` shows how many slots there are and none of them.
 #[derive(Clone)]
@@ -103,8 +105,8 @@ impl EncodedMessage {
         self.slot_count
     }
 
-    /// Returns the first 1,000 problems of the slots that the [`Validation`] permitted. They include those of values that were left
-    /// out.
+    /// Returns the first 1,000 problems of the slots that the [`Validation`] permitted. They
+    /// include those of values that were left out.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()
@@ -131,7 +133,8 @@ impl Encode for EncodedMessage {
     }
 
     fn corrected(&self) -> Box<dyn Encode> {
-        let corrected: Box<Self> = corrected(self, |message, corrector| message.meta.drop_invalid(corrector));
+        let corrected: Box<Self> =
+            corrected(self, |message, corrector| message.meta.drop_invalid(corrector));
         corrected
     }
 

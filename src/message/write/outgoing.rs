@@ -9,12 +9,12 @@ use uuid::Uuid;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
 use crate::message::{
-    EncodedMessage, InvalidMessage, Meta, PermittedProblems, PreparedMessage, ProblemCode, PushSlots,
-    Validation,
+    EncodedMessage, InvalidMessage, Meta, PermittedProblems, PreparedMessage, ProblemCode,
+    PushSlots, Validation,
 };
 
-/// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], an [`EncodedMessage`] or a [`PreparedMessage`], alone or in
-/// a box or an `Arc`.
+/// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], an [`EncodedMessage`] or a
+/// [`PreparedMessage`], alone or in a box or an `Arc`.
 pub trait Message: sealed::Message {}
 
 impl<M: sealed::Message> Message for M {}

@@ -18,11 +18,13 @@ const NAME: &str = "pushslots prepared message";
 /// The form in which messages are stored.
 const VERSION: u32 = 1;
 
-/// A message that is encoded and has its message id: ready to be sent, or to be stored and sent later, in any process.
+/// A message that is encoded and has its message id: ready to be sent, or to be stored and sent
+/// later, in any process.
 ///
 /// [`SendBuilder::prepare`](crate::SendBuilder::prepare) makes one, and
 /// [`PublishBuilder::prepare`](crate::PublishBuilder::prepare) makes those of a batch. Pass it to
-/// [`Client::send`](crate::Client::send): whatever the settings of that client are, the same bytes go out under the same message id.
+/// [`Client::send`](crate::Client::send): whatever the settings of that client are, the same bytes
+/// go out under the same message id.
 ///
 /// ```no_run
 /// # use pushslots::{Client, PreparedMessage, PushSlots};
@@ -56,15 +58,21 @@ pub struct PreparedMessage {
 /// Whether the same is sent under the same id.
 impl PartialEq for PreparedMessage {
     fn eq(&self, other: &Self) -> bool {
-        (self.message_id, &self.slots, self.slot_count, self.destination_count, &self.batch, &self.body)
-            == (
-                other.message_id,
-                &other.slots,
-                other.slot_count,
-                other.destination_count,
-                &other.batch,
-                &other.body,
-            )
+        (
+            self.message_id,
+            &self.slots,
+            self.slot_count,
+            self.destination_count,
+            &self.batch,
+            &self.body,
+        ) == (
+            other.message_id,
+            &other.slots,
+            other.slot_count,
+            other.destination_count,
+            &other.batch,
+            &other.body,
+        )
     }
 }
 
@@ -101,7 +109,8 @@ impl PreparedMessage {
         self.message_id
     }
 
-    /// Returns the indices of its slots among all that were given, starting at 0. Skipped slots between them count.
+    /// Returns the indices of its slots among all that were given, starting at 0. Skipped slots
+    /// between them count.
     #[must_use]
     pub fn slots(&self) -> Range<usize> {
         self.slots.clone()
@@ -131,10 +140,11 @@ impl PreparedMessage {
         &self.body
     }
 
-    /// Returns the first 1,000 problems that the client's [`Validation`] permitted. They include those of values that were left out.
+    /// Returns the first 1,000 problems that the client's [`Validation`] permitted. They include
+    /// those of values that were left out.
     ///
-    /// They aren't part of the stored form. For messages of a batch, [`PreparedMessages::problems`] lists them instead, because messages
-    /// share records.
+    /// They aren't part of the stored form. For messages of a batch, [`PreparedMessages::problems`]
+    /// lists them instead, because messages share records.
     ///
     /// [`PreparedMessages::problems`]: crate::PreparedMessages::problems
     #[must_use]
@@ -148,10 +158,11 @@ impl PreparedMessage {
         self.problems.omitted()
     }
 
-    /// Returns the message in a form to store: a line of text, a line of JSON, and the JSON that is sent.
+    /// Returns the message in a form to store: a line of text, a line of JSON, and the JSON that is
+    /// sent.
     ///
-    /// The form has a version and a digest, by which [`from_bytes`](Self::from_bytes) recognizes a damaged one. It isn't encrypted,
-    /// and holds the names in the message.
+    /// The form has a version and a digest, by which [`from_bytes`](Self::from_bytes) recognizes a
+    /// damaged one. It isn't encrypted, and holds the names in the message.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let header = Header {
@@ -175,11 +186,12 @@ impl PreparedMessage {
     ///
     /// # Errors
     ///
-    /// Returns an error if the bytes aren't a prepared message, are damaged, or were written by a newer version of this crate. The
-    /// error doesn't quote them.
+    /// Returns an error if the bytes aren't a prepared message, are damaged, or were written by a
+    /// newer version of this crate. The error doesn't quote them.
     pub fn from_bytes(stored: &[u8]) -> Result<Self, RestoreError> {
         let (title, rest) = split_line(stored).ok_or(RestoreError::Unrecognized)?;
-        let mut words = title.strip_prefix(NAME).ok_or(RestoreError::Unrecognized)?.split_ascii_whitespace();
+        let mut words =
+            title.strip_prefix(NAME).ok_or(RestoreError::Unrecognized)?.split_ascii_whitespace();
         match words.next().map(str::parse::<u32>) {
             Some(Ok(VERSION)) => {}
             Some(Ok(version)) if version > VERSION => return Err(RestoreError::Newer { version }),

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use chrono::NaiveDate;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
@@ -38,7 +39,9 @@ const RESPONSES: [Button; 11] = [
     ("errors", "Accepted, with errors", || {
         MockResponse::accepted_with_errors("The transmission to the destination failed")
     }),
-    ("unauthorized", "401", || MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token")),
+    ("unauthorized", "401", || {
+        MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token")
+    }),
     ("reset", "Connection reset", MockResponse::reset_after_read),
     ("lost", "Accepted, response lost", || MockResponse::reset_after_read().after_accepting()),
     ("truncated", "Accepted, response cut off", MockResponse::truncated),
@@ -51,14 +54,17 @@ pub(super) fn response(
     request: &ReceivedRequest,
     query: Option<&str>,
 ) -> Option<MockResponse> {
-    let asset = |kind, text: &'static str| MockResponse::new(StatusCode::OK).content(kind, text.into());
-    let response: &dyn Fn() -> MockResponse = match (request.method.as_str(), request.path.as_str()) {
+    let asset =
+        |kind, text: &'static str| MockResponse::new(StatusCode::OK).content(kind, text.into());
+    let response: &dyn Fn() -> MockResponse = match (request.method.as_str(), request.path.as_str())
+    {
         ("GET", "/") => &|| asset("text/html; charset=utf-8", include_str!("index.html")),
         ("GET", "/page.js") => &|| asset("text/javascript; charset=utf-8", include_str!("page.js")),
         ("GET", "/page.css") => &|| asset("text/css; charset=utf-8", include_str!("page.css")),
         ("GET", "/page/state") => &|| {
             let limit = parameter(query, "limit").and_then(|limit| limit.parse().ok());
-            MockResponse::new(StatusCode::OK).json(state::json(service, limit.unwrap_or(50).min(MOST_SHOWN)))
+            MockResponse::new(StatusCode::OK)
+                .json(state::json(service, limit.unwrap_or(50).min(MOST_SHOWN)))
         },
         ("GET", "/page/week") => &|| {
             let monday = parameter(query, "monday").and_then(|day| day.parse::<NaiveDate>().ok());
@@ -76,13 +82,15 @@ pub(super) fn response(
     })
 }
 
-/// Whether no page of another origin can have made the request: its host is this machine, so that no other name leads
-/// here, and what changes something is JSON, which a browser lets no other origin send unasked.
+/// Whether no page of another origin can have made the request: its host is this machine, so that
+/// no other name leads here, and what changes something is JSON, which a browser lets no other
+/// origin send unasked.
 fn is_from_the_page(service: &Service, request: &ReceivedRequest) -> bool {
     let header = |name| value(&request.headers, name).unwrap_or_default();
     let host = header(HOST);
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    let name =
+        host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     // A name can be made to lead here, and an address can't.
     let is_here = name.eq_ignore_ascii_case("localhost")
@@ -119,7 +127,9 @@ struct Next {
 fn next(service: &Service, body: &Bytes) -> MockResponse {
     let asked = serde_json::from_slice::<Next>(body).ok();
     let known = asked.and_then(|asked| RESPONSES.iter().find(|(name, ..)| *name == asked.response));
-    let Some((name, _, response)) = known else { return MockResponse::new(StatusCode::BAD_REQUEST) };
+    let Some((name, _, response)) = known else {
+        return MockResponse::new(StatusCode::BAD_REQUEST);
+    };
     // By this name the page knows its own buttons.
     service.script(|script| Script::add(&mut script.messages, MockResponse { name, ..response() }));
     MockResponse::new(StatusCode::NO_CONTENT)

@@ -88,17 +88,28 @@ struct Attempt<'a> {
 pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
     let state = service.state();
     let log = &state.log;
-    let Counts { requests, token_requests, accepted, rejected, without_response, slots, .. } = log.counts;
+    let Counts { requests, token_requests, accepted, rejected, without_response, slots, .. } =
+        log.counts;
     let is_down = state.script.is_down();
     let newest = log.sends.iter().enumerate().rev().take(limit);
     let page = Page {
         version: (log.version, is_down),
         now: clock::now(),
-        counts: ShownCounts { requests, token_requests, accepted, rejected, without_response, slots },
+        counts: ShownCounts {
+            requests,
+            token_requests,
+            accepted,
+            rejected,
+            without_response,
+            slots,
+        },
         is_down,
         next: names(&state.script.messages, limit),
         next_tokens: names(&state.script.tokens, limit),
-        responses: RESPONSES.iter().map(|&(name, label, _)| ShownResponse { name, label }).collect(),
+        responses: RESPONSES
+            .iter()
+            .map(|&(name, label, _)| ShownResponse { name, label })
+            .collect(),
         messages: newest.map(|(index, send)| message(log, index + 1, send)).collect(),
         tokens: token_requests_of(log),
         all_messages: log.sends.len(),
@@ -109,19 +120,26 @@ pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
 
 /// What the next requests are answered.
 fn names(responses: &VecDeque<MockResponse>, limit: usize) -> Vec<&str> {
-    responses.iter().flat_map(|response| (0..response.times).map(|_| response.name)).take(limit).collect()
+    responses
+        .iter()
+        .flat_map(|response| (0..response.times).map(|_| response.name))
+        .take(limit)
+        .collect()
 }
 
 /// The newest few.
 fn token_requests_of(log: &RequestLog) -> Vec<Attempt<'_>> {
     let newest = log.token_requests.iter().enumerate().rev().take(TOKENS);
-    newest.filter_map(|(index, place)| Some(attempt(index + 1, log.requests.get(*place)?))).collect()
+    newest
+        .filter_map(|(index, place)| Some(attempt(index + 1, log.requests.get(*place)?)))
+        .collect()
 }
 
 fn message<'a>(log: &'a RequestLog, number: usize, send: &'a SendRecord) -> Shown<'a> {
     let accepted = send.accepted.and_then(|place| log.messages.get(place));
     let requests = send.attempts.iter().filter_map(|place| log.requests.get(*place));
-    let attempts: Vec<_> = requests.enumerate().map(|(index, request)| attempt(index + 1, request)).collect();
+    let attempts: Vec<_> =
+        requests.enumerate().map(|(index, request)| attempt(index + 1, request)).collect();
     let content = send.content.as_ref();
     let meta = content.map(|content| &content.meta);
     Shown {
@@ -140,7 +158,11 @@ fn message<'a>(log: &'a RequestLog, number: usize, send: &'a SendRecord) -> Show
                 total: meta.total_batches,
             })
         }),
-        destinations: meta.iter().flat_map(|meta| &meta.destinations).filter_map(|to| to.id).collect(),
+        destinations: meta
+            .iter()
+            .flat_map(|meta| &meta.destinations)
+            .filter_map(|to| to.id)
+            .collect(),
         slots: content.map_or(0, |content| content.slots),
         arrived: send.copies,
         logs: accepted

@@ -9,7 +9,8 @@ use crate::clock;
 use crate::message::{Provider, Slot};
 use crate::mock::service::Service;
 
-/// More than that no one looks at, and it would take long to show. Those of the newest messages are shown first.
+/// More than that no one looks at, and it would take long to show. Those of the newest messages are
+/// shown first.
 const MOST: usize = 1_000;
 
 #[derive(Serialize)]
@@ -37,7 +38,11 @@ struct Shown<'a> {
 }
 
 /// The week from `monday`, or that in which the newest message begins; of one message, or of all.
-pub(super) fn json(service: &Service, monday: Option<NaiveDate>, message: Option<usize>) -> Vec<u8> {
+pub(super) fn json(
+    service: &Service,
+    monday: Option<NaiveDate>,
+    message: Option<usize>,
+) -> Vec<u8> {
     let state = service.state();
     let log = &state.log;
     // A message that came twice under one id is one to a person.
@@ -60,15 +65,20 @@ pub(super) fn json(service: &Service, monday: Option<NaiveDate>, message: Option
     let (mut rows, mut shown) = (BTreeMap::<_, Row<'_>>::new(), 0);
     let mut left_out = 0;
     for (message, slot) in slots() {
-        let Some(start) = slot.date_time.filter(|start| (begins..ends).contains(start)) else { continue };
+        let Some(start) = slot.date_time.filter(|start| (begins..ends).contains(start)) else {
+            continue;
+        };
         if shown == MOST {
             left_out += 1;
             continue;
         }
         shown += 1;
         let (name, id) = provider(slot);
-        let row =
-            rows.entry((name.clone(), id.clone())).or_insert_with(|| Row { name, id, slots: Vec::new() });
+        let row = rows.entry((name.clone(), id.clone())).or_insert_with(|| Row {
+            name,
+            id,
+            slots: Vec::new(),
+        });
         let (minutes, reason) = (slot.duration, slot.reason.as_deref());
         row.slots.push(Shown { start, minutes, reason, message });
     }
@@ -88,7 +98,8 @@ fn provider(slot: &Slot) -> (String, Option<String>) {
     let name = names.join(" ");
     let name = [Some(name.as_str()).filter(|name| !name.is_empty())].into_iter().flatten();
     let name = name.chain(credentials).collect::<Vec<_>>().join(", ");
-    let id: Vec<_> = [&provider.id, &provider.id_type].into_iter().flatten().map(String::as_str).collect();
+    let id: Vec<_> =
+        [&provider.id, &provider.id_type].into_iter().flatten().map(String::as_str).collect();
     let name = if name.is_empty() { "No name".to_owned() } else { name };
     (name, Some(id.join(", ")).filter(|id| !id.is_empty()))
 }

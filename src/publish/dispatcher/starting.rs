@@ -22,7 +22,11 @@ impl<'a> Dispatcher<'a, '_> {
                         let (limiter, now) = (limiter.clone(), Instant::now());
                         // If the limiter fails, so does the send, which asks it again.
                         let waiting = || {
-                            (Box::pin(async move { limiter.permit().await.ok() }) as PermitFuture<'a>, now)
+                            (
+                                Box::pin(async move { limiter.permit().await.ok() })
+                                    as PermitFuture<'a>,
+                                now,
+                            )
                         };
                         self.permit.get_or_insert_with(waiting);
                         return has_started;
@@ -48,7 +52,9 @@ impl<'a> Dispatcher<'a, '_> {
         }
         match self.patience.outage {
             Some(outage) => {
-                !outage.is_probing && outage.until <= Instant::now() && !self.failed_for_now.is_empty()
+                !outage.is_probing
+                    && outage.until <= Instant::now()
+                    && !self.failed_for_now.is_empty()
             }
             None => !self.failed_for_now.is_empty() || self.ready.is_some(),
         }
@@ -69,7 +75,10 @@ impl<'a> Dispatcher<'a, '_> {
 
     /// Sends the first message that may go out.
     fn start(&mut self, permit: Option<Permit>) {
-        let Some(mut message) = self.failed_for_now.pop_front().or_else(|| self.ready.take()) else { return };
+        let Some(mut message) = self.failed_for_now.pop_front().or_else(|| self.ready.take())
+        else {
+            return;
+        };
         let mut policy = self.policy.clone();
         message.is_probe = self.patience.outage.is_some();
         if let Some(outage) = &mut self.patience.outage {
