@@ -290,16 +290,13 @@ impl TokenCache {
         let (credentials, endpoints) = (credentials.clone(), self.endpoints.clone());
         let (transport, time, jitter) = (self.transport.clone(), self.timeout, self.jitter.clone());
         let counts = self.counts.clone();
+        counts.requests.fetch_add(1, Ordering::Relaxed);
         let asking = async move {
             tracing::debug!("requesting an access token");
-            counts.requests.fetch_add(1, Ordering::Relaxed);
             let asked = Instant::now();
             let asking =
                 credentials.request_token(former.as_ref(), &endpoints, &*transport, asked + time);
             let result = asking.await.and_then(|token| CachedToken::new(token, asked, &jitter));
-            if result.is_err() {
-                counts.failures.fetch_add(1, Ordering::Relaxed);
-            }
             if let (Err(error), Some(former)) = (&result, former) {
                 if former.is_usable(Instant::now()) {
                     tracing::warn!("error.message" = %error, "the access token is not renewed yet");
@@ -308,10 +305,13 @@ impl TokenCache {
             result
         };
         // A panic must not become one of every send that waits.
-        AssertUnwindSafe(asking).catch_unwind().map(|result| TokenOutcome {
-            result: result
-                .unwrap_or(Err(TokenError::invalid_response("the request for it panicked"))),
-            ended: Instant::now(),
+        AssertUnwindSafe(asking).catch_unwind().map(move |result| {
+            let panicked = TokenError::invalid_response("the request for it panicked");
+            let result = result.unwrap_or(Err(panicked));
+            if result.is_err() {
+                counts.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            TokenOutcome { result, ended: Instant::now() }
         })
     }
 

@@ -30,7 +30,7 @@ impl Cooldown {
     pub(super) fn new(error: TokenError, began: Instant, delays: &mut Backoff) -> Self {
         let retry_after = error.retry_after().unwrap_or_default();
         let length = match error.is_temporary() {
-            // Others got the same retry_after, and must not all come back at once.
+            // Others got the same `Retry-After`, and must not all come back at once.
             true => retry_after.saturating_add(delays.next_delay()).min(LONGEST),
             false => COOLDOWN,
         };

@@ -45,10 +45,9 @@ pub(super) async fn request_token(
     };
     let result = exchange(assumed).await;
     let Err(TokenError::CredentialsRejected(rejection)) = &result else { return result };
-    let measured = rejection.ahead.unwrap_or_default();
-    if !is_off(measured, assumed) {
+    let Some(measured) = rejection.ahead.filter(|measured| is_off(*measured, assumed)) else {
         return result;
-    }
+    };
     tracing::warn!(
         "pushslots.clock_ahead_s" = measured.num_seconds(),
         "the token endpoint rejects the assertion, and the clocks differ; trying once by the endpoint's clock"

@@ -39,7 +39,8 @@ pub(crate) struct CredentialsRejection {
     pub(super) status: u16,
     pub(crate) oauth_error: Option<OAuthError>,
     pub(crate) text: Option<String>,
-    /// The time by which this machine's clock is ahead of the endpoint's, if it is long.
+    /// The time by which this machine's clock is ahead of the endpoint's: zero if it is short, and
+    /// `None` if it is unknown.
     pub(super) ahead: Option<TimeDelta>,
     /// The URL of the endpoint.
     pub(super) endpoint: String,
@@ -142,12 +143,13 @@ impl fmt::Display for CredentialsRejection {
             None => write!(f, "{endpoint} responded with status {status} to {whom}")?,
         }
         write!(f, "; check {}", self.what_to_check())?;
-        if let Some(ahead) = ahead {
-            let side = if *ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+        if let Some(ahead) = ahead.filter(|ahead| !ahead.is_zero()) {
+            let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
             let seconds = ahead.num_seconds().unsigned_abs();
             write!(
                 f,
-                "; this machine's clock is {seconds} s {side} the endpoint's, which may be the cause: set it"
+                "; this machine's clock is {seconds} s {side} the endpoint's: set it (but an assertion \
+                 dated by the endpoint's clock was rejected too)"
             )?;
         }
         Ok(())

@@ -100,16 +100,18 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     transport::date(headers).map(DateTime::from)
 }
 
-/// How far this machine's clock is ahead of the one that dated `response`, behind where it is
-/// negative; none where it is off by little. `asked` is when the request went out.
+/// How far this machine's clock is ahead of the one that dated `response`, behind if it is negative,
+/// and zero if it is off by little; `None` without a date. `asked` is when the request went out.
 pub(super) fn ahead(response: &Response, asked: DateTime<Utc>) -> Option<TimeDelta> {
     // The response was made at some moment since `asked`.
     let date = date(&response.headers)?;
     let (fast, slow) = (asked - date, date - clock::now());
     // The header has whole seconds: the moment may have been almost one later.
-    if fast - TimeDelta::seconds(1) > SKEW_ALLOWED {
-        Some(fast)
+    Some(if fast - TimeDelta::seconds(1) > SKEW_ALLOWED {
+        fast
+    } else if slow > SKEW_ALLOWED {
+        -slow
     } else {
-        Some(-slow).filter(|_| slow > SKEW_ALLOWED)
-    }
+        TimeDelta::zero()
+    })
 }

@@ -91,6 +91,14 @@ impl ClientBuilder {
         match &self.transport {
             None => HttpTransport::new(&self.http, route.proxies, route.uses_tls)
                 .map(|http| Arc::new(http) as _),
+            Some(_)
+                if self.from_environment.contains(&Setting::RootCertificateFile)
+                    && !self.http.root_certificates.is_empty() =>
+            {
+                let text = "isn't used by a transport that is given; give the certificates to that \
+                            transport, and unset the variable";
+                Err(vec![Problem::new(Setting::RootCertificateFile.variable(), text)])
+            }
             Some(_) if self.http != HttpSettings::default() => {
                 let text = "makes its own connections: it doesn't use connect_timeout, proxy or certificates";
                 Err(vec![Problem::new("transport", text)])

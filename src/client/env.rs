@@ -169,10 +169,18 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         let has_client = client_id.is_some() || key_id.is_some() || key.is_some();
         let has_api_key = api_key.iter().any(|(_, value)| value.is_some());
         if has_client && has_api_key {
-            let client =
-                [Setting::ClientId, Setting::KeyId, Setting::PrivateKeyFile].map(Setting::variable);
+            let client = [
+                (Setting::ClientId, client_id.is_some()),
+                (Setting::KeyId, key_id.is_some()),
+                (
+                    key.as_ref().map_or(Setting::PrivateKeyFile, |(setting, _)| *setting),
+                    key.is_some(),
+                ),
+            ];
+            let client = client.iter().filter(|(_, is_given)| *is_given);
+            let client: Vec<_> = client.map(|(setting, _)| setting.variable()).collect();
             let text =
-                format!("given beside {}; keep one kind of credentials", client.join(" or "));
+                format!("given as well as {}; keep one kind of credentials", client.join(" and "));
             self.problem(Setting::ApiKey, text);
             return None;
         }
@@ -187,7 +195,10 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
             return None;
         }
         if let (Some((first, _)), Some((second, _))) = (&key, &second_key) {
-            self.problem(*second, format!("given beside {}; keep one of them", first.variable()));
+            self.problem(
+                *second,
+                format!("given as well as {}; keep one of them", first.variable()),
+            );
             return None;
         }
         let is_jwk = matches!(&key, Some((Setting::PrivateJwkFile, _)));

@@ -42,9 +42,9 @@ impl HttpTransport {
     /// Replaces the [client certificate](HttpTransportBuilder::client_certificate), such as before
     /// it expires.
     ///
-    /// Connections that are made from now on show the new one. Those that are open go on until they
-    /// are closed; a service may close them when the old certificate expires, and an attempt that
-    /// meets this is retried.
+    /// Connections that are made from now on show the new one. Open connections keep the old one
+    /// until they are closed, which over HTTP/2 under constant load may be long. If the service
+    /// closes one because its certificate expired, the attempt on it fails like any other.
     ///
     /// ```
     /// # use pushslots::{Error, HttpTransport};

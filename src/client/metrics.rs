@@ -12,12 +12,14 @@ use crate::transport::RateLimiter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientMetrics {
-    /// How many access tokens were requested.
+    /// How many access tokens were requested. A request that is made again at once, by another clock
+    /// or without a refresh token, counts once.
     pub token_requests: u64,
     /// How many of these requests failed.
     pub failed_token_requests: u64,
-    /// How many requests waited for the rate limit for at least a millisecond. Clients with the
-    /// same limiter share the number.
+    /// How many requests waited for the rate limit for at least a millisecond, which with a
+    /// [`PermitSource`](crate::PermitSource) includes its own work. Clients with the same limiter
+    /// share the number.
     pub rate_limit_waits: u64,
     /// How long these waited altogether.
     pub rate_limit_wait_time: Duration,

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,29 +22,28 @@ pub(super) fn text(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
-    let hosts: Vec<_> =
-        text.split(',').map(text::trimmed).filter(|host| !host.is_empty()).collect();
-    // A scheme or a port would make the host one that never matches.
-    match hosts
-        .iter()
-        .position(|host| host.contains('/') || host.rsplit_once(':').is_some_and(is_port))
-    {
-        Some(index) => {
-            Err(format!("entry {} must be a host alone, without scheme and port", index + 1))
-        }
-        None => Ok(hosts.into_iter().map(str::to_owned).collect()),
-    }
+    let entries = text.split(',').map(text::trimmed).filter(|host| !host.is_empty());
+    let read = |(index, entry)| {
+        host(entry).ok_or_else(|| {
+            format!("entry {} must be a host alone, without scheme and port", index + 1)
+        })
+    };
+    entries.enumerate().map(read).collect()
 }
 
-/// Whether the end of a host is a port, and not a part of an IPv6 address.
-fn is_port((host, end): (&str, &str)) -> bool {
-    !host.contains(':') && end.bytes().all(|byte| byte.is_ascii_digit())
+/// A host as it is in a URL, where an IPv6 address has brackets.
+fn host(entry: &str) -> Option<String> {
+    let host = match entry.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => entry.to_owned(),
+    };
+    url::Host::parse(&host).ok().map(|host| host.to_string())
 }
 
 pub(super) fn pem_file(path: &str) -> Result<Vec<u8>, String> {
     let mut pem = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST_PEM + 1).read_to_end(&mut pem));
-    read.map_err(|error| format!("{path} can't be read: {error}"))?;
+    read.map_err(|error| format!("the file can't be read: {error}"))?;
     if pem.len() as u64 > LARGEST_PEM {
         return Err(format!(
             "{path} has more than 1 MiB; name a file with root certificates alone"

@@ -20,8 +20,8 @@ pub(crate) struct InFlight(Arc<Limit>);
 
 struct Limit {
     size: u32,
-    /// The longest time in which an attempt ends.
-    longest: Duration,
+    /// The longest time in which an attempt ends, in milliseconds.
+    longest: AtomicU64,
     semaphore: Mutex<Arc<Semaphore>>,
     /// How often a permit changed hands.
     changes: AtomicU64,
@@ -36,10 +36,19 @@ pub(super) struct InFlightPermit {
 impl InFlight {
     /// A limit for attempts that take at most `attempt_timeout`.
     pub(crate) fn new(size: u32, attempt_timeout: Duration) -> Self {
+        let semaphore = Mutex::new(semaphore(size));
+        let (longest, changes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let limit = Self(Arc::new(Limit { size, longest, semaphore, changes }));
+        limit.expect(attempt_timeout);
+        limit
+    }
+
+    /// Notes that attempts may take so long.
+    pub(super) fn expect(&self, attempt_timeout: Duration) {
         // A day is longer than anybody waits.
         let longest = attempt_timeout.saturating_add(SLACK).min(Duration::from_secs(24 * 60 * 60));
-        let semaphore = Mutex::new(semaphore(size));
-        Self(Arc::new(Limit { size, longest, semaphore, changes: AtomicU64::new(0) }))
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        self.0.longest.fetch_max(longest, Ordering::Relaxed);
     }
 
     /// How many messages may be in flight.
@@ -72,7 +81,7 @@ impl InFlight {
             let mut acquiring = pin!(semaphore.clone().acquire_owned());
             loop {
                 let changes = limit.changes.load(Ordering::Relaxed);
-                if let Ok(Ok(permit)) = timeout(limit.longest, acquiring.as_mut()).await {
+                if let Ok(Ok(permit)) = timeout(limit.longest(), acquiring.as_mut()).await {
                     return limit.permit(permit);
                 }
                 if limit.changes.load(Ordering::Relaxed) == changes {
@@ -85,6 +94,10 @@ impl InFlight {
 }
 
 impl Limit {
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest.load(Ordering::Relaxed))
+    }
+
     fn semaphore(&self) -> MutexGuard<'_, Arc<Semaphore>> {
         self.semaphore.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use futures_util::future::poll_immediate;
 use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::auth::{Credentials, TokenCache, TokenError, TokenUnavailable};
 use crate::error::{Error, FailedSend};
@@ -73,12 +73,9 @@ impl Sender {
         earlier: Vec<Attempt>,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send {
         let span = trace::send(message);
-        async move {
-            let result = self.send(message, policy, permit, earlier).await;
-            trace::sent(&tracing::Span::current(), &result);
-            result
-        }
-        .instrument(span)
+        // Not the current span, which is the caller's if those of this crate are filtered out.
+        let own = span.clone();
+        self.send(message, policy, permit, earlier, own).instrument(span)
     }
 
     async fn send(
@@ -87,9 +84,10 @@ impl Sender {
         policy: &Policy,
         mut first_permit: Option<Permit>,
         earlier: Vec<Attempt>,
+        span: Span,
     ) -> Result<Receipt, Error> {
         let mut began = Instant::now();
-        let mut sending = SendState::new(self, message, policy, earlier);
+        let mut sending = SendState::new(self, message, policy, earlier, span);
         loop {
             // Nothing is sent while a send waits for the end of a cooldown or for a limit of the
             // client: that isn't an attempt.
@@ -103,9 +101,9 @@ impl Sender {
                 };
             let time_left = || policy.deadline.saturating_sub(began.elapsed());
             let begun = sending.begin_attempt();
-            let span = begun.span.clone();
+            let attempt_span = begun.span.clone();
             let time = policy.attempt_timeout.min(time_left());
-            let outcome = self.attempt(message, begun, permit, time).instrument(span).await;
+            let outcome = self.attempt(message, begun, permit, time).instrument(attempt_span).await;
             drop(in_flight);
             if outcome.postponed_for.is_some_and(|pause| policy.has_room(pause, time_left())) {
                 sending.postpone_attempt();
@@ -129,6 +127,7 @@ impl Sender {
         began: &mut Instant,
         permit: Option<Permit>,
     ) -> Result<(InFlightPermit, Option<Permit>), AdmissionError> {
+        self.in_flight.expect(policy.attempt_timeout);
         let Some(in_flight) = self.in_flight.free_permit() else {
             drop(permit);
             return Box::pin(self.wait_for_limits(policy, began, None)).await;

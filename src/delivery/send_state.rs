@@ -39,6 +39,8 @@ pub(super) struct SendState<'a> {
     /// The cost of the last retry.
     last_retry: Option<Cost>,
     has_ended: bool,
+    /// The span of the send.
+    span: Span,
 }
 
 /// An attempt under way.
@@ -74,6 +76,7 @@ impl<'a> SendState<'a> {
         message: &'a PreparedMessage,
         policy: &'a Policy,
         earlier: Vec<Attempt>,
+        span: Span,
     ) -> Self {
         Self {
             sender,
@@ -90,6 +93,7 @@ impl<'a> SendState<'a> {
             token_tried_again: false,
             last_retry: None,
             has_ended: false,
+            span,
         }
     }
 
@@ -109,7 +113,9 @@ impl<'a> SendState<'a> {
 
     /// Takes back an attempt that asked nobody for anything.
     pub(super) fn postpone_attempt(&mut self) {
-        self.current = None;
+        if let Some(postponed) = self.current.take() {
+            trace::postponed(&postponed.span);
+        }
     }
 
     /// Takes note of what the attempt under way came to, and decides what follows: another after a
@@ -188,7 +194,7 @@ impl<'a> SendState<'a> {
             budget.earn(self.last_retry);
         }
         let receipt = Receipt::new(self.message, attempts);
-        trace::accepted(&receipt);
+        trace::accepted(&self.span, &receipt);
         receipt
     }
 
@@ -288,7 +294,9 @@ impl<'a> SendState<'a> {
             oauth_error: self.oauth_error.take(),
             is_retryable: next_step != NextStep::NotRetryable,
         };
-        Error::send(kind, text, send).with_source(self.cause.take())
+        let error = Error::send(kind, text, send).with_source(self.cause.take());
+        trace::failed(&self.span, &error);
+        error
     }
 }
 
@@ -302,7 +310,7 @@ impl Drop for SendState<'_> {
             self.record(outcome, None, NextStep::Dropped);
         }
         let delivery = Delivery::of_failed(&self.attempts);
-        trace::dropped(self.message.message_id, self.attempts.len(), delivery);
+        trace::dropped(&self.span, self.message.message_id, self.attempts.len(), delivery);
     }
 }
 

@@ -56,18 +56,22 @@ pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
     fail(span, error);
 }
 
+/// Completes the span of an attempt that asked nobody for anything, and is made again later.
+pub(super) fn postponed(span: &Span) {
+    span.record("pushslots.next_step", "postponed");
+}
+
 /// Completes the span of a send.
-pub(super) fn sent(span: &Span, result: &Result<Receipt, Error>) {
-    let (attempts, delivery) = match result {
-        Ok(receipt) => (receipt.attempts().len(), Delivery::Accepted),
-        Err(error) => (error.attempts().len(), error.delivery()),
-    };
+fn sent(span: &Span, attempts: usize, delivery: Delivery) {
     span.record("pushslots.attempts", attempts);
     span.record("pushslots.delivery", display(delivery));
-    if let Err(error) = result {
-        span.record("error.type", display(error.kind()));
-        fail(span, error);
-    }
+}
+
+/// Completes the span of a send that failed.
+pub(super) fn failed(span: &Span, error: &Error) {
+    sent(span, error.attempts().len(), error.delivery());
+    span.record("error.type", display(error.kind()));
+    fail(span, error);
 }
 
 pub(super) fn retrying(attempt: &Attempt) {
@@ -84,7 +88,8 @@ pub(super) fn retrying(attempt: &Attempt) {
     );
 }
 
-pub(super) fn accepted(receipt: &Receipt) {
+pub(super) fn accepted(span: &Span, receipt: &Receipt) {
+    sent(span, receipt.attempts().len(), Delivery::Accepted);
     info!(
         "pushslots.message_id" = %receipt.message_id(),
         "pushslots.attempts" = receipt.attempts().len(),
@@ -113,7 +118,9 @@ pub(super) fn abandoned(
     );
 }
 
-pub(super) fn dropped(message_id: Uuid, attempts: usize, delivery: Delivery) {
+pub(super) fn dropped(span: &Span, message_id: Uuid, attempts: usize, delivery: Delivery) {
+    sent(span, attempts, delivery);
+    span.record("error.type", "dropped");
     info!(
         "pushslots.message_id" = %message_id,
         "pushslots.attempts" = attempts,

@@ -151,6 +151,11 @@ impl Error {
         Self::new(ErrorKind::Stopped, "the publication was stopped".to_owned(), Vec::new(), send)
     }
 
+    /// A checkpoint can't be read, written or moved.
+    pub(crate) fn of_checkpoint(cause: Box<dyn StdError + Send + Sync>) -> Self {
+        Self::checkpoint(cause.to_string()).with_source(Some(cause.into()))
+    }
+
     pub(crate) fn callback() -> Self {
         let text = "the function that on_accepted set failed; the message stays accepted, and its receipt is in the report";
         Self::new(ErrorKind::Callback, text.to_owned(), Vec::new(), FailedSend::not_begun(None))

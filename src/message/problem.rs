@@ -179,6 +179,9 @@ pub enum Severity {
     /// form, UUIDs as ids of sources and destinations, and batch numbers that are whole numbers in
     /// order.
     Warning,
+    /// A severity that this version does not know, in JSON that a later version wrote.
+    #[serde(other)]
+    Other,
 }
 
 /// A message, or one slot, that breaks the data model.

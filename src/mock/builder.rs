@@ -202,8 +202,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Asks `response` about every request first, those for the page too; where it gives nothing,
-    /// the mock goes on as usual.
+    /// Calls a function with every request first, those for the page too. If it returns `None`, the
+    /// mock responds as usual.
     ///
     /// It must not block: it runs on the one thread of the mock. A panic in it fails the test that
     /// holds the mock.

@@ -67,8 +67,8 @@ pub struct MockResponse {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) delay: Duration,
-    pub(super) ending: Transmission,
-    pub(super) taking: Handling,
+    pub(super) transmission: Transmission,
+    pub(super) handling: Handling,
     pub(super) times: u32,
     /// The text of an entry of `Meta.Errors` in the usual response.
     pub(super) error: Option<String>,
@@ -84,8 +84,8 @@ impl MockResponse {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             delay: Duration::ZERO,
-            ending: Transmission::Whole,
-            taking: Handling::Ignore,
+            transmission: Transmission::Whole,
+            handling: Handling::Ignore,
             times: 1,
             error: None,
             is_compressed: false,
@@ -95,7 +95,7 @@ impl MockResponse {
     /// What the service answers anyway, such as to [`delay`](Self::delay) it or to let one through
     /// between failures.
     pub fn usual() -> Self {
-        Self { name: "usual", taking: Handling::Default, ..Self::new(StatusCode::OK) }
+        Self { name: "usual", handling: Handling::Default, ..Self::new(StatusCode::OK) }
     }
 
     /// 429 with `X-RateLimit-Limit`; no `Retry-After`, which the service does not document, unless
@@ -127,7 +127,7 @@ impl MockResponse {
     ///
     /// Common HTTP clients read such a response all the same.
     pub fn odd_headers() -> Self {
-        Self { name: "odd headers", ending: Transmission::OddHeaders, ..Self::usual() }
+        Self { name: "odd headers", transmission: Transmission::OddHeaders, ..Self::usual() }
     }
 
     /// 503 with the page of a gateway; no `Retry-After`, unless [it is added](Self::retry_after).
@@ -147,29 +147,33 @@ impl MockResponse {
 
     /// The request is read, and the connection cut (RST).
     pub fn reset_after_read() -> Self {
-        Self { name: "reset after read", ending: Transmission::Reset, ..Self::new(StatusCode::OK) }
+        Self {
+            name: "reset after read",
+            transmission: Transmission::Reset,
+            ..Self::new(StatusCode::OK)
+        }
     }
 
     /// The request is read, and the connection closed without a response.
     pub fn closed_after_read() -> Self {
         Self {
             name: "closed after read",
-            ending: Transmission::Closed,
+            transmission: Transmission::Closed,
             ..Self::new(StatusCode::OK)
         }
     }
 
     /// The request is read, and nothing comes back until the client goes away.
     pub fn stall() -> Self {
-        Self { name: "stall", ending: Transmission::Stall, ..Self::new(StatusCode::OK) }
+        Self { name: "stall", transmission: Transmission::Stall, ..Self::new(StatusCode::OK) }
     }
 
     /// The message is accepted, and the connection closed in the middle of the response's body.
     pub fn truncated() -> Self {
         Self {
             name: "truncated",
-            ending: Transmission::Truncated,
-            taking: Handling::Default,
+            transmission: Transmission::Truncated,
+            handling: Handling::Default,
             ..Self::new(StatusCode::OK)
         }
     }
@@ -181,14 +185,14 @@ impl MockResponse {
     pub fn malformed_chunk() -> Self {
         Self {
             name: "malformed chunk",
-            ending: Transmission::MalformedChunk,
+            transmission: Transmission::MalformedChunk,
             ..Self::new(StatusCode::OK)
         }
     }
 
     /// Bytes that are no HTTP.
     pub fn garbage() -> Self {
-        Self { name: "garbage", ending: Transmission::Garbage, ..Self::new(StatusCode::OK) }
+        Self { name: "garbage", transmission: Transmission::Garbage, ..Self::new(StatusCode::OK) }
     }
 
     /// Asks the client to wait for so many seconds: `Retry-After` of RFC 9110, section 10.2.3.
@@ -205,8 +209,8 @@ impl MockResponse {
     /// Sets the body, in place of what the response would have.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
-        if self.taking == Handling::Default {
-            self.taking = Handling::Accept;
+        if self.handling == Handling::Default {
+            self.handling = Handling::Accept;
         }
         self
     }
@@ -232,8 +236,8 @@ impl MockResponse {
     ///
     /// One that the service would reject gets that rejection instead.
     pub fn after_accepting(mut self) -> Self {
-        if self.taking == Handling::Ignore {
-            self.taking = Handling::Accept;
+        if self.handling == Handling::Ignore {
+            self.handling = Handling::Accept;
         }
         self
     }

@@ -1,4 +1,4 @@
-//! What the mock was told to response next.
+//! The scripted responses.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -153,12 +153,12 @@ fn respond(
             None => MockResponse::new(StatusCode::INTERNAL_SERVER_ERROR),
         };
         if response.is_compressed
-            && matches!(response.ending, Transmission::Whole | Transmission::OddHeaders)
+            && matches!(response.transmission, Transmission::Whole | Transmission::OddHeaders)
         {
             response.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             response.body = gzip(&response.body);
         }
-        if response.ending == Transmission::Whole {
+        if response.transmission == Transmission::Whole {
             return Ok(whole(response));
         }
         *broken.response.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
@@ -230,7 +230,7 @@ fn gzip(body: &[u8]) -> Bytes {
 
 /// Ends a connection as HTTP does not.
 async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
-    match response.ending {
+    match response.transmission {
         Transmission::Whole | Transmission::Closed => {}
         Transmission::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?,
         Transmission::Stall => {
@@ -263,7 +263,7 @@ async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
             stream.write_all(&[&head, &b"\r\n"[..], &response.body].concat()).await?;
         }
     }
-    if response.ending != Transmission::Reset {
+    if response.transmission != Transmission::Reset {
         stream.shutdown().await?;
     }
     Ok(())

@@ -210,7 +210,7 @@ impl Service {
         let scripted =
             hooked.or_else(|| if is_post { self.state().script.take(endpoint) } else { None });
         let (response, accepted, is_duplicate) = match scripted {
-            Some(response) if response.taking == Handling::Ignore => {
+            Some(response) if response.handling == Handling::Ignore => {
                 request.outcome = response.name.into();
                 (response, None, false)
             }
@@ -219,9 +219,9 @@ impl Service {
                 (request.outcome, request.reason) = (usual.outcome.into(), usual.reason);
                 let response = match scripted {
                     Some(scripted) if request.reason.is_none() => {
-                        let is_whole =
-                            scripted.ending == Transmission::Whole && scripted.error.is_none();
-                        if !is_whole || scripted.taking == Handling::Accept {
+                        let is_whole = scripted.transmission == Transmission::Whole
+                            && scripted.error.is_none();
+                        if !is_whole || scripted.handling == Handling::Accept {
                             request.outcome =
                                 format!("{}, then {}", usual.outcome, scripted.name).into();
                         }
@@ -354,7 +354,7 @@ impl SentResponse {
     const NOTHING: Self = Self { status: None, is_whole: false };
 
     fn of(response: &MockResponse) -> Self {
-        let has_status = match response.ending {
+        let has_status = match response.transmission {
             Transmission::Whole
             | Transmission::OddHeaders
             | Transmission::Truncated
@@ -366,20 +366,23 @@ impl SentResponse {
         };
         Self {
             status: has_status.then_some(response.status),
-            is_whole: matches!(response.ending, Transmission::Whole | Transmission::OddHeaders),
+            is_whole: matches!(
+                response.transmission,
+                Transmission::Whole | Transmission::OddHeaders
+            ),
         }
     }
 }
 
 /// What was asked for, around what the service says to a request that it took.
 fn with(scripted: MockResponse, mut usual: MockResponse) -> MockResponse {
-    if scripted.taking == Handling::Accept {
+    if scripted.handling == Handling::Accept {
         return scripted;
     }
     usual.headers.extend(scripted.headers);
     if let Some(error) = scripted.error {
         usual.body = with_error(&usual.body, &error).into();
     }
-    let MockResponse { delay, ending, is_compressed, .. } = scripted;
-    MockResponse { delay, ending, is_compressed, ..usual }
+    let MockResponse { delay, transmission, is_compressed, .. } = scripted;
+    MockResponse { delay, transmission, is_compressed, ..usual }
 }

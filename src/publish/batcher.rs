@@ -308,7 +308,7 @@ impl<'a> Batcher<'a> {
         match self.source.take_failure().unwrap_or(error) {
             SourceError::Invalid(error) | SourceError::Changed(error) => failed(error),
             SourceError::Failed(cause) => {
-                failed(Error::unreadable_slots()).with_source(Some(cause))
+                failed(Error::unreadable_slots().with_source(Some(cause.into())))
             }
             SourceError::AlreadyReported => failed(Error::unreadable_slots()),
         }

@@ -150,8 +150,13 @@ impl<'a, 't> Dispatcher<'a, 't> {
         &mut self,
         mut making: Pin<&mut impl Future<Output = T>>,
     ) -> Event<T> {
-        if self.end.is_none() && self.tracker.handle.is_stopped() {
-            self.end = Some(End::Stopped);
+        match &self.end {
+            None if self.tracker.handle.is_stopped() && !self.is_complete() => {
+                self.end = Some(End::Stopped);
+            }
+            // The messages that were in flight were the last.
+            Some(End::Stopped) if self.is_complete() => self.end = None,
+            _ => {}
         }
         if self.start_messages() {
             return Event::Changed;
@@ -228,6 +233,11 @@ impl<'a, 't> Dispatcher<'a, 't> {
     /// Whether every message was accepted, and no more are made.
     fn is_done(&self) -> bool {
         self.source_end.is_some() && self.ready.is_none() && self.failed_for_now.is_empty()
+    }
+
+    /// Whether all slots are accepted.
+    fn is_complete(&self) -> bool {
+        matches!(self.source_end, Some(Ok(()))) && self.is_done() && self.in_flight.is_empty()
     }
 
     fn accepted(&mut self, message: PreparedChunk, receipt: Receipt) {

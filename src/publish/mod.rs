@@ -22,6 +22,7 @@ mod resume;
 mod saver;
 mod slot_stream;
 mod source;
+mod span;
 mod stream_source;
 mod tracker;
 mod validator;
@@ -31,14 +32,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::Either;
-use tracing::field::Empty;
-use tracing::{Instrument, Span, info_span};
+use tracing::{Instrument, Span};
 
 use crate::delivery::Sender;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::message::Problem;
 use crate::retry::Policy;
-use crate::transport::fail;
 
 use accepted::AcceptedHook;
 use batcher::Batcher;
@@ -48,6 +47,7 @@ use opening::{Opened, archive};
 use patience::Patience;
 use saver::Saver;
 use source::{SourceError, StreamError};
+use span::PublishSpan;
 use tracker::ProgressTracker;
 
 pub use accepted::AcceptedMessage;
@@ -114,6 +114,13 @@ impl From<SourceError> for End {
 
 impl Publication<'_> {
     pub(crate) async fn run(self) -> Result<PublishReport, PublishError> {
+        let span = PublishSpan::open(self.handle.clone());
+        let result = self.publish(span.span()).instrument(span.span().clone()).await;
+        span.close(&result);
+        result
+    }
+
+    async fn publish(self, span: &Span) -> Result<PublishReport, PublishError> {
         let Self { sender, source, options, checkpoint, handle, .. } = self;
         let _guard = sender.in_progress.begin();
         let opened = match Opened::from_checkpoint(&options, checkpoint.as_ref()).await {
@@ -122,6 +129,7 @@ impl Publication<'_> {
                 return Err(PublishError::new(PublishReport::default(), error, None, None));
             }
         };
+        span.record("pushslots.batch_id", &*opened.batch.id);
         handle.begin(&opened.batch.id, &opened.start);
         let panic = FirstPanic::default();
         let on_invalid =
@@ -134,18 +142,6 @@ impl Publication<'_> {
         let policy = Policy { deadline_covers_limits: false, ..self.policy };
         let patience = Patience::new(self.patience, &sender.jitter);
         let mut tracker = ProgressTracker::new(handle, on_progress);
-        let span = info_span!(
-            "publish",
-            "pushslots.batch_id" = opened.batch.id,
-            "pushslots.outcome" = Empty,
-            "pushslots.accepted_messages" = Empty,
-            "pushslots.accepted_slots" = Empty,
-            "pushslots.skipped_slots" = Empty,
-            "pushslots.requests" = Empty,
-            "error.type" = Empty,
-            "otel.status_code" = Empty,
-            "otel.status_description" = Empty,
-        );
         let mut saved = opened.saved();
         let is_stream = matches!(source, Source::Stream(_));
         let (start, is_resumed) = (opened.start.clone(), opened.is_resumed);
@@ -156,6 +152,7 @@ impl Publication<'_> {
                 (Err(SourceError::Changed(error)), Some(checkpoint)) if is_resumed => {
                     let opened =
                         restart(&error, checkpoint, options, batcher.batch_id(), is_stream).await?;
+                    span.record("pushslots.batch_id", &*opened.batch.id);
                     tracker.handle.begin(&opened.batch.id, &opened.start);
                     saved = opened.saved();
                     batcher.restart(opened);
@@ -170,49 +167,23 @@ impl Publication<'_> {
                 Dispatcher::new(sender, policy, limits, saver, hook, &mut tracker, layout);
             dispatcher.publish(&mut batcher).await
         };
-        let ended = work.instrument(span.clone()).await;
+        let ended = work.await;
         let report = tracker.close(&mut batcher, ended.is_ok());
         panic.resume();
         let total = batcher.total;
         let failed = |report, error| PublishError::new(report, error, None, total);
-        let result = match ended {
+        match ended {
             Ok(()) => Ok(report),
             Err(End::Stopped) => Err(failed(report, Error::stopped())),
             Err(End::Failed(FailedMessage { number, error, is_unknown })) => {
                 Err(PublishError::new(report, error, Some(number), total).after_unknown(is_unknown))
             }
-            Err(End::Checkpoint(cause)) => {
-                Err(failed(report, Error::checkpoint(cause.to_string())).with_source(Some(cause)))
-            }
+            Err(End::Checkpoint(cause)) => Err(failed(report, Error::of_checkpoint(cause))),
             Err(End::Callback(cause)) => {
-                Err(failed(report, Error::callback()).with_source(Some(cause)))
+                Err(failed(report, Error::callback().with_source(Some(cause.into()))))
             }
             Err(End::Unreadable(unreadable)) => Err(batcher.failed(report, unreadable)),
-        };
-        record(&span, &result);
-        result
-    }
-}
-
-/// Completes the span of a publication.
-fn record(span: &Span, result: &Result<PublishReport, PublishError>) {
-    let (report, outcome) = match result {
-        Ok(report) => (report, "complete".to_owned()),
-        Err(error) => (error.report(), error.kind().to_string()),
-    };
-    let run = report.run();
-    span.record("pushslots.outcome", &*outcome);
-    span.record("pushslots.accepted_messages", run.accepted_messages);
-    span.record("pushslots.accepted_slots", run.accepted_slots);
-    span.record("pushslots.skipped_slots", run.skipped_slots);
-    span.record("pushslots.requests", run.requests);
-    match result {
-        // Someone asked for it.
-        Err(error) if error.kind() != ErrorKind::Stopped => {
-            span.record("error.type", &*outcome);
-            fail(span, error);
         }
-        _ => {}
     }
 }
 

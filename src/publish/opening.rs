@@ -66,11 +66,7 @@ impl Opened {
         let Some(CheckpointOptions { checkpoint, restarts_if_changed }) = checkpoint else {
             return Ok(Self::new(options.clone()));
         };
-        let text = checkpoint
-            .clone()
-            .load()
-            .await
-            .map_err(|error| Error::checkpoint(error.to_string()))?;
+        let text = checkpoint.clone().load().await.map_err(Error::of_checkpoint)?;
         let Some(text) = text else {
             if options.id.is_none() && options.start.as_ref().is_some_and(ResumePoint::is_begun) {
                 let text = "missing; there is no checkpoint, so pass that of the batch to resume";
@@ -136,8 +132,7 @@ pub(super) async fn archive(
     checkpoint: &Arc<dyn AnyCheckpoint>,
     batch_id: &str,
 ) -> Result<String, Error> {
-    let archived =
-        checkpoint.clone().archive().await.map_err(|error| Error::checkpoint(error.to_string()))?;
+    let archived = checkpoint.clone().archive().await.map_err(Error::of_checkpoint)?;
     tracing::warn!(
         "pushslots.batch_id" = batch_id,
         "pushslots.archived" = archived,

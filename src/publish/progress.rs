@@ -102,6 +102,7 @@ pub struct BatchCounts {
 
 /// A wait in which a publication sends nothing new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredWait")]
 #[non_exhaustive]
 pub struct Wait {
     /// Why it waits.
@@ -113,7 +114,7 @@ pub struct Wait {
 }
 
 /// Why a publication waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", content = "error_kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WaitReason {
@@ -122,6 +123,28 @@ pub enum WaitReason {
     /// A message failed for now, in this way. It goes out again within the
     /// [patience](crate::client::PublishBuilder::patience).
     Failure(ErrorKind),
+    /// A reason that this version does not know, in JSON that a later version wrote.
+    Other,
+}
+
+/// The JSON of a wait.
+#[derive(Deserialize)]
+struct StoredWait {
+    reason: String,
+    error_kind: Option<ErrorKind>,
+    #[serde(with = "milliseconds")]
+    remaining_ms: Duration,
+}
+
+impl From<StoredWait> for Wait {
+    fn from(stored: StoredWait) -> Self {
+        let reason = match (stored.reason.as_str(), stored.error_kind) {
+            ("rate_limit", _) => WaitReason::RateLimit,
+            ("failure", Some(kind)) => WaitReason::Failure(kind),
+            _ => WaitReason::Other,
+        };
+        Self { reason, remaining: stored.remaining_ms }
+    }
 }
 
 /// The function that is called with progress.

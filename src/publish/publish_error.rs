@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::PublishReport;
-use super::source::StreamError;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::Delivery;
 
@@ -38,7 +37,6 @@ struct Inner {
     /// The number of the message that was not accepted.
     failed: Option<u64>,
     total: Option<u64>,
-    source: Option<StreamError>,
     /// Whether an earlier run sent the message that failed, with unknown outcome.
     was_unknown: bool,
 }
@@ -50,16 +48,11 @@ impl PublishError {
         failed: Option<u64>,
         total: Option<u64>,
     ) -> Self {
-        Self(Box::new(Inner { report, error, failed, total, source: None, was_unknown: false }))
+        Self(Box::new(Inner { report, error, failed, total, was_unknown: false }))
     }
 
     pub(super) fn after_unknown(mut self, was_unknown: bool) -> Self {
         self.0.was_unknown = was_unknown;
-        self
-    }
-
-    pub(super) fn with_source(mut self, source: Option<StreamError>) -> Self {
-        self.0.source = source;
         self
     }
 
@@ -186,10 +179,7 @@ impl fmt::Debug for PublishError {
 
 impl StdError for PublishError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.0.source {
-            Some(source) => Some(&**source),
-            None => self.0.error.source(),
-        }
+        self.0.error.source()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::message::Log;
@@ -97,6 +97,7 @@ impl fmt::Display for Delivery {
 /// `retry_after_s`, which is in seconds, rounded up; and `logs` in the words of a
 /// [`Receipt`](crate::Receipt).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct Attempt {
     /// Its number, from 1.
@@ -136,4 +137,20 @@ pub struct Attempt {
     pub delay: Option<Duration>,
     /// What followed, and why: why the delay is as it is, or why there was no further attempt.
     pub next_step: NextStep,
+}
+
+impl Serialize for Attempt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// An attempt inside another record, whose errors name the path from that record on.
+#[derive(Deserialize)]
+pub(crate) struct StoredAttempt(#[serde(with = "Attempt")] pub(crate) Attempt);
+
+impl<'de> Deserialize<'de> for Attempt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        super::read::<StoredAttempt, D>(deserializer).map(|stored| stored.0)
+    }
 }

@@ -19,6 +19,7 @@ use crate::message::{Log, PermittedProblems, PreparedMessage, Problem};
 pub(crate) use json::{logs, milliseconds, read, seconds_rounded_up, whole_seconds};
 pub(crate) use response_details::ResponseDetails;
 
+pub(crate) use attempt::StoredAttempt;
 pub use attempt::{Attempt, Delivery};
 pub use oauth_error::OAuthError;
 
@@ -179,7 +180,8 @@ fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Range<usize>, D::
 }
 
 fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Attempt>, D::Error> {
-    let attempts = Vec::<Attempt>::deserialize(deserializer)?;
+    let attempts = Vec::<StoredAttempt>::deserialize(deserializer)?;
+    let attempts: Vec<_> = attempts.into_iter().map(|stored| stored.0).collect();
     match attempts.last() {
         Some(last) if last.delivery == Delivery::Accepted => Ok(attempts),
         _ => Err(D::Error::custom("the last attempt isn't an accepted one")),

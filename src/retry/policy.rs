@@ -185,7 +185,7 @@ impl Policy {
             _ if why == NextStep::NewToken => (Duration::ZERO, why),
             // All sends sit out the same pause, which has its jitter.
             Some(pause) if why == NextStep::TokenCooldown => (pause, why),
-            // The retry_after is a floor. Jitter on top, where there is room for it, keeps those
+            // `Retry-After` is a floor. Jitter on top, where there is room for it, keeps those
             // who were told the same from coming back at once.
             Some(retry_after) => {
                 let room = room.min(LONGEST_RETRY_AFTER).saturating_sub(retry_after);

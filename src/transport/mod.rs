@@ -76,7 +76,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// * it sends a request at most once: it neither retries nor follows a redirect, which would carry
 ///   the token elsewhere;
 /// * a [`TransportError`] says truly whether anything of the request may have left;
-/// * a status line that was read is an [`Response`], even if the rest is lost, and the response
+/// * a status line that was read is a [`Response`], even if the rest is lost, and the response
 ///   reports whether it came [before the whole request](Response::is_early) was sent;
 /// * a request that got 421 goes out over another connection the next time: RFC 9110, section
 ///   15.5.20;

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::retry_after::retry_after;
+use super::span::RequestSpan;
 use super::{
     AnyTransport, Exchanging, Permit, RateLimiter, Response, TransportError, TransportErrorKind,
-    span,
 };
 use crate::clock;
 
@@ -67,9 +67,9 @@ impl RateLimitedTransport {
         if time.is_zero() {
             return Err(TransportError::not_sent(TransportErrorKind::Timeout));
         }
-        let span = span::open(&request);
-        let response = self.transport.send(request, time).instrument(span.clone()).await;
-        span::close(&span, &response);
+        let span = RequestSpan::open(&request);
+        let response = self.transport.send(request, time).instrument(span.span().clone()).await;
+        span.close(&response);
         response
     }
 }

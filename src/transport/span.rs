@@ -7,49 +7,79 @@ use tracing::field::{Empty, display};
 
 use super::{Response, TransportError};
 
-/// How many requests with the same message went out before; in a request's extensions.
+/// How many requests with the same message were made before, connected or not; in a request's
+/// extensions.
 #[derive(Clone, Copy)]
 pub(crate) struct ResendCount(pub(crate) usize);
 
-/// Opens the span of a request that is about to be sent.
-pub(super) fn open<B>(request: &Request<B>) -> Span {
-    let (uri, method) = (request.uri(), request.method());
-    let default_port = if uri.scheme_str() == Some("http") { 80 } else { 443 };
-    let resend_count = request.extensions().get::<ResendCount>().map(|count| count.0);
-    tracing::info_span!(
-        "request",
-        "otel.kind" = "client",
-        "http.request.method" = %method,
-        "http.request.resend_count" = resend_count.filter(|count| *count > 0),
-        "url.full" = %uri,
-        "server.address" = uri.host(),
-        "server.port" = uri.port_u16().unwrap_or(default_port),
-        "http.response.status_code" = Empty,
-        "error.type" = Empty,
-        "otel.status_code" = Empty,
-        "otel.status_description" = Empty,
-    )
+/// The span of a request that is about to be sent. It records the outcome, also if the request is
+/// dropped.
+pub(super) struct RequestSpan {
+    span: Span,
+    has_ended: bool,
 }
 
-/// Completes the span of a request.
-pub(super) fn close(span: &Span, result: &Result<Response, TransportError>) {
-    let status = match result {
-        Ok(response) => response.status.as_u16(),
-        Err(error) => {
-            span.record("error.type", error.kind().as_str());
-            fail(span, error);
-            return;
+impl RequestSpan {
+    pub(super) fn open<B>(request: &Request<B>) -> Self {
+        let (uri, method) = (request.uri(), request.method());
+        let default_port = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+        let resend_count = request.extensions().get::<ResendCount>().map(|count| count.0);
+        let address = uri.host().map(|host| host.trim_matches(['[', ']']));
+        let span = tracing::info_span!(
+            "request",
+            "otel.kind" = "client",
+            "http.request.method" = %method,
+            "http.request.resend_count" = resend_count.filter(|count| *count > 0),
+            "url.full" = %uri,
+            "server.address" = address,
+            "server.port" = uri.port_u16().unwrap_or(default_port),
+            "http.response.status_code" = Empty,
+            "error.type" = Empty,
+            "otel.status_code" = Empty,
+            "otel.status_description" = Empty,
+        );
+        Self { span, has_ended: false }
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    pub(super) fn close(mut self, result: &Result<Response, TransportError>) {
+        self.has_ended = true;
+        match result {
+            Ok(response) => {
+                let status = response.status.as_u16();
+                self.span.record("http.response.status_code", status);
+                if status >= 400 {
+                    self.span.record("error.type", display(status));
+                    self.span.record("otel.status_code", "ERROR");
+                }
+            }
+            Err(error) => {
+                self.span.record("error.type", error.kind().as_str());
+                fail(&self.span, error);
+            }
         }
-    };
-    span.record("http.response.status_code", status);
-    if status >= 400 {
-        span.record("error.type", display(status));
-        span.record("otel.status_code", "ERROR");
     }
 }
 
-/// Marks a span as failed, and describes why.
+impl Drop for RequestSpan {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.span.record("error.type", "dropped");
+        }
+    }
+}
+
+/// Marks a span as failed, and describes why in one line: an error may list 1,000 problems.
 pub(crate) fn fail(span: &Span, description: impl std::fmt::Display) {
     span.record("otel.status_code", "ERROR");
-    span.record("otel.status_description", display(description));
+    let description = description.to_string();
+    let mut lines = description.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.count() {
+        0 => span.record("otel.status_description", first),
+        more => span.record("otel.status_description", format_args!("{first} ({more} more lines)")),
+    };
 }

@@ -88,6 +88,20 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_may_take_longer_than_the_clients_keeps_its_permit() {
+    let slow = ScriptedOutcome::Answered(Reply { after: 50 * SECOND, ..Reply::accepted() });
+    let model = Model::scripted([slow]);
+    let builder = client_of(&model).max_in_flight(1).attempt_timeout(5 * SECOND);
+    let client = builder.deadline(600 * SECOND).build().unwrap();
+    let message = encoded();
+    let send = || client.send(&message).attempt_timeout(60 * SECOND).into_future();
+    let began = Instant::now();
+    let (first, second) = tokio::join!(send(), send());
+    assert!(first.is_ok() && second.is_ok());
+    assert!(began.elapsed() >= 100 * SECOND, "one after the other: {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
     let model = Model::scripted([slow()]);
     // Ten times as many messages as the service can take.

@@ -229,11 +229,9 @@ async fn a_panic_of_a_callback_costs_no_message() {
             accepted(&model).len(),
             "those in flight came to their end"
         );
-        assert!(
-            report
-                .resume_point()
-                .is_some_and(|point| point.slots_before() == Some(accepted(&model).len()))
-        );
+        let slots_before = report.resume_point().map(|point| point.slots_before().unwrap());
+        let expected = Some(accepted(&model).len()).filter(|accepted| *accepted < 500);
+        assert_eq!(slots_before, expected, "nothing is left to resume after the last slot");
     }
     let (model, client) = serve([ok()]);
     let mut slots = slots(0..10);

@@ -281,7 +281,7 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
     for (wrong, problem) in [
         (
             both.as_slice(),
-            "PUSHSLOTS_PRIVATE_JWK_FILE: given beside PUSHSLOTS_PRIVATE_KEY; keep one of them",
+            "PUSHSLOTS_PRIVATE_JWK_FILE: given as well as PUSHSLOTS_PRIVATE_KEY; keep one of them",
         ),
         (&named, "PUSHSLOTS_KEY_ID: leave it out; a JWK holds its key id"),
         (&nameless, "PUSHSLOTS_KEY_ID: missing"),
@@ -334,7 +334,7 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
             &no_pem,
             "PUSHSLOTS_ROOT_CERTIFICATE_FILE: can't be used: it holds no certificate",
         ),
-        ("service.invalid", &missing, "missing.pem can't be read: "),
+        ("service.invalid", &missing, "PUSHSLOTS_ROOT_CERTIFICATE_FILE: the file can't be read: "),
     ] {
         let run = push_file(Some(&message), &elsewhere(hosts, certificates)).await;
         assert_eq!(run.code, Some(2), "{problem}");

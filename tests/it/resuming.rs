@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support;
 use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{ScriptedOutcome, answers, ok};
+use crate::support::model::{Reply, ScriptedOutcome, answers, ok};
 use futures_util::{StreamExt, stream};
 use pushslots::uuid::Uuid;
 use pushslots::{Delivery, ErrorKind, Meta, Progress, ResumePoint, Slot};
@@ -261,6 +261,36 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
         (report.run().accepted_slots, report.resume_point().map(ResumePoint::number)),
         (100, Some(2))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_after_which_nothing_is_left_is_no_error() {
+    let slow =
+        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
+    for stops_after in [1, 15] {
+        let (model, client) = serve([slow.clone()]);
+        let slots = slots(0..4);
+        // The stop comes while the last message is in flight.
+        let publication = client.publish(&slots).slots_per_message(2).concurrency(2);
+        let handle = publication.handle();
+        let stop = async {
+            sleep(Duration::from_secs(stops_after)).await;
+            handle.stop();
+        };
+        let report = tokio::join!(publication.into_future(), stop).0.unwrap();
+        assert_eq!((report.batch().accepted_slots, report.resume_point()), (4, None));
+        assert_eq!(model.calls().len(), 2);
+    }
+    let (_, client) = serve([ok()]);
+    let slots = slots(0..4);
+    let publication = client.publish(&slots).slots_per_message(2);
+    let handle = publication.handle();
+    let last = publication.on_progress(move |progress: &Progress| {
+        if progress.batch.accepted_slots == 4 {
+            handle.stop();
+        }
+    });
+    assert_eq!(last.await.unwrap().resume_point(), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,8 @@ use tokio::time::{sleep, timeout};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, set_default};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Instrument, Level, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -38,7 +39,7 @@ impl Fields {
 
 /// Everything of the crate that a subscriber is told.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Log>>);
+struct Recorded(Arc<Mutex<Log>>);
 
 #[derive(Default)]
 struct Log {
@@ -49,7 +50,7 @@ struct Log {
     events: Vec<(Level, Option<&'static str>, Fields)>,
 }
 
-impl Told {
+impl Recorded {
     fn log(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap()
     }
@@ -70,9 +71,10 @@ impl Told {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorded {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if !attributes.metadata().target().starts_with("pushslots") {
+        let metadata = attributes.metadata();
+        if !metadata.target().starts_with("pushslots") && metadata.name() != "caller" {
             return;
         }
         let mut fields = Fields::default();
@@ -101,8 +103,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
     }
 }
 
-fn listen() -> (Told, DefaultGuard) {
-    let told = Told::default();
+fn listen() -> (Recorded, DefaultGuard) {
+    let told = Recorded::default();
     let guard = set_default(Registry::default().with(told.clone()));
     (told, guard)
 }
@@ -208,7 +210,7 @@ async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_send_that_is_given_up_is_an_error() {
+async fn only_an_abandoned_send_is_an_error() {
     let (told, _guard) = listen();
     let client = client_of(&Model::scripted([answers(500)])).max_attempts(2).build().unwrap();
     client.send(&message()).await.unwrap_err();
@@ -286,7 +288,7 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
         true => TokenFate::Issued(Duration::from_secs(300)),
         false => TokenFate::Answered(503, None),
     };
-    let warnings = |told: &Told| {
+    let warnings = |told: &Recorded| {
         let log = told.log();
         let renewals = log
             .events
@@ -363,4 +365,19 @@ async fn metrics_count_tokens_waits_and_what_is_left() {
     let unlimited = client_of(&model).without_rate_limit().without_retry_budget().build().unwrap();
     let metrics = unlimited.metrics();
     assert_eq!((metrics.rate_limit_remaining, metrics.retry_budget_remaining), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_leaves_the_span_of_the_caller_alone() {
+    let recorded = Recorded::default();
+    let others = filter_fn(|metadata| !metadata.target().starts_with("pushslots"));
+    let _guard = set_default(Registry::default().with(recorded.clone().with_filter(others)));
+    let client = client_of(&Model::scripted([answers(400)])).build().unwrap();
+    let caller = tracing::info_span!(
+        "caller",
+        "otel.status_code" = tracing::field::Empty,
+        "error.type" = tracing::field::Empty
+    );
+    async { client.send(&message()).await.unwrap_err() }.instrument(caller).await;
+    assert_eq!(recorded.spans("caller")[0].of(["otel.status_code", "error.type"]), ["-", "-"]);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use pushslots::{
     Attempt, Delivery, ErrorKind, NextStep, Progress, PublishReport, Receipt, ResumePoint,
-    WaitReason,
+    Severity, WaitReason,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,6 +73,12 @@ fn values_of_a_later_version_are_read_with_less_certainty() {
     (json["delivery"], json["next_step"]) = (json!("half_accepted"), json!("asked_a_person"));
     let attempt: Attempt = serde_json::from_value(json).unwrap();
     assert_eq!((attempt.delivery, attempt.next_step), (Delivery::Unknown, NextStep::Other));
+    let mut json: Value = serde_json::from_str(&golden("progress.json")).unwrap();
+    json["wait"]["reason"] = json!("moon");
+    json["receipt"]["problems"][0]["severity"] = json!("grave");
+    let progress: Progress = serde_json::from_value(json).unwrap();
+    assert_eq!(progress.wait.unwrap().reason, WaitReason::Other);
+    assert_eq!(progress.receipt.unwrap().problems()[0].severity(), Severity::Other);
 }
 
 /// Puts `value` at `pointer` of a golden file, and returns the error of reading that.
@@ -118,8 +124,12 @@ fn damage_is_reported_with_its_path() {
         let error = damaged::<PublishReport>("publish-report.json", pointer, value);
         assert!(error.starts_with(expected), "{pointer}: {error}");
     }
-    let error = damaged::<Progress>("progress.json", "/wait/reason", json!("weather"));
-    assert!(error.starts_with("wait: unknown variant `weather`"), "{error}");
+    let error = damaged::<Attempt>("attempt.json", "/status", json!(5));
+    assert!(error.starts_with("status: "), "{error}");
+    let error = damaged::<Progress>("progress.json", "/wait/remaining_ms", json!("soon"));
+    assert!(error.starts_with("wait.remaining_ms: "), "{error}");
+    let error = damaged::<Progress>("progress.json", "/receipt/attempts/0/status", json!(5));
+    assert!(error.starts_with("receipt.attempts[0].status: "), "{error}");
 }
 
 #[test]

@@ -333,13 +333,14 @@ async fn a_clock_that_is_off_is_told_with_the_rejection() {
         let (seconds, rest) = after.split_once(" s ").unwrap();
         let off = offset.unsigned_abs().abs_diff(seconds.parse().unwrap());
         assert!(off <= 9, "{error}");
-        let expected = format!("{side} the endpoint's, which may be the cause: set it");
+        let expected = format!("{side} the endpoint's: set it (but an assertion dated by");
         assert!(rest.starts_with(&expected), "{error}");
     }
     for offset in [-9, -3, 0, 3, 9] {
         let error = send(rejection(&date(offset))).await.unwrap_err().to_string();
         assert!(!error.contains("clock"), "{offset}: {error}");
     }
+    // Without a date nothing is known of the clocks, and nothing is tried again.
     let error = send(rejection("yesterday")).await.unwrap_err().to_string();
     assert!(!error.contains("clock"), "{error}");
 }

@@ -14,7 +14,7 @@ pub const LENGTH: Duration = Duration::from_secs(600);
 
 /// Draws what becomes of messages and of token requests.
 #[derive(Clone)]
-pub struct Weather {
+pub struct FaultSchedule {
     /// How likely a fault is outside the spells.
     trouble: f64,
     spells: Vec<(Range<Duration>, ScriptedOutcome)>,
@@ -23,7 +23,7 @@ pub struct Weather {
     token_life: Duration,
 }
 
-impl Weather {
+impl FaultSchedule {
     pub fn sample(rng: &mut StdRng) -> Self {
         let trouble = [0.0, 0.02, 0.2, 0.6, 1.0];
         let token_trouble = [0.0, 0.0, 0.1, 0.5];

@@ -19,7 +19,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
 
 use super::batch::{Arrived, arrived, slots};
-use super::fault_schedule::{LENGTH, Weather};
+use super::fault_schedule::{FaultSchedule, LENGTH};
 use super::model::{Model, client_of, ok};
 use super::permits::OddLimiter;
 
@@ -291,7 +291,8 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let unknown = Unknown::default();
     let (runs, model) = runtime.unwrap().block_on(async {
-        let (fault_schedule, tokens) = (Weather::sample(&mut rng), Weather::sample(&mut rng));
+        let (fault_schedule, tokens) =
+            (FaultSchedule::sample(&mut rng), FaultSchedule::sample(&mut rng));
         let fates = move |rng: &mut StdRng, at| match at < LENGTH {
             true => fault_schedule.fate(rng, at),
             // It must come to an end.

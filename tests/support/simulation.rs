@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::fault_schedule::{LENGTH, Weather};
+use super::fault_schedule::{FaultSchedule, LENGTH};
 use super::model::{Call, Model, client_of};
 use super::permits::{OddLimiter, Permits};
 use super::{key, message};
@@ -80,7 +80,7 @@ struct Scenario {
     /// Whether the rate limiter is elsewhere.
     has_permit_source: bool,
     credentials: Credentials,
-    fault_schedule: Weather,
+    fault_schedule: FaultSchedule,
     /// When each send begins, and how long its caller waits for it.
     sends: Vec<(Duration, Option<Duration>)>,
 }
@@ -109,7 +109,7 @@ impl Scenario {
                 0 => Credentials::signed_jwt("client-id", key()),
                 _ => Credentials::api_key("key", "secret"),
             },
-            fault_schedule: Weather::sample(rng),
+            fault_schedule: FaultSchedule::sample(rng),
             sends: (0..SENDS)
                 .map(|_| {
                     if rng.gen_bool(0.6) {
