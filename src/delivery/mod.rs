@@ -6,6 +6,7 @@ mod in_flight;
 mod in_progress;
 mod observer;
 mod outcome;
+mod recorder;
 mod request;
 mod send_state;
 mod trace;
@@ -28,13 +29,14 @@ use crate::error::{Error, FailedSend};
 use crate::message::PreparedMessage;
 use crate::random::Jitter;
 use crate::receipt::{Attempt, Receipt};
-use crate::retry::{AttemptResult, Classification, Exchange, Policy, RetryBudget};
+use crate::retry::{AttemptDelays, AttemptResult, Classification, Exchange, Policy, RetryBudget};
 use crate::transport::{
     AnyTransport, Permit, PermitError, RateLimiter, ResendCount, TransportError, TransportErrorKind,
 };
 
 use outcome::Outcome;
-use send_state::{AdmissionError, AttemptInFlight, SendState};
+use recorder::{AttemptInFlight, SendRecorder};
+use send_state::{AdmissionError, SendState};
 
 pub(crate) use in_flight::InFlight;
 use in_flight::InFlightPermit;
@@ -87,7 +89,10 @@ impl Sender {
         span: Span,
     ) -> Result<Receipt, Error> {
         let mut began = Instant::now();
-        let mut sending = SendState::new(self, message, policy, earlier, span);
+        let delays = AttemptDelays::new(&self.jitter);
+        let state =
+            SendState::new(message.message_id, policy, self.budget.as_deref(), delays, earlier);
+        let mut send = SendRecorder::new(state, message, self.observer.as_deref(), span);
         loop {
             // Nothing is sent while a send waits for the end of a cooldown or for a limit of the
             // client: that isn't an attempt.
@@ -97,19 +102,19 @@ impl Sender {
             let (in_flight, permit) =
                 match self.admit(policy, &mut began, first_permit.take()).await {
                     Ok(admitted) => admitted,
-                    Err(reason) => return Err(sending.not_admitted(reason)),
+                    Err(reason) => return Err(send.not_admitted(reason)),
                 };
             let time_left = || policy.deadline.saturating_sub(began.elapsed());
-            let begun = sending.begin_attempt();
+            let begun = send.begin_attempt();
             let attempt_span = begun.span.clone();
             let time = policy.attempt_timeout.min(time_left());
             let outcome = self.attempt(message, begun, permit, time).instrument(attempt_span).await;
             drop(in_flight);
             if outcome.postponed_for.is_some_and(|pause| policy.has_room(pause, time_left())) {
-                sending.postpone_attempt();
+                send.postpone_attempt();
                 continue;
             }
-            match sending.end_attempt(outcome, time_left()) {
+            match send.end_attempt(outcome, time_left()) {
                 ControlFlow::Continue(delay) => sleep(delay).await,
                 ControlFlow::Break(result) => return result,
             }

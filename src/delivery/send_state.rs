@@ -1,57 +1,58 @@
-//! A send under way: what it has tried, and what it may still try.
+//! The state of a send as pure data: outcomes and times go in, retries and the result come out.
 
-use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::Instant;
-use tracing::Span;
+use uuid::Uuid;
 
 use super::outcome::Outcome;
-use super::{Sender, trace};
-use crate::clock;
 use crate::error::{Cause, Error, ErrorKind, FailedSend};
-use crate::message::PreparedMessage;
-use crate::receipt::{Attempt, Delivery, OAuthError, Receipt, seconds_rounded_up};
-use crate::retry::{AttemptDelays, Cost, Decision, NextStep, Policy, RetryState};
+use crate::receipt::{Attempt, Delivery, OAuthError, seconds_rounded_up};
+use crate::retry::{AttemptDelays, Cost, Decision, NextStep, Policy, RetryBudget, RetryState};
 use crate::transport::PermitError;
 
-/// A send under way. When it is dropped before its end, the attempt that was under way is told all
-/// the same.
+/// The attempts of a send so far, and what bears on the next.
 pub(super) struct SendState<'a> {
-    sender: &'a Sender,
-    message: &'a PreparedMessage,
+    message_id: Uuid,
     policy: &'a Policy,
+    budget: Option<&'a RetryBudget>,
     delays: AttemptDelays,
-    current: Option<AttemptInFlight>,
     /// The attempts of this send, after those of earlier sends of the message.
     attempts: Vec<Attempt>,
     /// The number of the last attempt of the sends before.
     earlier: u32,
-    /// What the service said of the attempts that failed.
+    /// The service's reason, from the last attempt that had one.
     service_text: Option<String>,
+    /// The error that the last attempt ended with.
     cause: Option<Cause>,
+    /// The token endpoint's reason, from the last attempt.
     oauth_error: Option<OAuthError>,
     token_replaced: bool,
     token_tried_again: bool,
     /// The cost of the last retry.
     last_retry: Option<Cost>,
-    has_ended: bool,
-    /// The span of the send.
-    span: Span,
 }
 
-/// An attempt under way.
-pub(super) struct AttemptInFlight {
-    /// How many requests with the message went out before.
-    pub(super) resend_count: usize,
-    pub(super) span: Span,
-    started: DateTime<Utc>,
-    pub(super) began: Instant,
-    /// How old the token was when the request set out; `None` before that.
+/// The times of an attempt that has ended.
+pub(super) struct AttemptTimes {
+    pub(super) started: DateTime<Utc>,
+    pub(super) elapsed: Duration,
+    /// How old the token was when the request set out; `None` if none did.
     pub(super) token_age: Option<Duration>,
+}
+
+/// What follows an attempt.
+pub(super) enum SendDecision {
+    Retry {
+        after: Duration,
+    },
+    /// The last of the attempts was accepted.
+    Accepted(Vec<Attempt>),
+    Failed {
+        error: Error,
+        next_step: NextStep,
+    },
 }
 
 /// The reason for which the client's own limits allow no attempt.
@@ -72,18 +73,17 @@ impl From<PermitError> for AdmissionError {
 
 impl<'a> SendState<'a> {
     pub(super) fn new(
-        sender: &'a Sender,
-        message: &'a PreparedMessage,
+        message_id: Uuid,
         policy: &'a Policy,
+        budget: Option<&'a RetryBudget>,
+        delays: AttemptDelays,
         earlier: Vec<Attempt>,
-        span: Span,
     ) -> Self {
         Self {
-            sender,
-            message,
+            message_id,
             policy,
-            delays: AttemptDelays::new(&sender.jitter),
-            current: None,
+            budget,
+            delays,
             earlier: earlier.last().map_or(0, |last| last.number),
             attempts: earlier,
             service_text: None,
@@ -92,41 +92,33 @@ impl<'a> SendState<'a> {
             token_replaced: false,
             token_tried_again: false,
             last_retry: None,
-            has_ended: false,
-            span,
         }
     }
 
-    pub(super) fn begin_attempt(&mut self) -> &mut AttemptInFlight {
-        self.current.insert(AttemptInFlight {
-            span: trace::attempt(next_number(&self.attempts)),
-            resend_count: self
-                .attempts
-                .iter()
-                .filter(|attempt| attempt.token_age.is_some())
-                .count(),
-            started: clock::now(),
-            began: Instant::now(),
-            token_age: None,
-        })
+    /// The attempts so far.
+    pub(super) fn attempts(&self) -> &[Attempt] {
+        &self.attempts
     }
 
-    /// Takes back an attempt that asked nobody for anything.
-    pub(super) fn postpone_attempt(&mut self) {
-        if let Some(postponed) = self.current.take() {
-            trace::postponed(&postponed.span);
-        }
+    /// The number of the next attempt.
+    pub(super) fn next_number(&self) -> u32 {
+        self.attempts.last().map_or(1, |last| last.number.saturating_add(1))
     }
 
-    /// Takes note of what the attempt under way came to, and decides what follows: another after a
-    /// delay, or the end.
-    pub(super) fn end_attempt(
+    /// How many requests with the message were made.
+    pub(super) fn requests(&self) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.token_age.is_some()).count()
+    }
+
+    /// Takes in the outcome of an attempt, and decides what follows.
+    pub(super) fn decide(
         &mut self,
         outcome: Outcome,
+        times: AttemptTimes,
         time_left: Duration,
-    ) -> ControlFlow<Result<Receipt, Error>, Duration> {
+    ) -> SendDecision {
         let ended = RetryState {
-            number: next_number(&self.attempts).saturating_sub(self.earlier),
+            number: self.next_number().saturating_sub(self.earlier),
             ending: outcome.ending,
             retry_after: outcome.retry_after,
             time_left,
@@ -137,39 +129,51 @@ impl<'a> SendState<'a> {
         };
         let kind = outcome.kind;
         let is_rejected = outcome.renewal.is_some();
-        match self.policy.after(ended, &mut self.delays, self.sender.budget.as_deref()) {
+        match self.policy.after(ended, &mut self.delays, self.budget) {
             Decision::Again(delay, next_step, cost) => {
                 self.last_retry = Some(cost);
                 let own_part = outcome.own_part_of(delay, next_step);
-                self.record(outcome, Some(delay), next_step);
+                self.push(outcome, times, Some(delay), next_step);
                 self.token_replaced |= next_step == NextStep::NewToken;
                 self.token_tried_again |= is_rejected && next_step == NextStep::TokenCooldown;
-                ControlFlow::Continue(own_part)
+                SendDecision::Retry { after: own_part }
+            }
+            Decision::Stop(NextStep::Done) => {
+                self.push(outcome, times, None, NextStep::Done);
+                if let Some(budget) = self.budget {
+                    budget.earn(self.last_retry);
+                }
+                SendDecision::Accepted(std::mem::take(&mut self.attempts))
             }
             Decision::Stop(next_step) => {
-                self.record(outcome, None, next_step);
-                self.has_ended = true;
-                ControlFlow::Break(match next_step {
-                    NextStep::Done => Ok(self.accepted()),
-                    _ => Err(self.abandoned(kind, next_step)),
-                })
+                self.push(outcome, times, None, next_step);
+                SendDecision::Failed { error: self.abandoned(kind, next_step), next_step }
             }
         }
     }
 
-    /// Keeps the attempt under way as one that has ended, and tells of it.
-    fn record(&mut self, outcome: Outcome, delay: Option<Duration>, next_step: NextStep) {
-        let Some(begun) = self.current.take() else { return };
+    /// Takes in the outcome of an attempt that was dropped.
+    pub(super) fn drop_attempt(&mut self, outcome: Outcome, times: AttemptTimes) {
+        self.push(outcome, times, None, NextStep::Dropped);
+    }
+
+    fn push(
+        &mut self,
+        outcome: Outcome,
+        times: AttemptTimes,
+        delay: Option<Duration>,
+        next_step: NextStep,
+    ) {
         let attempt = Attempt {
-            number: next_number(&self.attempts),
-            message_id: self.message.message_id,
-            started: begun.started,
-            elapsed: begun.began.elapsed(),
+            number: self.next_number(),
+            message_id: self.message_id,
+            started: times.started,
+            elapsed: times.elapsed,
             status: outcome.status,
             delivery: outcome.delivery(),
             error: outcome.error,
             logs: outcome.logs,
-            token_age: begun.token_age,
+            token_age: times.token_age,
             retry_after: outcome.retry_after,
             delay,
             next_step,
@@ -177,31 +181,12 @@ impl<'a> SendState<'a> {
         self.service_text = outcome.service_text.or(self.service_text.take());
         self.cause = outcome.cause;
         self.oauth_error = outcome.oauth_error;
-        trace::ended(&begun.span, &attempt, outcome.kind);
-        if delay.is_some() {
-            trace::retrying(&attempt);
-        }
-        if let Some(observer) = &self.sender.observer {
-            // What is wrong there must not cost the message.
-            let _ = catch_unwind(AssertUnwindSafe(|| observer.attempt_ended(&attempt)));
-        }
         self.attempts.push(attempt);
-    }
-
-    fn accepted(&mut self) -> Receipt {
-        let attempts = std::mem::take(&mut self.attempts);
-        if let Some(budget) = &self.sender.budget {
-            budget.earn(self.last_retry);
-        }
-        let receipt = Receipt::new(self.message, attempts);
-        trace::accepted(&self.span, &receipt);
-        receipt
     }
 
     /// Ends the send because the client's own limits leave no room for the next attempt within the
     /// deadline.
-    pub(super) fn not_admitted(&mut self, reason: AdmissionError) -> Error {
-        self.has_ended = true;
+    pub(super) fn not_admitted(&mut self, reason: AdmissionError) -> (Error, NextStep) {
         let deadline = self.policy.deadline;
         let mut next_step = NextStep::Deadline;
         let (kind, why, wait) = match reason {
@@ -227,7 +212,7 @@ impl<'a> SendState<'a> {
                 (ErrorKind::Throttled, why, None)
             }
         };
-        self.failed(kind, next_step, wait, &why)
+        (self.failed(kind, next_step, wait, &why), next_step)
     }
 
     fn abandoned(&mut self, kind: ErrorKind, next_step: NextStep) -> Error {
@@ -283,9 +268,8 @@ impl<'a> SendState<'a> {
         };
         let attempt = last.map_or(String::new(), |_| format!("attempt {number}: {what}; "));
         let text = format!("{attempt}{why}; {certainty}");
-        trace::abandoned(self.message.message_id, number, what, delivery, kind, next_step);
         let send = FailedSend {
-            message_id: Some(self.message.message_id),
+            message_id: Some(self.message_id),
             delivery,
             logs: attempts.iter().flat_map(|attempt| attempt.logs.clone()).collect(),
             attempts,
@@ -294,26 +278,6 @@ impl<'a> SendState<'a> {
             oauth_error: self.oauth_error.take(),
             is_retryable: next_step != NextStep::NotRetryable,
         };
-        let error = Error::send(kind, text, send).with_source(self.cause.take());
-        trace::failed(&self.span, &error);
-        error
+        Error::send(kind, text, send).with_source(self.cause.take())
     }
-}
-
-impl Drop for SendState<'_> {
-    fn drop(&mut self) {
-        if self.has_ended {
-            return;
-        }
-        if let Some(begun) = &self.current {
-            let outcome = Outcome::dropped(begun.token_age.is_some());
-            self.record(outcome, None, NextStep::Dropped);
-        }
-        let delivery = Delivery::of_failed(&self.attempts);
-        trace::dropped(&self.span, self.message.message_id, self.attempts.len(), delivery);
-    }
-}
-
-fn next_number(attempts: &[Attempt]) -> u32 {
-    attempts.last().map_or(1, |last| last.number.saturating_add(1))
 }

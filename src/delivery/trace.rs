@@ -67,13 +67,6 @@ fn sent(span: &Span, attempts: usize, delivery: Delivery) {
     span.record("pushslots.delivery", display(delivery));
 }
 
-/// Completes the span of a send that failed.
-pub(super) fn failed(span: &Span, error: &Error) {
-    sent(span, error.attempts().len(), error.delivery());
-    span.record("error.type", display(error.kind()));
-    fail(span, error);
-}
-
 pub(super) fn retrying(attempt: &Attempt) {
     let delay = attempt.delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
     warn!(
@@ -99,23 +92,20 @@ pub(super) fn accepted(span: &Span, receipt: &Receipt) {
     );
 }
 
-pub(super) fn abandoned(
-    message_id: Uuid,
-    attempts: u32,
-    error: &str,
-    delivery: Delivery,
-    kind: ErrorKind,
-    next_step: NextStep,
-) {
+pub(super) fn abandoned(span: &Span, error: &Error, next_step: NextStep) {
+    let last = error.attempts().last();
     error!(
-        "pushslots.message_id" = %message_id,
-        "pushslots.attempts" = attempts,
-        "pushslots.delivery" = %delivery,
-        "error.message" = error,
-        "error.type" = %kind,
+        "pushslots.message_id" = error.message_id().map(display),
+        "pushslots.attempts" = last.map_or(0, |last| last.number),
+        "pushslots.delivery" = %error.delivery(),
+        "error.message" = last.and_then(|last| last.error.as_deref()).unwrap_or_default(),
+        "error.type" = %error.kind(),
         "pushslots.next_step" = %next_step,
         "message abandoned"
     );
+    sent(span, error.attempts().len(), error.delivery());
+    span.record("error.type", display(error.kind()));
+    fail(span, error);
 }
 
 pub(super) fn dropped(span: &Span, message_id: Uuid, attempts: usize, delivery: Delivery) {

@@ -144,7 +144,7 @@ impl<'a> Batcher<'a> {
             );
             SourceError::Changed(Error::configuration(vec![Problem::new("resume_from", text)]))
         };
-        let first = self.pass(zero, at.slots, true).await?.ok_or_else(changed)?;
+        let first = self.advance(zero, at.slots, true).await?.ok_or_else(changed)?;
         if at.digest.is_some_and(|digest| digest != first.digest.to_u64()) {
             return Err(changed());
         }
@@ -152,7 +152,7 @@ impl<'a> Batcher<'a> {
         let mut spot = first;
         for part in &at.parts {
             let index = spot.index.saturating_add(part.slots());
-            spot = self.pass(spot, index, false).await?.ok_or_else(changed)?;
+            spot = self.advance(spot, index, false).await?.ok_or_else(changed)?;
             match part {
                 PointPart::Accepted { digest, .. } if *digest != spot.digest.to_u64() => {
                     return Err(changed());
@@ -180,7 +180,7 @@ impl<'a> Batcher<'a> {
             if chunk.slots == 0 {
                 return Ok(None);
             }
-            let Some(end) = self.pass(spot, self.source.came_by(chunk), true).await? else {
+            let Some(end) = self.advance(spot, self.source.came_by(chunk), true).await? else {
                 return Ok(None);
             };
             spot = end;
@@ -189,7 +189,7 @@ impl<'a> Batcher<'a> {
     }
 
     /// Passes over slots from `spot` on, until `before` slots have come; `None` if fewer come.
-    async fn pass(
+    async fn advance(
         &mut self,
         mut spot: SlotPosition,
         before: usize,

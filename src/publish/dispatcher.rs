@@ -176,7 +176,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
             }
         }
         let handle = self.tracker.handle.clone();
-        let (is_ending, is_ready) = (self.end.is_some(), self.ready.is_some());
+        // Then only the hook, the checkpoint and the messages in flight are left.
+        let is_ending = self.end.is_some() || self.is_complete();
+        let is_ready = self.ready.is_some();
         let mut stopped = pin!(handle.stopped());
         let mut probe = pin!(sleep_until(
             self.patience.outage.map_or_else(Instant::now, |outage| outage.until)
@@ -237,7 +239,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
 
     /// Whether all slots are accepted.
     fn is_complete(&self) -> bool {
-        matches!(self.source_end, Some(Ok(()))) && self.is_done() && self.in_flight.is_empty()
+        matches!(self.source_end, Some(Ok(()))) && self.is_done() && self.layout.is_accepted()
     }
 
     fn accepted(&mut self, message: PreparedChunk, receipt: Receipt) {

@@ -221,6 +221,11 @@ impl Layout {
         self.parts.front().map_or(&self.next.1, |part| &part.start)
     }
 
+    /// Whether every message that was begun is accepted.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// How many messages have a number, and how many of them aren't accepted.
     pub(super) fn counts(&self) -> (u64, u64) {
         let numbered = self.next.0.saturating_sub(1);

@@ -364,8 +364,7 @@ async fn a_clock_that_is_off_is_corrected_by_the_date_of_the_endpoint() {
         let receipt = client.send(&message()).await.unwrap();
         assert_eq!(receipt.attempts().len(), 1, "the correction is part of one token request");
     }
-    let now =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let now = pushslots::chrono::Utc::now().timestamp();
     let offsets: Vec<_> =
         tokens.finish().await.iter().map(|request| issued_at(request) - now).collect();
     let is_ahead: Vec<_> = offsets.iter().map(|offset| (offset + 30) / 3_600 == 1).collect();

@@ -24,7 +24,7 @@ const PARTIAL: &str =
     r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}],"Errors":[{"ID":1,"Text":"no"}]}}"#;
 
 /// A whole response.
-struct Said {
+struct Scripted {
     status: u16,
     header: (&'static str, &'static str),
     body: Bytes,
@@ -32,7 +32,7 @@ struct Said {
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-impl Said {
+impl Scripted {
     fn token(json: String) -> Self {
         Self { status: 200, header: JSON, body: json.into() }
     }
@@ -41,7 +41,7 @@ impl Said {
     fn written(&self) -> Vec<u8> {
         let (status, (name, value), length) = (self.status, self.header, self.body.len());
         let head = format!(
-            "HTTP/1.1 {status} Said\r\n{name}: {value}\r\nContent-Length: {length}\r\n\r\n"
+            "HTTP/1.1 {status} Scripted\r\n{name}: {value}\r\nContent-Length: {length}\r\n\r\n"
         );
         [head.as_bytes(), &self.body].concat()
     }
@@ -107,19 +107,19 @@ impl FaultMode {
     }
 
     /// The response, if there is one.
-    fn said(self) -> Option<Said> {
+    fn said(self) -> Option<Scripted> {
         let said =
-            |status, body: &'static str| Some(Said { status, header: JSON, body: body.into() });
+            |status, body: &'static str| Some(Scripted { status, header: JSON, body: body.into() });
         match self {
             Self::Accepts | Self::AcceptsLate | Self::GoesAway => said(200, LOGS),
             Self::Answers(status, _) => said(status, ""),
             Self::BlockPage(_) => {
                 let body = "<html><body>Request Rejected</body></html>".into();
-                Some(Said { status: 200, header: ("content-type", "text/html"), body })
+                Some(Scripted { status: 200, header: ("content-type", "text/html"), body })
             }
             Self::Compressed(_) => {
                 let body = "\u{1f}whatever it says".into();
-                Some(Said { status: 200, header: ("content-encoding", "gzip"), body })
+                Some(Scripted { status: 200, header: ("content-encoding", "gzip"), body })
             }
             Self::Partial => said(200, PARTIAL),
             Self::Breaks(_) | Self::RejectsStream | Self::Collapses => None,
@@ -240,7 +240,7 @@ impl Service {
             }
             let (head, body) = split(&request);
             let said = match header(head, "idempotency-key") {
-                None => Said::token(self.token()),
+                None => Scripted::token(self.token()),
                 Some(message_id) => {
                     let mood = self.arrived(message_id, body.unwrap());
                     if let FaultMode::AcceptsLate = mood {
@@ -290,7 +290,7 @@ impl Service {
             request.headers().get("idempotency-key").map(|id| id.to_str().unwrap().to_owned());
         let body = read(request.into_body()).await?;
         let Some(message_id) = message_id else {
-            Said::token(self.token()).send(respond);
+            Scripted::token(self.token()).send(respond);
             return None;
         };
         let mood = self.arrived(&message_id, &body);

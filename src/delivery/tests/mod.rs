@@ -26,6 +26,7 @@ mod keys;
 mod rotation;
 mod service;
 mod sources;
+mod state;
 mod tokens;
 
 /// What the service does with the next message.

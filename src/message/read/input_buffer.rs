@@ -44,7 +44,7 @@ impl InputBuffer {
         self.text.get(self.passed..).unwrap_or_default()
     }
 
-    pub(super) fn pass(&mut self, length: usize) {
+    pub(super) fn consume(&mut self, length: usize) {
         self.passed += length;
     }
 
@@ -82,7 +82,7 @@ impl InputBuffer {
     pub(super) fn pass_marks(&mut self) {
         self.pass_space();
         while self.unread().starts_with('\u{feff}') {
-            self.pass('\u{feff}'.len_utf8());
+            self.consume('\u{feff}'.len_utf8());
             self.pass_space();
         }
     }

@@ -129,7 +129,7 @@ impl<R: io::Read> SlotReader<R> {
     pub(crate) fn read_next(&mut self) -> Result<ReadOutcome, ReadError> {
         while self.shape != Shape::Done {
             if self.needs_input {
-                let came = self.read_on()?;
+                let came = self.fill()?;
                 if !came {
                     return Ok(ReadOutcome::Nothing);
                 }
@@ -167,7 +167,7 @@ impl<R: io::Read> SlotReader<R> {
                 Err(error) => return Err(self.broken(&error)),
                 Ok(Next::Around(shape)) => {
                     self.shape = shape;
-                    self.buffer.pass(length);
+                    self.buffer.consume(length);
                 }
                 Ok(Next::Slot(slot, start)) => {
                     self.pass_value(start, length);
@@ -185,9 +185,9 @@ impl<R: io::Read> SlotReader<R> {
 
     fn pass_value(&mut self, start: usize, end: usize) {
         (self.reads_by_line, self.reread) = (false, 0);
-        self.buffer.pass(start);
+        self.buffer.consume(start);
         self.line = self.buffer.line();
-        self.buffer.pass(end - start);
+        self.buffer.consume(end - start);
         self.shape = self.shape.behind_slot();
         self.count += 1;
     }
@@ -267,7 +267,7 @@ impl<R: io::Read> SlotReader<R> {
         may_be_line && self.buffer.is_too_long()
     }
 
-    fn read_on(&mut self) -> Result<bool, ReadError> {
+    fn fill(&mut self) -> Result<bool, ReadError> {
         let read = self.buffer.fill(&mut self.input);
         match read {
             Err(error) if self.is_on_long_line() => {

@@ -42,7 +42,7 @@ impl Envelope {
         };
         let corrected = |meta: &Meta| corrected(meta, Value::drop_invalid);
         let (corrected, problems) = validation.permit(meta, check, corrected)?;
-        Ok(Self { meta: defaults.filled(corrected.as_deref().unwrap_or(meta)), problems })
+        Ok(Self { meta: defaults.applied_to(corrected.as_deref().unwrap_or(meta)), problems })
     }
 
     /// The `Meta` that all messages share.

@@ -76,7 +76,7 @@ pub(crate) fn write_from(
     };
     let (corrected, problems) = validation.permit(message, check, |message| message.corrected())?;
     let message = corrected.as_deref().unwrap_or(message);
-    let meta = defaults.filled(message.meta());
+    let meta = defaults.applied_to(message.meta());
     Ok(EncodedBody {
         json: message.written(&meta).into(),
         meta,
@@ -94,7 +94,7 @@ impl Defaults<'_> {
     }
 
     /// Fills in what `meta` leaves open.
-    pub(super) fn filled(&self, meta: &Meta) -> Meta {
+    pub(super) fn applied_to(&self, meta: &Meta) -> Meta {
         let mut meta = meta.clone();
         meta.fill(self.source, self.destinations);
         meta
