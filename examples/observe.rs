@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // For metrics: called as each attempt ends, also when its send is dropped. It must not
         // block.
         .attempt_observer(|attempt: &Attempt| {
-            let status = attempt.status.map_or("none".to_owned(), |status| status.to_string());
+            let status = attempt.status.map_or("none".to_owned(), |status| status.as_u16().to_string());
             println!(
                 "metric: attempts_total{{status={status}, delivery={}, next_step={}}} +1, duration {:.1?}",
                 attempt.delivery, attempt.next_step, attempt.elapsed
