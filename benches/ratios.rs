@@ -1,5 +1,5 @@
-//! How the message layer compares with what one would write by hand: owned structs, serde derive
-//! and `serde_json::to_vec`. `cargo bench --bench ratios` prints one `name: value` line a figure.
+//! Compares the message layer with code written by hand: owned structs, serde derive and
+//! `serde_json::to_vec`. `cargo bench --bench ratios` prints one `name: value` line a figure.
 //!
 //! Both sides hold the same 200,000 slots, which name 100 providers and 100 rooms in no order, as
 //! 20 messages of 6.2 MB: one of 10 MB the service may reject. They must write the same bytes and

@@ -1,8 +1,8 @@
-//! What a send tells while it goes on: spans with the field names that OpenTelemetry has for an
-//! HTTP client, and every attempt.
+//! Logs the spans of a send, with the field names that OpenTelemetry has for an HTTP client, and
+//! counts every attempt.
 //!
-//! `cargo run --example observe`. With `tracing-opentelemetry` in the place of the layer for the
-//! console the same goes to a collector.
+//! `cargo run --example observe`. With `tracing-opentelemetry` instead of the layer for the
+//! console, the spans go to a collector.
 
 use std::io::IsTerminal;
 

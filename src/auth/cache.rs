@@ -17,6 +17,7 @@ use super::token_error::{TokenError, TokenUnavailable};
 use super::token_state::TokenState;
 use super::{CachedToken, Credentials, Former, TokenEndpoints};
 use crate::random::Jitter;
+use crate::receipt::whole_milliseconds;
 use crate::retry::Renewal;
 use crate::transport::AnyTransport;
 
@@ -152,7 +153,7 @@ impl TokenCache {
             let rotated = pin!(self.rotated.notified());
             match self.cooldown_left() {
                 Some(cooldown) if has_room(cooldown) => {
-                    let milliseconds = u64::try_from(cooldown.as_millis()).unwrap_or(u64::MAX);
+                    let milliseconds = whole_milliseconds(cooldown);
                     tracing::debug!(
                         "pushslots.cooldown_ms" = milliseconds,
                         "no access token is requested yet"

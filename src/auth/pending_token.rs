@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::CachedToken;
 use super::token_error::TokenError;
+use crate::receipt::whole_milliseconds;
 use crate::runtime;
 
 /// The time after which a request of another runtime is given up if nobody there waits for it: that
@@ -57,8 +58,7 @@ impl Age {
     pub(super) fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
         let age = self.of(now);
         if self.runtime == runtime::current() {
-            self.looked
-                .store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.looked.store(whole_milliseconds(age), Ordering::Relaxed);
             return age > timeout;
         }
         let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));

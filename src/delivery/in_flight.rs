@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::receipt::whole_milliseconds;
+
 /// The time beyond that of an attempt in which a message in flight ends if its send is polled.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -47,8 +49,7 @@ impl InFlight {
     pub(super) fn expect(&self, attempt_timeout: Duration) {
         // A day is longer than anybody waits.
         let longest = attempt_timeout.saturating_add(SLACK).min(Duration::from_secs(24 * 60 * 60));
-        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        self.0.longest.fetch_max(longest, Ordering::Relaxed);
+        self.0.longest.fetch_max(whole_milliseconds(longest), Ordering::Relaxed);
     }
 
     /// How many messages may be in flight.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::PreparedMessage;
-use crate::receipt::{Attempt, Delivery, Receipt};
+use crate::receipt::{Attempt, Delivery, Receipt, whole_milliseconds};
 use crate::retry::NextStep;
 use crate::transport::fail;
 
@@ -68,7 +68,7 @@ fn sent(span: &Span, attempts: usize, delivery: Delivery) {
 }
 
 pub(super) fn retrying(attempt: &Attempt) {
-    let delay = attempt.delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+    let delay = attempt.delay.map(whole_milliseconds);
     warn!(
         "pushslots.message_id" = %attempt.message_id,
         "pushslots.attempt" = attempt.number,

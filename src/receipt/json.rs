@@ -30,6 +30,11 @@ impl<E: fmt::Display> fmt::Display for At<'_, E> {
     }
 }
 
+/// The whole milliseconds of a time.
+pub(crate) fn whole_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The seconds of a time, rounded up, so that a caller that waits that long has waited long enough.
 pub(crate) fn seconds_rounded_up(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
@@ -110,14 +115,14 @@ pub(crate) mod status {
 
 /// A time in whole milliseconds.
 pub(crate) mod milliseconds {
-    use super::{Deserialize, Deserializer, Duration};
+    use super::{Deserialize, Deserializer, Duration, whole_milliseconds};
     use serde::Serializer;
 
     pub(crate) fn serialize<S: Serializer>(
         time: &Duration,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        serializer.serialize_u64(whole_milliseconds(*time))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(

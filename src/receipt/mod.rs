@@ -16,7 +16,9 @@ use uuid::Uuid;
 
 use crate::message::{Log, PermittedProblems, PreparedMessage, Problem};
 
-pub(crate) use json::{logs, milliseconds, read, seconds_rounded_up, whole_seconds};
+pub(crate) use json::{
+    logs, milliseconds, read, seconds_rounded_up, whole_milliseconds, whole_seconds,
+};
 pub(crate) use response_details::ResponseDetails;
 
 pub(crate) use attempt::StoredAttempt;

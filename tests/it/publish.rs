@@ -155,6 +155,11 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
         (error.kind(), error.is_retryable(), error.retry_after()),
         (ErrorKind::Rejected, false, None)
     );
+    let with_text = serde_json::to_value(error.with_service_text()).unwrap();
+    assert_eq!(
+        with_text["failure"].get("service_text").and_then(|text| text.as_str()),
+        error.service_text()
+    );
     assert_eq!(error.into_error().kind(), ErrorKind::Rejected);
 }
 

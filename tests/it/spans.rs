@@ -381,3 +381,35 @@ async fn a_filter_leaves_the_span_of_the_caller_alone() {
     async { client.send(&message()).await.unwrap_err() }.instrument(caller).await;
     assert_eq!(recorded.spans("caller")[0].of(["otel.status_code", "error.type"]), ["-", "-"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn spans_that_are_dropped_record_that() {
+    let (told, _guard) = listen();
+    let hangs = ScriptedOutcome::Hangs { accepted: true };
+    let client = client_of(&Model::scripted([ok(), hangs])).build().unwrap();
+    let slots = slots(0..3);
+    let publication = client.publish(&slots).slots_per_message(1).batch_id("tuesday");
+    assert!(timeout(Duration::from_secs(5), publication).await.is_err());
+    let publish = told.spans("publish");
+    let names = ["pushslots.batch_id", "pushslots.outcome", "pushslots.accepted_slots"];
+    assert_eq!(publish[0].of(names), ["tuesday", "dropped", "1"]);
+    let send = told.spans("send");
+    let names = ["pushslots.attempts", "pushslots.delivery", "error.type"];
+    assert_eq!(send[1].of(names), ["1", "unknown", "dropped"]);
+    let requests = told.spans("request");
+    assert_eq!(requests.last().unwrap().of(["error.type"]), ["dropped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn description_of_a_span_is_one_line_however_many_problems_there_are() {
+    let (told, _guard) = listen();
+    let client = client_of(&Model::scripted([ok()])).build().unwrap();
+    let mut slots = slots(0..50);
+    slots.iter_mut().for_each(|slot| slot.duration = Some(0.0));
+    client.publish(&slots).await.unwrap_err();
+    let description = told.spans("publish")[0].of(["otel.status_description"])[0].to_owned();
+    assert!(
+        description.ends_with("(50 more lines)") && !description.contains('\n'),
+        "{description}"
+    );
+}

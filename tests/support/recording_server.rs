@@ -107,7 +107,7 @@ impl FaultMode {
     }
 
     /// The response, if there is one.
-    fn said(self) -> Option<Scripted> {
+    fn scripted(self) -> Option<Scripted> {
         let said =
             |status, body: &'static str| Some(Scripted { status, header: JSON, body: body.into() });
         match self {
@@ -246,7 +246,7 @@ impl Service {
                     if let FaultMode::AcceptsLate = mood {
                         sleep(LATE).await;
                     }
-                    let Some(said) = mood.said() else { return };
+                    let Some(said) = mood.scripted() else { return };
                     said
                 }
             };
@@ -297,7 +297,7 @@ impl Service {
         if let FaultMode::AcceptsLate = mood {
             sleep(LATE).await;
         }
-        match (mood, mood.said()) {
+        match (mood, mood.scripted()) {
             (_, Some(said)) => said.send(respond),
             (FaultMode::RejectsStream, _) => respond.send_reset(Reason::REFUSED_STREAM),
             (FaultMode::Breaks(_), _) => respond.send_reset(Reason::INTERNAL_ERROR),

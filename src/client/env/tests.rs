@@ -18,6 +18,20 @@ fn problems(
 }
 
 #[test]
+fn certificates_of_the_environment_do_not_fit_a_given_transport() {
+    let transport = crate::transport::HttpTransport::builder().build().unwrap();
+    let builder = ClientBuilder {
+        http: ClientBuilder::default().root_certificate("PEM").http,
+        ..ClientBuilder::default()
+    };
+    let builder = ClientBuilder { from_environment: vec![Setting::RootCertificateFile], ..builder };
+    let builder = builder.credentials(Credentials::api_key("key", "secret")).transport(transport);
+    let error = builder.build().map(drop).unwrap_err();
+    let paths: Vec<_> = error.problems().iter().map(Problem::path).collect();
+    assert_eq!(paths, ["PUSHSLOTS_ROOT_CERTIFICATE_FILE"]);
+}
+
+#[test]
 fn code_can_complete_what_the_environment_lacks() {
     let with_key =
         |builder: ClientBuilder| builder.credentials(Credentials::api_key("key", "secret"));
