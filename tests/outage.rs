@@ -1,10 +1,8 @@
-//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
 //! What retries add to an outage in which nothing succeeds, at 100 sends a second.
 //!
 //! `PUSHSLOTS_OUTAGE_MINUTES=10` makes it last ten minutes in place of one.
-
-mod support;
 
 use std::future::IntoFuture;
 use std::thread;

@@ -1,12 +1,10 @@
-//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! Publications in every fault_schedule, broken off and gone on with: no slot is lost, and none is
+//! Publications under every fault schedule, broken off and gone on with: no slot is lost, and none is
 //! accepted under two message ids.
 //!
 //! `PUSHSLOTS_PUBLICATION_SEEDS=10000` runs that many, `PUSHSLOTS_PUBLICATION_SEED=7` the seed 7
 //! alone.
-
-mod support;
 
 use support::publications::{Findings, INVARIANTS, run};
 use support::seeds::{chosen, must_hold, run_all};

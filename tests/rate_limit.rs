@@ -1,11 +1,9 @@
-//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
 //! The pace of a client: how many requests go out in any window, and who waits.
 //!
 //! `PUSHSLOTS_RATE_LIMIT_HOURS=24` simulates a day of publishing at full speed in place of one
 //! hour.
-
-mod support;
 
 use std::future::IntoFuture;
 use std::pin::pin;
@@ -309,7 +307,7 @@ async fn requests_that_never_left_do_not_count() {
 
 #[tokio::test]
 async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_count() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let tokens = fixtures::serve();
     let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());

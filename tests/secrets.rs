@@ -2,8 +2,6 @@
 //!
 //! What no log at its most talkative, no error and no `Debug` ever shows, on every path to a token.
 
-mod support;
-
 use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex};

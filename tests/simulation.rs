@@ -1,13 +1,11 @@
-//! A binary of its own, because it is a long simulation with its own command in `tests/README.md`.
+//! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! The send loop in every fault_schedule: the client as it is, over a transport that plays a
+//! The send loop under every fault schedule: the client as it is, over a transport that plays a
 //! service which knows what it accepted, under time that is wound on. What a seed settles is told
 //! in `support/simulation.rs` and `support/fault_schedule.rs`.
 //!
 //! `PUSHSLOTS_SIMULATION_SEEDS=100000` runs that many seeds, `PUSHSLOTS_SIMULATION_SEED=7` the seed
 //! 7 alone.
-
-mod support;
 
 use pushslots::Attempt;
 use support::seeds::{chosen, must_hold, run_all};

@@ -55,7 +55,7 @@ impl Signer for Agent {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::args().nth(1).as_deref() == Some("agent") {
-        return agent::run().await;
+        return agent::run();
     }
     let mut agent = Command::new(std::env::current_exe()?);
     let mut agent = agent
@@ -68,7 +68,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut answers = BufReader::new(pipes.1).lines();
     // The service knows the public half alone, and verifies each signature with it.
     let public_key = answers.next_line().await?.ok_or("the agent has no key")?;
-    let service = MockService::builder().public_jwk("client-id", public_key).start()?;
+    let public_key =
+        format!("-----BEGIN PUBLIC KEY-----\n{public_key}\n-----END PUBLIC KEY-----\n");
+    let service =
+        MockService::builder().public_key_pem("client-id", agent::KEY_ID, public_key).start()?;
     let signer = Agent(Mutex::new((pipes.0, answers)));
 
     let client = Client::builder()

@@ -4,13 +4,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::holds::holds;
-use crate::support::message;
-use crate::support::scripted::{Scripted, response};
 use proptest::prelude::*;
 use pushslots::Response;
 use pushslots::http::StatusCode;
 use serde_json::Value;
+use support::holds::holds;
+use support::message;
+use support::scripted::{Scripted, response};
 use tokio::time::{Instant, sleep};
 
 type Head = (StatusCode, Vec<(&'static str, Vec<u8>)>);

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::examples::Folder;
-use crate::support::model::{Reply, ScriptedOutcome, ok};
 use futures_util::stream;
 use pushslots::uuid::Uuid;
 use pushslots::{
     Checkpoint, CheckpointError, Client, ErrorKind, Meta, PublishError, PushSlots, Slot,
 };
 use serde_json::Value;
+use support::batch::{accepted, arrived, serve, slots};
+use support::examples::Folder;
+use support::model::{Reply, ScriptedOutcome, ok};
 use tokio::time::{sleep, timeout};
 
 fn slow(seconds: u64) -> ScriptedOutcome {
@@ -60,7 +60,7 @@ async fn interrupted(client: &Client, slots: &[Slot], path: &Path, is_stream: bo
 #[tokio::test]
 async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
     for is_stream in [false, true] {
-        let folder = Folder::new();
+        let folder = Folder::create();
         let path = folder.path().join("slots.checkpoint");
         let (model, client) = serve([ok(), ok(), slow(60), ok()]);
         let slots = slots(0..100);
@@ -97,7 +97,7 @@ async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
 
 #[tokio::test]
 async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = folder.path().join("slots.checkpoint");
     let (_, client) = serve([ok(), ok(), slow(60)]);
     let all = slots(0..100);
@@ -155,7 +155,7 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
 
 #[tokio::test]
 async fn a_new_batch_starts_if_that_is_wanted_and_the_old_file_is_kept() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = folder.path().join("slots.checkpoint");
     let (_, client) = serve([ok(), ok(), slow(60)]);
     let yesterday = slots(0..100);
@@ -200,7 +200,7 @@ async fn a_new_batch_starts_if_that_is_wanted_and_the_old_file_is_kept() {
 
 #[tokio::test]
 async fn a_second_publication_with_the_same_checkpoint_fails() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = folder.path().join("slots.checkpoint");
     let (model, client) = serve([slow(2)]);
     let slots = slots(0..10);

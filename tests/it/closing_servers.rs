@@ -6,13 +6,13 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::batch::{accepted, slots};
-use crate::support::client;
-use crate::support::model::{Model, TokenFate, answers, client_of, ok};
-use crate::support::proxy::{Course, Protocol, Proxy, SilentClose};
-use crate::support::recording_server::{FarSide, FaultMode};
-use crate::support::seeds::setting;
 use pushslots::{Attempt, Delivery, NextStep};
+use support::batch::{accepted, slots};
+use support::client;
+use support::model::{Model, TokenFate, answers, client_of, ok};
+use support::proxy::{Course, Protocol, Proxy, SilentClose};
+use support::recording_server::{FarSide, FaultMode};
+use support::seeds::setting;
 use tokio::time::timeout;
 
 /// Publishes 300 messages with default settings to a service that closes each connection 0.5 ms

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use futures_util::stream;
 use pushslots::{Delivery, ResumePoint, Slot};
+use support::batch::{accepted, arrived, serve, slots};
+use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);

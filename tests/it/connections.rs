@@ -6,9 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::http2::{Arrived, serve, service};
-use crate::support::tls::{Authority, TlsListener};
-use crate::support::{DESTINATION, client, key, message};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::mock::MockService;
@@ -16,6 +13,9 @@ use pushslots::uuid::Uuid;
 use pushslots::{
     Client, Credentials, ErrorKind, Response, Transport, TransportContext, TransportError,
 };
+use support::http2::{Arrived, serve, service};
+use support::tls::{Authority, TlsListener};
+use support::{DESTINATION, client, key, message};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
@@ -146,7 +146,7 @@ fn an_undriven_token_request_is_made_again_in_another_runtime() {
 
 #[tokio::test]
 async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attempt() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
     let client = builder.connect_timeout(Duration::from_millis(500)).build().unwrap();

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::batch::slots;
-use crate::support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
-use crate::support::recording_server::{FarSide, FaultMode};
-use crate::support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use pushslots::uuid::Uuid;
 use pushslots::{Attempt, Client, ClientBuilder, Delivery, Error, Meta, PushSlots, Receipt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use support::batch::slots;
+use support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
+use support::recording_server::{FarSide, FaultMode};
+use support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -3,12 +3,12 @@
 use std::future::IntoFuture;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::support::raw::{Act, RawServer, header, split};
-use crate::support::{MESSAGE, client, fixtures, message};
 use pushslots::mock::MockService;
 use pushslots::{
     BodyKind, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt,
 };
+use support::raw::{Act, RawServer, header, split};
+use support::{MESSAGE, client, fixtures, message};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"d9f5","AttemptID":"925d"}]}}"#;

@@ -7,8 +7,8 @@ use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 use serde_json::Value;
 
-use crate::support::generate;
-use crate::support::holds::holds;
+use support::generate;
+use support::holds::holds;
 
 /// A message in the places in which programs embed one.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -116,15 +116,14 @@ fn message_is_the_same_in_any_position() {
 }
 
 #[test]
-fn message_comes_back_from_cbor_and_yaml() {
+fn message_comes_back_from_message_pack_and_yaml() {
     holds(messages_of_floats(), |message| {
-        let mut cbor = Vec::new();
-        ciborium::into_writer(&message, &mut cbor).unwrap();
-        let read: PushSlots = ciborium::from_reader(&cbor[..]).unwrap();
+        let packed = rmp_serde::to_vec_named(&message).unwrap();
+        let read: PushSlots = rmp_serde::from_slice(&packed).unwrap();
         prop_assert_eq!(
             serde_json::to_value(&read).unwrap(),
             serde_json::to_value(&message).unwrap(),
-            "through CBOR"
+            "through MessagePack"
         );
         let yaml = yaml_serde::to_string(&message).unwrap();
         let read: PushSlots = yaml_serde::from_str(&yaml).unwrap();
@@ -138,7 +137,7 @@ fn message_comes_back_from_cbor_and_yaml() {
     });
 }
 
-/// Each record through JSON, CBOR and YAML.
+/// Each record through JSON, MessagePack and YAML.
 #[test]
 fn every_record_comes_back_from_every_format() {
     fn assert_comes_back<T>(json: &str)
@@ -147,9 +146,8 @@ fn every_record_comes_back_from_every_format() {
     {
         let value: T = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&value).unwrap(), json);
-        let mut cbor = Vec::new();
-        ciborium::into_writer(&value, &mut cbor).unwrap();
-        assert_eq!(ciborium::from_reader::<T, _>(&cbor[..]).unwrap(), value, "CBOR of {json}");
+        let packed = rmp_serde::to_vec_named(&value).unwrap();
+        assert_eq!(rmp_serde::from_slice::<T>(&packed).unwrap(), value, "MessagePack of {json}");
         let yaml = yaml_serde::to_string(&value).unwrap();
         assert_eq!(yaml_serde::from_str::<T>(&yaml).unwrap(), value, "{yaml}");
     }
@@ -246,31 +244,22 @@ fn what_a_format_cannot_carry_is_a_clear_error() {
     ] {
         let slot = format!(r#"{{"Extensions":{{"a":{extension}}}}}"#);
         let slot: Slot = serde_json::from_str(&slot).unwrap();
-        let error = ciborium::into_writer(&slot, Vec::new()).unwrap_err();
+        let error = rmp_serde::to_vec_named(&slot).unwrap_err();
         assert!(error.to_string().contains(text), "{extension}: {error}");
     }
 
-    let mut cbor = Vec::new();
-    ciborium::into_writer(&ciborium::Value::Map(vec![("ID".into(), f64::NAN.into())]), &mut cbor)
-        .unwrap();
-    let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
+    // {"ID": NaN}
+    let error = rmp_serde::from_slice::<Slot>(b"\x81\xa2ID\xca\x7f\xc0\0\0").unwrap_err();
     assert!(error.to_string().contains("a number that is not finite"), "{error}");
 
     let error = yaml_serde::from_str::<Slot>("19800101: 2\n").unwrap_err();
     assert!(error.to_string().contains("a key that isn't text has no JSON form"), "{error}");
     assert!(!error.to_string().contains("1980"), "{error}");
-    let mut cbor = Vec::new();
-    ciborium::into_writer(&ciborium::Value::Map(vec![(19_800_101.into(), 1.into())]), &mut cbor)
-        .unwrap();
-    let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
+    // {19800101: 1}
+    let error = rmp_serde::from_slice::<Slot>(b"\x81\xce\x01\x2e\x20\x25\x01").unwrap_err();
     assert!(error.to_string().contains("a key that isn't text has no JSON form"), "{error}");
-    let mut cbor = Vec::new();
-    ciborium::into_writer(
-        &ciborium::Value::Map(vec![(ciborium::Value::Null, 1.into())]),
-        &mut cbor,
-    )
-    .unwrap();
-    let error = ciborium::from_reader::<Slot, _>(&cbor[..]).unwrap_err();
+    // {null: 1}
+    let error = rmp_serde::from_slice::<Slot>(b"\x81\xc0\x01").unwrap_err();
     assert!(error.to_string().contains("expected a text"), "{error}");
 }
 
@@ -351,9 +340,8 @@ fn key_that_serde_json_uses_itself_smuggles_nothing_in() {
         let error = serde_json::from_str::<Holder<Slot>>(&number).unwrap_err();
         assert!(!error.to_string().contains("4356789876"), "{error}");
         // It is written as it is, and read back by nobody as something else.
-        let mut cbor = Vec::new();
-        ciborium::into_writer(&direct, &mut cbor).unwrap();
-        assert!(ciborium::from_reader::<Slot, _>(&cbor[..]).is_err());
+        let packed = rmp_serde::to_vec_named(&direct).unwrap();
+        assert!(rmp_serde::from_slice::<Slot>(&packed).is_err());
     }
     for yaml in [
         "a: 1\n$serde_json::private::RawValue: '{}'\n",

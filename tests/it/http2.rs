@@ -4,16 +4,16 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::support::batch::slots;
-use crate::support::http2::{serve_one, service};
-use crate::support::tls::{Authority, TlsListener};
-use crate::support::{MESSAGE, client, fixtures, message};
 use h2::Reason;
 use h2::server::SendResponse;
 use pushslots::bytes::Bytes;
 use pushslots::http::Response;
 use pushslots::uuid::Uuid;
 use pushslots::{Delivery, Error, ErrorKind, NextStep, OnUnknown, PushSlots, Receipt};
+use support::batch::slots;
+use support::http2::{serve_one, service};
+use support::tls::{Authority, TlsListener};
+use support::{MESSAGE, client, fixtures, message};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy_bidirectional, duplex};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
@@ -113,7 +113,7 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
             NextStep::RetryBudgetExhausted,
         ),
     ] {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let listener = TlsListener::bind(&authority, None, &["h2"]).await;
         let tokens = fixtures::serve();
         let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
@@ -201,7 +201,7 @@ async fn second_response(
     settings: h2::server::Builder,
     respond: impl FnOnce(SendResponse<Bytes>),
 ) -> Result<Receipt, Error> {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let tokens = fixtures::serve();
     let builder =
@@ -272,7 +272,7 @@ async fn a_thousand_headers_cost_no_message() {
 
 #[tokio::test]
 async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let tokens = fixtures::serve();
     let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
@@ -397,7 +397,7 @@ async fn a_message_that_gets_no_answer_does_not_harm_those_beside_it() {
 
 #[tokio::test]
 async fn a_connection_that_dies_while_it_is_idle_is_closed() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let client =
         client(&listener.url(), "plain").root_certificate(authority.pem.clone()).build().unwrap();

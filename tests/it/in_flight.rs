@@ -5,13 +5,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::batch::slots;
-use crate::support::http2::serve;
-use crate::support::model::{Model, Reply, ScriptedOutcome, client_of, ok};
-use crate::support::tls::{Authority, TlsListener};
-use crate::support::{client, message};
 use futures_util::{StreamExt, stream};
 use pushslots::{Client, Delivery, EncodedMessage, ErrorKind, NextStep, PushSlots};
+use support::batch::slots;
+use support::http2::serve;
+use support::model::{Model, Reply, ScriptedOutcome, client_of, ok};
+use support::tls::{Authority, TlsListener};
+use support::{client, message};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -203,7 +203,7 @@ async fn a_cold_burst_over_http2_opens_few_connections() {
     let long = PushSlots::builder().slots(slots(0..400)).build().unwrap();
     for (name, message) in [("short", short), ("long", long)] {
         for tokens_elsewhere in [false, true] {
-            let authority = Authority::new();
+            let authority = Authority::generate();
             let listener = TlsListener::bind(&authority, None, &["h2"]).await;
             let tokens = TlsListener::bind(&authority, None, &["h2"]).await;
             let mut builder =

@@ -1,13 +1,12 @@
 //! What becomes of slots that can't be sent, and of a stream that fails.
 
-use crate::support;
-use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{answers, ok};
 use futures_util::{StreamExt, stream};
 use pushslots::uuid::Uuid;
 use pushslots::{
     Client, Delivery, ErrorKind, Meta, PublishError, PushSlots, ResumePoint, Slot, SlotReader,
 };
+use support::batch::{accepted, arrived, serve, slots};
+use support::model::{answers, ok};
 
 fn paths(error: &PublishError) -> Vec<&str> {
     error.error().problems().iter().map(|problem| problem.path()).collect()

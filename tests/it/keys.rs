@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::examples::Folder;
-use crate::support::keys::{self, TestKey};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384,
     UnparsedPublicKey, VerificationAlgorithm,
@@ -13,6 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use num_bigint::BigUint;
 use pushslots::{Credentials, Signer, SigningAlgorithm, SigningInput, SigningKey};
 use serde_json::{Value, json};
+use support::examples::Folder;
+use support::keys::{self, TestKey};
 
 /// Whether what `signing` signs is verified by the public half of `key`.
 async fn assert_signs(signing: &SigningKey, key: &TestKey) {
@@ -26,7 +26,7 @@ async fn assert_signs(signing: &SigningKey, key: &TestKey) {
 
 #[tokio::test]
 async fn a_key_signs_whatever_form_it_comes_in() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     for (key, algorithm) in [
         (keys::p384(), SigningAlgorithm::Es384),
         (keys::p384_sec1(), SigningAlgorithm::Es384),
@@ -74,7 +74,7 @@ fn version_2(pem: &str, public: &[u8]) -> String {
 
 #[tokio::test]
 async fn pem_is_read_however_its_lines_are_kept() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     for (key, form) in [
         (keys::p384(), "PRIVATE KEY"),
         (keys::p384_sec1(), "EC PRIVATE KEY"),
@@ -116,7 +116,7 @@ async fn pem_is_read_however_its_lines_are_kept() {
 
 #[tokio::test]
 async fn a_jwk_is_read_with_marks_around_it() {
-    let (folder, key) = (Folder::new(), keys::p384());
+    let (folder, key) = (Folder::create(), keys::p384());
     let jwk = format!("\u{feff}\r\n {} \r\n\u{feff}", key.jwk("id"));
     for signing in
         [SigningKey::from_jwk(&jwk), SigningKey::from_jwk_file(folder.file("key.json", &jwk))]
@@ -167,7 +167,7 @@ fn pkcs8_of_version_2_that_is_damaged_is_an_error() {
 
 #[test]
 fn a_file_that_is_too_long_for_a_key_is_not_read_to_its_end() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let long = folder.file("key.pem", vec![b'\n'; 300 * 1024]);
     for error in [
         SigningKey::from_pem_file(&long, "id").unwrap_err(),

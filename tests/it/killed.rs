@@ -10,14 +10,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::batch::slots;
-use crate::support::examples::Folder;
-use crate::support::seeds::setting;
 use pushslots::Client;
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use support::batch::slots;
+use support::examples::Folder;
+use support::seeds::setting;
 
 const SLOTS: usize = 120;
 const SLOTS_PER_MESSAGE: usize = 2;
@@ -120,7 +120,7 @@ fn no_slot_is_lost_when_the_process_is_killed() {
 
 /// Publishes one batch, killing processes until it is complete. Returns how many were killed.
 fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
-    let (service, folder) = (Service::start(), Folder::new());
+    let (service, folder) = (Service::start(), Folder::create());
     let checkpoint = folder.path().join("slots.checkpoint");
     let mut arrived = Vec::new();
     let mut killed = 0;

@@ -5,8 +5,6 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::raw::{Act, RawServer, split};
-use crate::support::{DESTINATION, fixtures, message};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pushslots::bytes::Bytes;
@@ -16,6 +14,8 @@ use pushslots::{
     Client, Credentials, Delivery, ErrorKind, Response, Transport, TransportContext,
     TransportError, TransportErrorKind,
 };
+use support::raw::{Act, RawServer, split};
+use support::{DESTINATION, fixtures, message};
 use tokio::time::{Instant, sleep};
 
 fn client(base_url: &str, key: &str) -> Client {

@@ -3,13 +3,12 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::support;
-use crate::support::batch::slots;
-use crate::support::message;
-use crate::support::model::{Model, Reply, ScriptedOutcome, TokenFate, client_of, ok};
 use futures_util::future::join_all;
 use pushslots::uuid::Uuid;
 use pushslots::{AccessToken, AuthError, Credentials, ErrorKind, TokenRequest, TokenSource};
+use support::batch::slots;
+use support::message;
+use support::model::{Model, Reply, ScriptedOutcome, TokenFate, client_of, ok};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);

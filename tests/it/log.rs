@@ -1,10 +1,10 @@
 //! What the log of `push_file` at its most talkative never shows.
 
-use crate::support::examples::{Folder, Run, push_file, settings, token};
-use crate::support::http2::serve;
-use crate::support::raw::{Act, RawServer};
-use crate::support::tls::{Authority, TlsListener};
 use serde_json::{Value, json};
+use support::examples::{Folder, Run, push_file, settings, token};
+use support::http2::serve;
+use support::raw::{Act, RawServer};
+use support::tls::{Authority, TlsListener};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// A message full of what no log may show.
@@ -37,7 +37,7 @@ fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
 
 #[tokio::test]
 async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = canaries();
     let right = folder.file("right.json", message.to_string());
     let mut message = message;
@@ -139,7 +139,7 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_log_shows_nothing_over_tls_and_http2_either() {
-    let (folder, authority) = (Folder::new(), Authority::new());
+    let (folder, authority) = (Folder::create(), Authority::generate());
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let mut settings = settings(&listener.url(), "plain", &folder);
     let (send, mut arrived) = unbounded_channel();

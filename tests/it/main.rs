@@ -3,9 +3,6 @@
 //! `cargo test --test it sends::` runs one of them. Files next to this folder are binaries of their
 //! own, for the reason in their first line.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod any_response;
 mod checkpoint;
 mod closing_servers;

@@ -7,16 +7,16 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::batch::slots;
-use crate::support::model::{Model, answers, client_of};
-use crate::support::seeds::setting;
-use crate::support::windows::most_in;
 use futures_util::{StreamExt, stream};
 use pushslots::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use pushslots::mock::{MockResponse, MockService, ReceivedRequest};
 use pushslots::uuid::Uuid;
 use pushslots::{Client, Credentials, Error, ErrorKind, HttpTransport, PushSlots, RateLimiter};
 use serde_json::Value;
+use support::batch::slots;
+use support::model::{Model, answers, client_of};
+use support::seeds::setting;
+use support::windows::most_in;
 
 const CUSTOMERS: u64 = 50;
 const REQUESTS: u32 = 500;

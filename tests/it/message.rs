@@ -1,12 +1,12 @@
 //! What a message is written as, and what is read as one.
 
-use crate::support::pruned::pruned;
 use pushslots::chrono::{DateTime, FixedOffset, TimeZone, Utc};
 use pushslots::uuid::uuid;
 use pushslots::{
     Address, Destination, Identifier, Location, Meta, Provider, PushSlots, Slot, Source,
 };
 use serde_json::{Value, json};
+use support::pruned::pruned;
 
 fn nine() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap()

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::support::any::{Any, client, token};
-use crate::support::{DESTINATION, MESSAGE, message};
 use pushslots::Delivery;
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::Uuid;
 use serde_json::Value;
+use support::any::{Any, client, token};
+use support::{DESTINATION, MESSAGE, message};
 use tokio::time::timeout;
 
 #[tokio::test]

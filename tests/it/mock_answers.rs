@@ -4,11 +4,11 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::support::any::{Any, client, token};
-use crate::support::{self, MESSAGE, any_http, message};
 use http::StatusCode;
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Delivery, ErrorKind};
+use support::any::{Any, client, token};
+use support::{MESSAGE, any_http, message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 

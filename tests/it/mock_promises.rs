@@ -11,9 +11,9 @@ use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Meta, PushSlots, Signer, SigningInput, Slot};
 use serde_json::{Value, json};
 
-use crate::support::any::{Any, good_assertion, its_key, token};
-use crate::support::relay::sign_again;
-use crate::support::{DESTINATION, MESSAGE, SOURCE, any_http, message};
+use support::any::{Any, good_assertion, its_key, token};
+use support::relay::sign_again;
+use support::{DESTINATION, MESSAGE, SOURCE, any_http, message};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
@@ -91,7 +91,7 @@ async fn outage_is_one_of_tokens_as_well() {
     let (good, token) = (good_assertion(&service).await, token(&service, &any).await);
     service.fail_for(Duration::MAX);
     assert_eq!(any.push(&token, MESSAGE).await.0, 503);
-    assert_eq!(any.post("/v2/auth/token", &[], crate::support::any::form(&good)).await.0, 503);
+    assert_eq!(any.post("/v2/auth/token", &[], support::any::form(&good)).await.0, 503);
     let authenticate = json!({ "apiKey": "ours", "secret": "secret" });
     for path in ["/auth/authenticate", "/auth/refreshToken"] {
         assert_eq!(post(&any, path, &authenticate).await.0, 503, "{path}");

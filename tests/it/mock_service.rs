@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::any_http;
-use crate::support::examples::{program, push_file};
 use serde_json::Value;
+use support::examples::{program, push_file};
+use support::{any_http, repository};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -41,7 +41,7 @@ async fn plays_until(signal: &str) {
     }
     assert!(printed.contains(&format!("{}/\n", settings["PUSHSLOTS_BASE_URL"])), "{printed}");
 
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/official-push-slots.json");
+    let file = repository("tests/data/official-push-slots.json");
     let variables = settings.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     let run = push_file(Some(&file), &variables).await;
     assert_eq!(run.code, Some(0), "{} {}", run.stdout, run.stderr);

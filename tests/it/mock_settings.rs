@@ -4,10 +4,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::time::Duration;
 
-use crate::support::any::{Any, token};
-use crate::support::{DESTINATION, MESSAGE, any_http, message};
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Delivery};
+use support::any::{Any, token};
+use support::{DESTINATION, MESSAGE, any_http, message, skip};
 
 #[tokio::test]
 async fn only_known_destinations_are_taken() {
@@ -95,7 +95,7 @@ async fn address_to_bind_is_loopback_unless_it_is_set() {
 #[tokio::test]
 async fn every_address_of_ipv6_is_reached_over_its_loopback() {
     if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
-        return eprintln!("skipped: this machine has no IPv6: {error}");
+        return skip(&format!("this machine has no IPv6: {error}"));
     }
     let service = MockService::builder().address(Ipv6Addr::UNSPECIFIED).start().unwrap();
     assert!(service.url().starts_with("http://[::1]:"), "{}", service.url());

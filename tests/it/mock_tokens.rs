@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::support::any::{Any, FORM, assertion_by, form, good_assertion, its_key, token};
-use crate::support::examples::Folder;
-use crate::support::keys::{self, TestKey};
-use crate::support::relay::sign_again;
-use crate::support::{DESTINATION, MESSAGE, message};
 use http::StatusCode;
 use pushslots::chrono::Utc;
 use pushslots::mock::MockService;
 use pushslots::{Client, Credentials, SigningKey};
 use serde_json::{Value, json};
+use support::any::{Any, FORM, assertion_by, form, good_assertion, its_key, token};
+use support::examples::Folder;
+use support::keys::{self, TestKey};
+use support::relay::sign_again;
+use support::{DESTINATION, MESSAGE, message};
 
 #[tokio::test]
 async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
@@ -149,7 +149,7 @@ async fn a_token_ends_when_it_said() {
 
 #[tokio::test]
 async fn public_keys_of_ones_own_are_known_in_pem_and_as_jwk() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let (elliptic, rsa) = (keys::p384(), keys::rsa());
     let jwk = |key: &TestKey, id: &str| key.public_jwk(id).to_string();
     let builder = MockService::builder()

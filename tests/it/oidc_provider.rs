@@ -1,12 +1,12 @@
 //! Assertions meet an authorization server that nobody here wrote, and that allows no clock to be
 //! off.
 
-use crate::support::keys::{self, TestKey};
-use crate::support::peer::AuthorizationServer;
-use crate::support::relay::{Relay, sign_again};
-use crate::support::{DESTINATION, fixtures, message};
 use pushslots::{Client, Credentials, Delivery, Error, ErrorKind, Receipt, SigningKey};
 use serde_json::{Value, json};
+use support::keys::{self, TestKey};
+use support::peer::AuthorizationServer;
+use support::relay::{Relay, sign_again};
+use support::{DESTINATION, fixtures, message};
 
 const CLIENT_ID: &str = "vendor";
 const KEY_ID: &str = "key-2026";

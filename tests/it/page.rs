@@ -1,15 +1,15 @@
 //! The page of the mock, in a real browser: what arrived is seen on it, and nothing of it stays
 //! behind.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::{any_http, message, there};
 use pushslots::chrono::{TimeZone, Utc};
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Provider, PushSlots, Slot};
 use serde_json::{Value, json};
+use support::{any_http, message, or_skip, repository};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -24,7 +24,7 @@ impl Browser {
     /// Opens the page. Where there is no browser it says so and gives none, but in CI there must be
     /// one.
     fn open(url: &str) -> Option<Self> {
-        let mut child = there(spawn(url), "a browser")?;
+        let mut child = or_skip(spawn(url))?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Some(Self { child, lines })
     }
@@ -37,7 +37,7 @@ impl Browser {
 }
 
 fn spawn(url: &str) -> Result<Child, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    let folder = repository("tests/peers");
     if !folder.join("node_modules/playwright-core").exists() {
         return Err("run `npm ci` in tests/peers first".to_owned());
     }

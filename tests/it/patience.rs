@@ -3,10 +3,10 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use futures_util::stream;
 use pushslots::{Delivery, ErrorKind, OnUnknown, PublishReport, WaitReason};
+use support::batch::{accepted, arrived, serve, slots};
+use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);

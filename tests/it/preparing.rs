@@ -7,11 +7,6 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::batch::{arrived, serve, slots};
-use crate::support::examples::{Folder, program};
-use crate::support::message;
-use crate::support::model::ok;
-use crate::support::seeds::setting;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pushslots::bytes::Bytes;
 use pushslots::mock::{MockResponse, MockService};
@@ -19,6 +14,11 @@ use pushslots::uuid::Uuid;
 use pushslots::{
     Client, ErrorKind, Meta, PreparedMessage, PublishError, PushSlots, RestoreError, Slot,
 };
+use support::batch::{arrived, serve, slots};
+use support::examples::{Folder, program};
+use support::message;
+use support::model::ok;
+use support::seeds::setting;
 
 const MESSAGES: usize = 1_000;
 
@@ -83,7 +83,7 @@ async fn stored_messages_are_sent_byte_for_byte_by_another_process() {
     let publication = client.publish(&slots).batch_id("batch").slots_per_message(2);
     let prepared: Vec<_> = publication.prepare().try_collect().await.unwrap();
     assert!(service.requests().is_empty(), "nothing is sent, not even for a token");
-    let folder = Folder::new();
+    let folder = Folder::create();
     for (number, message) in prepared.iter().enumerate() {
         folder.file(&file_name(number), message.to_bytes());
     }
@@ -193,7 +193,7 @@ async fn options_and_slots_that_are_invalid_are_one_error_and_nothing_more() {
     let (model, client) = serve([ok()]);
     let good = slots(0..2);
     let bad = [Slot::new(pushslots::chrono::Utc::now(), -5)];
-    let folder = Folder::new();
+    let folder = Folder::create();
     let cases = [
         (client.publish(&good).slots_per_message(0), ErrorKind::Configuration),
         (
@@ -279,7 +279,7 @@ async fn stored_messages_that_are_damaged_newer_or_foreign_are_rejected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_prepares_and_sends_what_is_left() {
     let service = MockService::start().unwrap();
-    let folder = Folder::new();
+    let folder = Folder::create();
     let key = folder.file("key.pem", service.private_key_pem());
     let outgoing = folder.path().join("outgoing");
     let run = async |verb: &str| {

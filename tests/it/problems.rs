@@ -1,7 +1,6 @@
 //! Problems of a message: how many are collected, what they say of records that slots share, and
 //! their codes.
 
-use crate::support::any::{Any, token};
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::mock::MockService;
 use pushslots::uuid::uuid;
@@ -9,6 +8,7 @@ use pushslots::{
     Client, Destination, Error, InvalidMessage, Location, Meta, Problem, ProblemCode, Provider,
     PushSlots, Severity, Slot, SlotReader,
 };
+use support::any::{Any, token};
 
 const MOST: usize = 1_000;
 

@@ -3,17 +3,15 @@
 //! Each property is tried on 256 cases (`PROPTEST_CASES`), drawn from a seed that is printed and
 //! can be given again as `PUSHSLOTS_TEST_SEED`.
 
-use std::path::Path;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use pushslots::{PushSlots, Slot};
 use serde_json::Value;
 
-use crate::support::holds::holds;
-use crate::support::pruned::pruned;
-use crate::support::{compared, generate, reading};
+use support::holds::holds;
+use support::pruned::pruned;
+use support::{compared, generate, reading, repository};
 
 const SAMPLE: &str = include_str!("../data/official-push-slots.json");
 
@@ -206,11 +204,7 @@ fn no_bytes_make_the_reader_panic_or_lose_anything() {
 
 #[test]
 fn the_seeds_of_the_fuzzer_lose_nothing() {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-    // A package from the registry has no fuzzer.
-    if !fuzz.exists() {
-        return;
-    }
+    let fuzz = repository("fuzz");
     // What the fuzzer adds is named by a hash.
     let paths = fuzz.join("corpus/read").read_dir().unwrap().map(|entry| entry.unwrap().path());
     let seeds: Vec<_> = paths.filter(|path| path.file_name().unwrap().len() < 40).collect();

@@ -6,12 +6,12 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Reply, ScriptedOutcome, answers, ok};
 use futures_util::{FutureExt, StreamExt, stream};
 use pushslots::uuid::Uuid;
 use pushslots::{ErrorKind, Identifier, Location, Meta, ResumePoint, Slot};
 use serde_json::json;
+use support::batch::{accepted, arrived, serve, slots};
+use support::model::{Reply, ScriptedOutcome, answers, ok};
 use tokio::time::{sleep, timeout};
 
 /// Tells how far a stream was read.

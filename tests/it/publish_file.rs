@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::batch::slots;
-use crate::support::examples::{Folder, Run, program, publish_file, settings, token};
-use crate::support::raw::{Act, RawServer};
-use crate::support::{self, DESTINATION, fixtures};
 use pushslots::mock::{MockResponse, MockService, MockServiceBuilder};
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
+use support::batch::slots;
+use support::examples::{Folder, Run, program, publish_file, settings, token};
+use support::raw::{Act, RawServer};
+use support::{DESTINATION, fixtures};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -40,7 +40,7 @@ async fn arrived(service: &MockService) -> Vec<(Value, Vec<usize>)> {
 
 #[tokio::test]
 async fn slots_are_published_whatever_the_file_looks_like() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = format!(
         r#"{{"Slots":{},"Meta":{{"Test":true,"FacilityCode":"RES","BatchID":"of the file","CurrentBatch":"9"}}}}"#,
         list(0..25)
@@ -103,7 +103,7 @@ async fn slots_are_published_whatever_the_file_looks_like() {
 
 #[tokio::test]
 async fn slots_that_are_wrong_are_told_and_cost_no_other() {
-    let (service, folder) = (fixtures::serve(), Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::create());
     let long = format!(
         r#"{{"ID":"4","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
         "x".repeat(5_000)
@@ -141,7 +141,7 @@ async fn slots_that_are_wrong_are_told_and_cost_no_other() {
 
 #[tokio::test]
 async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
-    let (service, folder) = (fixtures::serve(), Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::create());
     let settings = settings(service.url(), "plain", &folder);
     let cut = list(0..2_000);
     for (content, expected) in [
@@ -201,7 +201,7 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
     let accepted =
         || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
     for uses_checkpoint in [true, false] {
-        let folder = Folder::new();
+        let folder = Folder::create();
         let file = folder.file("slots.ndjson", lines(0..5));
         let body = r#"{"Meta":{"Errors":[{"ID":1,"Text":"no such facility"}]}}"#;
         let first =
@@ -272,7 +272,7 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
 
 #[tokio::test]
 async fn a_file_with_other_slots_starts_a_new_batch() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file("slots.ndjson", lines(0..5));
     let accepted =
         || Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
@@ -304,7 +304,7 @@ async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
         (Act::response("503 Down", asks, ""), 5),
         (Act::response("200 OK", html, "<html>Request blocked</html>"), 6),
     ] {
-        let folder = Folder::new();
+        let folder = Folder::create();
         let file = folder.file("slots.ndjson", lines(0..5));
         let server = RawServer::start([token(), response]).await;
         let mut settings = settings(&server.url, "plain", &folder);
@@ -317,7 +317,7 @@ async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
 
 #[tokio::test]
 async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file("slots.ndjson", lines(0..5));
     let rejects = Act::response(
         "401 No",
@@ -341,7 +341,7 @@ async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
 
 #[tokio::test]
 async fn the_rate_is_kept() {
-    let (service, folder) = (fixtures::serve(), Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::create());
     let file = folder.file("slots.ndjson", lines(0..5));
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned());
@@ -360,7 +360,7 @@ async fn interrupted(
     slots: usize,
     signals: &[&str],
 ) -> (Run, MockService) {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file("slots.ndjson", lines(0..slots));
     let settings = BTreeMap::from([
         ("PUSHSLOTS_BASE_URL", service.url().to_owned()),

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::support::examples::{Folder, push_file, settings, token};
-use crate::support::raw::{Act, RawServer};
-use crate::support::{self, DESTINATION, MESSAGE, fixtures, keys};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use serde_json::{Value, json};
+use support::examples::{Folder, push_file, settings, token};
+use support::raw::{Act, RawServer};
+use support::{DESTINATION, MESSAGE, fixtures, keys};
 
 #[tokio::test]
 async fn an_accepted_message_exits_with_0() {
-    let (service, folder) = (fixtures::serve(), Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::create());
     let message = folder.file("message.json", MESSAGE);
     let run = push_file(Some(&message), &settings(service.url(), "throttled", &folder)).await;
     assert_eq!(run.code, Some(0), "{}", run.stderr);
@@ -65,7 +65,7 @@ async fn an_accepted_message_exits_with_0() {
 
 #[tokio::test]
 async fn a_message_that_is_not_accepted_exits_with_1() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
     let service = fixtures::serve();
     for (client_id, delivery, status) in
@@ -96,7 +96,7 @@ async fn a_message_that_is_not_accepted_exits_with_1() {
 
 #[tokio::test]
 async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
-    let (service, folder) = (fixtures::serve(), Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::create());
     let mut settings = settings(service.url(), "plain", &folder);
     settings.remove("PUSHSLOTS_DESTINATION_IDS");
     let json = r#"{"Slots":[{"DateTime":"2016-10-08","Duration":15},{"DateTime":"2026-12-01T09:00:00Z","Duration":0}]}"#;
@@ -145,7 +145,7 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
 
 #[tokio::test]
 async fn wrong_settings_exit_with_2_and_name_every_variable() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = folder.file("message.json", r#"{"Slots":[{"Duration":15}]}"#);
     for (wrong, expected) in [
         (vec![("PUSHSLOTS_BASE_URL", "http://example.org")], vec!["PUSHSLOTS_BASE_URL"]),
@@ -195,7 +195,7 @@ async fn wrong_settings_exit_with_2_and_name_every_variable() {
 
 #[tokio::test]
 async fn every_setting_takes_effect() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = folder
         .file("message.json", r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#);
     let (service, tokens) = (fixtures::serve(), fixtures::serve());
@@ -244,7 +244,7 @@ async fn every_setting_takes_effect() {
 
 #[tokio::test]
 async fn a_key_can_be_in_the_environment_or_a_jwk() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
     let key = keys::p384();
     let service = MockService::builder()
@@ -297,7 +297,7 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
 
 #[tokio::test]
 async fn hosts_and_certificates_can_be_in_the_environment() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
     let elsewhere = |hosts: &str, certificates: &Path| {
         BTreeMap::from([
@@ -344,7 +344,7 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
 
 #[tokio::test]
 async fn an_unknown_variable_is_logged_with_the_nearest_name() {
-    let (service, folder) = (fixtures::serve(), Folder::new());
+    let (service, folder) = (fixtures::serve(), Folder::create());
     let message = folder.file("message.json", MESSAGE);
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("RUST_LOG", "warn".to_owned());

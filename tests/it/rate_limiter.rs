@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::batch::{accepted, slots};
-use crate::support::message;
-use crate::support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
 use futures_util::future::join_all;
 use pushslots::{
     Delivery, ErrorKind, Permit, PermitError, PermitRequest, PermitSource, RateLimiter,
 };
+use support::batch::{accepted, slots};
+use support::message;
+use support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 

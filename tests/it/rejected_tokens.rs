@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{DESTINATION, key, message};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderMap, Request, StatusCode};
 use pushslots::{
     AccessToken, AuthError, Client, Credentials, Delivery, ErrorKind, NextStep, Response,
     TokenRequest, TokenSource, Transport, TransportContext, TransportError,
 };
+use support::{DESTINATION, key, message};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);

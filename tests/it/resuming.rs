@@ -3,13 +3,12 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::support;
-use crate::support::batch::{accepted, arrived, serve, slots};
-use crate::support::model::{Reply, ScriptedOutcome, answers, ok};
 use futures_util::{StreamExt, stream};
 use pushslots::uuid::Uuid;
 use pushslots::{Delivery, ErrorKind, Meta, Progress, ResumePoint, Slot};
 use serde_json::json;
+use support::batch::{accepted, arrived, serve, slots};
+use support::model::{Reply, ScriptedOutcome, answers, ok};
 use tokio::time::{sleep, timeout};
 
 #[tokio::test(start_paused = true)]

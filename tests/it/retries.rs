@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::message;
-use crate::support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
 use pushslots::{
     Attempt, Classification, Client, Delivery, Error, ErrorKind, NextStep, OnUnknown, Receipt,
     TransportError, TransportErrorKind,
 };
+use support::message;
+use support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
 use tokio::time::{Instant, timeout};
 
 fn nexts(attempts: &[Attempt]) -> Vec<NextStep> {

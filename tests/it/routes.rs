@@ -6,11 +6,11 @@
 use std::future::IntoFuture;
 use std::process::Command;
 
-use crate::support::http2::{Arrived, serve};
-use crate::support::raw::{Act, RawServer};
-use crate::support::tls::{Authority, TlsListener};
-use crate::support::{client, fixtures, message};
 use pushslots::{Client, Delivery, Error, ErrorKind};
+use support::http2::{Arrived, serve};
+use support::raw::{Act, RawServer};
+use support::tls::{Authority, TlsListener};
+use support::{client, fixtures, message};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -166,7 +166,7 @@ async fn child_without_certificates() {
     let service = fixtures::serve();
     client(service.url(), "plain").build().unwrap().send(&message()).await.unwrap();
 
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let (send, mut arrived) = unbounded_channel();
     let url = listener.url();
@@ -197,7 +197,7 @@ fn certificates_are_read_once() {
 #[tokio::test]
 #[ignore = "needs certificates that it may delete"]
 async fn child_whose_certificates_vanish() {
-    let (authority, file) = (Authority::new(), std::env::var("SSL_CERT_FILE").unwrap());
+    let (authority, file) = (Authority::generate(), std::env::var("SSL_CERT_FILE").unwrap());
     std::fs::write(&file, &authority.pem).unwrap();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let (send, mut arrived) = unbounded_channel();

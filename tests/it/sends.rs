@@ -1,10 +1,10 @@
 //! What one send does with the answers of the service: over real sockets, on the fixtures.
 
-use crate::support::{self, MESSAGE, SOURCE, client, fixtures, message};
 use pushslots::mock::MockService;
 use pushslots::uuid::{Uuid, uuid};
 use pushslots::{Delivery, ErrorKind, Log, Meta, Receipt};
 use serde_json::json;
+use support::{MESSAGE, SOURCE, client, fixtures, message};
 
 async fn bodies(server: &MockService) -> Vec<String> {
     let requests = server.requests();

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::support::fixtures::Stubs;
-use crate::support::services::{self, Seen, Service, WireMock};
-use crate::support::{DESTINATION, MESSAGE, any_http, message};
 use pushslots::{Attempt, Delivery, Error, ErrorKind, Receipt};
 use serde_json::{Value, json};
+use support::fixtures::Stubs;
+use support::services::{self, Seen, Service, WireMock};
+use support::{DESTINATION, MESSAGE, any_http, message};
 
 use Delivery::{Accepted, NotSent, Rejected, Unknown};
 

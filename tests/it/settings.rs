@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::model::{Model, client_of, ok};
-use crate::support::raw::{Act, RawServer, read_request, split};
-use crate::support::tls::{Authority, TlsListener};
-use crate::support::{client, fixtures, key, message};
 use pushslots::{Client, Credentials, Delivery, Error, ErrorKind, HttpTransport};
+use support::model::{Model, client_of, ok};
+use support::raw::{Act, RawServer, read_request, split};
+use support::tls::{Authority, TlsListener};
+use support::{client, fixtures, key, message};
 use tokio::io::AsyncWriteExt;
 
 fn problems(error: &Error) -> Vec<&str> {
@@ -276,7 +276,7 @@ async fn tls_service_that_records(
 
 #[tokio::test]
 async fn an_extra_root_certificate_is_trusted_and_without_it_nothing_goes_out() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let url = tls_service(&authority, None).await;
     let trusting = client(&url, "plain").root_certificate(authority.pem.clone()).build().unwrap();
     trusting.send(&message()).await.unwrap();
@@ -289,7 +289,7 @@ async fn an_extra_root_certificate_is_trusted_and_without_it_nothing_goes_out() 
 
 #[tokio::test]
 async fn a_client_certificate_is_shown() {
-    let (authority, clients) = (Authority::new(), Authority::new());
+    let (authority, clients) = (Authority::generate(), Authority::generate());
     let url = tls_service(&authority, Some(&clients)).await;
     let (certificate, key) = clients.vouch("vendor");
     let builder = || client(&url, "plain").root_certificate(authority.pem.clone()).max_attempts(1);
@@ -301,7 +301,7 @@ async fn a_client_certificate_is_shown() {
 
 #[tokio::test]
 async fn a_rotated_client_certificate_is_shown_by_new_connections() {
-    let (authority, clients) = (Authority::new(), Authority::new());
+    let (authority, clients) = (Authority::generate(), Authority::generate());
     let (url, shown) = tls_service_that_records(&authority, Some(&clients)).await;
     let [first, second] = ["first", "second"].map(|name| clients.vouch(name));
     let pem = |(certificate, key): &(rcgen::Certificate, rcgen::KeyPair)| {
@@ -338,7 +338,7 @@ async fn a_rotated_client_certificate_is_shown_by_new_connections() {
 
 #[test]
 fn certificates_with_escaped_line_breaks_are_named_with_the_remedy() {
-    let escaped = Authority::new().pem.replace('\n', "\\n");
+    let escaped = Authority::generate().pem.replace('\n', "\\n");
     let builder = client("https://localhost", "plain").root_certificate(escaped.clone());
     let error = builder.client_certificate(escaped).build().unwrap_err();
     assert_eq!(problems(&error), ["root_certificate", "client_certificate"]);

@@ -5,11 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support;
-use crate::support::http2::serve;
-use crate::support::message;
-use crate::support::model::{Model, client_of, ok};
-use crate::support::tls::{Authority, TlsListener};
 use pushslots::bytes::Bytes;
 use pushslots::http::{HeaderValue, Request};
 use pushslots::mock::MockService;
@@ -17,6 +12,10 @@ use pushslots::{
     Client, Delivery, ErrorKind, HttpTransport, RateLimiter, Response, Transport, TransportContext,
     TransportError,
 };
+use support::http2::serve;
+use support::message;
+use support::model::{Model, client_of, ok};
+use support::tls::{Authority, TlsListener};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -178,7 +177,7 @@ async fn a_request_that_leaves_by_another_transport_counts_against_the_rate_limi
 
 #[tokio::test]
 async fn only_given_root_certificates_are_trusted_if_they_are_pinned() {
-    let (ours, others) = (Authority::new(), Authority::new());
+    let (ours, others) = (Authority::generate(), Authority::generate());
     let listener = TlsListener::bind(&ours, None, &["h2"]).await;
     let url = listener.url();
     let (arrived, mut arrivals) = unbounded_channel();
@@ -200,7 +199,7 @@ async fn only_given_root_certificates_are_trusted_if_they_are_pinned() {
 
 #[tokio::test]
 async fn http1_only_offers_no_other_version() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2", "http/1.1"]).await;
     let url = listener.url();
     let protocol = tokio::spawn(async move {

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::support::raw::{Act, RawServer, header, split};
-use crate::support::{self, DESTINATION, fixtures, key, message};
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
 use futures_util::FutureExt;
 use pushslots::{
     AccessToken, AuthError, Client, Credentials, Delivery, Error, ErrorKind, Receipt, Signer,
     SigningAlgorithm, SigningInput, SigningKey, TokenRequest, TokenSource,
 };
+use support::raw::{Act, RawServer, header, split};
+use support::{DESTINATION, fixtures, key, message};
 
 async fn send(credentials: Credentials) -> Result<Receipt, Error> {
     let service = fixtures::serve();

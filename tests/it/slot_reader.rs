@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-use crate::support::reading::Pieces;
 use pushslots::{PushSlots, ReadError, Slot, SlotReader};
+use support::reading::Pieces;
 
 const SLOTS: [&str; 3] = [
     r#"{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"é\u00e9"},"x":[1.10,"}"]}"#,

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::http2::serve_with;
-use crate::support::raw::{header, split};
-use crate::support::tls::{Authority, TlsListener};
-use crate::support::uplink::Uplink;
-use crate::support::{client, fixtures, message};
 use pushslots::{Client, PushSlots};
+use support::http2::serve_with;
+use support::raw::{header, split};
+use support::tls::{Authority, TlsListener};
+use support::uplink::Uplink;
+use support::{client, fixtures, message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::sleep;
@@ -64,7 +64,7 @@ async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
 /// that take their time. The line to each moves so many bytes a second. Each message must be
 /// accepted at the first attempt.
 async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration {
-    let (authority, tokens) = (Authority::new(), fixtures::serve());
+    let (authority, tokens) = (Authority::generate(), fixtures::serve());
     let http1 = TlsListener::bind(&authority, None, &["http/1.1"]).await;
     let http2 = TlsListener::bind(&authority, None, &["h2"]).await;
     let lines = [&http1, &http2].map(|listener| Uplink::start(listener.address(), line));

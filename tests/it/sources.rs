@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::batch::{arrived, serve, slots};
-use crate::support::model::{Reply, ScriptedOutcome, ok};
 use futures_util::{StreamExt, TryStreamExt};
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, ErrorKind, Meta, PushSlots, Slot, SlotReader, SlotStream};
+use support::batch::{arrived, serve, slots};
+use support::model::{Reply, ScriptedOutcome, ok};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, duplex};
 use tokio::time::{Instant, sleep};
 

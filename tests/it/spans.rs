@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::support::batch::slots;
-use crate::support::message;
-use crate::support::model::{Model, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use pushslots::uuid::{Uuid, uuid};
+use support::batch::slots;
+use support::message;
+use support::model::{Model, ScriptedOutcome, TokenFate, answers, client_of, ok};
 use tokio::time::{sleep, timeout};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support;
-use crate::support::batch::{Arrived, accepted, arrived, serve, slots};
-use crate::support::model::{Model, ScriptedOutcome, answers, client_of, ok};
 use futures_util::stream;
 use pushslots::uuid::Uuid;
 use pushslots::{Delivery, Meta, OnUnknown, PushSlots, ResumePoint};
 use serde_json::{Value, json};
+use support::batch::{Arrived, accepted, arrived, serve, slots};
+use support::model::{Model, ScriptedOutcome, answers, client_of, ok};
 
 #[tokio::test(start_paused = true)]
 async fn slots_are_split_by_number_and_go_out_in_order() {

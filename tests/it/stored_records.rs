@@ -3,7 +3,7 @@
 //! `tests/data/stored` has one golden file for each type: a change of their JSON is a change of the
 //! API.
 
-use std::path::Path;
+use support::repository;
 
 use pushslots::{
     Attempt, Delivery, ErrorKind, NextStep, Progress, PublishReport, Receipt, ResumePoint,
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 fn golden(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stored").join(name);
+    let path = repository("tests/data/stored").join(name);
     std::fs::read_to_string(path).unwrap()
 }
 

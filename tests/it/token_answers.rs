@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::support::raw::{Act, RawServer, split};
-use crate::support::scripted::{Scripted, response};
-use crate::support::{client, fixtures, key, message};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pushslots::http::StatusCode;
 use pushslots::{Credentials, Delivery, Error, ErrorKind, Receipt};
 use serde_json::Value;
+use support::raw::{Act, RawServer, split};
+use support::scripted::{Scripted, response};
+use support::{client, fixtures, key, message};
 use tokio::time::sleep;
 
 const JSON: &str = "Content-Type: application/json\r\n";

@@ -1,8 +1,8 @@
 //! Sends side by side share one token, and one request for it.
 
-use crate::support::http2::service;
-use crate::support::message;
 use pushslots::{Client, Error, Receipt};
+use support::http2::service;
+use support::message;
 use tokio::task::JoinSet;
 
 /// Sends a thousand messages at once.

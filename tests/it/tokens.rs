@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use crate::support::keys::{self, TestKey};
-use crate::support::raw::{Act, RawServer};
-use crate::support::{DESTINATION, client, fixtures, key, message};
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey, VerificationAlgorithm,
 };
@@ -21,6 +18,9 @@ use pushslots::{
     TransportError,
 };
 use serde_json::Value;
+use support::keys::{self, TestKey};
+use support::raw::{Act, RawServer};
+use support::{DESTINATION, client, fixtures, key, message};
 use tokio::task::JoinSet;
 use url::form_urlencoded;
 

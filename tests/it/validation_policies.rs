@@ -1,12 +1,6 @@
 //! What a client sends of messages and slots with problems, and where it reports them:
 //! `Validation`.
 
-use crate::support;
-use crate::support::any::{Any, token};
-use crate::support::batch::{arrived, serve, slots};
-use crate::support::examples::Folder;
-use crate::support::holds::holds;
-use crate::support::model::{answers, client_of, ok};
 use futures_util::stream;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,9 +11,14 @@ use pushslots::{
     Slot, Validation,
 };
 use serde_json::{Value, json};
+use support::any::{Any, token};
+use support::batch::{arrived, serve, slots};
+use support::examples::Folder;
+use support::holds::holds;
+use support::model::{answers, client_of, ok};
 
-use crate::support::generate;
 use Validation::{DropInvalidOptional, Lenient, Strict};
+use support::generate;
 
 const ALL: [Validation; 3] = [Strict, DropInvalidOptional, Lenient];
 
@@ -355,7 +354,7 @@ async fn shared_record_that_is_changed_is_corrected_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_batch_in_place_of_an_unfinished_one_counts_its_problems_once() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let run = async |client: &Client, slots: Vec<Slot>| {
         let publication =
             client.publish(slots).slots_per_message(2).validation(DropInvalidOptional);
@@ -388,7 +387,7 @@ async fn destinations_whose_ids_are_no_uuids_are_told_apart() {
     let meta = |id: &str| -> Meta {
         serde_json::from_value(json!({"Destinations": [{"ID": id}]})).unwrap()
     };
-    let folder = Folder::new();
+    let folder = Folder::create();
     let run = async |client: &Client, id: &str, resume: Option<&pushslots::ResumePoint>| {
         let publication =
             client.publish(slots(0..3)).slots_per_message(1).meta(meta(id)).validation(Lenient);
@@ -445,7 +444,7 @@ async fn the_source_of_the_client_takes_the_place_of_one_that_is_left_out() {
 #[tokio::test(start_paused = true)]
 async fn a_publication_resumes_with_the_same_bytes() {
     for validation in [DropInvalidOptional, Lenient] {
-        let folder = Folder::new();
+        let folder = Folder::create();
         let slots = with_phone(3);
         let meta: Meta = serde_json::from_str(r#"{"Source": {"ID": "north"}}"#).unwrap();
         let run = async |client: &Client| {

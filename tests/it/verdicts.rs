@@ -7,15 +7,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support;
-use crate::support::any::{Any, token};
 use proptest::option;
 use proptest::prelude::*;
 use pushslots::mock::MockService;
 use serde_json::{Value, json};
+use support::any::{Any, token};
 
-use crate::support::generate;
-use crate::support::holds::holds;
+use support::generate;
+use support::holds::holds;
 
 /// Why the mock rejects what the schema allows: the text of its reason, and the rule of the
 /// reference.

@@ -11,10 +11,6 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::examples::Folder;
-use crate::support::keys::{self, TestKey};
-use crate::support::tls::Authority;
-use crate::support::{DESTINATION, message};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use pushslots::bytes::Bytes;
@@ -26,6 +22,10 @@ use pushslots::{
 };
 use secrecy::zeroize::Zeroizing;
 use serde_json::json;
+use support::examples::Folder;
+use support::keys::{self, TestKey};
+use support::tls::Authority;
+use support::{DESTINATION, message};
 
 /// The variable that names the folder of the secrets to the process that loads them.
 const FOLDER: &str = "WIPING_FOLDER";
@@ -249,21 +249,21 @@ fn write_key(folder: &Folder, key: &TestKey) {
 
 #[test]
 fn an_rsa_key_is_wiped() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     write_key(&folder, &keys::rsa());
     run("loads_a_key", &folder, &[]);
 }
 
 #[test]
 fn an_rsa_key_in_pkcs1_is_wiped() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     write_key(&folder, &keys::rsa_pkcs1());
     run("loads_a_key", &folder, &[]);
 }
 
 #[test]
 fn a_p384_key_is_wiped() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     write_key(&folder, &keys::p384());
     run("loads_a_key", &folder, &[]);
 }
@@ -282,14 +282,14 @@ fn write_api_secret(folder: &Folder) -> String {
 
 #[test]
 fn an_api_secret_is_wiped() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     write_api_secret(&folder);
     run("sends_an_api_secret", &folder, &[]);
 }
 
 #[test]
 fn an_api_secret_of_the_environment_is_wiped() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let secret = write_api_secret(&folder);
     run(
         "sends_an_api_secret_of_the_environment",
@@ -300,8 +300,8 @@ fn an_api_secret_of_the_environment_is_wiped() {
 
 #[test]
 fn a_client_certificate_is_wiped() {
-    let folder = Folder::new();
-    let (certificate, key) = Authority::new().vouch("vendor");
+    let folder = Folder::create();
+    let (certificate, key) = Authority::generate().vouch("vendor");
     let pem = key.serialize_pem();
     for (index, name) in PARTS.into_iter().enumerate() {
         let part = &pem.lines().nth(1 + index / 2).unwrap()[index % 2 * 24..];

@@ -15,7 +15,7 @@ use super::{DESTINATION, keys};
 pub struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub fn create() -> Self {
         let path = std::env::temp_dir().join(format!("pushslots-{}", Uuid::new_v4()));
         std::fs::create_dir(&path).unwrap();
         Self(path)

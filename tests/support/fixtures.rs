@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 /// Starts a server on a free loopback port; it stops when it is dropped.
 pub fn serve() -> MockService {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiremock-fixtures/mappings");
+    let folder = super::repository("wiremock-fixtures/mappings");
     let stubs = Stubs::load(&folder).expect("the fixtures can be read");
     let service = MockService::builder().respond_with(move |request| Some(stubs.response(request)));
     service.start().expect("a port is free")

@@ -76,7 +76,7 @@ fn response(mut respond: SendResponse<Bytes>, json: String) {
 
 /// A client of a service with that many streams side by side, and the messages that arrive there.
 pub async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
     let client = client.max_in_flight(1_000).build().unwrap();

@@ -1,5 +1,4 @@
-//! What the tests share. Each uses its own part.
-#![allow(dead_code)]
+//! What the tests share.
 
 pub mod any;
 pub mod batch;
@@ -30,7 +29,10 @@ pub mod tls;
 pub mod uplink;
 pub mod windows;
 
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
 
 use pushslots::chrono::{TimeZone, Utc};
 use pushslots::uuid::{Uuid, uuid};
@@ -60,22 +62,34 @@ pub fn client(base_url: &str, client_id: &str) -> ClientBuilder {
         .destination(DESTINATION)
 }
 
+/// A file or folder of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
+}
+
 /// An HTTP client that is no part of what is tested.
 pub fn any_http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// What others wrote and a test needs. Where it is missing that is said, but in CI it must be
+/// A program of others that a test needs. Without it the test is skipped, but in CI it must be
 /// there.
-pub fn there<T>(found: Result<T, String>, what: &str) -> Option<T> {
-    match found {
-        Ok(found) => Some(found),
-        Err(missing) => {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
-            println!("not tested against {what}: {missing}");
-            None
-        }
-    }
+pub fn or_skip<T>(found: Result<T, String>) -> Option<T> {
+    let reason = match found {
+        Ok(found) => return Some(found),
+        Err(reason) => reason,
+    };
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{reason}");
+    skip(&reason);
+    None
+}
+
+/// Prints that this test is skipped, and why.
+pub fn skip(reason: &str) {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // The harness hides what `eprintln!` prints in a test that passes.
+    let _ = writeln!(io::stderr(), "skipped: {test}: {reason}");
 }
 
 /// A message with two slots.

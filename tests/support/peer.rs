@@ -1,6 +1,5 @@
 //! The authorization server of `tests/peers/`, which nobody here wrote.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::there;
+use super::or_skip;
 
 /// A running `oidc-provider`; it stops when this is dropped.
 pub struct AuthorizationServer {
@@ -22,7 +21,7 @@ impl AuthorizationServer {
     /// Starts it with these clients. Where it is not installed it says so and gives none, but in CI
     /// it must be there.
     pub async fn start(clients: &Value) -> Option<Self> {
-        let mut child = there(spawn(clients), "oidc-provider")?;
+        let mut child = or_skip(spawn(clients))?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut server = Self { token_url: String::new(), lines, _child: child };
         server.token_url = server.next().await["token_url"].as_str().unwrap().to_owned();
@@ -38,7 +37,7 @@ impl AuthorizationServer {
 }
 
 fn spawn(clients: &Value) -> Result<Child, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    let folder = super::repository("tests/peers");
     if !folder.join("node_modules/oidc-provider").exists() {
         return Err("run `npm ci` in tests/peers first".to_owned());
     }

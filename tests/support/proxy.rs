@@ -124,7 +124,7 @@ impl Proxy {
         service: SocketAddr,
         mut plan: impl FnMut(usize) -> C + Send + 'static,
     ) -> Self {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let tls = TlsListener::bind(&authority, None, &["h2"]).await;
         let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = match protocol {

@@ -77,7 +77,7 @@ impl Findings {
     }
 }
 
-/// Everything that a seed settles beside the fault_schedule.
+/// Everything that a seed settles beside the fault schedule.
 struct Scenario {
     slots: Vec<Slot>,
     /// The numbers of those that can be published.

@@ -1,7 +1,6 @@
 //! The three that play the service: the mock, the fixtures in this process, and the fixtures on the
 //! real WireMock.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::examples::Folder;
-use super::{DESTINATION, SOURCE, any_http, fixtures, key, there};
+use super::{DESTINATION, SOURCE, any_http, fixtures, key, or_skip};
 
 /// One that plays what a client id of `wiremock-fixtures/README.md` asks for.
 pub enum Service {
@@ -265,8 +264,8 @@ impl WireMock {
     /// must be there.
     pub async fn start() -> Option<Service> {
         // The server makes a folder beside the mappings.
-        let folder = Folder::new();
-        let mut child = there(spawn(&folder), "WireMock")?;
+        let folder = Folder::create();
+        let mut child = or_skip(spawn(&folder))?;
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = async {
             while let Some(line) = lines.next_line().await.unwrap() {
@@ -307,13 +306,12 @@ impl WireMock {
 }
 
 fn spawn(folder: &Folder) -> Result<Child, String> {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let builds = project.join("tests/peers/node_modules/wiremock/build");
+    let builds = super::repository("tests/peers/node_modules/wiremock/build");
     let jar = std::fs::read_dir(builds).into_iter().flatten().flatten().map(|entry| entry.path());
     let jar =
         jar.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "jar"));
     let jar = jar.ok_or("run `npm ci` in tests/peers first")?;
-    for entry in std::fs::read_dir(project.join("wiremock-fixtures/mappings")).unwrap() {
+    for entry in std::fs::read_dir(super::repository("wiremock-fixtures/mappings")).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
         folder.file_in("mappings", name.to_str().unwrap(), std::fs::read(entry.path()).unwrap());

@@ -1,4 +1,4 @@
-//! One seed: a client, a service in some fault_schedule, ten sends, and what must hold whatever
+//! One seed: a client, a service in a fault schedule, ten sends, and what must hold whatever
 //! happens.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! The loop under paused time: a scripted transport, no sockets, no real waiting.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,10 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{InFlight, InProgress, Sender};
-use crate::auth::{Credentials, LegacyEndpoints, SigningKey, TokenCache, TokenEndpoints};
+use crate::auth::{
+    AuthError, Credentials, LegacyEndpoints, Signer, SigningAlgorithm, SigningInput, TokenCache,
+    TokenEndpoints,
+};
 use crate::error::{Error, ErrorKind};
 use crate::message::{PermittedProblems, PreparedMessage};
 use crate::random::Jitter;
@@ -20,9 +23,6 @@ use crate::transport::{
     AnyTransport, Response, Timed, Transport, TransportContext, TransportError, TransportErrorKind,
 };
 
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/keys.rs"]
-mod keys;
 mod rotation;
 mod service;
 mod sources;
@@ -142,12 +142,25 @@ fn sender(transport: impl Transport) -> Sender {
 }
 
 fn credentials(client_id: &str) -> Credentials {
-    Credentials::signed_jwt(client_id, SigningKey::from_pem(pem(), "key-id").unwrap())
+    Credentials::signed_jwt(client_id, SlowSigner(Duration::ZERO))
 }
 
-fn pem() -> &'static str {
-    static PEM: LazyLock<String> = LazyLock::new(|| keys::p384().pem);
-    &PEM
+/// Takes this long for a signature that no key made: the service here verifies none.
+struct SlowSigner(Duration);
+
+impl Signer for SlowSigner {
+    fn key_id(&self) -> &str {
+        "key-id"
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        SigningAlgorithm::Es384
+    }
+
+    async fn sign(&self, _: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
+        sleep(self.0).await;
+        Ok(vec![0; 96])
+    }
 }
 
 fn message() -> PreparedMessage {

@@ -3,7 +3,6 @@
 use std::pin::pin;
 
 use super::service::*;
-use super::sources::Slow;
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -86,12 +85,9 @@ async fn of_two_rotations_the_later_one_counts() {
     service.token_time = SECOND;
     let (service, sender) = serve(service);
     let slow = tokio::spawn({
-        let (sender, key) = (sender.clone(), SigningKey::from_pem(pem(), "slow").unwrap());
-        async move {
-            sender
-                .rotate_credentials(Credentials::signed_jwt("earlier", Slow(key, 10 * SECOND)))
-                .await
-        }
+        let sender = sender.clone();
+        let earlier = Credentials::signed_jwt("earlier", SlowSigner(10 * SECOND));
+        async move { sender.rotate_credentials(earlier).await }
     });
     sleep(SECOND / 2).await;
     sender.rotate_credentials(credentials("later")).await.unwrap();

@@ -1,13 +1,11 @@
-//! Tokens that the user brings, and signers that take their time.
+//! Tokens that the user brings, and a signer that hangs.
 
 use super::service::*;
 use super::*;
-use crate::auth::{
-    AccessToken, AuthError, Signer, SigningAlgorithm, SigningInput, TokenRequest, TokenSource,
-};
+use crate::auth::{AccessToken, TokenRequest, TokenSource};
 use crate::retry::Renewal;
 
-/// Gives the same token until it is rejections that it was rejected.
+/// Gives the same token until it is told that the service rejected it.
 struct Sidecar {
     service: Arc<Service>,
     current: Mutex<usize>,
@@ -75,30 +73,11 @@ async fn a_token_that_is_rejected_while_it_is_renewed_is_not_taken_again() {
     assert_eq!(*rejections.lock().unwrap(), [None, None, Some("1".to_owned())]);
 }
 
-/// A signer that takes its time.
-pub(super) struct Slow(pub(super) SigningKey, pub(super) Duration);
-
-impl Signer for Slow {
-    fn key_id(&self) -> &str {
-        self.0.key_id()
-    }
-
-    fn algorithm(&self) -> SigningAlgorithm {
-        self.0.algorithm()
-    }
-
-    async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
-        sleep(self.1).await;
-        self.0.sign(input).await
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_signer_that_hangs_is_named() {
     let (service, sender) = serve(Service::new(|_| Act::Issue));
-    let slow = Slow(SigningKey::from_pem(pem(), "slow").unwrap(), MINUTE);
-    let error =
-        sender.rotate_credentials(Credentials::signed_jwt("client", slow)).await.unwrap_err();
+    let slow = Credentials::signed_jwt("client", SlowSigner(MINUTE));
+    let error = sender.rotate_credentials(slow).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
     assert!(
         error.to_string().ends_with("no access token: the signer gave no response in time"),
