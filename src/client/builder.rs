@@ -14,11 +14,31 @@ use crate::publish::Limits;
 use crate::retry::{Classification, DEFAULT_BUDGET, Exchange, OnUnknown, Policy};
 use crate::transport::{AnyTransport, HttpSettings, Rate, RateLimiter};
 
+/// Production in the United States.
 const BASE_URL: &str = "https://api.redoxengine.com";
 
 /// The settings of a [`Client`](crate::Client); only the credentials have no default.
 ///
-/// A value outside its range is told by [`build`](Self::build). Its `Debug` shows no secret.
+/// [`build`](Self::build) reports every value outside its range. The `Debug` output shows no
+/// secret. [`from_env`](Self::from_env) lists the variables that set them from the environment.
+///
+/// # Defaults
+///
+/// | setting | default | reason |
+/// | --- | --- | --- |
+/// | [`base_url`](Self::base_url) | `https://api.redoxengine.com` | the service's production address in the United States |
+/// | [`max_attempts`](Self::max_attempts) | 4 | a short failure ends within the delays of three retries; further ones mostly add load |
+/// | [`attempt_timeout`](Self::attempt_timeout) | 125 s | the service ends a request after about 120 s; giving up earlier sends copies of a message that it still works on |
+/// | [`deadline`](Self::deadline) | 300 s | room for two attempts of the longest kind, and the delay between them |
+/// | [`on_unknown`](Self::on_unknown) | [`OnUnknown::Retry`] | the same slots sent twice mean the same; slots that never arrive are appointments that nobody can book |
+/// | [`retry_budget`](Self::retry_budget) | 500 | 35 retries that fail, far more than on an ordinary day, and soon used up in an outage |
+/// | [`rate_limit`](Self::rate_limit) | 7,500 in 300 s | the lower of the two figures that the service publishes for an IP address |
+/// | [`max_in_flight`](Self::max_in_flight) | 100 | 25 requests a second, each with a response within 4 s, keep the whole rate busy; over HTTP/1.1 it bounds the connections |
+/// | [`slots_per_message`](Self::slots_per_message) | 1,000 | encoding costs little next to the request, and a rejected message concerns few slots |
+/// | [`bytes_per_message`](Self::bytes_per_message) | 8 MiB | below 10 MB, the lower of the two limits that the service publishes |
+/// | [`validation`](Self::validation) | [`Validation::Strict`] | a problem is cheaper to fix before the message is sent |
+/// | [`connect_timeout`](Self::connect_timeout) | 5 s | a handshake takes well below a second, also around the world; a lost packet is sent again within three |
+/// | [proxy](Self::proxy), [root certificates](Self::root_certificate) | those of the environment and the system | operators configure these once for all programs |
 ///
 /// ```no_run
 /// use pushslots::ClientBuilder;
@@ -35,7 +55,7 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 pub struct ClientBuilder {
     /// The settings that come from the environment, so that problems name their variables.
     pub(super) from_environment: Vec<Setting>,
-    /// What is wrong with variables that no code has taken the place of.
+    /// Problems of variables whose settings code has not replaced.
     pub(super) environment_problems: Vec<Problem>,
     pub(super) base_url: String,
     pub(super) token_url: Option<String>,
@@ -86,6 +106,7 @@ impl Default for ClientBuilder {
             classifier: Arc::new(|exchange| exchange.classification()),
             attempt_observer: None,
             rate_limit: Some(RateLimit::Rate(Rate::default())),
+            // At the default rate of 25 requests a second, the responses may take 4 s each.
             max_in_flight: 100,
             jitter_seed: None,
             transport: None,
@@ -96,7 +117,7 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// What proves the sender to the service; required.
+    /// Sets the credentials that authenticate the client; required.
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
@@ -104,32 +125,33 @@ impl ClientBuilder {
         self
     }
 
-    /// The system that sends: becomes `Meta.Source.ID` of messages that name none.
+    /// Sets the system that sends, the `Meta.Source.ID` of messages without a source. There is none
+    /// by default.
     ///
-    /// The service needs it from organisations with several OAuth keys in an environment. By
-    /// default there is none.
+    /// The service needs it from organisations with several OAuth keys in an environment.
     #[must_use]
     pub fn source(mut self, source: Uuid) -> Self {
         self.source = Some(source);
         self.given(Setting::SourceId)
     }
 
-    /// Adds an endpoint: all of them become `Meta.Destinations` of messages that name none.
+    /// Adds a destination. All of them become the `Meta.Destinations` of messages without
+    /// destinations.
     ///
-    /// By default there is none, and a message that names none either is not sent. Those of the
-    /// [environment](Self::from_env) stay beside it.
+    /// There is none by default, and a message without any isn't sent. Destinations from the
+    /// [environment](Self::from_env) are kept.
     #[must_use]
     pub fn destination(mut self, destination: Uuid) -> Self {
         self.destinations.push(destination);
         self
     }
 
-    /// Where the service is; by default `https://api.redoxengine.com`.
+    /// Sets the address of the service. Defaults to `https://api.redoxengine.com`.
     ///
     /// Messages go to `{base}/endpoint`. In Canada the service is at
-    /// `https://api.ca.redoxengine.com`. It is an `https` address without query, fragment, user
-    /// name or password; plain `http` is for this machine, and for hosts that are [allowed by
-    /// name](Self::allow_plain_http).
+    /// `https://api.ca.redoxengine.com`. The address is an `https` URL without query, fragment,
+    /// user name or password. Plain `http` works for this machine, and for hosts that are [allowed
+    /// by name](Self::allow_plain_http).
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
@@ -158,7 +180,7 @@ impl ClientBuilder {
         self.given(Setting::TokenUrl)
     }
 
-    /// Attempts in all for one send, the first one included, from 1; by default 4.
+    /// Sets the maximum number of attempts per send, including the first, at least 1. Defaults to 4.
     #[must_use]
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.policy.max_attempts = max_attempts;
@@ -197,8 +219,8 @@ impl ClientBuilder {
         self.given(Setting::Deadline)
     }
 
-    /// What follows an attempt after which the service may have the message: by default
-    /// [another](OnUnknown::Retry), for the same slots sent twice mean the same.
+    /// Sets whether a send retries after an attempt with an unknown outcome. Defaults to
+    /// [`OnUnknown::Retry`], because the same slots sent twice mean the same.
     #[must_use]
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
@@ -222,7 +244,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Lets every send retry as often as it may, however many fail: an outage then gets up to
+    /// Removes the retry budget. In an outage the service then gets up to
     /// [`max_attempts`](Self::max_attempts) times the load.
     #[must_use]
     pub fn without_retry_budget(mut self) -> Self {
@@ -230,20 +252,20 @@ impl ClientBuilder {
         self
     }
 
-    /// How many requests may go out in any rolling window of this length, token requests included;
-    /// by default 7,500 in 5 minutes, the lower of the two figures that the service publishes for
-    /// an IP address.
+    /// Sets how many requests may be sent in any rolling window of this length, token requests
+    /// included. Defaults to 7,500 in 5 minutes, the lower of the two figures that the service
+    /// publishes for an IP address.
     ///
-    /// All clones of the client share it, about in the order in which they come. Bursts are fine as
-    /// long as no window is over. A request counts from when it leaves until one window after its
+    /// At least 2 requests, because one may be for a token, in a window of up to a day. All clones of
+    /// the client share the limit, about in the order in which they come. A burst may use a whole
+    /// window's requests at once. A request counts from when it leaves until one window after its
     /// end. A request that never left, because no connection came about, doesn't count. After a 429
     /// all requests wait for the time that its `Retry-After` asks for, up to 120 s, or else for a
     /// second.
     ///
     /// A send whose [deadline](Self::deadline) leaves no room for that ends as
-    /// [`ErrorKind::Throttled`], and says [when to come back](crate::Error::retry_after); a
-    /// publication waits as long as it takes. From 2 requests, of which one may be for a token, and
-    /// for up to a day.
+    /// [`ErrorKind::Throttled`], with the [time to wait](crate::Error::retry_after). A publication
+    /// waits as long as it takes.
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     #[must_use]
@@ -289,45 +311,44 @@ impl ClientBuilder {
         self.given(Setting::MaxInFlight)
     }
 
-    /// The most slots that one message of a [publication](crate::Client::publish) holds, from 1; by
-    /// default 1,000.
+    /// Sets the maximum number of slots in one message of a [publication](crate::Client::publish),
+    /// at least 1. Defaults to 1,000.
     #[must_use]
     pub fn slots_per_message(mut self, slots: usize) -> Self {
         self.limits.slots = slots;
         self.given(Setting::SlotsPerMessage)
     }
 
-    /// The most bytes that one message of a [publication](crate::Client::publish) takes; by default
-    /// 8 MiB.
+    /// Sets the maximum number of bytes in one message of a [publication](crate::Client::publish).
+    /// Defaults to 8 MiB.
     ///
-    /// It must be above what a message takes without slots, some hundred bytes, which a publication
-    /// tells. The service takes messages of up to 40 MB by one of its pages, and of 10 MB by
-    /// another.
+    /// A message without slots takes some hundred bytes; a publication whose limit is below that
+    /// ends with an error. One page of the service states a limit of 40 MB, another of 10 MB.
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self.given(Setting::BytesPerMessage)
     }
 
-    /// Lets requests go out as fast as they come, also after a 429: for where something else keeps
-    /// them within the service's limits.
+    /// Removes the rate limit, also after a 429. Use it if something else keeps the requests within
+    /// the service's limits.
     #[must_use]
     pub fn without_rate_limit(mut self) -> Self {
         self.rate_limit = None;
         self.given(Setting::RateLimit)
     }
 
-    /// Puts a function in front of the [table](Exchange::classification) that says what a response
-    /// or a failure means.
+    /// Sets a function that classifies responses and failures, instead of the
+    /// [table](Exchange::classification) alone.
     ///
-    /// What it says is taken at its word: an exchange that it calls [`Classification::Accepted`] is
-    /// never repeated, and one that it calls [`Classification::Rejected`] is told as such. It must
-    /// not block.
+    /// The client relies on it: an exchange that it classifies as [`Classification::Accepted`] is
+    /// never repeated, and [`Classification::Rejected`] is reported as a rejection. It must not
+    /// block.
     ///
     /// ```
     /// use pushslots::{Classification, Client};
     ///
-    /// // Our gateway answers 403 while it restarts.
+    /// // Our gateway responds with 403 while it restarts.
     /// let builder = Client::builder().classifier(|exchange| match exchange.status().map(u16::from) {
     ///     Some(403) => Classification::Transient,
     ///     _ => exchange.classification(),
@@ -342,23 +363,22 @@ impl ClientBuilder {
         self
     }
 
-    /// Who is told of every attempt as it ends; by default nobody.
+    /// Sets an observer that is called after every attempt. There is none by default.
     #[must_use]
     pub fn attempt_observer(mut self, observer: impl AttemptObserver) -> Self {
         self.attempt_observer = Some(Arc::new(observer));
         self
     }
 
-    /// Draws all delays from this seed, so that a test can be repeated.
-    ///
-    /// By default each client draws its own.
+    /// Sets the seed of all random delays, so that a test can be repeated. Every client has a random
+    /// seed by default.
     #[must_use]
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);
         self
     }
 
-    /// Notes that code takes the place of the variable for `setting`.
+    /// Records that code has set `setting`, so that its variable no longer counts.
     fn given(mut self, setting: Setting) -> Self {
         self.from_environment.retain(|other| *other != setting);
         self.environment_problems.retain(|problem| !setting.is_of(problem));
@@ -366,7 +386,7 @@ impl ClientBuilder {
     }
 }
 
-/// Shows no address as it was given: one that is rejected may hold a password.
+/// Without the addresses, because an invalid one may hold a password.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")

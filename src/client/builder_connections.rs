@@ -21,7 +21,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest time for a connection to come about, TLS included, above 0; by default 5 s.
+    /// Sets the longest time in which a connection is opened, including TLS, above 0. Defaults to
+    /// 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.http.connect_timeout = timeout;
@@ -43,19 +44,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts the certificates in this PEM beside those that the system trusts, and those given
-    /// before.
+    /// Adds trusted root certificates in PEM to those that the system trusts.
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.root_certificates.push(pem.into());
         self
     }
 
-    /// Shows the service this client certificate: PEM with the certificate, those that vouch for
-    /// it, and its private key.
+    /// Sets the client certificate for mutual TLS: PEM with the certificate, its chain and its
+    /// private key. There is none by default.
     ///
-    /// To replace it while the client runs, [share an `HttpTransport`](Self::transport), which
-    /// [can do that](crate::HttpTransport::rotate_client_certificate).
+    /// To replace it while the client runs, [share an `HttpTransport`](Self::transport) and call
+    /// its [`rotate_client_certificate`](crate::HttpTransport::rotate_client_certificate).
     ///
     /// The crate wipes its own copies of the text when they are dropped. It can't wipe those of the
     /// TLS library.
@@ -65,10 +65,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows plain http to this host, named without scheme and port: it shows tokens and messages
-    /// to everyone on the way.
+    /// Allows plain http to this host, named without scheme and port. Everyone on the way can then
+    /// read tokens and messages.
     ///
-    /// To this machine itself (`localhost`, `127.0.0.0/8`, `[::1]`) it is always allowed.
+    /// Plain http to this machine (`localhost`, `127.0.0.0/8`, `[::1]`) is always allowed.
     #[must_use]
     pub fn allow_plain_http(mut self, host: impl Into<String>) -> Self {
         self.plain_http_hosts.push(host.into());

@@ -9,7 +9,12 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { slots: 1_000, bytes: 8 * 1024 * 1024 }
+        Self {
+            // Encoding them costs little next to a request, and a rejection concerns few slots.
+            slots: 1_000,
+            // Below 10 MB, the lower of the two limits that the service publishes.
+            bytes: 8 * 1024 * 1024,
+        }
     }
 }
 

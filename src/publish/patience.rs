@@ -10,7 +10,8 @@ use crate::random::Jitter;
 use crate::receipt::{Attempt, Delivery};
 use crate::retry::{Backoff, NextStep, OnUnknown, asks_again};
 
-/// The patience of a publication that has no other.
+/// The default: longer than most restarts and releases of a service, and short enough for a nightly
+/// job to report an outage.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The part of `Retry-After` that is added at most, so that publications that got the same come

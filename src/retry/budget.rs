@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How full the bucket is at first, unless it is sized otherwise.
+/// The default size: 35 retries that fail, far more than on an ordinary day, and soon used up in an
+/// outage.
 pub(crate) const DEFAULT_BUDGET: u32 = 500;
 
 /// The cap on the load of retries, shared by all sends of a client. Each retry takes from this

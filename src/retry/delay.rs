@@ -17,14 +17,16 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Between two requests for a token, whichever send needs it: from half a ceiling from 500 ms
-    /// to 30 s.
+    /// Delays between two token requests, whichever send needs the token: at least half of a ceiling
+    /// that grows from 500 ms to 30 s. All sends share one token, so the endpoint gets few requests,
+    /// and half of a ceiling is enough to keep clients apart.
     pub(crate) fn of_token_requests(jitter: &Jitter) -> Self {
         Self::new(Duration::from_millis(500), Duration::from_secs(30), 0.5, jitter)
     }
 
-    /// Between two messages of a publication that waits out an outage: from 0.8 of a ceiling from 5
-    /// s to 60 s.
+    /// Delays between two probes of a publication that waits out an outage: at least 0.8 of a ceiling
+    /// that grows from 5 s to 60 s. A second probe within seconds rarely finds more than the first,
+    /// and after a minute's delay the publication still resumes soon.
     pub(crate) fn of_outages(jitter: &Jitter) -> Self {
         Self::new(Duration::from_secs(5), Duration::from_secs(60), 0.8, jitter)
     }
@@ -36,11 +38,10 @@ impl Backoff {
             current_interval: first,
             initial_interval: first,
             max_interval: longest,
-            // What is drawn comes from a source that can be seeded.
+            // The jitter is applied below, from a source that can be seeded.
             randomization_factor: 0.0,
             multiplier: 2.0,
-            // What the delays are for ends by a deadline of its own, not by the time since this was
-            // made.
+            // The caller has a deadline of its own.
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
@@ -62,9 +63,10 @@ impl Backoff {
     }
 }
 
-/// The delays between the attempts of a send, with full jitter: drawn from zero up to a ceiling
-/// that doubles from attempt to attempt up to 20 s. The first is 250 ms, and after an attempt that
-/// was throttled 1 s.
+/// The delays between the attempts of a send, with full jitter: from zero up to a ceiling that
+/// doubles from attempt to attempt up to 20 s, so that a send still ends within its deadline. The
+/// first ceiling is 250 ms, about the time in which a load balancer replaces a server. After a
+/// throttled attempt it is 1 s, because a rate limit rarely ends sooner.
 pub(crate) struct AttemptDelays {
     jitter: Jitter,
     /// The usual ones, and those after an attempt that was throttled; most sends need none.

@@ -42,10 +42,16 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            // A short failure ends within the delays of three retries; more mostly add load.
             max_attempts: 4,
+            // The service ends a request after about 120 s. Giving up earlier would send a copy of
+            // a message that it still works on.
             attempt_timeout: Duration::from_secs(125),
+            // Two attempts of the longest kind, and the delay between them.
             deadline: Duration::from_secs(300),
+            // The same slots sent twice mean the same.
             on_unknown: OnUnknown::Retry,
+            // A caller waits for a send. A publication waits for the limits instead.
             deadline_covers_limits: true,
         }
     }

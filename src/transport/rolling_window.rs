@@ -47,7 +47,7 @@ impl Rate {
 }
 
 impl Default for Rate {
-    /// The lower of the two that the service publishes.
+    /// The lower of the two figures that the service publishes for an IP address.
     fn default() -> Self {
         Self { requests: 7_500, window: Duration::from_secs(300) }
     }
