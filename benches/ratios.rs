@@ -194,7 +194,8 @@ fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
 /// The most heap that is held while slots are read from a source that makes them up, as seen
 /// whenever the reader asks for more and whenever it gives a slot.
 fn stream_peak_mib(people: usize) -> f64 {
-    let (before, peak) = (HEAP.allocated(), Cell::new(0));
+    let before = HEAP.allocated();
+    let peak = Cell::new(0);
     let look = || peak.set(peak.get().max(HEAP.allocated() - before));
     let source = Watched { source: slots::Source::new(STREAMED_SLOTS, people), look };
     let mut count = 0;

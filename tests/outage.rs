@@ -47,7 +47,8 @@ fn load(fate: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
         let message = std::sync::Arc::new(message().encode().unwrap());
         let mut under_way = JoinSet::new();
         for _ in 0..sends {
-            let (client, message) = (client.clone(), message.clone());
+            let client = client.clone();
+            let message = message.clone();
             under_way.spawn(async move { client.send(&message).await.map(drop) });
             sleep(PACE).await;
             while let Some(ended) = under_way.try_join_next() {

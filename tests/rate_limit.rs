@@ -54,12 +54,15 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
     let model = Model::new(1, fates, |_, _| TokenFate::Issued(Duration::from_secs(300)));
     model.keep_no_bodies();
     let client = client_of(&model).without_retry_budget().max_attempts(20).build().unwrap();
-    let (began, slot) = (Instant::now(), slots(0..1).remove(0));
+    let began = Instant::now();
+    let slot = slots(0..1).remove(0);
     let endless = stream::unfold((), |()| std::future::ready(Some((slot.clone(), ()))));
     // Somebody else sends at the same time, through a clone.
-    let (clone, end) = (client.clone(), began + hours * 60 * MINUTE);
+    let clone = client.clone();
+    let end = began + hours * 60 * MINUTE;
     let other = tokio::spawn(async move {
-        let (message, mut accepted) = (message().encode().unwrap(), 0);
+        let message = message().encode().unwrap();
+        let mut accepted = 0;
         while Instant::now() < end {
             accepted += usize::from(clone.send(&message).deadline(10 * MINUTE).await.is_ok());
             sleep(Duration::from_millis(200)).await;
@@ -73,10 +76,12 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
         handle.stop();
     };
     let (stopped, ()) = tokio::join!(publication.into_future(), stop);
-    let (stopped, accepted) = (stopped.unwrap_err(), other.await.unwrap());
+    let stopped = stopped.unwrap_err();
+    let accepted = other.await.unwrap();
     assert_eq!(stopped.kind(), ErrorKind::Stopped);
     let report = stopped.report();
-    let (arrivals, tokens) = (model.arrivals(), model.token_requests());
+    let arrivals = model.arrivals();
+    let tokens = model.token_requests();
     let most = most_in(Duration::from_secs(300), &arrivals);
     println!(
         "{hours} hours: {} requests, {tokens} of them for tokens; {} messages published, {accepted} sent beside them",
@@ -97,7 +102,8 @@ async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
     let began = Instant::now();
     let mut sends = JoinSet::new();
     for number in 0..21 {
-        let (client, message) = (client.clone(), message.clone());
+        let client = client.clone();
+        let message = message.clone();
         sends.spawn(async move {
             // In this order.
             sleep(Duration::from_secs(number)).await;
@@ -126,7 +132,8 @@ async fn a_429_makes_everyone_wait() {
         client.send(&message()).await.unwrap();
         assert_eq!(client.send(&message()).await.unwrap_err().kind(), ErrorKind::Throttled);
         let met = Instant::now();
-        let (first, second) = (message(), message());
+        let first = message();
+        let second = message();
         let both = tokio::join!(
             client.send(&first).deadline(10 * MINUTE).into_future(),
             client.send(&second).deadline(10 * MINUTE).into_future(),
@@ -185,7 +192,9 @@ async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
     client.send(&message).await.unwrap();
     client.send(&message).await.unwrap();
     let waiting = || client.send(&message).deadline(10 * MINUTE).into_future();
-    let (first, second, third) = (waiting(), waiting(), waiting());
+    let first = waiting();
+    let second = waiting();
+    let third = waiting();
     let dropped = tokio::time::timeout(Duration::from_secs(30), first);
     let (dropped, second, third) = tokio::join!(dropped, second, third);
     assert!(dropped.is_err() && second.is_ok() && third.is_ok());
@@ -215,7 +224,8 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
         .build()
         .unwrap();
     let slots = slots(0..40);
-    let (mut told, began) = (Vec::new(), Instant::now());
+    let mut told = Vec::new();
+    let began = Instant::now();
     let publication = client.publish(&slots).slots_per_message(1);
     let report = publication.on_progress(|progress| told.push(progress.clone())).await.unwrap();
     assert_eq!(report.run().accepted_slots, 40);

@@ -32,7 +32,8 @@ pub fn run() {
             || Client::builder().mock(&mock).base_url(url).without_rate_limit().build().unwrap();
         (0..CONNECTIONS).map(|_| client()).collect()
     };
-    let (of_mock, of_bare) = (clients(mock.url()), clients(&bare));
+    let of_mock = clients(mock.url());
+    let of_bare = clients(&bare);
     let rounds: Vec<[f64; 2]> = (0..=ROUNDS)
         .map(|_| {
             let mocked = runtime.block_on(per_second(&of_mock, &message));

@@ -30,7 +30,8 @@ const ROUNDS: usize = 7;
 
 pub fn run() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let (slow, fast) = (service::start(DELAY), service::start(Duration::ZERO));
+    let slow = service::start(DELAY);
+    let fast = service::start(Duration::ZERO);
     runtime.block_on(latency(&client(slow), &ByHand::new(slow)));
     runtime.block_on(checkpoint(&client(fast)));
 }

@@ -58,7 +58,8 @@ fn per_send(waiting: u32, message: &Arc<EncodedMessage>) -> Duration {
         let mut sends = JoinSet::new();
         let began = Instant::now();
         for _ in 0..waiting {
-            let (client, message) = (client.clone(), message.clone());
+            let client = client.clone();
+            let message = message.clone();
             sends.spawn(async move { client.send(&*message).deadline(A_DAY).await.map(drop) });
         }
         for sent in sends.join_all().await {

@@ -126,7 +126,8 @@ pub fn run() {
 }
 
 fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
-    let (book, records) = (slots::Book::new(PEOPLE), owned::Book::new(PEOPLE));
+    let book = slots::Book::new(PEOPLE);
+    let records = owned::Book::new(PEOPLE);
     let built: Vec<_> = book.slots(0..SLOTS).collect();
     let messages = slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE);
     let ready: Vec<_> = messages.iter().map(|message| Bytes::from(message.to_json())).collect();
@@ -202,7 +203,8 @@ async fn send(client: &Client, by_hand: &ByHand) {
 
     let mut times = [Vec::new(), Vec::new()];
     for turn in 0..LATENCY_ROUNDS * SENDS {
-        let (began, index) = (Instant::now(), turn / 2 % SENDS);
+        let began = Instant::now();
+        let index = turn / 2 % SENDS;
         // Each side has the first turn of every other pair.
         let is_mine = matches!(turn % 4, 0 | 3);
         match is_mine {

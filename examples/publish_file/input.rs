@@ -18,7 +18,8 @@ impl Batch {
         // White space that a file adds around a value means nothing.
         let is_blank = |each: char| each.is_whitespace() || each == '\u{feff}';
         let variable = |name| std::env::var(name).ok().filter(|text| !text.chars().all(is_blank));
-        let (id, start) = (variable("PUBLISH_BATCH_ID"), variable("PUBLISH_RESUME_FROM"));
+        let id = variable("PUBLISH_BATCH_ID");
+        let start = variable("PUBLISH_RESUME_FROM");
         match (start.map(|text| text.parse()).transpose(), id) {
             (Err(wrong), _) => Err(format!("PUBLISH_RESUME_FROM: {wrong}")),
             (Ok(Some(_)), None) => {
@@ -63,7 +64,8 @@ impl Survey {
             return Err("not a regular file, and it is read twice".into());
         }
         let mut reader = SlotReader::new(File::open(path)?);
-        let (mut values, mut broken) = (0, None);
+        let mut values = 0;
+        let mut broken = None;
         for slot in &mut reader {
             values += 1;
             broken = slot.err();
@@ -73,7 +75,9 @@ impl Survey {
             return Err(format!("the file may be cut off: {error}").into());
         }
         let mut meta = reader.meta().cloned().unwrap_or_default();
-        (meta.batch_id, meta.current_batch, meta.total_batches) = (None, None, None);
+        meta.batch_id = None;
+        meta.current_batch = None;
+        meta.total_batches = None;
         Ok(Self { path: path.to_owned(), values, meta })
     }
 }

@@ -94,8 +94,10 @@ async fn publish(
 ) -> Result<PublishReport, PublishError> {
     let mut bar = Bar::new(file.values);
     let progress_bar = bar.bar.clone();
-    let (mut stream, line) = (SlotReader::new(slots).into_stream(), Arc::new(AtomicUsize::new(0)));
-    let (seen, path) = (line.clone(), file.path.display());
+    let mut stream = SlotReader::new(slots).into_stream();
+    let line = Arc::new(AtomicUsize::new(0));
+    let seen = line.clone();
+    let path = file.path.display();
     let slots = stream::poll_fn(move |context| {
         let slot = stream.poll_next_unpin(context);
         line.store(stream.line(), Ordering::Relaxed);

@@ -288,8 +288,11 @@ impl TokenCache {
         credentials: &Credentials,
         former: Option<Former>,
     ) -> impl Future<Output = TokenOutcome> + Send + use<> {
-        let (credentials, endpoints) = (credentials.clone(), self.endpoints.clone());
-        let (transport, time, jitter) = (self.transport.clone(), self.timeout, self.jitter.clone());
+        let credentials = credentials.clone();
+        let endpoints = self.endpoints.clone();
+        let transport = self.transport.clone();
+        let time = self.timeout;
+        let jitter = self.jitter.clone();
         let counts = self.counts.clone();
         counts.requests.fetch_add(1, Ordering::Relaxed);
         let asking = async move {

@@ -145,7 +145,8 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
     fn call(&'c self, mut request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             refuse_codings(request.headers_mut());
-            let (asked, time_left) = (clock::now(), self.deadline - Instant::now());
+            let asked = clock::now();
+            let time_left = self.deadline - Instant::now();
             let response = self.transport.send(request.map(Bytes::from), time_left).await;
             let ahead = response.as_ref().ok().and_then(|response| ahead(response, asked));
             let body = response

@@ -112,7 +112,8 @@ impl Credentials {
     /// `iat`, which is 10 s in the past to allow for clocks that differ.
     #[must_use]
     pub fn signed_jwt(client_id: impl Into<String>, signer: impl Signer) -> Self {
-        let (client_id, signer) = (client_id.into(), Arc::new(signer));
+        let client_id = client_id.into();
+        let signer = Arc::new(signer);
         Self(Kind::SignedJwt(SignedJwt {
             client_id,
             signer,

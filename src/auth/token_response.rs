@@ -105,7 +105,8 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 pub(super) fn ahead(response: &Response, asked: DateTime<Utc>) -> Option<TimeDelta> {
     // The response was made at some moment since `asked`.
     let date = date(&response.headers)?;
-    let (fast, slow) = (asked - date, date - clock::now());
+    let fast = asked - date;
+    let slow = date - clock::now();
     // The header has whole seconds: the moment may have been almost one later.
     Some(if fast - TimeDelta::seconds(1) > SKEW_ALLOWED {
         fast

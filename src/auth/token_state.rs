@@ -85,11 +85,13 @@ impl TokenState {
             Ok(token) => {
                 let after_rejection =
                     request.after_rejection || self.is_rejected || self.tried_again.is_some();
-                (self.replaces_rejected, self.tried_again) = (after_rejection, None);
+                self.replaces_rejected = after_rejection;
+                self.tried_again = None;
                 // One that was rejected meanwhile is not good again when it is given again: who
                 // gave it did not know.
                 self.is_rejected &= !request.after_rejection && self.holds(&token);
-                (self.token, self.cooldown) = (Some(token), None);
+                self.token = Some(token);
+                self.cooldown = None;
                 self.refresh_failed = false;
                 self.cooldown_delays.reset();
             }

@@ -49,8 +49,8 @@ impl ClientBuilder {
             self.any_transport(route).map_err(|wrong| problems.extend(self.named(wrong))).ok();
         match (endpoints, self.credentials, transport) {
             (Some(endpoints), Some(credentials), Some(transport)) if problems.is_empty() => {
-                let (timeout, jitter) =
-                    (self.policy.attempt_timeout, Jitter::new(self.jitter_seed));
+                let timeout = self.policy.attempt_timeout;
+                let jitter = Jitter::new(self.jitter_seed);
                 let limiter = self.rate_limit.map(|limit| match limit {
                     RateLimit::Rate(rate) => RateLimiter::of_rate(rate),
                     RateLimit::Shared(limiter) => limiter,

@@ -42,7 +42,8 @@ impl Client {
         }
         let mut inner = Inner::clone(&self.0);
         inner.sender.tokens = Arc::new(self.0.sender.tokens.with_credentials(credentials));
-        (inner.source, inner.destinations) = (None, Vec::new());
+        inner.source = None;
+        inner.destinations = Vec::new();
         Ok(Self(Arc::new(inner)))
     }
 

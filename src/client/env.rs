@@ -160,7 +160,8 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         let key_settings = [Setting::PrivateKey, Setting::PrivateKeyFile, Setting::PrivateJwkFile];
         let keys = key_settings.map(|setting| self.text(setting).map(|text| (setting, text)));
         let mut keys = keys.into_iter().flatten();
-        let (key, second_key) = (keys.next(), keys.next());
+        let key = keys.next();
+        let second_key = keys.next();
         let api_key =
             [Setting::ApiKey, Setting::ApiSecret].map(|setting| (setting, self.text(setting)));
         let scope = self.text(Setting::Scope);
@@ -214,7 +215,8 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
                 (Setting::KeyId, is_jwk || key_id.is_some()),
                 (Setting::PrivateKeyFile, key.is_some()),
             ];
-            let (key, secret) = (Setting::ApiKey.variable(), Setting::ApiSecret.variable());
+            let key = Setting::ApiKey.variable();
+            let secret = Setting::ApiSecret.variable();
             let text = format!("missing; or give {key} and {secret}");
             let missing =
                 needed.iter().filter(|(_, is_given)| !is_given).map(|(setting, _)| *setting);

@@ -98,7 +98,9 @@ impl<'a> PublishBuilder<'a> {
             let text = format!("must be above {empty}, which a message takes without slots");
             return Err(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
         }
-        let (limits, start, validation) = (self.limits, self.start.take(), self.validation);
+        let limits = self.limits;
+        let start = self.start.take();
+        let validation = self.validation;
         Ok(BatchOptions { id, envelope, limits, start, validation })
     }
 

@@ -43,7 +43,8 @@ pub struct SendBuilder<'a> {
 
 impl<'a> SendBuilder<'a> {
     pub(super) fn new(client: &'a Client, content: Content<'a>) -> Self {
-        let (policy, validation) = (client.0.policy.clone(), client.0.validation);
+        let policy = client.0.policy.clone();
+        let validation = client.0.validation;
         Self { client, content, message_id: None, permit: None, policy, validation }
     }
 
@@ -134,7 +135,8 @@ impl<'a> SendBuilder<'a> {
         let sender = &self.client.0.sender;
         let _guard = sender.in_progress.begin();
         self.check()?;
-        let (permit, policy) = (self.permit.take(), self.policy.clone());
+        let permit = self.permit.take();
+        let policy = self.policy.clone();
         match self.content {
             Content::Prepared(message) => {
                 sender.deliver(message, &policy, permit, Vec::new()).await
@@ -198,7 +200,8 @@ impl<'a> SendBuilder<'a> {
 
 /// The place in a batch that `meta` names.
 fn numbers(meta: &Meta) -> Option<BatchNumbers> {
-    let (id, number) = (meta.batch_id.clone()?, meta.current_batch?);
+    let id = meta.batch_id.clone()?;
+    let number = meta.current_batch?;
     Some(BatchNumbers { id, number, total: meta.total_batches })
 }
 

@@ -39,7 +39,8 @@ impl InFlight {
     /// A limit for attempts that take at most `attempt_timeout`.
     pub(crate) fn new(size: u32, attempt_timeout: Duration) -> Self {
         let semaphore = Mutex::new(semaphore(size));
-        let (longest, changes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let longest = AtomicU64::new(0);
+        let changes = AtomicU64::new(0);
         let limit = Self(Arc::new(Limit { size, longest, semaphore, changes }));
         limit.expect(attempt_timeout);
         limit

@@ -104,7 +104,8 @@ impl Outcome {
 
     /// There was no access token to send the message with.
     pub(super) fn no_token(none: TokenUnavailable) -> Self {
-        let (text, is_temporary) = (none.to_string(), none.error.is_temporary());
+        let text = none.to_string();
+        let is_temporary = none.error.is_temporary();
         let (service_text, oauth_error) = match none.error {
             TokenError::CredentialsRejected(ref rejected) => {
                 (rejected.text.clone(), rejected.oauth_error.clone())

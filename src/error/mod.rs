@@ -338,7 +338,8 @@ struct ErrorJson<'a> {
 impl Error {
     fn json<'a>(&'a self, service_text: Option<&'a str>) -> ErrorJson<'a> {
         let Inner { kind, send, problems, omitted_problems, .. } = &*self.0;
-        let (kind, omitted_problems) = (*kind, *omitted_problems);
+        let kind = *kind;
+        let omitted_problems = *omitted_problems;
         ErrorJson { kind, error: self.to_string(), send, service_text, problems, omitted_problems }
     }
 }

@@ -81,7 +81,8 @@ impl Validation {
             Self::Lenient if problems.has_errors() => Verdict::Invalid(None),
             Self::Lenient => Verdict::Permitted(None),
             Self::DropInvalidOptional => {
-                let (corrected, mut problems) = (corrected(value), Problems::counter());
+                let corrected = corrected(value);
+                let mut problems = Problems::counter();
                 check(&corrected, &mut problems);
                 let is_sound = problems.is_empty();
                 if is_sound {

@@ -143,7 +143,8 @@ impl MockService {
         }
         let unusable = |_| io::Error::other("no key can be made");
         let (key, pkcs8, public_key) = PrivateKey::generate().map_err(unusable)?;
-        let (client_id, key_id) = ("mock-client".to_owned(), "mock-key".to_owned());
+        let client_id = "mock-client".to_owned();
+        let key_id = "mock-key".to_owned();
         builder.clients.add(client_id.clone(), key_id.clone(), public_key);
         let api_key = ("mock-api-key".to_owned(), fresh_id().to_string());
         builder.api_keys.insert(api_key.0.clone(), api_key.1.clone());
@@ -179,7 +180,8 @@ impl MockService {
             panic: Mutex::default(),
         });
         let server = Server::start(listener, service.clone())?;
-        let (key, private_key_pem) = (Arc::new(key), pem(&pkcs8));
+        let key = Arc::new(key);
+        let private_key_pem = pem(&pkcs8);
         Ok(Self { service, server, key, private_key_pem, client_id, key_id, api_key, destination })
     }
 

@@ -79,7 +79,8 @@ impl RequestLog {
     /// Writes it down, before it is answered.
     pub(super) fn add(&mut self, settled: JudgedRequest) -> LoggedRequest {
         let JudgedRequest { endpoint, request, accepted, is_duplicate } = settled;
-        let (place, at) = (self.requests.len(), request.at);
+        let place = self.requests.len();
+        let at = request.at;
         let is_message = endpoint == Endpoint::Message;
         let is_in_vain = is_message && accepted.is_none() && !is_duplicate;
         let counts = &mut self.counts;
@@ -107,7 +108,8 @@ impl RequestLog {
         // The inbox may have been emptied meanwhile.
         let request = self.requests.get_mut(entry.place).filter(|request| request.at == entry.at);
         let Some(request) = request else { return };
-        (request.status, request.elapsed) = (given.status, Some(elapsed));
+        request.status = given.status;
+        request.elapsed = Some(elapsed);
         self.counts.without_response += usize::from(!given.is_whole);
         self.counts.rejected += usize::from(given.is_whole && entry.is_in_vain);
         self.version += 1;
@@ -122,7 +124,8 @@ impl RequestLog {
         let key = request.key();
         let known = key.and_then(|key| self.by_key.get(key).copied());
         let index = known.unwrap_or_else(|| {
-            let (key, attempts) = (key.map(str::to_owned), Vec::new());
+            let key = key.map(str::to_owned);
+            let attempts = Vec::new();
             let index = self.sends.len();
             self.by_key.extend(key.clone().map(|key| (key, index)));
             self.sends.push(SendRecord { key, attempts, accepted: None, copies: 0, content: None });

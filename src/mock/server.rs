@@ -190,7 +190,8 @@ async fn read(
     request: Request<hyper::body::Incoming>,
     service: &Service,
 ) -> hyper::Result<Option<IncomingRequest>> {
-    let (began, at) = (Instant::now(), clock::now());
+    let began = Instant::now();
+    let at = clock::now();
     let (head, mut rest) = request.into_parts();
     let length =
         head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -253,7 +254,8 @@ async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
         }
         Transmission::Garbage => stream.write_all(GARBAGE).await?,
         Transmission::OddHeaders => {
-            let (status, length) = (response.status, response.body.len());
+            let status = response.status;
+            let length = response.body.len();
             let mut head =
                 format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{ODD_HEADERS}")
                     .into_bytes();

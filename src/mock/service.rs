@@ -181,8 +181,8 @@ impl Service {
 
     /// Writes down a request that did not come to its end.
     pub(super) fn broke_off(&self, mut request: ReceivedRequest, began: Instant) {
-        (request.outcome, request.reason) =
-            ("broken off".into(), Some("the request broke off".to_owned()));
+        request.outcome = "broken off".into();
+        request.reason = Some("the request broke off".to_owned());
         let endpoint = Endpoint::of(&request.path);
         let settled = JudgedRequest { endpoint, request, accepted: None, is_duplicate: false };
         let mut state = self.state();
@@ -216,7 +216,8 @@ impl Service {
             }
             scripted => {
                 let usual = self.usual(endpoint, &request, is_too_large);
-                (request.outcome, request.reason) = (usual.outcome.into(), usual.reason);
+                request.outcome = usual.outcome.into();
+                request.reason = usual.reason;
                 let response = match scripted {
                     Some(scripted) if request.reason.is_none() => {
                         let is_whole = scripted.transmission == Transmission::Whole
@@ -262,7 +263,9 @@ impl Service {
                 format!("over the size limit of {} bytes", self.max_bytes),
             );
         }
-        let (tokens, body, now) = (&mut state.tokens, &request.body, clock::now());
+        let tokens = &mut state.tokens;
+        let body = &request.body;
+        let now = clock::now();
         let (response, reason) = match endpoint {
             Endpoint::Token => {
                 tokens.exchange(&request.headers, body, &self.audiences(request), now)

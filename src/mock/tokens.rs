@@ -147,7 +147,8 @@ impl Tokens {
     }
 
     fn legacy_token(&mut self, api_key: String, now: DateTime<Utc>) -> TokenResponse {
-        let (token, refresh_token) = (self.issue(LEGACY_LIFETIME), fresh_id().to_string());
+        let token = self.issue(LEGACY_LIFETIME);
+        let refresh_token = fresh_id().to_string();
         self.refreshing.insert(refresh_token.clone(), api_key);
         let expires = now + TimeDelta::from_std(LEGACY_LIFETIME).unwrap_or_default();
         let expires = expires.to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -158,7 +159,8 @@ impl Tokens {
 
     fn issue(&mut self, lifetime: Duration) -> String {
         // Old tokens stay known, so that it can be said of them what they are.
-        let (token, now) = (format!("mock-{}", fresh_id().simple()), Instant::now());
+        let token = format!("mock-{}", fresh_id().simple());
+        let now = Instant::now();
         let ends = now.checked_add(lifetime).unwrap_or(now + LEGACY_LIFETIME);
         self.issued.insert(token.clone(), Issued { ends, is_revoked: false });
         token

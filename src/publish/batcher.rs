@@ -88,7 +88,9 @@ impl<'a> Batcher<'a> {
     pub(super) fn restart(&mut self, opened: Opened) {
         self.validator.longest = longest(&opened);
         self.destinations = opened.envelope.destination_ids();
-        (self.envelope, self.batch, self.limits) = (opened.envelope, opened.batch, opened.limits);
+        self.envelope = opened.envelope;
+        self.batch = opened.batch;
+        self.limits = opened.limits;
         self.problems = None;
     }
 
@@ -102,7 +104,8 @@ impl<'a> Batcher<'a> {
         }
         let meta = self.envelope.problems();
         let parts = [(meta.list(), meta.omitted()), (slots.list(), slots.omitted())];
-        let (revision, problems) = (slots.revision(), PermittedProblems::of_parts(parts));
+        let revision = slots.revision();
+        let problems = PermittedProblems::of_parts(parts);
         self.problems.insert((revision, problems)).1.clone()
     }
 
@@ -171,7 +174,8 @@ impl<'a> Batcher<'a> {
         number: u64,
         mut spot: SlotPosition,
     ) -> Result<Option<SlotPosition>, SourceError> {
-        let (limits, envelope) = (self.limits(None), self.envelope_length());
+        let limits = self.limits(None);
+        let envelope = self.envelope_length();
         for _ in 1..number {
             let chunk = self
                 .source
@@ -216,7 +220,8 @@ impl<'a> Batcher<'a> {
 
     /// Counts the messages of the batch again.
     pub(super) fn count(&mut self, layout: &Layout) {
-        let (limits, envelope) = (self.limits(layout.service_limit), self.envelope_length());
+        let limits = self.limits(layout.service_limit);
+        let envelope = self.envelope_length();
         let mut total = Some(layout.counts().0);
         for (start, end, has_number) in layout.open() {
             let chunks = self.source.count_chunks(start, end, limits, envelope);
@@ -238,7 +243,8 @@ impl<'a> Batcher<'a> {
         service_limit: Option<usize>,
         spare: Option<Vec<u8>>,
     ) -> Result<Option<PreparedChunk>, SourceError> {
-        let (limits, envelope) = (self.limits(service_limit), self.envelope_length());
+        let limits = self.limits(service_limit);
+        let envelope = self.envelope_length();
         let Task { number, start, end, repeat } = task;
         let last = end.map(|end| end.position);
         // A repeated message has its old extent, whatever the limits are by now.

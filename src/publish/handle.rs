@@ -25,7 +25,8 @@ struct PublishState {
 impl PublishHandle {
     pub(crate) fn begin(&self, batch_id: &str, start: &ResumePoint) {
         let mut report = self.look();
-        (report.batch_id, report.resume_point) = (batch_id.to_owned(), Some(start.clone()));
+        batch_id.clone_into(&mut report.batch_id);
+        report.resume_point = Some(start.clone());
     }
 
     /// Lets the messages in flight come to their end, and sends no other.

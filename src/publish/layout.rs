@@ -154,7 +154,8 @@ impl Layout {
                     self.parts.get_mut(place).filter(|part| end.position < part.end.position);
                 match rest {
                     Some(rest) => {
-                        (rest.number, rest.start) = (None, end);
+                        rest.number = None;
+                        rest.start = end;
                         self.parts.insert(place, made);
                     }
                     None => {

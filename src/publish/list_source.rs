@@ -86,7 +86,8 @@ impl<'a> ListSource<'a> {
             .take_stopping()
             .map_err(|invalid| SourceError::Invalid(Error::invalid_slots(invalid)))?;
         if !skipped.is_empty() {
-            let (mut position, mut bad) = (0, skipped.into_iter().peekable());
+            let mut position = 0;
+            let mut bad = skipped.into_iter().peekable();
             let mut kept = Vec::new();
             slots.retain(&mut |_| {
                 let is_good = bad.next_if_eq(&position).is_none();

@@ -144,7 +144,8 @@ impl Publication<'_> {
         let mut tracker = ProgressTracker::new(handle, on_progress);
         let mut saved = opened.saved();
         let is_stream = matches!(source, Source::Stream(_));
-        let (start, is_resumed) = (opened.start.clone(), opened.is_resumed);
+        let start = opened.start.clone();
+        let is_resumed = opened.is_resumed;
         let mut batcher = Batcher::new(source, on_invalid, opened);
         let work = async {
             let begun = tracker.unless_stopped(batcher.begin(&start)).await?;

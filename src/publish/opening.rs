@@ -99,8 +99,9 @@ impl Opened {
             }
             () => {
                 let batch = Batch { id: saved.id, is_named: saved.is_named };
-                let (limits, start, validation) =
-                    (saved.limits, saved.resume_point, options.validation);
+                let limits = saved.limits;
+                let start = saved.resume_point;
+                let validation = options.validation;
                 return Ok(Self { batch, envelope, limits, start, validation, is_resumed: true });
             }
         };

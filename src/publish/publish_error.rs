@@ -137,7 +137,8 @@ impl PublishError {
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { report, error, failed, .. } = &*self.0;
-        let (run, batch) = (report.run, report.batch);
+        let run = report.run;
+        let batch = report.batch;
         match failed {
             Some(number) => write!(f, "message {number} of batch {}: ", report.batch_id)?,
             None if batch.accepted_messages > 0 => write!(f, "batch {}: ", report.batch_id)?,
@@ -146,7 +147,8 @@ impl fmt::Display for PublishError {
         write!(f, "{error}")?;
         let plural = |count: u64| if count == 1 { "" } else { "s" };
         let counted = |messages, slots: usize| {
-            let (end, slots_end) = (plural(messages), plural(slots as u64));
+            let end = plural(messages);
+            let slots_end = plural(slots as u64);
             format!("{messages} message{end} with {slots} slot{slots_end}")
         };
         if batch.accepted_messages > 0 {

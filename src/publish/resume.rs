@@ -229,7 +229,8 @@ fn read(text: &str) -> Option<ResumePoint> {
     let (head, mut rest) = rest.split_at(end);
     let (head, digest) = split_optional(head, '.', hexadecimal)?;
     let (slots, limit) = split_optional(head, '/', usize_of)?;
-    let (mut parts, mut next) = (Vec::new(), None);
+    let mut parts = Vec::new();
+    let mut next = None;
     while let Some(sign) = rest.chars().next() {
         // Nothing follows the next number.
         if next.is_some() {

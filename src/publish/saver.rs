@@ -54,7 +54,8 @@ impl Saver {
 
     /// Slots are split otherwise.
     pub(super) fn laid_out_anew(&mut self) {
-        (self.is_changed, self.is_laid_out_anew) = (true, true);
+        self.is_changed = true;
+        self.is_laid_out_anew = true;
     }
 
     /// The last state is to be saved, such as that of a message which failed.

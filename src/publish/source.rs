@@ -181,7 +181,8 @@ impl<'a> Source<'a> {
         envelope: usize,
     ) -> Option<u64> {
         let Self::List(list) = self else { return None };
-        let (mut count, mut chunk) = (0, ChunkBuilder::new(limits, envelope));
+        let mut count = 0;
+        let mut chunk = ChunkBuilder::new(limits, envelope);
         for added in list.added_lengths(first, last) {
             if chunk.slots == 0 || !chunk.takes(added) {
                 count += 1;

@@ -68,7 +68,8 @@ impl<'a> ProgressTracker<'a> {
         let problems = batcher.problems();
         let mut report = self.handle.look();
         report.problems = problems;
-        (report.batch.messages, report.batch.slots) = (batcher.total, batcher.source.len());
+        report.batch.messages = batcher.total;
+        report.batch.slots = batcher.source.len();
         report.run.skipped_slots = batcher.validator.skipped;
     }
 
@@ -132,7 +133,8 @@ impl<'a> ProgressTracker<'a> {
     /// The output of `work`, unless the publication is to stop meanwhile. Progress is reported.
     pub(super) async fn unless_stopped<F: Future>(&mut self, work: F) -> Result<F::Output, End> {
         let handle = self.handle.clone();
-        let (work, stopped) = (pin!(work), pin!(handle.stopped()));
+        let work = pin!(work);
+        let stopped = pin!(handle.stopped());
         let mut work = select(work, stopped);
         let done = poll_fn(|context| {
             self.tick(context);
@@ -175,7 +177,8 @@ impl<'a> ProgressTracker<'a> {
     ) -> PublishReport {
         let problems = batcher.problems();
         let mut report = self.handle.look();
-        (report.problems, report.run.skipped_slots) = (problems, batcher.validator.skipped);
+        report.problems = problems;
+        report.run.skipped_slots = batcher.validator.skipped;
         report.elapsed = self.began.elapsed();
         if is_everything {
             report.resume_point = None;

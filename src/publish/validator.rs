@@ -37,7 +37,8 @@ impl<'a> SlotValidator<'a> {
         validation: Validation,
         on_invalid: Option<Callback<OnInvalid<'a>>>,
     ) -> Self {
-        let (stopping, permitted) = (validation.stopping_problems(), Problems::default());
+        let stopping = validation.stopping_problems();
+        let permitted = Problems::default();
         Self {
             longest,
             validation,
@@ -54,14 +55,15 @@ impl<'a> SlotValidator<'a> {
         let check = |slot: &Slot, problems: &mut Problems| slot.check_at(index, problems);
         let verdict =
             self.validation.judge(slot, check, |slot| slot.corrected(&mut self.corrector));
-        let (is_sound, is_valid) =
-            (matches!(verdict, Verdict::Sound), !matches!(verdict, Verdict::Invalid(_)));
+        let is_sound = matches!(verdict, Verdict::Sound);
+        let is_valid = !matches!(verdict, Verdict::Invalid(_));
         let corrected = match verdict {
             Verdict::Sound => None,
             Verdict::Permitted(corrected) | Verdict::Invalid(corrected) => corrected,
         };
         let outgoing = corrected.as_deref().unwrap_or(slot);
-        let (added, longest) = (outgoing.added_length(), self.longest);
+        let added = outgoing.added_length();
+        let longest = self.longest;
         if !is_valid || added > longest {
             let too_large = || {
                 let text = format!(

@@ -62,7 +62,8 @@ pub(crate) mod logs {
     pub(crate) fn serialize<S: Serializer>(logs: &[Log], serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(logs.len()))?;
         for log in logs {
-            let (id, attempt_id) = (log.id.as_deref(), log.attempt_id.as_deref());
+            let id = log.id.as_deref();
+            let attempt_id = log.attempt_id.as_deref();
             list.serialize_element(&Written { id, attempt_id })?;
         }
         list.end()

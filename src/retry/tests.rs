@@ -38,7 +38,8 @@ fn every_status_has_its_class() {
             let status = StatusCode::from_u16(number).unwrap();
             assert_eq!(class(|facts| facts.status = status), expected, "{status}");
             let waits = class(|facts| {
-                (facts.status, facts.retry_after) = (status, Some(Duration::ZERO));
+                facts.status = status;
+                facts.retry_after = Some(Duration::ZERO);
             });
             assert_eq!(
                 waits,
@@ -47,8 +48,11 @@ fn every_status_has_its_class() {
             );
             if expected != Classification::Accepted {
                 let other = class(|facts| {
-                    (facts.status, facts.body) = (status, BodyKind::Other);
-                    (facts.has_errors, facts.has_logs, facts.is_early) = (true, true, true);
+                    facts.status = status;
+                    facts.body = BodyKind::Other;
+                    facts.has_errors = true;
+                    facts.has_logs = true;
+                    facts.is_early = true;
                 });
                 assert_eq!(other, expected, "{status}, whatever the body");
             }
@@ -89,11 +93,15 @@ fn success_needs_a_response_that_the_service_can_have_written() {
             [(false, Classification::Rejected), (true, Classification::Partial)]
         {
             let with_errors = class(|facts| {
-                (facts.body, facts.has_errors, facts.has_logs) = (body, true, has_logs);
+                facts.body = body;
+                facts.has_errors = true;
+                facts.has_logs = has_logs;
             });
             assert_eq!(with_errors, expected, "{body:?}, logs: {has_logs}");
             let early = class(|facts| {
-                (facts.body, facts.has_errors, facts.has_logs) = (body, true, has_logs);
+                facts.body = body;
+                facts.has_errors = true;
+                facts.has_logs = has_logs;
                 facts.is_early = true;
             });
             assert_eq!(

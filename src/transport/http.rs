@@ -172,7 +172,8 @@ impl Http {
         share.speaks(response.url(), response.version());
         let is_stuck = response.version() == Version::HTTP_2 && !guard.is_written();
         let is_early = is_stuck || !guard.is_handed_over();
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
         let body = timeout_at(end, self.read_body(share, response, length(&headers), guard)).await;
         let body =
             body.unwrap_or_else(|_| Err(TransportError::unknown(TransportErrorKind::Timeout)));
@@ -186,7 +187,8 @@ impl Http {
         length: Option<usize>,
         guard: &SendGuard,
     ) -> Result<Bytes, TransportError> {
-        let (mut body, is_http2) = (BytesMut::new(), response.version() == Version::HTTP_2);
+        let mut body = BytesMut::new();
+        let is_http2 = response.version() == Version::HTTP_2;
         while let Some(chunk) =
             response.chunk().await.map_err(|error| self.failure(&error, guard))?
         {

@@ -72,7 +72,8 @@ impl Proxies {
     /// The proxy on the way to `address`, without its user name and password.
     pub(super) fn on_the_way_to(&self, address: &Url) -> Option<String> {
         let proxy = if address.scheme() == "http" { &self.http } else { &self.https }.as_ref()?;
-        let (host, port) = (proxy.host_str()?, proxy.port_or_known_default()?);
+        let host = proxy.host_str()?;
+        let port = proxy.port_or_known_default()?;
         (!self.exempts(address)).then(|| format!("{}://{host}:{port}", proxy.scheme()))
     }
 

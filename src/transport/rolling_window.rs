@@ -122,7 +122,8 @@ impl RollingWindow {
         let queued = Queued::behind(&self.queue);
         let mut turn = pin!(self.turn.acquire());
         // Mostly the turn comes sooner.
-        let (mut wait, mut slack) = (self.rate.time_for(queued.before.saturating_add(1)), SLACK);
+        let mut wait = self.rate.time_for(queued.before.saturating_add(1));
+        let mut slack = SLACK;
         loop {
             if let Ok(_turn) = timeout(wait.saturating_add(slack), turn.as_mut()).await {
                 return self.next_permit().await;
@@ -136,7 +137,8 @@ impl RollingWindow {
                     return permit;
                 }
             }
-            (wait, slack) = (self.wait(), slack.saturating_mul(2));
+            wait = self.wait();
+            slack = slack.saturating_mul(2);
         }
     }
 

@@ -21,7 +21,8 @@ pub(super) struct RequestSpan {
 
 impl RequestSpan {
     pub(super) fn open<B>(request: &Request<B>) -> Self {
-        let (uri, method) = (request.uri(), request.method());
+        let uri = request.uri();
+        let method = request.method();
         let default_port = if uri.scheme_str() == Some("http") { 80 } else { 443 };
         let resend_count = request.extensions().get::<ResendCount>().map(|count| count.0);
         let address = uri.host().map(|host| host.trim_matches(['[', ']']));

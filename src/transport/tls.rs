@@ -143,7 +143,8 @@ fn root_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String>
 
 /// The certificates in a PEM, whose lines may be indented.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let (mut plain, mut is_certificate) = (Vec::new(), false);
+    let mut plain = Vec::new();
+    let mut is_certificate = false;
     // A private key next to them is left out, because the parser would leave copies of it.
     for line in lines(pem) {
         is_certificate |= line == "-----BEGIN CERTIFICATE-----";

@@ -71,13 +71,15 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
     let responses = || prop::collection::vec((head(), body()), 1..4);
     holds((responses(), responses()), |(tokens, messages)| {
         let last = Arc::new(Mutex::new(None));
-        let (mut message_responses, sent) = (in_turn(messages), last.clone());
+        let mut message_responses = in_turn(messages);
+        let sent = last.clone();
         let messages = move || sent.lock().unwrap().insert(message_responses()).clone();
         let service = Scripted::with(in_turn(tokens), messages);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
-            let (client, message) = (service.client(), message());
+            let client = service.client();
+            let message = message();
             // Delays after failed token requests grow: the first sends alone don't show how far.
             for _ in 0..6 {
                 let began = Instant::now();

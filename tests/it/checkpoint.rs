@@ -204,8 +204,8 @@ async fn a_second_publication_with_the_same_checkpoint_fails() {
     let path = folder.path().join("slots.checkpoint");
     let (model, client) = serve([slow(2)]);
     let slots = slots(0..10);
-    let (first, second) =
-        (client.publish(&slots).checkpoint(&path), client.publish(&slots).checkpoint(&path));
+    let first = client.publish(&slots).checkpoint(&path);
+    let second = client.publish(&slots).checkpoint(&path);
     let second = async {
         while model.calls().is_empty() {
             sleep(Duration::from_millis(10)).await;
@@ -432,7 +432,8 @@ async fn a_publication_without_slots_leaves_no_checkpoint() {
 #[tokio::test(start_paused = true)]
 async fn a_new_batch_starts_at_its_first_slot_even_with_the_old_point() {
     let (_, client) = serve([ok(), ok(), ScriptedOutcome::Hangs { accepted: false }]);
-    let (slots, text) = (slots(0..100), Arc::new(Mutex::new(None)));
+    let slots = slots(0..100);
+    let text = Arc::new(Mutex::new(None));
     let publication =
         client.publish(&slots).slots_per_message(10).checkpoint_in(Archive(text.clone()));
     let handle = publication.handle();

@@ -21,7 +21,8 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     const MESSAGES: usize = 300;
     let accepting =
         async |protocol| FarSide::start(protocol, Vec::new(), || FaultMode::Accepts).await;
-    let (service, tokens) = (accepting(protocol).await, accepting(Protocol::Http1).await);
+    let service = accepting(protocol).await;
+    let tokens = accepting(Protocol::Http1).await;
     let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
     let proxy = Proxy::start(protocol, service.address, move |_| Course {
         silent_close,
@@ -45,7 +46,9 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     drop(client);
     proxy.settle().await;
 
-    let (seen, known, attempts) = (proxy.seen(), service.known(), observed.lock().unwrap());
+    let seen = proxy.seen();
+    let known = service.known();
+    let attempts = observed.lock().unwrap();
     let mut deliveries = BTreeMap::<_, usize>::new();
     // Attempts after which something of a message may have left, by message id.
     let mut may_have_left = BTreeMap::<_, usize>::new();
@@ -157,7 +160,8 @@ async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
         let report = report.unwrap_or_else(|error| panic!("{error}"));
         drop(client);
         proxy.settle().await;
-        let (known, unknown) = (service.known(), unknown.lock().unwrap());
+        let known = service.known();
+        let unknown = unknown.lock().unwrap();
         let lost = messages - known.accepted.len();
         let copies = known
             .accepted

@@ -95,7 +95,8 @@ fn current_thread() -> Runtime {
 
 /// Uses a client in one runtime, and then in another while the first is alive and stands still.
 fn use_in_two_runtimes(client: &Client) {
-    let (first, second) = (current_thread(), current_thread());
+    let first = current_thread();
+    let second = current_thread();
     first.block_on(async { client.send(&message()).await.unwrap() });
     for runtime in [&second, &first, &second] {
         let began = Instant::now();
@@ -125,7 +126,8 @@ fn a_client_works_in_one_runtime_while_another_stands_still() {
 fn an_undriven_token_request_is_made_again_in_another_runtime() {
     let mock = MockService::start().unwrap();
     let client = Client::builder().mock(&mock).build().unwrap();
-    let (first, second) = (current_thread(), current_thread());
+    let first = current_thread();
+    let second = current_thread();
     // The token request has begun when the runtime stops, and the send that waits for it is still
     // there.
     let message = message();

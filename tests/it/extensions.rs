@@ -66,8 +66,10 @@ fn every_object_has_its_own() {
     }
     let read = PushSlots::from_json(message.to_json()).unwrap();
     assert_eq!(read, message);
-    let (slot, meta) = (&read.slots()[0], read.meta());
-    let (provider, location) = (slot.provider.as_ref().unwrap(), slot.location.as_ref().unwrap());
+    let slot = &read.slots()[0];
+    let meta = read.meta();
+    let provider = slot.provider.as_ref().unwrap();
+    let location = slot.location.as_ref().unwrap();
     for (extensions, place) in [
         (read.extensions(), "message"),
         (meta.extensions(), "meta"),

@@ -111,9 +111,12 @@ fn observe(builder: ClientBuilder, observed: &Observed) -> ClientBuilder {
 async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
     let next = Arc::new(AtomicUsize::new(0));
     let work = || {
-        let (client, next) = (client.clone(), next.clone());
+        let client = client.clone();
+        let next = next.clone();
         async move {
-            let (short, long, mut sent) = (message(), long_message(), Vec::new());
+            let short = message();
+            let long = long_message();
+            let mut sent = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= count {
@@ -183,8 +186,8 @@ fn was_not_processed(attempt: &Attempt) -> bool {
 /// proxy know.
 async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let expected = [MESSAGE.into(), long_message().to_json()];
-    let (far, tokens) =
-        (FarSide::moody(protocol, expected, seed).await, kind(Protocol::Http1).await);
+    let far = FarSide::moody(protocol, expected, seed).await;
+    let tokens = kind(Protocol::Http1).await;
     let proxy = Proxy::start(protocol, far.address, plan(protocol, seed)).await;
     let observed = Observed::default();
     let time = Duration::from_millis(match protocol {
@@ -207,7 +210,9 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let sent = send_all(client, seed, count).await;
     proxy.settle().await;
 
-    let (seen, known, observed) = (proxy.seen(), far.known(), observed.lock().unwrap());
+    let seen = proxy.seen();
+    let known = far.known();
+    let observed = observed.lock().unwrap();
     let mut found = Findings {
         sends: sent.len(),
         connections: seen.connections,
@@ -225,7 +230,8 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
         let of = |delivery| attempts.iter().filter(|attempt| attempt.delivery == delivery).count();
         let count_of =
             |counts: &BTreeMap<String, usize>| counts.get(&id).copied().unwrap_or_default();
-        let (arrived, accepted) = (count_of(&known.arrived), count_of(&known.accepted));
+        let arrived = count_of(&known.arrived);
+        let accepted = count_of(&known.accepted);
         // One that is not sent never showed a byte of its body, unless HTTP/2 reports that it was
         // not processed; all others may have.
         let unprocessed = attempts.iter().filter(|attempt| was_not_processed(attempt)).count();
@@ -325,14 +331,16 @@ async fn with_one_attempt_at_most_one_request_leaves() {
             .into_iter()
             .flat_map(move |toward| places.map(|after| Fault { strike, toward, after }))
     });
-    let (mut cases, turns) = (JoinSet::new(), Arc::new(Semaphore::new(16)));
+    let mut cases = JoinSet::new();
+    let turns = Arc::new(Semaphore::new(16));
     for (protocol, fault) in
         faults.flat_map(|fault| [(Protocol::Http1, fault), (Protocol::Http2, fault)])
     {
         let turns = turns.clone();
         cases.spawn(async move {
             let _turn = turns.acquire().await;
-            let (far, tokens) = (kind(protocol).await, kind(Protocol::Http1).await);
+            let far = kind(protocol).await;
+            let tokens = kind(Protocol::Http1).await;
             let proxy = Proxy::start(protocol, far.address, move |_| Some(fault)).await;
             let builder = through(&proxy, &tokens).max_attempts(1);
             let client = builder.attempt_timeout(Duration::from_secs(1)).build().unwrap();
@@ -342,8 +350,8 @@ async fn with_one_attempt_at_most_one_request_leaves() {
             };
             drop(client);
             proxy.settle().await;
-            let (seen, known) =
-                (proxy.seen().requests, far.known().accepted.values().sum::<usize>());
+            let seen = proxy.seen().requests;
+            let known = far.known().accepted.values().sum::<usize>();
             let case = format!("{protocol:?} {fault:?}: {delivery}, {seen} seen, {known} accepted");
             assert_eq!(attempts, 1, "{case}");
             assert!(seen <= 1 && known <= seen, "{case}");
@@ -369,7 +377,8 @@ async fn with_one_attempt_at_most_one_request_leaves() {
 async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
     let mut accepted_from = None;
     for after in (1..=150).step_by(7) {
-        let (far, tokens) = (kind(Protocol::Http1).await, kind(Protocol::Http1).await);
+        let far = kind(Protocol::Http1).await;
+        let tokens = kind(Protocol::Http1).await;
         let fault = Fault { strike: Strike::Close, toward: Toward::Client, after };
         let proxy = Proxy::start(Protocol::Http1, far.address, move |number| {
             Some(fault).filter(|_| number == 0)
@@ -398,9 +407,11 @@ async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_connection_goes_dead_the_next_attempt_goes_over_a_new_one() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        let (far, tokens) = (kind(protocol).await, kind(Protocol::Http1).await);
+        let far = kind(protocol).await;
+        let tokens = kind(Protocol::Http1).await;
         let proxy = Arc::new(Proxy::start(protocol, far.address, |_| None).await);
-        let (attempt_timeout, connect_timeout) = (Duration::from_secs(1), Duration::from_secs(5));
+        let attempt_timeout = Duration::from_secs(1);
+        let connect_timeout = Duration::from_secs(5);
         let network = proxy.clone();
         let client = through(&proxy, &tokens)
             .attempt_timeout(attempt_timeout)

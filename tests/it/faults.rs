@@ -26,7 +26,8 @@ fn faulty(service: &RawServer, tokens: &MockService) -> pushslots::ClientBuilder
 async fn sent_through(
     acts: impl IntoIterator<Item = Act>,
 ) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
-    let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
+    let service = RawServer::start(acts).await;
+    let tokens = fixtures::serve();
     let client = faulty(&service, &tokens).attempt_timeout(Duration::from_secs(2)).build().unwrap();
     let result = client.send(&message()).await;
     (result, service.finish().await)
@@ -125,7 +126,8 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
     ] {
         let shown = &body[..body.len().min(60)];
         let acts = vec![Act::response("200 OK", headers, body); 2];
-        let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
+        let service = RawServer::start(acts).await;
+        let tokens = fixtures::serve();
         let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!(deliveries(error.attempts()), [Delivery::Unknown; 2], "{shown}");
@@ -145,7 +147,8 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         service.finish().await;
 
         let acts = [Act::response("200 OK", headers, body)];
-        let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
+        let service = RawServer::start(acts).await;
+        let tokens = fixtures::serve();
         let client = faulty(&service, &tokens).on_unknown(OnUnknown::Stop).build().unwrap();
         assert_eq!(client.send(&message()).await.unwrap_err().attempts().len(), 1);
         assert_eq!(service.finish().await.len(), 1, "no second copy");
@@ -175,8 +178,8 @@ async fn custom_classifier_sees_the_kind_of_body() {
         (gzip, "\u{1f}", BodyKind::Encoded),
         ("", r#"{"status":"queued"}"#, BodyKind::Other),
     ] {
-        let (service, tokens) =
-            (RawServer::start([Act::response("200 OK", headers, body)]).await, fixtures::serve());
+        let service = RawServer::start([Act::response("200 OK", headers, body)]).await;
+        let tokens = fixtures::serve();
         let client = faulty(&service, &tokens).classifier(move |exchange| {
             assert_eq!((exchange.body_kind(), exchange.is_early()), (Some(kind), false));
             Classification::Accepted
@@ -185,7 +188,8 @@ async fn custom_classifier_sees_the_kind_of_body() {
         service.finish().await;
     }
     let cut = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_owned());
-    let (service, tokens) = (RawServer::start([cut]).await, fixtures::serve());
+    let service = RawServer::start([cut]).await;
+    let tokens = fixtures::serve();
     let client = faulty(&service, &tokens).classifier(|exchange| {
         assert_eq!(exchange.body_kind(), Some(BodyKind::Lost));
         exchange.classification()
@@ -380,8 +384,8 @@ async fn an_error_of_the_service_leaves_open_whether_it_has_the_message() {
         ("421 Elsewhere", Delivery::Rejected),
         ("425 Early", Delivery::Rejected),
     ] {
-        let (service, tokens) =
-            (RawServer::start(vec![Act::response(status, "", ""); 2]).await, fixtures::serve());
+        let service = RawServer::start(vec![Act::response(status, "", ""); 2]).await;
+        let tokens = fixtures::serve();
         let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!(error.delivery(), delivery, "{status}");
@@ -408,7 +412,8 @@ async fn one_unknown_attempt_makes_the_whole_send_unknown() {
 async fn max_attempts_counts_requests() {
     for max_attempts in [1, 3] {
         let acts = vec![Act::ResetAfterReading; 5];
-        let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
+        let service = RawServer::start(acts).await;
+        let tokens = fixtures::serve();
         let client = faulty(&service, &tokens).max_attempts(max_attempts).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::Unknown));
@@ -478,7 +483,8 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
 #[tokio::test]
 async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_message() {
     let kept = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
-    let (service, tokens) = (RawServer::start([kept, accepted()]).await, fixtures::serve());
+    let service = RawServer::start([kept, accepted()]).await;
+    let tokens = fixtures::serve();
     let client = faulty(&service, &tokens).build().unwrap();
     client.send(&message()).await.unwrap();
     let receipt = client.send(&message()).await.unwrap();
@@ -490,7 +496,8 @@ async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_messag
 
 #[tokio::test]
 async fn durations_of_any_size_are_none_too_long() {
-    let (service, tokens) = (RawServer::start([accepted(), accepted()]).await, fixtures::serve());
+    let service = RawServer::start([accepted(), accepted()]).await;
+    let tokens = fixtures::serve();
     let patient = faulty(&service, &tokens)
         .deadline(Duration::MAX)
         .attempt_timeout(Duration::MAX)
@@ -528,7 +535,8 @@ async fn the_ids_of_every_answer_are_kept_for_support() {
 #[tokio::test]
 async fn the_deadline_ends_a_send_that_hangs() {
     let stall = vec![Act::Stall(String::new()); 3];
-    let (service, tokens) = (RawServer::start(stall).await, fixtures::serve());
+    let service = RawServer::start(stall).await;
+    let tokens = fixtures::serve();
     let client = faulty(&service, &tokens).build().unwrap();
     let began = Instant::now();
     let error = client.send(&message()).deadline(Duration::from_secs(2)).await.unwrap_err();
@@ -552,7 +560,8 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
     ] {
         for status in ["429 Busy", "503 Busy", "500 Unknown"] {
             let act = Act::response(status, &format!("Retry-After: {}\r\n", hint()), "");
-            let (service, tokens) = (RawServer::start([act]).await, fixtures::serve());
+            let service = RawServer::start([act]).await;
+            let tokens = fixtures::serve();
             let client = faulty(&service, &tokens).deadline(deadline).build().unwrap();
             let error = client.send(&message()).await.unwrap_err();
             let told = error.retry_after().unwrap().as_secs();
@@ -568,7 +577,8 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
 #[tokio::test]
 async fn a_rejected_token_buys_one_new_one_and_one_replay() {
     let rejected = || Act::response("401 Unauthorized", "", "");
-    let (service, tokens) = (RawServer::start([rejected(), accepted()]).await, fixtures::serve());
+    let service = RawServer::start([rejected(), accepted()]).await;
+    let tokens = fixtures::serve();
     let client = faulty(&service, &tokens).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
     assert_eq!(deliveries(receipt.attempts()), [Delivery::Rejected, Delivery::Accepted]);
@@ -578,8 +588,8 @@ async fn a_rejected_token_buys_one_new_one_and_one_replay() {
     assert_eq!(tokens.requests().len(), 2);
 
     // The new token is tried twice.
-    let (service, tokens) =
-        (RawServer::start([rejected(), rejected(), rejected()]).await, fixtures::serve());
+    let service = RawServer::start([rejected(), rejected(), rejected()]).await;
+    let tokens = fixtures::serve();
     let client = faulty(&service, &tokens).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Rejected));
@@ -588,7 +598,8 @@ async fn a_rejected_token_buys_one_new_one_and_one_replay() {
     assert_eq!(tokens.requests().len(), 2);
 
     let hinted = Act::response("401 Unauthorized", "Retry-After: 300\r\n", "");
-    let (service, tokens) = (RawServer::start([hinted]).await, fixtures::serve());
+    let service = RawServer::start([hinted]).await;
+    let tokens = fixtures::serve();
     let client = faulty(&service, &tokens).max_attempts(1).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credentials);
@@ -599,7 +610,8 @@ async fn a_rejected_token_buys_one_new_one_and_one_replay() {
 #[tokio::test]
 async fn a_dropped_send_stops() {
     let acts = [Act::Stall(String::new()), accepted()];
-    let (service, tokens) = (RawServer::start(acts).await, fixtures::serve());
+    let service = RawServer::start(acts).await;
+    let tokens = fixtures::serve();
     let client: Client = faulty(&service, &tokens).build().unwrap();
     let message = message();
     tokio::select! {

@@ -113,7 +113,8 @@ async fn header_lines_that_other_clients_tolerate_cost_no_message() {
             .collect::<Vec<_>>()
     };
     // `Connection` and `Content-Length` are two more.
-    let (over_a_hundred, a_thousand) = (many(99), many(998));
+    let over_a_hundred = many(99);
+    let a_thousand = many(998);
     for lines in [
         &b"X-Note: one\x01two\r\n"[..],
         b"X-Note: \x1b[31m\x7f\r\n",
@@ -190,7 +191,8 @@ async fn a_date_to_retry_after_is_compared_with_the_date_of_the_response() {
     // This machine's clock is far from the service's, on either side.
     for year in ["2001", "2101"] {
         let at = |time: &str| format!("Fri, 06 Nov {year} {time} GMT").replace("Fri", day(year));
-        let (date, later) = (at("08:49:34"), at("08:49:37"));
+        let date = at("08:49:34");
+        let later = at("08:49:37");
         let mut is_first = true;
         let service = Scripted::with(
             || response(StatusCode::OK, &[], r#"{"access_token":"token"}"#),
@@ -242,7 +244,8 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
         error.to_string().contains("answered 200 before the whole message was sent"),
         "{error}"
     );
-    let (read, length) = (served.await.unwrap(), large.to_json().len());
+    let read = served.await.unwrap();
+    let length = large.to_json().len();
     assert!(read < length / 2, "{read} of {length}");
 }
 
@@ -251,10 +254,12 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
 fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let ((close, told), (closed, closes)) = (mpsc::channel(), mpsc::channel());
+    let (close, told) = mpsc::channel();
+    let (closed, closes) = mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().take(connections) {
-            let (mut stream, mut request) = (stream.unwrap(), Vec::new());
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
             while !is_whole(&request) {
                 let mut buffer = [0; 4096];
                 let read = stream.read(&mut buffer).unwrap();

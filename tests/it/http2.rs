@@ -66,7 +66,8 @@ async fn read_one_request(stream: &mut (impl AsyncRead + Unpin)) {
         stream.read_exact(&mut head).await.unwrap();
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
         stream.read_exact(&mut payload).await.unwrap();
-        let (kind, flags) = (head[3], head[4]);
+        let kind = head[3];
+        let flags = head[4];
         if kind == 0 && flags & END_STREAM != 0 {
             return;
         }
@@ -303,7 +304,8 @@ async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
 #[tokio::test]
 async fn an_upload_that_has_its_response_is_cut_off_and_starves_nobody() {
     let (client, mut arrived) = service(100).await;
-    let (large, small) = (large(), message());
+    let large = large();
+    let small = message();
     let serve = async {
         let mut unread = arrived.recv().await.unwrap();
         // A whole response, and nothing of the message is read: its first part fills the window of
@@ -339,7 +341,8 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
     let (client, mut arrived) = service(1).await;
     let message = message();
     let first = tokio::spawn({
-        let (client, message) = (client.clone(), message.clone());
+        let client = client.clone();
+        let message = message.clone();
         async move { client.send(&message).await }
     });
     let holds_the_stream = arrived.recv().await.unwrap();

@@ -31,10 +31,12 @@ fn encoded() -> Arc<EncodedMessage> {
 async fn waiting_for_a_permit_is_not_part_of_an_attempt() {
     let model = Model::scripted([slow()]);
     let client = client_of(&model).max_in_flight(3).attempt_timeout(11 * SECOND).build().unwrap();
-    let (message, began) = (encoded(), Instant::now());
+    let message = encoded();
+    let began = Instant::now();
     let mut sends = JoinSet::new();
     for _ in 0..12 {
-        let (client, message) = (client.clone(), message.clone());
+        let client = client.clone();
+        let message = message.clone();
         sends.spawn(async move { client.send(&message).await });
     }
     for receipt in sends.join_all().await {
@@ -58,7 +60,8 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
     let client = client_of(&model).max_in_flight(1).build().unwrap();
     let message = encoded();
     let in_flight = tokio::spawn({
-        let (client, message) = (client.clone(), message.clone());
+        let client = client.clone();
+        let message = message.clone();
         async move { client.send(&message).await }
     });
     tokio::task::yield_now().await;
@@ -106,13 +109,16 @@ async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
     let model = Model::scripted([slow()]);
     // Ten times as many messages as the service can take.
     let client = client_of(&model).max_in_flight(10).build().unwrap();
-    let (message, mut sends) = (encoded(), JoinSet::new());
+    let message = encoded();
+    let mut sends = JoinSet::new();
     for _ in 0..6_000 {
-        let (client, message) = (client.clone(), message.clone());
+        let client = client.clone();
+        let message = message.clone();
         sends.spawn(async move { client.send(&message).await });
         sleep(SECOND / 10).await;
     }
-    let (mut accepted, mut throttled) = (0, 0);
+    let mut accepted = 0;
+    let mut throttled = 0;
     while let Some(sent) = sends.join_next().await {
         match sent.unwrap() {
             Ok(receipt) => accepted += usize::from(receipt.attempts().len() == 1),
@@ -140,7 +146,8 @@ async fn sends_that_nobody_polls_keep_others_waiting_for_one_attempt_at_most() {
     // is polled.
     let sends = stream::iter(0..300).map(|_| client.send(&*message).into_future());
     let mut sends = pin!(sends.buffer_unordered(128));
-    let (list, began) = (slots(0..5), Instant::now());
+    let list = slots(0..5);
+    let began = Instant::now();
     sends.next().await.unwrap().unwrap();
     client.publish(&list).slots_per_message(1).await.unwrap();
     assert!(began.elapsed() < 130 * SECOND, "{:?}", began.elapsed());
@@ -155,9 +162,11 @@ async fn a_backoff_holds_no_permit() {
     let throttled = ScriptedOutcome::Answered(Reply::new(429).hint("60"));
     let model = Model::scripted([throttled, slow()]);
     let client = client_of(&model).without_rate_limit().max_in_flight(1).build().unwrap();
-    let (message, began) = (encoded(), Instant::now());
+    let message = encoded();
+    let began = Instant::now();
     let throttled = tokio::spawn({
-        let (client, message) = (client.clone(), message.clone());
+        let client = client.clone();
+        let message = message.clone();
         async move { client.send(&message).await }
     });
     while model.calls().is_empty() {
@@ -178,7 +187,8 @@ async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> us
     let message = Arc::new(message.encode().unwrap());
     let mut sends: JoinSet<_> = (0..1_000)
         .map(|_| {
-            let (client, message) = (client.clone(), message.clone());
+            let client = client.clone();
+            let message = message.clone();
             async move { client.send(&message).await.map(|receipt| receipt.attempts().len()) }
         })
         .collect();

@@ -116,7 +116,8 @@ async fn pem_is_read_however_its_lines_are_kept() {
 
 #[tokio::test]
 async fn a_jwk_is_read_with_marks_around_it() {
-    let (folder, key) = (Folder::create(), keys::p384());
+    let folder = Folder::create();
+    let key = keys::p384();
     let jwk = format!("\u{feff}\r\n {} \r\n\u{feff}", key.jwk("id"));
     for signing in
         [SigningKey::from_jwk(&jwk), SigningKey::from_jwk_file(folder.file("key.json", &jwk))]
@@ -154,7 +155,8 @@ fn pem_with_escaped_line_breaks_is_named_with_the_remedy() {
 
 #[test]
 fn pkcs8_of_version_2_that_is_damaged_is_an_error() {
-    let (p256, p384) = (keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING), keys::p384());
+    let p256 = keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let p384 = keys::p384();
     let whole = version_2(&p384.pem, &p384.public);
     let base64: String = whole.lines().filter(|line| !line.starts_with('-')).collect();
     let der = BASE64_STANDARD.decode(base64).unwrap();
@@ -183,7 +185,8 @@ fn pem_that_can_not_be_used_is_told_apart() {
     let encrypted = pem.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let p256 = keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING).pem;
     let damaged = keys::pem("PRIVATE KEY", b"no key at all");
-    let (cut, no_base64) = (&pem[..pem.len() / 2], pem.replace("KEY-----\n", "KEY-----\n?"));
+    let cut = &pem[..pem.len() / 2];
+    let no_base64 = pem.replace("KEY-----\n", "KEY-----\n?");
     // RFC 1421, section 4.6.1.1.
     let header = "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
     let with_password = keys::p384_sec1().pem.replacen("KEY-----\n", header, 1);
@@ -225,7 +228,8 @@ fn a_file_that_can_not_be_read_is_not_named() {
 
 #[test]
 fn a_jwk_that_can_not_be_used_is_told_apart() {
-    let (p384, rsa) = (keys::p384().jwk("id"), keys::rsa().jwk("id"));
+    let p384 = keys::p384().jwk("id");
+    let rsa = keys::rsa().jwk("id");
     let other = keys::p384().jwk("id");
     let with = |jwk: &Value, name: &str, value: Value| {
         let mut jwk = jwk.clone();
@@ -282,9 +286,11 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
 fn short_rsa() -> BTreeMap<&'static str, BigUint> {
     let one = BigUint::from(1_u8);
     let mersenne = |bits: usize| -> BigUint { (&one << bits) - &one };
-    let (p, q) = (mersenne(521), mersenne(607));
+    let p = mersenne(521);
+    let q = mersenne(607);
     let e = BigUint::from(65_537_u32);
-    let (p1, q1) = (&p - &one, &q - &one);
+    let p1 = &p - &one;
+    let q1 = &q - &one;
     let d = e.modinv(&(&p1 * &q1)).unwrap();
     BTreeMap::from([
         ("n", &p * &q),

@@ -58,8 +58,8 @@ impl Service {
         let builder = MockService::builder().respond_with(move |request| {
             if request.path() == "/endpoint" {
                 let header = |name| request.headers()[name].to_str().unwrap().to_owned();
-                let (token, id) =
-                    (header("authorization"), header("idempotency-key").parse().unwrap());
+                let token = header("authorization");
+                let id = header("idempotency-key").parse().unwrap();
                 let _ = tell.send(Arrived { token, id, body: request.body().to_vec() });
             }
             None
@@ -103,7 +103,8 @@ fn no_slot_is_lost_when_the_process_is_killed() {
     let seed = setting("PUSHSLOTS_KILL_SEED").unwrap_or_else(|| rand::thread_rng().r#gen());
     println!("PUSHSLOTS_KILL_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let (mut found, mut killed) = (Found::default(), 0);
+    let mut found = Found::default();
+    let mut killed = 0;
     while killed < kills {
         let concurrency = if rng.gen_bool(0.5) { 1 } else { rng.gen_range(2..6) };
         killed += batch(&mut rng, concurrency, kills - killed, &mut found);
@@ -120,7 +121,8 @@ fn no_slot_is_lost_when_the_process_is_killed() {
 
 /// Publishes one batch, killing processes until it is complete. Returns how many were killed.
 fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
-    let (service, folder) = (Service::start(), Folder::create());
+    let service = Service::start();
+    let folder = Folder::create();
     let checkpoint = folder.path().join("slots.checkpoint");
     let mut arrived = Vec::new();
     let mut killed = 0;
@@ -171,8 +173,8 @@ fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> 
 }
 
 fn count(arrived: &[Arrived], concurrency: usize, found: &mut Found) {
-    let (mut bodies, mut again) =
-        (BTreeMap::<Uuid, &Arrived>::new(), BTreeMap::<&str, usize>::new());
+    let mut bodies = BTreeMap::<Uuid, &Arrived>::new();
+    let mut again = BTreeMap::<&str, usize>::new();
     for message in arrived {
         let first = bodies.entry(message.id).or_insert(message);
         assert_eq!(first.body, message.body, "the same id, and so the same bytes");

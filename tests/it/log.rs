@@ -139,7 +139,8 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_log_shows_nothing_over_tls_and_http2_either() {
-    let (folder, authority) = (Folder::create(), Authority::generate());
+    let folder = Folder::create();
+    let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let mut settings = settings(&listener.url(), "plain", &folder);
     let (send, mut arrived) = unbounded_channel();

@@ -276,7 +276,8 @@ fn what_stands_for_nothing_is_not_written() {
 #[test]
 fn a_record_of_which_nothing_is_said_is_not_written() {
     let mut nothing = Identifier::new("", "");
-    (nothing.id, nothing.id_type) = (None, None);
+    nothing.id = None;
+    nothing.id_type = None;
     let location = Location::new().facility_identifier(nothing);
     let slot =
         Slot::new(nine(), 15).provider(Provider::new().address(Address::new())).location(location);

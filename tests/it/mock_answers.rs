@@ -74,7 +74,8 @@ async fn answers_that_break_http_break_it_on_the_wire() {
     let soon = Duration::from_secs(30);
     let ends = |response: MockResponse, patience: Duration| {
         service.respond_next(response);
-        let (service, token) = (&service, &token);
+        let service = &service;
+        let token = &token;
         async move {
             let mut stream = begun(service, token, MESSAGE).await;
             let mut bytes = Vec::new();

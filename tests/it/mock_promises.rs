@@ -25,7 +25,8 @@ async fn post(any: &Any, path: &str, body: &Value) -> (u16, Value) {
 #[tokio::test]
 async fn algorithm_in_the_header_of_an_assertion_is_that_of_the_key() {
     let service = MockService::start().unwrap();
-    let (any, key) = (Any::of(&service), its_key(&service));
+    let any = Any::of(&service);
+    let key = its_key(&service);
     let good = good_assertion(&service).await;
     let claims = good.split('.').nth(1).unwrap();
     for (algorithm, is_taken) in [("RS384", false), ("none", false), ("ES384", true)] {
@@ -41,7 +42,8 @@ async fn algorithm_in_the_header_of_an_assertion_is_that_of_the_key() {
 #[tokio::test]
 async fn clock_of_an_assertion_may_be_ten_seconds_ahead() {
     let service = MockService::start().unwrap();
-    let (any, key) = (Any::of(&service), its_key(&service));
+    let any = Any::of(&service);
+    let key = its_key(&service);
     let good = good_assertion(&service).await;
     for (ahead, is_taken) in [(25, false), (15, false), (5, true)] {
         let now = Utc::now().timestamp();
@@ -88,7 +90,8 @@ async fn refresh_token_is_for_its_own_api_key_and_revoked_with_the_others() {
 async fn outage_is_one_of_tokens_as_well() {
     let service = MockService::builder().api_key("ours", "secret").start().unwrap();
     let any = Any::of(&service);
-    let (good, token) = (good_assertion(&service).await, token(&service, &any).await);
+    let good = good_assertion(&service).await;
+    let token = token(&service, &any).await;
     service.fail_for(Duration::MAX);
     assert_eq!(any.push(&token, MESSAGE).await.0, 503);
     assert_eq!(any.post("/v2/auth/token", &[], support::any::form(&good)).await.0, 503);

@@ -16,7 +16,9 @@ use support::{DESTINATION, MESSAGE, message};
 #[tokio::test]
 async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
     let service = MockService::start().unwrap();
-    let (any, key, now) = (Any::of(&service), its_key(&service), Utc::now().timestamp());
+    let any = Any::of(&service);
+    let key = its_key(&service);
+    let now = Utc::now().timestamp();
     let good = good_assertion(&service).await;
     let other = SigningKey::from_pem(keys::p384().pem, service.key_id()).unwrap();
     let unknown = SigningKey::from_pem(service.private_key_pem(), "another-key").unwrap();
@@ -100,7 +102,8 @@ async fn a_jti_is_used_once_by_each_client_and_for_each_audience_that_is_known()
     let other = sign_again(&other, &own, found);
     assert_eq!(any.buy(&other).await.0, 400);
     let here = service.url().replace("127.0.0.1", "localhost");
-    let (host, form) = (here.strip_prefix("http://").unwrap(), form(&other));
+    let host = here.strip_prefix("http://").unwrap();
+    let form = form(&other);
     let headers = [("content-type", FORM), ("host", host)];
     assert_eq!(any.post("/v2/auth/token", &headers, form).await.0, 200);
 }
@@ -150,7 +153,8 @@ async fn a_token_ends_when_it_said() {
 #[tokio::test]
 async fn public_keys_of_ones_own_are_known_in_pem_and_as_jwk() {
     let folder = Folder::create();
-    let (elliptic, rsa) = (keys::p384(), keys::rsa());
+    let elliptic = keys::p384();
+    let rsa = keys::rsa();
     let jwk = |key: &TestKey, id: &str| key.public_jwk(id).to_string();
     let builder = MockService::builder()
         .public_jwk("one", jwk(&elliptic, "key-7"))

@@ -273,8 +273,8 @@ fn slot_is_one_line_and_space_between_its_parts_means_nothing() {
     let compact = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"1","Extensions":{"a":{"b":[1,"x y\n"]}}},"Extensions":{"c d":"\" {"},"x":[1,{"y":null}],"Reason":[1,2]}"#;
     let spread =
         compact.replace("\":", "\" :\r\n\t ").replace("[1", "[ \n1").replace(",\"", " ,\n\"");
-    let (compact, spread): (Slot, Slot) =
-        (serde_json::from_str(compact).unwrap(), serde_json::from_str(&spread).unwrap());
+    let compact: Slot = serde_json::from_str(compact).unwrap();
+    let spread: Slot = serde_json::from_str(&spread).unwrap();
     assert_eq!(spread, compact);
     assert_eq!(written(&spread), written(&compact));
     assert!(!written(&spread).contains(['\n', '\r', '\t']));

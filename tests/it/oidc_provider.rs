@@ -80,7 +80,8 @@ async fn a_key_that_the_server_does_not_know_is_rejected() {
 /// Starts a relay behind which every assertion is signed again by the right key, with its claims
 /// altered.
 async fn relay(server: &AuthorizationServer, key: &TestKey, alter: fn(&mut Value)) -> Relay {
-    let (endpoint, key) = (server.token_url.clone(), signing(key, KEY_ID));
+    let endpoint = server.token_url.clone();
+    let key = signing(key, KEY_ID);
     let sign = move |assertion: String| {
         sign_again(&assertion, &key, |claims| {
             claims["aud"] = endpoint.as_str().into();

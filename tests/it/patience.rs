@@ -203,7 +203,8 @@ async fn a_wait_can_be_stopped_and_the_batch_resumed() {
         };
         let publication = publish().patience(600 * MINUTE);
         let handle = publication.handle();
-        let (began, stop) = (Instant::now(), handle.clone());
+        let began = Instant::now();
+        let stop = handle.clone();
         let stop = async move {
             tokio::time::sleep(20 * MINUTE).await;
             stop.stop();

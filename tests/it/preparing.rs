@@ -238,7 +238,8 @@ async fn a_single_message_is_prepared_with_its_id() {
         .prepare();
     assert_eq!(error.unwrap_err().problems()[0].path(), "max_attempts");
     let mut meta = Meta::new();
-    (meta.batch_id, meta.current_batch) = (Some("own".to_owned()), Some(3));
+    meta.batch_id = Some("own".to_owned());
+    meta.current_batch = Some(3);
     let own = PushSlots::builder().meta(meta).slots(slots(0..1)).build().unwrap();
     let own = client.send(&own).prepare().unwrap();
     assert_eq!(own.batch().map(|batch| (batch.id.as_str(), batch.number)), Some(("own", 3)));

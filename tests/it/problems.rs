@@ -128,7 +128,8 @@ async fn publication_reports_as_much_as_a_message() {
     let error = client.publish(&empty).await.unwrap_err();
     assert_eq!((error.error().problems().len(), error.error().omitted_problems()), (MOST, 3_000));
 
-    let (mut skipped, mut told) = (0, 0);
+    let mut skipped = 0;
+    let mut told = 0;
     let mixed =
         empty.into_iter().chain(with_one_provider(3)).chain([Slot::new(nine_o_clock(), 15)]);
     let publication = client.publish(mixed.collect::<Vec<_>>()).skip_invalid(|_, problems| {
@@ -275,7 +276,8 @@ fn problems_in_a_list_that_cannot_be_read_are_those_of_each_slot() {
     let slot = |provider: &str| {
         format!(r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{provider}}}"#)
     };
-    let (first, second) = (slot(r#"{"PhoneNumber":{"Office":"x"}}"#), slot(r#"{"ID":["a"]}"#));
+    let first = slot(r#"{"PhoneNumber":{"Office":"x"}}"#);
+    let second = slot(r#"{"ID":["a"]}"#);
     let found = invalid(&format!("{{\"Slots\":[5,{first},{second},{first}]}}"));
     let found: Vec<_> =
         found.problems().iter().map(|problem| (problem.path(), problem.slot_count())).collect();

@@ -168,7 +168,8 @@ async fn publications_to_different_destinations_run_side_by_side() {
     let slow =
         ScriptedOutcome::Answered(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
     let (model, client) = serve([slow]);
-    let (north, south) = (slots(0..300), slots(300..600));
+    let north = slots(0..300);
+    let south = slots(300..600);
     let to = |number| Meta::new().destination(Uuid::from_u128(number));
     let began = tokio::time::Instant::now();
     let (north, south) = tokio::join!(

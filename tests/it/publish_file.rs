@@ -103,7 +103,8 @@ async fn slots_are_published_whatever_the_file_looks_like() {
 
 #[tokio::test]
 async fn slots_that_are_wrong_are_told_and_cost_no_other() {
-    let (service, folder) = (fixtures::serve(), Folder::create());
+    let service = fixtures::serve();
+    let folder = Folder::create();
     let long = format!(
         r#"{{"ID":"4","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
         "x".repeat(5_000)
@@ -141,7 +142,8 @@ async fn slots_that_are_wrong_are_told_and_cost_no_other() {
 
 #[tokio::test]
 async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
-    let (service, folder) = (fixtures::serve(), Folder::create());
+    let service = fixtures::serve();
+    let folder = Folder::create();
     let settings = settings(service.url(), "plain", &folder);
     let cut = list(0..2_000);
     for (content, expected) in [
@@ -213,7 +215,8 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
             settings.insert("PUBLISH_RESUME_FROM", "1".to_owned());
         }
         let run = publish_file(Some(&file), &settings).await;
-        let (printed, stderr) = (run.json(), run.stderr);
+        let printed = run.json();
+        let stderr = run.stderr;
         assert_eq!(run.code, Some(1));
         let batch = printed["batch_id"].as_str().unwrap();
         let mut lines = stderr.lines();
@@ -299,7 +302,8 @@ async fn a_file_with_other_slots_starts_a_new_batch() {
 
 #[tokio::test]
 async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
-    let (html, asks) = ("Content-Type: text/html\r\n", "Retry-After: 1000\r\n");
+    let html = "Content-Type: text/html\r\n";
+    let asks = "Retry-After: 1000\r\n";
     for (response, code) in [
         (Act::response("503 Down", asks, ""), 5),
         (Act::response("200 OK", html, "<html>Request blocked</html>"), 6),
@@ -341,7 +345,8 @@ async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
 
 #[tokio::test]
 async fn the_rate_is_kept() {
-    let (service, folder) = (fixtures::serve(), Folder::create());
+    let service = fixtures::serve();
+    let folder = Folder::create();
     let file = folder.file("slots.ndjson", lines(0..5));
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_SLOTS_PER_MESSAGE", "1".to_owned());

@@ -14,7 +14,8 @@ use support::{DESTINATION, MESSAGE, fixtures, keys};
 
 #[tokio::test]
 async fn an_accepted_message_exits_with_0() {
-    let (service, folder) = (fixtures::serve(), Folder::create());
+    let service = fixtures::serve();
+    let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
     let run = push_file(Some(&message), &settings(service.url(), "throttled", &folder)).await;
     assert_eq!(run.code, Some(0), "{}", run.stderr);
@@ -96,7 +97,8 @@ async fn a_message_that_is_not_accepted_exits_with_1() {
 
 #[tokio::test]
 async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
-    let (service, folder) = (fixtures::serve(), Folder::create());
+    let service = fixtures::serve();
+    let folder = Folder::create();
     let mut settings = settings(service.url(), "plain", &folder);
     settings.remove("PUSHSLOTS_DESTINATION_IDS");
     let json = r#"{"Slots":[{"DateTime":"2016-10-08","Duration":15},{"DateTime":"2026-12-01T09:00:00Z","Duration":0}]}"#;
@@ -198,7 +200,8 @@ async fn every_setting_takes_effect() {
     let folder = Folder::create();
     let message = folder
         .file("message.json", r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#);
-    let (service, tokens) = (fixtures::serve(), fixtures::serve());
+    let service = fixtures::serve();
+    let tokens = fixtures::serve();
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("PUSHSLOTS_TOKEN_URL", format!("{}/v2/auth/token", tokens.url()));
     settings.insert("PUSHSLOTS_SCOPE", "fhir:development".to_owned());
@@ -320,7 +323,8 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
         run.stderr
     );
 
-    let (no_pem, missing) = (folder.file("none.pem", "no PEM"), folder.path().join("missing.pem"));
+    let no_pem = folder.file("none.pem", "no PEM");
+    let missing = folder.path().join("missing.pem");
     for (hosts, certificates, problem) in [
         ("other.invalid", good.as_path(), "PUSHSLOTS_BASE_URL: plain http would show"),
         (
@@ -344,7 +348,8 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
 
 #[tokio::test]
 async fn an_unknown_variable_is_logged_with_the_nearest_name() {
-    let (service, folder) = (fixtures::serve(), Folder::create());
+    let service = fixtures::serve();
+    let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
     let mut settings = settings(service.url(), "plain", &folder);
     settings.insert("RUST_LOG", "warn".to_owned());

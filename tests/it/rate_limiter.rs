@@ -61,7 +61,8 @@ async fn clients_that_share_a_limiter_share_its_permits() {
     let clients = models
         .each_ref()
         .map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
-    let (began, message) = (Instant::now(), message());
+    let began = Instant::now();
+    let message = message();
     // A token and a message for each.
     join_all(clients.iter().map(|client| async { client.send(&message).await.unwrap() })).await;
     assert!(began.elapsed() < SECOND);
@@ -93,7 +94,8 @@ async fn a_permit_that_was_taken_ahead_is_the_one_that_a_send_uses() {
     let model = Model::scripted([ok()]);
     let client = client_of(&model).rate_limiter(limiter.clone()).build().unwrap();
     client.check().await.unwrap();
-    let (first, second) = (limiter.permit().await.unwrap(), limiter.permit().await.unwrap());
+    let first = limiter.permit().await.unwrap();
+    let second = limiter.permit().await.unwrap();
     let began = Instant::now();
     client.send(&message()).permit(first).await.unwrap();
     assert!(began.elapsed() < SECOND, "it had its permit");
@@ -274,7 +276,8 @@ async fn sends_that_wait_for_a_token_hold_no_permits_of_a_source() {
     );
     let limiter = RateLimiter::from_source(AtOnce(Arc::new(Semaphore::new(2))));
     let client = client_of(&model).rate_limiter(limiter).build().unwrap();
-    let (message, began) = (message(), Instant::now());
+    let message = message();
+    let began = Instant::now();
     let results = join_all((0..40).map(|_| client.send(&message).into_future())).await;
     assert!(results.iter().all(Result::is_ok));
     assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
@@ -372,7 +375,8 @@ impl PermitSource for Nested {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_passes_a_429_on_to_the_limiter_behind_it() {
-    let (own, shared) = (RateLimiter::new(100, MINUTE), RateLimiter::new(100, MINUTE));
+    let own = RateLimiter::new(100, MINUTE);
+    let shared = RateLimiter::new(100, MINUTE);
     let source = Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) };
     let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("30")), ok()]);
     let client = client_of(&model)
@@ -388,7 +392,8 @@ async fn a_source_passes_a_429_on_to_the_limiter_behind_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_can_stand_before_other_limiters() {
-    let (own, shared) = (RateLimiter::new(100, MINUTE), RateLimiter::new(3, MINUTE));
+    let own = RateLimiter::new(100, MINUTE);
+    let shared = RateLimiter::new(3, MINUTE);
     let source = Arc::new(Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) });
     let model = Model::scripted([ok()]);
     let client =

@@ -91,7 +91,8 @@ async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
             sends.spawn(async move { client.send(&message()).await });
             sleep(SECOND / 10).await;
         }
-        let (mut rejected, mut in_between) = (0, 0);
+        let mut rejected = 0;
+        let mut in_between = 0;
         while let Some(sent) = sends.join_next().await {
             let error = sent.unwrap().unwrap_err();
             assert_eq!(
@@ -112,8 +113,8 @@ async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
                 _ => rejected += 1,
             }
         }
-        let (tokens, messages) =
-            (service.issued(), service.messages.lock().unwrap().values().sum::<usize>());
+        let tokens = service.issued();
+        let messages = service.messages.lock().unwrap().values().sum::<usize>();
         println!(
             "6,000 sends in 600 s, all rejected: {} tokens, {messages} messages; {rejected} sends met the rejection, \
              {in_between} ended without a request",

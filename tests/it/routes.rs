@@ -197,7 +197,8 @@ fn certificates_are_read_once() {
 #[tokio::test]
 #[ignore = "needs certificates that it may delete"]
 async fn child_whose_certificates_vanish() {
-    let (authority, file) = (Authority::generate(), std::env::var("SSL_CERT_FILE").unwrap());
+    let authority = Authority::generate();
+    let file = std::env::var("SSL_CERT_FILE").unwrap();
     std::fs::write(&file, &authority.pem).unwrap();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let (send, mut arrived) = unbounded_channel();

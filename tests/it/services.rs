@@ -333,7 +333,8 @@ async fn assert_takes_any_spelling(service: &Service) {
 
     let mut message: Value = serde_json::from_slice(&message().to_json()).unwrap();
     message["Meta"]["Destinations"] = json!([{ "ID": DESTINATION }]);
-    let (meta, slots) = (&message["Meta"], &message["Slots"]);
+    let meta = &message["Meta"];
+    let slots = &message["Slots"];
     for body in [
         message.to_string(),
         message.to_string().replace(':', ": ").replace(',', ", ").replace("00: 00", "00:00"),

@@ -289,7 +289,8 @@ async fn an_extra_root_certificate_is_trusted_and_without_it_nothing_goes_out() 
 
 #[tokio::test]
 async fn a_client_certificate_is_shown() {
-    let (authority, clients) = (Authority::generate(), Authority::generate());
+    let authority = Authority::generate();
+    let clients = Authority::generate();
     let url = tls_service(&authority, Some(&clients)).await;
     let (certificate, key) = clients.vouch("vendor");
     let builder = || client(&url, "plain").root_certificate(authority.pem.clone()).max_attempts(1);
@@ -301,7 +302,8 @@ async fn a_client_certificate_is_shown() {
 
 #[tokio::test]
 async fn a_rotated_client_certificate_is_shown_by_new_connections() {
-    let (authority, clients) = (Authority::generate(), Authority::generate());
+    let authority = Authority::generate();
+    let clients = Authority::generate();
     let (url, shown) = tls_service_that_records(&authority, Some(&clients)).await;
     let [first, second] = ["first", "second"].map(|name| clients.vouch(name));
     let pem = |(certificate, key): &(rcgen::Certificate, rcgen::KeyPair)| {

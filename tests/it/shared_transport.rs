@@ -177,7 +177,8 @@ async fn a_request_that_leaves_by_another_transport_counts_against_the_rate_limi
 
 #[tokio::test]
 async fn only_given_root_certificates_are_trusted_if_they_are_pinned() {
-    let (ours, others) = (Authority::generate(), Authority::generate());
+    let ours = Authority::generate();
+    let others = Authority::generate();
     let listener = TlsListener::bind(&ours, None, &["h2"]).await;
     let url = listener.url();
     let (arrived, mut arrivals) = unbounded_channel();

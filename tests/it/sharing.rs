@@ -29,7 +29,8 @@ fn a_shared_record_is_written_as_an_owned_one() {
     let owned = message(
         (0..3).map(|_| Slot::new(nine(), 15).provider(provider()).location(location.clone())),
     );
-    let (provider, location) = (provider().share(), location.share());
+    let provider = provider().share();
+    let location = location.share();
     let shared = message(
         (0..3).map(|_| Slot::new(nine(), 15).provider(&provider).location(location.clone())),
     );
@@ -54,7 +55,8 @@ fn a_slot_is_small() {
 
 #[test]
 fn the_buffer_has_its_size_beforehand() {
-    let (provider, location) = (provider().share(), Location::new().room("136").share());
+    let provider = provider().share();
+    let location = Location::new().room("136").share();
     let owned =
         Provider::new().id("1", "NPI").credential("MD").address(Address::new().city("Madison"));
     for count in [1, 10, 100, 700] {

@@ -263,7 +263,9 @@ impl Signer for Driver {
 
     async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
         let (send, signature) = tokio::sync::oneshot::channel();
-        let (key, text, gate) = (self.0.clone(), input.as_bytes().to_vec(), self.1.clone());
+        let key = self.0.clone();
+        let text = input.as_bytes().to_vec();
+        let gate = self.1.clone();
         std::thread::spawn(move || {
             drop(gate.1.wait_while(gate.0.lock().unwrap(), |is_let| !*is_let).unwrap());
             let _ = send.send(key.sign(SigningInput::new(&text)).now_or_never().unwrap());

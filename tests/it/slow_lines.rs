@@ -23,7 +23,8 @@ fn large(bytes: usize) -> PushSlots {
 /// Reads one request over HTTP/1.1 and accepts it after a while. Returns the length of its body.
 async fn accept_over_http1(listener: &TlsListener, after: Duration) -> usize {
     let mut stream = listener.accept().await.unwrap();
-    let (mut request, mut length) = (Vec::new(), None);
+    let mut request = Vec::new();
+    let mut length = None;
     while length.is_none_or(|length| request.len() < length) {
         assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the request was cut");
         if length.is_none() {
@@ -64,7 +65,8 @@ async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
 /// that take their time. The line to each moves so many bytes a second. Each message must be
 /// accepted at the first attempt.
 async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration {
-    let (authority, tokens) = (Authority::generate(), fixtures::serve());
+    let authority = Authority::generate();
+    let tokens = fixtures::serve();
     let http1 = TlsListener::bind(&authority, None, &["http/1.1"]).await;
     let http2 = TlsListener::bind(&authority, None, &["h2"]).await;
     let lines = [&http1, &http2].map(|listener| Uplink::start(listener.address(), line));

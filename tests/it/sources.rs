@@ -365,7 +365,8 @@ async fn on_accepted_lets_messages_in_flight_go_on_and_no_other_out() {
     let publication = client.publish(&slots).slots_per_message(1).concurrency(4);
     publication
         .on_accepted(|_| {
-            let (calling, spans) = (calling.clone(), spans.clone());
+            let calling = calling.clone();
+            let spans = spans.clone();
             async move {
                 assert_eq!(calling.fetch_add(1, Ordering::SeqCst), 0, "one call at a time");
                 let began = Instant::now();
@@ -463,7 +464,8 @@ async fn on_accepted_may_take_longer_than_an_outage() {
 #[tokio::test(start_paused = true)]
 async fn time_in_which_a_stream_is_idle_costs_no_patience() {
     let (_, client) = serve([ok(), ScriptedOutcome::Answered(Reply::new(429).hint("1")), ok()]);
-    let (idle, slots) = (3_600 * SECOND, slots(0..2));
+    let idle = 3_600 * SECOND;
+    let slots = slots(0..2);
     let stream = futures_util::stream::iter(slots).then(move |slot| async move {
         sleep(idle).await;
         slot
@@ -522,12 +524,14 @@ impl pushslots::Checkpoint for Memory {
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_is_written_after_on_accepted() {
     let (model, client) = serve([ok()]);
-    let (slots, memory) = (slots(0..3), Memory::default());
+    let slots = slots(0..3);
+    let memory = Memory::default();
     let publish = |stops_at: Option<usize>| {
         let events = memory.events.clone();
         let publication = client.publish(&slots).slots_per_message(1).checkpoint_in(memory.clone());
         publication.on_accepted(move |accepted| {
-            let (events, number) = (events.clone(), accepted.receipt.slots().start);
+            let events = events.clone();
+            let number = accepted.receipt.slots().start;
             async move {
                 event(&events, format!("called for {number}"));
                 if stops_at == Some(number) {

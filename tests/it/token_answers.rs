@@ -26,7 +26,8 @@ async fn send(response: Act) -> Result<Receipt, Error> {
 
 /// Sends a message while the token endpoint responds so, and returns the token requests too.
 async fn send_with_tokens(responses: Vec<Act>) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
-    let (tokens, service) = (RawServer::start(responses).await, fixtures::serve());
+    let tokens = RawServer::start(responses).await;
+    let service = fixtures::serve();
     let client =
         client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
     let sent = client.build().unwrap().send(&message()).await;
@@ -296,7 +297,8 @@ async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
             Act::response(status, "", ""),
             Act::response("200 OK", JSON, r#"{"access_token":"fresh"}"#),
         ];
-        let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
+        let tokens = RawServer::start(acts).await;
+        let service = fixtures::serve();
         let client = client(service.url(), "plain")
             .token_url(format!("{}/token", tokens.url))
             .build()
@@ -354,7 +356,8 @@ async fn a_clock_that_is_off_is_corrected_by_the_date_of_the_endpoint() {
     let accept = || Act::response("200 OK", JSON, r#"{"access_token":"plain"}"#);
     // The clock is an hour behind, and is set later.
     let acts = [reject(3_600), accept(), accept(), reject(0), accept(), accept()];
-    let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
+    let tokens = RawServer::start(acts).await;
+    let service = fixtures::serve();
     let builder =
         client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
     // Each client requests a token of its own, and all know the difference of the clocks.

@@ -81,7 +81,8 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
         assert_eq!((&claims["iss"], &claims["sub"]), (&"client-9".into(), &"client-9".into()));
         assert_eq!(claims["aud"], format!("{}/v2/auth/token", server.url()));
         Uuid::try_parse(claims["jti"].as_str().unwrap()).unwrap();
-        let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
+        let iat = claims["iat"].as_i64().unwrap();
+        let exp = claims["exp"].as_i64().unwrap();
         assert!((before - 10..=now - 10).contains(&iat), "10 s in the past: {iat} at {now}");
         assert_eq!(exp, iat + 300);
         assert_eq!(claims.as_object().unwrap().len(), 6);
@@ -234,7 +235,8 @@ async fn rejected_credentials_are_final_and_nothing_is_sent() {
 async fn with_token_endpoint(
     acts: Vec<Act>,
 ) -> (Result<pushslots::Receipt, pushslots::Error>, usize) {
-    let (tokens, service) = (RawServer::start(acts).await, fixtures::serve());
+    let tokens = RawServer::start(acts).await;
+    let service = fixtures::serve();
     let client =
         client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).build().unwrap();
     let result = client.send(&message()).await;

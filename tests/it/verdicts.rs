@@ -102,7 +102,8 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
     let validator = validator();
     let fixtures = support::fixtures::serve();
     let fixture = Any::of(&fixtures);
-    let (differences, judged) = (RefCell::new(BTreeMap::<&str, u32>::new()), Cell::new(0_u32));
+    let differences = RefCell::new(BTreeMap::<&str, u32>::new());
+    let judged = Cell::new(0_u32);
     holds(messages(), |json| {
         judged.set(judged.get() + 1);
         let by_schema = validator.is_valid(&json);
@@ -151,7 +152,8 @@ async fn values_are_judged_by_their_own_place_and_spelling() {
     let any = Any::of(&service);
     let token = token(&service, &any).await;
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-    let (deep_slot, large) = (format!(r#""Extensions":{{"a":{deep}}}"#), r#""x":1e400"#);
+    let deep_slot = format!(r#""Extensions":{{"a":{deep}}}"#);
+    let large = r#""x":1e400"#;
     let slot = |members: &str| (members.to_owned(), String::new());
     let meta = |members: &str| (String::new(), members.to_owned());
     for ((slot, meta), reason) in [

@@ -49,8 +49,8 @@ fn run(test: &str, folder: &Folder, variables: &[(&str, &str)]) {
     command.args(["--ignored", "--exact", &test, "--nocapture", "--test-threads", "1"]);
     let variables = variables.iter().copied();
     let output = command.env(FOLDER, folder.path()).envs(variables).output().unwrap();
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}\n{stderr}");
 }
 
@@ -61,7 +61,8 @@ fn file(name: &str) -> PathBuf {
 
 /// Reads a file one byte at a time, so that no buffer keeps it.
 fn bytes(name: &str) -> impl Iterator<Item = u8> {
-    let (mut file, mut byte) = (File::open(file(name)).unwrap(), [0]);
+    let mut file = File::open(file(name)).unwrap();
+    let mut byte = [0];
     std::iter::from_fn(move || (file.read(&mut byte).unwrap() == 1).then_some(byte[0]))
 }
 
@@ -108,7 +109,8 @@ impl Search {
     /// Counts the copies of each secret in the writable memory of this process.
     fn run(&mut self) {
         self.secrets.iter_mut().for_each(|secret| secret.copies = 0);
-        let (mut maps, mut length) = (File::open("/proc/self/maps").unwrap(), 0);
+        let mut maps = File::open("/proc/self/maps").unwrap();
+        let mut length = 0;
         loop {
             match maps.read(&mut self.maps[length..]).unwrap() {
                 0 => break,
@@ -119,7 +121,8 @@ impl Search {
         let mut memory = File::open("/proc/self/mem").unwrap();
         // Without the chunk itself, which holds copies while it is read.
         let own = self.chunk.as_ptr_range();
-        let (from, to) = (own.start as u64, own.end as u64);
+        let from = own.start as u64;
+        let to = own.end as u64;
         let writable =
             std::str::from_utf8(&self.maps[..length]).unwrap().lines().filter_map(writable);
         for (mut start, end) in
@@ -218,7 +221,8 @@ async fn send(builder: ClientBuilder) -> usize {
 /// The allocator writes over the start of memory that it gets back, and uses some of it again. So
 /// the parts come from several places within the private half.
 fn write_key(folder: &Folder, key: &TestKey) {
-    let (pem, jwk) = (&key.pem, key.jwk("key-7").to_string());
+    let pem = &key.pem;
+    let jwk = key.jwk("key-7").to_string();
     folder.file("key.pem", pem);
     folder.file(
         "indented.pem",

@@ -173,7 +173,8 @@ fn is_same(expected: &Tree, written: &Tree) -> bool {
                 members.sort_by(|a, b| a.0.cmp(&b.0));
                 members
             };
-            let (expected, written) = (sorted(expected), sorted(written));
+            let expected = sorted(expected);
+            let written = sorted(written);
             expected.len() == written.len()
                 && expected.iter().zip(&written).all(|(a, b)| a.0 == b.0 && is_same(&a.1, &b.1))
         }

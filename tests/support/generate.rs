@@ -180,7 +180,8 @@ pub fn message() -> BoxedStrategy<PushSlots> {
                     let mut slot = Slot::new(time, minutes);
                     slot.id = id.map(Into::into);
                     slot.reason = reason.map(Into::into);
-                    (slot.provider, slot.location) = (provider, location);
+                    slot.provider = provider;
+                    slot.location = location;
                     for (name, value) in extensions {
                         slot.extensions_mut().insert(&name, &value).unwrap();
                     }

@@ -115,7 +115,8 @@ pub async fn serve_with(
     arrived: UnboundedSender<Arrived>,
 ) {
     let connection = settings.handshake(stream).await;
-    let (mut connection, mut issued) = (connection.unwrap(), 0);
+    let mut connection = connection.unwrap();
+    let mut issued = 0;
     while let Some(Ok((request, respond))) = connection.accept().await {
         if request.uri().path() == "/v2/auth/token" {
             issued += 1;

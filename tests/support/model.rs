@@ -376,7 +376,9 @@ fn issue(number: usize, life: Duration, is_legacy: bool) -> Response {
         let body = format!(r#"{{"access_token":"token-{number}","expires_in":{seconds}}}"#);
         return response(200, None, &body);
     }
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let hours = seconds / 3_600;
+    let minutes = seconds / 60 % 60;
+    let seconds = seconds % 60;
     let expires = format!("2026-11-06T{hours:02}:{minutes:02}:{seconds:02}.000Z");
     let body = format!(
         r#"{{"accessToken":"token-{number}","refreshToken":"again","expires":"{expires}"}}"#

@@ -132,7 +132,8 @@ impl Proxy {
             Protocol::Http2 => tls.url(),
         };
         let (dead, _) = watch::channel(0);
-        let (seen, connections) = (Arc::default(), Arc::<Mutex<JoinSet<()>>>::default());
+        let seen = Arc::default();
+        let connections = Arc::<Mutex<JoinSet<()>>>::default();
         let acceptor = Acceptor { protocol, plain, tls: Arc::new(tls), service };
         let run = acceptor.run(
             Box::new(move |number| plan(number).into()),
@@ -204,7 +205,9 @@ impl Acceptor {
                 seen: seen.clone(),
                 dead: dead.subscribe(),
             };
-            let (protocol, tls, service) = (self.protocol, self.tls.clone(), self.service);
+            let protocol = self.protocol;
+            let tls = self.tls.clone();
+            let service = self.service;
             connections.lock().unwrap().spawn(async move {
                 if let Some(Fault { strike, toward, after: 0 }) = passing.course.fault {
                     passing.note(strike, toward);
@@ -249,16 +252,19 @@ impl Passing {
     }
 
     async fn run(self, mut client: impl Wire, service: TcpStream, requests: Requests) {
-        let (seen, number) = (self.seen.clone(), self.number);
+        let seen = self.seen.clone();
+        let number = self.number;
         let Course { fault, uplink, silent_close } = self.course;
         let after = |toward| fault.filter(|fault| fault.toward == toward).map(|fault| fault.after);
-        let (after_up, after_down) = (after(Toward::Service), after(Toward::Client));
+        let after_up = after(Toward::Service);
+        let after_down = after(Toward::Client);
         let tap = counting(seen, requests);
         let (mut from_client, to_client) = split(&mut client);
         let (mut from_service, to_service) = service.into_split();
         let is_dead = || number < *self.dead.borrow();
         let (close, closes) = oneshot::channel();
-        let (mut responses, mut close) = (Responses::new(self.protocol), Some(close));
+        let mut responses = Responses::new(self.protocol);
+        let mut close = Some(close);
         let passed = |bytes: &[u8]| {
             let Some(SilentClose { responses: last, .. }) = silent_close else { return };
             responses.read(bytes);

@@ -167,9 +167,11 @@ impl Scenario {
         let calls = Calls::default();
         let called = rng.gen_bool(0.3);
         if called {
-            let (calls, longest) = (calls.clone(), rng.gen_range(0..3_000));
+            let calls = calls.clone();
+            let longest = rng.gen_range(0..3_000);
             publication = publication.on_accepted(move |accepted| {
-                let (calls, slots) = (calls.clone(), accepted.receipt.slots());
+                let calls = calls.clone();
+                let slots = accepted.receipt.slots();
                 async move {
                     sleep(Duration::from_millis(slots.start as u64 * 37 % (longest + 1))).await;
                     calls.lock().unwrap().push((slots, accepted.resume_point));
@@ -291,8 +293,8 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let unknown = Unknown::default();
     let (runs, model) = runtime.unwrap().block_on(async {
-        let (fault_schedule, tokens) =
-            (FaultSchedule::sample(&mut rng), FaultSchedule::sample(&mut rng));
+        let fault_schedule = FaultSchedule::sample(&mut rng);
+        let tokens = FaultSchedule::sample(&mut rng);
         let fates = move |rng: &mut StdRng, at| match at < LENGTH {
             true => fault_schedule.fate(rng, at),
             // It must come to an end.
@@ -306,7 +308,8 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
         if rng.gen_bool(0.3) {
             model.limit_bytes(rng.gen_range(700..3_000));
         }
-        let (mut runs, mut before) = (Vec::new(), PublishReport::default());
+        let mut runs = Vec::new();
+        let mut before = PublishReport::default();
         loop {
             let run = scenario.publish(&model, &mut rng, &before, &unknown).await;
             before = run.report.clone();
@@ -374,7 +377,8 @@ fn judge(
     must(0, ids_of_slot.len() == scenario.good.len());
     // A message of unknown outcome may be too large when it is sent again: then its parts follow
     // under ids of their own.
-    let (mut parts, mut later) = (Vec::new(), BTreeMap::<usize, &[usize]>::new());
+    let mut parts = Vec::new();
+    let mut later = BTreeMap::<usize, &[usize]>::new();
     for message in accepted.into_iter().rev() {
         match message.slots.iter().find_map(|slot| later.get(slot)) {
             Some(again) => {
@@ -417,7 +421,8 @@ fn judge(
     numbers.sort_unstable();
     must(6, numbers.iter().copied().eq(1..=numbers.len()));
     for message in &accepted {
-        let (current, total) = (number(&message.current), number(&message.total));
+        let current = number(&message.current);
+        let total = number(&message.total);
         must(6, total.is_none_or(|total| Some(total) >= current));
         must(6, scenario.is_stream != total.is_some() || current.is_none());
         let is_last = current == Some(accepted.len()) && scenario.concurrency == 1;

@@ -39,7 +39,9 @@ impl Scripted {
 
     /// The bytes of HTTP/1.1.
     fn written(&self) -> Vec<u8> {
-        let (status, (name, value), length) = (self.status, self.header, self.body.len());
+        let status = self.status;
+        let (name, value) = self.header;
+        let length = self.body.len();
         let head = format!(
             "HTTP/1.1 {status} Scripted\r\n{name}: {value}\r\nContent-Length: {length}\r\n\r\n"
         );
@@ -271,7 +273,8 @@ impl Service {
                 }
             };
             let Some(Ok((request, respond))) = accepted else { return };
-            let (service, end) = (self.clone(), end.clone());
+            let service = self.clone();
+            let end = end.clone();
             tokio::spawn(async move {
                 if let Some(mood) = service.exchange(request, respond).await {
                     let _ = end.send(mood);

@@ -57,7 +57,8 @@ async fn pass_on(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> Str
     let request =
         client.post(to).header("content-type", "application/x-www-form-urlencoded").body(form);
     let response = request.send().await.unwrap();
-    let (status, body) = (response.status(), response.bytes().await.unwrap());
+    let status = response.status();
+    let body = response.bytes().await.unwrap();
     let head =
         format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();

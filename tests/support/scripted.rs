@@ -34,8 +34,8 @@ impl Scripted {
         token: impl FnMut() -> Response + Send + 'static,
         message: impl FnMut() -> Response + Send + 'static,
     ) -> Self {
-        let (token, message) =
-            (Mutex::new(Box::new(token) as Respond), Mutex::new(Box::new(message) as Respond));
+        let token = Mutex::new(Box::new(token) as Respond);
+        let message = Mutex::new(Box::new(message) as Respond);
         Self(Arc::new(Inner { token, message, token_requests: 0.into(), messages: 0.into() }))
     }
 

@@ -28,7 +28,8 @@ pub fn run_all<F: Default + Send>(
 ) -> (Vec<F>, Vec<u64>) {
     let next = AtomicU64::new(seeds.start);
     let work = || {
-        let (mut findings, mut broken) = (F::default(), Vec::new());
+        let mut findings = F::default();
+        let mut broken = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {

@@ -169,10 +169,11 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
     let scenario = Scenario::sample(&mut rng);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let (observed, permits) = (Arc::default(), Arc::default());
+    let observed = Arc::default();
+    let permits = Arc::default();
     let (sent, calls, token_requests) = runtime.unwrap().block_on(async {
-        let (fault_schedule, tokens) =
-            (scenario.fault_schedule.clone(), scenario.fault_schedule.clone());
+        let fault_schedule = scenario.fault_schedule.clone();
+        let tokens = scenario.fault_schedule.clone();
         let model = Model::new(
             rng.r#gen(),
             move |rng, at| fault_schedule.fate(rng, at),
@@ -216,7 +217,8 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
 async fn send(client: Client, number: usize, begin: Duration, patience: Option<Duration>) -> Sent {
     static MESSAGE: LazyLock<EncodedMessage> = LazyLock::new(|| message().encode().unwrap());
     sleep(begin).await;
-    let (began, message_id) = (Instant::now(), Uuid::from_u128(1 + number as u128));
+    let began = Instant::now();
+    let message_id = Uuid::from_u128(1 + number as u128);
     let send = client.send(&*MESSAGE).message_id(message_id).into_future();
     let result = timeout(patience.unwrap_or(LENGTH), send).await.ok();
     Sent { message_id, took: began.elapsed(), result }
@@ -293,7 +295,9 @@ fn judge(
 /// Whether no more was spent on retries than the bucket held and got back. The cost of a new token
 /// is left out, because it depends on whether the one before was ever good.
 fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
-    let (mut spent, mut earned, mut last_costs) = (0, 0, HashMap::new());
+    let mut spent = 0;
+    let mut earned = 0;
+    let mut last_costs = HashMap::new();
     for attempt in attempts {
         if attempt.delivery == Delivery::Accepted {
             earned += last_costs.remove(&attempt.message_id).unwrap_or(1);

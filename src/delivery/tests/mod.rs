@@ -110,8 +110,8 @@ impl Transport for Script {
 }
 
 fn sender(transport: impl Transport) -> Sender {
-    let (transport, jitter): (Arc<dyn AnyTransport>, _) =
-        (Arc::new(Timed(transport)), Jitter::new(None));
+    let transport: Arc<dyn AnyTransport> = Arc::new(Timed(transport));
+    let jitter = Jitter::new(None);
     let endpoints = TokenEndpoints {
         token: Uri::from_static("https://service.example/v2/auth/token"),
         audience: "https://service.example/v2/auth/token".to_owned(),
@@ -185,7 +185,8 @@ fn patient() -> Policy {
 
 #[tokio::test(start_paused = true)]
 async fn delays_stay_below_ceilings_that_double_up_to_twenty_seconds() {
-    let (mut shortest, mut longest) = ([Duration::MAX; 10], [Duration::ZERO; 10]);
+    let mut shortest = [Duration::MAX; 10];
+    let mut longest = [Duration::ZERO; 10];
     for _ in 0..200 {
         let script =
             Script::new([Step::Fail(TransportError::not_sent(TransportErrorKind::Connect))]);
@@ -193,7 +194,8 @@ async fn delays_stay_below_ceilings_that_double_up_to_twenty_seconds() {
         let error = deliver(&script, &policy).await.unwrap_err();
         let delays = error.attempts().iter().filter_map(|attempt| attempt.delay);
         for ((shortest, longest), delay) in shortest.iter_mut().zip(&mut longest).zip(delays) {
-            (*shortest, *longest) = (delay.min(*shortest), delay.max(*longest));
+            *shortest = delay.min(*shortest);
+            *longest = delay.max(*longest);
         }
     }
     for (number, (shortest, longest)) in shortest.into_iter().zip(longest).enumerate() {
@@ -285,7 +287,8 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_rejected_one() {
     ];
     let script = Script::new(steps);
     let sender = sender(script.clone());
-    let (message, policy) = (message(), patient());
+    let message = message();
+    let policy = patient();
     let (one, other) = tokio::join!(
         sender.deliver(&message, &policy, None, Vec::new()),
         sender.deliver(&message, &policy, None, Vec::new())

@@ -86,7 +86,8 @@ impl Service {
         sleep(self.token_time).await;
         match act {
             Act::Issue => {
-                let (number, said) = (self.issue(), &self.said);
+                let number = self.issue();
+                let said = &self.said;
                 Ok(response(
                     200,
                     format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#),
@@ -149,7 +150,8 @@ pub(super) fn serve(service: Service) -> (Arc<Service>, Arc<Sender>) {
 /// Sends a message at every `rate_limit` for `time`, each as a task of its own; gives when each
 /// began and what came of it.
 pub(super) async fn send_for(sender: &Arc<Sender>, time: Duration, pace: Duration) -> Vec<Sent> {
-    let (began, mut sends) = (Instant::now(), JoinSet::new());
+    let began = Instant::now();
+    let mut sends = JoinSet::new();
     while began.elapsed() < time {
         sends.spawn(send(sender.clone()));
         sleep(pace).await;

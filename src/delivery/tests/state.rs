@@ -33,7 +33,8 @@ fn failed(decision: SendDecision) -> (Error, NextStep) {
 
 #[test]
 fn temporary_failure_is_retried_and_then_accepted() {
-    let (policy, budget) = (Policy::default(), RetryBudget::new(100));
+    let policy = Policy::default();
+    let budget = RetryBudget::new(100);
     let mut send = state(&policy, Some(&budget));
     let decision = send.decide(responded(503), times(), LONG);
     assert!(

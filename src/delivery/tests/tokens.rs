@@ -41,13 +41,15 @@ async fn sends_of_a_day_never_meet_an_expired_token() {
     let sends =
         std::env::var("PUSHSLOTS_TOKEN_SENDS").map_or(200_000, |sends| sends.parse().unwrap());
     // Several at a time, so that many meet each renewal.
-    let (day, bursts) = (1_440 * MINUTE, 20_000);
+    let day = 1_440 * MINUTE;
+    let bursts = 20_000;
     let at_a_time = sends / bursts as usize;
     for burst in 1..=bursts {
         send_at_once(&sender, at_a_time).await;
         sleep_until(service.began + day * burst / bursts).await;
     }
-    let (requests, expired) = (service.requests(), service.expired.load(Ordering::Relaxed));
+    let requests = service.requests();
+    let expired = service.expired.load(Ordering::Relaxed);
     let shortest = requests.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
     println!(
         "{sends} sends in 24 h: {expired} with an expired token, {} token requests, no two within {shortest:?}",
@@ -358,8 +360,8 @@ async fn a_token_that_hardly_lives_longer_than_it_takes_to_get_is_used() {
                 let longest = 2 * service.token_time + 2 * SECOND;
                 assert!(sent.took < longest, "{life} s, {part}: {:?}", sent.took);
             }
-            let (requests, usual) =
-                (service.requests().len(), 60.0 / (life * 0.26).max(life * part));
+            let requests = service.requests().len();
+            let usual = 60.0 / (life * 0.26).max(life * part);
             assert!(
                 requests as f64 <= usual * 2.0 + 2.0,
                 "{life} s, {part}: {requests} requests in a minute"

@@ -45,7 +45,8 @@ pub(crate) fn escaped(text: &str, out: &mut Vec<u8>) {
 
 /// How many bytes [`string`] takes.
 pub(crate) fn string_length(text: &str) -> usize {
-    let (mut rest, mut length) = (text.as_bytes(), text.len() + "\"\"".len());
+    let mut rest = text.as_bytes();
+    let mut length = text.len() + "\"\"".len();
     loop {
         let (_, special) = rest.split_at(plain_prefix::prefix(rest));
         let Some((&byte, after)) = special.split_first() else { break length };

@@ -124,7 +124,8 @@ impl Problems {
             known.iter_mut().for_each(Problem::count_slot);
             return;
         }
-        let (first, before) = (self.list.len(), self.revision);
+        let first = self.list.len();
+        let before = self.revision;
         check(self);
         if self.revision != before {
             self.shared.insert(record, length, first..self.list.len());

@@ -227,7 +227,8 @@ pub(crate) fn compact(raw: &str) -> Box<str> {
         return raw.into();
     }
     let mut out = String::with_capacity(raw.len());
-    let (mut in_text, mut is_escaped) = (false, false);
+    let mut in_text = false;
+    let mut is_escaped = false;
     for char in raw.chars() {
         if !in_text && matches!(char, ' ' | '\n' | '\r' | '\t') {
             continue;

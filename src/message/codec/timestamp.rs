@@ -72,7 +72,8 @@ pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
         return json_writer::string(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true), out);
     }
     let time = time.naive_utc();
-    let (year, nanos) = (time.year().unsigned_abs(), time.nanosecond());
+    let year = time.year().unsigned_abs();
+    let nanos = time.nanosecond();
     out.extend_from_slice(USUAL);
     if let Some(text) = out.last_chunk_mut::<{ USUAL.len() }>() {
         [text[1], text[2]] = two_digits(year / 100);

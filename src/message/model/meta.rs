@@ -131,7 +131,8 @@ impl Meta {
 
     /// Removes the place in a batch, also one that could not be read.
     pub(crate) fn clear_batch_numbers(&mut self) {
-        (self.current_batch, self.total_batches) = (None, None);
+        self.current_batch = None;
+        self.total_batches = None;
         for key in ["CurrentBatch", "TotalBatches"] {
             self.extras.remove(key, |_| true);
         }
@@ -269,12 +270,14 @@ impl Rules for Meta {
         let mut problems = Problems::counter();
         self.rules(Path::ROOT, &mut problems);
         if !problems.is_empty() {
-            (self.current_batch, self.total_batches) = (None, None);
+            self.current_batch = None;
+            self.total_batches = None;
         }
     }
 
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
-        let (current, total) = (self.current_batch, self.total_batches);
+        let current = self.current_batch;
+        let total = self.total_batches;
         let names_no_batch = self.batch_id.as_deref().is_none_or(str::is_empty);
         if current.zip(total).is_some_and(|(current, total)| current > total) {
             problems.add(at.key("CurrentBatch"), ProblemCode::InvalidBatch, "above TotalBatches");

@@ -135,7 +135,8 @@ impl InputBuffer {
         self.pass_space();
         self.count();
         self.text.drain(..self.passed);
-        (self.passed, self.counted) = (0, 0);
+        self.passed = 0;
+        self.counted = 0;
 
         let held = self.text.len();
         if self.is_too_long() {

@@ -66,10 +66,12 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
         return Err(ParseError::value(start, "the input is JSON but no object"));
     }
     let mut interner = Interner::unlimited();
-    let (mut meta, mut extensions, mut extras) =
-        (Given::default(), Given::default(), Extras::default());
+    let mut meta = Given::default();
+    let mut extensions = Given::default();
+    let mut extras = Extras::default();
     // The slots are read where they stand, and again only if they are given more than once.
-    let (mut slots, mut all_slots) = (List::new(), Given::default());
+    let mut slots = List::new();
+    let mut all_slots = Given::default();
     let mut is_first = true;
     while let Some(key) = scanner.member(is_first)? {
         is_first = false;
@@ -111,7 +113,9 @@ fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner) -> Parsed<List
         let raw = scanner.raw()?;
         return Ok(if raw == "null" { List::new() } else { not_read(raw) });
     }
-    let (mut slots, mut is_list_of_slots, mut index) = (Vec::new(), true, 0);
+    let mut slots = Vec::new();
+    let mut is_list_of_slots = true;
+    let mut index = 0;
     while scanner.element(index == 0)? {
         match read_slot(scanner, index, interner)? {
             Some(slot) => slots.push(slot),

@@ -184,7 +184,8 @@ impl<R: io::Read> SlotReader<R> {
     }
 
     fn pass_value(&mut self, start: usize, end: usize) {
-        (self.reads_by_line, self.reread) = (false, 0);
+        self.reads_by_line = false;
+        self.reread = 0;
         self.buffer.consume(start);
         self.line = self.buffer.line();
         self.buffer.consume(end - start);

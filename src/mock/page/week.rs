@@ -54,7 +54,8 @@ pub(super) fn json(
             .flat_map(|(number, message)| message.slots().iter().map(move |slot| (number, slot)))
     };
     let starts = || slots().filter_map(|(_, slot)| slot.date_time);
-    let (first, last) = (starts().min(), starts().max());
+    let first = starts().min();
+    let last = starts().max();
     let newest = starts().next().map(|start| start.date_naive());
     let day = monday.or(newest).unwrap_or(clock::now().date_naive());
     let into_the_week = Days::new(day.weekday().num_days_from_monday().into());
@@ -62,7 +63,8 @@ pub(super) fn json(
     let begins = monday.and_time(NaiveTime::MIN).and_utc();
     let ends = begins.checked_add_days(Days::new(7)).unwrap_or(DateTime::<Utc>::MAX_UTC);
 
-    let (mut rows, mut shown) = (BTreeMap::<_, Row<'_>>::new(), 0);
+    let mut rows = BTreeMap::<_, Row<'_>>::new();
+    let mut shown = 0;
     let mut left_out = 0;
     for (message, slot) in slots() {
         let Some(start) = slot.date_time.filter(|start| (begins..ends).contains(start)) else {
@@ -79,7 +81,8 @@ pub(super) fn json(
             id,
             slots: Vec::new(),
         });
-        let (minutes, reason) = (slot.duration, slot.reason.as_deref());
+        let minutes = slot.duration;
+        let reason = slot.reason.as_deref();
         row.slots.push(Shown { start, minutes, reason, message });
     }
     let mut providers: Vec<_> = rows.into_values().collect();

@@ -19,7 +19,8 @@ impl<'a> Dispatcher<'a, '_> {
                 Some(limiter) => match limiter.free_permit().filter(|_| self.permit.is_none()) {
                     Some(permit) => Some(permit),
                     None => {
-                        let (limiter, now) = (limiter.clone(), Instant::now());
+                        let limiter = limiter.clone();
+                        let now = Instant::now();
                         // If the limiter fails, so does the send, which asks it again.
                         let waiting = || {
                             (

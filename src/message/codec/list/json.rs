@@ -1,0 +1,216 @@
+//! Lists in JSON: how they are read, checked and written.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Content, List, Unread};
+use crate::message::codec::corrector::Corrector;
+use crate::message::codec::extras::explain;
+use crate::message::codec::field::Field;
+use crate::message::codec::interner::Interner;
+use crate::message::codec::json_writer as write;
+use crate::message::codec::path::{Path, PathSegment};
+use crate::message::codec::problems::Problems;
+use crate::message::codec::raw::list;
+#[cfg(feature = "mock")]
+use crate::message::codec::strict;
+use crate::message::codec::transcode::Raw;
+use crate::message::codec::value::{AsSerde, Read, Value, explain_value, is_sound};
+use crate::message::read::scanner::locate_element;
+use crate::message::{ProblemCode, UnreadReason};
+
+/// The elements that are written.
+fn written<T: Value>(elements: &[T]) -> impl Iterator<Item = &T> {
+    elements.iter().filter(|value| !is_passed_over(*value))
+}
+
+/// Writes the elements, and makes a list of all that was written from `start` on.
+fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
+    for value in written(elements) {
+        out.push(b',');
+        value.write(out);
+    }
+    write::enclose(*b"[]", start, out);
+}
+
+impl<T: Value> Unread<T> {
+    /// The elements that can be read.
+    fn readable(&self) -> Vec<T> {
+        let mut interner = Interner::unlimited();
+        let is_one_list = self.reason != UnreadReason::Repeated;
+        let elements = list(&self.raw).filter(|_| is_one_list).into_iter().flatten();
+        let read = elements.filter_map(|raw| match T::read(raw, &mut interner) {
+            Read::Value(value) => Some(value),
+            Read::Nothing => T::EMPTY_ELEMENT.map(|empty| empty()),
+            Read::WrongType => None,
+        });
+        read.collect()
+    }
+
+    /// Writes the list that could not be read, and the elements that were added to it.
+    fn write(&self, out: &mut Vec<u8>) {
+        let raw = &*self.raw;
+        if self.added.is_empty() {
+            return out.extend_from_slice(raw.as_bytes());
+        }
+        let start = out.len();
+        match raw.strip_prefix('[').and_then(|raw| raw.strip_suffix(']')) {
+            Some("") => {}
+            Some(inside) => {
+                out.push(b',');
+                out.extend_from_slice(inside.as_bytes());
+            }
+            // In a list of its own, which is no element, it doesn't turn into one.
+            None => {
+                out.extend_from_slice(b",[");
+                out.extend_from_slice(raw.as_bytes());
+                out.push(b']');
+            }
+        }
+        write_elements(&self.added, start, out);
+    }
+}
+
+impl<T: Value> Serialize for List<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Content::Elements(elements) => serializer.collect_seq(written(elements).map(AsSerde)),
+            Content::Unread(unread) => {
+                let mut json = Vec::new();
+                unread.write(&mut json);
+                Raw(&String::from_utf8_lossy(&json)).serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<T: Value> Field for List<T> {
+    fn read(raw: &str, interner: &mut Interner) -> Option<Self> {
+        let Some(elements) = list(raw) else { return (raw == "null").then(Self::new) };
+        let elements = elements.into_iter();
+        let mut values = Vec::with_capacity(elements.len());
+        for element in elements {
+            match T::read(element, interner) {
+                Read::Value(value) => values.push(value),
+                Read::Nothing => values.extend(T::EMPTY_ELEMENT.map(|empty| empty())),
+                Read::WrongType => return None,
+            }
+        }
+        values.shrink_to_fit();
+        Some(values.into())
+    }
+
+    fn unread(raw: &str, reason: UnreadReason) -> Option<Self> {
+        Some(Self::not_read(raw, reason))
+    }
+
+    fn unread_reason(&self) -> Option<UnreadReason> {
+        self.unreadable().map(|unread| unread.reason)
+    }
+
+    fn clear_unread(&mut self) -> bool {
+        let Content::Unread(unread) = &mut self.0 else { return false };
+        *self = std::mem::take(&mut unread.added).into();
+        true
+    }
+
+    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+        if self.is_absent() {
+            return;
+        }
+        out.extend_from_slice(key.as_bytes());
+        match &self.0 {
+            Content::Elements(elements) => write_elements(elements, out.len(), out),
+            Content::Unread(unread) => unread.write(out),
+        }
+    }
+
+    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
+        let elements = match &self.0 {
+            Content::Elements(elements) => elements,
+            Content::Unread(unread) => {
+                let mut json = Vec::new();
+                unread.write(&mut json);
+                return key.len() + json.len();
+            }
+        };
+        match written(elements).map(|value| ",".len() + value.length::<EXACT>()).sum() {
+            0 => 0,
+            inside => key.len() + write::enclosed(inside),
+        }
+    }
+
+    fn serialize_member<M: SerializeMap>(
+        &self,
+        key: &'static str,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
+        if self.is_absent() { Ok(()) } else { map.serialize_entry(key, self) }
+    }
+
+    fn is_absent(&self) -> bool {
+        matches!(&self.0, Content::Elements(elements) if elements.iter().all(is_passed_over))
+    }
+
+    fn check(&self, at: Path<'_>, problems: &mut Problems) {
+        if let Some(unread) = self.unreadable() {
+            explain::<Self>(&unread.raw, unread.reason, at, problems);
+        }
+        for (index, value) in self.iter().enumerate() {
+            value.check(at.index(index), problems);
+        }
+    }
+
+    fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector) {
+        if let Some(unread) = self.unreadable().filter(|_| !is_required) {
+            let mut elements = unread.readable();
+            elements.append(self);
+            *self = elements.into();
+        }
+        self.iter_mut().for_each(|value| value.drop_invalid(corrector));
+        if !is_required {
+            self.retain(is_sound);
+        }
+    }
+
+    fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        let Some(elements) = list(raw) else {
+            problems.add_wrong_type(at, ProblemCode::WrongType, "a list", raw);
+            return;
+        };
+        // It keeps what is shared until all is checked.
+        let mut interner = Interner::unlimited();
+        for (index, raw) in elements.into_iter().enumerate() {
+            match T::read(raw, &mut interner) {
+                Read::Value(value) => value.check(at.index(index), problems),
+                Read::Nothing => {
+                    if let Some(empty) = T::EMPTY_ELEMENT {
+                        empty().check(at.index(index), problems);
+                    }
+                }
+                Read::WrongType => explain_value::<T>(raw, at.index(index), problems),
+            }
+        }
+    }
+
+    #[cfg(feature = "mock")]
+    fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
+        let Some(elements) = list(raw) else {
+            return strict::add_other_kind(raw, at, "a list", problems);
+        };
+        for (index, element) in elements.into_iter().enumerate() {
+            T::judge(element, at.index(index), problems);
+        }
+    }
+
+    fn locate(text: &str, path: &mut Vec<PathSegment>) {
+        locate_element(text, |index, text| {
+            path.push(PathSegment::Index(index));
+            T::locate(text, path);
+        });
+    }
+}
+
+/// Whether an element of a list stands for nothing.
+fn is_passed_over<T: Value>(value: &T) -> bool {
+    T::EMPTY_ELEMENT.is_none() && value.is_empty()
+}
