@@ -1,7 +1,7 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! Publications under every fault schedule, broken off and gone on with: no slot is lost, and none is
-//! accepted under two message ids.
+//! Publications under every fault schedule, broken off and gone on with: no slot is lost, and none
+//! is accepted under two message ids.
 //!
 //! `PUSHSLOTS_PUBLICATION_SEEDS=10000` runs that many, `PUSHSLOTS_PUBLICATION_SEED=7` the seed 7
 //! alone.

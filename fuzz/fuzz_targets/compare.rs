@@ -1,4 +1,5 @@
-//! Compares what the reader returns with what serde_json reads from the same bytes: `.ci/fuzz compare`.
+//! Compares what the reader returns with what serde_json reads from the same bytes:
+//! `.ci/fuzz compare`.
 
 #![no_main]
 

@@ -12,9 +12,9 @@ use super::auth_error::result_of;
 use super::{SignedJwt, SigningInput, TokenError};
 use crate::random::fresh_id;
 
-/// The number of seconds by which `iat` lies in the past. The service takes one that is 10 s in its future, or
-/// up to 300 s in its past, so that this machine's clock may be ahead by 20 s, and behind by far
-/// more than that.
+/// The number of seconds by which `iat` lies in the past. The service takes one that is 10 s in its
+/// future, or up to 300 s in its past, so that this machine's clock may be ahead by 20 s, and
+/// behind by far more than that.
 const BACKDATED: i64 = 10;
 
 /// How long an assertion is good for, in seconds from `iat`.

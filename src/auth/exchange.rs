@@ -50,7 +50,8 @@ pub(super) async fn request_token(
     };
     tracing::warn!(
         "pushslots.clock_ahead_s" = measured.num_seconds(),
-        "the token endpoint rejects the assertion, and the clocks differ; trying once by the endpoint's clock"
+        "the token endpoint rejects the assertion, and the clocks differ; trying once by the \
+         endpoint's clock"
     );
     let result = exchange(measured).await;
     if result.is_ok() {

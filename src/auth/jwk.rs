@@ -114,7 +114,8 @@ fn private_part(name: &str, json: Option<&RawValue>) -> Result<Wiped, KeyError> 
 fn part(name: &str, text: Option<&str>) -> Result<Wiped, KeyError> {
     let lacks = || {
         KeyError(format!(
-            "the JWK lacks `{name}`; a private key is needed, of RSA with n, e, d, p, q, dp, dq and qi"
+            "the JWK lacks `{name}`; a private key is needed, of RSA with n, e, d, p, q, dp, dq \
+             and qi"
         ))
     };
     let text = text.ok_or_else(lacks)?;

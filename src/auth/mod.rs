@@ -101,9 +101,9 @@ impl Credentials {
     /// An OAuth client that proves itself by an assertion signed by `signer`, such as a
     /// [`SigningKey`].
     ///
-    /// If the endpoint rejects an assertion and the `Date` of its response shows that this machine's
-    /// clock is off by more than 10 s, the request is made once more with times by the endpoint's
-    /// clock. If that works, later assertions are dated so at once.
+    /// If the endpoint rejects an assertion and the `Date` of its response shows that this
+    /// machine's clock is off by more than 10 s, the request is made once more with times by the
+    /// endpoint's clock. If that works, later assertions are dated so at once.
     ///
     /// This is what the service gives to new customers: RFC 7523, section 2.2, within the client
     /// credentials grant of RFC 6749, section 4.4. Each token request has an assertion of its own:

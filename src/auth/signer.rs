@@ -126,10 +126,12 @@ impl SigningAlgorithm {
         match (self, signature.len()) {
             (Self::Rs384, 256..) | (Self::Es384, 96) => Ok(()),
             (Self::Rs384, length) => Err(AuthError::permanent(format!(
-                "the signer gave {length} bytes; an RS384 signature has at least 256, those of a key of 2048 bits"
+                "the signer gave {length} bytes; an RS384 signature has at least 256, those of a \
+                 key of 2048 bits"
             ))),
             (Self::Es384, length) => Err(AuthError::permanent(format!(
-                "the signer gave {length} bytes; an ES384 signature has 96, R and S of 48 each, and is no DER"
+                "the signer gave {length} bytes; an ES384 signature has 96, R and S of 48 each, \
+                 and is no DER"
             ))),
         }
     }

@@ -33,7 +33,8 @@ pub struct SigningKey {
 }
 
 /// What keys the service takes.
-const NEEDED: &str = "the private key is damaged or of a kind that the service does not take; it takes RSA from 2048 \
+const NEEDED: &str = "the private key is damaged or of a kind that the service does not take; it \
+                      takes RSA from 2048 \
                       bits and the elliptic curve P-384";
 
 impl SigningKey {

@@ -122,7 +122,8 @@ impl fmt::Display for TokenError {
             Self::Auth(error) => write!(f, "{error}"),
             Self::Refresh(error) => write!(f, "the refresh endpoint failed: {error}"),
             Self::TokenRejected { .. } => f.write_str(
-                "the message endpoint rejected a new access token; check the account, the scope and the audience",
+                "the message endpoint rejected a new access token; check the account, the scope \
+                 and the audience",
             ),
         }
     }
@@ -148,7 +149,8 @@ impl fmt::Display for CredentialsRejection {
             let seconds = ahead.num_seconds().unsigned_abs();
             write!(
                 f,
-                "; this machine's clock is {seconds} s {side} the endpoint's: set it (but an assertion \
+                "; this machine's clock is {seconds} s {side} the endpoint's: set it (but an \
+                 assertion \
                  dated by the endpoint's clock was rejected too)"
             )?;
         }
@@ -183,7 +185,8 @@ impl CredentialsRejection {
             }
             _ if names(&["iat", "exp", "nbf", "expired", "clock"]) => "the clock of this machine",
             _ => {
-                "the client id, the key id, and that the dashboard has the public key in the environment of the client id"
+                "the client id, the key id, and that the dashboard has the public key in the \
+                 environment of the client id"
             }
         }
     }

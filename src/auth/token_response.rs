@@ -100,8 +100,9 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     transport::date(headers).map(DateTime::from)
 }
 
-/// How far this machine's clock is ahead of the one that dated `response`, behind if it is negative,
-/// and zero if it is off by little; `None` without a date. `asked` is when the request went out.
+/// How far this machine's clock is ahead of the one that dated `response`, behind if it is
+/// negative, and zero if it is off by little; `None` without a date. `asked` is when the request
+/// went out.
 pub(super) fn ahead(response: &Response, asked: DateTime<Utc>) -> Option<TimeDelta> {
     // The response was made at some moment since `asked`.
     let date = date(&response.headers)?;

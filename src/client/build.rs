@@ -100,7 +100,8 @@ impl ClientBuilder {
                 Err(vec![Problem::new(Setting::RootCertificateFile.variable(), text)])
             }
             Some(_) if self.http != HttpSettings::default() => {
-                let text = "makes its own connections: it doesn't use connect_timeout, proxy or certificates";
+                let text = "makes its own connections: it doesn't use connect_timeout, proxy or \
+                            certificates";
                 Err(vec![Problem::new("transport", text)])
             }
             Some(transport) => Ok(transport.clone()),
@@ -142,7 +143,8 @@ impl ClientBuilder {
                     if proxies.send_plain_http_away()
                         && addresses().any(Address::is_plain_loopback) =>
                 {
-                    let text = "a base or token URL is plain http to this machine, and requests there would leave it through \
+                    let text = "a base or token URL is plain http to this machine, and requests \
+                                there would leave it through \
                                 this proxy; leave the proxy out, or use https";
                     Err(vec![Problem::new("proxy", text)])
                 }

@@ -180,7 +180,8 @@ impl ClientBuilder {
         self.given(Setting::TokenUrl)
     }
 
-    /// Sets the maximum number of attempts per send, including the first, at least 1. Defaults to 4.
+    /// Sets the maximum number of attempts per send, including the first, at least 1. Defaults to
+    /// 4.
     #[must_use]
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.policy.max_attempts = max_attempts;
@@ -256,12 +257,12 @@ impl ClientBuilder {
     /// included. Defaults to 7,500 in 5 minutes, the lower of the two figures that the service
     /// publishes for an IP address.
     ///
-    /// At least 2 requests, because one may be for a token, in a window of up to a day. All clones of
-    /// the client share the limit, about in the order in which they come. A burst may use a whole
-    /// window's requests at once. A request counts from when it leaves until one window after its
-    /// end. A request that never left, because no connection came about, doesn't count. After a 429
-    /// all requests wait for the time that its `Retry-After` asks for, up to 120 s, or else for a
-    /// second.
+    /// At least 2 requests, because one may be for a token, in a window of up to a day. All clones
+    /// of the client share the limit, about in the order in which they come. A burst may use a
+    /// whole window's requests at once. A request counts from when it leaves until one window after
+    /// its end. A request that never left, because no connection came about, doesn't count. After a
+    /// 429 all requests wait for the time that its `Retry-After` asks for, up to 120 s, or else for
+    /// a second.
     ///
     /// A send whose [deadline](Self::deadline) leaves no room for that ends as
     /// [`ErrorKind::Throttled`], with the [time to wait](crate::Error::retry_after). A publication
@@ -370,8 +371,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the seed of all random delays, so that a test can be repeated. Every client has a random
-    /// seed by default.
+    /// Sets the seed of all random delays, so that a test can be repeated. Every client has a
+    /// random seed by default.
     #[must_use]
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);

@@ -12,8 +12,8 @@ use crate::transport::RateLimiter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientMetrics {
-    /// How many access tokens were requested. A request that is made again at once, by another clock
-    /// or without a refresh token, counts once.
+    /// How many access tokens were requested. A request that is made again at once, by another
+    /// clock or without a refresh token, counts once.
     pub token_requests: u64,
     /// How many of these requests failed.
     pub failed_token_requests: u64,

@@ -215,13 +215,15 @@ fn describe_response(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
         Some(BodyKind::Encoded) => {
             let coding = coding.unwrap_or("unknown");
             return format!(
-                "a {status} came, but the response can't be read: its content coding is {coding}, although the request \
+                "a {status} came, but the response can't be read: its content coding is {coding}, \
+                 although the request \
                  asks for none; check the gateways on the way"
             );
         }
         Some(BodyKind::Other) => {
             return format!(
-                "a {status} came, but the response isn't the service's: a firewall, proxy or portal may have responded"
+                "a {status} came, but the response isn't the service's: a firewall, proxy or \
+                 portal may have responded"
             );
         }
         _ => "",

@@ -1,4 +1,5 @@
-//! The record of a send outside its state: spans, the attempt observer, and its end when it is dropped.
+//! The record of a send outside its state: spans, the attempt observer, and its end when it is
+//! dropped.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};

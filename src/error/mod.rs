@@ -157,7 +157,8 @@ impl Error {
     }
 
     pub(crate) fn callback() -> Self {
-        let text = "the function that on_accepted set failed; the message stays accepted, and its receipt is in the report";
+        let text = "the function that on_accepted set failed; the message stays accepted, and its \
+                    receipt is in the report";
         Self::new(ErrorKind::Callback, text.to_owned(), Vec::new(), FailedSend::not_begun(None))
     }
 

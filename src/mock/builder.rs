@@ -2,21 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::MockService;
 use super::assertion::Clients;
 use super::inbox::ReceivedRequest;
 use super::mock_response::MockResponse;
 use super::public_key;
 use super::service::{Hook, MessageRules};
 
-/// The settings of a [`MockService`]; see [`MockService::builder`].
+/// The settings of a [`MockService`](crate::mock::MockService).
 ///
 /// Each has a default.
 pub struct MockServiceBuilder {
@@ -74,8 +72,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Knows this public key beside [its own](MockService::private_key_pem): PEM with a `PUBLIC
-    /// KEY`, of RSA from 2048 bits or of P-384.
+    /// Knows this public key beside [its own](crate::mock::MockService::private_key_pem): PEM with
+    /// a `PUBLIC KEY`, of RSA from 2048 bits or of P-384.
     #[must_use]
     pub fn public_key_pem(
         mut self,
@@ -151,8 +149,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Sets the known destinations, in addition to [its own](MockService::destination); by default
-    /// any UUID is known.
+    /// Sets the known destinations, in addition to [its
+    /// own](crate::mock::MockService::destination); by default any UUID is known.
     ///
     /// A message to another gets a 403.
     #[must_use]
@@ -227,15 +225,6 @@ impl MockServiceBuilder {
     ) -> Self {
         self.hook = Some(Arc::new(response));
         self
-    }
-
-    /// Starts the mock.
-    ///
-    /// # Errors
-    ///
-    /// A port that is taken, no thread to be had, or a public key that is none.
-    pub fn start(self) -> io::Result<MockService> {
-        MockService::with(self)
     }
 }
 

@@ -109,7 +109,8 @@ impl MockResponse {
     ///
     /// With [`after_accepting`](Self::after_accepting) the page hides the response of the service.
     pub fn block_page() -> Self {
-        let page = "<html><head><title>Request Rejected</title></head><body>Your support ID is: 123</body></html>";
+        let page = "<html><head><title>Request Rejected</title></head><body>Your support ID is: \
+                    123</body></html>";
         Self { name: "block page", ..Self::new(StatusCode::OK) }.content("text/html", page.into())
     }
 

@@ -27,6 +27,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::inbox::ReceivedRequest;
 use super::mock_response::{MockResponse, Transmission};
+use super::routes;
 use super::service::{IncomingRequest, Service};
 use crate::clock;
 
@@ -149,7 +150,7 @@ fn respond(
 ) -> Responding {
     Box::pin(async move {
         let mut response = match read(request, &service).await? {
-            Some(incoming) => service.response(incoming).await,
+            Some(incoming) => routes::response(&service, incoming).await,
             None => MockResponse::new(StatusCode::INTERNAL_SERVER_ERROR),
         };
         if response.is_compressed
@@ -273,7 +274,8 @@ async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
 
 /// Header lines that no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112,
 /// sections 5.1 and 5.2.
-const ODD_HEADERS: &str = "Connection: close\r\nX-Control: one\u{1}two\r\nX Spaced: yes\r\nX-Late : yes\r\nX-Folded: over\r\n two lines\r\n";
+const ODD_HEADERS: &str = "Connection: close\r\nX-Control: one\u{1}two\r\nX Spaced: yes\r\nX-Late \
+                           : yes\r\nX-Folded: over\r\n two lines\r\n";
 
 /// Begins with no digit, so that it is the size of no chunk.
 const GARBAGE: &[u8] = b"~~~ this is no HTTP at all ~~~\r\n\r\n";

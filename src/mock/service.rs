@@ -15,14 +15,13 @@ use super::check;
 use super::inbox::ReceivedRequest;
 use super::json::{accepted_json, error_json, fresh_log, with_error};
 use super::mock_response::{Handling, MockResponse, Transmission};
-use super::page;
 use super::request_log::{JudgedRequest, LoggedRequest, RequestLog, SentResponse};
 use super::script::{Endpoint, Script};
 use super::tokens::Tokens;
 use crate::clock;
 use crate::message::{Log, Meta, PushSlots};
 
-/// Who is asked about every request first.
+/// The user's function, which is called with every request first.
 pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<MockResponse> + Send + Sync>;
 
 /// The service behind the sockets.
@@ -158,17 +157,18 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The response to a request, once it is time to give it.
-    pub(super) async fn response(&self, incoming: IncomingRequest) -> MockResponse {
-        let IncomingRequest { request, query, is_too_large, began } = incoming;
-        let hooked = self.hook.as_ref().and_then(|hook| hook(&request));
-        let of_the_page = match &hooked {
-            Some(_) => None,
-            None => page::response(self, &request, query.as_deref()),
-        };
-        if let Some(response) = of_the_page {
-            return response;
-        }
+    /// The response that the user's function has for a request.
+    pub(super) fn hooked(&self, request: &ReceivedRequest) -> Option<MockResponse> {
+        self.hook.as_ref().and_then(|hook| hook(request))
+    }
+
+    /// The response to a request that isn't for the page, after the response's delay.
+    pub(super) async fn response(
+        &self,
+        incoming: IncomingRequest,
+        hooked: Option<MockResponse>,
+    ) -> MockResponse {
+        let IncomingRequest { request, is_too_large, began, .. } = incoming;
         let (response, entry) = self.settle(request, is_too_large, hooked);
         let mut waiting = Waiting { service: self, entry, given: SentResponse::NOTHING, began };
         // A sleep of no time takes a tick of the clock.

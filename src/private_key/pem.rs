@@ -92,6 +92,7 @@ pub(crate) fn escaped_line_breaks(pem: &[u8]) -> Option<&'static str> {
     let has = |part: &[u8]| pem.windows(part.len()).any(|window| window == part);
     let is_escaped = has(b"-----BEGIN ") && (has(b"-----\\n") || has(b"-----\\r\\n"));
     is_escaped.then_some(
-        "the line breaks of the PEM are the two characters `\\n`; replace each by a line break, as `printf '%b'` does in a shell",
+        "the line breaks of the PEM are the two characters `\\n`; replace each by a line break, \
+         as `printf '%b'` does in a shell",
     )
 }

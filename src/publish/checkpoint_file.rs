@@ -111,7 +111,8 @@ impl Paths {
         match FileExt::try_lock(&file) {
             Ok(()) => *lock = Some(file),
             Err(TryLockError::WouldBlock) => {
-                let text = "another publication uses it; wait for its end, or give each its own checkpoint";
+                let text = "another publication uses it; wait for its end, or give each its own \
+                            checkpoint";
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
             }
             Err(TryLockError::Error(error)) => return Err(named(error)),

@@ -199,7 +199,8 @@ async fn restart(
     let invalid = |error| Err(End::Unreadable(SourceError::Invalid(error)));
     if !checkpoint.restarts_if_changed {
         let text = format!(
-            "the checkpoint is of the unfinished batch {batch}, whose slots or destinations were others: pass those again, remove \
+            "the checkpoint is of the unfinished batch {batch}, whose slots or destinations were \
+             others: pass those again, remove \
              the checkpoint, or call restart_if_changed ({})",
             error.problems().iter().map(Problem::text).collect::<Vec<_>>().join("; ")
         );
@@ -209,7 +210,8 @@ async fn restart(
     if is_stream {
         // Its slots have passed.
         let text = format!(
-            "the checkpoint was of the unfinished batch {batch}, whose slots were others; it was moved to {archived}: publish the \
+            "the checkpoint was of the unfinished batch {batch}, whose slots were others; it was \
+             moved to {archived}: publish the \
              stream again from its start, as a new batch"
         );
         return invalid(Error::checkpoint(text));

@@ -67,7 +67,8 @@ impl<'a> SlotValidator<'a> {
         if !is_valid || added > longest {
             let too_large = || {
                 let text = format!(
-                    "takes {added} bytes, and a message has room for {longest}; raise bytes_per_message"
+                    "takes {added} bytes, and a message has room for {longest}; raise \
+                     bytes_per_message"
                 );
                 (path(index), text.into())
             };

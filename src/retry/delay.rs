@@ -17,16 +17,16 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Delays between two token requests, whichever send needs the token: at least half of a ceiling
-    /// that grows from 500 ms to 30 s. All sends share one token, so the endpoint gets few requests,
-    /// and half of a ceiling is enough to keep clients apart.
+    /// Delays between two token requests, whichever send needs the token: at least half of a
+    /// ceiling that grows from 500 ms to 30 s. All sends share one token, so the endpoint gets few
+    /// requests, and half of a ceiling is enough to keep clients apart.
     pub(crate) fn of_token_requests(jitter: &Jitter) -> Self {
         Self::new(Duration::from_millis(500), Duration::from_secs(30), 0.5, jitter)
     }
 
-    /// Delays between two probes of a publication that waits out an outage: at least 0.8 of a ceiling
-    /// that grows from 5 s to 60 s. A second probe within seconds rarely finds more than the first,
-    /// and after a minute's delay the publication still resumes soon.
+    /// Delays between two probes of a publication that waits out an outage: at least 0.8 of a
+    /// ceiling that grows from 5 s to 60 s. A second probe within seconds rarely finds more than
+    /// the first, and after a minute's delay the publication still resumes soon.
     pub(crate) fn of_outages(jitter: &Jitter) -> Self {
         Self::new(Duration::from_secs(5), Duration::from_secs(60), 0.8, jitter)
     }

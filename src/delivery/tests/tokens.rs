@@ -52,7 +52,8 @@ async fn sends_of_a_day_never_meet_an_expired_token() {
     let expired = service.expired.load(Ordering::Relaxed);
     let shortest = requests.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
     println!(
-        "{sends} sends in 24 h: {expired} with an expired token, {} token requests, no two within {shortest:?}",
+        "{sends} sends in 24 h: {expired} with an expired token, {} token requests, no two within \
+         {shortest:?}",
         requests.len()
     );
     let accepted = service.accepted.load(Ordering::Relaxed);

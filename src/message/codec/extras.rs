@@ -263,7 +263,8 @@ impl Inner {
     }
 }
 
-const LONE_SURROGATE_OF_UNKNOWN: &str = "a member that the model doesn't name has half of a surrogate pair, which stands for no character";
+const LONE_SURROGATE_OF_UNKNOWN: &str = "a member that the model doesn't name has half of a \
+                                         surrogate pair, which stands for no character";
 
 const EXTENSIONS: &str = "Extensions";
 const EXTENSIONS_MEMBER: &str = r#","Extensions":"#;

@@ -220,7 +220,8 @@ impl fmt::Display for ExtensionError {
             Some((line, column)) => {
                 write!(
                     f,
-                    "the extension {name:?} is not of the type asked for: line {line} column {column} of its value"
+                    "the extension {name:?} is not of the type asked for: line {line} column \
+                     {column} of its value"
                 )
             }
         }

@@ -1,5 +1,6 @@
-//! The page on which a person sees what came, and what it asks for.
+//! The page that shows a person which messages arrived, and its requests.
 
+mod buttons;
 mod state;
 mod week;
 
@@ -14,41 +15,19 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
+use buttons::RESPONSES;
+
 use super::inbox::ReceivedRequest;
 use super::mock_response::MockResponse;
 use super::script::Script;
 use super::service::{Service, is_json};
 
 /// Nothing from elsewhere, and nothing that stands in the page itself.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src \
+                      'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-type Button = (&'static str, &'static str, fn() -> MockResponse);
-
-/// The responses that the page has buttons for, by name and label.
-const RESPONSES: [Button; 11] = [
-    ("throttled-1s", "429 with Retry-After: 1", || MockResponse::throttled().retry_after(1)),
-    ("unavailable", "503", MockResponse::unavailable),
-    ("bad-gateway", "502", || MockResponse::new(StatusCode::BAD_GATEWAY)),
-    ("rejected", "400 with Meta.Errors", || {
-        MockResponse::rejected(
-            "No subscriptions. Meta.Destinations needs to contain a destination from existing subscriptions",
-        )
-    }),
-    ("block-page", "200 with a firewall's page", MockResponse::block_page),
-    ("errors", "Accepted, with errors", || {
-        MockResponse::accepted_with_errors("The transmission to the destination failed")
-    }),
-    ("unauthorized", "401", || {
-        MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token")
-    }),
-    ("reset", "Connection reset", MockResponse::reset_after_read),
-    ("lost", "Accepted, response lost", || MockResponse::reset_after_read().after_accepting()),
-    ("truncated", "Accepted, response cut off", MockResponse::truncated),
-    ("stall", "No response", MockResponse::stall),
-];
-
-/// Answers what the page asks for; nothing where a request is none of it.
+/// The response to a request of the page; `None` if the request is for the service.
 pub(super) fn response(
     service: &Service,
     request: &ReceivedRequest,

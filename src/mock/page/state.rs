@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::RESPONSES;
+use super::buttons::RESPONSES;
 use crate::clock;
 use crate::mock::inbox::{Counts, ReceivedRequest};
 use crate::mock::mock_response::MockResponse;
