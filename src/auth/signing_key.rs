@@ -34,8 +34,7 @@ pub struct SigningKey {
 
 /// What keys the service takes.
 const NEEDED: &str = "the private key is damaged or of a kind that the service does not take; it \
-                      takes RSA from 2048 \
-                      bits and the elliptic curve P-384";
+                      takes RSA from 2048 bits and the elliptic curve P-384";
 
 impl SigningKey {
     /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC

@@ -150,8 +150,7 @@ impl fmt::Display for CredentialsRejection {
             write!(
                 f,
                 "; this machine's clock is {seconds} s {side} the endpoint's: set it (but an \
-                 assertion \
-                 dated by the endpoint's clock was rejected too)"
+                 assertion dated by the endpoint's clock was rejected too)"
             )?;
         }
         Ok(())

@@ -37,9 +37,8 @@ impl Address {
                     || allowed.iter().any(|name| name.eq_ignore_ascii_case(host)) => {}
             "http" => {
                 return Err(format!(
-                    "plain http would show tokens and messages to the network; use https, or \
-                     allow it to \
-                     {host} with ClientBuilder::allow_plain_http"
+                    "plain http would show tokens and messages to the network; use https, or allow \
+                     it to {host} with ClientBuilder::allow_plain_http"
                 ));
             }
             _ => return Err("the scheme must be https".to_owned()),

@@ -216,8 +216,7 @@ fn describe_response(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
             let coding = coding.unwrap_or("unknown");
             return format!(
                 "a {status} came, but the response can't be read: its content coding is {coding}, \
-                 although the request \
-                 asks for none; check the gateways on the way"
+                 although the request asks for none; check the gateways on the way"
             );
         }
         Some(BodyKind::Other) => {

@@ -206,10 +206,8 @@ impl<'a> SendState<'a> {
             AdmissionError::InFlight(limit) => {
                 let why = format!(
                     "abandoned after waiting for other messages in flight (max_in_flight = \
-                     {limit}): too little time for \
-                     an attempt is left of the deadline of {deadline:?}; send fewer at once, or \
-                     raise max_in_flight or \
-                     the deadline"
+                     {limit}): too little time for an attempt is left of the deadline of \
+                     {deadline:?}; send fewer at once, or raise max_in_flight or the deadline"
                 );
                 (ErrorKind::Throttled, why, None)
             }

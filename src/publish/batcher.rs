@@ -142,9 +142,8 @@ impl<'a> Batcher<'a> {
         let changed = || {
             let text = format!(
                 "the slots up to it, {} before the first message to send, or the destinations \
-                 aren't those that were published: \
-                 pass the same slots again, or start a new batch (a skipped slot that was \
-                 corrected counts as another)",
+                 aren't those that were published: pass the same slots again, or start a new batch \
+                 (a skipped slot that was corrected counts as another)",
                 at.slots
             );
             SourceError::Changed(Error::configuration(vec![Problem::new("resume_from", text)]))

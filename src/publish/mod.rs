@@ -200,8 +200,7 @@ async fn restart(
     if !checkpoint.restarts_if_changed {
         let text = format!(
             "the checkpoint is of the unfinished batch {batch}, whose slots or destinations were \
-             others: pass those again, remove \
-             the checkpoint, or call restart_if_changed ({})",
+             others: pass those again, remove the checkpoint, or call restart_if_changed ({})",
             error.problems().iter().map(Problem::text).collect::<Vec<_>>().join("; ")
         );
         return invalid(Error::checkpoint(text));
@@ -211,8 +210,7 @@ async fn restart(
         // Its slots have passed.
         let text = format!(
             "the checkpoint was of the unfinished batch {batch}, whose slots were others; it was \
-             moved to {archived}: publish the \
-             stream again from its start, as a new batch"
+             moved to {archived}: publish the stream again from its start, as a new batch"
         );
         return invalid(Error::checkpoint(text));
     }

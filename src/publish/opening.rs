@@ -108,8 +108,7 @@ impl Opened {
         if !restarts_if_changed {
             return Err(invalid(&format!(
                 "it is of the unfinished batch {}, with {change}; finish that batch, remove the \
-                 checkpoint, or call \
-                 restart_if_changed",
+                 checkpoint, or call restart_if_changed",
                 saved.id
             )));
         }

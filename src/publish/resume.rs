@@ -204,9 +204,8 @@ pub struct ParseResumePointError(());
 impl fmt::Display for ParseResumePointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "not a resume point such as 7@6000 or 7@6000.1f2e3d4c5b6a7988, nor a message number \
-             of at least 1; pass the \
-             whole text that the report shows",
+            "not a resume point such as 7@6000 or 7@6000.1f2e3d4c5b6a7988, nor a message number of \
+             at least 1; pass the whole text that the report shows",
         )
     }
 }

@@ -23,9 +23,8 @@ use super::script::Script;
 use super::service::{Service, is_json};
 
 /// Nothing from elsewhere, and nothing that stands in the page itself.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src \
-                      'self'; img-src data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The response to a request of the page; `None` if the request is for the service.
 pub(super) fn response(
