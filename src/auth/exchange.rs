@@ -85,7 +85,7 @@ async fn exchange(
     // Any part of it, because an endpoint may echo some.
     let secrets: Vec<_> = assertion.expose_secret().split('.').collect();
     let asked = Asked { endpoint, client_id: Some(&client.client_id), secrets: &secrets };
-    let http = Http { transport, deadline, asked };
+    let http = OAuthHttpClient { transport, deadline, asked };
     let response = request.request_async(&http).await.map_err(token_error)?;
     Ok(AccessToken::new(response.access_token().secret()).with_lifetime(response.expires_in()))
 }
@@ -133,13 +133,13 @@ fn whole_seconds(life: &Value) -> Option<u64> {
 }
 
 /// Our transport, as oauth2 calls it.
-struct Http<'t> {
+struct OAuthHttpClient<'t> {
     transport: &'t dyn AnyTransport,
     deadline: Instant,
     asked: Asked<'t>,
 }
 
-impl<'c> AsyncHttpClient<'c> for Http<'_> {
+impl<'c> AsyncHttpClient<'c> for OAuthHttpClient<'_> {
     type Error = HttpError;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
 

@@ -70,10 +70,10 @@ use crate::transport::AnyTransport;
 /// the environment of the process, or in the buffers of the HTTP and TLS libraries through which a
 /// legacy secret is sent.
 #[derive(Clone)]
-pub struct Credentials(Kind);
+pub struct Credentials(CredentialsKind);
 
 #[derive(Clone)]
-enum Kind {
+enum CredentialsKind {
     SignedJwt(SignedJwt),
     ApiKey(ApiKey),
     Source(Arc<dyn AnyTokenSource>),
@@ -114,7 +114,7 @@ impl Credentials {
     pub fn signed_jwt(client_id: impl Into<String>, signer: impl Signer) -> Self {
         let client_id = client_id.into();
         let signer = Arc::new(signer);
-        Self(Kind::SignedJwt(SignedJwt {
+        Self(CredentialsKind::SignedJwt(SignedJwt {
             client_id,
             signer,
             scope: None,
@@ -133,13 +133,16 @@ impl Credentials {
     pub fn api_key(key: impl Into<String>, secret: impl Into<String>) -> Self {
         // From a borrowed text, because the conversion of an owned one may leave a copy.
         let wiped = |text: String| SecretString::from(Zeroizing::new(text).as_str());
-        Self(Kind::ApiKey(ApiKey { key: wiped(key.into()), secret: wiped(secret.into()) }))
+        Self(CredentialsKind::ApiKey(ApiKey {
+            key: wiped(key.into()),
+            secret: wiped(secret.into()),
+        }))
     }
 
     /// Access tokens that another part of your system buys; see [`TokenSource`] for an example.
     #[must_use]
     pub fn token_source(source: impl TokenSource) -> Self {
-        Self(Kind::Source(Arc::new(source)))
+        Self(CredentialsKind::Source(Arc::new(source)))
     }
 
     /// Asks for tokens of this scope (RFC 6749, section 3.3); by default the request names none.
@@ -147,7 +150,7 @@ impl Credentials {
     /// Only those of a signed JWT have one, others ignore it.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        if let Kind::SignedJwt(client) = &mut self.0 {
+        if let CredentialsKind::SignedJwt(client) = &mut self.0 {
             client.scope = Some(scope.into());
         }
         self
@@ -173,7 +176,7 @@ impl Credentials {
     /// ```
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        if let Kind::SignedJwt(client) = &mut self.0 {
+        if let CredentialsKind::SignedJwt(client) = &mut self.0 {
             client.audience = Some(text::trimmed(&audience.into()).to_owned());
         }
         self
@@ -182,19 +185,19 @@ impl Credentials {
     /// The problems that are known without a request.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let lacks_a_part = match &self.0 {
-            Kind::SignedJwt(client) => {
+            CredentialsKind::SignedJwt(client) => {
                 client.client_id.is_empty() || client.signer.key_id().is_empty()
             }
-            Kind::ApiKey(key) => {
+            CredentialsKind::ApiKey(key) => {
                 [&key.key, &key.secret].iter().any(|part| part.expose_secret().is_empty())
             }
-            Kind::Source(_) => false,
+            CredentialsKind::Source(_) => false,
         };
         let mut problems = Vec::new();
         if lacks_a_part {
             problems.push(Problem::new("credentials", "a part of them is empty"));
         }
-        if let Kind::SignedJwt(SignedJwt { audience: Some(audience), .. }) = &self.0 {
+        if let CredentialsKind::SignedJwt(SignedJwt { audience: Some(audience), .. }) = &self.0 {
             problems
                 .extend(check_audience(audience).err().map(|text| Problem::new("audience", text)));
         }
@@ -210,7 +213,7 @@ impl Credentials {
         deadline: Instant,
     ) -> Result<AccessToken, TokenError> {
         match &self.0 {
-            Kind::SignedJwt(client) => {
+            CredentialsKind::SignedJwt(client) => {
                 exchange::request_token(
                     client,
                     &endpoints.token,
@@ -220,11 +223,11 @@ impl Credentials {
                 )
                 .await
             }
-            Kind::ApiKey(key) => {
+            CredentialsKind::ApiKey(key) => {
                 let refresh = former.and_then(Former::refresh);
                 legacy::request_token(key, refresh, &endpoints.legacy, transport, deadline).await
             }
-            Kind::Source(source) => {
+            CredentialsKind::Source(source) => {
                 let rejected = former.filter(|former| former.is_rejected);
                 result_of(
                     "token source",
@@ -240,14 +243,14 @@ impl Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::SignedJwt(client) => f
+            CredentialsKind::SignedJwt(client) => f
                 .debug_struct("SignedJwt")
                 .field("client_id", &client.client_id)
                 .field("key_id", &client.signer.key_id())
                 .field("algorithm", &client.signer.algorithm())
                 .finish_non_exhaustive(),
-            Kind::ApiKey(_) => f.debug_struct("ApiKey").finish_non_exhaustive(),
-            Kind::Source(_) => f.debug_struct("TokenSource").finish_non_exhaustive(),
+            CredentialsKind::ApiKey(_) => f.debug_struct("ApiKey").finish_non_exhaustive(),
+            CredentialsKind::Source(_) => f.debug_struct("TokenSource").finish_non_exhaustive(),
         }
     }
 }

@@ -70,13 +70,13 @@ impl<S: TokenSource> TokenSource for Arc<S> {
 
 /// A [`TokenSource`] of whatever kind.
 pub(super) trait AnyTokenSource: Send + Sync {
-    fn token<'a>(&'a self, request: TokenRequest<'a>) -> Asking<'a>;
+    fn token<'a>(&'a self, request: TokenRequest<'a>) -> TokenFuture<'a>;
 }
 
-type Asking<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, AuthError>> + Send + 'a>>;
+type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, AuthError>> + Send + 'a>>;
 
 impl<S: TokenSource> AnyTokenSource for S {
-    fn token<'a>(&'a self, request: TokenRequest<'a>) -> Asking<'a> {
+    fn token<'a>(&'a self, request: TokenRequest<'a>) -> TokenFuture<'a> {
         Box::pin(TokenSource::token(self, request))
     }
 }

@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::builder::RateLimit;
 use super::setting::Setting;
-use super::url::Address;
+use super::url::ServiceUrl;
 use super::{Client, ClientBuilder, Inner};
 use crate::auth::{LegacyEndpoints, TokenCache, TokenEndpoints};
 use crate::delivery::{InFlight, InProgress, Sender};
@@ -127,21 +127,21 @@ impl ClientBuilder {
     fn endpoints(&self, problems: &mut Vec<Problem>) -> (Option<Endpoints>, Route) {
         let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
-        let base = Address::read(&self.base_url, hosts)
+        let base = ServiceUrl::read(&self.base_url, hosts)
             .map_err(|text| told(self.name(Setting::BaseUrl), text))
             .ok();
-        let token = self.token_url.as_ref().map(|text| Address::read(text, hosts)).transpose();
+        let token = self.token_url.as_ref().map(|text| ServiceUrl::read(text, hosts)).transpose();
         let token = token.map_err(|text| told(self.name(Setting::TokenUrl), text));
 
         let addresses = || base.iter().chain(token.iter().flatten());
         let proxies = match &self.http.proxy {
             // A transport of the user's own has proxies of its own.
             None if self.transport.is_some() => Ok(Proxies::default()),
-            None => Proxies::from_env(addresses().map(Address::url)),
+            None => Proxies::from_env(addresses().map(ServiceUrl::url)),
             Some(proxy) => match read_proxy(proxy).map(Proxies::all) {
                 Ok(proxies)
                     if proxies.send_plain_http_away()
-                        && addresses().any(Address::is_plain_loopback) =>
+                        && addresses().any(ServiceUrl::is_plain_loopback) =>
                 {
                     let text = "a base or token URL is plain http to this machine, and requests \
                                 there would leave it through \
@@ -197,7 +197,7 @@ struct Endpoints {
 }
 
 impl Endpoints {
-    fn below(base: &Address, token: Option<Address>) -> Result<Self, String> {
+    fn below(base: &ServiceUrl, token: Option<ServiceUrl>) -> Result<Self, String> {
         Ok(Self {
             message: base.below("/endpoint")?,
             tokens: TokenEndpoints {

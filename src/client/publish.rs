@@ -7,7 +7,7 @@ use futures_util::Stream;
 use super::Client;
 use super::publish_builder::PublishBuilder;
 use crate::message::Slot;
-use crate::publish::{Source, StreamedSlot};
+use crate::publish::{SlotSource, StreamedSlot};
 
 impl Client {
     /// Publishes many slots as a batch: `.await` it, after setting its options.
@@ -71,7 +71,7 @@ impl Client {
     where
         I: IntoIterator<Item: Borrow<Slot> + Send + Sync + 'a>,
     {
-        PublishBuilder::new(self, Source::list(slots))
+        PublishBuilder::new(self, SlotSource::list(slots))
     }
 
     /// Publishes slots that come one at a time, however many, in constant memory; otherwise as
@@ -106,6 +106,6 @@ impl Client {
     where
         S: Stream<Item: StreamedSlot> + Send + 'a,
     {
-        PublishBuilder::new(self, Source::stream(slots))
+        PublishBuilder::new(self, SlotSource::stream(slots))
     }
 }

@@ -13,7 +13,7 @@ use crate::PublishReport;
 use crate::message::{Meta, Problem, Validation};
 use crate::publish::{
     AcceptedMessage, AnyCheckpoint, Checkpoint, CheckpointFile, DEFAULT_PATIENCE, Limits,
-    OnAccepted, OnInvalid, OnProgress, Progress, PublishHandle, ResumePoint, Source,
+    OnAccepted, OnInvalid, OnProgress, Progress, PublishHandle, ResumePoint, SlotSource,
 };
 use crate::retry::{OnUnknown, Policy};
 
@@ -39,7 +39,7 @@ use crate::retry::{OnUnknown, Policy};
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PublishBuilder<'a> {
     pub(super) client: &'a Client,
-    pub(super) source: Source<'a>,
+    pub(super) source: SlotSource<'a>,
     pub(super) limits: Limits,
     pub(super) meta: Meta,
     pub(super) batch_id: Option<String>,
@@ -57,7 +57,7 @@ pub struct PublishBuilder<'a> {
 }
 
 impl<'a> PublishBuilder<'a> {
-    pub(super) fn new(client: &'a Client, source: Source<'a>) -> Self {
+    pub(super) fn new(client: &'a Client, source: SlotSource<'a>) -> Self {
         Self {
             client,
             source,

@@ -8,14 +8,14 @@ use crate::transport::is_loopback;
 use crate::text;
 
 /// An address that a client may send to.
-pub(super) struct Address {
+pub(super) struct ServiceUrl {
     /// The address as it was configured.
     text: String,
     url: Url,
     pub(super) uri: Uri,
 }
 
-impl Address {
+impl ServiceUrl {
     /// Reads an absolute address: https, or http where that is safe.
     ///
     /// Plain http is safe to this machine itself, and to `allowed` hosts since the user says so.

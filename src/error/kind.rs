@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of failure an [`Error`](crate::Error) is; serialized in snake case, such as
-/// `invalid_message`, which is also its `Display`.
+/// The kind of an [`Error`](crate::Error).
+///
+/// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -55,8 +56,31 @@ pub enum ErrorKind {
     Other,
 }
 
+impl ErrorKind {
+    /// The kind as a word for programs, such as `invalid_message`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::InvalidMessage => "invalid_message",
+            Self::Input => "input",
+            Self::Checkpoint => "checkpoint",
+            Self::Stopped => "stopped",
+            Self::Callback => "callback",
+            Self::Credentials => "credentials",
+            Self::Rejected => "rejected",
+            Self::Throttled => "throttled",
+            Self::RateLimiter => "rate_limiter",
+            Self::Unavailable => "unavailable",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.write_str(self.as_str())
     }
 }

@@ -92,7 +92,7 @@ impl fmt::Display for Problem {
 
 /// The kind of a [`Problem`].
 ///
-/// Serializes as [`as_str`](Self::as_str) gives it.
+/// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -168,7 +168,7 @@ impl fmt::Display for ProblemCode {
 /// A message with a warning fails [`validate`](crate::PushSlots::validate) as one with an error
 /// does, and is sent only if the client's [`Validation`](crate::Validation) permits warnings.
 ///
-/// Serializes as `"error"` or `"warning"`.
+/// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -182,6 +182,24 @@ pub enum Severity {
     /// A severity that this version does not know, in JSON that a later version wrote.
     #[serde(other)]
     Other,
+}
+
+impl Severity {
+    /// The severity as a word for programs, such as `warning`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A message, or one slot, that breaks the data model.

@@ -66,6 +66,7 @@ mod builder;
 mod check;
 mod inbox;
 mod json;
+mod launch;
 mod mock_response;
 mod mock_service;
 mod page;
@@ -75,7 +76,7 @@ mod routes;
 mod script;
 mod server;
 mod service;
-mod start;
+
 mod tokens;
 
 pub use builder::MockServiceBuilder;

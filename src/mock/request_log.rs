@@ -37,11 +37,11 @@ pub(super) struct SendRecord {
     /// Place in `messages` of the last one that was accepted, and how many were.
     pub(super) accepted: Option<usize>,
     pub(super) copies: usize,
-    pub(super) content: Option<Content>,
+    pub(super) content: Option<MessageSummary>,
 }
 
 /// What a message says of itself.
-pub(super) struct Content {
+pub(super) struct MessageSummary {
     pub(super) meta: Meta,
     pub(super) slots: usize,
 }
@@ -134,7 +134,7 @@ impl RequestLog {
         let Some(send) = self.sends.get_mut(index) else { return };
         send.attempts.push(place);
         if send.content.is_none() {
-            let content = |message: &PushSlots| Content {
+            let content = |message: &PushSlots| MessageSummary {
                 meta: message.meta().clone(),
                 slots: message.slots().len(),
             };

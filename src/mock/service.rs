@@ -35,7 +35,7 @@ pub(super) struct Service {
     pub(super) deduplicates: bool,
     pub(super) accepts_warnings: bool,
     pub(super) hook: Option<Hook>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<ServiceState>,
     /// How many messages are in the inbox.
     pub(super) received: watch::Sender<usize>,
     /// The first panic of a thread or task of the mock.
@@ -78,7 +78,7 @@ pub(super) fn is_json(content_type: &str) -> bool {
     kind.trim().eq_ignore_ascii_case("application/json")
 }
 
-pub(super) struct State {
+pub(super) struct ServiceState {
     pub(super) tokens: Tokens,
     pub(super) log: RequestLog,
     pub(super) script: Script,
@@ -152,7 +152,7 @@ impl DefaultResponse {
 }
 
 impl Service {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ServiceState> {
         // Nothing that holds the lock can leave the state half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

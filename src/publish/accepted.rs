@@ -28,16 +28,16 @@ pub struct AcceptedMessage {
     pub resume_point: ResumePoint,
 }
 
-pub(crate) type OnAccepted<'a> = Box<dyn FnMut(AcceptedMessage) -> Working<'a> + Send + 'a>;
+pub(crate) type OnAccepted<'a> = Box<dyn FnMut(AcceptedMessage) -> HookFuture<'a> + Send + 'a>;
 
-type Working<'a> = Pin<Box<dyn Future<Output = Result<(), StreamError>> + Send + 'a>>;
+type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<(), StreamError>> + Send + 'a>>;
 
 /// Calls the function for one message after the other.
 pub(super) struct AcceptedHook<'a> {
     function: Callback<OnAccepted<'a>>,
     /// The messages that it is to be called for. There are no more than may be in flight.
     waiting: VecDeque<AcceptedMessage>,
-    working: Option<Working<'a>>,
+    working: Option<HookFuture<'a>>,
 }
 
 impl<'a> AcceptedHook<'a> {

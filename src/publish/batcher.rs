@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::callback::Callback;
 use super::chunk::{Chunk, Limits};
 use super::layout::{Fingerprint, Layout, Numbering, SlotPosition, Task};
-use super::opening::{Batch, Opened};
+use super::opening::{BatchIdentity, Opened};
 use super::resume::PointPart;
-use super::source::{IN_ONE_GO, Source, SourceError};
+use super::source::{IN_ONE_GO, SlotSource, SourceError};
 use super::validator::{OnInvalid, SlotValidator};
 use super::{PublishError, PublishReport, ResumePoint};
 use crate::digest::{SlotsDigest, message_id};
@@ -25,10 +25,10 @@ const GO: usize = 64 * 1024;
 
 /// Makes messages of slots.
 pub(crate) struct Batcher<'a> {
-    pub(super) source: Source<'a>,
+    pub(super) source: SlotSource<'a>,
     pub(super) validator: SlotValidator<'a>,
     envelope: Envelope,
-    batch: Batch,
+    batch: BatchIdentity,
     destinations: Vec<Uuid>,
     /// The most slots and bytes of a message.
     limits: Limits,
@@ -68,7 +68,7 @@ pub(super) struct PreparedChunk {
 
 impl<'a> Batcher<'a> {
     pub(crate) fn new(
-        source: Source<'a>,
+        source: SlotSource<'a>,
         on_invalid: Option<Callback<OnInvalid<'a>>>,
         opened: Opened,
     ) -> Self {

@@ -93,30 +93,30 @@ pub trait Checkpoint: Send + Sync + 'static {
     fn archive(&self) -> impl Future<Output = Result<String, CheckpointError>> + Send;
 }
 
-type Working<T> = Pin<Box<dyn Future<Output = Result<T, CheckpointError>> + Send>>;
+type CheckpointFuture<T> = Pin<Box<dyn Future<Output = Result<T, CheckpointError>> + Send>>;
 
 /// A [`Checkpoint`] of any kind.
 pub(crate) trait AnyCheckpoint: Send + Sync {
-    fn load(self: Arc<Self>) -> Working<Option<String>>;
-    fn save(self: Arc<Self>, text: String) -> Working<()>;
-    fn remove(self: Arc<Self>) -> Working<()>;
-    fn archive(self: Arc<Self>) -> Working<String>;
+    fn load(self: Arc<Self>) -> CheckpointFuture<Option<String>>;
+    fn save(self: Arc<Self>, text: String) -> CheckpointFuture<()>;
+    fn remove(self: Arc<Self>) -> CheckpointFuture<()>;
+    fn archive(self: Arc<Self>) -> CheckpointFuture<String>;
 }
 
 impl<C: Checkpoint> AnyCheckpoint for C {
-    fn load(self: Arc<Self>) -> Working<Option<String>> {
+    fn load(self: Arc<Self>) -> CheckpointFuture<Option<String>> {
         Box::pin(async move { Checkpoint::load(&*self).await })
     }
 
-    fn save(self: Arc<Self>, text: String) -> Working<()> {
+    fn save(self: Arc<Self>, text: String) -> CheckpointFuture<()> {
         Box::pin(async move { Checkpoint::save(&*self, &text).await })
     }
 
-    fn remove(self: Arc<Self>) -> Working<()> {
+    fn remove(self: Arc<Self>) -> CheckpointFuture<()> {
         Box::pin(async move { Checkpoint::remove(&*self).await })
     }
 
-    fn archive(self: Arc<Self>) -> Working<String> {
+    fn archive(self: Arc<Self>) -> CheckpointFuture<String> {
         Box::pin(async move { Checkpoint::archive(&*self).await })
     }
 }

@@ -53,11 +53,11 @@ struct Part {
     number: Option<u64>,
     start: SlotPosition,
     end: SlotPosition,
-    state: State,
+    state: PartState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum PartState {
     Accepted,
     /// To be split into messages.
     Open,
@@ -86,9 +86,9 @@ impl Layout {
     /// Adds what a resume point reports of the slots up to `end`.
     pub(super) fn resume(&mut self, part: &PointPart, end: SlotPosition) {
         let state = match *part {
-            PointPart::Accepted { .. } => State::Accepted,
-            PointPart::Open { .. } => State::Open,
-            PointPart::Unknown { print, .. } => State::Repeat(print),
+            PointPart::Accepted { .. } => PartState::Accepted,
+            PointPart::Open { .. } => PartState::Open,
+            PointPart::Unknown { print, .. } => PartState::Repeat(print),
         };
         let start = std::mem::replace(&mut self.next.1, end.clone());
         self.parts.push_back(Part { number: part.number(), start, end, state });
@@ -96,15 +96,16 @@ impl Layout {
 
     /// The first [task](Self::task) has no slots that can be published.
     pub(super) fn skip_task(&mut self) {
-        let is_task = |part: &&mut Part| matches!(part.state, State::Open | State::Repeat(_));
+        let is_task =
+            |part: &&mut Part| matches!(part.state, PartState::Open | PartState::Repeat(_));
         if let Some(part) = self.parts.iter_mut().find(is_task) {
-            part.state = State::Accepted;
+            part.state = PartState::Accepted;
         }
         self.pop_accepted();
     }
 
     fn pop_accepted(&mut self) {
-        while self.parts.front().is_some_and(|part| part.state == State::Accepted) {
+        while self.parts.front().is_some_and(|part| part.state == PartState::Accepted) {
             self.parts.pop_front();
         }
     }
@@ -116,10 +117,14 @@ impl Layout {
 
     /// The first message that isn't made.
     pub(super) fn task(&self) -> Task {
-        match self.parts.iter().find(|part| matches!(part.state, State::Open | State::Repeat(_))) {
+        match self
+            .parts
+            .iter()
+            .find(|part| matches!(part.state, PartState::Open | PartState::Repeat(_)))
+        {
             Some(part) => {
                 let repeat = match part.state {
-                    State::Repeat(print) => Some(print),
+                    PartState::Repeat(print) => Some(print),
                     _ => None,
                 };
                 let number = part.number.unwrap_or(self.next.0);
@@ -135,7 +140,7 @@ impl Layout {
     pub(super) fn made(&mut self, end: SlotPosition, print: Fingerprint) {
         let task = self.task();
         // Until it is sent, the message of an earlier run counts.
-        let state = State::Made(task.repeat.unwrap_or(print), task.repeat.is_some());
+        let state = PartState::Made(task.repeat.unwrap_or(print), task.repeat.is_some());
         let made = Part { number: Some(task.number), start: task.start, end: end.clone(), state };
         if task.number == self.next.0 {
             self.next.0 = self.next.0.saturating_add(1);
@@ -143,7 +148,7 @@ impl Layout {
         match self
             .parts
             .iter()
-            .position(|part| matches!(part.state, State::Open | State::Repeat(_)))
+            .position(|part| matches!(part.state, PartState::Open | PartState::Repeat(_)))
         {
             None => {
                 self.next.1 = end;
@@ -171,13 +176,14 @@ impl Layout {
     /// Message `number` goes out.
     pub(super) fn sent(&mut self, number: u64, print: Fingerprint) {
         if let Some(part) = self.part(number) {
-            part.state = State::Made(print, true);
+            part.state = PartState::Made(print, true);
         }
     }
 
     /// The service doesn't have message `number`.
     pub(super) fn not_accepted(&mut self, number: u64) {
-        if let Some(State::Made(_, may_be_accepted)) = self.part(number).map(|part| &mut part.state)
+        if let Some(PartState::Made(_, may_be_accepted)) =
+            self.part(number).map(|part| &mut part.state)
         {
             *may_be_accepted = false;
         }
@@ -186,7 +192,7 @@ impl Layout {
     /// Message `number` was accepted.
     pub(super) fn accepted(&mut self, number: u64) {
         if let Some(part) = self.part(number) {
-            part.state = State::Accepted;
+            part.state = PartState::Accepted;
         }
         self.pop_accepted();
     }
@@ -194,13 +200,13 @@ impl Layout {
     /// Opens the slots of message `number` again, to be split anew.
     pub(super) fn reopen(&mut self, number: u64) {
         if let Some(part) = self.part(number) {
-            part.state = State::Open;
+            part.state = PartState::Open;
         }
     }
 
     /// Gives back the numbers of the last messages, as far as all their slots are open.
     pub(super) fn close_up(&mut self) {
-        while let Some(last) = self.parts.back().filter(|part| part.state == State::Open) {
+        while let Some(last) = self.parts.back().filter(|part| part.state == PartState::Open) {
             match last.number {
                 None => {}
                 Some(number) if number.checked_add(1) == Some(self.next.0) => self.next.0 = number,
@@ -214,7 +220,7 @@ impl Layout {
     fn part(&mut self, number: u64) -> Option<&mut Part> {
         self.parts
             .iter_mut()
-            .find(|part| part.number == Some(number) && part.state != State::Accepted)
+            .find(|part| part.number == Some(number) && part.state != PartState::Accepted)
     }
 
     /// Where the first slot is that isn't known to be accepted.
@@ -230,14 +236,16 @@ impl Layout {
     /// How many messages have a number, and how many of them aren't accepted.
     pub(super) fn counts(&self) -> (u64, u64) {
         let numbered = self.next.0.saturating_sub(1);
-        let missing =
-            self.parts.iter().filter(|part| part.state != State::Accepted && part.number.is_some());
+        let missing = self
+            .parts
+            .iter()
+            .filter(|part| part.state != PartState::Accepted && part.number.is_some());
         (numbered, missing.count() as u64)
     }
 
     /// How many slots were accepted.
     pub(super) fn accepted_slots(&self) -> usize {
-        let accepted = self.parts.iter().filter(|part| part.state == State::Accepted);
+        let accepted = self.parts.iter().filter(|part| part.state == PartState::Accepted);
         self.first().position
             + accepted.map(|part| part.end.position - part.start.position).sum::<usize>()
     }
@@ -247,14 +255,14 @@ impl Layout {
         let first = self
             .parts
             .iter()
-            .find_map(|part| part.number.filter(|_| part.state != State::Accepted));
+            .find_map(|part| part.number.filter(|_| part.state != PartState::Accepted));
         first.map_or(0, |first| self.next.0.saturating_sub(first))
     }
 
     /// The positions of slots that are to be split into messages, and whether the first message of
     /// each has its number.
     pub(super) fn open(&self) -> impl Iterator<Item = (usize, Option<usize>, bool)> {
-        let open = self.parts.iter().filter(|part| part.state == State::Open);
+        let open = self.parts.iter().filter(|part| part.state == PartState::Open);
         let range =
             |part: &Part| (part.start.position, Some(part.end.position), part.number.is_some());
         open.map(range).chain([(self.next.1.position, None, false)])
@@ -265,8 +273,8 @@ impl Layout {
         let mut layout = self.clone();
         for part in &mut layout.parts {
             part.state = match part.state {
-                State::Made(print, true) => State::Repeat(print),
-                State::Made(_, false) => State::Open,
+                PartState::Made(print, true) => PartState::Repeat(print),
+                PartState::Made(_, false) => PartState::Open,
                 state => state,
             };
         }
@@ -281,14 +289,14 @@ impl Layout {
         for part in &layout.parts {
             let slots = part.end.index.saturating_sub(part.start.index);
             match (part.state, parts.last_mut()) {
-                (State::Accepted, Some(PointPart::Accepted { slots: before, digest })) => {
+                (PartState::Accepted, Some(PointPart::Accepted { slots: before, digest })) => {
                     *before += slots;
                     *digest = part.end.digest.to_u64();
                 }
-                (State::Accepted, _) => {
+                (PartState::Accepted, _) => {
                     parts.push(PointPart::Accepted { slots, digest: part.end.digest.to_u64() });
                 }
-                (State::Repeat(print), _) => {
+                (PartState::Repeat(print), _) => {
                     parts.push(PointPart::Unknown {
                         slots,
                         number: part.number.unwrap_or(number),

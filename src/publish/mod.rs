@@ -66,7 +66,7 @@ pub use publish_error::PublishError;
 pub use report::PublishReport;
 pub use resume::{ParseResumePointError, ResumePoint};
 pub use slot_stream::SlotStream;
-pub(crate) use source::Source;
+pub(crate) use source::SlotSource;
 pub use source::StreamedSlot;
 pub(crate) use validator::OnInvalid;
 
@@ -74,7 +74,7 @@ pub(crate) use validator::OnInvalid;
 pub(crate) struct Publication<'a> {
     pub(crate) sender: &'a Sender,
     pub(crate) policy: Policy,
-    pub(crate) source: Source<'a>,
+    pub(crate) source: SlotSource<'a>,
     pub(crate) options: BatchOptions,
     pub(crate) checkpoint: Option<CheckpointOptions>,
     pub(crate) concurrency: usize,
@@ -143,7 +143,7 @@ impl Publication<'_> {
         let patience = Patience::new(self.patience, &sender.jitter);
         let mut tracker = ProgressTracker::new(handle, on_progress);
         let mut saved = opened.saved();
-        let is_stream = matches!(source, Source::Stream(_));
+        let is_stream = matches!(source, SlotSource::Stream(_));
         let start = opened.start.clone();
         let is_resumed = opened.is_resumed;
         let mut batcher = Batcher::new(source, on_invalid, opened);

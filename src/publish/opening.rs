@@ -10,7 +10,7 @@ use crate::message::{Defaults, Envelope, Problem, Validation};
 use crate::random::fresh_id;
 
 /// The batch that messages are made for.
-pub(super) struct Batch {
+pub(super) struct BatchIdentity {
     pub(super) id: String,
     /// Whether the id was given, so that even a single message carries it.
     pub(super) is_named: bool,
@@ -34,7 +34,7 @@ pub(crate) struct CheckpointOptions {
 
 /// A batch, and where it begins.
 pub(super) struct Opened {
-    pub(super) batch: Batch,
+    pub(super) batch: BatchIdentity,
     pub(super) envelope: Envelope,
     pub(super) limits: Limits,
     pub(super) start: ResumePoint,
@@ -47,8 +47,10 @@ impl Opened {
     /// The batch that the options ask for, regardless of a checkpoint.
     pub(super) fn new(options: BatchOptions) -> Self {
         let BatchOptions { id, envelope, limits, start, validation } = options;
-        let batch =
-            Batch { is_named: id.is_some(), id: id.unwrap_or_else(|| fresh_id().to_string()) };
+        let batch = BatchIdentity {
+            is_named: id.is_some(),
+            id: id.unwrap_or_else(|| fresh_id().to_string()),
+        };
         let start = start.unwrap_or(ResumePoint::START);
         Self { batch, envelope, limits, start, validation, is_resumed: false }
     }
@@ -98,7 +100,7 @@ impl Opened {
                 "other destinations"
             }
             () => {
-                let batch = Batch { id: saved.id, is_named: saved.is_named };
+                let batch = BatchIdentity { id: saved.id, is_named: saved.is_named };
                 let limits = saved.limits;
                 let start = saved.resume_point;
                 let validation = options.validation;

@@ -70,14 +70,13 @@ impl Patience {
     pub(super) fn waits_out(&mut self, error: &Error, was_probe: bool) -> bool {
         let now = Instant::now();
         let left = self.limit.saturating_sub(now - self.since);
-        let hint = error.retry_after().filter(|hint| !hint.is_zero());
-        if left.is_zero() || hint.is_some_and(|hint| hint > left) {
+        let retry_after = error.retry_after().filter(|retry_after| !retry_after.is_zero());
+        if left.is_zero() || retry_after.is_some_and(|retry_after| retry_after > left) {
             return false;
         }
-        let wait = match hint {
-            Some(hint) => {
-                hint.saturating_add(self.jitter.sample(hint.mul_f64(RETRY_AFTER_JITTER), 0.0))
-            }
+        let wait = match retry_after {
+            Some(retry_after) => retry_after
+                .saturating_add(self.jitter.sample(retry_after.mul_f64(RETRY_AFTER_JITTER), 0.0)),
             // Messages that were in flight when the first of them failed don't make the wait
             // longer.
             None if self.outage.is_some() && !was_probe => Duration::ZERO,

@@ -13,7 +13,7 @@ use super::callback::{Callback, FirstPanic};
 use super::layout::Layout;
 use super::opening::{BatchOptions, Opened};
 use super::resume::ResumePoint;
-use super::source::{Source, SourceError};
+use super::source::{SlotSource, SourceError};
 use super::validator::OnInvalid;
 use super::{PublishError, PublishHandle, PublishReport};
 use crate::error::Error;
@@ -40,7 +40,7 @@ struct Preparation<'a> {
 
 impl<'a> PreparedMessages<'a> {
     pub(crate) fn new(
-        source: Source<'a>,
+        source: SlotSource<'a>,
         on_invalid: Option<OnInvalid<'a>>,
         options: BatchOptions,
         handle: PublishHandle,

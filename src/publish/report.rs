@@ -130,7 +130,7 @@ impl PartialEq for PublishReport {
 impl Serialize for PublishReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Shown<'a> {
+        struct ReportJson<'a> {
             batch_id: Option<&'a str>,
             batch: &'a BatchCounts,
             run: &'a RunCounts,
@@ -148,7 +148,7 @@ impl Serialize for PublishReport {
             receipts: &'a [Receipt],
         }
         let Self { batch_id, batch, run, elapsed, waited, .. } = self;
-        let shown = Shown {
+        let shown = ReportJson {
             batch_id: Some(&**batch_id).filter(|id| !id.is_empty()),
             batch,
             run,

@@ -61,12 +61,12 @@ pub(super) enum SourceError {
 
 /// The slots of a publication. A position counts those that can be published, an index all that
 /// came, each from 0.
-pub(crate) enum Source<'a> {
+pub(crate) enum SlotSource<'a> {
     List(ListSource<'a>),
     Stream(StreamSource<'a>),
 }
 
-impl<'a> Source<'a> {
+impl<'a> SlotSource<'a> {
     pub(crate) fn list<T: Borrow<Slot> + Send + Sync + 'a>(
         slots: impl IntoIterator<Item = T>,
     ) -> Self {

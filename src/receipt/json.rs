@@ -12,16 +12,16 @@ pub(crate) fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     serde_path_to_error::deserialize(deserializer)
-        .map_err(|error| D::Error::custom(At { path: error.path(), error: error.inner() }))
+        .map_err(|error| D::Error::custom(AtPath { path: error.path(), error: error.inner() }))
 }
 
 /// An error after its path, which is left out at the top.
-struct At<'a, E> {
+struct AtPath<'a, E> {
     path: &'a serde_path_to_error::Path,
     error: &'a E,
 }
 
-impl<E: fmt::Display> fmt::Display for At<'_, E> {
+impl<E: fmt::Display> fmt::Display for AtPath<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.iter().next() {
             None => write!(f, "{}", self.error),
@@ -54,7 +54,7 @@ pub(crate) mod logs {
     }
 
     #[derive(Deserialize)]
-    struct Read {
+    struct StoredLog {
         id: Option<String>,
         attempt_id: Option<String>,
     }
@@ -72,10 +72,10 @@ pub(crate) mod logs {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<Log>, D::Error> {
-        let logs = Vec::<Read>::deserialize(deserializer)?;
+        let logs = Vec::<StoredLog>::deserialize(deserializer)?;
         Ok(logs
             .into_iter()
-            .map(|Read { id, attempt_id }| Log::from_parts(id, attempt_id))
+            .map(|StoredLog { id, attempt_id }| Log::from_parts(id, attempt_id))
             .collect())
     }
 }

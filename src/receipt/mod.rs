@@ -115,7 +115,7 @@ impl Receipt {
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Shown<'a> {
+        struct ReceiptJson<'a> {
             message_id: Uuid,
             delivery: Delivery,
             slots: &'a Range<usize>,
@@ -128,7 +128,7 @@ impl Serialize for Receipt {
             omitted_problems: Option<usize>,
         }
         let Self { message_id, slots, attempts, problems } = self;
-        let shown = Shown {
+        let shown = ReceiptJson {
             message_id: *message_id,
             delivery: Delivery::Accepted,
             slots,
@@ -169,11 +169,11 @@ fn accepted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> 
 /// Serde's own reading of a range doesn't ignore unknown members.
 fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Range<usize>, D::Error> {
     #[derive(Deserialize)]
-    struct Slots {
+    struct StoredRange {
         start: usize,
         end: usize,
     }
-    let Slots { start, end } = Slots::deserialize(deserializer)?;
+    let StoredRange { start, end } = StoredRange::deserialize(deserializer)?;
     if start <= end {
         Ok(start..end)
     } else {

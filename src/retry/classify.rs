@@ -12,7 +12,7 @@ use crate::transport::TransportError;
 
 /// What one exchange means for the message, and so for another attempt.
 ///
-/// Serialized in snake case, such as `not_sent`, which is also its `Display`.
+/// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -177,9 +177,26 @@ pub(crate) fn asks_again(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 421 | 425)
 }
 
+impl Classification {
+    /// The classification as a word for programs, such as `transient`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Throttled => "throttled",
+            Self::Transient => "transient",
+            Self::Unauthorized => "unauthorized",
+            Self::Unknown => "unknown",
+            Self::Partial => "partial",
+            Self::NotSent => "not_sent",
+        }
+    }
+}
+
 impl fmt::Display for Classification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.write_str(self.as_str())
     }
 }
 

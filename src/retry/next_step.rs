@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What followed an attempt, and why: the reason for the delay before the next one, or why there is
-/// none.
+/// The step after an attempt: another one and the reason for its delay, or the reason for the end.
 ///
-/// Serialized in snake case, such as `retry_budget_exhausted`, which is also its `Display`.
+/// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -46,8 +45,31 @@ pub enum NextStep {
     Other,
 }
 
+impl NextStep {
+    /// The step as a word for programs, such as `retry_budget_exhausted`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Backoff => "backoff",
+            Self::RetryAfter => "retry_after",
+            Self::TokenCooldown => "token_cooldown",
+            Self::NewToken => "new_token",
+            Self::Done => "done",
+            Self::NotRetryable => "not_retryable",
+            Self::AttemptsExhausted => "attempts_exhausted",
+            Self::Deadline => "deadline",
+            Self::RetryAfterTooLong => "retry_after_too_long",
+            Self::RetryBudgetExhausted => "retry_budget_exhausted",
+            Self::StoppedOnUnknown => "stopped_on_unknown",
+            Self::RateLimiterFailed => "rate_limiter_failed",
+            Self::Dropped => "dropped",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl fmt::Display for NextStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.write_str(self.as_str())
     }
 }

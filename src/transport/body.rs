@@ -39,7 +39,7 @@ const CALLED_OFF: u8 = 3;
 /// called off, also while the connection waits for the service to read on.
 pub(super) struct TrackedBody {
     rest: Bytes,
-    progress: Arc<Progress>,
+    progress: Arc<BodyProgress>,
     handover: Option<Arc<Handover>>,
     /// Held until a connection takes the request.
     permit: Option<OwnedSemaphorePermit>,
@@ -48,9 +48,9 @@ pub(super) struct TrackedBody {
 /// Observes a body and calls it off when dropped: a request that waits for its turn on a connection
 /// must not go out after it was given up, and an upload that already has its response must not hold
 /// up others.
-pub(super) struct SendGuard(Arc<Progress>);
+pub(super) struct SendGuard(Arc<BodyProgress>);
 
-struct Progress {
+struct BodyProgress {
     state: AtomicU8,
     /// Whether the connection has a part that it has not written yet.
     has_part: AtomicBool,
@@ -112,7 +112,7 @@ impl TrackedBody {
         if let Some(handover) = handover.as_ref().filter(|_| bytes.is_empty()) {
             handover.leaves();
         }
-        let progress = Arc::new(Progress {
+        let progress = Arc::new(BodyProgress {
             state: AtomicU8::new(if bytes.is_empty() { HANDED_OVER } else { WAITING }),
             has_part: AtomicBool::new(false),
             waker: AtomicWaker::new(),
@@ -139,7 +139,7 @@ impl TrackedBody {
         let bytes =
             self.rest.split_to(if self.is_last(state) { length } else { PART.min(length - 1) });
         self.progress.has_part.store(true, Ordering::Release);
-        Bytes::from_owner(Part { bytes, progress: self.progress.clone() })
+        Bytes::from_owner(BodyPart { bytes, progress: self.progress.clone() })
     }
 }
 
@@ -182,18 +182,18 @@ impl Body for TrackedBody {
 }
 
 /// A part of a body. A connection drops it when it is written, or when the connection itself ends.
-struct Part {
+struct BodyPart {
     bytes: Bytes,
-    progress: Arc<Progress>,
+    progress: Arc<BodyProgress>,
 }
 
-impl AsRef<[u8]> for Part {
+impl AsRef<[u8]> for BodyPart {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Part {
+impl Drop for BodyPart {
     fn drop(&mut self) {
         self.progress.has_part.store(false, Ordering::Release);
         self.progress.waker.wake();

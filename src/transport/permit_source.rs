@@ -115,15 +115,15 @@ impl std::error::Error for PermitError {}
 
 /// A [`PermitSource`] of any type.
 pub(super) trait AnyPermitSource: Send + Sync {
-    fn permit<'a>(&'a self, request: &'a PermitRequest) -> Asking<'a>;
+    fn permit<'a>(&'a self, request: &'a PermitRequest) -> PermitFuture<'a>;
 
     fn throttled(&self, delay: Duration);
 }
 
-type Asking<'a> = Pin<Box<dyn Future<Output = Result<Permit, PermitError>> + Send + 'a>>;
+type PermitFuture<'a> = Pin<Box<dyn Future<Output = Result<Permit, PermitError>> + Send + 'a>>;
 
 impl<S: PermitSource> AnyPermitSource for S {
-    fn permit<'a>(&'a self, request: &'a PermitRequest) -> Asking<'a> {
+    fn permit<'a>(&'a self, request: &'a PermitRequest) -> PermitFuture<'a> {
         Box::pin(PermitSource::permit(self, request))
     }
 

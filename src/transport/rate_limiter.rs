@@ -39,17 +39,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// # Ok::<(), pushslots::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct RateLimiter(Kind);
+pub struct RateLimiter(LimiterKind);
 
 #[derive(Clone)]
-enum Kind {
+enum LimiterKind {
     /// In this process.
     Window(Arc<RollingWindow>),
     /// Elsewhere.
-    Source(Arc<Source>),
+    Source(Arc<ExternalPermits>),
 }
 
-struct Source {
+struct ExternalPermits {
     permits: Box<dyn AnyPermitSource>,
     waits: WaitCounter,
 }
@@ -72,7 +72,7 @@ impl RateLimiter {
     /// machines share.
     #[must_use]
     pub fn from_source(source: impl PermitSource) -> Self {
-        Self(Kind::Source(Arc::new(Source {
+        Self(LimiterKind::Source(Arc::new(ExternalPermits {
             permits: Box::new(source),
             waits: WaitCounter::default(),
         })))
@@ -83,7 +83,7 @@ impl RateLimiter {
     }
 
     pub(super) fn of_window(window: Arc<RollingWindow>) -> Self {
-        Self(Kind::Window(window))
+        Self(LimiterKind::Window(window))
     }
 
     /// Takes a permit ahead, for a [send](crate::SendBuilder::permit): waits until the limit has
@@ -103,8 +103,8 @@ impl RateLimiter {
     async fn wait_for_permit(&self) -> Result<Permit, PermitError> {
         self.check()?;
         let source = match &self.0 {
-            Kind::Window(window) => return Ok(window.permit().await),
-            Kind::Source(source) => source,
+            LimiterKind::Window(window) => return Ok(window.permit().await),
+            LimiterKind::Source(source) => source,
         };
         let request = PermitRequest { timeout: None, is_for_token: false };
         loop {
@@ -133,9 +133,9 @@ impl RateLimiter {
         self.check()?;
         let waiting = async {
             match &self.0 {
-                Kind::Window(window) if is_for_token => Ok(window.next_permit().await),
-                Kind::Window(window) => Ok(window.permit().await),
-                Kind::Source(source) => {
+                LimiterKind::Window(window) if is_for_token => Ok(window.next_permit().await),
+                LimiterKind::Window(window) => Ok(window.permit().await),
+                LimiterKind::Source(source) => {
                     let request = PermitRequest { timeout: Some(time), is_for_token };
                     Ok(source.permits.permit(&request).await?.of(self.clone()))
                 }
@@ -153,8 +153,8 @@ impl RateLimiter {
 
     fn counter(&self) -> &WaitCounter {
         match &self.0 {
-            Kind::Window(window) => &window.waits,
-            Kind::Source(source) => &source.waits,
+            LimiterKind::Window(window) => &window.waits,
+            LimiterKind::Source(source) => &source.waits,
         }
     }
 
@@ -166,32 +166,32 @@ impl RateLimiter {
     /// How many requests may go out now, if that is known here.
     pub(crate) fn remaining(&self) -> Option<u32> {
         match &self.0 {
-            Kind::Window(window) => Some(window.remaining()),
-            Kind::Source(_) => None,
+            LimiterKind::Window(window) => Some(window.remaining()),
+            LimiterKind::Source(_) => None,
         }
     }
 
     /// A permit, if one is free and nobody waits for it. A source elsewhere never has one at once.
     pub(crate) fn free_permit(&self) -> Option<Permit> {
         match &self.0 {
-            Kind::Window(window) => window.free_permit(),
-            Kind::Source(_) => None,
+            LimiterKind::Window(window) => window.free_permit(),
+            LimiterKind::Source(_) => None,
         }
     }
 
     /// How long it is at least until there is a permit; zero if that is known elsewhere.
     pub(crate) fn wait(&self) -> Duration {
         match &self.0 {
-            Kind::Window(window) => window.wait(),
-            Kind::Source(_) => Duration::ZERO,
+            LimiterKind::Window(window) => window.wait(),
+            LimiterKind::Source(_) => Duration::ZERO,
         }
     }
 
     /// Whether both have the same state.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Kind::Window(one), Kind::Window(other)) => Arc::ptr_eq(one, other),
-            (Kind::Source(one), Kind::Source(other)) => Arc::ptr_eq(one, other),
+            (LimiterKind::Window(one), LimiterKind::Window(other)) => Arc::ptr_eq(one, other),
+            (LimiterKind::Source(one), LimiterKind::Source(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
     }
@@ -199,8 +199,8 @@ impl RateLimiter {
     /// The rate, if it is known here.
     pub(crate) fn rate(&self) -> Option<Rate> {
         match &self.0 {
-            Kind::Window(window) => Some(window.rate),
-            Kind::Source(_) => None,
+            LimiterKind::Window(window) => Some(window.rate),
+            LimiterKind::Source(_) => None,
         }
     }
 
@@ -211,8 +211,8 @@ impl RateLimiter {
     pub fn throttled(&self, delay: Duration) {
         let delay = delay.min(LONGEST_WAIT);
         match &self.0 {
-            Kind::Window(window) => window.throttled(delay),
-            Kind::Source(source) => {
+            LimiterKind::Window(window) => window.throttled(delay),
+            LimiterKind::Source(source) => {
                 // A panic there must not cost a message its response.
                 let _ = catch_unwind(AssertUnwindSafe(|| source.permits.throttled(delay)));
             }
@@ -228,7 +228,7 @@ impl RateLimiter {
 
     /// A request with a permit has ended.
     pub(super) fn release(&self, may_have_left: bool) {
-        if let Kind::Window(window) = &self.0 {
+        if let LimiterKind::Window(window) = &self.0 {
             window.release(may_have_left);
         }
     }

@@ -63,7 +63,7 @@ impl Default for Rate {
 /// Token requests don't queue: the sends wait for them.
 pub(super) struct RollingWindow {
     pub(super) rate: Rate,
-    state: Mutex<State>,
+    state: Mutex<WindowState>,
     /// The turn to wait for the next permit.
     turn: Semaphore,
     /// How many sends wait for their turn.
@@ -74,7 +74,7 @@ pub(super) struct RollingWindow {
 }
 
 #[derive(Default)]
-struct State {
+struct WindowState {
     in_flight: usize,
     /// When requests ended, as long as they count.
     ended: VecDeque<Instant>,
@@ -82,7 +82,7 @@ struct State {
     throttled_until: Option<Instant>,
 }
 
-impl State {
+impl WindowState {
     /// How many requests count now.
     fn taken(&mut self, rate: Rate, now: Instant) -> usize {
         while self.ended.front().is_some_and(|ended| *ended + rate.window + TICK <= now) {
@@ -220,7 +220,7 @@ impl RollingWindow {
         self.changed.notify_waiters();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WindowState> {
         // Nothing that holds the lock can leave the state half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,15 +3,14 @@
 //! `tests/data/stored` has one golden file for each type: a change of their JSON is a change of the
 //! API.
 
-use support::repository;
-
 use pushslots::{
-    Attempt, Delivery, ErrorKind, NextStep, Progress, PublishReport, Receipt, ResumePoint,
-    Severity, WaitReason,
+    Attempt, Classification, Delivery, ErrorKind, NextStep, ProblemCode, Progress, PublishReport,
+    Receipt, ResumePoint, Severity, WaitReason,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use support::repository;
 
 fn golden(name: &str) -> String {
     let path = repository("tests/data/stored").join(name);
@@ -51,6 +50,28 @@ fn golden_files_are_read_and_written_as_they_are() {
     read_and_written::<Progress>("progress.json");
     read_and_written::<ResumePoint>("resume-point.json");
     read_and_written::<Delivery>("delivery.json");
+}
+
+#[test]
+fn word_of_a_variant_is_its_json_and_its_display() {
+    macro_rules! check {
+        ($type:ident: $($variant:ident)*) => {$(
+            let word = $type::$variant.as_str();
+            assert_eq!(json!($type::$variant), word);
+            assert_eq!($type::$variant.to_string(), word);
+        )*};
+    }
+    check!(Delivery: Accepted Rejected NotSent Unknown);
+    check!(ErrorKind: Configuration InvalidMessage Input Checkpoint Stopped Callback Credentials
+        Rejected Throttled RateLimiter Unavailable Connection Timeout Other);
+    check!(NextStep: Backoff RetryAfter TokenCooldown NewToken Done NotRetryable AttemptsExhausted
+        Deadline RetryAfterTooLong RetryBudgetExhausted StoppedOnUnknown RateLimiterFailed Dropped
+        Other);
+    check!(Classification: Accepted Rejected Throttled Transient Unauthorized Unknown Partial
+        NotSent);
+    check!(Severity: Error Warning Other);
+    check!(ProblemCode: Missing Empty WrongType Repeated OutOfRange NotE164 NotUuid InvalidBatch
+        LoneSurrogate TooLarge Unreadable InvalidSetting Other);
 }
 
 #[test]

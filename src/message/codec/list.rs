@@ -30,11 +30,11 @@ use crate::message::UnreadReason;
 /// # Ok::<(), pushslots::ReadError>(())
 /// ```
 #[derive(Clone, PartialEq)]
-pub struct List<T>(Content<T>);
+pub struct List<T>(ListContent<T>);
 
 /// Every record has lists, so that this takes no more than a `Vec`.
 #[derive(Clone, PartialEq)]
-enum Content<T> {
+enum ListContent<T> {
     Elements(Vec<T>),
     Unread(Box<Unread<T>>),
 }
@@ -58,12 +58,12 @@ impl<T> List<T> {
     /// A list without elements.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Content::Elements(Vec::new()))
+        Self(ListContent::Elements(Vec::new()))
     }
 
     /// Whether it has no elements and none that could not be read.
     pub(crate) fn is_blank(&self) -> bool {
-        matches!(&self.0, Content::Elements(elements) if elements.is_empty())
+        matches!(&self.0, ListContent::Elements(elements) if elements.is_empty())
     }
 
     /// The list `raw`, which could not be read.
@@ -73,11 +73,11 @@ impl<T> List<T> {
             UnreadReason::Repeated => format!("[{}]", compact(raw)).into(),
             _ => compact(raw),
         };
-        Self(Content::Unread(Box::new(Unread { raw, reason, added: Vec::new() })))
+        Self(ListContent::Unread(Box::new(Unread { raw, reason, added: Vec::new() })))
     }
 
     fn unreadable(&self) -> Option<&Unread<T>> {
-        if let Content::Unread(unread) = &self.0 { Some(unread) } else { None }
+        if let ListContent::Unread(unread) = &self.0 { Some(unread) } else { None }
     }
 }
 
@@ -92,8 +92,8 @@ impl<T> Deref for List<T> {
 
     fn deref(&self) -> &Vec<T> {
         match &self.0 {
-            Content::Elements(elements) => elements,
-            Content::Unread(unread) => &unread.added,
+            ListContent::Elements(elements) => elements,
+            ListContent::Unread(unread) => &unread.added,
         }
     }
 }
@@ -101,15 +101,15 @@ impl<T> Deref for List<T> {
 impl<T> DerefMut for List<T> {
     fn deref_mut(&mut self) -> &mut Vec<T> {
         match &mut self.0 {
-            Content::Elements(elements) => elements,
-            Content::Unread(unread) => &mut unread.added,
+            ListContent::Elements(elements) => elements,
+            ListContent::Unread(unread) => &mut unread.added,
         }
     }
 }
 
 impl<T> From<Vec<T>> for List<T> {
     fn from(elements: Vec<T>) -> Self {
-        Self(Content::Elements(elements))
+        Self(ListContent::Elements(elements))
     }
 }
 
@@ -117,8 +117,8 @@ impl<T> From<Vec<T>> for List<T> {
 impl<T> From<List<T>> for Vec<T> {
     fn from(list: List<T>) -> Self {
         match list.0 {
-            Content::Elements(elements) => elements,
-            Content::Unread(unread) => unread.added,
+            ListContent::Elements(elements) => elements,
+            ListContent::Unread(unread) => unread.added,
         }
     }
 }

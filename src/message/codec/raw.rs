@@ -70,9 +70,9 @@ impl<'a> Object<'a> {
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+        struct ObjectVisitor;
 
-        impl<'de> Visitor<'de> for Members {
+        impl<'de> Visitor<'de> for ObjectVisitor {
             type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
         }
 
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }
 
@@ -112,9 +112,9 @@ impl<'a> IntoIterator for Elements<'a> {
 
 impl<'de> Deserialize<'de> for Elements<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
+        struct ListVisitor;
 
-        impl<'de> Visitor<'de> for List {
+        impl<'de> Visitor<'de> for ListVisitor {
             type Value = Elements<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,7 +130,7 @@ impl<'de> Deserialize<'de> for Elements<'de> {
             }
         }
 
-        deserializer.deserialize_seq(List)
+        deserializer.deserialize_seq(ListVisitor)
     }
 }
 

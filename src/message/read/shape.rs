@@ -42,7 +42,7 @@ impl Shape {
 }
 
 /// What came next in the input.
-pub(super) enum Next {
+pub(super) enum NextItem {
     /// A slot that starts at this offset.
     Slot(Slot, usize),
     /// A value that is none.
@@ -59,12 +59,12 @@ pub(super) fn next(
     count: usize,
     meta: &mut Option<Meta>,
     interner: &mut Interner,
-) -> Parsed<Next> {
+) -> Parsed<NextItem> {
     match shape {
         Shape::Unknown => begin(scanner, meta, interner),
         Shape::List | Shape::Message => {
             let has_more = scanner.element(count == 0).map_err(in_slots)?;
-            Ok(Next::Around(match (shape, has_more) {
+            Ok(NextItem::Around(match (shape, has_more) {
                 (Shape::List, true) => Shape::ListSlot,
                 (Shape::List, false) => Shape::End,
                 (_, true) => Shape::MessageSlot,
@@ -75,12 +75,12 @@ pub(super) fn next(
             (Some((_, start)), _) => {
                 Err(in_slots(ParseError::value(start, "given more than once")))
             }
-            (None, metas) => keep(metas, meta).map(|()| Next::Around(Shape::End)),
+            (None, metas) => keep(metas, meta).map(|()| NextItem::Around(Shape::End)),
         },
         Shape::ListSlot | Shape::MessageSlot | Shape::Lines => slot(scanner, count, interner),
         Shape::End | Shape::BrokenLine | Shape::Done => {
             scanner.peek()?;
-            scanner.end().map(|()| Next::Around(Shape::Done))
+            scanner.end().map(|()| NextItem::Around(Shape::Done))
         }
     }
 }
@@ -90,22 +90,22 @@ fn begin(
     scanner: &mut Scanner<'_>,
     meta: &mut Option<Meta>,
     interner: &mut Interner,
-) -> Parsed<Next> {
+) -> Parsed<NextItem> {
     if scanner.take(b'[')? {
-        return Ok(Next::Around(Shape::List));
+        return Ok(NextItem::Around(Shape::List));
     }
     let start = scanner.at();
     if !scanner.take(b'{')? {
-        return Ok(Next::Around(Shape::Lines));
+        return Ok(NextItem::Around(Shape::Lines));
     }
     let (slots, metas) = members(scanner, true, interner)?;
     let Some((slots, _)) = slots else {
         // A slot, whatever it has under a key of that name.
         scanner.back_to(start);
-        return Ok(Next::Around(Shape::Lines));
+        return Ok(NextItem::Around(Shape::Lines));
     };
     keep(metas, meta)?;
-    Ok(Next::Around(match slots {
+    Ok(NextItem::Around(match slots {
         Slots::List => Shape::Message,
         Slots::Null => Shape::MessageEnd,
     }))
@@ -174,15 +174,15 @@ fn slots(scanner: &mut Scanner<'_>) -> Parsed<(Slots, usize)> {
     Err(ParseError::value(start, "expected a list"))
 }
 
-fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner) -> Parsed<Next> {
+fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner) -> Parsed<NextItem> {
     scanner.peek()?;
     let start = scanner.at();
     Ok(match read_slot(scanner, count, interner).map_err(in_slots)? {
-        Some(slot) => Next::Slot(slot, start),
+        Some(slot) => NextItem::Slot(slot, start),
         None => {
             let error =
                 ParseError::value(start, "expected an object").under(PathSegment::Index(count));
-            Next::NoSlot(in_slots(error))
+            NextItem::NoSlot(in_slots(error))
         }
     })
 }

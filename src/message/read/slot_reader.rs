@@ -7,7 +7,7 @@ use std::iter::FusedIterator;
 use super::input_buffer::InputBuffer;
 use super::read_error::ReadError;
 use super::scanner::{ParseError, Reason, Scanner};
-use super::shape::{Next, Shape, next};
+use super::shape::{NextItem, Shape, next};
 use crate::message::codec::interner::Interner;
 use crate::message::{Meta, Slot};
 
@@ -157,7 +157,7 @@ impl<R: io::Read> SlotReader<R> {
             });
             let length = scanner.at();
             // What has come so far of a number may not be all of it.
-            let may_go_on = matches!(next, Ok(Next::NoSlot(_))) && length == text.len();
+            let may_go_on = matches!(next, Ok(NextItem::NoSlot(_))) && length == text.len();
             match next {
                 Err(error) if error.reason == Reason::End && !self.buffer.ended => {
                     self.needs_input = true;
@@ -165,15 +165,15 @@ impl<R: io::Read> SlotReader<R> {
                 Ok(_) if may_go_on && !self.buffer.ended => self.needs_input = true,
                 Err(error) if error.reason == Reason::End && self.is_at_end() => self.finish()?,
                 Err(error) => return Err(self.broken(&error)),
-                Ok(Next::Around(shape)) => {
+                Ok(NextItem::Around(shape)) => {
                     self.shape = shape;
                     self.buffer.consume(length);
                 }
-                Ok(Next::Slot(slot, start)) => {
+                Ok(NextItem::Slot(slot, start)) => {
                     self.pass_value(start, length);
                     return Ok(ReadOutcome::Slot(slot));
                 }
-                Ok(Next::NoSlot(error)) => {
+                Ok(NextItem::NoSlot(error)) => {
                     let read_error = self.buffer.parse_error(&error);
                     self.pass_value(error.at, length);
                     return Err(read_error.passed_over());

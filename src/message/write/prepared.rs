@@ -92,7 +92,7 @@ pub struct BatchNumbers {
 
 /// The line of JSON before the body.
 #[derive(Serialize, Deserialize)]
-struct Header {
+struct PreparedHeader {
     message_id: Uuid,
     first_slot: usize,
     end_slot: usize,
@@ -165,7 +165,7 @@ impl PreparedMessage {
     /// damaged one. It isn't encrypted, and holds the names in the message.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let header = Header {
+        let header = PreparedHeader {
             message_id: self.message_id,
             first_slot: self.slots.start,
             end_slot: self.slots.end,
@@ -201,7 +201,8 @@ impl PreparedMessage {
         if title != title_of(header, body) {
             return Err(RestoreError::Damaged);
         }
-        let header: Header = serde_json::from_str(header).map_err(|_| RestoreError::Damaged)?;
+        let header: PreparedHeader =
+            serde_json::from_str(header).map_err(|_| RestoreError::Damaged)?;
         if header.body_bytes != body.len() || header.first_slot > header.end_slot {
             return Err(RestoreError::Damaged);
         }

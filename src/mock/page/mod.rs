@@ -98,12 +98,12 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 }
 
 #[derive(Deserialize)]
-struct Next {
+struct NextResponse {
     response: String,
 }
 
 fn next(service: &Service, body: &Bytes) -> MockResponse {
-    let asked = serde_json::from_slice::<Next>(body).ok();
+    let asked = serde_json::from_slice::<NextResponse>(body).ok();
     let known = asked.and_then(|asked| RESPONSES.iter().find(|(name, ..)| *name == asked.response));
     let Some((name, _, response)) = known else {
         return MockResponse::new(StatusCode::BAD_REQUEST);

@@ -26,8 +26,8 @@ struct Page<'a> {
     next: Vec<&'a str>,
     next_tokens: Vec<&'a str>,
     responses: Vec<ShownResponse>,
-    messages: Vec<Shown<'a>>,
-    tokens: Vec<Attempt<'a>>,
+    messages: Vec<ShownMessage<'a>>,
+    tokens: Vec<ShownAttempt<'a>>,
     all_messages: usize,
 }
 
@@ -48,34 +48,34 @@ struct ShownResponse {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownMessage<'a> {
     number: usize,
     message_id: Option<&'a str>,
     state: &'static str,
-    batch: Option<Batch<'a>>,
+    batch: Option<ShownBatch<'a>>,
     destinations: Vec<Uuid>,
     slots: usize,
     /// How often it was accepted.
     arrived: usize,
-    logs: Vec<Log<'a>>,
-    attempts: Vec<Attempt<'a>>,
+    logs: Vec<ShownLog<'a>>,
+    attempts: Vec<ShownAttempt<'a>>,
 }
 
 #[derive(Serialize)]
-struct Batch<'a> {
+struct ShownBatch<'a> {
     id: Option<&'a str>,
     current: Option<u64>,
     total: Option<u64>,
 }
 
 #[derive(Serialize)]
-struct Log<'a> {
+struct ShownLog<'a> {
     id: Option<&'a str>,
     attempt_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Attempt<'a> {
+struct ShownAttempt<'a> {
     number: usize,
     at: DateTime<Utc>,
     elapsed_ms: Option<f64>,
@@ -128,31 +128,31 @@ fn names(responses: &VecDeque<MockResponse>, limit: usize) -> Vec<&str> {
 }
 
 /// The newest few.
-fn token_requests_of(log: &RequestLog) -> Vec<Attempt<'_>> {
+fn token_requests_of(log: &RequestLog) -> Vec<ShownAttempt<'_>> {
     let newest = log.token_requests.iter().enumerate().rev().take(TOKENS);
     newest
         .filter_map(|(index, place)| Some(attempt(index + 1, log.requests.get(*place)?)))
         .collect()
 }
 
-fn message<'a>(log: &'a RequestLog, number: usize, send: &'a SendRecord) -> Shown<'a> {
+fn message<'a>(log: &'a RequestLog, number: usize, send: &'a SendRecord) -> ShownMessage<'a> {
     let accepted = send.accepted.and_then(|place| log.messages.get(place));
     let requests = send.attempts.iter().filter_map(|place| log.requests.get(*place));
     let attempts: Vec<_> =
         requests.enumerate().map(|(index, request)| attempt(index + 1, request)).collect();
     let content = send.content.as_ref();
     let meta = content.map(|content| &content.meta);
-    Shown {
+    ShownMessage {
         number,
         message_id: send.key.as_deref(),
         state: match (accepted, attempts.last()) {
             (Some(_), _) => "accepted",
-            (None, Some(Attempt { status: None, .. })) => "no response",
+            (None, Some(ShownAttempt { status: None, .. })) => "no response",
             (None, _) => "rejected",
         },
         batch: meta.and_then(|meta| {
             let is_in_one = meta.batch_id.is_some() || meta.current_batch.is_some();
-            is_in_one.then_some(Batch {
+            is_in_one.then_some(ShownBatch {
                 id: meta.batch_id.as_deref(),
                 current: meta.current_batch,
                 total: meta.total_batches,
@@ -168,14 +168,14 @@ fn message<'a>(log: &'a RequestLog, number: usize, send: &'a SendRecord) -> Show
         logs: accepted
             .iter()
             .flat_map(|message| message.logs.iter())
-            .map(|log| Log { id: log.id.as_deref(), attempt_id: log.attempt_id.as_deref() })
+            .map(|log| ShownLog { id: log.id.as_deref(), attempt_id: log.attempt_id.as_deref() })
             .collect(),
         attempts,
     }
 }
 
-fn attempt(number: usize, request: &ReceivedRequest) -> Attempt<'_> {
-    Attempt {
+fn attempt(number: usize, request: &ReceivedRequest) -> ShownAttempt<'_> {
+    ShownAttempt {
         number,
         at: request.at,
         elapsed_ms: request.elapsed.map(|elapsed| elapsed.as_secs_f64() * 1_000.0),

@@ -26,11 +26,11 @@ struct Week<'a> {
 struct Row<'a> {
     name: String,
     id: Option<String>,
-    slots: Vec<Shown<'a>>,
+    slots: Vec<ShownSlot<'a>>,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownSlot<'a> {
     start: DateTime<Utc>,
     minutes: Option<f64>,
     reason: Option<&'a str>,
@@ -83,7 +83,7 @@ pub(super) fn json(
         });
         let minutes = slot.duration;
         let reason = slot.reason.as_deref();
-        row.slots.push(Shown { start, minutes, reason, message });
+        row.slots.push(ShownSlot { start, minutes, reason, message });
     }
     let mut providers: Vec<_> = rows.into_values().collect();
     for row in &mut providers {

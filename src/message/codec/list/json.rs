@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Content, List, Unread};
+use super::{List, ListContent, Unread};
 use crate::message::codec::corrector::Corrector;
 use crate::message::codec::extras::explain;
 use crate::message::codec::field::Field;
@@ -73,8 +73,10 @@ impl<T: Value> Unread<T> {
 impl<T: Value> Serialize for List<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
-            Content::Elements(elements) => serializer.collect_seq(written(elements).map(AsSerde)),
-            Content::Unread(unread) => {
+            ListContent::Elements(elements) => {
+                serializer.collect_seq(written(elements).map(AsSerde))
+            }
+            ListContent::Unread(unread) => {
                 let mut json = Vec::new();
                 unread.write(&mut json);
                 Raw(&String::from_utf8_lossy(&json)).serialize(serializer)
@@ -108,7 +110,7 @@ impl<T: Value> Field for List<T> {
     }
 
     fn clear_unread(&mut self) -> bool {
-        let Content::Unread(unread) = &mut self.0 else { return false };
+        let ListContent::Unread(unread) = &mut self.0 else { return false };
         *self = std::mem::take(&mut unread.added).into();
         true
     }
@@ -119,15 +121,15 @@ impl<T: Value> Field for List<T> {
         }
         out.extend_from_slice(key.as_bytes());
         match &self.0 {
-            Content::Elements(elements) => write_elements(elements, out.len(), out),
-            Content::Unread(unread) => unread.write(out),
+            ListContent::Elements(elements) => write_elements(elements, out.len(), out),
+            ListContent::Unread(unread) => unread.write(out),
         }
     }
 
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
         let elements = match &self.0 {
-            Content::Elements(elements) => elements,
-            Content::Unread(unread) => {
+            ListContent::Elements(elements) => elements,
+            ListContent::Unread(unread) => {
                 let mut json = Vec::new();
                 unread.write(&mut json);
                 return key.len() + json.len();
@@ -148,7 +150,7 @@ impl<T: Value> Field for List<T> {
     }
 
     fn is_absent(&self) -> bool {
-        matches!(&self.0, Content::Elements(elements) if elements.iter().all(is_passed_over))
+        matches!(&self.0, ListContent::Elements(elements) if elements.iter().all(is_passed_over))
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {

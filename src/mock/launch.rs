@@ -14,7 +14,7 @@ use super::mock_service::MockService;
 use super::request_log::RequestLog;
 use super::script::Script;
 use super::server::{self, Server};
-use super::service::{RateWindow, Service, State};
+use super::service::{RateWindow, Service, ServiceState};
 use super::tokens::Tokens;
 use crate::random::fresh_id;
 use crate::signature::PrivateKey;
@@ -76,7 +76,7 @@ impl MockServiceBuilder {
             deduplicates: builder.deduplicates,
             accepts_warnings: builder.accepts_warnings,
             hook: builder.hook,
-            state: Mutex::new(State {
+            state: Mutex::new(ServiceState {
                 tokens: Tokens::new(builder.clients, builder.api_keys, builder.token_lifetime),
                 log: RequestLog::default(),
                 script: Script::default(),
