@@ -7,6 +7,7 @@ mod oauth_error;
 mod reason;
 mod response_details;
 mod shape;
+mod usual_response;
 
 use std::ops::Range;
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::shape::{member, stands_for_nothing};
 use crate::message::{Object, list, text};
@@ -68,6 +69,7 @@ fn of_json(raw: &str, depth: usize) -> Option<String> {
         return Some(reasons.join("; "));
     }
     // A text on its own: the whole body, or an element of a list.
+    let raw = serde_json::from_str::<&RawValue>(raw).ok()?.get();
     text(raw).filter(|text| raw.starts_with('"') && !text.is_empty()).map(Cow::into_owned)
 }
 

@@ -10,6 +10,7 @@ use super::OAuthError;
 use super::masked::Masked;
 use super::reason::reason;
 use super::shape::{is_given, member, objects};
+use super::usual_response;
 use crate::message::{Log, Object, text};
 use crate::retry::BodyKind;
 use crate::text::trimmed;
@@ -83,6 +84,20 @@ impl ResponseDetails {
         if body.is_empty() {
             return Self::of_kind(BodyKind::Empty);
         }
+        // Of another status the response gives a reason.
+        let usual = if is_success { usual_response::logs(body) } else { None };
+        match usual {
+            Some(logs) => {
+                let shown = |id| Some(masked.shown_whole(id));
+                let logs =
+                    logs.iter().map(|ids| Log::from_parts(shown(ids.id), shown(ids.attempt_id)));
+                Self { logs: logs.collect(), ..Self::of_kind(BodyKind::Service) }
+            }
+            None => Self::of_unusual_body(body, is_success, masked),
+        }
+    }
+
+    fn of_unusual_body(body: &str, is_success: bool, masked: Masked<'_>) -> Self {
         let objects = objects(body);
         let metas: Vec<_> = objects
             .iter()
@@ -177,4 +192,55 @@ fn oauth_error(body: &Object<'_>, masked: Masked<'_>) -> Option<OAuthError> {
         error_description: part("error_description"),
         error_uri: part("error_uri"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same logs, kind and errors, whichever way a body is read.
+    #[test]
+    fn usual_response_reads_as_any_other() {
+        let logs = r#"[{"ID":"d9f5","AttemptID":"925d"},{"AttemptID":"a2","ID":"i2"}]"#;
+        let usual = [
+            format!(r#"{{"Meta":{{"DataModel":"Scheduling","Logs":{logs}}}}}"#),
+            format!(r#"{{"Meta":{{"Logs":{logs},"Test":true,"Source":{{"ID":null}}}}}}"#),
+            r#" { "Meta" : { "Logs" : [ { "ID" : "eyJh.b.c", "AttemptID" : "key" } ] } } "#
+                .to_owned(),
+        ];
+        let unusual = [
+            r#"{"Meta":{"Logs":[]}}"#.to_owned(),
+            r#"{"Meta":{}}"#.to_owned(),
+            r#"{"Meta":["Logs"]}"#.to_owned(),
+            r#"[{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}]"#.to_owned(),
+            r#"{"Meta":[[["1","2"]]]}"#.to_owned(),
+            r#"{"Meta":{"Logs":[["1","2"]]}}"#.to_owned(),
+            r#"{"Meta":{"Logs":{"ID":"1","AttemptID":"2"}}}"#.to_owned(),
+            r#"{"Meta":{"Logs":[{"ID":1,"AttemptID":"2"}]}}"#.to_owned(),
+            r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned(),
+            r#"{"Meta":{"Logs":[{"ID":"\u0031","AttemptID":"2"}]}}"#.to_owned(),
+            r#"{"Meta":{"Logs":[{"ID":"1","ID":"3","AttemptID":"2"}]}}"#.to_owned(),
+            format!(r#"{{"Meta":{{"Logs":{logs},"Errors":[{{"Text":"no"}}]}}}}"#),
+            format!(r#"{{"Meta":{{"Logs":{logs}}},"error":"no"}}"#),
+            format!(r#"{{"Meta":{{"Logs":{logs}}},"Meta":{{"Errors":["no"]}}}}"#),
+            format!(r#"{{"Meta":{{"Logs":{logs},"logs":{logs}}}}}"#),
+            format!(r#"{{"meta":{{"Logs":{logs}}}}}"#),
+            format!(r#"{{"Meta":{{"Logs":{logs}}}}} x"#),
+            format!(r#"{{"Meta":{{"Logs":{logs}}}"#),
+        ];
+        for body in usual.iter().chain(&unusual) {
+            let is_usual = usual_response::logs(body).is_some();
+            assert_eq!(is_usual, usual.contains(body), "{body}");
+            let read = |details: ResponseDetails| {
+                (details.body, details.logs, details.has_errors, details.text)
+            };
+            let masked = Masked(&["key"]);
+            let any = ResponseDetails::of_unusual_body(trimmed(body), true, masked);
+            assert_eq!(
+                read(ResponseDetails::of_body(body.as_bytes(), true, masked)),
+                read(any),
+                "{body}"
+            );
+        }
+    }
 }
