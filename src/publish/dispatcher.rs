@@ -131,9 +131,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
     pub(super) fn split_within(&mut self, limit: usize) {
         let before = self.layout.service_limit.unwrap_or(limit);
         self.layout.service_limit = Some(limit.min(before));
-        // A message that may have been accepted before keeps its extent.
-        if let Some(ready) = self.ready.take_if(|ready| !ready.is_unknown) {
-            self.layout.reopen(ready.number);
+        // It is made again in its turn, after the parts of the other.
+        if let Some(ready) = self.ready.take() {
+            self.layout.set_back(ready.number);
             self.recycle(ready);
         }
         self.layout.close_up();

@@ -67,6 +67,17 @@ enum PartState {
     Made(Fingerprint, bool),
 }
 
+impl PartState {
+    /// The state before the message was made.
+    fn set_back(self) -> Self {
+        match self {
+            Self::Made(print, true) => Self::Repeat(print),
+            Self::Made(_, false) => Self::Open,
+            state => state,
+        }
+    }
+}
+
 /// The messages of a batch, from the first slot that isn't known to be accepted.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -204,6 +215,13 @@ impl Layout {
         }
     }
 
+    /// Message `number` is to be made again: with the same slots if the service may have it.
+    pub(super) fn set_back(&mut self, number: u64) {
+        if let Some(part) = self.part(number) {
+            part.state = part.state.set_back();
+        }
+    }
+
     /// Gives back the numbers of the last messages, as far as all their slots are open.
     pub(super) fn close_up(&mut self) {
         while let Some(last) = self.parts.back().filter(|part| part.state == PartState::Open) {
@@ -272,11 +290,7 @@ impl Layout {
     pub(super) fn point(&self) -> ResumePoint {
         let mut layout = self.clone();
         for part in &mut layout.parts {
-            part.state = match part.state {
-                PartState::Made(print, true) => PartState::Repeat(print),
-                PartState::Made(_, false) => PartState::Open,
-                state => state,
-            };
+            part.state = part.state.set_back();
         }
         layout.close_up();
         let number = layout.parts.front().and_then(|part| part.number).unwrap_or(layout.next.0);

@@ -1,6 +1,7 @@
 //! How slots are split into the messages of a batch, and in what order these go.
 
 use std::collections::BTreeMap;
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::stream;
@@ -9,6 +10,7 @@ use pushslots::{Delivery, Meta, OnUnknown, PushSlots, ResumePoint};
 use serde_json::{Value, json};
 use support::batch::{Arrived, accepted, arrived, serve, slots};
 use support::model::{Model, ScriptedOutcome, answers, client_of, ok};
+use tokio::time::timeout;
 
 #[tokio::test(start_paused = true)]
 async fn slots_are_split_by_number_and_go_out_in_order() {
@@ -221,6 +223,34 @@ async fn a_part_that_was_interrupted_keeps_its_id() {
             .all(|each| (each.message_id, &each.body) == (sent[2].message_id, &sent[2].body))
     );
     assert_ne!(sent[0].message_id, sent[1].message_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_of_a_split_message_go_out_before_a_later_unknown_message() {
+    let hangs = |accepted| ScriptedOutcome::Hangs { accepted };
+    for is_stream in [false, true] {
+        let (model, client) = serve([hangs(false), hangs(true), answers(413), ok()]);
+        let publish = || {
+            let publication = match is_stream {
+                true => client.publish_stream(stream::iter(slots(0..8))),
+                false => client.publish(slots(0..8)),
+            };
+            publication.slots_per_message(4).batch_id("monday")
+        };
+        let publication = publish().concurrency(2);
+        let handle = publication.handle();
+        let in_flight = timeout(Duration::from_secs(1), publication.into_future()).await;
+        assert!(in_flight.is_err() && model.calls().len() == 2);
+        let report = handle.report();
+        let point = report.resume_point().unwrap();
+
+        let report = publish().resume_from(point).await.unwrap();
+        assert_eq!(report.batch().accepted_slots, 8);
+        let sent: Vec<_> = arrived(&model).into_iter().map(|message| message.slots).collect();
+        let [first, second, too_large, parts @ .., last] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!((first, second), (too_large, last));
+        assert_eq!(parts.concat(), [0, 1, 2, 3]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
