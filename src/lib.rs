@@ -145,6 +145,7 @@
 mod auth;
 mod client;
 mod clock;
+mod debug;
 mod delivery;
 mod digest;
 mod error;

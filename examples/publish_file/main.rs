@@ -8,8 +8,8 @@
 //! The state of the publication is kept in a file next to it, with the ending `.checkpoint`.
 //! Outages are waited out for 15 minutes. After a crash, a signal or an error, run the same command
 //! again: it resumes where the last run ended. If the slots before that place have changed, a new
-//! batch starts. Instead, `PUBLISH_BATCH_ID` and `PUBLISH_RESUME_FROM` name the place, and then no
-//! checkpoint is used.
+//! batch starts. If both `PUBLISH_BATCH_ID` and `PUBLISH_RESUME_FROM` are set, they name the place,
+//! and no checkpoint is used.
 //!
 //! Prints the id of the batch on stderr first, progress if that is a terminal, and one JSON object
 //! on stdout at the end.

@@ -8,12 +8,13 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::TokenError;
+use crate::debug::debug_as_display;
 
 /// Why a [`Signer`](crate::Signer) gave no signature, or a [`TokenSource`](crate::TokenSource) no
 /// access token.
 ///
 /// The text becomes part of errors and of the log: it must hold no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AuthError {
     text: String,
     is_temporary: bool,
@@ -61,5 +62,7 @@ impl fmt::Display for AuthError {
         f.write_str(&self.text)
     }
 }
+
+debug_as_display!(AuthError);
 
 impl std::error::Error for AuthError {}

@@ -92,8 +92,10 @@ pub(super) async fn request_token(
                 return Err(TokenError::Refresh(Box::new(error)));
             }
             Err(error) => {
-                tracing::debug!("error.message" = %error, "the token can't be refreshed, \
-                                                           authenticating anew");
+                tracing::debug!(
+                    "error.message" = %error,
+                    "the token can't be refreshed, authenticating anew"
+                );
             }
             Ok(mut token) => {
                 // RFC 6749, section 6: one that is not replaced stays good. One that followed a

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::jwk::{Jwk, Parts};
 use super::{AuthError, Signer, SigningAlgorithm, SigningInput};
+use crate::debug::debug_as_display;
 use crate::private_key::{Pem, Wiped, read_file};
 use crate::signature::{PrivateKey, RsaParts, Unusable};
 
@@ -154,7 +155,7 @@ impl fmt::Debug for SigningKey {
 /// A private key that can't be used, and why.
 ///
 /// It holds nothing of the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyError(pub(super) String);
 
 impl KeyError {
@@ -168,6 +169,8 @@ impl fmt::Display for KeyError {
         f.write_str(&self.0)
     }
 }
+
+debug_as_display!(KeyError);
 
 impl std::error::Error for KeyError {}
 

@@ -144,8 +144,8 @@ impl ClientBuilder {
                         && addresses().any(ServiceUrl::is_plain_loopback) =>
                 {
                     let text = "a base or token URL is plain http to this machine, and requests \
-                                there would leave it through \
-                                this proxy; leave the proxy out, or use https";
+                                there would leave it through this proxy; leave the proxy out, or \
+                                use https";
                     Err(vec![Problem::new("proxy", text)])
                 }
                 Ok(proxies) => Ok(proxies),

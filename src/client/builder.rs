@@ -24,20 +24,23 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 ///
 /// # Defaults
 ///
+/// Settings that the table doesn't name have no value by default.
+///
 /// | setting | default | reason |
 /// | --- | --- | --- |
 /// | [`base_url`](Self::base_url) | `https://api.redoxengine.com` | the service's production address in the United States |
-/// | [`max_attempts`](Self::max_attempts) | 4 | a short failure ends within the delays of three retries; further ones mostly add load |
+/// | [`token_url`](Self::token_url) | `{base}/v2/auth/token` | the path that the service documents |
+/// | [`max_attempts`](Self::max_attempts) | 4 | three retries outlast failures of about a second; further ones mostly add load |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 125 s | the service ends a request after about 120 s; giving up earlier sends copies of a message that it still works on |
 /// | [`deadline`](Self::deadline) | 300 s | room for two attempts of the longest kind, and the delay between them |
-/// | [`on_unknown`](Self::on_unknown) | [`OnUnknown::Retry`] | the same slots sent twice mean the same; slots that never arrive are appointments that nobody can book |
-/// | [`retry_budget`](Self::retry_budget) | 500 | 35 retries that fail, far more than on an ordinary day, and soon used up in an outage |
+/// | [`on_unknown`](Self::on_unknown) | [`OnUnknown::Retry`] | the same slots sent twice mean the same; slots that never arrive can't be booked |
+/// | [`retry_budget`](Self::retry_budget) | 500 | 35 failed retries, or 100 after a 429: more than single failures need, and soon used up in an outage |
 /// | [`rate_limit`](Self::rate_limit) | 7,500 in 300 s | the lower of the two figures that the service publishes for an IP address |
 /// | [`max_in_flight`](Self::max_in_flight) | 100 | 25 requests a second, each with a response within 4 s, keep the whole rate busy; over HTTP/1.1 it bounds the connections |
 /// | [`slots_per_message`](Self::slots_per_message) | 1,000 | encoding costs little next to the request, and a rejected message concerns few slots |
 /// | [`bytes_per_message`](Self::bytes_per_message) | 8 MiB | below 10 MB, the lower of the two limits that the service publishes |
 /// | [`validation`](Self::validation) | [`Validation::Strict`] | a problem is cheaper to fix before the message is sent |
-/// | [`connect_timeout`](Self::connect_timeout) | 5 s | a handshake takes well below a second, also around the world; a lost packet is sent again within three |
+/// | [`connect_timeout`](Self::connect_timeout) | 5 s | a handshake takes less than a second even around the world, and a lost packet is sent again within three seconds |
 /// | [proxy](Self::proxy), [root certificates](Self::root_certificate) | those of the environment and the system | operators configure these once for all programs |
 ///
 /// ```no_run
@@ -257,12 +260,12 @@ impl ClientBuilder {
     /// included. Defaults to 7,500 in 5 minutes, the lower of the two figures that the service
     /// publishes for an IP address.
     ///
-    /// At least 2 requests, because one may be for a token, in a window of up to a day. All clones
-    /// of the client share the limit, about in the order in which they come. A burst may use a
-    /// whole window's requests at once. A request counts from when it leaves until one window after
-    /// its end. A request that never left, because no connection came about, doesn't count. After a
-    /// 429 all requests wait for the time that its `Retry-After` asks for, up to 120 s, or else for
-    /// a second.
+    /// The limit is at least 2 requests, because one may be for a token, and the window at most a
+    /// day. All clones of the client share the limit, about in the order in which they come. A
+    /// burst may use a whole window's requests at once. A request counts from when it leaves until
+    /// one window after its end. A request that never left, because no connection came about,
+    /// doesn't count. After a 429 all requests wait for the time that its `Retry-After` asks for,
+    /// up to 120 s, or else for a second.
     ///
     /// A send whose [deadline](Self::deadline) leaves no room for that ends as
     /// [`ErrorKind::Throttled`], with the [time to wait](crate::Error::retry_after). A publication
@@ -323,7 +326,7 @@ impl ClientBuilder {
     /// Sets the maximum number of bytes in one message of a [publication](crate::Client::publish).
     /// Defaults to 8 MiB.
     ///
-    /// A message without slots takes some hundred bytes; a publication whose limit is below that
+    /// A message without slots takes a few hundred bytes; a publication whose limit is below that
     /// ends with an error. One page of the service states a limit of 40 MB, another of 10 MB.
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
@@ -387,7 +390,7 @@ impl ClientBuilder {
     }
 }
 
-/// Without the addresses, because an invalid one may hold a password.
+/// Leaves out the addresses, because an invalid one may hold a password.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::debug::debug_as_display;
+
 /// A problem of a message or of a setting, and its place.
 ///
 /// The text never repeats a value of the message, so that it can be logged.
@@ -159,7 +161,7 @@ impl ProblemCode {
 
 impl fmt::Display for ProblemCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -198,12 +200,12 @@ impl Severity {
 
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
 /// A message, or one slot, that breaks the data model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InvalidMessage {
     problems: Vec<Problem>,
     omitted: usize,
@@ -237,6 +239,8 @@ impl fmt::Display for InvalidMessage {
         write_problems(&self.problems, self.omitted, f)
     }
 }
+
+debug_as_display!(InvalidMessage);
 
 impl std::error::Error for InvalidMessage {}
 

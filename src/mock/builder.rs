@@ -65,15 +65,16 @@ impl MockServiceBuilder {
         self
     }
 
-    /// The port; by default one that is free.
+    /// Sets the port. Defaults to a free one.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Knows this public key beside [its own](crate::mock::MockService::private_key_pem): PEM with
-    /// a `PUBLIC KEY`, of RSA from 2048 bits or of P-384.
+    /// Registers a public key in addition to [the mock's
+    /// own](crate::mock::MockService::private_key_pem): PEM with a `PUBLIC KEY`, RSA of at least
+    /// 2048 bits or P-384.
     #[must_use]
     pub fn public_key_pem(
         mut self,
@@ -88,8 +89,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Knows this public key too: a JWK with its `kid`, of RSA from 2048 bits or of P-384 (RFC
-    /// 7517, section 4).
+    /// Registers a public key given as a JWK with its `kid` (RFC 7517, section 4): RSA of at least
+    /// 2048 bits or P-384.
     #[must_use]
     pub fn public_jwk(mut self, client_id: impl Into<String>, jwk: impl AsRef<str>) -> Self {
         match public_key::from_jwk(jwk.as_ref()) {
@@ -99,15 +100,15 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Takes assertions for this audience beside its own, such as the service's real token URL in
-    /// clients that can't be told another.
+    /// Accepts assertions for this audience as well, such as the service's real token URL of a
+    /// client that can't be given another.
     #[must_use]
     pub fn audience(mut self, url: impl Into<String>) -> Self {
         self.audiences.push(url.into());
         self
     }
 
-    /// Takes this legacy API key too.
+    /// Registers a legacy API key in addition to the mock's own.
     #[must_use]
     pub fn api_key(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
         self.api_keys.insert(key.into(), secret.into());

@@ -14,16 +14,14 @@ use super::service::Service;
 use crate::message::Slot;
 use crate::signature::PrivateKey;
 
-/// A mock of the service, on a port of 127.0.0.1 unless it is set otherwise; see [the
-/// module](crate::mock).
+/// A mock of the service, by default on a free port of 127.0.0.1; see [the module](crate::mock).
 ///
-/// It runs in a thread of its own until it is dropped, under any runtime and under none. It goes by
-/// the real clock: under tokio's paused time a client would run into its timeouts while it waits
-/// for a socket.
+/// It runs in a thread of its own until it is dropped, and needs no runtime. It uses the real
+/// clock. Under tokio's paused time, a client would run into its timeouts while it waits for a
+/// socket.
 ///
-/// A panic in it, such as of an assertion in
-/// [`respond_with`](crate::mock::MockServiceBuilder::respond_with), comes up again when it is
-/// dropped, so that the test fails.
+/// If a function in [`respond_with`](crate::mock::MockServiceBuilder::respond_with) panics, the
+/// panic continues when the mock is dropped, so that the test fails.
 #[must_use = "the mock ends when it is dropped"]
 pub struct MockService {
     pub(super) service: Arc<Service>,
@@ -37,26 +35,26 @@ pub struct MockService {
 }
 
 impl MockService {
-    /// Where it is, such as `http://127.0.0.1:49152`: the base URL of a client, and its page for a
-    /// person.
+    /// Returns the base URL for clients, such as `http://127.0.0.1:49152`. A browser shows the
+    /// mock's page there.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.service.url
     }
 
-    /// A client id that it knows.
+    /// Returns a client id that the mock knows.
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// What it calls the public key of that client: `kid` of the assertion.
+    /// Returns the id of that client's public key: `kid` of the assertion.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The private key of that client, of P-384 and in PKCS#8, made anew for each mock.
+    /// Returns the private key of that client: P-384 in PKCS#8, generated for each mock.
     #[must_use]
     pub fn private_key_pem(&self) -> &str {
         &self.private_key_pem
@@ -66,73 +64,71 @@ impl MockService {
         self.key.clone()
     }
 
-    /// A legacy API key that it takes, and its secret.
+    /// Returns a legacy API key that the mock knows, and its secret.
     #[must_use]
     pub fn api_key(&self) -> (&str, &str) {
         (&self.api_key.0, &self.api_key.1)
     }
 
-    /// An endpoint to send to; it takes messages for any.
+    /// Returns a destination for messages. By default the mock accepts messages for any other too.
     #[must_use]
     pub fn destination(&self) -> Uuid {
         self.destination
     }
 
-    /// Answers a message like this: the next one, or the next behind those answers that wait
-    /// already.
+    /// Queues a response to a message. Queued responses are given in their order.
     ///
-    /// It comes before everything that the mock would say of the message, unless the response
-    /// [takes it](MockResponse::after_accepting).
+    /// The mock doesn't look at the message first, unless the response is one [after
+    /// accepting](MockResponse::after_accepting).
     pub fn respond_next(&self, response: MockResponse) {
         self.service.script(|script| Script::add(&mut script.messages, response));
     }
 
-    /// Answers a request for a token like this: the next one, or the next behind those answers that
-    /// wait already.
+    /// Queues a response to a token request. Queued responses are given in their order.
     pub fn respond_next_token(&self, response: MockResponse) {
         self.service.script(|script| Script::add(&mut script.tokens, response));
     }
 
-    /// Answers all messages and requests for tokens with 503 from now on for that long.
+    /// Starts an outage: for this time, messages and token requests get a 503.
     ///
-    /// It goes by the clock, and the delays between attempts are drawn: the four attempts of a
-    /// client as it is by default can be over within milliseconds. Where the send is to outlive the
-    /// outage, give the client more [attempts](crate::ClientBuilder::max_attempts), or count
-    /// failures instead: `next(MockResponse::unavailable().times(2))`.
+    /// The delays between attempts are random, so the four attempts of a default client can all end
+    /// within milliseconds. If the send must outlive the outage, give the client more
+    /// [attempts](crate::ClientBuilder::max_attempts), or count failures instead:
+    /// `respond_next(MockResponse::unavailable().times(2))`.
     pub fn fail_for(&self, duration: Duration) {
         self.service.script(|script| script.fail_for(duration));
     }
 
-    /// How many answers still wait to be given, for messages and tokens: 0 at the end of a test
-    /// whose script was played.
+    /// Returns the number of queued responses, for messages and tokens. It is 0 at the end of a
+    /// test in which all of them were given.
     #[must_use]
     pub fn pending_responses(&self) -> usize {
         self.service.state().script.pending()
     }
 
-    /// Forgets the answers that wait, and an outage.
+    /// Removes all queued responses, and ends an outage.
     pub fn clear_script(&self) {
         self.service.script(|script| *script = Script::default());
     }
 
-    /// Rejects every token that it has issued so far, refresh tokens too.
+    /// Revokes every token issued so far, including refresh tokens.
     pub fn revoke_tokens(&self) {
         self.service.state().tokens.revoke_all();
     }
 
-    /// The messages that it accepted, in order.
+    /// Returns the accepted messages in their order.
     #[must_use]
     pub fn received(&self) -> Vec<ReceivedMessage> {
         self.service.state().log.messages.clone()
     }
 
-    /// The messages that it accepted for this endpoint, in order.
+    /// Returns the messages accepted for this destination in their order.
     #[must_use]
     pub fn received_for(&self, destination: Uuid) -> Vec<ReceivedMessage> {
         self.matching(|message| message.is_for(destination))
     }
 
-    /// The messages that it accepted of this batch, by `CurrentBatch`.
+    /// Returns the accepted messages of this batch, sorted by `CurrentBatch`.
     #[must_use]
     pub fn batch(&self, batch_id: &str) -> Vec<ReceivedMessage> {
         let mut messages =
@@ -146,25 +142,26 @@ impl MockService {
         state.log.messages.iter().filter(|message| matches(message)).cloned().collect()
     }
 
-    /// The slots of all messages that it accepted, in order.
+    /// Returns the slots of all accepted messages in their order.
     ///
-    /// Of a message that came twice they are there twice, unless it [knows it
-    /// again](crate::mock::MockServiceBuilder::deduplicate).
+    /// The slots of a message that arrived twice are listed twice, unless the mock recognizes
+    /// [repeated messages](crate::mock::MockServiceBuilder::deduplicate).
     #[must_use]
     pub fn slots(&self) -> Vec<Slot> {
         self.received().iter().flat_map(ReceivedMessage::slots).cloned().collect()
     }
 
-    /// The slots that it accepted for this endpoint, in order.
+    /// Returns the slots accepted for this destination in their order.
     #[must_use]
     pub fn slots_for(&self, destination: Uuid) -> Vec<Slot> {
         self.received_for(destination).iter().flat_map(ReceivedMessage::slots).cloned().collect()
     }
 
-    /// Waits until it has accepted so many messages; gives all of them.
+    /// Waits until the mock has accepted this number of messages, and returns all accepted
+    /// messages.
     ///
-    /// For what sends in the background. It waits for as long as it takes: put a timeout of the
-    /// test's runtime around it.
+    /// It is for programs that send in the background. It has no timeout of its own; use one of the
+    /// test's runtime.
     ///
     /// ```no_run
     /// # use pushslots::mock::MockService;
@@ -180,21 +177,19 @@ impl MockService {
         self.received()
     }
 
-    /// Every request that came, in order, and what it was answered; those for the page aside.
+    /// Returns every request in its order, with its response, except requests for the page.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.service.state().log.requests.clone()
     }
 
-    /// How much came.
+    /// Returns the number of requests and messages, by outcome.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.service.state().log.counts
     }
 
-    /// Forgets what came, and frees its bodies, which are kept until then.
-    ///
-    /// Tokens stay good.
+    /// Removes all recorded requests and messages, and frees their bodies. Tokens stay valid.
     pub fn clear_inbox(&self) {
         self.service.clear_inbox();
     }

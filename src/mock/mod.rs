@@ -76,7 +76,6 @@ mod routes;
 mod script;
 mod server;
 mod service;
-
 mod tokens;
 
 pub use builder::MockServiceBuilder;

@@ -274,8 +274,13 @@ async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
 
 /// Header lines that no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112,
 /// sections 5.1 and 5.2.
-const ODD_HEADERS: &str = "Connection: close\r\nX-Control: one\u{1}two\r\nX Spaced: yes\r\nX-Late \
-                           : yes\r\nX-Folded: over\r\n two lines\r\n";
+const ODD_HEADERS: &str = concat!(
+    "Connection: close\r\n",
+    "X-Control: one\u{1}two\r\n",
+    "X Spaced: yes\r\n",
+    "X-Late : yes\r\n",
+    "X-Folded: over\r\n two lines\r\n",
+);
 
 /// Begins with no digit, so that it is the size of no chunk.
 const GARBAGE: &[u8] = b"~~~ this is no HTTP at all ~~~\r\n\r\n";

@@ -33,7 +33,7 @@ const SPAN: u64 = 8;
 
 type SendFuture<'a> =
     Pin<Box<dyn Future<Output = (PreparedChunk, Result<Receipt, Error>)> + Send + 'a>>;
-type PermitFuture<'a> = Pin<Box<dyn Future<Output = Option<Permit>> + Send + 'a>>;
+type FreePermit<'a> = Pin<Box<dyn Future<Output = Option<Permit>> + Send + 'a>>;
 
 /// Sends messages, up to a number at a time, and records their outcomes.
 pub(super) struct Dispatcher<'a, 't> {
@@ -50,7 +50,7 @@ pub(super) struct Dispatcher<'a, 't> {
     failed_for_now: VecDeque<PreparedChunk>,
     ready: Option<PreparedChunk>,
     /// The wait for the rate limit, and since when.
-    permit: Option<(PermitFuture<'a>, Instant)>,
+    permit: Option<(FreePermit<'a>, Instant)>,
     /// Memory of messages that were accepted.
     spare: Vec<Vec<u8>>,
     /// Why no more messages are made.

@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::layout::{Fingerprint, Numbering, SlotPosition};
+use crate::debug::debug_as_display;
 use crate::text;
 
 /// The place where a publication resumes: the first message of its batch that isn't known to be
@@ -198,7 +199,7 @@ impl<'de> Deserialize<'de> for ResumePoint {
 }
 
 /// The error for text that isn't a [`ResumePoint`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ParseResumePointError(());
 
 impl fmt::Display for ParseResumePointError {
@@ -209,6 +210,8 @@ impl fmt::Display for ParseResumePointError {
         )
     }
 }
+
+debug_as_display!(ParseResumePointError);
 
 impl std::error::Error for ParseResumePointError {}
 

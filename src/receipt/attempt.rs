@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::message::Log;
@@ -13,7 +13,7 @@ use crate::retry::NextStep;
 
 /// How certain it is that the service has the message.
 ///
-/// Serializes to `accepted`, `rejected`, `not_sent` or `unknown`, which is also its `Display`.
+/// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -68,6 +68,17 @@ impl Attempt {
 }
 
 impl Delivery {
+    /// The state as a word for programs, such as `not_sent`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::NotSent => "not_sent",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// What a send comes to, whose attempts were not accepted: as uncertain as the least certain of
     /// them.
     pub(crate) fn of_failed(attempts: &[Attempt]) -> Self {
@@ -82,22 +93,9 @@ impl Delivery {
     }
 }
 
-impl Delivery {
-    /// The state as a word for programs, such as `not_sent`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Rejected => "rejected",
-            Self::NotSent => "not_sent",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -106,11 +104,11 @@ impl fmt::Display for Delivery {
 /// An attempt that found no access token is one too: it ended before the message went out, as
 /// [`Delivery::NotSent`].
 ///
-/// Serializes times in whole milliseconds, `elapsed_ms`, `token_age_ms` and `delay_ms`, but for
-/// `retry_after_s`, which is in seconds, rounded up; and `logs` in the words of a
-/// [`Receipt`](crate::Receipt).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+/// Serializes its durations as `elapsed_ms`, `token_age_ms` and `delay_ms` in whole milliseconds,
+/// and as `retry_after_s` in seconds, rounded up. `logs` has the form that it has in a
+/// [`Receipt`](crate::Receipt). An attempt that is read back therefore has shorter durations than
+/// the one in memory, and doesn't compare equal to it.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Attempt {
     /// Its number, from 1.
@@ -120,50 +118,28 @@ pub struct Attempt {
     /// When it started, by this machine's clock.
     pub started: DateTime<Utc>,
     /// How long it took.
-    #[serde(rename = "elapsed_ms", with = "super::json::milliseconds")]
     pub elapsed: Duration,
     /// The status of the response to the message, where one came.
     ///
     /// That of the token endpoint is in `error`.
-    #[serde(default, with = "super::json::status")]
     pub status: Option<StatusCode>,
     /// Whether the service has the message, as far as this attempt tells.
     pub delivery: Delivery,
     /// What went wrong, in words that hold nothing of the message or the response.
     pub error: Option<String>,
     /// The service's own identifiers, where the response had any.
-    #[serde(with = "super::json::logs")]
     pub logs: Vec<Log>,
     /// How old the access token was when the request set out, counted from when it was asked for;
     /// `None` where there was no token, and so no request.
-    #[serde(rename = "token_age_ms", default, with = "super::json::optional_milliseconds")]
     pub token_age: Option<Duration>,
     /// How long the service asked to wait, by `Retry-After`; or how long no access token is asked
     /// for.
-    #[serde(rename = "retry_after_s", default, with = "super::json::whole_seconds")]
     pub retry_after: Option<Duration>,
     /// How long the send meant to wait before the next attempt; `None` after the last.
     ///
     /// A pause in which no access token is asked for can make it longer, and credentials that are
     /// rotated meanwhile can end that.
-    #[serde(rename = "delay_ms", default, with = "super::json::optional_milliseconds")]
     pub delay: Option<Duration>,
     /// What followed, and why: why the delay is as it is, or why there was no further attempt.
     pub next_step: NextStep,
-}
-
-impl Serialize for Attempt {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Self::serialize(self, serializer)
-    }
-}
-
-/// An attempt inside another record, whose errors name the path from that record on.
-#[derive(Deserialize)]
-pub(crate) struct StoredAttempt(#[serde(with = "Attempt")] pub(crate) Attempt);
-
-impl<'de> Deserialize<'de> for Attempt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::read::<StoredAttempt, D>(deserializer).map(|stored| stored.0)
-    }
 }

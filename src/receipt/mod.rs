@@ -1,6 +1,7 @@
 //! What is known after a send: pure data.
 
 mod attempt;
+mod attempt_json;
 mod json;
 mod masked;
 mod oauth_error;
@@ -22,14 +23,14 @@ pub(crate) use json::{
 };
 pub(crate) use response_details::ResponseDetails;
 
-pub(crate) use attempt::StoredAttempt;
 pub use attempt::{Attempt, Delivery};
+pub(crate) use attempt_json::StoredAttempt;
 pub use oauth_error::OAuthError;
 
-/// What is known of a message that the service accepted.
+/// The record of an accepted message.
 ///
-/// Accepted means: in the service's durable queue. It is not yet with its destinations; the service
-/// carries it there, and [`logs`](Self::logs) finds it in the service's dashboard.
+/// The message is in the service's durable queue, and the service delivers it to the destinations.
+/// The [`logs`](Self::logs) identify it in the service's dashboard.
 ///
 /// ```
 /// use pushslots::Receipt;
@@ -42,8 +43,9 @@ pub use oauth_error::OAuthError;
 ///
 /// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id",
 /// "attempt_id"}], "attempts": […], "problems": […], "omitted_problems"}`, where the last two are
-/// left out if there are none. An accepted message can be kept in this form and be read again;
-/// unknown members are ignored. A time is then whole milliseconds, and the seconds are rounded up.
+/// left out if there are none. Deserializes from the same form; unknown members are ignored. The
+/// durations of its attempts are [stored in whole units](crate::Attempt), so a receipt that is read
+/// back doesn't compare equal to the one in memory. Compare message ids instead.
 ///
 /// ```
 /// use pushslots::Receipt;

@@ -84,7 +84,7 @@ impl ResponseDetails {
         if body.is_empty() {
             return Self::of_kind(BodyKind::Empty);
         }
-        // Of another status the response gives a reason.
+        // A response with another status carries a reason, which only the general path reads.
         let usual = if is_success { usual_response::logs(body) } else { None };
         match usual {
             Some(logs) => {

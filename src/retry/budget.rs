@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The default size: 35 retries that fail, far more than on an ordinary day, and soon used up in an
-/// outage.
+/// The default size: 35 failed retries, or 100 after a 429. Single failures need fewer, and an
+/// outage soon uses them up.
 pub(crate) const DEFAULT_BUDGET: u32 = 500;
 
 /// The cap on the load of retries, shared by all sends of a client. Each retry takes from this

@@ -25,8 +25,8 @@ impl Backoff {
     }
 
     /// Delays between two probes of a publication that waits out an outage: at least 0.8 of a
-    /// ceiling that grows from 5 s to 60 s. A second probe within seconds rarely finds more than
-    /// the first, and after a minute's delay the publication still resumes soon.
+    /// ceiling that grows from 5 s to 60 s. The attempts of a send have covered shorter failures,
+    /// and after an outage the publication resumes within a minute.
     pub(crate) fn of_outages(jitter: &Jitter) -> Self {
         Self::new(Duration::from_secs(5), Duration::from_secs(60), 0.8, jitter)
     }
@@ -65,8 +65,7 @@ impl Backoff {
 
 /// The delays between the attempts of a send, with full jitter: from zero up to a ceiling that
 /// doubles from attempt to attempt up to 20 s, so that a send still ends within its deadline. The
-/// first ceiling is 250 ms, about the time in which a load balancer replaces a server. After a
-/// throttled attempt it is 1 s, because a rate limit rarely ends sooner.
+/// first ceiling is 250 ms, and after a throttled attempt 1 s.
 pub(crate) struct AttemptDelays {
     jitter: Jitter,
     /// The usual ones, and those after an attempt that was throttled; most sends need none.

@@ -42,7 +42,7 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            // A short failure ends within the delays of three retries; more mostly add load.
+            // Three retries outlast failures of about a second; more mostly add load.
             max_attempts: 4,
             // The service ends a request after about 120 s. Giving up earlier would send a copy of
             // a message that it still works on.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Permit;
+use crate::debug::debug_as_display;
 
 /// The longest time after which a source is asked again. It can be added to any moment.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -74,7 +75,7 @@ pub struct PermitRequest {
 }
 
 /// The error of a [`PermitSource`] that gives no permit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PermitError {
     text: String,
     retry_after: Option<Duration>,
@@ -110,6 +111,8 @@ impl fmt::Display for PermitError {
         f.write_str(&self.text)
     }
 }
+
+debug_as_display!(PermitError);
 
 impl std::error::Error for PermitError {}
 

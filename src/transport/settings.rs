@@ -27,8 +27,8 @@ pub(crate) struct HttpSettings {
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
-            // A handshake takes well below a second, also around the world. A system sends a lost
-            // packet again within three seconds.
+            // A handshake takes less than a second even around the world, and a lost packet is sent
+            // again within three seconds.
             connect_timeout: Duration::from_secs(5),
             proxy: None,
             root_certificates: Vec::new(),

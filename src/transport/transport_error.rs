@@ -3,12 +3,13 @@
 use std::fmt;
 
 use super::PermitError;
+use crate::debug::debug_as_display;
 
 /// Why an exchange brought no response, or no whole one, and whether the request may have reached
 /// the service.
 ///
 /// Its `Display` is what an [`Attempt`](crate::Attempt) says went wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TransportError {
     kind: TransportErrorKind,
     may_have_arrived: bool,
@@ -56,7 +57,7 @@ impl TransportErrorKind {
 
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -132,6 +133,8 @@ impl TransportError {
         self.may_have_arrived
     }
 }
+
+debug_as_display!(TransportError);
 
 impl std::error::Error for TransportError {}
 

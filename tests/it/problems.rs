@@ -5,8 +5,9 @@ use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::mock::MockService;
 use pushslots::uuid::uuid;
 use pushslots::{
-    Client, Destination, Error, InvalidMessage, Location, Meta, Problem, ProblemCode, Provider,
-    PushSlots, Severity, Slot, SlotReader,
+    AuthError, Client, Destination, Error, InvalidMessage, Location, Meta, PermitError,
+    PreparedMessage, Problem, ProblemCode, Provider, PushSlots, ResumePoint, Severity, SigningKey,
+    Slot, SlotReader, TransportError, TransportErrorKind,
 };
 use support::any::{Any, token};
 
@@ -26,6 +27,23 @@ fn with_one_provider(count: usize) -> Vec<Slot> {
     let at =
         |number: usize| nine_o_clock() + TimeDelta::minutes(15 * i64::try_from(number).unwrap());
     (0..count).map(|number| Slot::new(at(number), 15).provider(&provider)).collect()
+}
+
+/// `main` prints an error that it returns by its `Debug`.
+#[test]
+fn debug_of_an_error_is_its_text() {
+    fn check(error: impl std::error::Error) {
+        assert_eq!(format!("{error:?}"), error.to_string());
+    }
+    check(SigningKey::from_pem("no PEM", "key-id").unwrap_err());
+    check(PushSlots::from_json("x").unwrap_err());
+    check(invalid(r#"{"Slots":[{"DateTime":1}]}"#));
+    check("x".parse::<ResumePoint>().unwrap_err());
+    check(PreparedMessage::from_bytes(b"x").unwrap_err());
+    check(AuthError::temporary("the vault is locked"));
+    check(PermitError::failed("the database is down"));
+    check(TransportError::unknown(TransportErrorKind::Timeout));
+    check(Client::builder().build().unwrap_err());
 }
 
 #[test]

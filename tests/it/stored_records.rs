@@ -58,7 +58,7 @@ fn word_of_a_variant_is_its_json_and_its_display() {
         ($type:ident: $($variant:ident)*) => {$(
             let word = $type::$variant.as_str();
             assert_eq!(json!($type::$variant), word);
-            assert_eq!($type::$variant.to_string(), word);
+            assert_eq!(format!("{:>24}", $type::$variant), format!("{word:>24}"));
         )*};
     }
     check!(Delivery: Accepted Rejected NotSent Unknown);

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! The parts that several tests share.
 
 pub mod any;
 pub mod batch;

@@ -97,8 +97,8 @@ pub(crate) fn list(raw: &str) -> Option<Elements<'_>> {
     if begins_with(raw, b'[') { serde_json::from_str(raw).ok() } else { None }
 }
 
-/// Whether `raw` begins with `first` after white space. A value of another kind is found so at less
-/// cost than by an error of serde_json.
+/// Whether `raw` begins with `first` after white space. Rejecting another kind of value here is
+/// cheaper than building an error of serde_json.
 fn begins_with(raw: &str, first: u8) -> bool {
     raw.bytes().find(|byte| !is_space(*byte)) == Some(first)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::debug::debug_as_display;
 use crate::message::codec::corrector::Corrector;
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
@@ -187,7 +188,7 @@ impl Field for Extensions {
 /// An extension that could not be read or written as the type that was asked for.
 ///
 /// It tells the name and the place in the value, and nothing of the value itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ExtensionError {
     name: String,
     /// Line and column in the value; none where it was to be written.
@@ -227,5 +228,7 @@ impl fmt::Display for ExtensionError {
         }
     }
 }
+
+debug_as_display!(ExtensionError);
 
 impl std::error::Error for ExtensionError {}

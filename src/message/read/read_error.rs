@@ -6,12 +6,13 @@ use std::io;
 use std::sync::Arc;
 
 use super::scanner::ParseError;
+use crate::debug::debug_as_display;
 
 /// Input that is not the JSON it should be, or that could not be got at all.
 ///
 /// It tells where the input goes wrong and never repeats any of it. Why an input could not be got
 /// is its [`source`](std::error::Error::source).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReadError {
     reason: Cow<'static, str>,
     path: String,
@@ -92,6 +93,8 @@ impl fmt::Display for ReadError {
         }
     }
 }
+
+debug_as_display!(ReadError);
 
 impl std::error::Error for ReadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

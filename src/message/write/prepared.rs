@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::debug::debug_as_display;
 use crate::digest;
 #[cfg(doc)]
 use crate::message::Validation;
@@ -242,7 +243,7 @@ impl fmt::Debug for PreparedMessage {
 }
 
 /// The error for bytes that aren't a [`PreparedMessage`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestoreError {
     /// They aren't a prepared message of this crate, or their start is damaged.
@@ -261,8 +262,7 @@ impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unrecognized => f.write_str(
-                "the stored bytes aren't a prepared message of \
-                                               pushslots, or their start is damaged",
+                "the stored bytes aren't a prepared message of pushslots, or their start is damaged",
             ),
             Self::Damaged => f.write_str(
                 "the stored message is damaged: its digest, header or length is another than when \
@@ -276,5 +276,7 @@ impl fmt::Display for RestoreError {
         }
     }
 }
+
+debug_as_display!(RestoreError);
 
 impl std::error::Error for RestoreError {}

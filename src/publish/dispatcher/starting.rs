@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::progress::WaitReason;
-use super::{Dispatcher, PermitFuture};
+use super::{Dispatcher, FreePermit};
 use crate::transport::{Permit, RateLimiter};
 
 impl<'a> Dispatcher<'a, '_> {
@@ -25,7 +25,7 @@ impl<'a> Dispatcher<'a, '_> {
                         let waiting = || {
                             (
                                 Box::pin(async move { limiter.permit().await.ok() })
-                                    as PermitFuture<'a>,
+                                    as FreePermit<'a>,
                                 now,
                             )
                         };
