@@ -1,25 +1,25 @@
-//! Compares the message layer with code written by hand: owned structs, serde derive and
-//! `serde_json::to_vec`. `cargo bench --bench ratios` prints one `name: value` line a figure.
+//! Compares the message layer with handwritten code: owned structs, serde derive and
+//! `serde_json::to_vec`. `cargo bench --bench ratios` prints one line `name: value` for each
+//! figure.
 //!
-//! Both sides hold the same 200,000 slots, which name 100 providers and 100 rooms in no order, as
-//! 20 messages of 6.2 MB: one of 10 MB the service may reject. They must write the same bytes and
-//! read them back.
+//! Both sides hold the same 200,000 slots in 20 messages of 6.2 MB, because the service may reject
+//! messages of 10 MB. The slots use 100 providers and 100 rooms in no particular order. Both sides
+//! must write the same bytes and read them back.
 //!
-//! * A time is the median of the rounds, in each of which every side has its turn with all
-//!   messages, one after the other. What is made of one is dropped before the next, outside the
-//!   clock. The JSON of what slots share is made before the first round.
-//! * Heap is what is still held when the work is done, by the sizes asked of the allocator, without
-//!   the room that the list of slots was given to grow. Counting costs one atomic addition for each
-//!   allocation, of which the owned side has more.
-//! * `one_document_…` is all slots in one message of 125 MB. Memory fresh from the system then
-//!   takes more time than what is written to it, on every side.
+//! * A time is a median of rounds. In each round, every side processes all messages, one after the
+//!   other. Results are dropped between messages, outside the measured time. The JSON of shared
+//!   records is encoded before the first round.
+//! * Heap is the memory still allocated after the work, by requested size and without spare
+//!   capacity of the slot list. Counting adds one atomic addition to each allocation, and the owned
+//!   side has more allocations.
+//! * `one_document_…` is all slots in one message of 125 MB. Here both sides spend more time on
+//!   fresh memory from the system than on writing to it.
 //! * `ratios/sending.rs` explains `publish_vs_…` and `send_…`, `ratios/publishing.rs` explains
 //!   `publish_latency_…` and `checkpoint_…`, `ratios/mock.rs` explains `mock_…`, and
 //!   `ratios/rate_limit.rs` explains `rate_limit_…`.
-//! * `many_records_…` is as many providers and as many rooms as slots, chosen at random: hardly
-//!   anything is shared.
-//! * `empty_slots_…` is a message of 10 MB in which every slot is empty, so that all of them have
-//!   problems.
+//! * `many_records_…` has as many providers and rooms as slots, chosen at random, so hardly any are
+//!   shared.
+//! * `empty_slots_…` is a message of 10 MB in which every slot is empty and therefore has problems.
 
 mod ratios {
     pub mod mock;
@@ -51,13 +51,13 @@ const STREAMED_SLOTS: usize = 2_000_000;
 const ROUNDS: usize = 11;
 
 fn main() {
-    // `cargo test --all-targets` runs it too, and means no benchmark.
+    // `cargo test --all-targets` runs this binary too, without `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    // `cargo bench --bench ratios -- sending` prints the figures of sending alone, `-- mock` those
-    // of the mock, `-- publishing` those of concurrency and checkpoints, `-- rate_limit` that of
-    // the rate limit, and `-- empty_slots` those of a message in which everything is wrong.
+    // `cargo bench --bench ratios -- sending` prints only the figures of sending. The other filters
+    // are `mock`, `publishing` (concurrency and checkpoints), `rate_limit` and `empty_slots` (a
+    // message in which every slot has problems).
     for argument in std::env::args() {
         match argument.as_str() {
             "sending" => return sending::run(),
@@ -137,8 +137,8 @@ impl Times {
     }
 }
 
-/// 10 MB of slots of which each is empty: the time to check them, to make the error and to write it
-/// out, and the heap that all of it takes against that of the message alone.
+/// Measures 10 MB of empty slots. Prints the time to check them, build the error and format it, and
+/// the total heap in ratio to the heap of the message.
 fn empty_slots() {
     let json = format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(10_000_000 / 3)).into_bytes();
     let (message, message_heap) = held(|| read(&json));
@@ -172,14 +172,14 @@ pub fn print(name: &str, value: f64) {
     println!("{name}: {value:.3}");
 }
 
-/// What `make` makes, and the heap that it holds.
+/// Returns the result of `make`, and the heap that it holds.
 fn held<T>(make: impl FnOnce() -> T) -> (T, usize) {
     let before = HEAP.allocated();
     let made = make();
     (made, HEAP.allocated() - before)
 }
 
-/// How long `work` takes with all items, one after the other.
+/// Returns the time that `work` takes with all items, one after the other.
 fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
     let time = |item| {
         let start = Instant::now();
@@ -191,8 +191,8 @@ fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
     items.iter().map(time).sum()
 }
 
-/// The most heap that is held while slots are read from a source that makes them up, as seen
-/// whenever the reader asks for more and whenever it gives a slot.
+/// Returns the most heap in use while slots are read from a generated source. Samples the heap
+/// whenever the reader reads from the source or returns a slot.
 fn stream_peak_mib(people: usize) -> f64 {
     let before = HEAP.allocated();
     let peak = Cell::new(0);

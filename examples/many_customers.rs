@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use pushslots::chrono::{TimeDelta, TimeZone, Utc};
+use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::http::StatusCode;
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::Uuid;
@@ -15,7 +15,7 @@ use pushslots::{Client, Credentials, HttpTransport, PushSlots, RateLimiter, Slot
 const CUSTOMERS: [(&str, u128); 3] = [("north", 1), ("south", 2), ("west", 3)];
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let mut service = MockService::builder();
     for (name, _) in CUSTOMERS {
         service = service.api_key(name, "secret");
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A 429 for one of them makes all wait.
     service.respond_next(MockResponse::new(StatusCode::TOO_MANY_REQUESTS).retry_after(1));
 
-    let nine = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    let nine: DateTime<Utc> = "2026-12-01T09:00:00Z".parse()?;
     let morning = (0..8).map(|quarter| Slot::new(nine + TimeDelta::minutes(15 * quarter), 15));
     let message = PushSlots::builder().slots(morning).build()?.encode()?;
     for (name, number) in CUSTOMERS {

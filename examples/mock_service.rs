@@ -8,18 +8,19 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, bail};
 use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let port = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (None, ..) => 0,
         (Some("--port"), Some(port), None) => {
-            port.parse().map_err(|_| "--port: give a number up to 65535")?
+            port.parse().context("--port: give a number up to 65535")?
         }
-        _ => return Err("usage: mock_service [--port PORT]".into()),
+        _ => bail!("usage: mock_service [--port PORT]"),
     };
     let service = MockService::builder().port(port).without_rate_limit().start()?;
     let key_file = KeyFile::new(service.private_key_pem())?;

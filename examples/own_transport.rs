@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use pushslots::bytes::Bytes;
-use pushslots::chrono::{TimeZone, Utc};
+use pushslots::chrono::{DateTime, Utc};
 use pushslots::http::Request;
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{
@@ -79,14 +79,14 @@ impl Transport for Sidecar {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let service = MockService::start()?;
     service.respond_next(MockResponse::reset_after_read());
     let address = service.url().trim_start_matches("http://").to_owned();
     let sidecar = Arc::new(Sidecar { address, connections: AtomicUsize::new(0) });
     let client = Client::builder().mock(&service).transport(sidecar.clone()).build()?;
 
-    let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
+    let slot = Slot::new("2026-12-01T09:00:00Z".parse::<DateTime<Utc>>()?, 15).id("1");
     let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
     let connections = sidecar.connections.load(Ordering::Relaxed);
     println!("{} attempts and a token over {connections} connections", receipt.attempts().len());

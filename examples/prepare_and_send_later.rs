@@ -10,11 +10,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, bail};
 use futures_util::TryStreamExt;
-use pushslots::chrono::{TimeDelta, TimeZone, Utc};
+use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::{Client, PreparedMessage, Slot};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -22,14 +21,14 @@ async fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["prepare", folder] => prepare(Path::new(folder)).await,
         ["send", folder] => send(Path::new(folder)).await,
-        _ => Err("usage: prepare_and_send_later prepare|send FOLDER".into()),
+        _ => bail!("usage: prepare_and_send_later prepare|send FOLDER"),
     }
 }
 
 /// Stores the messages of a day, and sends nothing.
 async fn prepare(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
-    let nine = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    let nine: DateTime<Utc> = "2026-12-01T09:00:00Z".parse()?;
     let day: Vec<_> =
         (0..32).map(|quarter| Slot::new(nine + TimeDelta::minutes(15 * quarter), 15)).collect();
     let client = Client::from_env()?;
@@ -58,7 +57,7 @@ async fn send(folder: &Path) -> Result<()> {
     let client = Client::from_env()?;
     for path in paths {
         let message = PreparedMessage::from_bytes(&fs::read(&path)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+            .with_context(|| path.display().to_string())?;
         let receipt = client.send(&message).await?;
         println!("slots {:?} accepted as {}", receipt.slots(), receipt.message_id());
         fs::remove_file(path)?;

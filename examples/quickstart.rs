@@ -5,13 +5,14 @@
 
 use std::process::ExitCode;
 
-use pushslots::chrono::{TimeDelta, TimeZone, Utc};
+use anyhow::bail;
+use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::uuid::uuid;
 use pushslots::{Client, Credentials, Location, Provider, PushSlots, SigningKey, Slot};
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<ExitCode> {
     let service = MockService::start()?;
     match std::env::args().nth(1).as_deref() {
         None => {}
@@ -19,7 +20,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         Some("unavailable") => service.respond_next(MockResponse::unavailable().times(2)),
         Some("lost") => service.respond_next(MockResponse::reset_after_read().after_accepting()),
         Some("rejected") => service.respond_next(MockResponse::rejected("No subscriptions")),
-        Some(_) => return Err("after --: throttled, unavailable, lost or rejected".into()),
+        Some(_) => bail!("after --: throttled, unavailable, lost or rejected"),
     }
 
     // A real key comes from `SigningKey::from_pem_file`, and the base URL need not be set.
@@ -35,7 +36,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD").share();
     let location =
         Location::new().kind("Clinic").facility("RES General Hospital").room("136").share();
-    let nine_o_clock = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
+    let nine_o_clock: DateTime<Utc> = "2026-12-01T09:00:00Z".parse()?;
     let morning = (0..12).map(|quarter| {
         Slot::new(nine_o_clock + TimeDelta::minutes(15 * quarter), 15)
             .id((quarter + 1).to_string())

@@ -1,4 +1,4 @@
-//! The wall clock, read in this one place.
+//! The wall clock, which is read only here.
 
 use chrono::{DateTime, Utc};
 

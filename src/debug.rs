@@ -1,6 +1,6 @@
-//! The `Debug` of errors.
+//! The `Debug` output of errors.
 
-/// Implements `Debug` as `Display`, because an error that `main` returns is printed by its `Debug`.
+/// Implements `Debug` like `Display`, because an error that `main` returns is printed with `Debug`.
 macro_rules! debug_as_display {
     ($type:ty) => {
         impl ::std::fmt::Debug for $type {

@@ -1,4 +1,4 @@
-//! Chance; the only file that names `rand`.
+//! Randomness; the only file that names `rand`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,22 +7,23 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::{Builder, Uuid};
 
-/// A UUID that no other has. The system is asked for chance now and then, and not for each.
+/// Creates a random UUID. The system only reseeds its generator now and then, so this is fast.
 pub(crate) fn fresh_id() -> Uuid {
     Builder::from_random_bytes(rand::thread_rng().r#gen()).into_uuid()
 }
 
-/// Draws times. Clones draw from the same source.
+/// A source of random durations. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Jitter(Arc<Mutex<StdRng>>);
 
 impl Jitter {
-    /// Draws the same times in the same order for the same seed; without one, others each time.
+    /// Creates a source that returns the same durations in the same order for the same seed.
+    /// Without a seed they differ each time.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(Arc::new(Mutex::new(seed.map_or_else(StdRng::from_entropy, StdRng::seed_from_u64))))
     }
 
-    /// A time from between the `floor`th part of `longest`, and `longest`.
+    /// Returns a random duration between the fraction `floor` of `longest` and `longest`.
     pub(crate) fn sample(&self, longest: Duration, floor: f64) -> Duration {
         let drawn: f64 = self.0.lock().unwrap_or_else(PoisonError::into_inner).r#gen();
         longest.mul_f64(floor + (1.0 - floor) * drawn)

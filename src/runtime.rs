@@ -1,8 +1,8 @@
-//! The runtime that drives a task; the only file that looks for it.
+//! The current runtime; the only file that looks it up.
 
 use tokio::runtime::{Handle, Id};
 
-/// The runtime in which this is called; `None` outside of all.
+/// Returns the id of the current runtime, or `None` outside of any.
 pub(crate) fn current() -> Option<Id> {
     Handle::try_current().ok().map(|runtime| runtime.id())
 }

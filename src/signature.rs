@@ -6,18 +6,18 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponen
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA384};
 use rustls_pki_types::PrivateKeyDer;
 
-/// The uncompressed point of a key of P-384: SEC 1, section 2.3.3.
+/// Returns the uncompressed point of a P-384 key (SEC 1, section 2.3.3).
 fn point(x: &[u8], y: &[u8]) -> Vec<u8> {
     [&[4][..], x, y].concat()
 }
 
-/// A key that signs: RS384 or ES384 of RFC 7518, sections 3.3 and 3.4.
+/// A private key for RS384 or ES384 (RFC 7518, sections 3.3 and 3.4).
 pub(crate) enum PrivateKey {
     Rsa(RsaKeyPair),
     P384(EcdsaKeyPair),
 }
 
-/// Why a key can't be used.
+/// A reason why a key can't be used.
 #[derive(Debug)]
 pub(crate) enum Unusable {
     TooShort,
@@ -33,7 +33,7 @@ impl From<KeyRejected> for Unusable {
     }
 }
 
-/// The integers of RFC 8017, section 3.2, from the most significant byte.
+/// The integers of an RSA key in big-endian order (RFC 8017, section 3.2).
 pub(crate) struct RsaParts<'a> {
     pub(crate) n: &'a [u8],
     pub(crate) e: &'a [u8],
@@ -73,7 +73,7 @@ impl PrivateKey {
         Ok(Self::P384(EcdsaKeyPair::from_private_key_and_public_key(algorithm, d, &point(x, y))?))
     }
 
-    /// The signature of `text` in the form of RFC 7518.
+    /// Returns the signature of `text` in the form of RFC 7518.
     pub(crate) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, Unspecified> {
         let random = SystemRandom::new();
         match self {
@@ -90,7 +90,7 @@ impl PrivateKey {
 #[cfg(feature = "mock")]
 pub(crate) use verification::PublicKey;
 
-/// The other side, which only the mock of the service is on.
+/// Verification of signatures, which only the mock service needs.
 #[cfg(feature = "mock")]
 mod verification {
     use aws_lc_rs::signature::{
@@ -101,7 +101,7 @@ mod verification {
     use super::{PrivateKey, Unspecified, point};
 
     impl PrivateKey {
-        /// A fresh key of P-384: PKCS#8 of it, and what verifies its signatures.
+        /// Generates a P-384 key. Returns it with its PKCS#8 form and its public key.
         pub(crate) fn generate() -> Result<(Self, Vec<u8>, PublicKey), Unspecified> {
             let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?;
             let public = ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key.public_key().as_ref());
@@ -111,7 +111,7 @@ mod verification {
         }
     }
 
-    /// A key that verifies signatures.
+    /// A public key that verifies signatures.
     pub(crate) enum PublicKey {
         Rsa(ParsedPublicKey),
         RsaParts { n: Vec<u8>, e: Vec<u8> },
@@ -130,7 +130,7 @@ mod verification {
             ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point(x, y)).map(Self::P384).ok()
         }
 
-        /// What signs assertions with it: RFC 7518, section 3.1.
+        /// Returns the algorithm of the key's signatures (RFC 7518, section 3.1).
         pub(crate) fn algorithm(&self) -> &'static str {
             match self {
                 Self::Rsa(_) | Self::RsaParts { .. } => "RS384",
@@ -138,7 +138,7 @@ mod verification {
             }
         }
 
-        /// Whether that is the signature of `text`, in the form of RFC 7518.
+        /// Returns whether `signature` is a signature of `text` in the form of RFC 7518.
         pub(crate) fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
             match self {
                 Self::Rsa(key) | Self::P384(key) => key.verify_sig(text, signature).is_ok(),

@@ -1,12 +1,12 @@
-//! Text as files and the environment hold it.
+//! Text from files and the environment.
 
-/// The text without the white space and byte-order marks around it, such as the end of a line that
-/// an editor or a shell adds.
+/// Returns the text without surrounding white space and byte-order marks. An editor or a shell may
+/// add them, for example at the end of a line.
 pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-/// Whether a character at an end of a text means nothing.
+/// Returns whether a character is ignored at the ends of a text.
 pub(crate) fn is_blank(each: char) -> bool {
     each.is_whitespace() || each == '\u{feff}'
 }

@@ -1,34 +1,35 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! What retries add to an outage in which nothing succeeds, at 100 sends a second.
+//! Measures the load that retries add to an outage in which nothing succeeds, at 100 sends a
+//! second.
 //!
-//! `PUSHSLOTS_OUTAGE_MINUTES=10` makes it last ten minutes in place of one.
+//! `PUSHSLOTS_OUTAGE_MINUTES=10` simulates ten minutes instead of one.
 
 use std::future::IntoFuture;
 use std::thread;
 use std::time::Duration;
 
 use support::message;
-use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
+use support::model::{Model, Reply, ScriptedOutcome, TokenOutcome, client_of, ok, responds};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const PACE: Duration = Duration::from_millis(10);
 
-/// Every way to fail that concerns the whole service, and what is said of it.
+/// Every way in which the whole service can fail, with the label to print.
 fn outages() -> Vec<(&'static str, ScriptedOutcome)> {
     let slow = |status| {
-        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::new(status) })
+        ScriptedOutcome::Response(Reply { after: Duration::from_secs(10), ..Reply::new(status) })
     };
     vec![
-        ("500", answers(500)),
-        ("503", answers(503)),
-        ("408", answers(408)),
-        ("200 with a firewall's page", ScriptedOutcome::Answered(Reply::block_page(false))),
+        ("500", responds(500)),
+        ("503", responds(503)),
+        ("408", responds(408)),
+        ("200 with a firewall's page", ScriptedOutcome::Response(Reply::block_page(false))),
         ("503 after 10 s", slow(503)),
-        ("503 with Retry-After: 1", ScriptedOutcome::Answered(Reply::new(503).hint("1"))),
-        ("429", answers(429)),
-        ("429 with Retry-After: 1", ScriptedOutcome::Answered(Reply::new(429).hint("1"))),
+        ("503 with Retry-After: 1", ScriptedOutcome::Response(Reply::new(503).retry_after("1"))),
+        ("429", responds(429)),
+        ("429 with Retry-After: 1", ScriptedOutcome::Response(Reply::new(429).retry_after("1"))),
         ("401 whatever the token", ScriptedOutcome::Revoked),
         ("no connection", ScriptedOutcome::NoConnection),
         ("connections cut", ScriptedOutcome::Cut { accepted: false }),
@@ -36,12 +37,12 @@ fn outages() -> Vec<(&'static str, ScriptedOutcome)> {
     ]
 }
 
-/// How many requests reach the service, token requests included.
-fn load(fate: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
+/// Returns the number of requests that reach the service, including token requests.
+fn load(outcome: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {
-        let model = Model::scripted([fate.clone()]);
+        let model = Model::scripted([outcome.clone()]);
         let client =
             client_of(&model).max_attempts(max_attempts).without_rate_limit().build().unwrap();
         let message = std::sync::Arc::new(message().encode().unwrap());
@@ -61,7 +62,7 @@ fn load(fate: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
 }
 
 #[test]
-fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message() {
+fn retries_add_at_most_2_percent_of_requests_in_a_full_outage() {
     let minutes =
         std::env::var("PUSHSLOTS_OUTAGE_MINUTES").map_or(1, |minutes| minutes.parse().unwrap());
     let sends = minutes * 60 * 100;
@@ -70,7 +71,7 @@ fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message()
         let halves = outages.chunks(outages.len().div_ceil(2));
         let of_half = move |half: &[(&'static str, ScriptedOutcome)]| {
             half.iter()
-                .map(|(name, fate)| (*name, load(fate, 4, sends), load(fate, 1, sends)))
+                .map(|(name, outcome)| (*name, load(outcome, 4, sends), load(outcome, 1, sends)))
                 .collect::<Vec<_>>()
         };
         let halves: Vec<_> = halves.map(|half| scope.spawn(move || of_half(half))).collect();
@@ -89,9 +90,9 @@ fn a_service_that_fails_everything_gets_hardly_more_than_one_request_a_message()
 #[tokio::test(start_paused = true)]
 async fn with_one_attempt_there_is_one_request_whatever_fails() {
     let accepted_and_lost =
-        ScriptedOutcome::Answered(Reply { body_lost: true, ..Reply::accepted() });
+        ScriptedOutcome::Response(Reply { body_lost: true, ..Reply::accepted() });
     let late =
-        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
+        ScriptedOutcome::Response(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
     let more = [
         ("accepted", ok()),
         ("accepted, body lost", accepted_and_lost),
@@ -99,10 +100,10 @@ async fn with_one_attempt_there_is_one_request_whatever_fails() {
         ("cut after it was accepted", ScriptedOutcome::Cut { accepted: true }),
         ("never leaves", ScriptedOutcome::NeverLeaves),
         ("hangs for ever", ScriptedOutcome::HangsForEver { accepted: true }),
-        ("400", answers(400)),
+        ("400", responds(400)),
     ];
-    for (name, fate) in outages().into_iter().chain(more) {
-        let model = Model::scripted([fate]);
+    for (name, outcome) in outages().into_iter().chain(more) {
+        let model = Model::scripted([outcome]);
         let client = client_of(&model).max_attempts(1).build().unwrap();
         let message = message();
         let attempts = match client.send(&message).await {
@@ -117,15 +118,15 @@ async fn with_one_attempt_there_is_one_request_whatever_fails() {
 #[tokio::test(start_paused = true)]
 async fn sends_wait_for_a_token_endpoint_that_is_down_and_the_message_endpoint_sees_nothing() {
     let down = |_: &mut _, at| match at < Duration::from_secs(60) {
-        true => TokenFate::Answered(503, None),
-        false => TokenFate::Issued(Duration::from_secs(300)),
+        true => TokenOutcome::Response(503, None),
+        false => TokenOutcome::Issued(Duration::from_secs(300)),
     };
     let model = Model::new(0, |_, _| ok(), down);
     let client = client_of(&model).max_attempts(30).build().unwrap();
     let message = message();
     let sends = (0..1_000).map(|_| client.send(&message).into_future());
     let receipts = futures_util::future::join_all(sends).await;
-    // Waiting for a token takes nothing from the budget, or most of them would have failed.
+    // Waiting for a token costs no retry budget. Otherwise most of the sends would have failed.
     assert!(receipts.iter().all(Result::is_ok));
     assert_eq!(model.calls().len(), 1_000);
     assert!(model.token_requests() < 20, "{}", model.token_requests());

@@ -1,17 +1,17 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! Publications under every fault schedule, broken off and gone on with: no slot is lost, and none
-//! is accepted under two message ids.
+//! Interrupts and resumes publications under every fault schedule. No slot is lost, and none is
+//! accepted under two message ids.
 //!
-//! `PUSHSLOTS_PUBLICATION_SEEDS=10000` runs that many, `PUSHSLOTS_PUBLICATION_SEED=7` the seed 7
-//! alone.
+//! `PUSHSLOTS_PUBLICATION_SEEDS=10000` runs this number of seeds, `PUSHSLOTS_PUBLICATION_SEED=7`
+//! only seed 7.
 
 use support::publications::{Findings, INVARIANTS, run};
 use support::seeds::{chosen, must_hold, run_all};
 
 const SEED: &str = "PUSHSLOTS_PUBLICATION_SEED";
 
-/// As many as end within some seconds, built for debugging.
+/// Ends within seconds in a debug build.
 const SEEDS: u64 = 1_000;
 
 #[test]

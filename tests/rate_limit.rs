@@ -1,9 +1,8 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! The pace of a client: how many requests go out in any window, and who waits.
+//! The rate limit of a client: how many requests leave in any window, and which sends wait.
 //!
-//! `PUSHSLOTS_RATE_LIMIT_HOURS=24` simulates a day of publishing at full speed in place of one
-//! hour.
+//! `PUSHSLOTS_RATE_LIMIT_HOURS=24` simulates a day of publishing at full speed instead of one hour.
 
 use std::future::IntoFuture;
 use std::pin::pin;
@@ -15,7 +14,7 @@ use pushslots::{Delivery, ErrorKind, WaitReason};
 use rand::Rng;
 use support::batch::slots;
 use support::http2::serve;
-use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of};
+use support::model::{Model, Reply, ScriptedOutcome, TokenOutcome, client_of, responds};
 use support::tls::{Authority, TlsListener};
 use support::windows::most_in;
 use support::{client, fixtures, message};
@@ -26,7 +25,7 @@ use tokio::time::{Instant, sleep};
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn quick() -> ScriptedOutcome {
-    ScriptedOutcome::Answered(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
+    ScriptedOutcome::Response(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,29 +34,29 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
         std::env::var("PUSHSLOTS_RATE_LIMIT_HOURS").map_or(1, |hours| hours.parse().unwrap());
     let throttled = |hint: Option<&str>| {
         let reply = Reply::new(429);
-        ScriptedOutcome::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)))
+        ScriptedOutcome::Response(hint.map_or(reply.clone(), |hint| reply.retry_after(hint)))
     };
     let mut was_revoked = false;
-    let fates = move |rng: &mut rand::rngs::StdRng, _| {
-        let fate = match rng.gen_range(0..2_000) {
+    let outcomes = move |rng: &mut rand::rngs::StdRng, _| {
+        let outcome = match rng.gen_range(0..2_000) {
             0 => throttled(None),
             1 => throttled(Some("2")),
             2 => throttled(Some("30")),
-            // A second rejection in a row would be one of the client.
+            // After two 401s in a row, the client would stop requesting tokens for a while.
             3 if !was_revoked => ScriptedOutcome::Revoked,
             4 => ScriptedOutcome::Cut { accepted: true },
             _ => quick(),
         };
-        was_revoked = matches!(fate, ScriptedOutcome::Revoked);
-        fate
+        was_revoked = matches!(outcome, ScriptedOutcome::Revoked);
+        outcome
     };
-    let model = Model::new(1, fates, |_, _| TokenFate::Issued(Duration::from_secs(300)));
+    let model = Model::new(1, outcomes, |_, _| TokenOutcome::Issued(Duration::from_secs(300)));
     model.keep_no_bodies();
     let client = client_of(&model).without_retry_budget().max_attempts(20).build().unwrap();
     let began = Instant::now();
     let slot = slots(0..1).remove(0);
     let endless = stream::unfold((), |()| std::future::ready(Some((slot.clone(), ()))));
-    // Somebody else sends at the same time, through a clone.
+    // A clone sends at the same time.
     let clone = client.clone();
     let end = began + hours * 60 * MINUTE;
     let other = tokio::spawn(async move {
@@ -84,7 +83,7 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
     let tokens = model.token_requests();
     let most = most_in(Duration::from_secs(300), &arrivals);
     println!(
-        "{hours} hours: {} requests, {tokens} of them for tokens; {} messages published, {accepted} sent beside them",
+        "{hours} hours: {} requests, {tokens} of them for tokens; {} messages published, {accepted} sent next to them",
         arrivals.len(),
         report.receipts().len()
     );
@@ -95,7 +94,7 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
+async fn burst_is_allowed_and_each_permit_returns_after_one_window() {
     let model = Model::scripted([quick()]);
     let client = client_of(&model).rate_limit(11, MINUTE).build().unwrap();
     let message = std::sync::Arc::new(message().encode().unwrap());
@@ -105,7 +104,7 @@ async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
         let client = client.clone();
         let message = message.clone();
         sends.spawn(async move {
-            // In this order.
+            // Starts the sends in this order.
             sleep(Duration::from_secs(number)).await;
             client.send(&message).deadline(10 * MINUTE).await.map(|_| number)
         });
@@ -116,7 +115,7 @@ async fn bursts_are_fine_and_places_come_free_one_window_after_each_end() {
     }
     assert_eq!(order, (0..21).collect::<Vec<_>>(), "first come, first served");
     let at: Vec<_> = model.arrivals().iter().map(|at| (*at - began).as_secs()).collect();
-    // The first is for a token.
+    // The first request is for a token.
     assert_eq!(at, [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 60, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69]);
     assert_eq!(most_in(MINUTE, &model.arrivals()), 11);
 }
@@ -126,7 +125,7 @@ async fn a_429_makes_everyone_wait() {
     for (hint, wait) in [(None, 1), (Some("20"), 20), (Some("100000"), 120)] {
         let reply = Reply::new(429);
         let rejected =
-            ScriptedOutcome::Answered(hint.map_or(reply.clone(), |hint| reply.hint(hint)));
+            ScriptedOutcome::Response(hint.map_or(reply.clone(), |hint| reply.retry_after(hint)));
         let model = Model::scripted([quick(), rejected, quick()]);
         let client = client_of(&model).max_attempts(1).build().unwrap();
         client.send(&message()).await.unwrap();
@@ -142,8 +141,8 @@ async fn a_429_makes_everyone_wait() {
         for arrival in &model.arrivals()[3..] {
             assert_eq!((*arrival - met).as_secs(), wait, "after {hint:?}");
         }
-        // Without a pace nobody minds.
-        let model = Model::scripted([answers(429), quick()]);
+        // Without a rate limit, the next send doesn't wait.
+        let model = Model::scripted([responds(429), quick()]);
         let client = client_of(&model).max_attempts(1).without_rate_limit().build().unwrap();
         client.send(&message()).await.unwrap_err();
         let met = Instant::now();
@@ -153,7 +152,7 @@ async fn a_429_makes_everyone_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
+async fn send_without_room_in_the_rate_limit_reports_retry_after() {
     let model = Model::scripted([quick()]);
     let client = client_of(&model).rate_limit(3, 10 * MINUTE).build().unwrap();
     let message = message();
@@ -173,19 +172,19 @@ async fn a_send_that_the_pace_has_no_room_for_says_when_to_come_back() {
     sleep(error.retry_after().unwrap()).await;
     client.send(&message).await.unwrap();
 
-    // A retry that there is no room for is told as well.
-    let model = Model::scripted([answers(503)]);
+    // A retry without room in the rate limit is reported too.
+    let model = Model::scripted([responds(503)]);
     let client = client_of(&model).rate_limit(3, 10 * MINUTE).build().unwrap();
     let error = client.send(&message).await.unwrap_err();
     assert_eq!((error.attempts().len(), error.delivery()), (2, Delivery::Unknown));
     assert!(error.to_string().starts_with(
-        "attempt 2: the service answered 503; abandoned because the client's own rate limit"
+        "attempt 2: the service responded with 503; abandoned because the client's own rate limit"
     ));
     assert!(error.retry_after().unwrap() > 9 * MINUTE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
+async fn dropped_waiting_send_does_not_block_others() {
     let model = Model::scripted([quick()]);
     let client = client_of(&model).rate_limit(3, MINUTE).build().unwrap();
     let message = message();
@@ -202,7 +201,7 @@ async fn a_send_that_is_dropped_while_it_waits_keeps_nobody_from_going() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
+async fn unpolled_waiting_send_does_not_block_others() {
     let model = Model::scripted([quick()]);
     let client = client_of(&model).rate_limit(3, MINUTE).build().unwrap();
     let message = message();
@@ -216,7 +215,7 @@ async fn a_send_that_nobody_polls_while_it_waits_keeps_nobody_from_going() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
+async fn publication_waits_for_permits_beyond_the_deadline_and_reports_it() {
     let model = Model::scripted([quick()]);
     let client = client_of(&model)
         .rate_limit(10, 10 * MINUTE)
@@ -241,7 +240,7 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
         "{longest:?}"
     );
 
-    // It can be stopped meanwhile.
+    // A publication can be stopped while it waits.
     let publication = client.publish(&slots).slots_per_message(1);
     let handle = publication.handle();
     let stop = async {
@@ -254,11 +253,11 @@ async fn a_publication_waits_as_long_as_it_takes_and_shows_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_asked_for_with_the_last_place_and_the_message_waits_for_the_next() {
+async fn token_request_takes_the_last_permit_and_the_message_waits_for_the_next() {
     let model = Model::scripted([quick()]);
     let client = client_of(&model).rate_limit(3, 10 * MINUTE).build().unwrap();
     client.send(&message()).await.unwrap();
-    // One place is left, and the token has expired.
+    // One permit is left, and the token has expired.
     sleep(400 * Duration::from_secs(1)).await;
     let report = client.publish(slots(0..1)).await.unwrap();
     let attempts = report.receipts()[0].attempts();
@@ -286,7 +285,7 @@ async fn sends_that_meet_a_token_due_for_renewal_at_a_low_rate_all_get_through()
 }
 
 #[test]
-fn a_pace_that_can_not_be_kept_is_rejected() {
+fn invalid_rate_limit_is_rejected() {
     let model = Model::scripted([quick()]);
     for (requests, window) in [(1, MINUTE), (10, Duration::ZERO), (10, Duration::MAX)] {
         let error = client_of(&model).rate_limit(requests, window).build().unwrap_err();
@@ -298,8 +297,8 @@ fn a_pace_that_can_not_be_kept_is_rejected() {
 #[tokio::test(start_paused = true)]
 async fn requests_that_never_left_do_not_count() {
     for never_left in [ScriptedOutcome::NoConnection, ScriptedOutcome::NeverLeaves] {
-        let fates = std::iter::repeat_n(never_left, 10).chain([quick()]);
-        let model = Model::scripted(fates);
+        let outcomes = std::iter::repeat_n(never_left, 10).chain([quick()]);
+        let model = Model::scripted(outcomes);
         let client = client_of(&model).rate_limit(10, 5 * MINUTE).max_attempts(1).build().unwrap();
         for _ in 0..10 {
             let error = client.send(&message()).await.unwrap_err();
@@ -324,7 +323,7 @@ async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_coun
     let builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
     let client = builder.rate_limit(5, 5 * MINUTE).build().unwrap();
     let message = message();
-    // Two of the requests wait for TLS, and the others until those have a connection.
+    // Two of the requests wait for TLS, and the others wait for those two to have a connection.
     let both = async { (listener.accept_tcp().await, listener.accept_tcp().await) };
     let sends = futures_util::future::join_all((0..4).map(|_| client.send(&message).into_future()));
     tokio::select! {

@@ -1,6 +1,6 @@
 //! A binary of its own, because it sets the global subscriber of `tracing`.
 //!
-//! What no log at its most talkative, no error and no `Debug` ever shows, on every path to a token.
+//! No log at level `TRACE`, error or `Debug` output shows a secret, on any path to a token.
 
 use std::fmt::Debug;
 use std::io;
@@ -18,7 +18,7 @@ use support::raw::{Act, RawServer};
 use support::{DESTINATION, keys};
 use tracing_subscriber::filter::LevelFilter;
 
-/// Everything that was shown to anyone.
+/// All output of logs, errors and `Debug`.
 #[derive(Clone, Default)]
 struct Shown(Arc<Mutex<Vec<u8>>>);
 
@@ -47,7 +47,7 @@ impl io::Write for Shown {
     }
 }
 
-/// A signer and a source of tokens that keep what they hold to themselves.
+/// A signer and token source that doesn't show its secrets.
 struct Vault(SigningKey);
 
 impl Signer for Vault {
@@ -83,7 +83,7 @@ fn response(status: &str, body: &str) -> Act {
 }
 
 #[tokio::test]
-async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
+async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
     let shown = Shown::default();
     let writer = shown.clone();
     tracing_subscriber::fmt()
@@ -99,7 +99,7 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
     let legacy =
         r#"{"accessToken":"canary-token","expires":"canary","refreshToken":"canary-refresh"}"#;
     let rejection = r#"{"error":"canary","error_description":"canary canary-token","error_uri":"https://canary.example"}"#;
-    // A token endpoint may echo what it was sent.
+    // A token endpoint may echo the request.
     let echo = r#"{"error":"invalid_client","error_description":"not eyJcanary.canary.canary, canary-api-key, canary-secret"}"#;
     let accepted = || response("200 OK", r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#);
     let rejected = || response("401 Unauthorized", rejection);
@@ -264,7 +264,7 @@ async fn no_secret_no_body_and_nobody_is_shown_on_any_path_to_a_token() {
 
     let text = shown.text();
     for layer in
-        ["TRACE", ": hyper", "requesting an access token", "authenticating anew", "== keys"]
+        ["TRACE", ": hyper", "requesting an access token", "authenticating again", "== keys"]
     {
         assert!(text.contains(layer), "the log is on: {layer}");
     }

@@ -1,11 +1,11 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! The send loop under every fault schedule: the client as it is, over a transport that plays a
-//! service which knows what it accepted, under time that is wound on. What a seed settles is told
-//! in `support/simulation.rs` and `support/fault_schedule.rs`.
+//! Runs the unmodified client under every fault schedule and in simulated time, over a transport
+//! that plays a service and records what it accepted. `support/simulation.rs` and
+//! `support/fault_schedule.rs` describe what a seed determines.
 //!
-//! `PUSHSLOTS_SIMULATION_SEEDS=100000` runs that many seeds, `PUSHSLOTS_SIMULATION_SEED=7` the seed
-//! 7 alone.
+//! `PUSHSLOTS_SIMULATION_SEEDS=100000` runs this number of seeds, `PUSHSLOTS_SIMULATION_SEED=7`
+//! only seed 7.
 
 use pushslots::Attempt;
 use support::seeds::{chosen, must_hold, run_all};
@@ -13,11 +13,11 @@ use support::simulation::{Findings, INVARIANTS, run};
 
 const SEED: &str = "PUSHSLOTS_SIMULATION_SEED";
 
-/// As many as end within a minute, built for debugging, on two slow cores.
+/// Ends within a minute in a debug build on two slow cores.
 const SEEDS: u64 = 10_000;
 
 #[test]
-fn what_is_told_is_true_in_every_weather() {
+fn reported_outcomes_are_true_under_every_fault_schedule() {
     let seeds = chosen(SEED, SEEDS);
     let count = seeds.end - seeds.start;
     let (all, broken_seeds) = run_all(seeds, |seed, all: &mut Findings| {
@@ -55,11 +55,11 @@ fn a_seed_gives_the_same_attempts_again() {
     }
 }
 
-/// The attempt but for when it started by this machine's clock, which nobody winds on.
+/// Returns the attempt without its start time, because the wall clock isn't simulated.
 fn without_wall_clock(attempt: &Attempt) -> String {
     let mut attempt = attempt.clone();
     attempt.started = Default::default();
-    // Nor are the seconds until a date the same a moment later.
+    // The seconds until a date depend on the wall clock too.
     attempt.retry_after =
         attempt.retry_after.map(|wait| wait.min(std::time::Duration::from_secs(1_000)));
     attempt.error = None;

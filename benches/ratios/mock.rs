@@ -1,11 +1,11 @@
-//! How many messages the mock takes, beside a server that reads and forgets them.
+//! The throughput of the mock, compared with a server that reads and discards messages.
 //!
-//! 64 clients, each with a connection of its own, send messages of 4 slots from one other thread,
-//! one after the other each. In every round both have their turn. Each message must be in the inbox
-//! once.
+//! 64 clients with one connection each send messages of 4 slots from one other thread. Each client
+//! sends one message after the other. Every round measures both servers. Each message must be in
+//! the inbox once.
 //!
-//! * `mock_messages_per_second` is the median, of one machine that does the sending too;
-//!   `mock_least_messages_per_second` the least.
+//! * `mock_messages_per_second` is the median, on a machine that also sends, and
+//!   `mock_least_messages_per_second` the minimum.
 //! * `mock_vs_bare_server` is the ratio of medians.
 
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub fn run() {
             mock.clear_inbox();
             [mocked, runtime.block_on(per_second(&of_bare, &message))]
         })
-        // The first buys the tokens and opens the connections.
+        // The first round requests the tokens and opens the connections.
         .skip(1)
         .collect();
     let [mut mocked, mut bare]: [Vec<f64>; 2] =

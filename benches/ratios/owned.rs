@@ -1,4 +1,4 @@
-//! The other side: what a good engineer writes by hand.
+//! The handwritten side, as a good engineer would write it.
 
 use pushslots::chrono::{DateTime, Utc};
 use pushslots::uuid::Uuid;
@@ -118,12 +118,12 @@ pub fn to_json(message: &Message) -> Vec<u8> {
     serde_json::to_vec(message).unwrap()
 }
 
-#[allow(clippy::ptr_arg)] // It is called with items of a list.
+#[allow(clippy::ptr_arg)] // Called with the items of a slice.
 pub fn read(json: &Vec<u8>) -> Message {
     serde_json::from_slice(json).unwrap()
 }
 
-/// Without the room that its list was given to grow.
+/// Returns the message without spare capacity in its slot list.
 pub fn shrunk(mut message: Message) -> Message {
     message.slots.shrink_to_fit();
     message

@@ -1,12 +1,12 @@
-//! How a publication with several messages in flight compares with requests by hand, and the cost
-//! of a checkpoint.
+//! Compares a publication with several messages in flight with handwritten requests, and measures
+//! the cost of a checkpoint.
 //!
-//! * `publish_latency_vs_handwritten` is the time for 200 messages of 50 slots to a service that
-//!   responds after 50 ms, 16 in flight, in ratio to reqwest with `buffer_unordered(16)`; medians
-//!   of rounds in which each side has its turn.
-//! * `checkpoint_extra_ms` is the time that a checkpoint adds to each of 200 messages, one in
-//!   flight, beyond writing, syncing and renaming a file and syncing its folder: milliseconds,
-//!   medians of the same rounds.
+//! * `publish_latency_vs_handwritten` is the time for 200 messages of 50 slots, 16 in flight, to a
+//!   service that responds after 50 ms. It is in ratio to reqwest with `buffer_unordered(16)`. Both
+//!   times are medians of rounds that measure both sides.
+//! * `checkpoint_extra_ms` is the time in milliseconds that a checkpoint adds to each of 200
+//!   messages, one in flight. Writing, syncing and renaming a file and syncing its folder are
+//!   subtracted. All times are medians of the same rounds.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! The cost of waiting for the rate limit.
 //!
 //! `rate_limit_8000_vs_1000` is the time for a send that waits for a permit next to 8,000 others,
-//! in ratio to one next to 1,000. Both are medians of the same rounds. The clock of the client is a
-//! simulated one, so that only work is measured, and the service accepts at once.
+//! in ratio to one next to 1,000. Both are medians of the same rounds. The client's clock is
+//! simulated, so only work is measured. The service accepts at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ impl TokenSource for Fixed {
     }
 }
 
-/// The time for each of so many sends that wait at once.
+/// Returns the time per send if this number of sends wait at once.
 fn per_send(waiting: u32, message: &Arc<EncodedMessage>) -> Duration {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {

@@ -1,20 +1,19 @@
-//! How publishing and sending compare with what one would write by hand, and with the wire alone.
+//! Compares publishing and sending with handwritten code, and with the wire alone.
 //!
-//! All sides send from this thread to one service on a thread of its own, over connections of
-//! reqwest's.
+//! All sides send from this thread, over reqwest connections, to one service on its own thread.
 //!
-//! * By hand is one reqwest client, structs built from the same records, serde derive, `to_vec`, a
-//!   POST, and the response parsed. The wire is the same client and bytes that were ready before;
-//!   the response is read and not parsed.
-//! * `publish_…` is 500,000 slots of 100 providers and 100 rooms, 500 a message, one message after
-//!   the other.
-//! * `publish_vs_handwritten` counts the time to build the slots too, on both sides; in
-//!   `publish_vs_wire` they are built.
-//! * `send_…` is 4 slots a message: messages a second with 32 in flight, and the median time of one
-//!   at a time.
-//! * `publish_peak_mib` is the most heap that is held while 10,000,000 slots from an iterator are
-//!   published as a stream, with the service's own share; the receipts of 20,000 messages are in
-//!   it.
+//! * The handwritten side is one reqwest client, structs built from the same records, serde derive,
+//!   `to_vec`, a POST, and parsing the response. The wire alone is the same client with bytes that
+//!   were encoded before. It reads the response without parsing it.
+//! * `publish_…` is 500,000 slots of 100 providers and 100 rooms, with 500 slots per message, one
+//!   message after the other.
+//! * `publish_vs_handwritten` includes the time to build the slots, on both sides. For
+//!   `publish_vs_wire` they are built before.
+//! * `send_…` is 4 slots per message: messages a second with 32 in flight, and the median time with
+//!   one in flight.
+//! * `publish_peak_mib` is the most heap in use while 10,000,000 slots from an iterator are
+//!   published as a stream. It includes the heap of the service and the receipts of 20,000
+//!   messages.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,7 +52,7 @@ impl TokenSource for Fixed {
     }
 }
 
-/// The other side: what one would write by hand.
+/// The handwritten side.
 pub struct ByHand {
     http: reqwest::Client,
     url: String,
@@ -104,7 +103,7 @@ impl ByHand {
     }
 }
 
-/// A client of the service at `address` that has no rate limit.
+/// Returns a client of the service at `address`, in effect without a rate limit.
 pub fn client(address: SocketAddr) -> Client {
     Client::builder()
         .base_url(format!("http://{address}"))
@@ -217,8 +216,8 @@ async fn send(client: &Client, by_hand: &ByHand) {
     print("send_latency_vs_handwritten", mine / hand);
 }
 
-/// The most heap that is held while slots from an iterator are published, as seen whenever one is
-/// asked for.
+/// Returns the most heap in use while slots from an iterator are published. Samples the heap
+/// whenever a slot is taken from the iterator.
 async fn peak_mib(client: &Client) -> f64 {
     let before = HEAP.allocated();
     let peak = Arc::new(AtomicUsize::new(0));

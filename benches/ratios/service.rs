@@ -1,4 +1,4 @@
-//! A service on a thread of its own that reads every message and accepts it.
+//! A service on its own thread that reads and accepts every message.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 const TOKEN: &str = r#"{"access_token":"token","token_type":"Bearer","expires_in":86400}"#;
 const ACCEPTED: &str = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Logs":[{"ID":"d9f5d293-7110-461e-a875-3beb089e79f3","AttemptID":"925d1617-2fe0-468c-a14c-f8c04b572c54"}]}}"#;
 
-/// Starts it. It responds to messages after a delay, and ends with the process.
+/// Starts the service. It responds to messages after `delay`, and runs until the process ends.
 pub fn start(delay: Duration) -> SocketAddr {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();

@@ -1,4 +1,4 @@
-//! The slots that both sides hold.
+//! The slots of both sides.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -17,7 +17,8 @@ pub struct Place {
     pub room: usize,
 }
 
-/// Who and where slot `index` is, of so many `people` and rooms: always the same, and in no order.
+/// Returns the provider and the room of slot `index`, out of this number of `people` and rooms. The
+/// result is deterministic and in no particular order.
 pub fn place(index: usize, people: usize) -> Place {
     // The finalizer of SplitMix64.
     let mut bits = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -63,7 +64,7 @@ pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<PushSlot
     (0..count).step_by(per_message).map(message).collect()
 }
 
-/// What slots have in common.
+/// The records that slots share.
 pub struct Book {
     reasons: [Arc<str>; REASONS.len()],
     providers: Vec<Shared<Provider>>,
@@ -118,11 +119,11 @@ fn location(number: usize) -> Location {
         .room(room(number))
 }
 
-/// A list of slots that is made up as it is read.
+/// A list of slots that is generated while it is read.
 pub struct Source {
     slots: Range<usize>,
     people: usize,
-    /// What is made and not read.
+    /// The bytes that were generated and not read yet.
     made: Vec<u8>,
     read: usize,
 }
@@ -132,7 +133,7 @@ impl Source {
         Self { slots: 0..count, people, made: b"[".to_vec(), read: 0 }
     }
 
-    /// Makes the next slot; whether there is one.
+    /// Generates the next slot. Returns whether there was one.
     fn make(&mut self) -> bool {
         self.made.clear();
         self.read = 0;
@@ -144,7 +145,7 @@ impl Source {
 }
 
 impl Read for Source {
-    /// Fills the buffer, as a file does.
+    /// Fills the buffer completely, as a file does.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() && (self.read < self.made.len() || self.make()) {

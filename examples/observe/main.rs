@@ -6,14 +6,14 @@
 
 use std::io::IsTerminal;
 
-use pushslots::chrono::{TimeZone, Utc};
+use pushslots::chrono::{DateTime, Utc};
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Attempt, Client, PushSlots, Slot};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::INFO)
         // A span is told when it ends, with what was recorded in it meanwhile.
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .build()?;
 
-    let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
+    let slot = Slot::new("2026-12-01T09:00:00Z".parse::<DateTime<Utc>>()?, 15).id("1");
     let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
     println!("accepted as {}, no body and no name is in any line", receipt.message_id());
     Ok(())

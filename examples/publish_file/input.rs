@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use pushslots::{Meta, ResumePoint, SlotReader};
 
 /// The batch that is published, and where it resumes.
@@ -59,9 +60,9 @@ impl Survey {
         name.into()
     }
 
-    fn of(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+    fn of(path: &Path) -> anyhow::Result<Self> {
         if !std::fs::metadata(path)?.is_file() {
-            return Err("not a regular file, and it is read twice".into());
+            bail!("not a regular file, and it is read twice");
         }
         let mut reader = SlotReader::new(File::open(path)?);
         let mut values = 0;
@@ -72,7 +73,7 @@ impl Survey {
         }
         // A writer that was interrupted leaves a file so.
         if let Some(error) = broken {
-            return Err(format!("the file may be cut off: {error}").into());
+            bail!("the file may be cut off: {error}");
         }
         let mut meta = reader.meta().cloned().unwrap_or_default();
         meta.batch_id = None;

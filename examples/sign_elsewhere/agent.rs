@@ -11,7 +11,7 @@ pub const KEY_ID: &str = "key-of-the-agent";
 
 /// Prints the public half of its key, and then a signature for each line, until its standard input
 /// ends.
-pub fn run() -> Result<(), Box<dyn std::error::Error>> {
+pub fn run() -> anyhow::Result<()> {
     let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?;
     let public_key: PublicKeyX509Der = key.public_key().as_der()?;
     println!("{}", BASE64_STANDARD.encode(public_key.as_ref()));

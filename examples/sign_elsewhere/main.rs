@@ -9,8 +9,9 @@ mod agent;
 use std::io;
 use std::process::Stdio;
 
+use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pushslots::chrono::{TimeZone, Utc};
+use pushslots::chrono::{DateTime, Utc};
 use pushslots::mock::MockService;
 use pushslots::{
     AuthError, Client, Credentials, PushSlots, Signer, SigningAlgorithm, SigningInput, Slot,
@@ -53,7 +54,7 @@ impl Signer for Agent {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some("agent") {
         return agent::run();
     }
@@ -64,10 +65,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let pipes = agent.stdin.take().zip(agent.stdout.take()).ok_or("the agent has no pipes")?;
+    let pipes = agent.stdin.take().zip(agent.stdout.take()).context("the agent has no pipes")?;
     let mut answers = BufReader::new(pipes.1).lines();
     // The service knows the public half alone, and verifies each signature with it.
-    let public_key = answers.next_line().await?.ok_or("the agent has no key")?;
+    let public_key = answers.next_line().await?.context("the agent has no key")?;
     let public_key =
         format!("-----BEGIN PUBLIC KEY-----\n{public_key}\n-----END PUBLIC KEY-----\n");
     let service =
@@ -79,7 +80,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .credentials(Credentials::signed_jwt("client-id", signer))
         .destination(service.destination())
         .build()?;
-    let slot = Slot::new(Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap(), 15).id("1");
+    let slot = Slot::new("2026-12-01T09:00:00Z".parse::<DateTime<Utc>>()?, 15).id("1");
     let receipt = client.send(&PushSlots::builder().slot(slot).build()?).await?;
     println!(
         "signed by process {}, accepted as {}",

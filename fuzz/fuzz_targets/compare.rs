@@ -1,4 +1,4 @@
-//! Compares what the reader returns with what serde_json reads from the same bytes:
+//! Compares the results of the reader with those of serde_json on the same bytes. Run it with
 //! `.ci/fuzz compare`.
 
 #![no_main]

@@ -1,4 +1,4 @@
-//! Reads any bytes as a message and as a stream of slots: `cargo +nightly fuzz run read`.
+//! Reads any bytes as a message and as a stream of slots. Run it with `.ci/fuzz read`.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ mod reading;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    // The first byte is also the size of the pieces in which the stream comes.
+    // The first byte also sets the size of the pieces of the stream.
     let length = bytes.first().map_or(1, |&byte| 1 + usize::from(byte));
     reading::loses_nothing(bytes, length);
 });

@@ -1,4 +1,4 @@
-//! The assertion: a signed JWT that proves the client to the token endpoint.
+//! The assertion: a signed JWT that authenticates the client to the token endpoint.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,12 +12,12 @@ use super::auth_error::result_of;
 use super::{SignedJwt, SigningInput, TokenError};
 use crate::random::fresh_id;
 
-/// The number of seconds by which `iat` lies in the past. The service takes one that is 10 s in its
-/// future, or up to 300 s in its past, so that this machine's clock may be ahead by 20 s, and
-/// behind by far more than that.
+/// The number of seconds by which `iat` lies in the past. The service accepts an `iat` up to 10 s
+/// in its future and up to 300 s in its past. So this machine's clock may be ahead by 20 s, and
+/// behind by far more.
 const BACKDATED: i64 = 10;
 
-/// How long an assertion is good for, in seconds from `iat`.
+/// The lifetime of an assertion, in seconds after `iat`.
 const LIFETIME: i64 = 300;
 
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ struct Header<'a> {
     kid: &'a str,
 }
 
-/// RFC 7523, section 3.
+/// The claims of RFC 7523, section 3.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -38,8 +38,8 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// Signs a fresh assertion for one request to `audience`, in the compact form of RFC 7515, section
-/// 7.1.
+/// Signs a fresh assertion for one request to `audience`. Returns it in the compact form of RFC
+/// 7515, section 7.1.
 pub(super) async fn sign(
     client: &SignedJwt,
     audience: &str,
@@ -68,6 +68,6 @@ pub(super) async fn sign(
 }
 
 fn encoded(part: &impl Serialize) -> String {
-    // Text and numbers under fixed keys always have a JSON form.
+    // Serializing text and numbers under fixed keys can't fail.
     BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).unwrap_or_default())
 }

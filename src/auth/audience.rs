@@ -2,9 +2,9 @@
 
 use url::Url;
 
-/// Checks that an audience is a URI: RFC 3986, section 3.
+/// Checks that an audience is a URI (RFC 3986, section 3).
 pub(crate) fn check_audience(audience: &str) -> Result<(), &'static str> {
-    // The parser encodes or drops these, but an audience is compared as it is.
+    // The parser encodes or drops other characters, but an audience is compared as text.
     let is_of_uri = |each: char| each.is_ascii_graphic() && !r#""<>\^`{|}"#.contains(each);
     match Url::parse(audience) {
         Ok(_) if audience.chars().all(is_of_uri) => Ok(()),

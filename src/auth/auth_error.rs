@@ -1,4 +1,4 @@
-//! Why what a user brought gave nothing.
+//! The error of a signer or token source that the user provides.
 
 use std::fmt;
 use std::future::Future;
@@ -10,10 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use super::TokenError;
 use crate::debug::debug_as_display;
 
-/// Why a [`Signer`](crate::Signer) gave no signature, or a [`TokenSource`](crate::TokenSource) no
-/// access token.
+/// An error from a [`Signer`](crate::Signer) or a [`TokenSource`](crate::TokenSource).
 ///
-/// The text becomes part of errors and of the log: it must hold no secret.
+/// The text becomes part of errors and log events, so it must hold no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthError {
     text: String,
@@ -21,17 +20,21 @@ pub struct AuthError {
 }
 
 impl AuthError {
-    /// It may work a moment later: the sends that need it try again, within their attempts and
-    /// deadline, and it is asked again after a pause, of a quarter of a second at first and up to
-    /// 30 s later.
+    /// Creates a temporary error: another call may succeed.
+    ///
+    /// The sends that need the signature or token retry within their attempts and deadline. The
+    /// client calls the signer or source again after a cooldown of 250 to 500 ms. After further
+    /// failures the cooldown grows up to 30 s.
     #[must_use]
     pub fn temporary(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_temporary: true }
     }
 
-    /// It would fail the same way again: the sends that need it end as
-    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials), and it is not asked again for 10
-    /// s.
+    /// Creates a permanent error: another call would fail the same way.
+    ///
+    /// The sends that need the signature or token end with
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials). The client doesn't call the
+    /// signer or source again for 10 s.
     #[must_use]
     pub fn permanent(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_temporary: false }
@@ -42,7 +45,8 @@ impl AuthError {
     }
 }
 
-/// Waits for what the user brought, and tells when it does not come.
+/// Waits for a signer or token source until `deadline`. A panic or a timeout becomes a temporary
+/// error that names `who`.
 pub(super) async fn result_of<T>(
     who: &str,
     response: impl Future<Output = Result<T, AuthError>>,
@@ -52,7 +56,7 @@ pub(super) async fn result_of<T>(
     let response = match timeout_at(deadline, AssertUnwindSafe(response).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => failed("panicked"),
-        Err(_) => failed("gave no response in time"),
+        Err(_) => failed("did not respond in time"),
     };
     response.map_err(TokenError::Auth)
 }

@@ -21,41 +21,41 @@ use crate::receipt::whole_milliseconds;
 use crate::retry::Renewal;
 use crate::transport::AnyTransport;
 
-/// The longest time after which a new token that was rejected is tried again; the shortest is 1.5
-/// s. A service that copies its tokens to several places may know one a second late.
+/// The longest delay before a rejected new token is tried again; the shortest is 1.5 s. A service
+/// that copies its tokens to several places may accept one a second late.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
 
-/// The longest time for a token request. Unlike a message, it needs no processing.
+/// The maximum duration of a token request. Unlike a message, it needs no processing.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
-/// How long the send that begins a renewal waits for it, which it could do without.
+/// The longest time for which the send that begins a renewal waits for it, although it has a usable
+/// token.
 const RENEWAL_WAIT: Duration = Duration::from_secs(1);
 
-/// After this long, who waits for a request has a look at it. Nothing else is sure to: when a task
-/// that carries on a [`Shared`](futures_util::future::Shared) is dropped at the wrong moment, the
-/// others may not be woken.
+/// The time after which a waiting send polls the request again. Otherwise it might never wake: a
+/// [`Shared`](futures_util::future::Shared) can lose wake-ups if the task that drives it is dropped
+/// at the wrong moment.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Holds the token, and asks for another when it is due: one request at a time, whatever the number
-/// of sends.
+/// A cache for the access token that requests a new one when it is due. It makes one request at a
+/// time, whatever the number of sends.
 ///
-/// There is no task in the background. A request under way is carried on by the sends that wait for
-/// it, and by those that go out with the old token meanwhile; whichever of them is dropped, the
-/// others carry it on.
+/// There is no background task. The sends that wait for a request drive it, and so do those that
+/// use the old token meanwhile. If one of them is dropped, the others continue.
 pub(crate) struct TokenCache {
     transport: Arc<dyn AnyTransport>,
     endpoints: Arc<TokenEndpoints>,
-    /// The longest time for a token request.
+    /// The maximum duration of a token request.
     timeout: Duration,
     jitter: Jitter,
     state: Mutex<TokenState>,
     rotations: AtomicU64,
     counts: Arc<RequestCounts>,
-    /// Tells those who wait that the credentials were changed.
+    /// Notifies waiting sends that the credentials were replaced.
     rotated: Notify,
 }
 
-/// The requests for tokens so far.
+/// The number of token requests so far, and how many of them failed.
 #[derive(Default)]
 struct RequestCounts {
     requests: AtomicU64,
@@ -69,11 +69,11 @@ pub(crate) struct TokenHandle {
 }
 
 enum TokenAction {
-    /// There is a token.
+    /// Use this token.
     Use(TokenHandle),
-    /// There is one, and its renewal begins here.
+    /// Wait briefly for the renewal that begins here; there is a usable token.
     Renew(PendingToken),
-    /// There is none yet.
+    /// Wait for this request; there is no usable token.
     Wait(PendingToken),
 }
 
@@ -97,8 +97,7 @@ impl TokenCache {
         }
     }
 
-    /// A cache of tokens for other credentials, requested at the same endpoints over the same
-    /// transport.
+    /// Creates a cache for other credentials that uses the same endpoints and transport.
     pub(crate) fn with_credentials(&self, credentials: Credentials) -> Self {
         Self {
             transport: self.transport.clone(),
@@ -112,8 +111,8 @@ impl TokenCache {
         }
     }
 
-    /// The token in use, or a new one where there is none; a send that has no more than `time`
-    /// needs it.
+    /// Returns the token in use, or a new one if there is none. `time` is what the send has left
+    /// for its attempt.
     pub(crate) async fn token(&self, time: Duration) -> Result<TokenHandle, TokenUnavailable> {
         let asked = Instant::now();
         let mut may_renew = true;
@@ -122,8 +121,8 @@ impl TokenCache {
             let request = match self.step(may_renew)? {
                 TokenAction::Use(handle) => return Ok(handle),
                 TokenAction::Renew(renewal) => {
-                    // There may be no other send to carry it on. The next step tells what came of
-                    // it.
+                    // There may be no other send to drive the renewal. The next step reads its
+                    // outcome.
                     let _ = timeout(RENEWAL_WAIT.min(time / 4), renewal.outcome).await;
                     may_renew = false;
                     continue;
@@ -139,7 +138,8 @@ impl TokenCache {
             match outcome.result {
                 _ if request.generation != state.generation => {}
                 Ok(token) if state.is_rejected && state.holds(&token) => {}
-                // It was carried on after a long break. One that is short-lived must do, though.
+                // The token expired before this call, because nobody polled its request for long. A
+                // short-lived token that expires during the call is used all the same.
                 Ok(token) if token.had_expired(asked) => {}
                 Ok(token) => return Ok(TokenHandle { token, renewal: None }),
                 Err(error) => return Err(state.failed(error)),
@@ -147,7 +147,7 @@ impl TokenCache {
         }
     }
 
-    /// Waits until no pause keeps a token from being asked for, as long as there is room for it.
+    /// Waits for the end of a cooldown, as long as `has_room` accepts the time left of it.
     pub(crate) async fn wait_for_cooldown(&self, has_room: impl Fn(Duration) -> bool) {
         loop {
             let rotated = pin!(self.rotated.notified());
@@ -156,7 +156,7 @@ impl TokenCache {
                     let milliseconds = whole_milliseconds(cooldown);
                     tracing::debug!(
                         "pushslots.cooldown_ms" = milliseconds,
-                        "no access token is requested yet"
+                        "waiting for the end of the token cooldown"
                     );
                     let _ = timeout(cooldown, rotated).await;
                 }
@@ -165,7 +165,8 @@ impl TokenCache {
         }
     }
 
-    /// How long it is until a token is asked for, where there is none and one may be had then.
+    /// Returns the time until the next token request. Returns `None` if there is a token or a
+    /// pending request, if no cooldown is in force, or if another request won't help.
     fn cooldown_left(&self) -> Option<Duration> {
         let mut state = self.state();
         state.record_completed_request();
@@ -177,7 +178,7 @@ impl TokenCache {
         }
     }
 
-    /// Whether there is a token to send with.
+    /// Returns whether there is a token to send with.
     pub(crate) fn has_token(&self) -> bool {
         let now = Instant::now();
         let mut state = self.state();
@@ -185,11 +186,12 @@ impl TokenCache {
         state.usable_token(now).is_some()
     }
 
-    /// Takes note that the message endpoint rejected a message that was sent with `token` at that
-    /// time. Returns when there may be a token to send it with again; `None` if that isn't soon.
+    /// Records that the message endpoint rejected a message sent with `token` at `sent`. Returns
+    /// when there may be a token for another attempt, or `None` if that isn't soon.
     ///
-    /// The token is replaced at once. If the new one was never accepted and is rejected as well, it
-    /// is tried again a little later, and then no other is requested during the cooldown.
+    /// The token is replaced at once. If the service rejects the new one too, without ever having
+    /// accepted it, it is tried again after 1.5 to 2.5 s. After another rejection no token is
+    /// requested during the cooldown.
     pub(crate) fn reject(&self, token: &CachedToken, sent: Instant) -> Option<Renewal> {
         let now = Instant::now();
         let mut state = self.state();
@@ -220,7 +222,7 @@ impl TokenCache {
         }
     }
 
-    /// Puts `credentials` in the place of those in use, once they have bought a token.
+    /// Replaces the credentials in use, once a token was obtained with `credentials`.
     pub(crate) async fn rotate(&self, credentials: Credentials) -> Result<(), TokenError> {
         let generation = 1 + self.rotations.fetch_add(1, Ordering::Relaxed);
         let outcome = self.ask(&credentials, None).await;
@@ -229,12 +231,13 @@ impl TokenCache {
             ..TokenState::new(credentials, generation, &self.jitter)
         };
         let mut state = self.state();
-        // A rotation that began later may have ended before this one.
+        // A rotation that began later may have ended first.
         if state.generation < generation {
             let before = std::mem::replace(&mut *state, rotated);
             drop(state);
             self.rotated.notify_waiters();
-            // Not while the state is locked: a signer is the user's code, also when it is dropped.
+            // Dropped without the lock, because it holds a signer: dropping one runs the user's
+            // code.
             drop(before);
         }
         Ok(())
@@ -242,11 +245,11 @@ impl TokenCache {
 
     fn step(&self, may_renew: bool) -> Result<TokenAction, TokenUnavailable> {
         let now = Instant::now();
-        // Dropped after the state is unlocked, for it holds the user's code.
+        // Declared before the lock and so dropped after it, because it holds the user's code.
         let overdue;
         let mut state = self.state();
         state.record_completed_request();
-        // A request that nobody polled in time may never get its response.
+        // A request that nobody polled in time may never receive its response.
         overdue = state.request.take_if(|request| request.age.is_overdue(now, self.timeout));
         state.refresh_failed |=
             overdue.as_ref().is_some_and(|request| request.age.of(now) > self.timeout);
@@ -282,7 +285,7 @@ impl TokenCache {
         request
     }
 
-    /// Requests a token instead of `former`.
+    /// Begins a request for a token instead of `former`.
     fn ask(
         &self,
         credentials: &Credentials,
@@ -303,14 +306,15 @@ impl TokenCache {
             let result = asking.await.and_then(|token| CachedToken::new(token, asked, &jitter));
             if let (Err(error), Some(former)) = (&result, former) {
                 if former.is_usable(Instant::now()) {
-                    tracing::warn!("error.message" = %error, "the access token is not renewed yet");
+                    tracing::warn!("error.message" = %error, "renewing the access token failed, \
+                                                              the current one stays in use");
                 }
             }
             result
         };
-        // A panic must not become one of every send that waits.
+        // A panic must not spread to every send that waits.
         AssertUnwindSafe(asking).catch_unwind().map(move |result| {
-            let panicked = TokenError::invalid_response("the request for it panicked");
+            let panicked = TokenError::invalid_response("the token request panicked");
             let result = result.unwrap_or(Err(panicked));
             if result.is_err() {
                 counts.failures.fetch_add(1, Ordering::Relaxed);
@@ -319,20 +323,20 @@ impl TokenCache {
         })
     }
 
-    /// How many tokens were requested, and how many of these requests failed.
+    /// Returns the number of token requests, and the number of those that failed.
     pub(crate) fn request_counts(&self) -> (u64, u64) {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (count(&self.counts.requests), count(&self.counts.failures))
     }
 
     fn state(&self) -> MutexGuard<'_, TokenState> {
-        // Nothing that holds the lock can leave the state half written.
+        // No code that holds the lock can leave the state half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl TokenHandle {
-    /// Does `work`, and carries the token's renewal on meanwhile.
+    /// Runs `work`, and drives the token's renewal meanwhile.
     pub(crate) async fn drive_renewal_during<W: Future>(&self, work: W) -> W::Output {
         let Some(renewal) = &self.renewal else { return work.await };
         match select(pin!(work), renewal.outcome.clone()).await {

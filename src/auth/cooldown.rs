@@ -1,4 +1,4 @@
-//! The time after a failure in which no access token is requested.
+//! The cooldown after a failure, in which no access token is requested.
 
 use std::time::Duration;
 
@@ -7,37 +7,36 @@ use tokio::time::Instant;
 use super::token_error::{TokenError, TokenUnavailable};
 use crate::retry::{Backoff, LONGEST_RETRY_AFTER};
 
-/// The time after rejected credentials or a rejected new token in which no token is requested: a
-/// wrong key must not cost a request per send.
+/// The length of the cooldown after rejected credentials or a rejected new token. It keeps a wrong
+/// key from causing a request for every send.
 pub(super) const COOLDOWN: Duration = Duration::from_secs(10);
 
-/// The longest time in which no token is requested, even if the endpoint asks for more. No send
-/// waits longer.
+/// The maximum length of a cooldown, even if the endpoint asks for more. No send waits longer.
 const LONGEST: Duration = LONGEST_RETRY_AFTER;
 
-/// The time after a failure in which no access token is requested.
+/// A period after a failure in which no access token is requested.
 pub(super) struct Cooldown {
     error: TokenError,
     began: Instant,
     length: Duration,
-    /// The time after which the endpoint accepts requests again, by its `Retry-After`. It may be
-    /// longer.
+    /// The time after which the endpoint accepts requests again, according to its `Retry-After`. It
+    /// may exceed `length`.
     requested: Duration,
 }
 
 impl Cooldown {
-    /// The time after a request that failed.
+    /// Creates the cooldown after a failed request.
     pub(super) fn new(error: TokenError, began: Instant, delays: &mut Backoff) -> Self {
         let retry_after = error.retry_after().unwrap_or_default();
         let length = match error.is_temporary() {
-            // Others got the same `Retry-After`, and must not all come back at once.
+            // Other clients got the same `Retry-After`, and must not all return at once.
             true => retry_after.saturating_add(delays.next_delay()).min(LONGEST),
             false => COOLDOWN,
         };
         Self { error, began, length, requested: length.max(retry_after) }
     }
 
-    /// The same, but at most until then.
+    /// Limits the cooldown so that it ends at `latest_end` at the latest.
     pub(super) fn ending_by(mut self, latest_end: Option<Instant>) -> Self {
         if let Some(latest_end) = latest_end {
             self.length = self.length.min(latest_end.saturating_duration_since(self.began));
@@ -46,8 +45,8 @@ impl Cooldown {
         self
     }
 
-    /// The time after the rejection of a new token in which it isn't used, and no other is
-    /// requested.
+    /// Creates the cooldown after a new token was rejected. Meanwhile that token isn't used, and no
+    /// other is requested.
     pub(super) fn after_rejection(began: Instant, length: Duration, is_final: bool) -> Self {
         Self { error: TokenError::TokenRejected { is_final }, began, length, requested: length }
     }
@@ -56,12 +55,13 @@ impl Cooldown {
         now - self.began < self.length
     }
 
-    /// The error of a send that came too late to wait for the request.
+    /// Returns the error for a send during the cooldown. It repeats the failure that began the
+    /// cooldown.
     pub(super) fn remembered(&self, now: Instant) -> TokenUnavailable {
         TokenUnavailable { wait: self.wait(now), error: self.error.clone(), is_remembered: true }
     }
 
-    /// The time until a token may be had; `None` if another request won't help.
+    /// Returns the time until a token may be available, or `None` if another request won't help.
     pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
         self.error.is_temporary().then(|| self.requested.saturating_sub(now - self.began))
     }

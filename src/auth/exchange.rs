@@ -1,6 +1,6 @@
 //! The exchange of an assertion for an access token; the only file that names oauth2.
 //!
-//! RFC 6749, section 4.4, with the client authentication of RFC 7523, section 2.2.
+//! It follows RFC 6749, section 4.4, with the client authentication of RFC 7523, section 2.2.
 
 use std::fmt;
 use std::future::Future;
@@ -29,9 +29,8 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 /// Requests an access token.
 ///
-/// If the endpoint rejects the assertion, and the `Date` of its response shows that this machine's
-/// clock is off, the request is made once more with times by the endpoint's clock. If that works,
-/// later assertions are dated so at once.
+/// A rejection may carry a `Date` that shows that this machine's clock is off. Then the request is
+/// repeated once with the endpoint's time. If that succeeds, later assertions use that time too.
 pub(super) async fn request_token(
     client: &SignedJwt,
     endpoint: &Uri,
@@ -50,8 +49,8 @@ pub(super) async fn request_token(
     };
     tracing::warn!(
         "pushslots.clock_ahead_s" = measured.num_seconds(),
-        "the token endpoint rejects the assertion, and the clocks differ; trying once by the \
-         endpoint's clock"
+        "the token endpoint rejected the assertion, and the clocks differ; retrying once with the \
+         endpoint's time"
     );
     let result = exchange(measured).await;
     if result.is_ok() {
@@ -60,7 +59,7 @@ pub(super) async fn request_token(
     result
 }
 
-/// Exchanges an assertion that is signed at `now` for an access token.
+/// Exchanges an assertion signed at `now` for an access token.
 async fn exchange(
     client: &SignedJwt,
     endpoint: &Uri,
@@ -82,7 +81,7 @@ async fn exchange(
     if let Some(scope) = &client.scope {
         request = request.add_scope(Scope::new(scope.clone()));
     }
-    // Any part of it, because an endpoint may echo some.
+    // All parts of the assertion, because an endpoint may echo any of them.
     let secrets: Vec<_> = assertion.expose_secret().split('.').collect();
     let asked = Asked { endpoint, client_id: Some(&client.client_id), secrets: &secrets };
     let http = OAuthHttpClient { transport, deadline, asked };
@@ -93,13 +92,13 @@ async fn exchange(
 fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {
     match error {
         RequestTokenError::Request(HttpError(error)) => error,
-        // Parse errors repeat the body, which may hold a token.
+        // A parse error repeats the body, which may hold a token.
         _ => TokenError::invalid_response("the endpoint's response isn't a token response"),
     }
 }
 
-/// What matters of a token response, in the form of RFC 6749, section 5.1. An odd life must not
-/// cost the token, nor whatever else an endpoint adds.
+/// Reduces a token response to the members that matter, in the form of RFC 6749, section 5.1.
+/// Neither an odd lifetime nor an additional member may cost the token.
 fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
     let (members, details) = asked.accepted(response)?;
     let Some(token @ Value::String(_)) = members.get("access_token") else {
@@ -113,7 +112,7 @@ fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
         |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
     if !members.get("token_type").is_none_or(is_bearer) {
         return Err(TokenError::invalid_response(
-            "the endpoint's token is of a type other than Bearer",
+            "the endpoint's token has a type other than Bearer",
         ));
     }
     let lifetime = members.get("expires_in").and_then(whole_seconds);
@@ -121,8 +120,8 @@ fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
     Ok(plain.to_string().into_bytes())
 }
 
-/// A number of seconds, which may have a fraction or be a text. A life is rounded down, but never
-/// below one second.
+/// Reads a number of seconds, which may have a fraction or be a string. It is rounded down, but not
+/// below 1.
 fn whole_seconds(life: &Value) -> Option<u64> {
     let seconds = match life {
         Value::String(text) => text.trim().parse().ok()?,
@@ -132,7 +131,7 @@ fn whole_seconds(life: &Value) -> Option<u64> {
     Some(life.as_secs().max(1))
 }
 
-/// Our transport, as oauth2 calls it.
+/// An adapter that lets oauth2 use our transport.
 struct OAuthHttpClient<'t> {
     transport: &'t dyn AnyTransport,
     deadline: Instant,
@@ -154,13 +153,14 @@ impl<'c> AsyncHttpClient<'c> for OAuthHttpClient<'_> {
                 .map_err(TokenError::Transport)
                 .and_then(|response| plain(&response, self.asked));
             let body = body.map_err(|error| error.with_clock_ahead(ahead));
-            // Without its headers: a token is one whatever content type a gateway gives it.
+            // Without headers, because oauth2 checks the content type, and a gateway may have
+            // changed it.
             Ok(HttpResponse::new(body.map_err(HttpError)?))
         })
     }
 }
 
-/// Carries a [`TokenError`] through oauth2.
+/// A [`TokenError`] on its way through oauth2.
 struct HttpError(TokenError);
 
 impl fmt::Display for HttpError {

@@ -9,11 +9,11 @@ use super::KeyError;
 use crate::private_key::{Wiped, decode};
 use crate::text;
 
-/// The members that matter. The private parts stand where they are in the text, escapes included,
-/// so that serde copies nothing of them.
+/// The members of a JWK that matter. Private members borrow the raw JSON, escapes included, so that
+/// serde makes no copy of them.
 #[derive(Deserialize)]
 pub(super) struct Jwk<'a> {
-    /// A JWK Set has these: RFC 7517, section 5.
+    /// Present in a JWK Set (RFC 7517, section 5).
     keys: Option<IgnoredAny>,
     kty: Option<String>,
     kid: Option<String>,
@@ -40,43 +40,46 @@ pub(super) struct Jwk<'a> {
     qi: Option<&'a RawValue>,
 }
 
-/// The parts of a private key, in bytes.
+/// The parts of a private key, decoded to bytes.
 pub(super) enum Parts {
     Rsa { n: Wiped, e: Wiped, d: Wiped, p: Wiped, q: Wiped, dp: Wiped, dq: Wiped, qi: Wiped },
     P384 { x: Wiped, y: Wiped, d: Wiped },
 }
 
 impl<'a> Jwk<'a> {
-    /// Reads the JSON. The error repeats nothing of it, because it may be a part of the key.
+    /// Reads a JWK. The error repeats nothing of the JSON, because that may hold a part of the key.
     pub(super) fn read(json: &'a str) -> Result<Self, KeyError> {
-        // serde would copy any other value into its error, which isn't wiped.
+        // serde would copy a value of another type into its error, which isn't wiped.
         let object = Some(text::trimmed(json)).filter(|json| json.starts_with('{'));
         let jwk = object.and_then(|json| serde_json::from_str(json).ok());
-        jwk.ok_or_else(|| KeyError::new("this isn't a JWK: a JSON object whose members are text"))
+        jwk.ok_or_else(|| KeyError::new("this isn't a JWK; pass a JSON object with string members"))
     }
 
     pub(super) fn key_id(&self) -> Result<&str, KeyError> {
         if self.keys.is_some() {
-            return Err(KeyError::new("this is a JWK Set; give one of its `keys`"));
+            return Err(KeyError::new("this is a JWK Set; pass one of its `keys`"));
         }
         let id = self.kid.as_deref().filter(|id| !id.is_empty());
-        id.ok_or_else(|| KeyError::new("the JWK lacks `kid`, by which the service knows the key"))
+        id.ok_or_else(|| KeyError::new("the JWK lacks `kid`, the service's name for the key"))
     }
 
-    /// The parts of the key, once it is known to be one for what is to be signed.
+    /// Returns the parts of the key, if it is a private key for signing with RS384 or ES384.
     pub(super) fn parts(&self) -> Result<Parts, KeyError> {
         let signs =
             |operations: &Vec<String>| operations.iter().any(|operation| operation == "sign");
         if self.usage.as_ref().is_some_and(|usage| usage != "sig")
             || !self.key_ops.as_ref().is_none_or(signs)
         {
-            return Err(KeyError::new("the JWK is not for signing, by its `use` or `key_ops`"));
+            return Err(KeyError::new(
+                "the JWK isn't for signing; `use` must be `sig`, and \
+                                      `key_ops` must contain `sign`",
+            ));
         }
         let is_for = |name| self.alg.as_ref().is_none_or(|alg| alg == name);
         match self.kty.as_deref().unwrap_or_default() {
-            "RSA" if !is_for("RS384") => Err(KeyError::new(
-                "the JWK is for another algorithm, by its `alg`; with RSA it must be RS384",
-            )),
+            "RSA" if !is_for("RS384") => {
+                Err(KeyError::new("the JWK has an unsupported `alg`; for RSA it must be RS384"))
+            }
             "RSA" => Ok(Parts::Rsa {
                 n: part("n", self.n)?,
                 e: part("e", self.e)?,
@@ -88,19 +91,17 @@ impl<'a> Jwk<'a> {
                 qi: private_part("qi", self.qi)?,
             }),
             "EC" if self.crv.as_deref() != Some("P-384") => {
-                Err(KeyError::new("the JWK is of another curve, by its `crv`; it must be P-384"))
+                Err(KeyError::new("the JWK has an unsupported `crv`; it must be P-384"))
             }
-            "EC" if !is_for("ES384") => Err(KeyError::new(
-                "the JWK is for another algorithm, by its `alg`; with P-384 it must be ES384",
-            )),
+            "EC" if !is_for("ES384") => {
+                Err(KeyError::new("the JWK has an unsupported `alg`; for P-384 it must be ES384"))
+            }
             "EC" => Ok(Parts::P384 {
                 x: part("x", self.x)?,
                 y: part("y", self.y)?,
                 d: private_part("d", self.d)?,
             }),
-            _ => {
-                Err(KeyError::new("the JWK is of another kind, by its `kty`; it must be RSA or EC"))
-            }
+            _ => Err(KeyError::new("the JWK has an unsupported `kty`; it must be RSA or EC")),
         }
     }
 }
@@ -114,8 +115,8 @@ fn private_part(name: &str, json: Option<&RawValue>) -> Result<Wiped, KeyError> 
 fn part(name: &str, text: Option<&str>) -> Result<Wiped, KeyError> {
     let lacks = || {
         KeyError(format!(
-            "the JWK lacks `{name}`; a private key is needed, of RSA with n, e, d, p, q, dp, dq \
-             and qi"
+            "the JWK lacks `{name}`; pass a private key: RSA with n, e, d, p, q, dp, dq and qi, \
+             or P-384 with x, y and d"
         ))
     };
     let text = text.ok_or_else(lacks)?;

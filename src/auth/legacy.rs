@@ -16,7 +16,7 @@ use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
 use crate::transport::{AnyTransport, post_json};
 
-/// The most bytes of a request next to its secrets.
+/// The maximum size of a request without its secrets, in bytes.
 const ROOM_FOR_NAMES: usize = 64;
 
 #[derive(Serialize)]
@@ -33,14 +33,14 @@ struct RefreshQuestion<'a> {
     refresh_token: &'a str,
 }
 
-/// Where a legacy key goes.
+/// The endpoints for a legacy API key.
 #[derive(Clone, Debug)]
 pub(crate) struct LegacyEndpoints {
     pub(crate) authenticate: Uri,
     pub(crate) refresh: Uri,
 }
 
-/// The longest time for the refresh endpoint while sends wait for a token.
+/// The longest wait for the refresh endpoint while sends need a token.
 const LONGEST_REFRESH: Duration = Duration::from_secs(5);
 
 /// The refresh token that came with an access token.
@@ -56,7 +56,8 @@ impl Refresh<'_> {
         self.access_token_until.is_some_and(|until| now < until)
     }
 
-    /// When the refresh endpoint must have responded, so that time is left to authenticate anew.
+    /// Returns when the refresh endpoint must have responded, so that time is left to authenticate
+    /// anew.
     fn deadline(self, deadline: Instant) -> Instant {
         let now = Instant::now();
         match self.access_token_until {
@@ -68,9 +69,9 @@ impl Refresh<'_> {
 
 /// Renews the token with its refresh token if there is one, and authenticates anew otherwise.
 ///
-/// A bad refresh token must not lock out a good key. If it is rejected, this authenticates anew at
-/// once. If the refresh endpoint fails, that can wait only for as long as the access token is
-/// usable.
+/// A bad refresh token must not lock out a good key, so a rejected one leads to a new
+/// authentication at once. If the refresh endpoint fails without such a response, the access token
+/// stays in use while it is usable.
 pub(super) async fn request_token(
     key: &ApiKey,
     refresh: Option<Refresh<'_>>,
@@ -94,12 +95,12 @@ pub(super) async fn request_token(
             Err(error) => {
                 tracing::debug!(
                     "error.message" = %error,
-                    "the token can't be refreshed, authenticating anew"
+                    "refreshing the access token failed, authenticating again"
                 );
             }
             Ok(mut token) => {
-                // RFC 6749, section 6: one that is not replaced stays good. One that followed a
-                // rejected access token isn't used again.
+                // RFC 6749, section 6: without a new refresh token, the old one stays valid. After
+                // a rejected access token, neither is kept.
                 let further = token.refresh_token.or_else(|| Some(refresh.token.clone()));
                 token.refresh_token = further.filter(|_| refresh.access_token_until.is_some());
                 return Ok(token);
@@ -111,7 +112,7 @@ pub(super) async fn request_token(
     ask(&endpoints.authenticate, &question, &[api_key, secret], transport, deadline).await
 }
 
-/// Posts `question`, which holds `secrets`, and reads a token.
+/// Posts `question`, which holds `secrets`, and reads a token from the response.
 async fn ask(
     endpoint: &Uri,
     question: &impl Serialize,
@@ -131,8 +132,7 @@ async fn ask(
             "the endpoint's response holds no accessToken",
         ));
     };
-    // Where the endpoint tells what time it is, its tokens' end does not depend on this machine's
-    // clock.
+    // If the response has a date, the lifetime doesn't depend on this machine's clock.
     let now = date(&response.headers).unwrap_or_else(clock::now);
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
     let life = expires.and_then(|expires| (expires - now).to_std().ok());
@@ -143,13 +143,13 @@ async fn ask(
 
 /// Encodes `question` into memory that is wiped when the last reference to it is dropped.
 fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, TokenError> {
-    // Enough for names and escapes, because memory that grows would leave a copy.
+    // Enough for names and escapes, because a reallocation would leave a copy.
     let escaped = secrets
         .iter()
         .fold(ROOM_FOR_NAMES, |sum, secret| sum.saturating_add(secret.len().saturating_mul(6)));
     let mut json = Zeroizing::new(Vec::with_capacity(escaped));
     serde_json::to_writer(&mut *json, question)
-        .map_err(|_| TokenError::invalid_response("the API key has no JSON form"))?;
+        .map_err(|_| TokenError::invalid_response("the API key can't be encoded as JSON"))?;
     Ok(Bytes::from_owner(json))
 }
 
@@ -168,7 +168,7 @@ mod tests {
         Instant::now() + Duration::from_secs(60)
     }
 
-    /// Gives a token that ends at noon, by a clock that tells this.
+    /// A service that issues a token until noon, in a response with this `Date`.
     struct Noon(&'static str);
 
     impl Transport for Noon {
@@ -208,7 +208,8 @@ mod tests {
             ("Wed, 25 Mar 2026 12:00:01 GMT", "300s"),
             ("Tue, 24 Mar 2026 12:00:00 GMT", "86400.304866s"),
             ("Mon, 23 Mar 2026 12:00:00 GMT", "300s"),
-            // By the clock of this machine it ended long ago.
+            // Without a valid date this machine's clock counts. By that, the token expired long
+            // ago.
             ("noon", "300s"),
         ] {
             let key = ApiKey { key: "key".to_owned().into(), secret: "secret".to_owned().into() };

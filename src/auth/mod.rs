@@ -1,4 +1,4 @@
-//! Who we are: credentials, and the access token that they buy.
+//! Authentication: credentials, and the access tokens obtained with them.
 
 mod assertion;
 mod audience;
@@ -47,12 +47,14 @@ use crate::message::Problem;
 use crate::text;
 use crate::transport::AnyTransport;
 
-/// What proves the sender to the service.
+/// The credentials that authenticate a client to the service.
 ///
-/// An access token of 300 s that they buy is renewed between second 224 and 252, while it stays in
-/// use; in its last 20 seconds it is used no more. One that lives for less than 30 s is used for a
-/// third of its life, and tokens of other lives are renewed between 80 % and 90 % of the time in
-/// which they are used.
+/// The client obtains an access token with them, and renews it while it is in use:
+///
+/// * A token that lives for 300 s is renewed between second 224 and 252. It isn't used in its last
+///   20 s.
+/// * A token that lives for less than 30 s is used for a third of its lifetime.
+/// * A token with any other lifetime is renewed after 80 % to 90 % of the time in which it is used.
 ///
 /// ```
 /// use pushslots::{Credentials, Signer};
@@ -64,11 +66,11 @@ use crate::transport::AnyTransport;
 /// let older = Credentials::api_key("key", "secret");
 /// ```
 ///
-/// Its `Debug` shows no secret.
+/// The `Debug` output shows no secret.
 ///
-/// The crate wipes its own copies of keys and secrets when they are dropped. It can't wipe those in
-/// the environment of the process, or in the buffers of the HTTP and TLS libraries through which a
-/// legacy secret is sent.
+/// The crate wipes its own copies of keys and secrets when they are dropped. It can't wipe copies
+/// in the environment of the process, or in the buffers of the HTTP and TLS libraries that send a
+/// legacy secret.
 #[derive(Clone)]
 pub struct Credentials(CredentialsKind);
 
@@ -79,18 +81,18 @@ enum CredentialsKind {
     Source(Arc<dyn AnyTokenSource>),
 }
 
-/// Client credentials with a signed assertion: RFC 7523, section 2.2.
+/// An OAuth client that authenticates with a signed assertion (RFC 7523, section 2.2).
 #[derive(Clone)]
 pub(crate) struct SignedJwt {
     client_id: String,
     signer: Arc<dyn AnySigner>,
     scope: Option<String>,
-    /// Takes the place of the token URL in assertions.
+    /// The audience of assertions instead of the token URL.
     audience: Option<String>,
     skew: ClockSkew,
 }
 
-/// The older key and secret.
+/// A legacy API key and its secret.
 #[derive(Clone)]
 pub(crate) struct ApiKey {
     key: SecretString,
@@ -98,18 +100,22 @@ pub(crate) struct ApiKey {
 }
 
 impl Credentials {
-    /// An OAuth client that proves itself by an assertion signed by `signer`, such as a
-    /// [`SigningKey`].
+    /// Creates the credentials of an OAuth client that authenticates with assertions signed by
+    /// `signer`, such as a [`SigningKey`].
     ///
-    /// If the endpoint rejects an assertion and the `Date` of its response shows that this
-    /// machine's clock is off by more than 10 s, the request is made once more with times by the
-    /// endpoint's clock. If that works, later assertions are dated so at once.
+    /// The service issues these credentials to new customers. Requests follow RFC 7523, section
+    /// 2.2, within the client credentials grant of RFC 6749, section 4.4. Each request has an
+    /// assertion of its own:
     ///
-    /// This is what the service gives to new customers: RFC 7523, section 2.2, within the client
-    /// credentials grant of RFC 6749, section 4.4. Each token request has an assertion of its own:
-    /// `iss` and `sub` are the client id, `aud` is the [token URL](crate::ClientBuilder::token_url)
-    /// or another [audience](Self::audience), `jti` is a fresh UUID, and `exp` lies 300 s after
-    /// `iat`, which is 10 s in the past to allow for clocks that differ.
+    /// * `iss` and `sub` are the client id.
+    /// * `aud` is the [token URL](crate::ClientBuilder::token_url) or another
+    ///   [audience](Self::audience).
+    /// * `jti` is a fresh UUID.
+    /// * `iat` lies 10 s in the past, to allow for clocks that differ. `exp` is 300 s after `iat`.
+    ///
+    /// The `Date` of a rejection may show that this machine's clock is off by more than 10 s. Then
+    /// the client repeats the request once with the endpoint's time. If that succeeds, later
+    /// assertions use that time too.
     #[must_use]
     pub fn signed_jwt(client_id: impl Into<String>, signer: impl Signer) -> Self {
         let client_id = client_id.into();
@@ -123,15 +129,19 @@ impl Credentials {
         }))
     }
 
-    /// A legacy API key and its secret, still live for older customers.
+    /// Creates the credentials of an older customer: a legacy API key and its secret.
     ///
-    /// The client requests a token at `{base}/auth/authenticate`, and renews it at
+    /// The client requests a token at `{base}/auth/authenticate`. It renews the token at
     /// `{base}/auth/refreshToken` with the refresh token that came with it. If that fails, it
-    /// authenticates anew: at once if the refresh token is rejected, otherwise as soon as the
-    /// access token is no longer usable.
+    /// authenticates anew:
+    ///
+    /// * At once, if the access token was rejected, or if the refresh endpoint responds without
+    ///   asking for a delay by 429 or `Retry-After`.
+    /// * Otherwise after a cooldown, which ends at the latest when the access token is no longer
+    ///   usable.
     #[must_use]
     pub fn api_key(key: impl Into<String>, secret: impl Into<String>) -> Self {
-        // From a borrowed text, because the conversion of an owned one may leave a copy.
+        // Converted from a borrowed text, because the conversion of an owned one may leave a copy.
         let wiped = |text: String| SecretString::from(Zeroizing::new(text).as_str());
         Self(CredentialsKind::ApiKey(ApiKey {
             key: wiped(key.into()),
@@ -139,15 +149,16 @@ impl Credentials {
         }))
     }
 
-    /// Access tokens that another part of your system buys; see [`TokenSource`] for an example.
+    /// Creates credentials that take access tokens from another part of your system. See
+    /// [`TokenSource`] for an example.
     #[must_use]
     pub fn token_source(source: impl TokenSource) -> Self {
         Self(CredentialsKind::Source(Arc::new(source)))
     }
 
-    /// Asks for tokens of this scope (RFC 6749, section 3.3); by default the request names none.
+    /// Sets the scope of access tokens (RFC 6749, section 3.3). By default, requests name no scope.
     ///
-    /// Only those of a signed JWT have one, others ignore it.
+    /// Only a signed JWT has a scope; other credentials ignore it.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         if let CredentialsKind::SignedJwt(client) = &mut self.0 {
@@ -156,12 +167,12 @@ impl Credentials {
         self
     }
 
-    /// Sets the audience of assertions (`aud`), a URI; by default the [token
+    /// Sets the audience of assertions (`aud`), a URI. Defaults to the [token
     /// URL](crate::ClientBuilder::token_url).
     ///
-    /// Set it if token requests go through a gateway, because the token endpoint compares the
-    /// audience with its own address, character by character (RFC 7523, section 3). Only a signed
-    /// JWT has an audience; other credentials ignore it.
+    /// Set it if token requests go through a gateway. The token endpoint compares the audience with
+    /// its own address, character by character (RFC 7523, section 3). Only a signed JWT has an
+    /// audience; other credentials ignore it.
     ///
     /// ```
     /// use pushslots::{Client, ClientBuilder, Credentials, Signer};
@@ -182,7 +193,7 @@ impl Credentials {
         self
     }
 
-    /// The problems that are known without a request.
+    /// Returns the problems that can be found without a request.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let lacks_a_part = match &self.0 {
             CredentialsKind::SignedJwt(client) => {
@@ -195,7 +206,10 @@ impl Credentials {
         };
         let mut problems = Vec::new();
         if lacks_a_part {
-            problems.push(Problem::new("credentials", "a part of them is empty"));
+            problems.push(Problem::new(
+                "credentials",
+                "the client id, key id, API key or secret is empty",
+            ));
         }
         if let CredentialsKind::SignedJwt(SignedJwt { audience: Some(audience), .. }) = &self.0 {
             problems
@@ -258,9 +272,9 @@ impl fmt::Debug for Credentials {
 /// The access token that a new one replaces.
 struct Former {
     token: CachedToken,
-    /// Whether the message endpoint rejected it.
+    /// Whether the message endpoint rejected the token.
     is_rejected: bool,
-    /// Whether its refresh token may be used.
+    /// Whether the refresh token of the token may be used.
     may_refresh: bool,
 }
 
@@ -278,13 +292,14 @@ impl Former {
     }
 }
 
-/// The addresses of token requests.
+/// The addresses for token requests.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenEndpoints {
-    /// For a signed assertion.
+    /// The endpoint for a signed assertion.
     pub(crate) token: Uri,
-    /// The audience of an assertion: `token` as it was configured, because it is compared as text.
+    /// The audience of an assertion: `token` as it was configured, because audiences are compared
+    /// as text.
     pub(crate) audience: String,
-    /// For a legacy API key.
+    /// The endpoints for a legacy API key.
     pub(crate) legacy: LegacyEndpoints,
 }

@@ -13,21 +13,21 @@ use super::token_error::TokenError;
 use crate::receipt::whole_milliseconds;
 use crate::runtime;
 
-/// The time after which a request of another runtime is given up if nobody there waits for it: that
-/// runtime may stand still.
+/// The longest time for which a request of another runtime may go without a look from there. After
+/// that it is abandoned, because that runtime may have stopped.
 const LONGEST_WITHOUT_LOOK: Duration = Duration::from_secs(3);
 
-/// A request for a token, and its outcome for everyone who waits.
+/// A token request, shared by all sends that wait for it.
 #[derive(Clone)]
 pub(super) struct PendingToken {
     pub(super) outcome: Shared<BoxFuture<'static, TokenOutcome>>,
     pub(super) age: Age,
     pub(super) generation: u64,
-    /// Whether it was made because the token before was rejected.
+    /// Whether it was made because the former token was rejected.
     pub(super) after_rejection: bool,
 }
 
-/// The outcome of a request for a token, and when it ended.
+/// The outcome of a token request, and when it ended.
 #[derive(Clone)]
 pub(super) struct TokenOutcome {
     pub(super) result: Result<CachedToken, TokenError>,
@@ -39,12 +39,13 @@ pub(super) struct TokenOutcome {
 pub(super) struct Age {
     began: Instant,
     runtime: Option<Id>,
-    /// When a send of that runtime last looked at the request, in milliseconds after `began`.
+    /// The time after `began`, in milliseconds, at which a send of that runtime last looked at the
+    /// request.
     looked: Arc<AtomicU64>,
 }
 
 impl Age {
-    /// The age of a request that begins now, in this runtime.
+    /// Creates the age of a request that begins now in the current runtime.
     pub(super) fn new(now: Instant) -> Self {
         Self { began: now, runtime: runtime::current(), looked: Arc::default() }
     }
@@ -53,8 +54,8 @@ impl Age {
         now.saturating_duration_since(self.began)
     }
 
-    /// Whether the request is older than `timeout`, or its runtime seems to stand still. In that
-    /// runtime, this counts as a look.
+    /// Returns whether the request is older than `timeout`, or its runtime seems to have stopped. A
+    /// call in that runtime counts as a look.
     pub(super) fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
         let age = self.of(now);
         if self.runtime == runtime::current() {

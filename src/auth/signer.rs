@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::AuthError;
 
-/// Signs assertions with a private key that need not be in this process.
+/// A signer of assertions. Its private key can be outside this process.
 ///
-/// [`SigningKey`](crate::SigningKey) holds the key in memory. Implement this trait for one that
-/// stays in a KMS, an HSM or an agent: it is asked for one signature for each access token, and
-/// once more for each time that the token endpoint has to be asked again.
+/// [`SigningKey`](crate::SigningKey) holds a key in memory. Implement this trait for a key that
+/// stays in a KMS, an HSM or an agent. The client requests one signature per access token, and one
+/// more each time it has to repeat a token request.
 ///
 /// ```
 /// use pushslots::{AuthError, Credentials, Signer, SigningAlgorithm, SigningInput};
@@ -38,25 +38,27 @@ use super::AuthError;
 /// let credentials = Credentials::signed_jwt("client-id", VaultKey(Vault));
 /// ```
 pub trait Signer: Send + Sync + 'static {
-    /// The ID under which the service knows the public half of the key: `kid` in RFC 7515, section
+    /// Returns the ID under which the service knows the public key: `kid` in RFC 7515, section
     /// 4.1.4.
     ///
-    /// It must be the same for as long as the signer lives.
+    /// It must stay the same for the signer's whole life.
     fn key_id(&self) -> &str;
 
-    /// What [`sign`](Self::sign) signs with.
+    /// Returns the algorithm of [`sign`](Self::sign).
     fn algorithm(&self) -> SigningAlgorithm;
 
     /// Signs `input`.
     ///
-    /// The signature is in the form of RFC 7518: of [`Es384`](SigningAlgorithm::Es384) the 96 bytes
-    /// of R and S, one after the other, and not the DER in which most key services give them.
+    /// The signature has the form of RFC 7518. For [`Es384`](SigningAlgorithm::Es384) that is the
+    /// 96 bytes of R and S, one after the other. Most key services return DER instead, which has to
+    /// be converted.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the key from signing: [`AuthError::temporary`] when it may sign a moment
-    /// later. A panic counts as temporary, and so does taking longer than [an attempt
-    /// may](crate::ClientBuilder::attempt_timeout). The future can be dropped at any point.
+    /// Returns [`AuthError::temporary`] if the key may sign a moment later, and
+    /// [`AuthError::permanent`] otherwise. A panic counts as temporary. So does a call that exceeds
+    /// the [attempt timeout](crate::ClientBuilder::attempt_timeout) or 30 s. The future can be
+    /// dropped at any point.
     fn sign(
         &self,
         input: SigningInput<'_>,
@@ -80,7 +82,7 @@ impl<S: Signer> Signer for Arc<S> {
     }
 }
 
-/// The bytes to sign: the JWS Signing Input of RFC 7515, section 5.1, not hashed yet. It holds no
+/// The bytes to sign: the JWS Signing Input of RFC 7515, section 5.1, before hashing. It holds no
 /// secret.
 #[derive(Clone, Copy, Debug)]
 pub struct SigningInput<'a> {
@@ -88,31 +90,31 @@ pub struct SigningInput<'a> {
 }
 
 impl<'a> SigningInput<'a> {
-    /// Creates an input, such as to test a [`Signer`].
+    /// Creates an input, for example to test a [`Signer`].
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
-    /// The bytes, such as `eyJhbGciOiJFUzM4NCJ9.eyJpc3MiOiJjbGllbnQifQ`.
+    /// Returns the bytes, such as `eyJhbGciOiJFUzM4NCJ9.eyJpc3MiOiJjbGllbnQifQ`.
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {
         self.bytes
     }
 }
 
-/// How an assertion is signed; the service takes these two.
+/// An algorithm that signs assertions. The service accepts these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SigningAlgorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-384 and a key from 2048 bits: RFC 7518, section 3.3.
+    /// RSASSA-PKCS1-v1_5 with SHA-384 and a key of at least 2048 bits (RFC 7518, section 3.3).
     Rs384,
-    /// ECDSA on the curve P-384 with SHA-384: RFC 7518, section 3.4.
+    /// ECDSA on the curve P-384 with SHA-384 (RFC 7518, section 3.4).
     Es384,
 }
 
 impl SigningAlgorithm {
-    /// Its name in a JWT: RFC 7518, section 3.1.
+    /// Returns the algorithm's name in a JWT (RFC 7518, section 3.1).
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -121,17 +123,17 @@ impl SigningAlgorithm {
         }
     }
 
-    /// Tells a signature that no key of this kind gives.
+    /// Checks the length of a signature.
     pub(super) fn check(self, signature: &[u8]) -> Result<(), AuthError> {
         match (self, signature.len()) {
             (Self::Rs384, 256..) | (Self::Es384, 96) => Ok(()),
             (Self::Rs384, length) => Err(AuthError::permanent(format!(
-                "the signer gave {length} bytes; an RS384 signature has at least 256, those of a \
-                 key of 2048 bits"
+                "the signer returned {length} bytes; an RS384 signature has at least 256 (for a \
+                 key of 2048 bits)"
             ))),
             (Self::Es384, length) => Err(AuthError::permanent(format!(
-                "the signer gave {length} bytes; an ES384 signature has 96, R and S of 48 each, \
-                 and is no DER"
+                "the signer returned {length} bytes; an ES384 signature has 96 (R and S with 48 \
+                 bytes each, not DER)"
             ))),
         }
     }
@@ -143,7 +145,7 @@ impl fmt::Display for SigningAlgorithm {
     }
 }
 
-/// A [`Signer`] of whatever kind.
+/// A [`Signer`] of any type.
 pub(super) trait AnySigner: Send + Sync {
     fn key_id(&self) -> &str;
     fn algorithm(&self) -> SigningAlgorithm;

@@ -1,4 +1,4 @@
-//! The private key that signs assertions, in this process.
+//! A private key in this process that signs assertions.
 
 use std::fmt;
 use std::path::Path;
@@ -10,14 +10,14 @@ use crate::debug::debug_as_display;
 use crate::private_key::{Pem, Wiped, read_file};
 use crate::signature::{PrivateKey, RsaParts, Unusable};
 
-/// A private key and the ID under which the service knows its public half.
+/// A private key, and the ID under which the service knows its public key.
 ///
-/// The key chooses the algorithm: an RSA key of at least 2048 bits signs with RS384, a P-384 key
-/// with ES384 (RFC 7518, sections 3.3 and 3.4). Cloning is cheap. Its `Debug` shows the ID and no
-/// key.
+/// The key determines the algorithm. An RSA key of at least 2048 bits signs with RS384, and a P-384
+/// key with ES384 (RFC 7518, sections 3.3 and 3.4). Cloning is cheap. The `Debug` output shows the
+/// ID and the algorithm, but nothing of the key.
 ///
-/// The crate wipes its own copies of the text and its parts once the key is read. aws-lc keeps the
-/// key itself in memory, and wipes it when the last clone is dropped.
+/// The crate wipes its own copies of the text and its parts once the key is read. The library
+/// aws-lc keeps the key itself in memory, and wipes it when the last clone is dropped.
 ///
 /// ```no_run
 /// use pushslots::{Credentials, SigningKey};
@@ -33,33 +33,33 @@ pub struct SigningKey {
     key: Arc<PrivateKey>,
 }
 
-/// What keys the service takes.
-const NEEDED: &str = "the private key is damaged or of a kind that the service does not take; it \
-                      takes RSA from 2048 bits and the elliptic curve P-384";
+/// The error text for a damaged or unsupported key.
+const NEEDED: &str = "the private key is damaged or of an unsupported kind; use RSA with at least \
+                      2048 bits or the elliptic curve P-384";
 
 impl SigningKey {
-    /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC
-    /// PRIVATE KEY`).
+    /// Reads a private key in PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1
+    /// (`EC PRIVATE KEY`).
     ///
     /// It reads the first key that isn't encrypted. Lines may be indented, as in YAML, and end in
-    /// LF or CR LF. `key_id` is the service's name for the public key: the header `kid` of the
-    /// assertion.
+    /// LF or CR LF. `key_id` is the service's name for the public key, which becomes the header
+    /// `kid` of assertions.
     ///
     /// # Errors
     ///
     /// Returns an error if:
     ///
-    /// * the text holds no private key, or only an encrypted one;
-    /// * its line breaks are the two characters `\n`, as in JSON;
-    /// * the key is damaged, or neither RSA of at least 2048 bits nor P-384.
+    /// * The text holds no private key, or only an encrypted one.
+    /// * Its line breaks are the two characters `\n`, as in JSON.
+    /// * The key is damaged, or is neither RSA of at least 2048 bits nor P-384.
     ///
-    /// The error never holds a part of the text.
+    /// The error never repeats a part of the text.
     pub fn from_pem(pem: impl AsRef<[u8]>, key_id: impl Into<String>) -> Result<Self, KeyError> {
         let pem = Pem::read(pem.as_ref()).map_err(KeyError::new)?;
         Ok(Self { id: key_id.into(), key: Arc::new(PrivateKey::from_der(&pem.der())?) })
     }
 
-    /// The key of the mock.
+    /// Creates the signing key of the mock service.
     #[cfg(feature = "mock")]
     pub(crate) fn known(key_id: &str, key: Arc<PrivateKey>) -> Self {
         Self { id: key_id.to_owned(), key }
@@ -69,8 +69,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`from_pem`](Self::from_pem), and one if the file can't be read. No
-    /// error repeats the path, because it may be the key itself by mistake.
+    /// Returns the errors of [`from_pem`](Self::from_pem), and an error if the file can't be read.
+    /// No error repeats the path, because someone may have passed the key itself by mistake.
     pub fn from_pem_file(
         path: impl AsRef<Path>,
         key_id: impl Into<String>,
@@ -81,14 +81,19 @@ impl SigningKey {
     /// Reads a private key in JSON: a JWK (RFC 7517, section 4) of type `RSA`, or of type `EC` with
     /// the curve P-384.
     ///
-    /// Its parts are those of RFC 7518, sections 6.2.2 and 6.3.2, of which an RSA key must have
-    /// all. `kid` is the service's name for the public key. `alg`, `use` and `key_ops` are
-    /// optional, but must fit.
+    /// RFC 7518 defines its members in sections 6.2.2 and 6.3.2. An RSA key needs `n`, `e`, `d`,
+    /// `p`, `q`, `dp`, `dq` and `qi`. `kid` is the service's name for the public key. `alg`, `use`
+    /// and `key_ops` are optional, but must allow signing with RS384 or ES384.
     ///
     /// # Errors
     ///
-    /// Returns an error if the text isn't a JWK with `kid`, holds only a public key, or the key is
-    /// neither RSA of at least 2048 bits nor P-384.
+    /// Returns an error if:
+    ///
+    /// * The text isn't a JWK with a `kid`.
+    /// * It holds only a public key, or its members exclude signing.
+    /// * The key is damaged, or is neither RSA of at least 2048 bits nor P-384.
+    ///
+    /// The error never repeats a part of the key.
     pub fn from_jwk(jwk: impl AsRef<str>) -> Result<Self, KeyError> {
         let jwk = Jwk::read(jwk.as_ref())?;
         Ok(Self { id: jwk.key_id()?.to_owned(), key: Arc::new(from_parts(&jwk.parts()?)?) })
@@ -98,8 +103,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`from_jwk`](Self::from_jwk), and one if the file can't be read. No
-    /// error repeats the path.
+    /// Returns the errors of [`from_jwk`](Self::from_jwk), and an error if the file can't be read.
+    /// No error repeats the path.
     pub fn from_jwk_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let jwk = read(path.as_ref())?;
         Self::from_jwk(
@@ -109,9 +114,8 @@ impl SigningKey {
 }
 
 fn read(path: &Path) -> Result<Wiped, KeyError> {
-    let unread = |error| {
-        KeyError(format!("the file can't be read ({error}); give the path of a key's file"))
-    };
+    let unread =
+        |error| KeyError(format!("can't read the file ({error}); pass the path of a key file"));
     read_file(path).map_err(unread)
 }
 
@@ -129,7 +133,8 @@ impl Signer for SigningKey {
     }
 
     async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
-        let failed = |_| AuthError::permanent(format!("the private key {} does not sign", self.id));
+        let failed =
+            |_| AuthError::permanent(format!("signing with the private key {} failed", self.id));
         self.key.sign(input.as_bytes()).map_err(failed)
     }
 }
@@ -152,9 +157,9 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A private key that can't be used, and why.
+/// An error from reading a private key.
 ///
-/// It holds nothing of the key.
+/// It shows nothing of the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyError(pub(super) String);
 
@@ -177,7 +182,7 @@ impl std::error::Error for KeyError {}
 impl From<Unusable> for KeyError {
     fn from(unusable: Unusable) -> Self {
         Self::new(match unusable {
-            Unusable::TooShort => "the RSA key is too short; the service takes RSA from 2048 bits",
+            Unusable::TooShort => "the RSA key is too short; use at least 2048 bits",
             Unusable::DamagedOrOfAnotherKind => NEEDED,
         })
     }

@@ -1,4 +1,4 @@
-//! An access token, and the stretches of its life.
+//! An access token and its lifetime.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,32 +12,33 @@ use tokio::time::Instant;
 use super::token_error::TokenError;
 use crate::random::Jitter;
 
-/// How long a token lives when nobody says, or what is said can't be.
+/// The lifetime of a token if the response states none, or an impossible one.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 
-/// No token of the service lives for longer than a legacy one, of which 24 hours are told: by a
-/// clock that may be behind.
+/// The longest possible lifetime: the 24 hours of a legacy token, and an hour in case this
+/// machine's clock is behind.
 const LONGEST_LIFE: Duration = Duration::from_secs(25 * 60 * 60);
 
-/// One that is said to live for less has been given, and may be used.
+/// The shortest lifetime. Even a token that states less was issued, and may be used.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
-/// A token is not used in the last part of its life: it could expire on its way.
+/// The last part of a token's lifetime, in which it isn't used because it could expire in flight.
 const MARGIN: Duration = Duration::from_secs(20);
 
-/// What opens the message endpoint for a while: a bearer token of RFC 6750.
+/// A bearer token (RFC 6750) that gives access to the message endpoint for a limited time.
 ///
-/// A [`TokenSource`](crate::TokenSource) gives it. Its `Debug` shows no secret.
+/// A [`TokenSource`](crate::TokenSource) returns it. The `Debug` output shows no secret.
 #[derive(Clone)]
 pub struct AccessToken {
     secret: SecretString,
     life: Duration,
-    /// What renews a legacy token.
+    /// The refresh token that renews a legacy token.
     pub(super) refresh_token: Option<SecretString>,
 }
 
 impl AccessToken {
-    /// A token that lives for 300 seconds, unless [`expires_in`](Self::expires_in) says otherwise.
+    /// Creates a token that lives for 300 seconds, unless [`expires_in`](Self::expires_in) sets
+    /// another lifetime.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         Self {
@@ -47,23 +48,23 @@ impl AccessToken {
         }
     }
 
-    /// Whether both are the same token, whatever their lifetimes.
+    /// Returns whether both are the same token, regardless of their lifetimes.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.expose_secret() == other.expose_secret()
     }
 
-    /// The token itself.
+    /// Returns the token itself.
     ///
-    /// Whoever has it can send in your name: it belongs in no log.
+    /// Anyone who has it can send in your name. Don't log it.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
         self.secret.expose_secret()
     }
 
-    /// How long the token lives, counted from when it was asked for: `expires_in` of RFC 6749,
-    /// section 5.1.
+    /// Sets the lifetime of the token, counted from its request: `expires_in` of RFC 6749, section
+    /// 5.1. Defaults to 300 seconds.
     ///
-    /// Less than a second counts as one. More than 25 hours can't be, and counts as the usual 300
+    /// Less than a second counts as one. More than 25 hours is impossible, and counts as 300
     /// seconds.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
@@ -71,7 +72,7 @@ impl AccessToken {
         self
     }
 
-    /// How long an endpoint says that it lives; zero is no word of it.
+    /// Sets the lifetime that an endpoint states; zero counts as none.
     pub(super) fn with_lifetime(self, life: Option<Duration>) -> Self {
         match life.filter(|life| !life.is_zero()) {
             Some(life) => self.expires_in(life),
@@ -86,7 +87,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// A token in use; clones are the same one. Its times are counted on the monotonic clock.
+/// A token in use. Clones share its state. Its times are on the monotonic clock.
 #[derive(Clone)]
 pub(crate) struct CachedToken(Arc<Inner>);
 
@@ -97,12 +98,12 @@ struct Inner {
     renewal_due: Instant,
     usable_until: Instant,
     expires: Instant,
-    /// Whether the service has accepted a message with it.
+    /// Whether the service has accepted a message with this token.
     was_good: AtomicBool,
 }
 
 impl CachedToken {
-    /// Takes `token` into use, which was asked for at `asked`.
+    /// Creates a cached token from `token`, which was requested at `asked`.
     pub(super) fn new(
         token: AccessToken,
         asked: Instant,
@@ -116,13 +117,13 @@ impl CachedToken {
             TokenError::invalid_response("the access token can't be a header value")
         })?;
         authorization.set_sensitive(true);
-        // Two thirds of a life that is too short for the whole margin.
+        // The margin takes at most two thirds of a short lifetime.
         let usable = token.life.saturating_sub(MARGIN.min(token.life * 2 / 3));
         Ok(Self(Arc::new(Inner {
             authorization,
             asked,
-            // For 300 s between 224 s and 252 s, so that the senders of a fleet don't all ask at
-            // once.
+            // Between 224 s and 252 s for a lifetime of 300 s, so that the clients of a fleet don't
+            // all renew at once.
             renewal_due: asked + jitter.sample(usable * 9 / 10, 8.0 / 9.0),
             usable_until: asked + usable,
             expires: asked + token.life,
@@ -131,22 +132,22 @@ impl CachedToken {
         })))
     }
 
-    /// The value of the header `Authorization`: RFC 6750, section 2.1. Marked sensitive.
+    /// Returns the value of the header `Authorization` (RFC 6750, section 2.1), marked sensitive.
     pub(crate) fn authorization(&self) -> HeaderValue {
         self.0.authorization.clone()
     }
 
-    /// How long before `now` it was asked for.
+    /// Returns the time between the token's request and `now`.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         now - self.0.asked
     }
 
-    /// Notes that the service accepted a message with it.
+    /// Records that the service accepted a message with this token.
     pub(crate) fn proved_good(&self) {
         self.0.was_good.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the service has accepted a message with it.
+    /// Returns whether the service has accepted a message with this token.
     pub(crate) fn was_good(&self) -> bool {
         self.0.was_good.load(Ordering::Relaxed)
     }

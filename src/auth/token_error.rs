@@ -1,4 +1,4 @@
-//! Why there is no access token.
+//! The reasons why there is no access token.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -13,48 +13,49 @@ use super::AuthError;
 use crate::receipt::OAuthError;
 use crate::transport::TransportError;
 
-/// The reason why there is no access token. Its `Display` holds the endpoint's own text only from
-/// an OAuth error response.
+/// A reason why there is no access token. Its `Display` output repeats text of the endpoint only
+/// from an OAuth error response.
 #[derive(Clone)]
 pub(crate) enum TokenError {
-    /// No response came from the endpoint.
+    /// The endpoint sent no response.
     Transport(TransportError),
-    /// The endpoint has no token for now.
+    /// The endpoint can't issue a token for now.
     Unavailable { status: u16, retry_after: Option<Duration> },
-    /// The endpoint rejects the credentials, and would again.
+    /// The endpoint rejected the credentials, and would reject them again.
     CredentialsRejected(Box<CredentialsRejection>),
-    /// The endpoint reported success, and its response holds no token.
+    /// The endpoint reported success, but its response holds no token.
     InvalidResponse(Cow<'static, str>),
-    /// A signer or token source of the user failed.
+    /// The user's signer or token source failed.
     Auth(AuthError),
-    /// The refresh endpoint of a legacy key failed, and the access token is still usable.
+    /// The refresh endpoint of a legacy key failed. The access token is still usable.
     Refresh(Box<TokenError>),
-    /// The message endpoint rejected a new token. Unless that is final, the token is tried again.
+    /// The message endpoint rejected a new token. The token is tried again unless `is_final` is
+    /// set.
     TokenRejected { is_final: bool },
 }
 
-/// The endpoint's response when it rejects the credentials.
+/// A response with which the endpoint rejected the credentials.
 #[derive(Clone)]
 pub(crate) struct CredentialsRejection {
     pub(super) status: u16,
     pub(crate) oauth_error: Option<OAuthError>,
     pub(crate) text: Option<String>,
-    /// The time by which this machine's clock is ahead of the endpoint's: zero if it is short, and
-    /// `None` if it is unknown.
+    /// The time by which this machine's clock is ahead of the endpoint's. It is zero if the
+    /// difference is small, and `None` if it is unknown.
     pub(super) ahead: Option<TimeDelta>,
     /// The URL of the endpoint.
     pub(super) endpoint: String,
-    /// The OAuth client id; none for a legacy API key, which is a secret.
+    /// The OAuth client id; `None` for a legacy API key, which is a secret.
     pub(super) client_id: Option<String>,
 }
 
 impl TokenError {
-    /// A response that reports success and holds no token.
+    /// Creates the error of a response that reports success but holds no token.
     pub(super) fn invalid_response(what: &'static str) -> Self {
         Self::InvalidResponse(what.into())
     }
 
-    /// Whether a token may be had a moment later.
+    /// Returns whether a token may be available a moment later.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Transport(_) | Self::Unavailable { .. } | Self::InvalidResponse(_) => true,
@@ -65,7 +66,7 @@ impl TokenError {
         }
     }
 
-    /// Whether a response came that doesn't ask for a cooldown.
+    /// Returns whether a response arrived that doesn't ask for a cooldown.
     pub(super) fn is_response_without_cooldown(&self) -> bool {
         match self {
             Self::Unavailable { status, retry_after } => {
@@ -79,7 +80,7 @@ impl TokenError {
         }
     }
 
-    /// The error of a transport, a signer or a token source behind it.
+    /// Returns the underlying error of a transport, a signer or a token source.
     pub(crate) fn cause(&self) -> Option<Arc<dyn StdError + Send + Sync>> {
         match self {
             Self::Transport(error) => Some(Arc::new(error.clone())),
@@ -89,7 +90,7 @@ impl TokenError {
         }
     }
 
-    /// Notes that this machine's clock may be why the endpoint rejects the credentials.
+    /// Records that this machine's clock may be the reason for the rejection.
     pub(super) fn with_clock_ahead(mut self, ahead: Option<TimeDelta>) -> Self {
         if let Self::CredentialsRejected(rejected) = &mut self {
             rejected.ahead = ahead;
@@ -97,7 +98,7 @@ impl TokenError {
         self
     }
 
-    /// Whether only the refresh endpoint failed.
+    /// Returns whether only the refresh endpoint failed.
     pub(super) fn is_of_refresh(&self) -> bool {
         matches!(self, Self::Refresh(_))
     }
@@ -116,7 +117,7 @@ impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(failure) => write!(f, "{failure}"),
-            Self::Unavailable { status, .. } => write!(f, "the endpoint answered {status}"),
+            Self::Unavailable { status, .. } => write!(f, "the endpoint responded with {status}"),
             Self::CredentialsRejected(rejected) => write!(f, "{rejected}"),
             Self::InvalidResponse(what) => f.write_str(what),
             Self::Auth(error) => write!(f, "{error}"),
@@ -140,7 +141,7 @@ impl fmt::Display for CredentialsRejection {
             Some(oauth_error) => {
                 write!(f, "{endpoint} rejected {whom} with status {status}: {oauth_error}")?;
             }
-            // A gateway on the way may have responded instead of the endpoint.
+            // A gateway may have responded instead of the endpoint.
             None => write!(f, "{endpoint} responded with status {status} to {whom}")?,
         }
         write!(f, "; check {}", self.what_to_check())?;
@@ -149,8 +150,8 @@ impl fmt::Display for CredentialsRejection {
             let seconds = ahead.num_seconds().unsigned_abs();
             write!(
                 f,
-                "; this machine's clock is {seconds} s {side} the endpoint's: set it (but an \
-                 assertion dated by the endpoint's clock was rejected too)"
+                "; this machine's clock is {seconds} s {side} the endpoint's; correct it (an \
+                 assertion with the endpoint's time was rejected too)"
             )?;
         }
         Ok(())
@@ -158,7 +159,7 @@ impl fmt::Display for CredentialsRejection {
 }
 
 impl CredentialsRejection {
-    /// The most likely causes of the rejection.
+    /// Returns the most likely causes of the rejection.
     fn what_to_check(&self) -> &'static str {
         if matches!(self.status, 300..=399 | 404 | 405) {
             return "the base and token URL";
@@ -191,17 +192,18 @@ impl CredentialsRejection {
     }
 }
 
-/// What a send is told that needed a token.
+/// The error of a send that needs a token and can't get one.
 pub(crate) struct TokenUnavailable {
     pub(crate) error: TokenError,
-    /// How long it is until a token is asked for again; none where asking again is of no use.
+    /// The time until a token is requested again; `None` if it is unknown, or if another request
+    /// won't help.
     pub(crate) wait: Option<Duration>,
-    /// Whether the endpoint was not asked, since it failed a moment before.
+    /// Whether no request was made because one had failed a moment before.
     pub(crate) is_remembered: bool,
 }
 
 impl TokenUnavailable {
-    /// What is told where no pause follows that all sends share.
+    /// Creates the error of a failure that starts no shared cooldown.
     pub(crate) fn after(error: TokenError) -> Self {
         Self { wait: error.retry_after(), error, is_remembered: false }
     }

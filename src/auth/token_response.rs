@@ -1,4 +1,4 @@
-//! Reading the responses of token endpoints.
+//! Parsing of token endpoint responses.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, StatusCode, Uri};
@@ -11,23 +11,23 @@ use crate::retry::asks_again;
 use crate::text;
 use crate::transport::{self, Response};
 
-/// A clock that is off by more may be why the endpoint rejects: it takes no `iat` from further in
-/// its future.
+/// The clock difference that the endpoint tolerates: it rejects an `iat` that lies further in its
+/// future. A larger difference may be the reason for a rejection.
 pub(super) const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(10);
 
-/// A token request, as far as its response is judged by it.
+/// The parts of a token request that matter for its response.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) endpoint: &'a Uri,
-    /// The OAuth client id; none for a legacy API key, which is a secret.
+    /// The OAuth client id; `None` for a legacy API key, which is a secret.
     pub(super) client_id: Option<&'a str>,
-    /// Texts of the request that an error must not show.
+    /// The texts of the request that an error must not show.
     pub(super) secrets: &'a [&'a str],
 }
 
 impl Asked<'_> {
-    /// The JSON object in a response that reports success, whatever the kind of credentials, and
-    /// its other contents.
+    /// Returns the JSON object of a response that reports success, and its other details. It works
+    /// for every kind of credentials.
     pub(super) fn accepted(
         self,
         response: &Response,
@@ -54,8 +54,8 @@ impl Asked<'_> {
         Ok((object(body)?, details))
     }
 
-    /// The error for a response that reports success without a token: `what` is missing, unless the
-    /// response is an error with the wrong status.
+    /// Returns the error for a response that reports success but holds no token. `what` describes
+    /// that, unless the response is an error with the wrong status.
     pub(super) fn without_token(
         self,
         response: &Response,
@@ -82,7 +82,7 @@ impl Asked<'_> {
 
 /// Reads the JSON object that holds a token.
 fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
-    // As tolerant as the reading of the message endpoint's response.
+    // As tolerant as the reader of the message endpoint's responses.
     let text = String::from_utf8_lossy(body);
     let text = text::trimmed(&text);
     match serde_json::from_str(text) {
@@ -90,25 +90,25 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
         _ if text.is_empty() => {
             Err(TokenError::invalid_response("the endpoint's response is empty"))
         }
-        // It may hold a token all the same.
+        // The error doesn't show the body, because it may hold a token all the same.
         _ => Err(TokenError::invalid_response("the endpoint's response isn't a JSON object")),
     }
 }
 
-/// When the response was made, by the endpoint's clock.
+/// Returns when the response was created, by the endpoint's clock.
 pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     transport::date(headers).map(DateTime::from)
 }
 
-/// How far this machine's clock is ahead of the one that dated `response`, behind if it is
-/// negative, and zero if it is off by little; `None` without a date. `asked` is when the request
-/// went out.
+/// Returns how far this machine's clock is ahead of the clock that dated `response`; a negative
+/// value is behind. Returns zero if the difference is small, and `None` without a date. `asked` is
+/// the time of the request.
 pub(super) fn ahead(response: &Response, asked: DateTime<Utc>) -> Option<TimeDelta> {
-    // The response was made at some moment since `asked`.
+    // The response was created at some time between `asked` and now.
     let date = date(&response.headers)?;
     let fast = asked - date;
     let slow = date - clock::now();
-    // The header has whole seconds: the moment may have been almost one later.
+    // The header has whole seconds, so the response may be almost a second younger.
     Some(if fast - TimeDelta::seconds(1) > SKEW_ALLOWED {
         fast
     } else if slow > SKEW_ALLOWED {

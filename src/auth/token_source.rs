@@ -1,4 +1,4 @@
-//! Access tokens from elsewhere.
+//! Access tokens from another part of the user's system.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::{AccessToken, AuthError};
 
-/// Gives access tokens that another part of your system buys: a sidecar, a vault, a gateway.
+/// A source of access tokens that another part of your system obtains, such as a sidecar, a vault
+/// or a gateway.
 ///
-/// The client keeps a token until it is due to be renewed, and shares it between all sends; while
-/// one asks, those that need it wait for the response.
+/// The client keeps a token until it is due for renewal, and shares it between all sends. Sends
+/// that need a token share one call and wait for its result.
 ///
 /// ```
 /// use pushslots::{AccessToken, AuthError, Credentials, TokenRequest, TokenSource};
@@ -33,26 +34,27 @@ pub trait TokenSource: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from giving a token: [`AuthError::temporary`] when it may have one a
-    /// moment later. A panic counts as temporary, and so does taking longer than [an attempt
-    /// may](crate::ClientBuilder::attempt_timeout). The future can be dropped at any point.
+    /// Returns [`AuthError::temporary`] if a token may be available a moment later, and
+    /// [`AuthError::permanent`] otherwise. A panic counts as temporary. So does a call that exceeds
+    /// the [attempt timeout](crate::ClientBuilder::attempt_timeout) or 30 s. The future can be
+    /// dropped at any point.
     fn token(
         &self,
         request: TokenRequest<'_>,
     ) -> impl Future<Output = Result<AccessToken, AuthError>> + Send;
 }
 
-/// The circumstances of a request for an access token.
+/// A request for an access token.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TokenRequest<'a> {
-    /// The token that the service rejected with 401, if that is why a new one is requested: a
+    /// The token that the service rejected with 401, if that is the reason for the request. A
     /// source that keeps tokens must not return it again.
     pub rejected: Option<&'a AccessToken>,
 }
 
 impl<'a> TokenRequest<'a> {
-    /// Creates a request, such as to test a [`TokenSource`].
+    /// Creates a request, for example to test a [`TokenSource`].
     #[must_use]
     pub fn new(rejected: Option<&'a AccessToken>) -> Self {
         Self { rejected }
@@ -68,7 +70,7 @@ impl<S: TokenSource> TokenSource for Arc<S> {
     }
 }
 
-/// A [`TokenSource`] of whatever kind.
+/// A [`TokenSource`] of any type.
 pub(super) trait AnyTokenSource: Send + Sync {
     fn token<'a>(&'a self, request: TokenRequest<'a>) -> TokenFuture<'a>;
 }

@@ -9,21 +9,21 @@ use super::{CachedToken, Credentials};
 use crate::random::Jitter;
 use crate::retry::Backoff;
 
-/// The token in use, and the requests and rejections that decide about its successor.
+/// The token in use, and the requests and rejections that determine its successor.
 pub(super) struct TokenState {
     pub(super) credentials: Credentials,
-    /// The number of the rotation that brought them: what was asked for with others is of no use to
-    /// them.
+    /// The number of the rotation that set the credentials. The outcome of a request from another
+    /// generation is ignored.
     pub(super) generation: u64,
-    /// The last token, which may be used up.
+    /// The last token, which may have expired.
     pub(super) token: Option<CachedToken>,
-    /// Whether the service rejected it.
+    /// Whether the service rejected the token.
     pub(super) is_rejected: bool,
-    /// Whether it was requested because the one before was rejected.
+    /// Whether the token was requested because the former one was rejected.
     pub(super) replaces_rejected: bool,
-    /// Whether a request to replace it failed, so that its refresh token had its chance.
+    /// Whether a request to replace the token failed. If so, its refresh token isn't used again.
     pub(super) refresh_failed: bool,
-    /// When it is tried again, after its first rejection.
+    /// The time at which a new token is tried again after its first rejection.
     pub(super) tried_again: Option<Instant>,
     pub(super) request: Option<PendingToken>,
     pub(super) cooldown: Option<Cooldown>,
@@ -55,7 +55,7 @@ impl TokenState {
         self.cooldown.as_ref().filter(|cooldown| cooldown.is_in_force(now))
     }
 
-    /// Begins the cooldown of a new token that was rejected once and is used up before it could be
+    /// Begins the cooldown of a new token that was rejected once and expired before it could be
     /// tried again.
     pub(super) fn cool_down_after_rejection(&mut self, now: Instant) {
         if self.request.is_some()
@@ -75,7 +75,7 @@ impl TokenState {
         self.token.as_ref().is_some_and(|held| held.token().is_same(token.token()))
     }
 
-    /// Takes note of a request that has ended.
+    /// Records the outcome of a request that has ended.
     pub(super) fn record_completed_request(&mut self) {
         let Some(request) = self.request.take_if(|request| request.outcome.peek().is_some()) else {
             return;
@@ -87,8 +87,8 @@ impl TokenState {
                     request.after_rejection || self.is_rejected || self.tried_again.is_some();
                 self.replaces_rejected = after_rejection;
                 self.tried_again = None;
-                // One that was rejected meanwhile is not good again when it is given again: who
-                // gave it did not know.
+                // A token that was rejected during its renewal stays rejected if the same one comes
+                // back, because its issuer did not know of that.
                 self.is_rejected &= !request.after_rejection && self.holds(&token);
                 self.token = Some(token);
                 self.cooldown = None;
@@ -97,7 +97,8 @@ impl TokenState {
             }
             Err(error) => {
                 self.refresh_failed = true;
-                // The next request goes to another endpoint.
+                // The next request goes to the authentication endpoint. So this cooldown may end as
+                // soon as the access token is no longer usable.
                 let latest_end = self.token.as_ref().map(CachedToken::usable_until);
                 let latest_end = latest_end.filter(|_| error.is_of_refresh());
                 self.cooldown = Some(
@@ -107,7 +108,7 @@ impl TokenState {
         }
     }
 
-    /// What a send is told that waited for a request which failed.
+    /// Returns the error of a send that waited for the failed request.
     pub(super) fn failed(&self, error: TokenError) -> TokenUnavailable {
         let wait = self.cooldown.as_ref().and_then(|cooldown| cooldown.wait(Instant::now()));
         TokenUnavailable { wait: wait.max(error.retry_after()), error, is_remembered: false }

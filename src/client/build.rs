@@ -1,4 +1,4 @@
-//! Making a client of its settings.
+//! Building a client from its settings.
 
 use std::sync::Arc;
 
@@ -23,14 +23,12 @@ use crate::transport::{
 const TOKEN_PATH: &str = "/v2/auth/token";
 
 impl ClientBuilder {
-    /// Makes the client.
-    ///
-    /// Nothing goes out yet.
+    /// Builds the client. No request is sent yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting that is
-    /// missing or can't be used.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a setting is
+    /// missing or invalid. The error lists all of them.
     pub fn build(mut self) -> Result<Client, Error> {
         let mut problems = std::mem::take(&mut self.environment_problems);
         let (endpoints, route) = self.endpoints(&mut problems);
@@ -40,7 +38,7 @@ impl ClientBuilder {
             None if !problems.iter().any(Setting::is_of_credentials) => {
                 problems.push(Problem::new(
                     "credentials",
-                    "missing; give a signed JWT's key or an API key",
+                    "missing; set them with ClientBuilder::credentials",
                 ));
             }
             _ => {}
@@ -95,20 +93,21 @@ impl ClientBuilder {
                 if self.from_environment.contains(&Setting::RootCertificateFile)
                     && !self.http.root_certificates.is_empty() =>
             {
-                let text = "isn't used by a transport that is given; give the certificates to that \
+                let text = "has no effect on a custom transport; add the certificates to that \
                             transport, and unset the variable";
                 Err(vec![Problem::new(Setting::RootCertificateFile.variable(), text)])
             }
             Some(_) if self.http != HttpSettings::default() => {
-                let text = "makes its own connections: it doesn't use connect_timeout, proxy or \
-                            certificates";
+                let text = "has its own connection settings; set connect_timeout, proxy and \
+                            certificates on the transport instead of the client";
                 Err(vec![Problem::new("transport", text)])
             }
             Some(transport) => Ok(transport.clone()),
         }
     }
 
-    /// Names the variable in the problems of a root certificate that only the environment gives.
+    /// Names the variable in the problems of a root certificate that comes only from the
+    /// environment.
     fn named(&self, problems: Vec<Problem>) -> impl Iterator<Item = Problem> {
         let name = self.name(Setting::RootCertificateFile);
         let is_alone = self.http.root_certificates.len() == 1;
@@ -118,12 +117,13 @@ impl ClientBuilder {
         })
     }
 
-    /// What a setting that the environment may hold is called in a problem.
+    /// Returns the name of a setting in a problem: its variable if it was read from the
+    /// environment, or else its method.
     fn name(&self, setting: Setting) -> &'static str {
         if self.from_environment.contains(&setting) { setting.variable() } else { setting.method() }
     }
 
-    /// Reads the addresses, and finds the proxies on the way there.
+    /// Parses the URLs, and determines the proxies on the way to them.
     fn endpoints(&self, problems: &mut Vec<Problem>) -> (Option<Endpoints>, Route) {
         let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
@@ -135,7 +135,7 @@ impl ClientBuilder {
 
         let addresses = || base.iter().chain(token.iter().flatten());
         let proxies = match &self.http.proxy {
-            // A transport of the user's own has proxies of its own.
+            // A custom transport has its own proxies.
             None if self.transport.is_some() => Ok(Proxies::default()),
             None => Proxies::from_env(addresses().map(ServiceUrl::url)),
             Some(proxy) => match read_proxy(proxy).map(Proxies::all) {
@@ -143,9 +143,8 @@ impl ClientBuilder {
                     if proxies.send_plain_http_away()
                         && addresses().any(ServiceUrl::is_plain_loopback) =>
                 {
-                    let text = "a base or token URL is plain http to this machine, and requests \
-                                there would leave it through this proxy; leave the proxy out, or \
-                                use https";
+                    let text = "the base or token URL is plain http to this machine, but the \
+                                proxy is on another one; remove the proxy, or use https";
                     Err(vec![Problem::new("proxy", text)])
                 }
                 Ok(proxies) => Ok(proxies),
@@ -171,7 +170,7 @@ impl ClientBuilder {
         need(
             max_attempts > 0,
             self.name(Setting::MaxAttempts),
-            "must be at least 1, the first attempt",
+            "must be at least 1, because the first attempt counts",
         );
         need(!attempt_timeout.is_zero(), self.name(Setting::AttemptTimeout), "must be above 0");
         need(!deadline.is_zero(), self.name(Setting::Deadline), "must be above 0");
@@ -190,7 +189,7 @@ impl ClientBuilder {
     }
 }
 
-/// Where messages and token requests go.
+/// The URLs for messages and token requests.
 struct Endpoints {
     message: Uri,
     tokens: TokenEndpoints,
@@ -218,7 +217,7 @@ impl Endpoints {
     }
 }
 
-/// How requests get there.
+/// The connection details that depend on the URLs.
 struct Route {
     proxies: Proxies,
     uses_tls: bool,

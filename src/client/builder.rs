@@ -14,51 +14,53 @@ use crate::publish::Limits;
 use crate::retry::{Classification, DEFAULT_BUDGET, Exchange, OnUnknown, Policy};
 use crate::transport::{AnyTransport, HttpSettings, Rate, RateLimiter};
 
-/// Production in the United States.
+/// The service's production address in the United States.
 const BASE_URL: &str = "https://api.redoxengine.com";
 
-/// The settings of a [`Client`](crate::Client); only the credentials have no default.
+/// A builder for a [`Client`](crate::Client), with its settings.
 ///
-/// [`build`](Self::build) reports every value outside its range. The `Debug` output shows no
-/// secret. [`from_env`](Self::from_env) lists the variables that set them from the environment.
-///
-/// # Defaults
-///
-/// Settings that the table doesn't name have no value by default.
-///
-/// | setting | default | reason |
-/// | --- | --- | --- |
-/// | [`base_url`](Self::base_url) | `https://api.redoxengine.com` | the service's production address in the United States |
-/// | [`token_url`](Self::token_url) | `{base}/v2/auth/token` | the path that the service documents |
-/// | [`max_attempts`](Self::max_attempts) | 4 | three retries outlast failures of about a second; further ones mostly add load |
-/// | [`attempt_timeout`](Self::attempt_timeout) | 125 s | the service ends a request after about 120 s; giving up earlier sends copies of a message that it still works on |
-/// | [`deadline`](Self::deadline) | 300 s | room for two attempts of the longest kind, and the delay between them |
-/// | [`on_unknown`](Self::on_unknown) | [`OnUnknown::Retry`] | the same slots sent twice mean the same; slots that never arrive can't be booked |
-/// | [`retry_budget`](Self::retry_budget) | 500 | 35 failed retries, or 100 after a 429: more than single failures need, and soon used up in an outage |
-/// | [`rate_limit`](Self::rate_limit) | 7,500 in 300 s | the lower of the two figures that the service publishes for an IP address |
-/// | [`max_in_flight`](Self::max_in_flight) | 100 | 25 requests a second, each with a response within 4 s, keep the whole rate busy; over HTTP/1.1 it bounds the connections |
-/// | [`slots_per_message`](Self::slots_per_message) | 1,000 | encoding costs little next to the request, and a rejected message concerns few slots |
-/// | [`bytes_per_message`](Self::bytes_per_message) | 8 MiB | below 10 MB, the lower of the two limits that the service publishes |
-/// | [`validation`](Self::validation) | [`Validation::Strict`] | a problem is cheaper to fix before the message is sent |
-/// | [`connect_timeout`](Self::connect_timeout) | 5 s | a handshake takes less than a second even around the world, and a lost packet is sent again within three seconds |
-/// | [proxy](Self::proxy), [root certificates](Self::root_certificate) | those of the environment and the system | operators configure these once for all programs |
+/// Only the credentials are required. The method [`build`](Self::build) reports all invalid
+/// settings at once. To read settings from environment variables, use [`from_env`](Self::from_env),
+/// which lists every setting of the crate. The `Debug` output contains no secrets.
 ///
 /// ```no_run
 /// use pushslots::ClientBuilder;
 /// use std::time::Duration;
 ///
-/// // The credentials are in the environment; a caller that waits wants to know sooner.
+/// // The credentials come from the environment. A person waits, so the send gives up early.
 /// let client = ClientBuilder::from_env()
 ///     .attempt_timeout(Duration::from_secs(5))
 ///     .deadline(Duration::from_secs(20))
 ///     .build()?;
 /// # Ok::<(), pushslots::Error>(())
 /// ```
+///
+/// # Defaults
+///
+/// Settings that aren't in this table are unset by default.
+///
+/// | setting | default | reason |
+/// | --- | --- | --- |
+/// | [`base_url`](Self::base_url) | `https://api.redoxengine.com` | It is the service's production address in the United States. |
+/// | [`token_url`](Self::token_url) | `{base}/v2/auth/token` | The service documents this path. |
+/// | [`max_attempts`](Self::max_attempts) | 4 | Three retries outlast failures of about a second. More would mostly add load. |
+/// | [`attempt_timeout`](Self::attempt_timeout) | 125 s | The service ends a request after about 120 s. A shorter timeout sends copies of a message that the service is still processing. |
+/// | [`deadline`](Self::deadline) | 300 s | It leaves room for two attempts of the longest kind and the delay between them. |
+/// | [`on_unknown`](Self::on_unknown) | [`OnUnknown::Retry`] | Sending the same slots twice doesn't change their meaning, but slots that never arrive can't be booked. |
+/// | [`retry_budget`](Self::retry_budget) | 500 | It covers 35 failed retries, or 100 after a 429. Single failures need fewer, and an outage soon uses them up. |
+/// | [`rate_limit`](Self::rate_limit) | 7,500 in 300 s | It is the lower of the two limits per IP address that the service publishes. |
+/// | [`max_in_flight`](Self::max_in_flight) | 100 | With responses within 4 s, it allows the full rate of 25 requests a second. Over HTTP/1.1 it also bounds the number of connections. |
+/// | [`slots_per_message`](Self::slots_per_message) | 1,000 | Encoding costs little compared to the request, and a rejected message affects few slots. |
+/// | [`bytes_per_message`](Self::bytes_per_message) | 8 MiB | It is below 10 MB, the lower of the two limits that the service publishes. |
+/// | [`validation`](Self::validation) | [`Validation::Strict`] | A problem is cheaper to fix before the message is sent. |
+/// | [`connect_timeout`](Self::connect_timeout) | 5 s | A handshake takes less than a second even around the world, and a lost packet is sent again within three seconds. |
+/// | [`proxy`](Self::proxy) | from the environment | Operators configure it once for all programs. |
+/// | [`root_certificate`](Self::root_certificate) | from the system | Operators configure them once for all programs. |
 #[derive(Clone)]
 pub struct ClientBuilder {
-    /// The settings that come from the environment, so that problems name their variables.
+    /// The settings from the environment, so that problems name their variables.
     pub(super) from_environment: Vec<Setting>,
-    /// Problems of variables whose settings code has not replaced.
+    /// The problems of variables that weren't overridden in code.
     pub(super) environment_problems: Vec<Problem>,
     pub(super) base_url: String,
     pub(super) token_url: Option<String>,
@@ -79,12 +81,12 @@ pub struct ClientBuilder {
     pub(super) plain_http_hosts: Vec<String>,
 }
 
-/// The limit on requests.
+/// A limit on requests.
 #[derive(Clone)]
 pub(super) enum RateLimit {
-    /// Of each client that is built.
+    /// A limit for each client that is built.
     Rate(Rate),
-    /// Shared with others.
+    /// A limiter shared with other clients.
     Shared(RateLimiter),
 }
 
@@ -109,7 +111,7 @@ impl Default for ClientBuilder {
             classifier: Arc::new(|exchange| exchange.classification()),
             attempt_observer: None,
             rate_limit: Some(RateLimit::Rate(Rate::default())),
-            // At the default rate of 25 requests a second, the responses may take 4 s each.
+            // At the default rate of 25 requests a second, each response may take 4 s.
             max_in_flight: 100,
             jitter_seed: None,
             transport: None,
@@ -120,7 +122,7 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Sets the credentials that authenticate the client; required.
+    /// Sets the credentials that authenticate the client. They are required.
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
@@ -128,33 +130,34 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the system that sends, the `Meta.Source.ID` of messages without a source. There is none
-    /// by default.
+    /// Sets the id of the sending system, the `Meta.Source.ID` of messages without a source. There
+    /// is none by default.
     ///
-    /// The service needs it from organisations with several OAuth keys in an environment.
+    /// The service requires it from organizations with several OAuth keys in one environment.
     #[must_use]
     pub fn source(mut self, source: Uuid) -> Self {
         self.source = Some(source);
         self.given(Setting::SourceId)
     }
 
-    /// Adds a destination. All of them become the `Meta.Destinations` of messages without
-    /// destinations.
+    /// Adds a destination. There is none by default.
     ///
-    /// There is none by default, and a message without any isn't sent. Destinations from the
-    /// [environment](Self::from_env) are kept.
+    /// All destinations together become the `Meta.Destinations` of messages without destinations. A
+    /// message without any destination isn't sent. The method adds to destinations from the
+    /// [environment](Self::from_env).
     #[must_use]
     pub fn destination(mut self, destination: Uuid) -> Self {
         self.destinations.push(destination);
         self
     }
 
-    /// Sets the address of the service. Defaults to `https://api.redoxengine.com`.
+    /// Sets the URL of the service. Defaults to `https://api.redoxengine.com`.
     ///
-    /// Messages go to `{base}/endpoint`. In Canada the service is at
-    /// `https://api.ca.redoxengine.com`. The address is an `https` URL without query, fragment,
-    /// user name or password. Plain `http` works for this machine, and for hosts that are [allowed
-    /// by name](Self::allow_plain_http).
+    /// In Canada the service is at `https://api.ca.redoxengine.com`. Messages are sent to
+    /// `{base}/endpoint`.
+    ///
+    /// The URL must use `https` and have no query, fragment, user name or password. Plain `http` is
+    /// allowed for this machine, and for hosts that you [allow by name](Self::allow_plain_http).
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
@@ -164,19 +167,18 @@ impl ClientBuilder {
     /// Sets whether messages and slots with [problems](crate::PushSlots::validate) are sent.
     /// Defaults to [`Validation::Strict`].
     ///
-    /// It applies to sends, publications and messages that are prepared, unless these have a
-    /// setting of their own.
+    /// It applies to sends, publications and prepared messages, unless they have their own setting.
     #[must_use]
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self.given(Setting::Validation)
     }
 
-    /// Sets the address of the token endpoint; by default `{base}/v2/auth/token`.
+    /// Sets the URL of the token endpoint. Defaults to `{base}/v2/auth/token`.
     ///
-    /// Its text is also the audience of assertions, exactly as it is given here or in the base URL
-    /// (RFC 7523, section 3), unless [`Credentials::audience`] sets another. A legacy API key goes
-    /// to `{base}/auth/authenticate` instead.
+    /// The URL is also the audience of assertions (RFC 7523, section 3), unless
+    /// [`Credentials::audience`] sets another. The audience is exactly the text passed here, or
+    /// derived from the base URL. A legacy API key is sent to `{base}/auth/authenticate` instead.
     #[must_use]
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());
@@ -191,32 +193,37 @@ impl ClientBuilder {
         self.given(Setting::MaxAttempts)
     }
 
-    /// Sets the longest time for one attempt, its token request included, above 0. Defaults to 125
-    /// s.
+    /// Sets the timeout of one attempt, including its token request, above 0. Defaults to 125 s.
     ///
-    /// The service ends a request after about 2 minutes. With less time than that, a service that
-    /// is merely slow gets further copies of a message that it is still working on. A dead
-    /// connection is found much sooner: HTTP/2 connections are pinged, and closed after 35 s
-    /// without a sign of life. Above 128 KiB in flight, further messages use connections without
-    /// pings, because a slow line could delay those too much. TCP finds a dead one of them, or of
-    /// HTTP/1.1, within about a minute. A [connection attempt](Self::connect_timeout) has a limit
-    /// of its own, and a token request takes at most 30 s.
+    /// The service ends a request after about 2 minutes. With a shorter timeout, a slow service
+    /// receives copies of a message that it is still processing.
+    ///
+    /// A [connection attempt](Self::connect_timeout) has its own timeout. A token request takes at
+    /// most 30 s.
+    ///
+    /// # Dead connections
+    ///
+    /// The client detects a dead connection much sooner:
+    ///
+    /// * It pings HTTP/2 connections, and closes them after 35 s without any data from the service.
+    /// * If more than 128 KiB are in flight, further messages use connections without pings,
+    ///   because a slow line could delay the pings too much.
+    /// * TCP detects a dead connection without pings, or over HTTP/1.1, within about a minute.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
         self.given(Setting::AttemptTimeout)
     }
 
-    /// Sets the longest time for a whole send, all attempts and waiting included, above 0. Defaults
-    /// to 300 s.
+    /// Sets the maximum time for a send, including all attempts and delays, above 0. Defaults to
+    /// 300 s.
     ///
-    /// That is enough for two attempts that take their whole [time](Self::attempt_timeout), and the
-    /// delay between them. Set less if a person waits for the outcome.
+    /// The default is enough for two attempts of [full length](Self::attempt_timeout) and the delay
+    /// between them. Use a shorter deadline if a person waits for the outcome.
     ///
-    /// A message is tried again only while enough is left for a response to come: a second, or a
-    /// tenth of the deadline or an attempt's whole time where that is shorter. A
-    /// [`Transport`](crate::Transport) of your own that does not mind its time is cut off 50 ms
-    /// after it.
+    /// A send retries only if enough time is left for a response. That is the shortest of 1 s, a
+    /// tenth of the deadline, and the timeout of one attempt. A custom
+    /// [`Transport`](crate::Transport) that exceeds its timeout is cancelled 50 ms later.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
@@ -224,95 +231,11 @@ impl ClientBuilder {
     }
 
     /// Sets whether a send retries after an attempt with an unknown outcome. Defaults to
-    /// [`OnUnknown::Retry`], because the same slots sent twice mean the same.
+    /// [`OnUnknown::Retry`], because sending the same slots twice doesn't change their meaning.
     #[must_use]
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
         self
-    }
-
-    /// Sets the size of the retry budget. Defaults to 500. With 0, only retries that cost nothing
-    /// are made.
-    ///
-    /// The budget is a bucket that all clones of the client share, full at first. A retry takes 14
-    /// from it, and 5 after a 429. If the retry succeeds, it gives its cost back; a message
-    /// accepted on its first attempt adds 1. So single failures never empty the bucket. In an
-    /// outage it is soon empty: from then on a send ends with the outcome of its first attempt, and
-    /// the service sees about as many requests as there are messages.
-    ///
-    /// Some retries take nothing: after waiting for an access token, after the service rejected
-    /// one, and after a connection that was closed before the service took the request.
-    #[must_use]
-    pub fn retry_budget(mut self, size: u32) -> Self {
-        self.retry_budget = Some(size);
-        self
-    }
-
-    /// Removes the retry budget. In an outage the service then gets up to
-    /// [`max_attempts`](Self::max_attempts) times the load.
-    #[must_use]
-    pub fn without_retry_budget(mut self) -> Self {
-        self.retry_budget = None;
-        self
-    }
-
-    /// Sets how many requests may be sent in any rolling window of this length, token requests
-    /// included. Defaults to 7,500 in 5 minutes, the lower of the two figures that the service
-    /// publishes for an IP address.
-    ///
-    /// The limit is at least 2 requests, because one may be for a token, and the window at most a
-    /// day. All clones of the client share the limit, about in the order in which they come. A
-    /// burst may use a whole window's requests at once. A request counts from when it leaves until
-    /// one window after its end. A request that never left, because no connection came about,
-    /// doesn't count. After a 429 all requests wait for the time that its `Retry-After` asks for,
-    /// up to 120 s, or else for a second.
-    ///
-    /// A send whose [deadline](Self::deadline) leaves no room for that ends as
-    /// [`ErrorKind::Throttled`], with the [time to wait](crate::Error::retry_after). A publication
-    /// waits as long as it takes.
-    ///
-    /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
-    #[must_use]
-    pub fn rate_limit(mut self, requests: u32, window: Duration) -> Self {
-        self.rate_limit = Some(RateLimit::Rate(Rate { requests, window }));
-        self.given(Setting::RateLimit)
-    }
-
-    /// Sets a rate limiter that the client shares with others, instead of one of its own.
-    ///
-    /// The service counts requests per IP address. If one process sends for many customers, pass
-    /// the same limiter to all their clients, or make them by
-    /// [`Client::with_credentials`](crate::Client::with_credentials). Everything that
-    /// [`rate_limit`](Self::rate_limit) explains holds for all of them together.
-    #[must_use]
-    pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
-        self.rate_limit = Some(RateLimit::Shared(limiter));
-        self.given(Setting::RateLimit)
-    }
-
-    /// Sets the maximum number of messages in flight, at least 1. Defaults to 100.
-    ///
-    /// All clones of the client share it, in the order in which their sends begin. A send that
-    /// waits for others holds no connection. The wait isn't an attempt and takes none of its time,
-    /// but the [deadline](Self::deadline) of a send covers it. A send ends as
-    /// [`ErrorKind::Throttled`] if it still waits when less is left of its deadline than the [time
-    /// of one attempt](Self::attempt_timeout), or than half of the deadline if that is shorter. A
-    /// publication waits as long as it takes. Token requests don't count: there is at most one at a
-    /// time.
-    ///
-    /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
-    ///
-    /// A send that nobody polls keeps its permit, such as one in a `buffer_unordered` whose
-    /// consumer awaits another send. If such sends hold all permits for longer than an attempt may
-    /// take, they no longer count, and the others go ahead.
-    ///
-    /// The limit bounds connections: over HTTP/1.1 each message in flight needs one of its own.
-    /// Over HTTP/2 all share one, and at most two connections to a host are opened at the same
-    /// time.
-    #[must_use]
-    pub fn max_in_flight(mut self, max_in_flight: u32) -> Self {
-        self.max_in_flight = max_in_flight;
-        self.given(Setting::MaxInFlight)
     }
 
     /// Sets the maximum number of slots in one message of a [publication](crate::Client::publish),
@@ -326,28 +249,20 @@ impl ClientBuilder {
     /// Sets the maximum number of bytes in one message of a [publication](crate::Client::publish).
     /// Defaults to 8 MiB.
     ///
-    /// A message without slots takes a few hundred bytes; a publication whose limit is below that
-    /// ends with an error. One page of the service states a limit of 40 MB, another of 10 MB.
+    /// A message without slots takes a few hundred bytes. A publication with a limit below that
+    /// returns an error. The service documents two limits, 40 MB on one page and 10 MB on another.
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self.given(Setting::BytesPerMessage)
     }
 
-    /// Removes the rate limit, also after a 429. Use it if something else keeps the requests within
-    /// the service's limits.
-    #[must_use]
-    pub fn without_rate_limit(mut self) -> Self {
-        self.rate_limit = None;
-        self.given(Setting::RateLimit)
-    }
-
-    /// Sets a function that classifies responses and failures, instead of the
-    /// [table](Exchange::classification) alone.
+    /// Sets a function that classifies responses and failures, instead of the [default
+    /// table](Exchange::classification).
     ///
-    /// The client relies on it: an exchange that it classifies as [`Classification::Accepted`] is
-    /// never repeated, and [`Classification::Rejected`] is reported as a rejection. It must not
-    /// block.
+    /// The client relies on the result. An exchange that is classified as
+    /// [`Classification::Accepted`] is never repeated, and [`Classification::Rejected`] is reported
+    /// as a rejection. The function must not block.
     ///
     /// ```
     /// use pushslots::{Classification, Client};
@@ -374,23 +289,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the seed of all random delays, so that a test can be repeated. Every client has a
-    /// random seed by default.
+    /// Sets the seed of all random delays, to make a test repeatable. By default, every client has
+    /// a random seed.
     #[must_use]
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);
         self
     }
 
-    /// Records that code has set `setting`, so that its variable no longer counts.
-    fn given(mut self, setting: Setting) -> Self {
+    /// Records that code has set `setting`, so that its variable is ignored.
+    pub(super) fn given(mut self, setting: Setting) -> Self {
         self.from_environment.retain(|other| *other != setting);
         self.environment_problems.retain(|problem| !setting.is_of(problem));
         self
     }
 }
 
-/// Leaves out the addresses, because an invalid one may hold a password.
+/// Omits the URLs, because an invalid one may contain a password.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")

@@ -1,4 +1,4 @@
-//! The settings of a client's connections.
+//! The connection settings of a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,64 +9,67 @@ use super::ClientBuilder;
 use crate::transport::{Timed, Transport};
 
 impl ClientBuilder {
-    /// Sets the transport of messages and token requests, instead of one of the client's own.
+    /// Sets the transport for messages and token requests. By default, each client creates an
+    /// [`HttpTransport`](crate::HttpTransport).
     ///
-    /// It is an [`HttpTransport`](crate::HttpTransport), which several clients can share, or a
-    /// [`Transport`] of your own. It makes its own connections: to set
-    /// [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates as well
-    /// is an error.
+    /// Pass an [`HttpTransport`](crate::HttpTransport) to share its connections between clients, or
+    /// your own [`Transport`]. A transport has its own connection settings. Combining it with
+    /// [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates is an
+    /// error.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(Timed(transport)));
         self
     }
 
-    /// Sets the longest time in which a connection is opened, including TLS, above 0. Defaults to
-    /// 5 s.
+    /// Sets the maximum time to open a connection, including TLS, above 0. Defaults to 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.http.connect_timeout = timeout;
         self
     }
 
-    /// Sets a proxy for all requests, instead of those of the environment (`HTTPS_PROXY`,
-    /// `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+    /// Sets a proxy for all requests. By default, the client uses the proxies from the environment
+    /// variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     ///
-    /// Its scheme is `http` or `https`, and its address may hold a user name and password. A proxy
-    /// on another machine is an error if plain http to this machine would pass through it. Requests
-    /// to this machine (`localhost`, `127.0.0.0/8`, `[::1]`) never pass through a proxy of the
-    /// environment. An unusable proxy URL is an error of [`build`](Self::build); one of the
-    /// environment only if requests of this client would pass through it. The error of a connection
-    /// names the proxy on its way.
+    /// The scheme must be `http` or `https`. The URL may contain a user name and password. If a
+    /// connection fails, its error names the proxy.
+    ///
+    /// An invalid proxy URL is an error of [`build`](Self::build). An invalid URL in the
+    /// environment is an error only if a request of this client would use it.
+    ///
+    /// Requests to this machine (`localhost`, `127.0.0.0/8`, `[::1]`) never use a proxy from the
+    /// environment. It is an error if plain http to this machine would pass through a proxy on
+    /// another machine.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());
         self
     }
 
-    /// Adds trusted root certificates in PEM to those that the system trusts.
+    /// Adds trusted root certificates in PEM form to the system's certificates.
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.root_certificates.push(pem.into());
         self
     }
 
-    /// Sets the client certificate for mutual TLS: PEM with the certificate, its chain and its
-    /// private key. There is none by default.
+    /// Sets the client certificate for mutual TLS. There is none by default.
     ///
-    /// To replace it while the client runs, [share an `HttpTransport`](Self::transport) and call
-    /// its [`rotate_client_certificate`](crate::HttpTransport::rotate_client_certificate).
+    /// The PEM contains the certificate, its chain and its private key. To replace the certificate
+    /// while the client runs, [share an `HttpTransport`](Self::transport) and call
+    /// [`rotate_client_certificate`](crate::HttpTransport::rotate_client_certificate) on it.
     ///
-    /// The crate wipes its own copies of the text when they are dropped. It can't wipe those of the
-    /// TLS library.
+    /// The crate wipes its own copies of the PEM when they are dropped. It can't wipe the copies in
+    /// the TLS library.
     #[must_use]
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.client_certificate = Some(Zeroizing::new(pem.into()));
         self
     }
 
-    /// Allows plain http to this host, named without scheme and port. Everyone on the way can then
-    /// read tokens and messages.
+    /// Allows plain http to this host. Pass the name without scheme and port. Anyone on the network
+    /// path can then read tokens and messages.
     ///
     /// Plain http to this machine (`localhost`, `127.0.0.0/8`, `[::1]`) is always allowed.
     #[must_use]

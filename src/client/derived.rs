@@ -1,4 +1,4 @@
-//! Clients that share what this one has.
+//! Clients that share connections and limits with another client.
 
 use std::sync::Arc;
 
@@ -9,16 +9,21 @@ use crate::auth::Credentials;
 use crate::error::Error;
 
 impl Client {
-    /// Returns a client for another customer, with credentials of its own. It shares with this one
-    /// the connections, the [rate limit](crate::ClientBuilder::rate_limit), the limit on [messages
-    /// in flight](crate::ClientBuilder::max_in_flight), the [retry
-    /// budget](crate::ClientBuilder::retry_budget), the settings, and what [`drain`](Self::drain)
-    /// waits for.
+    /// Returns a client for another customer, with its own credentials and access token.
     ///
-    /// Its access token is its own. It has neither source nor destinations, so that no message goes
-    /// to those of another customer by mistake: set them by [`with_source`](Self::with_source) and
-    /// [`with_destinations`](Self::with_destinations), or in the message. Clients behind the same
-    /// IP address should share a rate limit, because the service counts requests per address.
+    /// It shares these with this client:
+    ///
+    /// * the connections;
+    /// * the [rate limit](crate::ClientBuilder::rate_limit), because the service counts requests
+    ///   per IP address;
+    /// * the limit on [messages in flight](crate::ClientBuilder::max_in_flight);
+    /// * the [retry budget](crate::ClientBuilder::retry_budget);
+    /// * the sends and publications that [`drain`](Self::drain) waits for;
+    /// * all other settings, except the source and the destinations.
+    ///
+    /// The new client has no source and no destinations, so that no message reaches another
+    /// customer's destinations by mistake. Set them with [`with_source`](Self::with_source) and
+    /// [`with_destinations`](Self::with_destinations), or in each message.
     ///
     /// ```no_run
     /// # use pushslots::{Client, Credentials, Error, PushSlots, SigningKey};
@@ -33,8 +38,8 @@ impl Client {
     /// # Errors
     ///
     /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a part of the
-    /// credentials is empty or their audience isn't a URI, with all such problems. Nothing is
-    /// requested yet; [`check`](Self::check) does.
+    /// credentials is empty or their audience isn't a URI. The error lists all such problems. No
+    /// token is requested yet; to test the credentials, call [`check`](Self::check).
     pub fn with_credentials(&self, credentials: Credentials) -> Result<Self, Error> {
         let problems = credentials.problems();
         if !problems.is_empty() {
@@ -47,16 +52,16 @@ impl Client {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Returns a client that fills in these destinations instead, and shares everything else with
-    /// this one, its access token included.
+    /// Returns a client with these default destinations instead. It shares everything else with
+    /// this client, including the access token.
     #[must_use]
     pub fn with_destinations(&self, destinations: impl IntoIterator<Item = Uuid>) -> Self {
         let destinations = destinations.into_iter().collect();
         Self(Arc::new(Inner { destinations, ..Inner::clone(&self.0) }))
     }
 
-    /// Returns a client that fills in this source instead, and shares everything else with this
-    /// one, its access token included.
+    /// Returns a client with this default source instead. It shares everything else with this
+    /// client, including the access token.
     #[must_use]
     pub fn with_source(&self, source: Uuid) -> Self {
         Self(Arc::new(Inner { source: Some(source), ..Inner::clone(&self.0) }))

@@ -1,4 +1,4 @@
-//! Settings from the environment.
+//! Settings from environment variables.
 
 use std::ffi::OsString;
 
@@ -14,51 +14,74 @@ use crate::message::Problem;
 use crate::text::trimmed;
 
 impl ClientBuilder {
-    /// Takes the settings from the environment.
+    /// Creates a builder with the settings from environment variables.
     ///
-    /// White space and byte-order marks around a value don't count, and an empty variable is not
-    /// set.
+    /// The method [`build`](Self::build) reports the problems of all variables at once, except of
+    /// settings that you override in code. For example, `ClientBuilder::from_env().credentials(..)`
+    /// needs no credentials in the environment, and ignores the scope and the audience there.
+    /// Destinations that you add in code extend those in the environment.
     ///
-    /// | variable | meaning | default |
+    /// The client trims white space and byte-order marks around a value. An empty variable counts
+    /// as unset. A variable with the prefix `PUSHSLOTS_` that isn't in the table is logged as a
+    /// warning, together with the most similar name.
+    ///
+    /// # Variables
+    ///
+    /// Durations have a unit, such as `500ms`, `30s` or `2m`. Counts are whole numbers of at least
+    /// 1.
+    ///
+    /// | variable | setting | default |
     /// | --- | --- | --- |
-    /// | `PUSHSLOTS_BASE_URL` | [`base_url`](Self::base_url) | `https://api.redoxengine.com` |
-    /// | `PUSHSLOTS_TOKEN_URL` | [`token_url`](Self::token_url) | `{base}/v2/auth/token` |
-    /// | `PUSHSLOTS_CLIENT_ID` | the OAuth client | required, or an API key |
-    /// | `PUSHSLOTS_KEY_ID` | the service's name for the public key | required with a key in PEM |
-    /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the private key, in [PEM](SigningKey::from_pem_file) | required with a client id |
-    /// | `PUSHSLOTS_PRIVATE_KEY` | the private key itself, in PEM, instead of its path | none |
-    /// | `PUSHSLOTS_PRIVATE_JWK_FILE` | path of the private key as a [JWK](SigningKey::from_jwk_file) with its key id, instead | none |
-    /// | `PUSHSLOTS_SCOPE` | [scope](Credentials::scope) of the tokens | none |
+    /// | `PUSHSLOTS_CLIENT_ID` | OAuth client id | required, unless there is an API key |
+    /// | `PUSHSLOTS_KEY_ID` | key id of the public key at the service | required with a key in PEM form, not allowed with a JWK |
+    /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the private key in [PEM form](SigningKey::from_pem_file) | required with a client id |
+    /// | `PUSHSLOTS_PRIVATE_KEY` | private key in PEM form, instead of its path | unset |
+    /// | `PUSHSLOTS_PRIVATE_JWK_FILE` | path of the private key as a [JWK](SigningKey::from_jwk_file) with its key id, instead of PEM | unset |
+    /// | `PUSHSLOTS_SCOPE` | [scope](Credentials::scope) of the access tokens | unset |
     /// | `PUSHSLOTS_TOKEN_AUDIENCE` | [audience](Credentials::audience) of assertions, a URI | the token URL |
-    /// | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` | a [legacy key](Credentials::api_key) in place of a client id | none |
-    /// | `PUSHSLOTS_SOURCE_ID` | [`source`](Self::source), a UUID | none |
-    /// | `PUSHSLOTS_DESTINATION_IDS` | [`destination`](Self::destination)s, UUIDs separated by commas | none |
-    /// | `PUSHSLOTS_MAX_ATTEMPTS` | [`max_attempts`](Self::max_attempts) | `4` |
-    /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), such as `500ms` or `10s` | `125s` |
-    /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline), such as `2m` | `300s` |
-    /// | `PUSHSLOTS_SLOTS_PER_MESSAGE` | [`slots_per_message`](Self::slots_per_message) | `1000` |
-    /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) | `8388608` |
-    /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight) | `100` |
-    /// | `PUSHSLOTS_RATE_LIMIT` | [`rate_limit`](Self::rate_limit): requests in any window of a length | `7500/300s` |
-    /// | `PUSHSLOTS_ROOT_CERTIFICATE_FILE` | path of a PEM with [root certificates](Self::root_certificate) | those of the system |
-    /// | `PUSHSLOTS_PLAIN_HTTP_HOSTS` | hosts that [may use plain http](Self::allow_plain_http), separated by commas | this machine |
-    /// | `PUSHSLOTS_VALIDATION` | [`validation`](Self::validation): `strict`, `drop_invalid_optional` or `lenient` | `strict` |
+    /// | `PUSHSLOTS_API_KEY`, `PUSHSLOTS_API_SECRET` | [legacy API key](Credentials::api_key) and its secret, instead of a client id | unset |
+    /// | `PUSHSLOTS_BASE_URL` | [`base_url`](Self::base_url); in Canada `https://api.ca.redoxengine.com` | `https://api.redoxengine.com` |
+    /// | `PUSHSLOTS_TOKEN_URL` | [`token_url`](Self::token_url) | `{base}/v2/auth/token` |
+    /// | `PUSHSLOTS_SOURCE_ID` | [`source`](Self::source), a UUID | unset |
+    /// | `PUSHSLOTS_DESTINATION_IDS` | [`destination`](Self::destination)s, UUIDs separated by commas | unset; a message must have a destination |
+    /// | `PUSHSLOTS_VALIDATION` | [`validation`](Self::validation) of messages and slots: `strict`, `drop_invalid_optional` or `lenient` | `strict` |
+    /// | `PUSHSLOTS_MAX_ATTEMPTS` | [`max_attempts`](Self::max_attempts) per send, including the first | `4` |
+    /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), above 0 | `125s` |
+    /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline) of a send, above 0 | `300s` |
+    /// | `PUSHSLOTS_RATE_LIMIT` | [`rate_limit`](Self::rate_limit): at least 2 requests in any window, which is at most a day | `7500/300s` |
+    /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight): maximum number of messages in flight | `100` |
+    /// | `PUSHSLOTS_SLOTS_PER_MESSAGE` | [`slots_per_message`](Self::slots_per_message) of a publication | `1000` |
+    /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) of a publication | `8388608` |
+    /// | `PUSHSLOTS_ROOT_CERTIFICATE_FILE` | path of a PEM file of at most 1 MiB with additional [root certificates](Self::root_certificate) | the system's certificates |
+    /// | `PUSHSLOTS_PLAIN_HTTP_HOSTS` | hosts that [may use plain http](Self::allow_plain_http), separated by commas | this machine only |
+    /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | [proxies](Self::proxy), also used without `from_env` | no proxy |
     ///
-    /// [`build`](Self::build) reports the problems of all variables, except of settings that code
-    /// gives afterwards: `ClientBuilder::from_env().credentials(..)` needs no credentials in the
-    /// environment, and ignores the scope and the audience there. Destinations that code gives are
-    /// added to those of the environment.
+    /// # Settings without a variable
     ///
-    /// A variable that begins with `PUSHSLOTS_` and isn't in the table is logged as a warning, with
-    /// the nearest name of the table.
+    /// | setting | default |
+    /// | --- | --- |
+    /// | [`on_unknown`](Self::on_unknown): whether a send retries after an unknown outcome | [`OnUnknown::Retry`](crate::OnUnknown::Retry) |
+    /// | [`retry_budget`](Self::retry_budget), or [`without_retry_budget`](Self::without_retry_budget) | 500; a retry takes 14 |
+    /// | [`without_rate_limit`](Self::without_rate_limit) | the rate limit applies |
+    /// | [`rate_limiter`](Self::rate_limiter) shared between clients, instead of `rate_limit` | a limiter per client |
+    /// | [`classifier`](Self::classifier) of responses and failures | [`Exchange::classification`](crate::Exchange::classification) |
+    /// | [`attempt_observer`](Self::attempt_observer) | unset |
+    /// | [`connect_timeout`](Self::connect_timeout), above 0 | 5 s |
+    /// | [`client_certificate`](Self::client_certificate) in PEM form | unset |
+    /// | [`transport`](Self::transport) | an [`HttpTransport`](crate::HttpTransport) with HTTP/1.1 and HTTP/2 over rustls |
+    /// | [`jitter_seed`](Self::jitter_seed) of random delays | random |
     #[must_use]
     pub fn from_env() -> Self {
-        warn_of_unknown(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
+        warn_of_unknown(std::env::vars_os().filter_map(|(name, value)| {
+            // The standard library copies the values too, and one may be a secret.
+            drop(Zeroizing::new(value.into_encoded_bytes()));
+            name.into_string().ok()
+        }));
         from_variables(|name| std::env::var_os(name))
     }
 }
 
-/// Logs the names that begin like a variable of ours and aren't one.
+/// Logs variables that have the prefix of this crate but aren't known.
 fn warn_of_unknown(names: impl Iterator<Item = String>) {
     let is_unknown = |name: &String| {
         name.starts_with(PREFIX) && Setting::ALL.iter().all(|setting| setting.variable() != name)
@@ -69,13 +92,10 @@ fn warn_of_unknown(names: impl Iterator<Item = String>) {
                 tracing::warn!(
                     "pushslots.variable" = variable,
                     "pushslots.nearest" = nearest,
-                    "the environment has an unknown setting; is another one meant?"
+                    "unknown environment variable; did you mean the nearest one?"
                 );
             }
-            None => tracing::warn!(
-                "pushslots.variable" = variable,
-                "the environment has an unknown setting"
-            ),
+            None => tracing::warn!("pushslots.variable" = variable, "unknown environment variable"),
         }
     }
 }
@@ -110,7 +130,7 @@ fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
     builder
 }
 
-/// The settings read so far, and what is wrong with them.
+/// The settings read so far, and their problems.
 struct Variables<F> {
     read: F,
     builder: ClientBuilder,
@@ -126,7 +146,7 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         self.builder = set(std::mem::take(&mut self.builder));
     }
 
-    /// Sets what the variable holds, if it is there.
+    /// Applies the value of a variable to the builder, if the variable is set.
     fn set<T>(
         &mut self,
         setting: Setting,
@@ -139,7 +159,8 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         }
     }
 
-    /// Returns the value of a variable. All are wiped, because any may hold a secret by mistake.
+    /// Returns the value of a variable. The copies are wiped, because any variable may contain a
+    /// secret by mistake.
     fn text(&mut self, setting: Setting) -> Option<Zeroizing<String>> {
         let bytes = Zeroizing::new((self.read)(setting.variable())?.into_encoded_bytes());
         let text =
@@ -180,8 +201,10 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
             ];
             let client = client.iter().filter(|(_, is_given)| *is_given);
             let client: Vec<_> = client.map(|(setting, _)| setting.variable()).collect();
-            let text =
-                format!("given as well as {}; keep one kind of credentials", client.join(" and "));
+            let text = format!(
+                "set together with {}; keep only one kind of credentials",
+                client.join(" and ")
+            );
             self.problem(Setting::ApiKey, text);
             return None;
         }
@@ -198,13 +221,17 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         if let (Some((first, _)), Some((second, _))) = (&key, &second_key) {
             self.problem(
                 *second,
-                format!("given as well as {}; keep one of them", first.variable()),
+                format!("set together with {}; keep only one of them", first.variable()),
             );
             return None;
         }
         let is_jwk = matches!(&key, Some((Setting::PrivateJwkFile, _)));
         if is_jwk && key_id.is_some() {
-            self.problem(Setting::KeyId, "leave it out; a JWK holds its key id");
+            self.problem(
+                Setting::KeyId,
+                "not allowed with a JWK, which contains its key id; \
+                                          unset it",
+            );
             return None;
         }
         let (Some(client_id), Some((setting, key))) =
@@ -217,7 +244,7 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
             ];
             let key = Setting::ApiKey.variable();
             let secret = Setting::ApiSecret.variable();
-            let text = format!("missing; or give {key} and {secret}");
+            let text = format!("missing; set it, or set {key} and {secret}");
             let missing =
                 needed.iter().filter(|(_, is_given)| !is_given).map(|(setting, _)| *setting);
             self.missing(missing, if has_client { "missing" } else { &text });
@@ -235,7 +262,7 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         Some(credentials)
     }
 
-    /// Reports settings that are missing, unless their variables have problems of their own.
+    /// Reports settings that are missing, unless their variables already have problems.
     fn missing(&mut self, settings: impl Iterator<Item = Setting>, text: &str) {
         for setting in settings {
             if !self.problems.iter().any(|problem| setting.is_of(problem)) {

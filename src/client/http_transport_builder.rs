@@ -1,4 +1,4 @@
-//! The settings of a transport that clients share.
+//! The settings of a transport that several clients can share.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::message::Problem;
 use crate::transport::{HttpSettings, HttpTransport, Proxies, read_proxy};
 
-/// The headers that the client or HTTP itself sets.
+/// The headers that the client or HTTP sets itself.
 const RESERVED: [&str; 18] = [
     "accept",
     "accept-encoding",
@@ -34,17 +34,17 @@ const RESERVED: [&str; 18] = [
 ];
 
 impl HttpTransport {
-    /// Starts the settings of a transport.
+    /// Creates a builder with the default settings.
     pub fn builder() -> HttpTransportBuilder {
         HttpTransportBuilder { http: HttpSettings::default(), problems: Vec::new() }
     }
 
-    /// Replaces the [client certificate](HttpTransportBuilder::client_certificate), such as before
-    /// it expires.
+    /// Replaces the [client certificate](HttpTransportBuilder::client_certificate), for example
+    /// before it expires.
     ///
-    /// Connections that are made from now on show the new one. Open connections keep the old one
-    /// until they are closed, which over HTTP/2 under constant load may be long. If the service
-    /// closes one because its certificate expired, the attempt on it fails like any other.
+    /// New connections present the new certificate. Open connections keep the old one until they
+    /// are closed, which may take long over HTTP/2 under constant load. If the service closes a
+    /// connection because its certificate expired, the attempt on it fails like any other.
     ///
     /// ```
     /// # use pushslots::{Error, HttpTransport};
@@ -56,127 +56,138 @@ impl HttpTransport {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the PEM can't be
-    /// used, or if the transport was built without a client certificate. The one in use then stays.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the PEM is invalid,
+    /// or if the transport was built without a client certificate. The current certificate then
+    /// remains in use.
     pub fn rotate_client_certificate(&self, pem: impl Into<Vec<u8>>) -> Result<(), Error> {
         let pem = Zeroizing::new(pem.into());
         self.replace_client_certificate(&pem).map_err(|problem| Error::configuration(vec![problem]))
     }
 }
 
-/// The settings of an [`HttpTransport`], none of which is required.
+/// A builder for an [`HttpTransport`]. No setting is required.
 ///
-/// [`build`](Self::build) reports values out of their range. Its `Debug` shows no value, because a
-/// header or a proxy may hold a secret.
+/// The method [`build`](Self::build) reports all invalid settings at once. The `Debug` output
+/// contains no values, because a header or a proxy may contain a secret.
 ///
 /// # Defaults
 ///
-/// The same as those of a client: 5 s to connect, the proxy of the environment, the root
-/// certificates of the system, HTTP/1.1 and HTTP/2, and the user agent `pushslots/` with the
-/// version of this crate.
+/// The defaults are the same as in [`ClientBuilder`](crate::ClientBuilder):
+///
+/// * a connect timeout of 5 s;
+/// * the proxies from the environment;
+/// * the root certificates of the system;
+/// * HTTP/1.1 and HTTP/2;
+/// * the user agent `pushslots/` followed by the version of this crate.
 #[derive(Clone)]
 #[must_use = "nothing is made until build is called"]
 pub struct HttpTransportBuilder {
     http: HttpSettings,
-    /// The headers that can't be used.
+    /// The problems of invalid headers.
     problems: Vec<Problem>,
 }
 
 impl HttpTransportBuilder {
-    /// Adds a header to every request, token requests included. A later one of the same name
+    /// Adds a header to every request, including token requests. A later header with the same name
     /// replaces it.
     ///
-    /// Headers that the client or HTTP sets itself are an error: `Authorization`,
+    /// These headers are an error, because the client or HTTP sets them: `Authorization`,
     /// `Idempotency-Key`, `Accept`, `Accept-Encoding`, `Content-Type`, `Content-Encoding`,
-    /// `Content-Length`, `Host`, those of the connection, and `User-Agent`, which has a
-    /// [setting](Self::user_agent).
+    /// `Content-Length`, `Host`, and the connection headers. For `User-Agent`, use
+    /// [`user_agent`](Self::user_agent).
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let wrong = match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             (Ok(name), _) if name.as_str() == "user-agent" => {
                 Err("is set by user_agent".to_owned())
             }
             (Ok(name), _) if RESERVED.contains(&name.as_str()) => {
-                Err("is set by the client itself; leave it out".to_owned())
+                Err("is set by the client; remove it".to_owned())
             }
             (Ok(name), Ok(mut value)) => {
-                // It may be a secret of a gateway.
+                // The value may be a secret of a gateway.
                 value.set_sensitive(true);
                 self.http.headers.insert(name, value);
                 Ok(())
             }
-            (Err(_), _) => Err("isn't the name of a header".to_owned()),
-            (_, Err(_)) => Err("its value has a character that a header can't hold".to_owned()),
+            (Err(_), _) => Err("isn't a valid header name".to_owned()),
+            (_, Err(_)) => {
+                Err("the value contains a character that isn't allowed in a header".to_owned())
+            }
         };
         if let Err(text) = wrong {
-            // A name that isn't one may be any text.
+            // An invalid name may be any text.
             let name: String = name.chars().take(64).flat_map(char::escape_default).collect();
             self.problems.push(Problem::new(format!("header {name}"), text));
         }
         self
     }
 
-    /// Sets the user agent of every request.
+    /// Sets the user agent of every request. Defaults to `pushslots/` followed by the version of
+    /// this crate.
     pub fn user_agent(mut self, user_agent: &str) -> Self {
         match HeaderValue::try_from(user_agent) {
             Ok(user_agent) => self.http.user_agent = user_agent,
             Err(_) => {
-                self.problems
-                    .push(Problem::new("user_agent", "has a character that a header can't hold"));
+                self.problems.push(Problem::new(
+                    "user_agent",
+                    "contains a character that isn't allowed in \
+                                                      a header",
+                ));
             }
         }
         self
     }
 
-    /// Uses HTTP/1.1 only, such as for a gateway whose HTTP/2 has faults. Each message in flight
-    /// then needs a connection of its own.
+    /// Uses only HTTP/1.1, for example because of a gateway with a faulty HTTP/2. Each message in
+    /// flight then needs its own connection.
     pub fn http1_only(mut self) -> Self {
         self.http.is_http1_only = true;
         self
     }
 
-    /// Sets the longest time for a connection to be made, TLS included, above 0. Defaults to 5 s.
+    /// Sets the maximum time to open a connection, including TLS, above 0. Defaults to 5 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.http.connect_timeout = timeout;
         self
     }
 
-    /// Sets a proxy for all requests, instead of those of the environment; as
+    /// Sets a proxy for all requests, instead of those from the environment. See
     /// [`ClientBuilder::proxy`](crate::ClientBuilder::proxy).
     ///
-    /// A request over plain http to this machine fails if it would pass through a proxy on another
-    /// one.
+    /// A plain http request to this machine fails if it would pass through a proxy on another
+    /// machine.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());
         self
     }
 
-    /// Trusts the certificates in this PEM in addition to those of the system, and to those given
+    /// Adds trusted root certificates in PEM form to the system's certificates and those added
     /// before.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.root_certificates.push(pem.into());
         self
     }
 
-    /// Trusts only the certificates given by [`root_certificate`](Self::root_certificate), and not
-    /// those of the system.
+    /// Trusts only the certificates added with [`root_certificate`](Self::root_certificate), and
+    /// not the system's.
     pub fn only_given_root_certificates(mut self) -> Self {
         self.http.is_pinned = true;
         self
     }
 
-    /// Sets the client certificate; as
+    /// Sets the client certificate. See
     /// [`ClientBuilder::client_certificate`](crate::ClientBuilder::client_certificate).
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.client_certificate = Some(Zeroizing::new(pem.into()));
         self
     }
 
-    /// Creates the transport. Nothing is sent yet.
+    /// Builds the transport. No request is sent yet.
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every setting
-    /// that can't be used.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a setting is
+    /// invalid. The error lists all of them.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let Self { http, mut problems } = self;
         if http.connect_timeout.is_zero() {
@@ -186,7 +197,7 @@ impl HttpTransportBuilder {
             Some(proxy) => read_proxy(proxy)
                 .map(Proxies::all)
                 .map_err(|text| vec![Problem::new("proxy", text)]),
-            // Any address that isn't of this machine.
+            // Any addresses outside this machine.
             None => {
                 let addresses = ["http://service.invalid", "https://service.invalid"];
                 Proxies::from_env(

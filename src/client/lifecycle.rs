@@ -7,16 +7,16 @@ use tokio::time::timeout;
 use super::Client;
 use crate::error::Error;
 
-/// The longest time for a check.
+/// The maximum time for a check.
 const LONGEST_CHECK: Duration = Duration::from_secs(30);
 
 impl Client {
-    /// Checks that the client can obtain an access token, and sends nothing else: for a readiness
-    /// probe.
+    /// Checks that the client can obtain an access token, for example in a readiness probe. No
+    /// message is sent.
     ///
-    /// If there is a token that can be used, nothing is requested. So a probe every few seconds
-    /// costs one request for each token. It takes at most the time of one attempt, and no more than
-    /// 30 s.
+    /// If the client already has a usable token, it requests nothing. A probe every few seconds
+    /// therefore costs only one request per token. The check takes at most the time of one attempt
+    /// and 30 s, whichever is shorter.
     ///
     /// ```no_run
     /// # use pushslots::Client;
@@ -27,25 +27,26 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns the errors of a send that has no token:
-    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials are rejected,
-    /// and other kinds if the token endpoint can't be reached or the [rate
-    /// limit](crate::ClientBuilder::rate_limit) leaves no room.
+    /// Returns the error of a send that has no token:
+    ///
+    /// * [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials are rejected;
+    /// * another kind if the token endpoint can't be reached, or if the [rate
+    ///   limit](crate::ClientBuilder::rate_limit) leaves no room.
     pub async fn check(&self) -> Result<(), Error> {
         let inner = &*self.0;
         inner.sender.check(inner.policy.attempt_timeout.min(LONGEST_CHECK)).await
     }
 
-    /// Waits until all sends and publications have ended, but at most for `time`. Returns the
-    /// number still running.
+    /// Waits until all sends and publications have ended, or until `time` has passed. Returns the
+    /// number of those still running.
     ///
-    /// It counts those of this client and its clones, and of all clients that were made [of one
-    /// another](Self::with_credentials).
-    ///
-    /// Call it at shutdown, after the last send has begun. It neither stops sends nor keeps new
-    /// ones from beginning; a publication ends sooner if its
-    /// [handle](crate::PublishBuilder::handle) stops it. Sends that were not awaited yet don't
+    /// The count includes this client, its clones, and all clients
+    /// [derived](Self::with_credentials) from each other. Sends that haven't been awaited yet don't
     /// count.
+    ///
+    /// Call this method at shutdown, after the last send has begun. It doesn't stop running sends
+    /// or prevent new ones. To end a publication early, stop it with its
+    /// [handle](crate::PublishBuilder::handle).
     ///
     /// ```no_run
     /// # use pushslots::Client;

@@ -5,36 +5,36 @@ use std::time::Duration;
 use super::Client;
 use crate::transport::RateLimiter;
 
-/// A snapshot of the counters and gauges of a client, to build metrics on.
+/// A snapshot of a client's counters and gauges, for building metrics.
 ///
-/// Counters grow as long as the client lives, and all its clones share them. Attempts and their
-/// outcomes are counted by an [`AttemptObserver`](crate::AttemptObserver).
+/// The counters grow during the lifetime of the client, and all its clones share them. To count
+/// attempts and their outcomes, use an [`AttemptObserver`](crate::AttemptObserver).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientMetrics {
-    /// How many access tokens were requested. A request that is made again at once, by another
-    /// clock or without a refresh token, counts once.
+    /// The number of access tokens requested. A request that is repeated at once, with the
+    /// endpoint's clock or without a refresh token, counts once.
     pub token_requests: u64,
-    /// How many of these requests failed.
+    /// The number of token requests that failed.
     pub failed_token_requests: u64,
-    /// How many requests waited for the rate limit for at least a millisecond, which with a
-    /// [`PermitSource`](crate::PermitSource) includes its own work. Clients with the same limiter
-    /// share the number.
+    /// The number of requests that waited at least 1 ms for the rate limit. With a
+    /// [`PermitSource`](crate::PermitSource), its own work counts as waiting. Clients with the same
+    /// limiter share the number.
     pub rate_limit_waits: u64,
-    /// How long these waited altogether.
+    /// The total time that requests waited for the rate limit.
     pub rate_limit_wait_time: Duration,
-    /// How many requests the rate limit allows now; `None` without a limit, or if it is kept
-    /// elsewhere.
+    /// The number of requests that the rate limit allows now; `None` without a limit, or if a
+    /// [`PermitSource`](crate::PermitSource) keeps it.
     pub rate_limit_remaining: Option<u32>,
-    /// How much of the [retry budget](crate::ClientBuilder::retry_budget) is left; `None` without a
+    /// The remainder of the [retry budget](crate::ClientBuilder::retry_budget); `None` without a
     /// budget.
     pub retry_budget_remaining: Option<u32>,
-    /// How many messages are in flight.
+    /// The number of messages in flight.
     pub messages_in_flight: u32,
 }
 
 impl Client {
-    /// Returns the client's counters and gauges as they are now.
+    /// Returns the current values of the client's counters and gauges.
     ///
     /// ```
     /// # use pushslots::Client;

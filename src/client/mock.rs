@@ -1,11 +1,12 @@
-//! A client of the mock.
+//! Clients of the mock.
 
 use super::ClientBuilder;
 use crate::auth::{Credentials, SigningKey};
 use crate::mock::MockService;
 
 impl ClientBuilder {
-    /// Goes to this mock, with the credentials and to a destination that it knows: feature `mock`.
+    /// Configures the client for this mock: its URL, credentials that it accepts, and a destination
+    /// that it knows. Requires the feature `mock`.
     ///
     /// ```
     /// use pushslots::Client;

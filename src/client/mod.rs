@@ -1,8 +1,9 @@
-//! The public face: a client, and the sends it starts.
+//! The client, its builder, and the sends and publications that it starts.
 
 mod build;
 mod builder;
 mod builder_connections;
+mod builder_load;
 mod derived;
 mod env;
 mod http_transport_builder;
@@ -36,20 +37,10 @@ pub use metrics::ClientMetrics;
 pub use publish_builder::PublishBuilder;
 pub use send_builder::SendBuilder;
 
-/// Sends PushSlots messages to the service.
+/// A client that sends PushSlots messages to the service.
 ///
-/// Make one and keep it: it holds the connections and the access token. Clones are cheap and share
-/// both. It needs a tokio runtime with time and I/O enabled.
-///
-/// # Runtimes
-///
-/// You can build a client outside of a runtime, and use it in several, one after the other or at
-/// the same time. Each runtime has connections of its own, because a connection makes no progress
-/// unless the runtime that opened it runs. The client keeps those of the last 64 runtimes. All
-/// runtimes share the token, the limits and the retry budget. If a runtime stops running while a
-/// send in it waits for a token request, sends elsewhere make that request again after 3 s. A send
-/// that nobody polls keeps its permit for a message in flight for a while, as
-/// [`max_in_flight`](ClientBuilder::max_in_flight) explains.
+/// Create one client and reuse it, because it holds the connections and the access token. Clones
+/// are cheap and share both. A client needs a tokio runtime with time and I/O enabled.
 ///
 /// ```no_run
 /// use pushslots::{Client, Credentials, SigningKey};
@@ -62,6 +53,19 @@ pub use send_builder::SendBuilder;
 ///     .build()?;
 /// # Ok::<(), pushslots::Error>(())
 /// ```
+///
+/// # Runtimes
+///
+/// You can build a client outside a runtime. You can use it in several runtimes, one after the
+/// other or at the same time:
+///
+/// * Each runtime has its own connections, because a connection makes progress only while the
+///   runtime that opened it runs. The client keeps the connections of the last 64 runtimes.
+/// * All runtimes share the access token, the limits and the retry budget.
+/// * If a runtime stops while one of its sends waits for a token request, sends in other runtimes
+///   repeat that request after 3 s.
+/// * A send that isn't polled keeps its permit for a message in flight for a while; see
+///   [`max_in_flight`](ClientBuilder::max_in_flight).
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -83,13 +87,15 @@ impl Inner {
 }
 
 impl Client {
-    /// Starts the settings of a client.
+    /// Creates a builder with the default settings.
     #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// Makes a client from the environment; [`ClientBuilder::from_env`] names the variables.
+    /// Creates a client from environment variables.
+    ///
+    /// For the variables and their defaults, see [`ClientBuilder::from_env`].
     ///
     /// ```no_run
     /// let client = pushslots::Client::from_env()?;
@@ -98,13 +104,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with every variable that is
-    /// missing or can't be used.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a variable is
+    /// missing or invalid. The error lists all of them.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env().build()
     }
 
-    /// Sends one message: `.await` it, after setting its options if need be.
+    /// Sends one message. Set options on the returned builder if necessary, then `.await` it.
     ///
     /// ```no_run
     /// # use pushslots::{Client, Error, PushSlots};
@@ -114,66 +120,104 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
-    /// If the message names no source or destinations, the client's are filled in. The message is
-    /// checked before anything goes out, and encoded once; a
-    /// [`PreparedMessage`](crate::PreparedMessage) goes out as it is. Then it is sent until the
-    /// service accepts it, rejects it for good, or attempts or time run out:
+    /// The client fills in its own source and destinations if the message names none. It validates
+    /// the message, encodes it once, and then sends it. A
+    /// [`PreparedMessage`](crate::PreparedMessage) is sent unchanged. A send ends when the service
+    /// accepts the message or rejects it for good, or when attempts or time run out.
     ///
-    /// * 408, 421, 425, 429, 5xx, failed connections and lost responses are retried. The delay is
-    ///   drawn from zero up to a ceiling that doubles from 250 ms, after a 429 from 1 s, to 20 s;
-    /// * a 2xx is accepted if the service can have written the response, and the message is then
-    ///   never sent again. With errors in it the message is rejected. If the response isn't the
-    ///   service's, such as a firewall's page, the outcome is unknown;
-    /// * after a 5xx and a lost response the service [may have the
-    ///   message](ClientBuilder::on_unknown), after a 503 with `Retry-After` it doesn't. The
-    ///   [table](crate::Exchange::classification) of what means what can be
-    ///   [changed](ClientBuilder::classifier);
-    /// * retries of all clones of the client spend from [one budget](ClientBuilder::retry_budget):
-    ///   while much fails, none are made;
-    /// * a send waits for the [rate limit](ClientBuilder::rate_limit) and for [messages in
-    ///   flight](ClientBuilder::max_in_flight) before its first attempt. That wait isn't an
-    ///   attempt, and its deadline covers it;
-    /// * `Retry-After` (RFC 9110, section 10.2.3) is waited for with its fraction, up to 120 s and
-    ///   within the deadline. If it asks for more, the send ends at once and the error reports
-    ///   [when to come back](Error::retry_after);
-    /// * after a 401 the client requests one new access token and tries again. A new token that is
-    ///   rejected as well is tried once more about 2 s later, because the service may know it late.
-    ///   After that no other is requested for 10 s, and sends in between end with the same error;
-    /// * without an access token the message does not leave. A token endpoint that fails is asked
-    ///   again, with a fresh assertion, after a pause that all sends of the client share; one that
-    ///   rejects ends the send;
-    /// * every other status is final.
+    /// # Outcomes
     ///
-    /// All attempts carry the same bytes and the message id as `Idempotency-Key`. The service
-    /// documents no use of it: a message that arrives twice is in its queue twice, and says the
-    /// same twice.
+    /// The [classification table](crate::Exchange::classification) lists every kind of response.
+    /// You can change it with a [classifier](ClientBuilder::classifier).
     ///
-    /// Dropped before it ends, the send stops, and whether the message arrived is not known. An
-    /// [observer](ClientBuilder::attempt_observer) and the log are told of the attempt that was
-    /// under way.
+    /// * After a 2xx that the service can have written, the message is accepted and never sent
+    ///   again.
+    /// * After a 2xx with errors and no log id, the message is rejected. With a log id, another
+    ///   destination may have the message: the delivery is unknown, and the message isn't sent
+    ///   again.
+    /// * If a 2xx isn't the service's, such as a firewall's page, the outcome is unknown.
+    /// * After a 5xx or a lost response, the service [may have the
+    ///   message](ClientBuilder::on_unknown). After a 503 with `Retry-After` it doesn't.
+    /// * Every other status is final, unless it is retried as described below.
     ///
-    /// In the log a send is a span with one for each attempt. In it are the spans of the requests
-    /// that were sent, for a token or with the message. A retry is a warning, and only a message
-    /// that is abandoned is an error.
+    /// # Retries
+    ///
+    /// A send retries after 408, 421, 425, 429 and 5xx, after a failed connection, and after an
+    /// unknown outcome.
+    ///
+    /// * The delay before a retry is random, between zero and a ceiling. The ceiling starts at
+    ///   250 ms, or at 1 s after a 429. It doubles with each attempt, up to 20 s.
+    /// * `Retry-After` (RFC 9110, section 10.2.3) sets the minimum delay, including fractions of a
+    ///   second. A send waits for it up to 120 s, and only within its deadline. If the service asks
+    ///   for more, the send ends at once, and [`Error::retry_after`] returns the time to wait.
+    /// * All clones of the client share one [retry budget](ClientBuilder::retry_budget). While it
+    ///   is empty, because too much failed lately, a send isn't retried.
+    /// * Before each attempt, a send waits for the [rate limit](ClientBuilder::rate_limit) and the
+    ///   limit on [messages in flight](ClientBuilder::max_in_flight). That wait isn't an attempt,
+    ///   but it counts towards the deadline.
+    ///
+    /// # Access tokens
+    ///
+    /// Without an access token, the message isn't sent.
+    ///
+    /// * If the token endpoint fails, the client requests a token again, with a fresh assertion,
+    ///   after a cooldown that all its sends share. If the endpoint rejects the credentials, the
+    ///   send ends.
+    /// * After a 401 the client requests one new token and retries. The service may learn of a
+    ///   token late. If the new token is rejected too, the client therefore tries it once more
+    ///   about 2 s later.
+    /// * If that fails as well, the client requests no token for 10 s. Sends that need one in that
+    ///   time end with the same error.
+    ///
+    /// # Duplicates
+    ///
+    /// All attempts carry the same bytes, and the message id as `Idempotency-Key`. The service
+    /// doesn't document that it uses this header. A message that arrives twice is in its queue
+    /// twice, with the same meaning.
+    ///
+    /// # Cancellation
+    ///
+    /// If you drop the future before it completes, the send stops, and it is unknown whether the
+    /// message was delivered. The [observer](ClientBuilder::attempt_observer) and the log still
+    /// receive the attempt in flight.
+    ///
+    /// # Logging
+    ///
+    /// A send has a `tracing` span, with a child span for each attempt. Inside that are the spans
+    /// of its HTTP requests, both for tokens and with the message. A retry is logged as a warning.
+    /// Only an abandoned message is logged as an error.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind`](crate::ErrorKind) tells them apart: a message that breaks the data model,
-    /// credentials or a message rejected, too many requests, a service or connection that fails, a
-    /// response that does not come. The error carries every attempt, and [`Error::delivery`] how
-    /// certain the outcome is.
+    /// Returns one of these kinds of error, with every attempt in it and the [certainty of the
+    /// outcome](Error::delivery):
+    ///
+    /// * [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if an option of the send is
+    ///   invalid;
+    /// * [`ErrorKind::InvalidMessage`](crate::ErrorKind::InvalidMessage) if the message breaks the
+    ///   data model;
+    /// * [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials or the access
+    ///   token are rejected;
+    /// * [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) if the service rejects the message;
+    /// * [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) if the service asks for fewer
+    ///   requests, or a limit of the client leaves no room within the deadline;
+    /// * [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter) if your own rate limiter fails;
+    /// * [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the service fails;
+    /// * [`ErrorKind::Connection`](crate::ErrorKind::Connection) if a connection fails;
+    /// * [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if no response arrives in time.
     pub fn send<'a, M: Message>(&'a self, message: &'a M) -> SendBuilder<'a> {
         SendBuilder::new(self, message.content(Internal))
     }
 
-    /// Puts `credentials` in the place of those in use, for this client and its clones, while it
-    /// goes on sending.
+    /// Replaces the credentials of this client and its clones while they keep sending.
     ///
-    /// They are tried first: only once they have bought an access token do they take the place of
-    /// those before, and the token with them. Until then sends go on with what there is, and what
-    /// goes wrong leaves it so. A send that is under way ends with the token that it has, or with
-    /// the new one when that is rejected; one that waits for a token takes the new one at once. Of
-    /// several rotations side by side the one that began last counts.
+    /// The client first requests a token with the new credentials, while sends continue with the
+    /// current one. Only after that succeeds, the new credentials and their token replace the old
+    /// ones. If it fails, nothing changes.
+    ///
+    /// An attempt in flight keeps its token. Later attempts use the new one, and sends that wait
+    /// for a token receive it at once. If several rotations run concurrently, the last one to begin
+    /// wins.
     ///
     /// ```no_run
     /// # use pushslots::{Client, Credentials, Error, SigningKey};
@@ -185,11 +229,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a part of the
-    /// credentials is empty or their audience isn't a URI, with all such problems. Otherwise the
-    /// errors are those of a send: [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the
-    /// credentials are rejected, and other kinds if the token endpoint can't be reached. It is
-    /// asked once, within the time of one attempt and at most 30 s.
+    /// Returns an error, and keeps the current credentials, in these cases:
+    ///
+    /// * [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a part of the credentials
+    ///   is empty or their audience isn't a URI. The error lists all such problems.
+    /// * [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the token endpoint rejects
+    ///   the credentials.
+    /// * The other kinds of a [send](Self::send) if the token endpoint can't be reached. The client
+    ///   tries once, for at most the time of one attempt and 30 s.
     pub async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
         let problems = credentials.problems();
         if !problems.is_empty() {

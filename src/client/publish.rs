@@ -10,40 +10,8 @@ use crate::message::Slot;
 use crate::publish::{SlotSource, StreamedSlot};
 
 impl Client {
-    /// Publishes many slots as a batch: `.await` it, after setting its options.
-    ///
-    /// The slots, or borrows of them, are split into messages of up to [1,000
-    /// slots](PublishBuilder::slots_per_message) and [8 MiB](PublishBuilder::bytes_per_message), in
-    /// order. All are checked before anything is sent. Each message is sent as [`send`](Self::send)
-    /// sends it, while the next is being encoded. One message is in flight at a time, so that the
-    /// service keeps their order, unless [`concurrency`](PublishBuilder::concurrency) allows more.
-    /// They stay within the [rate limit](crate::ClientBuilder::rate_limit), for which a publication
-    /// waits as long as it takes.
-    ///
-    /// # Batch numbers and message ids
-    ///
-    /// All messages carry the same `BatchID`, `CurrentBatch` starting at "1" and `TotalBatches`. A
-    /// single message carries none of them, unless a [batch id](PublishBuilder::batch_id) is given.
-    /// `TotalBatches` changes within a batch when the service finds a message too large (413): that
-    /// message and those not yet sent are split further.
-    ///
-    /// The message id is derived from batch id, number, destinations and the message's bytes. The
-    /// same message has the same id in any process, and any other message has another id.
-    ///
-    /// # Failures
-    ///
-    /// A temporary failure is [waited out](PublishBuilder::patience), by default for 15 minutes:
-    /// the publication sends the message again, with the same id and bytes, until the service
-    /// accepts it. Any other failure ends the publication. The error reports what was accepted, and
-    /// [where the batch resumes](PublishBuilder::resume_from). A message that is known to be
-    /// accepted is never sent again.
-    ///
-    /// If an attempt had an unknown outcome before the service found the message too large, its
-    /// slots may arrive twice, the second time under other message ids; the
-    /// [report](crate::RunCounts::possibly_repeated_slots) counts them.
-    ///
-    /// A publication that was [stopped](crate::PublishHandle::stop) before everything was accepted
-    /// ends with an error of [`ErrorKind::Stopped`](crate::ErrorKind::Stopped).
+    /// Publishes many slots as a batch. Set options on the returned builder if necessary, then
+    /// `.await` it.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};
@@ -60,13 +28,55 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
+    /// The client checks all slots, owned or borrowed, before it sends anything. Then it splits
+    /// them in order into messages of up to [1,000 slots](PublishBuilder::slots_per_message) and
+    /// [8 MiB](PublishBuilder::bytes_per_message). It [sends](Self::send) each message while it
+    /// encodes the next.
+    ///
+    /// One message is in flight at a time, so that the service keeps the order of the slots, unless
+    /// you increase the [`concurrency`](PublishBuilder::concurrency). A publication waits for the
+    /// [rate limit](crate::ClientBuilder::rate_limit) as long as necessary.
+    ///
+    /// # Batch numbers and message ids
+    ///
+    /// All messages carry the same `BatchID`, their number `CurrentBatch`, starting at "1", and
+    /// `TotalBatches`. A single message carries none of them unless you set a [batch
+    /// id](PublishBuilder::batch_id).
+    ///
+    /// If the service responds that a message is too large (413), that message and all unsent ones
+    /// are split further. `TotalBatches` then changes within the batch.
+    ///
+    /// The message id is derived from the batch id, the message number, the destinations and the
+    /// message's bytes. The same message has the same id in any process, and any other message has
+    /// another id.
+    ///
+    /// # Failures
+    ///
+    /// The publication [waits out](PublishBuilder::patience) temporary failures, by default for
+    /// 15 minutes. It sends the message again, with the same id and bytes, until the service
+    /// accepts it. Any other failure ends the publication. The error contains the accepted messages
+    /// and the [resume point](PublishBuilder::resume_from).
+    ///
+    /// A message that is known to be accepted is never sent again. Slots may arrive twice, with
+    /// other message ids, if a message has an unknown outcome and is then found too large. The
+    /// [report](crate::RunCounts::possibly_repeated_slots) counts such slots.
+    ///
     /// # Errors
     ///
-    /// Returns the errors of [`send`](Self::send) for a message;
-    /// [`ErrorKind::InvalidMessage`](crate::ErrorKind::InvalidMessage) if slots are invalid, with
-    /// the first 1,000 problems, or if there are none; and
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for invalid options, or for
-    /// slots or destinations that don't fit the point from which the batch resumes.
+    /// Returns one of these kinds of error, with the [report](crate::PublishError::report) of the
+    /// publication in it:
+    ///
+    /// * a kind that [`send`](Self::send) lists, if a message fails;
+    /// * [`ErrorKind::InvalidMessage`](crate::ErrorKind::InvalidMessage) if there are no slots, or
+    ///   if slots are invalid, with the first 1,000 problems;
+    /// * [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if an option is invalid, or
+    ///   if the slots or destinations don't match the resume point;
+    /// * [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) if the
+    ///   [checkpoint](PublishBuilder::checkpoint) fails;
+    /// * [`ErrorKind::Callback`](crate::ErrorKind::Callback) if the function set with
+    ///   [`on_accepted`](PublishBuilder::on_accepted) fails;
+    /// * [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) if the publication is
+    ///   [stopped](crate::PublishHandle::stop) before everything is accepted.
     pub fn publish<'a, I>(&'a self, slots: I) -> PublishBuilder<'a>
     where
         I: IntoIterator<Item: Borrow<Slot> + Send + Sync + 'a>,
@@ -74,15 +84,8 @@ impl Client {
         PublishBuilder::new(self, SlotSource::list(slots))
     }
 
-    /// Publishes slots that come one at a time, however many, in constant memory; otherwise as
+    /// Publishes any number of slots from a stream, in constant memory. Otherwise it works like
     /// [`publish`](Self::publish).
-    ///
-    /// Only the list of receipts grows, by about a kilobyte a message. The items are [`Slot`]s, or
-    /// `Result`s whose error [ends the publication](StreamedSlot). `TotalBatches` is left out,
-    /// because the end of a stream isn't known beforehand. If the stream ends before its first
-    /// message is full, the other batch numbers are left out too. Slots are checked as they come:
-    /// an invalid one ends the publication after the messages before it, or can be
-    /// [skipped](PublishBuilder::skip_invalid).
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, SlotReader};
@@ -91,12 +94,29 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
-    /// A message goes out when it is full or the stream ends, so that a slow stream holds slots
-    /// back until then. A stream must not block: while it does, the messages in flight make no
-    /// progress, and their attempts time out.
-    /// [`SlotReader::into_stream`](crate::SlotReader::into_stream) reads an input that blocks on a
-    /// thread of its own, and [`SlotStream::from_async_read`](crate::SlotStream::from_async_read)
-    /// reads an async one.
+    /// Only the list of receipts grows, by about a kilobyte per message.
+    ///
+    /// # Items
+    ///
+    /// The items are [`Slot`]s or `Result<Slot, E>`s. An error [ends the
+    /// publication](StreamedSlot). The client checks the slots as they arrive. An invalid slot ends
+    /// the publication after the messages before it, unless you
+    /// [skip](PublishBuilder::skip_invalid) invalid slots.
+    ///
+    /// A message is sent when it is full or the stream ends. A slow stream therefore delays its
+    /// slots.
+    ///
+    /// # Blocking
+    ///
+    /// The stream must not block. While it does, the messages in flight make no progress and their
+    /// attempts time out. To read a blocking input on its own thread, use
+    /// [`SlotReader::into_stream`](crate::SlotReader::into_stream). To read an async input, use
+    /// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read).
+    ///
+    /// # Batch numbers
+    ///
+    /// `TotalBatches` is omitted, because the length of a stream isn't known in advance. If the
+    /// stream ends before its first message is full, the other batch numbers are omitted too.
     ///
     /// # Errors
     ///

@@ -17,11 +17,8 @@ use crate::publish::{
 };
 use crate::retry::{OnUnknown, Policy};
 
-/// A publication and its options, made by [`Client::publish`] or [`Client::publish_stream`];
-/// `.await` starts it.
-///
-/// A panic in a function that is passed to it costs no message: the publication stops, messages in
-/// flight come to their end, and then the panic continues.
+/// A publication and its options, created by [`Client::publish`] or [`Client::publish_stream`].
+/// Await it to start the publication.
 ///
 /// ```no_run
 /// # use pushslots::{Client, Meta, PublishError, Slot};
@@ -36,6 +33,11 @@ use crate::retry::{OnUnknown, Policy};
 /// println!("{} accepted, {} skipped", report.run().accepted_slots, report.run().skipped_slots);
 /// # Ok(()) }
 /// ```
+///
+/// # Panics in callbacks
+///
+/// A panic in a function that you pass to the builder loses no message. The publication stops,
+/// waits for the messages in flight, and then resumes the panic.
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PublishBuilder<'a> {
     pub(super) client: &'a Client,
@@ -78,44 +80,45 @@ impl<'a> PublishBuilder<'a> {
         }
     }
 
-    /// Sets the most slots that one message holds, at least 1. Defaults to
-    /// [the client's](crate::ClientBuilder::slots_per_message).
+    /// Sets the maximum number of slots in one message, at least 1. Defaults to [the
+    /// client's](crate::ClientBuilder::slots_per_message).
     pub fn slots_per_message(mut self, slots: usize) -> Self {
         self.limits.slots = slots;
         self
     }
 
-    /// Sets the most bytes that one message takes. Defaults to [the
+    /// Sets the maximum number of bytes in one message. Defaults to [the
     /// client's](crate::ClientBuilder::bytes_per_message).
     ///
-    /// It must be above the size of a message without slots, some hundred bytes. Room is kept for
-    /// batch numbers as if they were the longest. A slot that takes more by itself is invalid.
+    /// The limit must be above the size of a message without slots, which is a few hundred bytes.
+    /// The client reserves space for the longest possible batch numbers. A slot that exceeds the
+    /// limit by itself is invalid.
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// Sets the id of the batch: any text that isn't blank. Defaults to a fresh UUID.
+    /// Sets the id of the batch, any text that isn't blank. Defaults to a fresh UUID.
     ///
-    /// White space and byte-order marks around it don't count, so that it can be read from a file.
-    /// A run that resumes the batch needs the same id.
+    /// The client trims white space and byte-order marks, so you can read the id from a file. To
+    /// resume the batch, pass the same id.
     pub fn batch_id(mut self, id: impl Into<String>) -> Self {
         self.batch_id = Some(id.into());
         self
     }
 
-    /// Sets the `Meta` of all messages, except for their place in the batch: such as `Test`,
-    /// `FacilityCode` or destinations other than the client's.
+    /// Sets the `Meta` of all messages, such as `Test`, `FacilityCode` or other destinations than
+    /// the client's.
     ///
-    /// A `BatchID` in it counts as [given](Self::batch_id). Other batch numbers in it are replaced,
-    /// even if they are invalid.
+    /// A `BatchID` in it is equivalent to [`batch_id`](Self::batch_id). The client replaces all
+    /// other batch numbers in it, even invalid ones.
     pub fn meta(mut self, meta: Meta) -> Self {
         self.meta = meta;
         self
     }
 
-    /// Resumes a batch that was not published to its end, at the
-    /// [point](PublishReport::resume_point) of its report, or at a message number.
+    /// Resumes an incomplete batch at the [resume point](PublishReport::resume_point) of its
+    /// report, or at a message number.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, ResumePoint, Slot};
@@ -126,26 +129,27 @@ impl<'a> PublishBuilder<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Pass **all** slots again in the same order, and the same [`batch_id`](Self::batch_id). The
-    /// slots before the point are checked and not sent again. If they or the destinations differ,
-    /// the publication ends before its first message with
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration). A skipped slot before the
-    /// point that was corrected meanwhile counts as another; publish corrected slots on their own.
+    /// Pass **all** slots again, in the same order, and the same [`batch_id`](Self::batch_id). The
+    /// client checks the slots before the resume point, and doesn't send them again.
     ///
-    /// Limits and `Meta` may differ. A message that may have been accepted goes out again with its
-    /// old extent, so that it has the same bytes and the same message id. If `Meta` or a slot in it
-    /// has changed, it goes out under another id, and the report counts its slots as [possibly
+    /// If these slots or the destinations differ, the publication ends with
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) before its first message. A
+    /// skipped slot that was corrected in the meantime also counts as different. Publish corrected
+    /// slots separately.
+    ///
+    /// Limits and `Meta` may differ. A message that may have been accepted is sent again with the
+    /// same slots, and therefore with the same bytes and message id. If its `Meta` or a slot has
+    /// changed, it gets another id, and the report counts its slots as [possibly
     /// repeated](crate::RunCounts::possibly_repeated_slots).
     pub fn resume_from(mut self, point: impl Into<ResumePoint>) -> Self {
         self.start = Some(point.into());
         self
     }
 
-    /// Keeps the state of the publication in a file, and resumes the batch that the file is of, if
-    /// there is one.
+    /// Saves the state of the publication in a file. If the file already contains an incomplete
+    /// batch, resumes that batch.
     ///
-    /// With this line a publication can be started again after a crash, a stop or an error, in any
-    /// process:
+    /// You can start such a publication again after a crash, a stop or an error, in any process:
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};
@@ -154,103 +158,134 @@ impl<'a> PublishBuilder<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Pass **all** slots again each time. The file has the batch id, the limits, the `Meta` of the
-    /// messages, with the warnings that were permitted, and the [resume
-    /// point](PublishReport::resume_point). They count instead of the settings of the client and of
-    /// this publication, so that a message in flight goes out again with the same bytes and id. The
-    /// file is written before the first send and after each accepted message, and removed when the
-    /// batch is complete. A message counts as in flight until its acceptance is written; one write
-    /// may cover several. If the process is killed, only messages in flight go out again.
+    /// Pass **all** slots again each time. If the process is killed, only the messages in flight
+    /// are sent again.
     ///
-    /// Each write replaces the file as a whole and is synced to the disk. A file next to it, with
-    /// the ending `.lock`, is locked while a publication uses the checkpoint, so that a second one
-    /// fails. That file stays.
+    /// # Contents
+    ///
+    /// The file contains the batch id, the limits, the [resume point](PublishReport::resume_point),
+    /// and the `Meta` of the messages with its permitted warnings. They override the settings of
+    /// the client and of this publication. A message in flight is therefore sent again with the
+    /// same bytes and id.
+    ///
+    /// # Writes
+    ///
+    /// The client writes the file before the first send and after each accepted message. It removes
+    /// the file when the batch is complete. A message counts as in flight until its acceptance is
+    /// written. One write may cover several messages.
+    ///
+    /// Each write replaces the whole file and syncs it to the disk. While a publication uses the
+    /// checkpoint, it locks a file next to it with the suffix `.lock`, so that a second publication
+    /// fails. The lock file isn't removed.
     ///
     /// # Errors
     ///
     /// The publication ends with [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) before its
-    /// first send, and leaves the file as it is, if
-    /// * the file or its folder can't be read or written;
-    /// * another publication uses it;
-    /// * it is damaged, was written by a newer version, or isn't a checkpoint;
-    /// * it is of another batch: by [`batch_id`](Self::batch_id), by the destinations, or by the
-    ///   slots before the resume point, unless [`restart_if_changed`](Self::restart_if_changed) was
-    ///   called;
-    /// * [`resume_from`](Self::resume_from) asks for another point.
+    /// first send, and doesn't change the file, if
     ///
-    /// If it can't be written later, such as on a full disk, the publication ends when the messages
-    /// in flight have ended, and can be resumed.
+    /// * the file or its directory can't be read or written;
+    /// * another publication uses the file;
+    /// * the file is damaged, was written by a newer version, or isn't a checkpoint;
+    /// * the file belongs to a batch with another [`batch_id`](Self::batch_id), other destinations,
+    ///   or other slots before the resume point, unless you call
+    ///   [`restart_if_changed`](Self::restart_if_changed);
+    /// * the argument of [`resume_from`](Self::resume_from) is another point.
+    ///
+    /// If a later write fails, for example because the disk is full, the publication waits for the
+    /// messages in flight and then ends. You can resume it.
     pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
         self.checkpoint_in(CheckpointFile::new(path.into()))
     }
 
-    /// Keeps the state of the publication in a place of your own, such as a database; otherwise as
-    /// [`checkpoint`](Self::checkpoint).
+    /// Saves the state of the publication in your own storage, such as a database. Otherwise it
+    /// works like [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_in(mut self, checkpoint: impl Checkpoint) -> Self {
         self.checkpoint = Some(Arc::new(checkpoint));
         self
     }
 
-    /// Starts a new batch if the [checkpoint](Self::checkpoint) is of a batch with other slots,
-    /// other destinations or another batch id.
+    /// Starts a new batch if the [checkpoint](Self::checkpoint) belongs to a batch with other
+    /// slots, other destinations or another batch id.
     ///
-    /// A nightly job needs it, because otherwise it would stop for ever at an unfinished batch of
-    /// the day before. The checkpoint of that batch is kept in a file next to it, with the ending
-    /// `.replaced-1` or the next free number, and the log has a warning.
+    /// A nightly job needs this option. Otherwise an unfinished batch of the day before would stop
+    /// it forever. The old checkpoint is moved to a file next to it, with the suffix `.replaced-1`
+    /// or the next free number. The client logs a warning.
     ///
-    /// The slots of a stream have passed when the change is found. The publication then ends with
-    /// [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) after the old checkpoint was moved;
-    /// publish the stream again.
+    /// A stream has already been read when the change is detected. In this case the old checkpoint
+    /// is moved, and the publication ends with
+    /// [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint). Publish the stream again.
     pub fn restart_if_changed(mut self) -> Self {
         self.restarts_if_changed = true;
         self
     }
 
-    /// Sets how long temporary failures are waited out. Defaults to 15 minutes; with zero, the
-    /// first message that fails ends the publication.
+    /// Sets the maximum time for waiting out temporary failures. Defaults to 15 minutes. With zero,
+    /// the first message that fails ends the publication.
     ///
-    /// Temporary are failures of connections, timeouts, 5xx, 408, 421, 425 and 429, a lack of an
-    /// access token for now, and an empty retry budget. Not temporary are rejected messages and
-    /// credentials, responses that aren't the service's, and with
-    /// [`OnUnknown::Stop`](crate::OnUnknown::Stop) unknown outcomes.
+    /// The time starts when the last message was accepted. If there was nothing to send after that,
+    /// it starts when the next message is sent.
     ///
-    /// The time counts from the last message that was accepted, or from when the next went out if
-    /// there was nothing to send in between. After a send has failed, nothing is sent for a while.
-    /// Then one attempt finds out whether the service is there again. The delay between such
-    /// attempts grows from about 5 s to 60 s, or is the time that the service asks for by
-    /// `Retry-After`. If that is longer than the patience that is left, the publication ends at
-    /// once. The message keeps its id and bytes, and its receipt has all attempts.
+    /// # Temporary failures
+    ///
+    /// These failures are temporary:
+    ///
+    /// * failed connections and timeouts;
+    /// * the statuses 5xx, 408, 421, 425 and 429;
+    /// * a token endpoint, signer or token source that fails for now;
+    /// * a rate limiter that fails;
+    /// * an empty retry budget.
+    ///
+    /// These failures end the publication at once:
+    ///
+    /// * rejected messages and rejected credentials;
+    /// * responses that aren't the service's;
+    /// * unknown outcomes with [`OnUnknown::Stop`](crate::OnUnknown::Stop).
+    ///
+    /// # Probes
+    ///
+    /// After a failed send, the publication sends nothing for a while. Then it makes a single
+    /// attempt, to find out whether the service is available again. The message keeps its id and
+    /// bytes, and its receipt contains all attempts.
+    ///
+    /// The delay before such an attempt grows from about 5 s to 60 s, or is the time in the
+    /// service's `Retry-After`. If `Retry-After` exceeds the remaining patience, the publication
+    /// ends at once.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Sets how many messages may be in flight at a time, at least 1. Defaults to 1, which keeps
-    /// the order of the messages.
+    /// Sets the maximum number of messages in flight, at least 1. Defaults to 1, which keeps the
+    /// order of the messages.
     ///
-    /// With more, messages may be accepted in another order than that of the slots. At most eight
-    /// times as many messages are begun after the first that isn't accepted. Up to `concurrency` +
-    /// 1 encoded messages are in memory. The client's [rate
-    /// limit](crate::ClientBuilder::rate_limit) and its limit on [messages in
+    /// With a higher value, messages may be accepted in a different order. At most
+    /// `8 * concurrency` messages are started after the first unaccepted one. Up to
+    /// `concurrency + 1` encoded messages are in memory.
+    ///
+    /// The client's [rate limit](crate::ClientBuilder::rate_limit) and its limit on [messages in
     /// flight](crate::ClientBuilder::max_in_flight) apply as well.
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency;
         self
     }
 
-    /// Sets a function that is called with the progress of the publication. There is none by
-    /// default.
+    /// Sets a function that receives the progress of the publication. There is none by default.
     ///
-    /// It is called when the slots before the first message are checked, after each accepted
-    /// message, when the publication begins to wait, and once a second. The task that publishes
-    /// calls it, and continues when it returns.
+    /// It is called once a second, and in these cases:
+    ///
+    /// * when the slots before the first message are checked;
+    /// * after each accepted message;
+    /// * when the publication begins to wait.
+    ///
+    /// The publishing task calls the function, and continues after it returns.
     pub fn on_progress(mut self, on_progress: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.on_progress = Some(Box::new(on_progress));
         self
     }
 
-    /// Sets an async function that is called after each accepted message, such as to store its
-    /// receipt in a database. It completes before the next message goes out.
+    /// Sets an async function that is called after each accepted message, for example to store its
+    /// receipt in a database. It completes before the next message is sent. There is none by
+    /// default.
     ///
     /// ```no_run
     /// # use pushslots::{AcceptedMessage, Client, PublishError, Slot};
@@ -262,17 +297,20 @@ impl<'a> PublishBuilder<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// The calls come one after the other. Messages that are in flight [at the same
-    /// time](Self::concurrency) go on meanwhile, and the [checkpoint](Self::checkpoint) is written
-    /// after the call: if the process ends in between, the message goes out again under its id, and
-    /// the function is called for it again.
+    /// The calls don't overlap. Other messages [in flight](Self::concurrency) continue in the
+    /// meantime. The [checkpoint](Self::checkpoint) is written after the call. If the process ends
+    /// in between, the message is sent again with the same id, and the function is called for it
+    /// again.
     ///
-    /// If the future returns an error, the publication ends with
-    /// [`ErrorKind::Callback`](crate::ErrorKind::Callback) when the messages in flight have ended,
-    /// and the function was called for those of them that were accepted. The first error is the
-    /// [source](std::error::Error::source) of the [`PublishError`]. The messages stay accepted: a
-    /// run that resumes doesn't report them again, and their receipts are in the
-    /// [report](PublishError::report).
+    /// # Errors in the function
+    ///
+    /// If the future returns an error, the publication waits for the messages in flight, and calls
+    /// the function for each of them that is accepted. Then it ends with
+    /// [`ErrorKind::Callback`](crate::ErrorKind::Callback). The first error is the
+    /// [source](std::error::Error::source) of the [`PublishError`].
+    ///
+    /// The messages stay accepted. Their receipts are in the [report](PublishError::report), and a
+    /// run that resumes the batch doesn't report them again.
     pub fn on_accepted<F, E>(
         mut self,
         mut on_accepted: impl FnMut(AcceptedMessage) -> F + Send + 'a,
@@ -288,33 +326,34 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Sets the longest time for one send of a message. Defaults to [the
+    /// Sets the maximum time for one send of a message. Defaults to [the
     /// client's](crate::ClientBuilder::deadline).
     ///
-    /// It doesn't cover waiting for the rate limit. After it a temporary failure is [waited
-    /// out](Self::patience).
+    /// It doesn't include waits for the client's rate limit and for other messages in flight. After
+    /// the deadline, a temporary failure is [waited out](Self::patience).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
 
-    /// Sets the longest time for one attempt at a message, above 0. Defaults to
-    /// [the client's](crate::ClientBuilder::attempt_timeout).
+    /// Sets the timeout of one attempt, above 0. Defaults to [the
+    /// client's](crate::ClientBuilder::attempt_timeout).
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
         self
     }
 
-    /// Sets whether to send a message again that the service may have. Defaults to [the
+    /// Sets whether to send a message again after an unknown outcome. Defaults to [the
     /// client's](crate::ClientBuilder::on_unknown).
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
         self
     }
 
-    /// Sets the maximum number of attempts per send, at least 1, including the first. Defaults to
-    /// [the client's](crate::ClientBuilder::max_attempts). A temporary failure is [waited
-    /// out](Self::patience) after them.
+    /// Sets the maximum number of attempts per send, including the first, at least 1. Defaults to
+    /// [the client's](crate::ClientBuilder::max_attempts).
+    ///
+    /// After the last attempt, a temporary failure is [waited out](Self::patience).
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.policy.max_attempts = attempts;
         self
@@ -323,9 +362,8 @@ impl<'a> PublishBuilder<'a> {
     /// Sets whether slots with problems are published. Defaults to [the
     /// client's](crate::ClientBuilder::validation).
     ///
-    /// The [report](PublishReport::problems) lists the problems that were permitted. Resume a batch
-    /// with the same setting, because values that are left out change the slots and where messages
-    /// begin.
+    /// The [report](PublishReport::problems) lists the permitted problems. Resume a batch with the
+    /// same setting, because dropped values change the slots and the message boundaries.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self
@@ -333,17 +371,17 @@ impl<'a> PublishBuilder<'a> {
 
     /// Skips slots that are invalid, too large or unreadable, instead of ending the publication.
     ///
-    /// `on_invalid` is called with the index of each among all slots, starting at 0, and its
-    /// problems. The [report](crate::RunCounts::skipped_slots) counts them. A publication that
-    /// [resumes](Self::resume_from) checks all slots again, and calls it again for those before the
-    /// point.
+    /// `on_invalid` is called for each skipped slot, with its index among all slots, starting at 0,
+    /// and its problems. The [report](crate::RunCounts::skipped_slots) counts the skipped slots. A
+    /// publication that [resumes](Self::resume_from) checks all slots again, and calls `on_invalid`
+    /// again for those before the resume point.
     pub fn skip_invalid(mut self, on_invalid: impl FnMut(usize, &[Problem]) + Send + 'a) -> Self {
         self.on_invalid = Some(Box::new(on_invalid));
         self
     }
 
-    /// Returns a handle that stops the publication from elsewhere, and has its report even when it
-    /// is dropped.
+    /// Returns a handle that can stop the publication from elsewhere. It has the report even if the
+    /// publication is dropped.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};

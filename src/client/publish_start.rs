@@ -1,4 +1,4 @@
-//! Starting a publication, or preparing its messages, once its options are checked.
+//! Starting a publication, or preparing its messages, after its options are checked.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -18,23 +18,28 @@ use crate::text;
 
 impl<'a> PublishBuilder<'a> {
     /// Returns the messages of the batch as they would be sent, with their batch numbers and
-    /// message ids, and sends nothing.
+    /// message ids. Nothing is sent.
     ///
-    /// Each can be [stored](PreparedMessage::to_bytes) and [sent](Client::send) later, in any
-    /// process, or serve as a dry run. The same slots, batch id, limits and destinations make the
-    /// same messages, which [`publish`](Client::publish) would send too.
+    /// You can [store](PreparedMessage::to_bytes) each message and [send](Client::send) it later,
+    /// in any process. A preparation also serves as a dry run. The same slots, batch id, `Meta`,
+    /// limits and destinations produce the same messages as [`publish`](Client::publish).
     ///
-    /// Of the options these count: [`batch_id`](Self::batch_id), [`meta`](Self::meta), the limits
-    /// of a message, [`resume_from`](Self::resume_from), [`validation`](Self::validation) and
-    /// [`skip_invalid`](Self::skip_invalid). A checkpoint is an error, because nothing is sent.
+    /// The stream uses the options [`batch_id`](Self::batch_id), [`meta`](Self::meta),
+    /// [`slots_per_message`](Self::slots_per_message),
+    /// [`bytes_per_message`](Self::bytes_per_message), [`resume_from`](Self::resume_from),
+    /// [`validation`](Self::validation) and [`skip_invalid`](Self::skip_invalid). Other options
+    /// have no effect. A checkpoint is an error, because nothing is sent.
     ///
-    /// The first error is the last item of the stream: invalid options, slots or `Meta`, or a
-    /// stream of slots that fails.
+    /// # Errors
+    ///
+    /// The stream ends after its first error. An item is an error if the options, the slots or
+    /// `Meta` are invalid, or if a stream of slots fails.
     #[must_use]
     pub fn prepare(mut self) -> PreparedMessages<'a> {
         let options = match self.options() {
             Ok(_) if self.checkpoint.is_some() => {
-                let text = "nothing is sent, so there is nothing to resume; leave it out";
+                let text = "prepare sends nothing, so there is nothing to resume; remove the \
+                            checkpoint";
                 Err(Error::configuration(vec![Problem::new("checkpoint", text)]))
             }
             options => options,
@@ -74,7 +79,7 @@ impl<'a> PublishBuilder<'a> {
         publication.run().await
     }
 
-    /// The options that make the batch.
+    /// Returns the options that determine the messages of the batch.
     fn options(&mut self) -> Result<BatchOptions, Error> {
         let client = &*self.client.0;
         let given = self.batch_id.as_ref().or(self.meta.batch_id.as_ref());
@@ -85,17 +90,17 @@ impl<'a> PublishBuilder<'a> {
         }
         let mut meta = std::mem::take(&mut self.meta);
         meta.clear_batch_numbers();
-        // Each message gets it where it belongs.
+        // Each message gets the id together with its number.
         meta.batch_id = None;
         if self.batch_id.is_some() {
             meta.remove_unread_member("BatchID");
         }
         let envelope = Envelope::new(&meta, client.defaults(), self.validation)?;
-        // An id that isn't given is a UUID.
+        // Without an id of its own, the batch gets a UUID.
         let empty =
             envelope.length(id.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
         if empty >= self.limits.bytes {
-            let text = format!("must be above {empty}, which a message takes without slots");
+            let text = format!("must be above {empty}, the size of a message without slots");
             return Err(Error::configuration(vec![Problem::new("bytes_per_message", text)]));
         }
         let limits = self.limits;
@@ -114,15 +119,20 @@ impl<'a> PublishBuilder<'a> {
         need(self.limits.slots > 0, "slots_per_message", "must be at least 1");
         need(self.limits.bytes > 0, "bytes_per_message", "must be at least 1");
         need(self.concurrency > 0, "concurrency", "must be at least 1");
-        need(self.policy.max_attempts > 0, "max_attempts", "must be at least 1, the first attempt");
+        need(
+            self.policy.max_attempts > 0,
+            "max_attempts",
+            "must be at least 1, because the first \
+                                                            attempt counts",
+        );
         need(!self.policy.attempt_timeout.is_zero(), "attempt_timeout", "must be above 0");
         need(!self.policy.deadline.is_zero(), "deadline", "must be above 0");
-        need(batch_id != Some(""), "batch_id", "empty; leave it out for a fresh one");
+        need(batch_id != Some(""), "batch_id", "empty; remove it to use a fresh UUID");
         let number = self.start.as_ref().map_or(1, ResumePoint::number);
-        need(number > 0, "resume_from", "must be at least 1, the first message");
+        need(number > 0, "resume_from", "must be at least 1, because message numbers start at 1");
         let has_batch = batch_id.is_some() || self.checkpoint.is_some();
         let is_begun = self.start.as_ref().is_some_and(ResumePoint::is_begun);
-        need(!is_begun || has_batch, "batch_id", "missing; pass that of the batch to resume");
+        need(!is_begun || has_batch, "batch_id", "missing; pass the id of the batch to resume");
         let has_checkpoint = self.checkpoint.is_some();
         need(
             has_checkpoint || !self.restarts_if_changed,

@@ -1,4 +1,4 @@
-//! One send and its options.
+//! A send and its options.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -16,16 +16,16 @@ use crate::receipt::Receipt;
 use crate::retry::{OnUnknown, Policy};
 use crate::transport::Permit;
 
-/// One send and its options, made by [`Client::send`]; `.await` starts it.
+/// A send and its options, created by [`Client::send`]. Await it to start the send.
 ///
-/// It implements [`IntoFuture`]. Call `into_future` to pass it to `buffer_unordered` or `join_all`.
-/// To spawn it, move a clone of the client and the message into an `async` block.
+/// The builder implements [`IntoFuture`]. Call `into_future` to pass it to `buffer_unordered` or
+/// `join_all`. To spawn it, move a clone of the client and the message into an `async` block.
 ///
 /// ```no_run
 /// # use pushslots::{Client, Error, OnUnknown, PushSlots};
 /// # use std::time::Duration;
 /// # async fn example(client: Client, message: PushSlots) -> Result<(), Error> {
-/// // A person waits, and looks at the service's dashboard before a second copy goes out.
+/// // A person waits, and checks the service's dashboard before sending a second copy.
 /// let send = client.send(&message).deadline(Duration::from_secs(10)).on_unknown(OnUnknown::Stop);
 /// let receipt = send.await?;
 /// # Ok(()) }
@@ -48,32 +48,32 @@ impl<'a> SendBuilder<'a> {
         Self { client, content, message_id: None, permit: None, policy, validation }
     }
 
-    /// Sets the longest time for the whole send. Defaults to [the
+    /// Sets the maximum time for the whole send. Defaults to [the
     /// client's](crate::ClientBuilder::deadline).
     ///
-    /// With zero nothing goes out, and the send ends as
+    /// With a deadline of zero, nothing is sent, and the send ends with
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
 
-    /// Sets the longest time for one attempt, above 0. Defaults to [the
+    /// Sets the timeout of one attempt, above 0. Defaults to [the
     /// client's](crate::ClientBuilder::attempt_timeout).
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
         self
     }
 
-    /// Sets whether to try again if the service may have the message. Defaults to [the
+    /// Sets whether to retry after an attempt with an unknown outcome. Defaults to [the
     /// client's](crate::ClientBuilder::on_unknown).
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
         self
     }
 
-    /// Sets the maximum number of attempts, at least 1, including the first. Defaults to
-    /// [the client's](crate::ClientBuilder::max_attempts).
+    /// Sets the maximum number of attempts, including the first, at least 1. Defaults to [the
+    /// client's](crate::ClientBuilder::max_attempts).
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.policy.max_attempts = attempts;
         self
@@ -82,35 +82,35 @@ impl<'a> SendBuilder<'a> {
     /// Sets whether a message with problems is sent. Defaults to [the
     /// client's](crate::ClientBuilder::validation).
     ///
-    /// The [receipt](Receipt::problems) lists the problems that were permitted. Of an
-    /// [`EncodedMessage`](crate::EncodedMessage) only `Meta` is checked, and a [`PreparedMessage`]
-    /// goes out as it is.
+    /// The [receipt](Receipt::problems) lists the permitted problems. In an
+    /// [`EncodedMessage`](crate::EncodedMessage), only `Meta` is checked. A [`PreparedMessage`] is
+    /// sent unchanged.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self
     }
 
-    /// Sets the message id. Defaults to a fresh UUID; pass [the same again](Error::message_id) for
-    /// a message that was sent before.
+    /// Sets the message id. Defaults to a fresh UUID.
     ///
-    /// A [`PreparedMessage`] has an id already, and takes no other.
+    /// To send a message again, pass [the id of the earlier send](Error::message_id). A
+    /// [`PreparedMessage`] already has an id, so setting another one is an error.
     pub fn message_id(mut self, message_id: Uuid) -> Self {
         self.message_id = Some(message_id);
         self
     }
 
-    /// Sends the first attempt with a permit that was taken ahead, from the [rate
-    /// limiter](crate::ClientBuilder::rate_limiter) of the client. Further attempts wait for
-    /// permits of their own.
+    /// Sends the first attempt with a permit obtained in advance from the client's [rate
+    /// limiter](crate::ClientBuilder::rate_limiter). Later attempts wait for their own permits.
     ///
     /// If the client has no access token yet, or [too many
-    /// messages](crate::ClientBuilder::max_in_flight) are in flight, the permit is given back, and
-    /// the first attempt waits for another. [`Client::check`] obtains a token beforehand.
+    /// messages](crate::ClientBuilder::max_in_flight) are in flight, the permit is returned. The
+    /// first attempt then waits for another one. To obtain a token in advance, call
+    /// [`Client::check`].
     ///
     /// ```
     /// # use pushslots::{Client, PushSlots, RateLimiter};
     /// # async fn example(limiter: RateLimiter, client: Client, next: impl AsyncFn() -> PushSlots) -> Result<(), Box<dyn std::error::Error>> {
-    /// // Choose the message only when it can go out.
+    /// // Choose the message only when it can be sent.
     /// let permit = limiter.permit().await?;
     /// let message = next().await;
     /// client.send(&message).permit(permit).await?;
@@ -121,11 +121,11 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
-    /// Returns the message as it would be sent, with its message id, and sends nothing.
+    /// Returns the message as it would be sent, including its message id. Nothing is sent.
     ///
     /// # Errors
     ///
-    /// Returns the errors of the send that are known before anything goes out.
+    /// Returns an error if the options or the message are invalid.
     pub fn prepare(self) -> Result<PreparedMessage, Error> {
         self.check()?;
         self.prepared()
@@ -147,20 +147,29 @@ impl<'a> SendBuilder<'a> {
         }
     }
 
+    /// Checks the options of the send.
+    ///
     /// # Errors
     ///
-    /// Returns every option that can't be used.
+    /// Returns an error that lists all invalid options.
     fn check(&self) -> Result<(), Error> {
         let mut problems = Vec::new();
         if self.policy.max_attempts == 0 {
-            problems.push(Problem::new("max_attempts", "must be at least 1, the first attempt"));
+            problems.push(Problem::new(
+                "max_attempts",
+                "must be at least 1, because the first \
+                                                        attempt counts",
+            ));
         }
         if self.policy.attempt_timeout.is_zero() {
             problems.push(Problem::new("attempt_timeout", "must be above 0"));
         }
         if matches!(self.content, Content::Prepared(_)) && self.message_id.is_some() {
-            problems
-                .push(Problem::new("message_id", "the message is prepared, and has one already"));
+            problems.push(Problem::new(
+                "message_id",
+                "the prepared message already has an id; remove \
+                                                  this one",
+            ));
         }
         let limiter = self.client.0.sender.limiter.as_ref();
         if self
@@ -170,7 +179,7 @@ impl<'a> SendBuilder<'a> {
         {
             problems.push(Problem::new(
                 "permit",
-                "comes from another rate limiter; take it from the client's",
+                "comes from another rate limiter; request it from the client's rate limiter",
             ));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::configuration(problems)) }
@@ -198,7 +207,7 @@ impl<'a> SendBuilder<'a> {
     }
 }
 
-/// The place in a batch that `meta` names.
+/// Returns the position in a batch that `meta` contains.
 fn numbers(meta: &Meta) -> Option<BatchNumbers> {
     let id = meta.batch_id.clone()?;
     let number = meta.current_batch?;

@@ -1,12 +1,12 @@
-//! The settings that the environment may hold: one table of their names in code and in the
+//! The settings that can come from the environment: a table of their names in code and in the
 //! environment.
 
 use crate::message::Problem;
 
-/// The beginning of the name of every variable.
+/// The prefix of all variables.
 pub(super) const PREFIX: &str = "PUSHSLOTS_";
 
-/// A setting that has a variable in the environment.
+/// A setting that has an environment variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
     BaseUrl,
@@ -61,7 +61,7 @@ impl Setting {
         Self::PlainHttpHosts,
     ];
 
-    /// The name of the variable.
+    /// Returns the name of the variable.
     pub(super) fn variable(self) -> &'static str {
         match self {
             Self::BaseUrl => "PUSHSLOTS_BASE_URL",
@@ -90,7 +90,7 @@ impl Setting {
         }
     }
 
-    /// The method of the builder that sets it.
+    /// Returns the name of the builder method for the setting.
     pub(super) fn method(self) -> &'static str {
         match self {
             Self::BaseUrl => "base_url",
@@ -119,17 +119,17 @@ impl Setting {
         }
     }
 
-    /// Whether a problem is one of this setting's variable.
+    /// Returns whether a problem concerns the variable of this setting.
     pub(super) fn is_of(self, problem: &Problem) -> bool {
         problem.path() == self.variable()
     }
 
-    /// Whether a problem is one of credentials in the environment, which code may give instead.
+    /// Returns whether a problem concerns a credentials variable, which code can override.
     pub(super) fn is_of_credentials(problem: &Problem) -> bool {
         Self::ALL.iter().any(|setting| setting.method() == "credentials" && setting.is_of(problem))
     }
 
-    /// The variable whose name is most like `name`, unless none is.
+    /// Returns the known variable most similar to `name`; `None` if none is similar.
     pub(super) fn nearest(name: &str) -> Option<&'static str> {
         let names = Self::ALL.map(Self::variable);
         let begins =
@@ -138,13 +138,14 @@ impl Setting {
             return Some(longer);
         }
         let nearest = names.into_iter().min_by_key(|known| distance(known, name))?;
-        // Half of what follows the prefix may differ.
+        // At most half of the characters after the prefix may differ.
         let unlike = name.len().saturating_sub(PREFIX.len()) / 2;
         (distance(nearest, name) <= unlike).then_some(nearest)
     }
 }
 
-/// The number of bytes to insert, remove or replace that makes one name of the other.
+/// Returns the edit distance of two names, which is the number of bytes to insert, remove or
+/// replace.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (index, byte) in one.bytes().enumerate() {

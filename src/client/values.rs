@@ -1,5 +1,5 @@
-//! The forms of values in the environment. Each reader returns an error text without the value,
-//! which may be a secret.
+//! Parsers for values of environment variables. Their error texts omit the value, because it may be
+//! a secret. Only the path of a file that was read is shown.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,8 @@ use crate::auth::check_audience;
 use crate::message::Validation;
 use crate::text;
 
-/// The largest file of root certificates, in bytes; that of a whole system has a fifth of it.
+/// The maximum size of a file of root certificates, in bytes. The file of a whole system has a
+/// fifth of it.
 const LARGEST_PEM: u64 = 1 << 20;
 
 #[expect(clippy::unnecessary_wraps, reason = "it has the form of the other readers")]
@@ -25,13 +26,13 @@ pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
     let entries = text.split(',').map(text::trimmed).filter(|host| !host.is_empty());
     let read = |(index, entry)| {
         host(entry).ok_or_else(|| {
-            format!("entry {} must be a host alone, without scheme and port", index + 1)
+            format!("entry {} isn't a host name; remove the scheme and port", index + 1)
         })
     };
     entries.enumerate().map(read).collect()
 }
 
-/// A host as it is in a URL, where an IPv6 address has brackets.
+/// Returns a host in the form that it has in a URL, with brackets around an IPv6 address.
 fn host(entry: &str) -> Option<String> {
     let host = match entry.parse::<Ipv6Addr>() {
         Ok(address) => format!("[{address}]"),
@@ -43,10 +44,10 @@ fn host(entry: &str) -> Option<String> {
 pub(super) fn pem_file(path: &str) -> Result<Vec<u8>, String> {
     let mut pem = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST_PEM + 1).read_to_end(&mut pem));
-    read.map_err(|error| format!("the file can't be read: {error}"))?;
+    read.map_err(|error| format!("can't read the file: {error}"))?;
     if pem.len() as u64 > LARGEST_PEM {
         return Err(format!(
-            "{path} has more than 1 MiB; name a file with root certificates alone"
+            "{path} is larger than 1 MiB; use a file that contains only root certificates"
         ));
     }
     Ok(pem)
@@ -78,7 +79,7 @@ pub(super) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
 }
 
 pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
-    N::from_str(text).map_err(|_| format!("not a whole number from 1 to {}", u32::MAX))
+    N::from_str(text).map_err(|_| format!("not a whole number between 1 and {}", u32::MAX))
 }
 
 pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
@@ -89,11 +90,11 @@ pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
             duration(text::trimmed(window)).map_err(drop)?,
         ))
     });
-    read.map_err(|()| "not a number of requests in a time, such as 7500/300s".to_owned())
+    read.map_err(|()| "not a rate, such as 7500/300s".to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    // humantime adds up parts of any size, and would overflow on numbers that are no settings.
+    // humantime adds up parts of any size, so it would overflow on absurdly long numbers.
     let sensible = Some(text).filter(|text| text.len() <= 16);
     let duration = sensible.and_then(|text| humantime::parse_duration(text).ok());
     duration.ok_or_else(|| "not a duration, such as 10s or 500ms".to_owned())

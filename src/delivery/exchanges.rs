@@ -1,4 +1,4 @@
-//! Exchanges for the tests of classifiers.
+//! Constructors of exchanges, for tests of classifiers.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use crate::receipt::ResponseDetails;
 use crate::retry::Exchange;
 use crate::transport::{Response, TransportError};
 
-/// With the feature `mock`: exchanges to test a [classifier](crate::ClientBuilder::classifier)
-/// with.
+/// Constructors for tests of a [classifier](crate::ClientBuilder::classifier). They need the
+/// feature `mock`.
 impl Exchange<'static> {
     /// Creates the exchange of an attempt that brought this response.
     ///

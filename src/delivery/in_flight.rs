@@ -10,33 +10,34 @@ use tokio::time::timeout;
 
 use crate::receipt::whole_milliseconds;
 
-/// The time beyond that of an attempt in which a message in flight ends if its send is polled.
+/// The time added to the attempt timeout. A message in flight ends within both together if its send
+/// is polled.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// The limit on messages in flight, shared by all sends of a client.
 ///
-/// Sends that nobody polls must not keep the others waiting for ever. If no permit changes hands
-/// for longer than any attempt takes, such sends hold them all, and the others get new permits.
+/// Sends that nobody polls must not block the others forever. If no permit changes hands for longer
+/// than any attempt takes, such sends hold all permits. The others then get new ones.
 #[derive(Clone)]
 pub(crate) struct InFlight(Arc<Limit>);
 
 struct Limit {
     size: u32,
-    /// The longest time in which an attempt ends, in milliseconds.
+    /// The maximum time until an attempt ends, in milliseconds.
     longest: AtomicU64,
     semaphore: Mutex<Arc<Semaphore>>,
-    /// How often a permit changed hands.
+    /// The number of times that a permit was given out or returned.
     changes: AtomicU64,
 }
 
-/// The permit for one message in flight.
+/// A permit for one message in flight.
 pub(super) struct InFlightPermit {
     limit: Arc<Limit>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl InFlight {
-    /// A limit for attempts that take at most `attempt_timeout`.
+    /// Creates a limit for attempts that take at most `attempt_timeout`.
     pub(crate) fn new(size: u32, attempt_timeout: Duration) -> Self {
         let semaphore = Mutex::new(semaphore(size));
         let longest = AtomicU64::new(0);
@@ -46,25 +47,25 @@ impl InFlight {
         limit
     }
 
-    /// Notes that attempts may take so long.
+    /// Records that attempts may take as long as `attempt_timeout`.
     pub(super) fn expect(&self, attempt_timeout: Duration) {
-        // A day is longer than anybody waits.
+        // A day is longer than any caller waits.
         let longest = attempt_timeout.saturating_add(SLACK).min(Duration::from_secs(24 * 60 * 60));
         self.0.longest.fetch_max(whole_milliseconds(longest), Ordering::Relaxed);
     }
 
-    /// How many messages may be in flight.
+    /// Returns the maximum number of messages in flight.
     pub(super) fn size(&self) -> u32 {
         self.0.size
     }
 
-    /// How many messages are in flight.
+    /// Returns the number of messages in flight.
     pub(crate) fn count(&self) -> u32 {
         let free = self.0.semaphore().available_permits();
         self.0.size.saturating_sub(u32::try_from(free).unwrap_or(u32::MAX))
     }
 
-    /// A permit, if one is free and no send waits for it.
+    /// Returns a permit if one is free and no send waits for it.
     pub(super) fn free_permit(&self) -> Option<InFlightPermit> {
         let semaphore = self.0.semaphore().clone();
         Some(self.0.permit(semaphore.try_acquire_owned().ok()?))
@@ -75,7 +76,7 @@ impl InFlight {
         timeout(time, self.permit()).await.ok()
     }
 
-    /// Waits for a permit, after the sends that came before.
+    /// Waits for a permit, after the sends that came earlier.
     pub(super) async fn permit(&self) -> InFlightPermit {
         let limit = &self.0;
         loop {
@@ -109,13 +110,13 @@ impl Limit {
         InFlightPermit { limit: self.clone(), _permit: permit }
     }
 
-    /// Gives new permits instead of those of `stuck`, unless that has happened already.
+    /// Replaces the permits of `stuck` with new ones, unless that has happened already.
     fn replace(&self, stuck: &Arc<Semaphore>) {
         let mut current = self.semaphore();
         if Arc::ptr_eq(&current, stuck) {
             tracing::debug!(
                 "pushslots.max_in_flight" = self.size,
-                "no message in flight ended, so others go ahead"
+                "no message in flight ended in time, waiting sends get new permits"
             );
             *current = semaphore(self.size);
         }

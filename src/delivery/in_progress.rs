@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Counts sends and publications that haven't ended.
+/// A counter of sends and publications that haven't ended.
 #[derive(Clone, Default)]
 pub(crate) struct InProgress(Arc<Counter>);
 
 #[derive(Default)]
 struct Counter {
     count: AtomicUsize,
-    /// Wakes those who wait for the end of all.
+    /// Notified when the last one has ended.
     all_ended: Notify,
 }
 
-/// A send or publication, until it is dropped.
+/// A send or publication, which ends when this is dropped.
 pub(crate) struct InProgressGuard(Arc<Counter>);
 
 impl InProgress {
@@ -30,7 +30,7 @@ impl InProgress {
         self.0.count.load(Ordering::Acquire)
     }
 
-    /// Waits until all have ended.
+    /// Waits until all sends and publications have ended.
     pub(crate) async fn all_ended(&self) {
         loop {
             let mut ended = pin!(self.0.all_ended.notified());

@@ -1,4 +1,4 @@
-//! The send loop: token, request, response, and whether to try again.
+//! The send loop: token, request, response, and the decision whether to retry.
 
 #[cfg(feature = "mock")]
 mod exchanges;
@@ -44,15 +44,15 @@ pub(crate) use in_progress::InProgress;
 pub use observer::AttemptObserver;
 use request::request;
 
-/// A function in front of the table of classes.
+/// A function that classifies exchanges, instead of [`Exchange::classification`] alone.
 pub(crate) type Classifier = Arc<dyn Fn(&Exchange<'_>) -> Classification + Send + Sync>;
 
-/// Carries messages to the service.
+/// The sender of messages to the service.
 #[derive(Clone)]
 pub(crate) struct Sender {
     pub(crate) endpoint: Uri,
     pub(crate) transport: Arc<dyn AnyTransport>,
-    /// The limiter that the transport asks for permits.
+    /// The limiter from which the transport takes its permits.
     pub(crate) limiter: Option<RateLimiter>,
     pub(crate) in_flight: InFlight,
     pub(crate) in_progress: InProgress,
@@ -64,9 +64,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Sends `message` until it is accepted or `policy` gives it up. It may have a permit already.
+    /// Sends `message` until it is accepted or `policy` abandons it. `permit` is a request permit,
+    /// if the caller has one already.
     ///
-    /// The `earlier` attempts of sends that failed are part of its receipt or error.
+    /// The receipt or error also lists the `earlier` attempts, made by failed sends of the same
+    /// message.
     pub(crate) fn deliver(
         &self,
         message: &PreparedMessage,
@@ -75,7 +77,7 @@ impl Sender {
         earlier: Vec<Attempt>,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send {
         let span = trace::send(message);
-        // Not the current span, which is the caller's if those of this crate are filtered out.
+        // The current span may be the caller's, if the spans of this crate are filtered out.
         let own = span.clone();
         self.send(message, policy, permit, earlier, own).instrument(span)
     }
@@ -94,8 +96,8 @@ impl Sender {
             SendState::new(message.message_id, policy, self.budget.as_deref(), delays, earlier);
         let mut send = SendRecorder::new(state, message, self.observer.as_deref(), span);
         loop {
-            // Nothing is sent while a send waits for the end of a cooldown or for a limit of the
-            // client: that isn't an attempt.
+            // Waiting for the end of a cooldown, or for one of the client's own limits, isn't an
+            // attempt: nothing is sent.
             let has_room =
                 |pause| policy.has_room(pause, policy.deadline.saturating_sub(began.elapsed()));
             self.tokens.wait_for_cooldown(has_room).await;
@@ -121,11 +123,11 @@ impl Sender {
         }
     }
 
-    /// Waits until the client's own limits let a message out. Unless the deadline covers that, the
-    /// wait moves `began`.
+    /// Waits until the client's own limits admit a message. Moves `began` by the wait, unless the
+    /// deadline covers it.
     ///
-    /// The permit to be in flight comes first, because a waiting send must not hold a permit for a
-    /// request that others need.
+    /// The in-flight permit comes first, because a waiting send must not hold a request permit that
+    /// others need.
     async fn admit(
         &self,
         policy: &Policy,
@@ -141,11 +143,12 @@ impl Sender {
         if permit.is_some() || self.limiter.is_none() {
             return Ok((in_flight, permit));
         }
-        // Rarely needed, and large.
+        // Boxed, because its future is large and rarely needed.
         Box::pin(self.wait_for_limits(policy, began, Some(in_flight))).await
     }
 
-    /// The same when a message has to wait. It may be counted as in flight already.
+    /// Does the work of [`admit`](Self::admit) if the message has to wait. `in_flight` is the
+    /// permit if the send has it already.
     async fn wait_for_limits(
         &self,
         policy: &Policy,
@@ -176,7 +179,7 @@ impl Sender {
             None => {
                 let permit = self.in_flight.permit_within(policy.room_in_queue(time_left())).await;
                 permit.ok_or_else(|| match limiter.map(RateLimiter::wait) {
-                    // The messages in flight wait for that themselves.
+                    // The messages in flight wait for the rate limit themselves.
                     Some(wait) if !wait.is_zero() => AdmissionError::RateLimit(wait),
                     _ => AdmissionError::InFlight(self.in_flight.size()),
                 })?
@@ -189,7 +192,7 @@ impl Sender {
         Ok((in_flight, permit))
     }
 
-    /// One attempt: an access token, and one exchange with it.
+    /// Makes one attempt: obtains an access token, and exchanges one request and response.
     async fn attempt(
         &self,
         message: &PreparedMessage,
@@ -197,7 +200,7 @@ impl Sender {
         mut permit: Option<Permit>,
         time: Duration,
     ) -> Outcome {
-        // A request for a token needs a permit of its own, and there may be only this one.
+        // A token request needs a permit of its own, and this one may be the last.
         if !self.tokens.has_token() {
             permit = None;
         }
@@ -212,7 +215,7 @@ impl Sender {
         let handle = match token {
             Ok(Ok(handle)) => handle,
             Ok(Err(none)) => return Outcome::no_token(none),
-            // The request for a token may have more time than this send has.
+            // The token request may have more time than this send.
             Err(_) => {
                 let failure = TransportError::unknown(TransportErrorKind::Timeout);
                 return Outcome::no_token(TokenUnavailable::after(TokenError::Transport(failure)));
@@ -221,7 +224,7 @@ impl Sender {
         if let (None, Some(limiter)) = (&permit, &self.limiter) {
             permit = limiter.free_permit();
             if permit.is_none() {
-                // To wait here would take from the time that the service has for its response.
+                // Waiting here would take from the time that the service has for its response.
                 let failure = TransportError::rate_limited(&PermitError::no_room(limiter.wait()));
                 return Outcome::of_failure(&failure, &*self.classifier);
             }
@@ -279,7 +282,7 @@ impl Sender {
     }
 }
 
-/// The error of a request for a token alone. Its text begins with `what_failed`.
+/// Creates the error of a token request without a message. Its text begins with `what_failed`.
 fn without_token(none: TokenUnavailable, what_failed: &str) -> Error {
     let is_retryable = none.error.is_temporary();
     let mut outcome = Outcome::no_token(none);

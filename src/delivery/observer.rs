@@ -1,11 +1,11 @@
-//! Who is told of every attempt.
+//! The observer of attempts.
 use crate::receipt::Attempt;
 
-/// Is told of every attempt as it ends, also of one whose send is dropped.
+/// An observer that is called after every attempt, even if the send was dropped.
 ///
-/// A receipt and an error have the attempts of a send that ended. An observer hears of them at
-/// once, so that nothing that left goes unrecorded when the process stops or a caller gives up
-/// waiting. A function is one too:
+/// A receipt or error lists the attempts of a send that has ended. An observer receives each
+/// attempt at once. So every attempt is recorded, even if the process stops or a caller gives up
+/// waiting. A function can be an observer:
 ///
 /// ```
 /// use pushslots::{Attempt, Client};
@@ -15,10 +15,10 @@ use crate::receipt::Attempt;
 /// });
 /// ```
 pub trait AttemptObserver: Send + Sync + 'static {
-    /// Takes note of `attempt`.
+    /// Records `attempt`.
     ///
-    /// It is called by the task that sends, which goes on when this returns: hand over what takes
-    /// time. The send goes on also after a panic in it.
+    /// The sending task calls this method, and continues when it returns. Hand slow work to another
+    /// task. If this method panics, the send continues.
     fn attempt_ended(&self, attempt: &Attempt);
 }
 

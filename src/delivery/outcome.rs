@@ -1,4 +1,4 @@
-//! What one attempt came to.
+//! The outcome of an attempt.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,32 +16,33 @@ use crate::retry::{
 };
 use crate::transport::{Response, TransportError, TransportErrorKind};
 
-/// What one attempt came to.
+/// The outcome of an attempt.
 pub(super) struct Outcome {
     pub(super) ending: AttemptResult,
     pub(super) kind: ErrorKind,
     pub(super) status: Option<StatusCode>,
-    /// What went wrong, in words that can be logged.
+    /// The description of the failure, which can be logged; `None` if the message was accepted.
     pub(super) error: Option<String>,
-    /// The wait that the response asks for, or the time in which no access token is requested.
+    /// The delay that the response asks for, or the time in which no access token is requested.
     pub(super) retry_after: Option<Duration>,
-    /// How long it is not worth trying again, where nobody was asked for anything.
+    /// The time by which the attempt is postponed, if it made no request. A postponed attempt
+    /// doesn't count.
     pub(super) postponed_for: Option<Duration>,
-    /// When there may be a token instead of the one that the service rejected.
+    /// The time at which a token may be available to replace the one that the service rejected.
     pub(super) renewal: Option<Renewal>,
-    /// Whether the connection was found closed before the service took the request.
+    /// Whether the connection was closed before the service took the request.
     pub(super) connection_was_closed: bool,
     pub(super) logs: Vec<Log>,
-    /// What the service said, which can't.
+    /// The service's own text, which must not be logged.
     pub(super) service_text: Option<String>,
-    /// The error that the attempt ended with.
+    /// The error with which the attempt ended.
     pub(super) cause: Option<Cause>,
-    /// What the token endpoint said, in the standard's form.
+    /// The token endpoint's OAuth error response.
     pub(super) oauth_error: Option<OAuthError>,
 }
 
 impl Outcome {
-    /// A response came.
+    /// Creates the outcome of an attempt that brought a response.
     pub(super) fn of_response(
         response: &Response,
         classify: &dyn Fn(&Exchange<'_>) -> Classification,
@@ -61,7 +62,7 @@ impl Outcome {
         }
     }
 
-    /// No response came.
+    /// Creates the outcome of an attempt that brought no response.
     pub(super) fn of_failure(
         failure: &TransportError,
         classify: &dyn Fn(&Exchange<'_>) -> Classification,
@@ -71,7 +72,7 @@ impl Outcome {
                 failure.to_string()
             });
         Self {
-            // The next attempt waits for the rate limit, or for another connection.
+            // The next attempt waits for the rate limit, or uses another connection.
             postponed_for: failure.is_called_off().then_some(Duration::ZERO),
             connection_was_closed: failure.is_closed_connection(),
             cause: Some(Arc::new(failure.clone())),
@@ -102,7 +103,7 @@ impl Outcome {
         Self { error, ..Self::new(AttemptResult::Exchanged(class), kind) }
     }
 
-    /// There was no access token to send the message with.
+    /// Creates the outcome of an attempt without an access token.
     pub(super) fn no_token(none: TokenUnavailable) -> Self {
         let text = none.to_string();
         let is_temporary = none.error.is_temporary();
@@ -126,7 +127,8 @@ impl Outcome {
         }
     }
 
-    /// The send was dropped; `has_left` says whether the request may have left by then.
+    /// Creates the outcome of an attempt that ended because its send was dropped. `has_left` is set
+    /// if the request may have left by then.
     pub(super) fn dropped(has_left: bool) -> Self {
         let (class, what) = match has_left {
             true => (Classification::Unknown, "the send was dropped before a response came"),
@@ -155,8 +157,8 @@ impl Outcome {
         }
     }
 
-    /// What is left of the delay before the next attempt without the cooldown that all sends share.
-    /// They wait for that one later, and it may end before its time.
+    /// Returns `delay` without the cooldown that all sends share. The loop waits for the cooldown
+    /// later, and it may end early.
     pub(super) fn own_part_of(&self, delay: Duration, next: NextStep) -> Duration {
         match self.ending {
             AttemptResult::Exchanged(_) if next == NextStep::TokenCooldown => Duration::ZERO,
@@ -185,7 +187,7 @@ impl Outcome {
     }
 }
 
-/// The facts about a response that bear on its classification.
+/// Returns the facts about a response that determine its classification.
 pub(super) fn facts<'a>(
     response: &Response,
     details: &ResponseDetails,
@@ -202,7 +204,7 @@ pub(super) fn facts<'a>(
     }
 }
 
-/// The response in words that can be logged, and what is wrong with it if it is a 2xx.
+/// Describes the response in words that can be logged, and why a 2xx was not accepted.
 fn describe_response(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
     let status = exchange.status().unwrap_or_default().as_u16();
     let but = match exchange.body_kind() {
@@ -215,19 +217,20 @@ fn describe_response(exchange: &Exchange<'_>, coding: Option<&str>) -> String {
         Some(BodyKind::Encoded) => {
             let coding = coding.unwrap_or("unknown");
             return format!(
-                "a {status} came, but the response can't be read: its content coding is {coding}, \
-                 although the request asks for none; check the gateways on the way"
+                "the service responded with {status}, but the response can't be read: its content \
+                 coding is {coding}, although the request asks for none; check the gateways in \
+                 between"
             );
         }
         Some(BodyKind::Other) => {
             return format!(
-                "a {status} came, but the response isn't the service's: a firewall, proxy or \
-                 portal may have responded"
+                "the response with {status} isn't the service's: a firewall, proxy or portal may \
+                 have sent it"
             );
         }
         _ => "",
     };
-    format!("the service answered {status}{but}")
+    format!("the service responded with {status}{but}")
 }
 
 fn kind_of_token_error(error: &TokenError) -> ErrorKind {

@@ -1,5 +1,4 @@
-//! The record of a send outside its state: spans, the attempt observer, and its end when it is
-//! dropped.
+//! The reporting of a send: its spans, its calls of the observer, and its end if it is dropped.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,8 +16,8 @@ use crate::error::{Error, ErrorKind};
 use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Delivery, Receipt};
 
-/// Runs the state of a send, and reports each attempt to spans and the observer. If it is dropped
-/// before its end, it reports the attempt in flight as dropped.
+/// A recorder that runs the state of a send and reports each attempt to spans and the observer. If
+/// it is dropped before the send ends, it reports the attempt in flight as dropped.
 pub(super) struct SendRecorder<'a> {
     state: SendState<'a>,
     message: &'a PreparedMessage,
@@ -31,12 +30,12 @@ pub(super) struct SendRecorder<'a> {
 
 /// An attempt in flight.
 pub(super) struct AttemptInFlight {
-    /// How many requests with the message were made before.
+    /// The number of earlier requests with the message.
     pub(super) resend_count: usize,
     pub(super) span: Span,
     started: DateTime<Utc>,
     pub(super) began: Instant,
-    /// How old the token was when the request set out; `None` before that.
+    /// The age of the token when the request was sent; `None` before that.
     pub(super) token_age: Option<Duration>,
 }
 
@@ -74,14 +73,15 @@ impl<'a> SendRecorder<'a> {
         self.current.insert(AttemptInFlight::begin(&self.state))
     }
 
-    /// Takes back an attempt for which no request was made.
+    /// Discards an attempt for which no request was made.
     pub(super) fn postpone_attempt(&mut self) {
         if let Some(postponed) = self.current.take() {
             trace::postponed(&postponed.span);
         }
     }
 
-    /// Ends the attempt in flight: another follows after a delay, or the send ends.
+    /// Ends the attempt in flight. Returns the delay before the next one, or the result of the
+    /// send.
     pub(super) fn end_attempt(
         &mut self,
         outcome: Outcome,
@@ -126,7 +126,7 @@ impl<'a> SendRecorder<'a> {
             trace::retrying(attempt);
         }
         if let Some(observer) = self.observer {
-            // A panic there must not cost the message.
+            // A panic in the observer must not cost the message.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.attempt_ended(attempt)));
         }
     }

@@ -8,10 +8,11 @@ use uuid::Uuid;
 use crate::message::PreparedMessage;
 use crate::transport::post_json;
 
-/// Tells attempts at the same message from messages that say the same.
+/// The header with the message id. It distinguishes a repeated attempt from another message with
+/// the same content.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The request that carries `message`.
+/// Creates the request that carries `message`.
 pub(super) fn request(
     message: &PreparedMessage,
     endpoint: &Uri,

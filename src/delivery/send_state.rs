@@ -12,19 +12,19 @@ use crate::receipt::{Attempt, Delivery, OAuthError, seconds_rounded_up};
 use crate::retry::{AttemptDelays, Cost, Decision, NextStep, Policy, RetryBudget, RetryState};
 use crate::transport::PermitError;
 
-/// The attempts of a send so far, and what bears on the next.
+/// The attempts of a send so far, and everything that affects the next one.
 pub(super) struct SendState<'a> {
     message_id: Uuid,
     policy: &'a Policy,
     budget: Option<&'a RetryBudget>,
     delays: AttemptDelays,
-    /// The attempts of this send, after those of earlier sends of the message.
+    /// The attempts of earlier sends of the message, followed by those of this send.
     attempts: Vec<Attempt>,
-    /// The number of the last attempt of the sends before.
+    /// The number of the last attempt made by earlier sends; 0 if there is none.
     earlier: u32,
     /// The service's reason, from the last attempt that had one.
     service_text: Option<String>,
-    /// The error that the last attempt ended with.
+    /// The error with which the last attempt ended.
     cause: Option<Cause>,
     /// The token endpoint's reason, from the last attempt.
     oauth_error: Option<OAuthError>,
@@ -38,16 +38,16 @@ pub(super) struct SendState<'a> {
 pub(super) struct AttemptTimes {
     pub(super) started: DateTime<Utc>,
     pub(super) elapsed: Duration,
-    /// How old the token was when the request set out; `None` if none did.
+    /// The age of the token when the request was sent; `None` if none was sent.
     pub(super) token_age: Option<Duration>,
 }
 
-/// What follows an attempt.
+/// The decision after an attempt.
 pub(super) enum SendDecision {
     Retry {
         after: Duration,
     },
-    /// The last of the attempts was accepted.
+    /// The last of these attempts was accepted.
     Accepted(Vec<Attempt>),
     Failed {
         error: Error,
@@ -55,13 +55,13 @@ pub(super) enum SendDecision {
     },
 }
 
-/// The reason for which the client's own limits allow no attempt.
+/// The reason why the client's own limits admit no attempt.
 pub(super) enum AdmissionError {
     /// The rate limit has room after this time at the earliest.
     RateLimit(Duration),
     /// The rate limiter can't decide.
     LimiterFailed(PermitError),
-    /// So many messages are in flight.
+    /// This number of messages is in flight, which is the maximum.
     InFlight(u32),
 }
 
@@ -95,22 +95,22 @@ impl<'a> SendState<'a> {
         }
     }
 
-    /// The attempts so far.
+    /// Returns the attempts so far.
     pub(super) fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// The number of the next attempt.
+    /// Returns the number of the next attempt.
     pub(super) fn next_number(&self) -> u32 {
         self.attempts.last().map_or(1, |last| last.number.saturating_add(1))
     }
 
-    /// How many requests with the message were made.
+    /// Returns the number of requests made with the message.
     pub(super) fn requests(&self) -> usize {
         self.attempts.iter().filter(|attempt| attempt.token_age.is_some()).count()
     }
 
-    /// Takes in the outcome of an attempt, and decides what follows.
+    /// Records the outcome of an attempt, and decides what follows.
     pub(super) fn decide(
         &mut self,
         outcome: Outcome,
@@ -152,7 +152,7 @@ impl<'a> SendState<'a> {
         }
     }
 
-    /// Takes in the outcome of an attempt that was dropped.
+    /// Records the outcome of an attempt that was dropped.
     pub(super) fn drop_attempt(&mut self, outcome: Outcome, times: AttemptTimes) {
         self.push(outcome, times, None, NextStep::Dropped);
     }
@@ -227,22 +227,21 @@ impl<'a> SendState<'a> {
             }
             NextStep::RetryAfterTooLong => {
                 let wait = seconds_rounded_up(retry_after.unwrap_or_default());
-                format!("abandoned because the service asks to wait for {wait} s")
+                format!("abandoned because the service asks for a delay of {wait} s")
             }
             NextStep::RetryBudgetExhausted => {
-                "abandoned because the client's retry budget is empty: too much failed lately"
+                "abandoned because the client's retry budget is empty: too many requests failed \
+                 recently"
                     .to_owned()
             }
-            NextStep::StoppedOnUnknown => {
-                "not retried, so that the service gets no second copy".to_owned()
-            }
+            NextStep::StoppedOnUnknown => "not retried, because on_unknown is Stop".to_owned(),
             NextStep::NotRetryable
                 if last.is_some_and(|last| last.delivery == Delivery::Unknown) =>
             {
                 "not retried because another destination may have the message: look up its log ids"
                     .to_owned()
             }
-            _ => "not retried because it would end the same way".to_owned(),
+            _ => "not retryable".to_owned(),
         };
         self.failed(kind, next_step, retry_after, &why)
     }
@@ -263,7 +262,7 @@ impl<'a> SendState<'a> {
             Delivery::Accepted | Delivery::Unknown => {
                 "it is unknown whether the message was delivered"
             }
-            Delivery::Rejected => "the service did not take the message",
+            Delivery::Rejected => "the service did not accept the message",
             Delivery::NotSent => "the message never reached the service",
         };
         let attempt = last.map_or(String::new(), |_| format!("attempt {number}: {what}; "));

@@ -1,8 +1,8 @@
-//! The log of a send: a span for it with one for each attempt, an event for each retry, and one at
-//! its end.
+//! The spans and events of a send: one span per send and per attempt, one event per retry, and one
+//! at the end.
 //!
 //! The transport opens the spans of the requests themselves. Fields that OpenTelemetry's
-//! conventions name have those names; those of this crate begin with `pushslots.`.
+//! conventions define have those names. Fields of this crate begin with `pushslots.`.
 
 use tracing::field::{Empty, display};
 use tracing::{Span, error, info, info_span, warn};
@@ -56,7 +56,7 @@ pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
     fail(span, error);
 }
 
-/// Completes the span of an attempt that asked nobody for anything, and is made again later.
+/// Completes the span of an attempt that made no request and is postponed.
 pub(super) fn postponed(span: &Span) {
     span.record("pushslots.next_step", "postponed");
 }
@@ -115,6 +115,6 @@ pub(super) fn dropped(span: &Span, message_id: Uuid, attempts: usize, delivery: 
         "pushslots.message_id" = %message_id,
         "pushslots.attempts" = attempts,
         "pushslots.delivery" = %delivery,
-        "send dropped before its end"
+        "send dropped before it ended"
     );
 }

@@ -1,4 +1,4 @@
-//! The kinds of failure.
+//! The kinds of errors.
 
 use std::fmt;
 
@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 /// The kind of an [`Error`](crate::Error).
 ///
-/// Serializes as [`as_str`](Self::as_str) returns it.
+/// It serializes as the text that [`as_str`](Self::as_str) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting is missing or can't be used: [`Error::problems`](crate::Error::problems) names
-    /// each.
+    /// A setting is missing or invalid. [`Error::problems`](crate::Error::problems) lists all such
+    /// settings.
     Configuration,
-    /// The message breaks the data model, or is none, and nothing went out:
-    /// [`Error::problems`](crate::Error::problems) names each place, or the text of the error does
-    /// where JSON could not be read.
+    /// The message breaks the data model or isn't a message, and nothing was sent.
+    ///
+    /// [`Error::problems`](crate::Error::problems) lists all places. If JSON can't be parsed, the
+    /// text of the error contains the place instead.
     InvalidMessage,
-    /// The stream of slots to publish failed before its end; its error is the
+    /// The stream of slots failed before its end. Its error is the
     /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
     Input,
     /// The [checkpoint](crate::PublishBuilder::checkpoint) of a publication can't be read or
@@ -28,36 +29,41 @@ pub enum ErrorKind {
     /// accepted.
     Stopped,
     /// The function that is called after each [accepted
-    /// message](crate::PublishBuilder::on_accepted) failed; its error is the
+    /// message](crate::PublishBuilder::on_accepted) failed. Its error is the
     /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
     Callback,
-    /// The service rejects the credentials, or the access token that they bought; or a
-    /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) gives nothing, for good.
+    /// The service rejected the credentials or the access token. A [`Signer`](crate::Signer) or
+    /// [`TokenSource`](crate::TokenSource) that fails permanently has the same kind.
     Credentials,
-    /// The service rejects the message, or reports errors with it.
+    /// The service rejected the message, or reported errors with it.
     Rejected,
-    /// The service responded with 429 and asks for fewer requests, or a limit of the client leaves
-    /// no room for the message within its deadline: the [rate
-    /// limit](crate::ClientBuilder::rate_limit), or that on [messages in
-    /// flight](crate::ClientBuilder::max_in_flight).
+    /// The service responded with 429, or a limit of the client leaves no room for the message
+    /// within its deadline.
+    ///
+    /// The client's limits are the [rate limit](crate::ClientBuilder::rate_limit) and the limit on
+    /// [messages in flight](crate::ClientBuilder::max_in_flight).
     Throttled,
-    /// A [rate limiter](crate::PermitSource) of your own failed, and no further attempt was made.
+    /// A custom [rate limiter](crate::PermitSource) failed, and no further attempt was made.
     RateLimiter,
-    /// The service answered 5xx, 408, 421 or 425, or the response isn't the service's or can't be
-    /// read; or its token endpoint has no token for now; or a [`Signer`](crate::Signer) or
-    /// [`TokenSource`](crate::TokenSource) gives nothing for now.
+    /// The service is temporarily unavailable, in one of these ways:
+    ///
+    /// * it responded with 5xx, 408, 421 or 425;
+    /// * the response isn't the service's, or can't be read;
+    /// * the token endpoint, a [`Signer`](crate::Signer) or a [`TokenSource`](crate::TokenSource)
+    ///   fails temporarily.
     Unavailable,
     /// The connection failed.
     Connection,
-    /// No response came in time.
+    /// No response arrived in time.
     Timeout,
-    /// A kind that this version does not know, in JSON that a later version wrote.
+    /// A kind in stored JSON that a later version of this crate wrote and this version doesn't
+    /// know.
     #[serde(other)]
     Other,
 }
 
 impl ErrorKind {
-    /// The kind as a word for programs, such as `invalid_message`.
+    /// Returns the kind as an identifier for programs, such as `invalid_message`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

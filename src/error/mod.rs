@@ -1,4 +1,4 @@
-//! The one error that callers meet when they set up a client or send.
+//! The error that callers receive when they set up a client, send or publish.
 
 mod kind;
 
@@ -17,21 +17,10 @@ use crate::receipt::{self, Attempt, Delivery, OAuthError};
 
 pub use kind::ErrorKind;
 
-/// Why a client could not be made, or a message is not known to be accepted.
+/// An error from building a client or sending a message.
 ///
-/// It reports [what kind](Self::kind) of failure it is, [how certain](Self::delivery) it is that
-/// the service does not have the message, and every [attempt](Self::attempts). Its `Display`,
-/// `Debug` and serialized form hold no value of the message, no text of the message endpoint, and
-/// no secret, so that they can be logged. That text is available through
-/// [`service_text`](Self::service_text) and [`with_service_text`](Self::with_service_text) alone.
-/// If the token endpoint rejects the credentials, the `Display` has its URL, the client id, [its
-/// reason](Self::oauth_error) and what to check.
-///
-/// Its [`source`](std::error::Error::source) is the error that caused it, if there is one: the
-/// [`TransportError`](crate::TransportError) of the last attempt, the
-/// [`AuthError`](crate::AuthError) of a signer or token source, the
-/// [`PermitError`](crate::PermitError) of a rate limiter, or the error that was converted. The
-/// `Display` contains its text, so that a log needs only one of the two.
+/// It contains the [kind](Self::kind) of the failure, the [certainty](Self::delivery) that the
+/// service doesn't have the message, and all [attempts](Self::attempts).
 ///
 /// ```
 /// use pushslots::{Delivery, Error};
@@ -48,15 +37,42 @@ pub use kind::ErrorKind;
 /// }
 /// ```
 ///
-/// Serializes to `{"kind", "error", "message_id", "delivery", "attempts", "logs", "retry_after_s",
-/// "oauth_error", "is_retryable", "problems", "omitted_problems"}`; the seconds are rounded up.
+/// # Logging
+///
+/// You can log an error. Its `Display`, `Debug` and serialized form contain no values of the
+/// message, no text of the message endpoint, and no secrets. That text is available only from
+/// [`service_text`](Self::service_text) and [`with_service_text`](Self::with_service_text).
+///
+/// If the token endpoint rejects the credentials, the `Display` output contains its URL, the client
+/// id, the [endpoint's reason](Self::oauth_error), and what to check.
+///
+/// # Source
+///
+/// The [`source`](std::error::Error::source) is the error that caused this one, if there is one:
+///
+/// * the [`TransportError`](crate::TransportError) of the last attempt;
+/// * the [`AuthError`](crate::AuthError) of a signer or token source;
+/// * the [`PermitError`](crate::PermitError) of a rate limiter;
+/// * the error of a checkpoint, of a stream of slots, or of an
+///   [`on_accepted`](crate::PublishBuilder::on_accepted) function;
+/// * the error that was converted to this one.
+///
+/// The `Display` output already contains the text of the source, so a log needs only one of the
+/// two. The exceptions are streams and `on_accepted` functions, because their errors may contain
+/// personal data.
+///
+/// # Serialization
+///
+/// The JSON form is `{"kind", "error", "message_id", "delivery", "attempts", "logs",
+/// "retry_after_s", "oauth_error", "is_retryable", "problems", "omitted_problems"}`. The seconds
+/// are rounded up.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
-    /// The failure, without the problems.
+    /// The description of the failure, without the problems.
     text: String,
     send: FailedSend,
     problems: Vec<Problem>,
@@ -64,10 +80,10 @@ struct Inner {
     source: Option<Cause>,
 }
 
-/// The error that caused another one.
+/// An error that caused another one.
 pub(crate) type Cause = Arc<dyn StdError + Send + Sync>;
 
-/// What is known of a send that failed.
+/// The outcome of a send that failed.
 #[derive(Clone, Serialize)]
 pub(crate) struct FailedSend {
     pub(crate) message_id: Option<Uuid>,
@@ -84,7 +100,7 @@ pub(crate) struct FailedSend {
 }
 
 impl FailedSend {
-    /// A send that ended before anything went out.
+    /// Creates the outcome of a send that ended before anything was sent.
     fn not_begun(message_id: Option<Uuid>) -> Self {
         Self {
             message_id,
@@ -101,18 +117,18 @@ impl FailedSend {
 
 impl Error {
     pub(crate) fn configuration(problems: Vec<Problem>) -> Self {
-        let text = "these settings can't be used".to_owned();
+        let text = "invalid configuration".to_owned();
         Self::new(ErrorKind::Configuration, text, problems, FailedSend::not_begun(None))
     }
 
     pub(crate) fn invalid_message(invalid: InvalidMessage, message_id: Uuid) -> Self {
-        let text = "the message breaks the PushSlots data model, and was not sent".to_owned();
+        let text = "the message breaks the PushSlots data model and was not sent".to_owned();
         let send = FailedSend::not_begun(Some(message_id));
         Self::invalid(text, invalid, send)
     }
 
     pub(crate) fn invalid_slots(invalid: InvalidMessage) -> Self {
-        let text = "there are slots that can't be published".to_owned();
+        let text = "some slots can't be published".to_owned();
         Self::invalid(text, invalid, FailedSend::not_begun(None))
     }
 
@@ -122,11 +138,11 @@ impl Error {
         Self(Arc::new(Inner { kind, text, send, problems, omitted_problems, source: None }))
     }
 
-    /// There are no slots to publish, or none but these.
+    /// Creates the error for a publication without slots, or with skipped slots only.
     pub(crate) fn no_slots(skipped: usize) -> Self {
         let text = match skipped {
             0 => "empty; give at least one slot".to_owned(),
-            _ => format!("none is left to publish: all {skipped} were skipped"),
+            _ => format!("no slots are left to publish: all {skipped} were skipped as invalid"),
         };
         Self::new(
             ErrorKind::InvalidMessage,
@@ -145,20 +161,20 @@ impl Error {
         Self::new(ErrorKind::Checkpoint, text, Vec::new(), FailedSend::not_begun(None))
     }
 
-    /// The publication was stopped. It can be resumed.
+    /// Creates the error for a publication that was stopped. It can be resumed.
     pub(crate) fn stopped() -> Self {
         let send = FailedSend { is_retryable: true, ..FailedSend::not_begun(None) };
         Self::new(ErrorKind::Stopped, "the publication was stopped".to_owned(), Vec::new(), send)
     }
 
-    /// A checkpoint can't be read, written or moved.
+    /// Creates the error for a checkpoint that can't be read, written or moved.
     pub(crate) fn of_checkpoint(cause: Box<dyn StdError + Send + Sync>) -> Self {
         Self::checkpoint(cause.to_string()).with_source(Some(cause.into()))
     }
 
     pub(crate) fn callback() -> Self {
-        let text = "the function that on_accepted set failed; the message stays accepted, and its \
-                    receipt is in the report";
+        let text = "the on_accepted function failed; the message stays accepted, and its receipt \
+                    is in the report";
         Self::new(ErrorKind::Callback, text.to_owned(), Vec::new(), FailedSend::not_begun(None))
     }
 
@@ -170,28 +186,29 @@ impl Error {
         Self(Arc::new(Inner { kind, text, send, problems, omitted_problems: 0, source: None }))
     }
 
-    /// Adds the error that caused this one.
+    /// Sets the error that caused this one.
     pub(crate) fn with_source(self, source: Option<Cause>) -> Self {
         Self(Arc::new(Inner { source, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// How certain it is that the service does not have the message: never [`Delivery::Accepted`].
+    /// Returns how certain it is that the service doesn't have the message. It is never
+    /// [`Delivery::Accepted`].
     ///
-    /// It speaks of this send alone. When an earlier send of the same message ended as
-    /// [`Delivery::Unknown`], that one may still have arrived, whatever becomes of this one. The
-    /// same slots sent twice mean the same.
+    /// The result describes only this send. If an earlier send of the same message ended with
+    /// [`Delivery::Unknown`], the message may have arrived then. Sending the same slots twice
+    /// doesn't change their meaning.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         self.0.send.delivery
     }
 
-    /// Whether the same message may be accepted when it is sent again later, as it is.
+    /// Returns whether the same message may be accepted if it is sent again later, unchanged.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.send.is_retryable
@@ -199,31 +216,32 @@ impl Error {
 
     /// Returns the time to wait before the message is sent again, counted from the end of the send.
     ///
-    /// It is the time that the service asked for, the time until the next access token is
-    /// requested, or the time until the [rate limit](crate::ClientBuilder::rate_limit) has room. It
-    /// is `None` if none of them is known, such as after a wait for other [messages in
+    /// This is the time that the service asked for, the time until the next token request, or the
+    /// time until the [rate limit](crate::ClientBuilder::rate_limit) has room. It is `None` if no
+    /// such time is known, for example after a wait for other [messages in
     /// flight](crate::ClientBuilder::max_in_flight).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.send.retry_after
     }
 
-    /// The message id of the send; none where there was no send.
+    /// Returns the message id of the send; `None` if there was no send.
     ///
-    /// Sent again with [`message_id`](crate::client::SendBuilder::message_id), the message keeps
-    /// it.
+    /// To keep the id when you send the message again, pass it to
+    /// [`SendBuilder::message_id`](crate::client::SendBuilder::message_id).
     #[must_use]
     pub fn message_id(&self) -> Option<Uuid> {
         self.0.send.message_id
     }
 
-    /// Every attempt, in order; none where the send ended before its first.
+    /// Returns all attempts, in order. The list is empty if the send ended before its first
+    /// attempt.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.0.send.attempts
     }
 
-    /// Takes the attempts out.
+    /// Returns the attempts, without copying them if possible.
     pub(crate) fn into_attempts(self) -> Vec<Attempt> {
         match Arc::try_unwrap(self.0) {
             Ok(inner) => inner.send.attempts,
@@ -231,60 +249,68 @@ impl Error {
         }
     }
 
-    /// The status of the response to the last attempt; `None` if no response came.
+    /// Returns the status of the response to the last attempt; `None` if it had no response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.attempts().last()?.status
     }
 
-    /// The service's own identifiers, from all answers that held any: with them support can tell
-    /// what became of a message whose delivery is unknown.
+    /// Returns the service's own identifiers, from all responses that contained any.
+    ///
+    /// With these ids, the service's support can find a message with unknown delivery.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         &self.0.send.logs
     }
 
-    /// The service's reason in its own words, cut after 500 characters; `None` if it gave none that
-    /// is meant for people, such as a page of HTML.
+    /// Returns the service's own reason, truncated to 500 characters. It is `None` if the response
+    /// contains no reason that is meant for people, for example an HTML page.
     ///
-    /// It is read in the shapes of the service (`Meta.Errors`, `error` and `error_description`,
-    /// `errorDetail`, text) and of gateways (problem details of RFC 9457, `message`, `fault`,
-    /// `error` with members, lists of those). Control characters, and characters that change the
-    /// direction of text, are shown as escapes such as `\u{1b}`. A JWT is shown as `[token]`.
+    /// Don't log the text, because it may repeat parts of the message. Show it only to people who
+    /// may see the message.
     ///
-    /// The words may repeat parts of what was sent: show them to a person who may see the message,
-    /// and do not log them.
+    /// # Formats
+    ///
+    /// The client recognizes these formats:
+    ///
+    /// * from the service: `Meta.Errors`, `error` with `error_description`, `errorDetail`, and
+    ///   plain text;
+    /// * from gateways: problem details of RFC 9457, `message`, `fault`, `error` with members, and
+    ///   lists of these.
+    ///
+    /// It escapes control characters, and characters that change the direction of text, such as
+    /// `\u{1b}`. It replaces a JWT with `[token]`.
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.0.send.service_text.as_deref()
     }
 
-    /// Returns a value that serializes as the error does, with the member `service_text` as well.
+    /// Returns a value that serializes like the error, with the additional member `service_text`.
     ///
-    /// The default serialization leaves out the [service's own text](Self::service_text), because
-    /// it may repeat parts of what was sent.
+    /// The default serialization omits the [service's own text](Self::service_text), because it may
+    /// repeat parts of the message.
     #[must_use]
     pub fn with_service_text(&self) -> impl Serialize + '_ {
         self.json(self.service_text())
     }
 
-    /// The error response of the token endpoint, if it rejected the credentials in the form of RFC
-    /// 6749, section 5.2.
+    /// Returns the error response of the token endpoint. It is `None` unless the endpoint rejected
+    /// the credentials in the format of RFC 6749, section 5.2.
     ///
-    /// The error's `Display` holds its code and explanation.
+    /// The `Display` output of the error contains its code and description.
     #[must_use]
     pub fn oauth_error(&self) -> Option<&OAuthError> {
         self.0.send.oauth_error.as_ref()
     }
 
-    /// The first 1,000 problems of the settings or the message, each with its place; empty for
-    /// other kinds.
+    /// Returns the first 1,000 problems of the settings or the message, each with its path. The
+    /// list is empty for other kinds of error.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }
 
-    /// The number of problems beyond the first 1,000.
+    /// Returns the number of problems beyond the first 1,000.
     #[must_use]
     pub fn omitted_problems(&self) -> usize {
         self.0.omitted_problems
@@ -298,8 +324,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}`
-/// shows the structure.
+/// Shows the same text as `Display`, so that an error returned from `main` is readable. The
+/// alternate form `{:#?}` shows the structure.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
@@ -323,7 +349,7 @@ impl StdError for Error {
     }
 }
 
-/// The JSON of an error.
+/// The JSON form of an error.
 #[derive(Serialize)]
 struct ErrorJson<'a> {
     kind: ErrorKind,

@@ -1,7 +1,7 @@
-//! The data model: a PushSlots message, how it is built, read, checked and written.
+//! The data model: building, reading, validating and writing PushSlots messages.
 //!
-//! Pure data: nothing here sends, waits or reads a clock. The records follow the published
-//! reference of `Scheduling / PushSlots` key by key.
+//! Nothing here sends messages, waits or reads a clock. The records follow the published reference
+//! of `Scheduling / PushSlots` key by key.
 
 mod codec;
 mod model;
@@ -38,28 +38,31 @@ pub(crate) use write::{
 };
 pub use write::{BatchNumbers, EncodedMessage, Message, PreparedMessage, RestoreError};
 
-/// One PushSlots message: `Meta` and `Slots`.
+/// A PushSlots message: `Meta` and `Slots`.
 ///
 /// Build one with [`PushSlots::builder`] or read one with [`PushSlots::from_json`]. The service
-/// takes messages of up to 40 MB by one of its pages, and of 10 MB by another. Its `Debug` shows
-/// how many slots there are and none of them.
+/// documents two size limits for a message: 40 MB on one page and 10 MB on another. `Debug` shows
+/// the number of slots, but no slot.
 ///
 /// # Reading and writing
 ///
-/// Messages and records are read tolerantly and written exactly, with serde in the same way as by
-/// `from_json` and `to_json`:
+/// Reading is tolerant and writing is exact. The same rules apply to
+/// [`from_json`](Self::from_json), [`to_json`](Self::to_json) and serde:
 ///
-/// * a number, boolean or text in place of another is read for what it stands for;
-/// * `null`, an empty object and an empty list stand for nothing, and are not written; as an
-///   element of `Slots` or `Destinations` an empty object is a problem;
-/// * a member whose key the model does not name is kept on any object, with its value as it was
-///   written; if the key is given more than once, the last value counts;
-/// * a value that can't be read is kept too, and named by [`validate`](Self::validate); so are the
-///   values of a key that the model names and that is given more than once;
-/// * the members that are kept can be [listed and removed](Self::unread_members).
+/// * A number, boolean or string is converted if the model has another of these types for the key,
+///   such as `"30"` for a `Duration`.
+/// * `null` and empty objects and lists count as absent and aren't written. An empty list instead
+///   of an object is a problem, and so is an empty object instead of a list.
+/// * `null` or an empty object as an element of `Slots` or `Destinations` is a problem.
+/// * A member with an unknown key is preserved as written, on any object. If the key is repeated,
+///   the last value counts.
+/// * A value that can't be read is preserved too, and [`validate`](Self::validate) reports it. The
+///   same is true of all values of a known key that is repeated.
+/// * Preserved members can be [listed and removed](Self::unread_members).
 ///
-/// A day of availability repeats a few hundred providers and rooms. Slots hold them [`Shared`], so
-/// that each takes a pointer and is encoded once, whether the message was built or read.
+/// A day of availability repeats a few hundred providers and rooms. Slots therefore hold them as
+/// [`Shared`] records. Each slot stores only a pointer, and each record is encoded once, whether
+/// the message was built or read.
 #[derive(Clone)]
 pub struct PushSlots {
     meta: Meta,
@@ -68,7 +71,7 @@ pub struct PushSlots {
 }
 
 impl PushSlots {
-    /// Starts a message.
+    /// Creates a builder for a message.
     ///
     /// ```
     /// use pushslots::{PushSlots, Slot};
@@ -91,77 +94,80 @@ impl PushSlots {
         Self { meta, slots: slots.into(), extras: Extras::default() }
     }
 
-    /// What the message says of itself.
+    /// Returns the `Meta` of the message.
     #[must_use]
     pub fn meta(&self) -> &Meta {
         &self.meta
     }
 
-    /// What the message says of itself, to change it.
+    /// Returns the `Meta` of the message for modification.
     ///
-    /// The client checks it again before it sends. A `Meta` that could not be read, because it
-    /// isn't an object, is replaced by [`set_meta`](Self::set_meta).
+    /// The client validates it again before sending. If `Meta` couldn't be read because it isn't an
+    /// object, replace it with [`set_meta`](Self::set_meta).
     pub fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
     }
 
-    /// Replaces `Meta`, also if it could not be read.
+    /// Replaces `Meta`, even if it couldn't be read.
     pub fn set_meta(&mut self, meta: Meta) {
         self.extras.remove("Meta", |_| true);
         self.meta = meta;
     }
 
-    /// The slots, in order.
+    /// Returns the slots in order.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
-    /// The slots, to change them, such as one that was read with a problem.
+    /// Returns the slots for modification, for example to fix one that was read with a problem.
     ///
-    /// The client checks them again before it sends. [`Shared::to_mut`](crate::Shared::to_mut)
-    /// changes what a slot shares with others for that slot alone.
+    /// The client validates them again before sending. To change a shared record for one slot only,
+    /// use [`Shared::to_mut`](crate::Shared::to_mut).
     ///
-    /// A list of slots that could not be read, because an element of it isn't an object, is
-    /// replaced when another list is assigned.
+    /// If the list couldn't be read because an element isn't an object, assigning another list
+    /// replaces it.
     pub fn slots_mut(&mut self) -> &mut List<Slot> {
         &mut self.slots
     }
 
-    /// Returns the slots without the rest of the message.
+    /// Returns the slots and discards the rest of the message.
     ///
-    /// A list that could not be read has none: see [`validate`](Self::validate).
+    /// If the list couldn't be read, only slots that were added to it later are returned. See
+    /// [`validate`](Self::validate).
     #[must_use]
     pub fn into_slots(self) -> Vec<Slot> {
         self.slots.into()
     }
 
-    /// Returns `Meta` without the slots.
+    /// Returns `Meta` and discards the slots.
     #[must_use]
     pub fn into_meta(self) -> Meta {
         self.meta
     }
 
-    /// Returns `Meta` and the slots, without the extensions and the [unread
+    /// Returns `Meta` and the slots. Discards the extensions and the [unread
     /// members](Self::unread_members) of the message.
     #[must_use]
     pub fn into_parts(self) -> (Meta, Vec<Slot>) {
         (self.meta, self.slots.into())
     }
 
-    /// What sender and receiver agree on beside the model, for the message as a whole.
+    /// Returns the extensions of the message itself. The records inside have their own.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         self.extras.extensions()
     }
 
-    /// What sender and receiver agree on beside the model, to change it.
+    /// Returns the extensions of the message itself for modification.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         self.extras.extensions_mut()
     }
 
-    /// The members of the message itself that were read from JSON and are not in a field: keys that
-    /// the model doesn't name, and values that can't be read. The records inside have their own.
+    /// Returns the members of the message itself that were read from JSON but aren't in a field:
+    /// unknown keys and values that couldn't be read.
+    ///
+    /// The records in the message have their own unread members.
     ///
     /// ```
     /// use pushslots::{PushSlots, UnreadReason};
@@ -187,7 +193,7 @@ impl PushSlots {
         slots.into_iter().chain(self.extras.unread_members(|_| true))
     }
 
-    /// Removes the [unread member](Self::unread_members) `key`; whether there was one.
+    /// Removes the [unread member](Self::unread_members) `key`. Returns whether it existed.
     pub fn remove_unread_member(&mut self, key: &str) -> bool {
         (key == "Slots" && self.slots.clear_unread()) | self.extras.remove(key, |_| true)
     }
@@ -198,18 +204,26 @@ impl PushSlots {
         self.extras.clear();
     }
 
-    /// Checks the message against the data model, except the parts that the client fills in.
+    /// Validates the message against the data model, except for the values that the client fills
+    /// in.
     ///
-    /// A message without destinations passes here: the client may have one. A client without
-    /// destinations doesn't send it.
+    /// A message without destinations is valid here, because the client can have default
+    /// destinations. A client without destinations doesn't send it.
     ///
     /// # Errors
     ///
-    /// The first 1,000 problems, each with its path, and the number of the others: `Slots` empty; a
-    /// `DateTime` or `Duration` that is missing or no real one; another `DataModel` or `EventType`;
-    /// an ID of a source or destination that is no UUID; a telephone number that is not in E.164
-    /// form; batch numbers that are no whole numbers from 1, out of order or without their
-    /// `BatchID`; a value of the wrong kind at any key that the model names.
+    /// Returns the first 1,000 problems, each with its path, and the number of further ones. Each
+    /// of these is a problem:
+    ///
+    /// * empty `Slots`
+    /// * a `DateTime` or `Duration` that is missing or invalid
+    /// * a `DataModel` other than `Scheduling`, or an `EventType` other than `PushSlots`
+    /// * a source or destination ID that isn't a UUID, or a missing destination ID
+    /// * a telephone number that isn't in E.164 form
+    /// * batch numbers that aren't whole numbers of at least 1, are out of order, or have no
+    ///   `BatchID`
+    /// * a value of the wrong type for a key of the model, or a repeated key of the model
+    /// * half of a surrogate pair in a string
     pub fn validate(&self) -> Result<(), InvalidMessage> {
         let mut problems = Problems::default();
         self.check(&mut problems);
@@ -223,7 +237,7 @@ impl PushSlots {
         self.check_slots(problems);
     }
 
-    /// Checks all but `Meta`.
+    /// Checks everything except `Meta`.
     fn check_slots(&self, problems: &mut Problems) {
         let at = Path::ROOT;
         Field::check(&self.slots, at.key("Slots"), problems);
@@ -233,7 +247,7 @@ impl PushSlots {
         self.extras.check_others(at, problems);
     }
 
-    /// Leaves out the optional values that are invalid.
+    /// Removes the optional values that are invalid.
     fn drop_invalid(&mut self, corrector: &mut Corrector) {
         self.meta.drop_invalid(corrector);
         Field::drop_invalid(&mut self.slots, true, corrector);

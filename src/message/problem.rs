@@ -1,4 +1,4 @@
-//! What is wrong with a message, and where.
+//! Problems of a message, with their paths.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::debug::debug_as_display;
 
-/// A problem of a message or of a setting, and its place.
+/// A problem of a message or a setting, with its path.
 ///
-/// The text never repeats a value of the message, so that it can be logged.
+/// The text never contains a value of the message, so it is safe to log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     path: String,
@@ -20,12 +20,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a setting.
+    /// Creates a problem of a setting.
     pub(crate) fn new(path: impl Into<String>, text: impl Into<Cow<'static, str>>) -> Self {
         Self::of(path, ProblemCode::InvalidSetting, text)
     }
 
-    /// A problem of this kind.
+    /// Creates a problem with this code.
     pub(crate) fn of(
         path: impl Into<String>,
         code: ProblemCode,
@@ -45,36 +45,36 @@ impl Problem {
         self.slot_count = self.slot_count.saturating_add(1);
     }
 
-    /// The place: a path in the message such as `Slots[3].Provider.PhoneNumber.Office`, or the name
+    /// Returns the path in the message, such as `Slots[3].Provider.PhoneNumber.Office`, or the name
     /// of a setting.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The kind of the problem.
+    /// Returns the kind of problem.
     #[must_use]
     pub fn code(&self) -> ProblemCode {
         self.code
     }
 
-    /// Whether it breaks the schema of the service, or only what the reference asks for.
+    /// Returns whether the problem violates the service's schema or only the reference.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// Returns a description of the problem, and of the value that belongs in its place.
+    /// Returns a description of the problem and of the expected value.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The number of slots that have the problem; at least 1.
+    /// Returns the number of slots with this problem, at least 1.
     ///
-    /// Slots that [share](crate::Shared) a record have its problems in common, and these are
-    /// reported once, with the path in the first of the slots. If records with problems take more
-    /// than 16 MiB, a later slot may report them again.
+    /// Slots that [share](crate::Shared) a record also share its problems. Each is reported once,
+    /// with the path in the first of these slots. If records with problems take more than 16 MiB, a
+    /// later slot may report them again.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
@@ -94,44 +94,43 @@ impl fmt::Display for Problem {
 
 /// The kind of a [`Problem`].
 ///
-/// Serializes as [`as_str`](Self::as_str) returns it.
+/// Serializes as the string that [`as_str`](Self::as_str) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemCode {
     /// A required value is missing.
     Missing,
-    /// A list that needs an element is empty.
+    /// A list that needs at least one element is empty.
     Empty,
-    /// A value isn't of the kind that the model has in its place, such as a list in place of a
-    /// text.
+    /// A value has the wrong type, such as a list instead of a string.
     WrongType,
-    /// A key is given more than once.
+    /// A key of the model is repeated.
     Repeated,
-    /// A number or time is of the right kind, and no appointment can have it.
+    /// A number or time has the right type, but no appointment can have this value.
     OutOfRange,
     /// A telephone number isn't in the form of ITU-T E.164.
     NotE164,
-    /// A text isn't a UUID.
+    /// A string isn't a UUID.
     NotUuid,
-    /// A place in a batch isn't a whole number from 1, is above the number of messages, or belongs
-    /// to no batch.
+    /// A batch number isn't a whole number of at least 1, exceeds the number of messages, or has no
+    /// batch ID.
     InvalidBatch,
-    /// A text has half of a surrogate pair, which stands for no character.
+    /// A string contains half of a surrogate pair, which isn't a character.
     LoneSurrogate,
-    /// A slot takes more bytes than a message may have.
+    /// A slot is larger than a message may be.
     TooLarge,
-    /// A slot isn't JSON, or JSON of another kind.
+    /// A slot isn't JSON, or is JSON of another type.
     Unreadable,
-    /// A setting can't be used.
+    /// A setting is invalid.
     InvalidSetting,
-    /// A code that this version does not know, in JSON that a later version wrote.
+    /// A code that this version doesn't know, from JSON that a later version wrote.
     #[serde(other)]
     Other,
 }
 
 impl ProblemCode {
-    /// The code as a word for programs, such as `wrong_type`.
+    /// Returns the code as a machine-readable string, such as `wrong_type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -167,27 +166,26 @@ impl fmt::Display for ProblemCode {
 
 /// The severity of a [`Problem`].
 ///
-/// A message with a warning fails [`validate`](crate::PushSlots::validate) as one with an error
-/// does, and is sent only if the client's [`Validation`](crate::Validation) permits warnings.
+/// A message with a warning fails [`validate`](crate::PushSlots::validate), just like one with an
+/// error. The client sends it only if its [`Validation`](crate::Validation) permits warnings.
 ///
-/// Serializes as [`as_str`](Self::as_str) returns it.
+/// Serializes as the string that [`as_str`](Self::as_str) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Severity {
-    /// It breaks the schema of the service, or is a problem of a setting.
+    /// The problem violates the service's schema, or concerns a setting.
     Error,
-    /// The schema allows it, and the reference asks for something else: telephone numbers in E.164
-    /// form, UUIDs as ids of sources and destinations, and batch numbers that are whole numbers in
-    /// order.
+    /// The value violates only the reference, not the schema. The reference requires telephone
+    /// numbers in E.164 form, UUIDs as source and destination IDs, and ordered whole batch numbers.
     Warning,
-    /// A severity that this version does not know, in JSON that a later version wrote.
+    /// A severity that this version doesn't know, from JSON that a later version wrote.
     #[serde(other)]
     Other,
 }
 
 impl Severity {
-    /// The severity as a word for programs, such as `warning`.
+    /// Returns the severity as a machine-readable string, such as `warning`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -204,7 +202,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A message, or one slot, that breaks the data model.
+/// An error that lists the problems of a message or of a single slot.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidMessage {
     problems: Vec<Problem>,
@@ -216,13 +214,13 @@ impl InvalidMessage {
         Self { problems, omitted }
     }
 
-    /// The first 1,000 problems, object by object; at least one.
+    /// Returns the first 1,000 problems, grouped by object. There is at least one.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The number of further problems.
+    /// Returns the number of further problems, which aren't listed.
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.omitted
@@ -244,7 +242,7 @@ debug_as_display!(InvalidMessage);
 
 impl std::error::Error for InvalidMessage {}
 
-/// Writes problems on a line each.
+/// Writes each problem on its own line.
 pub(crate) fn write_problems(
     problems: &[Problem],
     omitted: usize,

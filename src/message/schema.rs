@@ -1,4 +1,4 @@
-//! Whether a body is written as the schema of the service has it.
+//! Strict checks of a body against the service's schema.
 
 use super::codec::field::Field;
 use super::codec::path::Path;
@@ -8,7 +8,7 @@ use super::codec::strict;
 use super::{Extensions, List, Meta, ProblemCode, PushSlots, Slot};
 
 impl PushSlots {
-    /// Finds where the body of a valid message isn't written as the schema of the service has it.
+    /// Collects the deviations of a valid message's body from the service's schema.
     pub(crate) fn judge(body: &str, problems: &mut Problems) {
         let at = Path::ROOT;
         let mut has_meta = false;
@@ -30,13 +30,13 @@ impl PushSlots {
 fn judge_meta(raw: &str, at: Path<'_>, problems: &mut Problems) {
     <Option<Meta> as Field>::judge(raw, at, problems);
     let meta = Object::read(raw).unwrap_or_default();
-    // Reading fills them in, and the schema requires them.
+    // Reading fills in these keys, but the schema requires them.
     for key in ["DataModel", "EventType"] {
         if !meta.get(key).is_some_and(|raw| raw.starts_with('"')) {
             problems.add(at.key(key), ProblemCode::Missing, "missing");
         }
     }
-    // The schema names them, and the reference doesn't.
+    // The schema defines these keys, but the reference doesn't.
     for key in ["Message", "Transmission"] {
         let Some(raw) = meta.get(key) else { continue };
         strict::object(raw, at.key(key), problems, |name, raw, problems| {

@@ -1,4 +1,4 @@
-//! Policies for messages with problems.
+//! Validation policies for messages with problems.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use super::{Corrector, InvalidMessage, Problem, Problems};
 
 /// A policy for messages and slots with [problems](crate::PushSlots::validate).
 ///
-/// It applies to [`send`](crate::Client::send), [`publish`](crate::Client::publish) and messages
-/// that are prepared. The receipt, the report or the prepared message lists the problems that
-/// didn't stop the message.
+/// The policy applies to [`send`](crate::Client::send), to [`publish`](crate::Client::publish) and
+/// to prepared messages. The receipt, the report or the prepared message lists the problems that
+/// didn't prevent sending.
 ///
-/// | | strict | drop invalid optional | lenient |
+/// | problem | strict | drop invalid optional | lenient |
 /// | --- | --- | --- | --- |
 /// | A required value is missing, unreadable or out of range, such as a `Duration` of 0 | error | error | error |
-/// | An optional value breaks the schema, such as a number for a provider's `Address` | error | left out | error |
-/// | A key of the model is given more than once | error | all its values are left out if it is optional | error |
-/// | A value breaks only what the reference asks for ([`Severity::Warning`](crate::Severity::Warning)), such as a telephone number that isn't in E.164 form | error | left out if it is optional | sent as it is |
+/// | An optional value violates the schema, such as a number for a provider's `Address` | error | omitted | error |
+/// | A key of the model is repeated | error | all its values are omitted if it is optional | error |
+/// | A value violates only the reference ([`Severity::Warning`](crate::Severity::Warning)), such as a telephone number that isn't in E.164 form | error | omitted if it is optional | sent unchanged |
 ///
 /// The mock rejects messages with warnings unless `MockServiceBuilder::accept_warnings` is set.
 ///
@@ -42,31 +42,32 @@ pub enum Validation {
     /// Sends only messages without problems. This is the default.
     #[default]
     Strict,
-    /// Leaves out optional values that are invalid, and sends the rest. The message itself isn't
-    /// changed.
+    /// Omits invalid optional values and sends the rest. The message itself doesn't change.
     ///
-    /// Of a record or a list only the invalid parts are left out. `CurrentBatch` and `TotalBatches`
-    /// are both left out if they contradict each other, or if their `BatchID` is missing or left
-    /// out. The client fills in its own source if the ID of the message's source is left out, as it
-    /// does for a message without one.
+    /// Only the invalid parts of a record or list are omitted. `CurrentBatch` and `TotalBatches`
+    /// are both omitted if they contradict each other, or if their `BatchID` is missing or omitted.
+    /// If the source's ID is omitted, the client fills in its own source, as it does for a message
+    /// without one.
     DropInvalidOptional,
-    /// Sends messages with warnings as they are. An error still stops a message.
+    /// Sends messages with warnings unchanged. An error still prevents sending.
     Lenient,
 }
 
-/// The verdict of a [`Validation`].
+/// The result of applying a [`Validation`].
 pub(crate) enum Verdict<T> {
-    /// There are no problems.
+    /// The value has no problems.
     Sound,
-    /// There are, and it may be sent: this in its place, or as it is.
+    /// The value has problems but may be sent. Contains the corrected copy to send instead, if
+    /// there is one.
     Permitted(Option<T>),
-    /// It may not be sent: this, or as it is.
+    /// The value may not be sent. Contains the corrected copy that still has problems, if there is
+    /// one.
     Invalid(Option<T>),
 }
 
 impl Validation {
-    /// Decides whether `value` may be sent. `corrected` makes a copy of it without optional values
-    /// that are invalid.
+    /// Decides whether `value` may be sent. `corrected` makes a copy without invalid optional
+    /// values.
     pub(crate) fn judge<T: ?Sized>(
         self,
         value: &T,
@@ -94,7 +95,7 @@ impl Validation {
         }
     }
 
-    /// Collects the problems that stop a message.
+    /// Returns an empty collector for the problems that prevent sending.
     pub(crate) fn stopping_problems(self) -> Problems {
         match self {
             Self::Lenient => Problems::of_errors(),
@@ -106,7 +107,7 @@ impl Validation {
     ///
     /// # Errors
     ///
-    /// Returns the problems that stop the message.
+    /// Returns the problems that prevent sending.
     pub(crate) fn permit<T: ?Sized>(
         self,
         value: &T,
@@ -130,7 +131,7 @@ impl Validation {
     }
 }
 
-/// Makes a copy of `value` without its optional values that are invalid.
+/// Returns a copy of `value` without its invalid optional values.
 pub(super) fn corrected<T: Clone>(
     value: &T,
     drop_invalid: impl FnOnce(&mut T, &mut Corrector),
@@ -140,7 +141,7 @@ pub(super) fn corrected<T: Clone>(
     Box::new(value)
 }
 
-/// Problems that didn't stop a message. Most messages have none.
+/// Problems that didn't prevent sending. Most messages don't have any.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PermittedProblems(Option<Arc<InvalidMessage>>);
 
@@ -153,7 +154,7 @@ impl PermittedProblems {
         self.0.as_ref().map_or(0, |problems| problems.omitted())
     }
 
-    /// Returns these problems and those of another part of the message.
+    /// Adds the problems of another part of the message.
     pub(crate) fn and(self, other: &Self) -> Self {
         match (&self.0, &other.0) {
             (_, None) => self,
@@ -162,8 +163,7 @@ impl PermittedProblems {
         }
     }
 
-    /// Returns the problems of two parts of a message: the listed ones, and the number of the
-    /// others.
+    /// Combines the listed problems and the number of unlisted ones of two parts of a message.
     pub(crate) fn of_parts(parts: [(&[Problem], usize); 2]) -> Self {
         let mut problems = Problems::default();
         for (list, omitted) in parts {

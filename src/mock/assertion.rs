@@ -1,4 +1,4 @@
-//! Whether an assertion proves a client: RFC 7523, section 3, as the service checks it.
+//! The verification of assertions (RFC 7523, section 3), as the service does it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use crate::signature::PublicKey;
 
-/// How far `iat` may lie in the future and in the past, in seconds.
+/// The limits of `iat` in seconds: at most `AHEAD` in the future and `BEHIND` in the past.
 const AHEAD: f64 = 10.0;
 const BEHIND: f64 = 300.0;
 
-/// Who may ask for tokens: the public keys by client id and key id.
+/// The clients that may request tokens: public keys by client id and key id.
 #[derive(Default)]
 pub(super) struct Clients {
     keys: HashMap<(String, String), PublicKey>,
-    /// The longest time from `iat` to `exp`.
+    /// The maximum time from `iat` to `exp`, or `None` for no limit.
     pub(super) max_lifetime: Option<Duration>,
 }
 
@@ -30,14 +30,15 @@ impl Clients {
     }
 }
 
-/// The client and the `jti` of assertions that were taken, until they expire.
+/// The client id and `jti` of each accepted assertion, with its `exp`.
 #[derive(Default)]
 pub(super) struct Replays(HashMap<(String, String), f64>);
 
 impl Replays {
-    /// Whether it is the first of its kind.
+    /// Records an assertion. Returns whether the client has not used its `jti` before.
     fn take(&mut self, client_id: &str, jti: String, exp: f64, now: f64) -> bool {
-        // Looked through now and then alone, so that each token costs the same.
+        // Expired entries are removed only at some sizes, so that each token costs the same on
+        // average.
         if self.0.len().is_power_of_two() {
             self.0.retain(|_, exp| *exp > now);
         }
@@ -57,16 +58,16 @@ struct Claims {
     sub: Option<String>,
     aud: Option<Value>,
     jti: Option<String>,
-    // RFC 7519, section 2: a time may have a fraction.
+    // RFC 7519, section 2, allows fractions of a second.
     iat: Option<f64>,
     exp: Option<f64>,
 }
 
-/// Why a client gets no token: RFC 6749, section 5.2.
+/// The reason why a client gets no token (RFC 6749, section 5.2).
 pub(super) struct Rejection {
     pub(super) error: &'static str,
     pub(super) description: String,
-    /// What belongs in the place of what is wrong, which the service does not tell a client.
+    /// The value that would be accepted. Like the service, the mock doesn't send it to the client.
     pub(super) expected: Option<String>,
 }
 
@@ -76,12 +77,11 @@ impl<T: Into<String>> From<T> for Rejection {
     }
 }
 
-/// The client that `assertion` proves.
+/// Verifies an assertion, and returns its client id.
 ///
 /// # Errors
 ///
-/// What is wrong with it, in the words of the service where they are known, and what was expected
-/// in its place.
+/// Returns a rejection if the assertion is invalid, with the service's own words if they are known.
 pub(super) fn verify(
     assertion: &str,
     clients: &Clients,
@@ -114,7 +114,7 @@ pub(super) fn verify(
     if !key.verifies(signed.as_bytes(), &signature) {
         return Err("Signature verification failed".into());
     }
-    // RFC 7519, section 4.1.3, allows a list as well; the service takes one text.
+    // RFC 7519, section 4.1.3, also allows a list, but the service accepts only a single string.
     let audience = claims.aud.as_ref().and_then(Value::as_str);
     if !audience.is_some_and(|audience| audiences.iter().any(|known| known == audience)) {
         let expected = Some(audiences.join(" or "));

@@ -14,9 +14,7 @@ use super::mock_response::MockResponse;
 use super::public_key;
 use super::service::{Hook, MessageRules};
 
-/// The settings of a [`MockService`](crate::mock::MockService).
-///
-/// Each has a default.
+/// The settings of a [`MockService`](crate::mock::MockService). Each has a default.
 pub struct MockServiceBuilder {
     pub(super) address: IpAddr,
     pub(super) port: u16,
@@ -54,11 +52,11 @@ impl Default for MockServiceBuilder {
 }
 
 impl MockServiceBuilder {
-    /// Sets the address to bind; by default 127.0.0.1, which only this machine reaches.
+    /// Sets the address to bind. Defaults to 127.0.0.1, which only this machine can reach.
     ///
-    /// With `0.0.0.0`, containers and other machines reach it. It has no TLS: bind it only in a
-    /// network that you trust. A client reaches it at an address other than loopback if
-    /// [`allow_plain_http`](crate::ClientBuilder::allow_plain_http) names that address.
+    /// With `0.0.0.0`, containers and other machines can reach the mock. It has no TLS, so bind it
+    /// only in a network that you trust. A client reaches an address other than loopback only if
+    /// [`allow_plain_http`](crate::ClientBuilder::allow_plain_http) names it.
     #[must_use]
     pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
         self.address = address.into();
@@ -73,8 +71,8 @@ impl MockServiceBuilder {
     }
 
     /// Registers a public key in addition to [the mock's
-    /// own](crate::mock::MockService::private_key_pem): PEM with a `PUBLIC KEY`, RSA of at least
-    /// 2048 bits or P-384.
+    /// own](crate::mock::MockService::private_key_pem). The PEM holds a `PUBLIC KEY`, which is
+    /// P-384 or RSA of at least 2048 bits.
     #[must_use]
     pub fn public_key_pem(
         mut self,
@@ -89,8 +87,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Registers a public key given as a JWK with its `kid` (RFC 7517, section 4): RSA of at least
-    /// 2048 bits or P-384.
+    /// Registers a public key given as a JWK with its `kid` (RFC 7517, section 4). It is P-384 or
+    /// RSA of at least 2048 bits.
     #[must_use]
     pub fn public_jwk(mut self, client_id: impl Into<String>, jwk: impl AsRef<str>) -> Self {
         match public_key::from_jwk(jwk.as_ref()) {
@@ -100,8 +98,8 @@ impl MockServiceBuilder {
         self
     }
 
-    /// Accepts assertions for this audience as well, such as the service's real token URL of a
-    /// client that can't be given another.
+    /// Accepts assertions for this audience too. Use it for a client that always sends the real
+    /// token URL.
     #[must_use]
     pub fn audience(mut self, url: impl Into<String>) -> Self {
         self.audiences.push(url.into());
@@ -115,45 +113,45 @@ impl MockServiceBuilder {
         self
     }
 
-    /// How long an access token is good; by default 300 s.
+    /// Sets the lifetime of access tokens. Defaults to 300 s.
     ///
-    /// Those of a legacy key are good for 24 h.
+    /// Tokens of a legacy key always last 24 h.
     #[must_use]
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.token_lifetime = lifetime;
         self
     }
 
-    /// How many requests it takes in any rolling window of this length; by default 10,000 in 5
-    /// minutes, as the service.
+    /// Sets the maximum number of requests in any rolling window of this length. Defaults to 10,000
+    /// in 5 minutes, the service's own limit.
     ///
-    /// One more is answered 429.
+    /// Further requests get a 429.
     #[must_use]
     pub fn rate_limit(mut self, requests: u32, window: Duration) -> Self {
         self.rate_limit = Some((requests, window));
         self
     }
 
-    /// Takes requests as fast as they come.
+    /// Removes the rate limit.
     #[must_use]
     pub fn without_rate_limit(mut self) -> Self {
         self.rate_limit = None;
         self
     }
 
-    /// The most bytes that a message may have; by default 40,000,000.
+    /// Sets the maximum size of a request body in bytes. Defaults to 40,000,000.
     ///
-    /// A larger one is answered 413.
+    /// A request with a larger one gets a 413.
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Sets the known destinations, in addition to [its
-    /// own](crate::mock::MockService::destination); by default any UUID is known.
+    /// Sets the known destinations, in addition to [the mock's
+    /// own](crate::mock::MockService::destination). By default any UUID is known.
     ///
-    /// A message to another gets a 403.
+    /// A message to another destination gets a 403.
     #[must_use]
     pub fn known_destinations(mut self, ids: impl IntoIterator<Item = Uuid>) -> Self {
         self.rules.known_destinations = Some(ids.into_iter().collect());
@@ -161,51 +159,52 @@ impl MockServiceBuilder {
     }
 
     /// Requires that messages name their source, in `Meta.Source.ID` or in the header
-    /// `Redox-Source-Id`, as the service does for an organization with several keys in an
+    /// `Redox-Source-Id`. The service requires this of an organization with several keys in an
     /// environment.
     ///
-    /// A message without one gets a 401.
+    /// A message without a source gets a 401.
     #[must_use]
     pub fn require_source(mut self) -> Self {
         self.rules.requires_source = true;
         self
     }
 
-    /// Sets the longest time from `iat` to `exp` of an assertion; by default any.
+    /// Sets the maximum time from `iat` to `exp` of an assertion. There is no limit by default.
     ///
-    /// An assertion that lives longer gets no token.
+    /// An assertion with a longer time gets no token.
     #[must_use]
     pub fn max_assertion_lifetime(mut self, lifetime: Duration) -> Self {
         self.clients.max_lifetime = Some(lifetime);
         self
     }
 
-    /// Answers a message whose `Idempotency-Key`, any text, it has accepted before as it did then,
-    /// and does not take it again.
+    /// Recognizes repeated messages by their `Idempotency-Key`, which may be any text. A repeat
+    /// gets the log ids of the first message, and isn't added to the inbox.
     ///
-    /// By default a repeated message is a second one, as the service documents nothing else.
+    /// By default a repeated message is accepted again, because the service documents no
+    /// de-duplication.
     #[must_use]
     pub fn deduplicate(mut self) -> Self {
         self.deduplicates = true;
         self
     }
 
-    /// Accepts messages with [warnings](crate::Severity::Warning), which the schema of the service
-    /// allows and the reference doesn't.
+    /// Accepts messages with [warnings](crate::Severity::Warning), which the service's schema
+    /// allows and its reference doesn't.
     ///
-    /// By default such a message gets a 400. Clients send it only if their
-    /// [`Validation`](crate::Validation) is lenient.
+    /// By default such a message gets a 400. Clients send it only with a lenient
+    /// [`Validation`](crate::Validation).
     #[must_use]
     pub fn accept_warnings(mut self) -> Self {
         self.accepts_warnings = true;
         self
     }
 
-    /// Calls a function with every request first, those for the page too. If it returns `None`, the
-    /// mock responds as usual.
+    /// Sets a function that is called first with every request, including those for the page. If it
+    /// returns `None`, the mock responds as usual.
     ///
-    /// It must not block: it runs on the one thread of the mock. A panic in it fails the test that
-    /// holds the mock.
+    /// The function must not block, because the mock has only one thread. A panic in it fails the
+    /// test that holds the mock.
     ///
     /// ```
     /// use pushslots::http::StatusCode;

@@ -1,17 +1,17 @@
-//! Whether a message is one that the data model allows, to the letter.
+//! Strict checks of a message against the data model.
 
 use crate::message::{InvalidMessage, Problems, PushSlots};
 use crate::text::is_blank;
 
-/// The maximum number of destinations of a message: the response names each of them.
+/// The maximum number of destinations of a message, because the response names each of them.
 const MOST_DESTINATIONS: usize = 1_000;
 
-/// The message.
+/// Parses a message and checks it strictly.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it. The schema of the service doesn't allow what this crate reads
-/// for what it stands for, such as a number that is given as text.
+/// Returns every problem with the message. This crate's parser accepts some values that the
+/// service's schema doesn't allow, such as a number given as text. They are problems here.
 pub(super) fn read(body: &[u8], accepts_warnings: bool) -> Result<PushSlots, Vec<String>> {
     let message = PushSlots::from_json(body).map_err(|error| vec![error.to_string()])?;
     if message.meta().destinations.len() > MOST_DESTINATIONS {
@@ -23,7 +23,7 @@ pub(super) fn read(body: &[u8], accepts_warnings: bool) -> Result<PushSlots, Vec
     let mut found = problems();
     message.check(&mut found);
     found.into_result().map_err(|invalid| texts(&invalid))?;
-    // What this crate writes is as the schema has it, but for members of `Meta` that only the
+    // JSON that this crate writes follows the schema, except for members of `Meta` that only the
     // schema names.
     if message.meta().unread_members().next().is_some() || body != message.to_json() {
         let body = String::from_utf8_lossy(body);

@@ -1,4 +1,4 @@
-//! What arrived at the mock.
+//! The messages and requests that arrived at the mock.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::message::{Log, Meta, PushSlots, Slot};
 
 /// A message that the [`MockService`](super::MockService) accepted.
 ///
-/// Its `Debug` shows no name and no slot.
+/// The `Debug` output contains no names and no slots.
 #[derive(Clone)]
 pub struct ReceivedMessage {
     pub(super) number: usize,
@@ -26,57 +26,57 @@ pub struct ReceivedMessage {
 }
 
 impl ReceivedMessage {
-    /// Its place in the inbox, from 1.
+    /// Returns the position of the message in the inbox, starting at 1.
     ///
-    /// The page counts sends instead, also those of which nothing was accepted.
+    /// The page numbers sends instead, including those without an accepted message.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number
     }
 
-    /// When it was accepted.
+    /// Returns when the message was accepted.
     #[must_use]
     pub fn at(&self) -> DateTime<Utc> {
         self.at
     }
 
-    /// The message id that the client chose: the header `Idempotency-Key`, where it is a UUID.
+    /// Returns the message id that the client chose: the header `Idempotency-Key` if it is a UUID.
     #[must_use]
     pub fn message_id(&self) -> Option<Uuid> {
         self.message_id
     }
 
-    /// The ids that the response named, one log for each destination.
+    /// Returns the ids in the response, one log for each destination.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         &self.logs
     }
 
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn message(&self) -> &PushSlots {
         &self.message
     }
 
-    /// What it says of itself.
+    /// Returns the `Meta` of the message.
     #[must_use]
     pub fn meta(&self) -> &Meta {
         self.message.meta()
     }
 
-    /// Its slots, in order.
+    /// Returns the slots of the message, in order.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         self.message.slots()
     }
 
-    /// The bytes in which it came.
+    /// Returns the body of the request.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// Whether it is for this endpoint.
+    /// Returns whether the message is for this destination.
     #[must_use]
     pub fn is_for(&self, destination: Uuid) -> bool {
         self.meta().destinations.iter().any(|to| to.id == Some(destination))
@@ -95,9 +95,9 @@ impl fmt::Debug for ReceivedMessage {
     }
 }
 
-/// A request that came to the [`MockService`](super::MockService), and what it was answered.
+/// A request to the [`MockService`](super::MockService), and its response.
 ///
-/// Its `Debug` shows neither header nor body.
+/// The `Debug` output contains neither headers nor body.
 #[derive(Clone)]
 pub struct ReceivedRequest {
     pub(super) at: DateTime<Utc>,
@@ -112,7 +112,7 @@ pub struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
-    /// One whose head has come.
+    /// Creates a request from its head, without a body.
     pub(super) fn new(at: DateTime<Utc>, method: Method, path: &str, headers: HeaderMap) -> Self {
         Self {
             at,
@@ -127,64 +127,64 @@ impl ReceivedRequest {
         }
     }
 
-    /// When its head had come.
+    /// Returns when the head of the request arrived.
     #[must_use]
     pub fn at(&self) -> DateTime<Utc> {
         self.at
     }
 
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The path, without the query.
+    /// Returns the path, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The headers; `Authorization` among them.
+    /// Returns the headers, including `Authorization`.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body, up to the [size limit](super::MockServiceBuilder::max_bytes).
+    /// Returns the body, up to the [size limit](super::MockServiceBuilder::max_bytes).
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The status that it was answered; `None` where it was not answered, or not yet.
+    /// Returns the status of the response, or `None` if none was sent, or not yet.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// What became of it, in a few words: `accepted`, `token issued`, `rejected`, or the response
-    /// that was asked for, such as `stall` or `accepted, then reset after read`.
+    /// Returns the outcome in a few words, such as `accepted`, `token issued` or `rejected`. For a
+    /// scripted response it is, for example, `stall` or `accepted, then reset after read`.
     #[must_use]
     pub fn outcome(&self) -> &str {
         &self.outcome
     }
 
-    /// Why it was rejected, such as `the token was revoked`; nothing for what was accepted or
-    /// scripted.
+    /// Returns the reason for a rejection, such as `the token was revoked`. It is `None` if the
+    /// request was accepted, or got a scripted response.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// The message id that the client chose: the header `Idempotency-Key`, where it is a UUID.
+    /// Returns the message id that the client chose: the header `Idempotency-Key` if it is a UUID.
     #[must_use]
     pub fn message_id(&self) -> Option<Uuid> {
         Uuid::try_parse(self.key()?).ok()
     }
 
-    /// What the client calls the message, UUID or not; in quotes by the draft of the header, and
-    /// mostly without.
+    /// Returns the client's name for the message, whether it is a UUID or not. The header's draft
+    /// requires quotes, but most clients send none.
     pub(super) fn key(&self) -> Option<&str> {
         let key = self.headers.get("idempotency-key")?.to_str().ok()?.trim_matches('"');
         Some(key).filter(|key| !key.is_empty())
@@ -204,25 +204,26 @@ impl fmt::Debug for ReceivedRequest {
     }
 }
 
-/// How much came to the [`MockService`](super::MockService) so far.
+/// The number of requests and messages at the [`MockService`](super::MockService) so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Requests of every kind, those for the page aside.
+    /// The number of requests of every kind, except those for the page.
     pub requests: usize,
-    /// Requests for an access token.
+    /// The number of requests for an access token.
     pub token_requests: usize,
-    /// Requests with a message.
+    /// The number of requests with a message.
     pub message_requests: usize,
-    /// Messages accepted.
+    /// The number of accepted messages.
     pub accepted: usize,
-    /// Messages that were accepted before under the same message id, and not again.
+    /// The number of messages that weren't accepted again, because they were accepted before under
+    /// the same message id.
     pub duplicates: usize,
-    /// Requests with a message that were answered, whatever the status, and the message was not
-    /// accepted.
+    /// The number of requests with a message that got a whole response, of any status, without the
+    /// message being accepted.
     pub rejected: usize,
-    /// Requests that got no whole response.
+    /// The number of requests without a whole response.
     pub without_response: usize,
-    /// Slots in the messages accepted.
+    /// The number of slots in accepted messages.
     pub slots: usize,
 }

@@ -1,25 +1,24 @@
-//! The bodies in which the service answers.
+//! The bodies of the service's responses.
 
 use serde_json::{Map, Value, json};
 
 use crate::message::{Log, Meta};
 use crate::random::fresh_id;
 
-/// What the service calls the check that a message fails.
+/// The service's name for the check that rejects a message.
 const MODULE: &str = "DataModel";
 
-/// Identifiers that no other message has.
+/// Creates unique ids for a message.
 pub(super) fn fresh_log() -> Log {
     Log::new(fresh_id().to_string(), fresh_id().to_string())
 }
 
-/// Today's response to a message that is accepted.
+/// Returns the service's current response to an accepted message.
 pub(super) fn accepted_json(meta: &Meta, logs: &[Log]) -> Vec<u8> {
     json!({ "Meta": meta_json(Some(meta), logs) }).to_string().into()
 }
 
-/// The response to a message with which something is wrong: an entry of `Meta.Errors` for each
-/// text.
+/// Returns the response to an invalid message, with an entry in `Meta.Errors` for each text.
 pub(super) fn error_json(meta: Option<&Meta>, logs: &[Log], texts: &[String]) -> Vec<u8> {
     let error =
         |text: &String| json!({ "ID": 1, "Text": text, "Type": "message", "Module": MODULE });
@@ -28,7 +27,7 @@ pub(super) fn error_json(meta: Option<&Meta>, logs: &[Log], texts: &[String]) ->
     json!({ "Meta": response }).to_string().into()
 }
 
-/// The response `body` with an entry of `Meta.Errors` added, for a failed transmission to a
+/// Adds an entry to `Meta.Errors` of the response `body`, for a failed transmission to a
 /// destination.
 pub(super) fn with_error(body: &[u8], text: &str) -> Vec<u8> {
     let mut response: Value = serde_json::from_slice(body).unwrap_or_default();

@@ -47,7 +47,7 @@ impl MockServiceBuilder {
         if let Some(wrong) = builder.wrong_key {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
         }
-        let unusable = |_| io::Error::other("no key can be made");
+        let unusable = |_| io::Error::other("failed to generate a key");
         let (key, pkcs8, public_key) = PrivateKey::generate().map_err(unusable)?;
         let client_id = "mock-client".to_owned();
         let key_id = "mock-key".to_owned();
@@ -56,7 +56,7 @@ impl MockServiceBuilder {
         builder.api_keys.insert(api_key.0.clone(), api_key.1.clone());
 
         let (listener, port) = server::listen(builder.address, builder.port)?;
-        // An address that stands for all of the machine's is reached over loopback.
+        // If the mock is bound to all addresses of the machine, its URL uses loopback.
         let reached = match builder.address {
             IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -101,7 +101,7 @@ impl MockServiceBuilder {
     }
 }
 
-/// RFC 7468, section 10.
+/// Encodes a private key in PEM (RFC 7468, section 10).
 fn pem(pkcs8: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(pkcs8);
     let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();

@@ -1,4 +1,4 @@
-//! What the mock answers when it is told to.
+//! The scripted responses of the mock.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,39 +11,39 @@ use super::json::{error_json, fresh_log};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 
-/// How a response ends on the wire.
+/// The end of a response on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transmission {
-    /// As HTTP says.
+    /// The response is valid HTTP.
     Whole,
-    /// The connection is cut before a byte of the response.
+    /// The connection is reset before the first byte of the response.
     Reset,
-    /// The connection is closed before a byte of the response.
+    /// The connection is closed before the first byte of the response.
     Closed,
-    /// Nothing comes until the client goes away.
+    /// Nothing is sent until the client disconnects.
     Stall,
-    /// The connection is closed within the body.
+    /// The connection is closed in the middle of the body.
     Truncated,
-    /// A status line, and then no HTTP.
+    /// A status line is followed by bytes that aren't HTTP.
     MalformedChunk,
-    /// No HTTP from the first byte.
+    /// No byte of the response is HTTP.
     Garbage,
-    /// Whole, with header lines that break the rules of HTTP.
+    /// The response is complete, with header lines that violate HTTP.
     OddHeaders,
 }
 
-/// What becomes of the message that is answered.
+/// The handling of the message in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handling {
-    /// It is checked and taken, and the service's own response is given.
+    /// The message is handled as usual, and the service's own response is sent.
     Default,
-    /// It is checked and taken, and this response is given.
+    /// The message is handled as usual. If it is accepted, this response is sent.
     Accept,
-    /// It is not looked at.
+    /// The message is ignored.
     Ignore,
 }
 
-/// A response of the [`MockService`](super::MockService) that a test asks for.
+/// A scripted response of the [`MockService`](super::MockService).
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,14 +53,14 @@ pub(super) enum Handling {
 /// let service = MockService::start()?;
 /// service.respond_next(MockResponse::throttled().retry_after(2).times(3));
 /// service.respond_next(MockResponse::new(StatusCode::BAD_GATEWAY).delay(Duration::from_millis(200)));
-/// // The message is in the inbox, and the client can't know.
+/// // The message is in the inbox, but the client can't know that.
 /// service.respond_next(MockResponse::reset_after_read().after_accepting());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Its `Debug` shows no body.
+/// The `Debug` output doesn't contain the body.
 #[derive(Clone)]
-#[must_use = "a response is given once `MockService::respond_next` has it"]
+#[must_use = "a response has no effect until it is passed to `MockService::respond_next`"]
 pub struct MockResponse {
     pub(super) name: &'static str,
     pub(super) status: StatusCode,
@@ -70,13 +70,13 @@ pub struct MockResponse {
     pub(super) transmission: Transmission,
     pub(super) handling: Handling,
     pub(super) times: u32,
-    /// The text of an entry of `Meta.Errors` in the usual response.
+    /// The text of an entry in `Meta.Errors` that is added to the usual response.
     pub(super) error: Option<String>,
     pub(super) is_compressed: bool,
 }
 
 impl MockResponse {
-    /// A response with this status and an empty body; the message is not taken.
+    /// Creates a response with this status and an empty body. The message isn't accepted.
     pub fn new(status: StatusCode) -> Self {
         Self {
             name: status.canonical_reason().unwrap_or("status"),
@@ -92,46 +92,51 @@ impl MockResponse {
         }
     }
 
-    /// What the service answers anyway, such as to [`delay`](Self::delay) it or to let one through
-    /// between failures.
+    /// Creates the response that the service would send anyway. Use it to [delay](Self::delay) that
+    /// response, or to let a request succeed between failures.
     pub fn usual() -> Self {
         Self { name: "usual", handling: Handling::Default, ..Self::new(StatusCode::OK) }
     }
 
-    /// 429 with `X-RateLimit-Limit`; no `Retry-After`, which the service does not document, unless
-    /// [it is added](Self::retry_after).
+    /// Creates a 429 response with `X-RateLimit-Limit`. It has no `Retry-After`, which the service
+    /// doesn't document, unless you [add it](Self::retry_after).
     pub fn throttled() -> Self {
         let response = Self { name: "throttled", ..Self::new(StatusCode::TOO_MANY_REQUESTS) };
         response.header(RATE_LIMIT, HeaderValue::from_static("10000")).text("Too many requests")
     }
 
-    /// 200 with the page of a firewall that blocks the message; the message is not taken.
+    /// Creates a 200 response with the page of a firewall that blocks the message. The message
+    /// isn't accepted.
     ///
-    /// With [`after_accepting`](Self::after_accepting) the page hides the response of the service.
+    /// With [`after_accepting`](Self::after_accepting), the message is accepted and the page
+    /// replaces the service's response.
     pub fn block_page() -> Self {
         let page = "<html><head><title>Request Rejected</title></head><body>Your support ID is: \
                     123</body></html>";
         Self { name: "block page", ..Self::new(StatusCode::OK) }.content("text/html", page.into())
     }
 
-    /// The message is accepted, and the response has an entry in `Meta.Errors` with this text next
-    /// to the log ids: one transmission failed.
+    /// Creates a response that accepts the message, with this text in an entry of `Meta.Errors`
+    /// next to the log ids. It means that one transmission failed.
     ///
     /// A [body](Self::body) of your own replaces both.
     pub fn accepted_with_errors(text: impl Into<String>) -> Self {
         Self { name: "errors", error: Some(text.into()), ..Self::usual() }
     }
 
-    /// The message is accepted, and the response has header lines that break the rules of HTTP: a
-    /// control character in a value, a space in a name and one after it, and a value that is folded
-    /// over two lines.
+    /// Creates a response that accepts the message, but has header lines that violate HTTP:
     ///
-    /// Common HTTP clients read such a response all the same.
+    /// * a value with a control character,
+    /// * a name with a space in it, and one with a space after it,
+    /// * a value that is folded over two lines.
+    ///
+    /// Common HTTP clients read such a response anyway.
     pub fn odd_headers() -> Self {
         Self { name: "odd headers", transmission: Transmission::OddHeaders, ..Self::usual() }
     }
 
-    /// 503 with the page of a gateway; no `Retry-After`, unless [it is added](Self::retry_after).
+    /// Creates a 503 response with the page of a gateway. It has no `Retry-After`, unless you [add
+    /// it](Self::retry_after).
     pub fn unavailable() -> Self {
         let response = Self { name: "unavailable", ..Self::new(StatusCode::SERVICE_UNAVAILABLE) };
         response.content(
@@ -140,13 +145,13 @@ impl MockResponse {
         )
     }
 
-    /// 400 with one entry in `Meta.Errors` that says this.
+    /// Creates a 400 response with one entry in `Meta.Errors`, with this text.
     pub fn rejected(text: impl Into<String>) -> Self {
         let response = Self { name: "rejected", ..Self::new(StatusCode::BAD_REQUEST) };
         response.json(error_json(None, &[fresh_log()], &[text.into()]))
     }
 
-    /// The request is read, and the connection cut (RST).
+    /// Creates a response that resets the connection (RST) after the request was read.
     pub fn reset_after_read() -> Self {
         Self {
             name: "reset after read",
@@ -155,7 +160,7 @@ impl MockResponse {
         }
     }
 
-    /// The request is read, and the connection closed without a response.
+    /// Creates a response that closes the connection after the request was read.
     pub fn closed_after_read() -> Self {
         Self {
             name: "closed after read",
@@ -164,12 +169,14 @@ impl MockResponse {
         }
     }
 
-    /// The request is read, and nothing comes back until the client goes away.
+    /// Creates a response that never comes. The request is read, and the connection stays open
+    /// until the client disconnects.
     pub fn stall() -> Self {
         Self { name: "stall", transmission: Transmission::Stall, ..Self::new(StatusCode::OK) }
     }
 
-    /// The message is accepted, and the connection closed in the middle of the response's body.
+    /// Creates a response that accepts the message, but closes the connection in the middle of its
+    /// body.
     pub fn truncated() -> Self {
         Self {
             name: "truncated",
@@ -179,10 +186,10 @@ impl MockResponse {
         }
     }
 
-    /// Status 200 and then bytes that are no chunk of a body.
+    /// Creates a response with status 200, followed by bytes that aren't a valid chunk of a body.
     ///
-    /// The message is not taken, unless it is [asked for](Self::after_accepting), though a client
-    /// may take the status at its word, as this crate's does.
+    /// The message isn't accepted, unless you [request it](Self::after_accepting). A client may
+    /// still trust the status, as this crate's client does.
     pub fn malformed_chunk() -> Self {
         Self {
             name: "malformed chunk",
@@ -191,12 +198,12 @@ impl MockResponse {
         }
     }
 
-    /// Bytes that are no HTTP.
+    /// Creates a response of bytes that aren't HTTP.
     pub fn garbage() -> Self {
         Self { name: "garbage", transmission: Transmission::Garbage, ..Self::new(StatusCode::OK) }
     }
 
-    /// Asks the client to wait for so many seconds: `Retry-After` of RFC 9110, section 10.2.3.
+    /// Sets `Retry-After` to this number of seconds (RFC 9110, section 10.2.3).
     pub fn retry_after(self, seconds: u64) -> Self {
         self.header(RETRY_AFTER, seconds.into())
     }
@@ -207,7 +214,7 @@ impl MockResponse {
         self
     }
 
-    /// Sets the body, in place of what the response would have.
+    /// Sets the body, instead of the response's own.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         if self.handling == Handling::Default {
@@ -216,26 +223,27 @@ impl MockResponse {
         self
     }
 
-    /// Compresses the body with gzip, whatever the request asks for.
+    /// Compresses the body with gzip, regardless of the request's `Accept-Encoding`.
     ///
-    /// This crate's client can't read it: a 2xx leaves open whether the message was taken.
+    /// This crate's client can't read such a body. A 2xx then leaves it unknown whether the message
+    /// was accepted.
     pub fn gzip(mut self) -> Self {
         self.is_compressed = true;
         self
     }
 
-    /// Waits so long before it answers.
+    /// Sets the delay before the response is sent. There is none by default.
     ///
-    /// What becomes of the message is settled before that.
+    /// The message is accepted or rejected before the delay.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Takes the message before it answers so: it is in the inbox, whatever the client gets to
-    /// know.
+    /// Accepts the message before this response is sent. The message is then in the inbox, whatever
+    /// the client receives.
     ///
-    /// One that the service would reject gets that rejection instead.
+    /// A message that the service would reject gets that rejection instead.
     pub fn after_accepting(mut self) -> Self {
         if self.handling == Handling::Ignore {
             self.handling = Handling::Accept;
@@ -243,13 +251,14 @@ impl MockResponse {
         self
     }
 
-    /// Answers so many requests like this, one after the other; with 0 none.
+    /// Sets the number of consecutive requests that get this response. Defaults to 1. With 0, the
+    /// response isn't queued.
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
         self
     }
 
-    /// Names the limit that is kept, in place of the service's.
+    /// Sets `X-RateLimit-Limit` to the mock's limit instead of the service's.
     pub(super) fn rate_limit(self, limit: Option<(u32, Duration)>) -> Self {
         match limit {
             Some((requests, _)) => self.header(RATE_LIMIT, requests.into()),

@@ -1,4 +1,4 @@
-//! The mock while it runs: its settings, its script and its inbox.
+//! The running mock: its settings, its script and its inbox.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -14,15 +14,14 @@ use super::service::Service;
 use crate::message::Slot;
 use crate::signature::PrivateKey;
 
-/// A mock of the service, by default on a free port of 127.0.0.1; see [the module](crate::mock).
+/// A mock of the service, by default on a free port of 127.0.0.1. See [the module](crate::mock).
 ///
 /// It runs in a thread of its own until it is dropped, and needs no runtime. It uses the real
-/// clock. Under tokio's paused time, a client would run into its timeouts while it waits for a
-/// socket.
+/// clock. With tokio's paused time, a client runs into its timeouts while it waits for a socket.
 ///
-/// If a function in [`respond_with`](crate::mock::MockServiceBuilder::respond_with) panics, the
-/// panic continues when the mock is dropped, so that the test fails.
-#[must_use = "the mock ends when it is dropped"]
+/// If a function set with [`respond_with`](crate::mock::MockServiceBuilder::respond_with) panics,
+/// the panic resumes when the mock is dropped, so that the test fails.
+#[must_use = "the mock stops when it is dropped"]
 pub struct MockService {
     pub(super) service: Arc<Service>,
     pub(super) server: Server,
@@ -35,8 +34,8 @@ pub struct MockService {
 }
 
 impl MockService {
-    /// Returns the base URL for clients, such as `http://127.0.0.1:49152`. A browser shows the
-    /// mock's page there.
+    /// Returns the base URL for clients, such as `http://127.0.0.1:49152`. In a browser it shows
+    /// the mock's page.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.service.url
@@ -48,13 +47,14 @@ impl MockService {
         &self.client_id
     }
 
-    /// Returns the id of that client's public key: `kid` of the assertion.
+    /// Returns the id of that client's public key, the `kid` of its assertions.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Returns the private key of that client: P-384 in PKCS#8, generated for each mock.
+    /// Returns the private key of that client. It is a P-384 key in PKCS#8 PEM, generated for each
+    /// mock.
     #[must_use]
     pub fn private_key_pem(&self) -> &str {
         &self.private_key_pem
@@ -64,32 +64,32 @@ impl MockService {
         self.key.clone()
     }
 
-    /// Returns a legacy API key that the mock knows, and its secret.
+    /// Returns a legacy API key that the mock knows, with its secret.
     #[must_use]
     pub fn api_key(&self) -> (&str, &str) {
         (&self.api_key.0, &self.api_key.1)
     }
 
-    /// Returns a destination for messages. By default the mock accepts messages for any other too.
+    /// Returns a destination for messages. By default the mock also accepts messages for any other.
     #[must_use]
     pub fn destination(&self) -> Uuid {
         self.destination
     }
 
-    /// Queues a response to a message. Queued responses are given in their order.
+    /// Queues a response to a message. Queued responses are sent in order.
     ///
-    /// The mock doesn't look at the message first, unless the response is one [after
-    /// accepting](MockResponse::after_accepting).
+    /// The mock ignores the message itself, unless the response [accepts it
+    /// first](MockResponse::after_accepting).
     pub fn respond_next(&self, response: MockResponse) {
         self.service.script(|script| Script::add(&mut script.messages, response));
     }
 
-    /// Queues a response to a token request. Queued responses are given in their order.
+    /// Queues a response to a token request. Queued responses are sent in order.
     pub fn respond_next_token(&self, response: MockResponse) {
         self.service.script(|script| Script::add(&mut script.tokens, response));
     }
 
-    /// Starts an outage: for this time, messages and token requests get a 503.
+    /// Starts an outage of this duration. Messages and token requests then get a 503.
     ///
     /// The delays between attempts are random, so the four attempts of a default client can all end
     /// within milliseconds. If the send must outlive the outage, give the client more
@@ -99,8 +99,8 @@ impl MockService {
         self.service.script(|script| script.fail_for(duration));
     }
 
-    /// Returns the number of queued responses, for messages and tokens. It is 0 at the end of a
-    /// test in which all of them were given.
+    /// Returns the number of queued responses, for messages and tokens. At the end of a test, it is
+    /// 0 if all of them were sent.
     #[must_use]
     pub fn pending_responses(&self) -> usize {
         self.service.state().script.pending()
@@ -116,13 +116,13 @@ impl MockService {
         self.service.state().tokens.revoke_all();
     }
 
-    /// Returns the accepted messages in their order.
+    /// Returns the accepted messages in order.
     #[must_use]
     pub fn received(&self) -> Vec<ReceivedMessage> {
         self.service.state().log.messages.clone()
     }
 
-    /// Returns the messages accepted for this destination in their order.
+    /// Returns the messages accepted for this destination, in order.
     #[must_use]
     pub fn received_for(&self, destination: Uuid) -> Vec<ReceivedMessage> {
         self.matching(|message| message.is_for(destination))
@@ -142,7 +142,7 @@ impl MockService {
         state.log.messages.iter().filter(|message| matches(message)).cloned().collect()
     }
 
-    /// Returns the slots of all accepted messages in their order.
+    /// Returns the slots of all accepted messages in order.
     ///
     /// The slots of a message that arrived twice are listed twice, unless the mock recognizes
     /// [repeated messages](crate::mock::MockServiceBuilder::deduplicate).
@@ -151,7 +151,7 @@ impl MockService {
         self.received().iter().flat_map(ReceivedMessage::slots).cloned().collect()
     }
 
-    /// Returns the slots accepted for this destination in their order.
+    /// Returns the slots accepted for this destination, in order.
     #[must_use]
     pub fn slots_for(&self, destination: Uuid) -> Vec<Slot> {
         self.received_for(destination).iter().flat_map(ReceivedMessage::slots).cloned().collect()
@@ -160,8 +160,8 @@ impl MockService {
     /// Waits until the mock has accepted this number of messages, and returns all accepted
     /// messages.
     ///
-    /// It is for programs that send in the background. It has no timeout of its own; use one of the
-    /// test's runtime.
+    /// Use it to test programs that send in the background. It has no timeout of its own, so wrap
+    /// it in one of your runtime.
     ///
     /// ```no_run
     /// # use pushslots::mock::MockService;
@@ -172,18 +172,18 @@ impl MockService {
     /// # Ok(()) }
     /// ```
     pub async fn wait_for(&self, messages: usize) -> Vec<ReceivedMessage> {
-        // The sender is in the service, and outlives this.
+        // This can't fail: the service holds the sender for longer than `self` is borrowed.
         let _ = self.service.received.subscribe().wait_for(|received| *received >= messages).await;
         self.received()
     }
 
-    /// Returns every request in its order, with its response, except requests for the page.
+    /// Returns every request in order, with its response. Requests for the page are left out.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.service.state().log.requests.clone()
     }
 
-    /// Returns the number of requests and messages, by outcome.
+    /// Returns the number of requests and messages by outcome.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.service.state().log.counts

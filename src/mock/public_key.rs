@@ -1,4 +1,4 @@
-//! Public keys, as clients register them.
+//! The public keys that clients register.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -20,16 +20,16 @@ struct Jwk {
     d: Option<String>,
 }
 
-/// Reads a `PUBLIC KEY`: RFC 7468, section 13.
+/// Reads a PEM with a `PUBLIC KEY` (RFC 7468, section 13).
 pub(super) fn from_pem(pem: &[u8]) -> Result<PublicKey, &'static str> {
     let der = SubjectPublicKeyInfoDer::from_pem_slice(pem);
-    let der = der.map_err(|_| "there is no public key in PEM, a block `PUBLIC KEY`")?;
-    PublicKey::from_spki(&der).ok_or("the public key is neither of P-384 nor of RSA from 2048 bits")
+    let der = der.map_err(|_| "the PEM contains no valid `PUBLIC KEY` block")?;
+    PublicKey::from_spki(&der).ok_or("the public key must be P-384, or RSA of at least 2048 bits")
 }
 
-/// Reads a JWK, and its key id.
+/// Reads a JWK with its key id.
 pub(super) fn from_jwk(jwk: &str) -> Result<(String, PublicKey), &'static str> {
-    let jwk: Jwk = serde_json::from_str(jwk).map_err(|_| "the public key is no JWK")?;
+    let jwk: Jwk = serde_json::from_str(jwk).map_err(|_| "the public key isn't a valid JWK")?;
     let part = |text: Option<String>| BASE64_URL_SAFE_NO_PAD.decode(text?).ok();
     if jwk.d.is_some() {
         return Err("this JWK is a private key; register its public half");
@@ -38,10 +38,10 @@ pub(super) fn from_jwk(jwk: &str) -> Result<(String, PublicKey), &'static str> {
         ("EC", Some(x), Some(y), ..) if jwk.crv.as_deref() == Some("P-384") => {
             PublicKey::from_p384_parts(&x, &y)
         }
-        // From 2048 bits, as the service takes them.
+        // The service requires at least 2048 bits.
         ("RSA", _, _, Some(n), Some(e)) if n.len() >= 256 => Some(PublicKey::RsaParts { n, e }),
         _ => None,
     };
-    let key = key.ok_or("the JWK is no public key of P-384 or of RSA from 2048 bits")?;
-    Ok((jwk.kid.ok_or("the JWK lacks `kid`, by which assertions name it")?, key))
+    let key = key.ok_or("the JWK must be a public key: P-384, or RSA of at least 2048 bits")?;
+    Ok((jwk.kid.ok_or("the JWK has no `kid`, which assertions need to refer to it")?, key))
 }

@@ -1,4 +1,4 @@
-//! Everything that arrived, in order.
+//! The log of everything that arrived, in order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::inbox::{Counts, ReceivedMessage, ReceivedRequest};
 use super::script::Endpoint;
 use crate::message::{Log, Meta, PushSlots};
 
-/// Bodies up to this size are looked into also when the message was not accepted, so that the page
-/// can say what it was.
+/// The size in bytes up to which the body of a rejected message is parsed, so that the page can
+/// describe it.
 const LOOKED_INTO: usize = 1 << 20;
 
 #[derive(Default)]
@@ -20,63 +20,64 @@ pub(super) struct RequestLog {
     pub(super) requests: Vec<ReceivedRequest>,
     pub(super) messages: Vec<ReceivedMessage>,
     pub(super) sends: Vec<SendRecord>,
-    /// Places in `requests` of those for tokens.
+    /// The indices of token requests in `requests`.
     pub(super) token_requests: Vec<usize>,
     pub(super) counts: Counts,
-    /// Another one after each change.
+    /// A number that increases with each change.
     pub(super) version: u64,
     by_key: HashMap<String, usize>,
 }
 
 /// All requests with one message.
 pub(super) struct SendRecord {
-    /// What the client calls it.
+    /// The client's name for the message.
     pub(super) key: Option<String>,
-    /// Places in `requests`.
+    /// Indices in `requests`.
     pub(super) attempts: Vec<usize>,
-    /// Place in `messages` of the last one that was accepted, and how many were.
+    /// The index in `messages` of the last accepted copy.
     pub(super) accepted: Option<usize>,
+    /// The number of accepted copies.
     pub(super) copies: usize,
     pub(super) content: Option<MessageSummary>,
 }
 
-/// What a message says of itself.
+/// The metadata of a message, and its number of slots.
 pub(super) struct MessageSummary {
     pub(super) meta: Meta,
     pub(super) slots: usize,
 }
 
-/// What was decided of a request.
+/// A request with the mock's decision.
 pub(super) struct JudgedRequest {
     pub(super) endpoint: Endpoint,
     pub(super) request: ReceivedRequest,
-    /// The message, where it was accepted.
+    /// The message with its logs, if it was accepted.
     pub(super) accepted: Option<(PushSlots, Arc<[Log]>)>,
     pub(super) is_duplicate: bool,
 }
 
-/// Where a request stands whose response is still to be given.
+/// A logged request that still waits for its response.
 pub(super) struct LoggedRequest {
     place: usize,
     at: DateTime<Utc>,
-    /// Whether it brought a message that was not accepted, neither now nor before.
+    /// Whether the request carried a message that was accepted neither now nor before.
     is_in_vain: bool,
 }
 
-/// What a client got.
+/// The part of a response that the client received.
 pub(super) struct SentResponse {
     pub(super) status: Option<StatusCode>,
     pub(super) is_whole: bool,
 }
 
 impl RequestLog {
-    /// The message that was accepted under this name.
+    /// Returns the last message that was accepted under this key.
     pub(super) fn accepted(&self, key: Option<&str>) -> Option<&ReceivedMessage> {
         let send = self.sends.get(*self.by_key.get(key?)?)?;
         self.messages.get(send.accepted?)
     }
 
-    /// Writes it down, before it is answered.
+    /// Logs a request before its response is sent.
     pub(super) fn add(&mut self, settled: JudgedRequest) -> LoggedRequest {
         let JudgedRequest { endpoint, request, accepted, is_duplicate } = settled;
         let place = self.requests.len();
@@ -103,9 +104,9 @@ impl RequestLog {
         LoggedRequest { place, at, is_in_vain }
     }
 
-    /// Notes what the client got, after how long.
+    /// Records what the client received, and after how long.
     pub(super) fn ended(&mut self, entry: &LoggedRequest, given: &SentResponse, elapsed: Duration) {
-        // The inbox may have been emptied meanwhile.
+        // The inbox may have been cleared in the meantime.
         let request = self.requests.get_mut(entry.place).filter(|request| request.at == entry.at);
         let Some(request) = request else { return };
         request.status = given.status;

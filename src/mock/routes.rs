@@ -4,7 +4,8 @@ use super::mock_response::MockResponse;
 use super::page;
 use super::service::{IncomingRequest, Service};
 
-/// The response to a request, after the response's delay. The user's function goes before the page.
+/// Returns the response to a request, after the response's delay. The user's function takes
+/// precedence over the page.
 pub(super) async fn response(service: &Service, incoming: IncomingRequest) -> MockResponse {
     let hooked = service.hooked(&incoming.request);
     let of_the_page = match &hooked {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::mock_response::MockResponse;
 
-/// Where a request goes.
+/// The endpoint of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Message,
@@ -43,7 +43,7 @@ pub(super) struct Script {
 impl Script {
     pub(super) fn fail_for(&mut self, duration: Duration) {
         let now = Instant::now();
-        // Beyond what a clock can tell is for ever; a year is as good.
+        // If the end is beyond the clock's range, a year is long enough.
         self.down_until = Some(
             now.checked_add(duration).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60)),
         );
@@ -53,7 +53,7 @@ impl Script {
         self.down_until.is_some_and(|end| Instant::now() < end)
     }
 
-    /// The response that a request there is to be given.
+    /// Takes the scripted response for a request to this endpoint.
     pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<MockResponse> {
         if endpoint == Endpoint::Other {
             return None;

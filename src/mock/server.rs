@@ -1,4 +1,4 @@
-//! The sockets of the mock: HTTP/1.1, and what is none when that is asked for.
+//! The sockets of the mock: HTTP/1.1, and scripted violations of it.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Write};
@@ -31,7 +31,7 @@ use super::routes;
 use super::service::{IncomingRequest, Service};
 use crate::clock;
 
-/// The listener, and its port.
+/// Binds a listener, and returns it with its port.
 pub(super) fn listen(address: IpAddr, port: u16) -> io::Result<(TcpListener, u16)> {
     let told = |error: io::Error| {
         io::Error::new(error.kind(), format!("port {port} of {address}: {error}"))
@@ -42,8 +42,8 @@ pub(super) fn listen(address: IpAddr, port: u16) -> io::Result<(TcpListener, u16
     Ok((listener, port))
 }
 
-/// The thread that serves. It has a runtime of its own, so that it goes on whatever the test does
-/// with its thread and with its clock.
+/// The thread that serves requests. It has a runtime of its own, so that it runs regardless of what
+/// the test does with its thread and its clock.
 pub(super) struct Server {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -53,7 +53,8 @@ impl Server {
     pub(super) fn start(listener: TcpListener, service: Arc<Service>) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
-        // The runtime begins and ends in the thread: one must not be dropped where another runs.
+        // The thread creates and drops the runtime, because a runtime must not be dropped within
+        // another.
         let run = move || match begin(listener) {
             Ok((runtime, listener)) => {
                 let _ = ready.send(Ok(()));
@@ -66,11 +67,11 @@ impl Server {
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Ends it and all its connections.
+    /// Stops the server and all its connections.
     pub(super) fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // Panics are caught where they come up.
+            // Panics are caught and recorded where they happen.
             let _ = thread.join();
         }
     }
@@ -95,15 +96,15 @@ async fn serve(
             Either::Right((accepted, _)) => accepted,
         };
         match accepted {
-            // The end of the runtime is that of every connection.
+            // The connections end with the runtime.
             Ok((stream, _)) => drop(tokio::spawn(watched(stream, service.clone()))),
-            // The machine is out of something, such as open files; it gets it back.
+            // The machine lacks a resource for the moment, such as open files.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-/// Serves a connection, and keeps a panic for the test that holds the mock.
+/// Serves a connection, and records a panic for the test that holds the mock.
 async fn watched(stream: TcpStream, service: Arc<Service>) {
     let served = AssertUnwindSafe(connection(stream, service.clone())).catch_unwind();
     if let Err(panic) = served.await {
@@ -111,7 +112,8 @@ async fn watched(stream: TcpStream, service: Arc<Service>) {
     }
 }
 
-/// An ending that HTTP does not have, asked for by the request that waits for it.
+/// A scripted response that violates HTTP. The request sets it and then never ends, so that the
+/// connection sends it instead.
 #[derive(Default)]
 struct Break {
     response: Mutex<Option<MockResponse>>,
@@ -129,7 +131,7 @@ async fn connection(stream: TcpStream, service: Arc<Service>) {
     {
         let served = poll_fn(|context| http.poll_without_shutdown(context));
         match select(pin!(served), pin!(broken.asked.notified())).await {
-            // What a client does to its connection is its own affair.
+            // The connection ended, whatever the client did to it.
             Either::Left(_) => return,
             Either::Right(_) => {}
         }
@@ -168,10 +170,10 @@ fn respond(
     })
 }
 
-/// How much memory is taken for a body before it came.
+/// The maximum memory in bytes that is reserved for a body before it arrives.
 const MOST_AT_ONCE: usize = 64 << 20;
 
-/// A request that is on its way. One that breaks off is written down.
+/// A request that is still arriving. If it breaks off, it is logged.
 struct Arriving<'a> {
     service: &'a Service,
     request: Option<ReceivedRequest>,
@@ -186,7 +188,7 @@ impl Drop for Arriving<'_> {
     }
 }
 
-/// Reads a request to its end, and keeps of its body no more than the mock takes.
+/// Reads a request to its end. Keeps no more of its body than the mock's maximum.
 async fn read(
     request: Request<hyper::body::Incoming>,
     service: &Service,
@@ -215,7 +217,7 @@ async fn read(
     Ok(whole.map(|request| IncomingRequest { request, query, is_too_large, began }))
 }
 
-/// The response as hyper sends it.
+/// Converts the response into the form that hyper sends.
 fn whole(response: MockResponse) -> Response<Full<Bytes>> {
     let mut whole = Response::new(Full::new(response.body));
     *whole.status_mut() = response.status;
@@ -230,13 +232,13 @@ fn gzip(body: &[u8]) -> Bytes {
     written.unwrap_or_default().into()
 }
 
-/// Ends a connection as HTTP does not.
+/// Ends a connection in a way that HTTP doesn't allow.
 async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
     match response.transmission {
         Transmission::Whole | Transmission::Closed => {}
         Transmission::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?,
         Transmission::Stall => {
-            // Whatever else the client sends is read and forgotten.
+            // Anything else that the client sends is discarded.
             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
         }
         Transmission::Truncated => {
@@ -272,8 +274,8 @@ async fn end(mut stream: TcpStream, response: &MockResponse) -> io::Result<()> {
     Ok(())
 }
 
-/// Header lines that no gateway should send, and some do: RFC 9110, section 5.5, and RFC 9112,
-/// sections 5.1 and 5.2.
+/// Header lines that no gateway should send, but some do (RFC 9110, section 5.5, and RFC 9112,
+/// sections 5.1 and 5.2).
 const ODD_HEADERS: &str = concat!(
     "Connection: close\r\n",
     "X-Control: one\u{1}two\r\n",
@@ -282,5 +284,5 @@ const ODD_HEADERS: &str = concat!(
     "X-Folded: over\r\n two lines\r\n",
 );
 
-/// Begins with no digit, so that it is the size of no chunk.
+/// Bytes that don't begin with a hexadecimal digit, so that they aren't a chunk size.
 const GARBAGE: &[u8] = b"~~~ this is no HTTP at all ~~~\r\n\r\n";

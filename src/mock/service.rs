@@ -1,4 +1,4 @@
-//! What becomes of a request.
+//! The handling of requests by the mock.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -21,14 +21,14 @@ use super::tokens::Tokens;
 use crate::clock;
 use crate::message::{Log, Meta, PushSlots};
 
-/// The user's function, which is called with every request first.
+/// The user's function, which is called first with every request.
 pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<MockResponse> + Send + Sync>;
 
-/// The service behind the sockets.
+/// The service, independent of its sockets.
 pub(super) struct Service {
     pub(super) url: String,
     pub(super) audiences: Vec<String>,
-    /// The address it is bound to.
+    /// The address that the mock is bound to.
     pub(super) address: IpAddr,
     pub(super) rules: MessageRules,
     pub(super) max_bytes: usize,
@@ -36,22 +36,22 @@ pub(super) struct Service {
     pub(super) accepts_warnings: bool,
     pub(super) hook: Option<Hook>,
     pub(super) state: Mutex<ServiceState>,
-    /// How many messages are in the inbox.
+    /// The number of messages in the inbox.
     pub(super) received: watch::Sender<usize>,
-    /// The first panic of a thread or task of the mock.
+    /// The first panic in a thread or task of the mock.
     pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-/// Rules for messages that depend on the organization.
+/// The rules for messages that depend on the organization.
 #[derive(Default)]
 pub(super) struct MessageRules {
-    /// The destinations that there are; `None` for any.
+    /// The known destinations, or `None` if any is known.
     pub(super) known_destinations: Option<Vec<Uuid>>,
     pub(super) requires_source: bool,
 }
 
 impl MessageRules {
-    /// The rejection of a message to an unknown destination or without a source.
+    /// Returns the rejection of a message to an unknown destination or without a required source.
     fn rejection(&self, meta: &Meta, headers: &HeaderMap) -> Option<DefaultResponse> {
         let has_source = meta.source.as_ref().is_some_and(|source| source.id.is_some());
         if self.requires_source && !has_source && !headers.contains_key("redox-source-id") {
@@ -72,7 +72,7 @@ impl MessageRules {
     }
 }
 
-/// Whether a `Content-Type` is that of JSON.
+/// Returns whether a `Content-Type` is JSON.
 pub(super) fn is_json(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("application/json")
@@ -85,7 +85,7 @@ pub(super) struct ServiceState {
     pub(super) window: RateWindow,
 }
 
-/// At most so many requests in any window of a length.
+/// A maximum number of requests in any rolling window.
 pub(super) struct RateWindow {
     pub(super) limit: Option<(u32, Duration)>,
     pub(super) taken: VecDeque<Instant>,
@@ -106,16 +106,16 @@ impl RateWindow {
     }
 }
 
-/// A request as it came from the socket.
+/// A request as it arrived on the socket.
 pub(super) struct IncomingRequest {
     pub(super) request: ReceivedRequest,
     pub(super) query: Option<String>,
-    /// Whether there was more of its body than the mock takes.
+    /// Whether the body was larger than the mock's maximum.
     pub(super) is_too_large: bool,
     pub(super) began: Instant,
 }
 
-/// A request whose response is to be given. Who leaves before that gets none.
+/// A request that waits for its response. If the client disconnects first, no response is logged.
 struct Waiting<'a> {
     service: &'a Service,
     entry: LoggedRequest,
@@ -129,13 +129,13 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// What the service says to a request when nothing else is asked for.
+/// The service's response to a request without a script.
 struct DefaultResponse {
     response: MockResponse,
     outcome: &'static str,
     reason: Option<String>,
     accepted: Option<(PushSlots, Arc<[Log]>)>,
-    /// Whether the message was accepted before, and is not taken again.
+    /// Whether the message was accepted before and isn't accepted again.
     is_duplicate: bool,
 }
 
@@ -153,16 +153,16 @@ impl DefaultResponse {
 
 impl Service {
     pub(super) fn state(&self) -> MutexGuard<'_, ServiceState> {
-        // Nothing that holds the lock can leave the state half written.
+        // A panic while the lock is held can't leave the state inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The response that the user's function has for a request.
+    /// Returns the user function's response to a request.
     pub(super) fn hooked(&self, request: &ReceivedRequest) -> Option<MockResponse> {
         self.hook.as_ref().and_then(|hook| hook(request))
     }
 
-    /// The response to a request that isn't for the page, after the response's delay.
+    /// Returns the response to a request that isn't for the page, after the response's delay.
     pub(super) async fn response(
         &self,
         incoming: IncomingRequest,
@@ -171,7 +171,7 @@ impl Service {
         let IncomingRequest { request, is_too_large, began, .. } = incoming;
         let (response, entry) = self.settle(request, is_too_large, hooked);
         let mut waiting = Waiting { service: self, entry, given: SentResponse::NOTHING, began };
-        // A sleep of no time takes a tick of the clock.
+        // Even a sleep of zero duration takes one tick of the timer.
         if !response.delay.is_zero() {
             tokio::time::sleep(response.delay).await;
         }
@@ -179,10 +179,10 @@ impl Service {
         response
     }
 
-    /// Writes down a request that did not come to its end.
+    /// Logs a request that didn't arrive completely.
     pub(super) fn broke_off(&self, mut request: ReceivedRequest, began: Instant) {
         request.outcome = "broken off".into();
-        request.reason = Some("the request broke off".to_owned());
+        request.reason = Some("the client disconnected before the end of the request".to_owned());
         let endpoint = Endpoint::of(&request.path);
         let settled = JudgedRequest { endpoint, request, accepted: None, is_duplicate: false };
         let mut state = self.state();
@@ -190,14 +190,14 @@ impl Service {
         state.log.ended(&entry, &SentResponse::NOTHING, began.elapsed());
     }
 
-    /// Changes what is to be answered next.
+    /// Changes the scripted responses.
     pub(super) fn script(&self, change: impl FnOnce(&mut Script)) {
         let mut state = self.state();
         change(&mut state.script);
         state.log.version += 1;
     }
 
-    /// Decides what a request is answered, and writes it down.
+    /// Determines the response to a request, and logs the request.
     fn settle(
         &self,
         mut request: ReceivedRequest,
@@ -205,7 +205,7 @@ impl Service {
         hooked: Option<MockResponse>,
     ) -> (MockResponse, LoggedRequest) {
         let endpoint = Endpoint::of(&request.path);
-        // A look by a browser takes no response away.
+        // A browser's GET doesn't use up a scripted response.
         let is_post = request.method == Method::POST;
         let scripted =
             hooked.or_else(|| if is_post { self.state().script.take(endpoint) } else { None });
@@ -278,7 +278,7 @@ impl Service {
                         MockResponse::new(StatusCode::UNAUTHORIZED).text("Invalid access token");
                     return DefaultResponse::rejected(response, problem);
                 }
-                // A message of 40 MB takes a while, in which the inbox can be looked at.
+                // Checking a message of 40 MB takes a while. The inbox stays accessible meanwhile.
                 drop(state);
                 return self.message(request);
             }
@@ -343,8 +343,8 @@ impl Service {
         self.received.send_replace(0);
     }
 
-    /// Where the token endpoint is: as the mock says, as the client found it, or as it was told to
-    /// say.
+    /// Returns the accepted audiences: the mock's own token URL, the URL by which the client
+    /// reached it, and the configured ones.
     fn audiences(&self, request: &ReceivedRequest) -> Vec<String> {
         let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
         let found = host.map(|host| format!("http://{host}{}", Endpoint::TOKEN_PATH));
@@ -377,7 +377,7 @@ impl SentResponse {
     }
 }
 
-/// What was asked for, around what the service says to a request that it took.
+/// Applies a scripted response to the service's response to an accepted request.
 fn with(scripted: MockResponse, mut usual: MockResponse) -> MockResponse {
     if scripted.handling == Handling::Accept {
         return scripted;

@@ -1,4 +1,4 @@
-//! Who gets an access token, and which tokens are good.
+//! The access tokens of the mock: issuing and checking them.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use super::assertion::{Clients, Rejection, Replays, verify};
 use super::mock_response::MockResponse;
 use crate::random::fresh_id;
 
-/// How long a token of a legacy key is good.
+/// The lifetime of a legacy key's token.
 const LEGACY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A response, and why it is none that the client wants.
+/// A response, and the reason if it is a rejection.
 pub(super) type TokenResponse = (MockResponse, Option<String>);
 
 pub(super) struct Tokens {
@@ -63,7 +63,7 @@ impl Tokens {
         Self { clients, api_keys, lifetime, replays, issued, refreshing }
     }
 
-    /// Answers at `/v2/auth/token`: RFC 6749, sections 4.4 and 5.
+    /// Responds to a request at `/v2/auth/token` (RFC 6749, sections 4.4 and 5).
     pub(super) fn exchange(
         &mut self,
         headers: &HeaderMap,
@@ -89,7 +89,7 @@ impl Tokens {
         }
     }
 
-    /// The scope that a client asks for who proves itself.
+    /// Authenticates the client, and returns the scope that it requests.
     fn proven(
         &mut self,
         headers: &HeaderMap,
@@ -116,25 +116,25 @@ impl Tokens {
         }
         let assertion = form.get("client_assertion").ok_or("Missing client assertion")?;
         let client_id = verify(assertion, &self.clients, audiences, &mut self.replays, now)?;
-        // RFC 7521, section 4.2: not needed, but where it is there it must be the same.
+        // RFC 7521, section 4.2: the parameter is optional, but must match if present.
         if form.get("client_id").is_some_and(|id| *id != client_id) {
             return Err("The client_id parameter differs from the assertion's iss".into());
         }
         Ok(form.get("scope").map(|scope| scope.clone().into_owned()).unwrap_or_default())
     }
 
-    /// Answers at `/auth/authenticate`.
+    /// Responds to a request at `/auth/authenticate`.
     pub(super) fn authenticate(&mut self, body: &Bytes, now: DateTime<Utc>) -> TokenResponse {
         let question: Result<Authenticate, _> = serde_json::from_slice(body);
         match question {
             Ok(asked) if self.api_keys.get(&asked.api_key) == Some(&asked.secret) => {
                 self.legacy_token(asked.api_key, now)
             }
-            _ => rejected("the API key or its secret is not known"),
+            _ => rejected("the API key is unknown or its secret is wrong"),
         }
     }
 
-    /// Answers at `/auth/refreshToken`.
+    /// Responds to a request at `/auth/refreshToken`.
     pub(super) fn refresh(&mut self, body: &Bytes, now: DateTime<Utc>) -> TokenResponse {
         let question: Result<Refresh, _> = serde_json::from_slice(body);
         match question {
@@ -142,7 +142,7 @@ impl Tokens {
                 self.refreshing.remove(&asked.refresh_token);
                 self.legacy_token(asked.api_key, now)
             }
-            _ => rejected("the refresh token is not known or was used before"),
+            _ => rejected("the refresh token is unknown or was already used"),
         }
     }
 
@@ -158,7 +158,7 @@ impl Tokens {
     }
 
     fn issue(&mut self, lifetime: Duration) -> String {
-        // Old tokens stay known, so that it can be said of them what they are.
+        // Expired and revoked tokens stay known, so that the reason for a rejection is exact.
         let token = format!("mock-{}", fresh_id().simple());
         let now = Instant::now();
         let ends = now.checked_add(lifetime).unwrap_or(now + LEGACY_LIFETIME);
@@ -171,15 +171,15 @@ impl Tokens {
         self.refreshing.clear();
     }
 
-    /// What is wrong with the token of a request with these headers.
+    /// Returns the problem with the access token in these headers.
     pub(super) fn problem(&self, headers: &HeaderMap) -> Option<&'static str> {
         let value = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some((scheme, token)) = value.and_then(|value| value.split_once(' ')) else {
-            return Some("there is no token");
+            return Some("the request has no access token");
         };
         match self.issued.get(token) {
-            _ if !scheme.eq_ignore_ascii_case("bearer") => Some("the token is no bearer token"),
-            None => Some("the token is not known"),
+            _ if !scheme.eq_ignore_ascii_case("bearer") => Some("the token isn't a bearer token"),
+            None => Some("the token is unknown"),
             Some(token) if token.is_revoked => Some("the token was revoked"),
             Some(token) if token.ends <= Instant::now() => Some("the token is expired"),
             Some(_) => None,

@@ -1,4 +1,4 @@
-//! Private keys as they are stored. Every copy of a key that this crate makes is wiped.
+//! Private keys in their stored forms. This crate wipes every copy of a key that it makes.
 
 mod pem;
 mod pkcs8;

@@ -1,4 +1,4 @@
-//! Private keys in PEM: RFC 7468.
+//! Private keys in PEM (RFC 7468).
 
 use base64::prelude::BASE64_STANDARD;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
@@ -7,7 +7,7 @@ use super::pkcs8::version_1;
 use super::wiped::{Wiped, decode};
 use crate::text;
 
-/// The first private key of a text that isn't encrypted.
+/// The first unencrypted private key in a text.
 pub(crate) struct Pem {
     form: Form,
     der: Wiped,
@@ -21,8 +21,8 @@ enum Form {
 }
 
 impl Pem {
-    /// Reads a private key. Its lines may be indented and end in LF or CR LF. Errors hold nothing
-    /// of the text.
+    /// Reads a private key. Its lines may be indented, and end in LF or CR LF. Errors repeat
+    /// nothing of the text.
     pub(crate) fn read(pem: &[u8]) -> Result<Self, &'static str> {
         Self::first(pem).map_err(|error| escaped_line_breaks(pem).unwrap_or(error))
     }
@@ -47,7 +47,7 @@ impl Pem {
                 match lines.next() {
                     None => return Err("the PEM ends within the private key"),
                     Some(line) if label(line, "-----END ").is_some() => break,
-                    // A header: RFC 1421, section 4.6.1.1.
+                    // A header (RFC 1421, section 4.6.1.1).
                     Some(line) if line.contains(':') => has_password |= line.contains("ENCRYPTED"),
                     Some(line) => base64.extend_from_slice(line.as_bytes()),
                 }
@@ -61,8 +61,8 @@ impl Pem {
             return Ok(Self { form, der: version_1(&der).unwrap_or(der) });
         }
         Err(match is_encrypted {
-            true => "the private key is encrypted; give it without a passphrase",
-            false => "there is no private key in PEM, such as a block `PRIVATE KEY`",
+            true => "the private key is encrypted; remove its passphrase first",
+            false => "the text holds no private key in PEM, such as a block `PRIVATE KEY`",
         })
     }
 
@@ -82,12 +82,12 @@ pub(crate) fn lines(pem: &[u8]) -> impl Iterator<Item = &str> {
     lines.map(|line| std::str::from_utf8(line).map(text::trimmed).unwrap_or_default())
 }
 
-/// The label of a line at the start or end of a block.
+/// Returns the label in the first or last line of a block.
 fn label<'a>(line: &'a str, start: &str) -> Option<&'a str> {
     line.strip_prefix(start)?.strip_suffix("-----")
 }
 
-/// The error of a PEM whose line breaks are written as two characters.
+/// Returns the error for a PEM with line breaks written as two characters.
 pub(crate) fn escaped_line_breaks(pem: &[u8]) -> Option<&'static str> {
     let has = |part: &[u8]| pem.windows(part.len()).any(|window| window == part);
     let is_escaped = has(b"-----BEGIN ") && (has(b"-----\\n") || has(b"-----\\r\\n"));

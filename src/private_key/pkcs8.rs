@@ -1,5 +1,5 @@
-//! PKCS#8 of version 2 (RFC 5958). With a public key, neither aws-lc nor OpenSSL 3.0 reads it for
-//! RSA and elliptic curves.
+//! Conversion of PKCS#8 version 2 (RFC 5958). Neither aws-lc nor OpenSSL 3.0 reads that version for
+//! RSA and elliptic curves if it holds a public key.
 
 use super::wiped::Wiped;
 
@@ -8,8 +8,8 @@ const INTEGER_0: &[u8] = &[0x02, 1, 0];
 const SEQUENCE: u8 = 0x30;
 const OCTET_STRING: u8 = 0x04;
 
-/// Converts a key of version 2 to version 1 (RFC 5208), which has no public key: the private key
-/// holds its own.
+/// Converts a key of version 2 to version 1 (RFC 5208). That has no public key, but the private key
+/// includes its own.
 pub(super) fn version_1(der: &[u8]) -> Option<Wiped> {
     let fields = Element::first(SEQUENCE, der)?.content.strip_prefix(INTEGER_1)?;
     let algorithm = Element::first(SEQUENCE, fields)?;
@@ -29,7 +29,7 @@ pub(super) fn version_1(der: &[u8]) -> Option<Wiped> {
     Some(version_1)
 }
 
-/// An element of DER: X.690, section 8.1.
+/// A DER element (X.690, section 8.1).
 struct Element<'a> {
     whole: &'a [u8],
     content: &'a [u8],
@@ -37,7 +37,7 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// Reads the first element of `der`, which has this tag and at most 64 KiB.
+    /// Reads the first element of `der` if it has this tag and at most 64 KiB.
     fn first(tag: u8, der: &'a [u8]) -> Option<Self> {
         let (length, after) = match der {
             [first, short @ ..=0x7f, after @ ..] if *first == tag => (usize::from(*short), after),

@@ -1,6 +1,6 @@
-//! Bytes of private keys, which are wiped when they are dropped.
+//! Bytes of private keys that are wiped when they are dropped.
 //!
-//! None of them grows, because that would leave a copy.
+//! None of these buffers grows, because a reallocation would leave a copy.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -12,10 +12,10 @@ use secrecy::zeroize::Zeroizing;
 /// Bytes that are wiped when they are dropped.
 pub(crate) type Wiped = Zeroizing<Vec<u8>>;
 
-/// The longest file that is read, in bytes. A key takes a few thousand.
+/// The maximum size of a key file, in bytes. A key takes a few thousand.
 const LONGEST: usize = 256 * 1024;
 
-/// Reads a file that holds a key.
+/// Reads a key file.
 pub(crate) fn read_file(path: &Path) -> io::Result<Wiped> {
     let mut file = File::open(path)?;
     let mut bytes = Wiped::new(vec![0; LONGEST]);
@@ -31,7 +31,7 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Wiped> {
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::new(ErrorKind::InvalidData, "it is too long for a key"))
+    Err(io::Error::new(ErrorKind::InvalidData, "a key file must be smaller than 256 KiB"))
 }
 
 /// Decodes base64 or base64url.

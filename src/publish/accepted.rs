@@ -1,4 +1,4 @@
-//! The function that is called after each accepted message.
+//! The caller's function for accepted messages.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -13,8 +13,8 @@ use super::callback::Callback;
 use super::source::StreamError;
 use crate::receipt::Receipt;
 
-/// A message that was accepted, as
-/// [`PublishBuilder::on_accepted`](crate::PublishBuilder::on_accepted) gets it.
+/// An accepted message, as passed to the function of
+/// [`PublishBuilder::on_accepted`](crate::PublishBuilder::on_accepted).
 ///
 /// Serializes to `{"batch_id", "receipt", "resume_point"}`.
 #[derive(Clone, Debug, Serialize)]
@@ -22,9 +22,9 @@ use crate::receipt::Receipt;
 pub struct AcceptedMessage {
     /// The id of the batch.
     pub batch_id: String,
-    /// The receipt, which names the [slots](Receipt::slots) of the message.
+    /// The receipt, which includes the range of [slots](Receipt::slots) in the message.
     pub receipt: Receipt,
-    /// The point from which the batch resumes after this message.
+    /// The point at which the batch resumes after this message.
     pub resume_point: ResumePoint,
 }
 
@@ -32,10 +32,10 @@ pub(crate) type OnAccepted<'a> = Box<dyn FnMut(AcceptedMessage) -> HookFuture<'a
 
 type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<(), StreamError>> + Send + 'a>>;
 
-/// Calls the function for one message after the other.
+/// Calls the caller's function for each accepted message, one call at a time.
 pub(super) struct AcceptedHook<'a> {
     function: Callback<OnAccepted<'a>>,
-    /// The messages that it is to be called for. There are no more than may be in flight.
+    /// Accepted messages without a call yet, at most as many as may be in flight.
     waiting: VecDeque<AcceptedMessage>,
     working: Option<HookFuture<'a>>,
 }
@@ -49,13 +49,13 @@ impl<'a> AcceptedHook<'a> {
         self.waiting.push_back(message);
     }
 
-    /// Whether no message may go out before a call has ended.
+    /// Returns whether a call is running or due. No message may be sent meanwhile.
     pub(super) fn is_busy(&self) -> bool {
         self.working.is_some() || !self.waiting.is_empty()
     }
 
-    /// Completes when a call has ended. After an error, the function is still called for the
-    /// messages that are accepted.
+    /// Completes when a call ends. The function is called for further accepted messages even after
+    /// an error.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         let working = match &mut self.working {
             Some(working) => working,
@@ -63,7 +63,7 @@ impl<'a> AcceptedHook<'a> {
                 let Some(message) = self.waiting.pop_front() else { return Poll::Pending };
                 let mut begun = None;
                 self.function.call(|function| begun = Some(function(message)));
-                // It panicked, and so the publication stops.
+                // The function panicked, and the publication stops.
                 let Some(working) = begun else { return Poll::Ready(Ok(())) };
                 self.working.insert(working)
             }

@@ -1,4 +1,4 @@
-//! Reading slots from an async input.
+//! Reads slots from an async input.
 
 use std::io::{self, ErrorKind, Read};
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::message::{ReadError, ReadOutcome, Slot, SlotReader};
 
-/// How much is asked of the input at a time, in bytes.
+/// The number of bytes to read from the input at a time.
 const PIECE: usize = 64 * 1024;
 
 /// Reads slots from an async input.
@@ -17,11 +17,11 @@ pub(super) struct AsyncInput {
     pub(super) reader: SlotReader<Buffer>,
 }
 
-/// The piece of the input that came last.
+/// The bytes that were last read from the input.
 #[derive(Default)]
 pub(super) struct Buffer {
     bytes: Vec<u8>,
-    /// How many of them were read.
+    /// The number of bytes that the slot reader has taken.
     read: usize,
     has_ended: bool,
     failure: Option<io::Error>,

@@ -1,4 +1,4 @@
-//! Making the messages of a batch.
+//! Makes the messages of a batch.
 
 use bytes::Bytes;
 use tokio::task::yield_now;
@@ -20,49 +20,50 @@ use crate::message::{
 };
 use crate::receipt::Attempt;
 
-/// How much is encoded in one go, in bytes: messages in flight must not wait for longer.
+/// The number of bytes encoded before the task yields, so that messages in flight aren't delayed.
 const GO: usize = 64 * 1024;
 
-/// Makes messages of slots.
+/// Makes messages from slots.
 pub(crate) struct Batcher<'a> {
     pub(super) source: SlotSource<'a>,
     pub(super) validator: SlotValidator<'a>,
     envelope: Envelope,
     batch: BatchIdentity,
     destinations: Vec<Uuid>,
-    /// The most slots and bytes of a message.
+    /// The configured limits of a message.
     limits: Limits,
-    /// How many messages the batch has, if that is known.
+    /// The number of messages in the batch, if it is known.
     pub(super) total: Option<u64>,
-    /// The permitted problems, and the [`Problems::revision`] of those of slots when they were
+    /// The permitted problems, and the `Problems::revision` of the slots' problems when they were
     /// collected.
     problems: Option<(usize, PermittedProblems)>,
 }
 
-/// The most bytes that a slot may add to a message.
+/// Returns the maximum number of bytes that a slot may add to a message.
 fn longest(opened: &Opened) -> usize {
     opened.limits.bytes.saturating_sub(opened.envelope.length(&opened.batch.id))
 }
 
-/// A message that is ready to be sent, or was sent before.
+/// A message that is ready to be sent, for the first time or again.
 pub(super) struct PreparedChunk {
     pub(super) number: u64,
-    /// Where its slots begin and end.
+    /// The start and the end of its slots.
     pub(super) start: SlotPosition,
     pub(super) end: SlotPosition,
     pub(super) print: Fingerprint,
-    /// The most bytes that it takes.
+    /// An upper bound on its size in bytes.
     pub(super) bytes: usize,
-    /// Whether the service may have its slots, from an attempt of this run or an earlier one.
+    /// Whether the service may have its slots, because of any attempt of this run or an earlier
+    /// one.
     pub(super) is_unknown: bool,
     /// Whether an earlier run sent these slots under another id.
     pub(super) may_repeat: bool,
     pub(super) encoded: PreparedMessage,
-    /// The attempts of the sends before, until the next send has them.
+    /// The attempts of earlier sends, until the next send takes them.
     pub(super) attempts: Vec<Attempt>,
-    /// How many these are.
+    /// The number of attempts in earlier sends.
     pub(super) attempts_before: usize,
-    /// Whether it is sent to find out whether an outage is over.
+    /// Whether it is sent to check whether an outage is over.
     pub(super) is_probe: bool,
 }
 
@@ -84,7 +85,7 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    /// Makes messages of another batch, of the same slots.
+    /// Switches to another batch with the same slots.
     pub(super) fn restart(&mut self, opened: Opened) {
         self.validator.longest = longest(&opened);
         self.destinations = opened.envelope.destination_ids();
@@ -94,7 +95,7 @@ impl<'a> Batcher<'a> {
         self.problems = None;
     }
 
-    /// The problems of `Meta` and slots that are permitted, as far as the slots are checked.
+    /// Returns the permitted problems in `Meta` and in the slots checked so far.
     pub(super) fn problems(&mut self) -> PermittedProblems {
         let slots = &self.validator.permitted;
         if let Some((revision, known)) = &self.problems {
@@ -113,7 +114,7 @@ impl<'a> Batcher<'a> {
         &self.batch.id
     }
 
-    /// How many bytes a message takes without its slots.
+    /// Returns the number of bytes that a message takes without its slots.
     fn envelope_length(&self) -> usize {
         self.envelope.length(&self.batch.id)
     }
@@ -123,14 +124,17 @@ impl<'a> Batcher<'a> {
         Limits { bytes, ..self.limits }
     }
 
-    /// Checks the slots as far as they are there, and finds the messages that are to be made.
+    /// Checks the available slots, passes over those before `start`, and returns the layout.
     pub(super) async fn begin(&mut self, start: &ResumePoint) -> Result<Layout, SourceError> {
         self.source.check(&mut self.validator).await?;
         let zero =
             SlotPosition { position: 0, index: 0, digest: SlotsDigest::new(&self.destinations) };
         let number = start.number();
         let no_message = || {
-            let text = format!("there is no message {number}: the slots end before it");
+            let text = format!(
+                "there is no message {number}, because the slots end before it; \
+                                pass all slots of the batch"
+            );
             SourceError::Invalid(Error::configuration(vec![Problem::new("resume_from", text)]))
         };
         let Some(at) = start.at() else {
@@ -141,9 +145,9 @@ impl<'a> Batcher<'a> {
         };
         let changed = || {
             let text = format!(
-                "the slots up to it, {} before the first message to send, or the destinations \
-                 aren't those that were published: pass the same slots again, or start a new batch \
-                 (a skipped slot that was corrected counts as another)",
+                "the slots already published ({} before the first message to send) or the \
+                 destinations have changed: pass the same slots again, or start a new batch \
+                 (correcting a skipped slot counts as a change)",
                 at.slots
             );
             SourceError::Changed(Error::configuration(vec![Problem::new("resume_from", text)]))
@@ -169,7 +173,8 @@ impl<'a> Batcher<'a> {
         Ok(layout)
     }
 
-    /// Where message `number` begins, if nothing but the limits splits the slots.
+    /// Returns the start of message `number` if the current limits alone split the slots. Returns
+    /// `None` if the slots end before it.
     async fn find(
         &mut self,
         number: u64,
@@ -193,7 +198,7 @@ impl<'a> Batcher<'a> {
         Ok(Some(spot))
     }
 
-    /// Passes over slots from `spot` on, until `before` slots have come; `None` if fewer come.
+    /// Moves `spot` past the slots before index `before`. Returns `None` if there are fewer slots.
     async fn advance(
         &mut self,
         mut spot: SlotPosition,
@@ -234,10 +239,9 @@ impl<'a> Batcher<'a> {
         self.total = total;
     }
 
-    /// Makes the message of `task`; `None` if there are no more slots. It can be dropped before its
-    /// end, and nothing is lost.
+    /// Makes the message of `task`. Returns `None` if there are no more slots.
     ///
-    /// `spare` is the memory of a message that was accepted.
+    /// `spare` is the buffer of an accepted message. Nothing is lost if the future is dropped.
     pub(super) async fn make(
         &mut self,
         task: Task,
@@ -248,7 +252,7 @@ impl<'a> Batcher<'a> {
         let envelope = self.envelope_length();
         let Task { number, start, end, repeat } = task;
         let last = end.map(|end| end.position);
-        // A repeated message has its old extent, whatever the limits are by now.
+        // A repeated message has its earlier slots even if the limits have changed.
         let limits =
             if repeat.is_some() { Limits { slots: usize::MAX, bytes: usize::MAX } } else { limits };
         let chunk =
@@ -309,7 +313,7 @@ impl<'a> Batcher<'a> {
         }))
     }
 
-    /// The error of the publication, because no more slots come.
+    /// Creates the error of the publication after its slots have failed.
     pub(super) fn failed(&mut self, report: PublishReport, error: SourceError) -> PublishError {
         let failed = |error| PublishError::new(report, error, None, self.total);
         match self.source.take_failure().unwrap_or(error) {
@@ -321,7 +325,7 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    /// Writes slots of `chunk` from `spot` on, and moves it.
+    /// Writes slots of `chunk`, starting at `spot`, until [`GO`] bytes are reached. Moves `spot`.
     fn write_some(&self, message: &mut BatchMessage, spot: &mut SlotPosition, chunk: Chunk) {
         let enough = message.written() + GO;
         let rest = Chunk { first: spot.position, slots: chunk.end() - spot.position, ..chunk };

@@ -1,4 +1,4 @@
-//! Functions of the caller's that must not cost a message.
+//! Functions of the caller. If one panics, no message is lost.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::PublishHandle;
 
-/// The first panic of the functions of one publication.
+/// The first panic in the caller's functions of one publication.
 #[derive(Clone, Default)]
 pub(super) struct FirstPanic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
 
 impl FirstPanic {
-    /// Continues the panic, if there was one.
+    /// Resumes the panic, if there was one.
     pub(super) fn resume(&self) {
         let panic = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = panic {
@@ -20,8 +20,10 @@ impl FirstPanic {
     }
 }
 
-/// A function of the caller's. If it panics, it isn't called again, and the publication stops;
-/// messages in flight come to their end first.
+/// A function of the caller.
+///
+/// After a panic it isn't called again. The publication stops after messages in flight have ended,
+/// and then resumes the panic.
 pub(crate) struct Callback<F> {
     function: Option<F>,
     handle: PublishHandle,
@@ -40,7 +42,7 @@ impl<F> Callback<F> {
         }
     }
 
-    /// The function panicked, or the work that it began.
+    /// Records a panic of the function or of its future, and stops the publication.
     pub(super) fn panicked(&mut self, panic: Box<dyn Any + Send>) {
         self.function = None;
         self.panic.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);

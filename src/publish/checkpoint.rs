@@ -1,4 +1,4 @@
-//! Where the state of a publication is kept, so that another process can resume it.
+//! The stored state of a publication, from which another process can resume it.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -12,22 +12,22 @@ use super::chunk::Limits;
 use super::resume::ResumePoint;
 use crate::message::Meta;
 
-/// The version of the text that this version of the crate writes and reads.
+/// The version of the checkpoint text that this crate writes and reads.
 const VERSION: u64 = 1;
 
-/// An error of a [`Checkpoint`].
+/// An error from a [`Checkpoint`].
 pub type CheckpointError = Box<dyn StdError + Send + Sync>;
 
-/// A place that keeps the state of one publication, such as a row of your own database.
+/// Storage for the state of one publication, such as a row of your own database.
 ///
-/// [`PublishBuilder::checkpoint`](crate::client::PublishBuilder::checkpoint) keeps it in a file;
-/// [`checkpoint_in`](crate::client::PublishBuilder::checkpoint_in) takes any other place. The state
-/// is a text: the `Meta` of the messages, and some hundred bytes more for each message in flight.
-/// It has no slots.
+/// [`PublishBuilder::checkpoint`](crate::client::PublishBuilder::checkpoint) stores the state in a
+/// file; [`checkpoint_in`](crate::client::PublishBuilder::checkpoint_in) takes any implementation
+/// of this trait. The state is text: the `Meta` of the messages, plus a few hundred bytes for each
+/// message in flight. It contains no slots.
 ///
-/// Nobody else may change the text while a publication uses it: implement a lock that
-/// [`load`](Self::load) takes if several processes could. A write that is interrupted when the
-/// process ends must leave the old text or the new one.
+/// The text must not change while a publication uses it. If several processes could use it, let
+/// [`load`](Self::load) acquire a lock. If the process ends during a write, either the old text or
+/// the new one must remain.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -57,23 +57,23 @@ pub type CheckpointError = Box<dyn StdError + Send + Sync>;
 /// }
 /// ```
 pub trait Checkpoint: Send + Sync + 'static {
-    /// Returns the text that was saved last; `None` if there is none.
+    /// Returns the most recently saved text, or `None` if there is none.
     ///
-    /// It is called once, before the first send.
+    /// Called once, before the first send.
     ///
     /// # Errors
     ///
     /// Returns an error if the text can't be read, or if another publication uses it.
     fn load(&self) -> impl Future<Output = Result<Option<String>, CheckpointError>> + Send;
 
-    /// Saves `text` durably, in place of the one before.
+    /// Saves `text` durably and replaces the previous text.
     ///
-    /// It is called before the first send, and after accepted messages. The next call comes after
-    /// this one has ended.
+    /// Called before the first send, and after messages are accepted, fail or are split. Calls
+    /// never overlap.
     ///
     /// # Errors
     ///
-    /// Returns an error if the text can't be saved. The publication then ends, and can be resumed.
+    /// Returns an error if the text can't be saved. The publication then ends and can be resumed.
     fn save(&self, text: &str) -> impl Future<Output = Result<(), CheckpointError>> + Send;
 
     /// Removes the text, because the batch is complete.
@@ -83,19 +83,18 @@ pub trait Checkpoint: Send + Sync + 'static {
     /// Returns an error if the text can't be removed.
     fn remove(&self) -> impl Future<Output = Result<(), CheckpointError>> + Send;
 
-    /// Keeps the text elsewhere, because [another
-    /// batch](crate::client::PublishBuilder::restart_if_changed) takes its place, and returns
-    /// where.
+    /// Moves the text elsewhere and returns the new location, because [another
+    /// batch](crate::client::PublishBuilder::restart_if_changed) replaces it.
     ///
     /// # Errors
     ///
-    /// Returns an error if the text can't be kept. Nothing is replaced then.
+    /// Returns an error if the text can't be moved. Nothing is replaced in this case.
     fn archive(&self) -> impl Future<Output = Result<String, CheckpointError>> + Send;
 }
 
 type CheckpointFuture<T> = Pin<Box<dyn Future<Output = Result<T, CheckpointError>> + Send>>;
 
-/// A [`Checkpoint`] of any kind.
+/// An object-safe form of [`Checkpoint`].
 pub(crate) trait AnyCheckpoint: Send + Sync {
     fn load(self: Arc<Self>) -> CheckpointFuture<Option<String>>;
     fn save(self: Arc<Self>, text: String) -> CheckpointFuture<()>;
@@ -121,10 +120,10 @@ impl<C: Checkpoint> AnyCheckpoint for C {
     }
 }
 
-/// The state of a publication, as it is saved.
+/// The state of a publication in a checkpoint.
 pub(crate) struct SavedBatch {
     pub(crate) id: String,
-    /// Whether the id was given, so that even a single message carries it.
+    /// Whether the caller set the id. If so, even a single message carries it.
     pub(crate) is_named: bool,
     pub(crate) limits: Limits,
     pub(crate) meta: Meta,
@@ -144,7 +143,7 @@ struct Text<'a> {
 }
 
 impl SavedBatch {
-    /// The text with another resume point.
+    /// Returns the text of this state with another resume point.
     pub(crate) fn text(&self, point: &ResumePoint) -> Result<String, CheckpointError> {
         let meta = to_raw_value(&self.meta)?;
         Ok(serde_json::to_string(&Text {
@@ -158,21 +157,22 @@ impl SavedBatch {
         })?)
     }
 
-    /// Reads a text that was saved.
+    /// Parses the text of a checkpoint.
     ///
     /// # Errors
     ///
-    /// Returns why it can't be read, without quoting it.
+    /// Returns the reason why the text can't be used, without quoting the text.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let version = serde_json::from_str::<Value>(text)
             .ok()
             .and_then(|json| json.get("pushslots_checkpoint")?.as_u64());
         match version {
-            None => return Err("it isn't a checkpoint of this crate, or it is damaged".to_owned()),
+            None => return Err("it isn't a pushslots checkpoint, or it is damaged".to_owned()),
             Some(VERSION) => {}
             Some(version) => {
                 return Err(format!(
-                    "its version is {version}, and this version of pushslots reads {VERSION}"
+                    "its version is {version}, but this version of pushslots reads only \
+                     {VERSION}; update pushslots"
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! A checkpoint in a file; the only file that names `fs4`.
+//! A checkpoint in a file. Only this file names `fs4`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,18 +10,18 @@ use tokio::task::spawn_blocking;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 
-/// A longer file isn't a checkpoint.
+/// The maximum size of a checkpoint in bytes. A longer file isn't a checkpoint.
 const LONGEST: u64 = 1024 * 1024;
 
-/// How many files of replaced batches may lie next to a checkpoint.
+/// The maximum number of archived checkpoints next to a checkpoint.
 const MOST_ARCHIVED: u32 = 10_000;
 
-/// A file that is replaced as a whole, and locked by another file next to it.
+/// A file that is replaced as a whole, and locked through another file next to it.
 pub(crate) struct CheckpointFile(Arc<Paths>);
 
 struct Paths {
     path: PathBuf,
-    /// The file with the lock, from the first use on.
+    /// The lock file. `None` before the first use.
     lock: Mutex<Option<File>>,
 }
 
@@ -30,8 +30,8 @@ impl CheckpointFile {
         Self(Arc::new(Paths { path, lock: Mutex::new(None) }))
     }
 
-    /// Does `work` on a thread that may wait for a disk. The lock is held until it ends, even if
-    /// nobody waits for it.
+    /// Runs `work` on a thread that may block. The lock is held until `work` ends, even if the
+    /// future is dropped.
     async fn work<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -78,8 +78,11 @@ impl Checkpoint for CheckpointFile {
             let archived =
                 (1..=MOST_ARCHIVED).map(|number| place.beside(&format!("replaced-{number}")));
             let free = archived.into_iter().find(|path| fs::symlink_metadata(path).is_err());
-            let path = free
-                .ok_or_else(|| io::Error::other("too many archived checkpoints lie next to it"))?;
+            let path = free.ok_or_else(|| {
+                io::Error::other(
+                    "there are already 10,000 archived checkpoints next to it; remove some",
+                )
+            })?;
             fs::rename(&place.path, &path)?;
             place.sync_folder()?;
             Ok(path.display().to_string())
@@ -89,7 +92,7 @@ impl Checkpoint for CheckpointFile {
 }
 
 impl Paths {
-    /// The path with another ending.
+    /// Returns the path with another ending.
     fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push(".");
@@ -111,8 +114,8 @@ impl Paths {
         match FileExt::try_lock(&file) {
             Ok(()) => *lock = Some(file),
             Err(TryLockError::WouldBlock) => {
-                let text = "another publication uses it; wait for its end, or give each its own \
-                            checkpoint";
+                let text = "another publication is using it; wait until that one ends, or use a \
+                            separate checkpoint for each publication";
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
             }
             Err(TryLockError::Error(error)) => return Err(named(error)),
@@ -131,14 +134,14 @@ impl Paths {
         if bytes.len() as u64 > LONGEST {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it is longer than a checkpoint can be",
+                "the file is larger than 1 MiB, so it isn't a checkpoint",
             ));
         }
-        // Bytes that aren't text make a damaged checkpoint, which its reader explains.
+        // In a damaged checkpoint, bytes may not be UTF-8. The parser reports the damage.
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Replaces the file so that it has the old text or the new one, whenever the power fails.
+    /// Replaces the file. After a power failure it has either the old text or the new one.
     fn write(&self, text: &str) -> io::Result<()> {
         let temporary = self.beside("new");
         let mut file = File::create(&temporary)?;
@@ -149,7 +152,7 @@ impl Paths {
         self.sync_folder()
     }
 
-    /// Makes a rename durable. Only Unix lets folders be synced.
+    /// Makes a rename or removal durable. Only Unix can sync folders.
     fn sync_folder(&self) -> io::Result<()> {
         if cfg!(unix) {
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -1,6 +1,6 @@
-//! Where one message of a batch ends and the next begins.
+//! The slots of one message, and their limits.
 
-/// The most slots and bytes of one message.
+/// The maximum numbers of slots and bytes in one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) slots: usize,
@@ -10,7 +10,8 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Encoding them costs little next to a request, and a rejection concerns few slots.
+            // Encoding this number costs little compared to a request, and a rejection affects few
+            // slots.
             slots: 1_000,
             // Below 10 MB, the lower of the two limits that the service publishes.
             bytes: 8 * 1024 * 1024,
@@ -18,25 +19,25 @@ impl Default for Limits {
     }
 }
 
-/// Slots that go into one message.
+/// Consecutive slots for one message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk {
-    /// The position of the first.
+    /// The position of the first slot.
     pub(super) first: usize,
-    /// How many they are: none after the last.
+    /// The number of slots; 0 if none are left.
     pub(super) slots: usize,
-    /// The most bytes that the message takes.
+    /// An upper bound on the message's size in bytes.
     pub(super) bytes: usize,
 }
 
 impl Chunk {
-    /// The position after the last slot.
+    /// Returns the position after the last slot.
     pub(super) fn end(self) -> usize {
         self.first + self.slots
     }
 }
 
-/// Takes slots for one message, in order, until one does not fit.
+/// Collects consecutive slots for one message until one doesn't fit.
 pub(super) struct ChunkBuilder {
     limits: Limits,
     pub(super) slots: usize,
@@ -44,13 +45,13 @@ pub(super) struct ChunkBuilder {
 }
 
 impl ChunkBuilder {
-    /// An empty message, which takes `envelope` bytes itself.
+    /// Creates an empty message, which takes `envelope` bytes without slots.
     pub(super) fn new(limits: Limits, envelope: usize) -> Self {
         Self { limits, slots: 0, bytes: envelope }
     }
 
-    /// Takes a slot that adds so many bytes, if it fits. The first always does: there is nothing
-    /// left to split.
+    /// Adds a slot of `added` bytes if it fits, and returns whether it does. The first slot always
+    /// fits, because it can't be split.
     pub(super) fn takes(&mut self, added: usize) -> bool {
         let bytes = self.bytes.saturating_add(added);
         let fits = self.slots < self.limits.slots && bytes <= self.limits.bytes;

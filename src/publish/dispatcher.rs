@@ -1,4 +1,4 @@
-//! The messages of a publication that are in flight, or ready to be sent.
+//! The messages of a publication that are in flight or ready to be sent.
 
 mod starting;
 
@@ -27,15 +27,15 @@ use crate::receipt::{Attempt, Delivery, Receipt};
 use crate::retry::Policy;
 use crate::transport::Permit;
 
-/// How many messages may be begun after the first that isn't accepted, for each that may be in
-/// flight.
+/// The maximum number of messages begun after the first that isn't accepted, per message that may
+/// be in flight.
 const SPAN: u64 = 8;
 
 type SendFuture<'a> =
     Pin<Box<dyn Future<Output = (PreparedChunk, Result<Receipt, Error>)> + Send + 'a>>;
 type FreePermit<'a> = Pin<Box<dyn Future<Output = Option<Permit>> + Send + 'a>>;
 
-/// Sends messages, up to a number at a time, and records their outcomes.
+/// Sends messages, up to `concurrency` at a time, and records their outcomes.
 pub(super) struct Dispatcher<'a, 't> {
     sender: &'a Sender,
     policy: Policy,
@@ -46,26 +46,27 @@ pub(super) struct Dispatcher<'a, 't> {
     saver: Option<Saver>,
     hook: Option<AcceptedHook<'a>>,
     in_flight: FuturesUnordered<SendFuture<'a>>,
-    /// Messages that failed for now, in the order of their slots.
+    /// Messages that failed temporarily, in the order of their slots.
     failed_for_now: VecDeque<PreparedChunk>,
     ready: Option<PreparedChunk>,
-    /// The wait for the rate limit, and since when.
+    /// The wait for the rate limit, and its start.
     permit: Option<(FreePermit<'a>, Instant)>,
-    /// Memory of messages that were accepted.
+    /// Buffers of accepted messages, for reuse.
     spare: Vec<Vec<u8>>,
-    /// Why no more messages are made.
+    /// The reason why no more messages are made.
     source_end: Option<Result<(), SourceError>>,
-    /// Why no more messages are sent.
+    /// The reason why no more messages are sent.
     end: Option<End>,
 }
 
 /// The next event of a publication.
 pub(super) enum Event<T> {
-    /// The next message was made, or can't be.
+    /// The next message was made, or can't be made.
     Made(T),
-    /// A message was accepted or failed, or went out: there may be another to make.
+    /// A message was sent, was accepted or failed. Another one may have to be made.
     Changed,
-    /// A message of at most so many bytes was too large. Its slots are to be split.
+    /// A message was too large. Its slots are to be split into messages of at most this number of
+    /// bytes.
     TooLarge(usize),
     /// Nothing is left to do.
     Ended,
@@ -100,7 +101,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Whether another message is to be made.
+    /// Returns whether another message has to be made.
     pub(super) fn wants_message(&self) -> bool {
         let has_room = self.failed_for_now.len() + self.in_flight.len() <= self.concurrency;
         let has_span = || self.layout.span() < SPAN.saturating_mul(self.concurrency as u64);
@@ -121,17 +122,17 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.ready = Some(message);
     }
 
-    /// No more messages can be made.
+    /// Records that no more messages can be made.
     pub(super) fn source_ended(&mut self, end: Result<(), SourceError>) {
         self.source_end = Some(end);
     }
 
-    /// Splits the slots of the message that was too large, and of the one that is ready, within
-    /// `limit` bytes.
+    /// Limits messages to `limit` bytes. Splits the slots of the message that was too large, and of
+    /// the one that is ready.
     pub(super) fn split_within(&mut self, limit: usize) {
         let before = self.layout.service_limit.unwrap_or(limit);
         self.layout.service_limit = Some(limit.min(before));
-        // It is made again in its turn, after the parts of the other.
+        // This message is made again after the parts of the other.
         if let Some(ready) = self.ready.take() {
             self.layout.set_back(ready.number);
             self.recycle(ready);
@@ -145,7 +146,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.tracker.laid_out(&self.layout);
     }
 
-    /// Waits for the next event, while the next message is made and messages are sent.
+    /// Sends messages and drives `making`, until the next event.
     pub(super) async fn next<T>(
         &mut self,
         mut making: Pin<&mut impl Future<Output = T>>,
@@ -154,7 +155,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             None if self.tracker.handle.is_stopped() && !self.is_complete() => {
                 self.end = Some(End::Stopped);
             }
-            // The messages that were in flight were the last.
+            // The messages in flight were the last ones, so the batch is complete.
             Some(End::Stopped) if self.is_complete() => self.end = None,
             _ => {}
         }
@@ -168,7 +169,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             self.release_waiting();
             let Some(saver) = &mut self.saver else { return Event::Ended };
             if self.end.is_none() && matches!(self.source_end, Some(Ok(()))) {
-                // A complete batch needs its checkpoint no longer.
+                // A complete batch no longer needs its checkpoint.
                 saver.finish();
             }
             if saver.is_idle() {
@@ -176,7 +177,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             }
         }
         let handle = self.tracker.handle.clone();
-        // Then only the hook, the checkpoint and the messages in flight are left.
+        // At the end only the hook, the checkpoint and messages in flight are left.
         let is_ending = self.end.is_some() || self.is_complete();
         let is_ready = self.ready.is_some();
         let mut stopped = pin!(handle.stopped());
@@ -193,7 +194,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
                 self.called(called);
                 return Poll::Ready(None);
             }
-            // What is saved as accepted was reported to the caller before.
+            // A message is saved as accepted only after the caller's function has ended for it.
             let may_save = !self.hook_is_busy();
             if let Some(Poll::Ready(saved)) = self
                 .saver
@@ -232,12 +233,12 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.hook.as_ref().is_some_and(AcceptedHook::is_busy)
     }
 
-    /// Whether every message was accepted, and no more are made.
+    /// Returns whether no message is left to make or to send.
     fn is_done(&self) -> bool {
         self.source_end.is_some() && self.ready.is_none() && self.failed_for_now.is_empty()
     }
 
-    /// Whether all slots are accepted.
+    /// Returns whether all slots are accepted.
     fn is_complete(&self) -> bool {
         matches!(self.source_end, Some(Ok(()))) && self.is_done() && self.layout.is_accepted()
     }
@@ -270,15 +271,15 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let is_unknown = message.is_unknown || error.delivery() == Delivery::Unknown;
         if is_too_large(&error) && message.encoded.slot_count > 1 {
             self.tracker.too_large(error.attempts());
-            // Slots that went out under another id are counted already, unless this id may have
-            // been accepted too.
+            // Slots that an earlier run sent under another id are already counted. They count again
+            // if this id may have been accepted too.
             let is_counted = message.may_repeat && error.delivery() != Delivery::Unknown;
             if is_unknown && !is_counted {
                 self.tracker.may_repeat(message.encoded.slot_count);
             }
             self.layout.reopen(message.number);
             let bytes = message.bytes / 2;
-            // The service is there again if it finds a message too large.
+            // This response shows that the outage is over.
             self.patience.outage = None;
             self.recycle(message);
             return Event::TooLarge(bytes);
@@ -287,7 +288,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         if is_temporary(&error, self.policy.on_unknown)
             && self.patience.waits_out(&error, was_probe)
         {
-            // If the process ends now, the same bytes go out again.
+            // The layout still records it as sent, so a resumed run sends the same bytes again.
             message.is_unknown = is_unknown;
             message.attempts = error.into_attempts();
             message.attempts_before = message.attempts.len();
@@ -306,7 +307,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         Event::Changed
     }
 
-    /// The layout changed.
+    /// Reports and saves a changed layout.
     fn changed(&mut self) {
         self.tracker.laid_out(&self.layout);
         if let Some(saver) = &mut self.saver {
@@ -314,8 +315,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Gives up messages that were to be sent again. If the service doesn't have them, the next run
-    /// may split them otherwise.
+    /// Drops messages that wait to be sent again. If the service doesn't have them, the next run
+    /// may split their slots differently.
     fn release_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.failed_for_now);
         for message in waiting.iter().filter(|message| !message.is_unknown) {
@@ -326,14 +327,14 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Keeps the memory of a message that is done with, if nobody else has it.
+    /// Keeps the buffer of a message that is no longer needed, unless it is shared.
     fn recycle(&mut self, message: PreparedChunk) {
         if message.encoded.body.is_unique() && self.spare.len() < self.concurrency {
             self.spare.push(message.encoded.body.into());
         }
     }
 
-    /// The caller's function for an accepted message ended. The message stays accepted.
+    /// Handles the end of a call to the function for accepted messages. The message stays accepted.
     fn called(&mut self, called: Result<(), StreamError>) {
         let Err(cause) = called else { return };
         match self.end {
@@ -346,20 +347,21 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// A write of the checkpoint ended.
+    /// Handles the end of a write to the checkpoint.
     fn saved(&mut self, saved: Result<(), CheckpointError>) {
         if let Err(error) = saved {
             self.saver = None;
             match self.end {
                 None | Some(End::Stopped) => self.end = Some(End::Checkpoint(error)),
                 Some(_) => {
-                    tracing::error!("error.message" = %error, "the checkpoint is not up to date");
+                    tracing::error!("error.message" = %error, "failed to save the checkpoint, \
+                                                               which is now out of date");
                 }
             }
         }
     }
 
-    /// Why the publication ended. A complete one needs its checkpoint no longer.
+    /// Returns the result of the publication. If the batch is complete, removes the checkpoint.
     pub(super) async fn take_end(&mut self) -> Result<(), End> {
         match (self.end.take(), self.source_end.take()) {
             (Some(end), _) => Err(end),
@@ -372,9 +374,10 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 }
 
-/// Whether the service rejected a message for its size. If an attempt before that may have been
-/// accepted, its slots may arrive again with the parts, as they may with every retry after an
-/// unknown outcome.
+/// Returns whether the service rejected a message because of its size.
+///
+/// If an earlier attempt may have been accepted, the slots may arrive again in smaller messages.
+/// The same holds for every retry after an unknown outcome.
 fn is_too_large(error: &Error) -> bool {
     let is_413 = |last: &Attempt| {
         last.status == Some(StatusCode::PAYLOAD_TOO_LARGE) && last.delivery == Delivery::Rejected

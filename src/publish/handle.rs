@@ -1,4 +1,4 @@
-//! A handle to a publication that is being made.
+//! A handle to a running publication.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,11 @@ use tokio::sync::Notify;
 
 use super::{PublishReport, ResumePoint};
 
-/// Stops a publication, and has its report, even after it was dropped; see
-/// [`PublishBuilder::handle`](crate::client::PublishBuilder::handle).
+/// A handle that stops a publication and returns its report, even after the publication was
+/// dropped.
 ///
-/// Clones belong to the same publication.
+/// [`PublishBuilder::handle`](crate::client::PublishBuilder::handle) returns one. Clones belong to
+/// the same publication.
 #[derive(Clone, Default)]
 pub struct PublishHandle(Arc<PublishState>);
 
@@ -29,29 +30,28 @@ impl PublishHandle {
         report.resume_point = Some(start.clone());
     }
 
-    /// Lets the messages in flight come to their end, and sends no other.
+    /// Stops the publication. Messages in flight are completed, and no others are sent.
     ///
-    /// Unless everything was accepted by then, the publication ends with an error of
-    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), whose report has the [resume
-    /// point](PublishReport::resume_point). A wait of the publication ends at once.
+    /// A wait of the publication ends at once. If some slots aren't accepted by then, the
+    /// publication returns an error with [`ErrorKind::Stopped`](crate::ErrorKind::Stopped). Its
+    /// report contains the [resume point](PublishReport::resume_point).
     pub fn stop(&self) {
         self.0.is_stopped.store(true, Ordering::Release);
         self.0.stopped.notify_one();
     }
 
-    /// Returns the report so far; after the end, and after the publication was dropped, the last
-    /// one.
+    /// Returns the current report, or the last one if the publication has ended or was dropped.
     ///
-    /// A message that was in flight when the publication was dropped is not in it, and may be
-    /// accepted. The [resume point](PublishReport::resume_point) knows it, so that it goes out
-    /// again with the same bytes and message id.
+    /// If the publication was dropped, a message that was in flight isn't in the report, but may
+    /// have been accepted. The [resume point](PublishReport::resume_point) records it, so that a
+    /// resumed publication sends it again with the same bytes and message id.
     #[must_use]
     pub fn report(&self) -> PublishReport {
         self.look().clone()
     }
 
     pub(super) fn look(&self) -> MutexGuard<'_, PublishReport> {
-        // A panic while the lock is held leaves single figures changed at most.
+        // A panic while the lock is held can at most leave single counts out of date.
         self.0.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,7 +59,7 @@ impl PublishHandle {
         self.0.is_stopped.load(Ordering::Acquire)
     }
 
-    /// Completes once the publication is to stop.
+    /// Completes when the publication has to stop.
     pub(super) async fn stopped(&self) {
         while !self.is_stopped() {
             self.0.stopped.notified().await;

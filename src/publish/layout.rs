@@ -1,33 +1,33 @@
-//! Which message carries which slots: pure data, without clock and I/O.
+//! The assignment of slots to messages: pure data, without clock or I/O.
 
 use std::collections::VecDeque;
 
 use super::resume::{PointPart, ResumePoint};
 use crate::digest::SlotsDigest;
 
-/// A place between two slots.
+/// A position between two slots.
 #[derive(Clone, Debug)]
 pub(super) struct SlotPosition {
-    /// How many slots that can be published come before.
+    /// The number of slots before it that can be published.
     pub(super) position: usize,
-    /// How many slots come before, including those that were skipped.
+    /// The number of slots before it, including skipped ones.
     pub(super) index: usize,
-    /// The digest of the slots that come before.
+    /// The digest of the destinations and of the slots before it.
     pub(super) digest: SlotsDigest,
 }
 
-/// The batch numbers that a message carries.
+/// The batch numbers in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbering {
-    /// None, because it is the only message of a batch without a given id.
+    /// No numbers, because it is the only message of a batch without a given id.
     None,
-    /// Its own number, because the number of messages is unknown.
+    /// The message's own number, because the number of messages is unknown.
     Number,
-    /// Its own number and this number of messages.
+    /// The message's own number and the number of messages.
     NumberOf(u64),
 }
 
-/// The batch numbers and the id of a message, by which it is recognized when it is made again.
+/// The batch numbers and the id of a message, which identify it when it is made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     pub(super) numbering: Numbering,
@@ -40,16 +40,16 @@ pub(super) struct Fingerprint {
 pub(super) struct Task {
     pub(super) number: u64,
     pub(super) start: SlotPosition,
-    /// Where its slots end at the latest; `None` if that is where they all end.
+    /// The limit of the message's slots. `None` if it is the end of all slots.
     pub(super) end: Option<SlotPosition>,
-    /// The message that was sent before with exactly these slots, whose outcome is unknown.
+    /// The earlier message with exactly these slots and an unknown outcome.
     pub(super) repeat: Option<Fingerprint>,
 }
 
-/// Slots of one message, or of several that were accepted.
+/// Consecutive slots of one message, or of several accepted messages.
 #[derive(Clone, Debug)]
 struct Part {
-    /// The number of the message; `None` if it gets the next one that is free.
+    /// The number of the message. `None` if the message gets the next free one.
     number: Option<u64>,
     start: SlotPosition,
     end: SlotPosition,
@@ -59,16 +59,16 @@ struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PartState {
     Accepted,
-    /// To be split into messages.
+    /// The slots are to be split into messages.
     Open,
-    /// To be made again, because the service may have it.
+    /// The message is to be made again, because the service may have it.
     Repeat(Fingerprint),
-    /// Made, and whether the service may have it.
+    /// The message is made. The flag is set if the service may have it.
     Made(Fingerprint, bool),
 }
 
 impl PartState {
-    /// The state before the message was made.
+    /// Returns the state before the message was made.
     fn set_back(self) -> Self {
         match self {
             Self::Made(print, true) => Self::Repeat(print),
@@ -78,14 +78,14 @@ impl PartState {
     }
 }
 
-/// The messages of a batch, from the first slot that isn't known to be accepted.
+/// The messages of a batch, starting at the first slot that isn't known to be accepted.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    /// In the order of the slots, without a gap between them. The first isn't accepted.
+    /// The parts in the order of their slots, without gaps. The first isn't accepted.
     parts: VecDeque<Part>,
-    /// The number of the first message that isn't begun, and where its slots begin.
+    /// The number of the first message that isn't begun, and the start of its slots.
     next: (u64, SlotPosition),
-    /// The number of bytes to which the service limited messages, if it found one too large.
+    /// The reduced limit of a message in bytes, if the service found one too large.
     pub(super) service_limit: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ impl Layout {
         Self { parts: VecDeque::new(), next: (number, start), service_limit }
     }
 
-    /// Adds what a resume point reports of the slots up to `end`.
+    /// Adds a part of a resume point, with the slots up to `end`.
     pub(super) fn resume(&mut self, part: &PointPart, end: SlotPosition) {
         let state = match *part {
             PointPart::Accepted { .. } => PartState::Accepted,
@@ -105,7 +105,7 @@ impl Layout {
         self.parts.push_back(Part { number: part.number(), start, end, state });
     }
 
-    /// The first [task](Self::task) has no slots that can be published.
+    /// Skips the first [task](Self::task), because none of its slots can be published.
     pub(super) fn skip_task(&mut self) {
         let is_task =
             |part: &&mut Part| matches!(part.state, PartState::Open | PartState::Repeat(_));
@@ -126,7 +126,7 @@ impl Layout {
         self.next.0 = number;
     }
 
-    /// The first message that isn't made.
+    /// Returns the first message that isn't made.
     pub(super) fn task(&self) -> Task {
         match self
             .parts
@@ -147,10 +147,11 @@ impl Layout {
         }
     }
 
-    /// The message of the first [task](Self::task) was made, with the slots up to `end`.
+    /// Records that the first [task](Self::task) was made into a message with the slots up to
+    /// `end`.
     pub(super) fn made(&mut self, end: SlotPosition, print: Fingerprint) {
         let task = self.task();
-        // Until it is sent, the message of an earlier run counts.
+        // Until this message is sent, the service can only have the earlier one.
         let state = PartState::Made(task.repeat.unwrap_or(print), task.repeat.is_some());
         let made = Part { number: Some(task.number), start: task.start, end: end.clone(), state };
         if task.number == self.next.0 {
@@ -184,14 +185,14 @@ impl Layout {
         }
     }
 
-    /// Message `number` goes out.
+    /// Records that message `number` is sent. The service may have it from now on.
     pub(super) fn sent(&mut self, number: u64, print: Fingerprint) {
         if let Some(part) = self.part(number) {
             part.state = PartState::Made(print, true);
         }
     }
 
-    /// The service doesn't have message `number`.
+    /// Records that the service doesn't have message `number`.
     pub(super) fn not_accepted(&mut self, number: u64) {
         if let Some(PartState::Made(_, may_be_accepted)) =
             self.part(number).map(|part| &mut part.state)
@@ -200,7 +201,7 @@ impl Layout {
         }
     }
 
-    /// Message `number` was accepted.
+    /// Records that message `number` was accepted.
     pub(super) fn accepted(&mut self, number: u64) {
         if let Some(part) = self.part(number) {
             part.state = PartState::Accepted;
@@ -208,21 +209,22 @@ impl Layout {
         self.pop_accepted();
     }
 
-    /// Opens the slots of message `number` again, to be split anew.
+    /// Opens the slots of message `number` again, so that they are split differently.
     pub(super) fn reopen(&mut self, number: u64) {
         if let Some(part) = self.part(number) {
             part.state = PartState::Open;
         }
     }
 
-    /// Message `number` is to be made again: with the same slots if the service may have it.
+    /// Returns message `number` to its state before it was made. It gets the same slots again if
+    /// the service may have it.
     pub(super) fn set_back(&mut self, number: u64) {
         if let Some(part) = self.part(number) {
             part.state = part.state.set_back();
         }
     }
 
-    /// Gives back the numbers of the last messages, as far as all their slots are open.
+    /// Removes open parts from the end and frees their numbers, if these are the highest.
     pub(super) fn close_up(&mut self) {
         while let Some(last) = self.parts.back().filter(|part| part.state == PartState::Open) {
             match last.number {
@@ -241,17 +243,17 @@ impl Layout {
             .find(|part| part.number == Some(number) && part.state != PartState::Accepted)
     }
 
-    /// Where the first slot is that isn't known to be accepted.
+    /// Returns the position of the first slot that isn't known to be accepted.
     pub(super) fn first(&self) -> &SlotPosition {
         self.parts.front().map_or(&self.next.1, |part| &part.start)
     }
 
-    /// Whether every message that was begun is accepted.
+    /// Returns whether every message that was begun is accepted.
     pub(super) fn is_accepted(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// How many messages have a number, and how many of them aren't accepted.
+    /// Returns how many messages have a number, and how many of them aren't accepted.
     pub(super) fn counts(&self) -> (u64, u64) {
         let numbered = self.next.0.saturating_sub(1);
         let missing = self
@@ -261,14 +263,14 @@ impl Layout {
         (numbered, missing.count() as u64)
     }
 
-    /// How many slots were accepted.
+    /// Returns the number of accepted slots.
     pub(super) fn accepted_slots(&self) -> usize {
         let accepted = self.parts.iter().filter(|part| part.state == PartState::Accepted);
         self.first().position
             + accepted.map(|part| part.end.position - part.start.position).sum::<usize>()
     }
 
-    /// How many messages have a number from the first on that isn't accepted.
+    /// Returns the number of numbered messages, starting at the first that isn't accepted.
     pub(super) fn span(&self) -> u64 {
         let first = self
             .parts
@@ -277,8 +279,8 @@ impl Layout {
         first.map_or(0, |first| self.next.0.saturating_sub(first))
     }
 
-    /// The positions of slots that are to be split into messages, and whether the first message of
-    /// each has its number.
+    /// Returns the ranges of positions with slots that are to be split into messages. The flag of a
+    /// range is set if its first message has a number.
     pub(super) fn open(&self) -> impl Iterator<Item = (usize, Option<usize>, bool)> {
         let open = self.parts.iter().filter(|part| part.state == PartState::Open);
         let range =
@@ -286,7 +288,7 @@ impl Layout {
         open.map(range).chain([(self.next.1.position, None, false)])
     }
 
-    /// The point from which the batch resumes.
+    /// Returns the point at which the batch resumes.
     pub(super) fn point(&self) -> ResumePoint {
         let mut layout = self.clone();
         for part in &mut layout.parts {

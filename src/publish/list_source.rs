@@ -1,4 +1,4 @@
-//! Slots that are all there.
+//! A complete list of slots.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -31,16 +31,16 @@ impl<T: Borrow<Slot> + Send + Sync> SlotList for Vec<T> {
     }
 }
 
-/// The slots of a list. Those that are skipped are removed once it is checked.
+/// The slots of a list. Skipped slots are removed after all are checked.
 pub(crate) struct ListSource<'a> {
     slots: Box<dyn SlotList + 'a>,
-    /// How many bytes each adds to a message; known once they are checked.
+    /// The number of bytes that each slot adds to a message. Empty before the slots are checked.
     added: Vec<u32>,
-    /// How many there were, including those that were skipped.
+    /// The number of slots passed by the caller, including skipped ones.
     came: usize,
-    /// The index that each had among these; `None` if none was skipped.
+    /// The index of each slot in the caller's list. `None` if no slot was skipped.
     indices: Option<Vec<usize>>,
-    /// Slots that are published in the place of others, by their position.
+    /// Corrected copies by position, which are published instead of the slots in the list.
     corrected: HashMap<usize, Box<Slot>>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> ListSource<'a> {
         let index_of = |position: usize, indices: &Option<Vec<usize>>| {
             indices.as_ref().and_then(|indices| indices.get(position)).copied().unwrap_or(position)
         };
-        // They are checked anew if the publication begins anew.
+        // A publication that restarts with a new batch checks its slots again.
         (validator.permitted, *corrected) = Default::default();
         added.clear();
         added.reserve_exact(slots.len());
@@ -81,7 +81,7 @@ impl<'a> ListSource<'a> {
                 Checked::Invalid => skipped.push(position),
             }
         }
-        // Problems of slots that are not skipped end the publication, all of them together.
+        // If invalid slots aren't skipped, one error lists the problems of all.
         validator
             .take_stopping()
             .map_err(|invalid| SourceError::Invalid(Error::invalid_slots(invalid)))?;
@@ -115,8 +115,8 @@ impl<'a> ListSource<'a> {
         self.corrected.get(&position).map(|slot| &**slot).or_else(|| self.slots.get(position))
     }
 
-    /// The index of a slot among those that came; `None` if it is its position, or there is no such
-    /// slot.
+    /// Returns the index of a slot in the caller's list. It is `None` if it equals the position, or
+    /// if there is no such slot.
     pub(super) fn index(&self, position: usize) -> Option<usize> {
         self.indices.as_ref()?.get(position).copied()
     }
@@ -125,7 +125,8 @@ impl<'a> ListSource<'a> {
         self.added.get(position).map(|added| *added as usize)
     }
 
-    /// How many bytes each slot from position `first` up to `last` adds to a message.
+    /// Returns the number of bytes that each slot between positions `first` and `last` adds to a
+    /// message.
     pub(super) fn added_lengths(
         &self,
         first: usize,

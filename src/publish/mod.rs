@@ -1,5 +1,5 @@
-//! Many slots: split into messages that go out in order or concurrently, while the next is being
-//! encoded.
+//! Publishing many slots: they are split into messages, which are sent in order or concurrently.
+//! The next message is encoded meanwhile.
 
 mod accepted;
 mod async_input;
@@ -85,12 +85,12 @@ pub(crate) struct Publication<'a> {
     pub(crate) handle: PublishHandle,
 }
 
-/// Why a publication ends before its slots do.
+/// The reason why a publication ends before all slots are accepted.
 enum End {
     Stopped,
-    /// There is something wrong with the slots or the options, and with no message.
+    /// The slots or the options are invalid. No message failed.
     Unreadable(SourceError),
-    /// A message was not accepted.
+    /// A message wasn't accepted.
     Failed(FailedMessage),
     /// The checkpoint can't be saved or removed.
     Checkpoint(CheckpointError),
@@ -102,7 +102,8 @@ enum End {
 struct FailedMessage {
     number: u64,
     error: Error,
-    /// Whether the service may have its slots, from an attempt of this run or an earlier one.
+    /// Whether the service may have its slots, because of any attempt of this run or an earlier
+    /// one.
     is_unknown: bool,
 }
 
@@ -138,7 +139,7 @@ impl Publication<'_> {
             self.on_progress.map(|call| Callback::new(call, handle.clone(), panic.clone()));
         let on_accepted =
             self.on_accepted.map(|call| Callback::new(call, handle.clone(), panic.clone()));
-        // However many the slots are, their messages wait for the client's own limits.
+        // A publication waits for the client's own limits as long as it takes.
         let policy = Policy { deadline_covers_limits: false, ..self.policy };
         let patience = Patience::new(self.patience, &sender.jitter);
         let mut tracker = ProgressTracker::new(handle, on_progress);
@@ -188,7 +189,7 @@ impl Publication<'_> {
     }
 }
 
-/// Opens another batch, because the slots aren't those of the checkpoint.
+/// Opens a new batch and archives the checkpoint, because its batch has other slots.
 async fn restart(
     error: &Error,
     checkpoint: &CheckpointOptions,
@@ -199,18 +200,19 @@ async fn restart(
     let invalid = |error| Err(End::Unreadable(SourceError::Invalid(error)));
     if !checkpoint.restarts_if_changed {
         let text = format!(
-            "the checkpoint is of the unfinished batch {batch}, whose slots or destinations were \
-             others: pass those again, remove the checkpoint, or call restart_if_changed ({})",
+            "the checkpoint belongs to the unfinished batch {batch}, which has other slots or \
+             destinations: pass those again, remove the checkpoint, or call restart_if_changed \
+             ({})",
             error.problems().iter().map(Problem::text).collect::<Vec<_>>().join("; ")
         );
         return invalid(Error::checkpoint(text));
     }
     let archived = archive(&checkpoint.checkpoint, batch).await.map_err(SourceError::Invalid)?;
     if is_stream {
-        // Its slots have passed.
+        // The slots that the stream has yielded can't be read again.
         let text = format!(
-            "the checkpoint was of the unfinished batch {batch}, whose slots were others; it was \
-             moved to {archived}: publish the stream again from its start, as a new batch"
+            "the checkpoint belonged to the unfinished batch {batch}, which has other slots; it \
+             was moved to {archived}: publish the stream again from its start as a new batch"
         );
         return invalid(Error::checkpoint(text));
     }
@@ -218,8 +220,7 @@ async fn restart(
 }
 
 impl Dispatcher<'_, '_> {
-    /// Sends the messages that `batcher` makes until all are accepted, and makes the next
-    /// meanwhile.
+    /// Sends the messages of `batcher` until all are accepted, and makes the next one meanwhile.
     async fn publish(&mut self, batcher: &mut Batcher<'_>) -> Result<(), End> {
         self.tracker.begins(&self.layout);
         self.tracker.counted(batcher);
@@ -239,7 +240,7 @@ impl Dispatcher<'_, '_> {
                 });
                 loop {
                     match self.next(making.as_mut()).await {
-                        // The message is still being made.
+                        // Continue to make the same message.
                         Event::Changed if is_making || !self.wants_message() => {}
                         event => break event,
                     }
@@ -248,7 +249,7 @@ impl Dispatcher<'_, '_> {
             match event {
                 Event::Changed => {}
                 Event::Made(Ok(Some(message))) => self.is_ready(message),
-                // The slots of this part are invalid by now, and skipped.
+                // All slots of this part are now invalid and were skipped.
                 Event::Made(Ok(None)) if self.layout.task().end.is_some() => {
                     self.layout.skip_task();
                 }

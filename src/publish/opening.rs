@@ -1,4 +1,4 @@
-//! Which batch a publication is for, and where it begins.
+//! The batch of a publication, and the point at which it starts.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::error::Error;
 use crate::message::{Defaults, Envelope, Problem, Validation};
 use crate::random::fresh_id;
 
-/// The batch that messages are made for.
+/// The identity of a batch.
 pub(super) struct BatchIdentity {
     pub(super) id: String,
-    /// Whether the id was given, so that even a single message carries it.
+    /// Whether the caller set the id. If so, even a single message carries it.
     pub(super) is_named: bool,
 }
 
-/// The options that make a batch.
+/// The options of a batch.
 #[derive(Clone)]
 pub(crate) struct BatchOptions {
     pub(crate) id: Option<String>,
@@ -26,25 +26,25 @@ pub(crate) struct BatchOptions {
     pub(crate) validation: Validation,
 }
 
-/// A checkpoint, and whether another batch may take its place.
+/// A checkpoint, and whether a new batch may replace its batch.
 pub(crate) struct CheckpointOptions {
     pub(crate) checkpoint: Arc<dyn AnyCheckpoint>,
     pub(crate) restarts_if_changed: bool,
 }
 
-/// A batch, and where it begins.
+/// A batch, and the point at which it starts.
 pub(super) struct Opened {
     pub(super) batch: BatchIdentity,
     pub(super) envelope: Envelope,
     pub(super) limits: Limits,
     pub(super) start: ResumePoint,
     pub(super) validation: Validation,
-    /// Whether it was read from a checkpoint.
+    /// Whether the batch was read from a checkpoint.
     pub(super) is_resumed: bool,
 }
 
 impl Opened {
-    /// The batch that the options ask for, regardless of a checkpoint.
+    /// Creates the batch of these options, regardless of any checkpoint.
     pub(super) fn new(options: BatchOptions) -> Self {
         let BatchOptions { id, envelope, limits, start, validation } = options;
         let batch = BatchIdentity {
@@ -55,12 +55,13 @@ impl Opened {
         Self { batch, envelope, limits, start, validation, is_resumed: false }
     }
 
-    /// Another batch in place of an unfinished one. The point at which that resumes isn't its own.
+    /// Creates a batch that replaces an unfinished one. It starts at its first slot, because the
+    /// resume point in the options belongs to the other batch.
     pub(super) fn anew(options: BatchOptions) -> Self {
         Self::new(BatchOptions { start: None, ..options })
     }
 
-    /// The batch of the checkpoint, if there is one, or else that of the options.
+    /// Opens the batch of the checkpoint, or creates one from the options if there is none.
     pub(super) async fn from_checkpoint(
         options: &BatchOptions,
         checkpoint: Option<&CheckpointOptions>,
@@ -71,7 +72,7 @@ impl Opened {
         let text = checkpoint.clone().load().await.map_err(Error::of_checkpoint)?;
         let Some(text) = text else {
             if options.id.is_none() && options.start.as_ref().is_some_and(ResumePoint::is_begun) {
-                let text = "missing; there is no checkpoint, so pass that of the batch to resume";
+                let text = "missing; there is no checkpoint, so pass the id of the batch to resume";
                 return Err(Error::configuration(vec![Problem::new("batch_id", text)]));
             }
             return Ok(Self::new(options.clone()));
@@ -80,18 +81,19 @@ impl Opened {
             Error::checkpoint(format!("the checkpoint can't be used: {why}; nothing was changed"))
         };
         let saved = SavedBatch::read(&text).map_err(|why| invalid(&why))?;
-        // It has its source and destinations, and its warnings were permitted.
+        // The saved `Meta` includes source and destinations, and its warnings were permitted.
         let nothing = Defaults { source: None, destinations: &[] };
         let envelope = Envelope::new(&saved.meta, nothing, Validation::Lenient);
         let mut envelope = envelope.map_err(|_| invalid("its meta is invalid"))?;
         if options.validation == Validation::DropInvalidOptional {
-            // What was left out isn't in the checkpoint.
+            // The checkpoint lacks the values that were left out, and therefore their problems.
             envelope = envelope.with_problems(options.envelope.problems().clone());
         }
         if options.start.as_ref().is_some_and(|start| *start != saved.resume_point) {
             let point = &saved.resume_point;
             return Err(invalid(&format!(
-                "it resumes at {point}, and resume_from asks for another point"
+                "it resumes at {point}, but resume_from names another point; leave resume_from \
+                 out to use the checkpoint"
             )));
         }
         let change = match () {
@@ -109,8 +111,8 @@ impl Opened {
         };
         if !restarts_if_changed {
             return Err(invalid(&format!(
-                "it is of the unfinished batch {}, with {change}; finish that batch, remove the \
-                 checkpoint, or call restart_if_changed",
+                "it belongs to the unfinished batch {}, with {change}; finish that batch, remove \
+                 the checkpoint, or call restart_if_changed",
                 saved.id
             )));
         }
@@ -118,7 +120,7 @@ impl Opened {
         Ok(Self::anew(options.clone()))
     }
 
-    /// The batch as a checkpoint saves it.
+    /// Returns the state to save in a checkpoint.
     pub(super) fn saved(&self) -> SavedBatch {
         SavedBatch {
             id: self.batch.id.clone(),
@@ -130,7 +132,7 @@ impl Opened {
     }
 }
 
-/// Keeps the text of another batch elsewhere.
+/// Archives the checkpoint of another batch and returns its new location.
 pub(super) async fn archive(
     checkpoint: &Arc<dyn AnyCheckpoint>,
     batch_id: &str,

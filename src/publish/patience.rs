@@ -1,4 +1,4 @@
-//! How long a publication waits out temporary failures.
+//! The waiting time for temporary failures.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::random::Jitter;
 use crate::receipt::{Attempt, Delivery};
 use crate::retry::{Backoff, NextStep, OnUnknown, asks_again};
 
-/// The default: longer than most restarts and releases of a service, and short enough for a nightly
-/// job to report an outage.
+/// The default patience: longer than most restarts and releases of a service, and short enough for
+/// a nightly job to report an outage.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The part of `Retry-After` that is added at most, so that publications that got the same come
-/// back apart.
+/// The maximum share of `Retry-After` that is added to it, so that publications with the same value
+/// don't all resume at the same time.
 const RETRY_AFTER_JITTER: f64 = 0.1;
 
-/// Decides whether a failure is waited out, and until when.
+/// Decides whether to wait out a failure, and until when.
 pub(super) struct Patience {
     limit: Duration,
-    /// When the last message was accepted, or the next went out after a time in which there was
-    /// none.
+    /// The start of the time that counts towards `limit`. It is the last acceptance, or the next
+    /// send after a time without messages.
     since: Instant,
     backoff: Backoff,
     jitter: Jitter,
     pub(super) outage: Option<Outage>,
 }
 
-/// The time in which messages fail. It ends when one is accepted.
+/// A time in which messages fail. It ends when one is accepted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outage {
-    /// When the next message goes out: one attempt, to find out whether the outage is over.
+    /// The time of the next probe, a single attempt that checks whether the outage is over.
     pub(super) until: Instant,
     pub(super) reason: ErrorKind,
-    /// Whether that attempt is in flight.
+    /// Whether the probe is in flight.
     pub(super) is_probing: bool,
 }
 
@@ -50,15 +50,15 @@ impl Patience {
         }
     }
 
-    /// A message goes out while no other is in flight. The time in which there was nothing to send
-    /// doesn't count.
+    /// Records that a message is sent while no other is in flight. The time before it, in which
+    /// there was nothing to send, doesn't count.
     pub(super) fn begins(&mut self) {
         if self.outage.is_none() {
             self.since = Instant::now();
         }
     }
 
-    /// A message was accepted.
+    /// Records an accepted message, which ends an outage.
     pub(super) fn accepted(&mut self) {
         self.since = Instant::now();
         if self.outage.take().is_some() {
@@ -66,7 +66,7 @@ impl Patience {
         }
     }
 
-    /// A message failed for now. Returns whether it is waited out.
+    /// Records a temporary failure. Returns whether to wait it out.
     pub(super) fn waits_out(&mut self, error: &Error, was_probe: bool) -> bool {
         let now = Instant::now();
         let left = self.limit.saturating_sub(now - self.since);
@@ -77,8 +77,7 @@ impl Patience {
         let wait = match retry_after {
             Some(retry_after) => retry_after
                 .saturating_add(self.jitter.sample(retry_after.mul_f64(RETRY_AFTER_JITTER), 0.0)),
-            // Messages that were in flight when the first of them failed don't make the wait
-            // longer.
+            // Messages that were in flight when the first one failed don't prolong the wait.
             None if self.outage.is_some() && !was_probe => Duration::ZERO,
             None => self.backoff.next_delay(),
         };
@@ -93,8 +92,7 @@ impl Patience {
     }
 }
 
-/// Whether a failed message may be accepted later as it is, and nothing speaks against sending it
-/// again.
+/// Returns whether a failed message may be accepted later without changes, and may be sent again.
 pub(super) fn is_temporary(error: &Error, on_unknown: OnUnknown) -> bool {
     if !error.is_retryable()
         || (on_unknown == OnUnknown::Stop && error.delivery() == Delivery::Unknown)
@@ -112,8 +110,10 @@ fn is_unauthorized(attempt: &Attempt) -> bool {
     attempt.status == Some(StatusCode::UNAUTHORIZED)
 }
 
-/// Whether the outcome is unknown because the response isn't the service's, or can't be read: each
-/// copy could be accepted behind the same response.
+/// Returns whether the outcome is unknown because the response isn't the service's or can't be
+/// read.
+///
+/// Every further copy could be accepted and get the same response.
 fn is_foreign(attempt: &Attempt) -> bool {
     let is_for_now = |status: StatusCode| {
         status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || asks_again(status)

@@ -19,21 +19,20 @@ use super::{PublishError, PublishHandle, PublishReport};
 use crate::error::Error;
 use crate::message::{PermittedProblems, PreparedMessage, Problem};
 
-/// The messages of a batch as they would be sent, made by
-/// [`PublishBuilder::prepare`](crate::PublishBuilder::prepare): a stream, each item of which is
-/// made when it is asked for.
+/// A stream of the messages of a batch as they would be sent, made by
+/// [`PublishBuilder::prepare`](crate::PublishBuilder::prepare).
 ///
-/// After an error there is nothing more.
+/// Each message is made when the stream is polled for it. The stream ends after an error.
 pub struct PreparedMessages<'a> {
     messages: BoxStream<'a, Result<(PreparedMessage, PermittedProblems), PublishError>>,
     problems: PermittedProblems,
 }
 
-/// Makes the messages of a batch, one after the other.
+/// Makes the messages of a batch, one at a time.
 struct Preparation<'a> {
     batcher: Batcher<'a>,
     start: ResumePoint,
-    /// `None` until the slots that are there are checked.
+    /// The layout of the messages. `None` until the available slots are checked.
     layout: Option<Layout>,
     panic: FirstPanic,
 }
@@ -69,13 +68,13 @@ impl<'a> PreparedMessages<'a> {
         Self { messages: messages.boxed(), problems: PermittedProblems::default() }
     }
 
-    /// Options that can't be used.
+    /// Creates a stream that yields only an error, because the options are invalid.
     pub(crate) fn failed(error: Error) -> Self {
         let error = PublishError::new(PublishReport::default(), error, None, None);
         Self { messages: once(ready(Err(error))).boxed(), problems: PermittedProblems::default() }
     }
 
-    /// Makes the next message; `None` if there are no more.
+    /// Makes the next message. Returns `None` if there are no more.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};
@@ -90,9 +89,9 @@ impl<'a> PreparedMessages<'a> {
         StreamExt::next(self).await
     }
 
-    /// Returns the first 1,000 problems of slots and `Meta` that the
-    /// [`Validation`](crate::Validation) permitted, as far as messages were made. They include
-    /// those of values that were left out.
+    /// Returns the first 1,000 problems in slots and `Meta` that the
+    /// [`Validation`](crate::Validation) permitted in the messages made so far. They include the
+    /// problems of values that were left out.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()
@@ -121,7 +120,7 @@ impl Preparation<'_> {
                     layout.accepted(made.number);
                     return Ok(Some(made.encoded));
                 }
-                // The slots of this part are invalid by now, and skipped.
+                // All slots of this part are now invalid and were skipped.
                 None if has_end => layout.skip_task(),
                 None if self.batcher.source.is_empty() => {
                     return Err(SourceError::Invalid(Error::no_slots(

@@ -1,4 +1,4 @@
-//! How far a publication has come.
+//! Snapshots of a running publication.
 
 use std::time::Duration;
 
@@ -8,33 +8,34 @@ use super::ResumePoint;
 use crate::error::ErrorKind;
 use crate::receipt::{self, Receipt, StoredReceipt, milliseconds};
 
-/// How far a publication has come, as [`on_progress`](crate::client::PublishBuilder::on_progress)
-/// is called with it.
+/// The progress of a publication, as passed to
+/// [`on_progress`](crate::client::PublishBuilder::on_progress).
 ///
 /// Serializes to `{"batch_id", "run", "batch", "resume_point", "receipt", "elapsed_ms", "wait":
-/// {"reason", "error_kind", "remaining_ms"}}`, where the reason is `"rate_limit"` or `"failure"`,
-/// and only a failure has a kind.
+/// {"reason", "error_kind", "remaining_ms"}}`. The reason is `"rate_limit"` or `"failure"`. Only a
+/// failure has an `error_kind`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// The id of the batch.
     pub batch_id: String,
-    /// The counts of this run: of messages and slots since the publication began or resumed.
+    /// The counts of this run, since the publication began or resumed.
     pub run: RunCounts,
-    /// The counts of the whole batch, including the runs before.
+    /// The counts of the whole batch, including earlier runs.
     pub batch: BatchCounts,
-    /// Where the batch resumes if this run ends now; `None` before its slots are checked.
+    /// The point at which the batch resumes if this run ends now. `None` before the slots are
+    /// checked.
     pub resume_point: Option<ResumePoint>,
-    /// The receipt of the message that was just accepted; `None` in between.
+    /// The receipt of the message that was just accepted. `None` in all other calls.
     pub receipt: Option<Receipt>,
-    /// How long this run took so far.
+    /// The time that this run has taken so far.
     #[serde(rename = "elapsed_ms", with = "milliseconds")]
     pub elapsed: Duration,
-    /// Why no message goes out now; `None` if messages go out.
+    /// The current wait. `None` while messages are being sent.
     pub wait: Option<Wait>,
 }
 
-/// The JSON of progress.
+/// The JSON form of progress.
 #[derive(Deserialize)]
 struct StoredProgress {
     batch_id: String,
@@ -62,72 +63,71 @@ impl<'de> Deserialize<'de> for Progress {
     }
 }
 
-/// Counts of one run of a publication: since it began or resumed.
+/// The counts of one run of a publication, since it began or resumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunCounts {
-    /// How many messages were accepted.
+    /// The number of accepted messages.
     pub accepted_messages: u64,
-    /// How many slots these carried.
+    /// The number of slots in the accepted messages.
     pub accepted_slots: usize,
-    /// How many slots were [skipped](crate::client::PublishBuilder::skip_invalid), including those
-    /// before the resume point, which a run that resumes checks again.
+    /// The number of [skipped](crate::client::PublishBuilder::skip_invalid) slots. It includes
+    /// slots before the resume point, because a run that resumes checks them again.
     pub skipped_slots: usize,
-    /// How many of the slots that this run sent may arrive twice: an attempt at them with unknown
-    /// outcome was made under another message id.
+    /// The number of slots sent by this run that may arrive twice, because an earlier attempt under
+    /// another message id had an unknown outcome.
     ///
-    /// After a process that was killed, a message that was in flight is known only if it was sent
-    /// before the last write of its checkpoint. If its slots changed since then, it goes out under
-    /// another id without being counted here.
+    /// If the process was killed, the checkpoint knows a message in flight only if it was sent
+    /// before the last write. If the slots of any other message in flight have changed since, they
+    /// are sent under another id and aren't counted here.
     pub possibly_repeated_slots: usize,
-    /// How many requests with messages went out, including those that failed; neither token
-    /// requests nor those of messages in flight.
+    /// The number of requests that carried a message, including failed ones. Token requests and
+    /// messages still in flight aren't counted.
     pub requests: usize,
 }
 
-/// Counts of a whole batch, including the runs before.
+/// The counts of a whole batch, including earlier runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BatchCounts {
-    /// How many messages were accepted.
+    /// The number of accepted messages.
     pub accepted_messages: u64,
-    /// How many slots these carried.
+    /// The number of slots in the accepted messages.
     pub accepted_slots: usize,
-    /// How many messages the batch has; `None` for a stream, until it has ended.
+    /// The number of messages in the batch. `None` for a stream until it ends.
     pub messages: Option<u64>,
-    /// How many slots the batch has, without those that are skipped; `None` for a stream, until it
-    /// has ended.
+    /// The number of slots in the batch, without skipped ones. `None` for a stream until it ends.
     pub slots: Option<usize>,
 }
 
-/// A wait in which a publication sends nothing new.
+/// A wait during which a publication sends no new message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredWait")]
 #[non_exhaustive]
 pub struct Wait {
-    /// Why it waits.
+    /// The reason for the wait.
     #[serde(flatten)]
     pub reason: WaitReason,
-    /// How long it still waits, at least.
+    /// The minimum time that the wait still lasts.
     #[serde(rename = "remaining_ms", with = "milliseconds")]
     pub remaining: Duration,
 }
 
-/// Why a publication waits.
+/// The reason why a publication waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", content = "error_kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WaitReason {
-    /// The [rate limit](crate::ClientBuilder::rate_limit), or a 429, leaves no room.
+    /// The [rate limit](crate::ClientBuilder::rate_limit) or a 429 leaves no room for a message.
     RateLimit,
-    /// A message failed for now, in this way. It goes out again within the
+    /// A message failed temporarily with this kind of error. It is sent again within the
     /// [patience](crate::client::PublishBuilder::patience).
     Failure(ErrorKind),
-    /// A reason that this version does not know, in JSON that a later version wrote.
+    /// A reason that this version doesn't know, read from JSON that a later version wrote.
     Other,
 }
 
-/// The JSON of a wait.
+/// The JSON form of a wait.
 #[derive(Deserialize)]
 struct StoredWait {
     reason: String,
@@ -147,5 +147,5 @@ impl From<StoredWait> for Wait {
     }
 }
 
-/// The function that is called with progress.
+/// The caller's function for progress.
 pub(crate) type OnProgress<'a> = Box<dyn FnMut(&Progress) + Send + 'a>;

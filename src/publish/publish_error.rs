@@ -1,4 +1,4 @@
-//! Why a publication ended before its end.
+//! The error of a publication.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,11 +11,13 @@ use super::PublishReport;
 use crate::error::{Error, ErrorKind};
 use crate::receipt::Delivery;
 
-/// Why a publication ended before everything was accepted, and what was accepted until then.
+/// An error from a publication that ended before all slots were accepted.
 ///
-/// Its `Display` and `Debug` hold no value of a slot and no text of the service or of a stream.
-/// Serializes to what the [report](PublishReport) does, and `{"error", "failed_message",
-/// "failure"}`: the text of this, the number, and the [error](Error).
+/// Its [report](Self::report) covers the messages accepted until then. `Display` and `Debug`
+/// contain no values of slots and no text from the service or from a stream.
+///
+/// Serializes to the members of the [report](PublishReport) and `{"error", "failed_message",
+/// "failure"}`, which are this error's text, the number of the message, and the [error](Error).
 ///
 /// ```
 /// use pushslots::PublishError;
@@ -34,10 +36,11 @@ pub struct PublishError(Box<Inner>);
 struct Inner {
     report: PublishReport,
     error: Error,
-    /// The number of the message that was not accepted.
+    /// The number of the message that wasn't accepted. `None` if the error isn't about a message.
     failed: Option<u64>,
     total: Option<u64>,
-    /// Whether an earlier run sent the message that failed, with unknown outcome.
+    /// Whether the outcome of the failed message is unknown because of any of its attempts,
+    /// including those of earlier runs.
     was_unknown: bool,
 }
 
@@ -56,77 +59,77 @@ impl PublishError {
         self
     }
 
-    /// The report: what was accepted, and where the batch resumes.
+    /// Returns the report, with the accepted messages and the resume point.
     #[must_use]
     pub fn report(&self) -> &PublishReport {
         &self.0.report
     }
 
-    /// The error of the message that failed, or of the slots or options.
+    /// Returns the error of the failed message, of the slots, or of the options.
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.0.error
     }
 
-    /// Takes the error out, without the report.
+    /// Returns the error without the report.
     #[must_use]
     pub fn into_error(self) -> Error {
         self.0.error
     }
 
-    /// The kind of the failure, as [`Error::kind`]; [`ErrorKind::Stopped`] if the publication was
-    /// stopped.
+    /// Returns the kind of failure, like [`Error::kind`]. It is [`ErrorKind::Stopped`] if the
+    /// publication was stopped.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.error.kind()
     }
 
-    /// Whether the publication may succeed when it is resumed later, as it is.
+    /// Returns whether the publication may succeed if it is resumed later without changes.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.error.is_retryable()
     }
 
-    /// The time to wait before the publication is resumed, as [`Error::retry_after`].
+    /// Returns the delay to wait before resuming the publication, like [`Error::retry_after`].
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.error.retry_after()
     }
 
-    /// The service's reason in its own words, as [`Error::service_text`]: it may repeat parts of
-    /// what was sent.
+    /// Returns the service's own error text, like [`Error::service_text`]. It may repeat parts of
+    /// the message.
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.0.error.service_text()
     }
 
-    /// Returns a value that serializes as the error does, with the [service's own
+    /// Returns a value that serializes like this error, but includes the [service's own
     /// text](Self::service_text) in `failure`.
     #[must_use]
     pub fn with_service_text(&self) -> impl Serialize + '_ {
         self.json(self.0.error.with_service_text())
     }
 
-    /// How certain it is that the service doesn't have the message that failed.
+    /// Returns the [delivery](Delivery) of the failed message.
     ///
-    /// It is [`Error::delivery`], or [`Delivery::Unknown`] if an earlier run of the batch sent the
-    /// message with unknown outcome.
+    /// It is [`Error::delivery`], or [`Delivery::Unknown`] if an earlier send of the message had an
+    /// unknown outcome, in this run or an earlier one.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         if self.0.was_unknown { Delivery::Unknown } else { self.0.error.delivery() }
     }
 
-    /// The number in the batch of the message that failed; `None` if it wasn't a message that
-    /// failed.
+    /// Returns the number of the failed message within the batch. It is `None` if no single message
+    /// failed, such as for invalid options.
     #[must_use]
     pub fn failed_message(&self) -> Option<u64> {
         self.0.failed
     }
 
-    /// The numbers in the batch of the messages that were never sent.
+    /// Returns the numbers of the messages in the batch that were never sent.
     ///
-    /// `None` if it is unknown how many there would be: for a stream, and for a problem that was
-    /// found before the slots were split.
+    /// It is `None` if the total is unknown. That is the case for a stream, and for a problem found
+    /// before the slots were split into messages.
     #[must_use]
     pub fn never_sent(&self) -> Option<Range<u64>> {
         let Inner { report, total, .. } = &*self.0;
@@ -162,7 +165,7 @@ impl fmt::Display for PublishError {
     }
 }
 
-/// Shows the same text as `Display`, so that an error returned from `main` is readable; `{:#?}`
+/// Writes the same text as `Display`, so that an error returned from `main` is readable. `{:#?}`
 /// shows the structure.
 impl fmt::Debug for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,7 +188,7 @@ impl StdError for PublishError {
     }
 }
 
-/// The JSON of the error, in which the failure is an [`Error`] with or without the service's text.
+/// The JSON form of the error. `failure` is an [`Error`] with or without the service's text.
 #[derive(Serialize)]
 struct PublishErrorJson<'a, F> {
     error: String,

@@ -1,4 +1,4 @@
-//! The result of a publication, during it and after.
+//! The report of a publication, while it runs and after it ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use super::{BatchCounts, ResumePoint, RunCounts};
 use crate::message::{PermittedProblems, Problem};
 use crate::receipt::{self, Attempt, Receipt, StoredAttempt, StoredReceipt, milliseconds};
 
-/// The result of a publication: what was accepted, and where it resumes if that isn't everything.
+/// The result of a publication: the accepted messages and, unless everything was accepted, the
+/// resume point.
 ///
 /// Serializes to `{"batch_id", "batch": {"accepted_messages", "accepted_slots", "messages",
 /// "slots"}, "run": {"accepted_messages", "accepted_slots", "skipped_slots",
 /// "possibly_repeated_slots", "requests"}, "elapsed_ms", "waited_ms", "resume_point", "too_large",
-/// "problems", "omitted_problems", "receipts"}`, where `too_large` and the problems are left out if
-/// there are none.
+/// "problems", "omitted_problems", "receipts"}`. `too_large`, `problems` and `omitted_problems` are
+/// left out if they are empty or 0.
 #[derive(Clone, Debug, Default)]
 pub struct PublishReport {
     pub(super) batch_id: String,
@@ -27,77 +28,77 @@ pub struct PublishReport {
     pub(super) too_large: Vec<Attempt>,
     pub(super) resume_point: Option<ResumePoint>,
     pub(super) problems: PermittedProblems,
-    /// The highest number of a message that was sent, or before which the run resumed.
+    /// The highest message number that this run or an earlier one began; 0 if there is none.
     pub(super) last_begun: u64,
 }
 
 impl PublishReport {
-    /// The id of the batch: `Meta.BatchID` of its messages, unless it is a single one that was
-    /// given none.
+    /// Returns the batch id, which the messages carry as `Meta.BatchID`.
     ///
-    /// Empty before the publication began.
+    /// A single message carries the id only if you set one. The id is empty before the publication
+    /// begins.
     #[must_use]
     pub fn batch_id(&self) -> &str {
         &self.batch_id
     }
 
-    /// The counts of this run: of messages and slots since the publication began or resumed.
+    /// Returns the counts of this run, since the publication began or resumed.
     #[must_use]
     pub fn run(&self) -> &RunCounts {
         &self.run
     }
 
-    /// The counts of the whole batch, including the runs before.
+    /// Returns the counts of the whole batch, including earlier runs.
     #[must_use]
     pub fn batch(&self) -> &BatchCounts {
         &self.batch
     }
 
-    /// The receipts of the messages that this run sent and the service accepted, in the order in
-    /// which they were accepted.
+    /// Returns the receipts of the messages that the service accepted in this run, in order of
+    /// acceptance.
     ///
-    /// With one message in flight at a time that is the order of the slots.
+    /// If one message is in flight at a time, that is also the order of the slots.
     #[must_use]
     pub fn receipts(&self) -> &[Receipt] {
         &self.receipts
     }
 
-    /// How long this run took so far.
+    /// Returns the time that this run has taken so far.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// How much of that passed while the [rate limit](crate::ClientBuilder::rate_limit) left no
-    /// room for a message.
+    /// Returns the part of [`elapsed`](Self::elapsed) in which the [rate
+    /// limit](crate::ClientBuilder::rate_limit) left no room for a message.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// The attempts at messages that the service found too large; their slots went out in smaller
-    /// ones.
+    /// Returns the attempts at messages that the service found too large. Their slots were split
+    /// into smaller messages.
     #[must_use]
     pub fn too_large(&self) -> &[Attempt] {
         &self.too_large
     }
 
-    /// The point from which the batch resumes; `None` if everything was accepted, and before it
-    /// began.
+    /// Returns the point at which the batch resumes.
     ///
-    /// Pass it to [`resume_from`](crate::client::PublishBuilder::resume_from), with the same
-    /// [batch id](crate::client::PublishBuilder::batch_id) and all slots.
+    /// Pass it to [`resume_from`](crate::client::PublishBuilder::resume_from), with the same [batch
+    /// id](crate::client::PublishBuilder::batch_id) and all slots. It is `None` if everything was
+    /// accepted, and before the publication begins.
     #[must_use]
     pub fn resume_point(&self) -> Option<&ResumePoint> {
         self.resume_point.as_ref()
     }
 
-    /// Returns the first 1,000 problems of slots and `Meta` that the
-    /// [`Validation`](crate::Validation) permitted. They include those of values that were left
-    /// out.
+    /// Returns the first 1,000 problems in slots and `Meta` that the
+    /// [`Validation`](crate::Validation) permitted. They include the problems of values that were
+    /// left out.
     ///
-    /// Paths count all slots that came, such as `Slots[2500].Provider.PhoneNumber.Office`. Slots
-    /// that were skipped aren't listed.
+    /// The index in a path counts all slots, including skipped ones, as in
+    /// `Slots[2500].Provider.PhoneNumber.Office`. The problems of skipped slots aren't listed.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()
@@ -114,7 +115,7 @@ impl PublishReport {
     }
 }
 
-/// Compares what a report shows.
+/// Compares the values that the accessors return.
 impl PartialEq for PublishReport {
     fn eq(&self, other: &Self) -> bool {
         let shown = |report: &Self| (report.batch, report.run, report.elapsed, report.waited);
@@ -164,7 +165,7 @@ impl Serialize for PublishReport {
     }
 }
 
-/// The JSON of a report.
+/// The JSON form of a report.
 #[derive(Deserialize)]
 struct StoredReport {
     batch_id: Option<String>,

@@ -1,4 +1,4 @@
-//! Where a batch resumes that was not published to its end.
+//! The point at which an unfinished batch resumes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,24 +13,26 @@ use crate::text;
 /// The place where a publication resumes: the first message of its batch that isn't known to be
 /// accepted.
 ///
-/// The point of [a report](crate::PublishReport::resume_point) holds whatever the limits are. It
-/// knows
-/// * how many slots come before, and a digest of them and of the destinations: resuming with others
-///   is an error;
-/// * the size to which the service limited messages, if it found one too large;
-/// * which messages may have been accepted, with their extent: they go out again with the same
-///   bytes under the same id;
-/// * with [concurrency](crate::client::PublishBuilder::concurrency), which slots after the first
-///   gap were accepted: they aren't sent again.
+/// A point from [a report](crate::PublishReport::resume_point) stays valid if the limits of a
+/// message change. It records
+/// * the number of slots before it, and a digest of them and of the destinations: resuming with
+///   different ones is an error;
+/// * the reduced limit on the size of a message, if the service found one too large;
+/// * the messages that may have been accepted, and their slots: they are sent again with the same
+///   bytes and the same id;
+/// * with [concurrency](crate::client::PublishBuilder::concurrency), the slots after the first gap
+///   that were accepted: they aren't sent again.
 ///
-/// It serializes to its text, such as `7@6000.1f2e3d4c5b6a7988`, which can be [parsed](str::parse)
-/// again, also with white space or a byte-order mark around it. The text has fewer than 100
-/// characters if one message was in flight at a time.
+/// A point serializes to its text, such as `7@6000.1f2e3d4c5b6a7988`. [Parsing](str::parse) that
+/// text returns the same point, and ignores white space or a byte-order mark around it. The text
+/// has fewer than 100 characters if one message was in flight at a time.
 ///
-/// A message number alone, starting at 1, is a point too: the messages before it are left out, as
-/// the same slots and the same limits split them. Nothing is checked then: with other slots or
-/// limits, or after a message that was too large, slots would be lost or sent again. The same holds
-/// for a point without its digest, such as `7@6000`, if the slots differ.
+/// # Points without a digest
+///
+/// A message number alone, starting at 1, is also a point. It skips the messages before that
+/// number, as the slots and the current limits would split them. Nothing is checked in this case.
+/// If the slots or limits differ, or if a message was too large, slots may be lost or sent again. A
+/// point without its digest, such as `7@6000`, carries the same risk if the slots differ.
 ///
 /// ```
 /// use pushslots::ResumePoint;
@@ -46,29 +48,32 @@ pub struct ResumePoint {
     at: Option<At>,
 }
 
-/// The facts of a point beside its number.
+/// The parts of a resume point in addition to its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct At {
-    /// How many slots come before, including those that were skipped.
+    /// The number of slots before the point, including skipped ones.
     pub(super) slots: usize,
-    /// The number of bytes to which the service limited messages by then.
+    /// The reduced limit of a message in bytes, if the service found one too large.
     pub(super) limit: Option<usize>,
-    /// The digest of the slots that come before, and of the destinations.
+    /// The digest of the destinations and of the slots before the point.
     pub(super) digest: Option<u64>,
-    /// The slots that follow, as far as messages with them were begun.
+    /// The slots after the point that belong to messages already begun, in order.
     pub(super) parts: Vec<PointPart>,
     /// The number of the first message that wasn't begun.
     pub(super) next: u64,
 }
 
-/// Slots after a point that messages were begun with. Skipped ones count.
+/// Consecutive slots after a resume point that belong to messages already begun.
+///
+/// `slots` includes skipped ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PointPart {
-    /// The digest is that of all slots up to the end of these.
+    /// Accepted slots. The digest covers the destinations and all slots up to the end of the part.
     Accepted { slots: usize, digest: u64 },
-    /// The service doesn't have the message. Without a number it gets the next that is free.
+    /// Slots of a message that the service doesn't have. Without a number, the message gets the
+    /// next free one.
     Open { slots: usize, number: Option<u64> },
-    /// The service may have the message.
+    /// Slots of a message that the service may have.
     Unknown { slots: usize, number: u64, print: Fingerprint },
 }
 
@@ -107,20 +112,20 @@ impl ResumePoint {
         Self { number, at: Some(At { slots: first.index, limit, digest, parts, next }) }
     }
 
-    /// The number of the message in its batch, starting at 1.
+    /// Returns the number of the message within its batch, starting at 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// How many slots come before, including those that were skipped; `None` if the point is a
-    /// number alone.
+    /// Returns the number of slots before the point, including skipped ones. It is `None` if the
+    /// point is only a message number.
     #[must_use]
     pub fn slots_before(&self) -> Option<usize> {
         self.at.as_ref().map(|at| at.slots)
     }
 
-    /// Whether it isn't the start of a batch, so that it belongs to one that was begun.
+    /// Returns whether messages of the batch were begun before this point was taken.
     pub(crate) fn is_begun(&self) -> bool {
         self.number > 1 || self.at.as_ref().is_some_and(|at| !at.parts.is_empty())
     }
@@ -142,9 +147,16 @@ impl From<u64> for ResumePoint {
     }
 }
 
-/// The forms of a part are `,slots.digest` if accepted, `-slots:number` if open, and
-/// `+slotsoftotal.id:number` if the outcome is unknown; a total of 0 is an unknown one. The first
-/// part has the number of the point. `_next` ends the text if it isn't one more.
+/// Writes `number@slots/limit.digest`, one term for each part, and `_next`.
+///
+/// `/limit` and `.digest` are optional. The terms are
+/// * `,slots.digest` for accepted slots;
+/// * `-slots:number` for open slots;
+/// * `+slotsoftotal.id:number` for slots with an unknown outcome. `oftotal` is absent if the
+///   message carries no batch numbers. A total of 0 means that the total is unknown.
+///
+/// The first part has no `:number`, because it has the number of the point. `_next` is left out if
+/// it equals the number of the point, plus 1 if there are parts.
 impl fmt::Display for ResumePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.number)?;
@@ -181,7 +193,8 @@ impl fmt::Display for ResumePoint {
     }
 }
 
-/// The number of the first message that wasn't begun, if one message was in flight at a time.
+/// Returns the number of the first message that wasn't begun if one message was in flight at a
+/// time.
 fn usual_next(number: u64, parts: &[PointPart]) -> u64 {
     number.saturating_add(u64::from(!parts.is_empty()))
 }
@@ -198,15 +211,15 @@ impl<'de> Deserialize<'de> for ResumePoint {
     }
 }
 
-/// The error for text that isn't a [`ResumePoint`].
+/// An error from parsing text that isn't a [`ResumePoint`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParseResumePointError(());
 
 impl fmt::Display for ParseResumePointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "not a resume point such as 7@6000 or 7@6000.1f2e3d4c5b6a7988, nor a message number of \
-             at least 1; pass the whole text that the report shows",
+            "not a resume point, such as 7@6000 or 7@6000.1f2e3d4c5b6a7988, or a message number \
+             of at least 1; pass the complete text from the report",
         )
     }
 }
@@ -235,7 +248,7 @@ fn read(text: &str) -> Option<ResumePoint> {
     let mut parts = Vec::new();
     let mut next = None;
     while let Some(sign) = rest.chars().next() {
-        // Nothing follows the next number.
+        // `_next` ends the text.
         if next.is_some() {
             return None;
         }
@@ -270,7 +283,7 @@ fn read(text: &str) -> Option<ResumePoint> {
             _ => return None,
         });
     }
-    // Slots that were accepted first come before the point.
+    // Accepted slots at the front would lie before the point, and no part is empty.
     if matches!(parts.first(), Some(PointPart::Accepted { .. }))
         || parts.iter().any(|part| part.slots() == 0)
     {
@@ -291,7 +304,7 @@ fn is_sign(each: char) -> bool {
     matches!(each, ',' | '-' | '+' | '_')
 }
 
-/// Splits text at `separator`, and reads what follows; `None` if that can't be read.
+/// Splits `text` at `separator` and reads the part after it. Returns `None` if `read` fails.
 fn split_optional<T>(
     text: &str,
     separator: char,

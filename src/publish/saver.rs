@@ -1,4 +1,4 @@
-//! Saving the state of a publication while messages are in flight.
+//! Saves the state of a publication while messages are in flight.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,28 +8,29 @@ use std::task::{Context, Poll};
 use super::checkpoint::{AnyCheckpoint, CheckpointError, SavedBatch};
 use super::resume::ResumePoint;
 
-/// Saves the resume point after accepted messages. There is one write at a time, which covers all
-/// messages accepted before it.
+/// Saves the resume point when messages are accepted, fail or are split.
+///
+/// One write runs at a time. It covers all messages accepted before it began.
 pub(super) struct Saver {
     checkpoint: Arc<dyn AnyCheckpoint>,
     batch: SavedBatch,
-    /// The messages accepted since the last write began.
+    /// The number of messages accepted since the last write began.
     waiting: usize,
-    /// Whether anything changed since then.
+    /// Whether anything changed since the last write began.
     is_changed: bool,
-    /// Whether slots are split otherwise since then. No message goes out before that is saved,
-    /// because it would get another number when the batch resumes.
+    /// Whether slots were split differently since the last write began. No message may be sent
+    /// until this is saved, because it would get another number when the batch resumes.
     is_laid_out_anew: bool,
     writing: Option<Write>,
-    /// Whether anything was saved. There is nothing to save before a message is made.
+    /// Whether a message was made. There is nothing to save before that.
     has_begun: bool,
 }
 
-/// A write in progress, and how many accepted messages it covers.
+/// A write in progress, and the number of accepted messages that it covers.
 struct Write {
     done: Pin<Box<dyn Future<Output = Result<(), CheckpointError>> + Send>>,
     messages: usize,
-    /// Whether slots were split otherwise before it began.
+    /// Whether slots were split differently before it began.
     is_layout: bool,
 }
 
@@ -46,45 +47,46 @@ impl Saver {
         }
     }
 
-    /// A message was accepted.
+    /// Records that a message was accepted.
     pub(super) fn accepted(&mut self) {
         self.waiting += 1;
         self.is_changed = true;
     }
 
-    /// Slots are split otherwise.
+    /// Records that slots were split differently.
     pub(super) fn laid_out_anew(&mut self) {
         self.is_changed = true;
         self.is_laid_out_anew = true;
     }
 
-    /// The last state is to be saved, such as that of a message which failed.
+    /// Records another change that has to be saved, such as a failed message.
     pub(super) fn changed(&mut self) {
         self.is_changed = true;
     }
 
-    /// Nothing more is to be saved.
+    /// Records that nothing more has to be saved.
     pub(super) fn finish(&mut self) {
         self.is_changed = false;
     }
 
-    /// Whether no message may go out before a write has ended.
+    /// Returns whether no message may be sent until a write has ended.
     pub(super) fn blocks(&self) -> bool {
         self.is_laid_out_anew || self.writing.as_ref().is_some_and(|write| write.is_layout)
     }
 
-    /// How many accepted messages aren't saved.
+    /// Returns the number of accepted messages that aren't saved.
     pub(super) fn unsaved(&self) -> usize {
         self.waiting + self.writing.as_ref().map_or(0, |write| write.messages)
     }
 
-    /// Whether nothing is being saved, or to be saved.
+    /// Returns whether no write is running or needed.
     pub(super) fn is_idle(&self) -> bool {
         !self.has_begun || (!self.is_changed && self.writing.is_none())
     }
 
-    /// Begins a write if there is something to save, and completes when a write ends. Nothing is
-    /// saved before the first message `is_ready`, and no write begins unless it `may_begin`.
+    /// Begins a write if there is something to save, and completes when a write ends.
+    ///
+    /// Nothing is saved before the first message `is_ready`. A write begins only if it `may_begin`.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -112,7 +114,7 @@ impl Saver {
         done
     }
 
-    /// Removes what was saved, because the batch is complete.
+    /// Removes the checkpoint, because the batch is complete.
     pub(super) async fn remove(self) -> Result<(), CheckpointError> {
         self.checkpoint.remove().await
     }

@@ -1,4 +1,4 @@
-//! Streams of slots that are read from an input.
+//! A stream of slots from a blocking or async input.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -14,18 +14,18 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::async_input::AsyncInput;
 use crate::message::{Meta, ReadError, Slot, SlotReader};
 
-/// How many slots are read ahead at most.
+/// The maximum number of slots that are read ahead.
 const AHEAD: usize = 128;
 
-/// A stream of the slots of an input, for
+/// A stream of the slots in an input, for
 /// [`Client::publish_stream`](crate::Client::publish_stream).
 ///
-/// [`SlotReader::into_stream`] and [`SlotStream::from_async_read`] make one. It reads the same
-/// inputs as a [`SlotReader`], in constant memory, and gives each slot as soon as it is there.
+/// [`SlotReader::into_stream`] and [`SlotStream::from_async_read`] create one. It reads the same
+/// formats as a [`SlotReader`], in constant memory, and yields each slot as soon as it is complete.
 ///
-/// Its items are `Result<Slot, ReadError>`. After an error that [isn't the
-/// last](ReadError::is_last) there are more. In a publication each error ends it, unless [invalid
-/// slots are skipped](crate::PublishBuilder::skip_invalid).
+/// The items are `Result<Slot, ReadError>`. The stream continues after an error that [isn't the
+/// last](ReadError::is_last). A publication ends at the first error, unless it [skips invalid
+/// slots](crate::PublishBuilder::skip_invalid).
 pub struct SlotStream {
     input: Input,
     line: usize,
@@ -33,13 +33,13 @@ pub struct SlotStream {
 }
 
 enum Input {
-    /// A thread reads the slots.
+    /// Slots from a reading thread.
     Thread(Receiver<FromThread>),
     Async(Box<AsyncInput>),
     Ended,
 }
 
-/// A message of the reading thread.
+/// A message from the reading thread.
 enum FromThread {
     Meta(Box<Meta>),
     /// A slot, and the line on which it starts.
@@ -48,12 +48,12 @@ enum FromThread {
 }
 
 impl<R: Read + Send + 'static> SlotReader<R> {
-    /// Reads the slots on a thread of its own, so that an input that blocks, such as a file, a pipe
-    /// or a blocking socket, doesn't keep messages in flight waiting.
+    /// Reads the slots on a separate thread, so that an input that blocks doesn't delay messages in
+    /// flight. Such inputs are files, pipes and blocking sockets.
     ///
-    /// Up to 128 slots are read ahead. When the stream is dropped, the thread ends at the next
-    /// slot; if the input blocks, it ends when the input gives more. The end of the program doesn't
-    /// wait for it.
+    /// Up to 128 slots are read ahead. After the stream is dropped, the thread ends once it has
+    /// read the next slot; if the input blocks, that is when more input arrives. The program can
+    /// exit without waiting for the thread.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, SlotReader};
@@ -75,23 +75,23 @@ impl<R: Read + Send + 'static> SlotReader<R> {
     }
 }
 
-/// A stream that has one error, because no thread can be started.
+/// Creates the items of a stream that only reports why no thread could be started.
 fn failed(error: io::Error) -> Receiver<FromThread> {
     let (sender, receiver) = channel(2);
-    // There is room for both.
+    // The channel has room for both.
     let _ = sender.try_send(FromThread::Slot(Err(ReadError::after_line(1, error)), 1));
     let _ = sender.try_send(FromThread::End);
     receiver
 }
 
-/// Reads all slots of an input, until the stream is dropped.
+/// Reads all slots of an input until it ends or the stream is dropped.
 fn read<R: Read>(mut reader: SlotReader<R>, sender: &Sender<FromThread>) {
     let mut has_meta = false;
     loop {
         let next = catch_unwind(AssertUnwindSafe(|| reader.next()));
         let (next, is_last) = match next {
             Ok(next) => (next, false),
-            // The text of the panic may hold a part of the input.
+            // The panic's own text is left out, because it may contain part of the input.
             Err(_) => {
                 let error = io::Error::other("the input panicked");
                 (Some(Err(ReadError::after_line(reader.line(), error))), true)
@@ -117,7 +117,7 @@ fn read<R: Read>(mut reader: SlotReader<R>, sender: &Sender<FromThread>) {
 }
 
 impl SlotStream {
-    /// Reads slots from an async input, such as a
+    /// Creates a stream of the slots in an async input, such as a
     /// [`tokio::net::TcpStream`](https://docs.rs/tokio/latest/tokio/net/struct.TcpStream.html) or
     /// the body of a request.
     ///
@@ -132,8 +132,8 @@ impl SlotStream {
         Self { input: Input::Async(Box::new(AsyncInput::new(input))), line: 1, meta: None }
     }
 
-    /// Returns the line of the input on which the last value starts that this stream gave, starting
-    /// at 1.
+    /// Returns the line on which the most recently yielded value starts. The first line of the
+    /// input is 1.
     #[must_use]
     pub fn line(&self) -> usize {
         match &self.input {
@@ -142,7 +142,7 @@ impl SlotStream {
         }
     }
 
-    /// Returns the `Meta` of the message that the input is, as [`SlotReader::meta`].
+    /// Returns the message's `Meta` if the input is a message, like [`SlotReader::meta`].
     #[must_use]
     pub fn meta(&self) -> Option<&Meta> {
         match &self.input {
@@ -171,7 +171,7 @@ impl Stream for SlotStream {
                     return Poll::Ready(Some(slot));
                 }
                 Poll::Ready(Some(FromThread::End)) => this.input = Input::Ended,
-                // The end of an input comes by itself: without it, slots may be missing.
+                // The thread sends `End` when the input ends. Without it, slots may be missing.
                 Poll::Ready(None) => {
                     this.input = Input::Ended;
                     let error = ReadError::after_line(

@@ -1,4 +1,4 @@
-//! Where the slots of a publication come from: a list, all of which is there, or a stream.
+//! The source of a publication's slots: a complete list, or a stream.
 
 use std::borrow::Borrow;
 use std::error::Error as StdError;
@@ -12,14 +12,14 @@ use super::validator::SlotValidator;
 use crate::error::Error;
 use crate::message::Slot;
 
-/// How many slots are checked in one go, before others have a turn.
+/// The number of slots that are checked before the task yields.
 pub(super) const IN_ONE_GO: usize = 4_096;
 
 /// An item of a stream of slots: a [`Slot`], or a `Result` with one.
 ///
-/// An error ends the publication and is its [source](std::error::Error::source), except a
-/// [`ReadError`](crate::ReadError) after which there is more input. Such an error stands for an
-/// invalid slot: it is a [problem](crate::Error::problems) of the publication, and can be
+/// An error ends the publication and becomes its [source](std::error::Error::source). The exception
+/// is a [`ReadError`](crate::ReadError) that [isn't the last](crate::ReadError::is_last). It stands
+/// for an invalid slot, so it is a [problem](crate::Error::problems) of the publication and can be
 /// [skipped](crate::client::PublishBuilder::skip_invalid).
 pub trait StreamedSlot: sealed::StreamedSlot {}
 
@@ -47,20 +47,22 @@ mod sealed {
     }
 }
 
-/// Why no more slots come.
+/// The reason why a source yields no more slots.
 pub(super) enum SourceError {
-    /// One breaks the data model, or is too large.
+    /// A slot breaks the data model or is too large.
     Invalid(Error),
-    /// The slots before the resume point, or the destinations, are others.
+    /// The slots before the resume point, or the destinations, have changed.
     Changed(Error),
     /// The stream failed.
     Failed(StreamError),
-    /// The source has the [failure](Source::take_failure).
+    /// The failure is in the [source](SlotSource::take_failure).
     AlreadyReported,
 }
 
-/// The slots of a publication. A position counts those that can be published, an index all that
-/// came, each from 0.
+/// The slots of a publication, identified by position or index.
+///
+/// A position counts only slots that can be published. An index counts all slots, including skipped
+/// ones. Both start at 0.
 pub(crate) enum SlotSource<'a> {
     List(ListSource<'a>),
     Stream(StreamSource<'a>),
@@ -80,11 +82,11 @@ impl<'a> SlotSource<'a> {
         Self::Stream(StreamSource::new(stream.map(sealed::StreamedSlot::slot).boxed()))
     }
 
-    /// Checks the slots that are there already.
+    /// Checks the slots of a list. The slots of a stream are checked as they come.
     ///
     /// # Errors
     ///
-    /// Returns the problems of slots that are not to be skipped.
+    /// Returns the problems of invalid slots, unless they are skipped.
     pub(super) async fn check(
         &mut self,
         validator: &mut SlotValidator<'_>,
@@ -95,7 +97,7 @@ impl<'a> SlotSource<'a> {
         }
     }
 
-    /// Whether there is a slot at `position`, and its index is below `index`.
+    /// Returns whether the slot at `position` exists and has an index below `index`.
     pub(super) async fn comes_before(
         &mut self,
         position: usize,
@@ -108,7 +110,7 @@ impl<'a> SlotSource<'a> {
         Ok(self.slot(position).is_some() && self.index(position) < index)
     }
 
-    /// Whether at least so many slots came, including those that were skipped.
+    /// Returns whether at least `count` slots have come, including skipped ones.
     pub(super) fn has_come(&self, count: usize) -> bool {
         match self {
             Self::List(list) => count <= list.came(),
@@ -116,7 +118,7 @@ impl<'a> SlotSource<'a> {
         }
     }
 
-    /// How many slots came up to the end of `chunk`, including those that were skipped.
+    /// Returns the number of slots up to the end of `chunk`, including skipped ones.
     pub(super) fn came_by(&self, chunk: Chunk) -> usize {
         chunk.end().checked_sub(1).map_or(0, |last| self.index(last) + 1)
     }
@@ -129,7 +131,7 @@ impl<'a> SlotSource<'a> {
         index.unwrap_or(position)
     }
 
-    /// Whether no slot can be published, as far as is known.
+    /// Returns whether no slot is known that can be published.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::List(list) => list.len() == 0,
@@ -137,7 +139,7 @@ impl<'a> SlotSource<'a> {
         }
     }
 
-    /// How many slots can be published, if that is known.
+    /// Returns the number of slots that can be published, if it is known.
     pub(super) fn len(&self) -> Option<usize> {
         match self {
             Self::List(list) => Some(list.len()),
@@ -145,8 +147,10 @@ impl<'a> SlotSource<'a> {
         }
     }
 
-    /// The slots for one message, from position `first` up to `last`: as many as fit, and come.
-    /// When this is dropped before its end, nothing is lost.
+    /// Returns the slots for one message: as many as fit between positions `first` and `last`.
+    ///
+    /// `envelope` is the number of bytes that the message takes without slots. No slots are lost if
+    /// the future is dropped.
     pub(super) async fn chunk(
         &mut self,
         first: usize,
@@ -172,7 +176,7 @@ impl<'a> SlotSource<'a> {
         Ok(Chunk { first, slots: chunk.slots, bytes: chunk.bytes })
     }
 
-    /// How many chunks there are from position `first` up to `last`, if that is known.
+    /// Returns the number of chunks between positions `first` and `last`, if it is known.
     pub(super) fn count_chunks(
         &self,
         first: usize,
@@ -204,7 +208,7 @@ impl<'a> SlotSource<'a> {
         (chunk.first..chunk.end()).filter_map(|position| self.slot(position))
     }
 
-    /// Whether nothing follows `chunk`, as far as is known.
+    /// Returns whether `chunk` is known to be the last.
     pub(super) fn is_last(&self, chunk: Chunk) -> bool {
         let has_ended = match self {
             Self::List(_) => true,
@@ -213,7 +217,7 @@ impl<'a> SlotSource<'a> {
         has_ended && self.slot(chunk.end()).is_none()
     }
 
-    /// Why no more slots come, once that was reported.
+    /// Takes the failure of a stream, if there is one.
     pub(super) fn take_failure(&mut self) -> Option<SourceError> {
         match self {
             Self::List(_) => None,
@@ -221,7 +225,7 @@ impl<'a> SlotSource<'a> {
         }
     }
 
-    /// Drops the slots before this position.
+    /// Drops the slots of a stream before `position`.
     pub(super) fn release(&mut self, position: usize) {
         if let Self::Stream(stream) = self {
             stream.release(position);

@@ -7,7 +7,7 @@ use super::{PublishError, PublishHandle, PublishReport};
 use crate::error::ErrorKind;
 use crate::transport::fail;
 
-/// The span of a publication. It records the outcome, also if the publication is dropped.
+/// The span of a publication. It records the outcome even if the publication is dropped.
 pub(super) struct PublishSpan {
     span: Span,
     handle: PublishHandle,
@@ -42,7 +42,7 @@ impl PublishSpan {
             Err(error) => {
                 let kind = error.kind();
                 self.record(error.report(), &kind.to_string());
-                // A stop is what someone asked for.
+                // A stop was requested, so it isn't an error.
                 if kind != ErrorKind::Stopped {
                     self.span.record("error.type", display(kind));
                     fail(&self.span, error);

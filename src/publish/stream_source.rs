@@ -11,26 +11,26 @@ use super::validator::{Checked, SlotValidator};
 use crate::error::Error;
 use crate::message::{ReadError, Slot};
 
-/// The slots of a stream. Those that aren't known to be accepted yet are held.
+/// The slots of a stream. Slots are held until they are known to be accepted.
 pub(crate) struct StreamSource<'a> {
     stream: Pin<Box<dyn Stream<Item = Result<Slot, StreamError>> + Send + 'a>>,
     held: VecDeque<PendingSlot>,
-    /// The position of the first that is held.
+    /// The position of the first held slot.
     first: usize,
-    /// How many came, including those that were skipped.
+    /// The number of slots that have come, including skipped ones.
     came: usize,
     has_ended: bool,
-    /// Why no more come. It is reported whenever more are asked for, because a message after one
-    /// that turns out to be too large is made again.
+    /// The reason why no more slots come. It is kept until the publication ends, because messages
+    /// are made again if one before them was too large.
     failure: Option<SourceError>,
 }
 
-/// A slot that came.
+/// A slot that is held.
 struct PendingSlot {
     slot: Slot,
-    /// Its index among all that came.
+    /// Its index among all slots of the stream.
     index: usize,
-    /// How many bytes it adds to a message.
+    /// The number of bytes that it adds to a message.
     added: usize,
 }
 
@@ -61,7 +61,7 @@ impl<'a> StreamSource<'a> {
         self.first == 0 && self.held.is_empty()
     }
 
-    /// How many slots can be published, once that is known.
+    /// Returns the number of slots that can be published. It is `None` until the stream ends.
     pub(super) fn len(&self) -> Option<usize> {
         self.has_ended.then_some(self.first + self.held.len())
     }
@@ -74,14 +74,15 @@ impl<'a> StreamSource<'a> {
         self.failure.take()
     }
 
-    /// Drops the slots before this position.
+    /// Drops the slots before `position`.
     pub(super) fn release(&mut self, position: usize) {
         let done = position.saturating_sub(self.first).min(self.held.len());
         self.held.drain(..done);
         self.first += done;
     }
 
-    /// How many bytes the slot at `position` adds to a message; `None` after the last.
+    /// Returns the number of bytes that the slot at `position` adds to a message. It is `None`
+    /// after the last slot.
     pub(super) async fn added_length(
         &mut self,
         position: usize,

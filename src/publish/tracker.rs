@@ -1,4 +1,4 @@
-//! The state of a publication as others see it, and whether it is to stop.
+//! The state of a publication as shown to the caller, and its stop signal.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -17,16 +17,16 @@ use super::progress::{OnProgress, Wait, WaitReason};
 use super::{End, Progress, PublishHandle, PublishReport};
 use crate::receipt::{Attempt, Receipt};
 
-/// How often progress is reported while nothing ends.
+/// The interval at which progress is reported, in addition to reports after events.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Keeps the report up to date, and reports progress.
+/// Updates the report and reports progress.
 pub(super) struct ProgressTracker<'a> {
     pub(super) handle: PublishHandle,
     on_progress: Option<Callback<OnProgress<'a>>>,
     began: Instant,
     ticks: Interval,
-    /// Why nothing new is sent, and the earliest end of that.
+    /// The reason why nothing new is sent, and the earliest end of the wait.
     wait: Option<(WaitReason, Instant)>,
 }
 
@@ -41,20 +41,20 @@ impl<'a> ProgressTracker<'a> {
         Self { handle, on_progress, began, ticks, wait: None }
     }
 
-    /// The publication begins with this layout.
+    /// Records the layout at the start of the publication.
     pub(super) fn begins(&mut self, layout: &Layout) {
         self.handle.look().last_begun = layout.counts().0;
         self.laid_out(layout);
     }
 
-    /// Message `number` goes out.
+    /// Records that message `number` is sent.
     pub(super) fn begins_message(&mut self, number: u64, layout: &Layout) {
         self.laid_out(layout);
         let mut report = self.handle.look();
         report.last_begun = report.last_begun.max(number);
     }
 
-    /// The layout changed.
+    /// Records a changed layout.
     pub(super) fn laid_out(&mut self, layout: &Layout) {
         let mut report = self.handle.look();
         report.resume_point = Some(layout.point());
@@ -63,7 +63,7 @@ impl<'a> ProgressTracker<'a> {
         report.batch.accepted_slots = layout.accepted_slots();
     }
 
-    /// The numbers of messages and slots of the batch may have changed.
+    /// Records the current problems, and the counts of messages and slots in the batch.
     pub(super) fn counted(&mut self, batcher: &mut Batcher<'_>) {
         let problems = batcher.problems();
         let mut report = self.handle.look();
@@ -73,7 +73,7 @@ impl<'a> ProgressTracker<'a> {
         report.run.skipped_slots = batcher.validator.skipped;
     }
 
-    /// A message was accepted, after attempts of sends before.
+    /// Records an accepted message. `earlier` is the number of attempts in its earlier sends.
     pub(super) fn accepted(
         &mut self,
         receipt: Receipt,
@@ -92,23 +92,23 @@ impl<'a> ProgressTracker<'a> {
         self.report(shown);
     }
 
-    /// A message was too large for the service.
+    /// Records the attempts at a message that was too large for the service.
     pub(super) fn too_large(&mut self, attempts: &[Attempt]) {
         self.handle.look().too_large.extend_from_slice(attempts);
     }
 
-    /// Slots go out under another id than that of an attempt with unknown outcome.
+    /// Counts slots that are sent under another id after an attempt with an unknown outcome.
     pub(super) fn may_repeat(&mut self, slots: usize) {
         self.handle.look().run.possibly_repeated_slots += slots;
     }
 
-    /// A send failed with these attempts.
+    /// Counts the requests of a failed send.
     pub(super) fn failed(&mut self, attempts: &[Attempt]) {
         self.handle.look().count_requests(attempts);
     }
 
-    /// Nothing new is sent, for this reason and until then at the earliest. Reports it if that is
-    /// new.
+    /// Sets the reason why nothing new is sent, and the earliest end of the wait. Reports progress
+    /// if the reason is new.
     pub(super) fn waits(&mut self, wait: Option<(WaitReason, Instant)>) {
         let is_new =
             wait.is_some() && self.wait.map(|(reason, _)| reason) != wait.map(|(reason, _)| reason);
@@ -118,19 +118,20 @@ impl<'a> ProgressTracker<'a> {
         }
     }
 
-    /// So much time passed while the rate limit left no room.
+    /// Adds time in which the rate limit left no room.
     pub(super) fn waited(&mut self, time: Duration) {
         self.handle.look().waited += time;
     }
 
-    /// Reports progress if it is time to.
+    /// Reports progress for every interval that has ended.
     pub(super) fn tick(&mut self, context: &mut Context<'_>) {
         while self.ticks.poll_tick(context).is_ready() {
             self.report(None);
         }
     }
 
-    /// The output of `work`, unless the publication is to stop meanwhile. Progress is reported.
+    /// Runs `work` and reports progress meanwhile. Returns [`End::Stopped`] if the publication is
+    /// stopped first.
     pub(super) async fn unless_stopped<F: Future>(&mut self, work: F) -> Result<F::Output, End> {
         let handle = self.handle.clone();
         let work = pin!(work);
@@ -146,7 +147,7 @@ impl<'a> ProgressTracker<'a> {
         }
     }
 
-    /// Reports progress.
+    /// Reports progress to the caller's function, if there is one.
     pub(super) fn report(&mut self, receipt: Option<Receipt>) {
         let mut report = self.handle.look();
         report.elapsed = self.began.elapsed();
@@ -169,7 +170,7 @@ impl<'a> ProgressTracker<'a> {
         on_progress.call(|on_progress| on_progress(&progress));
     }
 
-    /// The report at the end. If everything was accepted, there is nothing to resume.
+    /// Returns the final report. If everything was accepted, it has no resume point.
     pub(super) fn close(
         &mut self,
         batcher: &mut Batcher<'_>,

@@ -1,33 +1,34 @@
-//! Which slots can be published, and what becomes of the others.
+//! The checks of slots, and the handling of invalid ones.
 
 use super::callback::Callback;
 use crate::message::{
     Corrector, InvalidMessage, Problem, ProblemCode, Problems, ReadError, Slot, Validation, Verdict,
 };
 
-/// Called for each slot that is skipped.
+/// The caller's function for skipped slots.
 pub(crate) type OnInvalid<'a> = Box<dyn FnMut(usize, &[Problem]) + Send + 'a>;
 
-/// Finds the problems of slots, and skips invalid slots if that is wanted.
+/// Finds the problems of slots, and skips invalid slots if the caller wants it.
 pub(super) struct SlotValidator<'a> {
-    /// The most that a slot may add to a message, in bytes.
+    /// The maximum number of bytes that a slot may add to a message.
     pub(super) longest: usize,
     validation: Validation,
     corrector: Corrector,
     on_invalid: Option<Callback<OnInvalid<'a>>>,
-    /// How many were skipped.
+    /// The number of skipped slots.
     pub(super) skipped: usize,
-    /// The problems of slots that stop the publication.
+    /// The problems that stop the publication.
     stopping: Problems,
-    /// The problems that didn't stop their slots.
+    /// The problems of slots that are published nevertheless.
     pub(super) permitted: Problems,
 }
 
-/// The verdict on a slot, and how many bytes it adds to a message.
+/// The result of checking a slot.
 pub(super) enum Checked {
-    /// It can be published: this in its place, or as it is.
+    /// The slot can be published, or this corrected copy of it. It adds this number of bytes to a
+    /// message.
     Valid(Option<Box<Slot>>, usize),
-    /// It can't, and is skipped, or its problems are known.
+    /// The slot can't be published. It was skipped, or its problems were recorded.
     Invalid,
 }
 
@@ -50,7 +51,7 @@ impl<'a> SlotValidator<'a> {
         }
     }
 
-    /// Checks the slot at `index` of all that came.
+    /// Checks the slot at `index` among all slots.
     pub(super) fn check(&mut self, slot: &Slot, index: usize) -> Checked {
         let check = |slot: &Slot, problems: &mut Problems| slot.check_at(index, problems);
         let verdict =
@@ -67,7 +68,7 @@ impl<'a> SlotValidator<'a> {
         if !is_valid || added > longest {
             let too_large = || {
                 let text = format!(
-                    "takes {added} bytes, and a message has room for {longest}; raise \
+                    "takes {added} bytes, but a message has room for only {longest}; raise \
                      bytes_per_message"
                 );
                 (path(index), text.into())
@@ -88,7 +89,7 @@ impl<'a> SlotValidator<'a> {
         Checked::Valid(corrected, added)
     }
 
-    /// The slot at `index` can't be read.
+    /// Records that the slot at `index` can't be read.
     pub(super) fn unreadable(&mut self, error: &ReadError, index: usize) {
         let error_path = Some(error.path()).filter(|path| !path.is_empty());
         let path = error_path.map_or_else(|| path(index), str::to_owned);
@@ -110,7 +111,7 @@ impl<'a> SlotValidator<'a> {
     ///
     /// # Errors
     ///
-    /// Returns the problems of all invalid slots so far, unless they were skipped.
+    /// Returns the problems of all invalid slots so far, unless these were skipped.
     pub(super) fn take_stopping(&mut self) -> Result<(), InvalidMessage> {
         std::mem::replace(&mut self.stopping, self.validation.stopping_problems()).into_result()
     }

@@ -1,4 +1,4 @@
-//! One HTTP exchange of a send, and how certain its outcome is.
+//! An attempt of a send, and the certainty of its outcome.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,29 +11,29 @@ use uuid::Uuid;
 use crate::message::Log;
 use crate::retry::NextStep;
 
-/// How certain it is that the service has the message.
+/// The certainty that the service has the message.
 ///
-/// Serializes as [`as_str`](Self::as_str) returns it.
+/// It serializes as the text that [`as_str`](Self::as_str) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Delivery {
-    /// The service answered that it took the message.
+    /// The service responded that it accepted the message.
     Accepted,
-    /// The service answered that it did not take the message.
+    /// The service responded that it did not accept the message.
     Rejected,
     /// The message never reached the service, or the service reported that it didn't process it.
     NotSent,
-    /// The message may have reached the service: no response settles it, or the response isn't the
-    /// service's.
+    /// The message may have reached the service. There is no conclusive response, or the response
+    /// isn't the service's.
     #[serde(other)]
     Unknown,
 }
 
-/// With the feature `mock`: attempts to test an [observer](crate::AttemptObserver) with.
+/// Attempts for tests of an [observer](crate::AttemptObserver). Requires the feature `mock`.
 #[cfg(feature = "mock")]
 impl Attempt {
-    /// Creates an attempt that took no time; its public fields can be set.
+    /// Creates an attempt that took no time. You can set its public fields.
     ///
     /// ```
     /// use pushslots::uuid::Uuid;
@@ -68,7 +68,7 @@ impl Attempt {
 }
 
 impl Delivery {
-    /// The state as a word for programs, such as `not_sent`.
+    /// Returns the state as an identifier for programs, such as `not_sent`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -79,8 +79,8 @@ impl Delivery {
         }
     }
 
-    /// What a send comes to, whose attempts were not accepted: as uncertain as the least certain of
-    /// them.
+    /// Returns the delivery of a send without an accepted attempt, which is as uncertain as its
+    /// least certain attempt.
     pub(crate) fn of_failed(attempts: &[Attempt]) -> Self {
         let any = |delivery| attempts.iter().any(|attempt| attempt.delivery == delivery);
         if any(Self::Unknown) {
@@ -101,45 +101,50 @@ impl fmt::Display for Delivery {
 
 /// One HTTP exchange of a send.
 ///
-/// An attempt that found no access token is one too: it ended before the message went out, as
-/// [`Delivery::NotSent`].
+/// An attempt without an access token ends before the message is sent, with [`Delivery::NotSent`].
 ///
-/// Serializes its durations as `elapsed_ms`, `token_age_ms` and `delay_ms` in whole milliseconds,
-/// and as `retry_after_s` in seconds, rounded up. `logs` has the form that it has in a
-/// [`Receipt`](crate::Receipt). An attempt that is read back therefore has shorter durations than
-/// the one in memory, and doesn't compare equal to it.
+/// # Serialization
+///
+/// The JSON form contains the durations `elapsed_ms`, `token_age_ms` and `delay_ms` in whole
+/// milliseconds, rounded down, and `retry_after_s` in seconds, rounded up. The member `logs` has
+/// the same form as in a [`Receipt`](crate::Receipt). Because of the rounding, a deserialized
+/// attempt doesn't compare equal to the original.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Its number, from 1.
+    /// The number of the attempt, starting at 1.
     pub number: u32,
-    /// Identifies the message; the same on every attempt of a send.
+    /// The message id, which is the same on every attempt of a send.
     pub message_id: Uuid,
-    /// When it started, by this machine's clock.
+    /// The start of the attempt, by this machine's clock.
     pub started: DateTime<Utc>,
-    /// How long it took.
+    /// The duration of the attempt.
     pub elapsed: Duration,
-    /// The status of the response to the message, where one came.
+    /// The status of the response to the message; `None` if there was no response.
     ///
-    /// That of the token endpoint is in `error`.
+    /// A status of the token endpoint is in `error` instead.
     pub status: Option<StatusCode>,
-    /// Whether the service has the message, as far as this attempt tells.
+    /// The certainty that the service has the message, based on this attempt alone.
     pub delivery: Delivery,
-    /// What went wrong, in words that hold nothing of the message or the response.
-    pub error: Option<String>,
-    /// The service's own identifiers, where the response had any.
-    pub logs: Vec<Log>,
-    /// How old the access token was when the request set out, counted from when it was asked for;
-    /// `None` where there was no token, and so no request.
-    pub token_age: Option<Duration>,
-    /// How long the service asked to wait, by `Retry-After`; or how long no access token is asked
-    /// for.
-    pub retry_after: Option<Duration>,
-    /// How long the send meant to wait before the next attempt; `None` after the last.
+    /// The description of the failure; `None` if the message was accepted.
     ///
-    /// A pause in which no access token is asked for can make it longer, and credentials that are
-    /// rotated meanwhile can end that.
+    /// It contains nothing of the message or the message endpoint's response.
+    pub error: Option<String>,
+    /// The service's own identifiers, if the response had any.
+    pub logs: Vec<Log>,
+    /// The age of the access token when the request left, counted from the token request.
+    ///
+    /// It is `None` if there was no token, and therefore no request.
+    pub token_age: Option<Duration>,
+    /// The delay that the service asked for with `Retry-After`, or the time until the next token
+    /// request.
+    pub retry_after: Option<Duration>,
+    /// The planned delay before the next attempt; `None` after the last one.
+    ///
+    /// A cooldown in which no token is requested can make the actual delay longer. Rotating the
+    /// credentials in the meantime can end it early.
     pub delay: Option<Duration>,
-    /// What followed, and why: why the delay is as it is, or why there was no further attempt.
+    /// The step after the attempt. It is the reason for the delay, or the reason why there was no
+    /// further attempt.
     pub next_step: NextStep,
 }

@@ -1,4 +1,4 @@
-//! The JSON of an attempt.
+//! The JSON form of an attempt.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ struct AttemptJson {
     next_step: NextStep,
 }
 
-/// An attempt inside another record, whose errors name the path from that record on.
+/// An attempt inside another record. The paths of its errors start at that record.
 #[derive(Deserialize)]
 pub(crate) struct StoredAttempt(#[serde(with = "AttemptJson")] pub(crate) Attempt);
 

@@ -1,4 +1,4 @@
-//! The JSON of times, statuses and logs, for `#[serde(with = "…")]`, and errors that name their
+//! The JSON forms of durations, statuses and logs, for `#[serde(with = "…")]`, and errors with a
 //! path.
 
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
-/// Reads a stored record. An error names the path of the member that is damaged.
+/// Deserializes a stored record. An error contains the path of the damaged member.
 pub(crate) fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -15,7 +15,7 @@ pub(crate) fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(
         .map_err(|error| D::Error::custom(AtPath { path: error.path(), error: error.inner() }))
 }
 
-/// An error after its path, which is left out at the top.
+/// An error with its path, which is omitted at the top level.
 struct AtPath<'a, E> {
     path: &'a serde_path_to_error::Path,
     error: &'a E,
@@ -30,17 +30,17 @@ impl<E: fmt::Display> fmt::Display for AtPath<'_, E> {
     }
 }
 
-/// The whole milliseconds of a time.
+/// Returns the duration in milliseconds, rounded down.
 pub(crate) fn whole_milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The seconds of a time, rounded up, so that a caller that waits that long has waited long enough.
+/// Returns the duration in seconds, rounded up, so that a caller never waits too briefly.
 pub(crate) fn seconds_rounded_up(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
-/// Logs in the words of a receipt, other than those of a message.
+/// The JSON form of logs in a receipt, which differs from their form in a message.
 pub(crate) mod logs {
     use super::{Deserialize, Deserializer};
     use crate::message::Log;
@@ -80,7 +80,7 @@ pub(crate) mod logs {
     }
 }
 
-/// A status as a number.
+/// The JSON form of a status, as a number.
 pub(crate) mod status {
     use super::{Deserialize, Deserializer};
     use http::StatusCode;
@@ -114,7 +114,7 @@ pub(crate) mod status {
     }
 }
 
-/// A time in whole milliseconds.
+/// The JSON form of a duration, in whole milliseconds.
 pub(crate) mod milliseconds {
     use super::{Deserialize, Deserializer, Duration, whole_milliseconds};
     use serde::Serializer;
@@ -133,7 +133,7 @@ pub(crate) mod milliseconds {
     }
 }
 
-/// A time in whole milliseconds, which may be missing.
+/// The JSON form of an optional duration, in whole milliseconds.
 pub(crate) mod optional_milliseconds {
     use super::{Deserialize, Deserializer, Duration, milliseconds};
     use serde::Serializer;
@@ -156,7 +156,7 @@ pub(crate) mod optional_milliseconds {
     }
 }
 
-/// A time in whole seconds, rounded up, which may be missing.
+/// The JSON form of an optional duration, in whole seconds, rounded up.
 pub(crate) mod whole_seconds {
     use super::{Deserialize, Deserializer, Duration, seconds_rounded_up};
     use serde::{Serialize, Serializer};

@@ -1,23 +1,25 @@
-//! Texts of a response, made safe to show.
+//! Masking of response texts, so that they are safe to show.
 
 use std::borrow::Cow;
 
-/// The rest of a longer text is cut off, because it is a page and not a sentence.
+/// The maximum length of a text, in characters. A longer text is a page, not a sentence.
 const LONGEST: usize = 500;
 
-/// A shorter secret is masked only if it stands on its own, because it may be a part of any word.
+/// The minimum length, in bytes, of a secret that is masked inside a word. A shorter one may be a
+/// part of any word.
 const LONG_SECRET: usize = 8;
 
-/// A run of a JWT's characters that is so long is masked even within a word.
+/// The minimum length, in bytes, of a JWT that is masked inside a word.
 const LONG_RUN: usize = 20;
 
-/// Makes texts of a response safe to show: without these secrets, or characters that steer a
-/// terminal.
+/// Makes texts of a response safe to show. It masks these secrets, and escapes characters that
+/// control a terminal.
 #[derive(Clone, Copy)]
 pub(super) struct Masked<'a>(pub(super) &'a [&'a str]);
 
 impl Masked<'_> {
-    /// The text without secrets, cut, and with control characters made visible.
+    /// Returns the text with secrets masked and control characters escaped, truncated to
+    /// [`LONGEST`] characters.
     pub(super) fn shown(self, text: &str) -> String {
         let masked = self.masked(text);
         match masked.char_indices().nth(LONGEST) {
@@ -26,7 +28,7 @@ impl Masked<'_> {
         }
     }
 
-    /// The same without the cut.
+    /// Returns the text with secrets masked and control characters escaped, in full length.
     pub(super) fn shown_whole(self, text: &str) -> String {
         visible(&self.masked(text))
     }
@@ -40,7 +42,7 @@ impl Masked<'_> {
     }
 }
 
-/// The text without `secret`.
+/// Returns the text with `secret` masked.
 fn without(text: &str, secret: &str) -> String {
     let mut masked = String::new();
     let mut rest = text;
@@ -54,8 +56,8 @@ fn without(text: &str, secret: &str) -> String {
     masked + rest
 }
 
-/// The text without JWTs, or parts of such, because an endpoint may echo the assertion. Each begins
-/// with the encoded form of `{"`.
+/// Returns the text with JWTs and parts of them masked, because an endpoint may echo the assertion.
+/// Each JWT begins with the encoded form of `{"`.
 fn without_tokens(text: &str) -> Cow<'_, str> {
     const START: &str = "eyJ";
     if !text.contains(START) {
@@ -78,8 +80,8 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
     masked.into()
 }
 
-/// Escapes control characters, separators of lines and characters that change the direction of
-/// text: on a terminal they could hide or forge what a person reads.
+/// Escapes control characters, line separators, and characters that change the direction of text.
+/// On a terminal they could hide or forge what a person reads.
 fn visible(text: &str) -> String {
     let is_plain_ascii = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain_ascii || !text.contains(is_unsafe) {

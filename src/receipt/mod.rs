@@ -1,4 +1,4 @@
-//! What is known after a send: pure data.
+//! The record of a send, as pure data.
 
 mod attempt;
 mod attempt_json;
@@ -27,7 +27,7 @@ pub use attempt::{Attempt, Delivery};
 pub(crate) use attempt_json::StoredAttempt;
 pub use oauth_error::OAuthError;
 
-/// The record of an accepted message.
+/// A record of an accepted message.
 ///
 /// The message is in the service's durable queue, and the service delivers it to the destinations.
 /// The [`logs`](Self::logs) identify it in the service's dashboard.
@@ -41,11 +41,14 @@ pub use oauth_error::OAuthError;
 /// }
 /// ```
 ///
-/// Serializes to `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs": [{"id",
-/// "attempt_id"}], "attempts": […], "problems": […], "omitted_problems"}`, where the last two are
-/// left out if there are none. Deserializes from the same form; unknown members are ignored. The
-/// durations of its attempts are [stored in whole units](crate::Attempt), so a receipt that is read
-/// back doesn't compare equal to the one in memory. Compare message ids instead.
+/// # Serialization
+///
+/// The JSON form is `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs":
+/// [{"id", "attempt_id"}], "attempts": […], "problems": […], "omitted_problems"}`. The last two are
+/// omitted if there are no problems. Deserialization ignores unknown members.
+///
+/// The durations of attempts are [stored in whole units](crate::Attempt). A deserialized receipt
+/// therefore doesn't compare equal to the original; compare message ids instead.
 ///
 /// ```
 /// use pushslots::Receipt;
@@ -63,46 +66,47 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// That of a message whose last attempt was accepted.
+    /// Creates the receipt of a message whose last attempt was accepted.
     pub(crate) fn new(message: &PreparedMessage, attempts: Vec<Attempt>) -> Self {
         let PreparedMessage { message_id, slots, problems, .. } = message;
         Self { message_id: *message_id, slots: slots.clone(), attempts, problems: problems.clone() }
     }
 
-    /// Identifies the message; the same on every attempt.
+    /// Returns the message id, which is the same on every attempt.
     #[must_use]
     pub fn message_id(&self) -> Uuid {
         self.message_id
     }
 
-    /// Returns the indices of the message's slots among all that were given, starting at 0.
+    /// Returns the indices of the message's slots among all slots, starting at 0.
     ///
-    /// For a publication these are all slots that were passed to it; skipped ones between those of
-    /// the message count. The messages of one batch cover all its slots without an overlap.
+    /// In a publication, these are indices among all slots passed to it. The range includes skipped
+    /// slots between the message's own. The messages of one batch cover all its slots without
+    /// overlap.
     #[must_use]
     pub fn slots(&self) -> Range<usize> {
         self.slots.clone()
     }
 
-    /// The service's own identifiers, one entry for each destination.
+    /// Returns the service's own identifiers, one entry per destination.
     ///
-    /// Empty where the response had none or its body was lost. Of a response in the older form,
-    /// `Message.ID` is the log's `id` and `Transmission.ID` its `attempt_id`.
+    /// The list is empty if the response had none, or if its body was lost. In a response of the
+    /// older form, `Message.ID` becomes the log's `id`, and `Transmission.ID` its `attempt_id`.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         self.attempts.last().map_or(&[], |accepted| &accepted.logs)
     }
 
-    /// Every attempt, in order; the last one was accepted.
+    /// Returns all attempts, in order. The last one was accepted.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
     /// Returns the first 1,000 problems of the message that the [`Validation`](crate::Validation)
-    /// permitted. They include those of values that were left out.
+    /// permitted. They include problems of dropped values.
     ///
-    /// For a publication they are in its [report](crate::PublishReport::problems) instead.
+    /// The problems of a publication are in its [report](crate::PublishReport::problems) instead.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()
@@ -144,7 +148,7 @@ impl Serialize for Receipt {
     }
 }
 
-/// The JSON of a receipt.
+/// The JSON form of a receipt.
 #[derive(Deserialize)]
 pub(crate) struct StoredReceipt {
     message_id: Uuid,
@@ -169,7 +173,7 @@ fn accepted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> 
     Err(D::Error::invalid_value(Unexpected::Str(&found), &"\"accepted\": it isn't a receipt"))
 }
 
-/// Serde's own reading of a range doesn't ignore unknown members.
+/// Deserializes a range and ignores unknown members, unlike serde's own implementation.
 fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Range<usize>, D::Error> {
     #[derive(Deserialize)]
     struct StoredRange {
@@ -189,7 +193,7 @@ fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Attempt>, 
     let attempts: Vec<_> = attempts.into_iter().map(|stored| stored.0).collect();
     match attempts.last() {
         Some(last) if last.delivery == Delivery::Accepted => Ok(attempts),
-        _ => Err(D::Error::custom("the last attempt isn't an accepted one")),
+        _ => Err(D::Error::custom("the last attempt isn't accepted")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The reason that a response gives, in the shapes that services and gateways use.
+//! The reason in a response, in the formats that services and gateways use.
 
 use std::borrow::Cow;
 
@@ -8,20 +8,20 @@ use serde_json::value::RawValue;
 use super::shape::{member, stands_for_nothing};
 use crate::message::{Object, list, text};
 
-/// The deepest level of members at which a reason is looked for.
+/// The maximum depth of nested members in which a reason is searched.
 const DEEPEST: usize = 4;
 
-/// The most elements of a list that are looked at.
+/// The maximum number of list elements that are searched.
 const MOST_ELEMENTS: usize = 20;
 
-/// Members that hold further objects with the reason: `fault` of Apigee and WSO2, `error` of Google
-/// and Azure, `errors` of Axway and others.
+/// Members that contain further objects with the reason: `fault` (Apigee, WSO2), `error` (Google,
+/// Azure), and `errors` (Axway and others).
 const NESTED: [&str; 3] = ["fault", "error", "errors"];
 
-/// Members that name the kind of error: OAuth, Spring, RFC 9457 (problem details), Azure.
+/// Members that name the kind of error (OAuth, Spring, problem details of RFC 9457, Azure).
 const HEADS: [&str; 3] = ["error", "title", "code"];
 
-/// Members that hold the reason itself.
+/// Members that contain the reason itself.
 const BODIES: [&str; 12] = [
     "Text",
     "error_description",
@@ -37,15 +37,15 @@ const BODIES: [&str; 12] = [
     "msg",
 ];
 
-/// The reason in a body that isn't empty; `None` if there is none, or none that is meant for
+/// Returns the reason in a body that isn't empty; `None` if it has no reason that is meant for
 /// people.
 pub(super) fn reason(body: &str) -> Option<String> {
     if let Some(reason) = of_json(body, 0) {
         return Some(reason);
     }
-    // JSON of another shape means nothing to people beyond the status, nor does a gateway's page.
+    // JSON of another shape, or a gateway's page, means no more to people than the status.
     let is_page = body.starts_with('<') || serde_json::from_str::<IgnoredAny>(body).is_ok();
-    // Bytes that aren't text, such as those of a body that is compressed without saying so.
+    // Bytes that aren't text, for example a compressed body without `Content-Encoding`.
     let has_odd_control = body.chars().any(|each| each.is_control() && !each.is_ascii_whitespace());
     let is_binary =
         body.contains('\0') || (body.contains(char::REPLACEMENT_CHARACTER) && has_odd_control);
@@ -68,7 +68,7 @@ fn of_json(raw: &str, depth: usize) -> Option<String> {
     if !reasons.is_empty() {
         return Some(reasons.join("; "));
     }
-    // A text on its own: the whole body, or an element of a list.
+    // A text on its own, which is the whole body or an element of a list.
     let raw = serde_json::from_str::<&RawValue>(raw).ok()?.get();
     text(raw).filter(|text| raw.starts_with('"') && !text.is_empty()).map(Cow::into_owned)
 }
@@ -87,7 +87,7 @@ fn of_object(parent: &Object<'_>, depth: usize) -> Option<String> {
     {
         return Some(reason);
     }
-    // A number as the kind of error only repeats the status.
+    // A numeric kind of error only repeats the status.
     let words =
         |key: &&str| text(member(parent, key)?).filter(|text| text.contains(char::is_alphabetic));
     match (HEADS.iter().find_map(words), BODIES.iter().find_map(words)) {

@@ -1,4 +1,4 @@
-//! The contents of a response next to its status, in any of the shapes that the service uses.
+//! The contents of a response besides its status, in all formats that the service uses.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -16,33 +16,33 @@ use crate::retry::BodyKind;
 use crate::text::trimmed;
 use crate::transport::{Response, TransportErrorKind, retry_after};
 
-/// The contents of a response, as far as their shape is known.
+/// The contents of a response, as far as its format is known.
 pub(crate) struct ResponseDetails {
     pub(crate) body: BodyKind,
-    /// The name of the content coding of an encoded body.
+    /// The content coding of an encoded body, such as `gzip`.
     pub(crate) coding: Option<&'static str>,
-    /// `Meta.Logs[]`, or the older `Meta.Message.ID` and `Meta.Transmission.ID`.
+    /// The logs in `Meta.Logs[]`, or in the older `Meta.Message.ID` and `Meta.Transmission.ID`.
     pub(crate) logs: Vec<Log>,
-    /// Whether there are errors in a shape that the service uses: something went wrong, whatever
-    /// the status.
+    /// Whether the response contains errors in a format of the service. Something then failed,
+    /// regardless of the status.
     pub(crate) has_errors: bool,
-    /// The service's reason. It may repeat what was sent, so it goes into an error value that the
-    /// caller asks for and nowhere else.
+    /// The service's reason. It may repeat parts of the message, so it belongs only in an error
+    /// value that the caller requests explicitly.
     pub(crate) text: Option<String>,
-    /// The reason of a token endpoint, in the standard's form.
+    /// The error of a token endpoint, in the format of RFC 6749.
     pub(crate) oauth_error: Option<OAuthError>,
-    /// The wait that the response asks for, by `Retry-After`.
+    /// The delay that the response asks for with `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl ResponseDetails {
-    /// Reads a response that came at `now`. Its texts don't show `secrets`.
+    /// Reads a response that arrived at `now`. Masks `secrets` in its texts.
     pub(crate) fn read(response: &Response, secrets: &[&str], now: SystemTime) -> Self {
         let retry_after = retry_after(&response.headers, now);
         let details = match (coding(&response.headers), &response.body) {
             (_, Ok(body)) if body.is_empty() => Self::of_kind(BodyKind::Empty),
             (Some(coding), _) => Self { coding: Some(coding), ..Self::of_kind(BodyKind::Encoded) },
-            // The service sends JSON, and never more than the client reads.
+            // The service sends only JSON, and never more than the client reads.
             (None, Err(failure))
                 if failure.kind() == TransportErrorKind::ResponseTooLong
                     || is_no_json(&response.headers) =>
@@ -55,7 +55,7 @@ impl ResponseDetails {
         Self { retry_after, ..details }
     }
 
-    /// Whether the response names a log.
+    /// Returns whether the response contains a log id.
     pub(crate) fn has_logs(&self) -> bool {
         self.logs
             .iter()
@@ -84,7 +84,7 @@ impl ResponseDetails {
         if body.is_empty() {
             return Self::of_kind(BodyKind::Empty);
         }
-        // A response with another status carries a reason, which only the general path reads.
+        // Only the general path reads the reason, which a response with another status has.
         let usual = if is_success { usual_response::logs(body) } else { None };
         match usual {
             Some(logs) => {
@@ -104,7 +104,7 @@ impl ResponseDetails {
             .flat_map(|parent| parent.get_all("Meta"))
             .filter_map(Object::read)
             .collect();
-        // Next to `Meta` too; without it, `errors` is a gateway's.
+        // These members also count next to `Meta`. Without `Meta`, `errors` belongs to a gateway.
         let reports_errors = |body: &Object<'_>| {
             let has_meta = body.get_all("Meta").next().is_some();
             is_given(body, "error")
@@ -118,11 +118,12 @@ impl ResponseDetails {
             _ if has_errors => BodyKind::KnownError,
             _ => BodyKind::Other,
         };
-        // The usual response, which gives no reason for anything.
+        // The usual response contains no reason.
         let is_plain_success = is_success && body_kind == BodyKind::Service && !has_errors;
         Self {
             logs: match &metas[..] {
-                // A receipt is kept for long: its list of logs has no room to spare.
+                // Receipts are kept for long, so the usual list of logs must have no spare
+                // capacity.
                 [meta] => logs(meta, masked),
                 _ => metas.iter().flat_map(|meta| logs(meta, masked)).collect(),
             },
@@ -141,19 +142,19 @@ impl ResponseDetails {
     }
 }
 
-/// Whether the header `Content-Type` names something other than JSON.
+/// Returns whether the header `Content-Type` names something other than JSON.
 fn is_no_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
     kind.is_some_and(|kind| !kind.windows(4).any(|part| part == b"json"))
 }
 
-/// Whether `body` is an object that has an object `Meta`, spelled as the service does.
+/// Returns whether `body` is an object with an object `Meta`, in the service's spelling.
 fn is_own(body: &str, read: &Object<'_>) -> bool {
     body.starts_with('{') && read.get("Meta").is_some_and(|meta| meta.starts_with('{'))
 }
 
-/// The first content coding that the client doesn't read: RFC 9110, section 8.4. Only names from a
-/// fixed list are shown.
+/// Returns the first content coding that the client can't read (RFC 9110, section 8.4). Only names
+/// from a fixed list are shown.
 fn coding(headers: &HeaderMap) -> Option<&'static str> {
     let values = headers.get_all(CONTENT_ENCODING).iter();
     let mut codings = values
@@ -183,7 +184,7 @@ fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
     }
 }
 
-/// An error response of RFC 6749, section 5.2.
+/// Reads an error response of RFC 6749, section 5.2.
 fn oauth_error(body: &Object<'_>, masked: Masked<'_>) -> Option<OAuthError> {
     let part =
         |key| text(body.get(key)?).filter(|text| !text.is_empty()).map(|text| masked.shown(&text));
@@ -198,7 +199,7 @@ fn oauth_error(body: &Object<'_>, masked: Masked<'_>) -> Option<OAuthError> {
 mod tests {
     use super::*;
 
-    /// The same logs, kind and errors, whichever way a body is read.
+    /// Both ways of reading a body return the same logs, kind and errors.
     #[test]
     fn usual_response_reads_as_any_other() {
         let logs = r#"[{"ID":"d9f5","AttemptID":"925d"},{"AttemptID":"a2","ID":"i2"}]"#;

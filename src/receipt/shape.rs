@@ -1,18 +1,18 @@
-//! Looking into JSON of unknown shape.
+//! Access to JSON of unknown shape.
 
 use crate::message::{Object, list};
 
-/// The value of `key`, or of the same key in another letter case.
+/// Returns the value of `key`, or of the same key in other letter case.
 pub(super) fn member<'a>(parent: &Object<'a>, key: &str) -> Option<&'a str> {
     parent.get(key).or_else(|| parent.get_all(key).next())
 }
 
-/// Whether `key` has a value, in any letter case.
+/// Returns whether `key` has a value, in any letter case.
 pub(super) fn is_given(parent: &Object<'_>, key: &str) -> bool {
     parent.get_all(key).any(|raw| !stands_for_nothing(raw))
 }
 
-/// The object `raw`, or the objects in the list `raw`.
+/// Returns the object `raw`, or the objects in the list `raw`.
 pub(super) fn objects(raw: &str) -> Vec<Object<'_>> {
     match Object::read(raw) {
         Some(object) => vec![object],
@@ -20,7 +20,7 @@ pub(super) fn objects(raw: &str) -> Vec<Object<'_>> {
     }
 }
 
-/// Whether a value is one of the shapes in which senders write that there is none.
+/// Returns whether a value is one of the forms in which senders write an absent value.
 pub(super) fn stands_for_nothing(raw: &str) -> bool {
     let is_nothing = |raw: &str| {
         matches!(raw, "null" | "false" | "0" | "\"\"")

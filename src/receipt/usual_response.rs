@@ -1,4 +1,4 @@
-//! The response that the service gives to almost every message, read in one pass.
+//! The service's response to almost every message, parsed in one pass.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,8 +16,8 @@ pub(super) struct LogIds<'a> {
     pub(super) attempt_id: &'a str,
 }
 
-/// The logs of `body`, if it contains only a `Meta` with logs and without errors, in the service's
-/// own spelling. `None` for every other body, which may mean the same or something else.
+/// Returns the logs of `body` if it contains only a `Meta` with logs and without errors, in the
+/// service's spelling. Returns `None` for any other body, even with the same meaning.
 pub(super) fn logs(body: &str) -> Option<Vec<LogIds<'_>>> {
     let Exact(UsualBody { meta: Exact(meta) }) = serde_json::from_str(body).ok()?;
     let logs: Vec<_> = meta.logs.into_iter().map(|Exact(ids)| ids).collect();
@@ -52,7 +52,7 @@ struct UsualMeta<'a> {
     _facility_code: IgnoredAny,
 }
 
-/// An object. Without it, a list of the values would be accepted as well.
+/// A value that must be an object. Serde alone would also accept a list of the members' values.
 struct Exact<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Exact<T> {

@@ -1,29 +1,28 @@
-//! A cap on the load that retries add.
+//! A limit on the load that retries add.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The default size: 35 failed retries, or 100 after a 429. Single failures need fewer, and an
-/// outage soon uses them up.
+/// The default size: enough for 35 failed retries, or 100 after a 429. Single failures need fewer.
+/// An outage soon exhausts it.
 pub(crate) const DEFAULT_BUDGET: u32 = 500;
 
-/// The cap on the load of retries, shared by all sends of a client. Each retry takes from this
-/// bucket. A retry that succeeds gives back its cost, and a message accepted on the first attempt
-/// adds 1. In an outage the bucket is soon empty, and sends end with the outcome of their first
-/// attempt.
+/// The retry budget, shared by all sends of a client. Each retry takes its cost from this bucket. A
+/// retry that succeeds returns its cost, and a message accepted on the first attempt adds 1. In an
+/// outage the bucket is soon empty. Sends then end with the outcome of their first attempt.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     left: AtomicU32,
     size: u32,
 }
 
-/// What a retry takes.
+/// The cost of a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cost {
-    /// The service is fine: it was the token that failed.
+    /// 0, because the service is fine: the token failed, or an idle connection was closed.
     Free,
-    /// The service answers quickly that it has enough.
+    /// 5, because rejecting a request with 429 costs the service little.
     Throttled,
-    /// It may be in trouble.
+    /// 14, because the service may be in trouble.
     Usual,
 }
 
@@ -38,17 +37,17 @@ impl Cost {
 }
 
 impl RetryBudget {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub(crate) fn new(size: u32) -> Self {
         Self { left: AtomicU32::new(size), size }
     }
 
-    /// How much is left.
+    /// Returns the remaining budget.
     pub(crate) fn left(&self) -> u32 {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Takes the cost of a retry. If not enough is left, it takes nothing and returns `false`.
+    /// Takes the cost of a retry. If not enough is left, takes nothing and returns `false`.
     pub(crate) fn spend(&self, cost: Cost) -> bool {
         let cost = cost.amount();
         self.left
@@ -56,7 +55,7 @@ impl RetryBudget {
             .is_ok()
     }
 
-    /// Gives back the cost of a retry that was accepted. Without a retry, the message adds 1.
+    /// Returns the cost of an accepted retry to the bucket. A message that needed no retry adds 1.
     pub(crate) fn earn(&self, last_retry: Option<Cost>) {
         let amount = last_retry.map_or(1, Cost::amount);
         let more = |left: u32| {

@@ -1,4 +1,4 @@
-//! What an exchange means for its message: one table.
+//! The classification of exchanges, in one table.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,36 +10,38 @@ use serde::Serialize;
 use super::BodyKind;
 use crate::transport::TransportError;
 
-/// What one exchange means for the message, and so for another attempt.
+/// The result of one exchange for its message. It determines whether another attempt follows.
 ///
 /// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Classification {
-    /// The service has the message: it is not sent again.
+    /// The service has the message. The client doesn't send it again.
     Accepted,
-    /// The service rejected the message, and would again.
+    /// The service rejected the message, and would reject it again.
     Rejected,
-    /// The service rejected the message for now: it asks for fewer requests.
+    /// The service rejected the message for now, because it receives too many requests.
     Throttled,
-    /// The service rejected the message for now: it isn't ready.
+    /// The service rejected the message for now, because it isn't ready.
     Transient,
-    /// The service rejected the access token: one more attempt goes out with a new one.
+    /// The service rejected the access token. The client makes one more attempt with a new one.
     Unauthorized,
-    /// The service may have the message, and no response settles it.
+    /// The service may have the message: no response settles it.
     Unknown,
-    /// The service took the message and reported errors with it: one of several destinations may
-    /// have failed. The delivery is [`Unknown`](crate::Delivery::Unknown). The message isn't sent
-    /// again, because some destinations may have it; its log ids lead to the details.
+    /// The service took the message but reported errors: one of several destinations may have
+    /// failed.
+    ///
+    /// The delivery is [`Unknown`](crate::Delivery::Unknown). The client doesn't send the message
+    /// again, because some destinations may have it. Its log ids lead to the details.
     Partial,
     /// The message never reached the service.
     NotSent,
 }
 
-/// The facts about one exchange that bear on its [`Classification`].
+/// The facts about one exchange that determine its [`Classification`].
 ///
-/// Its `Debug` holds no text of the service.
+/// The `Debug` output holds no text of the service.
 #[derive(Clone)]
 pub struct Exchange<'a>(Result<ResponseFacts<'a>, Cow<'a, TransportError>>);
 
@@ -56,40 +58,40 @@ pub(crate) struct ResponseFacts<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// An exchange that brought a response.
+    /// Creates an exchange that brought a response.
     pub(crate) fn of_response(facts: ResponseFacts<'a>) -> Self {
         Self(Ok(facts))
     }
 
-    /// An exchange that brought none.
+    /// Creates an exchange that brought no response.
     pub(crate) fn of_failure(error: Cow<'a, TransportError>) -> Self {
         Self(Err(error))
     }
 
-    /// The class of the exchange, unless the client has a
+    /// Returns the classification of the exchange according to the table below. A client can have a
     /// [classifier](crate::ClientBuilder::classifier) of its own.
     ///
-    /// The first row that fits counts:
+    /// The first matching row applies:
     ///
-    /// | response | class |
+    /// | response | classification |
     /// | --- | --- |
     /// | no response, and the service can't have the request | [`NotSent`](Classification::NotSent) |
     /// | no response, and the service may have the request | [`Unknown`](Classification::Unknown) |
-    /// | 2xx with errors and a log id | [`Partial`](Classification::Partial) |
+    /// | 2xx with errors and a log or attempt id | [`Partial`](Classification::Partial) |
     /// | 2xx before the whole request was handed to the connection | [`Unknown`](Classification::Unknown) |
     /// | 2xx with errors: `Meta.Errors`, `error` or `errorDetail` | [`Rejected`](Classification::Rejected) |
     /// | 2xx with the service's own body, without a body, or with a [lost](BodyKind::Lost) one | [`Accepted`](Classification::Accepted) |
     /// | any other 2xx: the response isn't the service's, or can't be read | [`Unknown`](Classification::Unknown) |
     /// | 401 | [`Unauthorized`](Classification::Unauthorized) |
     /// | 429 | [`Throttled`](Classification::Throttled) |
-    /// | 503 with `Retry-After`, whose sender chose not to serve | [`Transient`](Classification::Transient) |
-    /// | 408, 421, 425, which ask for the request again by their definition | [`Transient`](Classification::Transient) |
+    /// | 503 with `Retry-After`: its sender chose not to serve | [`Transient`](Classification::Transient) |
+    /// | 408, 421 or 425: by definition, these ask for the request again | [`Transient`](Classification::Transient) |
     /// | any other 5xx: the service may have taken the message before it failed | [`Unknown`](Classification::Unknown) |
     /// | any other status; redirects are never followed | [`Rejected`](Classification::Rejected) |
     ///
-    /// [`BodyKind`] defines which bodies are the service's own. 408, 421 and 425 are those of RFC
-    /// 9110, sections 15.5.9 and 15.5.20, and RFC 8470, section 5.2; after a 421 the next attempt
-    /// goes over a new connection.
+    /// [`BodyKind`] defines which bodies are the service's own. RFC 9110 defines 408 and 421
+    /// (sections 15.5.9 and 15.5.20), RFC 8470 defines 425 (section 5.2). After a 421 the next
+    /// attempt uses a new connection.
     #[must_use]
     pub fn classification(&self) -> Classification {
         let facts = match &self.0 {
@@ -120,50 +122,52 @@ impl<'a> Exchange<'a> {
         self.0.as_ref().ok()
     }
 
-    /// The status of the response; `None` if there was no response.
+    /// Returns the status of the response, or `None` if there was no response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.facts().map(|facts| facts.status)
     }
 
-    /// The kind of body that the response had; `None` if there was no response.
+    /// Returns the kind of the response's body, or `None` if there was no response.
     #[must_use]
     pub fn body_kind(&self) -> Option<BodyKind> {
         self.facts().map(|facts| facts.body)
     }
 
-    /// The wait that the response asked for, by `Retry-After`; at most a day.
+    /// Returns the delay that the response asked for with `Retry-After`, at most a day.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.facts()?.retry_after
     }
 
-    /// The reason why no response came; `None` if one did.
+    /// Returns the reason why no response came, or `None` if one did.
     #[must_use]
     pub fn transport_error(&self) -> Option<&TransportError> {
         self.0.as_ref().err().map(AsRef::as_ref)
     }
 
-    /// Whether the response holds errors: `Meta.Errors`, `Errors`, `error` or `errorDetail`, in any
-    /// letter case, also in a list.
+    /// Returns whether the response holds errors: `Meta.Errors`, `Errors` next to `Meta`, `error`
+    /// or `errorDetail`.
+    ///
+    /// The letter case of these names doesn't matter. They also count inside a list.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.facts().is_some_and(|facts| facts.has_errors)
     }
 
-    /// Whether the response holds a log id.
+    /// Returns whether the response holds a log id or an attempt id.
     #[must_use]
     pub fn has_logs(&self) -> bool {
         self.facts().is_some_and(|facts| facts.has_logs)
     }
 
-    /// Whether the response came before the whole request was handed to the connection.
+    /// Returns whether the response came before the whole request was handed to the connection.
     #[must_use]
     pub fn is_early(&self) -> bool {
         self.facts().is_some_and(|facts| facts.is_early)
     }
 
-    /// The reason that the response gives: the text of
+    /// Returns the reason that the response gives, which is the text of
     /// [`Error::service_text`](crate::Error::service_text).
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
@@ -171,14 +175,14 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// Whether a status asks for the same request again by its definition: RFC 9110, sections 15.5.9
-/// and 15.5.20, and RFC 8470, section 5.2.
+/// Returns whether a status asks for the same request again by its definition. That holds for 408
+/// and 421 (RFC 9110, sections 15.5.9 and 15.5.20), and for 425 (RFC 8470, section 5.2).
 pub(crate) fn asks_again(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 421 | 425)
 }
 
 impl Classification {
-    /// The classification as a word for programs, such as `transient`.
+    /// Returns the classification as a word for programs, such as `transient`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

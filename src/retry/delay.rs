@@ -1,4 +1,4 @@
-//! Delays that grow; the only file that names `backoff`.
+//! Growing delays; the only file that names `backoff`.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use backoff::backoff::Backoff as _;
 
 use crate::random::Jitter;
 
-/// Delays that grow exponentially. Each is drawn from between a part of a ceiling and the ceiling,
-/// which doubles from one delay to the next.
+/// Delays that grow exponentially. Each delay is random, between a fraction of a ceiling and the
+/// ceiling. The ceiling doubles from one delay to the next.
 pub(crate) struct Backoff {
     ceilings: ExponentialBackoff,
     longest: Duration,
@@ -17,28 +17,28 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Delays between two token requests, whichever send needs the token: at least half of a
+    /// Creates the delays between token requests, shared by all sends. Each is at least half of a
     /// ceiling that grows from 500 ms to 30 s. All sends share one token, so the endpoint gets few
-    /// requests, and half of a ceiling is enough to keep clients apart.
+    /// requests. Half of a ceiling is enough to keep clients apart.
     pub(crate) fn of_token_requests(jitter: &Jitter) -> Self {
         Self::new(Duration::from_millis(500), Duration::from_secs(30), 0.5, jitter)
     }
 
-    /// Delays between two probes of a publication that waits out an outage: at least 0.8 of a
-    /// ceiling that grows from 5 s to 60 s. The attempts of a send have covered shorter failures,
-    /// and after an outage the publication resumes within a minute.
+    /// Creates the delays between probes of a publication that waits out an outage. Each is at
+    /// least 0.8 of a ceiling that grows from 5 s to 60 s. The attempts of a send have covered
+    /// shorter failures. After an outage, the publication resumes within a minute.
     pub(crate) fn of_outages(jitter: &Jitter) -> Self {
         Self::new(Duration::from_secs(5), Duration::from_secs(60), 0.8, jitter)
     }
 
-    /// The ceiling doubles from `first` to `longest`; `floor` is the part of it that every delay
-    /// has at least.
+    /// Creates delays with a ceiling that doubles from `first` to `longest`. Each delay is at least
+    /// the fraction `floor` of its ceiling.
     fn new(first: Duration, longest: Duration, floor: f64, jitter: &Jitter) -> Self {
         let ceilings = ExponentialBackoff {
             current_interval: first,
             initial_interval: first,
             max_interval: longest,
-            // The jitter is applied below, from a source that can be seeded.
+            // The jitter is applied in `next_delay`, from a source that can be seeded.
             randomization_factor: 0.0,
             multiplier: 2.0,
             // The caller has a deadline of its own.
@@ -53,7 +53,7 @@ impl Backoff {
         self.jitter.sample(ceiling, self.floor)
     }
 
-    /// Begins again with the first delay.
+    /// Restarts with the first delay.
     pub(crate) fn reset(&mut self) {
         self.ceilings.reset();
     }
@@ -63,12 +63,13 @@ impl Backoff {
     }
 }
 
-/// The delays between the attempts of a send, with full jitter: from zero up to a ceiling that
-/// doubles from attempt to attempt up to 20 s, so that a send still ends within its deadline. The
-/// first ceiling is 250 ms, and after a throttled attempt 1 s.
+/// The delays between the attempts of a send, with full jitter: each lies between zero and a
+/// ceiling. The ceiling starts at 250 ms, or at 1 s after a throttled attempt. It doubles with
+/// every attempt up to 20 s, so that a send still ends within its deadline.
 pub(crate) struct AttemptDelays {
     jitter: Jitter,
-    /// The usual ones, and those after an attempt that was throttled; most sends need none.
+    /// The usual ceilings, and those after a throttled attempt. They are created on the first
+    /// retry, because most sends need none.
     ceilings: Option<[Backoff; 2]>,
 }
 

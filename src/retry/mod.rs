@@ -1,5 +1,5 @@
-//! Whether and when to try again. Pure: it knows classes of outcome, numbers and durations, and has
-//! no clock of its own.
+//! The decision whether and when to retry. This layer is pure: it handles classifications, counts
+//! and durations, and reads no clock.
 
 mod body_kind;
 mod budget;

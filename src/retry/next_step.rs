@@ -1,52 +1,53 @@
-//! What follows an attempt.
+//! The step after an attempt.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The step after an attempt: another one and the reason for its delay, or the reason for the end.
+/// The step after an attempt: a retry and the reason for its delay, or the reason why the send
+/// ends.
 ///
 /// Serializes as [`as_str`](Self::as_str) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NextStep {
-    /// Another attempt, after a delay drawn from the backoff.
+    /// A retry after a delay drawn from the backoff.
     Backoff,
-    /// Another attempt, after the time that the service's `Retry-After` asks for and some jitter.
+    /// A retry after the time that the service's `Retry-After` asks for, and some jitter.
     RetryAfter,
-    /// Another attempt, after the time in which no access token is requested, or in which a new one
-    /// may become valid.
+    /// A retry after a token cooldown: the time in which no access token is requested, or in which
+    /// a new one may become valid.
     TokenCooldown,
-    /// Another attempt at once, with a new access token.
+    /// An immediate retry with a new access token.
     NewToken,
-    /// None: the service has the message.
+    /// The end: the service has the message.
     Done,
-    /// None: it would end the same way, or the service has the message and [reported
+    /// The end: a retry would fail the same way, or the service has the message and [reported
     /// errors](crate::Classification::Partial) with it.
     NotRetryable,
-    /// None: there were [as many as may be](crate::ClientBuilder::max_attempts).
+    /// The end: the [maximum number of attempts](crate::ClientBuilder::max_attempts) was made.
     AttemptsExhausted,
-    /// None: the [deadline](crate::ClientBuilder::deadline) leaves no time for it.
+    /// The end: the [deadline](crate::ClientBuilder::deadline) leaves no time for a retry.
     Deadline,
-    /// None: the service asks for a longer wait than the 120 s that a send waits for.
+    /// The end: the service asks for a longer delay than 120 s, the maximum that a send waits.
     RetryAfterTooLong,
-    /// None: the [retry budget](crate::ClientBuilder::retry_budget) of the client is empty.
+    /// The end: the client's [retry budget](crate::ClientBuilder::retry_budget) is empty.
     RetryBudgetExhausted,
-    /// None: the service may have the message, and [that is
-    /// enough](crate::ClientBuilder::on_unknown) to stop.
+    /// The end: the service may have the message, and the client is [configured to
+    /// stop](crate::ClientBuilder::on_unknown) in that case.
     StoppedOnUnknown,
-    /// None: the [rate limiter](crate::PermitSource) of the client failed.
+    /// The end: the client's [rate limiter](crate::PermitSource) failed.
     RateLimiterFailed,
-    /// None: the send was dropped while the attempt was under way.
+    /// The end: the send was dropped while the attempt was in flight.
     Dropped,
-    /// A step that this version does not know, in JSON that a later version wrote.
+    /// A step that this version doesn't know, read from JSON that a later version wrote.
     #[serde(other)]
     Other,
 }
 
 impl NextStep {
-    /// The step as a word for programs, such as `retry_budget_exhausted`.
+    /// Returns the step as a word for programs, such as `retry_budget_exhausted`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,39 +1,39 @@
-//! What follows an attempt that was not accepted.
+//! The decision after an attempt.
 
 use std::time::Duration;
 
 use super::budget::Cost;
 use super::{AttemptDelays, Classification, NextStep, RetryBudget};
 
-/// The longest that a send waits for `Retry-After`. A service that asks for more is better served
-/// by a caller that comes back later than by one that hangs.
+/// The longest `Retry-After` that a send waits for. If the service asks for more, it is better if
+/// the caller returns later than if the send hangs.
 pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 
-/// A retry with less time than this would most likely end without a response, and make a known
-/// outcome an unknown one. Of a short deadline a tenth is enough.
+/// The shortest time for a retry. With less, it would most likely end without a response and turn a
+/// known outcome into an unknown one. If a tenth of the deadline is shorter, that is enough.
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 
-/// What follows an attempt after which the service may have the message.
+/// The reaction to an attempt after which the service may have the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnUnknown {
-    /// It is sent again: the same slots sent twice mean the same.
+    /// Sends the message again. The same slots sent twice mean the same.
     #[default]
     Retry,
-    /// The send ends, so that the service can't get a second copy from it.
+    /// Ends the send, so that the service can't get a second copy from it.
     Stop,
 }
 
-/// How often and how long a send tries.
+/// The limits of a send.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
-    /// Attempts in all, the first one included.
+    /// The maximum number of attempts, including the first.
     pub(crate) max_attempts: u32,
-    /// Longest time for one attempt.
+    /// The maximum time for one attempt.
     pub(crate) attempt_timeout: Duration,
-    /// Longest time for the whole send, waiting included.
+    /// The maximum time for the whole send, including waiting.
     pub(crate) deadline: Duration,
-    /// Whether to try again where the service may have the message.
+    /// The reaction if the service may have the message.
     pub(crate) on_unknown: OnUnknown,
     /// Whether the deadline also covers waiting for the client's own limits.
     pub(crate) deadline_covers_limits: bool,
@@ -42,12 +42,12 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            // Three retries outlast failures of about a second; more mostly add load.
+            // Three retries outlast failures of about a second. Further ones mostly add load.
             max_attempts: 4,
             // The service ends a request after about 120 s. Giving up earlier would send a copy of
-            // a message that it still works on.
+            // a message that it is still working on.
             attempt_timeout: Duration::from_secs(125),
-            // Two attempts of the longest kind, and the delay between them.
+            // Room for two attempts of maximum length, and the delay between them.
             deadline: Duration::from_secs(300),
             // The same slots sent twice mean the same.
             on_unknown: OnUnknown::Retry,
@@ -57,76 +57,77 @@ impl Default for Policy {
     }
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptResult {
-    /// In an exchange of this class.
+    /// An exchange with this classification.
     Exchanged(Classification),
-    /// Without a request: there is no access token. Where that is temporary, there may be one a
-    /// moment later.
+    /// No request, because there is no access token. If `is_temporary`, there may be one a moment
+    /// later.
     TokenUnavailable { is_temporary: bool },
 }
 
-/// When there may be a token instead of a rejected one.
+/// The time at which a token may be available to replace a rejected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Renewal {
-    /// As soon as a new one was requested.
+    /// Now: the next attempt uses or requests another token.
     AtOnce,
     /// After this time, in which the new token may become valid.
     After(Duration),
 }
 
-/// The attempt that [`Policy::after`] is asked about.
+/// The last attempt and the state of its send, as [`Policy::after`] needs them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryState {
-    /// Its number, from 1.
+    /// The number of the attempt within its send, starting at 1.
     pub(crate) number: u32,
     pub(crate) ending: AttemptResult,
-    /// How long the service asked to wait, or how long no access token is asked for.
+    /// The delay that the service asked for, or the time in which no access token is requested.
     pub(crate) retry_after: Option<Duration>,
-    /// What is left until the deadline.
+    /// The time left until the deadline.
     pub(crate) time_left: Duration,
-    /// Whether an access token was replaced before, since the service rejected it.
+    /// Whether this send replaced an access token before, because the service rejected it.
     pub(crate) token_replaced: bool,
-    /// When there may be a token to send the message with again, after the service rejected this
-    /// attempt's.
+    /// The time at which a token may be available for another attempt, if the service rejected this
+    /// attempt's token.
     pub(crate) renewal: Option<Renewal>,
-    /// Whether a new token was tried again before, because the service rejected it.
+    /// Whether this send tried a new token again before, because the service rejected it.
     pub(crate) token_tried_again: bool,
-    /// Whether the connection was found closed before the service took the request.
+    /// Whether the connection was closed before the service took the request.
     pub(crate) connection_was_closed: bool,
 }
 
-/// What follows a failed attempt, and why.
+/// The decision after an attempt, and the reason for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Try again after this delay. The budget has paid this cost for it.
+    /// Retry after this delay. The budget has already paid this cost.
     Again(Duration, NextStep, Cost),
-    /// Give up.
+    /// End the send.
     Stop(NextStep),
 }
 
 impl Policy {
-    /// Whether there is time for a wait before the next attempt, and for that.
+    /// Returns whether there is time for `wait` and then for another attempt. A wait above
+    /// [`LONGEST_RETRY_AFTER`] never fits.
     pub(crate) fn has_room(&self, wait: Duration, time_left: Duration) -> bool {
         let room = self.room(time_left);
         wait <= room.min(LONGEST_RETRY_AFTER) && !room.is_zero()
     }
 
-    /// What may be spent on waiting so that the next attempt has time to end.
+    /// Returns the time that may be spent on waiting, so that the next attempt still has time to
+    /// end.
     pub(crate) fn room(&self, time_left: Duration) -> Duration {
         time_left.saturating_sub(SHORTEST_RETRY.min(self.attempt_timeout).min(self.deadline / 10))
     }
 
     /// Returns the time that may be spent on waiting for other messages. The rest is enough for a
-    /// whole attempt, or is half of a short deadline. Otherwise every send would get its turn too
-    /// late in an overload.
+    /// whole attempt, or is half of a short deadline. Otherwise, in an overload, every send would
+    /// get its turn too late.
     pub(crate) fn room_in_queue(&self, time_left: Duration) -> Duration {
         time_left.saturating_sub(self.attempt_timeout.min(self.deadline / 2))
     }
 
-    /// Decides what follows an attempt, and takes what a retry costs from the budget where there is
-    /// one.
+    /// Decides what follows an attempt. Takes the cost of a retry from `budget` if there is one.
     pub(crate) fn after(
         &self,
         ended: RetryState,
@@ -147,22 +148,22 @@ impl Policy {
                 return Decision::Stop(NextStep::StoppedOnUnknown);
             }
             AttemptResult::Exchanged(Classification::Unauthorized) => match ended.renewal {
-                // All sends meet it at once, the service is fine, and the cooldown bounds the load.
+                // All sends meet this at once. The service is fine, and the cooldown limits the
+                // load.
                 Some(Renewal::After(_)) if !ended.token_tried_again => {
                     (NextStep::TokenCooldown, Cost::Free)
                 }
                 Some(Renewal::AtOnce) if !ended.token_replaced => (NextStep::NewToken, Cost::Free),
                 _ => return Decision::Stop(NextStep::NotRetryable),
             },
-            // The message endpoint saw nothing, and the token endpoint is asked by one for all.
+            // The message endpoint saw nothing, and all sends share one token request.
             AttemptResult::TokenUnavailable { is_temporary: true } => {
                 (NextStep::TokenCooldown, Cost::Free)
             }
             AttemptResult::Exchanged(Classification::Throttled) => {
                 (NextStep::Backoff, Cost::Throttled)
             }
-            // The service saw nothing, and it isn't a sign of trouble that an idle connection is
-            // closed.
+            // The service saw nothing, and closing an idle connection isn't a sign of trouble.
             AttemptResult::Exchanged(Classification::NotSent) if ended.connection_was_closed => {
                 (NextStep::Backoff, Cost::Free)
             }
@@ -189,10 +190,10 @@ impl Policy {
         };
         let (delay, why) = match retry_after {
             _ if why == NextStep::NewToken => (Duration::ZERO, why),
-            // All sends sit out the same pause, which has its jitter.
+            // All sends wait for the same cooldown, which has its own jitter.
             Some(pause) if why == NextStep::TokenCooldown => (pause, why),
-            // `Retry-After` is a floor. Jitter on top, where there is room for it, keeps those
-            // who were told the same from coming back at once.
+            // `Retry-After` is a minimum. Jitter on top, if there is room for it, keeps clients
+            // that got the same value from returning at once.
             Some(retry_after) => {
                 let room = room.min(LONGEST_RETRY_AFTER).saturating_sub(retry_after);
                 (retry_after + drawn().min(room / 2), NextStep::RetryAfter)

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::{BodyKind, Classification, Exchange, ResponseFacts};
 use crate::transport::{TransportError, TransportErrorKind};
 
-/// The class of a response of the service's own kind, changed so.
+/// Classifies a successful response of the service after `change` has modified it.
 fn class(change: impl FnOnce(&mut ResponseFacts<'_>)) -> Classification {
     let mut facts = ResponseFacts {
         status: StatusCode::OK,

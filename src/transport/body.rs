@@ -1,4 +1,4 @@
-//! Request bodies that can be called off until the connection has taken all of them.
+//! Request bodies that can be called off until the connection has taken them completely.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,51 +14,53 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::handover::Handover;
 use super::{TransportError, TransportErrorKind};
 
-/// The longest body that goes out in one part. A longer one goes out in several, so that it can be
-/// called off meanwhile.
+/// The maximum length in bytes of a body that is handed over in one part. A longer body is split,
+/// so that it can be called off in between.
 const SHORT: usize = 16 * 1024;
 
-/// The longest part of a longer body. Once hyper holds 408 KiB that it can't write, it doesn't
-/// notice a call-off.
+/// The maximum length in bytes of a part of a longer body. Once hyper holds 408 KiB that it can't
+/// write, it no longer notices that a body was called off.
 const PART: usize = 256 * 1024;
 
 /// No connection has asked for the body.
 const WAITING: u8 = 0;
-/// A connection has a part of it.
+/// A connection has a part of the body.
 const LEAVING: u8 = 1;
-/// A connection has all of it.
+/// A connection has the whole body.
 const HANDED_OVER: u8 = 2;
-/// No more of it may leave.
+/// Nothing more of the body may leave.
 const CALLED_OFF: u8 = 3;
 
-/// The body of a request. A connection asks for it once the connection stands and takes the
-/// request. Until then nothing of the body has left, and the service can't act on a request without
-/// its body.
+/// A request body that can be called off.
 ///
-/// The last byte of a longer body is handed over once the rest was written. Until then it can be
-/// called off, also while the connection waits for the service to read on.
+/// A connection asks for the body once it is established and takes the request. Until then nothing
+/// of the body has left, and the service can't act on a request without its body.
+///
+/// The last byte of a longer body is handed over only after the rest was written. Until then the
+/// body can be called off, even while the connection waits for the service to read more.
 pub(super) struct TrackedBody {
     rest: Bytes,
     progress: Arc<BodyProgress>,
     handover: Option<Arc<Handover>>,
-    /// Held until a connection takes the request.
+    /// The permit to wait for a connection, held until a connection takes the request.
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Observes a body and calls it off when dropped: a request that waits for its turn on a connection
-/// must not go out after it was given up, and an upload that already has its response must not hold
-/// up others.
+/// Observes a body and calls it off when dropped.
+///
+/// A request that waits for its turn on a connection must not go out after the caller gave it up.
+/// An upload that already has its response must not delay others.
 pub(super) struct SendGuard(Arc<BodyProgress>);
 
 struct BodyProgress {
     state: AtomicU8,
-    /// Whether the connection has a part that it has not written yet.
+    /// Whether the connection has a part that it hasn't written yet.
     has_part: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl SendGuard {
-    /// A failure that reports whether the body may have left. If it has not, it never will.
+    /// Returns a failure that reports whether the body may have left. If it has not, it never will.
     pub(super) fn failure(&self, kind: TransportErrorKind) -> TransportError {
         match self.call_off() {
             WAITING | CALLED_OFF => TransportError::not_sent(kind),
@@ -66,24 +68,23 @@ impl SendGuard {
         }
     }
 
-    /// Whether the connection has taken the whole body.
+    /// Returns whether the connection has taken the whole body.
     pub(super) fn is_handed_over(&self) -> bool {
         self.0.state.load(Ordering::Acquire) == HANDED_OVER
     }
 
-    /// Whether the connection has written all that it has taken. Over HTTP/2 the window may be
-    /// closed for any body.
+    /// Returns whether the connection has written everything that it has taken. Over HTTP/2, a
+    /// closed flow-control window can delay a body of any length.
     pub(super) fn is_written(&self) -> bool {
         !self.0.has_part.load(Ordering::Acquire)
     }
 
-    /// Lets nothing of the body leave unless a connection has asked for it already. Returns whether
-    /// it is called off.
+    /// Calls the body off unless a connection has asked for it. Returns whether it did.
     pub(super) fn call_off_unless_taken(&self) -> bool {
         self.call_off() == WAITING
     }
 
-    /// Lets no more of the body leave; returns the state until then.
+    /// Calls the body off if no connection has asked for it. Returns the state before.
     fn call_off(&self) -> u8 {
         let end = |state: u8| Some(if state == WAITING { CALLED_OFF } else { state });
         let before = self.0.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, end);
@@ -101,8 +102,8 @@ impl Drop for SendGuard {
 }
 
 impl TrackedBody {
-    /// The body of a request, which reports its `handover` and gives `permit` back when a
-    /// connection takes it.
+    /// Creates a request body and its guard. When a connection takes the body, it reports to
+    /// `handover` and releases `permit`.
     pub(super) fn new(
         bytes: Bytes,
         handover: Option<Arc<Handover>>,
@@ -120,7 +121,7 @@ impl TrackedBody {
         (Self { rest: bytes, progress: progress.clone(), handover, permit }, SendGuard(progress))
     }
 
-    /// A connection is about to take the request.
+    /// Records that a connection is about to take the request.
     fn leave(&mut self) {
         if let Some(handover) = &self.handover {
             handover.leaves();
@@ -128,12 +129,12 @@ impl TrackedBody {
         self.permit = None;
     }
 
-    /// Whether all that is left goes out in one part, if the body is in this state.
+    /// Returns whether the rest of a body in this state goes out in one part.
     fn is_last(&self, state: u8) -> bool {
         self.rest.len() <= if state == WAITING { SHORT } else { 1 }
     }
 
-    /// The next part, which reports when it was written.
+    /// Returns the next part, which reports when it was written.
     fn next_part(&mut self, state: u8) -> Bytes {
         let length = self.rest.len();
         let bytes =
@@ -157,7 +158,7 @@ impl Body for TrackedBody {
         if self.progress.state.load(Ordering::Acquire) == WAITING {
             self.leave();
         }
-        // Before the state is read, because a call-off that comes later wakes the connection.
+        // Register before reading the state, because a later call-off wakes the connection.
         self.progress.waker.register(context.waker());
         let has_part = self.progress.has_part.load(Ordering::Acquire);
         let next = |state: u8| match state {
@@ -181,7 +182,8 @@ impl Body for TrackedBody {
     }
 }
 
-/// A part of a body. A connection drops it when it is written, or when the connection itself ends.
+/// A part of a body. The connection drops it once it is written, or when the connection itself
+/// ends.
 struct BodyPart {
     bytes: Bytes,
     progress: Arc<BodyProgress>,
@@ -206,7 +208,7 @@ pub(super) struct CalledOff;
 
 impl fmt::Display for CalledOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request was called off before its end")
+        f.write_str("the request was cancelled before its end")
     }
 }
 
@@ -223,7 +225,7 @@ mod tests {
         TrackedBody::new(bytes, None, None)
     }
 
-    /// The next part; `None` if the connection has to wait for it.
+    /// Returns the next part, or `None` if the connection has to wait for it.
     fn next(body: &mut TrackedBody) -> Option<Option<Result<Bytes, CalledOff>>> {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).now_or_never()?;
         Some(frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())))

@@ -1,4 +1,4 @@
-//! Connections: choosing one for a request, and abandoning them.
+//! Connection pools: chooses one for each request, and abandons those that hang.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,59 +17,59 @@ use super::{HttpSettings, Proxies, is_loopback};
 use crate::message::Problem;
 use crate::runtime;
 
-/// The most header lines of a response. Those of a chain of gateways are rarely more than 100,
-/// hyper's own limit, but one more must not cost a delivered message.
+/// The maximum number of header lines in a response. Even after a chain of gateways there are
+/// rarely more than 100, hyper's own limit. But one line more must not cost a delivered message.
 const MOST_HEADERS: usize = 1_000;
 
-/// The longest header list over HTTP/2, which counts names, values, and 32 bytes for each line: RFC
-/// 9113, section 6.5.2.
+/// The maximum size of a header list over HTTP/2 in bytes: names, values, and 32 bytes for each
+/// line (RFC 9113, section 6.5.2).
 const LONGEST_HEADERS: u32 = 256 * 1024;
 
-/// A connection idle for longer may have been closed by a gateway on the way: the shortest limit
-/// among the usual ones is that of an AWS load balancer, 60 s.
+/// The maximum idle time of a connection. A gateway may close it after a longer time. The shortest
+/// common limit is an AWS load balancer's, 60 s.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
-/// An HTTP/2 connection on which nothing arrived for this long is pinged, even if it is idle.
+/// The time without incoming data after which an HTTP/2 connection is pinged, even if it is idle.
 const PING_AFTER: Duration = Duration::from_secs(10);
 
-/// A connection that doesn't respond to a ping within this time is dead. Together with
-/// [`PING_AFTER`] that takes 35 s.
+/// The time after which a connection that doesn't respond to a ping counts as dead. Together with
+/// [`PING_AFTER`], detection takes 35 s.
 const PING_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// The most bytes in flight over connections that are pinged.
+/// The maximum number of bytes in flight over pinged connections.
 ///
-/// A ping waits after them, in this machine's buffers. Even over a line of 6 KB/s they arrive
-/// within [`PING_TIMEOUT`]. Longer uploads go over connections of their own without pings, so that
-/// none is cut off while it makes progress.
+/// A ping waits after these bytes in this machine's buffers. Even at 6 KB/s they are sent within
+/// [`PING_TIMEOUT`]. Longer uploads use separate connections without pings, so that none is cut off
+/// while it makes progress.
 const PINGED_BYTES: usize = 128 * 1024;
 
-/// The time before the first TCP keep-alive probe of an idle connection, and between two of them.
-/// The connection is closed after two without a response, on Linux after [`UNACKNOWLEDGED`].
+/// The time before the first TCP keep-alive probe of an idle connection, and between two probes.
+/// The connection is closed after two probes without a response, on Linux after [`UNACKNOWLEDGED`].
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 
-/// The longest time in which the other side acknowledges nothing, or takes nothing more: RFC 5482.
-/// A slow service may leave a long message unread for a while.
+/// The maximum time in which the peer acknowledges nothing or accepts no more data (RFC 5482). A
+/// slow service may leave a long message unread for a while.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// How many requests to one host may wait for a connection at the same time, as long as it may
-/// speak HTTP/2. Each of them opens a connection, although one can carry them all.
+/// The maximum number of requests to one host that wait for a connection at the same time, as long
+/// as the host may speak HTTP/2. Each of them opens a connection, although one can carry them all.
 const WAITING_AT_ONCE: usize = 2;
 
-/// Silence on connections for a shorter time, in microseconds, doesn't show that they hang.
+/// The shortest silence, in microseconds, that shows that connections hang.
 const SHORTEST_SILENCE: u64 = 500_000;
 
-/// The time at which no request waits for something to arrive.
+/// The value of [`Pool::waiting_since`] while no request waits for incoming data.
 const NEVER: u64 = u64::MAX;
 
-/// The most runtimes that have connections of their own; those of the least recently used one are
-/// closed.
+/// The maximum number of runtimes with connections of their own. Beyond it, the connections of the
+/// least recently used runtime are closed.
 const MOST_RUNTIMES: usize = 64;
 
-/// The connections of a client, for each runtime that it is used in.
+/// The connections of a client, separate for each runtime that uses it.
 ///
-/// A connection is driven by the runtime that opened it. In another one, a request would wait on it
-/// for as long as the first runtime stands still.
+/// The runtime that opened a connection also drives it. In another runtime, a request on that
+/// connection would stall whenever the first runtime doesn't run.
 pub(super) struct Connections {
     connect_timeout: Duration,
     headers: HeaderMap,
@@ -77,7 +77,7 @@ pub(super) struct Connections {
     is_http1_only: bool,
     proxies: Proxies,
     tls: ClientConfig,
-    /// The last one used first.
+    /// The runtimes, most recently used first.
     runtimes: Mutex<Vec<Runtime>>,
 }
 
@@ -90,18 +90,19 @@ struct Runtime {
     unpinged: Arc<Pool>,
 }
 
-/// Connections that requests share.
+/// Connections shared by several requests.
 pub(super) struct Pool {
     client: Client,
-    /// The bytes of requests that have no response yet.
+    /// The total length of the request bodies that have no response yet.
     bytes: AtomicUsize,
     epoch: Epoch,
-    /// When something arrived last.
+    /// The time of the last incoming data, in microseconds since `epoch`.
     last_received: AtomicU64,
-    /// When the first request began after that, or [`NEVER`].
+    /// The start of the first request after `last_received`, in microseconds since `epoch`, or
+    /// [`NEVER`].
     waiting_since: AtomicU64,
-    /// Permits to wait for a connection, for each host. Closed once the host responds over
-    /// HTTP/1.1.
+    /// The permits to wait for a connection, for each host. A semaphore is closed once its host
+    /// responds over HTTP/1.1.
     gates: Mutex<Vec<(String, Arc<Semaphore>)>>,
 }
 
@@ -112,9 +113,11 @@ pub(super) struct Share {
 }
 
 impl Connections {
+    /// Prepares connections without opening any.
+    ///
     /// # Errors
     ///
-    /// Returns each setting that can't be used, and why.
+    /// Returns a [`Problem`] for each invalid setting.
     pub(super) fn new(
         settings: &HttpSettings,
         proxies: Proxies,
@@ -136,11 +139,12 @@ impl Connections {
         Ok(connections)
     }
 
-    /// The connections for a request that begins now, and whose body has this length.
+    /// Returns a share of the connections for a request that begins at `now`, with a body of
+    /// `length` bytes.
     ///
     /// # Errors
     ///
-    /// Returns the reason why no connections can be set up.
+    /// Returns an error if no connections can be set up.
     pub(super) fn share(&self, length: usize, now: Instant) -> reqwest::Result<Share> {
         let id = runtime::current();
         let mut runtimes = self.runtimes();
@@ -160,12 +164,12 @@ impl Connections {
         Ok(Share { pool, length })
     }
 
-    /// The proxy on the way to `address`.
+    /// Returns the proxy for `address`.
     pub(super) fn proxy(&self, address: &Url) -> Option<String> {
         self.proxies.on_the_way_to(address)
     }
 
-    /// Whether plain http to this machine would pass through a proxy on another one.
+    /// Returns whether plain http to this machine would pass through a proxy on another one.
     pub(super) fn sends_away(&self, address: &Url) -> bool {
         address.scheme() == "http"
             && is_loopback(address)
@@ -177,7 +181,8 @@ impl Connections {
         self.is_http1_only
     }
 
-    /// Keeps further requests off the connections of `share`. Its requests in flight go on.
+    /// Prevents further requests from using the connections of `share`. Its requests in flight
+    /// continue.
     pub(super) fn abandon(&self, share: &Share) {
         let mut runtimes = self.runtimes();
         for Runtime { pinged, unpinged, .. } in &mut *runtimes {
@@ -187,7 +192,7 @@ impl Connections {
                         Ok(fresh) => *pool = fresh,
                         Err(error) => tracing::warn!(
                             "error.message" = root_cause(&error),
-                            "connections that may hang stay in use because no others can be set up"
+                            "failed to open new connections; connections that may hang stay in use"
                         ),
                     }
                     return;
@@ -200,11 +205,11 @@ impl Connections {
         Ok(Runtime { id, pinged: self.pool(true)?, unpinged: self.pool(false)? })
     }
 
-    /// A pool without a connection.
+    /// Creates a pool without opening a connection.
     fn pool(&self, is_pinged: bool) -> reqwest::Result<Arc<Pool>> {
         let mut builder = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
-            // Every request on the wire is an attempt that is recorded: reqwest itself must not
+            // Every request on the wire is recorded as an attempt. So reqwest itself must not
             // resend one, nor carry a token to a redirect target.
             .retry(retry::never())
             .redirect(redirect::Policy::none())
@@ -254,14 +259,15 @@ impl Share {
         &self.pool.client
     }
 
-    /// Notes that a part of a response arrived.
+    /// Records that a part of a response arrived.
     pub(super) fn received(&self, now: Instant) {
         self.pool.last_received.store(self.pool.epoch.age(now), Ordering::Relaxed);
         self.pool.waiting_since.store(NEVER, Ordering::Relaxed);
     }
 
-    /// Whether nothing arrived on any of the connections since `began`, and requests have waited
-    /// long enough for that to mean something: a caller may just be in a hurry.
+    /// Returns whether nothing arrived on any of the connections since `began`, although requests
+    /// have waited for [`SHORTEST_SILENCE`]. Without that minimum, a short timeout would make
+    /// connections look stuck.
     pub(super) fn is_silent_since(&self, began: Instant) -> bool {
         let waiting_since = self.pool.waiting_since.load(Ordering::Relaxed);
         let waited = self.pool.epoch.age(Instant::now()).saturating_sub(waiting_since);
@@ -269,13 +275,13 @@ impl Share {
             && self.pool.last_received.load(Ordering::Relaxed) <= self.pool.epoch.age(began)
     }
 
-    /// Waits for the permit to wait for a connection, at most for `time`. After that, the others
-    /// wait for something else.
+    /// Waits for a permit to wait for a connection, at most for `time`. After that, the requests
+    /// with permits must be waiting for something else.
     pub(super) async fn permit(&self, url: &Url, time: Duration) -> Option<OwnedSemaphorePermit> {
         timeout(time, self.pool.gate(url).acquire_owned()).await.ok()?.ok()
     }
 
-    /// Notes the version that the host responds with.
+    /// Records the HTTP version of the host's response.
     pub(super) fn speaks(&self, url: &Url, version: Version) {
         if url.scheme() == "https" && version != Version::HTTP_2 {
             self.pool.gate(url).close();
@@ -290,7 +296,7 @@ impl Drop for Share {
 }
 
 impl Pool {
-    /// Notes that a request begins.
+    /// Records that a request begins.
     fn begin(&self, now: Instant) {
         if self.waiting_since.load(Ordering::Relaxed) == NEVER {
             self.waiting_since.store(self.epoch.age(now), Ordering::Relaxed);

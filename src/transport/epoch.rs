@@ -1,8 +1,8 @@
-//! Moments as numbers, which threads can share without a lock.
+//! Points in time as numbers that threads can share without a lock.
 
 use tokio::time::Instant;
 
-/// The moment from which others are counted.
+/// The point in time from which others are counted.
 pub(super) struct Epoch(Instant);
 
 impl Epoch {
@@ -10,7 +10,7 @@ impl Epoch {
         Self(Instant::now())
     }
 
-    /// Microseconds from this moment until `now`.
+    /// Returns the number of microseconds from the epoch until `now`.
     pub(super) fn age(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.0).as_micros()).unwrap_or(u64::MAX)
     }

@@ -1,4 +1,4 @@
-//! Requests over reqwest, and the reasons why they fail.
+//! The transport on reqwest, and the classification of its failures.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -27,25 +27,27 @@ use super::{
 };
 use crate::message::Problem;
 
-/// The longest body of a response. The service's take a few hundred bytes for each destination.
+/// The maximum size of a response body in bytes. The service sends a few hundred bytes for each
+/// destination.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// The time after an exchange from which the runtime may have missed that a connection was closed,
-/// in microseconds.
+/// The time since the last exchange, in microseconds, after which the runtime may not have noticed
+/// yet that a connection was closed.
 const RESTED: u64 = 100;
 
-/// The time beyond that of a connection attempt in which a connection takes a request. Otherwise
-/// the request is called off.
+/// The time beyond the connect timeout in which a connection must take a request. Otherwise the
+/// request is called off.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Longer than anybody waits, and still a moment that can be told.
+/// A duration longer than any timeout, but short enough to be added to an [`Instant`].
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// The client's own transport: HTTP/1.1 and HTTP/2 over rustls, with connections that are kept.
+/// The client's own transport: HTTP/1.1 and HTTP/2 over rustls, with pooled connections.
 ///
-/// A client makes one, unless it is [given](crate::ClientBuilder::transport) another. Make one
-/// yourself to share the connections between clients, to change settings that `ClientBuilder`
-/// lacks, or to wrap it in a [`Transport`] of your own. Clones share their connections.
+/// A client creates one unless it is [given another transport](crate::ClientBuilder::transport).
+/// Create one yourself to share its connections between clients, to change settings that
+/// `ClientBuilder` lacks, or to wrap it in a [`Transport`] of your own. Clones share their
+/// connections.
 ///
 /// ```
 /// use pushslots::{
@@ -66,19 +68,20 @@ struct Http {
     connections: Connections,
     identity: Arc<tls::ClientIdentity>,
     connect_timeout: Duration,
-    /// The last address, as reqwest wants it: nearly all requests go to the same.
+    /// The last URL in reqwest's form, because nearly all requests have the same.
     last_url: Mutex<Option<(Uri, Url)>>,
     epoch: Epoch,
-    /// When the last exchange ended.
+    /// The end of the last exchange, in microseconds since `epoch`.
     last_exchange: AtomicU64,
 }
 
 impl HttpTransport {
-    /// Sets up connections, through `proxies` and for https if `uses_tls`.
+    /// Creates a transport that uses `proxies`. The system's root certificates are needed only if
+    /// `uses_tls`.
     ///
     /// # Errors
     ///
-    /// Returns each setting that can't be used, and why.
+    /// Returns a [`Problem`] for each invalid setting.
     pub(crate) fn new(
         settings: &HttpSettings,
         proxies: Proxies,
@@ -95,16 +98,16 @@ impl HttpTransport {
         })))
     }
 
-    /// Replaces the client certificate: PEM with the certificate, its intermediates and its private
-    /// key.
+    /// Replaces the client certificate. The PEM holds the certificate, its intermediates and its
+    /// private key.
     pub(crate) fn replace_client_certificate(&self, pem: &[u8]) -> Result<(), Problem> {
         self.0.identity.rotate(pem)
     }
 }
 
 impl Http {
-    /// Whether no exchange ended lately: when one does, the runtime also notices connections that
-    /// were closed.
+    /// Returns whether no exchange ended recently. When an exchange ends, the runtime also notices
+    /// closed connections.
     fn is_rested(&self, now: Instant) -> bool {
         self.epoch.age(now).saturating_sub(self.last_exchange.load(Ordering::Relaxed)) > RESTED
     }
@@ -121,7 +124,7 @@ impl Http {
         Ok(url)
     }
 
-    /// One request over connections that are shared.
+    /// Sends one request over shared connections.
     async fn exchange(
         &self,
         share: &Share,
@@ -130,7 +133,7 @@ impl Http {
         (began, end): (Instant, Instant),
         handover: Option<Arc<Handover>>,
     ) -> Result<Response, TransportError> {
-        // Without TLS there is no HTTP/2, and each request needs a connection.
+        // HTTP/2 needs https. Without HTTP/2, each request needs a connection of its own.
         let permit = match url.scheme() {
             "https" if !self.connections.is_http1_only() => {
                 Box::pin(share.permit(&url, self.connect_timeout.min((end - began) / 4))).await
@@ -148,7 +151,7 @@ impl Http {
         let mut response = timeout_at(end.min(patience), sending.as_mut()).await;
         if response.is_err() && patience < end {
             if guard.call_off_unless_taken() {
-                // The connection that was to take it may have ended in that moment.
+                // The connection that was about to take the request may just have been closed.
                 return Err(TransportError::not_taken());
             }
             response = timeout_at(end, sending).await;
@@ -160,7 +163,7 @@ impl Http {
         }
     }
 
-    /// Reads a response whose head arrived.
+    /// Reads the rest of a response after its head arrived.
     async fn response(
         &self,
         share: &Share,
@@ -198,7 +201,7 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        // hyper takes a stream that HTTP/2 resets without an error for one that ended.
+        // hyper reports an HTTP/2 stream that was reset with NO_ERROR as a complete body.
         let is_cut = is_http2 && length.is_some_and(|length| body.len() < length);
         if is_cut {
             return Err(TransportError::unknown(TransportErrorKind::Interrupted));
@@ -206,8 +209,9 @@ impl Http {
         Ok(body.freeze())
     }
 
-    /// Explains a failure. If no connection was made, it quotes the error in full. A later failure
-    /// shows only its kind, because the words could be the service's or hold a part of the request.
+    /// Describes a failure. If no connection was made, the detail quotes the root cause. A later
+    /// failure shows only its kind, because the error's text may come from the service or repeat a
+    /// part of the request.
     fn failure(&self, error: &reqwest::Error, guard: &SendGuard) -> TransportError {
         let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
         if let Some(kind) = h2.and_then(unprocessed) {
@@ -223,7 +227,7 @@ impl Http {
             }
             () if error.is_connect() => (TransportErrorKind::Timeout, None),
             () if error.is_timeout() => {
-                (TransportErrorKind::Interrupted, Some("no sign of life".to_owned()))
+                (TransportErrorKind::Interrupted, Some("the peer stopped responding".to_owned()))
             }
             () => (
                 TransportErrorKind::Interrupted,
@@ -235,7 +239,7 @@ impl Http {
             let host = url.host_str()?;
             match self.connections.proxy(url) {
                 None => Some(host.to_owned()),
-                // The tunnel was closed, and it is unknown by whom.
+                // Either the proxy or the service closed the tunnel.
                 Some(_) if kind == TransportErrorKind::Interrupted => None,
                 Some(proxy) if is_about_tls(error) && !proxy.starts_with("https:") => {
                     Some(format!("{host}, through the proxy {proxy}"))
@@ -247,7 +251,7 @@ impl Http {
         failure.detail(detail)
     }
 
-    /// Sends a request within its time.
+    /// Sends a request and ends within `time`.
     async fn send(
         &self,
         mut request: Request<Bytes>,
@@ -263,14 +267,15 @@ impl Http {
         let began = Instant::now();
         let end = began.checked_add(time).unwrap_or_else(|| began + FOREVER);
         if self.is_rested(began) {
-            // The service may have closed an idle connection while this thread was busy. The
-            // runtime mostly notices that now, before the message goes out there and it is unknown
-            // whether it arrived.
+            // The service may have closed an idle connection while this thread was busy. Yielding
+            // usually lets the runtime notice that. If the request went out on such a connection,
+            // its outcome would be unknown.
             yield_now().await;
         }
         let url = self.url(request.uri())?;
         if self.connections.sends_away(&url) {
-            let text = "a proxy on another machine would see plain http to this machine";
+            let text = "plain http to this machine would pass through a proxy on another machine; \
+                        remove the proxy or use https";
             return Err(TransportError::not_sent(TransportErrorKind::InvalidRequest).detail(text));
         }
         let share = self.connections.share(request.body().len(), began);
@@ -279,11 +284,11 @@ impl Http {
         })?;
         let response = self.exchange(&share, url, request, (began, end), handover).await;
         let is_unusable = match &response {
-            // Only over another connection can the same request be served: RFC 9110, section
-            // 15.5.20.
+            // The same request can be served only over another connection (RFC 9110, section
+            // 15.5.20).
             Ok(response) if response.status == StatusCode::MISDIRECTED_REQUEST => true,
-            // Over HTTP/2 the next request would go over the same connection. If that hangs, so
-            // would the request.
+            // Over HTTP/2, the next request would use the same connection. If the connection hangs,
+            // that request would hang too.
             Err(failure) => {
                 (failure.kind() == TransportErrorKind::Timeout || failure.is_called_off())
                     && share.is_silent_since(began)
@@ -324,11 +329,12 @@ fn length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The kind of failure if the service reported that it didn't process the request: RFC 9113,
-/// section 8.7. After a GOAWAY, h2 ends only the streams above its last stream id with that error.
+/// Returns the kind of failure if the service reported that it didn't process the request (RFC
+/// 9113, section 8.7). After a GOAWAY, h2 fails only the streams above its last stream id with that
+/// error.
 fn unprocessed(error: &h2::Error) -> Option<TransportErrorKind> {
     match error.reason().filter(|_| error.is_remote())? {
-        // The service only closes the connection, such as after a number of requests.
+        // The service only closes the connection, for example after a number of requests.
         Reason::NO_ERROR if error.is_go_away() => Some(TransportErrorKind::Interrupted),
         Reason::REFUSED_STREAM => Some(TransportErrorKind::NotProcessed),
         _ if error.is_go_away() => Some(TransportErrorKind::NotProcessed),
@@ -336,7 +342,7 @@ fn unprocessed(error: &h2::Error) -> Option<TransportErrorKind> {
     }
 }
 
-/// The error code of HTTP/2 that ended a stream or connection: RFC 9113, section 7.
+/// Returns the HTTP/2 error code that ended a stream or connection (RFC 9113, section 7).
 fn h2_reason(error: Option<&h2::Error>) -> Option<String> {
     let name = match error?.reason()? {
         Reason::NO_ERROR => "NO_ERROR",
@@ -358,7 +364,8 @@ fn h2_reason(error: Option<&h2::Error>) -> Option<String> {
     Some(format!("HTTP/2: {name}"))
 }
 
-/// Whether TLS failed. Unless the proxy uses https, that is between this machine and the service.
+/// Returns whether TLS failed. Unless the proxy uses https, TLS is between this machine and the
+/// service.
 fn is_about_tls(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|cause| {
         let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -1,6 +1,6 @@
-//! How bytes travel: a request goes out, a response or a failure comes back.
+//! HTTP exchanges: a request goes out, and a response or a failure comes back.
 //!
-//! A transport decides nothing. When it fails it says whether the request may have reached the
+//! A transport makes no decisions. On failure it reports whether the request may have reached the
 //! service.
 
 mod body;
@@ -46,12 +46,12 @@ pub use permit_source::{PermitError, PermitRequest, PermitSource};
 pub use rate_limiter::RateLimiter;
 pub use transport_error::{TransportError, TransportErrorKind};
 
-/// A request that posts `body`, which is JSON, and asks for JSON.
+/// Returns a POST request with a JSON body that accepts a JSON response.
 pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
-    // With those that are added later there are eight.
+    // A complete request has eight headers.
     *request.headers_mut() = HeaderMap::with_capacity(10);
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert(ACCEPT, json.clone());
@@ -60,29 +60,30 @@ pub(crate) fn post_json(uri: &Uri, body: Bytes) -> Request<Bytes> {
     request
 }
 
-/// Asks for a response without a content coding: without this field any would do (RFC 9110, section
-/// 12.5.3).
+/// Asks for a response without a content coding. Without this header, the service may use any
+/// coding (RFC 9110, section 12.5.3).
 pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
-/// Carries requests to the service, token requests as well as messages, and brings answers back.
+/// Sends messages and token requests to the service, and returns its responses.
 ///
-/// A client has one of its own. Implement this trait to [bring
-/// another](crate::ClientBuilder::transport): an HTTP stack that your system has already, or a
-/// script that plays the service in a test. Every request, for a token or with a message, is one
-/// call, and the certainty that the client tells is no better than what this says:
+/// Each client has a transport of its own by default. Implement this trait to [set
+/// another](crate::ClientBuilder::transport), such as your system's existing HTTP stack or a
+/// scripted service for a test. The client makes one call for each request. It can be only as
+/// certain about a message as the transport is, so an implementation must follow these rules:
 ///
-/// * it sends a request at most once: it neither retries nor follows a redirect, which would carry
-///   the token elsewhere;
-/// * a [`TransportError`] says truly whether anything of the request may have left;
-/// * a status line that was read is a [`Response`], even if the rest is lost, and the response
-///   reports whether it came [before the whole request](Response::is_early) was sent;
-/// * a request that got 421 goes out over another connection the next time: RFC 9110, section
-///   15.5.20;
-/// * the future can be dropped at any point, and nothing of the request leaves after that.
+/// * Send a request at most once. Don't retry, and don't follow redirects, which would carry the
+///   token elsewhere.
+/// * In a [`TransportError`], report correctly whether any part of the request may have left.
+/// * Once the status line was read, return a [`Response`], even if the rest is lost. Set
+///   [`is_early`](Response::is_early) if it arrived before the whole request was sent.
+/// * After a 421, use another connection when the request is sent again (RFC 9110, section
+///   15.5.20).
+/// * Allow the future to be dropped at any point. Nothing of the request may leave after that.
 ///
-/// The header `Authorization` is marked sensitive, and the bodies of token requests hold secrets.
+/// The header `Authorization` is marked sensitive, and the bodies of token requests contain
+/// secrets.
 ///
 /// ```
 /// use pushslots::bytes::Bytes;
@@ -93,7 +94,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// };
 /// use std::time::Duration;
 ///
-/// /// Accepts everything.
+/// /// A transport that accepts everything.
 /// struct Yes;
 ///
 /// impl Transport for Yes {
@@ -112,8 +113,8 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// # Ok::<(), pushslots::Error>(())
 /// ```
 ///
-/// A transport that wraps another, such as the client's own [`HttpTransport`], must pass on the
-/// request's extensions. They show the rate limiter when the request leaves.
+/// A transport that wraps another, such as the client's own [`HttpTransport`], must keep the
+/// request's extensions. Through them the rate limiter learns when the request leaves.
 ///
 /// ```
 /// use pushslots::bytes::Bytes;
@@ -122,7 +123,7 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 /// use std::time::Duration;
 ///
-/// /// Numbers all requests, for the log of a gateway.
+/// /// A transport that numbers all requests, for the log of a gateway.
 /// struct Numbering {
 ///     inner: HttpTransport,
 ///     requests: AtomicUsize,
@@ -137,12 +138,12 @@ pub(crate) fn refuse_codings(headers: &mut HeaderMap) {
 /// }
 /// ```
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request` and waits for the whole response, at most as long as the context allows.
+    /// Sends `request` and waits for the whole response, at most for the context's timeout.
     ///
     /// # Errors
     ///
-    /// Returns the reason why no response came. When the timeout passes and this does not end, the
-    /// exchange is [unknown](TransportError::unknown) and the future is dropped.
+    /// Returns a [`TransportError`] if no response arrived. If the future is still pending after
+    /// the timeout, the client drops it, and the outcome is [unknown](TransportError::unknown).
     fn send(
         &self,
         request: Request<Bytes>,
@@ -150,16 +151,16 @@ pub trait Transport: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response, TransportError>> + Send;
 }
 
-/// The circumstances of an exchange.
+/// The context of an exchange.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TransportContext {
-    /// The longest time for the whole exchange, the response included.
+    /// The maximum duration of the whole exchange, including the response.
     pub timeout: Duration,
 }
 
 impl TransportContext {
-    /// Creates a context, such as to test a [`Transport`].
+    /// Creates a context, for example to test a [`Transport`].
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
         Self { timeout }
@@ -176,11 +177,11 @@ impl<T: Transport> Transport for Arc<T> {
     }
 }
 
-/// A [`Transport`] of any type, which ends within its time.
+/// The dyn-compatible form of [`Transport`]. Its exchanges end within their time.
 pub(crate) trait AnyTransport: Send + Sync {
     fn send(&self, request: Request<Bytes>, time: Duration) -> Exchanging<'_>;
 
-    /// The same for a request that may have a permit already.
+    /// Sends a request that may already have a permit.
     fn send_with(
         &self,
         _: Option<Permit>,
@@ -194,11 +195,11 @@ pub(crate) trait AnyTransport: Send + Sync {
 pub(crate) type Exchanging<'a> =
     Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
-/// A transport of somebody else's, which may not mind its time.
+/// A user's transport, which may ignore its timeout.
 pub(crate) struct Timed<T>(pub(crate) T);
 
-/// What a transport gets beyond its time, since it knows better than the clock whether the request
-/// left.
+/// The time that a transport gets beyond its timeout, because it knows better than the timer
+/// whether the request left.
 const GRACE: Duration = Duration::from_millis(50);
 
 impl<T: Transport> AnyTransport for Timed<T> {
@@ -218,25 +219,26 @@ impl<T: Transport> AnyTransport for Timed<T> {
     }
 }
 
-/// A response whose status line arrived, though its body may have been lost.
+/// A response whose status line arrived, even if its body was lost.
 ///
-/// A header `Content-Encoding` means that the body is still encoded: a transport that decodes
-/// bodies removes it.
+/// A `Content-Encoding` header means that the body is still encoded. A transport that decodes
+/// bodies must remove the header.
 ///
-/// Its `Debug` shows neither headers nor body: they may hold a token, or repeat what was sent.
+/// The `Debug` output contains neither headers nor body, because they may hold a token or repeat a
+/// part of the request.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
-    /// The headers, of which `Retry-After`, `Date`, `Content-Encoding` and `Content-Type` are read.
+    /// The headers. The client reads `Retry-After`, `Date`, `Content-Encoding` and `Content-Type`.
     pub headers: HeaderMap,
-    /// The body, or why it did not arrive whole.
+    /// The body, or the reason why it did not arrive completely.
     pub body: Result<Bytes, TransportError>,
-    /// Whether the response arrived before the whole request was handed to the connection; `false`
-    /// unless it is set.
+    /// Whether the response arrived before the whole request was handed to the connection.
+    /// [`new`](Self::new) sets it to `false`.
     ///
-    /// The service can't have taken a message that it doesn't have yet: with a status of 2xx the
+    /// The service can't have accepted a message that it doesn't have yet. With a 2xx status, the
     /// outcome is [unknown](crate::Exchange::classification).
     pub is_early: bool,
 }

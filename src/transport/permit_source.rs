@@ -1,4 +1,4 @@
-//! Permits from elsewhere.
+//! Permits from a rate limiter of the user's own.
 
 use std::fmt;
 use std::future::Future;
@@ -9,13 +9,14 @@ use std::time::Duration;
 use super::Permit;
 use crate::debug::debug_as_display;
 
-/// The longest time after which a source is asked again. It can be added to any moment.
+/// The maximum time before a source is asked again. It is short enough to be added to any
+/// `Instant`.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A rate limiter of your own, such as one that several machines behind the same address share.
+/// A rate limiter of your own, such as one shared by several machines behind the same address.
 ///
-/// [`RateLimiter::from_source`](crate::RateLimiter::from_source) makes a limiter of it. The client
-/// asks for a permit before every request, token requests included.
+/// Pass it to [`RateLimiter::from_source`](crate::RateLimiter::from_source) to create a limiter.
+/// The client requests a permit before every request, including token requests.
 ///
 /// ```
 /// use pushslots::{Permit, PermitError, PermitRequest, PermitSource, RateLimiter};
@@ -23,14 +24,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// use std::time::Duration;
 /// use tokio::sync::Semaphore;
 ///
-/// /// Allows so many requests at the same time.
+/// /// A limit on the number of requests in flight.
 /// struct AtOnce(Arc<Semaphore>);
 ///
 /// impl PermitSource for AtOnce {
 ///     async fn permit(&self, _: &PermitRequest) -> Result<Permit, PermitError> {
 ///         let held = self.0.clone().acquire_owned().await;
 ///         let held = held.map_err(|_| PermitError::failed("the semaphore was closed"))?;
-///         // The permit is free again when the request has ended.
+///         // The semaphore's permit is released when the request has ended.
 ///         Ok(Permit::new().on_release(move |_| drop(held)))
 ///     }
 /// }
@@ -38,24 +39,26 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// let limiter = RateLimiter::from_source(AtOnce(Arc::new(Semaphore::new(8))));
 /// ```
 pub trait PermitSource: Send + Sync + 'static {
-    /// Gives a permit for one request, or waits for one.
+    /// Returns a permit for one request, waiting for one if necessary.
     ///
-    /// The future can be dropped at any point. A permit may be given back unused, such as when a
-    /// message has to wait for an access token: it asks again afterwards.
+    /// The future can be dropped at any point. The client may return a permit unused, for example
+    /// when a message has to wait for an access token. The message then requests another permit
+    /// afterwards.
     ///
     /// # Errors
     ///
-    /// Returns [`PermitError::no_room`] if there is no room within [`PermitRequest::timeout`], and
-    /// [`PermitError::failed`] if the source can't decide. Then nothing is sent: a send ends with
-    /// [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) or
-    /// [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter), and a publication
-    /// [waits](crate::PublishBuilder::patience).
+    /// * Returns [`PermitError::no_room`] if there is no room within [`PermitRequest::timeout`].
+    ///   The send then ends with [`ErrorKind::Throttled`](crate::ErrorKind::Throttled).
+    /// * Returns [`PermitError::failed`] if the source can't decide. The send then ends with
+    ///   [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter).
+    ///
+    /// In both cases nothing is sent, and a publication [waits](crate::PublishBuilder::patience).
     fn permit(
         &self,
         request: &PermitRequest,
     ) -> impl Future<Output = Result<Permit, PermitError>> + Send;
 
-    /// Called after a 429. Clients should send nothing for `delay`.
+    /// Handles a 429 from the service. Clients should send nothing for `delay`.
     ///
     /// By default it does nothing, and other requests still get permits. It must not block. A panic
     /// in it is caught.
@@ -64,17 +67,17 @@ pub trait PermitSource: Send + Sync + 'static {
     }
 }
 
-/// The request that a permit is for.
+/// The request that needs a permit.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PermitRequest {
-    /// How long it can wait for the permit; `None` if it waits as long as it takes.
+    /// The maximum time to wait for the permit, or `None` for no limit.
     pub timeout: Option<Duration>,
-    /// Whether it is a token request, which the messages wait for.
+    /// Whether it is a token request. Messages wait for these.
     pub is_for_token: bool,
 }
 
-/// The error of a [`PermitSource`] that gives no permit.
+/// An error from a [`PermitSource`] that gives no permit.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PermitError {
     text: String,
@@ -82,24 +85,24 @@ pub struct PermitError {
 }
 
 impl PermitError {
-    /// Creates the error for a limit without room before the timeout. There may be room after
-    /// `retry_after`, which counts as at most a day.
+    /// Creates an error for a limit that has no room before the timeout. There may be room after
+    /// `retry_after`, which is capped at a day.
     #[must_use]
     pub fn no_room(retry_after: Duration) -> Self {
         Self {
-            text: "the rate limit leaves no room".to_owned(),
+            text: "the rate limit has no room".to_owned(),
             retry_after: Some(retry_after.min(LONGEST_WAIT)),
         }
     }
 
-    /// Creates the error for a source that failed, such as one whose database can't be reached.
-    /// `reason` is shown in logs and errors.
+    /// Creates an error for a source that failed, such as one that can't reach its database. Logs
+    /// and errors show `reason`.
     #[must_use]
     pub fn failed(reason: impl Into<String>) -> Self {
         Self { text: reason.into(), retry_after: None }
     }
 
-    /// Returns the time after which there may be room; `None` if the source failed.
+    /// Returns the time after which there may be room, or `None` if the source failed.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -116,7 +119,7 @@ debug_as_display!(PermitError);
 
 impl std::error::Error for PermitError {}
 
-/// A [`PermitSource`] of any type.
+/// The dyn-compatible form of [`PermitSource`].
 pub(super) trait AnyPermitSource: Send + Sync {
     fn permit<'a>(&'a self, request: &'a PermitRequest) -> PermitFuture<'a>;
 

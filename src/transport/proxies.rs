@@ -1,4 +1,4 @@
-//! Proxies on the way to the service.
+//! The proxies between the client and the service.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{ClientBuilder, NoProxy, Proxy};
@@ -7,34 +7,34 @@ use url::{Host, Url};
 use crate::message::Problem;
 use crate::text::trimmed;
 
-/// The hosts of this machine, which requests never reach through a proxy of the environment.
+/// The hosts of this machine. Requests to them never use a proxy from the environment.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// The proxies of a client: those of the environment, or one for all requests.
+/// The proxies of a client: the environment's, or one for all requests.
 #[derive(Default)]
 pub(crate) struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
-    /// Hosts that are reached without a proxy, as in `NO_PROXY`.
+    /// The hosts that are reached without a proxy, in the format of `NO_PROXY`.
     exempt: String,
 }
 
 impl Proxies {
-    /// One proxy for all requests.
+    /// Creates proxies that send all requests through `url`.
     pub(crate) fn all(url: Url) -> Self {
         Self { http: Some(url.clone()), https: Some(url), exempt: String::new() }
     }
 
-    /// The proxies that the environment names for `addresses`: `HTTPS_PROXY`, `HTTP_PROXY`,
-    /// `ALL_PROXY` and `NO_PROXY`.
+    /// Reads the proxies for `addresses` from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY`.
     ///
     /// # Errors
     ///
-    /// Returns each variable whose proxy one of the addresses needs, but that can't be used.
+    /// Returns a [`Problem`] for each variable that one of the addresses needs and that is invalid.
     pub(crate) fn from_env<'a>(
         addresses: impl Iterator<Item = &'a Url>,
     ) -> Result<Self, Vec<Problem>> {
-        // On a web server, the header `Proxy` of a request can set `HTTP_PROXY`.
+        // In a CGI program, a request's header `Proxy` can set `HTTP_PROXY`.
         if std::env::var_os("REQUEST_METHOD").is_some() {
             return Ok(Self::default());
         }
@@ -63,13 +63,13 @@ impl Proxies {
         if problems.is_empty() { Ok(proxies) } else { Err(problems) }
     }
 
-    /// Whether requests to this address are sent without a proxy.
+    /// Returns whether requests to this address are sent without a proxy.
     fn exempts(&self, address: &Url) -> bool {
         let any = Matcher::builder().all("http://proxy.invalid").no(&*self.exempt).build();
         !address.as_str().parse().is_ok_and(|address| any.intercept(&address).is_some())
     }
 
-    /// The proxy on the way to `address`, without its user name and password.
+    /// Returns the proxy for `address`, without its user name and password.
     pub(super) fn on_the_way_to(&self, address: &Url) -> Option<String> {
         let proxy = if address.scheme() == "http" { &self.http } else { &self.https }.as_ref()?;
         let host = proxy.host_str()?;
@@ -77,17 +77,17 @@ impl Proxies {
         (!self.exempts(address)).then(|| format!("{}://{host}:{port}", proxy.scheme()))
     }
 
-    /// Whether a connection to a proxy needs TLS.
+    /// Returns whether a connection to a proxy needs TLS.
     pub(super) fn use_tls(&self) -> bool {
         [&self.http, &self.https].into_iter().flatten().any(|proxy| proxy.scheme() == "https")
     }
 
-    /// Whether requests over plain http pass through a proxy on another machine.
+    /// Returns whether requests over plain http pass through a proxy on another machine.
     pub(crate) fn send_plain_http_away(&self) -> bool {
         self.http.as_ref().is_some_and(|proxy| !is_loopback(proxy))
     }
 
-    /// Adds these proxies, and no others.
+    /// Sets these proxies, and disables all others.
     pub(super) fn apply(&self, builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
         let mut builder = builder.no_proxy();
         let exempt = || NoProxy::from_string(&self.exempt);
@@ -101,8 +101,7 @@ impl Proxies {
     }
 }
 
-/// Reads the address of a proxy. Its text isn't repeated in the error, because it may hold a
-/// password.
+/// Reads the URL of a proxy. The error doesn't repeat the text, because it may contain a password.
 pub(crate) fn read(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
@@ -114,14 +113,14 @@ pub(crate) fn read(text: &str) -> Result<Url, String> {
     }
 }
 
-/// The first of these variables that is set, unless it is empty.
+/// Returns the first of these variables that is set, unless it is empty.
 fn variable(names: [&'static str; 2]) -> Option<(&'static str, String)> {
-    // A text that isn't UTF-8 becomes one that isn't a URL either.
+    // Text that isn't UTF-8 is converted lossily, and then isn't a URL either.
     let set = |name| Some((name, trimmed(&std::env::var_os(name)?.to_string_lossy()).to_owned()));
     names.into_iter().find_map(set).filter(|(_, text)| !text.is_empty())
 }
 
-/// Whether an address is of this machine itself.
+/// Returns whether an address belongs to this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),

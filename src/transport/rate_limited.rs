@@ -1,4 +1,4 @@
-//! A transport that keeps within a rate limit and has a span for each request.
+//! A transport that respects a rate limit and opens a span for each request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use super::{
 };
 use crate::clock;
 
-/// How long nothing is sent after a 429 without `Retry-After`.
+/// The delay of all requests after a 429 without `Retry-After`.
 const USUAL_WAIT: Duration = Duration::from_secs(1);
 
-/// A transport that keeps within a rate limit, if there is one, and opens a span for each request
-/// that goes out. A request without a permit, which is for a token, waits for one within its time.
+/// A transport that respects a rate limit, if there is one, and opens a span for each request that
+/// goes out. A request without a permit is a token request, and waits for a permit within its time.
 pub(crate) struct RateLimitedTransport {
     pub(crate) transport: Arc<dyn AnyTransport>,
     pub(crate) limiter: Option<RateLimiter>,
@@ -44,7 +44,7 @@ impl RateLimitedTransport {
         };
         let handover = permit.handover();
         handover.begin();
-        // Even if the transport is wrapped, it reports when the request leaves.
+        // A wrapped transport also reports when the request leaves.
         request.extensions_mut().insert(handover.clone());
         let response = self.send_in_span(request, time).await;
         match &response {
@@ -53,7 +53,7 @@ impl RateLimitedTransport {
                 handover.leaves();
             }
             Err(failure) if !failure.may_have_arrived() => handover.never_left(),
-            // Whichever transport carried it, it left.
+            // The request left, even if the transport did not report it.
             _ => handover.leaves(),
         }
         response

@@ -1,4 +1,4 @@
-//! The limit on requests, whoever sends them.
+//! The limit on requests, shared by any number of clients.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,16 +12,16 @@ use super::permit_source::{AnyPermitSource, PermitError, PermitRequest, PermitSo
 use super::rolling_window::{Rate, RollingWindow, TICK};
 use super::waits::{WaitCounter, Waits};
 
-/// The longest time for which nothing is sent after a 429.
+/// The maximum delay of all requests after a 429.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// A limit on requests that any number of clients share.
+/// A limit on requests that any number of clients can share.
 ///
-/// The service counts requests per IP address, whatever the credentials are. So all clients behind
-/// one address need one limiter: pass the same to each by
-/// [`ClientBuilder::rate_limiter`](crate::ClientBuilder::rate_limiter), or make the clients of one
-/// another by [`Client::with_credentials`](crate::Client::with_credentials). Clones are the same
-/// limiter.
+/// The service counts requests per IP address, regardless of the credentials. All clients behind
+/// one address therefore need one limiter. Either pass the same limiter to each with
+/// [`ClientBuilder::rate_limiter`](crate::ClientBuilder::rate_limiter), or derive the clients from
+/// one another with [`Client::with_credentials`](crate::Client::with_credentials). Clones share the
+/// same limit.
 ///
 /// ```
 /// use pushslots::{
@@ -43,9 +43,9 @@ pub struct RateLimiter(LimiterKind);
 
 #[derive(Clone)]
 enum LimiterKind {
-    /// In this process.
+    /// A limit within this process.
     Window(Arc<RollingWindow>),
-    /// Elsewhere.
+    /// A limit from a [`PermitSource`].
     Source(Arc<ExternalPermits>),
 }
 
@@ -55,21 +55,23 @@ struct ExternalPermits {
 }
 
 impl RateLimiter {
-    /// Creates a limiter that allows `requests` requests in any rolling `window`: at least 2
-    /// requests, and a window above 0 and up to a day. Other values are an error of the client that
-    /// it is passed to, and of [`permit`](Self::permit).
+    /// Creates a limiter that allows `requests` requests in any rolling `window`. At least 2
+    /// requests are required, and a window above 0 and up to a day. With other values,
+    /// [`ClientBuilder::build`](crate::ClientBuilder::build) and [`permit`](Self::permit) return an
+    /// error.
     ///
     /// A request counts from when it leaves until one window after its end, because the service may
-    /// see it at any time in between. A request that never left doesn't count. After a 429 all
-    /// requests wait for the time that its `Retry-After` asks for, up to 120 s, or for a second if
-    /// it asks for none.
+    /// count it at any time in between. A request that never left doesn't count.
+    ///
+    /// After a 429 all requests wait for its `Retry-After`, up to 120 s. Without that header they
+    /// wait for 1 s.
     #[must_use]
     pub fn new(requests: u32, window: Duration) -> Self {
         Self::of_rate(Rate { requests, window })
     }
 
-    /// Creates a limiter whose permits come from elsewhere, such as a database that several
-    /// machines share.
+    /// Creates a limiter that gets its permits from `source`, such as a database shared by several
+    /// machines.
     #[must_use]
     pub fn from_source(source: impl PermitSource) -> Self {
         Self(LimiterKind::Source(Arc::new(ExternalPermits {
@@ -86,13 +88,13 @@ impl RateLimiter {
         Self(LimiterKind::Window(window))
     }
 
-    /// Takes a permit ahead, for a [send](crate::SendBuilder::permit): waits until the limit has
-    /// room.
+    /// Waits until the limit has room, and takes a permit in advance for a
+    /// [send](crate::SendBuilder::permit).
     ///
     /// # Errors
     ///
-    /// Returns the error of a [`PermitSource`] that can't decide, and an error for a rate out of
-    /// its range. Another limiter from [`new`](Self::new) doesn't fail.
+    /// Returns an error if a [`PermitSource`] can't decide, or if the rate given to
+    /// [`new`](Self::new) is out of range. A limiter with a valid rate never fails.
     pub async fn permit(&self) -> Result<Permit, PermitError> {
         let asked = Instant::now();
         let permit = self.wait_for_permit().await;
@@ -110,7 +112,7 @@ impl RateLimiter {
         loop {
             match source.permits.permit(&request).await {
                 Ok(permit) => return Ok(permit.of(self.clone())),
-                // It need not wait itself.
+                // The source doesn't have to wait itself.
                 Err(error) => match error.retry_after() {
                     Some(delay) => sleep(delay.max(TICK)).await,
                     None => return Err(error),
@@ -119,12 +121,13 @@ impl RateLimiter {
         }
     }
 
-    /// Waits for a permit, but at most for `time`.
+    /// Waits for a permit, at most for `time`.
     ///
     /// # Errors
     ///
-    /// Returns the shortest time until there may be a permit, at once if that is too long; or the
-    /// error of a source.
+    /// * Returns [`PermitError::no_room`] if `time` isn't enough, without waiting if that is
+    ///   already known. The error holds the minimum time until there may be a permit.
+    /// * Returns the error of a source.
     pub(crate) async fn permit_within(
         &self,
         time: Duration,
@@ -158,12 +161,12 @@ impl RateLimiter {
         }
     }
 
-    /// The waits for permits so far, of all clients.
+    /// Returns the waits for permits so far, of all clients.
     pub(crate) fn waits(&self) -> Waits {
         self.counter().get()
     }
 
-    /// How many requests may go out now, if that is known here.
+    /// Returns the number of requests that may go out now, or `None` if only the source knows.
     pub(crate) fn remaining(&self) -> Option<u32> {
         match &self.0 {
             LimiterKind::Window(window) => Some(window.remaining()),
@@ -171,7 +174,8 @@ impl RateLimiter {
         }
     }
 
-    /// A permit, if one is free and nobody waits for it. A source elsewhere never has one at once.
+    /// Returns a permit if one is free and no send waits for it. A source never has one
+    /// immediately.
     pub(crate) fn free_permit(&self) -> Option<Permit> {
         match &self.0 {
             LimiterKind::Window(window) => window.free_permit(),
@@ -179,7 +183,7 @@ impl RateLimiter {
         }
     }
 
-    /// How long it is at least until there is a permit; zero if that is known elsewhere.
+    /// Returns the minimum time until there is a permit, or zero if only the source knows.
     pub(crate) fn wait(&self) -> Duration {
         match &self.0 {
             LimiterKind::Window(window) => window.wait(),
@@ -187,7 +191,7 @@ impl RateLimiter {
         }
     }
 
-    /// Whether both have the same state.
+    /// Returns whether both share the same limit.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (LimiterKind::Window(one), LimiterKind::Window(other)) => Arc::ptr_eq(one, other),
@@ -196,7 +200,7 @@ impl RateLimiter {
         }
     }
 
-    /// The rate, if it is known here.
+    /// Returns the rate, or `None` for a source.
     pub(crate) fn rate(&self) -> Option<Rate> {
         match &self.0 {
             LimiterKind::Window(window) => Some(window.rate),
@@ -204,16 +208,16 @@ impl RateLimiter {
         }
     }
 
-    /// Gives no permit for this time, up to 120 s, because the service responded with 429.
+    /// Gives no permits for `delay`, at most 120 s, because the service responded with 429.
     ///
-    /// The clients of the limiter call it. Call it yourself to pass on a 429 that something else
-    /// got from the service, or that a [`PermitSource`] in front of this limiter hears of.
+    /// The limiter's clients call it themselves. Call it to report a 429 that another program
+    /// received, or that a [`PermitSource`] using this limiter learns of.
     pub fn throttled(&self, delay: Duration) {
         let delay = delay.min(LONGEST_WAIT);
         match &self.0 {
             LimiterKind::Window(window) => window.throttled(delay),
             LimiterKind::Source(source) => {
-                // A panic there must not cost a message its response.
+                // A panic in the source must not cost a message its response.
                 let _ = catch_unwind(AssertUnwindSafe(|| source.permits.throttled(delay)));
             }
         }
@@ -226,7 +230,7 @@ impl RateLimiter {
         }
     }
 
-    /// A request with a permit has ended.
+    /// Records that a request with a permit has ended.
     pub(super) fn release(&self, may_have_left: bool) {
         if let LimiterKind::Window(window) = &self.0 {
             window.release(may_have_left);

@@ -1,20 +1,20 @@
-//! The `Retry-After` and `Date` headers: RFC 9110, sections 10.2.3 and 6.6.1.
+//! The `Retry-After` and `Date` headers (RFC 9110, sections 10.2.3 and 6.6.1).
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// The longest wait that is reported. A longer one would not be waited for, and could overflow the
-/// clock it is added to.
+/// The maximum delay that is reported. No send waits longer, and a longer delay could overflow the
+/// clock that it is added to.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The wait that a response asks for which came at `now`, by this machine's clock; at most a day.
+/// Returns the delay that a response asks for, at most a day. `now` is when the response arrived by
+/// this machine's clock.
 ///
-/// The header holds seconds, which may have a fraction, or a date in any of the three forms of RFC
-/// 9110, section 5.6.7. A date is compared with the response's own `Date`, if it has one, because
-/// the two machines' clocks may differ. A date that has passed asks for no wait, and any other text
-/// is ignored.
+/// The header holds seconds, optionally with a fraction, or a date in any of the three forms of RFC
+/// 9110, section 5.6.7. A date is compared with the response's own `Date` if it has one, because
+/// the two machines' clocks may differ. A past date asks for no delay. Any other text is ignored.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match seconds(value) {
@@ -27,7 +27,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(wait.min(LONGEST))
 }
 
-/// When the response was made, by the sender's clock.
+/// Returns when the response was created, by the sender's clock.
 pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
@@ -40,7 +40,7 @@ fn seconds(text: &str) -> Option<Duration> {
     if !is_number(whole) || !is_number(fraction) {
         return None;
     }
-    // More seconds than can be counted are still a wait, and a long one.
+    // A number beyond `u64` still means a long delay.
     let whole = Duration::from_secs(whole.parse().unwrap_or(u64::MAX));
     let nanoseconds = format!("{fraction:0<9.9}").parse().ok()?;
     Some(whole.saturating_add(Duration::from_nanos(nanoseconds)))
@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    /// The wait that these headers ask for, 90 s before Sun, 06 Nov 1994 08:49:37 GMT.
+    /// Returns the delay that these headers ask for, 90 s before Sun, 06 Nov 1994 08:49:37 GMT.
     fn wait(value: &str, date: Option<&'static str>) -> Option<Duration> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 90);
         let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! How many requests go out in any rolling window of a given length.
+//! The built-in rate limit: a maximum number of requests in any rolling window.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -12,17 +12,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::waits::WaitCounter;
 use super::{Permit, RateLimiter};
 
-/// The time that a send waits beyond the estimate before it looks for a free permit itself. It
-/// doubles with every look.
+/// The time that a send waits beyond its estimate before it checks for a free permit itself. It
+/// doubles with every check.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// The time for which a free permit is left to the first send in the queue.
+/// The time that a free permit is reserved for the first send in the queue.
 const HANDOVER: Duration = Duration::from_millis(50);
 
-/// Timers are this coarse: a window that has both its ends must not hold one request more.
+/// The resolution of timers. A request counts for one tick longer than the window, so that a window
+/// including both ends never holds one request too many.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
-/// At most so many requests in any window of this length.
+/// A maximum number of requests in any window of the given length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub(crate) requests: u32,
@@ -30,43 +31,43 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// Why nothing can keep within it.
+    /// Returns the reasons why the rate is invalid.
     pub(crate) fn problems(self) -> impl Iterator<Item = &'static str> {
         let day = Duration::from_secs(24 * 60 * 60);
         let requests = (self.requests < 2)
-            .then_some("must be at least 2 requests, one of which may be for a token");
+            .then_some("must be at least 2 requests, because one may be needed for a token");
         let is_usable = !self.window.is_zero() && self.window <= day;
-        let window = (!is_usable).then_some("must be for a window above 0, up to a day");
+        let window = (!is_usable).then_some("must have a window above 0 and at most a day");
         requests.into_iter().chain(window)
     }
 
-    /// The time in which so many requests go out one after the other.
+    /// Returns the time in which this number of requests goes out at an even rate.
     fn time_for(self, requests: u32) -> Duration {
         self.window.saturating_mul(requests) / self.requests.max(1)
     }
 }
 
 impl Default for Rate {
-    /// The lower of the two figures that the service publishes for an IP address.
+    /// Returns the lower of the two figures that the service publishes for an IP address.
     fn default() -> Self {
         Self { requests: 7_500, window: Duration::from_secs(300) }
     }
 }
 
-/// Keeps requests within a rate.
+/// A limiter that keeps requests within a rate.
 ///
-/// A request counts from when it leaves until one window after its end, because the service may see
-/// it at any time in between. A request that never left doesn't count.
+/// A request counts from when it leaves until one window after its end, because the service may
+/// count it at any time in between. A request that never left doesn't count.
 ///
-/// Sends queue. Only the first waits for the next permit, so that a freed one wakes one send. A
-/// send that nobody polls delays the others only briefly, because they also look for themselves.
-/// Token requests don't queue: the sends wait for them.
+/// Sends wait in a queue. Only the first one waits for the next permit, so that a freed permit
+/// wakes one send. A send that isn't polled delays the others only briefly, because they also check
+/// for themselves. Token requests skip the queue, because the sends wait for them.
 pub(super) struct RollingWindow {
     pub(super) rate: Rate,
     state: Mutex<WindowState>,
-    /// The turn to wait for the next permit.
+    /// The right to wait for the next permit.
     turn: Semaphore,
-    /// How many sends wait for their turn.
+    /// The number of sends that wait for their turn.
     queue: AtomicU32,
     /// Wakes the sends and token requests that wait for the next permit.
     changed: Notify,
@@ -76,14 +77,14 @@ pub(super) struct RollingWindow {
 #[derive(Default)]
 struct WindowState {
     in_flight: usize,
-    /// When requests ended, as long as they count.
+    /// The ends of the requests that still count, oldest first.
     ended: VecDeque<Instant>,
-    /// Until when nothing is sent after a 429.
+    /// The end of the delay after a 429.
     throttled_until: Option<Instant>,
 }
 
 impl WindowState {
-    /// How many requests count now.
+    /// Returns the number of requests that count at `now`.
     fn taken(&mut self, rate: Rate, now: Instant) -> usize {
         while self.ended.front().is_some_and(|ended| *ended + rate.window + TICK <= now) {
             self.ended.pop_front();
@@ -91,12 +92,12 @@ impl WindowState {
         self.in_flight + self.ended.len()
     }
 
-    /// When there may be a permit; `None` if a request must end first.
+    /// Returns when there may be a permit, or `None` if a request must end first.
     fn next_permit(&mut self, rate: Rate, now: Instant) -> Option<Instant> {
         let free = |ended: Instant| ended + rate.window + TICK;
         let taken = self.taken(rate, now);
         let earliest = self.throttled_until.unwrap_or(now).max(now);
-        // How many of those that ended must have been for long enough.
+        // The number of ended requests that must stop counting first.
         let missing = (taken + 1).saturating_sub(rate.requests as usize);
         match missing.checked_sub(1) {
             None => Some(earliest),
@@ -117,18 +118,18 @@ impl RollingWindow {
         }
     }
 
-    /// Waits for a permit, after the sends that came before.
+    /// Waits for a permit, after the sends that are already in the queue.
     pub(super) async fn permit(self: &Arc<Self>) -> Permit {
         let queued = Queued::behind(&self.queue);
         let mut turn = pin!(self.turn.acquire());
-        // Mostly the turn comes sooner.
+        // The turn usually comes sooner.
         let mut wait = self.rate.time_for(queued.before.saturating_add(1));
         let mut slack = SLACK;
         loop {
             if let Ok(_turn) = timeout(wait.saturating_add(slack), turn.as_mut()).await {
                 return self.next_permit().await;
             }
-            // The send whose turn it is may not be polled: then a free permit stays free.
+            // The send at the front may not be polled, and would leave a free permit unused.
             if self.is_free() {
                 if let Ok(_turn) = timeout(HANDOVER, turn.as_mut()).await {
                     return self.next_permit().await;
@@ -142,7 +143,7 @@ impl RollingWindow {
         }
     }
 
-    /// Waits for the next permit, regardless of the queue, as token requests do.
+    /// Waits for the next permit ahead of the queue, as token requests do.
     pub(super) async fn next_permit(self: &Arc<Self>) -> Permit {
         loop {
             let changed = pin!(self.changed.notified());
@@ -154,13 +155,13 @@ impl RollingWindow {
         }
     }
 
-    /// How long it is at least until there is a permit.
+    /// Returns the minimum time until there is a permit.
     pub(super) fn wait(&self) -> Duration {
         let now = Instant::now();
         self.state().next_permit(self.rate, now).map_or(Duration::ZERO, |next| next - now)
     }
 
-    /// How many requests may go out now; none while all wait after a 429.
+    /// Returns the number of requests that may go out now. It is 0 during the delay after a 429.
     pub(super) fn remaining(&self) -> u32 {
         let now = Instant::now();
         let mut state = self.state();
@@ -177,7 +178,7 @@ impl RollingWindow {
         self.state().next_permit(self.rate, now).is_some_and(|next| next <= now)
     }
 
-    /// A permit, if one is free and nobody waits for it.
+    /// Returns a permit if one is free and no send waits for it.
     pub(super) fn free_permit(self: &Arc<Self>) -> Option<Permit> {
         if self.turn.available_permits() == 0 {
             return None;
@@ -185,11 +186,11 @@ impl RollingWindow {
         self.take(Instant::now()).ok()
     }
 
-    /// A permit that is free.
+    /// Takes a permit if one is free.
     ///
     /// # Errors
     ///
-    /// Returns when there may be one, or nothing if a request must end first.
+    /// Returns when there may be one, or `None` if a request must end first.
     fn take(self: &Arc<Self>, now: Instant) -> Result<Permit, Option<Instant>> {
         let mut state = self.state();
         match state.next_permit(self.rate, now) {
@@ -201,14 +202,15 @@ impl RollingWindow {
         }
     }
 
-    /// Gives no permit for this time.
+    /// Gives no permits for `delay`.
     pub(super) fn throttled(&self, delay: Duration) {
         let until = Instant::now() + delay;
         let mut state = self.state();
         state.throttled_until = state.throttled_until.max(Some(until));
     }
 
-    /// Takes a permit back whose request has ended, if it left.
+    /// Takes back the permit of a request that has ended. The request keeps counting if it may have
+    /// left.
     pub(super) fn release(&self, may_have_left: bool) {
         let mut state = self.state();
         state.in_flight -= 1;
@@ -216,20 +218,20 @@ impl RollingWindow {
             state.ended.push_back(Instant::now());
         }
         drop(state);
-        // The send whose turn it is, and perhaps a token request.
+        // Wakes the send whose turn it is, and perhaps a token request.
         self.changed.notify_waiters();
     }
 
     fn state(&self) -> MutexGuard<'_, WindowState> {
-        // Nothing that holds the lock can leave the state half written.
+        // A panic while the lock is held can't leave the state inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A send in the queue, until it is dropped.
+/// The place of a send in the queue, until it is dropped.
 struct Queued<'a> {
     queue: &'a AtomicU32,
-    /// How many sends came before.
+    /// The number of sends ahead in the queue.
     before: u32,
 }
 

@@ -1,24 +1,24 @@
-//! What a user may set about connections.
+//! The connection settings.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use secrecy::zeroize::Zeroizing;
 
-/// How connections are made. TLS verification is always on.
+/// The connection settings of a transport. TLS verification is always on.
 #[derive(Clone, PartialEq)]
 pub(crate) struct HttpSettings {
-    /// Longest time for a connection to come about, TLS included.
+    /// The maximum time to establish a connection, including TLS.
     pub(crate) connect_timeout: Duration,
-    /// Proxy for all requests; without one, those that the environment names.
+    /// The proxy for all requests. If it is `None`, the environment's proxies are used.
     pub(crate) proxy: Option<String>,
-    /// Root certificates trusted in addition to the system's, PEM.
+    /// The root certificates to trust in addition to the system's, each in PEM.
     pub(crate) root_certificates: Vec<Vec<u8>>,
-    /// Whether these are trusted alone.
+    /// Whether only `root_certificates` are trusted, and not the system's.
     pub(crate) is_pinned: bool,
-    /// Client certificate and its key, PEM. It is wiped when it is dropped.
+    /// The client certificate and its private key in PEM, wiped when dropped.
     pub(crate) client_certificate: Option<Zeroizing<Vec<u8>>>,
-    /// Headers of all requests.
+    /// The headers that are added to all requests.
     pub(crate) headers: HeaderMap,
     pub(crate) user_agent: HeaderValue,
     pub(crate) is_http1_only: bool,
@@ -27,8 +27,8 @@ pub(crate) struct HttpSettings {
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
-            // A handshake takes less than a second even around the world, and a lost packet is sent
-            // again within three seconds.
+            // A handshake takes less than a second even around the world, and a lost packet is
+            // resent within three seconds.
             connect_timeout: Duration::from_secs(5),
             proxy: None,
             root_certificates: Vec::new(),

@@ -1,5 +1,4 @@
-//! The span of a request, with the names that OpenTelemetry's conventions for HTTP clients give its
-//! fields.
+//! The span of a request, with field names from OpenTelemetry's conventions for HTTP clients.
 
 use http::Request;
 use tracing::Span;
@@ -7,12 +6,12 @@ use tracing::field::{Empty, display};
 
 use super::{Response, TransportError};
 
-/// How many requests with the same message were made before, connected or not; in a request's
-/// extensions.
+/// The number of earlier requests with the same message, including those without a connection. It
+/// is stored in a request's extensions.
 #[derive(Clone, Copy)]
 pub(crate) struct ResendCount(pub(crate) usize);
 
-/// The span of a request that is about to be sent. It records the outcome, also if the request is
+/// The span of a request that is about to be sent. It records the outcome, even if the request is
 /// dropped.
 pub(super) struct RequestSpan {
     span: Span,
@@ -73,7 +72,8 @@ impl Drop for RequestSpan {
     }
 }
 
-/// Marks a span as failed, and describes why in one line: an error may list 1,000 problems.
+/// Marks a span as failed, with a description of one line, because an error may list 1,000
+/// problems.
 pub(crate) fn fail(span: &Span, description: impl std::fmt::Display) {
     span.record("otel.status_code", "ERROR");
     let description = description.to_string();

@@ -1,4 +1,4 @@
-//! The set-up of TLS. Verification can't be turned off.
+//! The TLS configuration. Verification can't be turned off.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,13 +14,15 @@ use super::HttpSettings;
 use crate::message::Problem;
 use crate::private_key::{Pem, escaped_line_breaks, lines};
 
-/// Reads all certificates, so that connections can be set up later without their files.
+/// Creates the TLS configuration. It reads all certificates now, so that connections can be set up
+/// later without their files.
 ///
-/// Without `is_used`, which means that no address has https, the system needs no certificates.
+/// If no address uses https, `is_used` is `false`, and the system's root certificates aren't
+/// needed.
 ///
 /// # Errors
 ///
-/// Returns each certificate that can't be used, and why.
+/// Returns a [`Problem`] for each invalid setting.
 pub(super) fn config(
     settings: &HttpSettings,
     is_used: bool,
@@ -41,9 +43,9 @@ pub(super) fn config(
     let mut pinned = RootCertStore::empty();
     if settings.is_pinned {
         if settings.root_certificates.is_empty() {
-            wrong("only_given_root_certificates", "no root_certificate is given");
+            wrong("only_given_root_certificates", "at least one root_certificate is required");
         }
-        // Each was tried before.
+        // Each certificate was checked above.
         pinned.add_parsable_certificates(std::mem::take(&mut roots));
     }
     let verifier = (is_used && !settings.is_pinned).then(|| verifier(roots)).transpose();
@@ -51,7 +53,10 @@ pub(super) fn config(
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let name =
             ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(is_set).unwrap_or("certificates");
-        wrong(name, &format!("{error}; install those of the system, or give a root_certificate"));
+        wrong(
+            name,
+            &format!("{error}; install the system's root certificates, or set a root_certificate"),
+        );
     });
     let config =
         ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
@@ -68,7 +73,7 @@ pub(super) fn config(
             let identity = Arc::new(ClientIdentity(RwLock::new(identity.map(Arc::new))));
             let mut config = config.with_client_cert_resolver(identity.clone());
             if has_identity {
-                // A session that is resumed would go on with the certificate that it began with.
+                // A resumed session would keep the certificate that it started with.
                 config.resumption = Resumption::disabled();
             }
             let protocols: &[&[u8]] =
@@ -80,7 +85,7 @@ pub(super) fn config(
     }
 }
 
-/// The client certificate that new connections show, if there is one.
+/// The client certificate for new connections, if there is one.
 #[derive(Debug)]
 pub(super) struct ClientIdentity(RwLock<Option<Arc<CertifiedKey>>>);
 
@@ -89,13 +94,14 @@ impl ClientIdentity {
     ///
     /// # Errors
     ///
-    /// Returns the reason why the PEM can't be used, or why there is nothing to replace.
+    /// Returns a [`Problem`] if the PEM is invalid, or if the transport was built without a client
+    /// certificate.
     pub(super) fn rotate(&self, pem: &[u8]) -> Result<(), Problem> {
         let wrong = |why: &str| Problem::new("client_certificate", format!("can't be used: {why}"));
         let new = identity(pem).map_err(|why| wrong(&why))?;
         match &mut *self.0.write().unwrap_or_else(PoisonError::into_inner) {
             Some(current) => *current = Arc::new(new),
-            None => return Err(wrong("the transport was built without one")),
+            None => return Err(wrong("the transport was built without a client certificate")),
         }
         Ok(())
     }
@@ -115,14 +121,15 @@ impl ResolvesClientCert for ClientIdentity {
     }
 }
 
-/// The process's cryptography if it has chosen one, such as a certified module.
+/// Returns the process-wide crypto provider if one is installed, such as a certified module.
+/// Otherwise returns aws-lc-rs.
 fn provider() -> Arc<CryptoProvider> {
     CryptoProvider::get_default()
         .cloned()
         .unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
 }
 
-/// Verifies the service's certificate with the system's root certificates and `roots`.
+/// Creates a verifier that trusts the system's root certificates and `roots`.
 fn verifier(roots: Vec<CertificateDer<'static>>) -> Result<Verifier, Error> {
     if roots.is_empty() {
         return Verifier::new(provider());
@@ -130,7 +137,7 @@ fn verifier(roots: Vec<CertificateDer<'static>>) -> Result<Verifier, Error> {
     #[cfg(any(all(unix, not(target_os = "android")), windows))]
     return Verifier::new_with_extra_roots(roots, provider());
     #[cfg(not(any(all(unix, not(target_os = "android")), windows)))]
-    Err(Error::General("this system takes no further root certificates".to_owned()))
+    Err(Error::General("additional root certificates aren't supported on this system".to_owned()))
 }
 
 fn root_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -141,11 +148,12 @@ fn root_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String>
     Ok(certificates)
 }
 
-/// The certificates in a PEM, whose lines may be indented.
+/// Reads the certificates in a PEM, which may have indented lines.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut plain = Vec::new();
     let mut is_certificate = false;
-    // A private key next to them is left out, because the parser would leave copies of it.
+    // A private key in the same PEM is left out, because the parser would leave copies of it in
+    // memory.
     for line in lines(pem) {
         is_certificate |= line == "-----BEGIN CERTIFICATE-----";
         if is_certificate {
@@ -155,20 +163,21 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
         is_certificate &= line != "-----END CERTIFICATE-----";
     }
     let certificates = CertificateDer::pem_slice_iter(&plain).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|_| "a block `CERTIFICATE` is cut or isn't base64")?;
+    let certificates =
+        certificates.map_err(|_| "a `CERTIFICATE` block is truncated or isn't base64")?;
     if certificates.is_empty() {
-        let missing = "it holds no certificate in PEM, such as a block `CERTIFICATE`";
+        let missing = "it contains no PEM block `CERTIFICATE`";
         return Err(escaped_line_breaks(pem).unwrap_or(missing).to_owned());
     }
     Ok(certificates)
 }
 
-/// The client certificate and its private key.
+/// Reads the client certificate and its private key.
 fn identity(pem: &[u8]) -> Result<CertifiedKey, String> {
     let certificates = certificates(pem)?;
     let pem = Pem::read(pem)?;
     let key = match CryptoProvider::get_default() {
-        // It gets a copy that can't be wiped here.
+        // The provider gets a copy that can't be wiped here.
         Some(provider) => provider.key_provider.load_private_key(pem.der().clone_key()),
         None => aws_lc_rs::sign::any_supported_type(&pem.der()),
     };

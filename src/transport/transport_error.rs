@@ -1,46 +1,46 @@
-//! Why there is no response, or no whole one.
+//! Errors from exchanges without a complete response.
 
 use std::fmt;
 
 use super::PermitError;
 use crate::debug::debug_as_display;
 
-/// Why an exchange brought no response, or no whole one, and whether the request may have reached
-/// the service.
+/// An error from an exchange without a complete response. It reports whether the request may have
+/// reached the service.
 ///
-/// Its `Display` is what an [`Attempt`](crate::Attempt) says went wrong.
+/// An [`Attempt`](crate::Attempt) shows its `Display` text as the reason of the failure.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TransportError {
     kind: TransportErrorKind,
     may_have_arrived: bool,
     is_called_off: bool,
-    /// Why the rate limiter gave no permit.
+    /// The rate limiter's error, if it gave no permit.
     permit_error: Option<PermitError>,
     detail: String,
 }
 
-/// What failed on the way.
+/// The kind of a [`TransportError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The request could not be made of what was given.
+    /// The request could not be created, for example because its URL is invalid.
     InvalidRequest,
-    /// The host's name was not found.
+    /// The host name could not be resolved.
     Dns,
-    /// No connection came about, TLS included.
+    /// No connection could be established, including TLS.
     Connect,
-    /// Time ran out.
+    /// The time ran out.
     Timeout,
-    /// The connection was cut.
+    /// The connection was closed or broke.
     Interrupted,
-    /// The service reported that it didn't process the request: RFC 9113, section 8.7.
+    /// The service reported that it didn't process the request (RFC 9113, section 8.7).
     NotProcessed,
-    /// The response is longer than any that the service sends.
+    /// The response is longer than any response of the service.
     ResponseTooLong,
 }
 
 impl TransportErrorKind {
-    /// The kind as a word for programs, such as `interrupted`.
+    /// Returns the kind as a machine-readable word, such as `interrupted`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,8 +62,8 @@ impl fmt::Display for TransportErrorKind {
 }
 
 impl TransportError {
-    /// The service can't have the request: nothing of it left, nor will, or the service reported
-    /// that it didn't process it.
+    /// Creates an error for a request that the service can't have. Either nothing of the request
+    /// has left or will leave, or the service reported that it didn't process it.
     #[must_use]
     pub fn not_sent(kind: TransportErrorKind) -> Self {
         Self {
@@ -75,59 +75,60 @@ impl TransportError {
         }
     }
 
-    /// The request, or a part of it, may have reached the service.
+    /// Creates an error for a request that may have reached the service, entirely or in part.
     ///
-    /// What is not known for certain is this.
+    /// Use it whenever that is uncertain.
     #[must_use]
     pub fn unknown(kind: TransportErrorKind) -> Self {
         Self { may_have_arrived: true, ..Self::not_sent(kind) }
     }
 
-    /// The rate limiter gave no permit, and nothing was sent.
+    /// Creates an error for a request that got no permit from the rate limiter and was not sent.
     pub(crate) fn rate_limited(error: &PermitError) -> Self {
         let permit_error = Some(error.clone());
         Self { is_called_off: true, permit_error, ..Self::not_sent(TransportErrorKind::Timeout) }
     }
 
-    /// No connection took the request in time. It goes over another one at once.
+    /// Creates an error for a request that no connection took in time. It is sent again over
+    /// another connection at once.
     pub(crate) fn not_taken() -> Self {
-        let detail = "no connection took it".to_owned();
+        let detail = "no connection accepted the request in time".to_owned();
         Self { is_called_off: true, detail, ..Self::not_sent(TransportErrorKind::Timeout) }
     }
 
-    /// Adds more about it.
+    /// Sets additional text about the failure.
     ///
-    /// It is shown in logs and errors: it must hold nothing of the request or the response.
+    /// Logs and errors show it, so it must not contain any part of the request or the response.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
         self
     }
 
-    /// Whether the connection was closed before the service took the request: a retry adds nothing
-    /// to its load.
+    /// Returns whether the connection was closed before the service took the request. A retry then
+    /// adds nothing to the service's load.
     pub(crate) fn is_closed_connection(&self) -> bool {
         self.kind == TransportErrorKind::Interrupted && !self.may_have_arrived
     }
 
-    /// Whether the request was called off before anything of it left, and can be made again at
+    /// Returns whether the request was called off before any of it left. It can be made again at
     /// once.
     pub(crate) fn is_called_off(&self) -> bool {
         self.is_called_off
     }
 
-    /// Why the rate limiter gave no permit, if that is the reason.
+    /// Returns the rate limiter's error, if it gave no permit.
     pub(crate) fn permit_error(&self) -> Option<&PermitError> {
         self.permit_error.as_ref()
     }
 
-    /// What failed.
+    /// Returns the kind of the failure.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
-    /// Whether the request, or a part of it, may have reached the service.
+    /// Returns whether the request, or a part of it, may have reached the service.
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
         self.may_have_arrived
@@ -148,16 +149,18 @@ impl fmt::Display for TransportError {
             None => {}
         }
         f.write_str(match (self.kind, self.may_have_arrived) {
-            (TransportErrorKind::InvalidRequest, _) => "the request could not be made",
-            (TransportErrorKind::Dns, _) => "the host was not found",
+            (TransportErrorKind::InvalidRequest, _) => "the request could not be created",
+            (TransportErrorKind::Dns, _) => "the host name could not be resolved",
             (TransportErrorKind::Connect, _) => "no connection could be made",
-            (TransportErrorKind::Timeout, false) => "time ran out before the request left",
-            (TransportErrorKind::Timeout, true) => "no response came in time",
+            (TransportErrorKind::Timeout, false) => {
+                "the timeout expired before the request was sent"
+            }
+            (TransportErrorKind::Timeout, true) => "no response arrived within the timeout",
             (TransportErrorKind::Interrupted, false) => {
                 "the connection was closed before the service took the request"
             }
             (TransportErrorKind::Interrupted, true) => {
-                "the connection was cut before the whole response came"
+                "the connection was closed before the whole response arrived"
             }
             (TransportErrorKind::NotProcessed, _) => "the service didn't process the request",
             (TransportErrorKind::ResponseTooLong, _) => "the response is too long",

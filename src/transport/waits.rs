@@ -1,19 +1,19 @@
-//! How often and how long requests waited for a rate limit.
+//! The number and duration of waits for a rate limit.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A shorter wait isn't one.
+/// The shortest wait that is counted.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Waits for a rate limit: their number and their length altogether.
+/// The waits for a rate limit: their number and total duration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Waits {
     pub(crate) count: u64,
     pub(crate) time: Duration,
 }
 
-/// Counts the waits for a rate limit.
+/// A counter of the waits for a rate limit.
 #[derive(Default)]
 pub(super) struct WaitCounter(Mutex<Waits>);
 

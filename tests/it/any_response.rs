@@ -1,5 +1,5 @@
-//! No response of either endpoint makes a send panic, wait beyond its deadline or ask for an
-//! endless wait.
+//! No response of either endpoint makes a send panic, wait beyond its deadline, or report an
+//! endless `Retry-After`.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 type Head = (StatusCode, Vec<(&'static str, Vec<u8>)>);
 
-/// A header value: bytes of any kind, or text that is nearly one of the forms that are read.
+/// Generates a header value: any bytes, or text close to one of the forms that the client reads.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![
         any::<u64>().prop_map(|number| number.to_string()),
@@ -35,7 +35,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => text, 1 => prop::collection::vec(any::<u8>(), 0..40)]
 }
 
-/// A status and headers that a client reads. Values that HTTP doesn't allow are left out.
+/// Generates a status and headers that the client reads. Leaves out values that HTTP doesn't allow.
 fn head() -> impl Strategy<Value = Head> {
     let names = ["retry-after", "date", "content-encoding", "content-type"];
     let status =
@@ -80,7 +80,8 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
         runtime.unwrap().block_on(async {
             let client = service.client();
             let message = message();
-            // Delays after failed token requests grow: the first sends alone don't show how far.
+            // The delays after failed token requests grow, so the first sends alone don't show the
+            // longest.
             for _ in 0..6 {
                 let began = Instant::now();
                 match client.send(&message).await {
@@ -103,7 +104,7 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
     });
 }
 
-/// Whether the service can have written the response, and reports no error in it.
+/// Returns whether the service can have written the response, and whether it reports no error.
 fn can_be_accepted(response: &Response) -> bool {
     let body = response.body.as_ref().unwrap();
     let json: Option<Value> = serde_json::from_slice(body).ok();
@@ -125,7 +126,7 @@ fn can_be_accepted(response: &Response) -> bool {
     response.status.is_success() && (is_empty || is_own && is_plain)
 }
 
-/// Gives the responses in turn, again and again.
+/// Returns the responses in turn, repeatedly.
 fn in_turn(mut responses: Vec<(Head, String)>) -> impl FnMut() -> Response + Send + 'static {
     move || {
         responses.rotate_left(1);

@@ -18,7 +18,7 @@ use support::model::{Reply, ScriptedOutcome, ok};
 use tokio::time::{sleep, timeout};
 
 fn slow(seconds: u64) -> ScriptedOutcome {
-    ScriptedOutcome::Answered(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
+    ScriptedOutcome::Response(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
 }
 
 fn read(path: &Path) -> Value {
@@ -30,13 +30,13 @@ fn is_about_the_checkpoint(error: &PublishError, part: &str) {
     assert!(error.to_string().contains(part), "{error}");
 }
 
-/// A publication that is dropped while its message 3 is in flight.
+/// Drops a publication while its third message is in flight.
 async fn interrupted(client: &Client, slots: &[Slot], path: &Path, is_stream: bool) {
     let publication = match is_stream {
         true => client.publish_stream(stream::iter(slots.to_vec())),
         false => client.publish(slots),
     };
-    // Escapes in keys go out in the same way after the restart.
+    // Keys with escapes are sent with the same bytes after the restart.
     let meta: Meta = serde_json::from_str(
         r#"{"Test":true,"gr\u00f6\u00dfe":1,"Extensions":{"a\/b":{"c\/d":1}}}"#,
     )
@@ -71,7 +71,7 @@ async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
             (&1.into(), &10.into())
         );
         assert_eq!(saved["meta"]["Test"], true);
-        // Other settings of the next run don't count.
+        // The other settings of the next run have no effect.
         let publication = match is_stream {
             true => client.publish_stream(stream::iter(slots.clone())),
             false => client.publish(&slots),
@@ -86,7 +86,7 @@ async fn a_batch_resumes_from_its_file_with_the_same_bytes() {
             [0..20, 20..30, 20..100].into_iter().flatten().collect::<Vec<_>>()
         );
         assert!(!path.exists(), "a complete batch needs it no longer");
-        // The next batch is another.
+        // The next publication starts a new batch.
         let next = client.publish(&slots).checkpoint(&path).await.unwrap();
         assert_ne!(next.batch_id(), report.batch_id());
         let names: Vec<_> =
@@ -108,15 +108,15 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
     let (model, client) = serve([ok()]);
     let publish = |slots: &[Slot]| client.publish(slots.to_vec()).checkpoint(&path);
     for (content, part) in [
-        ("", "isn't a checkpoint"),
-        ("{\"resume_point\":\"1\"}", "isn't a checkpoint"),
-        ("\u{0}\u{1}", "isn't a checkpoint"),
-        (&good[..good.find("\"meta\"").unwrap()], "isn't a checkpoint"),
+        ("", "isn't a pushslots checkpoint"),
+        ("{\"resume_point\":\"1\"}", "isn't a pushslots checkpoint"),
+        ("\u{0}\u{1}", "isn't a pushslots checkpoint"),
+        (&good[..good.find("\"meta\"").unwrap()], "isn't a pushslots checkpoint"),
         (&good.replace("checkpoint\":1", "checkpoint\":2"), "its version is 2"),
         (&good.replace("\"slots_per_message\":10", "\"slots_per_message\":0"), "damaged"),
         (&good.replace("\"resume_point\":\"3", "\"resume_point\":\"x"), "damaged: resume_point"),
         (&good.replace("\"batch_id_is_given\":false", "\"batch_id_is_given\":7"), "damaged"),
-        (&"x".repeat(2 << 20), "longer than a checkpoint"),
+        (&"x".repeat(2 << 20), "larger than 1 MiB"),
     ] {
         fs::write(&path, content).unwrap();
         is_about_the_checkpoint(&publish(&all).restart_if_changed().await.unwrap_err(), part);
@@ -134,10 +134,10 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
     is_about_the_checkpoint(&publish(&all).resume_from(2).await.unwrap_err(), "another point");
     is_about_the_checkpoint(
         &publish(&other_slots).await.unwrap_err(),
-        "whose slots or destinations were others",
+        "which has other slots or destinations",
     );
     let stream = client.publish_stream(stream::iter(other_slots)).checkpoint(&path);
-    is_about_the_checkpoint(&stream.await.unwrap_err(), "whose slots or destinations were others");
+    is_about_the_checkpoint(&stream.await.unwrap_err(), "which has other slots or destinations");
     let error = client.publish(&all).restart_if_changed().await.unwrap_err();
     assert_eq!(error.error().problems()[0].to_string(), "restart_if_changed: needs a checkpoint");
     assert_eq!(fs::read_to_string(&path).unwrap(), good, "it stays");
@@ -154,7 +154,7 @@ async fn a_checkpoint_that_does_not_fit_is_an_error_and_stays() {
 }
 
 #[tokio::test]
-async fn a_new_batch_starts_if_that_is_wanted_and_the_old_file_is_kept() {
+async fn restart_if_changed_starts_a_new_batch_and_keeps_the_old_file() {
     let folder = Folder::create();
     let path = folder.path().join("slots.checkpoint");
     let (_, client) = serve([ok(), ok(), slow(60)]);
@@ -185,7 +185,7 @@ async fn a_new_batch_starts_if_that_is_wanted_and_the_old_file_is_kept() {
         assert_eq!(fs::read_to_string(kept).unwrap(), good);
         assert!(!path.exists());
     }
-    // Another batch id is another batch.
+    // Another batch id starts another batch.
     fs::write(&path, &good).unwrap();
     let (model, client) = serve([ok()]);
     client
@@ -213,17 +213,17 @@ async fn a_second_publication_with_the_same_checkpoint_fails() {
         second.await
     };
     let (first, second) = tokio::join!(first.into_future(), second);
-    is_about_the_checkpoint(&second.unwrap_err(), "another publication uses it");
+    is_about_the_checkpoint(&second.unwrap_err(), "another publication is using it");
     assert_eq!(first.unwrap().run().accepted_slots, 10);
     client.publish(&slots).checkpoint(&path).await.unwrap();
 }
 
-/// A place that counts writes, takes time for each, and may be full.
+/// A checkpoint that counts its writes, takes time for each, and may be full.
 #[derive(Clone, Default)]
 struct Place {
     text: Arc<Mutex<Option<String>>>,
     saves: Arc<Mutex<Vec<String>>>,
-    /// How many writes succeed; all if it is `None`.
+    /// The number of writes that succeed, or `None` if all do.
     room: Option<usize>,
 }
 
@@ -280,7 +280,7 @@ async fn a_message_is_in_flight_until_it_is_saved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_disk_ends_it_resumable() {
+async fn full_disk_ends_a_publication_resumable() {
     for (room, concurrency) in [(0, 1), (1, 1), (5, 1), (3, 4)] {
         let (model, client) = serve([ok()]);
         let slots = slots(0..200);
@@ -302,7 +302,7 @@ async fn a_full_disk_ends_it_resumable() {
         let point = report.resume_point().unwrap();
         assert_eq!(point.slots_before(), Some(accepted(&model).len()));
 
-        // With room again, what was saved is enough: messages are repeated under their ids.
+        // With room again, the saved state is sufficient. Repeated messages keep their ids.
         publish(Place { room: None, ..place }).await.unwrap();
         let mut once = arrived(&model);
         let repeated = once.len();
@@ -363,12 +363,12 @@ async fn a_shorter_list_is_another_batch() {
     assert!(timeout(Duration::from_secs(60), publication.into_future()).await.is_err());
     let (model, client) = serve([ok()]);
     let error = client.publish(&yesterday[..15]).checkpoint_in(place()).await.unwrap_err();
-    is_about_the_checkpoint(&error, "whose slots or destinations were others");
+    is_about_the_checkpoint(&error, "which has other slots or destinations");
     client.publish(&yesterday[..15]).checkpoint_in(place()).restart_if_changed().await.unwrap();
     assert_eq!(accepted(&model), (0..15).collect::<Vec<_>>());
 }
 
-/// A place that lets its text be replaced.
+/// A checkpoint in memory that allows archiving.
 struct Archive(Arc<Mutex<Option<String>>>);
 
 impl Checkpoint for Archive {
@@ -393,7 +393,7 @@ impl Checkpoint for Archive {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_accepted_before_an_invalid_slot_is_saved() {
+async fn messages_accepted_before_an_invalid_slot_are_saved() {
     for concurrency in [1, 3] {
         let (model, client) = serve([slow(2)]);
         let mut slots = slots(0..45);
@@ -430,7 +430,7 @@ async fn a_publication_without_slots_leaves_no_checkpoint() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_batch_starts_at_its_first_slot_even_with_the_old_point() {
+async fn new_batch_ignores_the_resume_point_of_the_old_one() {
     let (_, client) = serve([ok(), ok(), ScriptedOutcome::Hangs { accepted: false }]);
     let slots = slots(0..100);
     let text = Arc::new(Mutex::new(None));

@@ -1,5 +1,5 @@
-//! Publications to services that close connections without announcing it, and to services that fail
-//! now and then.
+//! Publications to services that close connections without announcing it, and to services that
+//! sometimes fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use pushslots::{Attempt, Delivery, NextStep};
 use support::batch::{accepted, slots};
 use support::client;
-use support::model::{Model, TokenFate, answers, client_of, ok};
+use support::model::{Model, TokenOutcome, client_of, ok, responds};
 use support::proxy::{Course, Protocol, Proxy, SilentClose};
-use support::recording_server::{FarSide, FaultMode};
+use support::recording_server::{FaultMode, RecordingServer};
 use support::seeds::setting;
 use tokio::time::timeout;
 
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 async fn publish_to_a_closing_server(protocol: Protocol) {
     const MESSAGES: usize = 300;
     let accepting =
-        async |protocol| FarSide::start(protocol, Vec::new(), || FaultMode::Accepts).await;
+        async |protocol| RecordingServer::start(protocol, Vec::new(), || FaultMode::Accepts).await;
     let service = accepting(protocol).await;
     let tokens = accepting(Protocol::Http1).await;
     let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
@@ -50,7 +50,7 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     let known = service.known();
     let attempts = observed.lock().unwrap();
     let mut deliveries = BTreeMap::<_, usize>::new();
-    // Attempts after which something of a message may have left, by message id.
+    // The number of attempts that may have sent a part of each message, by message id.
     let mut may_have_left = BTreeMap::<_, usize>::new();
     for attempt in &*attempts {
         *deliveries.entry(attempt.delivery.to_string()).or_default() += 1;
@@ -66,7 +66,7 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
         seen.requests,
         report.elapsed()
     );
-    // One slot per message: every slot arrived if every message did.
+    // With one slot per message, every slot arrived if every message did.
     let receipts: BTreeSet<_> =
         report.receipts().iter().map(|receipt| receipt.message_id().to_string()).collect();
     let accepted: BTreeSet<_> = known.accepted.keys().cloned().collect();
@@ -77,7 +77,7 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
             assert!(count <= &may_have_left[message_id], "{message_id} left {count} times");
         }
     }
-    // For HTTP/2, the proxy doesn't know which message a request carries.
+    // Over HTTP/2, the proxy doesn't know which message a request carries.
     assert!(seen.requests <= may_have_left.values().sum(), "{} requests left", seen.requests);
     assert!(
         seen.closed_silently > 0 && deliveries.contains_key("unknown"),
@@ -99,11 +99,11 @@ async fn silent_closes_over_http2_end_no_publication() {
 async fn one_failure_in_six_requests_ends_no_publication() {
     for status in [503, 429, 500] {
         let mut requests = 0;
-        let fates = move |_: &mut _, _| {
+        let outcomes = move |_: &mut _, _| {
             requests += 1;
-            if requests % 6 == 0 { answers(status) } else { ok() }
+            if requests % 6 == 0 { responds(status) } else { ok() }
         };
-        let model = Model::new(0, fates, |_, _| TokenFate::Issued(Duration::from_secs(300)));
+        let model = Model::new(0, outcomes, |_, _| TokenOutcome::Issued(Duration::from_secs(300)));
         let client = client_of(&model).build().unwrap();
         let slots = slots(0..600);
         let report = client.publish(&slots).slots_per_message(1).await;
@@ -114,11 +114,11 @@ async fn one_failure_in_six_requests_ends_no_publication() {
     }
 }
 
-/// Every sixth request fails once, a close follows each response, and three times the service
-/// answers 429 for a while.
+/// Publishes to a service that fails every sixth request, closes the connection after each
+/// response, and responds with 429 during three periods.
 ///
-/// `PUSHSLOTS_CLOSING_MESSAGES=1000` publishes as many messages instead of 100, and
-/// `PUSHSLOTS_THROTTLED_SECONDS=25` makes each of these times as long, instead of 2 seconds.
+/// `PUSHSLOTS_CLOSING_MESSAGES=1000` publishes this number of messages instead of 100.
+/// `PUSHSLOTS_THROTTLED_SECONDS=25` makes each 429 period this long instead of 2 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
     let messages = setting("PUSHSLOTS_CLOSING_MESSAGES").unwrap_or(100) as usize;
@@ -126,19 +126,20 @@ async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
     for concurrency in [1, 8] {
         let mut requests = 0;
         let mut until = None;
-        let moods = move || {
+        let modes = move || {
             requests += 1;
             if requests % (3 * messages / 10) == 0 && requests <= 9 * messages / 10 {
                 until = Some(Instant::now() + throttled);
             }
             match until.is_some_and(|until| Instant::now() < until) {
-                true => FaultMode::Answers(429, false),
-                false if requests % 6 == 0 => FaultMode::Answers(503, requests % 12 == 0),
+                true => FaultMode::Responds(429, false),
+                false if requests % 6 == 0 => FaultMode::Responds(503, requests % 12 == 0),
                 false => FaultMode::Accepts,
             }
         };
-        let service = FarSide::start(Protocol::Http1, Vec::new(), moods).await;
-        let tokens = FarSide::start(Protocol::Http1, Vec::new(), || FaultMode::Accepts).await;
+        let service = RecordingServer::start(Protocol::Http1, Vec::new(), modes).await;
+        let tokens =
+            RecordingServer::start(Protocol::Http1, Vec::new(), || FaultMode::Accepts).await;
         let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
         let course = move |_| Course { silent_close, ..Course::default() };
         let proxy = Proxy::start(Protocol::Http1, service.address, course).await;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use futures_util::stream;
 use pushslots::{Delivery, ResumePoint, Slot};
 use support::batch::{accepted, arrived, serve, slots};
-use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
+use support::model::{Model, Reply, ScriptedOutcome, TokenOutcome, client_of, ok, responds};
 use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn slow(seconds: u64) -> ScriptedOutcome {
-    ScriptedOutcome::Answered(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
+    ScriptedOutcome::Response(Reply { after: Duration::from_secs(seconds), ..Reply::accepted() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,14 +43,14 @@ async fn as_many_messages_are_in_flight_as_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_after_a_gap_are_remembered_and_not_sent_again() {
-    // Message 2 hangs, and those after it are accepted.
+    // Message 2 hangs, and the messages after it are accepted.
     let (model, client) = serve([ok(), ScriptedOutcome::Hangs { accepted: true }, ok()]);
     let slots = slots(0..1_000);
     let publish = || client.publish(&slots).slots_per_message(10).batch_id("b");
     let publication = publish().concurrency(2);
     let handle = publication.handle();
     assert!(timeout(100 * SECOND, publication.into_future()).await.is_err());
-    // At most eight times as many are begun after the first that isn't accepted.
+    // From the first message that isn't accepted, at most 8 × concurrency messages are started.
     assert_eq!(model.calls().len(), 1 + 8 * 2);
     let report = handle.report();
     let point: ResumePoint = report.resume_point().unwrap().to_string().parse().unwrap();
@@ -77,8 +77,8 @@ async fn messages_after_a_gap_are_remembered_and_not_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_ends_it_once_the_others_in_flight_have_ended() {
-    let (model, client) = serve([slow(1), answers(400), slow(20), slow(30)]);
+async fn failure_ends_the_publication_once_messages_in_flight_have_ended() {
+    let (model, client) = serve([slow(1), responds(400), slow(20), slow(30)]);
     let slots = slots(0..100);
     let began = Instant::now();
     let error = client.publish(&slots).slots_per_message(10).concurrency(4).await.unwrap_err();
@@ -101,7 +101,7 @@ async fn a_failure_ends_it_once_the_others_in_flight_have_ended() {
 #[tokio::test(start_paused = true)]
 async fn parts_of_a_message_that_is_too_large_get_numbers_of_their_own() {
     for (concurrency, is_stream) in [(4, false), (4, true), (16, false)] {
-        let model = Model::new(0, |_, _| ok(), |_, _| TokenFate::Issued(300 * SECOND));
+        let model = Model::new(0, |_, _| ok(), |_, _| TokenOutcome::Issued(300 * SECOND));
         model.limit_bytes(40_000);
         let client = client_of(&model).build().unwrap();
         let slots = slots(0..3_000);
@@ -130,7 +130,7 @@ async fn parts_of_a_message_that_is_too_large_get_numbers_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn the_rate_limit_and_a_429_apply_to_all_messages() {
     let model =
-        Model::scripted([ok(), ScriptedOutcome::Answered(Reply::new(429).hint("50")), ok()]);
+        Model::scripted([ok(), ScriptedOutcome::Response(Reply::new(429).retry_after("50")), ok()]);
     let client = client_of(&model).rate_limit(10, 10 * SECOND).build().unwrap();
     let began = Instant::now();
     let slots = slots(0..100);
@@ -146,13 +146,13 @@ async fn the_rate_limit_and_a_429_apply_to_all_messages() {
 
 #[tokio::test(start_paused = true)]
 async fn slots_that_were_accepted_after_a_gap_must_be_the_same() {
-    let (_, client) = serve([answers(400), ok()]);
+    let (_, client) = serve([responds(400), ok()]);
     let all = slots(0..100);
     let error = client.publish(&all).slots_per_message(10).concurrency(4).await.unwrap_err();
     let point = error.report().resume_point().unwrap();
     assert_eq!((point.number(), point.slots_before()), (1, Some(0)));
     let (model, client) = serve([ok()]);
-    // One slot more at the front moves all others.
+    // An additional slot at the front moves all others.
     let moved: Vec<_> = slots(500..501).into_iter().chain(all.clone()).collect();
     let publish = |slots: &[Slot]| client.publish(slots.to_vec()).batch_id("b").resume_from(point);
     let error = publish(&moved).await.unwrap_err();
@@ -163,7 +163,7 @@ async fn slots_that_were_accepted_after_a_gap_must_be_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_whose_slots_are_skipped_by_now_costs_no_other() {
+async fn message_whose_slots_are_now_skipped_does_not_affect_others() {
     let (_, client) = serve([ok(), ScriptedOutcome::Hangs { accepted: false }]);
     let mut all = slots(0..40);
     let publication = client.publish(&all).slots_per_message(1).batch_id("b");

@@ -1,5 +1,4 @@
-//! Connections that a client shares: between sends, between impatient and patient callers, and
-//! between runtimes.
+//! Connections that sends, callers with different deadlines, and runtimes share.
 
 use std::future::{IntoFuture, pending};
 use std::sync::Arc;
@@ -21,8 +20,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-/// Accepts every message after a while, except those with the id nil, which get no response; counts
-/// the connections.
+/// Accepts every message after a delay, except those with the nil id, which get no response.
+/// Returns the number of connections.
 fn accept_all(
     mut arrived: UnboundedReceiver<Arrived>,
     after: Duration,
@@ -46,7 +45,7 @@ fn accept_all(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_impatient_caller_costs_others_no_connections() {
+async fn short_deadlines_close_no_shared_connections() {
     let (client, arrived) = service(200).await;
     let (connections, serving) = accept_all(arrived, Duration::from_millis(60));
     client.send(&message()).await.unwrap();
@@ -64,7 +63,7 @@ async fn an_impatient_caller_costs_others_no_connections() {
             }
         })
         .collect();
-    // One gives up before the response, the other on messages that get none.
+    // One caller gives up before the response comes. The messages of the other get none.
     let impatient = async |deadline, id| {
         let mut timeouts = 0;
         while Instant::now() < end {
@@ -93,7 +92,7 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Uses a client in one runtime, and then in another while the first is alive and stands still.
+/// Uses a client in one runtime, then in another while the first still exists but doesn't run.
 fn use_in_two_runtimes(client: &Client) {
     let first = current_thread();
     let second = current_thread();
@@ -101,7 +100,7 @@ fn use_in_two_runtimes(client: &Client) {
     for runtime in [&second, &first, &second] {
         let began = Instant::now();
         let receipt = runtime.block_on(async { client.send(&message()).await.unwrap() });
-        // Far below the connect timeout of 5 s, and at the first attempt.
+        // This is far below the connect timeout of 5 s. It takes one attempt.
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         assert_eq!(receipt.attempts().len(), 1, "{:?}", receipt.attempts());
     }
@@ -128,8 +127,7 @@ fn an_undriven_token_request_is_made_again_in_another_runtime() {
     let client = Client::builder().mock(&mock).build().unwrap();
     let first = current_thread();
     let second = current_thread();
-    // The token request has begun when the runtime stops, and the send that waits for it is still
-    // there.
+    // The runtime stops after the token request has begun. The send that waits for it still exists.
     let message = message();
     let mut send = Box::pin(client.send(&message).into_future());
     first.block_on(async {
@@ -158,7 +156,7 @@ async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attemp
         let client = client.clone();
         tokio::spawn(async move { client.send(&message()).await })
     };
-    // It takes the only stream of its connection.
+    // This send takes the only stream of its connection.
     let first = send();
     let unanswered = arrived.recv().await.unwrap();
     let second = send();

@@ -1,5 +1,5 @@
-//! Messages that were read with problems, and are corrected: by assigning, by removing, and by
-//! taking them apart.
+//! Messages with problems that are corrected by assigning values, removing members, or taking the
+//! message apart.
 
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::uuid::Uuid;
@@ -8,7 +8,7 @@ use pushslots::{
     UnreadReason,
 };
 
-/// A message of one slot with this in it, and this in its `Meta`.
+/// Reads a message with these additional members in its only slot and in its `Meta`.
 fn read(slot: &str, meta: &str) -> PushSlots {
     let json = format!(
         r#"{{"Meta":{{"DataModel":"Scheduling","EventType":"PushSlots"{meta}}},"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15{slot}}}]}}"#
@@ -29,8 +29,7 @@ fn shown<'a>(members: impl Iterator<Item = UnreadMember<'a>>) -> Vec<(String, Un
     members.map(|member| (member.key().to_owned(), member.reason())).collect()
 }
 
-/// The message is valid, and this is what it has in its slot behind the time and the duration, and
-/// in its `Meta`.
+/// Asserts that the message is valid, and that its slot and `Meta` have these additional members.
 #[track_caller]
 fn assert_written(message: &PushSlots, slot: &str, meta: &str) {
     assert_eq!(problems(message), [""; 0]);
@@ -100,7 +99,7 @@ fn elements_of_a_list_are_changed_in_place() {
 }
 
 #[test]
-fn what_is_added_to_a_list_that_cannot_be_read_is_written_with_it() {
+fn elements_added_to_a_list_that_cannot_be_read_are_written_with_it() {
     for (list, expected) in [
         (r#"["MD",{"x":1}]"#, r#"["MD",{"x":1},"RN"]"#),
         (r#"[ {"x":1} ]"#, r#"[{"x":1},"RN"]"#),
@@ -115,7 +114,7 @@ fn what_is_added_to_a_list_that_cannot_be_read_is_written_with_it() {
         assert_eq!(json.matches("Credentials").count(), 1);
         assert_ne!(problems(&PushSlots::from_json(&json).unwrap()), [""; 0]);
 
-        // What was added stays when the rest is removed.
+        // The added element stays when the unreadable ones are removed.
         message.slots_mut()[0].provider.as_mut().unwrap().to_mut().clear_unread_members();
         assert_written(&message, r#","Provider":{"Credentials":["RN"]}"#, "");
     }
@@ -196,7 +195,7 @@ fn last_of_repeated_unknown_keys_counts() {
 }
 
 #[test]
-fn what_the_message_is_survives_that_all_is_removed() {
+fn data_model_and_event_type_survive_clear_unread_members() {
     let json = br#"{"Meta":{"DataModel":7,"EventType":"Query","EventType":"Query"},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
     let mut message = PushSlots::from_json(json).unwrap();
     assert_eq!(problems(&message), ["Meta.DataModel", "Meta.EventType"]);
@@ -216,7 +215,7 @@ fn unread_extensions_are_replaced_by_new_ones() {
 }
 
 #[test]
-fn meta_that_is_no_object_is_replaced() {
+fn meta_that_is_not_an_object_is_replaced() {
     let json = br#"{"Meta":[1],"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
     let odd = PushSlots::from_json(json).unwrap();
     assert_eq!(problems(&odd), ["Meta"]);

@@ -1,4 +1,4 @@
-//! What sender and receiver agree on beside the model, on every object.
+//! Extensions: members of any object that sender and receiver agree on in addition to the model.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ fn slot() -> Slot {
 }
 
 #[test]
-fn every_object_has_its_own() {
+fn every_object_has_its_own_extensions() {
     fn mark(extensions: &mut Extensions, place: &str) {
         extensions.insert("place", place).unwrap();
     }
@@ -154,7 +154,7 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
 }
 
 #[test]
-fn those_that_are_no_object_are_kept_and_named() {
+fn extensions_that_are_not_an_object_are_kept_and_reported() {
     for (extensions, kind) in [("[1]", "list"), ("\"x\"", "text"), ("5", "number")] {
         let json = format!(
             r#"{{"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{extensions}}}],"Extensions":{extensions}}}"#
@@ -178,7 +178,7 @@ fn those_that_are_no_object_are_kept_and_named() {
 }
 
 #[test]
-fn those_given_twice_are_kept_and_named() {
+fn extensions_given_twice_are_kept_and_reported() {
     let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1},"Extensions":{"b":2}}]}"#;
     let message = PushSlots::from_json(json).unwrap();
     let problems = message.validate().unwrap_err();
@@ -186,14 +186,14 @@ fn those_given_twice_are_kept_and_named() {
         problems.problems()[0].to_string(),
         "Slots[0].Extensions: given more than once; keep one of them"
     );
-    // No key is written twice, and what was given is neither lost nor taken for something else.
+    // No key is written twice. The given values are neither lost nor read as something else.
     let written = message.to_json();
     assert!(written.ends_with(br#""Extensions":[{"a":1},{"b":2}]}]}"#));
     assert!(PushSlots::from_json(written).unwrap().validate().is_err());
 }
 
 #[test]
-fn none_is_not_written() {
+fn empty_extensions_are_not_written() {
     for extensions in ["{}", "null"] {
         let json = format!(
             r#"{{"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{extensions}}}],"Extensions":{extensions}}}"#

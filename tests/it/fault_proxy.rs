@@ -1,8 +1,8 @@
-//! The client over real sockets, through a proxy that cuts, stalls, swallows and closes silently,
-//! to a service that knows which messages it accepted.
+//! The client over real sockets, through a proxy that cuts, stalls, swallows and silently closes
+//! connections, to a service that records which messages it accepted.
 //!
-//! `PUSHSLOTS_PROXY_SENDS=20000` sends that many messages, `PUSHSLOTS_PROXY_SEED=7` draws other
-//! faults.
+//! `PUSHSLOTS_PROXY_SENDS=20000` sends this number of messages. `PUSHSLOTS_PROXY_SEED=7` draws
+//! other faults.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -17,14 +17,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::batch::slots;
 use support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
-use support::recording_server::{FarSide, FaultMode};
+use support::recording_server::{FaultMode, RecordingServer};
 use support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const SENDS: usize = 2_000;
-/// Sends that share a client, and how many of them are under way at once.
+/// The number of sends that share a client, and of those in flight at once.
 const SENDS_OF_A_CLIENT: usize = 250;
 const SIDE_BY_SIDE: usize = 32;
 
@@ -33,15 +33,15 @@ const DIRECTIONS: [Toward; 2] = [Toward::Service, Toward::Client];
 
 /// The bytes per second of slow uplinks.
 const UPLINKS: [u32; 2] = [50_000, 350_000];
-/// The time from a response to a silent close: often, the next request is in flight by then.
+/// The time from a response to a silent close. Often the next request is in flight by then.
 const CLOSES_AFTER: Duration = Duration::from_micros(500);
 
-/// What must hold, whatever the connections go through.
+/// The invariants under any connection faults.
 const INVARIANTS: [&str; 7] = [
     "receipt says accepted, but the service did not accept",
     "requests that left without a matching attempt record",
     "sends repeated after a known acceptance",
-    "rejected or not sent told, although the service had accepted",
+    "reported as rejected or not sent, although the service had accepted",
     "duplicates not explained by an unknown attempt with the same message id",
     "attempts in a receipt or error that differ from those observed",
     "messages that arrived with other bytes",
@@ -51,26 +51,28 @@ fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-/// A client whose messages go through the proxy, and whose tokens come straight from `tokens`. It
-/// keeps to no pace: a 429 holds the send that met it, and not for a second all of them.
-fn through(proxy: &Proxy, tokens: &FarSide) -> ClientBuilder {
+/// Returns a builder for a client whose messages go through the proxy, and whose tokens come
+/// directly from `tokens`.
+///
+/// It has no rate limit, so a 429 delays only its own send, and not all sends for a second.
+fn through(proxy: &Proxy, tokens: &RecordingServer) -> ClientBuilder {
     let token_url = format!("http://{}/token", tokens.address);
     let builder = client(&proxy.url, "plain").root_certificate(proxy.authority.pem.clone());
     builder.token_url(token_url).without_rate_limit()
 }
 
-/// A service that accepts everything, and issues tokens.
-async fn kind(protocol: Protocol) -> FarSide {
-    FarSide::start(protocol, [MESSAGE.into()], || FaultMode::Accepts).await
+/// Starts a service that issues tokens and accepts every message.
+async fn kind(protocol: Protocol) -> RecordingServer {
+    RecordingServer::start(protocol, [MESSAGE.into()], || FaultMode::Accepts).await
 }
 
-/// A message that a connection gets in two parts.
+/// Returns a message that takes two writes on a connection.
 fn long_message() -> PushSlots {
     let meta = Meta::new().source(SOURCE).destination(DESTINATION);
     PushSlots::builder().meta(meta).slots(slots(0..100)).build().unwrap()
 }
 
-/// Draws the course of each connection. Most connections carry a few messages before a fault
+/// Draws the plan for each connection. Most connections carry a few messages before a fault
 /// strikes.
 fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + 'static {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -90,13 +92,13 @@ fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + '
         let close =
             SilentClose { responses: rng.gen_range(1..=most_responses), after: CLOSES_AFTER };
         let silent_close = Some(close).filter(|_| rng.gen_bool(0.2));
-        // Otherwise the fault would strike first on most of them.
+        // With both, the fault would strike first on most connections.
         let fault = fault.filter(|_| silent_close.is_none());
         Course { fault, uplink, silent_close }
     }
 }
 
-/// What came of one send; nothing where it was dropped.
+/// The result of one send, or `None` if it was dropped.
 type Sent = (Uuid, Option<Result<Receipt, Error>>);
 type Observed = Arc<Mutex<BTreeMap<Uuid, Vec<Attempt>>>>;
 
@@ -107,7 +109,7 @@ fn observe(builder: ClientBuilder, observed: &Observed) -> ClientBuilder {
     })
 }
 
-/// Sends `count` messages, many at a time. Some callers do not wait for the end.
+/// Sends `count` messages, several at a time. Some callers drop their send before its end.
 async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
     let next = Arc::new(AtomicUsize::new(0));
     let work = || {
@@ -175,29 +177,30 @@ impl Findings {
     }
 }
 
-/// Whether HTTP/2 reports of the attempt that the service did not process it, of which the proxy
-/// may have seen bytes.
+/// Returns whether HTTP/2 reported that the service didn't process the attempt. The proxy may have
+/// seen bytes of it.
 fn was_not_processed(attempt: &Attempt) -> bool {
     let error = attempt.error.as_deref().unwrap_or_default();
     attempt.delivery == Delivery::NotSent && error.contains("(HTTP/2: ")
 }
 
-/// Sends through the faults of one seed, and holds what was told against what the service and the
-/// proxy know.
+/// Sends through the faults of one seed, and compares the reports of the client with the records of
+/// the service and the proxy.
 async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let expected = [MESSAGE.into(), long_message().to_json()];
-    let far = FarSide::moody(protocol, expected, seed).await;
+    let service = RecordingServer::with_faults(protocol, expected, seed).await;
     let tokens = kind(Protocol::Http1).await;
-    let proxy = Proxy::start(protocol, far.address, plan(protocol, seed)).await;
+    let proxy = Proxy::start(protocol, service.address, plan(protocol, seed)).await;
     let observed = Observed::default();
     let time = Duration::from_millis(match protocol {
         Protocol::Http1 => 250,
-        // After a shorter silence, the client keeps a connection on which nothing arrives.
+        // After a shorter silence, the client doesn't abandon a connection.
         Protocol::Http2 => 500,
     });
     let mut builder = through(&proxy, &tokens);
     if protocol == Protocol::Http1 {
-        // The proxy can tell tokens from messages, and so they can go through it too.
+        // Over HTTP/1.1 the proxy distinguishes token requests from messages, so both can go
+        // through it.
         builder = builder.token_url(format!("{}/token", proxy.url));
     }
     let builder = builder
@@ -211,7 +214,7 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     proxy.settle().await;
 
     let seen = proxy.seen();
-    let known = far.known();
+    let known = service.known();
     let observed = observed.lock().unwrap();
     let mut found = Findings {
         sends: sent.len(),
@@ -232,8 +235,8 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
             |counts: &BTreeMap<String, usize>| counts.get(&id).copied().unwrap_or_default();
         let arrived = count_of(&known.arrived);
         let accepted = count_of(&known.accepted);
-        // One that is not sent never showed a byte of its body, unless HTTP/2 reports that it was
-        // not processed; all others may have.
+        // An attempt that wasn't sent never showed a byte of its body, unless HTTP/2 reported that
+        // it wasn't processed. All other attempts may have.
         let unprocessed = attempts.iter().filter(|attempt| was_not_processed(attempt)).count();
         let left = attempts.len() - of(Delivery::NotSent) + unprocessed;
         may_have_left += left;
@@ -262,23 +265,23 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
             *found.deliveries.entry(attempt.delivery.to_string()).or_default() += 1;
         }
     }
-    // Over HTTP/2 the proxy counts requests without telling whose they are.
+    // Over HTTP/2 the proxy can't assign requests to messages.
     found.broken[1] += seen.requests.saturating_sub(may_have_left);
     found.broken[6] += known.altered;
     found
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_told_is_true_whatever_http1_connections_go_through() {
+async fn reported_outcomes_are_true_under_http1_faults() {
     hold(Protocol::Http1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_told_is_true_whatever_http2_connections_go_through() {
+async fn reported_outcomes_are_true_under_http2_faults() {
     hold(Protocol::Http2).await;
 }
 
-/// Holds the invariants for half of the sends.
+/// Checks the invariants for half of the sends.
 async fn hold(protocol: Protocol) {
     let sends = setting("PUSHSLOTS_PROXY_SENDS").map_or(SENDS, |sends| sends.try_into().unwrap());
     let first = setting("PUSHSLOTS_PROXY_SEED").unwrap_or(1);
@@ -291,7 +294,7 @@ async fn hold(protocol: Protocol) {
         .iter()
         .zip(all.broken)
         .map(|(invariant, number)| format!("\n  {invariant}: {number}"));
-    // In one go, as the other protocol prints beside it.
+    // Prints everything at once, because the test of the other protocol prints at the same time.
     println!(
         "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  connections: {}, of them with a slow uplink: {}, closed silently: {}, struck: {:?}\n  \
          requests that left: {}, attempts: {:?}\n  messages that the service accepted: {}, further copies of them: {}{}",
@@ -313,7 +316,7 @@ async fn hold(protocol: Protocol) {
         "the faults strike, and not all"
     );
     assert!(all.closed_silently > 0, "some connections close silently");
-    // Many requests share a connection of HTTP/2, so that there are few to be struck.
+    // Over HTTP/2 many requests share a connection, so there are few connections to strike.
     let enough = if protocol == Protocol::Http1 { 1_000 } else { 10_000 };
     assert!(all.sends < enough || all.struck.len() == 8, "every fault strikes");
     assert_eq!(
@@ -339,9 +342,9 @@ async fn with_one_attempt_at_most_one_request_leaves() {
         let turns = turns.clone();
         cases.spawn(async move {
             let _turn = turns.acquire().await;
-            let far = kind(protocol).await;
+            let service = kind(protocol).await;
             let tokens = kind(Protocol::Http1).await;
-            let proxy = Proxy::start(protocol, far.address, move |_| Some(fault)).await;
+            let proxy = Proxy::start(protocol, service.address, move |_| Some(fault)).await;
             let builder = through(&proxy, &tokens).max_attempts(1);
             let client = builder.attempt_timeout(Duration::from_secs(1)).build().unwrap();
             let (attempts, delivery) = match client.send(&message()).await {
@@ -351,7 +354,7 @@ async fn with_one_attempt_at_most_one_request_leaves() {
             drop(client);
             proxy.settle().await;
             let seen = proxy.seen().requests;
-            let known = far.known().accepted.values().sum::<usize>();
+            let known = service.known().accepted.values().sum::<usize>();
             let case = format!("{protocol:?} {fault:?}: {delivery}, {seen} seen, {known} accepted");
             assert_eq!(attempts, 1, "{case}");
             assert!(seen <= 1 && known <= seen, "{case}");
@@ -372,15 +375,16 @@ async fn with_one_attempt_at_most_one_request_leaves() {
     }
 }
 
-/// The bytes of a response, and at which of them the message may be known as accepted.
+/// Cuts responses after different numbers of bytes, and finds the number from which the message
+/// counts as accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
+async fn cut_response_counts_as_accepted_once_its_head_is_complete() {
     let mut accepted_from = None;
     for after in (1..=150).step_by(7) {
-        let far = kind(Protocol::Http1).await;
+        let service = kind(Protocol::Http1).await;
         let tokens = kind(Protocol::Http1).await;
         let fault = Fault { strike: Strike::Close, toward: Toward::Client, after };
-        let proxy = Proxy::start(Protocol::Http1, far.address, move |number| {
+        let proxy = Proxy::start(Protocol::Http1, service.address, move |number| {
             Some(fault).filter(|_| number == 0)
         })
         .await;
@@ -388,7 +392,7 @@ async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
         let receipt = client.send(&message()).await.unwrap();
         let deliveries: Vec<_> =
             receipt.attempts().iter().map(|attempt| attempt.delivery).collect();
-        let copies = far.known().accepted.values().sum::<usize>();
+        let copies = service.known().accepted.values().sum::<usize>();
         match deliveries[..] {
             [Delivery::Unknown, Delivery::Accepted] => {
                 assert!(accepted_from.is_none() && copies == 2, "{after} bytes: {copies} copies");
@@ -400,16 +404,16 @@ async fn an_answer_that_is_cut_is_a_yes_from_the_end_of_its_head() {
             _ => panic!("{after} bytes: {deliveries:?}"),
         }
     }
-    // "HTTP/1.1 200 Said", the content type and the length take 80 bytes.
+    // The status line and the two headers take 77 bytes.
     assert!(accepted_from.is_some_and(|from| from <= 90), "{accepted_from:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_connection_goes_dead_the_next_attempt_goes_over_a_new_one() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        let far = kind(protocol).await;
+        let service = kind(protocol).await;
         let tokens = kind(Protocol::Http1).await;
-        let proxy = Arc::new(Proxy::start(protocol, far.address, |_| None).await);
+        let proxy = Arc::new(Proxy::start(protocol, service.address, |_| None).await);
         let attempt_timeout = Duration::from_secs(1);
         let connect_timeout = Duration::from_secs(5);
         let network = proxy.clone();

@@ -1,4 +1,4 @@
-//! What one send does when the connection or the response breaks: over bare sockets.
+//! The result of one send, over plain sockets, if the connection or the response breaks.
 
 use std::future::IntoFuture;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,12 +17,14 @@ fn accepted() -> Act {
     Act::response("200 OK", "", LOGS)
 }
 
-/// A client whose tokens come from `tokens` and whose messages go to `service`.
+/// Returns a builder for a client whose tokens come from `tokens` and whose messages go to
+/// `service`.
 fn faulty(service: &RawServer, tokens: &MockService) -> pushslots::ClientBuilder {
     client(&service.url, "plain").token_url(format!("{}/v2/auth/token", tokens.url()))
 }
 
-/// Sends the message through the acts: its result, and the bytes of every request.
+/// Sends a message to a server that plays these acts. Returns the result, and the bytes of every
+/// request.
 async fn sent_through(
     acts: impl IntoIterator<Item = Act>,
 ) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
@@ -42,7 +44,7 @@ fn body(request: &[u8]) -> &str {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_unknown_and_the_same_bytes_go_again() {
+async fn lost_response_is_unknown_and_the_same_bytes_are_sent_again() {
     for act in [Act::ResetAfterReading, Act::CloseAfterReading, Act::Stall(String::new())] {
         let (result, requests) = sent_through([act, accepted()]).await;
         let receipt = result.unwrap();
@@ -63,7 +65,8 @@ async fn a_connection_cut_before_the_request_is_read_is_tried_again() {
     let (result, requests) = sent_through([Act::ResetBeforeReading, accepted()]).await;
     let receipt = result.unwrap();
     let deliveries = deliveries(receipt.attempts());
-    // Where the request was written before the cut was seen, nothing tells whether it was read.
+    // If the request was written before the client noticed the cut, it is unknown whether the
+    // server read it.
     assert!(matches!(deliveries[..], [Delivery::Unknown | Delivery::NotSent, Delivery::Accepted]));
     assert_eq!(requests.len(), 1);
     assert_eq!(body(&requests[0]), MESSAGE);
@@ -140,10 +143,7 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
             error.is_retryable() && error.attempts()[0].status.map(u16::from) == Some(200),
             "{shown}"
         );
-        assert!(
-            error.to_string().contains("a 200 came, but the response isn't the service's"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("the response with 200 isn't the service's"), "{error}");
         service.finish().await;
 
         let acts = [Act::response("200 OK", headers, body)];
@@ -316,7 +316,7 @@ async fn other_statuses_are_final_and_never_followed() {
 }
 
 #[tokio::test]
-async fn the_service_is_quoted_in_every_shape_of_rejection() {
+async fn service_text_is_read_from_every_shape_of_rejection() {
     for (body, expected) in [
         (r#"{"error":"invalid","error_description":"no"}"#, Some("invalid: no")),
         (r#"{"error":"invalid","error_description":""}"#, Some("invalid")),
@@ -332,7 +332,7 @@ async fn the_service_is_quoted_in_every_shape_of_rejection() {
         (r#"{"title":"Forbidden"}"#, Some("Forbidden")),
         (r#"{"message":"no API key"}"#, Some("no API key")),
         (r#"{"Message":"User is not authorized"}"#, Some("User is not authorized")),
-        // Spring, Apigee, WSO2, Google, Azure, Axway.
+        // Error bodies of Spring, Apigee, WSO2, Google, Azure and Axway.
         (
             r#"{"timestamp":"2026-12-01","status":403,"error":"Forbidden","message":"no access","path":"/endpoint"}"#,
             Some("Forbidden: no access"),
@@ -372,7 +372,7 @@ async fn the_service_is_quoted_in_every_shape_of_rejection() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_service_leaves_open_whether_it_has_the_message() {
+async fn retryable_status_decides_the_delivery() {
     for (status, delivery) in [
         ("500 Unknown", Delivery::Unknown),
         ("502 Dropped", Delivery::Unknown),
@@ -429,7 +429,7 @@ async fn max_attempts_counts_requests() {
 #[tokio::test]
 async fn a_service_that_does_not_listen_never_got_the_message() {
     let tokens = fixtures::serve();
-    // Bound, so that nobody else takes the port, and never listening.
+    // Binds the port, so that no other program takes it, but never listens.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = format!("http://{}", socket.local_addr().unwrap());
@@ -450,7 +450,7 @@ async fn a_service_that_does_not_listen_never_got_the_message() {
 #[tokio::test]
 async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
     let tokens = fixtures::serve();
-    // A listener whose queue is full leaves further connections without a response.
+    // A listener with a full queue doesn't respond to further connections.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener: TcpListener = socket.listen(1).unwrap();
@@ -481,7 +481,7 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_message() {
+async fn connection_closed_while_idle_does_not_lose_the_message() {
     let kept = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
     let service = RawServer::start([kept, accepted()]).await;
     let tokens = fixtures::serve();
@@ -495,7 +495,7 @@ async fn a_connection_that_the_service_closed_meanwhile_does_not_cost_the_messag
 }
 
 #[tokio::test]
-async fn durations_of_any_size_are_none_too_long() {
+async fn durations_of_any_size_are_accepted() {
     let service = RawServer::start([accepted(), accepted()]).await;
     let tokens = fixtures::serve();
     let patient = faulty(&service, &tokens)
@@ -512,7 +512,7 @@ async fn durations_of_any_size_are_none_too_long() {
 }
 
 #[tokio::test]
-async fn the_ids_of_every_answer_are_kept_for_support() {
+async fn log_ids_of_every_response_are_kept() {
     let with_id = |id: u32| format!(r#"{{"Meta":{{"Logs":[{{"ID":{id}}}]}}}}"#);
     let acts = [
         Act::response("500 Unknown", "", &with_id(1)),
@@ -548,12 +548,12 @@ async fn the_deadline_ends_a_send_that_hangs() {
 }
 
 #[tokio::test]
-async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller() {
+async fn too_long_retry_after_ends_the_send_and_is_reported() {
     let in_an_hour = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3_600));
     for (hint, deadline, expected) in [
         (&(|| "121".to_owned()) as &dyn Fn() -> String, Duration::from_secs(600), 121_u64),
         (&|| "120.25".to_owned(), Duration::from_secs(600), 120),
-        // A wait is at most a day.
+        // The reported wait is at most a day.
         (&|| "99999999999999999999999".to_owned(), Duration::from_secs(600), 86_400),
         (&|| "60".to_owned(), Duration::from_secs(30), 60),
         (&in_an_hour, Duration::from_secs(600), 3_595),
@@ -565,7 +565,7 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
             let client = faulty(&service, &tokens).deadline(deadline).build().unwrap();
             let error = client.send(&message()).await.unwrap_err();
             let told = error.retry_after().unwrap().as_secs();
-            // A date is of whole seconds, and some time passes until it is read.
+            // A date has whole seconds, and some time passes before it is read.
             assert!((expected..=expected.saturating_add(5)).contains(&told), "{expected}: {told}");
             assert!(error.is_retryable());
             assert_eq!(error.attempts().len(), 1);
@@ -575,7 +575,7 @@ async fn a_hint_beyond_reason_or_deadline_ends_the_send_and_goes_to_the_caller()
 }
 
 #[tokio::test]
-async fn a_rejected_token_buys_one_new_one_and_one_replay() {
+async fn rejected_token_is_replaced_once_and_the_message_sent_again() {
     let rejected = || Act::response("401 Unauthorized", "", "");
     let service = RawServer::start([rejected(), accepted()]).await;
     let tokens = fixtures::serve();

@@ -1,4 +1,4 @@
-//! Messages and records through serde: in any position, and in formats other than JSON.
+//! Messages and records through serde, in any position and in formats other than JSON.
 
 use proptest::prelude::*;
 use pushslots::{Address, Destination, Extensions, Identifier, Location, Log, Meta, Provider};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::generate;
 use support::holds::holds;
 
-/// A message in the places in which programs embed one.
+/// A message in the positions in which programs embed it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Flattened {
     before: u8,
@@ -41,16 +41,16 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../data/push-slots.schema-draft04.json")).unwrap()
 }
 
-/// Messages of any kind: that can be sent, and odd ones with values that can't be read and keys of
-/// any name.
+/// Generates messages of any kind: valid ones, and odd ones with unreadable values and keys of any
+/// name.
 fn messages() -> BoxedStrategy<PushSlots> {
     let odd = generate::of_schema(&schema())
         .prop_map(|json| PushSlots::from_json(json.to_string()).unwrap());
     prop_oneof![generate::message(), odd].boxed()
 }
 
-/// Messages without a duration of more than 15 digits, for places in which serde passes on numbers
-/// as floats.
+/// Generates messages whose durations have at most 15 digits, for positions in which serde passes
+/// on numbers as floats.
 fn messages_of_floats() -> BoxedStrategy<PushSlots> {
     let shorten = |mut message: PushSlots| {
         for slot in &mut **message.slots_mut() {
@@ -77,7 +77,7 @@ fn serde_json_writes_and_reads_what_the_methods_do() {
         prop_assert!(serde_json::from_reader::<_, PushSlots>(&json[..]).unwrap() == message);
         let tree = serde_json::to_value(&message).unwrap();
         prop_assert_eq!(&tree, &serde_json::from_slice::<Value>(&json).unwrap());
-        // A tree has its keys in an order of its own.
+        // A tree has its own order of keys.
         let read: PushSlots = serde_json::from_value(tree.clone()).unwrap();
         prop_assert_eq!(serde_json::to_value(&read).unwrap(), tree);
         for slot in message.slots() {
@@ -137,7 +137,7 @@ fn message_comes_back_from_message_pack_and_yaml() {
     });
 }
 
-/// Each record through JSON, MessagePack and YAML.
+/// Passes each record through JSON, MessagePack and YAML.
 #[test]
 fn every_record_comes_back_from_every_format() {
     fn assert_comes_back<T>(json: &str)
@@ -175,7 +175,7 @@ fn every_record_comes_back_from_every_format() {
     assert_comes_back::<Vec<Slot>>(r#"[{"ID":"1"},{"ID":"2"}]"#);
 }
 
-/// What a tree of numbers would change stays as it is written.
+/// Values that a tree of numbers would change stay as written.
 #[test]
 fn numbers_and_texts_stay_as_they_are_written() {
     let slot = r#"{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1e400,"b":123456789012345678901234567890},"c":1.10,"d":"\ud800"}"#;
@@ -203,7 +203,7 @@ fn keys_with_escapes_are_written_in_one_way() {
     let member = slot.unread_members().next().unwrap();
     assert_eq!(member.key(), "Ab");
 
-    // serde passes on keys as texts, and half of a surrogate pair has no text.
+    // serde passes on keys as strings, and half of a surrogate pair isn't a valid string.
     for json in [r#"{"\ud800":1}"#, r#"{"Extensions":{"a\ud800":1}}"#] {
         let slot: Slot = serde_json::from_str(json).unwrap();
         assert_eq!(slot.to_json(), json.as_bytes());
@@ -226,12 +226,12 @@ struct Holder<T> {
 }
 
 #[test]
-fn what_a_format_cannot_carry_is_a_clear_error() {
-    // In a flattened place, serde passes on numbers as floats, and the last digits are gone.
+fn value_that_a_format_cannot_represent_is_a_clear_error() {
+    // In a flattened position, serde passes on numbers as floats, so the last digits are lost.
     let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":123456789012345678901234567890}"#)
         .unwrap_err();
     assert!(error.to_string().contains("came as a float"), "{error}");
-    // The first whole number that isn't the only one with its float.
+    // The first whole number that shares its float with another one.
     let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":9007199254740993.0}"#).unwrap_err();
     assert!(error.to_string().contains("came as a float"), "{error}");
     assert!(serde_json::from_str::<Holder<Slot>>(r#"{"ID":9007199254740991.0}"#).is_ok());
@@ -263,7 +263,7 @@ fn what_a_format_cannot_carry_is_a_clear_error() {
     assert!(error.to_string().contains("expected a text"), "{error}");
 }
 
-/// A format that marks a value as present, or as a newtype, as some binary formats do.
+/// A format that marks each value as present or as a newtype, as some binary formats do.
 struct Marked<D> {
     inner: D,
     is_newtype: bool,
@@ -286,7 +286,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Marked<D> {
 }
 
 #[test]
-fn marks_of_a_format_around_a_value_mean_nothing() {
+fn option_and_newtype_markers_around_a_value_are_ignored() {
     let json = serde_json::json!({"ID": "1", "Provider": {"ID": "2"}, "x": [1]});
     let slot: Slot = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(slot.provider.as_ref().unwrap().id.as_deref(), Some("2"));
@@ -296,7 +296,7 @@ fn marks_of_a_format_around_a_value_mean_nothing() {
 }
 
 #[test]
-fn another_kind_of_json_is_one_error_at_every_entry_point() {
+fn json_that_is_not_an_object_is_the_same_error_at_every_entry_point() {
     for json in ["5", "\"a\"", "[]", "null", "true"] {
         let kind = match json {
             "5" => "number",
@@ -319,13 +319,13 @@ fn another_kind_of_json_is_one_error_at_every_entry_point() {
         assert_eq!(error.line(), 3, "{error}");
         assert!(yaml_serde::from_str::<Meta>(json).unwrap_err().to_string().contains(&expected));
     }
-    // An object without content is a record without content.
+    // An empty object is an empty record.
     assert!(serde_json::from_str::<Slot>("{}").unwrap().validate().is_err());
     assert_eq!(serde_json::from_str::<Provider>(r#"{"Address":{}}"#).unwrap(), Provider::new());
 }
 
 #[test]
-fn key_that_serde_json_uses_itself_smuggles_nothing_in() {
+fn private_key_of_serde_json_injects_nothing() {
     let tricks = [
         r#"{"x":{"$serde_json::private::RawValue":"1},\"Duration\":{"}}"#,
         r#"{"x":{"$serde_json::private::RawValue":"1,\"Duration\":15"}}"#,
@@ -339,7 +339,7 @@ fn key_that_serde_json_uses_itself_smuggles_nothing_in() {
             json.split_once(":\"").map(|(key, _)| format!("{key}:4356789876}}}}")).unwrap();
         let error = serde_json::from_str::<Holder<Slot>>(&number).unwrap_err();
         assert!(!error.to_string().contains("4356789876"), "{error}");
-        // It is written as it is, and read back by nobody as something else.
+        // The value is written as it is, and no format reads it back as something else.
         let packed = rmp_serde::to_vec_named(&direct).unwrap();
         assert!(rmp_serde::from_slice::<Slot>(&packed).is_err());
     }

@@ -1,5 +1,5 @@
-//! Sends through gateways and proxies that respond instead of the service, or change its responses
-//! in transit.
+//! Sends through gateways and proxies that respond instead of the service, or that change its
+//! responses in transit.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -22,14 +22,15 @@ use tokio::time::Instant;
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"d9f5","AttemptID":"925d"}]}}"#;
 const ERRORS: &str = r#"{"Meta":{"Errors":[{"Text":"No destination"}]}}"#;
 
-/// A client whose tokens come from the fixtures and whose messages go to `url`.
+/// Returns a builder for a client whose tokens come from the fixtures and whose messages go to
+/// `url`.
 fn messages_to(url: &str) -> (MockService, ClientBuilder) {
     let tokens = fixtures::serve();
     let token_url = format!("{}/v2/auth/token", tokens.url());
     (tokens, client(url, "plain").token_url(token_url))
 }
 
-/// A response with these header lines, which may break the rules.
+/// Creates a response with these header lines, which may violate HTTP.
 fn odd_headers(lines: &[u8]) -> Act {
     let head =
         format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n", LOGS.len());
@@ -94,7 +95,7 @@ async fn success_in_a_content_coding_is_unknown_and_names_the_coding() {
 
 #[tokio::test]
 async fn a_compressed_reason_is_not_shown() {
-    // A gateway may also compress without announcing it.
+    // A gateway may also compress a response without announcing it.
     let unmarked = [b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n", &gzip(ERRORS)[..]].concat();
     for act in [encoded("400 Bad Request", "gzip", &gzip(ERRORS)), Act::Bytes(unmarked)] {
         let service = RawServer::start([act]).await;
@@ -106,13 +107,13 @@ async fn a_compressed_reason_is_not_shown() {
 }
 
 #[tokio::test]
-async fn header_lines_that_other_clients_tolerate_cost_no_message() {
+async fn header_lines_that_other_clients_tolerate_lose_no_message() {
     let many = |count: usize| {
         (0..count)
             .flat_map(|number| format!("X-Gateway-{number}: passed\r\n").into_bytes())
             .collect::<Vec<_>>()
     };
-    // `Connection` and `Content-Length` are two more.
+    // `Connection` and `Content-Length` are two more headers.
     let over_a_hundred = many(99);
     let a_thousand = many(998);
     for lines in [
@@ -182,13 +183,13 @@ async fn a_longer_retry_after_ends_the_send_and_is_rounded_up_in_words() {
     let error = service.client().send(&message()).await.unwrap_err();
     assert_eq!((service.messages(), error.kind()), (1, ErrorKind::Throttled));
     assert_eq!(error.retry_after(), Some(Duration::from_millis(299_997)));
-    assert!(error.to_string().contains("the service asks to wait for 300 s"), "{error}");
+    assert!(error.to_string().contains("the service asks for a delay of 300 s"), "{error}");
     assert_eq!(serde_json::to_value(&error).unwrap()["retry_after_s"], 300);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_date_to_retry_after_is_compared_with_the_date_of_the_response() {
-    // This machine's clock is far from the service's, on either side.
+    // The clock of this machine is far from the clock of the service, in either direction.
     for year in ["2001", "2101"] {
         let at = |time: &str| format!("Fri, 06 Nov {year} {time} GMT").replace("Fri", day(year));
         let date = at("08:49:34");
@@ -211,7 +212,7 @@ async fn a_date_to_retry_after_is_compared_with_the_date_of_the_response() {
     }
 }
 
-/// The weekday of 6 November.
+/// Returns the weekday of 6 November.
 fn day(year: &str) -> &'static str {
     if year == "2001" { "Tue" } else { "Sun" }
 }
@@ -225,7 +226,7 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
         stream.read_exact(&mut [0; 4096]).await.unwrap();
         let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
         stream.write_all(response.as_bytes()).await.unwrap();
-        // Only the bytes in transit still come, because the client cuts the upload off.
+        // Only the bytes in transit still arrive, because the client cuts off the upload.
         let mut read = 0;
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(bytes @ 1..) = stream.read(&mut buffer).await {
@@ -234,14 +235,14 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
         read
     });
     let (_tokens, builder) = messages_to(&url);
-    // More than the sockets between the two hold.
+    // More bytes than the socket buffers between client and service hold.
     let large = PushSlots::builder().slots(slots(0..200_000)).build().unwrap();
     let error = builder.max_attempts(1).build().unwrap().send(&large).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
     assert_eq!(error.attempts()[0].status.map(u16::from), Some(200));
     assert_eq!(error.logs()[0].id.as_deref(), Some("d9f5"));
     assert!(
-        error.to_string().contains("answered 200 before the whole message was sent"),
+        error.to_string().contains("responded with 200 before the whole message was sent"),
         "{error}"
     );
     let read = served.await.unwrap();
@@ -249,8 +250,10 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     assert!(read < length / 2, "{read} of {length}");
 }
 
-/// A service that closes so many connections after one response each without announcing it. It
-/// closes each when the test asks for it, and confirms that.
+/// Starts a service for this number of connections. It closes each after one response without
+/// announcing it.
+///
+/// It waits for the test before each close, and confirms the close.
 fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -277,19 +280,19 @@ fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Recei
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_the_thread_was_busy_costs_nothing() {
+async fn connection_closed_while_the_thread_was_busy_costs_no_attempt() {
     let (url, close, closes) = closes_silently(20);
     let (_tokens, builder) = messages_to(&url);
     let client = builder.max_attempts(1).build().unwrap();
     for _ in 0..20 {
         let receipt = client.send(&message()).await.unwrap();
         assert_eq!(receipt.attempts().len(), 1);
-        // The connection comes to rest.
+        // Lets the connection become idle.
         for _ in 0..100 {
             yield_now().await;
         }
-        // Until it is closed nothing else runs in this thread, which is the runtime's only one, and
-        // some time longer.
+        // Blocks the only thread of the runtime until the connection is closed, and for some time
+        // after that.
         close.send(()).unwrap();
         closes.recv_timeout(Duration::from_secs(30)).unwrap();
         std::thread::sleep(Duration::from_millis(2));

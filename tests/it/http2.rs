@@ -1,5 +1,5 @@
-//! Over HTTP/2 too, every request on the wire is an attempt in the receipt, and none goes out after
-//! it was given up.
+//! Over HTTP/2 too, every request on the wire is an attempt in the receipt, and no request leaves
+//! after its attempt was abandoned.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -29,12 +29,12 @@ async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
         (
             Reason::INTERNAL_ERROR,
             Delivery::Unknown,
-            "the connection was cut before the whole response came (HTTP/2: INTERNAL_ERROR)",
+            "the connection was closed before the whole response arrived (HTTP/2: INTERNAL_ERROR)",
         ),
         (
             Reason::from(0xcafe),
             Delivery::Unknown,
-            "the connection was cut before the whole response came (HTTP/2: an unknown error code)",
+            "the connection was closed before the whole response arrived (HTTP/2: an unknown error code)",
         ),
     ] {
         let (client, mut arrived) = service(100).await;
@@ -56,7 +56,7 @@ async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
     }
 }
 
-/// Reads frames from a connection until a stream has ended.
+/// Reads frames from a connection until a stream ends.
 async fn read_one_request(stream: &mut (impl AsyncRead + Unpin)) {
     const PREFACE: usize = 24;
     const END_STREAM: u8 = 1;
@@ -74,7 +74,7 @@ async fn read_one_request(stream: &mut (impl AsyncRead + Unpin)) {
     }
 }
 
-/// A GOAWAY frame: RFC 9113, section 6.8.
+/// Encodes a GOAWAY frame (RFC 9113, section 6.8).
 fn goaway(last_stream: u32, reason: Reason) -> Vec<u8> {
     let head = [0, 0, 8, 7, 0, 0, 0, 0, 0];
     [&head[..], &last_stream.to_be_bytes(), &u32::from(reason).to_be_bytes()].concat()
@@ -83,7 +83,7 @@ fn goaway(last_stream: u32, reason: Reason) -> Vec<u8> {
 #[tokio::test]
 async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
     for (last_stream, reason, delivery, error, next) in [
-        // The only stream has the number 1.
+        // The only stream has number 1.
         (
             0,
             Reason::NO_ERROR,
@@ -96,21 +96,21 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
             Reason::ENHANCE_YOUR_CALM,
             Delivery::NotSent,
             "the service didn't process the request (HTTP/2: ENHANCE_YOUR_CALM)",
-            // It is in trouble, and there is no budget.
+            // The service has a problem, and the retry budget is empty.
             NextStep::RetryBudgetExhausted,
         ),
         (
             1,
             Reason::NO_ERROR,
             Delivery::Unknown,
-            "the connection was cut before the whole response",
+            "the connection was closed before the whole response",
             NextStep::RetryBudgetExhausted,
         ),
         (
             1,
             Reason::INTERNAL_ERROR,
             Delivery::Unknown,
-            "the connection was cut before the whole",
+            "the connection was closed before the whole",
             NextStep::RetryBudgetExhausted,
         ),
     ] {
@@ -171,8 +171,8 @@ async fn after_a_421_the_next_attempt_goes_over_another_connection() {
     assert_eq!(statuses, [Some(421), Some(200)]);
 }
 
-/// A message that needs more than the window of a stream, and goes over the same connection as a
-/// short one.
+/// Returns a message that exceeds the window of a stream, and uses the same connection as a short
+/// message.
 fn large() -> PushSlots {
     PushSlots::builder().slots(slots(0..400)).build().unwrap()
 }
@@ -190,14 +190,15 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
         (Delivery::Unknown, Some(200))
     );
     assert!(
-        error.to_string().contains("answered 200 before the whole message was sent"),
+        error.to_string().contains("responded with 200 before the whole message was sent"),
         "{error}"
     );
 }
 
-/// Accepts a message, and then responds to another with `respond` alone and reads nothing of it.
-/// Both come over a connection with these settings, which the client knows from the first response
-/// on.
+/// Accepts one message, then responds to another with `respond` without reading it.
+///
+/// Both arrive on a connection with these settings, which the client knows after the first
+/// response.
 async fn second_response(
     settings: h2::server::Builder,
     respond: impl FnOnce(SendResponse<Bytes>),
@@ -252,13 +253,13 @@ async fn success_while_the_window_is_closed_for_even_a_small_message_is_unknown(
         (Delivery::Unknown, Some(200))
     );
     assert!(
-        error.to_string().contains("answered 200 before the whole message was sent"),
+        error.to_string().contains("responded with 200 before the whole message was sent"),
         "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_thousand_headers_cost_no_message() {
+async fn response_with_a_thousand_headers_is_read() {
     let sent = second_response(h2::server::Builder::new(), |mut response| {
         let mut head = Response::builder();
         for number in 0..1_000 {
@@ -282,8 +283,8 @@ async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
         let mut stream = listener.accept().await.unwrap();
         stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
         read_one_request(&mut stream).await;
-        // The status 200 and `content-length: 31` (RFC 7541), nine bytes of a body, and RST_STREAM
-        // with NO_ERROR.
+        // HEADERS with status 200 and `content-length: 31` (RFC 7541), DATA with nine bytes, and
+        // RST_STREAM with NO_ERROR.
         let head = [0, 0, 6, 1, 4, 0, 0, 0, 1, 0x88, 0x0f, 0x0d, 2, b'3', b'1'];
         let body = [&[0, 0, 9, 0, 0, 0, 0, 0, 1], &b"{\"Meta\":{"[..]].concat();
         let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
@@ -302,21 +303,21 @@ async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
 }
 
 #[tokio::test]
-async fn an_upload_that_has_its_response_is_cut_off_and_starves_nobody() {
+async fn upload_is_cut_off_after_an_early_response() {
     let (client, mut arrived) = service(100).await;
     let large = large();
     let small = message();
     let serve = async {
         let mut unread = arrived.recv().await.unwrap();
-        // A whole response, and nothing of the message is read: its first part fills the window of
-        // the connection.
+        // Sends a whole response without reading the message. The first part of the message fills
+        // the window of the connection.
         let mut stream = unread.reply_without_end(413);
         stream.send_data("too large".into(), true).unwrap();
         let reset = std::future::poll_fn(|context| stream.poll_reset(context));
         let reset =
             timeout(Duration::from_secs(20), reset).await.expect("the client cuts the upload off");
         assert!(reset.is_ok());
-        // As every service does with a stream that was reset.
+        // Every service drops a stream that was reset.
         let connection = unread.connection;
         drop(unread);
         let next = arrived.recv().await.unwrap();
@@ -337,7 +338,7 @@ async fn an_upload_that_has_its_response_is_cut_off_and_starves_nobody() {
 }
 
 #[tokio::test]
-async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up() {
+async fn message_that_waits_for_a_stream_is_not_sent_once_abandoned() {
     let (client, mut arrived) = service(1).await;
     let message = message();
     let first = tokio::spawn({
@@ -347,7 +348,7 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
     });
     let holds_the_stream = arrived.recv().await.unwrap();
 
-    // Neither does a send that is dropped.
+    // A dropped send isn't sent later either.
     let dropped = timeout(Duration::from_millis(500), client.send(&message).into_future());
     assert!(dropped.await.is_err());
     let error = client.send(&message).deadline(Duration::from_secs(1)).await.unwrap_err();
@@ -361,7 +362,7 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
     first.await.unwrap().unwrap();
     let id = Uuid::new_v4();
     let third = tokio::spawn(async move { client.send(&message).message_id(id).await });
-    // Those given up may show as streams, which are reset before any of their message comes.
+    // Abandoned messages may show as streams that are reset before any of their body arrives.
     loop {
         let mut next = arrived.recv().await.unwrap();
         if let Some(Ok(bytes)) = next.body.data().await {
@@ -375,7 +376,7 @@ async fn a_message_that_waits_for_its_turn_does_not_go_out_after_it_was_given_up
 }
 
 #[tokio::test]
-async fn a_message_that_gets_no_answer_does_not_harm_those_beside_it() {
+async fn message_without_response_does_not_affect_others_on_its_connection() {
     let (client, mut arrived) = service(100).await;
     let send = |deadline| {
         let client = client.clone();
@@ -417,8 +418,8 @@ async fn a_connection_that_dies_while_it_is_idle_is_closed() {
             sent.await.unwrap().unwrap()
         } => client,
     };
-    // From here on the connection is dead: what comes is read, and nothing is passed on or
-    // answered.
+    // From here on the connection is dead: incoming bytes are read, and nothing is forwarded or
+    // sent back.
     let mut unanswered = Vec::new();
     let closed = timeout(Duration::from_secs(40), stream.read_to_end(&mut unanswered)).await;
     assert!(closed.is_ok(), "the client pings the connection and closes it within 40 s");

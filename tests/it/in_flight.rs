@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The service accepts a message after 10 s.
+/// Returns the outcome in which the service accepts a message after 10 s.
 fn slow() -> ScriptedOutcome {
-    ScriptedOutcome::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
+    ScriptedOutcome::Response(Reply { after: 10 * SECOND, ..Reply::accepted() })
 }
 
 fn encoded() -> Arc<EncodedMessage> {
@@ -77,7 +77,7 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
     );
     in_flight.await.unwrap().unwrap();
 
-    // A publication waits as long as it takes.
+    // A publication waits beyond the deadline.
     let clone = client.clone();
     let sends = async {
         for _ in 0..40 {
@@ -92,7 +92,7 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_may_take_longer_than_the_clients_keeps_its_permit() {
-    let slow = ScriptedOutcome::Answered(Reply { after: 50 * SECOND, ..Reply::accepted() });
+    let slow = ScriptedOutcome::Response(Reply { after: 50 * SECOND, ..Reply::accepted() });
     let model = Model::scripted([slow]);
     let builder = client_of(&model).max_in_flight(1).attempt_timeout(5 * SECOND);
     let client = builder.deadline(600 * SECOND).build().unwrap();
@@ -107,7 +107,7 @@ async fn an_attempt_that_may_take_longer_than_the_clients_keeps_its_permit() {
 #[tokio::test(start_paused = true)]
 async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
     let model = Model::scripted([slow()]);
-    // Ten times as many messages as the service can take.
+    // Ten times as many messages as the service can accept.
     let client = client_of(&model).max_in_flight(10).build().unwrap();
     let message = encoded();
     let mut sends = JoinSet::new();
@@ -139,11 +139,11 @@ async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sends_that_nobody_polls_keep_others_waiting_for_one_attempt_at_most() {
+async fn unpolled_sends_block_others_for_at_most_one_attempt() {
     let client = client_of(&Model::scripted([ok()])).build().unwrap();
     let message = encoded();
-    // More at once than may be in flight. While the loop body awaits something else, none of them
-    // is polled.
+    // More sends than may be in flight. None of them is polled while the loop body awaits something
+    // else.
     let sends = stream::iter(0..300).map(|_| client.send(&*message).into_future());
     let mut sends = pin!(sends.buffer_unordered(128));
     let list = slots(0..5);
@@ -159,7 +159,7 @@ async fn sends_that_nobody_polls_keep_others_waiting_for_one_attempt_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn a_backoff_holds_no_permit() {
-    let throttled = ScriptedOutcome::Answered(Reply::new(429).hint("60"));
+    let throttled = ScriptedOutcome::Response(Reply::new(429).retry_after("60"));
     let model = Model::scripted([throttled, slow()]);
     let client = client_of(&model).without_rate_limit().max_in_flight(1).build().unwrap();
     let message = encoded();
@@ -179,8 +179,8 @@ async fn a_backoff_holds_no_permit() {
     assert_eq!(receipt.attempts()[0].next_step, NextStep::RetryAfter);
 }
 
-/// Sends `message` a thousand times at once; returns how many connections the client opened to the
-/// message endpoint.
+/// Sends `message` 1,000 times at once. Returns the number of connections that the client opened to
+/// the message endpoint.
 async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> usize {
     let (send, mut arrived) = unbounded_channel();
     let serving = tokio::spawn(serve(listener, 200, send));
@@ -209,7 +209,7 @@ async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> us
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cold_burst_over_http2_opens_few_connections() {
     let short = message();
-    // A hundred of these need the connections for long uploads.
+    // 100 of these in flight need the connections for long uploads.
     let long = PushSlots::builder().slots(slots(0..400)).build().unwrap();
     for (name, message) in [("short", short), ("long", long)] {
         for tokens_elsewhere in [false, true] {

@@ -1,4 +1,4 @@
-//! What becomes of slots that can't be sent, and of a stream that fails.
+//! Publications with invalid slots, and streams that fail.
 
 use futures_util::{StreamExt, stream};
 use pushslots::uuid::Uuid;
@@ -6,14 +6,14 @@ use pushslots::{
     Client, Delivery, ErrorKind, Meta, PublishError, PushSlots, ResumePoint, Slot, SlotReader,
 };
 use support::batch::{accepted, arrived, serve, slots};
-use support::model::{answers, ok};
+use support::model::{ok, responds};
 
 fn paths(error: &PublishError) -> Vec<&str> {
     error.error().problems().iter().map(|problem| problem.path()).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_any_slot_is_told_before_anything_goes_out() {
+async fn problems_of_all_slots_are_reported_before_anything_is_sent() {
     let (model, client) = serve([ok()]);
     let mut wrong = slots(0..3_000);
     wrong[1].duration = Some(0.0);
@@ -80,7 +80,7 @@ async fn a_slot_may_take_all_the_room_that_a_message_has() {
     let (model, client) = serve([ok()]);
     let long = || slots(0..1).remove(0).reason("x".repeat(2_000));
     let error = client.publish([long()]).bytes_per_message(2_000).await.unwrap_err();
-    // Slots[0]: takes 2180 bytes, and a message has room for 1700; …
+    // Slots[0]: takes 2180 bytes, but a message has room for only 1700; …
     let text = error.error().problems()[0].text();
     let numbers: Vec<usize> =
         text.split(' ').filter_map(|word| word.trim_end_matches(';').parse().ok()).collect();
@@ -96,7 +96,7 @@ async fn a_slot_may_take_all_the_room_that_a_message_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_bad_slot_does_not_cost_its_neighbours() {
+async fn invalid_slot_does_not_affect_its_neighbors() {
     let mut some = slots(0..1_000);
     some[0].duration = None;
     some[500].duration = Some(-1.0);
@@ -120,7 +120,8 @@ async fn one_bad_slot_does_not_cost_its_neighbours() {
         assert_eq!(accepted(&model), good);
     }
 
-    // Without that, a stream ends there, and what came before is told.
+    // Without `skip_invalid`, a stream ends at the invalid slot, and the report covers the slots
+    // before it.
     let (model, client) = serve([ok()]);
     let error = client
         .publish_stream(stream::iter(some[1..].to_vec()))
@@ -140,7 +141,7 @@ async fn one_bad_slot_does_not_cost_its_neighbours() {
 #[tokio::test(start_paused = true)]
 async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not() {
     for is_stream in [false, true] {
-        let (model, client) = serve([ok(), answers(400), ok()]);
+        let (model, client) = serve([ok(), responds(400), ok()]);
         let mut some = slots(0..50);
         let right = some[5].clone();
         some[5].duration = Some(0.0);
@@ -154,7 +155,7 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
         let error = publish(&some).await.unwrap_err();
         let point = error.report().resume_point().unwrap().clone();
         assert_eq!(point.slots_before(), Some(11));
-        // Whoever corrects a slot before the point would never send it.
+        // A slot that is corrected before the resume point would never be sent.
         let mut corrected = some.clone();
         corrected[5] = right;
         let error = publish(&corrected).resume_from(&point).await.unwrap_err();
@@ -163,7 +164,7 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
             (ErrorKind::Configuration, vec!["resume_from"])
         );
         assert_eq!(model.calls().len(), 2);
-        // The message that was rejected may be corrected.
+        // The rejected message may be corrected.
         some[12].duration = Some(30.0);
         let report = publish(&some).resume_from(&point).await.unwrap();
         assert_eq!((report.run().accepted_slots, report.run().skipped_slots), (39, 1));
@@ -176,7 +177,7 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
     let error = client.publish(&wrong).skip_invalid(|_, _| {}).await.unwrap_err();
     assert_eq!(
         error.error().problems()[0].to_string(),
-        "Slots: none is left to publish: all 2 were skipped"
+        "Slots: no slots are left to publish: all 2 were skipped as invalid"
     );
     assert_eq!(error.report().run().skipped_slots, 2);
     let error = client.publish(slots(0..9)).bytes_per_message(100).await.unwrap_err();
@@ -184,7 +185,7 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_fails_is_told_with_its_cause() {
+async fn failing_stream_is_reported_with_its_cause() {
     let (model, client) = serve([ok()]);
     let failing =
         stream::iter(slots(0..7).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]));
@@ -215,25 +216,25 @@ async fn a_stream_that_fails_is_told_with_its_cause() {
     assert_eq!(told[0], (1, "Slots[1]: expected an object at line 2 column 1".to_owned()));
     let text = "Slots[2].Provider.ID: the line ends before the JSON does at line 3 column 62";
     assert_eq!(told[1], (2, text.to_owned()));
-    // What does not go on can't be passed over.
+    // An input that can't continue can't be skipped.
     let cut = stream::iter(SlotReader::new(lines.replacen('{', "[{", 1).leak().as_bytes()));
     let error = client.publish_stream(cut).skip_invalid(|_, _| {}).await.unwrap_err();
     assert_eq!(error.error().kind(), ErrorKind::Input);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_a_stream_is_not_forgotten_when_a_message_is_split() {
+async fn failure_of_a_stream_is_reported_even_if_a_message_is_split() {
     let failing = || {
         stream::iter(slots(0..15).into_iter().map(Ok)).chain(stream::iter([Err(std::fmt::Error)]))
     };
-    let (model, client) = serve([answers(413), ok()]);
+    let (model, client) = serve([responds(413), ok()]);
     let error = client.publish_stream(failing()).slots_per_message(10).await.unwrap_err();
     assert_eq!((error.error().kind(), error.failed_message()), (ErrorKind::Input, None));
     assert!(std::error::Error::source(&error).is_some());
     assert_eq!(accepted(&model), (0..15).take(accepted(&model).len()).collect::<Vec<_>>());
     assert_eq!(error.report().resume_point().unwrap().slots_before(), Some(accepted(&model).len()));
 
-    let (model, client) = serve([answers(413), ok()]);
+    let (model, client) = serve([responds(413), ok()]);
     let mut wrong = slots(0..15);
     wrong[12].duration = None;
     let error = client.publish_stream(stream::iter(wrong)).slots_per_message(10).await.unwrap_err();
@@ -263,7 +264,7 @@ async fn a_batch_whose_slots_are_all_skipped_has_nothing_to_resume() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_place_in_a_batch_that_a_given_meta_has_is_replaced() {
+async fn batch_numbers_of_a_given_meta_are_replaced() {
     let read =
         r#"{"Meta":{"CurrentBatch":"three","TotalBatches":[],"FacilityCode":"RES"},"Slots":[]}"#;
     let unreadable = PushSlots::from_json(read.as_bytes()).unwrap().meta().clone();

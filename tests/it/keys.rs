@@ -1,4 +1,4 @@
-//! Which private keys are taken, in which form, and what is said of those that are not.
+//! The private keys that the client accepts, their forms, and the errors for other keys.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use support::examples::Folder;
 use support::keys::{self, TestKey};
 
-/// Whether what `signing` signs is verified by the public half of `key`.
+/// Asserts that the public half of `key` verifies a signature of `signing`.
 async fn assert_signs(signing: &SigningKey, key: &TestKey) {
     let algorithm: &dyn VerificationAlgorithm = match signing.algorithm() {
         SigningAlgorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
@@ -38,8 +38,8 @@ async fn a_key_signs_whatever_form_it_comes_in() {
         jwk["use"] = "sig".into();
         jwk["key_ops"] = json!(["sign", "verify"]);
         jwk["x5t"] = "of no matter here".into();
-        // Some write more escapes than they need. The parts of the key are left alone: they hold
-        // any three letters.
+        // Some programs write unnecessary escapes. The parts of the key stay unchanged, because
+        // they may contain the same letters.
         let jwk = format!("\u{feff}{jwk}")
             .replace("\"sig\"", "\"\\u0073ig\"")
             .replace("key-7", "key\\u002d7");
@@ -61,8 +61,8 @@ async fn a_key_signs_whatever_form_it_comes_in() {
     }
 }
 
-/// PKCS#8 of version 2 (RFC 5958) from that of version 1: with an empty set of attributes and the
-/// public key.
+/// Converts PKCS#8 from version 1 to version 2 (RFC 5958), with empty attributes and the public
+/// key.
 fn version_2(pem: &str, public: &[u8]) -> String {
     let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     let version_1 = BASE64_STANDARD.decode(base64).unwrap();
@@ -115,7 +115,7 @@ async fn pem_is_read_however_its_lines_are_kept() {
 }
 
 #[tokio::test]
-async fn a_jwk_is_read_with_marks_around_it() {
+async fn jwk_is_read_with_byte_order_marks_around_it() {
     let folder = Folder::create();
     let key = keys::p384();
     let jwk = format!("\u{feff}\r\n {} \r\n\u{feff}", key.jwk("id"));
@@ -127,7 +127,7 @@ async fn a_jwk_is_read_with_marks_around_it() {
 }
 
 #[test]
-fn pem_with_escaped_line_breaks_is_named_with_the_remedy() {
+fn error_for_pem_with_escaped_line_breaks_names_the_fix() {
     for pem in [keys::p384().pem, keys::rsa_pkcs1().pem] {
         let secret = &pem.lines().nth(1).unwrap()[..32];
         let escaped = pem.replace('\n', "\\n");
@@ -164,7 +164,7 @@ fn pkcs8_of_version_2_that_is_damaged_is_an_error() {
         SigningKey::from_pem(keys::pem("PRIVATE KEY", &der[..end]), "id").unwrap_err();
     }
     let error = SigningKey::from_pem(version_2(&p256.pem, &p256.public), "id").unwrap_err();
-    assert!(error.to_string().contains("it takes RSA from 2048 bits"), "{error}");
+    assert!(error.to_string().contains("use RSA with at least 2048 bits"), "{error}");
 }
 
 #[test]
@@ -175,12 +175,12 @@ fn a_file_that_is_too_long_for_a_key_is_not_read_to_its_end() {
         SigningKey::from_pem_file(&long, "id").unwrap_err(),
         SigningKey::from_jwk_file(&long).unwrap_err(),
     ] {
-        assert!(error.to_string().contains("it is too long for a key"), "{error}");
+        assert!(error.to_string().contains("a key file must be smaller than 256 KiB"), "{error}");
     }
 }
 
 #[test]
-fn pem_that_can_not_be_used_is_told_apart() {
+fn unusable_pem_is_reported_with_its_cause() {
     let pem = keys::p384().pem;
     let encrypted = pem.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let p256 = keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING).pem;
@@ -191,13 +191,13 @@ fn pem_that_can_not_be_used_is_told_apart() {
     let header = "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
     let with_password = keys::p384_sec1().pem.replacen("KEY-----\n", header, 1);
     for (pem, expected) in [
-        ("", "there is no private key in PEM"),
+        ("", "the text holds no private key in PEM"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "there is no private key in PEM",
+            "the text holds no private key in PEM",
         ),
         (&encrypted, "the private key is encrypted"),
-        (&p256, "it takes RSA from 2048 bits and the elliptic curve P-384"),
+        (&p256, "use RSA with at least 2048 bits or the elliptic curve P-384"),
         (&damaged, "damaged"),
         (cut, "the PEM ends within the private key"),
         (&no_base64, "damaged: it isn't base64"),
@@ -210,7 +210,7 @@ fn pem_that_can_not_be_used_is_told_apart() {
 
 #[test]
 fn a_file_that_can_not_be_read_is_not_named() {
-    // What is given in place of a path may be the key itself, in any form that people keep it in.
+    // A user may pass the key itself instead of a path, in any form.
     let pem = keys::p384().pem;
     let line = pem.replace('\n', "\\n");
     let bare: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
@@ -220,14 +220,14 @@ fn a_file_that_can_not_be_read_is_not_named() {
             SigningKey::from_jwk_file(path).unwrap_err(),
         ] {
             let shown = format!("{error} {error:?}");
-            assert!(shown.contains("give the path of a key's file"), "{shown}");
+            assert!(shown.contains("pass the path of a key file"), "{shown}");
             assert!(!shown.contains(path), "{shown}");
         }
     }
 }
 
 #[test]
-fn a_jwk_that_can_not_be_used_is_told_apart() {
+fn unusable_jwk_is_reported_with_its_cause() {
     let p384 = keys::p384().jwk("id");
     let rsa = keys::rsa().jwk("id");
     let other = keys::p384().jwk("id");
@@ -247,11 +247,11 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
         (json!([p384]).to_string(), "this isn't a JWK"),
         (json!(p384["d"]).to_string(), "this isn't a JWK"),
         (with(&p384, "d", json!(7)), "`d` of the JWK isn't base64url"),
-        (with(&p384, "d", json!(null)), "the JWK lacks `d`; a private key is needed"),
+        (with(&p384, "d", json!(null)), "the JWK lacks `d`; pass a private key"),
         (p384.to_string().replace("\"d\":\"", "\"d\":\"\\u002d"), "`d` of the JWK isn't base64url"),
         (without(&p384, "kty"), "it must be RSA or EC"),
         (with(&p384, "kid", json!(7)), "this isn't a JWK"),
-        (json!({ "keys": [p384] }).to_string(), "this is a JWK Set; give one of its `keys`"),
+        (json!({ "keys": [p384] }).to_string(), "this is a JWK Set; pass one of its `keys`"),
         (without(&p384, "kid"), "the JWK lacks `kid`"),
         (with(&p384, "kid", json!("")), "the JWK lacks `kid`"),
         (with(&p384, "kty", json!("oct")), "it must be RSA or EC"),
@@ -260,14 +260,14 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
             "it must be P-384",
         ),
         (with(&p384, "crv", json!("P-256")), "it must be P-384"),
-        (with(&p384, "alg", json!("ES256")), "with P-384 it must be ES384"),
-        (with(&p384, "alg", json!("RS384")), "with P-384 it must be ES384"),
-        (with(&rsa, "alg", json!("RS256")), "with RSA it must be RS384"),
-        (with(&rsa, "alg", json!("ES384")), "with RSA it must be RS384"),
-        (with(&rsa, "use", json!("enc")), "is not for signing"),
-        (with(&rsa, "key_ops", json!(["verify"])), "is not for signing"),
-        (without(&p384, "d"), "the JWK lacks `d`; a private key is needed"),
-        (without(&rsa, "d"), "the JWK lacks `d`; a private key is needed"),
+        (with(&p384, "alg", json!("ES256")), "for P-384 it must be ES384"),
+        (with(&p384, "alg", json!("RS384")), "for P-384 it must be ES384"),
+        (with(&rsa, "alg", json!("RS256")), "for RSA it must be RS384"),
+        (with(&rsa, "alg", json!("ES384")), "for RSA it must be RS384"),
+        (with(&rsa, "use", json!("enc")), "isn't for signing"),
+        (with(&rsa, "key_ops", json!(["verify"])), "isn't for signing"),
+        (without(&p384, "d"), "the JWK lacks `d`; pass a private key"),
+        (without(&rsa, "d"), "the JWK lacks `d`; pass a private key"),
         (without(&rsa, "qi"), "the JWK lacks `qi`"),
         (with(&p384, "x", json!("not+base64url/")), "`x` of the JWK isn't base64url"),
         (with(&p384, "d", other["d"].clone()), "damaged"),
@@ -282,7 +282,7 @@ fn a_jwk_that_can_not_be_used_is_told_apart() {
     }
 }
 
-/// An RSA key of 1128 bits, of two primes that everyone knows.
+/// Builds an RSA key of 1128 bits from two well-known primes.
 fn short_rsa() -> BTreeMap<&'static str, BigUint> {
     let one = BigUint::from(1_u8);
     let mersenne = |bits: usize| -> BigUint { (&one << bits) - &one };
@@ -317,7 +317,7 @@ fn an_rsa_key_below_2048_bits_is_rejected_in_every_form() {
         SigningKey::from_pem(keys::pem("PRIVATE KEY", &keys::pkcs8_of(&pkcs1)), "id"),
     ] {
         let error = key.unwrap_err().to_string();
-        assert_eq!(error, "the RSA key is too short; the service takes RSA from 2048 bits");
+        assert_eq!(error, "the RSA key is too short; use at least 2048 bits");
     }
 }
 

@@ -1,7 +1,8 @@
-//! Publications whose process is killed at any moment, and that the next process resumes from their
+//! Publications whose process is killed at any moment. The next process resumes them from their
 //! checkpoint.
 //!
-//! `PUSHSLOTS_KILLS=1000` kills as many processes, `PUSHSLOTS_KILL_SEED=7` draws the moments again.
+//! `PUSHSLOTS_KILLS=1000` kills this number of processes. `PUSHSLOTS_KILL_SEED=7` repeats the
+//! moments of a seed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,10 +23,10 @@ use support::seeds::setting;
 const SLOTS: usize = 120;
 const SLOTS_PER_MESSAGE: usize = 2;
 
-/// As many kills as end within some seconds.
+/// Ends within seconds.
 const KILLS: u64 = 50;
 
-/// The process that is killed: it publishes with the checkpoint and the concurrency of its
+/// The process that is killed. It publishes with the checkpoint and the concurrency from its
 /// environment.
 #[tokio::test]
 #[ignore = "runs in a process of its own, which the test below starts"]
@@ -46,7 +47,7 @@ struct Service {
 
 /// A message that arrived.
 struct Arrived {
-    /// The access token, which each process has for itself.
+    /// The access token. Each process has its own.
     token: String,
     id: Uuid,
     body: Vec<u8>,
@@ -87,7 +88,7 @@ impl Service {
     }
 }
 
-/// Counts of all batches.
+/// The totals of all batches.
 #[derive(Default)]
 struct Found {
     batches: usize,
@@ -119,7 +120,8 @@ fn no_slot_is_lost_when_the_process_is_killed() {
     assert_eq!((lost, other_ids, too_many_again), (0, 0, 0));
 }
 
-/// Publishes one batch, killing processes until it is complete. Returns how many were killed.
+/// Publishes one batch, and kills processes until it is complete. Returns the number of killed
+/// processes.
 fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
     let service = Service::start();
     let folder = Folder::create();
@@ -128,7 +130,7 @@ fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> 
     let mut killed = 0;
     loop {
         let mut child = service.publish(&folder, &checkpoint, concurrency);
-        // At a message, or some time after it.
+        // Kills the process when a message arrives, or some time later.
         let messages = rng.gen_range(0..6);
         let after = Duration::from_micros(rng.gen_range(0..4_000));
         let limit = Instant::now() + Duration::from_secs(60);
@@ -158,7 +160,7 @@ fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> 
             killed += 1;
         }
         let status = child.wait().unwrap();
-        // A process may be killed after it has completed the batch.
+        // The process may be killed after it completed the batch.
         if status.success() || (!checkpoint.exists() && !arrived.is_empty()) {
             break;
         }

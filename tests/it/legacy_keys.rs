@@ -1,4 +1,5 @@
-//! Legacy API keys: authenticate, refresh, and authenticate anew when the refresh is rejected.
+//! Legacy API keys: authenticating, refreshing, and authenticating again if the refresh is
+//! rejected.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -23,7 +24,7 @@ fn client(base_url: &str, key: &str) -> Client {
     builder.credentials(Credentials::api_key(key, "my-secret")).build().unwrap()
 }
 
-/// What each request asked for, and its body unless it is a message.
+/// Returns the path of each request, and its body unless it is a message.
 fn asked(requests: &[Vec<u8>]) -> Vec<String> {
     let line = |request: &Vec<u8>| {
         let (head, body) = split(request);
@@ -50,7 +51,7 @@ const AUTHENTICATE: &str = r#"/auth/authenticate {"apiKey":"my-key","secret":"my
 const REFRESH: &str = r#"/auth/refreshToken {"apiKey":"my-key","refreshToken":"again"}"#;
 
 #[tokio::test]
-async fn a_legacy_key_buys_a_token_too() {
+async fn legacy_key_obtains_a_token() {
     let server = fixtures::serve();
     let builder = || Client::builder().base_url(server.url()).destination(DESTINATION);
     let client =
@@ -75,7 +76,7 @@ async fn a_legacy_key_buys_a_token_too() {
 }
 
 #[tokio::test]
-async fn a_legacy_token_is_used_whatever_is_said_of_its_end() {
+async fn legacy_token_is_used_whatever_its_expiry() {
     for expires in
         [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#]
     {
@@ -96,12 +97,12 @@ async fn a_token_is_refreshed_with_the_refresh_token() {
     let service = RawServer::start([
         token("first", &expires.to_string()),
         accept(),
-        // The service ends the token before its time.
+        // The service ends the token before it expires.
         reject(),
         token("second", r#","refreshToken":"again""#),
         accept(),
         reject(),
-        // What a refresh brings that is rejected too is no reason to refresh again.
+        // If the refreshed token is rejected too, the client doesn't refresh again.
         token("third", r#","refreshToken":"again""#),
         accept(),
         reject(),
@@ -140,7 +141,7 @@ async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
     }
 }
 
-/// The ways in which a refresh endpoint fails without a response of its own.
+/// The failures of a refresh endpoint that aren't final responses.
 fn failures() -> [Act; 3] {
     [
         Act::ResetAfterReading,
@@ -167,10 +168,10 @@ async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_ane
     }
 }
 
-/// How a refresh endpoint fails within its time.
+/// A failure of the refresh endpoint, given the timeout.
 type Fail = fn(Duration) -> BoxFuture<'static, Result<Response, TransportError>>;
 
-/// A service whose refresh endpoint fails, with access tokens of 60 s.
+/// A service with access tokens of 60 s and a refresh endpoint that fails.
 struct RefreshFails {
     failure: Fail,
     requests: Mutex<BTreeMap<String, usize>>,
@@ -198,7 +199,7 @@ impl Transport for RefreshFails {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_endpoint_that_is_down_for_an_hour_costs_no_message() {
+async fn refresh_endpoint_that_is_down_for_an_hour_loses_no_message() {
     let failures: [Fail; 4] = [
         |_| ready(Err(TransportError::unknown(TransportErrorKind::Interrupted))).boxed(),
         |_| ready(Ok(status(500, None))).boxed(),
@@ -260,7 +261,7 @@ async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
     }
 }
 
-/// A response of this status, with `Retry-After` if there is one.
+/// Creates a response with this status and optional `Retry-After`.
 fn status(status: u16, retry_after: Option<&'static str>) -> Response {
     let mut headers = HeaderMap::new();
     if let Some(seconds) = retry_after {

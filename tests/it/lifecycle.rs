@@ -8,13 +8,13 @@ use pushslots::uuid::Uuid;
 use pushslots::{AccessToken, AuthError, Credentials, ErrorKind, TokenRequest, TokenSource};
 use support::batch::slots;
 use support::message;
-use support::model::{Model, Reply, ScriptedOutcome, TokenFate, client_of, ok};
+use support::model::{Model, Reply, ScriptedOutcome, TokenOutcome, client_of, ok};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn slow() -> ScriptedOutcome {
-    ScriptedOutcome::Answered(Reply { after: 10 * SECOND, ..Reply::accepted() })
+    ScriptedOutcome::Response(Reply { after: 10 * SECOND, ..Reply::accepted() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,19 +31,19 @@ async fn a_check_obtains_a_token_and_sends_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_check_reports_why_there_is_no_token() {
-    let rejected = Model::new(1, |_, _| ok(), |_, _| TokenFate::Answered(401, None));
+    let rejected = Model::new(1, |_, _| ok(), |_, _| TokenOutcome::Response(401, None));
     let error = client_of(&rejected).build().unwrap().check().await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
     assert!(error.to_string().starts_with("no access token: "), "{error}");
 
-    let silent = Model::new(1, |_, _| ok(), |_, _| TokenFate::Hangs);
+    let silent = Model::new(1, |_, _| ok(), |_, _| TokenOutcome::Hangs);
     let began = Instant::now();
     let error = client_of(&silent).build().unwrap().check().await.unwrap_err();
     assert!(error.is_retryable());
     assert!(began.elapsed() <= 31 * SECOND, "{:?}", began.elapsed());
 }
 
-/// Takes longer than any probe waits.
+/// A token source that takes longer than any probe waits.
 struct Slow;
 
 impl TokenSource for Slow {

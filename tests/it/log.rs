@@ -1,4 +1,4 @@
-//! What the log of `push_file` at its most talkative never shows.
+//! The log of `push_file` at level `trace` shows no secrets or personal data.
 
 use serde_json::{Value, json};
 use support::examples::{Folder, Run, push_file, settings, token};
@@ -7,7 +7,7 @@ use support::raw::{Act, RawServer};
 use support::tls::{Authority, TlsListener};
 use tokio::sync::mpsc::unbounded_channel;
 
-/// A message full of what no log may show.
+/// Returns a message full of values that no log may show.
 fn canaries() -> Value {
     json!({
         "Slots": [{
@@ -21,9 +21,9 @@ fn canaries() -> Value {
     })
 }
 
-/// Whether the log shows anything of [`canaries`], a token, an assertion, or a key.
+/// Asserts that the log shows nothing of [`canaries`], and no token, assertion or key.
 fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
-    // The example shows the service's reason to a person, on a line of its own.
+    // The example prints the service's reason for its user, on a separate line.
     let is_log = |line: &&str| !line.starts_with("the service's reason: ");
     let log: Vec<_> = run.stderr.lines().filter(is_log).collect();
     let shown = format!("{}{}", run.stdout, log.join("\n"));
@@ -36,7 +36,7 @@ fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
 }
 
 #[tokio::test]
-async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
+async fn log_shows_no_secrets_bodies_or_names_on_any_path() {
     let folder = Folder::create();
     let message = canaries();
     let right = folder.file("right.json", message.to_string());
@@ -47,7 +47,7 @@ async fn the_log_shows_no_secret_no_body_and_nobody_on_any_path() {
     let broken = folder.file("broken.json", r#"{"Slots": [{"Reason": "canary-reason" canary"#);
 
     let echo = r#"{"Meta":{"Errors":[{"Text":"Canarylast of 1 Canary Street is unknown"}]}}"#;
-    // A token endpoint may echo what it was sent.
+    // A token endpoint may echo the request.
     let rejected = |echo: &str| {
         let body = json!({"error": "invalid_client", "error_description": echo, "access_token": "canary-token"});
         Act::response("400 No", "Content-Type: application/json\r\n", &body.to_string())
@@ -147,7 +147,7 @@ async fn the_log_shows_nothing_over_tls_and_http2_either() {
     tokio::spawn(serve(listener, 100, send));
     let key = std::fs::read_to_string(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]).unwrap();
     let message = folder.file("message.json", canaries().to_string());
-    // On Linux the system's certificates are those in this file.
+    // On Linux, this file replaces the certificates of the system.
     let authority = folder.file("authority.pem", &authority.pem);
     settings.insert("SSL_CERT_FILE", authority.display().to_string());
     settings.insert("RUST_LOG", "trace".to_owned());

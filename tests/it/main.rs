@@ -1,14 +1,17 @@
-//! The tests of the crate in one binary, so that a change links once: a module for each subject.
+//! The tests of the crate in one binary, so that a change links once. It has a module for each
+//! subject.
 //!
-//! `cargo test --test it sends::` runs one of them. Files next to this folder are binaries of their
-//! own, for the reason in their first line.
+//! `cargo test --test it sends::` runs one module. Files next to this folder are separate binaries.
+//! The first line of each gives the reason.
 
 mod any_response;
+mod axum_app;
 mod checkpoint;
 mod closing_servers;
 mod concurrency;
 mod connections;
 mod correcting;
+mod durable_publish;
 mod extensions;
 mod fault_proxy;
 mod faults;
@@ -61,6 +64,7 @@ mod stored_records;
 mod token_answers;
 mod token_sharing;
 mod tokens;
+mod troubleshooting;
 mod validation;
 mod validation_policies;
 mod verdicts;

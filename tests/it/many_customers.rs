@@ -1,7 +1,7 @@
-//! Clients of many customers in one process: one rate limiter, one transport, and credentials of
-//! their own.
+//! Clients of many customers in one process, with one rate limiter, one transport, and separate
+//! credentials.
 //!
-//! `PUSHSLOTS_CUSTOMER_SENDS=20000` sends as many messages instead of the usual 3,000.
+//! `PUSHSLOTS_CUSTOMER_SENDS=20000` sends this number of messages instead of 3,000.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use pushslots::uuid::Uuid;
 use pushslots::{Client, Credentials, Error, ErrorKind, HttpTransport, PushSlots, RateLimiter};
 use serde_json::Value;
 use support::batch::slots;
-use support::model::{Model, answers, client_of};
+use support::model::{Model, client_of, responds};
 use support::seeds::setting;
 use support::windows::most_in;
 
@@ -22,7 +22,7 @@ const CUSTOMERS: u64 = 50;
 const REQUESTS: u32 = 500;
 const WINDOW: Duration = Duration::from_millis(500);
 
-/// The requests that arrived, and those that carried the token of another customer.
+/// The requests that arrived, and the number of them with the token of another customer.
 #[derive(Default)]
 struct Seen {
     arrivals: Vec<Instant>,
@@ -35,7 +35,7 @@ fn number_of(customer: u64) -> Uuid {
     Uuid::from_u128(u128::from(customer) + 1)
 }
 
-/// A service whose tokens name their customer, and that responds to every 97th message with 429.
+/// Plays a service whose tokens name their customer. It responds to every 97th message with 429.
 fn respond(request: &ReceivedRequest, seen: &Mutex<Seen>) -> MockResponse {
     let mut seen = seen.lock().unwrap();
     seen.arrivals.push(Instant::now());
@@ -66,8 +66,8 @@ fn credentials(customer: u64) -> Credentials {
     Credentials::api_key(customer.to_string(), "secret")
 }
 
-/// Half of the clients are made from another one, and half are built with the shared limiter and
-/// transport.
+/// Creates half of the clients from another client, and builds the others with the shared limiter
+/// and transport.
 fn clients(service: &MockService) -> Vec<Client> {
     let limiter = RateLimiter::new(REQUESTS, WINDOW);
     let transport = HttpTransport::builder().build().unwrap();
@@ -130,12 +130,12 @@ async fn clients_of_many_customers_stay_within_one_rate_limit() {
     assert_eq!((failed, seen.wrong_tokens), (0, 0));
     assert!(most <= REQUESTS as usize, "{most}");
     assert!(seen.throttled > 0 && seen.messages >= sends + seen.throttled);
-    // A token request for each customer, and all of them counted.
+    // One token request for each customer. All of them count.
     assert_eq!(seen.arrivals.len() as u64, seen.messages + CUSTOMERS);
 }
 
 #[tokio::test]
-async fn credentials_that_are_empty_make_no_client() {
+async fn empty_credentials_are_an_error() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     let error = client.with_credentials(Credentials::api_key("key", "")).unwrap_err();
@@ -162,7 +162,7 @@ async fn a_client_with_other_credentials_sends_nothing_to_the_destinations_of_th
 
 #[tokio::test(start_paused = true)]
 async fn clients_made_of_one_another_share_the_retry_budget() {
-    let model = Model::scripted([answers(500)]);
+    let model = Model::scripted([responds(500)]);
     let client = client_of(&model).retry_budget(14).build().unwrap();
     let other = client.with_credentials(credentials(1)).unwrap().with_destinations([number_of(1)]);
     let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();

@@ -1,4 +1,4 @@
-//! What a message is written as, and what is read as one.
+//! The JSON that a message is written as, and the JSON that is read as one.
 
 use pushslots::chrono::{DateTime, FixedOffset, TimeZone, Utc};
 use pushslots::uuid::uuid;
@@ -20,7 +20,7 @@ fn read(json: &Value) -> PushSlots {
     PushSlots::from_json(json.to_string()).unwrap()
 }
 
-/// A message with one slot at 9:00 and this slot's other keys.
+/// Returns a message whose only slot is at 9:00 and has these additional members.
 fn with_slot(slot: Value) -> Value {
     let mut whole = json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15});
     whole.as_object_mut().unwrap().extend(slot.as_object().unwrap().clone());
@@ -142,7 +142,7 @@ fn durations_are_whole_where_they_can_be() {
 }
 
 #[test]
-fn the_official_sample_comes_back_as_the_model_says() {
+fn official_sample_round_trips() {
     let sample = include_str!("../data/official-push-slots.json");
     let message = PushSlots::from_json(sample).unwrap();
     message.validate().unwrap();
@@ -158,7 +158,7 @@ fn the_official_sample_comes_back_as_the_model_says() {
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over() {
+fn byte_order_mark_is_skipped() {
     for marks in ["\u{feff}", "\u{feff}\u{feff}", "\r\n\u{feff} "] {
         let message = format!("{marks}{}\r\n", with_slot(json!({})));
         PushSlots::from_json(message).unwrap().validate().unwrap();
@@ -198,7 +198,7 @@ fn times_are_read_in_every_odd_shape_and_written_in_one() {
 }
 
 #[test]
-fn values_of_an_odd_type_are_read_for_what_they_stand_for() {
+fn values_of_another_type_are_converted() {
     let odd = json!({
         "Meta": {
             "DataModel": "Scheduling", "EventType": "PushSlots",
@@ -261,7 +261,7 @@ fn durations_are_read_from_text_and_whole_ones_written_whole() {
 }
 
 #[test]
-fn what_stands_for_nothing_is_not_written() {
+fn null_and_empty_values_are_not_written() {
     let message = read(&json!({
         "Meta": {"Test": null, "Source": {"Name": null}, "Destinations": []},
         "Slots": [{
@@ -274,7 +274,7 @@ fn what_stands_for_nothing_is_not_written() {
 }
 
 #[test]
-fn a_record_of_which_nothing_is_said_is_not_written() {
+fn empty_record_is_not_written() {
     let mut nothing = Identifier::new("", "");
     nothing.id = None;
     nothing.id_type = None;
@@ -301,13 +301,13 @@ fn keys_that_the_model_does_not_name_are_kept_on_every_object() {
 }
 
 #[test]
-fn a_message_without_its_name_gets_it() {
+fn message_without_data_model_and_event_type_gets_them() {
     let message = read(&json!({"Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": 15}]}));
     assert_eq!(written(&message), with_slot(json!({})));
 }
 
 #[test]
-fn neither_debug_nor_problems_name_anybody() {
+fn debug_and_problems_show_no_names() {
     let canary = "Granite";
     let provider = Provider::new().name("Pat", canary).office_phone(canary);
     let slot = Slot::new(nine(), 0).reason(canary).provider(provider);

@@ -1,4 +1,4 @@
-//! What the mock takes, what it rejects, and what is in its inbox, whatever client one has.
+//! The messages that the mock accepts and rejects from any client, and its inbox.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use support::{DESTINATION, MESSAGE, message};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_message_is_rejected_for_what_is_wrong_with_it() {
+async fn invalid_message_is_rejected_with_its_reason() {
     let builder =
         MockService::builder().max_bytes(100_000).token_lifetime(Duration::from_secs(300));
     let service = builder.start().unwrap();
@@ -54,7 +54,7 @@ async fn a_message_is_rejected_for_what_is_wrong_with_it() {
             seen.reason()
         );
         if status != 413 {
-            // The service's own shape of an error.
+            // The error has the form that the service uses.
             let body: Value = serde_json::from_str(&body).unwrap();
             let error = &body["Meta"]["Errors"][0];
             assert!(error["Text"].as_str().unwrap().contains(reason), "{error}");
@@ -62,9 +62,9 @@ async fn a_message_is_rejected_for_what_is_wrong_with_it() {
         }
     }
     for (headers, reason) in [
-        (vec![], "there is no token"),
-        (vec![("authorization", "Bearer made-up")], "the token is not known"),
-        (vec![("authorization", "Basic made-up")], "the token is no bearer token"),
+        (vec![], "the request has no access token"),
+        (vec![("authorization", "Bearer made-up")], "the token is unknown"),
+        (vec![("authorization", "Basic made-up")], "the token isn't a bearer token"),
     ] {
         assert_eq!(any.post("/endpoint", &headers, MESSAGE).await.0, 401);
         assert_eq!(service.requests().last().unwrap().reason(), Some(reason));
@@ -87,12 +87,11 @@ async fn a_message_is_rejected_for_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn what_leaves_out_nothing_the_model_needs_is_taken_as_it_is() {
+async fn message_that_the_schema_allows_is_accepted_unchanged() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;
-    // Nulls, empty objects and unknown keys are as the schema has them, and so is a space in a
-    // time.
+    // The schema allows nulls, empty objects, unknown keys, and a space in a time.
     let message = MESSAGE
         .replace(r#""Slots":["#, r#""X":[1,{"y":null}],"Slots":["#)
         .replace(
@@ -107,7 +106,7 @@ async fn what_leaves_out_nothing_the_model_needs_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_answer_names_one_log_for_each_destination_and_the_inbox_the_same() {
+async fn response_and_inbox_have_the_same_log_for_each_destination() {
     let service = MockService::start().unwrap();
     let client = client(&service).destination(DESTINATION).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
@@ -141,7 +140,7 @@ async fn a_batch_is_found_by_its_id_in_the_order_of_its_messages() {
 }
 
 #[tokio::test]
-async fn a_repeated_message_is_known_again_only_where_that_is_asked_for() {
+async fn repeated_message_is_deduplicated_only_if_enabled() {
     for deduplicates in [false, true] {
         let builder = MockService::builder();
         let builder = if deduplicates { builder.deduplicate() } else { builder };
@@ -156,7 +155,7 @@ async fn a_repeated_message_is_known_again_only_where_that_is_asked_for() {
         assert_eq!(received.len(), if deduplicates { 1 } else { 2 });
         assert_eq!(received.last().unwrap().logs(), receipt.logs());
         assert_eq!(service.counts().duplicates, usize::from(deduplicates));
-        // What does not say who it is can't be known again.
+        // A message without an idempotency key can't be deduplicated.
         let any = Any::of(&service);
         let token = token(&service, &any).await;
         assert_eq!(
@@ -168,7 +167,7 @@ async fn a_repeated_message_is_known_again_only_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_message_is_known_again_by_any_text_that_names_it() {
+async fn idempotency_key_of_any_text_deduplicates() {
     let service = MockService::builder().deduplicate().start().unwrap();
     let any = Any::of(&service);
     let bearer = format!("Bearer {}", token(&service, &any).await);
@@ -180,7 +179,7 @@ async fn a_message_is_known_again_by_any_text_that_names_it() {
         ];
         any.post("/endpoint", &headers, MESSAGE).await
     };
-    // As the draft of the header has it, and as most clients write it.
+    // The draft of the header has quotes, and most clients leave them out.
     let [first, again, other] =
         [push("\"order-1\"").await, push("order-1").await, push("order-2").await];
     assert_eq!(first, again);
@@ -190,7 +189,7 @@ async fn a_message_is_known_again_by_any_text_that_names_it() {
 }
 
 #[test]
-fn it_works_under_any_runtime_and_says_when_its_port_is_taken() {
+fn mock_works_under_any_runtime_and_reports_a_taken_port() {
     let service = MockService::start().unwrap();
     let port: u16 = service.url().rsplit_once(':').unwrap().1.parse().unwrap();
     let error = MockService::builder().port(port).start().unwrap_err();
@@ -207,7 +206,7 @@ fn it_works_under_any_runtime_and_says_when_its_port_is_taken() {
 }
 
 #[tokio::test]
-async fn what_sends_in_the_background_can_be_waited_for() {
+async fn wait_for_returns_messages_sent_in_the_background() {
     let service = MockService::start().unwrap();
     let client = client(&service).build().unwrap();
     let sending = tokio::spawn(async move {
@@ -225,11 +224,11 @@ async fn what_sends_in_the_background_can_be_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_gets_lost_that_64_connections_send() {
+async fn no_message_of_64_connections_is_lost() {
     let service = MockService::builder().without_rate_limit().start().unwrap();
     let message = std::sync::Arc::new(message().encode().unwrap());
     let sends = (0..64).map(|_| {
-        // A client of its own, and with that a connection.
+        // Each client has its own connection.
         let client = client(&service).without_rate_limit().build().unwrap();
         let message = message.clone();
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! The mock does what it is told, and says what it did.
+//! The mock plays scripted responses, and records them.
 
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn answers_are_given_in_the_order_in_which_they_were_asked_for() {
+async fn scripted_responses_are_given_in_order() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(10).build().unwrap();
     service.respond_next(MockResponse::unavailable().times(2));
@@ -26,7 +26,7 @@ async fn answers_are_given_in_the_order_in_which_they_were_asked_for() {
     let statuses: Vec<_> =
         receipt.attempts().iter().map(|attempt| attempt.status.map(u16::from)).collect();
     assert_eq!(statuses, [None, Some(503), Some(503), Some(502), Some(200)]);
-    // A rejection comes before a response that takes the message.
+    // A rejected token takes precedence over a scripted response that accepts the message.
     service.respond_next(MockResponse::reset_after_read().after_accepting());
     service.revoke_tokens();
     let receipt = client.send(&message()).await.unwrap();
@@ -55,7 +55,7 @@ async fn an_outage_ends_when_its_time_is_over() {
     assert_eq!(client.send(&message()).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
-/// A request of which `body` comes, with the length of the whole message.
+/// Starts a request that announces the length of the whole message, and sends only `body`.
 async fn begun(service: &MockService, token: &str, body: &str) -> tokio::net::TcpStream {
     let head = format!(
         "POST /endpoint HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -68,7 +68,7 @@ async fn begun(service: &MockService, token: &str, body: &str) -> tokio::net::Tc
 }
 
 #[tokio::test]
-async fn answers_that_break_http_break_it_on_the_wire() {
+async fn malformed_responses_are_malformed_on_the_wire() {
     let service = MockService::builder().without_rate_limit().start().unwrap();
     let token = token(&service, &Any::of(&service)).await;
     let soon = Duration::from_secs(30);
@@ -104,12 +104,12 @@ async fn answers_that_break_http_break_it_on_the_wire() {
     );
     let (ended, bytes) = ends(MockResponse::garbage(), soon).await;
     assert!(ended.unwrap().is_ok() && !bytes.is_empty() && !bytes.starts_with("HTTP"), "{bytes}");
-    // The one that was cut off in its response was accepted, and no other.
+    // Only the message with the truncated response was accepted.
     assert_eq!((service.received().len(), service.counts().without_response), (1, 6));
 }
 
 #[tokio::test]
-async fn record_of_a_request_names_its_answer() {
+async fn record_of_a_request_names_its_response() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(1).build().unwrap();
     for (response, outcome) in [
@@ -138,7 +138,7 @@ async fn record_of_a_request_names_its_answer() {
 }
 
 #[tokio::test]
-async fn gateways_in_front_of_the_service_are_played() {
+async fn gateway_responses_are_simulated() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(1).build().unwrap();
 
@@ -172,7 +172,7 @@ async fn gateways_in_front_of_the_service_are_played() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_gzip_that_any_client_can_read() {
+async fn compressed_response_is_valid_gzip() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;
@@ -188,7 +188,7 @@ async fn a_compressed_answer_is_gzip_that_any_client_can_read() {
     assert!(json.starts_with(r#"{"Meta":{"DataModel":"Scheduling""#), "{json}");
 }
 
-/// Waits until so many requests had no whole response.
+/// Waits until this number of requests got no complete response.
 async fn without_response(service: &MockService, count: usize) {
     let all = async {
         while service.counts().without_response < count {
@@ -199,7 +199,7 @@ async fn without_response(service: &MockService, count: usize) {
 }
 
 #[tokio::test]
-async fn who_leaves_before_the_answer_was_not_answered() {
+async fn client_that_leaves_early_counts_as_without_response() {
     let service = MockService::start().unwrap();
     let token = token(&service, &Any::of(&service)).await;
     service.respond_next(MockResponse::usual().delay(Duration::from_secs(3_600)));
@@ -210,18 +210,21 @@ async fn who_leaves_before_the_answer_was_not_answered() {
     let request = service.requests().pop().unwrap();
     assert_eq!((request.status(), request.outcome()), (None, "accepted"));
 
-    // A body that breaks off is no message, and leaves a trace all the same.
+    // A request with a cut body isn't a message, but it is recorded.
     let stream = begun(&service, &token, &MESSAGE[..100]).await;
     drop(stream);
     without_response(&service, 2).await;
     let request = service.requests().pop().unwrap();
-    assert_eq!((request.status(), request.reason()), (None, Some("the request broke off")));
+    assert_eq!(
+        (request.status(), request.reason()),
+        (None, Some("the client disconnected before the end of the request"))
+    );
     let counts = service.counts();
     assert_eq!((counts.accepted, counts.rejected, counts.message_requests), (1, 0, 2));
 }
 
 #[tokio::test]
-async fn a_429_names_the_limit_that_is_kept() {
+async fn throttled_response_names_the_configured_limit() {
     let service = MockService::builder().rate_limit(0, Duration::from_secs(60)).start().unwrap();
     let response = any_http().post(format!("{}/endpoint", service.url())).send().await.unwrap();
     assert_eq!(
@@ -231,7 +234,7 @@ async fn a_429_names_the_limit_that_is_kept() {
 }
 
 #[tokio::test]
-async fn more_than_the_rate_is_answered_429_until_the_window_has_passed() {
+async fn requests_above_the_rate_get_429_until_the_window_has_passed() {
     let window = Duration::from_secs(1);
     let service = MockService::builder().rate_limit(3, window).start().unwrap();
     let any = Any::of(&service);
@@ -245,14 +248,14 @@ async fn more_than_the_rate_is_answered_429_until_the_window_has_passed() {
         assert_eq!(answers, [200, 200, 429, 429]);
         assert_eq!(service.requests().last().unwrap().reason(), Some("over the rate limit"));
     }
-    // What was rejected does not count, so that it ends whatever comes meanwhile.
+    // Rejected requests don't count, so the limit ends even if more of them arrive.
     let all_through = async { while any.push(&token, MESSAGE).await.0 != 200 {} };
     timeout(Duration::from_secs(30), all_through).await.unwrap();
     assert!(began.elapsed() >= window);
 }
 
 #[test]
-fn a_panic_in_it_fails_the_test_that_holds_it() {
+fn panic_in_the_mock_fails_the_test_that_drops_it() {
     let fails = |response: fn(&pushslots::mock::ReceivedRequest) -> Option<MockResponse>| {
         let service = MockService::builder().respond_with(response).start().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! What the mock promises a test: a wrong client fails with it, and what it gives back is complete
+//! Guarantees of the mock: an incorrect client fails, and the mock returns everything completely
 //! and in order.
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn algorithm_in_the_header_of_an_assertion_is_that_of_the_key() {
         let signed = format!("{}.{claims}", BASE64_URL_SAFE_NO_PAD.encode(header));
         let signature = key.sign(SigningInput::new(signed.as_bytes())).await.unwrap();
         let assertion = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
-        let (status, response) = any.buy(&assertion).await;
+        let (status, response) = any.request_token(&assertion).await;
         assert_eq!(status == 200, is_taken, "{algorithm}: {response}");
     }
 }
@@ -51,7 +51,7 @@ async fn clock_of_an_assertion_may_be_ten_seconds_ahead() {
             claims["iat"] = (now + ahead).into();
             claims["jti"] = ahead.to_string().into();
         });
-        assert_eq!(any.buy(&assertion).await.0 == 200, is_taken, "{ahead}");
+        assert_eq!(any.request_token(&assertion).await.0 == 200, is_taken, "{ahead}");
     }
 }
 
@@ -61,7 +61,7 @@ async fn tokens_live_as_long_as_their_response_reports() {
         MockService::builder().token_lifetime(Duration::from_secs(77)).api_key("ours", "secret");
     let service = builder.start().unwrap();
     let any = Any::of(&service);
-    let (_, response) = any.buy(&good_assertion(&service).await).await;
+    let (_, response) = any.request_token(&good_assertion(&service).await).await;
     assert_eq!(response["expires_in"], 77);
     let before = Utc::now();
     let (_, response) =
@@ -87,7 +87,7 @@ async fn refresh_token_is_for_its_own_api_key_and_revoked_with_the_others() {
 }
 
 #[tokio::test]
-async fn outage_is_one_of_tokens_as_well() {
+async fn outage_includes_the_token_endpoints() {
     let service = MockService::builder().api_key("ours", "secret").start().unwrap();
     let any = Any::of(&service);
     let good = good_assertion(&service).await;
@@ -167,7 +167,7 @@ async fn calendar_is_sorted_and_shows_a_thousand_slots() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     let monday: DateTime<Utc> = "2026-11-30T00:00:00Z".parse().unwrap();
-    // The last comes first.
+    // The last slot comes first.
     let slots: Vec<_> =
         (0..1_200).rev().map(|minute| Slot::new(monday + TimeDelta::minutes(minute), 1)).collect();
     client.publish(slots).slots_per_message(100).await.unwrap();

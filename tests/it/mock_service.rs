@@ -1,5 +1,5 @@
-//! The example `mock_service`, as a person plays with it: its settings are what `push_file` needs,
-//! and its key goes with it.
+//! The example `mock_service` as a user runs it: `push_file` works with its settings, and it
+//! deletes its key at the end.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn push_file_goes_there_with_the_settings_that_it_prints() {
+async fn push_file_works_with_the_printed_settings() {
     for signal in ["-INT", "-TERM"] {
         plays_until(signal).await;
     }
@@ -70,7 +70,7 @@ async fn plays_until(signal: &str) {
 }
 
 #[tokio::test]
-async fn a_port_that_is_none_is_told() {
+async fn invalid_port_is_reported() {
     for arguments in
         [&["--port"][..], &["--port", "x"], &["--port", "70000"], &["--port", "1", "2"], &["8080"]]
     {

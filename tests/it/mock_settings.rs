@@ -1,5 +1,5 @@
-//! Settings of the mock that stand for an organization's environment: its address, destinations,
-//! source and clocks; and what is not a request at all.
+//! Settings of the mock that describe an organization's environment (address, destinations, source,
+//! clocks), and requests that aren't API requests.
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::time::Duration;
@@ -79,7 +79,7 @@ async fn assertion_that_lives_too_long_gets_no_token() {
 async fn address_to_bind_is_loopback_unless_it_is_set() {
     let service = MockService::start().unwrap();
     assert!(service.url().starts_with("http://127.0.0.1:"));
-    // Every address of this machine, of which one is asked over loopback.
+    // Binds every address of this machine. The client reaches one of them over loopback.
     let service = MockService::builder().address(Ipv4Addr::UNSPECIFIED).start().unwrap();
     assert!(service.url().starts_with("http://127.0.0.1:"));
     Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
@@ -103,7 +103,7 @@ async fn every_address_of_ipv6_is_reached_over_its_loopback() {
 }
 
 #[tokio::test]
-async fn looks_by_a_browser_take_no_scripted_answer_away() {
+async fn requests_of_a_browser_consume_no_scripted_response() {
     let service = MockService::start().unwrap();
     service.respond_next(MockResponse::throttled());
     let http = any_http();

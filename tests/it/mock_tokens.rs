@@ -1,4 +1,4 @@
-//! Who gets a token from the mock, and why not.
+//! The token requests that the mock grants, and the reasons for rejecting others.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use support::relay::sign_again;
 use support::{DESTINATION, MESSAGE, message};
 
 #[tokio::test]
-async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
+async fn invalid_assertion_is_rejected_with_its_reason() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let key = its_key(&service);
@@ -48,7 +48,7 @@ async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
         ("x".to_owned(), "Malformed client assertion"),
     ];
     for (assertion, reason) in &cases {
-        let (status, response) = any.buy(assertion).await;
+        let (status, response) = any.request_token(assertion).await;
         let told = response["error_description"].as_str().unwrap_or_default();
         assert!(status == 400 && told.starts_with(reason), "{status} {told} in place of {reason}");
         assert_eq!(response["error"], "invalid_request");
@@ -62,16 +62,16 @@ async fn an_assertion_is_rejected_for_what_is_wrong_with_it() {
             );
         }
     }
-    // RFC 7519, section 2: a time may have a fraction.
+    // A time may have a fraction (RFC 7519, section 2).
     let fractions = with(&|claims| {
         claims["iat"] = (now as f64 - 10.5).into();
         claims["exp"] = (now as f64 + 200.5).into();
         claims["jti"] = "fractions".into();
     });
-    assert_eq!(any.buy(&fractions).await.0, 200);
-    // What was rejected may be used still, and only once.
-    assert_eq!(any.buy(&good).await.0, 200);
-    let (status, response) = any.buy(&good).await;
+    assert_eq!(any.request_token(&fractions).await.0, 200);
+    // A rejected assertion may still be used, but only once.
+    assert_eq!(any.request_token(&good).await.0, 200);
+    let (status, response) = any.request_token(&good).await;
     assert_eq!(status, 400);
     assert!(response["error_description"].as_str().unwrap().contains("used before"), "{response}");
     assert_eq!(service.counts().token_requests, cases.len() + 3);
@@ -91,16 +91,16 @@ async fn a_jti_is_used_once_by_each_client_and_for_each_audience_that_is_known()
     let one = assertion_by(&key, service.client_id(), audience).await;
     let other =
         assertion_by(&own, "another", &service.url().replace("127.0.0.1", "localhost")).await;
-    assert_eq!(any.buy(&sign_again(&one, &key, named)).await.0, 200);
-    assert_eq!(any.buy(&sign_again(&one, &key, named)).await.0, 400);
-    // The name under which a client found it is as good as the address, and another is not.
+    assert_eq!(any.request_token(&sign_again(&one, &key, named)).await.0, 200);
+    assert_eq!(any.request_token(&sign_again(&one, &key, named)).await.0, 400);
+    // The host name that the client used is as valid in `aud` as the address. Another host isn't.
     let found = |claims: &mut Value| {
         named(claims);
         claims["aud"] =
             format!("{}/v2/auth/token", service.url().replace("127.0.0.1", "localhost")).into();
     };
     let other = sign_again(&other, &own, found);
-    assert_eq!(any.buy(&other).await.0, 400);
+    assert_eq!(any.request_token(&other).await.0, 400);
     let here = service.url().replace("127.0.0.1", "localhost");
     let host = here.strip_prefix("http://").unwrap();
     let form = form(&other);
@@ -142,7 +142,7 @@ async fn a_token_request_must_have_all_its_parts() {
 }
 
 #[tokio::test]
-async fn a_token_ends_when_it_said() {
+async fn token_expires_after_its_lifetime() {
     let service = MockService::builder().token_lifetime(Duration::ZERO).start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;
@@ -151,7 +151,7 @@ async fn a_token_ends_when_it_said() {
 }
 
 #[tokio::test]
-async fn public_keys_of_ones_own_are_known_in_pem_and_as_jwk() {
+async fn own_public_keys_are_accepted_as_pem_and_jwk() {
     let folder = Folder::create();
     let elliptic = keys::p384();
     let rsa = keys::rsa();
@@ -183,13 +183,17 @@ async fn public_keys_of_ones_own_are_known_in_pem_and_as_jwk() {
     assert!(
         wrong(builder().public_jwk("x", elliptic.jwk("k").to_string())).contains("private key")
     );
-    assert!(wrong(builder().public_jwk("x", "{}")).contains("no JWK"));
-    assert!(wrong(builder().public_key_pem("x", "k", &elliptic.pem)).contains("no public key"));
+    assert!(wrong(builder().public_jwk("x", "{}")).contains("isn't a valid JWK"));
+    assert!(
+        wrong(builder().public_key_pem("x", "k", &elliptic.pem))
+            .contains("no valid `PUBLIC KEY` block")
+    );
     let p256 = keys::elliptic(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING);
     assert!(wrong(builder().public_jwk("x", jwk(&p256, "k"))).contains("P-384"));
 }
 
-/// The public half in PEM: RFC 5280, section 4.1.2.7, with the algorithms of RFC 5480 and RFC 3279.
+/// Encodes the public key in PEM (RFC 5280, section 4.1.2.7, with the algorithms of RFC 5480 and
+/// RFC 3279).
 fn spki(key: &TestKey) -> String {
     let (algorithm, public): (&[u8], _) = match key.jwk["kty"].as_str().unwrap() {
         "EC" => (
@@ -203,7 +207,7 @@ fn spki(key: &TestKey) -> String {
 }
 
 #[tokio::test]
-async fn legacy_keys_buy_and_refresh_tokens_that_end_when_they_are_revoked() {
+async fn legacy_keys_obtain_and_refresh_tokens_until_they_are_revoked() {
     let service = MockService::builder().api_key("ours", "secret").start().unwrap();
     let any = Any::of(&service);
     let json = [("content-type", "application/json")];

@@ -1,4 +1,4 @@
-//! Data that is odd in common ways, and is read for what it stands for.
+//! Data with common oddities that is still read as intended.
 
 use std::io;
 
@@ -28,7 +28,7 @@ fn identifiers_and_counts_may_be_written_with_a_fraction_of_zero() {
         ("-7.0", "-7"),
         ("0.0", "0"),
         ("123456789012345678901234567890.0", "123456789012345678901234567890"),
-        // These stand for what they are.
+        // These numbers and texts stay as written.
         ("4356789876", "4356789876"),
         ("1.50", "1.50"),
         ("1e5", "1e5"),
@@ -93,7 +93,7 @@ fn times_come_in_the_shapes_of_databases_and_spreadsheets() {
 }
 
 #[test]
-fn empty_text_stands_for_nothing_where_no_text_belongs() {
+fn empty_text_counts_as_missing_in_members_of_other_types() {
     for empty in ["\"\"", "\"  \"", "\"\\t\"", "{}", "[ ]", "null"] {
         let message = message(
             &format!(
@@ -111,7 +111,7 @@ fn empty_text_stands_for_nothing_where_no_text_belongs() {
     let codes: Vec<_> =
         invalid.unwrap_err().problems().iter().map(|problem| problem.code()).collect();
     assert_eq!(codes, [ProblemCode::Missing; 2]);
-    // Where a text belongs, it is one.
+    // In a text member, an empty text is a value.
     assert_eq!(written(&slot(r#","Reason":"""#)), written(&slot("").reason("")));
     let credentials = slot(r#","Provider":{"Credentials":["MD",{},""]}"#);
     assert_eq!(credentials.validate(), Ok(()));
@@ -155,7 +155,7 @@ fn first_line_above_the_limit_costs_only_itself() {
     assert!(read[1..].iter().all(|next| *next.as_ref().unwrap() == good));
 }
 
-/// It may as well be a message, whose slots must not be lost unseen.
+/// The input may also be a message, whose slots must not be lost silently.
 #[test]
 fn input_of_one_line_above_the_limit_is_not_read() {
     let filler = "x".repeat(9 << 20);
@@ -170,14 +170,14 @@ fn input_of_one_line_above_the_limit_is_not_read() {
             "{error}"
         );
     }
-    // An input with line ends is not one line.
+    // An input with line breaks isn't a single line.
     let input = format!("{{\n\"Filler\":\"{filler}\",\n\"Slots\":[{}]}}", written(&slot("")));
     let read: Vec<_> = SlotReader::new(input.as_bytes()).collect();
     assert!(read.len() == 1 && read[0].as_ref().is_err_and(|error| error.is_last()));
 }
 
 #[test]
-fn byte_order_mark_between_files_costs_nothing() {
+fn byte_order_mark_between_files_is_skipped() {
     let good = written(&slot(""));
     for input in [
         format!("\u{feff}{good}\n\u{feff}{good}\n"),
@@ -194,7 +194,7 @@ fn byte_order_mark_between_files_costs_nothing() {
 }
 
 #[test]
-fn byte_order_marks_and_space_before_the_input_cost_nothing() {
+fn byte_order_marks_and_space_before_the_input_are_skipped() {
     let good = written(&slot(""));
     for marks in ["\u{feff}", "\u{feff}\u{feff}", "\r\n\u{feff} ", " \u{feff}\n\u{feff}"] {
         for input in [
@@ -211,7 +211,7 @@ fn byte_order_marks_and_space_before_the_input_cost_nothing() {
     }
 }
 
-/// An input that comes in pieces.
+/// An input that returns its bytes in pieces.
 struct Pieces<'a> {
     rest: &'a [u8],
     length: usize,
@@ -279,7 +279,7 @@ fn slot_is_one_line_and_space_between_its_parts_means_nothing() {
     assert_eq!(written(&spread), written(&compact));
     assert!(!written(&spread).contains(['\n', '\r', '\t']));
 
-    // Providers that differ in space alone are one.
+    // Providers that differ only in white space are shared.
     let slots = |space: &str| {
         format!(
             r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{{"Extensions":{{"a":{space}[1]}}}}}}"#

@@ -1,5 +1,4 @@
-//! Assertions meet an authorization server that nobody here wrote, and that allows no clock to be
-//! off.
+//! Assertions against a third-party authorization server that tolerates no clock difference.
 
 use pushslots::{Client, Credentials, Delivery, Error, ErrorKind, Receipt, SigningKey};
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use support::{DESTINATION, fixtures, message};
 const CLIENT_ID: &str = "vendor";
 const KEY_ID: &str = "key-2026";
 
-/// The server, which knows one client by this key.
+/// Starts the server with one client that has this key.
 async fn server(key: &TestKey) -> Option<AuthorizationServer> {
     let jwks = json!({ "keys": [key.public_jwk(KEY_ID)] });
     AuthorizationServer::start(&json!([{ "client_id": CLIENT_ID, "jwks": jwks }])).await
@@ -34,7 +33,8 @@ async fn send_with(token_url: &str, credentials: Credentials) -> Result<Receipt,
     client.send(&message()).await
 }
 
-/// Whether the server rejected for that reason, and the send reports credentials that are rejected.
+/// Asserts that the server rejected the request for this reason, and that the send reports rejected
+/// credentials.
 async fn assert_rejected(
     server: &mut AuthorizationServer,
     sent: Result<Receipt, Error>,
@@ -77,8 +77,7 @@ async fn a_key_that_the_server_does_not_know_is_rejected() {
     assert_rejected(&mut server, sent, "signature verification failed").await;
 }
 
-/// Starts a relay behind which every assertion is signed again by the right key, with its claims
-/// altered.
+/// Starts a relay that alters the claims of every assertion and signs it again with the right key.
 async fn relay(server: &AuthorizationServer, key: &TestKey, alter: fn(&mut Value)) -> Relay {
     let endpoint = server.token_url.clone();
     let key = signing(key, KEY_ID);
@@ -92,7 +91,7 @@ async fn relay(server: &AuthorizationServer, key: &TestKey, alter: fn(&mut Value
 }
 
 #[tokio::test]
-async fn a_gateway_needs_the_audience_of_the_server_behind_it() {
+async fn gateway_needs_the_audience_of_the_authorization_server() {
     let key = keys::p384();
     let Some(mut server) = server(&key).await else { return };
     let gateway = Relay::start(&server.token_url, |assertion| assertion).await;

@@ -1,5 +1,4 @@
-//! The page of the mock, in a real browser: what arrived is seen on it, and nothing of it stays
-//! behind.
+//! The page of the mock in a real browser. It shows the messages that arrive, and stores nothing.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -14,15 +13,15 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// `tests/peers/page.js`, which drives a browser; it stops when this is dropped.
+/// A running `tests/peers/page.js`, which drives a browser. It stops on drop.
 struct Browser {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Browser {
-    /// Opens the page. Where there is no browser it says so and gives none, but in CI there must be
-    /// one.
+    /// Opens the page. If there is no browser, returns `None` and prints that the test is skipped,
+    /// or panics if `CI=true`.
     fn open(url: &str) -> Option<Self> {
         let mut child = or_skip(spawn(url))?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -74,7 +73,7 @@ async fn push(client: &Client, messages: usize) {
     futures_util::future::join_all(sends).await;
 }
 
-/// A message whose names try to be more than that.
+/// Returns a message whose names try to inject HTML and control characters.
 fn hostile() -> PushSlots {
     let nine = Utc.with_ymd_and_hms(2026, 12, 2, 9, 0, 0).unwrap();
     let provider =
@@ -84,7 +83,7 @@ fn hostile() -> PushSlots {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000() {
+async fn page_shows_an_arriving_message_among_5000() {
     let service = MockService::builder().without_rate_limit().start().unwrap();
     let client = Client::builder().mock(&service).without_rate_limit().build().unwrap();
     push(&client, 5_008).await;
@@ -114,7 +113,7 @@ async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000()
     let shown = |what: &str, text: &str| {
         page[what].as_array().unwrap().iter().any(|shown| shown.as_str().unwrap().contains(text))
     };
-    // Names are text and nothing else.
+    // The page shows names as plain text.
     assert!(
         shown("providers", "<script>alert(1)</script>") && shown("providers", "Pat Granite"),
         "{}",
@@ -129,7 +128,7 @@ async fn a_message_that_arrives_is_seen_with_its_attempts_and_slots_among_5000()
     }
     assert_eq!(page["phone_overflow_px"], 0);
     assert_eq!(page["storage"], json!({ "local": 0, "session": 0, "cookies": 0 }));
-    // By the keyboard alone a failure was asked for, and the next message gets it.
+    // A failure was scripted with the keyboard alone, and the next message gets it.
     assert!(page["keyboard_next"].as_str().unwrap().contains("429"), "{}", page["keyboard_next"]);
     let receipt = client.send(&hostile()).await.unwrap();
     assert_eq!(receipt.attempts()[0].status.map(u16::from), Some(429));
@@ -149,7 +148,7 @@ async fn state_of_the_page_has_another_version_after_each_event() {
     client.send(&message()).await.unwrap();
     let first = version().await;
     service.clear_inbox();
-    // As many requests as before, with the one for the token.
+    // As many requests as before, including the token request.
     for _ in 0..2 {
         client.send(&message()).await.unwrap();
     }
@@ -164,7 +163,7 @@ async fn state_of_the_page_has_another_version_after_each_event() {
 }
 
 #[tokio::test]
-async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
+async fn page_is_served_to_loopback_hosts_only_and_is_never_cached() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     client.send(&message()).await.unwrap();
@@ -178,7 +177,7 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         );
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
-        // Another name that leads here, as in DNS rebinding.
+        // Another host name that resolves to this address, as in DNS rebinding.
         let response = get(path).header("host", "attacker.example").send().await.unwrap();
         assert_eq!(response.status(), 403, "{path}");
     }
@@ -200,7 +199,7 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
         );
     }
 
-    // What code changes is seen without a message.
+    // The page also shows changes that the test makes without a message.
     let state = async || -> Value {
         let state = get("/page/state").send().await.unwrap().bytes().await.unwrap();
         serde_json::from_slice(&state).unwrap()
@@ -229,8 +228,7 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     assert!(versions.windows(2).all(|pair| pair[0] != pair[1]), "{versions:?}");
     service.clear_script();
 
-    // What a person wonders about: whether a message whose response was lost had arrived, and why
-    // there was no token.
+    // The page shows whether a message with a lost response arrived, and why there is no token.
     service.respond_next(MockResponse::reset_after_read().after_accepting());
     client.send(&message()).await.unwrap();
     let form = http.post(format!("{}/v2/auth/token", service.url()));
@@ -245,7 +243,7 @@ async fn the_page_is_for_this_machine_and_stays_in_its_memory() {
     let post = |path: &str, kind: &str, body: &'static str| {
         http.post(format!("{}{path}", service.url())).header("content-type", kind).body(body).send()
     };
-    // What a form of another origin can send does nothing.
+    // A form of another origin can't change anything.
     assert_eq!(post("/page/clear", "text/plain", r#"{"inbox":true}"#).await.unwrap().status(), 403);
     assert_eq!(
         post("/page/next", "application/json", r#"{"response":"no such"}"#).await.unwrap().status(),

@@ -6,18 +6,22 @@ use std::time::Duration;
 use futures_util::stream;
 use pushslots::{Delivery, ErrorKind, OnUnknown, PublishReport, WaitReason};
 use support::batch::{accepted, arrived, serve, slots};
-use support::model::{Model, Reply, ScriptedOutcome, TokenFate, answers, client_of, ok};
+use support::model::{Model, Reply, ScriptedOutcome, TokenOutcome, client_of, ok, responds};
 use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A service that is out of order for a time.
-fn out_of_order(fate: ScriptedOutcome, from: Duration, until: Duration) -> std::sync::Arc<Model> {
-    let fates = move |_: &mut rand::rngs::StdRng, at: Duration| match at >= from && at < until {
-        true => fate.clone(),
+/// Returns a service that is down for this period.
+fn out_of_order(
+    outcome: ScriptedOutcome,
+    from: Duration,
+    until: Duration,
+) -> std::sync::Arc<Model> {
+    let outcomes = move |_: &mut rand::rngs::StdRng, at: Duration| match at >= from && at < until {
+        true => outcome.clone(),
         false => ok(),
     };
-    Model::new(7, fates, |_, _| TokenFate::Issued(300 * MINUTE))
+    Model::new(7, outcomes, |_, _| TokenOutcome::Issued(300 * MINUTE))
 }
 
 fn all_attempts(report: &PublishReport) -> usize {
@@ -28,49 +32,49 @@ fn all_attempts(report: &PublishReport) -> usize {
 async fn every_temporary_failure_is_waited_out() {
     let early = Duration::from_millis(100);
     let outages = [
-        answers(503),
-        answers(500),
-        answers(408),
-        answers(429),
-        ScriptedOutcome::Answered(Reply::new(503).hint("7")),
-        ScriptedOutcome::Answered(Reply::new(429).hint("130")),
+        responds(503),
+        responds(500),
+        responds(408),
+        responds(429),
+        ScriptedOutcome::Response(Reply::new(503).retry_after("7")),
+        ScriptedOutcome::Response(Reply::new(429).retry_after("130")),
         ScriptedOutcome::NoConnection,
         ScriptedOutcome::NeverLeaves,
         ScriptedOutcome::Cut { accepted: false },
         ScriptedOutcome::Cut { accepted: true },
         ScriptedOutcome::Hangs { accepted: false },
     ];
-    for fate in outages {
+    for outcome in outages {
         for concurrency in [1, 4] {
-            let model = out_of_order(fate.clone(), early, 10 * MINUTE);
+            let model = out_of_order(outcome.clone(), early, 10 * MINUTE);
             let client = client_of(&model).build().unwrap();
             let slots = slots(0..400);
             let publication = client.publish(&slots).slots_per_message(10).concurrency(concurrency);
-            let report = publication.await.unwrap_or_else(|error| panic!("{fate:?}: {error}"));
+            let report = publication.await.unwrap_or_else(|error| panic!("{outcome:?}: {error}"));
             assert_eq!(
                 (report.run().accepted_slots, report.resume_point()),
                 (400, None),
-                "{fate:?}"
+                "{outcome:?}"
             );
-            assert!(report.elapsed() >= 10 * MINUTE - early, "{fate:?}: {:?}", report.elapsed());
-            assert!(report.elapsed() < 14 * MINUTE, "{fate:?}: {:?}", report.elapsed());
+            assert!(report.elapsed() >= 10 * MINUTE - early, "{outcome:?}: {:?}", report.elapsed());
+            assert!(report.elapsed() < 14 * MINUTE, "{outcome:?}: {:?}", report.elapsed());
             let sent = arrived(&model);
             assert_eq!(report.run().requests, all_attempts(&report));
             for message in &sent {
                 let first = sent.iter().find(|other| other.slots == message.slots).unwrap();
                 assert_eq!((first.message_id, &first.body), (message.message_id, &message.body));
             }
-            // At first up to four quick attempts a message, then one about once a minute, or as the
+            // At first up to four quick attempts per message, then about one a minute, or as the
             // service asks.
             let count = sent.len();
-            assert!(count < 40 + 4 * concurrency + 100, "{count} requests after {fate:?}");
+            assert!(count < 40 + 4 * concurrency + 100, "{count} requests after {outcome:?}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_attempt() {
-    let model = out_of_order(answers(503), Duration::ZERO, 10 * MINUTE);
+    let model = out_of_order(responds(503), Duration::ZERO, 10 * MINUTE);
     let client = client_of(&model).build().unwrap();
     let began = Instant::now();
     let report = client.publish(slots(0..1)).await.unwrap();
@@ -97,18 +101,18 @@ async fn the_delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_att
 async fn patience_counts_from_the_last_accepted_message_and_ends() {
     // The service accepts one message every 14 minutes.
     let slow =
-        || ScriptedOutcome::Answered(Reply { after: Duration::from_secs(95), ..Reply::accepted() });
-    let fates = move |_: &mut rand::rngs::StdRng, at: Duration| match at.as_secs() % 840 {
+        || ScriptedOutcome::Response(Reply { after: Duration::from_secs(95), ..Reply::accepted() });
+    let outcomes = move |_: &mut rand::rngs::StdRng, at: Duration| match at.as_secs() % 840 {
         0..90 => slow(),
-        _ => answers(503),
+        _ => responds(503),
     };
-    let model = Model::new(7, fates, |_, _| TokenFate::Issued(300 * MINUTE));
+    let model = Model::new(7, outcomes, |_, _| TokenOutcome::Issued(300 * MINUTE));
     let client = client_of(&model).build().unwrap();
     let slots = slots(0..6);
     let report = client.publish(&slots).slots_per_message(1).patience(20 * MINUTE).await.unwrap();
     assert!(report.elapsed() > 60 * MINUTE);
 
-    let (model, client) = serve([ok(), answers(503)]);
+    let (model, client) = serve([ok(), responds(503)]);
     let began = Instant::now();
     let error = client.publish(&slots).slots_per_message(1).patience(3 * MINUTE).await.unwrap_err();
     assert_eq!((error.failed_message(), error.error().kind()), (Some(2), ErrorKind::Unavailable));
@@ -116,33 +120,33 @@ async fn patience_counts_from_the_last_accepted_message_and_ends() {
     assert!(took >= 3 * MINUTE && took < 4 * MINUTE, "{took:?}");
     assert_eq!(error.error().attempts().len() + 1, model.calls().len());
 
-    let (model, client) = serve([answers(503)]);
+    let (model, client) = serve([responds(503)]);
     client.publish(&slots).patience(Duration::ZERO).await.unwrap_err();
     assert_eq!(model.calls().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn final_failures_and_responses_of_others_end_it_at_once() {
-    let fates = [
-        (answers(400), Delivery::Rejected),
-        (answers(401), Delivery::Rejected),
-        (answers(403), Delivery::Rejected),
-        (ScriptedOutcome::Answered(Reply::block_page(true)), Delivery::Unknown),
+async fn final_failures_and_gateway_responses_end_a_publication_at_once() {
+    let outcomes = [
+        (responds(400), Delivery::Rejected),
+        (responds(401), Delivery::Rejected),
+        (responds(403), Delivery::Rejected),
+        (ScriptedOutcome::Response(Reply::block_page(true)), Delivery::Unknown),
     ];
-    for (fate, delivery) in fates {
-        let (model, client) = serve([fate.clone()]);
+    for (outcome, delivery) in outcomes {
+        let (model, client) = serve([outcome.clone()]);
         let began = Instant::now();
         let error = client.publish(slots(0..2)).await.unwrap_err();
-        assert_eq!(error.delivery(), delivery, "{fate:?}");
+        assert_eq!(error.delivery(), delivery, "{outcome:?}");
         assert!(
             began.elapsed() < MINUTE && model.calls().len() <= 4,
-            "{fate:?}: {}",
+            "{outcome:?}: {}",
             model.calls().len()
         );
     }
-    // A copy that may have been accepted is not followed by another, if the caller wants none.
+    // With `OnUnknown::Stop`, a message that may have been accepted isn't sent again.
     for concurrency in [1, 3] {
-        let model = Model::scripted([ok(), answers(503)]);
+        let model = Model::scripted([ok(), responds(503)]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         let slots = slots(0..9);
         let publication = client.publish(&slots).slots_per_message(1).concurrency(concurrency);
@@ -150,8 +154,9 @@ async fn final_failures_and_responses_of_others_end_it_at_once() {
         assert_eq!(error.delivery(), Delivery::Unknown);
         assert_eq!(model.calls().len(), 1 + concurrency.min(3));
     }
-    // The service asks for more time than there is.
-    let (model, client) = serve([ok(), ScriptedOutcome::Answered(Reply::new(503).hint("1000"))]);
+    // The service asks for a longer wait than the patience allows.
+    let (model, client) =
+        serve([ok(), ScriptedOutcome::Response(Reply::new(503).retry_after("1000"))]);
     let began = Instant::now();
     let error = client.publish(slots(0..2)).slots_per_message(1).await.unwrap_err();
     assert_eq!(error.error().retry_after(), Some(Duration::from_secs(1_000)));
@@ -161,15 +166,15 @@ async fn final_failures_and_responses_of_others_end_it_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_lack_of_tokens_and_an_empty_budget_are_waited_out() {
     let tokens = |_: &mut rand::rngs::StdRng, at: Duration| match at < 5 * MINUTE {
-        true => TokenFate::Answered(503, None),
-        false => TokenFate::Issued(300 * MINUTE),
+        true => TokenOutcome::Response(503, None),
+        false => TokenOutcome::Issued(300 * MINUTE),
     };
     let model = Model::new(7, |_, _| ok(), tokens);
     let client = client_of(&model).build().unwrap();
     let report = client.publish(slots(0..2)).slots_per_message(1).await.unwrap();
     assert_eq!((report.run().requests, model.calls().len()), (2, 2));
 
-    let model = out_of_order(answers(503), Duration::ZERO, 2 * MINUTE);
+    let model = out_of_order(responds(503), Duration::ZERO, 2 * MINUTE);
     let client = client_of(&model).retry_budget(1).build().unwrap();
     let report = client.publish(slots(0..2)).slots_per_message(1).await.unwrap();
     assert_eq!(report.run().accepted_slots, 2);
@@ -177,7 +182,7 @@ async fn a_lack_of_tokens_and_an_empty_budget_are_waited_out() {
 
 #[tokio::test(start_paused = true)]
 async fn progress_reports_the_wait_and_its_reason() {
-    let model = out_of_order(answers(503), Duration::ZERO, 2 * MINUTE);
+    let model = out_of_order(responds(503), Duration::ZERO, 2 * MINUTE);
     let client = client_of(&model).build().unwrap();
     let mut waits = Vec::new();
     let publication =
@@ -191,7 +196,7 @@ async fn progress_reports_the_wait_and_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_can_be_stopped_and_the_batch_resumed() {
     for is_stream in [false, true] {
-        let model = out_of_order(answers(503), Duration::from_millis(45), 60 * MINUTE);
+        let model = out_of_order(responds(503), Duration::from_millis(45), 60 * MINUTE);
         let client = client_of(&model).build().unwrap();
         let slots = slots(0..10);
         let publish = || match is_stream {

@@ -1,5 +1,5 @@
-//! Messages that are prepared, stored, and sent later: the same bytes, message ids and batch
-//! numbers, in any process.
+//! Messages that are prepared, stored, and sent later. They keep their bytes, message ids and batch
+//! numbers in any process.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,12 +22,12 @@ use support::seeds::setting;
 
 const MESSAGES: usize = 1_000;
 
-/// The names of stored messages, in the order of the batch.
+/// Returns the file name of a stored message. The names sort in the order of the batch.
 fn file_name(number: usize) -> String {
     format!("{number:04}.prepared")
 }
 
-/// The process that sends what another one prepared. Its client has settings of its own.
+/// The process that sends the messages that another one prepared. Its client has other settings.
 #[tokio::test]
 #[ignore = "runs in a process of its own, which a test below starts"]
 async fn sends_stored_messages() {
@@ -51,7 +51,7 @@ async fn send_stored_messages(service: &MockService, folder: &Folder) {
         .envs([("PUSHSLOTS_BASE_URL", service.url()), ("PUSHSLOTS_CLIENT_ID", service.client_id())])
         .env("PUSHSLOTS_KEY_ID", service.key_id())
         .env("PUSHSLOTS_PRIVATE_KEY_FILE", key)
-        // Other destinations than those of the messages, which keep their own.
+        // The messages keep their own destinations.
         .env("PUSHSLOTS_DESTINATION_IDS", Uuid::from_u128(99).to_string())
         .env("PREPARED_FOLDER", folder.path())
         .stdout(Stdio::null())
@@ -259,7 +259,7 @@ async fn stored_messages_that_are_damaged_newer_or_foreign_are_rejected() {
     for foreign in [&b""[..], b"{}", b"{}\n", &[0xff; 100], b"pushslots checkpoint 1\n\n"] {
         assert_eq!(PreparedMessage::from_bytes(foreign), Err(RestoreError::Unrecognized));
     }
-    // Wherever one byte changes or the rest is missing.
+    // Changes one byte at each position, and cuts the rest at each position.
     let step = setting("PUSHSLOTS_DAMAGED_STEP").unwrap_or(1) as usize;
     for at in (0..stored.len()).step_by(step) {
         let mut damaged = stored.clone();
@@ -269,7 +269,7 @@ async fn stored_messages_that_are_damaged_newer_or_foreign_are_rejected() {
         PreparedMessage::from_bytes(&stored[..at]).unwrap_err();
     }
     PreparedMessage::from_bytes(&[&stored[..], b" "].concat()).unwrap_err();
-    // It holds names, and `Debug` doesn't show them.
+    // The stored bytes contain names, and `Debug` doesn't show them.
     let names = BTreeMap::from([
         ("stored", text.contains("Granite")),
         ("debug", format!("{prepared:?}").contains("Granite")),
@@ -307,7 +307,9 @@ async fn the_example_prepares_and_sends_what_is_left() {
     let damaged = run("send").await;
     let text = String::from_utf8(damaged.stderr).unwrap();
     assert!(
-        !damaged.status.success() && text.contains("0001.prepared: the stored bytes"),
+        !damaged.status.success()
+            && text.contains("0001.prepared")
+            && text.contains("the stored bytes"),
         "{text}"
     );
 }

@@ -1,5 +1,4 @@
-//! Problems of a message: how many are collected, what they say of records that slots share, and
-//! their codes.
+//! Problems of a message: their maximum number, their counts for shared records, and their codes.
 
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::mock::MockService;
@@ -21,7 +20,7 @@ fn invalid(json: &str) -> InvalidMessage {
     PushSlots::from_json(json).unwrap().validate().unwrap_err()
 }
 
-/// Slots that share a provider whose telephone number has no country code.
+/// Returns slots that share a provider whose phone number has no country code.
 fn with_one_provider(count: usize) -> Vec<Slot> {
     let provider = Provider::new().id("1", "NPI").office_phone("608-555-1234").share();
     let at =
@@ -29,7 +28,7 @@ fn with_one_provider(count: usize) -> Vec<Slot> {
     (0..count).map(|number| Slot::new(at(number), 15).provider(&provider)).collect()
 }
 
-/// `main` prints an error that it returns by its `Debug`.
+/// `main` prints the `Debug` output of an error that it returns.
 #[test]
 fn debug_of_an_error_is_its_text() {
     fn check(error: impl std::error::Error) {
@@ -175,7 +174,7 @@ async fn mock_reports_a_bounded_number_of_problems() {
     assert!(service.requests().last().unwrap().reason().unwrap().len() < 1_000);
 }
 
-/// The code and the severity of each rule.
+/// Checks the code and the severity of each rule.
 #[test]
 fn every_problem_has_a_code_and_a_severity() {
     use ProblemCode::{

@@ -1,7 +1,7 @@
-//! What holds for every message: nothing is lost or made up on the way to JSON and back.
+//! Properties of every message: no value is lost or added on the way to JSON and back.
 //!
-//! Each property is tried on 256 cases (`PROPTEST_CASES`), drawn from a seed that is printed and
-//! can be given again as `PUSHSLOTS_TEST_SEED`.
+//! Each property is tried on 256 cases, or the number in `PROPTEST_CASES`. The seed is printed, and
+//! `PUSHSLOTS_TEST_SEED` repeats it.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn a_message_that_was_written_reads_as_the_same() {
         prop_assert!(read == message, "{}", String::from_utf8_lossy(&json));
         prop_assert_eq!(read.validate(), Ok(()));
         prop_assert!(read.to_json() == json, "and is written as the same");
-        // How long a slot gets is known beforehand, to the byte.
+        // The exact length of a slot is known before it is written.
         for slot in message.slots() {
             let json = slot.to_json();
             prop_assert_eq!(json.len(), json.capacity());
@@ -60,8 +60,8 @@ fn every_message_fits_the_schema_of_the_service() {
     }
 }
 
-/// The JSON without the texts that stand for nothing because they are empty: where no text belongs,
-/// and as a telephone number.
+/// Returns the JSON without texts that count as missing because they are empty: in members of other
+/// types, and as a phone number.
 fn without_empty_texts(mut json: Value) -> Value {
     let blank = |value: &mut Value| {
         if value.as_str().is_some_and(|text| text.trim().is_empty()) {
@@ -114,7 +114,7 @@ fn a_message_that_was_read_is_written_as_the_same_json() {
     });
 }
 
-/// Some JSON in place of a value of a message: odd data, values of the wrong kind, and members that
+/// Replaces values of a message by other JSON: odd data, values of the wrong kind, and members that
 /// the model doesn't name.
 #[test]
 fn every_entry_point_keeps_every_value() {
@@ -163,7 +163,7 @@ fn times_and_numbers_are_written_as_chrono_and_serde_json_do() {
     });
 }
 
-/// Bytes that are nearly a message: a sample in which pieces are cut out, doubled or replaced.
+/// Generates bytes that are almost a message: a sample with pieces cut out, doubled or replaced.
 fn nearly_a_message() -> impl Strategy<Value = Vec<u8>> {
     const JSON: &[u8] = b"{}[]\",:\\0-e nt";
     let edit =
@@ -205,7 +205,7 @@ fn no_bytes_make_the_reader_panic_or_lose_anything() {
 #[test]
 fn the_seeds_of_the_fuzzer_lose_nothing() {
     let fuzz = repository("fuzz");
-    // What the fuzzer adds is named by a hash.
+    // Inputs that the fuzzer added have a hash as their name.
     let paths = fuzz.join("corpus/read").read_dir().unwrap().map(|entry| entry.unwrap().path());
     let seeds: Vec<_> = paths.filter(|path| path.file_name().unwrap().len() < 40).collect();
     assert!(seeds.len() > 10);

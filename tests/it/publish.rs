@@ -1,4 +1,4 @@
-//! A publication while it is under way, and what is told of it.
+//! Publications while they run, and the progress that they report.
 
 use std::future::{IntoFuture, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -11,10 +11,10 @@ use pushslots::uuid::Uuid;
 use pushslots::{ErrorKind, Identifier, Location, Meta, ResumePoint, Slot};
 use serde_json::json;
 use support::batch::{accepted, arrived, serve, slots};
-use support::model::{Reply, ScriptedOutcome, answers, ok};
+use support::model::{Reply, ScriptedOutcome, ok, responds};
 use tokio::time::{sleep, timeout};
 
-/// Tells how far a stream was read.
+/// Returns a stream that counts in `read` how many slots were read.
 fn watched(
     slots: Vec<Slot>,
     read: &Arc<Mutex<usize>>,
@@ -24,9 +24,9 @@ fn watched(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_message_is_made_while_one_is_on_its_way_and_no_more() {
+async fn only_the_next_message_is_built_while_one_is_in_flight() {
     let slow =
-        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
+        ScriptedOutcome::Response(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
     let (model, client) = serve([slow]);
     let read = Arc::default();
     let mut publication = pin!(
@@ -35,7 +35,7 @@ async fn the_next_message_is_made_while_one_is_on_its_way_and_no_more() {
     for message in 1..=8 {
         assert!(timeout(Duration::from_secs(9), publication.as_mut()).await.is_err());
         assert_eq!(model.calls().len(), message, "one at a time");
-        // The first of the message after tells that the next is full.
+        // The first slot of the message after the next one shows that the next one is full.
         let read = *read.lock().unwrap();
         assert!(
             (message + 1) * 100 == read,
@@ -46,7 +46,7 @@ async fn the_next_message_is_made_while_one_is_on_its_way_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn others_go_on_while_a_message_is_encoded() {
+async fn encoding_a_message_yields_to_other_tasks() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..8_000);
     let mut publication = client.publish(&slots).slots_per_message(8_000).into_future();
@@ -65,11 +65,11 @@ async fn others_go_on_while_a_message_is_encoded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_held_no_longer_than_it_is_sent() {
+async fn slots_of_a_stream_are_released_once_they_are_sent() {
     let (_, client) = serve([ok()]);
     let held: Arc<str> = "Office Visit".into();
     for point in [ResumePoint::from(1), ResumePoint::from(31), "31@3000".parse().unwrap()] {
-        // Whoever holds the reason holds a slot: they get it as they are asked for.
+        // Each slot holds the reason, so its reference count shows the number of slots in memory.
         let reason = held.clone();
         let slots = stream::iter(slots(0..5_000)).map(move |slot| {
             assert!(
@@ -90,8 +90,8 @@ async fn a_stream_is_held_no_longer_than_it_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn progress_is_told_after_each_message_and_each_second() {
-    let slow = ScriptedOutcome::Answered(Reply {
+async fn progress_is_reported_after_each_message_and_each_second() {
+    let slow = ScriptedOutcome::Response(Reply {
         after: Duration::from_millis(2_500),
         ..Reply::accepted()
     });
@@ -128,7 +128,7 @@ async fn progress_is_told_after_each_message_and_each_second() {
 
 #[tokio::test(start_paused = true)]
 async fn reports_and_errors_are_serialized_in_the_same_words() {
-    let (_, client) = serve([ok(), answers(400)]);
+    let (_, client) = serve([ok(), responds(400)]);
     let error = client.publish(slots(0..2)).slots_per_message(1).batch_id("b").await.unwrap_err();
     let mut json = serde_json::to_value(&error).unwrap();
     assert!(json["elapsed_ms"].take().is_u64());
@@ -166,7 +166,7 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
 #[tokio::test(start_paused = true)]
 async fn publications_to_different_destinations_run_side_by_side() {
     let slow =
-        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
+        ScriptedOutcome::Response(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
     let (model, client) = serve([slow]);
     let north = slots(0..300);
     let south = slots(300..600);
@@ -182,7 +182,7 @@ async fn publications_to_different_destinations_run_side_by_side() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_borrowed_shared_or_owned_can_be_published() {
+async fn borrowed_shared_and_owned_slots_can_be_published() {
     let (_, client) = serve([ok()]);
     let location =
         Location::new().facility_identifier(Identifier::new("RES", "Facility ID")).share();
@@ -194,7 +194,7 @@ async fn what_is_borrowed_shared_or_owned_can_be_published() {
         client.publish(slots.clone()),
         client.publish([&slots[0]]),
     ));
-    // Nothing is sent until it is awaited.
+    // Nothing is sent until the publication is awaited.
     assert!(client.publish(slots).into_future().now_or_never().is_none());
 }
 
@@ -214,9 +214,9 @@ async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_a_callback_costs_no_message() {
+async fn panic_of_a_callback_loses_no_message() {
     for panics_at in [0, 1, 3] {
-        let slow = ScriptedOutcome::Answered(Reply {
+        let slow = ScriptedOutcome::Response(Reply {
             after: Duration::from_millis(2_500),
             ..Reply::accepted()
         });

@@ -1,4 +1,5 @@
-//! The example `publish_file` as a user runs it: what it sends, what it prints, and how it exits.
+//! The example `publish_file` as a user runs it: the messages it sends, its output, and its exit
+//! codes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +26,7 @@ fn list(numbers: std::ops::Range<usize>) -> String {
     format!("[{}]", lines(numbers).trim().replace('\n', ","))
 }
 
-/// The messages that arrived, and the ids of their slots.
+/// Returns the messages that arrived, and the ids of their slots.
 async fn arrived(service: &MockService) -> Vec<(Value, Vec<usize>)> {
     let requests = service.requests();
     let messages = requests.iter().filter(|request| request.path() == "/endpoint");
@@ -102,7 +103,7 @@ async fn slots_are_published_whatever_the_file_looks_like() {
 }
 
 #[tokio::test]
-async fn slots_that_are_wrong_are_told_and_cost_no_other() {
+async fn invalid_slots_are_reported_and_the_others_are_sent() {
     let service = fixtures::serve();
     let folder = Folder::create();
     let long = format!(
@@ -141,7 +142,7 @@ async fn slots_that_are_wrong_are_told_and_cost_no_other() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_to_its_end_is_told_before_anything_goes_out() {
+async fn unreadable_file_is_reported_before_anything_is_sent() {
     let service = fixtures::serve();
     let folder = Folder::create();
     let settings = settings(service.url(), "plain", &folder);
@@ -340,11 +341,11 @@ async fn rejected_credentials_exit_with_4_and_a_damaged_checkpoint_with_2() {
         "{}",
         run.stderr
     );
-    assert!(run.stderr.contains("isn't a checkpoint"), "{}", run.stderr);
+    assert!(run.stderr.contains("isn't a pushslots checkpoint"), "{}", run.stderr);
 }
 
 #[tokio::test]
-async fn the_rate_is_kept() {
+async fn rate_limit_is_respected() {
     let service = fixtures::serve();
     let folder = Folder::create();
     let file = folder.file("slots.ndjson", lines(0..5));
@@ -357,8 +358,10 @@ async fn the_rate_is_kept() {
     assert_eq!(arrived(&service).await.len(), 5);
 }
 
-/// A run of `publish_file` on as many slots, one a message, that gets these signals: the first when
-/// a message arrives, each further when it reported the one before.
+/// Runs `publish_file` on this number of slots, one per message, and sends it these signals.
+///
+/// Sends the first signal when a message arrives, and each further one after the output for the
+/// signal before it.
 async fn interrupted(
     service: MockService,
     mut arrives: UnboundedReceiver<()>,
@@ -404,7 +407,7 @@ async fn interrupted(
     (run, service)
 }
 
-/// A mock that tells of each message as it arrives.
+/// Returns a mock that signals each message as it arrives.
 fn watched() -> (MockServiceBuilder, UnboundedReceiver<()>) {
     let (tell, arrives) = unbounded_channel();
     let builder = MockService::builder().respond_with(move |request| {
@@ -430,7 +433,7 @@ async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
         assert!(point.starts_with(&format!("{}@{accepted}.", accepted + 1)), "{point}");
         assert!(run.stderr.ends_with("to resume, run the same command again\n"), "{}", run.stderr);
 
-        // The message in flight may be accepted, also the first.
+        // The message in flight may have been accepted, even if it is the first.
         let (builder, arrives) = watched();
         let service = builder.start().unwrap();
         service.respond_next(MockResponse::stall());

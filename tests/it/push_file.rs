@@ -1,4 +1,4 @@
-//! The example `push_file` as a user runs it: what it prints, and how it exits.
+//! The example `push_file` as a user runs it: its output and its exit codes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,7 @@ async fn an_accepted_message_exits_with_0() {
             "attempts": [
                 {
                     "number": 1, "status": 429, "delivery": "rejected", "message_id": null, "started": null,
-                    "error": "the service answered 429", "elapsed_ms": null, "delay_ms": null, "logs": [],
+                    "error": "the service responded with 429", "elapsed_ms": null, "delay_ms": null, "logs": [],
                     "token_age_ms": null, "retry_after_s": 1, "next_step": "retry_after"
                 },
                 {
@@ -133,7 +133,7 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
         let run = push_file(Some(&message), &settings).await;
         assert_eq!(run.code, Some(2));
         assert!(
-            run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: the file can't be read"),
+            run.stderr.contains("PUSHSLOTS_PRIVATE_KEY_FILE: can't read the file"),
             "{}",
             run.stderr
         );
@@ -228,7 +228,7 @@ async fn every_setting_takes_effect() {
 
     for (name, text) in [
         ("PUSHSLOTS_DEADLINE", "deadline of 1.5s"),
-        ("PUSHSLOTS_ATTEMPT_TIMEOUT", "no response came in time"),
+        ("PUSHSLOTS_ATTEMPT_TIMEOUT", "no response arrived within the timeout"),
     ] {
         let stalls = RawServer::start([token(), Act::Stall(String::new())]).await;
         let mut hasty = BTreeMap::from([(name, "1500ms".to_owned())]);
@@ -284,9 +284,9 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
     for (wrong, problem) in [
         (
             both.as_slice(),
-            "PUSHSLOTS_PRIVATE_JWK_FILE: given as well as PUSHSLOTS_PRIVATE_KEY; keep one of them",
+            "PUSHSLOTS_PRIVATE_JWK_FILE: set together with PUSHSLOTS_PRIVATE_KEY; keep only one of them",
         ),
-        (&named, "PUSHSLOTS_KEY_ID: leave it out; a JWK holds its key id"),
+        (&named, "PUSHSLOTS_KEY_ID: not allowed with a JWK, which contains its key id; unset it"),
         (&nameless, "PUSHSLOTS_KEY_ID: missing"),
     ] {
         let mut settings = settings.clone();
@@ -326,19 +326,19 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
     let no_pem = folder.file("none.pem", "no PEM");
     let missing = folder.path().join("missing.pem");
     for (hosts, certificates, problem) in [
-        ("other.invalid", good.as_path(), "PUSHSLOTS_BASE_URL: plain http would show"),
         (
-            "http://service.invalid",
-            &good,
-            "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 1 must be a host alone",
+            "other.invalid",
+            good.as_path(),
+            "PUSHSLOTS_BASE_URL: plain http to service.invalid exposes",
         ),
-        ("a,service.invalid:80", &good, "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 2 must be a host alone"),
+        ("http://service.invalid", &good, "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 1 isn't a host name"),
+        ("a,service.invalid:80", &good, "PUSHSLOTS_PLAIN_HTTP_HOSTS: entry 2 isn't a host name"),
         (
             "service.invalid",
             &no_pem,
-            "PUSHSLOTS_ROOT_CERTIFICATE_FILE: can't be used: it holds no certificate",
+            "PUSHSLOTS_ROOT_CERTIFICATE_FILE: can't be used: it contains no PEM block `CERTIFICATE`",
         ),
-        ("service.invalid", &missing, "PUSHSLOTS_ROOT_CERTIFICATE_FILE: the file can't be read: "),
+        ("service.invalid", &missing, "PUSHSLOTS_ROOT_CERTIFICATE_FILE: can't read the file: "),
     ] {
         let run = push_file(Some(&message), &elsewhere(hosts, certificates)).await;
         assert_eq!(run.code, Some(2), "{problem}");
@@ -364,7 +364,8 @@ async fn an_unknown_variable_is_logged_with_the_nearest_name() {
         run.stderr
     );
     assert!(
-        line("COLOUR").contains("unknown setting") && !line("COLOUR").contains("nearest"),
+        line("COLOUR").contains("unknown environment variable")
+            && !line("COLOUR").contains("nearest"),
         "{}",
         run.stderr
     );

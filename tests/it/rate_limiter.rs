@@ -1,4 +1,4 @@
-//! Rate limiters that are shared, permits that are taken ahead, and limiters that are elsewhere.
+//! Shared rate limiters, permits acquired in advance, and external limiters.
 
 use std::future::{IntoFuture, pending};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,22 +11,22 @@ use pushslots::{
 };
 use support::batch::{accepted, slots};
 use support::message;
-use support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
+use support::model::{Model, Reply, ScriptedOutcome, client_of, ok, responds};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A source that decides what the test wants, and remembers what it was asked and told.
+/// A permit source that the test controls. It records its calls.
 #[derive(Default)]
 struct Elsewhere {
     requests: Mutex<Vec<PermitRequest>>,
-    /// Whether each request with a permit may have left.
+    /// For each released permit, whether its request may have left.
     released: Arc<Mutex<Vec<bool>>>,
     throttled: Mutex<Vec<Duration>>,
     is_down: AtomicBool,
-    /// How long there is no room.
+    /// The time to wait until there is room, if any.
     wait: Mutex<Option<Duration>>,
     /// Whether it never decides.
     hangs: AtomicBool,
@@ -63,7 +63,7 @@ async fn clients_that_share_a_limiter_share_its_permits() {
         .map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
     let began = Instant::now();
     let message = message();
-    // A token and a message for each.
+    // A token and a message for each client.
     join_all(clients.iter().map(|client| async { client.send(&message).await.unwrap() })).await;
     assert!(began.elapsed() < SECOND);
     clients[0].send(&message).await.unwrap();
@@ -73,7 +73,8 @@ async fn clients_that_share_a_limiter_share_its_permits() {
 #[tokio::test(start_paused = true)]
 async fn a_429_of_one_client_makes_the_others_wait() {
     let limiter = RateLimiter::new(1_000, MINUTE);
-    let throttled = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("30")), ok()]);
+    let throttled =
+        Model::scripted([ScriptedOutcome::Response(Reply::new(429).retry_after("30")), ok()]);
     let other = Model::scripted([ok()]);
     let [first, second] = [&throttled, &other]
         .map(|model| client_of(model).rate_limiter(limiter.clone()).build().unwrap());
@@ -99,7 +100,7 @@ async fn a_permit_that_was_taken_ahead_is_the_one_that_a_send_uses() {
     let began = Instant::now();
     client.send(&message()).permit(first).await.unwrap();
     assert!(began.elapsed() < SECOND, "it had its permit");
-    // One that isn't used is free for another.
+    // A permit that isn't used is free for another request.
     drop(second);
     client.send(&message()).await.unwrap();
     assert!(began.elapsed() < SECOND);
@@ -120,7 +121,7 @@ async fn a_permit_of_another_limiter_is_an_error_before_anything_is_sent() {
         assert_eq!(error.problems()[0].path(), "permit");
     }
     assert_eq!((model.calls().len(), model.token_requests()), (0, 0));
-    // A clone is the same limiter.
+    // A clone of the limiter counts as the same limiter.
     let client = client_of(&model).rate_limiter(own.clone()).build().unwrap();
     client.send(&message()).permit(own.permit().await.unwrap()).await.unwrap();
 }
@@ -162,10 +163,13 @@ async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_hears_of_a_429() {
+async fn source_is_notified_of_a_429() {
     let source = Arc::new(Elsewhere::default());
-    let model =
-        Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("7")), answers(429), ok()]);
+    let model = Model::scripted([
+        ScriptedOutcome::Response(Reply::new(429).retry_after("7")),
+        responds(429),
+        ok(),
+    ]);
     let client =
         client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
     client.send(&message()).await.unwrap();
@@ -207,7 +211,7 @@ async fn a_source_without_room_ends_a_send_with_the_time_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_without_room_for_ages_is_asked_again_after_a_day() {
+async fn publication_can_be_stopped_during_a_huge_wait_of_a_source() {
     let error = PermitError::no_room(Duration::from_secs(u64::MAX / 4));
     let model = Model::scripted([ok()]);
     let client = client_of(&model)
@@ -227,7 +231,7 @@ async fn a_source_without_room_for_ages_is_asked_again_after_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_never_decides_costs_no_more_than_the_deadline() {
+async fn source_that_never_decides_delays_a_send_until_its_deadline() {
     let source = Arc::new(Elsewhere::default());
     source.hangs.store(true, Ordering::Relaxed);
     let model = Model::scripted([ok()]);
@@ -259,7 +263,7 @@ async fn a_publication_waits_out_a_source_that_fails() {
     assert_eq!(accepted(&model), (0..6).collect::<Vec<_>>());
 }
 
-/// Allows two requests at a time.
+/// A permit source that allows two requests at a time.
 struct AtOnce(Arc<Semaphore>);
 
 impl PermitSource for AtOnce {
@@ -303,7 +307,7 @@ async fn a_source_that_fails_for_tokens_is_not_taken_for_a_timeout() {
     }
 }
 
-/// Gives no permit for a token request.
+/// A permit source that rejects token requests.
 struct OnlyMessages(PermitError);
 
 impl PermitSource for OnlyMessages {
@@ -327,7 +331,7 @@ async fn a_source_that_grants_at_once_makes_no_publication_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_a_source_costs_no_message_its_response() {
+async fn panic_of_a_source_loses_no_response() {
     struct Panicking;
     impl PermitSource for Panicking {
         async fn permit(&self, _: &PermitRequest) -> Result<Permit, PermitError> {
@@ -338,7 +342,7 @@ async fn a_panic_of_a_source_costs_no_message_its_response() {
             panic!("on a 429");
         }
     }
-    let model = Model::scripted([answers(429), ok()]);
+    let model = Model::scripted([responds(429), ok()]);
     let client =
         client_of(&model).rate_limiter(RateLimiter::from_source(Panicking)).build().unwrap();
     assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 2);
@@ -348,11 +352,11 @@ async fn a_panic_of_a_source_costs_no_message_its_response() {
 async fn a_limiter_with_an_invalid_rate_gives_no_permit() {
     for limiter in [RateLimiter::new(0, MINUTE), RateLimiter::new(5, Duration::MAX)] {
         let error = limiter.permit().await.unwrap_err();
-        assert!(error.to_string().starts_with("the rate must be"), "{error}");
+        assert!(error.to_string().starts_with("the rate must"), "{error}");
     }
 }
 
-/// A limit of each customer, within one that all share.
+/// A rate limit per customer within a shared one.
 struct Nested {
     own: RateLimiter,
     shared: RateLimiter,
@@ -364,7 +368,7 @@ impl PermitSource for Nested {
         let own = self.own.permit().await?;
         let shared = self.shared.permit().await?;
         self.given.fetch_add(1, Ordering::Relaxed);
-        // Both are given back at the end of the request.
+        // Both permits are released at the end of the request.
         Ok(shared.on_release(move |_| drop(own)))
     }
 
@@ -374,11 +378,12 @@ impl PermitSource for Nested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_passes_a_429_on_to_the_limiter_behind_it() {
+async fn source_can_forward_a_429_to_the_limiter_it_wraps() {
     let own = RateLimiter::new(100, MINUTE);
     let shared = RateLimiter::new(100, MINUTE);
     let source = Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) };
-    let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("30")), ok()]);
+    let model =
+        Model::scripted([ScriptedOutcome::Response(Reply::new(429).retry_after("30")), ok()]);
     let client = client_of(&model)
         .rate_limiter(RateLimiter::from_source(source))
         .max_attempts(1)
@@ -391,7 +396,7 @@ async fn a_source_passes_a_429_on_to_the_limiter_behind_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_can_stand_before_other_limiters() {
+async fn source_can_wrap_other_limiters() {
     let own = RateLimiter::new(100, MINUTE);
     let shared = RateLimiter::new(3, MINUTE);
     let source = Arc::new(Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) });

@@ -1,4 +1,5 @@
-//! No input makes the reader panic, and what is no message is told with its place.
+//! No input makes the reader panic, and an input that isn't a message is an error with its
+//! position.
 
 use pushslots::{PushSlots, ReadError};
 
@@ -7,7 +8,7 @@ fn error(input: impl AsRef<[u8]>) -> ReadError {
 }
 
 #[test]
-fn input_that_is_no_json_is_told_with_line_and_column() {
+fn input_that_is_not_an_object_is_reported_with_line_and_column() {
     for (input, line, column, text) in [
         ("", 1, 1, "the input is empty"),
         (" \n", 2, 1, "the input is empty"),
@@ -22,8 +23,8 @@ fn input_that_is_no_json_is_told_with_line_and_column() {
 }
 
 #[test]
-fn what_is_wrong_with_json_is_told_with_its_path() {
-    // The mark stands before what is wrong.
+fn json_error_is_reported_with_its_path() {
+    // The mark `^` is at the position of the error.
     for (marked, path, text) in [
         ("{\n  \"Slots\": [^", "Slots", "the input ends before the JSON does"),
         ("{\n\"Slots\": n^othing}", "Slots", "expected a value"),
@@ -71,7 +72,7 @@ fn what_is_wrong_with_json_is_told_with_its_path() {
 }
 
 #[test]
-fn input_that_is_not_utf8_is_told_with_its_place() {
+fn input_that_is_not_utf8_is_reported_with_line_and_column() {
     let error = error(b"{\"Slots\":\n[\"\xff\"]}");
     assert_eq!(error.to_string(), "the input is not UTF-8 at line 2 column 3");
     let error = self::error(b"\xef\xbb\xbf{\"\xff\"}");
@@ -79,7 +80,7 @@ fn input_that_is_not_utf8_is_told_with_its_place() {
 }
 
 #[test]
-fn a_message_cut_anywhere_is_no_message() {
+fn message_cut_anywhere_is_an_error() {
     let sample = include_str!("../data/official-push-slots.json").trim_end();
     for end in 0..sample.len() {
         error(&sample[..end]);
@@ -88,7 +89,7 @@ fn a_message_cut_anywhere_is_no_message() {
 }
 
 #[test]
-fn thousands_of_brackets_do_no_harm() {
+fn thousands_of_nested_brackets_do_not_panic() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"Slots\":[{\"Provider\":", "}]}")] {
         let deep = open.repeat(5_000);
         error(&deep);
@@ -119,7 +120,7 @@ fn fifty_megabytes_are_read() {
 }
 
 #[test]
-fn strange_text_does_no_harm() {
+fn odd_values_are_problems_and_are_written_as_they_were() {
     for value in [
         r#""\ud800""#,
         r#""\u0000""#,

@@ -1,5 +1,5 @@
-//! New tokens that the message endpoint rejects: how often another is requested, and when one is
-//! tried again.
+//! New tokens that the message endpoint rejects: how often another one is requested, and when a
+//! token is tried again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,14 +16,14 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Issues tokens with numbers, and accepts a message if `is_valid` holds for the number and the age
-/// of its token.
+/// A service that issues numbered tokens. It accepts a message if `is_valid` holds for the number
+/// and the age of its token.
 struct Service {
     is_valid: fn(usize, Duration) -> bool,
-    /// How long tokens live, in seconds.
+    /// The lifetime of tokens, in seconds.
     life: u32,
     issued: Mutex<Vec<Instant>>,
-    /// How often each token came with a message.
+    /// The number of messages with each token.
     messages: Mutex<BTreeMap<usize, usize>>,
 }
 
@@ -53,7 +53,7 @@ impl Transport for Service {
         if request.uri().path() != "/endpoint" {
             let mut issued = self.issued.lock().unwrap();
             issued.push(Instant::now());
-            // In the form of both token endpoints.
+            // The response has the form of both token endpoints.
             let token = format!("token-{}", issued.len());
             let body = format!(
                 r#"{{"access_token":"{token}","accessToken":"{token}","expires_in":{}}}"#,
@@ -120,7 +120,7 @@ async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
              {in_between} ended without a request",
             tokens.len()
         );
-        // One at first, one in its place, and then one for each 10 s.
+        // One token at first, one to replace it, and then one for each 10 s.
         assert!(tokens.len() <= 61, "{} tokens", tokens.len());
         assert!(tokens[1..].windows(2).all(|pair| pair[1] - pair[0] >= 10 * SECOND), "{tokens:?}");
         assert!(in_between > 3_000 && messages < 4_000, "{in_between} {messages}");
@@ -135,7 +135,7 @@ async fn a_token_that_becomes_valid_a_second_late_is_tried_again() {
         let client = client.clone();
         async move { client.send(&message()).await }
     });
-    // A send that begins meanwhile waits for the token as well.
+    // A send that begins in this time also waits for the token.
     sleep(SECOND / 2).await;
     let second = client.send(&message()).await.unwrap();
     assert_eq!(second.attempts().len(), 1, "{:?}", second.attempts());
@@ -144,7 +144,7 @@ async fn a_token_that_becomes_valid_a_second_late_is_tried_again() {
     assert_eq!(nexts, [NextStep::NewToken, NextStep::TokenCooldown, NextStep::Done]);
     assert_eq!(service.issued().len(), 2);
 
-    // Afterwards the token is like any other.
+    // Afterwards the token is used normally.
     client.send(&message()).await.unwrap();
     assert_eq!(service.issued().len(), 2);
 }
@@ -187,7 +187,7 @@ async fn after_the_cooldown_a_new_token_is_requested_and_used() {
     assert_eq!(service.issued().len(), 3);
 }
 
-/// A source with a cache of its own, which drops a token that was rejected.
+/// A token source with its own cache, which drops a rejected token.
 struct Cache(Mutex<usize>);
 
 impl TokenSource for Cache {

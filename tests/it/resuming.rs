@@ -1,4 +1,4 @@
-//! How a publication ends before its end, and where it goes on.
+//! Publications that end early, and their resume points.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use pushslots::uuid::Uuid;
 use pushslots::{Delivery, ErrorKind, Meta, Progress, ResumePoint, Slot};
 use serde_json::json;
 use support::batch::{accepted, arrived, serve, slots};
-use support::model::{Reply, ScriptedOutcome, answers, ok};
+use support::model::{Reply, ScriptedOutcome, ok, responds};
 use tokio::time::{sleep, timeout};
 
 #[tokio::test(start_paused = true)]
-async fn a_point_holds_whatever_the_limits_are() {
-    let (model, client) = serve([ok(), ok(), answers(400), ok()]);
+async fn resume_point_is_valid_under_any_limits() {
+    let (model, client) = serve([ok(), ok(), responds(400), ok()]);
     let slots = slots(0..500);
     let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
     let point: ResumePoint = error.report().resume_point().unwrap().to_string().parse().unwrap();
@@ -33,7 +33,7 @@ async fn a_point_holds_whatever_the_limits_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_id_and_a_point_read_from_a_file_are_the_same_as_in_code() {
+async fn batch_id_and_resume_point_from_a_file_are_trimmed() {
     let mut ids = Vec::new();
     for (id, point) in
         [("batch 7", "2@2"), ("\u{feff}batch 7\r\n", "\u{feff}2@2\r\n"), (" batch 7\n", "2\n")]
@@ -59,14 +59,14 @@ async fn a_batch_id_and_a_point_read_from_a_file_are_the_same_as_in_code() {
     let error = client.publish(slots(0..1)).batch_id("\u{feff}\r\n").await.unwrap_err();
     assert_eq!(
         error.error().problems()[0].to_string(),
-        "batch_id: empty; leave it out for a fresh one"
+        "batch_id: empty; remove it to use a fresh UUID"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_there() {
+async fn first_message_that_is_not_accepted_ends_the_publication_resumable() {
     let (model, client) =
-        serve([ok(), ok(), answers(503), answers(503), answers(503), answers(503), ok()]);
+        serve([ok(), ok(), responds(503), responds(503), responds(503), responds(503), ok()]);
     let slots = slots(0..450);
     let publication = client.publish(&slots).slots_per_message(100).patience(Duration::ZERO);
     let error = publication.await.unwrap_err();
@@ -90,7 +90,7 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     let batch = report.batch_id();
     assert!(
         text.starts_with(&format!(
-            "message 3 of batch {batch}: attempt 4: the service answered 503; "
+            "message 3 of batch {batch}: attempt 4: the service responded with 503; "
         )),
         "{text}"
     );
@@ -120,18 +120,18 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
     );
     assert_eq!(sent[8].place(), (Some("5"), Some("5")));
 
-    for (fates, before) in [
-        (vec![answers(400)], ""),
-        (vec![ok(), answers(400)], "; accepted so far: 1 message with 100 slots of the batch"),
+    for (outcomes, before) in [
+        (vec![responds(400)], ""),
+        (vec![ok(), responds(400)], "; accepted so far: 1 message with 100 slots of the batch"),
     ] {
-        let failed = fates.len();
-        let (_, client) = serve(fates);
+        let failed = outcomes.len();
+        let (_, client) = serve(outcomes);
         let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
         let expected = format!("message {failed} of batch b: {}{before}", error.error());
         assert_eq!(error.to_string(), expected);
     }
 
-    // By the number alone, of a list and of a stream.
+    // Resumes a list and a stream from a message number.
     for number in [1, 4, 5, 6] {
         let (model, client) = serve([ok()]);
         let list =
@@ -146,7 +146,7 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
         let expected: Vec<_> = (from.min(450)..450).chain(from.min(450)..450).collect();
         assert_eq!(accepted(&model), expected, "from {number}");
         assert_eq!(report.receipts().len(), 6 - number as usize);
-        // The messages of a stream don't carry the total, and so have other ids.
+        // The messages of a stream don't contain the total, so their ids differ.
         let (list, stream): (Vec<_>, Vec<_>) =
             arrived(&model).into_iter().partition(|each| each.total.is_some());
         assert_eq!(
@@ -166,8 +166,8 @@ async fn the_first_message_that_is_not_accepted_ends_it_and_it_goes_on_from_ther
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_split_the_point_to_go_on_from_knows_how_far_the_batch_had_come() {
-    let (model, client) = serve([ok(), answers(413), ok(), answers(400), ok()]);
+async fn resume_point_after_a_split_records_the_slots_before_it() {
+    let (model, client) = serve([ok(), responds(413), ok(), responds(400), ok()]);
     let slots = slots(0..400);
     let error = client.publish(&slots).slots_per_message(100).batch_id("b").await.unwrap_err();
     let point = error.report().resume_point().unwrap().clone();
@@ -193,7 +193,7 @@ async fn after_a_split_the_point_to_go_on_from_knows_how_far_the_batch_had_come(
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
+async fn publication_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..500);
     let publication = client.publish(&slots).slots_per_message(100);
@@ -236,7 +236,7 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     assert_eq!((sent[1].message_id, &sent[1].body), (sent[2].message_id, &sent[2].body));
     assert_eq!(model.calls().len(), 6);
 
-    // A stream that has nothing, or nothing more, for now does not keep it.
+    // A stream that has no slot ready doesn't delay the stop.
     let (_, client) = serve([ok()]);
     let publication = client.publish_stream(stream::pending::<Slot>());
     let handle = publication.handle();
@@ -246,7 +246,7 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     let waiting = stream::iter(slots[..150].to_vec()).chain(stream::pending());
     let publication = client.publish_stream(waiting).slots_per_message(100);
     let handle = publication.handle();
-    // It can be moved to a task.
+    // A publication can be moved to a task.
     let client = client.clone();
     drop(tokio::spawn(async move { client.publish(support::batch::slots(0..1)).await.map(drop) }));
     let stop = async {
@@ -263,9 +263,9 @@ async fn it_can_be_stopped_after_a_message_and_dropped_at_any_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_after_which_nothing_is_left_is_no_error() {
+async fn stop_after_the_last_message_is_not_an_error() {
     let slow =
-        ScriptedOutcome::Answered(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
+        ScriptedOutcome::Response(Reply { after: Duration::from_secs(10), ..Reply::accepted() });
     for stops_after in [1, 15] {
         let (model, client) = serve([slow.clone()]);
         let slots = slots(0..4);
@@ -293,7 +293,7 @@ async fn a_stop_after_which_nothing_is_left_is_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_may_have_been_accepted_keeps_its_extent_whatever_the_limits_are() {
+async fn unknown_message_keeps_its_slots_under_other_limits() {
     let slots = slots(0..12);
     for (first, second) in [(2, 4), (4, 2), (3, 12), (12, 1)] {
         for is_stream in [false, true] {
@@ -303,11 +303,11 @@ async fn a_message_that_may_have_been_accepted_keeps_its_extent_whatever_the_lim
                 false => client.publish(&slots).slots_per_message(count),
             };
             let lost = publish(first).batch_id("b").patience(Duration::ZERO);
-            // Twelve slots a message would be one message, and the second is to be lost.
+            // Twelve slots would fit one message, and the second message is to be lost.
             let lost = if first == 12 { lost.bytes_per_message(700) } else { lost };
             let handle = lost.handle();
-            // The client of this test sends each message up to four times: it is dropped when the
-            // response is lost.
+            // The client sends each message up to four times, so the publication is dropped when
+            // the first response is lost.
             let lost = timeout(Duration::from_millis(61), lost.into_future()).await;
             assert!(lost.is_err(), "{lost:?}");
             let point = handle.report().resume_point().unwrap().to_string();
@@ -315,7 +315,7 @@ async fn a_message_that_may_have_been_accepted_keeps_its_extent_whatever_the_lim
             let report = publish(second).batch_id("b").resume_from(&point).await.unwrap();
             let sent = arrived(&model);
             assert_eq!((sent[1].message_id, &sent[1].body), (sent[2].message_id, &sent[2].body));
-            // The service knows the second copy by its id.
+            // The service recognizes the second copy by its id.
             let mut once: Vec<_> =
                 sent.iter().map(|each| (each.message_id, each.slots.clone())).collect();
             once.dedup();
@@ -331,8 +331,8 @@ async fn a_message_that_may_have_been_accepted_keeps_its_extent_whatever_the_lim
 
 #[tokio::test(start_paused = true)]
 async fn a_single_message_without_a_batch_id_keeps_its_bytes() {
-    let fates = [answers(500), answers(500), answers(500), answers(500), ok()];
-    let (model, client) = serve(fates);
+    let outcomes = [responds(500), responds(500), responds(500), responds(500), ok()];
+    let (model, client) = serve(outcomes);
     let error = client.publish(slots(0..3)).patience(Duration::ZERO).await.unwrap_err();
     let report = error.report();
     let again = client.publish(slots(0..3)).batch_id(report.batch_id());
@@ -345,7 +345,7 @@ async fn a_single_message_without_a_batch_id_keeps_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_stand_for_batch_number_destinations_and_content() {
+async fn message_id_depends_on_batch_number_destinations_and_content() {
     let send = async |batch: &str, destination: u128, first: usize| {
         let (model, client) = serve([ok()]);
         let meta = Meta::new().destination(Uuid::from_u128(destination));
@@ -377,7 +377,7 @@ async fn another_meta_leads_to_another_id_and_the_report_counts_its_slots() {
 }
 
 #[test]
-fn texts_that_are_no_resume_points_are_errors() {
+fn text_that_is_not_a_resume_point_is_an_error() {
     let digest = "0123456789abcdef";
     for right in [
         "7".to_owned(),

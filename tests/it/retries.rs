@@ -1,4 +1,4 @@
-//! What a user may set about retries, and what each attempt tells of them.
+//! The retry settings, and the reasons that each attempt records.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use pushslots::{
     TransportError, TransportErrorKind,
 };
 use support::message;
-use support::model::{Model, Reply, ScriptedOutcome, answers, client_of, ok};
+use support::model::{Model, Reply, ScriptedOutcome, client_of, ok, responds};
 use tokio::time::{Instant, timeout};
 
 fn nexts(attempts: &[Attempt]) -> Vec<NextStep> {
@@ -21,8 +21,8 @@ async fn fails(client: &Client) -> Error {
 
 #[tokio::test(start_paused = true)]
 async fn clones_spend_from_one_budget_until_it_is_empty() {
-    let model = Model::scripted([answers(500)]);
-    // Two retries, and a rest that is too small for a third.
+    let model = Model::scripted([responds(500)]);
+    // Enough for two retries, with a rest that is too small for a third.
     let client = client_of(&model).retry_budget(14 * 2 + 13).build().unwrap();
     let error = fails(&client.clone()).await;
     assert_eq!(
@@ -34,7 +34,7 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
     let text = error.to_string();
     assert!(
         text.starts_with(
-            "attempt 3: the service answered 500; abandoned because the client's retry budget is empty"
+            "attempt 3: the service responded with 500; abandoned because the client's retry budget is empty"
         ),
         "{text}"
     );
@@ -50,7 +50,7 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_429_costs_less() {
-    let model = Model::scripted([answers(429)]);
+    let model = Model::scripted([responds(429)]);
     let client = client_of(&model).retry_budget(14).build().unwrap();
     let error = fails(&client).await;
     assert_eq!(
@@ -62,13 +62,13 @@ async fn a_retry_after_429_costs_less() {
 #[tokio::test(start_paused = true)]
 async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
     let model = Model::scripted(
-        [answers(503), answers(503)]
+        [responds(503), responds(503)]
             .into_iter()
             .chain((0..13).map(|_| ok()))
-            .chain([answers(503), ok()])
-            .chain((0..10).flat_map(|_| [answers(503), ok()]))
+            .chain([responds(503), ok()])
+            .chain((0..10).flat_map(|_| [responds(503), ok()]))
             .chain((0..100).map(|_| ok()))
-            .chain([answers(503)]),
+            .chain([responds(503)]),
     );
     let client = client_of(&model).retry_budget(14).build().unwrap();
     assert_eq!(
@@ -101,7 +101,7 @@ async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_budget_every_send_retries() {
-    let model = Model::scripted([answers(500)]);
+    let model = Model::scripted([responds(500)]);
     let client = client_of(&model).without_retry_budget().build().unwrap();
     for _ in 0..100 {
         assert_eq!(fails(&client).await.attempts().len(), 4);
@@ -112,7 +112,7 @@ async fn without_a_budget_every_send_retries() {
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_of_any_size_can_be_full() {
-    let model = Model::scripted([ok(), answers(503), ok()]);
+    let model = Model::scripted([ok(), responds(503), ok()]);
     let client = client_of(&model).retry_budget(u32::MAX).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_rejected_token_is_replaced_whatever_is_left_of_the_budget() {
     client.send(&message).await.unwrap();
     let receipt = client.send(&message).await.unwrap();
     assert_eq!(nexts(receipt.attempts()), [NextStep::NewToken, NextStep::Done]);
-    // If the service rejects all tokens, a send ends after a new one was tried twice.
+    // If the service rejects all tokens, a send ends after it tried the new token twice.
     let model = Model::scripted([ScriptedOutcome::Revoked]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
     assert_eq!(
@@ -139,11 +139,11 @@ async fn a_rejected_token_is_replaced_whatever_is_left_of_the_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_a_connection_that_was_closed_in_time_costs_no_budget() {
-    for (fate, next) in [
+    for (outcome, next) in [
         (ScriptedOutcome::Closed, NextStep::Backoff),
         (ScriptedOutcome::NotProcessed, NextStep::RetryBudgetExhausted),
     ] {
-        let model = Model::scripted([fate.clone(), fate, ok()]);
+        let model = Model::scripted([outcome.clone(), outcome, ok()]);
         let client = client_of(&model).retry_budget(0).build().unwrap();
         let sent = client.send(&message()).await;
         let attempts =
@@ -158,7 +158,7 @@ async fn on_unknown_stop_lets_no_second_copy_out_after_a_503_without_retry_after
     for (retry_after, copies) in [(None, 1), (Some("soon"), 1), (Some("0"), 2), (Some("1.5"), 2)] {
         let retry_after = retry_after.map(str::to_owned);
         let reply = Reply { retry_after: retry_after.clone(), ..Reply::new(503) };
-        let model = Model::scripted([ScriptedOutcome::Answered(reply), ok()]);
+        let model = Model::scripted([ScriptedOutcome::Response(reply), ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         assert_eq!(client.send(&message()).await.is_ok(), copies == 2, "{retry_after:?}");
         assert_eq!(model.calls().len(), copies, "{retry_after:?}");
@@ -166,12 +166,17 @@ async fn on_unknown_stop_lets_no_second_copy_out_after_a_503_without_retry_after
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_can_stop_where_the_service_may_have_the_message() {
+async fn on_unknown_stop_ends_a_send_after_an_unknown_attempt() {
     let cut = ScriptedOutcome::Cut { accepted: true };
-    let unknown =
-        [cut, ScriptedOutcome::Hangs { accepted: false }, answers(500), answers(503), answers(504)];
-    for fate in unknown {
-        let model = Model::scripted([ScriptedOutcome::NoConnection, answers(408), fate, ok()]);
+    let unknown = [
+        cut,
+        ScriptedOutcome::Hangs { accepted: false },
+        responds(500),
+        responds(503),
+        responds(504),
+    ];
+    for outcome in unknown {
+        let model = Model::scripted([ScriptedOutcome::NoConnection, responds(408), outcome, ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         let error = fails(&client).await;
         assert_eq!(
@@ -179,21 +184,24 @@ async fn a_send_can_stop_where_the_service_may_have_the_message() {
             [NextStep::Backoff, NextStep::Backoff, NextStep::StoppedOnUnknown]
         );
         assert_eq!(error.delivery(), Delivery::Unknown);
-        assert!(error.is_retryable() && error.to_string().contains("no second copy"), "{error}");
+        assert!(
+            error.is_retryable() && error.to_string().contains("on_unknown is Stop"),
+            "{error}"
+        );
     }
-    let model = Model::scripted([answers(500), ok()]);
+    let model = Model::scripted([responds(500), ok()]);
     let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
     client.send(&message()).on_unknown(OnUnknown::Retry).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_can_stand_in_front_of_the_table() {
+async fn custom_classifier_overrides_the_default() {
     let duplicate = Reply { body: r#"{"errorDetail":"duplicate of 7"}"#, ..Reply::new(409) };
     let model = Model::scripted([
-        answers(403),
+        responds(403),
         ScriptedOutcome::NoConnection,
-        ScriptedOutcome::Answered(duplicate),
-        answers(403),
+        ScriptedOutcome::Response(duplicate),
+        responds(403),
     ]);
     let client = client_of(&model).max_attempts(3).classifier(|exchange| {
         assert_eq!(exchange.has_errors(), exchange.status().map(u16::from) == Some(409));
@@ -222,15 +230,15 @@ async fn a_function_can_stand_in_front_of_the_table() {
     ];
     assert_eq!(told, expected);
     let error = receipt.attempts()[0].error.as_deref();
-    assert_eq!(error, Some("the service answered 403, which counts as transient"));
+    assert_eq!(error, Some("the service responded with 403, which counts as transient"));
     assert_eq!(receipt.attempts()[2].error, None);
     let error = fails(&client).await;
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Unavailable, 3));
 
-    // Our gateway warns in `Meta.Errors` of what it takes all the same.
+    // This gateway warns in `Meta.Errors` about messages that it accepts.
     let warned = Reply { body: r#"{"Meta":{"Errors":[{"Text":"slow"}]}}"#, ..Reply::accepted() };
     let client =
-        client_of(&Model::scripted([ScriptedOutcome::Answered(warned)])).classifier(|exchange| {
+        client_of(&Model::scripted([ScriptedOutcome::Response(warned)])).classifier(|exchange| {
             match (exchange.status().map(u16::from), exchange.has_errors()) {
                 (Some(200), true) => Classification::Accepted,
                 _ => exchange.classification(),
@@ -241,14 +249,15 @@ async fn a_function_can_stand_in_front_of_the_table() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_waited_for_up_to_120_s_and_to_the_last_moment_of_the_deadline() {
-    // Until the response is there, 50 ms are gone; a second is kept for the next one.
+    // The token and the response take 50 ms, and 1 s is reserved for the next attempt.
     for (hint, deadline, next) in [
         ("120", 200_000, NextStep::RetryAfter),
         ("121", 200_000, NextStep::RetryAfterTooLong),
         ("9", 10_050, NextStep::RetryAfter),
         ("9", 10_049, NextStep::Deadline),
     ] {
-        let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(503).hint(hint)), ok()]);
+        let model =
+            Model::scripted([ScriptedOutcome::Response(Reply::new(503).retry_after(hint)), ok()]);
         let client = client_of(&model).deadline(Duration::from_millis(deadline)).build().unwrap();
         let sent = client.send(&message()).await;
         let attempts = sent.as_ref().map_or_else(Error::attempts, Receipt::attempts);
@@ -258,7 +267,7 @@ async fn retry_after_is_waited_for_up_to_120_s_and_to_the_last_moment_of_the_dea
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_without_any_time_sends_nothing() {
+async fn zero_deadline_sends_nothing() {
     let model = Model::scripted([ok()]);
     let client = client_of(&model).build().unwrap();
     let error = client.send(&message()).deadline(Duration::ZERO).await.unwrap_err();
@@ -267,12 +276,12 @@ async fn a_send_without_any_time_sends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_tells_the_reason_of_its_delay() {
+async fn attempt_records_the_reason_of_its_delay() {
     let logged =
         Reply { body: r#"{"Meta":{"Logs":[{"ID":"7"}],"Errors":[{"ID":1}]}}"#, ..Reply::new(500) };
     let model = Model::scripted([
-        ScriptedOutcome::Answered(logged),
-        ScriptedOutcome::Answered(Reply::new(429).hint("7")),
+        ScriptedOutcome::Response(logged),
+        ScriptedOutcome::Response(Reply::new(429).retry_after("7")),
         ScriptedOutcome::Revoked,
         ok(),
     ]);
@@ -288,7 +297,7 @@ async fn an_attempt_tells_the_reason_of_its_delay() {
     assert_eq!(attempts[1].retry_after, Some(Duration::from_secs(7)));
     assert!(attempts[1].delay.unwrap() >= Duration::from_secs(7));
     assert_eq!(attempts[2].delay, Some(Duration::ZERO));
-    // Asking took 30 ms; the third attempt went out with a token that had waited for the second.
+    // The token request took 30 ms. The third attempt reused the token, at least 7 s later.
     let ages: Vec<_> =
         attempts.iter().map(|attempt| attempt.token_age.unwrap().as_secs()).collect();
     assert!(attempts[0].token_age.unwrap() >= Duration::from_millis(30));
@@ -302,7 +311,7 @@ async fn the_first_delay_after_429_is_longer() {
     for (status, ceiling) in [(503, 250), (429, 1_000)] {
         let mut longest = Duration::ZERO;
         for seed in 0..200 {
-            let model = Model::scripted([answers(status), ok()]);
+            let model = Model::scripted([responds(status), ok()]);
             let client = client_of(&model).jitter_seed(seed).build().unwrap();
             let receipt = client.send(&message()).await.unwrap();
             longest = longest.max(receipt.attempts()[0].delay.unwrap());
@@ -313,7 +322,7 @@ async fn the_first_delay_after_429_is_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transport_that_does_not_mind_its_time_does_not_hold_up_a_send() {
+async fn transport_that_ignores_its_timeout_does_not_delay_a_send() {
     let model = Model::scripted([ScriptedOutcome::HangsForEver { accepted: true }]);
     let client = client_of(&model).deadline(Duration::from_secs(5)).build().unwrap();
     let began = Instant::now();
@@ -322,7 +331,7 @@ async fn a_transport_that_does_not_mind_its_time_does_not_hold_up_a_send() {
     assert!(began.elapsed() < Duration::from_millis(5_100), "{:?}", began.elapsed());
 }
 
-/// A client whose attempts are kept in the list.
+/// Returns a client, and the list of the attempts that it reports.
 fn observed(model: &Arc<Model>) -> (Client, Arc<Mutex<Vec<Attempt>>>) {
     let attempts = Arc::new(Mutex::new(Vec::new()));
     let kept = attempts.clone();
@@ -332,8 +341,8 @@ fn observed(model: &Arc<Model>) -> (Client, Arc<Mutex<Vec<Attempt>>>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_is_told_of_every_attempt_as_it_ends() {
-    let model = Model::scripted([answers(503), answers(500), answers(400)]);
+async fn observer_is_called_after_every_attempt() {
+    let model = Model::scripted([responds(503), responds(500), responds(400)]);
     let (client, observed) = observed(&model);
     let error = fails(&client).await;
     assert_eq!(*observed.lock().unwrap(), error.attempts());
@@ -344,8 +353,8 @@ async fn an_observer_is_told_of_every_attempt_as_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_is_told_of_the_attempt_under_way_when_its_send_is_dropped() {
-    let model = Model::scripted([answers(503), ScriptedOutcome::Hangs { accepted: true }]);
+async fn observer_is_called_for_the_attempt_in_flight_of_a_dropped_send() {
+    let model = Model::scripted([responds(503), ScriptedOutcome::Hangs { accepted: true }]);
     let (client, observed) = observed(&model);
     let message = message();
     let send = async { client.send(&message).await };
@@ -356,11 +365,11 @@ async fn an_observer_is_told_of_the_attempt_under_way_when_its_send_is_dropped()
     assert_eq!(attempts[1].message_id, attempts[0].message_id);
     assert!(attempts[1].elapsed > Duration::from_secs(9));
 
-    // Before there is a token, nothing of the message can have left; between two attempts none is
-    // under way.
+    // Before there is a token, no part of the message can have left. Between two attempts, none is
+    // in flight.
     for (patience, expected) in [(10, vec![(NextStep::Dropped, Delivery::NotSent)]), (100, vec![])]
     {
-        let model = Model::scripted([ScriptedOutcome::Answered(Reply::new(429).hint("60"))]);
+        let model = Model::scripted([ScriptedOutcome::Response(Reply::new(429).retry_after("60"))]);
         let (client, observed) = self::observed(&model);
         let send = async { client.send(&message).await };
         assert!(timeout(Duration::from_millis(patience), send).await.is_err());
@@ -380,8 +389,8 @@ async fn an_observer_is_told_of_the_attempt_under_way_when_its_send_is_dropped()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_that_panics_does_not_cost_the_message() {
-    let model = Model::scripted([answers(503), ok()]);
+async fn observer_that_panics_does_not_lose_the_message() {
+    let model = Model::scripted([responds(503), ok()]);
     let client =
         client_of(&model).attempt_observer(|_: &Attempt| panic!("the observer's own trouble"));
     let receipt = client.build().unwrap().send(&message()).await.unwrap();
@@ -391,7 +400,7 @@ async fn an_observer_that_panics_does_not_cost_the_message() {
 #[tokio::test(start_paused = true)]
 async fn the_same_seed_draws_the_same_delays() {
     let delays = async |seed| {
-        let model = Model::scripted([answers(500)]);
+        let model = Model::scripted([responds(500)]);
         let client = client_of(&model).jitter_seed(seed).build().unwrap();
         fails(&client).await.attempts().iter().map(|attempt| attempt.delay).collect::<Vec<_>>()
     };
@@ -420,7 +429,7 @@ async fn attempt_timeout_of_a_send_replaces_that_of_the_client() {
 async fn an_error_has_the_cause_and_the_status_of_the_last_attempt() {
     let client = |outcome| client_of(&Model::scripted([outcome])).max_attempts(1).build().unwrap();
     let message = message();
-    let error = client(answers(503)).send(&message).await.unwrap_err();
+    let error = client(responds(503)).send(&message).await.unwrap_err();
     assert_eq!(error.status().map(u16::from), Some(503));
     assert!(std::error::Error::source(&error).is_none(), "a response came");
 

@@ -1,7 +1,7 @@
-//! The way to the service: proxies, certificates of the system, and the environment variables of
-//! both.
+//! Connections to the service: proxies, certificates of the system, and the environment variables
+//! of both.
 //!
-//! A test that needs another environment runs itself again in a process of its own.
+//! A test that needs another environment runs itself again in a separate process.
 
 use std::future::IntoFuture;
 use std::process::Command;
@@ -14,8 +14,7 @@ use support::{client, fixtures, message};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::unbounded_channel;
 
-/// Runs the test `name`, which is ignored otherwise, with these variables and without those of the
-/// same kind.
+/// Runs the ignored test `name` with these variables, and without inherited proxy variables.
 fn run_with(name: &str, variables: &[(&str, &str)]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &format!("routes::{name}"), "--ignored", "--nocapture"]);
@@ -31,13 +30,13 @@ fn run_with(name: &str, variables: &[(&str, &str)]) {
     );
 }
 
-/// An address on loopback where nothing listens.
+/// Returns a URL on loopback at which nothing listens.
 async fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Sends a message in one attempt, whose error must not name `service`.
+/// Sends a message with one attempt, and asserts that the error doesn't name `service`.
 async fn failed_attempt(client: &Client, service: &str) -> (Error, String) {
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!(
@@ -95,7 +94,7 @@ fn an_unusable_proxy_of_the_environment_is_an_error_of_build() {
     ] {
         run_with("child_whose_proxy_is_unusable", &[(name, url), ("PUSHSLOTS_TEST_NAME", name)]);
     }
-    // Nobody needs it.
+    // No request uses these proxies.
     run_with("child_whose_proxy_is_not_needed", &[("HTTP_PROXY", "socks5://proxy")]);
     run_with(
         "child_whose_proxy_is_not_needed",
@@ -181,7 +180,9 @@ async fn child_without_certificates() {
     let [problem] = error.problems() else { panic!("{error}") };
     assert_eq!(problem.path(), "SSL_CERT_FILE");
     assert!(
-        error.to_string().contains("install those of the system, or give a root_certificate"),
+        error
+            .to_string()
+            .contains("install the system's root certificates, or set a root_certificate"),
         "{error}"
     );
 }
@@ -207,7 +208,7 @@ async fn child_whose_certificates_vanish() {
     let client = client(&url, "plain").build().unwrap();
     std::fs::remove_file(&file).unwrap();
     let serve = async {
-        // After a 421 the next request needs another connection, which needs the certificates.
+        // After a 421 the next request needs a new connection, which needs the certificates.
         for number in 0..3 {
             let mut message: Arrived = arrived.recv().await.unwrap();
             assert_eq!(message.connection, number);

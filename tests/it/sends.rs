@@ -1,4 +1,4 @@
-//! What one send does with the answers of the service: over real sockets, on the fixtures.
+//! The result of one send for each kind of response, over real sockets and with the fixtures.
 
 use pushslots::mock::MockService;
 use pushslots::uuid::{Uuid, uuid};
@@ -46,7 +46,7 @@ async fn an_accepted_message_gives_a_receipt() {
 }
 
 #[tokio::test]
-async fn an_encoded_message_is_sent_by_any_client_with_what_each_fills_in() {
+async fn encoded_message_gets_the_defaults_of_each_client() {
     let server = fixtures::serve();
     let [here, there] = [Uuid::from_u128(1), Uuid::from_u128(2)].map(|source| {
         client(server.url(), "plain")
@@ -87,7 +87,7 @@ async fn an_encoded_message_is_sent_by_any_client_with_what_each_fills_in() {
 }
 
 #[tokio::test]
-async fn a_throttled_message_waits_as_long_as_it_is_told_and_goes_again() {
+async fn throttled_message_waits_for_retry_after_and_is_sent_again() {
     let server = fixtures::serve();
     let client = client(server.url(), "throttled").build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_throttled_message_waits_as_long_as_it_is_told_and_goes_again() {
         [(Some(429), Delivery::Rejected), (Some(200), Delivery::Accepted)]
     );
     let first = &receipt.attempts()[0];
-    assert_eq!(first.error.as_deref(), Some("the service answered 429"));
+    assert_eq!(first.error.as_deref(), Some("the service responded with 429"));
     let delay = first.delay.unwrap().as_millis();
     assert!(
         (1_000..=2_000).contains(&delay),
@@ -109,7 +109,7 @@ async fn a_throttled_message_waits_as_long_as_it_is_told_and_goes_again() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_ready_is_tried_again() {
+async fn unavailable_service_is_retried() {
     let server = fixtures::serve();
     let client = client(server.url(), "unavailable").build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_service_that_is_not_ready_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_rejected_message_is_sent_once_and_the_reason_told_to_the_caller_alone() {
+async fn rejected_message_is_sent_once_and_only_the_caller_gets_the_reason() {
     let server = fixtures::serve();
     let client = client(server.url(), "rejected").build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
@@ -135,12 +135,12 @@ async fn a_rejected_message_is_sent_once_and_the_reason_told_to_the_caller_alone
     assert!(text.starts_with("No subscriptions."), "{text}");
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("subscriptions"), "{shown}");
-    assert!(shown.contains("attempt 1: the service answered 400"), "{shown}");
+    assert!(shown.contains("attempt 1: the service responded with 400"), "{shown}");
     assert_eq!(bodies(&server).await, [MESSAGE]);
 }
 
 #[tokio::test]
-async fn what_the_message_says_of_itself_is_not_overwritten() {
+async fn source_and_destinations_of_a_message_are_not_overwritten() {
     let server = fixtures::serve();
     let client = client(server.url(), "plain").build().unwrap();
     let json = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Source":{"ID":"11111111-1111-4111-8111-111111111111","Name":"Ours"},"Destinations":[{"ID":"22222222-2222-4222-8222-222222222222"}],"x":1},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"y":2}"#;
@@ -150,7 +150,7 @@ async fn what_the_message_says_of_itself_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn a_wrong_message_is_told_whole_and_nothing_goes_out() {
+async fn invalid_message_reports_all_problems_and_sends_nothing() {
     let server = fixtures::serve();
     let client = pushslots::Client::builder()
         .base_url(server.url())

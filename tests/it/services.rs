@@ -1,5 +1,5 @@
-//! What a client makes of every response and fault of the service, on three that play it: the mock,
-//! the fixtures in this process, and the fixtures on the real WireMock.
+//! The behavior of a client for every response and fault of the service. One suite runs on the
+//! mock, on the fixtures in this process, and on the fixtures on the real WireMock.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use support::{DESTINATION, MESSAGE, any_http, message};
 
 use Delivery::{Accepted, NotSent, Rejected, Unknown};
 
-/// What the attempts of a send came to, by status and delivery.
+/// The status and the delivery of each attempt of a send.
 type Attempts = &'static [(Option<u16>, Delivery)];
 
 const TOKEN: &str = "/v2/auth/token";
 const ENDPOINT: &str = "/endpoint";
 const ONCE: Attempts = &[(Some(200), Accepted)];
 
-/// What ends well: the client id, the attempts, and the requests that the service sees.
+/// Accepted messages: the client id, the attempts, and the requests that the service receives.
 const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ("plain", ONCE, &[TOKEN, ENDPOINT]),
     ("throttled", &[(Some(429), Rejected), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
@@ -36,7 +36,7 @@ const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ("empty-body", ONCE, &[TOKEN, ENDPOINT]),
     ("connection-reset", &[(None, Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("empty-response", &[(None, Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
-    // The service said yes, whatever becomes of the rest.
+    // The status 200 proves that the service accepted the message, even if the body is malformed.
     ("malformed-chunk", ONCE, &[TOKEN, ENDPOINT]),
     ("random-data", &[(None, Unknown), (Some(200), Accepted)], &[TOKEN, ENDPOINT, ENDPOINT]),
     ("slow", ONCE, &[TOKEN, ENDPOINT]),
@@ -78,8 +78,8 @@ const ACCEPTED: &[(&str, Attempts, &[&str])] = &[
     ),
 ];
 
-/// What does not: the client id, the kind of the error, the status of each attempt, and what the
-/// service says of it.
+/// Failed messages: the client id, the kind of the error, the attempts, and a part of the service's
+/// error text.
 const FAILED: &[(&str, ErrorKind, Attempts, &str)] = &[
     ("rejected", ErrorKind::Rejected, &[(Some(400), Rejected)], "No subscriptions."),
     ("rejected-oauth", ErrorKind::Rejected, &[(Some(400), Rejected)], "Meta.Source.ID is required"),
@@ -158,7 +158,7 @@ fn paths(seen: &[Seen]) -> Vec<&str> {
     seen.iter().map(|seen| &*seen.path).collect()
 }
 
-/// Every attempt carries the same bytes under the same id.
+/// Checks that every attempt has the same bytes and the same id.
 fn check_messages(seen: &[Seen], message_id: &str, context: &str) {
     for seen in seen.iter().filter(|seen| seen.path == ENDPOINT) {
         assert_eq!(seen.body, MESSAGE, "{context}");
@@ -206,7 +206,7 @@ async fn all_behaviours(service: &Service) {
         let rejection =
             error.oauth_error().and_then(|rejection| rejection.error_description.as_deref());
         let said = error.service_text().or(rejection).unwrap_or_default();
-        // The page of a gateway says nothing to a caller.
+        // The page of a gateway isn't reported as error text.
         assert!(
             if text.is_empty() { said.is_empty() } else { said.contains(text) },
             "{context}: {said}"
@@ -218,7 +218,7 @@ async fn all_behaviours(service: &Service) {
         assert_eq!(messages, expected, "{context}");
     }
     legacy_keys(service).await;
-    println!("{} answers and faults: {}", ACCEPTED.len() + FAILED.len() + 4, service.name());
+    println!("{} responses and faults: {}", ACCEPTED.len() + FAILED.len() + 4, service.name());
 }
 
 async fn legacy_keys(service: &Service) {
@@ -241,24 +241,24 @@ async fn legacy_keys(service: &Service) {
 }
 
 #[tokio::test]
-async fn the_mock_plays_every_answer_and_fault() {
+async fn mock_simulates_every_response_and_fault() {
     all_behaviours(&services::mock()).await;
 }
 
 #[tokio::test]
-async fn the_fixtures_in_this_process_play_every_answer_and_fault() {
+async fn fixtures_in_this_process_simulate_every_response_and_fault() {
     all_behaviours(&services::fixtures()).await;
 }
 
 #[tokio::test]
-async fn the_fixtures_on_wiremock_play_every_answer_and_fault() {
+async fn fixtures_on_wiremock_simulate_every_response_and_fault() {
     if let Some(service) = WireMock::start().await {
         all_behaviours(&service).await;
     }
 }
 
-/// Requests as other stacks spell them: forms with other escapes and orders, JSON with space and
-/// other orders.
+/// Sends requests in other spellings: forms with other escapes and orders, JSON with white space
+/// and other orders.
 async fn assert_takes_any_spelling(service: &Service) {
     let http = any_http();
     let post = async |path: &str, kind: &str, authorization: Option<&str>, body: String| {

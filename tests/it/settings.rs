@@ -1,4 +1,4 @@
-//! What a client can be made of, and how it connects.
+//! The settings of a client, and how it connects.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn only_credentials_are_required() {
 }
 
 #[test]
-fn all_wrong_settings_are_told_at_once() {
+fn all_invalid_settings_are_reported_at_once() {
     let error = Client::builder()
         .base_url("ftp://example.org")
         .token_url("nowhere")
@@ -62,7 +62,7 @@ fn all_wrong_settings_are_told_at_once() {
 }
 
 #[test]
-fn a_transport_takes_no_settings_of_connections() {
+fn connection_settings_with_a_transport_are_an_error() {
     let settings = client_of(&Model::scripted([ok()]));
     assert!(settings.clone().build().is_ok());
     for with in [
@@ -159,7 +159,7 @@ fn plain_http_does_not_leave_this_machine_through_a_proxy() {
 }
 
 #[test]
-fn credentials_have_no_empty_part() {
+fn empty_credentials_are_an_error() {
     for credentials in [
         Credentials::signed_jwt("", key()),
         Credentials::api_key("", "secret"),
@@ -171,7 +171,7 @@ fn credentials_have_no_empty_part() {
 }
 
 #[tokio::test]
-async fn an_audience_is_a_uri() {
+async fn audience_must_be_a_uri() {
     let signed = |audience: &str| Credentials::signed_jwt("client", key()).audience(audience);
     for audience in
         ["https://api.redoxengine.com/v2/auth/token", "urn:example:token", "api://9d1b?x=%20#y"]
@@ -199,7 +199,7 @@ async fn an_audience_is_a_uri() {
         assert!(error.to_string().contains("audience: not a URI, such as https://"), "{error}");
         let error = client.rotate_credentials(signed(audience)).await.unwrap_err();
         assert_eq!(problems(&error), ["audience"], "{audience:?}");
-        // Others ignore it.
+        // Other credentials ignore the audience.
         let legacy = Credentials::api_key("key", "secret").audience(audience);
         Client::builder().credentials(legacy).build().unwrap();
     }
@@ -212,7 +212,7 @@ async fn an_audience_is_a_uri() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_used_where_it_is_set() {
+async fn configured_proxy_is_used() {
     let tokens = fixtures::serve();
     let proxy = RawServer::start([
         Act::response(
@@ -237,13 +237,16 @@ async fn a_proxy_is_used_where_it_is_set() {
     assert!(tokens.requests().is_empty());
 }
 
-/// A TLS service that shows a certificate of `authority` and asks for one of `clients`. It answers
-/// every request with a token and an acceptance in one; it stops when the test's runtime does.
+/// Starts a TLS service with a certificate of `authority` that requests client certificates of
+/// `clients`.
+///
+/// It responds to every request with a token and an acceptance in one. It stops with the runtime of
+/// the test.
 async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> String {
     tls_service_that_records(authority, clients).await.0
 }
 
-/// The certificates that clients showed, one for each connection.
+/// The client certificates, one for each connection.
 type ShownCertificates = Arc<Mutex<Vec<Vec<u8>>>>;
 
 async fn tls_service_that_records(
@@ -260,7 +263,7 @@ async fn tls_service_that_records(
             let certificate =
                 stream.get_ref().1.peer_certificates().and_then(|shown| shown.first());
             seen.lock().unwrap().extend(certificate.map(|certificate| certificate.to_vec()));
-            // Both a token and the response to a message.
+            // The body is both a token response and the response to a message.
             let body = r#"{"access_token":"tls","Meta":{"Logs":[{"ID":"1"}]}}"#;
             let response = format!(
                 "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -335,11 +338,14 @@ async fn a_rotated_client_certificate_is_shown_by_new_connections() {
 
     let without = HttpTransport::builder().build().unwrap();
     let error = without.rotate_client_certificate(pem(&first)).unwrap_err();
-    assert!(error.to_string().contains("the transport was built without one"), "{error}");
+    assert!(
+        error.to_string().contains("the transport was built without a client certificate"),
+        "{error}"
+    );
 }
 
 #[test]
-fn certificates_with_escaped_line_breaks_are_named_with_the_remedy() {
+fn error_for_certificates_with_escaped_line_breaks_names_the_fix() {
     let escaped = Authority::generate().pem.replace('\n', "\\n");
     let builder = client("https://localhost", "plain").root_certificate(escaped.clone());
     let error = builder.client_certificate(escaped).build().unwrap_err();

@@ -1,5 +1,4 @@
-//! The client's own transport as a handle: its headers, its certificates, and transports that wrap
-//! it.
+//! `HttpTransport` as a shared handle: its headers, its certificates, and transports that wrap it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -87,7 +86,7 @@ fn client_settings_are_an_error_with_a_given_transport() {
     assert_eq!(error.problems()[0].path(), "transport");
 }
 
-/// Adds a header, and counts requests.
+/// A transport that adds a header and counts requests.
 struct Tracing {
     inner: HttpTransport,
     requests: AtomicUsize,
@@ -123,7 +122,7 @@ async fn a_transport_can_wrap_the_clients_own() {
 
 #[tokio::test]
 async fn a_wrapped_transport_still_reports_that_a_request_never_left() {
-    // A port that nobody listens on.
+    // No program listens on this port.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let inner = HttpTransport::builder().build().unwrap();
     let tracing = Tracing { inner, requests: AtomicUsize::new(0) };
@@ -134,12 +133,12 @@ async fn a_wrapped_transport_still_reports_that_a_request_never_left() {
         .build()
         .unwrap();
     let error = client.send(&message()).await.unwrap_err();
-    // Requests that counted would have left no room after the second.
+    // If these requests counted, the rate limit would allow only two of them.
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
     assert_eq!(error.attempts().len(), 4);
 }
 
-/// Takes another way if the first makes no connection.
+/// A transport that uses another one if the first can't connect.
 struct Fallback {
     first: HttpTransport,
     second: Arc<Model>,

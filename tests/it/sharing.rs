@@ -1,4 +1,4 @@
-//! Records that many slots have in common are one.
+//! Records that several slots share.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ fn a_slot_is_small() {
 }
 
 #[test]
-fn the_buffer_has_its_size_beforehand() {
+fn buffer_is_allocated_at_its_exact_size() {
     let provider = provider().share();
     let location = Location::new().room("136").share();
     let owned =
@@ -69,7 +69,7 @@ fn the_buffer_has_its_size_beforehand() {
 }
 
 #[test]
-fn what_is_read_is_shared_however_it_is_spelled() {
+fn equal_records_are_shared_in_any_spelling() {
     let pat = json!({"ID": "1", "FirstName": "Pat"});
     let message = PushSlots::from_json(format!(
         r#"{{"Slots":[
@@ -108,7 +108,7 @@ fn any_number_of_records_are_shared() {
 }
 
 #[test]
-fn a_change_is_for_one_holder_alone() {
+fn change_affects_one_holder_only() {
     let shared = provider().share();
     let mut message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&shared)));
     let before = slots(&message);
@@ -146,7 +146,7 @@ fn problem_of_a_shared_record_is_reported_once() {
 }
 
 #[test]
-fn a_shared_record_of_which_nothing_is_said_is_not_written() {
+fn empty_shared_record_is_not_written() {
     let nobody = Provider::new().address(Address::new()).share();
     let message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&nobody)));
     for _ in 0..2 {
@@ -189,9 +189,9 @@ fn record_that_is_changed_is_encoded_and_checked_again() {
     let mut mine = shared.clone();
     let slot = || Slot::new(at, 15).provider(&shared);
     let both = PushSlots::builder().slots([slot(), slot()]).build().unwrap();
-    // The record now has its JSON, and counts as sound.
+    // The record now has cached JSON, and counts as valid.
     assert!(!both.to_json().is_empty());
-    // One holder is left, so that the record is changed in place.
+    // Only one holder is left, so the record is changed in place.
     drop((both, shared));
     mine.to_mut().last_name = Some("Marble".to_owned());
     let slot = Slot::new(at, 15).provider(mine.clone());

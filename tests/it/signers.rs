@@ -1,4 +1,4 @@
-//! Keys and tokens that live elsewhere, and credentials that change while a client sends.
+//! External keys and tokens, and credentials that change while a client sends.
 
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ async fn send(credentials: Credentials) -> Result<Receipt, Error> {
     client.build().unwrap().send(&message()).await
 }
 
-/// A key service that fails as often as it is told to, and then signs.
+/// A key service that returns these failures first, and then signs.
 struct Remote {
     key: SigningKey,
     failures: Mutex<Vec<Failure>>,
@@ -88,7 +88,7 @@ async fn a_signer_that_fails_for_good_ends_the_send() {
     assert_eq!(signer.asked.load(Ordering::Relaxed), 1);
 }
 
-/// Signs in a form that a JWT does not take, as it gets one from a key service.
+/// A signer that returns a form that a JWT doesn't allow, as some key services do.
 struct Odd(SigningAlgorithm, Vec<u8>);
 
 impl Signer for Odd {
@@ -113,9 +113,9 @@ async fn a_signature_in_another_form_never_leaves() {
         (
             SigningAlgorithm::Es384,
             der,
-            "an ES384 signature has 96, R and S of 48 each, and is no DER",
+            "an ES384 signature has 96 (R and S with 48 bytes each, not DER)",
         ),
-        (SigningAlgorithm::Es384, Vec::new(), "the signer gave 0 bytes"),
+        (SigningAlgorithm::Es384, Vec::new(), "the signer returned 0 bytes"),
         (SigningAlgorithm::Rs384, vec![0; 128], "an RS384 signature has at least 256"),
     ] {
         let error =
@@ -126,7 +126,7 @@ async fn a_signature_in_another_form_never_leaves() {
 }
 
 #[tokio::test]
-async fn a_signer_without_a_name_for_its_key_is_a_wrong_setting() {
+async fn signer_without_a_key_id_is_an_error() {
     struct Nameless;
     impl Signer for Nameless {
         fn key_id(&self) -> &str {
@@ -143,13 +143,16 @@ async fn a_signer_without_a_name_for_its_key_is_a_wrong_setting() {
         .credentials(Credentials::signed_jwt("client", Nameless))
         .build()
         .unwrap_err();
-    assert_eq!(error.problems()[0].to_string(), "credentials: a part of them is empty");
+    assert_eq!(
+        error.problems()[0].to_string(),
+        "credentials: the client id, key id, API key or secret is empty"
+    );
     let client = support::client("http://127.0.0.1:9", "client").build().unwrap();
     let error = client.rotate_credentials(Credentials::api_key("", "secret")).await.unwrap_err();
     assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Configuration, 1));
 }
 
-/// Gives tokens that are numbered, and notes which one was rejected.
+/// A token source that returns numbered tokens and records the rejected ones.
 #[derive(Default)]
 struct Vault {
     given: AtomicUsize,
@@ -172,7 +175,7 @@ impl TokenSource for Vault {
 }
 
 #[tokio::test]
-async fn tokens_come_from_a_source_of_the_users() {
+async fn tokens_come_from_a_token_source() {
     let service = RawServer::start([
         Act::response("200 OK", "", ""),
         Act::response("401 Unauthorized", "", ""),
@@ -203,7 +206,7 @@ async fn tokens_come_from_a_source_of_the_users() {
 }
 
 #[tokio::test]
-async fn a_source_that_gives_no_token_for_a_header_is_told() {
+async fn token_that_cannot_be_a_header_value_is_reported() {
     struct Broken;
     impl TokenSource for Broken {
         async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
@@ -219,7 +222,7 @@ async fn a_source_that_gives_no_token_for_a_header_is_told() {
 }
 
 #[tokio::test]
-async fn a_client_goes_on_with_other_credentials() {
+async fn client_continues_with_rotated_credentials() {
     let service = fixtures::serve();
     let client = support::client(service.url(), "before").build().unwrap();
     client.send(&message()).await.unwrap();
@@ -249,7 +252,7 @@ async fn a_client_goes_on_with_other_credentials() {
     assert_eq!(bearers, ["Bearer plain", "Bearer plain", "Bearer api-key"]);
 }
 
-/// Signs in a thread of its own, as a driver of an HSM does, once it is let.
+/// A signer that signs in its own thread, as the driver of an HSM does, when the test allows it.
 struct Driver(SigningKey, Arc<(Mutex<bool>, Condvar)>);
 
 impl Signer for Driver {
@@ -275,7 +278,7 @@ impl Signer for Driver {
 }
 
 #[test]
-fn a_client_outlives_the_runtime_in_which_a_token_was_asked_for() {
+fn client_outlives_the_runtime_that_requested_a_token() {
     let service = fixtures::serve();
     let client = Client::builder().base_url(service.url()).destination(DESTINATION);
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
@@ -285,7 +288,7 @@ fn a_client_outlives_the_runtime_in_which_a_token_was_asked_for() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let message = message();
         let send = client.send(&message).deadline(deadline).into_future();
-        // The later sends take up what the first one left before the driver signs.
+        // The later sends continue the token request of the first one before the driver signs.
         let open = async {
             if deadline > Duration::from_secs(1) {
                 *gate.0.lock().unwrap() = true;

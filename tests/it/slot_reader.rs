@@ -1,4 +1,4 @@
-//! Slots read one at a time from a source.
+//! Reading slots one at a time from an input.
 
 use std::io::{self, Read};
 
@@ -24,7 +24,7 @@ fn expected() -> Vec<Slot> {
     message.slots().to_vec()
 }
 
-/// What `text` comes to, which must be the same however it comes in.
+/// Returns the slots and errors of `text`, which must be the same in pieces of any size.
 fn outcome(text: &str) -> Vec<Result<Slot, String>> {
     let told = |read: Result<Slot, ReadError>| read.map_err(|error| error.to_string());
     let whole: Vec<_> = read(text).into_iter().map(told).collect();
@@ -71,7 +71,7 @@ fn a_source_without_slots_gives_none() {
 }
 
 #[test]
-fn what_a_message_says_of_itself_is_known() {
+fn meta_of_a_message_is_known() {
     let slots = SLOTS.join(",");
     let before = format!("{{\"Meta\":{{\"BatchID\":\"b\"}},\"Slots\":[{slots}]}}");
     let after = format!("{{\"Slots\":[{slots}],\"Meta\":{{\"BatchID\":\"b\"}}}}");
@@ -106,7 +106,7 @@ fn a_slot_may_have_a_meta_of_its_own() {
 }
 
 #[test]
-fn an_empty_slot_is_one_and_not_passed_over() {
+fn empty_slot_is_not_skipped() {
     for text in ["[{},null]", "{}\nnull\n"] {
         let slots: Vec<_> = outcome(text).into_iter().map(Result::unwrap).collect();
         assert_eq!(slots.len(), 2);
@@ -116,7 +116,7 @@ fn an_empty_slot_is_one_and_not_passed_over() {
 }
 
 #[test]
-fn a_value_that_is_no_slot_does_not_cost_its_neighbours() {
+fn value_that_is_not_a_slot_does_not_affect_its_neighbors() {
     for (text, (line, column)) in [
         (format!("[{0},\n 17,{0}]", SLOTS[0]), (2, 2)),
         (
@@ -137,7 +137,7 @@ fn a_value_that_is_no_slot_does_not_cost_its_neighbours() {
 }
 
 #[test]
-fn a_broken_line_does_not_cost_its_neighbours() {
+fn broken_line_does_not_affect_its_neighbors() {
     let lines = [
         SLOTS[0],
         r#"{"ID":"1","Prov"#,
@@ -180,7 +180,7 @@ fn a_broken_line_does_not_cost_its_neighbours() {
 }
 
 #[test]
-fn what_is_wrong_with_a_slot_is_told_with_its_line() {
+fn problem_of_a_slot_is_reported_with_its_line() {
     let text = "[\n{\"Duration\":15},\n\n  {\"DateTime\":\"2026-12-01T09:00:00Z\",\n\"Duration\":\"soon\"}]";
     let mut reader = SlotReader::new(text.as_bytes());
     let mut told = Vec::new();
@@ -205,7 +205,7 @@ fn slots_are_written_on_lines_as_they_are_read() {
 }
 
 #[test]
-fn what_is_no_json_ends_it_with_its_path() {
+fn invalid_json_ends_the_reader_with_its_path() {
     let one = SLOTS[0];
     for (text, slots, error) in [
         ("x".to_owned(), 0, "expected a value at line 1 column 1, in Slots[0]"),
@@ -262,7 +262,7 @@ fn what_is_no_json_ends_it_with_its_path() {
 }
 
 #[test]
-fn what_is_no_text_ends_it_behind_the_slots_before_it() {
+fn invalid_utf8_ends_the_reader_after_the_slots_before_it() {
     let one = SLOTS[0];
     for bytes in [&b"\xff"[..], b"\xc3", b"\xe2\x82\n"] {
         let text = [one.as_bytes(), b"\n{\"ID\":\"", bytes].concat();
@@ -335,7 +335,7 @@ fn a_slot_may_be_long_but_not_endless() {
 }
 
 #[test]
-fn a_slot_that_is_too_long_is_so_however_it_comes() {
+fn too_long_slot_is_an_error_in_pieces_of_any_size() {
     let text = format!("{{\"ID\":\"{}\"}}", "x".repeat(10 << 20));
     for length in [4 << 10, 64 << 10, 1 << 20, usize::MAX] {
         let error = pieces(&text, length).next().unwrap().unwrap_err();
@@ -374,7 +374,7 @@ fn slots_that_came_before_a_failure_are_not_lost() {
 }
 
 #[test]
-fn an_input_that_counts_wrong_does_no_harm() {
+fn input_that_overstates_its_length_does_not_panic() {
     struct Wrong(bool);
     impl Read for Wrong {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -393,10 +393,10 @@ fn slots_share_what_they_have_in_common() {
 }
 
 #[test]
-fn what_has_not_come_for_long_is_forgotten() {
+fn records_not_seen_for_long_are_forgotten() {
     let line = |n: usize| format!("{{\"Provider\":{{\"ID\":\"{n:0100}\"}}}}\n");
-    // 0, then as many others as two generations hold and more, among which 1 comes again and again,
-    // then 0.
+    // Record 0, then more records than two generations hold, among which record 1 repeats, then
+    // record 0 again.
     let others =
         (2..30_000).flat_map(|n| [Some(line(n)), (n % 1000 == 0).then(|| line(1))]).flatten();
     let lines =
@@ -423,8 +423,8 @@ fn slots_that_have_nothing_in_common_are_read_too() {
 
 #[test]
 fn broken_lines_cost_time_in_proportion_to_their_length() {
-    // Each line opens a value that no line closes, or only after as many lines as one value may
-    // have.
+    // Each line opens a value that no line closes, or that closes only after the maximum number of
+    // lines for one value.
     let broken_often = format!("{}x\n", "[\n".repeat(8_000)).repeat(30);
     for broken in ["[\n".repeat(300_000), "{\"a\":\n".repeat(300_000), broken_often] {
         let input = format!("{}\n{broken}{}", SLOTS[0], SLOTS[1]);
@@ -435,7 +435,7 @@ fn broken_lines_cost_time_in_proportion_to_their_length() {
 }
 
 #[test]
-fn what_is_no_text_after_a_broken_line_is_reported() {
+fn invalid_utf8_after_a_broken_line_is_reported() {
     let input = [SLOTS[0].as_bytes(), b"\noops \xff\n", SLOTS[1].as_bytes()].concat();
     let mut reader = SlotReader::new(&input[..]);
     assert!(reader.next().unwrap().is_ok());
@@ -449,7 +449,7 @@ fn what_is_no_text_after_a_broken_line_is_reported() {
 }
 
 #[test]
-fn value_that_is_no_slot_costs_no_other_whatever_it_is() {
+fn value_of_any_type_that_is_not_a_slot_is_one_error() {
     for value in ["1e999", "\"\\ud800\"", "5", "[[1]]", "true"] {
         for input in [
             format!("[{value},{},{}]", SLOTS[0], SLOTS[1]),

@@ -1,4 +1,4 @@
-//! Slow lines and slow services get one copy of a message, over HTTP/1.1 and HTTP/2.
+//! Over slow lines and with slow services, one copy of a message is sent, over HTTP/1.1 and HTTP/2.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::sleep;
 
-/// A message of at least so many bytes.
+/// Returns a message of at least this number of bytes.
 fn large(bytes: usize) -> PushSlots {
     let message = String::from_utf8(message().to_json()).unwrap();
     let padding = "x".repeat(bytes);
@@ -20,7 +20,7 @@ fn large(bytes: usize) -> PushSlots {
     PushSlots::from_json(&padded).unwrap()
 }
 
-/// Reads one request over HTTP/1.1 and accepts it after a while. Returns the length of its body.
+/// Reads one request over HTTP/1.1 and accepts it after a delay. Returns the length of its body.
 async fn accept_over_http1(listener: &TlsListener, after: Duration) -> usize {
     let mut stream = listener.accept().await.unwrap();
     let mut request = Vec::new();
@@ -43,16 +43,16 @@ async fn accept_over_http1(listener: &TlsListener, after: Duration) -> usize {
     split(&request).1.unwrap().len()
 }
 
-/// Reads one message over HTTP/2 and accepts it after a while. Returns its length.
+/// Reads one message over HTTP/2 and accepts it after a delay. Returns its length.
 ///
-/// The window is one that no message fills, as Envoy's: while a message arrives, nothing is sent
-/// back.
+/// The window is larger than any message, as with Envoy, so nothing is sent back while a message
+/// arrives.
 async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
     let mut settings = h2::server::Builder::new();
     settings.initial_window_size(1 << 28).initial_connection_window_size(1 << 28);
     let stream = listener.accept().await.unwrap();
     let (send, mut arrived) = unbounded_channel();
-    // Ends with the test's runtime at the latest.
+    // Ends with the runtime of the test at the latest.
     tokio::spawn(serve_with(settings, stream, 0, send));
     let mut message = arrived.recv().await.unwrap();
     let length = message.read().await.len();
@@ -62,8 +62,9 @@ async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
 }
 
 /// Sends `message` over both versions of HTTP at the same time, with default settings, to services
-/// that take their time. The line to each moves so many bytes a second. Each message must be
-/// accepted at the first attempt.
+/// that accept it after a delay. Asserts that each accepts the first attempt.
+///
+/// The line to each service moves `line` bytes a second.
 async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration {
     let authority = Authority::generate();
     let tokens = fixtures::serve();
@@ -93,7 +94,8 @@ async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration 
 
 #[tokio::test]
 async fn an_upload_that_makes_progress_is_never_cut_off() {
-    // On the slower line a ping would wait for longer than for a dead connection.
+    // On the slower line, a ping waits longer than the time after which a connection counts as
+    // dead.
     let (large, medium) = (large(8 * 1024 * 1024), large(1_700_000));
     let (one, other) = tokio::join!(
         send_both(&large, 350_000, Duration::ZERO),

@@ -1,4 +1,4 @@
-//! Slots from inputs that block or are async, and what a publication reports of each message.
+//! Slots from blocking and async inputs, and the reports of a publication for each message.
 
 use std::future::IntoFuture;
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Slots as lines of JSON.
+/// Returns slots as lines of JSON.
 fn lines(slots: &[Slot]) -> String {
     slots.iter().map(line).collect()
 }
@@ -27,11 +27,11 @@ fn line(slot: &Slot) -> String {
     String::from_utf8(slot.to_json()).unwrap() + "\n"
 }
 
-/// Gives one line at a time, and blocks before each.
+/// An input that blocks before each line, and returns one line at a time.
 struct Blocking {
     lines: Vec<String>,
     delay: Duration,
-    /// Reports that it was dropped.
+    /// Receives a message when the input is dropped.
     dropped: Option<Sender<()>>,
 }
 
@@ -61,7 +61,7 @@ fn blocking(slots: &[Slot], delay: Duration) -> Blocking {
 
 /// One thread runs the client, and the input blocks for longer than an attempt may take.
 #[tokio::test]
-async fn an_input_that_blocks_costs_no_message_its_response() {
+async fn blocking_input_does_not_delay_responses() {
     let service = MockService::builder()
         .respond_with(|request| {
             let is_message = request.path() == "/endpoint";
@@ -78,7 +78,7 @@ async fn an_input_that_blocks_costs_no_message_its_response() {
 }
 
 #[tokio::test]
-async fn a_stream_of_a_reader_gives_what_the_reader_gives() {
+async fn slot_stream_returns_what_slot_reader_returns() {
     let slots = slots(0..300);
     let text = lines(&slots).replacen("\"ID\":\"7\"", "\"ID\":\"7\"\"", 1) + "[]\n";
     let read: Vec<_> = SlotReader::new(text.as_bytes()).collect();
@@ -132,7 +132,7 @@ async fn a_slot_that_is_longer_than_a_piece_is_read_whole() {
     }
 }
 
-/// Panics after one slot.
+/// An input that panics after one slot.
 struct Panicking(Option<String>);
 
 impl Read for Panicking {
@@ -153,7 +153,7 @@ async fn an_input_that_panics_is_not_taken_for_one_that_ended() {
 }
 
 #[tokio::test]
-async fn the_thread_ends_when_nobody_wants_more() {
+async fn reader_thread_ends_when_its_stream_is_dropped() {
     let (dropped, is_dropped) = channel();
     let mut input = blocking(&slots(0..2_000), Duration::ZERO);
     input.dropped = Some(dropped);
@@ -163,7 +163,7 @@ async fn the_thread_ends_when_nobody_wants_more() {
     is_dropped.recv_timeout(Duration::from_secs(30)).expect("the thread drops its input");
 }
 
-/// Fails after some bytes, as a connection does that is cut.
+/// An input that fails after some bytes, like a cut connection.
 struct Cut(io::Cursor<Vec<u8>>);
 
 impl AsyncRead for Cut {
@@ -232,7 +232,7 @@ async fn a_slow_async_input_makes_the_same_messages_as_memory() {
 #[tokio::test(start_paused = true)]
 async fn an_async_input_is_read_ahead_by_two_messages_at_most() {
     const MESSAGE: usize = 500_000;
-    let hanging = ScriptedOutcome::Answered(Reply { after: 3_600 * SECOND, ..Reply::accepted() });
+    let hanging = ScriptedOutcome::Response(Reply { after: 3_600 * SECOND, ..Reply::accepted() });
     let (model, client) = serve([hanging]);
     let (mut writer, reader) = duplex(1_000);
     let written = Arc::new(AtomicUsize::new(0));
@@ -255,7 +255,7 @@ async fn an_async_input_is_read_ahead_by_two_messages_at_most() {
             .deadline(7_200 * SECOND)
             .await
     });
-    // Everything that can be read is read while the first message is in flight.
+    // The client reads as far ahead as it can while the first message is in flight.
     sleep(60 * SECOND).await;
     assert_eq!(model.calls().len(), 1);
     let ahead = written.load(Ordering::Relaxed);
@@ -314,7 +314,7 @@ async fn options_of_a_send_hold_for_the_messages_of_a_publication() {
     assert_eq!(paths, ["max_attempts", "attempt_timeout", "deadline"]);
 }
 
-/// What happened, in its order.
+/// The events of a test, in order.
 type Events = Arc<Mutex<Vec<String>>>;
 
 fn event(events: &Events, text: impl Into<String>) {
@@ -350,14 +350,14 @@ async fn on_accepted_completes_before_the_next_message_goes_out() {
     let calls = model.calls();
     assert!(calls[1].began >= done[0].2 && calls[2].began >= done[1].2);
     assert_eq!(report.run().accepted_messages, 3, "the last call has completed too");
-    // Each point resumes after its message.
+    // Each resume point is after its message.
     let again =
         client.publish(&slots).batch_id("batch").slots_per_message(2).resume_from(&done[1].1);
     assert_eq!(again.await.unwrap().run().accepted_slots, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_accepted_lets_messages_in_flight_go_on_and_no_other_out() {
+async fn on_accepted_delays_only_messages_not_yet_in_flight() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..20);
     let calling = Arc::new(AtomicUsize::new(0));
@@ -446,10 +446,10 @@ async fn on_accepted_that_fails_after_a_stop_is_an_error() {
     assert_eq!(failing.await.unwrap_err().error().kind(), ErrorKind::Callback);
 }
 
-/// A loop that doesn't wait would keep the paused clock from moving on, and the test from ending.
+/// A loop that doesn't wait would stop the paused clock, and the test would never end.
 #[tokio::test(start_paused = true)]
 async fn on_accepted_may_take_longer_than_an_outage() {
-    let outage = ScriptedOutcome::Answered(Reply::new(503).hint("1"));
+    let outage = ScriptedOutcome::Response(Reply::new(503).retry_after("1"));
     let (_, client) = serve([ok(), outage.clone(), outage.clone(), outage.clone(), outage, ok()]);
     let slots = slots(0..8);
     let publication = client.publish(&slots).slots_per_message(1).concurrency(2);
@@ -462,8 +462,9 @@ async fn on_accepted_may_take_longer_than_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_in_which_a_stream_is_idle_costs_no_patience() {
-    let (_, client) = serve([ok(), ScriptedOutcome::Answered(Reply::new(429).hint("1")), ok()]);
+async fn idle_time_of_a_stream_does_not_count_against_patience() {
+    let (_, client) =
+        serve([ok(), ScriptedOutcome::Response(Reply::new(429).retry_after("1")), ok()]);
     let idle = 3_600 * SECOND;
     let slots = slots(0..2);
     let stream = futures_util::stream::iter(slots).then(move |slot| async move {
@@ -475,7 +476,7 @@ async fn time_in_which_a_stream_is_idle_costs_no_patience() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_accepted_that_panics_costs_no_message() {
+async fn on_accepted_that_panics_loses_no_message() {
     for panics_later in [false, true] {
         let (model, client) = serve([ok()]);
         let handle = tokio::spawn(async move {
@@ -493,7 +494,7 @@ async fn on_accepted_that_panics_costs_no_message() {
     }
 }
 
-/// A checkpoint in memory that notes each write.
+/// A checkpoint in memory that records each write.
 #[derive(Clone, Default)]
 struct Memory {
     text: Arc<Mutex<Option<String>>>,
@@ -541,7 +542,7 @@ async fn a_checkpoint_is_written_after_on_accepted() {
             }
         })
     };
-    // The process ends while the function works on the second message.
+    // The process ends while the callback handles the second message.
     let publication = publish(Some(1)).into_future();
     assert!(tokio::time::timeout(60 * SECOND, publication).await.is_err());
     publish(None).await.unwrap();
@@ -551,7 +552,7 @@ async fn a_checkpoint_is_written_after_on_accepted() {
             "saved",
             "called for 0",
             "saved",
-            "called for 1", // and now the process ends
+            "called for 1", // The process ends here.
             "saved",
             "called for 1",
             "saved",

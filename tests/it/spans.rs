@@ -1,4 +1,4 @@
-//! What `tracing` is told of a send.
+//! The spans and events that a send records with `tracing`.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use pushslots::uuid::{Uuid, uuid};
 use support::batch::slots;
 use support::message;
-use support::model::{Model, ScriptedOutcome, TokenFate, answers, client_of, ok};
+use support::model::{Model, ScriptedOutcome, TokenOutcome, client_of, ok, responds};
 use tokio::time::{sleep, timeout};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -20,7 +20,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 
 const MESSAGE_ID: Uuid = uuid!("0b5c6b0e-3c59-4b57-8a3e-0d7a8d0f2f61");
 
-/// The fields of a span or an event, shown.
+/// The fields of a span or event, formatted.
 #[derive(Clone, Debug, Default)]
 struct Fields(BTreeMap<&'static str, String>);
 
@@ -31,22 +31,22 @@ impl Visit for Fields {
 }
 
 impl Fields {
-    /// The values of these, in their order; `-` for one that is not told.
+    /// Returns the values of these fields, in this order. A missing field is `-`.
     fn of<const N: usize>(&self, names: [&str; N]) -> [&str; N] {
         names.map(|name| self.0.get(name).map_or("-", String::as_str))
     }
 }
 
-/// Everything of the crate that a subscriber is told.
+/// The spans and events of the crate that the subscriber received.
 #[derive(Clone, Default)]
 struct Recorded(Arc<Mutex<Log>>);
 
 #[derive(Default)]
 struct Log {
-    /// Name, name of the parent, fields.
+    /// The name, the parent's name and the fields of each span.
     spans: Vec<(&'static str, Option<&'static str>, Fields)>,
     places: BTreeMap<u64, usize>,
-    /// Level, name of the span, fields.
+    /// The level, the span's name and the fields of each event.
     events: Vec<(Level, Option<&'static str>, Fields)>,
 }
 
@@ -55,7 +55,7 @@ impl Recorded {
         self.0.lock().unwrap()
     }
 
-    /// The spans of that name.
+    /// Returns the spans with this name.
     fn spans(&self, name: &str) -> Vec<Fields> {
         let log = self.log();
         log.spans.iter().filter(|span| span.0 == name).map(|span| span.2.clone()).collect()
@@ -112,8 +112,8 @@ fn listen() -> (Recorded, DefaultGuard) {
 #[tokio::test(start_paused = true)]
 async fn a_send_is_a_span_with_one_for_each_attempt() {
     let (told, _guard) = listen();
-    let fates = [ScriptedOutcome::NoConnection, answers(503), ok()];
-    let client = client_of(&Model::scripted(fates)).build().unwrap();
+    let outcomes = [ScriptedOutcome::NoConnection, responds(503), ok()];
+    let client = client_of(&Model::scripted(outcomes)).build().unwrap();
     client.send(&message()).message_id(MESSAGE_ID).await.unwrap();
 
     let sends = told.spans("send");
@@ -134,7 +134,7 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         told_of_each,
         [
             ["1", "connection", "not_sent", "no connection could be made"],
-            ["2", "503", "unknown", "the service answered 503"],
+            ["2", "503", "unknown", "the service responded with 503"],
             ["3", "-", "accepted", "-"]
         ]
     );
@@ -177,8 +177,14 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         "error.message",
         "pushslots.next_step",
     ];
-    let expected =
-        ["attempt failed, retrying", "2", "503", "unknown", "the service answered 503", "backoff"];
+    let expected = [
+        "attempt failed, retrying",
+        "2",
+        "503",
+        "unknown",
+        "the service responded with 503",
+        "backoff",
+    ];
     assert_eq!(events[1].2.of(names), expected);
     assert!(events[1].2.of(["pushslots.delay_ms"])[0].parse::<u64>().is_ok());
     let names = ["message", "pushslots.attempts", "pushslots.delivery"];
@@ -186,10 +192,10 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
+async fn attempt_without_a_request_does_not_count_as_a_resend() {
     let (told, _guard) = listen();
-    let mut tokens = [TokenFate::Cut].into_iter();
-    let issued = || TokenFate::Issued(Duration::from_secs(300));
+    let mut tokens = [TokenOutcome::Cut].into_iter();
+    let issued = || TokenOutcome::Issued(Duration::from_secs(300));
     let model = Model::new(0, |_, _| ok(), move |_, _| tokens.next().unwrap_or_else(issued));
     client_of(&model).build().unwrap().send(&message()).await.unwrap();
     let attempts = told.spans("attempt");
@@ -212,7 +218,7 @@ async fn an_attempt_without_a_request_is_not_one_that_was_sent_before() {
 #[tokio::test(start_paused = true)]
 async fn only_an_abandoned_send_is_an_error() {
     let (told, _guard) = listen();
-    let client = client_of(&Model::scripted([answers(500)])).max_attempts(2).build().unwrap();
+    let client = client_of(&Model::scripted([responds(500)])).max_attempts(2).build().unwrap();
     client.send(&message()).await.unwrap_err();
     assert_eq!(told.levels(), [Level::WARN, Level::ERROR]);
     let log = told.log();
@@ -223,20 +229,25 @@ async fn only_an_abandoned_send_is_an_error() {
         "error.message",
         "pushslots.next_step",
     ];
-    let expected =
-        ["message abandoned", "2", "unknown", "the service answered 500", "attempts_exhausted"];
+    let expected = [
+        "message abandoned",
+        "2",
+        "unknown",
+        "the service responded with 500",
+        "attempts_exhausted",
+    ];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
     let send = log.spans.iter().find(|span| span.0 == "send").unwrap();
     let names = ["otel.status_code", "error.type", "pushslots.delivery"];
     assert_eq!(send.2.of(names), ["ERROR", "unavailable", "unknown"]);
     assert!(
         send.2.of(["otel.status_description"])[0]
-            .starts_with("attempt 2: the service answered 500; ")
+            .starts_with("attempt 2: the service responded with 500; ")
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_that_is_dropped_is_told() {
+async fn dropped_send_is_recorded() {
     let (told, _guard) = listen();
     let client =
         client_of(&Model::scripted([ScriptedOutcome::Hangs { accepted: true }])).build().unwrap();
@@ -251,7 +262,7 @@ async fn a_send_that_is_dropped_is_told() {
     assert_eq!(told.levels(), [Level::INFO]);
     let log = told.log();
     let names = ["message", "pushslots.attempts", "pushslots.delivery"];
-    let expected = ["send dropped before its end", "1", "unknown"];
+    let expected = ["send dropped before it ended", "1", "unknown"];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
 }
 
@@ -283,10 +294,10 @@ async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
-    // The token endpoint gives one, and is down from then on.
+    // The token endpoint issues one token, and is down after that.
     let tokens = |_: &mut _, time: Duration| match time.is_zero() {
-        true => TokenFate::Issued(Duration::from_secs(300)),
-        false => TokenFate::Answered(503, None),
+        true => TokenOutcome::Issued(Duration::from_secs(300)),
+        false => TokenOutcome::Response(503, None),
     };
     let warnings = |told: &Recorded| {
         let log = told.log();
@@ -294,16 +305,16 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
             .events
             .iter()
             .map(|(level, _, fields)| (*level, fields.of(["message"])[0].to_owned()));
-        renewals.filter(|(_, message)| message.contains("renewed")).collect::<Vec<_>>()
+        renewals.filter(|(_, message)| message.contains("renewing")).collect::<Vec<_>>()
     };
     for (revoked, expected) in [(false, 1), (true, 0)] {
         let (told, _guard) = listen();
-        let fate = move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200)
-        {
-            true => ScriptedOutcome::Revoked,
-            false => ok(),
-        };
-        let client = client_of(&Model::new(0, fate, tokens)).max_attempts(2).build().unwrap();
+        let outcome =
+            move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200) {
+                true => ScriptedOutcome::Revoked,
+                false => ok(),
+            };
+        let client = client_of(&Model::new(0, outcome, tokens)).max_attempts(2).build().unwrap();
         client.send(&message()).await.unwrap();
         sleep(Duration::from_secs(if revoked { 210 } else { 260 })).await;
         assert_eq!(client.send(&message()).await.is_ok(), !revoked);
@@ -317,7 +328,7 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
 async fn a_publication_that_fails_or_is_stopped_records_how() {
     for (is_stopped, outcome, code) in [(false, "rejected", "ERROR"), (true, "stopped", "-")] {
         let (told, _guard) = listen();
-        let client = client_of(&Model::scripted([ok(), answers(400)])).build().unwrap();
+        let client = client_of(&Model::scripted([ok(), responds(400)])).build().unwrap();
         let slots = slots(0..3);
         let publication = client.publish(&slots).slots_per_message(1).batch_id("tuesday");
         if is_stopped {
@@ -335,8 +346,8 @@ async fn a_publication_that_fails_or_is_stopped_records_how() {
 #[tokio::test(start_paused = true)]
 async fn metrics_count_tokens_waits_and_what_is_left() {
     let issued = |_: &mut _, time: Duration| match time.is_zero() {
-        true => TokenFate::Answered(503, None),
-        false => TokenFate::Issued(Duration::from_secs(3_600)),
+        true => TokenOutcome::Response(503, None),
+        false => TokenOutcome::Issued(Duration::from_secs(3_600)),
     };
     let model = Model::new(0, |_, _| ok(), issued);
     let minute = Duration::from_secs(60);
@@ -372,7 +383,7 @@ async fn a_filter_leaves_the_span_of_the_caller_alone() {
     let recorded = Recorded::default();
     let others = filter_fn(|metadata| !metadata.target().starts_with("pushslots"));
     let _guard = set_default(Registry::default().with(recorded.clone().with_filter(others)));
-    let client = client_of(&Model::scripted([answers(400)])).build().unwrap();
+    let client = client_of(&Model::scripted([responds(400)])).build().unwrap();
     let caller = tracing::info_span!(
         "caller",
         "otel.status_code" = tracing::field::Empty,
@@ -383,7 +394,7 @@ async fn a_filter_leaves_the_span_of_the_caller_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn spans_that_are_dropped_record_that() {
+async fn dropped_spans_record_the_drop() {
     let (told, _guard) = listen();
     let hangs = ScriptedOutcome::Hangs { accepted: true };
     let client = client_of(&Model::scripted([ok(), hangs])).build().unwrap();

@@ -1,4 +1,4 @@
-//! How slots are split into the messages of a batch, and in what order these go.
+//! Splitting slots into the messages of a batch, and the order of these messages.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -9,7 +9,7 @@ use pushslots::uuid::Uuid;
 use pushslots::{Delivery, Meta, OnUnknown, PushSlots, ResumePoint};
 use serde_json::{Value, json};
 use support::batch::{Arrived, accepted, arrived, serve, slots};
-use support::model::{Model, ScriptedOutcome, answers, client_of, ok};
+use support::model::{Model, ScriptedOutcome, client_of, ok, responds};
 use tokio::time::timeout;
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +136,7 @@ async fn slots_are_split_by_size_as_late_as_they_can_be() {
         for pair in list.windows(2) {
             assert!(pair[0].body.len() <= limit, "{} of {limit}", pair[0].body.len());
             let next = slots[pair[1].slots[0]].to_json().len();
-            // Room is kept for batch numbers of 20 digits, of which each has one or two.
+            // The size limit reserves 20 digits for each batch number, and each has one or two.
             assert!(pair[0].body.len() + 38 + 1 + next > limit, "one more would have fit");
         }
     }
@@ -148,7 +148,7 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
         let limited = Model::new(
             0,
             |_, _| ok(),
-            |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)),
+            |_, _| support::model::TokenOutcome::Issued(Duration::from_secs(300)),
         );
         limited.limit_bytes(40_000);
         let client = client_of(&limited).build().unwrap();
@@ -178,8 +178,8 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
         }
         assert_eq!(report.batch().messages.unwrap() as usize, sent.len() - rejected);
     }
-    // What can't be split is rejected.
-    let (model, client) = serve([answers(413)]);
+    // A message that can't be split is rejected.
+    let (model, client) = serve([responds(413)]);
     let error = client.publish(slots(0..3)).await.unwrap_err();
     assert_eq!((error.failed_message(), error.delivery()), (Some(1), Delivery::Rejected));
     let lengths: Vec<_> = arrived(&model).iter().map(|message| message.slots.len()).collect();
@@ -191,7 +191,7 @@ async fn parts_of_a_split_message_have_ids_of_their_own() {
     let limited = Model::new(
         0,
         |_, _| ok(),
-        |_, _| support::model::TokenFate::Issued(Duration::from_secs(300)),
+        |_, _| support::model::TokenOutcome::Issued(Duration::from_secs(300)),
     );
     limited.limit_bytes(2_000);
     let report = client_of(&limited).build().unwrap().publish(slots(0..100)).await.unwrap();
@@ -209,7 +209,7 @@ async fn parts_of_a_split_message_have_ids_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn a_part_that_was_interrupted_keeps_its_id() {
     let cut = || ScriptedOutcome::Cut { accepted: true };
-    let (model, client) = serve([answers(413), ok(), cut(), cut(), cut(), cut(), ok()]);
+    let (model, client) = serve([responds(413), ok(), cut(), cut(), cut(), cut(), ok()]);
     let error =
         client.publish(slots(0..8)).batch_id("monday").patience(Duration::ZERO).await.unwrap_err();
     assert_eq!((error.failed_message(), error.delivery()), (Some(2), Delivery::Unknown));
@@ -229,7 +229,7 @@ async fn a_part_that_was_interrupted_keeps_its_id() {
 async fn parts_of_a_split_message_go_out_before_a_later_unknown_message() {
     let hangs = |accepted| ScriptedOutcome::Hangs { accepted };
     for is_stream in [false, true] {
-        let (model, client) = serve([hangs(false), hangs(true), answers(413), ok()]);
+        let (model, client) = serve([hangs(false), hangs(true), responds(413), ok()]);
         let publish = || {
             let publication = match is_stream {
                 true => client.publish_stream(stream::iter(slots(0..8))),
@@ -256,13 +256,13 @@ async fn parts_of_a_split_message_go_out_before_a_later_unknown_message() {
 #[tokio::test(start_paused = true)]
 async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_repeated() {
     let unknown = [
-        answers(500),
-        answers(503),
+        responds(500),
+        responds(503),
         ScriptedOutcome::Cut { accepted: true },
         ScriptedOutcome::Hangs { accepted: false },
     ];
-    for fate in unknown {
-        let (model, client) = serve([fate.clone(), answers(413), ok()]);
+    for outcome in unknown {
+        let (model, client) = serve([outcome.clone(), responds(413), ok()]);
         let report = client.publish(slots(0..4)).await.unwrap();
         assert!(report.batch().messages.unwrap() > 1 && report.too_large().len() == 2);
         let sent = arrived(&model);
@@ -271,7 +271,7 @@ async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_r
         assert_eq!(lengths[2..].iter().sum::<usize>(), 4);
         assert_ne!(sent[1].message_id, sent[2].message_id);
 
-        let model = Model::scripted([fate, answers(413), ok()]);
+        let model = Model::scripted([outcome, responds(413), ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
         let error = client.publish(slots(0..4)).await.unwrap_err();
         assert_eq!((error.delivery(), model.calls().len()), (Delivery::Unknown, 1));
@@ -281,7 +281,7 @@ async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_r
 #[tokio::test(start_paused = true)]
 async fn a_message_may_take_exactly_its_limit() {
     let slots = slots(0..2);
-    // Room is kept for batch numbers of 20 digits, of which each has one.
+    // The size limit reserves 20 digits for each batch number, and each has one.
     for (spare, messages) in [(38, 1), (37, 2)] {
         let (model, client) = serve([ok()]);
         client.publish(&slots).batch_id("b").await.unwrap();

@@ -1,6 +1,6 @@
-//! Receipts, attempts, reports, progress and resume points can be stored as JSON and be read again.
+//! Receipts, attempts, reports, progress and resume points can be stored as JSON and read again.
 //!
-//! `tests/data/stored` has one golden file for each type: a change of their JSON is a change of the
+//! `tests/data/stored` has one golden file for each type. A change of this JSON is a change of the
 //! API.
 
 use pushslots::{
@@ -17,7 +17,7 @@ fn golden(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// Adds a member of a later version to every object.
+/// Adds a member, as a later version might, to every object.
 fn with_unknown_members(json: &mut Value) {
     match json {
         Value::Object(members) => {
@@ -75,7 +75,7 @@ fn word_of_a_variant_is_its_json_and_its_display() {
 }
 
 #[test]
-fn stored_records_answer_as_before() {
+fn stored_records_keep_their_values() {
     let report: PublishReport = serde_json::from_str(&golden("publish-report.json")).unwrap();
     assert_eq!((report.batch_id(), report.batch().accepted_slots), ("2026-12-01", 6_600));
     assert_eq!(report.resume_point().map(ResumePoint::number), Some(8));
@@ -103,7 +103,7 @@ fn values_of_a_later_version_are_read_with_less_certainty() {
     assert_eq!(progress.receipt.unwrap().problems()[0].severity(), Severity::Other);
 }
 
-/// Puts `value` at `pointer` of a golden file, and returns the error of reading that.
+/// Replaces the value at `pointer` in a golden file. Returns the error from reading the result.
 fn damaged<T: DeserializeOwned>(name: &str, pointer: &str, value: Value) -> String {
     let mut json: Value = serde_json::from_str(&golden(name)).unwrap();
     *json.pointer_mut(pointer).unwrap() = value;
@@ -125,12 +125,7 @@ fn damage_is_reported_with_its_path() {
         ),
         ("receipt.json", "/slots/end", json!(-1), "slots.end: "),
         ("receipt.json", "/slots/start", json!(2_001), "slots: the range ends before its start"),
-        (
-            "receipt.json",
-            "/attempts",
-            json!([]),
-            "attempts: the last attempt isn't an accepted one",
-        ),
+        ("receipt.json", "/attempts", json!([]), "attempts: the last attempt isn't accepted"),
         ("receipt.json", "/attempts/1/status", json!(5), "attempts[1].status: "),
         ("receipt.json", "/attempts/0/elapsed_ms", json!("1"), "attempts[0].elapsed_ms: "),
         ("receipt.json", "/problems/0/code", json!(7), "problems[0].code: "),

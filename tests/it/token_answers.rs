@@ -1,5 +1,4 @@
-//! Responses of the token endpoint in every shape that has been seen, and what a send makes of
-//! them.
+//! All known forms of token responses, and the result of a send for each.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -17,14 +16,15 @@ use tokio::time::sleep;
 const JSON: &str = "Content-Type: application/json\r\n";
 const HTML: &str = "Content-Type: text/html\r\n";
 
-/// Sends a message with one attempt, with a token from an endpoint that answers this.
+/// Sends a message in one attempt, with this response of the token endpoint.
 async fn send(response: Act) -> Result<Receipt, Error> {
     let (sent, requests) = send_with_tokens(vec![response]).await;
     assert_eq!(requests.len(), 1);
     sent
 }
 
-/// Sends a message while the token endpoint responds so, and returns the token requests too.
+/// Sends a message in one attempt, with these responses of the token endpoint. Returns the token
+/// requests too.
 async fn send_with_tokens(responses: Vec<Act>) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
     let tokens = RawServer::start(responses).await;
     let service = fixtures::serve();
@@ -34,7 +34,7 @@ async fn send_with_tokens(responses: Vec<Act>) -> (Result<Receipt, Error>, Vec<V
     (sent, tokens.finish().await)
 }
 
-/// The `iat` of the assertion in a token request.
+/// Returns the `iat` of the assertion in a token request.
 fn issued_at(request: &[u8]) -> i64 {
     let form: BTreeMap<_, _> =
         url::form_urlencoded::parse(split(request).1.unwrap()).into_owned().collect();
@@ -44,7 +44,7 @@ fn issued_at(request: &[u8]) -> i64 {
     claims["iat"].as_i64().unwrap()
 }
 
-/// A `Date` that is off by so many seconds.
+/// Returns a `Date` that differs from this machine's clock by this number of seconds.
 fn date(offset: i64) -> String {
     let distance = Duration::from_secs(offset.unsigned_abs());
     let now = SystemTime::now();
@@ -70,7 +70,7 @@ async fn success_without_a_token_names_what_is_missing() {
         (JSON, r#"{"access_token":["canary"]}"#, "the endpoint's response holds no access_token"),
         (JSON, r#"{"access_token":""}"#, "the access token is empty"),
         (JSON, r#"{"access_token":"canary\nbreak"}"#, "the access token can't be a header value"),
-        (JSON, r#"{"access_token":"canary","token_type":"mac"}"#, "is of a type other than Bearer"),
+        (JSON, r#"{"access_token":"canary","token_type":"mac"}"#, "has a type other than Bearer"),
         (
             "Content-Encoding: gzip\r\n",
             "\u{1f}canary",
@@ -92,7 +92,7 @@ async fn success_without_a_token_names_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_token_is_taken_whatever_stands_next_to_it() {
+async fn token_is_accepted_whatever_the_other_members_are() {
     for body in [
         r#"{"access_token":"fresh"}"#,
         r#"{"access_token":"fresh","token_type":"bearer","expires_in":300,"scope":""}"#,
@@ -113,7 +113,7 @@ async fn a_token_is_taken_whatever_stands_next_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_life_with_a_fraction_or_as_text_is_counted() {
+async fn lifetime_with_a_fraction_or_as_text_is_respected() {
     for (expires_in, life) in [
         ("3.0", 3),
         ("\"3.0\"", 3),
@@ -121,7 +121,7 @@ async fn a_life_with_a_fraction_or_as_text_is_counted() {
         ("3.9", 3),
         ("30e-1", 3),
         ("0.2", 1),
-        // No life, or none that can be: as if it were missing.
+        // These are missing or impossible lifetimes, and count as missing.
         ("0", 300),
         ("\"soon\"", 300),
     ] {
@@ -129,10 +129,10 @@ async fn a_life_with_a_fraction_or_as_text_is_counted() {
         let service = Scripted::new(move || response(StatusCode::OK, &[], &body));
         let client = service.client();
         client.send(&message()).await.unwrap();
-        // The last third of a short life is not used, nor the last 20 s of a longer one.
+        // A short lifetime is used for its first third, a longer one except for its last 20 s.
         let usable =
             if life < 30 { Duration::from_secs(life) / 3 } else { Duration::from_secs(life - 20) };
-        // It is renewed from 80 % of that time.
+        // The token is renewed after 80 % to 90 % of that time.
         sleep(usable * 7 / 10).await;
         client.send(&message()).await.unwrap();
         assert_eq!(service.token_requests(), 1, "{expires_in}: still used");
@@ -166,7 +166,7 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
             ": invalid_client",
             environment,
         ),
-        // An error object with status 200 is one all the same.
+        // An error object with status 200 is still an error.
         (
             "200 OK",
             JSON,
@@ -207,7 +207,7 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
             ": unauthorized_client",
             "that the OAuth client may use client credentials with a signed JWT",
         ),
-        // An assertion that is echoed is masked, and what steers a terminal made visible.
+        // Echoed assertions are masked, and terminal control characters are escaped.
         (
             "400 Bad Request",
             JSON,
@@ -225,7 +225,7 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
             &*format!(": {}…", &long[..516]),
             environment,
         ),
-        // Text that isn't an OAuth error response is for those who ask for it.
+        // Text that isn't an OAuth error response is available only through an accessor.
         (
             "400 Bad Request",
             JSON,
@@ -285,7 +285,7 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
+async fn retryable_status_of_the_token_endpoint_is_retried() {
     for status in [
         "408 Request Timeout",
         "421 Misdirected Request",
@@ -305,7 +305,7 @@ async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
             .unwrap();
         let receipt = client.send(&message()).await.unwrap();
         assert_eq!(receipt.attempts()[0].delivery, Delivery::NotSent);
-        let expected = format!("the endpoint answered {}", &status[..3]);
+        let expected = format!("the endpoint responded with {}", &status[..3]);
         assert!(receipt.attempts()[0].error.as_deref().unwrap().contains(&expected));
         assert_eq!(tokens.finish().await.len(), 2);
 
@@ -319,7 +319,7 @@ async fn a_token_endpoint_that_asks_for_the_request_again_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_told_with_the_rejection() {
+async fn wrong_clock_is_reported_with_the_rejection() {
     let rejection = |date: &str| {
         Act::response("401 Unauthorized", &format!("Date: {date}\r\n"), "Invalid request")
     };
@@ -335,32 +335,32 @@ async fn a_clock_that_is_off_is_told_with_the_rejection() {
         let (seconds, rest) = after.split_once(" s ").unwrap();
         let off = offset.unsigned_abs().abs_diff(seconds.parse().unwrap());
         assert!(off <= 9, "{error}");
-        let expected = format!("{side} the endpoint's: set it (but an assertion dated by");
+        let expected = format!("{side} the endpoint's; correct it (an assertion with");
         assert!(rest.starts_with(&expected), "{error}");
     }
     for offset in [-9, -3, 0, 3, 9] {
         let error = send(rejection(&date(offset))).await.unwrap_err().to_string();
         assert!(!error.contains("clock"), "{offset}: {error}");
     }
-    // Without a date nothing is known of the clocks, and nothing is tried again.
+    // Without a date, nothing is known about the clocks, and the request isn't repeated.
     let error = send(rejection("yesterday")).await.unwrap_err().to_string();
     assert!(!error.contains("clock"), "{error}");
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_corrected_by_the_date_of_the_endpoint() {
+async fn wrong_clock_is_corrected_by_the_date_of_the_endpoint() {
     let body = r#"{"error":"invalid_client","error_description":"Assertion expired"}"#;
     let reject = |offset| {
         Act::response("400 Bad Request", &format!("{JSON}Date: {}\r\n", date(offset)), body)
     };
     let accept = || Act::response("200 OK", JSON, r#"{"access_token":"plain"}"#);
-    // The clock is an hour behind, and is set later.
+    // The clock is an hour behind at first, and is corrected later.
     let acts = [reject(3_600), accept(), accept(), reject(0), accept(), accept()];
     let tokens = RawServer::start(acts).await;
     let service = fixtures::serve();
     let builder =
         client(service.url(), "plain").token_url(format!("{}/token", tokens.url)).max_attempts(1);
-    // Each client requests a token of its own, and all know the difference of the clocks.
+    // Each client requests its own token, and all share the clock difference.
     let credentials = Credentials::signed_jwt("plain", key());
     for _ in 0..4 {
         let client = builder.clone().credentials(credentials.clone()).build().unwrap();
@@ -375,7 +375,7 @@ async fn a_clock_that_is_off_is_corrected_by_the_date_of_the_endpoint() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_no_matter_while_tokens_are_given() {
+async fn wrong_clock_is_ignored_while_tokens_are_issued() {
     let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH);
     let token = r#"{"access_token":"fresh"}"#;
     send(Act::response("200 OK", &format!("Date: {date}\r\n"), token)).await.unwrap();

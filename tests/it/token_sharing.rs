@@ -1,11 +1,11 @@
-//! Sends side by side share one token, and one request for it.
+//! Concurrent sends share one token, and one request for it.
 
 use pushslots::{Client, Error, Receipt};
 use support::http2::service;
 use support::message;
 use tokio::task::JoinSet;
 
-/// Sends a thousand messages at once.
+/// Sends 1,000 messages at once.
 fn thousand(client: &Client) -> JoinSet<Result<Receipt, Error>> {
     let send = |client: Client| async move { client.send(&message()).await };
     (0..1_000).map(|_| send(client.clone())).collect()
@@ -24,7 +24,7 @@ async fn a_thousand_sends_share_a_token_and_the_one_that_replaces_it() {
         assert_eq!(sent.unwrap().attempts().len(), 1);
     }
 
-    // The service revokes the token before its time.
+    // The service revokes the token before it expires.
     let sends = thousand(&client);
     let mut by_token = [0; 2];
     for _ in 0..2_000 {

@@ -1,4 +1,4 @@
-//! How access tokens are asked for, and what becomes of a send when there is none.
+//! Requests for access tokens, and the result of a send if there is no token.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,14 +24,14 @@ use support::{DESTINATION, client, fixtures, key, message};
 use tokio::task::JoinSet;
 use url::form_urlencoded;
 
-/// Every form sent to the token endpoint.
+/// Returns every form that the token endpoint received.
 async fn forms(server: &MockService) -> Vec<BTreeMap<String, String>> {
     let requests = server.requests();
     let tokens = requests.into_iter().filter(|request| request.path() == "/v2/auth/token");
     tokens.map(|request| form_urlencoded::parse(request.body()).into_owned().collect()).collect()
 }
 
-/// Header and claims of an assertion, once its signature is verified.
+/// Verifies the signature of an assertion. Returns its header and claims.
 fn verified(
     assertion: &str,
     algorithm: &'static dyn VerificationAlgorithm,
@@ -89,8 +89,8 @@ async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
     }
 }
 
-/// Responds to every request with a token and an acceptance in one, and keeps the token requests:
-/// their URL and `aud`.
+/// A transport that responds to every request with a token and an acceptance in one. It records the
+/// URL and `aud` of token requests.
 #[derive(Clone, Default)]
 struct TokenRequests(Arc<Mutex<Vec<(String, String)>>>);
 
@@ -231,7 +231,7 @@ async fn rejected_credentials_are_final_and_nothing_is_sent() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// A token endpoint that acts, beside a service that accepts.
+/// Sends a message to a service that accepts it, with a token endpoint that plays these acts.
 async fn with_token_endpoint(
     acts: Vec<Act>,
 ) -> (Result<pushslots::Receipt, pushslots::Error>, usize) {
@@ -293,7 +293,7 @@ async fn a_token_endpoint_that_stays_down_leaves_the_message_unsent() {
 }
 
 #[tokio::test]
-async fn a_hint_of_the_token_endpoint_is_handed_on() {
+async fn retry_after_of_the_token_endpoint_is_reported() {
     let busy = Act::response("429 Busy", "Retry-After: 300\r\n", "");
     let (result, requests) = with_token_endpoint(vec![busy]).await;
     let error = result.unwrap_err();

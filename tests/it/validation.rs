@@ -1,4 +1,4 @@
-//! What is wrong with a message is told all at once, each problem with its path.
+//! Validation reports all problems of a message at once, each with its path.
 
 use pushslots::chrono::{NaiveDate, Utc};
 use pushslots::uuid::Uuid;
@@ -70,7 +70,7 @@ fn all_problems_come_at_once_with_their_paths() {
 }
 
 #[test]
-fn a_problem_says_what_belongs_there() {
+fn problem_text_names_the_expected_value() {
     let json = json!({"Slots": [{"DateTime": "2016-10-08", "Duration": [1]}]});
     let message = PushSlots::from_json(json.to_string()).unwrap();
     assert_eq!(
@@ -84,7 +84,7 @@ fn a_problem_says_what_belongs_there() {
 }
 
 #[test]
-fn times_that_are_no_real_ones() {
+fn invalid_times_are_problems() {
     for text in [
         "",
         "2016-10-08",
@@ -133,7 +133,7 @@ fn a_year_that_has_no_four_digits_can_not_be_written() {
 }
 
 #[test]
-fn durations_that_are_none() {
+fn invalid_durations_are_problems() {
     for duration in [
         json!(null),
         json!(0),
@@ -163,7 +163,7 @@ fn durations_that_are_none() {
 }
 
 #[test]
-fn a_message_has_slots() {
+fn message_without_slots_is_a_problem() {
     for json in [json!({}), json!({"Slots": []}), json!({"Slots": null})] {
         assert_eq!(paths(&json), ["Slots"], "{json}");
     }
@@ -204,7 +204,7 @@ fn telephone_numbers_are_e164() {
 }
 
 #[test]
-fn batch_numbers_count_from_one_and_belong_to_a_batch() {
+fn batch_numbers_start_at_1_and_need_a_batch_id() {
     let with = |meta: Meta| PushSlots::builder().meta(meta).slot(Slot::new(Utc::now(), 15)).build();
     let batch = || Meta::new().batch_id("tuesday");
     for meta in [
@@ -232,7 +232,7 @@ fn batch_numbers_count_from_one_and_belong_to_a_batch() {
 }
 
 #[test]
-fn a_value_put_in_place_of_one_that_can_not_be_read_is_the_one_that_counts() {
+fn assigned_value_replaces_one_that_cannot_be_read() {
     let json = json!({"Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": "soon"}]});
     let wrong = PushSlots::from_json(json.to_string()).unwrap();
     let mut slot = wrong.slots()[0].clone();
@@ -257,7 +257,7 @@ fn a_message_that_was_read_can_be_corrected() {
 }
 
 #[test]
-fn what_is_added_to_a_list_does_not_hide_that_the_rest_could_not_be_read() {
+fn element_added_to_a_list_does_not_hide_unreadable_ones() {
     let known = "af394f14-b34a-464f-8d24-895f370af4c9";
     let json = json!({"Meta": {"Destinations": [{"ID": known}, 5]}, "Slots": [slot()]});
     let mut message = PushSlots::from_json(json.to_string()).unwrap();
@@ -277,7 +277,7 @@ fn what_is_added_to_a_list_does_not_hide_that_the_rest_could_not_be_read() {
 }
 
 #[test]
-fn a_destination_is_named_by_its_id() {
+fn destination_without_an_id_is_a_problem() {
     let with = |meta: Meta| PushSlots::builder().meta(meta).slot(Slot::new(Utc::now(), 15)).build();
     let mut meta = Meta::new().destination(Uuid::nil());
     assert!(with(meta.clone()).is_ok());

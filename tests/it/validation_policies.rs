@@ -1,5 +1,5 @@
-//! What a client sends of messages and slots with problems, and where it reports them:
-//! `Validation`.
+//! `Validation`: how a client sends messages and slots with problems, and where it reports the
+//! problems.
 
 use futures_util::stream;
 use proptest::collection::vec;
@@ -15,7 +15,7 @@ use support::any::{Any, token};
 use support::batch::{arrived, serve, slots};
 use support::examples::Folder;
 use support::holds::holds;
-use support::model::{answers, client_of, ok};
+use support::model::{client_of, ok, responds};
 
 use Validation::{DropInvalidOptional, Lenient, Strict};
 use support::generate;
@@ -26,7 +26,7 @@ fn paths(problems: &[Problem]) -> Vec<&str> {
     problems.iter().map(Problem::path).collect()
 }
 
-/// A message with these members of `Meta` and of its one slot instead of valid ones.
+/// Returns a message in which these members replace valid ones in `Meta` and in its only slot.
 fn message(meta: &Value, slot: &Value) -> PushSlots {
     let mut message = json!({
         "Meta": {"DataModel": "Scheduling", "EventType": "PushSlots", "Destinations": [{"ID": support::DESTINATION}]},
@@ -39,7 +39,7 @@ fn message(meta: &Value, slot: &Value) -> PushSlots {
     PushSlots::from_json(message.to_string()).unwrap()
 }
 
-/// Sends a message, and returns its receipt and what of it went out.
+/// Sends a message. Returns its receipt and the JSON that was sent.
 async fn sent(
     message: &PushSlots,
     validation: Validation,
@@ -55,8 +55,8 @@ async fn sent(
 
 #[tokio::test(start_paused = true)]
 async fn each_validation_decides_what_is_sent() {
-    // Members of `Meta` and of a slot, the path of the problem, and where its value is in JSON;
-    // then what the second and third validation send in its place. Nothing stands for an error.
+    // Members of `Meta` and of a slot, the path of the problem, and the JSON pointer to the value.
+    // Then the values that `DropInvalidOptional` and `Lenient` send there, or `None` for an error.
     let left_out = Some(Value::Null);
     let cases = [
         // Warnings of optional values.
@@ -156,7 +156,7 @@ async fn each_validation_decides_what_is_sent() {
             None,
         ),
         (json!({"Destinations": 5}), json!({}), "Meta.Destinations", "", None, None),
-        // A wish of the reference, of a value that is required.
+        // A recommendation of the reference for a required value.
         (
             json!({"Destinations": [{"ID": "EMR"}]}),
             json!({}),
@@ -227,7 +227,7 @@ async fn an_error_lists_the_problems_that_stopped_the_message_alone() {
     assert_eq!(serde_json::to_value(&receipt).unwrap().get("problems"), None);
 }
 
-/// Slots that share a provider with an invalid telephone number, except the slot `without`.
+/// Returns slots that share a provider with an invalid phone number.
 fn with_phone(count: usize) -> Vec<Slot> {
     let mut provider = Provider::new().id("1", "NPI");
     provider.phone_number = Some(PhoneNumber::new("608-555-1234"));
@@ -341,7 +341,7 @@ async fn shared_record_that_is_changed_is_corrected_anew() {
     let mut slots = with_phone(3);
     let (_, client) = serve([ok()]);
     client.publish(&slots).validation(DropInvalidOptional).await.unwrap();
-    // One holder is left, so that the record is changed in place.
+    // Only one holder is left, so the record is changed in place.
     let mut slot = slots.pop().unwrap();
     drop(slots);
     slot.provider.as_mut().unwrap().to_mut().last_name = Some("Marble".to_owned());
@@ -353,7 +353,7 @@ async fn shared_record_that_is_changed_is_corrected_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_batch_in_place_of_an_unfinished_one_counts_its_problems_once() {
+async fn new_batch_that_replaces_an_unfinished_one_counts_its_problems_once() {
     let folder = Folder::create();
     let run = async |client: &Client, slots: Vec<Slot>| {
         let publication =
@@ -361,7 +361,7 @@ async fn a_new_batch_in_place_of_an_unfinished_one_counts_its_problems_once() {
         let publication = publication.skip_invalid(|_, _| ()).restart_if_changed();
         publication.checkpoint(folder.path().join("checkpoint")).await
     };
-    let (_, client) = serve([ok(), answers(400)]);
+    let (_, client) = serve([ok(), responds(400)]);
     run(&client, with_phone(6)).await.unwrap_err();
     let mut changed = with_phone(6);
     changed[0].reason = Some("Office Visit".into());
@@ -383,7 +383,7 @@ async fn a_new_batch_in_place_of_an_unfinished_one_counts_its_problems_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn destinations_whose_ids_are_no_uuids_are_told_apart() {
+async fn destinations_are_distinguished_by_ids_that_are_not_uuids() {
     let meta = |id: &str| -> Meta {
         serde_json::from_value(json!({"Destinations": [{"ID": id}]})).unwrap()
     };
@@ -396,7 +396,7 @@ async fn destinations_whose_ids_are_no_uuids_are_told_apart() {
             None => publication.checkpoint(folder.path().join("checkpoint")).await,
         }
     };
-    let (_, client) = serve([ok(), answers(400)]);
+    let (_, client) = serve([ok(), responds(400)]);
     let failed = run(&client, "EMR-A", None).await.unwrap_err();
     let (model, client) = serve([ok()]);
     let other = run(&client, "EMR-B", None).await.unwrap_err();
@@ -432,7 +432,7 @@ async fn a_prepared_message_has_the_batch_numbers_of_its_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_source_of_the_client_takes_the_place_of_one_that_is_left_out() {
+async fn source_of_the_client_replaces_a_dropped_source_id() {
     let (model, client) = serve([ok()]);
     let message = message(&json!({"Source": {"ID": "north", "Name": "North"}}), &json!({}));
     let client = client.with_source(support::SOURCE);
@@ -451,7 +451,7 @@ async fn a_publication_resumes_with_the_same_bytes() {
             let publication = client.publish(&slots).meta(meta.clone()).slots_per_message(1);
             publication.validation(validation).checkpoint(folder.path().join("checkpoint")).await
         };
-        let (model, client) = serve([ok(), answers(400)]);
+        let (model, client) = serve([ok(), responds(400)]);
         let error = run(&client).await.unwrap_err();
         let problems = paths(error.report().problems());
         assert_eq!(problems, ["Meta.Source.ID", "Slots[0].Provider.PhoneNumber.Office"]);
@@ -538,7 +538,7 @@ async fn the_mock_accepts_warnings_if_it_is_set_to() {
         let client = Client::builder().mock(service).validation(Lenient).build().unwrap();
         assert_eq!(client.send(&message).await.is_ok(), is_accepted);
     }
-    // The schema has a text in that place.
+    // The schema requires a text there.
     let any = Any::of(&tolerant);
     let token = token(&tolerant, &any).await;
     let body = String::from_utf8(message.to_json()).unwrap();
@@ -546,7 +546,7 @@ async fn the_mock_accepts_warnings_if_it_is_set_to() {
     assert_eq!(any.push(&token, body.replace(r#""north""#, "5")).await.0, 400);
 }
 
-/// Whether `sent` is `given` without some of its members and elements.
+/// Returns whether `sent` is `given` without some of its members and elements.
 fn is_part_of(sent: &Value, given: &Value) -> bool {
     match (sent, given) {
         (Value::Object(sent), Value::Object(given)) => sent
@@ -556,7 +556,7 @@ fn is_part_of(sent: &Value, given: &Value) -> bool {
             let mut given = given.iter();
             sent.iter().all(|value| given.any(|given| is_part_of(value, given)))
         }
-        // Elements of a list that couldn't be read are read for what they stand for.
+        // Elements of a list that couldn't be read are converted to text.
         (Value::String(_), Value::Bool(_) | Value::Number(_)) => {
             sent.as_str() == Some(&given.to_string())
         }
@@ -564,7 +564,7 @@ fn is_part_of(sent: &Value, given: &Value) -> bool {
     }
 }
 
-/// The places in `given` that `sent` doesn't have, as a problem names them.
+/// Collects the places of `given` that `sent` lacks, named as in a problem.
 fn left_out(given: &Value, sent: &Value, at: &str, places: &mut Vec<String>) {
     match (given, sent) {
         (Value::Object(given), Value::Object(sent)) => {
@@ -587,7 +587,7 @@ fn left_out(given: &Value, sent: &Value, at: &str, places: &mut Vec<String>) {
 }
 
 #[test]
-fn what_is_sent_without_invalid_values_is_valid_and_each_lack_is_reported() {
+fn message_without_its_invalid_values_is_valid_and_each_dropped_value_is_reported() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -609,7 +609,7 @@ fn what_is_sent_without_invalid_values_is_valid_and_each_lack_is_reported() {
             prop_assert!(problems.is_ok(), "{json}: {problems:?}");
             let mut read: Value = serde_json::from_slice(&given.to_json()).unwrap();
             if read["Meta"]["Destinations"].is_null() {
-                // The client's own.
+                // The client adds its own destinations.
                 read["Meta"]["Destinations"] = sent["Meta"]["Destinations"].clone();
             }
             prop_assert!(is_part_of(&sent, &read), "{read}\n{sent}");

@@ -1,7 +1,7 @@
-//! The verdict of the mock on a message: it depends on the values alone, and differs from that of
-//! the service's schema by rules of the reference that have a name here.
+//! The verdict of the mock on a message. It depends on the values alone, and differs from the
+//! service's schema only by named rules of the reference.
 //!
-//! `PROPTEST_CASES=10000 cargo test --all-features --test it verdicts::` judges 10,000 messages.
+//! `PROPTEST_CASES=10000 cargo test --all-features --test it verdicts::` checks 10,000 messages.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,15 +16,15 @@ use support::any::{Any, token};
 use support::generate;
 use support::holds::holds;
 
-/// Why the mock rejects what the schema allows: the text of its reason, and the rule of the
-/// reference.
+/// The reasons for which the mock rejects messages that the schema allows: a part of its text, and
+/// the rule of the reference.
 const RULES: &[(&str, &str)] = &[
     ("not in E.164 form", "PhoneNumber.Office is in the form of ITU-T E.164"),
     ("the text of a UUID", "IDs of sources and destinations are UUIDs"),
     ("expected a UUID", "IDs of sources and destinations are UUIDs"),
     ("the text of a time", "times are in the form of ISO 8601"),
     ("expected a date and time of day", "times are in the form of ISO 8601"),
-    // An empty text stands for no time.
+    // An empty text counts as a missing time.
     ("DateTime: missing", "a slot has a DateTime"),
     ("a whole number", "batch numbers are whole numbers from 1"),
     ("above TotalBatches", "CurrentBatch is at most TotalBatches"),
@@ -70,7 +70,7 @@ fn other_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// A message, and how it differs from one that can be sent: one value is another, or none.
+/// Generates a message in which one value may be replaced.
 fn messages() -> BoxedStrategy<Value> {
     let replaced = option::of((any::<prop::sample::Index>(), other_value()));
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
@@ -111,7 +111,7 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
         let (status, body) = runtime.block_on(any.push(&token, compact.clone()));
         let is_accepted = status == 200;
         prop_assert!(is_accepted || matches!(status, 400 | 403), "{status}: {body}");
-        // Space makes no difference.
+        // White space makes no difference.
         let pretty = serde_json::to_string_pretty(&json).unwrap();
         let spaced = runtime.block_on(any.push(&token, pretty));
         prop_assert_eq!(spaced.0, status, "with space: {} / {}", compact, spaced.1);
@@ -130,7 +130,7 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
                 *differences.borrow_mut().entry(rule.unwrap().1).or_default() += 1;
             }
         }
-        // The fixtures look at the event alone, and name the destinations in their response.
+        // The fixtures check only the event type, and name the destinations in their response.
         let destinations = json["Meta"]["Destinations"].as_array();
         if !destinations.is_some_and(|list| list.iter().all(|each| each["ID"].is_string())) {
             return Ok(());
@@ -225,7 +225,7 @@ async fn values_are_judged_by_their_own_place_and_spelling() {
             comma(&meta),
             comma(&slot)
         );
-        // Space between the parts, and members in another order.
+        // The same message with white space, and with its members in another order.
         let (head, slots) = compact.split_once(r#","Slots":"#).unwrap();
         let slots = slots.strip_suffix('}').unwrap();
         let turned = format!("{{\"Slots\":{slots},{}}}", head.strip_prefix('{').unwrap());

@@ -1,7 +1,8 @@
-//! Private keys and secrets are gone from the memory of a process that used and dropped them.
+//! A process that used and dropped private keys and secrets has no copy of them in its memory.
 //!
 //! Each test writes fresh secrets to files and starts this binary again. The new process knows each
-//! secret only masked, lets the crate load it, and searches its own writable memory.
+//! secret only in masked form. It lets the crate load the secret, and searches its own writable
+//! memory.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -27,22 +28,22 @@ use support::keys::{self, TestKey};
 use support::tls::Authority;
 use support::{DESTINATION, message};
 
-/// The variable that names the folder of the secrets to the process that loads them.
+/// The variable with the folder of the secrets, for the process that loads them.
 const FOLDER: &str = "WIPING_FOLDER";
 const API_SECRET: &str = "PUSHSLOTS_API_SECRET";
 const MASK: u8 = 0x5a;
 const CHUNK: usize = 1 << 20;
-/// The most bytes of a part that is searched for.
+/// The maximum length of a part that is searched for, in bytes.
 const LONGEST: usize = 36;
-/// The files that hold parts of a secret.
+/// The files with parts of a secret.
 const PARTS: [&str; 4] = ["part 1", "part 2", "part 3", "part 4"];
-/// The files that hold parts of a key: in PEM, in a JWK, and decoded.
+/// The files with parts of a key: in PEM, in a JWK, and decoded.
 const KEY_PARTS: [&str; 12] = [
     "PEM 1", "JWK 1", "bytes 1", "PEM 2", "JWK 2", "bytes 2", "PEM 3", "JWK 3", "bytes 3", "PEM 4",
     "JWK 4", "bytes 4",
 ];
 
-/// Runs an ignored test of this file in a process of its own.
+/// Runs an ignored test of this file in a separate process.
 fn run(test: &str, folder: &Folder, variables: &[(&str, &str)]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let test = format!("wiping::{test}");
@@ -54,7 +55,7 @@ fn run(test: &str, folder: &Folder, variables: &[(&str, &str)]) {
     assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}\n{stderr}");
 }
 
-/// A file of the folder that holds the secrets.
+/// Returns the path of a file in the folder of the secrets.
 fn file(name: &str) -> PathBuf {
     Path::new(&std::env::var_os(FOLDER).unwrap()).join(name)
 }
@@ -66,7 +67,7 @@ fn bytes(name: &str) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || (file.read(&mut byte).unwrap() == 1).then_some(byte[0]))
 }
 
-/// A file's content, in memory that doesn't grow.
+/// Reads a file into memory that doesn't grow.
 fn read(name: &str) -> Zeroizing<Vec<u8>> {
     let mut content = Zeroizing::new(vec![0; file(name).metadata().unwrap().len() as usize]);
     content.iter_mut().zip(bytes(name)).for_each(|(place, byte)| *place = byte);
@@ -77,13 +78,13 @@ fn read_text(name: &str) -> Zeroizing<String> {
     Zeroizing::new(String::from_utf8(std::mem::take(&mut *read(name))).unwrap())
 }
 
-/// A search for secrets, which this process holds only masked.
+/// A search for secrets. This process holds them only in masked form.
 ///
-/// It gets all its memory at the start, because memory that the crate gave back would be
-/// overwritten otherwise.
+/// All memory is allocated at the start. Otherwise the search would overwrite memory that the crate
+/// freed.
 struct Search {
     secrets: Vec<Secret>,
-    /// The bytes with which a masked secret begins.
+    /// Whether a masked secret begins with this byte.
     first: [bool; 256],
     maps: Vec<u8>,
     chunk: Vec<u8>,
@@ -96,7 +97,7 @@ struct Secret {
 }
 
 impl Search {
-    /// Reads the secrets of these files.
+    /// Reads the secrets of these files, and masks them.
     fn new(names: &[&'static str]) -> Self {
         let masked = |name| bytes(name).map(|byte| byte ^ MASK).collect();
         let secret = |&name| Secret { name, masked: masked(name), copies: 0 };
@@ -119,7 +120,7 @@ impl Search {
         }
         assert!(length < self.maps.len(), "all mappings are listed");
         let mut memory = File::open("/proc/self/mem").unwrap();
-        // Without the chunk itself, which holds copies while it is read.
+        // Skips the chunk itself, because it holds copies while it is read.
         let own = self.chunk.as_ptr_range();
         let from = own.start as u64;
         let to = own.end as u64;
@@ -136,9 +137,9 @@ impl Search {
                 if memory.read_exact(part).is_err() {
                     break;
                 }
-                // No copy stays behind when the chunk is freed.
+                // Masks the chunk, so that it leaves no copies when it is freed.
                 part.iter_mut().for_each(|byte| *byte ^= MASK);
-                // A secret may go on in the next chunk, which then begins with it.
+                // A secret may continue in the next chunk, which therefore overlaps with this one.
                 let overlap = if length == CHUNK { LONGEST - 1 } else { 0 };
                 for (at, _) in part[..length - overlap]
                     .iter()
@@ -164,7 +165,7 @@ impl Search {
         }
     }
 
-    /// The search finds a copy that isn't wiped.
+    /// Asserts that the search finds copies that aren't wiped.
     #[track_caller]
     fn assert_finds_copies(&mut self, before: usize) {
         let copies: Vec<Vec<_>> = self
@@ -181,7 +182,7 @@ impl Search {
     }
 }
 
-/// The addresses of a mapping, if it is writable.
+/// Returns the addresses of a mapping if it is writable.
 fn writable(mapping: &str) -> Option<(u64, u64)> {
     let (range, rest) = mapping.split_once(' ').unwrap();
     let (start, end) = range.split_once('-').unwrap();
@@ -189,8 +190,8 @@ fn writable(mapping: &str) -> Option<(u64, u64)> {
     rest.starts_with("rw").then(|| (address(start), address(end)))
 }
 
-/// Responds to every request with a token and an acceptance in one, and keeps the longest length of
-/// a request for a token.
+/// A transport that responds to every request with a token and an acceptance in one. It records the
+/// length of the longest token request.
 #[derive(Clone, Default)]
 struct Service(Arc<AtomicUsize>);
 
@@ -208,7 +209,7 @@ impl Transport for Service {
     }
 }
 
-/// Sends a message; returns the length of the request for a token.
+/// Sends a message. Returns the length of the longest token request.
 async fn send(builder: ClientBuilder) -> usize {
     let service = Service::default();
     let client = builder.transport(service.clone()).destination(DESTINATION).build().unwrap();
@@ -216,10 +217,10 @@ async fn send(builder: ClientBuilder) -> usize {
     service.0.load(Ordering::Relaxed)
 }
 
-/// Writes a key in PEM and as a JWK, and the parts of it that must be gone.
+/// Writes a key in PEM and as a JWK, and the parts of it that must not remain in memory.
 ///
-/// The allocator writes over the start of memory that it gets back, and uses some of it again. So
-/// the parts come from several places within the private half.
+/// The allocator overwrites the start of freed memory and reuses some of it. Therefore the parts
+/// come from several places within the private half.
 fn write_key(folder: &Folder, key: &TestKey) {
     let pem = &key.pem;
     let jwk = key.jwk("key-7").to_string();
@@ -272,8 +273,8 @@ fn a_p384_key_is_wiped() {
     run("loads_a_key", &folder, &[]);
 }
 
-/// A secret of 8 KiB, so that not all of its memory is used again. The parts are searched for, and
-/// stand in its second half.
+/// Writes a secret of 8 KiB, so that not all of its memory is reused. The parts to search for are
+/// in its second half.
 fn write_api_secret(folder: &Folder) -> String {
     let text = || (0..113).map(|_| Uuid::new_v4().to_string()).collect::<String>();
     let secret = format!("{}\"{}", text(), text());

@@ -1,4 +1,4 @@
-//! A client of the mock that is not this crate's.
+//! A client of the mock that doesn't use this crate.
 
 use pushslots::mock::MockService;
 use pushslots::{Client, ClientBuilder, Credentials, SigningKey};
@@ -10,7 +10,7 @@ use super::{DESTINATION, any_http, message};
 
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What any client is: one that asks and gets a response.
+/// An HTTP client that sends the requests of a test as they are.
 pub struct Any {
     http: reqwest::Client,
     url: String,
@@ -36,7 +36,7 @@ impl Any {
         (status, String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap())
     }
 
-    pub async fn buy(&self, assertion: &str) -> (u16, Value) {
+    pub async fn request_token(&self, assertion: &str) -> (u16, Value) {
         let (status, body) =
             self.post("/v2/auth/token", &[("content-type", FORM)], form(assertion)).await;
         (status, serde_json::from_str(&body).unwrap())
@@ -56,7 +56,7 @@ pub fn form(assertion: &str) -> String {
     )
 }
 
-/// An assertion as the client under test would make it, for a key and an audience.
+/// Returns an assertion as the client under test makes it, for this key and audience.
 pub async fn assertion_by(key: &SigningKey, client_id: &str, audience: &str) -> String {
     let service = RawServer::start([Act::CloseAfterReading]).await;
     let client = Client::builder()
@@ -86,7 +86,7 @@ pub fn client(service: &MockService) -> ClientBuilder {
 }
 
 pub async fn token(service: &MockService, any: &Any) -> String {
-    let (status, response) = any.buy(&good_assertion(service).await).await;
+    let (status, response) = any.request_token(&good_assertion(service).await).await;
     assert_eq!(status, 200, "{response}");
     response["access_token"].as_str().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Slots to publish, a service to publish them to, and what of them arrived.
+//! Slots to publish, a service to publish them to, and the messages that arrived there.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use super::model::{Call, Model, ScriptedOutcome, client_of};
 
-/// A service that plays these fates, and a client of it.
-pub fn serve(fates: impl IntoIterator<Item = ScriptedOutcome>) -> (Arc<Model>, Client) {
-    let model = Model::scripted(fates);
+/// Returns a service that plays these outcomes, and a client of it.
+pub fn serve(outcomes: impl IntoIterator<Item = ScriptedOutcome>) -> (Arc<Model>, Client) {
+    let model = Model::scripted(outcomes);
     let client = client_of(&model).build().unwrap();
     (model, client)
 }
 
-/// Slots that differ in id and time, and share a provider and a room.
+/// Returns slots with different ids and times that share a provider and a room.
 pub fn slots(numbers: Range<usize>) -> Vec<Slot> {
     let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite").share();
     let room = Location::new().facility("RES General Hospital").room("136").share();
@@ -30,7 +30,7 @@ pub fn slots(numbers: Range<usize>) -> Vec<Slot> {
     numbers.map(slot).collect()
 }
 
-/// One message as it arrived.
+/// A message as it arrived.
 #[derive(Clone, Debug)]
 pub struct Arrived {
     pub message_id: Uuid,
@@ -65,12 +65,13 @@ impl Arrived {
     }
 }
 
-/// Every message that the model was handed, in order.
+/// Returns every message that the model received, in order.
 pub fn arrived(model: &Model) -> Vec<Arrived> {
     model.calls().iter().map(Arrived::read).collect()
 }
 
-/// The numbers of the slots that were accepted, in order, each as often as it was.
+/// Returns the numbers of the accepted slots in order. A number repeats if its slot was accepted
+/// again.
 pub fn accepted(model: &Model) -> Vec<usize> {
     arrived(model)
         .into_iter()

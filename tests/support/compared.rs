@@ -1,7 +1,8 @@
-//! A message as the reader returns it, compared with what serde_json finds in the same JSON.
+//! Compares a message that the reader returns with the values that serde_json reads from the same
+//! JSON.
 //!
-//! The rules are written here a second time, from the documentation of the model and without its
-//! code.
+//! The rules are implemented a second time here, from the documentation of the model and without
+//! its code.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use pushslots::{PushSlots, SlotReader};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The kinds of values that the model has.
+/// The kinds of values in the model.
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
@@ -24,7 +25,7 @@ enum Kind {
     Constant(&'static str),
     Texts,
     Record(Table),
-    /// A list, and whether an empty element counts.
+    /// A list of records, and whether it keeps empty elements.
     Records(Table, bool),
 }
 
@@ -82,17 +83,17 @@ const LOCATION: Table = &[
 ];
 const IDENTIFIER: Table = &[("ID", Text), ("IDType", Text)];
 
-/// JSON with every member of its objects, also those under the same key.
+/// JSON with all members of its objects, including repeated keys.
 #[derive(Clone, Debug)]
 enum Tree {
     Text(String),
-    /// A number, boolean or null, as it is written.
+    /// A number, boolean or null, as written.
     Other(String),
     List(Vec<Tree>),
     Object(Vec<(String, Tree)>),
-    /// A time that may be written in several ways.
+    /// A time, which may be written in several ways.
     Time(DateTime<Utc>),
-    /// What isn't compared.
+    /// A value that isn't compared.
     Any,
 }
 
@@ -123,7 +124,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 }
 
 impl Tree {
-    /// Reads JSON with serde_json. A text or key with half of a surrogate pair can't be read.
+    /// Reads JSON with serde_json. Fails on text or keys with half of a surrogate pair.
     fn read(json: &str) -> Result<Self, serde_json::Error> {
         let json = json.trim_ascii();
         match json.as_bytes().first() {
@@ -150,7 +151,7 @@ impl Tree {
     }
 }
 
-/// Whether `written` is what is expected. The members of an object may be in any order.
+/// Returns whether `written` matches `expected`. The members of an object may be in any order.
 fn is_same(expected: &Tree, written: &Tree) -> bool {
     match (expected, written) {
         (Tree::Any, _) => true,
@@ -182,11 +183,11 @@ fn is_same(expected: &Tree, written: &Tree) -> bool {
     }
 }
 
-/// What a value is read as.
+/// The result of reading a value.
 enum Read {
     Nothing,
     Value(Tree),
-    /// It is kept as it is.
+    /// The value is kept as written.
     Unreadable,
 }
 
@@ -255,7 +256,7 @@ fn leaf(kind: Kind, text: &str, is_text: bool) -> Read {
                 trimmed.parse::<f64>().ok().filter(|minutes| is_number && minutes.is_finite());
             minutes.map(|minutes| Tree::Other(format!("{minutes:?}")))
         }
-        // Other forms of a time are read as well; a leap second is written as another time.
+        // The reader accepts other forms of a time too, and writes a leap second as another time.
         (Time, trimmed) => match DateTime::parse_from_rfc3339(trimmed) {
             Ok(time) if !trimmed.contains(":60") => Some(Tree::Time(time.to_utc())),
             _ => Some(Tree::Any),
@@ -276,7 +277,7 @@ fn record(table: Table, members: &[(String, Tree)]) -> Read {
                 Read::Value(value) => expected.push(((*key).to_owned(), value)),
                 Read::Unreadable => expected.push(((*key).to_owned(), value.clone())),
             },
-            // All of them are kept, in a list.
+            // The reader keeps all of them, in a list.
             _ => expected.push(((*key).to_owned(), Tree::Any)),
         }
     }
@@ -284,7 +285,7 @@ fn record(table: Table, members: &[(String, Tree)]) -> Read {
     if expected.is_empty() { Read::Nothing } else { Read::Value(Tree::Object(expected)) }
 }
 
-/// The last member under each key that is `wanted`.
+/// Returns the last member under each `wanted` key.
 fn last_of_each(members: &[(String, Tree)], wanted: &dyn Fn(&str) -> bool) -> Vec<(String, Tree)> {
     let mut found = Vec::new();
     for (index, (key, value)) in members.iter().enumerate() {
@@ -295,7 +296,7 @@ fn last_of_each(members: &[(String, Tree)], wanted: &dyn Fn(&str) -> bool) -> Ve
         let is_repeated = members.iter().filter(|(other, _)| other == key).count() > 1;
         let value = match value {
             _ if key == "Extensions" => match value {
-                // All of them are kept, in a list.
+                // The reader keeps all of them, in a list.
                 _ if is_repeated => Tree::Any,
                 Tree::Object(inner) => {
                     let inner = last_of_each(inner, &|_| true);
@@ -311,13 +312,13 @@ fn last_of_each(members: &[(String, Tree)], wanted: &dyn Fn(&str) -> bool) -> Ve
     found
 }
 
-/// Reads `bytes` at every entry point, and makes sure that serde_json reads the same.
+/// Reads `bytes` at every entry point and asserts that serde_json reads the same values.
 pub fn reads_alike(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         assert!(PushSlots::from_json(bytes).is_err(), "JSON is UTF-8");
         return;
     };
-    // White space of JSON and byte-order marks may come first.
+    // White space and byte-order marks may come first.
     let json = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
     let lines_before =
         text.len().checked_sub(json.len()).and_then(|end| text.get(..end)).unwrap_or_default();
@@ -345,8 +346,7 @@ pub fn reads_alike(bytes: &[u8]) {
                 assert!(!json.trim_ascii_start().starts_with('{'), "an object is read: {error}")
             }
             Err(expected) => {
-                // At the end of a line serde_json is on the next one already, before its first
-                // column.
+                // At the end of a line, serde_json already reports column 0 of the next one.
                 let is_behind = expected.column() == 0 && expected.line() > 1 && !expected.is_eof();
                 let line = expected.line() - usize::from(is_behind);
                 assert_eq!(error.line(), lines_before + line, "{error}, {expected}");
@@ -355,9 +355,9 @@ pub fn reads_alike(bytes: &[u8]) {
     }
 }
 
-/// Makes sure that `message`, which was read from `json`, has all its values, and no others.
+/// Asserts that `message`, which was read from `json`, has all of its values and no others.
 ///
-/// JSON with half of a surrogate pair isn't compared, because serde_json doesn't read it as a text.
+/// Skips JSON with half of a surrogate pair, because serde_json doesn't read it as text.
 fn has_all_values(json: &str, message: &PushSlots) {
     let Ok(Tree::Object(given)) = Tree::read(json) else { return };
     let written = message.to_json();
@@ -365,7 +365,7 @@ fn has_all_values(json: &str, message: &PushSlots) {
         Read::Value(Tree::Object(expected)) => expected,
         _ => Vec::new(),
     };
-    // These are always written.
+    // The writer always adds these.
     let add = |members: &mut Vec<(String, Tree)>, key: &str, value: Tree| {
         if members.iter().all(|(name, _)| name != key) {
             members.push((key.to_owned(), value));

@@ -1,9 +1,10 @@
-//! Runs examples as a user does.
+//! Runs the examples as a user does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use serde_json::Value;
 use tokio::process::Command;
@@ -11,7 +12,7 @@ use tokio::process::Command;
 use super::raw::Act;
 use super::{DESTINATION, keys};
 
-/// A folder of one test's own, removed when it ends.
+/// A folder for one test, removed on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -27,7 +28,7 @@ impl Folder {
         path
     }
 
-    /// A file in a folder of this one.
+    /// Creates a file in a folder below this one.
     pub fn file_in(&self, folder: &str, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         std::fs::create_dir_all(self.0.join(folder)).unwrap();
         self.file(&format!("{folder}/{name}"), content)
@@ -44,7 +45,7 @@ impl Drop for Folder {
     }
 }
 
-/// One run of an example.
+/// The result of running an example.
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
@@ -65,7 +66,7 @@ pub async fn publish_file(slots: Option<&Path>, variables: &BTreeMap<&str, Strin
     run("publish_file", slots, variables).await
 }
 
-/// Where cargo puts an example: beside the folder of the tests.
+/// Returns the path of an example, which cargo builds next to the folder of the tests.
 pub fn program(example: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples").join(example);
@@ -88,7 +89,7 @@ async fn run(example: &str, file: Option<&Path>, variables: &BTreeMap<&str, Stri
     }
 }
 
-/// Settings for the service at `url` and the client that chooses a fixture.
+/// Returns settings for the service at `url` and the client id that selects a fixture.
 pub fn settings(url: &str, client_id: &str, folder: &Folder) -> BTreeMap<&'static str, String> {
     let key = folder.file("key.pem", keys::p384().pem);
     BTreeMap::from([
@@ -100,7 +101,18 @@ pub fn settings(url: &str, client_id: &str, folder: &Folder) -> BTreeMap<&'stati
     ])
 }
 
-/// A token, for an assertion and for a legacy key alike.
+/// Returns settings for a mock of the service.
+pub fn mock_settings(service: &MockService) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("PUSHSLOTS_BASE_URL", service.url().to_owned()),
+        ("PUSHSLOTS_CLIENT_ID", service.client_id().to_owned()),
+        ("PUSHSLOTS_KEY_ID", service.key_id().to_owned()),
+        ("PUSHSLOTS_PRIVATE_KEY", service.private_key_pem().to_owned()),
+        ("PUSHSLOTS_DESTINATION_IDS", service.destination().to_string()),
+    ])
+}
+
+/// Returns a token response that works for assertions and legacy keys.
 pub fn token() -> Act {
     let json =
         r#"{"access_token":"canary-token","token_type":"Bearer","accessToken":"canary-token"}"#;

@@ -1,8 +1,7 @@
-//! Serves `wiremock-fixtures/` in this process: the part of WireMock's mapping format that the
-//! fixtures use.
+//! Serves `wiremock-fixtures/` in this process. Implements the part of WireMock's mapping format
+//! that the fixtures use.
 //!
-//! A key that is not known here is rejected, so that this server and the real one never differ in
-//! silence.
+//! Unknown keys are rejected, so that this server and WireMock never differ silently.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +17,7 @@ use pushslots::uuid::Uuid;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Starts a server on a free loopback port; it stops when it is dropped.
+/// Starts a server on a free loopback port. It stops when dropped.
 pub fn serve() -> MockService {
     let folder = super::repository("wiremock-fixtures/mappings");
     let stubs = Stubs::load(&folder).expect("the fixtures can be read");
@@ -26,7 +25,7 @@ pub fn serve() -> MockService {
     service.start().expect("a port is free")
 }
 
-/// Every mapping, and the state of each scenario.
+/// All mappings, and the state of each scenario.
 pub struct Stubs {
     mappings: Vec<Mapping>,
     states: Mutex<BTreeMap<String, String>>,
@@ -146,7 +145,7 @@ impl Stubs {
         Self::new(mappings)
     }
 
-    /// The mappings of one file.
+    /// Reads the mappings of one file.
     pub fn from_json(json: &str) -> Result<Self, String> {
         Self::new(read(json).map_err(|error| error.to_string())?)
     }
@@ -167,7 +166,7 @@ impl Stubs {
         Ok(Self { mappings, states: Mutex::default(), templates })
     }
 
-    /// What the mapping says that fits best.
+    /// Returns the response of the first mapping that matches, by priority.
     pub fn response(&self, request: &ReceivedRequest) -> MockResponse {
         let mut states = self.states.lock().unwrap();
         let in_state = |mapping: &Mapping| {
@@ -254,8 +253,8 @@ impl Text {
     }
 }
 
-/// Whether the text is what the regular expression describes: plain text, with `.*` at its end at
-/// most.
+/// Returns whether the regular expression matches the whole text. Supports plain text with an
+/// optional `.*` at its end.
 fn is_whole(pattern: &str, text: &str) -> bool {
     let (plain, any) = pattern.strip_suffix(".*").map_or((pattern, false), |plain| (plain, true));
     assert!(
@@ -276,7 +275,7 @@ impl JsonPath {
     }
 }
 
-/// The value at a path of member names alone, such as `$.A.B`; null if there is none.
+/// Returns the value at a path of member names, such as `$.A.B`, or null if there is none.
 fn at_path(text: &str, path: &str) -> Value {
     assert!(
         path.chars().all(|c| c.is_ascii_alphanumeric() || "$.".contains(c)),
@@ -286,10 +285,10 @@ fn at_path(text: &str, path: &str) -> Value {
     json.pointer(&path.trim_start_matches('$').replace('.', "/")).cloned().unwrap_or_default()
 }
 
-// `{{jsonPath request.body '$.A.B'}}`.
+// Implements `{{jsonPath request.body '$.A.B'}}`.
 handlebars_helper!(json_path: |text: str, path: str| at_path(text, path));
 
-// `{{randomValue type='UUID'}}`.
+// Implements `{{randomValue type='UUID'}}`.
 handlebars_helper!(random_value: |**named| {
     assert_eq!(named.get("type").and_then(|kind| kind.as_str()), Some("UUID"), "no other kind is supported");
     Uuid::new_v4().to_string()

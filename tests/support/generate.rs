@@ -1,4 +1,4 @@
-//! Messages made up for properties.
+//! Strategies that generate messages for property tests.
 
 use proptest::collection::vec;
 use proptest::num::f64;
@@ -11,7 +11,8 @@ use pushslots::uuid::Uuid;
 use pushslots::{Address, Identifier, Location, Meta, Provider, PushSlots, Shared, Slot};
 use serde_json::{Map, Value, json};
 
-/// Text of any kind: plain, of controls and quotes, and of characters of any length.
+/// Returns text of any kind: plain, with control characters and quotes, and with characters of any
+/// length.
 pub fn text() -> BoxedStrategy<String> {
     prop_oneof![
         "[a-zA-Z0-9 ]{0,20}",
@@ -22,7 +23,7 @@ pub fn text() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Any JSON value, whose numbers are written as they were read.
+/// Returns any JSON value whose numbers are written as they were read.
 pub fn json() -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -40,7 +41,7 @@ pub fn json() -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// The JSON pointers of all values.
+/// Returns the JSON pointers of all values.
 pub fn pointers(value: &Value) -> Vec<String> {
     let mut all = Vec::new();
     collect(value, String::new(), &mut all);
@@ -51,7 +52,7 @@ fn collect(value: &Value, at: String, all: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
-                // What the model doesn't name, nobody judges.
+                // Values that the model doesn't name aren't validated.
                 if key != "Extensions" {
                     collect(
                         value,
@@ -73,7 +74,7 @@ fn collect(value: &Value, at: String, all: &mut Vec<String>) {
     }
 }
 
-/// A time that a message may hold, with a fraction of any length.
+/// Returns a time that a message may hold, with a fraction of any length.
 pub fn time() -> BoxedStrategy<DateTime<Utc>> {
     let first = NaiveDate::from_ymd_opt(0, 1, 1).unwrap().and_time(Default::default()).and_utc();
     let last =
@@ -102,7 +103,7 @@ fn extensions() -> BoxedStrategy<Vec<(String, Value)>> {
     prop_oneof![3 => Just(Vec::new()), 1 => vec((text(), json()), 1..3)].boxed()
 }
 
-/// Makes a record of what is chosen for each of its parts.
+/// Builds a record with a random subset of these parts.
 macro_rules! record {
     ($start:expr; $($part:ident: $strategy:expr),+ $(,)?; $set:expr) => {
         ($(option::of($strategy),)+ extensions()).prop_map(|($($part,)+ extensions)| {
@@ -159,7 +160,7 @@ fn meta() -> BoxedStrategy<Meta> {
         .boxed()
 }
 
-/// A message that can be sent, some of whose slots share their records.
+/// Returns a valid message in which some slots share their records.
 pub fn message() -> BoxedStrategy<PushSlots> {
     let shared = (
         vec(provider().prop_map(Shared::from), 1..3),
@@ -200,10 +201,10 @@ pub fn message() -> BoxedStrategy<PushSlots> {
         .boxed()
 }
 
-/// JSON that `schema` allows, with members that it does not name here and there.
+/// Returns JSON that `schema` allows, with some members that it doesn't name.
 ///
-/// The texts that the reference gives a form have the one in which they are written; those of
-/// another are kept as they are, and are beside the point here.
+/// Values for which the reference defines a form use the form that the writer uses. Other forms are
+/// kept as they are and aren't tested here.
 pub fn of_schema(schema: &Value) -> BoxedStrategy<Value> {
     of_schema_at(schema, "")
 }
@@ -226,7 +227,7 @@ fn of_schema_at(schema: &Value, key: &str) -> BoxedStrategy<Value> {
             "number" => prop_oneof![
                 (-(1_i64 << 53)..1 << 53).prop_map(Value::from),
                 f64::NORMAL.prop_map(|number| match number {
-                    // A whole number has another form in JSON.
+                    // JSON writes a whole number in another form.
                     _ if number.fract() == 0.0 => Value::from(0.5),
                     _ => Value::from(number),
                 }),

@@ -1,10 +1,10 @@
-//! Properties that are tried on many cases, drawn from a seed that is printed.
+//! Runs properties on many cases, drawn from a printed seed.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 
-/// Tries `property` on what `strategy` makes: 256 cases, or as many as `PROPTEST_CASES` says. The
-/// seed can be given again as `PUSHSLOTS_TEST_SEED`.
+/// Tries `property` on values of `strategy`: 256 of them, or the number in `PROPTEST_CASES`. Set
+/// `PUSHSLOTS_TEST_SEED` to repeat a seed.
 pub fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult) {
     let given = std::env::var("PUSHSLOTS_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
     let seed: u64 = given.unwrap_or_else(|| pushslots::uuid::Uuid::new_v4().as_u64_pair().0);

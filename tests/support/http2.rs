@@ -1,4 +1,4 @@
-//! A service that speaks HTTP/2, and leaves the messages to the test.
+//! A service that speaks HTTP/2 and passes the messages to the test.
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -14,12 +14,12 @@ use super::tls::{Authority, TlsListener};
 
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
 
-/// A message that arrived, not answered yet.
+/// A message that has arrived and has no response yet.
 pub struct Arrived {
-    /// The number of its connection, from 0.
+    /// The number of its connection, starting at 0.
     pub connection: usize,
     pub message_id: String,
-    /// The number of its token, starting at 1; 0 if another endpoint issued it.
+    /// The number of its token, starting at 1. It is 0 if another endpoint issued the token.
     pub token: usize,
     pub body: RecvStream,
     pub respond: SendResponse<Bytes>,
@@ -36,14 +36,15 @@ impl Arrived {
         self.reply(401).await;
     }
 
-    /// Reads the whole message and answers with this status alone.
+    /// Reads the whole message and responds with this status and no body.
     pub async fn reply(&mut self, status: u16) {
         self.read().await;
         let response = Response::builder().status(status).body(()).unwrap();
         self.respond.send_response(response, true).unwrap();
     }
 
-    /// Answers with this status and reads nothing; the body is still to come.
+    /// Responds with this status without reading the message. The body of the response is still to
+    /// come.
     pub fn reply_without_end(&mut self, status: u16) -> SendStream<Bytes> {
         let response = Response::builder().status(status).body(()).unwrap();
         self.respond.send_response(response, false).unwrap()
@@ -74,19 +75,20 @@ fn response(mut respond: SendResponse<Bytes>, json: String) {
     stream.send_data(json.into(), true).unwrap();
 }
 
-/// A client of a service with that many streams side by side, and the messages that arrive there.
+/// Returns a client of a service with this number of concurrent streams per connection, and the
+/// messages that arrive there.
 pub async fn service(max_streams: u32) -> (Client, UnboundedReceiver<Arrived>) {
     let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let client = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
     let client = client.max_in_flight(1_000).build().unwrap();
     let (send, arrived) = unbounded_channel();
-    // Ends with the test's runtime at the latest.
+    // Ends with the runtime of the test at the latest.
     tokio::spawn(serve(listener, max_streams, send));
     (client, arrived)
 }
 
-/// Issues tokens with numbers, and hands every message to the test.
+/// Issues numbered tokens, and passes every message to the test.
 pub async fn serve(listener: TlsListener, max_streams: u32, arrived: UnboundedSender<Arrived>) {
     let mut connections = JoinSet::new();
     for number in 0.. {

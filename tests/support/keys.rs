@@ -1,4 +1,4 @@
-//! Private keys, made anew for each run.
+//! Private keys, generated for each run.
 
 use aws_lc_rs::encoding::{
     AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der,
@@ -11,23 +11,23 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-/// A private key in PEM and as a JWK, and what verifies its signatures.
+/// A private key in PEM and as a JWK, and the public key that verifies its signatures.
 pub struct TestKey {
     pub pem: String,
     pub public: Vec<u8>,
-    /// Without a key id.
+    /// The JWK without a key id.
     pub jwk: Value,
 }
 
 impl TestKey {
-    /// The private key as a JWK of that name.
+    /// Returns the private key as a JWK with this key id.
     pub fn jwk(&self, key_id: &str) -> Value {
         let mut jwk = self.jwk.clone();
         jwk["kid"] = key_id.into();
         jwk
     }
 
-    /// What the service is given to know the key by.
+    /// Returns the public key as a JWK, in the form in which the service gets it.
     pub fn public_jwk(&self, key_id: &str) -> Value {
         let mut jwk = self.jwk(key_id);
         let members = jwk.as_object_mut().unwrap();
@@ -43,19 +43,19 @@ pub fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// A P-384 key in PKCS#8.
+/// Generates a P-384 key in PKCS#8.
 pub fn p384() -> TestKey {
     elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING)
 }
 
-/// A P-384 key in SEC1.
+/// Generates a P-384 key in SEC 1.
 pub fn p384_sec1() -> TestKey {
     let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let der: EcPrivateKeyRfc5915Der = key.private_key().as_der().unwrap();
     TestKey { pem: pem("EC PRIVATE KEY", der.as_ref()), ..of_curve(&key) }
 }
 
-/// A key of any curve in PKCS#8.
+/// Generates a key of any curve in PKCS#8.
 pub fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> TestKey {
     of_curve(&EcdsaKeyPair::generate(algorithm).unwrap())
 }
@@ -63,7 +63,7 @@ pub fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> TestKey {
 fn of_curve(key: &EcdsaKeyPair) -> TestKey {
     let public = key.public_key().as_ref().to_vec();
     let private: EcPrivateKeyBin = key.private_key().as_be_bytes().unwrap();
-    // SEC 1, section 2.3.3: a mark, x and y.
+    // SEC 1, section 2.3.3: a tag byte, x and y.
     let (x, y) = public[1..].split_at(public.len() / 2);
     let crv = format!("P-{}", x.len() * 8);
     TestKey {
@@ -73,7 +73,7 @@ fn of_curve(key: &EcdsaKeyPair) -> TestKey {
     }
 }
 
-/// An RSA key of 2048 bits in PKCS#8.
+/// Generates a 2048-bit RSA key in PKCS#8.
 pub fn rsa() -> TestKey {
     let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der = key.as_der().unwrap();
@@ -85,7 +85,7 @@ pub fn rsa() -> TestKey {
     }
 }
 
-/// An RSA key of 2048 bits in PKCS#1.
+/// Generates a 2048-bit RSA key in PKCS#1.
 pub fn rsa_pkcs1() -> TestKey {
     let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der = key.as_der().unwrap();
@@ -94,7 +94,7 @@ pub fn rsa_pkcs1() -> TestKey {
     TestKey { pem: pem("RSA PRIVATE KEY", der), public, jwk: rsa_jwk(&integers(der)) }
 }
 
-/// A private RSA key as a JWK, from n, e, d, p, q, dp, dq and qi.
+/// Builds a private RSA key as a JWK from n, e, d, p, q, dp, dq and qi.
 pub fn rsa_jwk(parts: &[Vec<u8>]) -> Value {
     let mut jwk = json!({ "kty": "RSA" });
     for (name, part) in ["n", "e", "d", "p", "q", "dp", "dq", "qi"].into_iter().zip(parts) {
@@ -107,13 +107,13 @@ pub fn base64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// RFC 5208, section 5: the last field of PKCS#8 is an octet string around the PKCS#1 key, and in a
-/// key of 2048 bits it begins after 26 bytes.
+/// Returns the PKCS#1 key inside a PKCS#8 key. It is in the octet string that is the last field
+/// (RFC 5208, section 5), which begins after 26 bytes in a 2048-bit key.
 fn pkcs1(pkcs8: &[u8]) -> &[u8] {
     &pkcs8[26..]
 }
 
-/// The integers of a PKCS#1 key after its version: RFC 8017, section A.1.2.
+/// Returns the integers of a PKCS#1 key after its version (RFC 8017, section A.1.2).
 fn integers(der: &[u8]) -> Vec<Vec<u8>> {
     let (mut rest, _) = element(der);
     let mut integers = Vec::new();
@@ -127,7 +127,7 @@ fn integers(der: &[u8]) -> Vec<Vec<u8>> {
     integers
 }
 
-/// The content of the first element, and what follows it.
+/// Returns the content of the first element, and the bytes after it.
 fn element(der: &[u8]) -> (&[u8], &[u8]) {
     let (length, head) = match der[1] {
         short @ ..=0x7f => (usize::from(short), 2),
@@ -137,7 +137,7 @@ fn element(der: &[u8]) -> (&[u8], &[u8]) {
     der[head..].split_at(length)
 }
 
-/// An element of DER with this tag.
+/// Encodes a DER element with this tag.
 pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let head = match content.len().to_be_bytes()[6..] {
         [0, short @ ..=0x7f] => vec![tag, short],
@@ -147,17 +147,17 @@ pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     [head, content.to_vec()].concat()
 }
 
-/// A PKCS#1 key from n, e, d, p, q, dp, dq and qi.
+/// Encodes a PKCS#1 key from n, e, d, p, q, dp, dq and qi.
 pub fn pkcs1_of(parts: &[Vec<u8>]) -> Vec<u8> {
     let integer = |bytes: &Vec<u8>| {
-        // Of a number that would look negative, a zero comes first.
+        // A leading zero keeps the number positive.
         let sign: &[u8] = if bytes[0] >= 0x80 { &[0] } else { &[] };
         der(2, &[sign, bytes].concat())
     };
     der(0x30, &[vec![2, 1, 0], parts.iter().flat_map(integer).collect()].concat())
 }
 
-/// A PKCS#8 key around a PKCS#1 key.
+/// Encodes a PKCS#8 key around a PKCS#1 key.
 pub fn pkcs8_of(pkcs1: &[u8]) -> Vec<u8> {
     const RSA_ENCRYPTION: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
     der(0x30, &[vec![2, 1, 0], der(0x30, RSA_ENCRYPTION), der(4, pkcs1)].concat())

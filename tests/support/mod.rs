@@ -1,4 +1,4 @@
-//! The parts that several tests share.
+//! Parts that several tests share.
 
 pub mod any;
 pub mod batch;
@@ -41,19 +41,19 @@ use pushslots::{Client, ClientBuilder, Credentials, Provider, PushSlots, Signing
 pub const SOURCE: Uuid = uuid!("7ce6f387-c33c-417d-8682-81e83628cbd9");
 pub const DESTINATION: Uuid = uuid!("af394f14-b34a-464f-8d24-895f370af4c9");
 
-/// One key for all tests of a file that need any.
+/// Returns the key that all tests of a process share.
 pub fn key() -> SigningKey {
     static PEM: OnceLock<String> = OnceLock::new();
     let pem = PEM.get_or_init(|| keys::p384().pem);
     SigningKey::from_pem(pem, "key-id").unwrap()
 }
 
-/// Credentials that any [`model::Model`] takes.
+/// Returns credentials that every [`model::Model`] accepts.
 pub fn credentials() -> Credentials {
     Credentials::api_key("key", "secret")
 }
 
-/// A client of `base_url` with the id that chooses a fixture.
+/// Returns a builder for a client of `base_url` with the client id that selects a fixture.
 pub fn client(base_url: &str, client_id: &str) -> ClientBuilder {
     Client::builder()
         .base_url(base_url)
@@ -62,18 +62,18 @@ pub fn client(base_url: &str, client_id: &str) -> ClientBuilder {
         .destination(DESTINATION)
 }
 
-/// A file or folder of the repository.
+/// Returns the path of a file or folder of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
 }
 
-/// An HTTP client that is no part of what is tested.
+/// Returns an HTTP client that isn't under test.
 pub fn any_http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// A program of others that a test needs. Without it the test is skipped, but in CI it must be
-/// there.
+/// Returns a third-party program that a test needs. If it is missing, the test is skipped, or fails
+/// if `CI=true`.
 pub fn or_skip<T>(found: Result<T, String>) -> Option<T> {
     let reason = match found {
         Ok(found) => return Some(found),
@@ -84,15 +84,15 @@ pub fn or_skip<T>(found: Result<T, String>) -> Option<T> {
     None
 }
 
-/// Prints that this test is skipped, and why.
+/// Prints that this test is skipped, and the reason.
 pub fn skip(reason: &str) {
     let thread = thread::current();
     let test = thread.name().unwrap_or("a test");
-    // The harness hides what `eprintln!` prints in a test that passes.
+    // In a passing test, the harness hides the output of `eprintln!`.
     let _ = writeln!(io::stderr(), "skipped: {test}: {reason}");
 }
 
-/// A message with two slots.
+/// Returns a message with two slots.
 pub fn message() -> PushSlots {
     let nine = Utc.with_ymd_and_hms(2026, 12, 1, 9, 0, 0).unwrap();
     let ten = Utc.with_ymd_and_hms(2026, 12, 1, 10, 0, 0).unwrap();
@@ -104,5 +104,5 @@ pub fn message() -> PushSlots {
         .unwrap()
 }
 
-/// The bytes in which [`message`] goes out from [`client`].
+/// The bytes of [`message`] as [`client`] sends it.
 pub const MESSAGE: &str = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Source":{"ID":"7ce6f387-c33c-417d-8682-81e83628cbd9"},"Destinations":[{"ID":"af394f14-b34a-464f-8d24-895f370af4c9"}]},"Slots":[{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"4356789876","IDType":"NPI","FirstName":"Pat","LastName":"Granite"}},{"ID":"2","DateTime":"2026-12-01T10:00:00Z","Duration":30,"Provider":{"ID":"4356789876","IDType":"NPI","FirstName":"Pat","LastName":"Granite"}}]}"#;

@@ -1,5 +1,5 @@
-//! A service that knows what it accepted, played by a transport: no sockets, and time that the test
-//! winds on.
+//! A service that records what it accepted, played by a transport without sockets and in simulated
+//! time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,14 +16,14 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep};
 
-/// What becomes of a message that a client sends.
+/// The outcome of a message that a client sends.
 #[derive(Clone, Debug)]
 pub enum ScriptedOutcome {
-    /// No connection comes about.
+    /// No connection can be made.
     NoConnection,
-    /// Time runs out before anything leaves.
+    /// The timeout ends before any byte leaves.
     NeverLeaves,
-    /// The connection is found closed before the service took the request.
+    /// The connection turns out to be closed before the service took the request.
     Closed,
     /// HTTP/2 reports that the service did not process the request.
     NotProcessed,
@@ -31,48 +31,49 @@ pub enum ScriptedOutcome {
     Cut { accepted: bool },
     /// No response comes.
     Hangs { accepted: bool },
-    /// No response comes, and the transport does not mind its time.
+    /// No response comes, and the transport ignores its timeout.
     HangsForEver { accepted: bool },
-    /// The service answers.
-    Answered(Reply),
-    /// All tokens are revoked, this message's among them.
+    /// The service responds.
+    Response(Reply),
+    /// All tokens are revoked, including the one of this message.
     Revoked,
 }
 
-/// The service takes the message and says so.
+/// Returns the outcome in which the service accepts the message and responds with 200.
 pub fn ok() -> ScriptedOutcome {
-    ScriptedOutcome::Answered(Reply::accepted())
+    ScriptedOutcome::Response(Reply::accepted())
 }
 
-/// The service does not take the message, and answers this status.
-pub fn answers(status: u16) -> ScriptedOutcome {
-    ScriptedOutcome::Answered(Reply::new(status))
+/// Returns the outcome in which the service doesn't accept the message and responds with this
+/// status.
+pub fn responds(status: u16) -> ScriptedOutcome {
+    ScriptedOutcome::Response(Reply::new(status))
 }
 
-/// A response of the service.
+/// A response from the service.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
     pub accepted: bool,
     pub after: Duration,
     pub retry_after: Option<String>,
-    /// A header, by its name.
+    /// A header: its name and value.
     pub header: Option<(&'static str, &'static str)>,
     pub body: &'static str,
-    /// Whether the body is lost on its way.
+    /// Whether the connection is cut before the body arrives.
     pub body_lost: bool,
     /// Whether the response comes before the whole request was sent.
     pub is_early: bool,
 }
 
 impl Reply {
-    /// With `Retry-After`.
-    pub fn hint(mut self, hint: &str) -> Self {
-        self.retry_after = Some(hint.to_owned());
+    /// Sets the `Retry-After` header.
+    pub fn retry_after(mut self, value: &str) -> Self {
+        self.retry_after = Some(value.to_owned());
         self
     }
 
-    /// A response that comes after 20 ms, and says that nothing was accepted.
+    /// Creates a response after 20 ms. The service doesn't accept the message.
     pub fn new(status: u16) -> Self {
         let after = Duration::from_millis(20);
         Self {
@@ -87,47 +88,47 @@ impl Reply {
         }
     }
 
-    /// A gateway responds instead of the service, which may have the message.
+    /// Creates a response of a gateway. The service may have accepted the message.
     pub fn block_page(accepted: bool) -> Self {
         let header = Some(("content-type", "text/html"));
         Self { accepted, header, body: "<html>Request Rejected</html>", ..Self::new(200) }
     }
 
-    /// The service took the message, whatever the status.
+    /// Creates a response of a service that accepted the message.
     pub fn accepted() -> Self {
         let body = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
         Self { accepted: true, body, ..Self::new(200) }
     }
 }
 
-/// What becomes of a request for a token.
+/// The outcome of a token request.
 #[derive(Clone, Debug)]
-pub enum TokenFate {
-    /// A token that lives that long.
+pub enum TokenOutcome {
+    /// A token with this lifetime.
     Issued(Duration),
-    Answered(u16, Option<u64>),
+    Response(u16, Option<u64>),
     Cut,
     Hangs,
 }
 
-/// A message that a client handed to the transport, and what became of it.
+/// A message that a client passed to the transport, and its outcome.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub message_id: Uuid,
     pub body: Bytes,
     pub began: Instant,
-    /// Whether anything left.
+    /// Whether the request reached the service.
     pub has_left: bool,
     pub accepted: bool,
     /// Whether the client got log ids and errors.
     pub has_logs_and_errors: bool,
-    /// Whether the client got a response that leaves no doubt that the message was accepted.
+    /// Whether the client got a response that proves that the message was accepted.
     pub is_plainly_accepted: bool,
-    /// The status, and when the client was told.
-    pub told: Option<(u16, Instant)>,
+    /// The status that the client got, and when it got it.
+    pub responded: Option<(u16, Instant)>,
 }
 
-/// A client whose requests go to `model`.
+/// Returns a builder for a client whose requests go to `model`.
 pub fn client_of(model: &Arc<Model>) -> ClientBuilder {
     Client::builder()
         .transport(model.clone())
@@ -135,40 +136,39 @@ pub fn client_of(model: &Arc<Model>) -> ClientBuilder {
         .destination(Uuid::from_u128(1))
 }
 
-type Fates<F> = Box<dyn FnMut(&mut StdRng, Duration) -> F + Send>;
+type Outcomes<F> = Box<dyn FnMut(&mut StdRng, Duration) -> F + Send>;
 
-/// Plays the service. What is to come is drawn when a request arrives, by the time since the
-/// beginning.
+/// Plays the service. Draws each outcome when a request arrives, from the time since the start.
 pub struct Model(Mutex<State>);
 
 struct State {
     began: Instant,
     rng: StdRng,
-    fates: Fates<ScriptedOutcome>,
-    token_fates: Fates<TokenFate>,
-    /// Until when each token is good, by its number.
+    outcomes: Outcomes<ScriptedOutcome>,
+    token_outcomes: Outcomes<TokenOutcome>,
+    /// The time until which each token is valid, by its number.
     tokens: BTreeMap<usize, Instant>,
     token_requests: usize,
     calls: Vec<Call>,
-    /// The longest message that the service takes, in bytes.
+    /// The longest message that the service accepts, in bytes.
     longest: usize,
-    /// Whether what came is remembered with its bytes.
+    /// Whether calls keep the bytes of their messages.
     keeps_bodies: bool,
-    /// When each request arrived, those for tokens included.
+    /// The time at which each request arrived, including token requests.
     arrivals: Vec<Instant>,
 }
 
 impl Model {
     pub fn new(
         seed: u64,
-        fates: impl FnMut(&mut StdRng, Duration) -> ScriptedOutcome + Send + 'static,
-        token_fates: impl FnMut(&mut StdRng, Duration) -> TokenFate + Send + 'static,
+        outcomes: impl FnMut(&mut StdRng, Duration) -> ScriptedOutcome + Send + 'static,
+        token_outcomes: impl FnMut(&mut StdRng, Duration) -> TokenOutcome + Send + 'static,
     ) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             began: Instant::now(),
             rng: StdRng::seed_from_u64(seed),
-            fates: Box::new(fates),
-            token_fates: Box::new(token_fates),
+            outcomes: Box::new(outcomes),
+            token_outcomes: Box::new(token_outcomes),
             tokens: BTreeMap::new(),
             token_requests: 0,
             calls: Vec::new(),
@@ -178,37 +178,38 @@ impl Model {
         })))
     }
 
-    /// Plays these fates in order, the last one for ever, and issues every token that is asked for.
-    pub fn scripted(fates: impl IntoIterator<Item = ScriptedOutcome>) -> Arc<Self> {
-        let mut fates: VecDeque<_> = fates.into_iter().collect();
-        let next = move |_: &mut StdRng, _| match fates.len() {
-            1 => fates[0].clone(),
-            _ => fates.pop_front().unwrap(),
+    /// Creates a model that plays these outcomes in order, repeats the last one, and grants every
+    /// token request.
+    pub fn scripted(outcomes: impl IntoIterator<Item = ScriptedOutcome>) -> Arc<Self> {
+        let mut outcomes: VecDeque<_> = outcomes.into_iter().collect();
+        let next = move |_: &mut StdRng, _| match outcomes.len() {
+            1 => outcomes[0].clone(),
+            _ => outcomes.pop_front().unwrap(),
         };
-        Self::new(0, next, |_, _| TokenFate::Issued(Duration::from_secs(300)))
+        Self::new(0, next, |_, _| TokenOutcome::Issued(Duration::from_secs(300)))
     }
 
-    /// Every message that was handed over, in order.
+    /// Returns every message that a client passed to the transport, in order.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }
 
-    /// When each request arrived, those for tokens included.
+    /// Returns the time at which each request arrived, including token requests.
     pub fn arrivals(&self) -> Vec<Instant> {
         self.state().arrivals.clone()
     }
 
-    /// Forgets what messages held, of which there are too many.
+    /// Stops keeping the bytes of messages, for runs with many of them.
     pub fn keep_no_bodies(&self) {
         self.state().keeps_bodies = false;
     }
 
-    /// Answers 413 to longer messages from now on.
+    /// Responds with 413 to longer messages from now on.
     pub fn limit_bytes(&self, longest: usize) {
         self.state().longest = longest;
     }
 
-    /// How many token requests came.
+    /// Returns the number of token requests.
     pub fn token_requests(&self) -> usize {
         self.state().token_requests
     }
@@ -218,25 +219,26 @@ impl Model {
     }
 
     async fn token(&self, is_legacy: bool, time: Duration) -> Result<Response, TransportError> {
-        let fate = {
+        let outcome = {
             let state = &mut *self.state();
             state.token_requests += 1;
             state.arrivals.push(Instant::now());
-            (state.token_fates)(&mut state.rng, state.began.elapsed())
+            (state.token_outcomes)(&mut state.rng, state.began.elapsed())
         };
         sleep(Duration::from_millis(30)).await;
-        match fate {
-            TokenFate::Issued(life) => {
+        match outcome {
+            TokenOutcome::Issued(life) => {
                 let mut state = self.state();
                 let number = state.tokens.len() + 1;
                 state.tokens.insert(number, Instant::now() + life);
                 Ok(issue(number, life, is_legacy))
             }
-            TokenFate::Answered(status, hint) => {
-                Ok(response(status, hint.map(|hint| hint.to_string()).as_deref(), ""))
+            TokenOutcome::Response(status, retry_after) => {
+                let retry_after = retry_after.map(|seconds| seconds.to_string());
+                Ok(response(status, retry_after.as_deref(), ""))
             }
-            TokenFate::Cut => Err(TransportError::unknown(TransportErrorKind::Interrupted)),
-            TokenFate::Hangs => {
+            TokenOutcome::Cut => Err(TransportError::unknown(TransportErrorKind::Interrupted)),
+            TokenOutcome::Hangs => {
                 sleep(time).await;
                 Err(TransportError::unknown(TransportErrorKind::Timeout))
             }
@@ -248,9 +250,9 @@ impl Model {
         request: Request<Bytes>,
         time: Duration,
     ) -> Result<Response, TransportError> {
-        let (index, fate) = self.arrive(request);
-        let unanswered = |kind| Err(TransportError::unknown(kind));
-        match fate {
+        let (index, outcome) = self.arrive(request);
+        let no_response = |kind| Err(TransportError::unknown(kind));
+        match outcome {
             ScriptedOutcome::NoConnection => {
                 sleep(Duration::from_millis(5)).await;
                 Err(TransportError::not_sent(TransportErrorKind::Connect))
@@ -268,21 +270,21 @@ impl Model {
             }
             ScriptedOutcome::Cut { .. } => {
                 sleep(Duration::from_millis(10)).await;
-                unanswered(TransportErrorKind::Interrupted)
+                no_response(TransportErrorKind::Interrupted)
             }
             ScriptedOutcome::Hangs { .. } => {
                 sleep(time).await;
-                unanswered(TransportErrorKind::Timeout)
+                no_response(TransportErrorKind::Timeout)
             }
             ScriptedOutcome::HangsForEver { .. } => std::future::pending().await,
-            ScriptedOutcome::Answered(reply) if reply.after >= time => {
+            ScriptedOutcome::Response(reply) if reply.after >= time => {
                 sleep(time).await;
-                unanswered(TransportErrorKind::Timeout)
+                no_response(TransportErrorKind::Timeout)
             }
-            ScriptedOutcome::Answered(reply) => {
+            ScriptedOutcome::Response(reply) => {
                 sleep(reply.after).await;
                 let call = &mut self.state().calls[index];
-                call.told = Some((reply.status, Instant::now()));
+                call.responded = Some((reply.status, Instant::now()));
                 let has = |part| !reply.body_lost && reply.body.contains(part);
                 call.has_logs_and_errors = has("Logs") && has("Errors");
                 let is_plain = reply.header.is_none() && !reply.is_early && !has("Errors");
@@ -300,37 +302,37 @@ impl Model {
             }
             ScriptedOutcome::Revoked => {
                 sleep(Duration::from_millis(10)).await;
-                self.state().calls[index].told = Some((401, Instant::now()));
+                self.state().calls[index].responded = Some((401, Instant::now()));
                 Ok(response(401, None, ""))
             }
         }
     }
 
-    /// Settles what becomes of a message. What the service takes it takes at once, whether or not
-    /// the client waits on.
+    /// Records a message and determines its outcome. The service accepts it at once, even if the
+    /// client stops waiting.
     fn arrive(&self, request: Request<Bytes>) -> (usize, ScriptedOutcome) {
         let state = &mut *self.state();
         let header = |name: &str| request.headers()[name].to_str().unwrap();
         let token: usize = header("authorization").rsplit('-').next().unwrap().parse().unwrap();
-        let mut fate = (state.fates)(&mut state.rng, state.began.elapsed());
-        if matches!(fate, ScriptedOutcome::Revoked) {
+        let mut outcome = (state.outcomes)(&mut state.rng, state.began.elapsed());
+        if matches!(outcome, ScriptedOutcome::Revoked) {
             state.tokens.values_mut().for_each(|until| *until = Instant::now());
         }
         let reaches_the_service = !matches!(
-            fate,
+            outcome,
             ScriptedOutcome::NoConnection
                 | ScriptedOutcome::NeverLeaves
                 | ScriptedOutcome::Closed
                 | ScriptedOutcome::NotProcessed
         );
         if reaches_the_service && state.tokens[&token] <= Instant::now() {
-            fate = ScriptedOutcome::Revoked;
+            outcome = ScriptedOutcome::Revoked;
         }
         let is_too_long = request.body().len() > state.longest;
-        if matches!(fate, ScriptedOutcome::Answered(_)) && is_too_long {
-            fate = answers(413);
+        if matches!(outcome, ScriptedOutcome::Response(_)) && is_too_long {
+            outcome = responds(413);
         }
-        let accepted = match &fate {
+        let accepted = match &outcome {
             _ if is_too_long => false,
             ScriptedOutcome::NoConnection
             | ScriptedOutcome::NeverLeaves
@@ -340,7 +342,7 @@ impl Model {
             ScriptedOutcome::Cut { accepted }
             | ScriptedOutcome::Hangs { accepted }
             | ScriptedOutcome::HangsForEver { accepted } => *accepted,
-            ScriptedOutcome::Answered(reply) => reply.accepted,
+            ScriptedOutcome::Response(reply) => reply.accepted,
         };
         state.arrivals.push(Instant::now());
         state.calls.push(Call {
@@ -350,10 +352,10 @@ impl Model {
             accepted,
             has_logs_and_errors: false,
             is_plainly_accepted: false,
-            told: None,
+            responded: None,
             body: if state.keeps_bodies { request.into_body() } else { Bytes::new() },
         });
-        (state.calls.len() - 1, fate)
+        (state.calls.len() - 1, outcome)
     }
 }
 
@@ -390,8 +392,8 @@ fn issue(number: usize, life: Duration, is_legacy: bool) -> Response {
 
 fn response(status: u16, retry_after: Option<&str>, body: &str) -> Response {
     let mut headers = HeaderMap::new();
-    if let Some(hint) = retry_after {
-        headers.insert("retry-after", HeaderValue::from_str(hint).unwrap());
+    if let Some(value) = retry_after {
+        headers.insert("retry-after", HeaderValue::from_str(value).unwrap());
     }
     let body = Bytes::copy_from_slice(body.as_bytes());
     Response::new(StatusCode::from_u16(status).unwrap(), headers, Ok(body))

@@ -1,4 +1,4 @@
-//! The authorization server of `tests/peers/`, which nobody here wrote.
+//! The third-party authorization server in `tests/peers/`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::or_skip;
 
-/// A running `oidc-provider`; it stops when this is dropped.
+/// A running `oidc-provider`, stopped on drop.
 pub struct AuthorizationServer {
     pub token_url: String,
     lines: Lines<BufReader<ChildStdout>>,
@@ -18,8 +18,8 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// Starts it with these clients. Where it is not installed it says so and gives none, but in CI
-    /// it must be there.
+    /// Starts the server with these clients. If it isn't installed, returns `None` and prints that
+    /// the test is skipped, or panics if `CI=true`.
     pub async fn start(clients: &Value) -> Option<Self> {
         let mut child = or_skip(spawn(clients))?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -28,7 +28,8 @@ impl AuthorizationServer {
         Some(server)
     }
 
-    /// What it prints next: of each token request, whether it was granted, and if not why.
+    /// Returns the next line that it prints: whether it granted a token request, and the reason if
+    /// not.
     pub async fn next(&mut self) -> Value {
         let line = timeout(Duration::from_secs(30), self.lines.next_line());
         let line = line.await.expect("it prints in time").unwrap().expect("it did not end");

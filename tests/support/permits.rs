@@ -1,4 +1,4 @@
-//! A rate limiter that is elsewhere, slow, and fails now and then.
+//! An external rate limiter that is slow and sometimes fails.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -9,16 +9,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::sleep;
 
-/// The permits that were given, and how each came back.
+/// The permits that were issued, and how each was released.
 #[derive(Clone, Copy, Default)]
 pub struct Permits {
     pub given: usize,
     pub unused: usize,
-    /// Those of requests that may have left.
+    /// Permits of requests that may have left.
     pub used: usize,
 }
 
-/// Draws each decision when it is asked.
+/// A permit source that draws each decision.
 pub struct OddLimiter {
     rng: Mutex<StdRng>,
     permits: Arc<Mutex<Permits>>,
@@ -32,12 +32,12 @@ impl OddLimiter {
 
 impl PermitSource for OddLimiter {
     async fn permit(&self, request: &PermitRequest) -> Result<Permit, PermitError> {
-        let (fate, delay) = {
+        let (choice, delay) = {
             let mut rng = self.rng.lock().unwrap();
             (rng.gen_range(0..40), Duration::from_millis(rng.gen_range(0..2_000)))
         };
-        match fate {
-            // Who has all the time would wait for ever.
+        match choice {
+            // Without a timeout, the request would wait forever.
             0 if request.timeout.is_some() => pending().await,
             1 => return Err(PermitError::failed("the database can't be reached")),
             2 => return Err(PermitError::no_room(delay * 100)),

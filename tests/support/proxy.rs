@@ -1,5 +1,5 @@
-//! A proxy on loopback that passes bytes on until a fault strikes, after an exact number of bytes.
-//! It can also close connections silently between requests, and slow the uplink down.
+//! A proxy on loopback that forwards bytes until a fault strikes, after an exact number of bytes.
+//! It can also close connections silently between requests, and slow down the uplink.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -20,37 +20,37 @@ use super::raw::{header, split as split_head};
 use super::requests::{Http1, Http2, Requests};
 use super::tls::{Authority, TlsListener};
 
-/// What a client speaks with the service.
+/// The protocol between a client and the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
     /// HTTP/1.1 without TLS.
     Http1,
-    /// HTTP/2 over TLS, which ends at the proxy, so that faults fall on plain bytes.
+    /// HTTP/2 over TLS. TLS ends at the proxy, so faults count plain bytes.
     Http2,
 }
 
-/// What strikes a connection.
+/// A fault of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strike {
     /// The connection is cut with RST.
     Reset,
-    /// It is closed with FIN.
+    /// The connection is closed with FIN.
     Close,
-    /// Nothing more passes in this direction, and the other goes on.
+    /// Nothing more passes in this direction. The other direction continues.
     Stall,
     /// Nothing more passes in either direction.
     Blackhole,
 }
 
-/// Where the bytes go that are counted.
+/// The direction in which bytes are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Toward {
     Service,
     Client,
 }
 
-/// A fault that strikes a connection once so many bytes have passed in one direction. At none it
-/// strikes before TLS begins.
+/// A fault that strikes a connection after this number of bytes in one direction. At 0 it strikes
+/// before TLS begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     pub strike: Strike,
@@ -58,17 +58,17 @@ pub struct Fault {
     pub after: usize,
 }
 
-/// The course of a connection.
+/// The plan for a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Course {
     pub fault: Option<Fault>,
-    /// The bytes per second that pass toward the service, if the line limits them.
+    /// The bytes per second toward the service, or `None` if they aren't limited.
     pub uplink: Option<u32>,
     pub silent_close: Option<SilentClose>,
 }
 
-/// The service closes the connection with a FIN and doesn't announce it, neither by `Connection:
-/// close` nor by GOAWAY. The next request may be in flight by then.
+/// A close with FIN that the service doesn't announce, neither with `Connection: close` nor with
+/// GOAWAY. The next request may be in flight by then.
 #[derive(Clone, Copy, Debug)]
 pub struct SilentClose {
     /// The number of responses that pass on the connection first.
@@ -86,7 +86,7 @@ impl From<Option<Fault>> for Course {
 /// A slow uplink passes this many parts per second.
 const PARTS_PER_SECOND: u32 = 100;
 
-/// What the proxy has seen.
+/// Counts of what the proxy observed.
 #[derive(Default)]
 pub struct Seen {
     pub connections: usize,
@@ -94,21 +94,21 @@ pub struct Seen {
     pub slow: usize,
     /// Connections that closed silently.
     pub closed_silently: usize,
-    /// How often each fault struck.
+    /// The number of strikes of each fault.
     pub struck: BTreeMap<(Strike, Toward), usize>,
-    /// Requests that left the client, as far as a byte of their body.
+    /// Requests that left the client. A request counts from the first byte of its body.
     pub requests: usize,
-    /// Those of each message, where the protocol shows it.
+    /// The requests of each message, if the protocol shows its id.
     pub of_message: BTreeMap<String, usize>,
 }
 
-/// The course of each connection, by its number from 0.
+/// The plan for each connection, by its number, starting at 0.
 type Plan = Box<dyn FnMut(usize) -> Course + Send>;
 
-/// Passes connections on until it is dropped.
+/// A proxy that forwards connections until dropped.
 pub struct Proxy {
     pub url: String,
-    /// What vouches for it over TLS.
+    /// The authority that signed its TLS certificate.
     pub authority: Authority,
     seen: Arc<Mutex<Seen>>,
     /// Connections with a lower number are dead.
@@ -118,7 +118,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Passes connections on to `service`, each on the course that `plan` has for it.
+    /// Starts a proxy that forwards connections to `service`. Each connection follows its plan.
     pub async fn start<C: Into<Course>>(
         protocol: Protocol,
         service: SocketAddr,
@@ -148,17 +148,17 @@ impl Proxy {
         self.seen.lock().unwrap()
     }
 
-    /// From now on nothing passes, neither on the connections that there are nor on new ones.
+    /// Stops all traffic on existing and new connections.
     pub fn blackhole(&self) {
         self.dead.send_replace(usize::MAX);
     }
 
-    /// From now on new connections are as the plan says. Those that there were stay dead.
+    /// Lets new connections follow their plan again. Existing ones stay dead.
     pub fn revive(&self) {
         self.dead.send_replace(self.seen().connections);
     }
 
-    /// Waits until every client has gone and what it wrote has passed.
+    /// Waits until every client has disconnected and all of its bytes have passed.
     pub async fn settle(&self) {
         self.listening.abort();
         let mut connections = std::mem::take(&mut *self.connections.lock().unwrap());
@@ -213,7 +213,7 @@ impl Acceptor {
                     passing.note(strike, toward);
                     let requests = match protocol {
                         Protocol::Http1 => Requests::Http1(Http1::default()),
-                        // What comes of TLS is no request yet.
+                        // The bytes of TLS aren't a request yet.
                         Protocol::Http2 => {
                             return end(strike, &mut { client }, &mut |_: &[u8]| {}).await;
                         }
@@ -272,11 +272,11 @@ impl Passing {
                 let _ = close.take().map(|close| close.send(()));
             }
         };
-        let up_pace = uplink.map(Pace::new);
+        let up_bandwidth = uplink.map(Bandwidth::new);
         let mut up = Lane {
             to: to_service,
             left: after_up,
-            pace: up_pace,
+            bandwidth: up_bandwidth,
             tap,
             passed: |_: &[u8]| {},
             is_dead,
@@ -284,7 +284,7 @@ impl Passing {
         let mut down = Lane {
             to: to_client,
             left: after_down,
-            pace: None,
+            bandwidth: None,
             tap: |_: &[u8]| {},
             passed,
             is_dead,
@@ -297,9 +297,9 @@ impl Passing {
             match passed {
                 Passed::Struck if !stalls => return End::Struck(Toward::Service),
                 Passed::Struck => self.note(Strike::Stall, Toward::Service),
-                Passed::NothingMore | Passed::NobodyTakes => {}
+                Passed::SenderClosed | Passed::ReceiverClosed => {}
             }
-            if !matches!(passed, Passed::NothingMore) {
+            if !matches!(passed, Passed::SenderClosed) {
                 swallow(&mut from_client, &mut up.tap).await;
             }
             End::ClientGone
@@ -308,9 +308,9 @@ impl Passing {
             match down.pass(&mut from_service).await {
                 Passed::Struck if !stalls => return End::Struck(Toward::Client),
                 Passed::Struck => self.note(Strike::Stall, Toward::Client),
-                Passed::NothingMore | Passed::NobodyTakes => drop(down.to.shutdown().await),
+                Passed::SenderClosed | Passed::ReceiverClosed => drop(down.to.shutdown().await),
             }
-            // It ends when the client goes.
+            // Ends when the client disconnects.
             pending().await
         };
         let silently = async {
@@ -341,9 +341,9 @@ impl Passing {
             (End::ClosesSilently, _) => {
                 self.seen.lock().unwrap().closed_silently += 1;
                 drop((from_client, down));
-                // Without the `close_notify` of TLS.
+                // Closes TCP without the `close_notify` of TLS.
                 let _ = client.tcp().shutdown().await;
-                // The client's bytes still count, although they get nowhere.
+                // The client's bytes still count, although they don't arrive.
                 swallow(&mut client, &mut up.tap).await;
             }
             _ => {}
@@ -351,7 +351,7 @@ impl Passing {
     }
 }
 
-/// How a connection ends.
+/// The reason for the end of a connection.
 enum End {
     ClientGone,
     Struck(Toward),
@@ -359,7 +359,7 @@ enum End {
     ClosesSilently,
 }
 
-/// Waits for a fraction of a millisecond. The timers of tokio count in whole ones.
+/// Waits for a fraction of a millisecond. Tokio's timers have a resolution of 1 ms.
 async fn wait_exactly(time: Duration) {
     spawn_blocking(move || std::thread::sleep(time)).await.unwrap();
 }
@@ -367,12 +367,12 @@ async fn wait_exactly(time: Duration) {
 /// One direction of a connection.
 struct Lane<W, T, P, D> {
     to: W,
-    /// How many bytes may pass.
+    /// The number of bytes that may still pass, or `None` if it isn't limited.
     left: Option<usize>,
-    pace: Option<Pace>,
-    /// Sees all that comes, whether or not it passes.
+    bandwidth: Option<Bandwidth>,
+    /// Sees every byte that arrives, even if it doesn't pass.
     tap: T,
-    /// Sees all that passes, after it has passed.
+    /// Sees every byte after it has passed.
     passed: P,
     is_dead: D,
 }
@@ -380,8 +380,8 @@ struct Lane<W, T, P, D> {
 enum Passed {
     /// The last byte that may pass has passed.
     Struck,
-    NothingMore,
-    NobodyTakes,
+    SenderClosed,
+    ReceiverClosed,
 }
 
 impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, P, D> {
@@ -392,22 +392,22 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> L
                 Some(read) => read,
                 None => {
                     let read = from.read(&mut buffer).await;
-                    self.pace.iter_mut().for_each(Pace::rested);
+                    self.bandwidth.iter_mut().for_each(Bandwidth::reset_after_idle);
                     read
                 }
             };
             let bytes = match read {
-                Ok(0) | Err(_) => return Passed::NothingMore,
+                Ok(0) | Err(_) => return Passed::SenderClosed,
                 Ok(read) => &buffer[..read],
             };
             (self.tap)(bytes);
             if (self.is_dead)() {
-                // Whoever waits for the death of the connection is about to hear of it.
+                // The task that waits for the death of the connection is about to end it.
                 return std::future::pending().await;
             }
             let may_pass = self.left.map_or(bytes.len(), |left| left.min(bytes.len()));
             if self.write(&bytes[..may_pass]).await.is_err() {
-                return Passed::NobodyTakes;
+                return Passed::ReceiverClosed;
             }
             (self.passed)(&bytes[..may_pass]);
             if let Some(left) = &mut self.left {
@@ -422,10 +422,10 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> L
 
 impl<W: AsyncWrite + Unpin, T, P, D> Lane<W, T, P, D> {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let part = self.pace.as_ref().map_or(bytes.len(), Pace::part);
+        let part = self.bandwidth.as_ref().map_or(bytes.len(), Bandwidth::part);
         for bytes in bytes.chunks(part.max(1)) {
-            if let Some(pace) = &mut self.pace {
-                pace.pass(bytes.len()).await;
+            if let Some(bandwidth) = &mut self.bandwidth {
+                bandwidth.pass(bytes.len()).await;
             }
             self.to.write_all(bytes).await?;
             self.to.flush().await?;
@@ -434,26 +434,26 @@ impl<W: AsyncWrite + Unpin, T, P, D> Lane<W, T, P, D> {
     }
 }
 
-/// The pace of a slow line. Late wake-ups don't add up, because each part has its own moment on the
-/// line.
-struct Pace {
+/// The bandwidth of a slow line. Late wake-ups don't add up, because each part has a fixed time on
+/// the line.
+struct Bandwidth {
     bytes_per_second: u32,
-    /// When the line is free for the next part.
+    /// The time at which the line is free for the next part.
     free_at: Instant,
 }
 
-impl Pace {
+impl Bandwidth {
     fn new(bytes_per_second: u32) -> Self {
         Self { bytes_per_second, free_at: Instant::now() }
     }
 
-    /// The bytes that pass together.
+    /// Returns the number of bytes that pass together.
     fn part(&self) -> usize {
         (self.bytes_per_second / PARTS_PER_SECOND).max(1) as usize
     }
 
-    /// Starts anew after the line had nothing to carry.
-    fn rested(&mut self) {
+    /// Restarts the schedule after the line was idle.
+    fn reset_after_idle(&mut self) {
         self.free_at = self.free_at.max(Instant::now());
     }
 
@@ -465,7 +465,7 @@ impl Pace {
     }
 }
 
-/// Counts the responses that ended on a connection. For HTTP/1.1, each must have a
+/// Counts the responses that ended on a connection. Over HTTP/1.1, each must have a
 /// `Content-Length`.
 struct Responses {
     protocol: Protocol,
@@ -475,7 +475,7 @@ struct Responses {
     is_end_announced: bool,
 }
 
-/// A whole response of HTTP/1.1, or a frame of HTTP/2: RFC 9113, section 4.1.
+/// A whole HTTP/1.1 response, or an HTTP/2 frame (RFC 9113, section 4.1).
 struct Unit {
     length: usize,
     ends_response: bool,
@@ -496,7 +496,7 @@ impl Responses {
         }
     }
 
-    /// The first unread unit. Its last bytes may be missing.
+    /// Returns the first unread unit, even if its last bytes are missing.
     fn first(&self) -> Option<Unit> {
         const HEADERS: u8 = 1;
         const GOAWAY: u8 = 7;
@@ -511,7 +511,7 @@ impl Responses {
             }
             (Protocol::Http2, [a, b, c, kind, flags, _, _, _, _, ..]) => Some(Unit {
                 length: 9 + u32::from_be_bytes([0, *a, *b, *c]) as usize,
-                // DATA is 0.
+                // The type of DATA frames is 0.
                 ends_response: *kind <= HEADERS && flags & END_STREAM != 0,
                 announces_end: *kind == GOAWAY,
             }),
@@ -520,7 +520,7 @@ impl Responses {
     }
 }
 
-/// Reads until the client goes away, and answers nothing.
+/// Reads until the client disconnects, and sends nothing.
 async fn swallow(from: &mut (impl AsyncRead + Unpin), tap: &mut impl FnMut(&[u8])) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
@@ -528,7 +528,7 @@ async fn swallow(from: &mut (impl AsyncRead + Unpin), tap: &mut impl FnMut(&[u8]
     }
 }
 
-/// Counts the requests in what a client writes.
+/// Counts the requests in the bytes that a client writes.
 fn counting(seen: Arc<Mutex<Seen>>, mut requests: Requests) -> impl FnMut(&[u8]) {
     move |bytes| {
         let begun = requests.read(bytes);
@@ -540,7 +540,7 @@ fn counting(seen: Arc<Mutex<Seen>>, mut requests: Requests) -> impl FnMut(&[u8])
     }
 }
 
-/// Ends a connection as a fault on all of it does; `tap` sees what still comes.
+/// Applies a fault to a whole connection. `tap` sees the bytes that still arrive.
 async fn end(strike: Strike, client: &mut impl Wire, tap: &mut impl FnMut(&[u8])) {
     match strike {
         Strike::Reset => drop(client.tcp().set_zero_linger()),
@@ -551,7 +551,7 @@ async fn end(strike: Strike, client: &mut impl Wire, tap: &mut impl FnMut(&[u8])
     }
 }
 
-/// The client's side of a connection.
+/// The client side of a connection.
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {
     fn tcp(&mut self) -> &mut TcpStream;
 }

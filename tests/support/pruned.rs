@@ -1,8 +1,8 @@
-//! JSON without what stands for nothing.
+//! Removes empty values from JSON.
 
 use serde_json::Value;
 
-/// `value` without its nulls, empty lists and empty objects.
+/// Returns `value` without nulls, empty lists and empty objects.
 pub fn pruned(value: Value) -> Value {
     let keep = |value: &Value| match value {
         Value::Null => false,

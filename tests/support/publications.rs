@@ -1,6 +1,8 @@
-//! One seed: slots, a service with faults that knows a repeated message by its id, and a
-//! publication that is begun, interrupted and resumed, with other limits and another `Meta` each
-//! time, until all slots are accepted; and the invariants that must hold.
+//! Runs one seed of the publication simulation, and checks the invariants.
+//!
+//! A publication is started, interrupted and resumed until all slots are accepted, with other
+//! limits and another `Meta` each time. The service has faults, and recognizes a repeated message
+//! by its id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
@@ -23,10 +25,10 @@ use super::fault_schedule::{FaultSchedule, LENGTH};
 use super::model::{Model, client_of, ok};
 use super::permits::OddLimiter;
 
-/// The number of the slot that somebody else sends.
+/// The number of the slot that another sender sends through the same client.
 const NEIGHBOUR: usize = 10_000;
 
-/// What must hold. Each has its place in [`Findings::broken`].
+/// The invariants, in the order of [`Findings::broken`].
 pub const INVARIANTS: [&str; 12] = [
     "slots lost",
     "slots accepted under two message ids without an unknown attempt that explains it",
@@ -34,15 +36,15 @@ pub const INVARIANTS: [&str; 12] = [
     "messages sent again after they were known to be accepted",
     "slots accepted out of order, with one message in flight",
     "messages accepted with other slots under the same id",
-    "places in the batch other than one more than the one before, or beyond the total",
-    "reports that count other slots than those accepted and skipped",
+    "batch numbers that skip or repeat a number, or exceed the total",
+    "reports with other counts than the slots accepted and skipped",
     "slots accepted under two message ids that no report counts as possibly repeated",
-    "resume points that were taken for other slots or destinations",
+    "resume points accepted for other slots or destinations",
     "receipts that name other slots than those of their message",
-    "receipts without exactly one call of on_accepted, or a call after another point",
+    "receipts without exactly one call of on_accepted, or calls with a wrong resume point",
 ];
 
-/// What came of one seed, or of many.
+/// The results of one or more seeds.
 #[derive(Clone, Default)]
 pub struct Findings {
     pub publications: usize,
@@ -52,8 +54,8 @@ pub struct Findings {
     pub failed: usize,
     pub requests: usize,
     pub too_large: usize,
-    /// Messages whose slots were accepted again in parts, because an attempt at the whole was
-    /// unknown.
+    /// Messages whose slots were accepted again in parts, because an attempt at the whole message
+    /// was unknown.
     pub split_again: usize,
     /// Messages whose slots were accepted again under another id, because `Meta` had changed.
     pub repeated: usize,
@@ -77,10 +79,10 @@ impl Findings {
     }
 }
 
-/// Everything that a seed settles beside the fault schedule.
+/// The parameters that a seed determines, except the fault schedule.
 struct Scenario {
     slots: Vec<Slot>,
-    /// The numbers of those that can be published.
+    /// The numbers of the valid slots.
     good: Vec<usize>,
     is_stream: bool,
     /// The most messages in flight in any run.
@@ -106,7 +108,7 @@ impl Scenario {
         }
     }
 
-    /// One run, until its end, or until the caller has no more patience or stops it.
+    /// Runs the publication until it ends, its caller drops it, or it is stopped.
     async fn publish(
         &self,
         model: &Arc<Model>,
@@ -114,7 +116,7 @@ impl Scenario {
         before: &PublishReport,
         unknown: &Unknown,
     ) -> Run {
-        // One of another process knows nothing of the one before.
+        // Each run has a new client, as in another process.
         let client = client_of(model).max_attempts(rng.gen_range(1..4)).jitter_seed(rng.r#gen());
         let unknown = unknown.clone();
         let client = client.attempt_observer(move |attempt: &Attempt| {
@@ -152,7 +154,7 @@ impl Scenario {
             publication =
                 publication.batch_id(before.batch_id()).resume_from(again(point.clone(), rng));
         }
-        // Somebody else sends through the same client meanwhile.
+        // Another sender uses the same client meanwhile.
         let neighbour = rng.gen_bool(0.3).then(|| {
             let client = client.clone();
             tokio::spawn(async move {
@@ -208,8 +210,8 @@ impl Scenario {
         }
     }
 
-    /// Resumes with other slots before the point, or with other destinations. Returns whether that
-    /// isn't an error.
+    /// Resumes with other slots before the point, or with other destinations. Returns whether the
+    /// client accepted the mistake.
     async fn mistake_is_taken(
         &self,
         client: &Client,
@@ -231,61 +233,61 @@ impl Scenario {
         let publication =
             client.publish(slots).batch_id(before.batch_id()).resume_from(point).meta(meta);
         let error = publication.skip_invalid(|_, _| {}).await.err();
-        let is_told =
+        let is_reported =
             error.is_some_and(|error| error.error().problems()[0].path() == "resume_from");
-        !is_told || model.calls().len() > arrived
+        !is_reported || model.calls().len() > arrived
     }
 }
 
-/// The slots and resume points that `on_accepted` was called with.
+/// The slots and resume points of the calls of `on_accepted`.
 type Calls = Arc<Mutex<Vec<(Range<usize>, ResumePoint)>>>;
 
 /// The ids of messages with an attempt of unknown outcome.
 type Unknown = Arc<Mutex<BTreeSet<Uuid>>>;
 
-/// What arrived of the publication.
+/// Returns the messages of the publication that arrived.
 fn own(model: &Model) -> Vec<Arrived> {
     arrived(model).into_iter().filter(|message| message.slots[0] < NEIGHBOUR).collect()
 }
 
-/// A point to go on from, as it is or after it went through a text.
+/// Returns the resume point, in half of the cases after a round trip through text.
 fn again(point: ResumePoint, rng: &mut StdRng) -> ResumePoint {
     if rng.gen_bool(0.5) { point } else { point.to_string().parse().unwrap() }
 }
 
 struct Run {
-    /// Nothing where it was dropped.
+    /// `None` if the publication was dropped.
     ended: Option<Result<(), ErrorKind>>,
     report: PublishReport,
-    /// How many messages of the publication had arrived by its end.
+    /// The number of messages of the publication that had arrived by the end of the run.
     arrived: usize,
-    /// Whether the point was taken for other slots or destinations before.
+    /// Whether the resume point was accepted for other slots or destinations before.
     mistake_was_taken: bool,
-    /// How many messages were in flight at most.
+    /// The most messages in flight.
     concurrency: usize,
     /// `None` if `on_accepted` wasn't set.
     calls: Option<Vec<(Range<usize>, ResumePoint)>>,
 }
 
 impl Run {
-    /// Whether `on_accepted` was called once for each receipt, and with a point after which nothing
-    /// is missing.
+    /// Returns whether `on_accepted` was called once for each receipt, with a resume point after
+    /// which nothing is missing.
     fn was_called_for_each(&self) -> bool {
         let Some(calls) = &self.calls else { return true };
         let receipts = self.report.receipts();
         let is_called = |(receipt, (slots, point)): (&Receipt, &(Range<usize>, ResumePoint))| {
-            // With one message in flight, the batch resumes after the message, and after those that
-            // a run before had accepted.
+            // With one message in flight, the resume point is after this message and after those
+            // that an earlier run had accepted.
             let is_after = self.concurrency > 1 || point.slots_before() >= Some(slots.end);
             receipt.slots() == *slots && is_after
         };
-        // A run that was dropped may have left calls out.
+        // A dropped run may have skipped calls.
         let enough = self.ended.is_none() || calls.len() == receipts.len();
         enough && calls.len() <= receipts.len() && receipts.iter().zip(calls).all(is_called)
     }
 }
 
-/// Runs a seed: what it found, and every message that arrived.
+/// Runs a seed. Returns the findings, and every message that arrived.
 pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
     let mut rng = StdRng::seed_from_u64(seed);
     let scenario = Scenario::sample(&mut rng);
@@ -295,16 +297,16 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
     let (runs, model) = runtime.unwrap().block_on(async {
         let fault_schedule = FaultSchedule::sample(&mut rng);
         let tokens = FaultSchedule::sample(&mut rng);
-        let fates = move |rng: &mut StdRng, at| match at < LENGTH {
-            true => fault_schedule.fate(rng, at),
-            // It must come to an end.
+        let outcomes = move |rng: &mut StdRng, at| match at < LENGTH {
+            true => fault_schedule.outcome(rng, at),
+            // The simulation must end.
             false => ok(),
         };
-        let token_fates = move |rng: &mut StdRng, at| match at < LENGTH {
-            true => tokens.token_fate(rng, at),
-            false => super::model::TokenFate::Issued(Duration::from_secs(300)),
+        let token_outcomes = move |rng: &mut StdRng, at| match at < LENGTH {
+            true => tokens.token_outcome(rng, at),
+            false => super::model::TokenOutcome::Issued(Duration::from_secs(300)),
         };
-        let model = Model::new(rng.r#gen(), fates, token_fates);
+        let model = Model::new(rng.r#gen(), outcomes, token_outcomes);
         if rng.gen_bool(0.3) {
             model.limit_bytes(rng.gen_range(700..3_000));
         }
@@ -343,7 +345,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
     (findings, arrived)
 }
 
-/// Counts what does not hold.
+/// Counts the broken invariants.
 fn judge(
     scenario: &Scenario,
     runs: &[Run],
@@ -356,7 +358,7 @@ fn judge(
     let mut ids_of_slot = BTreeMap::<usize, BTreeSet<Uuid>>::new();
     let mut slots_of_id = BTreeMap::<Uuid, &[usize]>::new();
     let mut copies = 0;
-    // The service takes the first copy of each message, and knows the others by their id.
+    // The service processes the first copy of each message, and recognizes the others by their id.
     let mut accepted = Vec::new();
     for message in arrived.iter().filter(|message| message.accepted) {
         match slots_of_id.get(&message.message_id) {
@@ -375,8 +377,8 @@ fn judge(
     }
     must(0, scenario.good.iter().all(|slot| ids_of_slot.contains_key(slot)));
     must(0, ids_of_slot.len() == scenario.good.len());
-    // A message of unknown outcome may be too large when it is sent again: then its parts follow
-    // under ids of their own.
+    // A message of unknown outcome may be too large when it is sent again. Then its parts follow
+    // under their own ids.
     let mut parts = Vec::new();
     let mut later = BTreeMap::<usize, &[usize]>::new();
     for message in accepted.into_iter().rev() {
@@ -429,8 +431,8 @@ fn judge(
         must(6, !is_last || total.is_none_or(|total| total == accepted.len()));
     }
     let counted: usize = runs.iter().map(|run| run.report.run().accepted_slots).sum();
-    // What was accepted without its being told is sent again, or was the last of a run that was
-    // dropped.
+    // A message whose acceptance wasn't reported is sent again, or was the last one of a dropped
+    // run.
     must(7, counted == scenario.good.len());
     let last = &runs[runs.len() - 1].report;
     must(7, last.run().skipped_slots == scenario.slots.len() - scenario.good.len());

@@ -1,4 +1,4 @@
-//! A server of bare sockets that misbehaves as told, one connection after another.
+//! A server of plain sockets that plays a scripted fault on each connection.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// What the server does with one connection.
+/// The behavior of the server on one connection.
 #[derive(Clone)]
 pub enum Act {
     /// Cuts the connection before it reads anything.
@@ -20,14 +20,14 @@ pub enum Act {
     CloseAfterReading,
     /// Reads the request, sends these bytes and closes.
     Response(String),
-    /// Reads the request, sends these bytes, which need be no text, and closes.
+    /// Reads the request, sends these bytes, which needn't be text, and closes.
     Bytes(Vec<u8>),
-    /// Reads the request, sends these bytes and then nothing until the client goes away.
+    /// Reads the request, sends these bytes, and then nothing until the client disconnects.
     Stall(String),
 }
 
 impl Act {
-    /// A whole response with this status, further headers and body.
+    /// Creates a whole response with this status, additional headers and this body.
     pub fn response(status: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self::Response(format!(
@@ -36,7 +36,7 @@ impl Act {
     }
 }
 
-/// Serves its acts in order, one connection each; one more is a failure of the test.
+/// A server that plays its acts in order, one per connection. A further connection fails the test.
 pub struct RawServer {
     pub url: String,
     served: JoinHandle<Vec<Vec<u8>>>,
@@ -73,7 +73,7 @@ impl RawServer {
         self.read.clone().wait_for(|read| *read > 0).await.expect("the server did not panic");
     }
 
-    /// Stops the server; gives the bytes of every request that it read.
+    /// Stops the server, and returns the bytes of every request that it read.
     pub async fn finish(self) -> Vec<Vec<u8>> {
         let _ = self.stop.send(());
         self.served.await.expect("the server did not panic")
@@ -104,17 +104,17 @@ async fn serve(
 }
 
 async fn send(mut stream: TcpStream, bytes: &[u8]) {
-    // The client may have read enough and gone.
+    // The client may have read enough and disconnected.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
 }
 
-/// Reads one whole request, or what comes of it.
+/// Reads one whole request, or the part that arrives.
 pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     try_read_request(stream).await.unwrap()
 }
 
-/// Reads one whole request, or what comes of it before the end.
+/// Reads one whole request, or the part that arrives before the end.
 pub async fn try_read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     loop {
@@ -125,7 +125,7 @@ pub async fn try_read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Resu
     }
 }
 
-/// Whether that is all of a request.
+/// Returns whether the request is complete.
 pub fn is_whole(request: &[u8]) -> bool {
     let (head, body) = split(request);
     body.is_some_and(|body| {
@@ -134,14 +134,14 @@ pub fn is_whole(request: &[u8]) -> bool {
     })
 }
 
-/// The head of a request as text, and its body once the head is whole.
+/// Returns the head of a request as text, and its body if the head is complete.
 pub fn split(request: &[u8]) -> (&str, Option<&[u8]>) {
     let end = request.windows(4).position(|window| window == b"\r\n\r\n");
     let head = std::str::from_utf8(&request[..end.unwrap_or(request.len())]).unwrap();
     (head, end.map(|end| &request[end + 4..]))
 }
 
-/// The value of a header.
+/// Returns the value of a header.
 pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)

@@ -1,12 +1,12 @@
-//! What holds for any bytes that are read.
+//! Properties of reading that hold for any bytes.
 
 use std::io::Read;
 
 use pushslots::{Meta, PushSlots, Slot, SlotReader};
 use serde::de::IgnoredAny;
 
-/// Reads `bytes` as a message, and as a stream that comes in pieces of `length` bytes, and makes
-/// sure that neither loses anything or takes for JSON what is none.
+/// Reads `bytes` as a message, and as a stream in pieces of `length` bytes. Asserts that neither
+/// loses anything or accepts invalid JSON.
 pub fn loses_nothing(bytes: &[u8], length: usize) {
     let stream = streamed(bytes, usize::MAX);
     assert!(streamed(bytes, length) == stream, "a stream is the same in pieces of {length} bytes");
@@ -38,14 +38,14 @@ pub fn loses_nothing(bytes: &[u8], length: usize) {
     }
 }
 
-/// What `bytes` come to as a stream, in pieces of `length`.
+/// Returns the slots and `Meta` of `bytes`, read as a stream in pieces of `length`.
 fn streamed(bytes: &[u8], length: usize) -> (Vec<Result<Slot, String>>, Option<Meta>) {
     let mut reader = SlotReader::new(Pieces { bytes, length });
     let slots = reader.by_ref().map(|slot| slot.map_err(|error| error.to_string())).collect();
     (slots, reader.meta().cloned())
 }
 
-/// Gives what it holds in pieces.
+/// An input that returns its bytes in pieces.
 pub struct Pieces<'a> {
     pub bytes: &'a [u8],
     pub length: usize,

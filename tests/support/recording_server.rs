@@ -1,4 +1,4 @@
-//! A service over real sockets that knows what it accepted, and fails now and then.
+//! A service over real sockets that records what it accepted, and sometimes fails.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}]}}"#;
 const PARTIAL: &str =
     r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}],"Errors":[{"ID":1,"Text":"no"}]}}"#;
 
-/// A whole response.
+/// A complete response.
 struct Scripted {
     status: u16,
     header: (&'static str, &'static str),
@@ -37,7 +37,7 @@ impl Scripted {
         Self { status: 200, header: JSON, body: json.into() }
     }
 
-    /// The bytes of HTTP/1.1.
+    /// Returns the bytes of the response over HTTP/1.1.
     fn written(&self) -> Vec<u8> {
         let status = self.status;
         let (name, value) = self.header;
@@ -48,54 +48,56 @@ impl Scripted {
         [head.as_bytes(), &self.body].concat()
     }
 
-    /// Responds over HTTP/2.
+    /// Sends the response over HTTP/2.
     fn send(self, mut respond: SendResponse<Bytes>) {
         let head = Response::builder().status(self.status).header(self.header.0, self.header.1);
-        // The client may have gone.
+        // The client may have disconnected.
         if let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) {
             let _ = stream.send_data(self.body, true);
         }
     }
 }
 
-/// What the service does with a message.
+/// The behavior of the service for one message.
 #[derive(Clone, Copy, Debug)]
 pub enum FaultMode {
     Accepts,
     AcceptsLate,
-    /// It answers with this status, having accepted the message or not.
-    Answers(u16, bool),
-    /// A gateway answers 200 with a page of its own, whether or not the service accepted the
-    /// message.
+    /// The service responds with this status. The flag is whether it accepted the message.
+    Responds(u16, bool),
+    /// A gateway responds with 200 and a page of its own. The flag is whether the service accepted
+    /// the message.
     BlockPage(bool),
-    /// A gateway compresses the response of the service, which accepted the message or not.
+    /// A gateway compresses the response of the service. The flag is whether the service accepted
+    /// the message.
     Compressed(bool),
-    /// It accepts the message and answers with log ids and errors: one of several destinations may
-    /// have failed.
+    /// The service accepts the message and responds with log ids and errors, because one of several
+    /// destinations may have failed.
     Partial,
-    /// It ends the exchange without a response, having accepted the message or not.
+    /// The service ends the exchange without a response. The flag is whether it accepted the
+    /// message.
     Breaks(bool),
-    /// HTTP/2 alone: it rejects the stream unread, which says that nothing was done: RFC 9113,
-    /// section 8.7.
+    /// HTTP/2 only: the service rejects the stream unread, which guarantees that it processed
+    /// nothing (RFC 9113, section 8.7).
     RejectsStream,
-    /// HTTP/2 alone: it accepts the message and wants no further ones on this connection.
+    /// HTTP/2 only: the service accepts the message, and no further ones on this connection.
     GoesAway,
-    /// HTTP/2 alone: it ends the connection with all that is on it.
+    /// HTTP/2 only: the service ends the connection with all of its streams.
     Collapses,
 }
 
 impl FaultMode {
-    /// Mostly a good one.
+    /// Draws a mode, most often [`FaultMode::Accepts`].
     pub fn sample(rng: &mut StdRng) -> Self {
         let accepted = rng.gen_bool(0.5);
         match rng.gen_range(0..44) {
             0 => Self::AcceptsLate,
-            // Without `Retry-After`.
-            1 => Self::Answers(503, accepted),
-            2 => Self::Answers(429, false),
-            3 => Self::Answers([500, 502, 504][rng.gen_range(0..3)], accepted),
-            4 => Self::Answers(401, false),
-            5 => Self::Answers(400, false),
+            // This 503 has no `Retry-After`.
+            1 => Self::Responds(503, accepted),
+            2 => Self::Responds(429, false),
+            3 => Self::Responds([500, 502, 504][rng.gen_range(0..3)], accepted),
+            4 => Self::Responds(401, false),
+            5 => Self::Responds(400, false),
             6 => Self::Breaks(accepted),
             7 => Self::RejectsStream,
             8 => Self::GoesAway,
@@ -103,18 +105,18 @@ impl FaultMode {
             10 => Self::BlockPage(accepted),
             11 => Self::Compressed(accepted),
             12 => Self::Partial,
-            13 => Self::Answers([408, 421, 425][rng.gen_range(0..3)], false),
+            13 => Self::Responds([408, 421, 425][rng.gen_range(0..3)], false),
             _ => Self::Accepts,
         }
     }
 
-    /// The response, if there is one.
+    /// Returns the response, or `None` if there isn't one.
     fn scripted(self) -> Option<Scripted> {
-        let said =
+        let response =
             |status, body: &'static str| Some(Scripted { status, header: JSON, body: body.into() });
         match self {
-            Self::Accepts | Self::AcceptsLate | Self::GoesAway => said(200, LOGS),
-            Self::Answers(status, _) => said(status, ""),
+            Self::Accepts | Self::AcceptsLate | Self::GoesAway => response(200, LOGS),
+            Self::Responds(status, _) => response(status, ""),
             Self::BlockPage(_) => {
                 let body = "<html><body>Request Rejected</body></html>".into();
                 Some(Scripted { status: 200, header: ("content-type", "text/html"), body })
@@ -123,7 +125,7 @@ impl FaultMode {
                 let body = "\u{1f}whatever it says".into();
                 Some(Scripted { status: 200, header: ("content-encoding", "gzip"), body })
             }
-            Self::Partial => said(200, PARTIAL),
+            Self::Partial => response(200, PARTIAL),
             Self::Breaks(_) | Self::RejectsStream | Self::Collapses => None,
         }
     }
@@ -131,26 +133,27 @@ impl FaultMode {
     fn accepts(self) -> bool {
         match self {
             Self::Accepts | Self::AcceptsLate | Self::GoesAway | Self::Partial => true,
-            Self::Answers(_, accepted) | Self::Breaks(accepted) => accepted,
+            Self::Responds(_, accepted) | Self::Breaks(accepted) => accepted,
             Self::BlockPage(accepted) | Self::Compressed(accepted) => accepted,
             Self::RejectsStream | Self::Collapses => false,
         }
     }
 }
 
-/// What the service knows.
+/// The messages that the service received.
 #[derive(Default)]
 pub struct Known {
-    /// How often each message arrived whole, and how often it was accepted.
+    /// The number of times that each message arrived completely, by message id.
     pub arrived: BTreeMap<String, usize>,
+    /// The number of times that each message was accepted, by message id.
     pub accepted: BTreeMap<String, usize>,
-    /// Messages whose bytes are other than they should be.
+    /// Messages with unexpected bytes.
     pub altered: usize,
     tokens: usize,
 }
 
-/// Serves until it is dropped.
-pub struct FarSide {
+/// A service that runs until dropped.
+pub struct RecordingServer {
     pub address: SocketAddr,
     known: Arc<Mutex<Known>>,
     listening: JoinHandle<()>,
@@ -159,25 +162,25 @@ pub struct FarSide {
 #[derive(Clone)]
 struct Service {
     known: Arc<Mutex<Known>>,
-    mood: Arc<Mutex<dyn FnMut() -> FaultMode + Send>>,
-    /// The bytes that a message may have.
+    mode: Arc<Mutex<dyn FnMut() -> FaultMode + Send>>,
+    /// The bodies that a message may have.
     expected: Arc<[Vec<u8>]>,
 }
 
-impl FarSide {
-    /// Speaks HTTP/1.1, or HTTP/2 without TLS and from the first byte; `mood` is asked for each
-    /// message.
+impl RecordingServer {
+    /// Starts a service that speaks HTTP/1.1, or HTTP/2 without TLS and with prior knowledge. Calls
+    /// `mode` for each message.
     pub async fn start(
         protocol: Protocol,
         expected: impl Into<Arc<[Vec<u8>]>>,
-        mood: impl FnMut() -> FaultMode + Send + 'static,
+        mode: impl FnMut() -> FaultMode + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let known = Arc::<Mutex<Known>>::default();
         let service = Service {
             known: known.clone(),
-            mood: Arc::new(Mutex::new(mood)),
+            mode: Arc::new(Mutex::new(mode)),
             expected: expected.into(),
         };
         let listening = tokio::spawn(async move {
@@ -195,8 +198,12 @@ impl FarSide {
         Self { address, known, listening }
     }
 
-    /// One whose moods come from a seed.
-    pub async fn moody(protocol: Protocol, expected: impl Into<Arc<[Vec<u8>]>>, seed: u64) -> Self {
+    /// Starts a service that draws its modes from a seed.
+    pub async fn with_faults(
+        protocol: Protocol,
+        expected: impl Into<Arc<[Vec<u8>]>>,
+        seed: u64,
+    ) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         Self::start(protocol, expected, move || FaultMode::sample(&mut rng)).await
     }
@@ -206,24 +213,23 @@ impl FarSide {
     }
 }
 
-impl Drop for FarSide {
+impl Drop for RecordingServer {
     fn drop(&mut self) {
         self.listening.abort();
     }
 }
 
 impl Service {
-    /// Takes note of a message that arrived whole, and settles what becomes of it before anything
-    /// is answered.
+    /// Records a complete message, and determines its outcome before any response is sent.
     fn arrived(&self, message_id: &str, body: &[u8]) -> FaultMode {
-        let mood = (self.mood.lock().unwrap())();
+        let mode = (self.mode.lock().unwrap())();
         let known = &mut *self.known.lock().unwrap();
         *known.arrived.entry(message_id.to_owned()).or_default() += 1;
         known.altered += usize::from(!self.expected.iter().any(|expected| expected == body));
-        if mood.accepts() {
+        if mode.accepts() {
             *known.accepted.entry(message_id.to_owned()).or_default() += 1;
         }
-        mood
+        mode
     }
 
     fn token(&self) -> String {
@@ -241,18 +247,18 @@ impl Service {
                 return;
             }
             let (head, body) = split(&request);
-            let said = match header(head, "idempotency-key") {
+            let response = match header(head, "idempotency-key") {
                 None => Scripted::token(self.token()),
                 Some(message_id) => {
-                    let mood = self.arrived(message_id, body.unwrap());
-                    if let FaultMode::AcceptsLate = mood {
+                    let mode = self.arrived(message_id, body.unwrap());
+                    if let FaultMode::AcceptsLate = mode {
                         sleep(LATE).await;
                     }
-                    let Some(said) = mood.scripted() else { return };
-                    said
+                    let Some(response) = mode.scripted() else { return };
+                    response
                 }
             };
-            if stream.write_all(&said.written()).await.is_err() {
+            if stream.write_all(&response.written()).await.is_err() {
                 return;
             }
         }
@@ -264,8 +270,8 @@ impl Service {
         loop {
             let accepted = tokio::select! {
                 accepted = connection.accept() => accepted,
-                Some(mood) = ended.recv() => {
-                    match mood {
+                Some(mode) = ended.recv() => {
+                    match mode {
                         FaultMode::GoesAway => connection.graceful_shutdown(),
                         _ => connection.abrupt_shutdown(Reason::INTERNAL_ERROR),
                     }
@@ -276,14 +282,14 @@ impl Service {
             let service = self.clone();
             let end = end.clone();
             tokio::spawn(async move {
-                if let Some(mood) = service.exchange(request, respond).await {
-                    let _ = end.send(mood);
+                if let Some(mode) = service.exchange(request, respond).await {
+                    let _ = end.send(mode);
                 }
             });
         }
     }
 
-    /// One exchange; gives what becomes of the whole connection after it, if anything.
+    /// Handles one exchange. Returns the mode if it ends the whole connection.
     async fn exchange(
         self,
         request: Request<RecvStream>,
@@ -296,24 +302,24 @@ impl Service {
             Scripted::token(self.token()).send(respond);
             return None;
         };
-        let mood = self.arrived(&message_id, &body);
-        if let FaultMode::AcceptsLate = mood {
+        let mode = self.arrived(&message_id, &body);
+        if let FaultMode::AcceptsLate = mode {
             sleep(LATE).await;
         }
-        match (mood, mood.scripted()) {
-            (_, Some(said)) => said.send(respond),
+        match (mode, mode.scripted()) {
+            (_, Some(response)) => response.send(respond),
             (FaultMode::RejectsStream, _) => respond.send_reset(Reason::REFUSED_STREAM),
             (FaultMode::Breaks(_), _) => respond.send_reset(Reason::INTERNAL_ERROR),
             _ => {}
         }
-        Some(mood).filter(|mood| matches!(mood, FaultMode::GoesAway | FaultMode::Collapses))
+        Some(mode).filter(|mode| matches!(mode, FaultMode::GoesAway | FaultMode::Collapses))
     }
 }
 
-/// Longer than some attempts wait and shorter than others.
+/// Longer than some attempts wait, and shorter than others.
 const LATE: Duration = Duration::from_millis(200);
 
-/// The whole body; nothing where it ends before its end.
+/// Returns the whole body, or `None` if it is cut.
 async fn read(mut body: RecvStream) -> Option<Vec<u8>> {
     let mut read = Vec::new();
     while let Some(chunk) = body.data().await {

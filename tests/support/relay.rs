@@ -1,5 +1,5 @@
-//! Stands between a client and its token endpoint, and alters assertions on the way, as a broken
-//! signer would.
+//! A relay between a client and its token endpoint that alters assertions, as a broken signer
+//! would.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,15 @@ use url::form_urlencoded;
 
 use super::raw::{read_request, split};
 
-/// Serves until it is dropped.
+/// A relay that runs until dropped.
 pub struct Relay {
     pub token_url: String,
     served: JoinHandle<()>,
 }
 
 impl Relay {
-    /// Passes requests on to `token_url`, one after another, with their assertions altered.
+    /// Starts a relay that forwards requests to `token_url`, one at a time, with their assertions
+    /// altered.
     pub async fn start(
         token_url: &str,
         alter: impl Fn(String) -> String + Send + Sync + 'static,
@@ -64,7 +65,7 @@ async fn pass_on(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> Str
     stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
 }
 
-/// Takes an assertion apart, alters its claims, and signs it again.
+/// Decodes an assertion, alters its claims, and signs it again.
 pub fn sign_again(assertion: &str, key: &SigningKey, alter: impl Fn(&mut Value)) -> String {
     let [header, claims, _] = assertion.split('.').collect::<Vec<_>>()[..] else {
         panic!("no JWT")

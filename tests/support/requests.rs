@@ -1,19 +1,19 @@
-//! Counts the requests in what a client writes to a connection, as it comes and however it is cut.
+//! Counts the requests in the bytes that a client writes to a connection, in pieces of any size.
 
 use std::collections::BTreeSet;
 
 use super::raw::{header, split};
 
-/// The requests that begin on one connection. A request counts once a byte of its body came:
-/// without one it is none to a service.
+/// The requests that begin on one connection. A request counts from the first byte of its body,
+/// because a service ignores it before.
 pub enum Requests {
     Http1(Http1),
     Http2(Http2),
 }
 
 impl Requests {
-    /// Reads on; gives the message id of each request that begins to arrive, or nothing in its
-    /// place where the protocol hides it.
+    /// Reads more bytes. Returns the message id of each request that begins to arrive, or `None` if
+    /// the protocol hides it.
     pub fn read(&mut self, bytes: &[u8]) -> Vec<Option<String>> {
         match self {
             Self::Http1(requests) => requests.read(bytes),
@@ -22,13 +22,13 @@ impl Requests {
     }
 }
 
-/// HTTP/1.1 with the length of each body told.
+/// HTTP/1.1 with `Content-Length`.
 #[derive(Default)]
 pub struct Http1 {
     head: Vec<u8>,
-    /// What is missing of the body of the last request.
+    /// The number of body bytes of the last request that are still missing.
     missing: usize,
-    /// The message id of a request whose body is still to come.
+    /// The message id of a request whose body hasn't begun.
     announced: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Http1 {
                 let (head, _) = split(&head);
                 self.missing =
                     header(head, "content-length").map_or(0, |length| length.parse().unwrap());
-                // A token request has none.
+                // Token requests have no message id.
                 self.announced = header(head, "idempotency-key").map(str::to_owned);
             }
         }
@@ -58,7 +58,7 @@ impl Http1 {
     }
 }
 
-/// HTTP/2 by its frames: RFC 9113, section 4.1. What is in them is not read.
+/// HTTP/2 by its frames (RFC 9113, section 4.1). Their contents aren't read.
 #[derive(Default)]
 pub struct Http2 {
     unread: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A service without sockets whose responses, headers included, come from the test.
+//! A service without sockets that takes its responses, including headers, from the test.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use super::{DESTINATION, key};
 
 type Respond = Box<dyn FnMut() -> Response + Send>;
 
-/// A service that responds to token requests and messages with what the test provides.
+/// A service that responds to token requests and messages with the responses of the test.
 #[derive(Clone)]
 pub struct Scripted(Arc<Inner>);
 
@@ -23,13 +23,14 @@ struct Inner {
 }
 
 impl Scripted {
-    /// Responds to token requests with `token`, and accepts every message.
+    /// Creates a service that responds to token requests with `token`, and accepts every message.
     pub fn new(token: impl FnMut() -> Response + Send + 'static) -> Self {
         let accepted = r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#;
         Self::with(token, move || response(StatusCode::OK, &[], accepted))
     }
 
-    /// Responds to token requests with `token`, and to messages with `message`.
+    /// Creates a service that responds to token requests with `token`, and to messages with
+    /// `message`.
     pub fn with(
         token: impl FnMut() -> Response + Send + 'static,
         message: impl FnMut() -> Response + Send + 'static,
@@ -39,7 +40,7 @@ impl Scripted {
         Self(Arc::new(Inner { token, message, token_requests: 0.into(), messages: 0.into() }))
     }
 
-    /// A client with the settings of one by default, whose requests come here.
+    /// Returns a client of this service with default settings.
     pub fn client(&self) -> Client {
         let credentials = Credentials::signed_jwt("client-id", key());
         let builder = Client::builder().transport(self.clone()).credentials(credentials);
@@ -70,7 +71,7 @@ impl Transport for Scripted {
     }
 }
 
-/// A response with these headers, whose values may be any bytes that HTTP allows.
+/// Creates a response with these headers. Their values may be any bytes that HTTP allows.
 pub fn response(status: StatusCode, headers: &[(&'static str, &[u8])], body: &str) -> Response {
     let header = |(name, value): &(&'static str, &[u8])| {
         Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))

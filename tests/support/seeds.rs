@@ -1,4 +1,4 @@
-//! Many seeds, side by side, and what they come to.
+//! Runs many seeds in parallel.
 
 use std::env;
 use std::ops::Range;
@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// The number that a variable holds, if it is set.
+/// Returns the number in a variable, if it is set.
 pub fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-/// The seeds to run: the one that `name` holds, or as many as `name` with an S holds, or else
-/// `usual`.
+/// Returns the seeds to run: the one in the variable `name`, the number of them in `name` with an
+/// `S`, or `usual` of them.
 pub fn chosen(name: &str, usual: u64) -> Range<u64> {
     match setting(name) {
         Some(seed) => seed..seed + 1,
@@ -20,8 +20,10 @@ pub fn chosen(name: &str, usual: u64) -> Range<u64> {
     }
 }
 
-/// Runs the seeds side by side, each into the findings of a thread; `run` says whether what must
-/// hold held. Tells the findings of each thread, and the seeds that broke something or panicked.
+/// Runs the seeds in parallel. `run` adds to the findings of its thread, and returns whether all
+/// invariants hold.
+///
+/// Returns the findings of each thread, and the seeds that broke an invariant or panicked.
 pub fn run_all<F: Default + Send>(
     seeds: Range<u64>,
     run: impl Fn(u64, &mut F) -> bool + Sync,
@@ -51,7 +53,7 @@ pub fn run_all<F: Default + Send>(
     })
 }
 
-/// Fails where a seed broke something, with the command that runs the first of them again.
+/// Panics if a seed broke an invariant, with the command that repeats the first of them.
 pub fn must_hold(broken: &[u64], variable: &str, test: &str) {
     if let Some(seed) = broken.first() {
         let number = broken.len();

@@ -1,5 +1,5 @@
-//! The three that play the service: the mock, the fixtures in this process, and the fixtures on the
-//! real WireMock.
+//! Three services for the same suite: the mock, the fixtures in this process, and the fixtures on
+//! the real WireMock.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use tokio::time::timeout;
 use super::examples::Folder;
 use super::{DESTINATION, SOURCE, any_http, fixtures, key, or_skip};
 
-/// One that plays what a client id of `wiremock-fixtures/README.md` asks for.
+/// A service that behaves as `wiremock-fixtures/README.md` describes for each client id.
 pub enum Service {
     Mock(MockService),
     Fixtures(MockService),
     WireMock(WireMock),
 }
 
-/// A request that came, as far as it matters here.
+/// The parts of a received request that the tests check.
 #[derive(Debug)]
 pub struct Seen {
     pub path: String,
@@ -48,7 +48,7 @@ impl Service {
         }
     }
 
-    /// A client to which that happens.
+    /// Returns a client for which the service shows this behavior.
     pub fn client(&self, behaviour: &str) -> ClientBuilder {
         let credentials = match self {
             Self::Mock(service) => {
@@ -62,7 +62,7 @@ impl Service {
         self.builder(credentials)
     }
 
-    /// A client with this legacy key.
+    /// Returns a client with this legacy key.
     pub fn legacy_client(&self, api_key: &str) -> ClientBuilder {
         if let Self::Mock(service) = self {
             act_for_key(service, api_key);
@@ -75,7 +75,7 @@ impl Service {
         builder.source(SOURCE).destination(DESTINATION)
     }
 
-    /// What came since the last time.
+    /// Returns the requests since the last call.
     pub async fn take_requests(&self) -> Vec<Seen> {
         match self {
             Self::Mock(service) | Self::Fixtures(service) => {
@@ -99,7 +99,7 @@ impl From<&ReceivedRequest> for Seen {
     }
 }
 
-/// The mock, with the keys that the fixtures take.
+/// Returns the mock, with the API keys of the fixtures.
 pub fn mock() -> Service {
     let builder = MockService::builder().api_key("my-key", "secret");
     let builder =
@@ -111,7 +111,7 @@ pub fn fixtures() -> Service {
     Service::Fixtures(fixtures::serve())
 }
 
-/// Has the mock do what the fixtures do.
+/// Scripts the mock to do what the fixtures do.
 fn act(service: &MockService, behaviour: &str) {
     let status = |status| MockResponse::new(StatusCode::from_u16(status).unwrap());
     let json = |response: MockResponse, json: Value| response.body(json.to_string());
@@ -197,8 +197,8 @@ fn act(service: &MockService, behaviour: &str) {
         }
         "token-request-timeout" => service.respond_next_token(status(408)),
         "token-odd-json" => {
-            // It knows no token that it did not issue, and is told to take the message all the
-            // same.
+            // The mock rejects tokens that it didn't issue, so the response to the message is
+            // scripted too.
             let token = "\u{feff}{\"access_token\":\"x\",\"token_type\":\"bearer\",\"expires_in\":\"299.5\"}";
             service.respond_next_token(status(200).body(token));
             let log = json!({ "ID": Uuid::new_v4(), "AttemptID": Uuid::new_v4() });
@@ -221,8 +221,8 @@ fn act(service: &MockService, behaviour: &str) {
         "token-wrong-audience" => service.respond_next_token(oauth("Unexpected aud claim value")),
         "token-no-description" => service.respond_next_token(oauth("")),
         "token-no-expiry" => {
-            // It knows no token that it did not issue, and is told to take the message all the
-            // same.
+            // The mock rejects tokens that it didn't issue, so the response to the message is
+            // scripted too.
             service.respond_next_token(json(
                 status(200),
                 json!({ "access_token": "x", "token_type": "Bearer" }),
@@ -251,7 +251,7 @@ fn act_for_key(service: &MockService, api_key: &str) {
     }
 }
 
-/// The Java server, which nobody here wrote; it stops when this is dropped.
+/// The third-party WireMock server, stopped on drop.
 pub struct WireMock {
     url: String,
     http: reqwest::Client,
@@ -260,10 +260,10 @@ pub struct WireMock {
 }
 
 impl WireMock {
-    /// Starts it on the fixtures. Where it is not installed it says so and gives none, but in CI it
-    /// must be there.
+    /// Starts WireMock on the fixtures. If it isn't installed, returns `None` and prints that the
+    /// test is skipped, or panics if `CI=true`.
     pub async fn start() -> Option<Service> {
-        // The server makes a folder beside the mappings.
+        // The server creates a folder next to the mappings.
         let folder = Folder::create();
         let mut child = or_skip(spawn(&folder))?;
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -276,7 +276,7 @@ impl WireMock {
             panic!("WireMock ended before it served")
         };
         let port = timeout(Duration::from_secs(60), port).await.expect("it starts in time");
-        // Nobody reads on, and a full pipe would hold it up.
+        // A full pipe would block the server.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let http = any_http();
         let url = format!("http://127.0.0.1:{port}");
@@ -289,7 +289,7 @@ impl WireMock {
         let json: Value = serde_json::from_slice(&json).unwrap();
         self.http.delete(&url).send().await.unwrap();
         let mut seen: Vec<_> = json["requests"].as_array().unwrap().iter().collect();
-        // It gives the newest first.
+        // WireMock returns the newest request first.
         seen.reverse();
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let seen = seen.into_iter().map(|seen| &seen["request"]).map(|request| {

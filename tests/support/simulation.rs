@@ -1,5 +1,5 @@
-//! One seed: a client, a service in a fault schedule, ten sends, and what must hold whatever
-//! happens.
+//! Runs one seed of the send simulation, with a client, a service in a fault schedule, and ten
+//! sends. Checks the invariants.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -21,24 +21,24 @@ use super::model::{Call, Model, client_of};
 use super::permits::{OddLimiter, Permits};
 use super::{key, message};
 
-/// How many messages a simulation sends.
+/// The number of messages that a simulation sends.
 pub const SENDS: usize = 10;
 
-/// What must hold. Each has its place in [`Findings::broken`].
+/// The invariants, in the order of [`Findings::broken`].
 pub const INVARIANTS: [&str; 10] = [
     "receipt says accepted, but the service did not accept",
     "sends on the wire without a matching attempt record",
     "sends repeated after a known acceptance",
-    "rejected or not sent told, although the service had accepted",
+    "reported as rejected or not sent, although the service had accepted",
     "duplicates not explained by an unknown attempt with the same message id",
     "attempts in a receipt or error that differ from those observed",
     "attempts beyond max_attempts, the retry budget or on_unknown(Stop)",
-    "sends that outlived their deadline, or did not wait as long as they were told",
+    "sends that outlived their deadline, or waited less than Retry-After",
     "sends of other bytes than the message's",
-    "requests without a permit, or permits that were not given back once",
+    "requests without a permit, or permits not released exactly once",
 ];
 
-/// What came of one seed, or of many.
+/// The results of one or more seeds.
 #[derive(Clone, Default)]
 pub struct Findings {
     pub sends: usize,
@@ -68,16 +68,16 @@ impl Findings {
     }
 }
 
-/// Everything that a seed settles.
+/// The parameters that a seed determines.
 struct Scenario {
     max_attempts: u32,
     attempt_timeout: Duration,
     deadline: Duration,
     retry_budget: Option<u32>,
     on_unknown: OnUnknown,
-    /// Requests in a window; nothing for as many as come.
-    pace: Option<(u32, Duration)>,
-    /// Whether the rate limiter is elsewhere.
+    /// The requests per window, or `None` if they aren't limited.
+    rate_limit: Option<(u32, Duration)>,
+    /// Whether the rate limiter is external.
     has_permit_source: bool,
     credentials: Credentials,
     fault_schedule: FaultSchedule,
@@ -98,13 +98,13 @@ impl Scenario {
             deadline: one_of(rng, [3, 30, 120]),
             retry_budget: retry_budget[rng.gen_range(0..retry_budget.len())],
             on_unknown: if rng.gen_bool(0.2) { OnUnknown::Stop } else { OnUnknown::Retry },
-            pace: match rng.gen_range(0..4) {
+            rate_limit: match rng.gen_range(0..4) {
                 0 => None,
                 1 => Some((rng.gen_range(2..10), Duration::from_secs(rng.gen_range(1..100)))),
                 _ => Some((7_500, Duration::from_secs(300))),
             },
             has_permit_source: rng.gen_bool(0.15),
-            // A signature takes far longer than all the rest.
+            // Signing takes far longer than the rest of a seed.
             credentials: match rng.gen_range(0..50) {
                 0 => Credentials::signed_jwt("client-id", key()),
                 _ => Credentials::api_key("key", "secret"),
@@ -144,7 +144,7 @@ impl Scenario {
             Some(size) => builder.retry_budget(size),
             None => builder.without_retry_budget(),
         };
-        let builder = match self.pace {
+        let builder = match self.rate_limit {
             _ if self.has_permit_source => {
                 builder.rate_limiter(RateLimiter::from_source(OddLimiter::new(seed, permits)))
             }
@@ -155,15 +155,15 @@ impl Scenario {
     }
 }
 
-/// What one send came to.
+/// The result of one send.
 struct Sent {
     message_id: Uuid,
     took: Duration,
-    /// Nothing where it was dropped.
+    /// `None` if the send was dropped.
     result: Option<Result<Receipt, Error>>,
 }
 
-/// Runs a seed: what it found, and every attempt as the observer saw it.
+/// Runs a seed. Returns the findings, and every attempt that the observer received.
 pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
     let mut rng = StdRng::seed_from_u64(seed);
     let scenario = Scenario::sample(&mut rng);
@@ -176,8 +176,8 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
         let tokens = scenario.fault_schedule.clone();
         let model = Model::new(
             rng.r#gen(),
-            move |rng, at| fault_schedule.fate(rng, at),
-            move |rng, at| tokens.token_fate(rng, at),
+            move |rng, at| fault_schedule.outcome(rng, at),
+            move |rng, at| tokens.token_outcome(rng, at),
         );
         let client = scenario.client(seed, model.clone(), &observed, &permits);
         let mut sends = JoinSet::new();
@@ -186,7 +186,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
         }
         (sends.join_all().await, model.calls(), model.token_requests())
     });
-    // The client is dropped by now, and with it a token request that no send carries on.
+    // The client is dropped by now, and so is a token request that no send waits for.
     let Permits { given, unused, used } = *permits.lock().unwrap();
     let left = calls.iter().filter(|call| call.has_left).count() + token_requests;
     let observed = std::mem::take(&mut *observed.lock().unwrap());
@@ -224,7 +224,7 @@ async fn send(client: Client, number: usize, begin: Duration, patience: Option<D
     Sent { message_id, took: began.elapsed(), result }
 }
 
-/// Counts what does not hold of one send.
+/// Counts the invariants that one send broke.
 fn judge(
     scenario: &Scenario,
     sent: &Sent,
@@ -241,17 +241,18 @@ fn judge(
     must(0, !matches!(sent.result, Some(Ok(_))) || copies > 0);
     must(1, with_request.len() == calls.len());
     for (attempt, call) in with_request.iter().zip(calls) {
-        let status = call.told.map(|(status, _)| status);
-        let is_told =
+        let status = call.responded.map(|(status, _)| status);
+        let is_same_status =
             attempt.status.map(u16::from) == status || attempt.next_step == NextStep::Dropped;
-        must(1, is_told && (attempt.delivery != Delivery::NotSent || !call.has_left));
+        must(1, is_same_status && (attempt.delivery != Delivery::NotSent || !call.has_left));
         must(0, attempt.delivery != Delivery::Accepted || call.accepted);
         must(
             3,
             !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown),
         );
     }
-    // A message whose log ids lead to the details is not sent again either.
+    // A message with log ids and errors isn't sent again either, because the log ids lead to the
+    // details.
     let known = calls.iter().position(|call| call.is_plainly_accepted || call.has_logs_and_errors);
     must(2, known.is_none_or(|known| known + 1 == calls.len()));
     must(
@@ -262,16 +263,16 @@ fn judge(
         }),
     );
     if let Some(Err(error)) = &sent.result {
-        let is_told = matches!(error.delivery(), Delivery::Rejected | Delivery::NotSent);
-        must(3, !is_told || copies == 0);
+        let is_certain = matches!(error.delivery(), Delivery::Rejected | Delivery::NotSent);
+        must(3, !is_certain || copies == 0);
     }
     must(4, copies <= 1 + unknown);
 
-    let told = sent.result.as_ref().map(|result| match result {
+    let reported = sent.result.as_ref().map(|result| match result {
         Ok(receipt) => receipt.attempts(),
         Err(error) => error.attempts(),
     });
-    must(5, told.is_none_or(|told| told.iter().eq(attempts.iter().copied())));
+    must(5, reported.is_none_or(|reported| reported.iter().eq(attempts.iter().copied())));
     let numbers = attempts.iter().map(|attempt| attempt.number);
     must(5, numbers.eq(1..=attempts.len() as u32));
     must(6, attempts.len() <= scenario.max_attempts as usize);
@@ -281,10 +282,10 @@ fn judge(
     });
     must(6, stops);
 
-    // What a transport that does not mind its time may cost, and timers of whole milliseconds.
+    // Allows for a transport that ignores its timeout, and for timers with a resolution of 1 ms.
     must(7, sent.took <= scenario.deadline + Duration::from_millis(60));
     for (pair, attempts) in calls.windows(2).zip(with_request.windows(2)) {
-        let waited = pair[0].told.map(|(_, told)| pair[1].began - told);
+        let waited = pair[0].responded.map(|(_, responded)| pair[1].began - responded);
         let asked =
             attempts[0].retry_after.filter(|_| attempts[0].next_step == NextStep::RetryAfter);
         must(7, waited.is_none_or(|waited| waited >= asked.unwrap_or_default()));
@@ -292,8 +293,10 @@ fn judge(
     must(8, calls.windows(2).all(|pair| pair[0].body == pair[1].body));
 }
 
-/// Whether no more was spent on retries than the bucket held and got back. The cost of a new token
-/// is left out, because it depends on whether the one before was ever good.
+/// Returns whether the retries cost at most what the budget held and regained.
+///
+/// Leaves out the cost of a new token, because it depends on whether the previous one was ever
+/// valid.
 fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
     let mut spent = 0;
     let mut earned = 0;
@@ -305,7 +308,7 @@ fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
         let error = attempt.error.as_deref().unwrap_or_default();
         let cost = match (attempt.next_step, attempt.status.map(u16::from)) {
             (NextStep::Backoff | NextStep::RetryAfter, Some(429)) => 5,
-            // A connection that was closed while it was idle.
+            // The connection was closed while idle.
             (NextStep::Backoff, None)
                 if error.contains("closed before the service took the request") =>
             {

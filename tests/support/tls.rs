@@ -1,5 +1,5 @@
-//! TLS for the tests: an authority made anew for each run, and a listener that shows its
-//! certificate.
+//! TLS for the tests: a certificate authority for each run, and a listener with one of its
+//! certificates.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-/// An authority of the tests' own, and what it vouches for.
+/// A certificate authority for tests.
 pub struct Authority {
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -29,7 +29,7 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    /// A certificate for `name` and its key.
+    /// Issues a certificate for `name`, and returns it with its key.
     pub fn vouch(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -44,8 +44,8 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Shows a certificate of `authority`, asks for one of `clients`, and speaks `protocols`
-    /// (ALPN).
+    /// Binds a listener with a certificate of `authority`. It requests client certificates of
+    /// `clients`, and offers `protocols` (ALPN).
     pub async fn bind(
         authority: &Authority,
         clients: Option<&Authority>,
@@ -80,12 +80,12 @@ impl TlsListener {
         self.listener.local_addr().unwrap()
     }
 
-    /// The next connection; `None` where no TLS came about.
+    /// Returns the next connection, or `None` if its TLS handshake fails.
     pub async fn accept(&self) -> Option<TlsStream<TcpStream>> {
         self.handshake(self.accept_tcp().await).await.ok()
     }
 
-    /// The next connection, without TLS yet.
+    /// Returns the next connection before its TLS handshake.
     pub async fn accept_tcp(&self) -> TcpStream {
         self.listener.accept().await.unwrap().0
     }

@@ -1,4 +1,4 @@
-//! A slow line to a service: bytes toward it pass at a steady rate.
+//! A slow line to a service, with a constant rate toward it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,17 +8,18 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// The receive buffer on the near side of the line, so that bytes wait in the client's buffers.
+/// The receive buffer on the client's side of the line. It is small, so that bytes wait in the
+/// client's buffers.
 const BUFFER: u32 = 128 * 1024;
 
-/// Passes connections on until it is dropped.
+/// A line that forwards connections until dropped.
 pub struct Uplink {
     pub port: u16,
     passed: JoinHandle<()>,
 }
 
 impl Uplink {
-    /// A line to `service` that moves so many bytes a second.
+    /// Starts a line to `service` with this number of bytes per second.
     pub fn start(service: SocketAddr, bytes_per_second: u32) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(BUFFER).unwrap();
@@ -51,7 +52,7 @@ async fn pass(client: TcpStream, service: SocketAddr, bytes_per_second: u32) {
         let mut buffer = vec![0; (bytes_per_second as usize / 50).min(64 * 1024)];
         let mut free_at = Instant::now();
         while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-            // A part takes its time even after a rest.
+            // Each part takes its full time, even after an idle period.
             free_at = free_at.max(Instant::now())
                 + Duration::from_secs_f64(read as f64 / f64::from(bytes_per_second));
             sleep_until(free_at).await;

@@ -1,10 +1,10 @@
-//! Counts in windows of time.
+//! Counts events in windows of time.
 
 use std::ops::Sub;
 use std::time::Duration;
 
-/// The most arrivals in any window of this length, both its ends included. The arrivals are in
-/// their order.
+/// Returns the most arrivals in any window of this length, including both ends. `arrivals` must be
+/// in order.
 pub fn most_in<T: Copy + Sub<T, Output = Duration>>(window: Duration, arrivals: &[T]) -> usize {
     let mut first = 0;
     let in_window = |(index, at): (usize, &T)| {

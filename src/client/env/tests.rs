@@ -53,7 +53,11 @@ fn code_can_complete_what_the_environment_lacks() {
         let builder = builder.credentials(Credentials::api_key("key", "secret"));
         builder.source(Uuid::nil()).max_attempts(0).deadline(Duration::from_secs(1))
     };
-    assert_eq!(problems(&wrong, right), ["max_attempts: must be at least 1, the first attempt"]);
+    assert_eq!(
+        problems(&wrong, right),
+        ["max_attempts: must be at least 1, because the first \
+                                          attempt counts"]
+    );
     let audience = [(Setting::TokenAudience, "nowhere".into())];
     assert_eq!(problems(&audience, with_key), [""; 0]);
     let problem =
@@ -69,7 +73,7 @@ fn code_can_complete_what_the_environment_lacks() {
     let lenient =
         from_variables(|name| (name == Setting::Validation.variable()).then(|| "lenient".into()));
     assert_eq!(lenient.validation, Validation::Lenient);
-    // Destinations are added to those of the environment.
+    // Destinations in code extend those in the environment.
     let elsewhere = |builder: ClientBuilder| {
         builder.credentials(Credentials::api_key("key", "secret")).destination(Uuid::nil())
     };

@@ -1,4 +1,4 @@
-//! The loop under paused time: a scripted transport, no sockets, no real waiting.
+//! Tests of the send loop under paused time: a scripted transport, no sockets, no real waiting.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ mod sources;
 mod state;
 mod tokens;
 
-/// What the service does with the next message.
+/// The service's reaction to the next message.
 #[derive(Clone)]
 enum Step {
     Response(u16, &'static str),
@@ -38,8 +38,8 @@ enum Step {
     Hang,
 }
 
-/// Issues a token for every request of one, and answers messages by its script; the last step
-/// repeats.
+/// A service that issues a token for every token request and responds to messages by its script.
+/// The last step repeats.
 #[derive(Default)]
 struct Script {
     steps: Mutex<VecDeque<Step>>,
@@ -145,7 +145,7 @@ fn credentials(client_id: &str) -> Credentials {
     Credentials::signed_jwt(client_id, SlowSigner(Duration::ZERO))
 }
 
-/// Takes this long for a signature that no key made: the service here verifies none.
+/// A signer that takes this long. Its signature is invalid, because this service verifies none.
 struct SlowSigner(Duration);
 
 impl Signer for SlowSigner {
@@ -202,7 +202,7 @@ async fn delays_stay_below_ceilings_that_double_up_to_twenty_seconds() {
         let ceiling = Duration::from_millis(250 * 2_u64.pow(number.try_into().unwrap()));
         let ceiling = ceiling.min(Duration::from_secs(20));
         assert!(longest <= ceiling, "retry {number}: {longest:?} above {ceiling:?}");
-        // Of 200 draws over the whole range, each half gets some but for odds of 1 to 2^200.
+        // With 200 draws over the whole range, the odds that a half gets none are 1 to 2^200.
         assert!(longest > ceiling / 2, "retry {number}: {longest:?} far below {ceiling:?}");
         assert!(shortest < ceiling / 2, "retry {number}: {shortest:?} far above zero");
     }
@@ -227,7 +227,7 @@ async fn a_send_never_outlives_its_deadline() {
             let began = Instant::now();
             let error = deliver(&script, &policy).await.unwrap_err();
             let took = began.elapsed();
-            // Timers are of whole milliseconds.
+            // Timers have whole milliseconds.
             assert!(
                 took <= policy.deadline + Duration::from_millis(20),
                 "{took:?} of {deadline} s"
@@ -308,7 +308,7 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_rejected_one() {
 async fn jitter_never_makes_a_hint_miss_the_deadline() {
     for _ in 0..50 {
         let script = Script::new([Step::Response(429, "60"), Step::Response(200, "")]);
-        // A second for the last attempt, and less than the longest jitter of a second to spare.
+        // A second for the last attempt, and less to spare than the longest jitter of a second.
         let policy = Policy { deadline: Duration::from_millis(61_150), ..patient() };
         let receipt = deliver(&script, &policy).await.unwrap();
         assert!(receipt.attempts()[0].delay.unwrap() >= Duration::from_secs(60));

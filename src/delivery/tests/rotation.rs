@@ -1,4 +1,4 @@
-//! Credentials that change while a client sends.
+//! Tests of credentials that are replaced while a client sends.
 
 use std::pin::pin;
 
@@ -14,7 +14,7 @@ async fn rotated_credentials_take_over_without_a_failed_send() {
     });
     sleep(2 * SECOND).await;
     sender.rotate_credentials(credentials("other")).await.unwrap();
-    // What was bought before is no good any more.
+    // Revokes the token obtained with the former credentials.
     service.revoked.lock().unwrap().insert(1);
     for sent in sends.await.unwrap() {
         assert!(sent.result.unwrap().attempts().len() <= 2);
@@ -32,7 +32,7 @@ async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones()
     let sent = waiting.await.unwrap();
     assert_eq!(sent.result.unwrap().attempts().len(), 1);
     assert!(sent.took < 3 * SECOND, "it does not wait for the rejection: {:?}", sent.took);
-    // That comes later, and is held against nobody.
+    // The rejection comes later, and affects no send.
     sleep(5 * SECOND).await;
     send_at_once(&sender, 10).await;
     assert_eq!(service.requests().len(), 2);
@@ -61,7 +61,7 @@ async fn a_rejection_of_old_credentials_that_comes_with_the_rotation_is_passed_o
     poll_once(waiting.as_mut()).await;
     sleep(2 * SECOND).await;
     sender.rotate_credentials(credentials("other")).await.unwrap();
-    // Only now it is seen that both have ended.
+    // Only this poll finds that both have ended.
     assert!(waiting.await.is_ok());
     assert_eq!(service.requests().len(), 2);
 }
@@ -92,7 +92,7 @@ async fn of_two_rotations_the_later_one_counts() {
     sleep(SECOND / 2).await;
     sender.rotate_credentials(credentials("later")).await.unwrap();
     slow.await.unwrap().unwrap();
-    // The later one bought the first token, and it stays in use.
+    // The later rotation obtained the first token, which stays in use.
     service.revoked.lock().unwrap().insert(2);
     let receipts = send_at_once(&sender, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));

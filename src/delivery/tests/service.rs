@@ -1,4 +1,4 @@
-//! A service that knows its tokens, and the sends that go to it.
+//! A service that checks its tokens, and the sends that go to it.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// What the token endpoint does with a request.
+/// The token endpoint's reaction to a request.
 #[derive(Clone)]
 pub(super) enum Act {
     Issue,
@@ -21,20 +21,20 @@ pub(super) enum Act {
     Refuse { after: Duration },
 }
 
-/// A service that knows its tokens: which it issued when, until when they are good, and which it
+/// A service that knows when it issued each token, until when it is valid, and which ones it
 /// revoked.
 pub(super) struct Service {
     pub(super) began: Instant,
-    /// What the token endpoint does, by the time since the beginning.
+    /// The token endpoint's reaction, by the time since `began`.
     pub(super) act: Box<dyn Fn(Duration) -> Act + Send + Sync>,
-    /// How long it takes.
+    /// The time that a token request takes.
     pub(super) token_time: Duration,
-    /// How long its tokens live, and what it says of that.
+    /// The lifetime of tokens, and the members of the response that state it.
     pub(super) life: Duration,
     pub(super) said: String,
     pub(super) issued: Mutex<Vec<Instant>>,
     pub(super) revoked: Mutex<BTreeSet<usize>>,
-    /// When each token request came.
+    /// The time of each token request, since `began`.
     pub(super) requests: Mutex<Vec<Duration>>,
     pub(super) accepted: AtomicUsize,
     pub(super) expired: AtomicUsize,
@@ -58,7 +58,7 @@ impl Service {
         }
     }
 
-    /// Its tokens live that long, and it says so.
+    /// Sets the lifetime of tokens, and states it in responses.
     pub(super) fn life(mut self, seconds: f64) -> Self {
         self.life = Duration::from_secs_f64(seconds);
         self.said = format!(r#","expires_in":{}"#, self.life.as_secs());
@@ -69,7 +69,7 @@ impl Service {
         self.requests.lock().unwrap().clone()
     }
 
-    /// Issues a token, and gives its number.
+    /// Issues a token, and returns its number.
     pub(super) fn issue(&self) -> usize {
         let mut issued = self.issued.lock().unwrap();
         issued.push(Instant::now());
@@ -147,8 +147,8 @@ pub(super) fn serve(service: Service) -> (Arc<Service>, Arc<Sender>) {
     (service.clone(), Arc::new(sender(service)))
 }
 
-/// Sends a message at every `rate_limit` for `time`, each as a task of its own; gives when each
-/// began and what came of it.
+/// Sends a message every `pace` for `time`, each in a task of its own. Returns when each send
+/// began, and its result.
 pub(super) async fn send_for(sender: &Arc<Sender>, time: Duration, pace: Duration) -> Vec<Sent> {
     let began = Instant::now();
     let mut sends = JoinSet::new();
@@ -180,7 +180,7 @@ pub(super) async fn send_at_once(sender: &Arc<Sender>, number: usize) -> Vec<Rec
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// Begins what is waited for later.
+/// Polls once a future that is awaited later.
 pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) {
     poll_fn(|context| {
         assert!(future.as_mut().poll(context).is_pending());

@@ -1,15 +1,15 @@
-//! Tokens that the user brings, and a signer that hangs.
+//! Tests of the user's token sources and signers.
 
 use super::service::*;
 use super::*;
 use crate::auth::{AccessToken, TokenRequest, TokenSource};
 use crate::retry::Renewal;
 
-/// Gives the same token until it is told that the service rejected it.
+/// A source that returns the same token until the service has rejected it.
 struct Sidecar {
     service: Arc<Service>,
     current: Mutex<usize>,
-    /// The rejected tokens that it was given, in order.
+    /// The rejected token in each request, in order.
     rejections: Rejections,
     time: Duration,
 }
@@ -53,7 +53,7 @@ async fn a_token_that_is_given_twice_is_rejected_once() {
     send_at_once(&sender, 1).await;
     assert_eq!(*rejections.lock().unwrap(), [None, None], "it was renewed, and is the same");
     service.revoke_all();
-    // The 401 of a send that went out before the renewal.
+    // The 401 of a send that began before the renewal.
     assert_eq!(sender.tokens.reject(&early.token, Instant::now()), Some(Renewal::AtOnce));
     let receipts = send_at_once(&sender, 10).await;
     assert!(receipts.iter().all(|receipt| receipt.attempts().len() == 1));
@@ -80,7 +80,7 @@ async fn a_signer_that_hangs_is_named() {
     let error = sender.rotate_credentials(slow).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
     assert!(
-        error.to_string().ends_with("no access token: the signer gave no response in time"),
+        error.to_string().ends_with("no access token: the signer did not respond in time"),
         "{error}"
     );
     assert_eq!((service.began.elapsed(), service.requests().len()), (MINUTE / 2, 0));

@@ -1,4 +1,4 @@
-//! The state of a send alone: no runtime, no clock, no spans.
+//! Tests of the state of a send alone: no runtime, no spans.
 
 use super::super::outcome::Outcome;
 use super::super::send_state::{AdmissionError, AttemptTimes, SendDecision, SendState};

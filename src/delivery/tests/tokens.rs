@@ -1,4 +1,4 @@
-//! The token of many sends, over hours of paused time.
+//! Tests of the token that many sends share, over hours of paused time.
 
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -40,7 +40,7 @@ async fn sends_of_a_day_never_meet_an_expired_token() {
     let (service, sender) = serve(Service::new(|_| Act::Issue));
     let sends =
         std::env::var("PUSHSLOTS_TOKEN_SENDS").map_or(200_000, |sends| sends.parse().unwrap());
-    // Several at a time, so that many meet each renewal.
+    // Several at a time, so that many sends meet each renewal.
     let day = 1_440 * MINUTE;
     let bursts = 20_000;
     let at_a_time = sends / bursts as usize;
@@ -64,8 +64,7 @@ async fn sends_of_a_day_never_meet_an_expired_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_endpoint_that_is_down_for_ten_minutes_costs_nothing_while_a_token_is_valid() {
-    // Down throughout the time in which the token is due to be renewed, and up again before it
-    // ends.
+    // Down from before the token is due for renewal until shortly before it expires.
     let down = Duration::from_secs(2_860)..Duration::from_secs(3_460);
     let act = move |at| if down.contains(&at) { Act::Response(503, "", "") } else { Act::Issue };
     let (service, sender) = serve(Service::new(act).life(3_600.0));
@@ -129,7 +128,8 @@ async fn meet_an_outage_of_tokens(acts: [Act; 2]) {
         println!(
             "10 minutes without a token endpoint or a token, 12,000 sends: {in_outage} requests"
         );
-        // A bucket of 500, of which a retry costs 14, has 35 retries, after a first try.
+        // Delays that grow to between 15 s and 30 s allow about 32 requests in 10 minutes, and
+        // fewer if each hangs.
         assert!((10..=36).contains(&in_outage), "{in_outage} requests");
         for Sent { began, result, .. } in sent {
             match result {
@@ -159,10 +159,10 @@ async fn a_pause_that_all_sends_share_is_no_attempt_of_any() {
             let failed = attempts.iter().filter(|attempt| attempt.delivery == Delivery::NotSent);
             assert!(failed.clone().count() <= failing);
             for attempt in failed {
-                // Each took part in a request that the endpoint answered.
+                // Each of these attempts shared a request that the endpoint responded to.
                 assert_eq!(
                     attempt.error.as_deref(),
-                    Some("no access token: the endpoint answered 503")
+                    Some("no access token: the endpoint responded with 503")
                 );
             }
             let at = began - service.began;
@@ -191,9 +191,9 @@ async fn pauses_begin_small_again_once_there_was_a_token() {
 async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
     let (service, sender) = serve(Service::new(|_| Act::Response(503, "20", "")));
     let policy = Policy { deadline: 5 * SECOND, ..patient() };
-    // With less than a second of jitter.
+    // The rest of `Retry-After`, plus less than a second of jitter.
     for (asked, words) in [
-        (21, "no access token: the endpoint answered 503"),
+        (21, "no access token: the endpoint responded with 503"),
         (18, "no access token, and none is requested yet: the"),
     ] {
         let error = sender.deliver(&message(), &policy, None, Vec::new()).await.unwrap_err();
@@ -243,7 +243,7 @@ async fn a_renewal_that_hangs_holds_up_one_send_for_a_moment() {
     let (service, sender) = serve(Service::new(act));
     send_at_once(&sender, 1).await;
     sleep(220 * SECOND).await;
-    // Sends with little time have it too.
+    // Sends with little time left get through too.
     let policy = Policy { deadline: SECOND / 2, ..patient() };
     let mut held_up = 0;
     while service.began.elapsed() < Duration::from_secs(279) {
@@ -284,7 +284,7 @@ async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_fo
     let (service, sender) = serve(Service::new(|_| Act::Issue));
     let mut waiting: Vec<_> = (0..20).map(|_| tokio::spawn(send(sender.clone()))).collect();
     sleep(Duration::from_millis(10)).await;
-    // The first one began the request; others of them only wait.
+    // The first one began the request; the others only wait for it.
     for dropped in waiting.drain(..15) {
         dropped.abort();
         assert!(dropped.await.unwrap_err().is_cancelled());
@@ -301,7 +301,7 @@ async fn a_dropped_send_neither_ends_nor_repeats_the_request_that_others_wait_fo
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_every_send_dropped_is_taken_up_again_while_its_time_lasts() {
-    // After 20 s a token that lives for 5 s was answered too long ago.
+    // After 20 s a token that lives for 5 s has expired.
     for (pause, life, requests) in [(20, 300.0, 1), (31, 300.0, 2), (20, 5.0, 2)] {
         let (service, sender) = serve(Service::new(|_| Act::Issue).life(life));
         let dropped = tokio::spawn(send(sender.clone()));
@@ -315,7 +315,7 @@ async fn a_request_that_every_send_dropped_is_taken_up_again_while_its_time_last
 
 #[tokio::test(start_paused = true)]
 async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
-    // What is said; when a token is renewed at the earliest and at the latest; how long it lives.
+    // The stated lifetime, the earliest and the latest renewal, and the real lifetime.
     for (said, earliest, latest, life) in [
         (r#","expires_in":1"#, 0.26, 0.3, 1.0),
         (r#","expires_in":8"#, 2.1, 2.4, 8.0),

@@ -1,11 +1,11 @@
-//! Leaving out invalid values, so that slots with the same record still share one afterwards.
+//! Removing invalid values while slots with the same record continue to share it.
 
 use std::any::Any;
 use std::sync::Arc;
 
 use super::shared_records::{AnyRecord, SharedRecords};
 
-/// The corrected copies of records that slots share.
+/// The corrected copies of shared records.
 #[derive(Default)]
 pub(crate) struct Corrector(SharedRecords<AnyRecord>);
 
@@ -21,7 +21,7 @@ impl Corrector {
         let known = self.0.get(original).and_then(|copy| copy.clone().downcast().ok());
         known.unwrap_or_else(|| {
             let copy = correct(self);
-            // Two hold a record that only one slot has: that slot, and its copy that is being
+            // The record of a single slot has two holders: the slot, and the copy that is being
             // corrected.
             if Arc::strong_count(original) > 2 {
                 self.0.insert(original, length, copy.clone());

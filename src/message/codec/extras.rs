@@ -1,4 +1,4 @@
-//! The extensions of an object, and its members that are in no field.
+//! The extensions and unread members of an object.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,23 +14,23 @@ use super::raw::Key;
 use super::value::LONE_SURROGATE;
 use crate::message::{Extensions, ProblemCode};
 
-/// The reason that a member was not read into a field.
+/// The reason why a member wasn't read into a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnreadReason {
-    /// The model doesn't name the key. The member is sent as it was read.
+    /// The data model doesn't define the key. The member is sent as it was read.
     UnknownKey,
-    /// The value isn't of the kind that the model has for the key. It is a
-    /// [problem](crate::PushSlots::validate).
+    /// The value has the wrong type for the key. It is a [problem](crate::PushSlots::validate).
     WrongType,
-    /// The key occurs more than once, so that the intended value is unknown. It is a
+    /// The key is repeated, so the intended value is unknown. It is a
     /// [problem](crate::PushSlots::validate).
     Repeated,
 }
 
-/// A member of an object that was not read into a field, and is kept as it was written.
+/// A member of an object that wasn't read into a field and is preserved as written.
 ///
-/// Its `Debug` shows a key only if the model names it: another may identify a person.
+/// `Debug` shows a key only if the data model defines it, because another key might identify a
+/// person.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnreadMember<'a> {
     key: Cow<'a, str>,
@@ -52,22 +52,22 @@ impl UnreadMember<'_> {
         Self { key: Cow::Borrowed(key), reason }
     }
 
-    /// The key of the member.
+    /// Returns the key of the member.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The reason that the member was not read into a field.
+    /// Returns the reason why the member wasn't read into a field.
     #[must_use]
     pub fn reason(&self) -> UnreadReason {
         self.reason
     }
 }
 
-/// The extensions of an object, and its members that were not read into a field.
+/// The extensions and unread members of an object.
 ///
-/// Most objects have neither, and pay for one pointer.
+/// Most objects have neither and then take one pointer.
 #[derive(Clone, Default)]
 pub(crate) struct Extras(Option<Box<Inner>>);
 
@@ -97,12 +97,12 @@ impl Extras {
         self.0.as_ref().map_or(&NONE, |inner| &inner.unread)
     }
 
-    /// Adds a member that was not read into a field.
+    /// Adds a member that wasn't read into a field.
     pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
         self.0.get_or_insert_default().unread.add(key, value, reason);
     }
 
-    /// Reads the values given for `key` into a field. Values that can't be read are kept.
+    /// Reads the values given for `key` into a field. Preserves values that can't be read.
     #[inline]
     pub(crate) fn field<F: Field>(
         &mut self,
@@ -126,7 +126,7 @@ impl Extras {
         })
     }
 
-    /// Reads the extensions, once all other members were read.
+    /// Reads the extensions after all other members were read.
     pub(crate) fn finish(&mut self, extensions: Given<'_>, interner: &mut Interner) {
         let read: Extensions = self.field(EXTENSIONS, extensions, interner);
         if let Some(inner) = &mut self.0 {
@@ -137,18 +137,18 @@ impl Extras {
         }
     }
 
-    /// Whether the value of `key` could not be read.
+    /// Returns whether the value of `key` couldn't be read.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.unread().get(key).is_some()
     }
 
-    /// Removes the unread member `key`; whether there was one that nothing took the place of.
+    /// Removes the unread member `key`. Returns whether it existed and was open.
     pub(crate) fn remove(&mut self, key: &str, open: impl Fn(&str) -> bool) -> bool {
         let is_open = self.is_open(key, open);
         self.0.as_mut().is_some_and(|inner| inner.unread.remove(key)) && is_open
     }
 
-    /// Removes all that is wrong, except the values of keys that are `required`.
+    /// Removes the invalid members, except the values of `required` keys.
     pub(crate) fn drop_invalid(&mut self, required: &[&str]) {
         let Some(inner) = &mut self.0 else { return };
         inner.unread.0.retain(|member| match member.reason {
@@ -165,17 +165,18 @@ impl Extras {
         }
     }
 
-    /// Whether nothing took the place of the unread member `key`; `open` answers for the fields.
+    /// Returns whether the unread member `key` is open: nothing was set in its place. `open`
+    /// decides this for fields.
     fn is_open(&self, key: &str, open: impl Fn(&str) -> bool) -> bool {
         if key == EXTENSIONS { self.extensions().is_empty() } else { open(key) }
     }
 
-    /// The unread members that nothing took the place of.
+    /// Returns the open unread members.
     fn open_members(&self, open: impl Fn(&str) -> bool) -> impl Iterator<Item = &Member> {
         self.unread().0.iter().filter(move |member| self.is_open(&member.key, &open))
     }
 
-    /// The unread members that nothing took the place of, for a user.
+    /// Returns the open unread members in their public form.
     pub(crate) fn unread_members(
         &self,
         open: impl Fn(&str) -> bool,
@@ -186,8 +187,7 @@ impl Extras {
         })
     }
 
-    /// Whether both have the same extensions, and the same unread members that nothing took the
-    /// place of.
+    /// Returns whether both have the same extensions and the same open unread members.
     pub(crate) fn equals(
         &self,
         open: impl Fn(&str) -> bool,
@@ -198,7 +198,7 @@ impl Extras {
             && self.open_members(open).eq(other.open_members(other_open))
     }
 
-    /// Finds what is wrong with the unread member `key`, for which the model has an `F`.
+    /// Adds the problem of the unread member `key`, which the model reads as an `F`.
     pub(crate) fn check<F: Field>(&self, key: &'static str, at: Path<'_>, problems: &mut Problems) {
         let mut unread = self.unread().0.iter();
         if let Some(member) = unread.find(|member| *member.key == *key) {
@@ -206,7 +206,7 @@ impl Extras {
         }
     }
 
-    /// Finds what is wrong with the extensions, and with members that the model doesn't name.
+    /// Adds the problems of the extensions and of members with unknown keys.
     #[inline]
     pub(crate) fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
         if let Some(inner) = &self.0 {
@@ -214,7 +214,7 @@ impl Extras {
         }
     }
 
-    /// Writes the extensions, and the unread members that nothing took the place of.
+    /// Writes the extensions and the open unread members.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>, open: impl Fn(&str) -> bool) {
         let Some(inner) = &self.0 else { return };
@@ -222,7 +222,7 @@ impl Extras {
         self.open_members(open).for_each(|member| member.write(out));
     }
 
-    /// How many bytes [`write`](Self::write) takes.
+    /// Returns the number of bytes that [`write`](Self::write) writes.
     #[inline]
     pub(crate) fn length(&self, open: impl Fn(&str) -> bool) -> usize {
         let Some(inner) = &self.0 else { return 0 };
@@ -230,7 +230,7 @@ impl Extras {
         inner.extensions.length::<true>(EXTENSIONS_MEMBER) + unread
     }
 
-    /// Serializes what [`write`](Self::write) writes.
+    /// Serializes the same members as [`write`](Self::write).
     pub(crate) fn serialize<M: SerializeMap>(
         &self,
         map: &mut M,
@@ -254,7 +254,7 @@ impl Inner {
         {
             explain::<Extensions>(&member.value, member.reason, at.key(EXTENSIONS), problems);
         }
-        // The key isn't the model's, and isn't told.
+        // The path doesn't show the unknown key.
         let others =
             self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
         for _ in others.filter(|member| member.has_lone_surrogate()) {
@@ -269,7 +269,7 @@ const LONE_SURROGATE_OF_UNKNOWN: &str = "a member that the model doesn't name ha
 const EXTENSIONS: &str = "Extensions";
 const EXTENSIONS_MEMBER: &str = r#","Extensions":"#;
 
-/// Adds what is wrong with a value that was not read.
+/// Adds the problem of a value that wasn't read.
 pub(crate) fn explain<F: Field>(
     raw: &str,
     reason: UnreadReason,
@@ -284,7 +284,7 @@ pub(crate) fn explain<F: Field>(
     }
 }
 
-/// The values that an object has for one key, as they are written.
+/// The values of one key in an object, as written.
 #[derive(Default)]
 pub(crate) struct Given<'a> {
     first: Option<&'a str>,

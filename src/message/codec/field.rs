@@ -9,33 +9,35 @@ use super::problems::Problems;
 use super::value::{AsSerde, Read, Value, explain_value, is_sound};
 use crate::message::UnreadReason;
 
-/// The place that a record has for a key: at most one value, or a list of them.
+/// The field of a record for one key: an optional value or a list.
 pub(crate) trait Field: Default {
-    /// Reads `raw`; `None` if it is of another kind.
+    /// Reads `raw`. Returns `None` if it has the wrong type.
     fn read(raw: &str, interner: &mut Interner) -> Option<Self>;
 
-    /// A field that keeps what could not be read itself.
+    /// Returns a field that preserves a value that couldn't be read, or `None` if the type of field
+    /// can't.
     fn unread(_raw: &str, _reason: UnreadReason) -> Option<Self> {
         None
     }
 
-    /// The reason that a value that the field keeps could not be read.
+    /// Returns the reason why the value that the field preserves couldn't be read.
     fn unread_reason(&self) -> Option<UnreadReason> {
         None
     }
 
-    /// Removes a value that could not be read; whether there was one.
+    /// Removes a value that couldn't be read. Returns whether there was one.
     fn clear_unread(&mut self) -> bool {
         false
     }
 
-    /// Writes the member `key`, which is JSON with its comma and colon, unless the field is absent.
+    /// Writes the member unless the field is absent. `key` is JSON with its comma and colon.
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>);
 
-    /// How many bytes [`write_member`](Self::write_member) takes, as [`Value::length`] counts.
+    /// Returns the number of bytes that [`write_member`](Self::write_member) writes. `EXACT` is as
+    /// in [`Value::length`].
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize;
 
-    /// Serializes the member `key`, which is plain, unless the field is absent.
+    /// Serializes the member unless the field is absent. `key` has no quotes.
     fn serialize_member<M: SerializeMap>(
         &self,
         key: &'static str,
@@ -46,18 +48,18 @@ pub(crate) trait Field: Default {
 
     fn check(&self, at: Path<'_>, problems: &mut Problems);
 
-    /// Leaves out the optional values in it that are invalid; the field itself too, unless it
-    /// `is_required`.
+    /// Removes invalid optional values inside the field. Also removes an invalid value of the field
+    /// itself, unless it `is_required`.
     fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector);
 
-    /// Finds what is wrong with `raw`, which could not be read.
+    /// Adds the problems of `raw`, which couldn't be read.
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems);
 
-    /// As [`Value::judge`].
+    /// Checks `raw` like [`Value::judge`].
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems);
 
-    /// As [`Value::locate`].
+    /// Finds a path like [`Value::locate`].
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
 }
 
@@ -70,7 +72,7 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    // Inlined, the key has a length that is known, and copying it is a store or two.
+    // Inlining makes the length of the key a constant, so that copying it takes a store or two.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured")]
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
@@ -78,7 +80,7 @@ impl<T: Value> Field for Option<T> {
         let start = out.len();
         out.extend_from_slice(key.as_bytes());
         value.write(out);
-        // To find out only now that a record is empty is faster than to ask each before.
+        // Removing an empty record afterwards is faster than checking each record before.
         if out.len() == start + key.len() + "{}".len() && out.ends_with(b"{}") {
             out.truncate(start);
         }

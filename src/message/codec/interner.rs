@@ -10,11 +10,11 @@ use foldhash::quality::RandomState;
 use super::value::Value;
 use crate::message::{Location, Provider, Shared};
 
-/// How much is kept of a stream of slots, in bytes. All that is kept takes about six times as much
-/// at most.
+/// The maximum size of one generation of a cache for a stream, in bytes. Three caches with two
+/// generations each take at most about six times as much.
 const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
 
-/// What the slots of one input have in common.
+/// The values that the slots of one input share.
 pub(crate) struct Interner {
     providers: Records<Provider>,
     locations: Records<Location>,
@@ -22,12 +22,13 @@ pub(crate) struct Interner {
 }
 
 impl Interner {
-    /// For an input that is in memory: all of it is kept.
+    /// Creates an interner for an input in memory. It never forgets a value.
     pub(crate) fn unlimited() -> Self {
         Self::with_limit(usize::MAX)
     }
 
-    /// For an input of any length: what has not come for long is forgotten.
+    /// Creates an interner for an input of any length. It forgets values that weren't used
+    /// recently.
     pub(crate) fn limited() -> Self {
         Self::with_limit(KEPT_OF_STREAM)
     }
@@ -40,7 +41,7 @@ impl Interner {
         }
     }
 
-    /// The one reason that reads so.
+    /// Returns the shared reason with this text.
     pub(crate) fn reason(&mut self, text: &str) -> Arc<str> {
         self.reasons.get(text).unwrap_or_else(|| {
             let reason = Arc::<str>::from(text);
@@ -50,7 +51,7 @@ impl Interner {
     }
 }
 
-/// A record that many slots have in common.
+/// A record that many slots can share.
 pub(crate) trait Intern: Value + Clone + Send + Sync + 'static {
     fn records(interner: &mut Interner) -> &mut Records<Self>;
 }
@@ -67,18 +68,18 @@ impl Intern for Location {
     }
 }
 
-/// Records by their JSON, both as it was read and as it is written.
+/// The records by their JSON, both as read and as written.
 pub(crate) struct Records<T>(RecentCache<Box<[u8]>, Shared<T>>);
 
 impl<T: Value> Records<T> {
-    /// The record that was read from `raw` before.
+    /// Returns the record that was read from `raw` before.
     pub(crate) fn get(&mut self, raw: &str) -> Option<Shared<T>> {
         self.0.get(raw.as_bytes())
     }
 
-    /// Shares `record`, which was read from `raw` for the first time, with whatever equals it.
+    /// Shares `record`, which was read from `raw` for the first time, with equal records.
     pub(crate) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
-        // Of a stream, one record must not take all of the room.
+        // In a stream, a single record must not fill the cache.
         if raw.len() > self.0.limit / 32 {
             return record.into();
         }
@@ -102,12 +103,12 @@ impl<T: Value> Records<T> {
     }
 }
 
-/// A map that forgets what was neither added nor asked for lately.
+/// A map that forgets entries that weren't added or used recently.
 struct RecentCache<K, V> {
     young: HashMap<K, (V, usize), RandomState>,
-    /// What was young until that reached its limit.
+    /// The entries that were young until they reached the limit.
     old: HashMap<K, (V, usize), RandomState>,
-    /// The size of what is young.
+    /// The size of the young entries in bytes.
     size: usize,
     limit: usize,
 }
@@ -124,7 +125,7 @@ impl<K: Hash + Eq, V: Clone> RecentCache<K, V> {
         if let Some((value, _)) = self.young.get(key) {
             return Some(value.clone());
         }
-        // A map without entries would take the hash of the key first.
+        // An empty map would still hash the key.
         if self.old.is_empty() {
             return None;
         }
@@ -133,7 +134,7 @@ impl<K: Hash + Eq, V: Clone> RecentCache<K, V> {
         Some(value)
     }
 
-    /// Adds a value that takes `size` bytes beside its entry.
+    /// Adds a value that takes `size` bytes in addition to its map entry.
     fn add(&mut self, key: K, value: V, size: usize) {
         self.insert(key, value, size + 2 * size_of::<(K, V, usize)>());
     }

@@ -1,11 +1,11 @@
-//! JSON written straight into a buffer, as serde_json writes it.
+//! A JSON writer that appends to a buffer, with the same output as serde_json.
 //!
-//! Members and elements are written with a comma before each; [`enclose`] puts the opening bracket
-//! in the place of the first one.
+//! Each member and element is written with a comma before it. [`enclose`] then replaces the first
+//! comma with the opening bracket.
 
 use super::plain_prefix;
 
-/// Makes an object or a list of the members or elements that were written from `start` on.
+/// Turns the members or elements from `start` on into an object or a list.
 #[inline]
 pub(crate) fn enclose(brackets: [u8; 2], start: usize, out: &mut Vec<u8>) {
     let [open, close] = brackets;
@@ -16,13 +16,13 @@ pub(crate) fn enclose(brackets: [u8; 2], start: usize, out: &mut Vec<u8>) {
     out.push(close);
 }
 
-/// How many bytes an object or a list takes whose members or elements take `inside`, with their
-/// commas.
+/// Returns the length in bytes of an object or a list. `inside` is the length of its members or
+/// elements with their commas.
 pub(crate) fn enclosed(inside: usize) -> usize {
     "{}".len() + inside.saturating_sub(",".len())
 }
 
-/// Writes a text in quotes.
+/// Writes a string in quotes.
 #[inline]
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
@@ -30,7 +30,7 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Writes what stands for a text between quotes.
+/// Writes the escaped content of a string, without quotes.
 #[inline]
 pub(crate) fn escaped(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
@@ -43,7 +43,7 @@ pub(crate) fn escaped(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes [`string`] takes.
+/// Returns the number of bytes that [`string`] writes.
 pub(crate) fn string_length(text: &str) -> usize {
     let mut rest = text.as_bytes();
     let mut length = text.len() + "\"\"".len();
@@ -55,7 +55,7 @@ pub(crate) fn string_length(text: &str) -> usize {
     }
 }
 
-/// RFC 8259, section 7: the short form where there is one.
+/// Writes the escape for a byte, in short form if there is one (RFC 8259, section 7).
 fn escape(byte: u8, out: &mut Vec<u8>) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     match short_escape(byte) {
@@ -78,8 +78,8 @@ fn short_escape(byte: u8) -> Option<u8> {
     }
 }
 
-/// Writes a number; a whole one without a fraction. One that is not finite has no JSON form and is
-/// written as null.
+/// Writes a number, without a fraction if it is whole. A number that isn't finite has no JSON form
+/// and is written as null.
 #[inline]
 pub(crate) fn number(number: f64, out: &mut Vec<u8>) {
     let Some(whole) = whole(number) else {
@@ -93,7 +93,7 @@ pub(crate) fn number(number: f64, out: &mut Vec<u8>) {
     integer(whole.unsigned_abs(), out);
 }
 
-/// How many bytes [`number`] takes.
+/// Returns the number of bytes that [`number`] writes.
 pub(crate) fn number_length(number: f64) -> usize {
     let Some(whole) = whole(number) else {
         let mut written = Vec::with_capacity("-1.7976931348623157e308".len());
@@ -103,10 +103,10 @@ pub(crate) fn number_length(number: f64) -> usize {
     usize::from(whole < 0) + integer_length(whole.unsigned_abs())
 }
 
-/// The largest whole number up to which each has an `f64` of its own.
+/// The number 2<sup>53</sup>. Every whole number up to it has its own `f64`.
 pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The number as a whole one, where it is one and has an f64 of its own.
+/// Returns the number as an integer if it is whole and at most [`EXACT`] in magnitude.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -114,8 +114,7 @@ pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
     reason = "what a cast changes is no whole number"
 )]
 pub(crate) fn whole(number: f64) -> Option<i64> {
-    // The cast goes to the nearest number that there is, so that only a whole one comes back as it
-    // was.
+    // The cast truncates and saturates, so only a whole number equals its cast.
     let whole = number as i64;
     (whole as f64 == number && number.abs() <= EXACT).then_some(whole)
 }
@@ -128,12 +127,12 @@ pub(crate) fn integer(number: u64, out: &mut Vec<u8>) {
     out.push(b'0' + (number % 10) as u8);
 }
 
-/// How many bytes [`integer`] takes.
+/// Returns the number of bytes that [`integer`] writes.
 pub(crate) fn integer_length(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// Writes a member whose key and value are JSON already, the key without its quotes.
+/// Writes a member. The key and value are already JSON, and the key has no quotes.
 pub(crate) fn raw_member(key: &str, value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(key.as_bytes());

@@ -1,4 +1,4 @@
-//! The leaves of the data model: how each kind is read from odd data, checked and written.
+//! The leaves of the data model: reading each type tolerantly, validating it and writing it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::timestamp;
 use super::value::{Read, Value};
 use crate::message::ProblemCode;
 
-/// Reads a leaf that is no text by `parse`. A text without content stands for nothing.
+/// Reads a leaf that isn't a string with `parse`. A blank string counts as absent.
 pub(crate) fn leaf<T>(raw: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
     let text = match Leaf::read(raw) {
         Leaf::Text(text) => text,
@@ -33,7 +33,7 @@ pub(crate) fn leaf<T>(raw: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<
     }
 }
 
-/// Without a fraction that is 0: spreadsheets and data frames write whole columns of identifiers
+/// Removes a fraction of zeros. Spreadsheets and data frames write whole columns of identifiers
 /// with one.
 fn without_fraction(number: &str) -> &str {
     match number.split_once('.') {
@@ -42,7 +42,7 @@ fn without_fraction(number: &str) -> &str {
     }
 }
 
-/// A text, held as the place asks for it.
+/// Implements [`Value`] for a string type. `$hold` converts text to that type.
 macro_rules! text {
     ($type:ty, $hold:expr) => {
         impl Value for $type {
@@ -80,9 +80,9 @@ macro_rules! text {
 }
 
 text!(String, |text: Cow<'_, str>, _: &mut Interner| text.into_owned());
-// As small as a text can be, for what every slot has of its own.
+// The smallest string type, for values that aren't shared by slots.
 text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner| text.into());
-// For what many slots have in common.
+// For values that many slots share.
 text!(Arc<str>, |text: Cow<'_, str>, interner: &mut Interner| interner.reason(&text));
 
 impl Value for bool {
@@ -180,13 +180,13 @@ impl Value for DateTime<Utc> {
     }
 }
 
-/// A length in minutes.
+/// A duration in minutes.
 impl Value for f64 {
     const EXPECTED: &'static str = "a number of minutes above 0";
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
         leaf(raw, |digits| {
-            // Rust also reads names such as `inf` and `NaN`, which are no numbers in JSON.
+            // Rust also parses names such as `inf` and `NaN`, which aren't numbers in JSON.
             let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
             is_number
                 .then(|| digits.parse().ok())
@@ -225,7 +225,7 @@ impl Value for f64 {
     }
 }
 
-/// A place in a series, counted from 1; the model carries it as text.
+/// A number in a series, starting at 1. The model represents it as a string.
 impl Value for u64 {
     const EXPECTED: &'static str = "a whole number from 1, such as \"1\"";
     const CODE_OF_TEXT: ProblemCode = ProblemCode::InvalidBatch;

@@ -10,11 +10,11 @@ use crate::message::UnreadReason;
 
 /// A list in a record; it dereferences to a [`Vec`].
 ///
-/// A list that was read from JSON and can't be read whole, because an element is of the wrong kind
-/// or it isn't a list, has no elements here and is kept as it was written. It is a
-/// [problem](crate::PushSlots::validate) until another list is assigned, or it is removed as an
-/// [unread member](crate::Provider::unread_members). Elements that are added to it don't replace
-/// it, so that none is lost unseen.
+/// A list from JSON can't be read if the value isn't a list or an element has the wrong type. It
+/// then has no elements here and is preserved as written. It is a
+/// [problem](crate::PushSlots::validate) until you assign another list or remove it as an [unread
+/// member](crate::Provider::unread_members). Adding elements doesn't replace it, so nothing is lost
+/// silently.
 ///
 /// ```
 /// use pushslots::{Provider, PushSlots};
@@ -32,14 +32,14 @@ use crate::message::UnreadReason;
 #[derive(Clone, PartialEq)]
 pub struct List<T>(ListContent<T>);
 
-/// Every record has lists, so that this takes no more than a `Vec`.
+/// The content of a list. It is as small as a `Vec`, because records hold many lists.
 #[derive(Clone, PartialEq)]
 enum ListContent<T> {
     Elements(Vec<T>),
     Unread(Box<Unread<T>>),
 }
 
-/// A list that could not be read.
+/// A list that couldn't be read, and the elements that were added to it.
 #[derive(Clone)]
 struct Unread<T> {
     raw: Box<str>,
@@ -49,27 +49,28 @@ struct Unread<T> {
 
 impl<T: PartialEq> PartialEq for Unread<T> {
     fn eq(&self, other: &Self) -> bool {
-        // The reason doesn't count: written and read again, a repeated list is one of another kind.
+        // The reason doesn't count. Written and read again, a repeated list has the wrong type
+        // instead.
         (&self.raw, &self.added) == (&other.raw, &other.added)
     }
 }
 
 impl<T> List<T> {
-    /// A list without elements.
+    /// Creates an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self(ListContent::Elements(Vec::new()))
     }
 
-    /// Whether it has no elements and none that could not be read.
+    /// Returns whether the list has no elements and could be read.
     pub(crate) fn is_blank(&self) -> bool {
         matches!(&self.0, ListContent::Elements(elements) if elements.is_empty())
     }
 
-    /// The list `raw`, which could not be read.
+    /// Creates a list that preserves `raw`, which couldn't be read.
     pub(crate) fn not_read(raw: &str, reason: UnreadReason) -> Self {
         let raw = match reason {
-            // Such a list doesn't turn into one that can be read.
+            // With the extra brackets, the written list can't be read as a valid one.
             UnreadReason::Repeated => format!("[{}]", compact(raw)).into(),
             _ => compact(raw),
         };
@@ -113,7 +114,7 @@ impl<T> From<Vec<T>> for List<T> {
     }
 }
 
-/// The elements. A list that could not be read has none.
+/// Returns the elements. A list that couldn't be read has only those added to it.
 impl<T> From<List<T>> for Vec<T> {
     fn from(list: List<T>) -> Self {
         match list.0 {
@@ -135,7 +136,7 @@ impl<T> Extend<T> for List<T> {
     }
 }
 
-/// Iterates over the elements. A list that could not be read has none.
+/// Iterates over the elements. A list that couldn't be read has only those added to it.
 impl<T> IntoIterator for List<T> {
     type Item = T;
     type IntoIter = std::vec::IntoIter<T>;

@@ -1,4 +1,4 @@
-//! Members of an object that are kept as they were written.
+//! Members of an object that are preserved as written.
 
 use std::collections::HashSet;
 
@@ -9,11 +9,11 @@ use super::raw::{Key, compact, has_lone_surrogate};
 use super::transcode::Raw;
 use crate::message::UnreadReason;
 
-/// Keys and values as they were written, in their order. Keys differ.
+/// Keys and values as written, in order. [`keep_last`](Self::keep_last) makes the keys unique.
 #[derive(Clone, Default)]
 pub(crate) struct Members(pub(super) Vec<Member>);
 
-/// One of them.
+/// A member of an object.
 #[derive(Clone)]
 pub(super) struct Member {
     pub(super) key: Box<str>,
@@ -40,17 +40,17 @@ impl Members {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// Returns the number of members.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Adds a member whose value is the JSON `value`.
+    /// Adds a member with the JSON `value`.
     pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
         self.0.push(Member { key: canonical(key), value: compact(value), reason });
     }
 
-    /// Adds a member under `name`, whatever it holds.
+    /// Adds a member with the JSON `value`. Escapes `name`, which can be any text.
     pub(crate) fn add_named(&mut self, name: &str, value: &str) {
         self.0.push(Member {
             key: escaped(name),
@@ -59,7 +59,7 @@ impl Members {
         });
     }
 
-    /// Removes all but the last of the members with the same key.
+    /// Keeps only the last of the members with the same key.
     pub(crate) fn keep_last(&mut self) {
         if self.0.len() < 2 {
             return;
@@ -67,8 +67,8 @@ impl Members {
         let mut keep = vec![true; self.0.len()];
         let mut names = HashSet::new();
         for (member, keep) in self.0.iter().zip(&mut keep).rev() {
-            // A key with half of a surrogate pair stands for no text, and its name may be another
-            // key's text.
+            // A key with half of a surrogate pair isn't text, and its name may equal the text of
+            // another key.
             *keep =
                 names.insert((Key::written(&member.key).name(), has_lone_surrogate(&member.key)));
         }
@@ -78,35 +78,35 @@ impl Members {
         self.0.shrink_to_fit();
     }
 
-    /// Each key.
+    /// Returns the keys in order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key<'_>> {
         self.0.iter().map(|member| Key::written(&member.key))
     }
 
-    /// The value whose key stands for `name`.
+    /// Returns the value of the key with this unescaped `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let mut members = self.0.iter();
         members.find(|member| Key::written(&member.key).name() == name).map(|member| &*member.value)
     }
 
-    /// Removes the member whose key stands for `name`; whether there was one.
+    /// Removes the member with this unescaped `name`. Returns whether it existed.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|member| Key::written(&member.key).name() != name);
         self.0.len() < before
     }
 
-    /// Writes them, with a comma before each.
+    /// Writes the members, each with a comma before it.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         self.0.iter().for_each(|member| member.write(out));
     }
 
-    /// How many bytes [`write`](Self::write) takes.
+    /// Returns the number of bytes that [`write`](Self::write) writes.
     pub(crate) fn length(&self) -> usize {
         self.0.iter().map(Member::length).sum()
     }
 
-    /// Serializes them as members of `map`.
+    /// Serializes the members into `map`.
     pub(crate) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         self.0.iter().try_for_each(|member| member.serialize(map))
     }
@@ -135,8 +135,8 @@ impl Member {
     }
 }
 
-/// The key in the one form that serde writes too. A key with half of a surrogate pair stays as it
-/// was written.
+/// Returns the key in the single form that serde also writes. A key with half of a surrogate pair
+/// stays as written.
 fn canonical(key: Key<'_>) -> Box<str> {
     match key.raw() {
         raw if raw.contains('\\') && !has_lone_surrogate(raw) => escaped(&key.name()),
@@ -144,7 +144,7 @@ fn canonical(key: Key<'_>) -> Box<str> {
     }
 }
 
-/// The key that stands for `name`, without its quotes.
+/// Returns the JSON of the key `name`, without quotes.
 fn escaped(name: &str) -> Box<str> {
     let mut raw = Vec::with_capacity(name.len());
     write::escaped(name, &mut raw);

@@ -1,4 +1,4 @@
-//! How the values of the model are read from JSON, checked and written.
+//! Reading, validating and writing the values of the data model in JSON.
 
 pub(crate) mod corrector;
 pub(crate) mod extras;

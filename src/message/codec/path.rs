@@ -1,8 +1,8 @@
-//! Where in a message something is.
+//! Paths in a message.
 
 use std::fmt;
 
-/// One part of a path: from a value to another inside it.
+/// A segment of a path, which leads from a value to one inside it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PathSegment {
     Key(&'static str),
@@ -18,8 +18,8 @@ impl PathSegment {
     }
 }
 
-/// A path that is made on the way into a message, and written out only when there is a problem at
-/// its end.
+/// A path that grows on the way into a message. It is formatted only if there is a problem at its
+/// end.
 #[derive(Clone, Copy)]
 pub(crate) struct Path<'a>(Option<(&'a Path<'a>, PathSegment)>);
 

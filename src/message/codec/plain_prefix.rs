@@ -1,10 +1,10 @@
-//! Where a JSON string stops being plain.
+//! The plain prefix of a JSON string.
 
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// How many bytes from the start stand for themselves in a JSON string: no quote, backslash or
-/// control character (RFC 8259, section 7).
+/// Returns the number of leading bytes that represent themselves in a JSON string. These are all
+/// bytes except quotes, backslashes and control characters (RFC 8259, section 7).
 #[inline]
 pub(super) fn prefix(bytes: &[u8]) -> usize {
     let mut rest = bytes;
@@ -14,7 +14,8 @@ pub(super) fn prefix(bytes: &[u8]) -> usize {
         }
         rest = after;
     }
-    // What is left is the end of a chunk that begins earlier, among bytes known to be plain.
+    // Fewer than eight bytes are left. The last chunk contains them after bytes that are known to
+    // be plain.
     if let Some(chunk) = bytes.last_chunk() {
         return special(*chunk).map_or(bytes.len(), |place| bytes.len() - chunk.len() + place);
     }
@@ -22,12 +23,11 @@ pub(super) fn prefix(bytes: &[u8]) -> usize {
     special.unwrap_or(rest.len())
 }
 
-/// The first special one of eight bytes, found in all of them at once.
+/// Returns the index of the first special byte. Tests all eight at once.
 #[inline]
 fn special(chunk: [u8; 8]) -> Option<usize> {
     let word = u64::from_le_bytes(chunk);
-    // The high bit of each byte below the limit is set, and by a borrow maybe those of bytes behind
-    // it.
+    // Sets the high bit of each byte below the limit. A borrow may also set it in later bytes.
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
     let found = (below(word, 0x20) | equal(b'"') | equal(b'\\')) & HIGH;
@@ -44,7 +44,7 @@ mod tests {
             for place in 0..length {
                 for byte in 0..=255_u8 {
                     let mut bytes = vec![b'a'; length];
-                    // What follows must not matter, nor what differs from a special byte by one
+                    // Later bytes must not matter, nor bytes that differ from a special one by one
                     // bit.
                     bytes[place..].fill(0x1f);
                     bytes[..place].fill(0xa2);

@@ -1,4 +1,4 @@
-//! Collecting problems, however many there are.
+//! Collecting any number of problems.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use super::raw;
 use super::shared_records::SharedRecords;
 use crate::message::{InvalidMessage, Problem, ProblemCode, Severity};
 
-/// The most problems that are collected; the others are counted.
+/// The maximum number of listed problems. Further ones are only counted.
 const MOST: usize = 1_000;
 
 /// The problems of a message.
@@ -21,9 +21,9 @@ pub struct Problems {
     limit: usize,
     ignores_warnings: bool,
     has_errors: bool,
-    /// The listed problems of each record that slots share and that has any.
+    /// The range in `list` of the problems of each shared record that has any.
     shared: SharedRecords<Range<usize>>,
-    /// Changes with each problem that is found, or found in another slot.
+    /// A number that changes with each problem, including one that occurs again in another slot.
     revision: usize,
 }
 
@@ -42,12 +42,12 @@ impl Default for Problems {
 }
 
 impl Problems {
-    /// Counts problems, and makes no text of them.
+    /// Creates a collector that counts problems without creating their text.
     pub(crate) fn counter() -> Self {
         Self { limit: 0, ..Self::default() }
     }
 
-    /// Collects errors alone.
+    /// Creates a collector that ignores warnings.
     pub(crate) fn of_errors() -> Self {
         Self { ignores_warnings: true, ..Self::default() }
     }
@@ -60,7 +60,8 @@ impl Problems {
         self.has_errors
     }
 
-    /// Returns a number that changes with each problem that is found, or found in another slot.
+    /// Returns a number that changes with each problem, including one that occurs again in another
+    /// slot.
     pub(crate) fn revision(&self) -> usize {
         self.revision
     }
@@ -70,7 +71,7 @@ impl Problems {
         self.add_with(code, || (at.to_string(), text.into()));
     }
 
-    /// Adds the problem that a value isn't of the kind expected.
+    /// Adds the problem that a value isn't what is `expected`.
     pub(crate) fn add_wrong_type(
         &mut self,
         at: Path<'_>,
@@ -84,7 +85,8 @@ impl Problems {
         });
     }
 
-    /// Adds a problem. Its path and text are made only if it is listed.
+    /// Adds a problem. `make` creates its path and text, and is called only if the problem is
+    /// listed.
     pub(crate) fn add_with(
         &mut self,
         code: ProblemCode,
@@ -96,7 +98,7 @@ impl Problems {
         }
     }
 
-    /// Counts a problem; whether it is to be listed too.
+    /// Counts a problem. Returns whether to list it too.
     fn counts(&mut self, code: ProblemCode) -> bool {
         let is_error = code.severity() == Severity::Error;
         if self.ignores_warnings && !is_error {
@@ -109,8 +111,8 @@ impl Problems {
         is_listed
     }
 
-    /// Adds the problems that `check` finds in a record that slots share, and those of another slot
-    /// with the same record as one more slot that has them. The JSON of the record takes `length`
+    /// Adds the problems that `check` finds in a shared record. If the record is already known,
+    /// counts another slot for each of its problems instead. The JSON of the record takes `length`
     /// bytes.
     pub(crate) fn add_shared(
         &mut self,
@@ -142,17 +144,17 @@ impl Problems {
         self.omitted = self.omitted.saturating_add(omitted);
     }
 
-    /// The problems as an error, if there are any.
+    /// Returns the problems as an error, if there are any.
     pub(crate) fn into_result(self) -> Result<(), InvalidMessage> {
         if self.is_empty() { Ok(()) } else { Err(InvalidMessage::new(self.list, self.omitted)) }
     }
 
-    /// The problems that were collected.
+    /// Returns the listed problems.
     pub(crate) fn list(&self) -> &[Problem] {
         &self.list
     }
 
-    /// The number of problems that aren't listed.
+    /// Returns the number of problems that aren't listed.
     pub(crate) fn omitted(&self) -> usize {
         self.omitted
     }

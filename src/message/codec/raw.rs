@@ -1,4 +1,4 @@
-//! JSON values as they are written, taken apart by serde_json one level at a time.
+//! JSON values as written, which serde_json parses one level at a time.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,34 +14,34 @@ use super::plain_prefix;
 pub(crate) struct Key<'a>(&'a str);
 
 impl<'a> Key<'a> {
-    /// A key as it is written, without its quotes.
+    /// Creates a key from its written form without quotes.
     pub(crate) fn written(raw: &'a str) -> Self {
         Self(raw)
     }
 
-    /// A key as it is written, in its quotes.
+    /// Creates a key from its written form with quotes.
     pub(crate) fn quoted(raw: &'a str) -> Self {
         Self(raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default())
     }
 
-    /// The key as it is written, without its quotes.
+    /// Returns the key as written, without quotes.
     pub(crate) fn raw(self) -> &'a str {
         self.0
     }
 
-    /// The text of the key. A key that is no text, such as half a surrogate pair, is given as it is
-    /// written.
+    /// Returns the unescaped key. A key that isn't text, such as half of a surrogate pair, is
+    /// returned as written.
     pub(crate) fn name(self) -> Cow<'a, str> {
         unescaped(self.0).unwrap_or(Cow::Borrowed(self.0))
     }
 }
 
-/// The members of one object in their order, each value as it is written.
+/// The members of an object in order, with their values as written.
 #[derive(Default)]
 pub(crate) struct Object<'a>(SmallVec<[(Key<'a>, &'a str); 8]>);
 
 impl<'a> Object<'a> {
-    /// Reads `raw`; `None` if it isn't the JSON of an object.
+    /// Reads `raw`. Returns `None` if it isn't a JSON object.
     pub(crate) fn read(raw: &'a str) -> Option<Self> {
         if begins_with(raw, b'{') { serde_json::from_str(raw).ok() } else { None }
     }
@@ -50,12 +50,12 @@ impl<'a> Object<'a> {
         self.0.is_empty()
     }
 
-    /// The value of `key`; the first if the key is given more than once.
+    /// Returns the value of `key`, or the first value if the key is repeated.
     pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
         self.0.iter().find(|member| member.0.name() == key).map(|member| member.1)
     }
 
-    /// The values of `key` in any letter case.
+    /// Returns the values of `key`, ignoring ASCII case.
     pub(crate) fn get_all(&self, key: &str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
@@ -92,23 +92,23 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// The elements of the list `raw`, each as it is written; `None` if it isn't the JSON of a list.
+/// Returns the elements of the list `raw` as written, or `None` if it isn't a JSON list.
 pub(crate) fn list(raw: &str) -> Option<Elements<'_>> {
     if begins_with(raw, b'[') { serde_json::from_str(raw).ok() } else { None }
 }
 
-/// Whether `raw` begins with `first` after white space. Rejecting another kind of value here is
-/// cheaper than building an error of serde_json.
+/// Returns whether `raw` begins with `first` after whitespace. This check is cheaper than an error
+/// of serde_json.
 fn begins_with(raw: &str, first: u8) -> bool {
     raw.bytes().find(|byte| !is_space(*byte)) == Some(first)
 }
 
-/// White space in JSON: RFC 8259, section 2.
+/// Returns whether `byte` is JSON whitespace (RFC 8259, section 2).
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// The elements of one list, each as it is written.
+/// The elements of a list, as written.
 #[derive(Default)]
 pub(crate) struct Elements<'a>(SmallVec<[&'a str; 8]>);
 
@@ -145,19 +145,19 @@ impl<'de> Deserialize<'de> for Elements<'de> {
     }
 }
 
-/// A value in the place of one that is neither an object nor a list.
+/// A value for a field that is neither an object nor a list.
 pub(crate) enum Leaf<'a> {
     Text(Cow<'a, str>),
-    /// A number or a boolean as it is written.
+    /// A number or boolean, as written.
     Literal(&'a str),
-    /// `null`, or an object or a list without content.
+    /// `null`, or an empty object or list.
     Nothing,
-    /// An object, a list, or a text with half of a surrogate pair.
+    /// An object or list that isn't empty, or a string with half of a surrogate pair.
     Unreadable,
 }
 
 impl<'a> Leaf<'a> {
-    /// Reads `raw`, which is the JSON of one value without space around it.
+    /// Reads `raw`, the JSON of one value without whitespace around it.
     pub(crate) fn read(raw: &'a str) -> Self {
         match raw.as_bytes() {
             [b'"', inside @ .., b'"'] => {
@@ -177,8 +177,8 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// The text that the leaf `raw` stands for: the content of a text; a number or a boolean as it is
-/// written. `raw` is the JSON of one value without space around it.
+/// Returns the content of a string, or a number or boolean as written. `raw` is the JSON of one
+/// value without whitespace around it.
 pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     match Leaf::read(raw) {
         Leaf::Text(text) => Some(text),
@@ -187,23 +187,23 @@ pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The content of a JSON text, which is written as `raw` between quotes; `None` if it has half a
-/// surrogate pair.
+/// Returns the unescaped content of a JSON string, which is written as `raw` between quotes.
+/// Returns `None` if it contains half of a surrogate pair.
 fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
-    // Between the quotes of JSON, nothing but a backslash is special.
+    // Inside the quotes of valid JSON, only a backslash is special.
     if plain_prefix::prefix(raw.as_bytes()) == raw.len() {
         return Some(Cow::Borrowed(raw));
     }
     serde_json::from_str(&format!("\"{raw}\"")).ok().map(Cow::Owned)
 }
 
-/// Whether the JSON `raw` has an escape that is half of a surrogate pair, and so stands for no
-/// character.
+/// Returns whether the JSON `raw` has an escape that is half of a surrogate pair and therefore
+/// isn't a character.
 pub(crate) fn has_lone_surrogate(raw: &str) -> bool {
     let mut rest = raw;
     while let Some((_, escaped)) = rest.split_once('\\') {
         let unit = |text: &str| u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();
-        // Behind the letter of the escape, so that an escaped backslash begins none.
+        // Skipping the letter of the escape keeps an escaped backslash from starting another one.
         rest = escaped.get(1..).unwrap_or_default();
         match unit(escaped) {
             Some(0xd800..=0xdbff) => {
@@ -218,7 +218,7 @@ pub(crate) fn has_lone_surrogate(raw: &str) -> bool {
     false
 }
 
-/// The kind of the JSON value `raw`, in the words of an error message.
+/// Returns the type of the JSON value `raw`, as worded in error messages.
 pub(crate) fn kind(raw: &str) -> &'static str {
     match raw.as_bytes().first() {
         Some(b'{') => "object",
@@ -230,7 +230,7 @@ pub(crate) fn kind(raw: &str) -> &'static str {
     }
 }
 
-/// Writes the JSON `raw` without the space between its parts.
+/// Returns the JSON `raw` without whitespace between tokens.
 pub(crate) fn compact(raw: &str) -> Box<str> {
     if !raw.bytes().any(is_space) {
         return raw.into();

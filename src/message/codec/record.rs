@@ -1,32 +1,31 @@
-//! How a table of keys becomes a record that can be read, checked and written.
+//! Records that are generated from tables of keys.
 //!
-//! [`record!`] takes the reference's table of an object, one row a key, and writes the struct and
-//! all that reads, checks and writes it. A row's type says how its value is read, what is wrong
-//! with it and how it is written.
+//! [`record!`] takes the reference's table of an object, with one row per key. It generates the
+//! struct and the code that reads, validates and writes it. The type in a row determines how the
+//! value is read, validated and written.
 
 use super::path::Path;
 use super::problems::Problems;
 
-/// Rules of a record that concern more than one of its keys.
+/// The rules of a record beyond the types of its fields.
 pub(crate) trait Rules {
-    /// The keys whose values can't be left out.
+    /// The keys of required values.
     const REQUIRED: &'static [&'static str] = &[];
 
     fn rules(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
-    /// Leaves out optional values that break [`rules`](Self::rules).
+    /// Removes optional values that break [`rules`](Self::rules).
     fn drop_invalid(&mut self) {}
 
-    /// Puts right what follows from the kind of the record, once it is read or members are removed.
+    /// Normalizes the record after it is read or unread members are removed.
     fn restore(&mut self) {}
 }
 
-/// Writes a record: its struct, and how it is read, checked and written.
+/// Defines a record: its struct, and the code that reads, validates and writes it.
 ///
-/// A row is `"Key" => pub field: Type`, where the type is a [`Field`](super::field::Field):
-/// `Option<T>` or [`List<T>`](crate::List). All fields start out absent; `Extensions` and keys that
-/// no row names are in its extras. Cross-checks come from [`Rules`]. `Debug` shows the fields named
-/// as `shown`.
+/// A row is `"Key" => pub field: Type`. The type is a [`Field`](super::field::Field): `Option<T>`
+/// or [`List<T>`](crate::List). All fields are initially absent. The extras hold `Extensions` and
+/// members with unknown keys. [`Rules`] adds further checks. `Debug` shows the `shown` fields.
 macro_rules! record {
     (
         $(#[$meta:meta])*
@@ -38,17 +37,17 @@ macro_rules! record {
     ) => {
         $(#[$meta])*
         ///
-        /// With serde it is read and written as in the JSON of a message, in any format that has
-        /// maps and texts.
+        /// Serde reads and writes this type as in the JSON of a message, in any format that has
+        /// maps and strings.
         ///
-        /// In a flattened field, in an enum with an inner tag or without one, and in some formats,
-        /// serde passes on values instead of their JSON. Values that are kept as they were written,
-        /// such as extensions, may then come back in another spelling (`1.10` as `1.1`), which
-        /// counts as different. A number above 2^53 - 1 that comes as a float is an error, and a
-        /// fraction keeps about 16 digits. A key with half of a surrogate pair is an error when it
-        /// is serialized.
+        /// Serde sometimes passes on values instead of their JSON: in flattened fields, in
+        /// internally tagged or untagged enums, and in some formats. Values that are preserved as
+        /// written, such as extensions, may then change their spelling (`1.10` becomes `1.1`) and
+        /// count as different. A number above 2^53 - 1 that arrives as a float is an error, and a
+        /// fraction keeps about 16 digits. Serializing a key with half of a surrogate pair is an
+        /// error.
         ///
-        /// `Debug` omits what may identify a person.
+        /// `Debug` omits values that may identify a person.
         #[derive(Clone)]
         pub struct $name {
             $($(#[$doc])* $vis $field: $type,)*
@@ -63,22 +62,23 @@ macro_rules! record {
                 }
             }
 
-            /// The values that sender and receiver agree on beside the model.
+            /// Returns the extensions: values that sender and receiver agree on outside the data
+            /// model.
             #[must_use]
             pub fn extensions(&self) -> &$crate::Extensions {
                 self.extras.extensions()
             }
 
-            /// The values that sender and receiver agree on beside the model, to change them.
+            /// Returns the extensions for modification.
             pub fn extensions_mut(&mut self) -> &mut $crate::Extensions {
                 self.extras.extensions_mut()
             }
 
-            /// The members that were read from JSON and are not in a field: keys that the model
-            /// doesn't name, and values that can't be read.
+            /// Returns the members that were read from JSON but aren't in a field: unknown keys and
+            /// values that couldn't be read.
             ///
-            /// A value that can't be read is not among them while its field has another value. It
-            /// is written, and a problem, again when the field is `None`: remove it with
+            /// An unread value isn't listed, written or reported while its field has another value.
+            /// It counts again if the field becomes `None`. To remove it permanently, call
             /// [`remove_unread_member`](Self::remove_unread_member). The values of a repeated key
             /// are written as one list.
             pub fn unread_members(&self) -> impl Iterator<Item = $crate::UnreadMember<'_>> {
@@ -90,7 +90,7 @@ macro_rules! record {
                 fields.chain(self.extras.unread_members(|key| self.is_open(key)))
             }
 
-            /// Removes the [unread member](Self::unread_members) `key`; whether there was one.
+            /// Removes the [unread member](Self::unread_members) `key`. Returns whether it existed.
             pub fn remove_unread_member(&mut self, key: &str) -> bool {
                 use $crate::message::codec::{field::Field, record::Rules};
                 let is_open = self.is_open(key);
@@ -111,7 +111,7 @@ macro_rules! record {
                 Rules::restore(self);
             }
 
-            /// Whether no value took the place of one under `key` that could not be read.
+            /// Returns whether the field for `key` has no value that replaces an unread one.
             fn is_open(&self, key: &str) -> bool {
                 use $crate::message::codec::field::Field;
                 match key {

@@ -1,20 +1,20 @@
-//! Knowledge about records that slots share.
+//! A map from shared records to values.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The maximum size of all records that are held, as JSON in bytes. In memory they take about twice
-/// as much.
+/// The maximum total length of the JSON of all held records, in bytes. In memory the records take
+/// about twice as much.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// A record of any type that is held.
+/// A held record of any type.
 pub(super) type AnyRecord = Arc<dyn Any + Send + Sync>;
 
-/// Values for shared records. If the records take too much memory, all are forgotten.
+/// Values for shared records. All entries are removed if the records take too much memory.
 pub(super) struct SharedRecords<V> {
-    /// By the address of the record. The record is held, so that it doesn't change and no other
-    /// gets the address.
+    /// The entries by the address of the record. Holding the record prevents changes to it and
+    /// keeps its address from being reused.
     known: BTreeMap<usize, (AnyRecord, V)>,
     size: usize,
 }
@@ -30,7 +30,7 @@ impl<V> SharedRecords<V> {
         self.known.get(&Arc::as_ptr(record).addr()).map(|(_, value)| value)
     }
 
-    /// Adds a record whose JSON takes `length` bytes.
+    /// Adds a record with `length` bytes of JSON.
     pub(super) fn insert<T: Any + Send + Sync>(
         &mut self,
         record: &Arc<T>,

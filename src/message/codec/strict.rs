@@ -1,5 +1,5 @@
-//! How the schema of the service has the values of the model: the kinds of JSON, and no spelling
-//! but the usual one.
+//! Checks against the service's schema: each value must have the exact JSON type and the usual
+//! form.
 
 use chrono::DateTime;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::problems::Problems;
 use super::raw::{Leaf, Object, kind};
 use crate::message::ProblemCode;
 
-/// Adds that `raw` is of another kind than the schema has in its place.
+/// Adds the problem that `raw` doesn't have the type that the schema expects.
 pub(crate) fn add_other_kind(raw: &str, at: Path<'_>, expected: &str, problems: &mut Problems) {
     add_other(raw, at, ProblemCode::WrongType, expected, problems);
 }
@@ -25,7 +25,7 @@ fn add_other(raw: &str, at: Path<'_>, code: ProblemCode, expected: &str, problem
     });
 }
 
-/// Judges an object: each of its members.
+/// Checks an object by calling `judge` for each member.
 pub(crate) fn object(
     raw: &str,
     at: Path<'_>,
@@ -40,7 +40,7 @@ pub(crate) fn object(
     }
 }
 
-/// Judges a leaf, which may be null.
+/// Checks a leaf, which may be null.
 pub(crate) fn leaf(
     raw: &str,
     at: Path<'_>,
@@ -55,7 +55,8 @@ pub(crate) fn leaf(
     }
 }
 
-/// Judges a text that has a form, or null. Another form is a problem with this code.
+/// Checks a string that must be in a certain form, or null. A string in another form is a problem
+/// with this code.
 pub(crate) fn text_in_form(
     raw: &str,
     at: Path<'_>,
@@ -83,17 +84,17 @@ pub(crate) fn is_number(leaf: &Leaf<'_>) -> bool {
     matches!(leaf, Leaf::Literal(text) if !is_boolean(&Leaf::Literal(text)))
 }
 
-/// A text of digits alone.
+/// Returns whether the leaf is a string that consists of digits.
 pub(crate) fn is_count(leaf: &Leaf<'_>) -> bool {
     matches!(leaf, Leaf::Text(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// RFC 9562, section 4: with hyphens, and nothing around it.
+/// Returns whether the leaf is a hyphenated UUID and nothing else (RFC 9562, section 4).
 pub(crate) fn is_uuid(leaf: &Leaf<'_>) -> bool {
     matches!(leaf, Leaf::Text(text) if text.len() == uuid::fmt::Hyphenated::LENGTH && Uuid::try_parse(text).is_ok())
 }
 
-/// RFC 3339, section 5.6.
+/// Returns whether the leaf is a time (RFC 3339, section 5.6).
 pub(crate) fn is_time(leaf: &Leaf<'_>) -> bool {
     matches!(leaf, Leaf::Text(text) if DateTime::parse_from_rfc3339(text).is_ok())
 }

@@ -1,15 +1,21 @@
-//! Times: read in the shapes seen in real messages, written as RFC 3339 in UTC.
+//! Times, which are read in the forms found in real messages and written as RFC 3339 in UTC.
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 
 use super::json_writer;
 
-/// Reads a time of day on a date with its UTC offset. What lacks one of them is no time: to guess
-/// it would offer an appointment at the wrong hour.
+/// Reads a date and a time of day with a UTC offset. Text without one of them is rejected, because
+/// a guess could offer an appointment at the wrong hour.
 ///
-/// Beside RFC 3339 these shapes are read: days and months of one digit, a colon before the
-/// milliseconds (an official sample has it), a comma before the fraction, no seconds, an offset of
-/// hours alone, without its colon or after a space, `UTC`, and the basic form of ISO 8601.
+/// In addition to RFC 3339, these forms are accepted:
+///
+/// * days and months of one digit
+/// * a colon before the milliseconds, as in an official sample
+/// * a comma before the fraction
+/// * no seconds
+/// * an offset of hours only, without its colon, or after a space
+/// * `UTC`
+/// * the basic form of ISO 8601
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let usual = DateTime::parse_from_rfc3339(text).ok();
@@ -17,7 +23,7 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     unwritable(&time).is_none().then_some(time)
 }
 
-/// Writes the other shapes as RFC 3339 would; what is none of them comes out as no time either.
+/// Converts other forms to RFC 3339. The result for any other text isn't a valid time.
 fn as_rfc3339(text: &str) -> Option<String> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
     let (clock, offset) =
@@ -52,21 +58,21 @@ fn as_rfc3339(text: &str) -> Option<String> {
     Some(format!("{date}T{clock}{offset}"))
 }
 
-/// Why `time` is none that a message may hold.
+/// Returns the reason why a message can't contain `time`, if there is one.
 #[inline]
 pub(super) fn unwritable(time: &DateTime<Utc>) -> Option<&'static str> {
-    // Without a zone, no offset of zero is added.
+    // Dropping the zone skips the addition of a zero offset.
     let time = time.naive_utc();
-    // RFC 3339, section 5.6: a year has four digits. In UTC a time may fall out of them.
+    // RFC 3339, section 5.6: a year has four digits. Conversion to UTC may leave that range.
     if !(0..=9999).contains(&time.year()) {
         return Some("no real time: the year must be between 0 and 9999");
     }
-    // Appointments don't start at one, and many receivers can't read it.
+    // Appointments don't start at a leap second, and many receivers can't read one.
     (time.nanosecond() >= 1_000_000_000).then_some("no real time: a leap second")
 }
 
-/// Writes a time in quotes as RFC 3339 in UTC: `T`, `Z`, and a fraction of 3, 6 or 9 digits only
-/// where there is one.
+/// Writes a time in quotes as RFC 3339 in UTC, with `T` and `Z`. A fraction that isn't 0 has 3, 6
+/// or 9 digits.
 pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
     if unwritable(time).is_some() {
         return json_writer::string(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true), out);
@@ -91,17 +97,17 @@ pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
     }
 }
 
-/// What [`write`] writes, without the quotes.
+/// Returns the text that [`write`] writes, without quotes.
 pub(super) fn text(time: &DateTime<Utc>) -> String {
     let mut out = Vec::with_capacity(length(time));
     write(time, &mut out);
     String::from_utf8_lossy(&out).trim_matches('"').to_owned()
 }
 
-/// A time without a fraction.
+/// The form of a time without a fraction.
 const USUAL: &[u8] = br#""0000-00-00T00:00:00Z""#;
 
-/// How many bytes [`write`] takes.
+/// Returns the number of bytes that [`write`] writes.
 #[inline]
 pub(super) fn length(time: &DateTime<Utc>) -> usize {
     match time.timestamp_subsec_nanos() {
@@ -115,7 +121,7 @@ pub(super) fn length(time: &DateTime<Utc>) -> usize {
     }
 }
 
-/// How many digits tell a part of a second: 3, 6 or 9.
+/// Returns the number of digits of a fraction of a second: 3, 6 or 9.
 fn digits(nanos: u32) -> usize {
     match nanos {
         _ if nanos % 1_000_000 == 0 => 3,
@@ -124,7 +130,7 @@ fn digits(nanos: u32) -> usize {
     }
 }
 
-/// Writes a part of a second with as few digits as tell it.
+/// Writes a fraction of a second with the number of digits that [`digits`] returns.
 fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
     out.push(b'.');
     let mut unit = 100_000_000;

@@ -1,4 +1,4 @@
-//! Between the JSON text of a value and the formats that serde has.
+//! Conversion between the JSON text of a value and other serde formats.
 
 use std::any::type_name;
 use std::fmt;
@@ -14,15 +14,15 @@ use super::json_writer as write;
 use super::raw::{Leaf, Object, kind, list};
 use super::value::{Read, Value};
 
-/// The name by which serde_json hands out a value as it is written.
+/// The name with which serde_json passes on a value as written.
 const RAW: &str = "$serde_json::private::RawValue";
 
-/// The name by which serde_json hands out a number, if a program turns on its feature
+/// The name with which serde_json passes on a number if a program enables its feature
 /// `arbitrary_precision`.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// The JSON of the value that a deserializer has: as it is written if serde_json reads it, and else
-/// the same value written as JSON.
+/// The JSON of a deserialized value. The JSON is as written if serde_json reads it; otherwise the
+/// value is converted to JSON.
 pub(crate) struct Json(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Json {
@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Reads a record; an object without content is the `blank` one.
+/// Reads a record. An empty object becomes the `blank` record.
 pub(crate) fn deserialize<'de, T: Value, D: Deserializer<'de>>(
     deserializer: D,
     blank: fn() -> T,
@@ -46,12 +46,12 @@ pub(crate) fn deserialize<'de, T: Value, D: Deserializer<'de>>(
     }
 }
 
-/// The error for `json` of another kind than expected.
+/// Creates the error for `json` of an unexpected type.
 pub(crate) fn wrong_type<E: serde::de::Error>(expected: &str, json: &str) -> E {
     E::custom(format_args!("expected {expected}; this {} is not one", kind(json)))
 }
 
-/// Writes the value that it visits as JSON.
+/// A visitor that writes the visited value as JSON.
 struct JsonWriter<'a>(&'a mut Vec<u8>);
 
 impl JsonWriter<'_> {
@@ -146,10 +146,10 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
         let start = self.0.len();
         while let Some(key) = map.next_key_seed(TextKey)? {
             if key == RAW || key == NUMBER {
-                // Any sender can write such a key: it must be alone, and only one whole value may
-                // come from it.
+                // Any sender can write such a key. It must therefore be alone, and its value must
+                // be one complete JSON value.
                 let no_json = || A::Error::custom("a value that isn't JSON");
-                // The error of another kind of value would repeat the value.
+                // The error for a value of another type would contain the value.
                 let json = map.next_value::<String>().map_err(|_| no_json())?;
                 let json: &RawValue = serde_json::from_str(&json).map_err(|_| no_json())?;
                 let is_alone = self.0.len() == start && map.next_key_seed(TextKey)?.is_none();
@@ -171,7 +171,7 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
     }
 }
 
-/// The key of a map, which must be a text.
+/// The key of a map, which must be a string.
 struct TextKey;
 
 impl<'de> DeserializeSeed<'de> for TextKey {
@@ -182,7 +182,7 @@ impl<'de> DeserializeSeed<'de> for TextKey {
     }
 }
 
-/// The error for a key, which doesn't tell it.
+/// Returns the error for a key that isn't a string. The error doesn't contain the key.
 fn no_text<T, E: serde::de::Error>() -> Result<T, E> {
     Err(E::custom("a key that isn't text has no JSON form"))
 }
@@ -223,14 +223,14 @@ impl Visitor<'_> for TextKey {
     }
 }
 
-/// JSON text that serde_json writes as it is, and any other serializer as the value that it stands
-/// for.
+/// JSON text that serde_json writes unchanged. Other serializers write the value that it
+/// represents.
 pub(crate) struct Raw<'a>(pub(crate) &'a str);
 
 impl Serialize for Raw<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Only the serializers of serde_json fail with its error. The types can't be compared,
-        // because `TypeId` needs types without lifetimes; their names can.
+        // Only the serializers of serde_json have its error type. `TypeId` can't compare types with
+        // lifetimes, so their names are compared.
         if type_name::<S::Error>() == type_name::<serde_json::Error>() {
             return serde_json::from_str::<&RawValue>(self.0)
                 .map_err(S::Error::custom)?
@@ -240,7 +240,7 @@ impl Serialize for Raw<'_> {
     }
 }
 
-/// The deepest value that is written in another format.
+/// The maximum depth of a value that is written in another format.
 const DEEPEST: usize = 128;
 
 /// A JSON value that is serialized part by part.
@@ -282,7 +282,7 @@ impl Serialize for Structure<'_> {
     }
 }
 
-/// Serializes a number that loses no digit by it.
+/// Serializes a number if it loses no digit. Returns an error otherwise.
 fn serialize_number<S: Serializer>(number: &str, serializer: S) -> Result<S::Ok, S::Error> {
     if let Ok(whole) = number.parse::<i64>() {
         return serializer.serialize_i64(whole);
@@ -290,7 +290,7 @@ fn serialize_number<S: Serializer>(number: &str, serializer: S) -> Result<S::Ok,
     if let Ok(whole) = number.parse::<u64>() {
         return serializer.serialize_u64(whole);
     }
-    // Every number of so many digits has a float of its own.
+    // Up to this number of digits, every number has its own `f64`.
     let (digits, _) = number.split_once(['e', 'E']).unwrap_or((number, ""));
     let digits = digits.bytes().filter(u8::is_ascii_digit).count();
     match number.parse::<f64>() {

@@ -1,4 +1,4 @@
-//! The trait of all values of the data model.
+//! The trait of all values in the data model.
 
 use serde::ser::{Serialize, Serializer};
 
@@ -12,64 +12,64 @@ use crate::message::ProblemCode;
 /// The result of reading a JSON value.
 pub(crate) enum Read<T> {
     Value(T),
-    /// `null`, or an object without content.
+    /// A value that counts as absent, such as `null` or an empty object.
     Nothing,
-    /// JSON of another kind.
+    /// JSON of another type.
     WrongType,
 }
 
-/// One JSON value of the data model.
+/// A JSON value of the data model.
 pub(crate) trait Value: Sized {
-    /// What belongs in its place, in the words of a problem.
+    /// The expected value, as worded in a problem.
     const EXPECTED: &'static str;
 
-    /// The kind of problem that a text is in its place, if it can't be read.
+    /// The code of the problem if a string can't be read as this type.
     const CODE_OF_TEXT: ProblemCode = ProblemCode::WrongType;
 
-    /// What an empty element of a list stands for. Most stand for nothing and are passed over.
+    /// The value of an empty list element. By default, empty elements are skipped.
     const EMPTY_ELEMENT: Option<fn() -> Self> = None;
 
-    /// Reads `raw`, which is the JSON of one value.
+    /// Reads `raw`, the JSON of one value.
     fn read(raw: &str, interner: &mut Interner) -> Read<Self>;
 
-    /// Writes it as the model has it.
+    /// Writes the value as JSON.
     fn write(&self, out: &mut Vec<u8>);
 
-    /// How many bytes [`write`](Self::write) takes. Unless it is to be `EXACT`, no text is looked
-    /// through for what needs an escape, and the bytes are too few if one has any.
+    /// Returns the number of bytes that [`write`](Self::write) writes. Unless `EXACT` is true,
+    /// strings aren't scanned for escapes, and the number is too low if there are any.
     fn length<const EXACT: bool>(&self) -> usize;
 
-    /// Serializes what [`write`](Self::write) writes.
+    /// Serializes the same content as [`write`](Self::write).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 
     fn is_empty(&self) -> bool {
         false
     }
 
-    /// Finds what is wrong with it.
+    /// Adds the problems of the value.
     fn check(&self, _at: Path<'_>, _problems: &mut Problems) {}
 
-    /// Leaves out the optional values in it that are invalid.
+    /// Removes invalid optional values inside the value.
     fn drop_invalid(&mut self, _corrector: &mut Corrector) {}
 
-    /// Finds where `raw` isn't written as the schema of the service has it, though it may be read
-    /// for what it stands for.
+    /// Adds the deviations of `raw` from the service's schema, including those that reading
+    /// tolerates.
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems);
 
-    /// Finds the path to the place at which `text`, which begins with such a value, stops being
-    /// JSON.
+    /// Finds the path to the point at which `text` stops being JSON. The text begins with a value
+    /// of this type.
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
 }
 
-/// Whether nothing is wrong with `value`.
+/// Returns whether `value` has no problems.
 pub(crate) fn is_sound(value: &impl Value) -> bool {
     let mut problems = Problems::counter();
     value.check(Path::ROOT, &mut problems);
     problems.is_empty()
 }
 
-/// A value as serde sees it.
+/// An adapter that serializes a [`Value`] with serde.
 pub(crate) struct AsSerde<'a, T>(pub(crate) &'a T);
 
 impl<T: Value> Serialize for AsSerde<'_, T> {
@@ -81,7 +81,7 @@ impl<T: Value> Serialize for AsSerde<'_, T> {
 pub(crate) const LONE_SURROGATE: &str = "half of a surrogate pair, which stands for no character; \
                                          write both halves, or the character itself";
 
-/// Adds what is wrong with `raw`, which is none of these values.
+/// Adds the problem of `raw`, which isn't a `T`.
 pub(crate) fn explain_value<T: Value>(raw: &str, at: Path<'_>, problems: &mut Problems) {
     if raw.starts_with('"') && raw::has_lone_surrogate(raw) {
         return problems.add(at, ProblemCode::LoneSurrogate, LONE_SURROGATE);

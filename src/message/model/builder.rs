@@ -1,11 +1,11 @@
-//! Building a message.
+//! The builder of messages.
 
 use std::fmt;
 
 use super::{Meta, Slot};
 use crate::message::{InvalidMessage, PushSlots, show};
 
-/// Builds a [`PushSlots`] message; see [`PushSlots::builder`].
+/// A builder of [`PushSlots`] messages; see [`PushSlots::builder`].
 #[derive(Clone, Default)]
 pub struct PushSlotsBuilder {
     meta: Meta,
@@ -19,7 +19,7 @@ impl fmt::Debug for PushSlotsBuilder {
 }
 
 impl PushSlotsBuilder {
-    /// What the message says of itself; needed only for more than the client fills in.
+    /// Sets `Meta`. Needed only for values that the client doesn't fill in.
     #[must_use]
     pub fn meta(mut self, meta: Meta) -> Self {
         self.meta = meta;
@@ -33,27 +33,28 @@ impl PushSlotsBuilder {
         self
     }
 
-    /// Adds slots.
+    /// Adds several slots.
     #[must_use]
     pub fn slots(mut self, slots: impl IntoIterator<Item = Slot>) -> Self {
         self.slots.extend(slots);
         self
     }
 
-    /// Finishes the message, and checks it.
+    /// Builds and validates the message.
     ///
     /// # Errors
     ///
-    /// The problems that [`PushSlots::validate`] finds.
+    /// Returns the problems that [`PushSlots::validate`] finds.
     pub fn build(self) -> Result<PushSlots, InvalidMessage> {
         let message = self.build_without_validation();
         message.validate()?;
         Ok(message)
     }
 
-    /// Finishes the message without checking it.
+    /// Builds the message without validating it.
     ///
-    /// The client checks it before it sends, by its own [`Validation`](crate::Validation).
+    /// The client validates the message before sending, according to its own
+    /// [`Validation`](crate::Validation).
     #[must_use]
     pub fn build_without_validation(self) -> PushSlots {
         PushSlots::new(self.meta, self.slots)

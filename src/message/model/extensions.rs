@@ -1,4 +1,4 @@
-//! What sender and receiver agree on beside the model.
+//! Extensions: values outside the data model.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,11 +20,12 @@ use crate::message::codec::strict;
 use crate::message::codec::transcode::{Json, wrong_type};
 use crate::message::{ProblemCode, UnreadReason};
 
-/// Values that sender and receiver agree on beside the model: `Extensions`, which may stand on any
-/// object.
+/// Values that sender and receiver agree on outside the data model: the `Extensions` member, which
+/// any object can have.
 ///
-/// Each has a name and any JSON value, read and written as a type of your own. What is read from a
-/// message and not replaced is sent on as it was written.
+/// Each extension has a name and a JSON value, which you read and write as a type of your own. A
+/// value that was read from a message and not replaced is sent as written, without whitespace
+/// between tokens.
 ///
 /// ```
 /// use pushslots::Slot;
@@ -66,13 +67,13 @@ impl Extensions {
         Self(members)
     }
 
-    /// The value under `name`, read as `T`; `None` where there is none.
+    /// Returns the value of the extension `name` as a `T`, or `None` if it doesn't exist.
     ///
-    /// Where a message gives the name more than once, the last one counts.
+    /// If a message repeats the name, the last value counts.
     ///
     /// # Errors
     ///
-    /// A value that is no `T`.
+    /// Returns an error if the value isn't a `T`.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, ExtensionError> {
         let read = |json| {
             serde_json::from_str(json).map_err(|error| ExtensionError::of_type(name, &error))
@@ -80,11 +81,12 @@ impl Extensions {
         self.0.get(name).map(read).transpose()
     }
 
-    /// Puts `value` under `name`, in place of what was there.
+    /// Sets the extension `name` to `value` and replaces any previous value.
     ///
     /// # Errors
     ///
-    /// A value that has no JSON form, such as a map whose keys are no text. What was there stays.
+    /// Returns an error if `value` has no JSON form, such as a map with keys that aren't strings.
+    /// The previous value is kept.
     pub fn insert<T: Serialize + ?Sized>(
         &mut self,
         name: &str,
@@ -96,24 +98,24 @@ impl Extensions {
         Ok(())
     }
 
-    /// Takes away what is under `name`; whether there was anything.
+    /// Removes the extension `name`. Returns whether it existed.
     pub fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name)
     }
 
-    /// The names, in order.
+    /// Returns the names in the order in which they were read or inserted.
     pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.0.keys().map(Key::name)
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no extensions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Shows how many there are and none of them.
+/// Shows only the number of extensions.
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Extensions").field("len", &self.0.len()).finish_non_exhaustive()
@@ -177,7 +179,7 @@ impl Field for Extensions {
         strict::object(raw, at, problems, |_, _, _| {});
     }
 
-    // `Extras` leaves them out.
+    // `Extras` removes invalid extensions.
     fn drop_invalid(&mut self, _: bool, _: &mut Corrector) {}
 
     fn explain(raw: &str, at: Path<'_>, problems: &mut Problems) {
@@ -185,13 +187,13 @@ impl Field for Extensions {
     }
 }
 
-/// An extension that could not be read or written as the type that was asked for.
+/// An error from reading or writing an extension as a given type.
 ///
-/// It tells the name and the place in the value, and nothing of the value itself.
+/// The error shows the name and the position in the value, but never the value itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ExtensionError {
     name: String,
-    /// Line and column in the value; none where it was to be written.
+    /// The line and column in the value; `None` if the value couldn't be written.
     place: Option<(usize, usize)>,
 }
 
@@ -204,7 +206,7 @@ impl ExtensionError {
         Self::new(name, Some((error.line(), error.column())))
     }
 
-    /// The name of the extension.
+    /// Returns the name of the extension.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -216,7 +218,7 @@ impl fmt::Display for ExtensionError {
         let name = &self.name;
         match self.place {
             None => write!(f, "the value given for the extension {name:?} has no JSON form"),
-            // The value as a whole.
+            // Column 0 stands for the value as a whole.
             Some((_, 0)) => write!(f, "the extension {name:?} is not of the type asked for"),
             Some((line, column)) => {
                 write!(

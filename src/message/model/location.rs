@@ -1,10 +1,10 @@
-//! The place of an appointment.
+//! The location of an appointment.
 
 use super::{List, Shared};
 use crate::message::codec::record::{Rules, record};
 
 record! {
-    /// Where an appointment takes place: `Slots[].Location` of the reference.
+    /// The location of an appointment: `Slots[].Location` in the reference.
     ///
     /// ```
     /// use pushslots::Location;
@@ -13,15 +13,15 @@ record! {
     /// assert_eq!(location.room.as_deref(), Some("136"));
     /// ```
     pub struct Location {
-        /// What kind of place it is, such as `Clinic`, `Department` or `Phone`.
+        /// The type of location, such as `Clinic`, `Department` or `Phone`.
         "Type" => pub kind: Option<String>,
         /// The facility, such as `Community Hospital`.
         "Facility" => pub facility: Option<String>,
-        /// Identifiers of the facility.
+        /// The identifiers of the facility.
         "FacilityIdentifiers" => pub facility_identifiers: List<Identifier>,
         /// The department, such as `Cardiology`.
         "Department" => pub department: Option<String>,
-        /// Identifiers of the department.
+        /// The identifiers of the department.
         "DepartmentIdentifiers" => pub department_identifiers: List<Identifier>,
         /// The room, such as `136`.
         "Room" => pub room: Option<String>,
@@ -29,36 +29,37 @@ record! {
 }
 
 record! {
-    /// An identifier and the system it comes from.
+    /// An identifier and the system that it comes from.
     pub struct Identifier {
         /// The identifier.
         "ID" => pub id: Option<String>,
-        /// The source or system it pertains to: an OID or a name that people can read.
+        /// The source or system of the identifier: an OID or a human-readable name.
         "IDType" => pub id_type: Option<String>,
     }
 }
 
 impl Location {
-    /// A location of which nothing is said yet.
+    /// Creates an empty location.
     #[must_use]
     pub fn new() -> Self {
         Self::blank()
     }
 
-    /// The location as one that any number of slots can hold, each at the price of a pointer.
+    /// Converts the location into a [`Shared`] record, which any number of slots can hold for one
+    /// pointer each.
     #[must_use]
     pub fn share(self) -> Shared<Self> {
         self.into()
     }
 
-    /// Says what kind of place it is, such as `Clinic`: `Type` of the reference.
+    /// Sets the type of location, such as `Clinic`: `Type` in the reference.
     #[must_use]
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
         self.kind = Some(kind.into());
         self
     }
 
-    /// Names the facility, such as `Community Hospital`.
+    /// Sets the facility, such as `Community Hospital`.
     #[must_use]
     pub fn facility(mut self, facility: impl Into<String>) -> Self {
         self.facility = Some(facility.into());
@@ -72,7 +73,7 @@ impl Location {
         self
     }
 
-    /// Names the department, such as `Cardiology`.
+    /// Sets the department, such as `Cardiology`.
     #[must_use]
     pub fn department(mut self, department: impl Into<String>) -> Self {
         self.department = Some(department.into());
@@ -86,7 +87,7 @@ impl Location {
         self
     }
 
-    /// Names the room, such as `136`.
+    /// Sets the room, such as `136`.
     #[must_use]
     pub fn room(mut self, room: impl Into<String>) -> Self {
         self.room = Some(room.into());
@@ -101,7 +102,7 @@ impl Default for Location {
 }
 
 impl Identifier {
-    /// The identifier `id` in the system `id_type`.
+    /// Creates the identifier `id` in the system `id_type`.
     #[must_use]
     pub fn new(id: impl Into<String>, id_type: impl Into<String>) -> Self {
         Self { id: Some(id.into()), id_type: Some(id_type.into()), ..Self::blank() }

@@ -1,4 +1,4 @@
-//! What a message says of itself.
+//! The `Meta` of a message: its source, destinations and batch.
 
 use chrono::{DateTime, TimeZone, Utc};
 use serde::ser::Serializer;
@@ -17,10 +17,10 @@ use crate::message::codec::strict;
 use crate::message::codec::value::{Read, Value};
 
 record! {
-    /// What a message says of itself: `Meta` of the reference.
+    /// The metadata of a message: `Meta` in the reference.
     ///
     /// `DataModel` and `EventType` are always `Scheduling` and `PushSlots`. The client fills in its
-    /// own source and destinations where the message names none.
+    /// own source and destinations if they are missing.
     ///
     /// ```
     /// use pushslots::Meta;
@@ -35,36 +35,36 @@ record! {
     /// assert_eq!(meta.current_batch, Some(1));
     /// ```
     pub struct Meta {
-        /// The data model; always `Scheduling`.
+        /// The data model, always `Scheduling`.
         "DataModel" => data_model: Option<DataModel>,
-        /// The event; always `PushSlots`.
+        /// The event type, always `PushSlots`.
         "EventType" => event_type: Option<EventType>,
-        /// When the message was made; written in UTC, in the form of RFC 3339.
+        /// The time at which the message was created. Written in UTC in RFC 3339 form.
         "EventDateTime" => pub event_date_time: Option<DateTime<Utc>>,
         /// Whether the message is a test.
         "Test" => pub test: Option<bool>,
-        /// The system that sends.
+        /// The sending system.
         "Source" => pub source: Option<Source>,
-        /// The endpoints that the message is for; at least one.
+        /// The endpoints that receive the message; at least one.
         "Destinations" => pub destinations: List<Destination>,
-        /// The service's own identifiers for a message that came from it.
+        /// The service's own identifiers for a message that came from the service.
         "Logs" => pub logs: List<Log>,
-        /// The code of the facility, only where a health system asks for it.
+        /// The code of the facility. Needed only if a health system requires it.
         "FacilityCode" => pub facility_code: Option<String>,
-        /// Identifies the batch that the message is part of.
+        /// The ID of the batch that the message belongs to.
         "BatchID" => pub batch_id: Option<String>,
-        /// The place of this message in its batch, from 1; written as text.
+        /// The number of this message in its batch, starting at 1. Written as a string.
         "CurrentBatch" => pub current_batch: Option<u64>,
-        /// How many messages the batch has, from 1; written as text.
+        /// The number of messages in the batch, at least 1. Written as a string.
         "TotalBatches" => pub total_batches: Option<u64>,
     }
     shown: event_date_time, test, source, destinations, logs, batch_id, current_batch, total_batches;
 }
 
 record! {
-    /// The system that sends: `Meta.Source` of the reference.
+    /// The sending system: `Meta.Source` in the reference.
     pub struct Source {
-        /// Identifies the system.
+        /// The ID of the system.
         "ID" => pub id: Option<Uuid>,
         /// The name of the system.
         "Name" => pub name: Option<String>,
@@ -73,31 +73,31 @@ record! {
 }
 
 record! {
-    /// An endpoint that a message is for: `Meta.Destinations[]` of the reference.
+    /// An endpoint that receives a message: `Meta.Destinations[]` in the reference.
     pub struct Destination {
-        /// Identifies the endpoint; required.
+        /// The ID of the endpoint; required.
         "ID" => pub id: Option<Uuid>,
         /// The name of the endpoint.
         "Name" => pub name: Option<String>,
     }
     shown: id;
-    // An empty place in the list may stand for an endpoint that then would get nothing.
+    // Dropping an empty element could silently leave out an endpoint, so it stays and is a problem.
     empty element: Destination::blank;
 }
 
 record! {
-    /// The service's own identifiers for a message: `Meta.Logs[]` of the reference.
+    /// The service's own identifiers for a message: `Meta.Logs[]` in the reference.
     pub struct Log {
-        /// Finds the message in the service's dashboard, for support.
+        /// The log id, with which the service's dashboard and support find the message.
         "ID" => pub id: Option<String>,
-        /// Names one attempt of the service at it.
+        /// The id of one of the service's attempts to process the message.
         "AttemptID" => pub attempt_id: Option<String>,
     }
     shown: id, attempt_id;
 }
 
 impl Meta {
-    /// A `Meta` that says only that this is a PushSlots message.
+    /// Creates a `Meta` with only the data model and the event type.
     #[must_use]
     pub fn new() -> Self {
         let mut meta = Self::blank();
@@ -105,7 +105,7 @@ impl Meta {
         meta
     }
 
-    /// Says what event this is, unless something else was read there.
+    /// Sets the data model and the event type, unless an unread value exists for the key.
     pub(crate) fn name_event(&mut self) {
         if !self.extras.has("DataModel") {
             self.data_model = Some(DataModel(()));
@@ -115,7 +115,7 @@ impl Meta {
         }
     }
 
-    /// Fills in what is left open.
+    /// Fills in the source and the destinations if they are missing.
     pub(crate) fn fill(&mut self, source: Option<Uuid>, destinations: &[Uuid]) {
         let unread = self.extras.has("Source");
         if let Some(id) = source.filter(|_| !unread) {
@@ -129,7 +129,7 @@ impl Meta {
         }
     }
 
-    /// Removes the place in a batch, also one that could not be read.
+    /// Removes the batch numbers, even if they couldn't be read.
     pub(crate) fn clear_batch_numbers(&mut self) {
         self.current_batch = None;
         self.total_batches = None;
@@ -142,56 +142,58 @@ impl Meta {
         self.destinations.is_blank()
     }
 
-    /// Says when the message was made, in any time zone.
+    /// Sets the time at which the message was created. The time can be in any time zone.
     #[must_use]
     pub fn event_date_time<Z: TimeZone>(mut self, time: DateTime<Z>) -> Self {
         self.event_date_time = Some(time.to_utc());
         self
     }
 
-    /// Says whether the message is a test.
+    /// Sets whether the message is a test.
     #[must_use]
     pub fn test(mut self, test: bool) -> Self {
         self.test = Some(test);
         self
     }
 
-    /// Names the system that sends: its ID, or a [`Source`] with a name.
+    /// Sets the sending system: an ID, or a [`Source`] with a name.
     #[must_use]
     pub fn source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Adds an endpoint that the message is for: its ID, or a [`Destination`] with a name.
+    /// Adds an endpoint that receives the message: an ID, or a [`Destination`] with a name.
     #[must_use]
     pub fn destination(mut self, destination: impl Into<Destination>) -> Self {
         self.destinations.push(destination.into());
         self
     }
 
-    /// Gives the code of the facility, only where a health system asks for it.
+    /// Sets the code of the facility. Needed only if a health system requires it.
     #[must_use]
     pub fn facility_code(mut self, code: impl Into<String>) -> Self {
         self.facility_code = Some(code.into());
         self
     }
 
-    /// Names the batch that the message is part of.
+    /// Sets the ID of the batch that the message belongs to.
     #[must_use]
     pub fn batch_id(mut self, id: impl Into<String>) -> Self {
         self.batch_id = Some(id.into());
         self
     }
 
-    /// Says which message of its batch this is, from 1; needs a [`batch_id`](Self::batch_id).
+    /// Sets the number of this message in its batch, starting at 1. Requires a
+    /// [`batch_id`](Self::batch_id).
     #[must_use]
     pub fn current_batch(mut self, current: u64) -> Self {
         self.current_batch = Some(current);
         self
     }
 
-    /// Says how many messages the batch has, from 1; needs a [`batch_id`](Self::batch_id).
+    /// Sets the number of messages in the batch, at least 1. Requires a
+    /// [`batch_id`](Self::batch_id).
     #[must_use]
     pub fn total_batches(mut self, total: u64) -> Self {
         self.total_batches = Some(total);
@@ -206,13 +208,13 @@ impl Default for Meta {
 }
 
 impl Source {
-    /// The system with this ID.
+    /// Creates a source with this ID.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
         Self { id: Some(id), ..Self::blank() }
     }
 
-    /// Names the system.
+    /// Sets the name of the system.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -227,13 +229,13 @@ impl From<Uuid> for Source {
 }
 
 impl Destination {
-    /// The endpoint with this ID.
+    /// Creates a destination with this ID.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
         Self { id: Some(id), ..Self::blank() }
     }
 
-    /// Names the endpoint.
+    /// Sets the name of the endpoint.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -248,7 +250,7 @@ impl From<Uuid> for Destination {
 }
 
 impl Log {
-    /// The identifiers of a message and of one attempt of the service at it.
+    /// Creates a log with the id of a message and the id of one of the service's attempts at it.
     #[must_use]
     pub fn new(id: impl Into<String>, attempt_id: impl Into<String>) -> Self {
         Self::from_parts(Some(id.into()), Some(attempt_id.into()))
@@ -307,7 +309,7 @@ impl Rules for Destination {
 
 impl Rules for Log {}
 
-/// A text that is always the same: what the message is.
+/// Defines a string type with a single valid value.
 macro_rules! constant {
     ($(#[$doc:meta])* $name:ident = $text:literal) => {
         $(#[$doc])*
@@ -342,11 +344,11 @@ macro_rules! constant {
 }
 
 constant! {
-    /// Says that a message is of the data model `Scheduling`.
+    /// The data model of every message: `Scheduling`.
     DataModel = "Scheduling"
 }
 
 constant! {
-    /// Says that a message is the event `PushSlots`.
+    /// The event type of every message: `PushSlots`.
     EventType = "PushSlots"
 }

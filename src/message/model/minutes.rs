@@ -1,8 +1,9 @@
-//! How long an appointment takes.
+//! The duration of an appointment.
 
 use chrono::TimeDelta;
 
-/// A number of minutes, for [`Slot::new`](crate::Slot::new): any number, or a [`TimeDelta`].
+/// A number of minutes for [`Slot::new`](crate::Slot::new), converted from a number or a
+/// [`TimeDelta`].
 ///
 /// ```
 /// use pushslots::Minutes;
@@ -15,7 +16,7 @@ use chrono::TimeDelta;
 pub struct Minutes(f64);
 
 impl Minutes {
-    /// The number.
+    /// Returns the number of minutes.
     #[must_use]
     pub fn to_f64(self) -> f64 {
         self.0
@@ -37,7 +38,7 @@ from!(f64 f32 i8 i16 i32 u8 u16 u32);
 macro_rules! from_wide {
     ($($number:ty)+) => {
         $(
-            /// A number above 2<sup>53</sup> is rounded.
+            /// Rounds a number above 2<sup>53</sup>.
             impl From<$number> for Minutes {
                 #[expect(clippy::cast_precision_loss, reason = "no appointment takes 10^10 years")]
                 fn from(minutes: $number) -> Self {

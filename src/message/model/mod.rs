@@ -1,4 +1,4 @@
-//! The records of the reference.
+//! The records that the reference defines.
 
 mod builder;
 mod extensions;

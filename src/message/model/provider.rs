@@ -1,4 +1,4 @@
-//! The person who is seen.
+//! The provider of an appointment.
 
 use super::{List, Shared};
 use crate::message::ProblemCode;
@@ -7,7 +7,7 @@ use crate::message::codec::problems::Problems;
 use crate::message::codec::record::{Rules, record};
 
 record! {
-    /// Who is seen in a slot: `Slots[].Provider` of the reference.
+    /// The provider of an appointment: `Slots[].Provider` in the reference.
     ///
     /// ```
     /// use pushslots::{Address, Provider};
@@ -21,9 +21,9 @@ record! {
     /// assert_eq!(provider.last_name.as_deref(), Some("Granite"));
     /// ```
     pub struct Provider {
-        /// Identifies the provider.
+        /// The ID of the provider.
         "ID" => pub id: Option<String>,
-        /// What kind of identifier the ID is, such as `NPI`.
+        /// The type of ID, such as `NPI`.
         "IDType" => pub id_type: Option<String>,
         /// The first name.
         "FirstName" => pub first_name: Option<String>,
@@ -41,7 +41,7 @@ record! {
 }
 
 record! {
-    /// A provider's postal address: `Slots[].Provider.Address` of the reference.
+    /// A provider's postal address: `Slots[].Provider.Address` in the reference.
     pub struct Address {
         /// The street and number.
         "StreetAddress" => pub street_address: Option<String>,
@@ -59,27 +59,28 @@ record! {
 }
 
 record! {
-    /// A provider's telephone numbers: `Slots[].Provider.PhoneNumber` of the reference.
+    /// A provider's telephone numbers: `Slots[].Provider.PhoneNumber` in the reference.
     pub struct PhoneNumber {
-        /// The office's number in the form of ITU-T E.164, such as `+16085551234`.
+        /// The office number in ITU-T E.164 form, such as `+16085551234`.
         "Office" => pub office: Option<String>,
     }
 }
 
 impl Provider {
-    /// A provider of whom nothing is said yet.
+    /// Creates an empty provider.
     #[must_use]
     pub fn new() -> Self {
         Self::blank()
     }
 
-    /// The provider as one that any number of slots can hold, each at the price of a pointer.
+    /// Converts the provider into a [`Shared`] record, which any number of slots can hold for one
+    /// pointer each.
     #[must_use]
     pub fn share(self) -> Shared<Self> {
         self.into()
     }
 
-    /// Identifies the provider by an ID and its kind, such as `NPI`.
+    /// Sets the ID and its type, such as `NPI`.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>, id_type: impl Into<String>) -> Self {
         self.id = Some(id.into());
@@ -87,7 +88,7 @@ impl Provider {
         self
     }
 
-    /// Gives first and last name.
+    /// Sets the first and last name.
     #[must_use]
     pub fn name(mut self, first: impl Into<String>, last: impl Into<String>) -> Self {
         self.first_name = Some(first.into());
@@ -102,7 +103,7 @@ impl Provider {
         self
     }
 
-    /// Gives the postal address.
+    /// Sets the postal address.
     #[must_use]
     pub fn address(mut self, address: Address) -> Self {
         self.address = Some(address);
@@ -116,9 +117,9 @@ impl Provider {
         self
     }
 
-    /// Gives the office's number in the form of ITU-T E.164, such as `+16085551234`.
+    /// Sets the office number in ITU-T E.164 form, such as `+16085551234`.
     ///
-    /// It is checked when the message is built.
+    /// The number is validated when the message is built.
     #[must_use]
     pub fn office_phone(mut self, number: impl Into<String>) -> Self {
         let numbers = self.phone_number.get_or_insert_with(PhoneNumber::blank);
@@ -134,48 +135,48 @@ impl Default for Provider {
 }
 
 impl Address {
-    /// An address of which nothing is said yet.
+    /// Creates an empty address.
     #[must_use]
     pub fn new() -> Self {
         Self::blank()
     }
 
-    /// Gives street and number.
+    /// Sets the street and number.
     #[must_use]
     pub fn street_address(mut self, street_address: impl Into<String>) -> Self {
         self.street_address = Some(street_address.into());
         self
     }
 
-    /// Names the city.
+    /// Sets the city.
     #[must_use]
     pub fn city(mut self, city: impl Into<String>) -> Self {
         self.city = Some(city.into());
         self
     }
 
-    /// Names the state, such as `WI`.
+    /// Sets the state, such as `WI`.
     #[must_use]
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
         self
     }
 
-    /// Gives the ZIP code.
+    /// Sets the ZIP code.
     #[must_use]
     pub fn zip(mut self, zip: impl Into<String>) -> Self {
         self.zip = Some(zip.into());
         self
     }
 
-    /// Names the county.
+    /// Sets the county.
     #[must_use]
     pub fn county(mut self, county: impl Into<String>) -> Self {
         self.county = Some(county.into());
         self
     }
 
-    /// Names the country, such as `USA`.
+    /// Sets the country, such as `USA`.
     #[must_use]
     pub fn country(mut self, country: impl Into<String>) -> Self {
         self.country = Some(country.into());
@@ -190,9 +191,9 @@ impl Default for Address {
 }
 
 impl PhoneNumber {
-    /// The office's number in the form of ITU-T E.164, such as `+16085551234`.
+    /// Creates a record with the office number in ITU-T E.164 form, such as `+16085551234`.
     ///
-    /// It is checked when the message is built.
+    /// The number is validated when the message is built.
     #[must_use]
     pub fn new(office: impl Into<String>) -> Self {
         Self { office: Some(office.into()), ..Self::blank() }
@@ -205,7 +206,7 @@ impl Rules for Address {}
 
 impl Rules for PhoneNumber {
     fn restore(&mut self) {
-        // A text without content stands for no number.
+        // A blank string counts as absent.
         self.office.take_if(|number| number.trim().is_empty());
     }
 
@@ -222,7 +223,8 @@ impl Rules for PhoneNumber {
     }
 }
 
-/// ITU-T E.164, section 6: a country code that starts with no 0, and at most 15 digits in all.
+/// Returns whether `number` is in E.164 form (ITU-T E.164, section 6). The form is `+` and 2 to 15
+/// digits that don't start with 0.
 fn is_e164(number: &str) -> bool {
     let Some(digits) = number.strip_prefix('+') else {
         return false;

@@ -1,4 +1,4 @@
-//! Records that many slots have in common.
+//! Records that many slots share.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,13 +13,13 @@ use crate::message::codec::problems::Problems;
 use crate::message::codec::value::{Read, Value, is_sound};
 
 /// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can
-/// hold, each at the price of a pointer.
+/// hold for one pointer each.
 ///
-/// It is made by [`Provider::share`](crate::Provider::share) and
-/// [`Location::share`](crate::Location::share), or from the record itself by `into()`. Slots that
-/// are read as one message, or by one [`SlotReader`](crate::SlotReader), share equal providers and
-/// equal locations. Slots that serde reads on their own, such as a `Vec<Slot>`, share none. A
-/// record that more than one slot holds is encoded and checked once.
+/// Create one with [`Provider::share`](crate::Provider::share) or
+/// [`Location::share`](crate::Location::share), or convert a record with `into()`. Slots read in
+/// one message, or by one [`SlotReader`](crate::SlotReader), share equal providers and equal
+/// locations. Slots that serde reads on their own, such as a `Vec<Slot>`, share nothing. A record
+/// with several holders is encoded and validated once.
 ///
 /// ```
 /// use pushslots::{Provider, PushSlots, Slot};
@@ -37,18 +37,19 @@ pub struct Shared<T>(Arc<Inner<T>>);
 struct Inner<T> {
     record: T,
     json: OnceLock<Box<[u8]>>,
-    /// Whether nothing is wrong with it.
+    /// Whether the record has no problems; unset until it is checked.
     sound: OnceLock<bool>,
 }
 
 impl<T> Shared<T> {
-    /// Whether two holders hold the same record, and not just an equal one.
+    /// Returns whether both hold the same record, rather than two equal ones.
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The record, to change it for this holder alone: it is copied first where others hold it too.
+    /// Returns the record for modification by this holder only. If the record has other holders, it
+    /// is copied first.
     ///
     /// ```
     /// use pushslots::Location;
@@ -68,8 +69,8 @@ impl<T> Shared<T> {
     }
 }
 
-/// The JSON of the record, where it is worth keeping. That of a record with one holder is not: it
-/// would double what the record takes.
+/// Returns the cached JSON of the record, and caches it if the record has several holders. For a
+/// record with one holder, a cache would double the memory use.
 fn kept_json<T: Value>(shared: &Shared<T>) -> Option<&[u8]> {
     let Inner { record, json, .. } = &*shared.0;
     if Arc::strong_count(&shared.0) == 1 {
@@ -139,8 +140,8 @@ impl<T: Serialize> Serialize for Shared<T> {
     }
 }
 
-/// Reads a record that this holder alone has. What is read as part of a message is shared by its
-/// slots.
+/// Reads a record with this single holder. Only records that are read as part of a message are
+/// shared by its slots.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Self::from)
@@ -210,7 +211,7 @@ impl<T: Intern> Value for Shared<T> {
     }
 }
 
-/// Whether nothing is wrong with the record; checked once.
+/// Returns whether the record has no problems. The result is cached.
 fn is_sound_record<T: Value>(shared: &Shared<T>) -> bool {
     *shared.0.sound.get_or_init(|| is_sound(&**shared))
 }

@@ -1,4 +1,4 @@
-//! One appointment slot.
+//! An appointment slot.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::message::codec::value::Value;
 use crate::message::{InvalidMessage, ProblemCode};
 
 record! {
-    /// One appointment slot: `Slots[]` of the reference.
+    /// An appointment slot: `Slots[]` in the reference.
     ///
     /// ```
     /// use pushslots::{Location, Provider, Slot};
@@ -27,31 +27,31 @@ record! {
     /// assert_eq!(slot.duration, Some(15.0));
     /// ```
     pub struct Slot {
-        /// Identifies the slot in the sender's system.
+        /// The ID of the slot in the sender's system.
         "ID" => pub id: Option<Box<str>>,
-        /// When the appointment starts; required, and written in UTC, in the form of RFC 3339.
+        /// The start of the appointment; required. Written in UTC in RFC 3339 form.
         "DateTime" => pub date_time: Option<DateTime<Utc>>,
-        /// How long the appointment takes, in minutes, above 0; required.
+        /// The duration of the appointment in minutes, above 0; required.
         "Duration" => pub duration: Option<f64>,
-        /// The visit reason, or whether the slot is available; free text.
+        /// The reason for the visit or the availability of the slot, as free text.
         ///
-        /// Slots can share one.
+        /// Slots can share a reason.
         "Reason" => pub reason: Option<Arc<str>>,
-        /// Who is seen.
+        /// The provider of the appointment.
         "Provider" => pub provider: Option<Shared<Provider>>,
-        /// Where the appointment takes place.
+        /// The location of the appointment.
         "Location" => pub location: Option<Shared<Location>>,
     }
     shown: date_time, duration;
-    // An empty place in the list is a slot without its time, and must not vanish unseen.
+    // An empty element is a slot without a time. Dropping it would hide that problem.
     empty element: Slot::blank;
 }
 
 impl Slot {
-    /// A slot that starts at `date_time` and takes `duration` minutes.
+    /// Creates a slot that starts at `date_time` and takes `duration` minutes.
     ///
-    /// The time may be in any time zone. The duration is a number of [minutes](Minutes) above 0, or
-    /// a [`TimeDelta`](chrono::TimeDelta); it is checked when the message is built.
+    /// The time can be in any time zone. The duration is a number of [minutes](Minutes) above 0, or
+    /// a [`TimeDelta`](chrono::TimeDelta). It is validated when the message is built.
     #[must_use]
     pub fn new<Z: TimeZone>(date_time: DateTime<Z>, duration: impl Into<Minutes>) -> Self {
         Self {
@@ -61,31 +61,30 @@ impl Slot {
         }
     }
 
-    /// Identifies the slot in the sender's system.
+    /// Sets the ID of the slot in the sender's system.
     #[must_use]
     pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Says what the visit is for, or whether the slot is available.
+    /// Sets the reason for the visit or the availability of the slot.
     ///
-    /// A clone of an `Arc<str>` takes no room of its own.
+    /// Clones of an `Arc<str>` share its memory.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<Arc<str>>) -> Self {
         self.reason = Some(reason.into());
         self
     }
 
-    /// Says who is seen: a [`Provider`], or one that many slots [share](Provider::share).
+    /// Sets the provider: a [`Provider`], or one that many slots [share](Provider::share).
     #[must_use]
     pub fn provider(mut self, provider: impl Into<Shared<Provider>>) -> Self {
         self.provider = Some(provider.into());
         self
     }
 
-    /// Says where the appointment takes place: a [`Location`], or one that many slots
-    /// [share](Location::share).
+    /// Sets the location: a [`Location`], or one that many slots [share](Location::share).
     #[must_use]
     pub fn location(mut self, location: impl Into<Shared<Location>>) -> Self {
         self.location = Some(location.into());
@@ -94,8 +93,8 @@ impl Slot {
 }
 
 impl Slot {
-    /// Checks this slot alone, as [`PushSlots::validate`](crate::PushSlots::validate) does with all
-    /// of a message.
+    /// Validates only this slot, as [`PushSlots::validate`](crate::PushSlots::validate) does for a
+    /// whole message.
     ///
     /// ```
     /// use pushslots::Slot;
@@ -108,14 +107,14 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// The problems, each with its path in the slot.
+    /// Returns the problems, each with its path in the slot.
     pub fn validate(&self) -> Result<(), InvalidMessage> {
         let mut problems = Problems::default();
         self.check(Path::ROOT, &mut problems);
         problems.into_result()
     }
 
-    /// The slot as JSON, as it is in a message and on a line of a file for
+    /// Returns the slot as JSON, as written in a message and on a line of a file for
     /// [`SlotReader`](crate::SlotReader).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

@@ -1,41 +1,41 @@
-//! The part of an input that is in memory.
+//! The part of the input that is in memory.
 
 use std::io::{self, ErrorKind, Read};
 
 use super::read_error::{Position, ReadError};
 use super::scanner::{ParseError, Reason};
 
-/// How much is asked of the input at a time, in bytes, and how much of a slot is gone through again
-/// for every piece of it, however small, that a slow input gives.
+/// The number of bytes requested from the input at a time. Up to this length, a slot is scanned
+/// again for every piece that a slow input delivers, however small.
 const CHUNK: usize = 64 * 1024;
 
-/// The longest slot, in bytes. No message with a longer one would be worth sending: the service
-/// rejects those of 10 MB.
+/// The maximum length of a slot in bytes. A longer slot isn't worth sending, because the service
+/// rejects messages of 10 MB.
 const LONGEST: usize = 8 * 1024 * 1024;
 
-/// Text that has come and was not passed over yet.
+/// Input text that was read but not consumed yet.
 #[derive(Default)]
 pub(super) struct InputBuffer {
     text: String,
-    /// How much of `text` was passed over.
+    /// The number of bytes of `text` that were consumed.
     passed: usize,
-    /// How much of that is in `place`.
+    /// The number of consumed bytes that `place` includes; at most `passed`.
     counted: usize,
-    /// Where in the input the text behind `counted` starts.
+    /// The position in the input of the text after `counted`.
     place: Position,
-    /// What the input gave last. All of it is text but for the first bytes of a character whose
-    /// others have not come, which are at the start.
+    /// The bytes that were read last. They are already in `text`, except the first `partial` ones:
+    /// an incomplete character.
     buffer: Vec<u8>,
     partial: usize,
-    /// How much of it is filled while an input that must not wait has no more for now.
+    /// The number of bytes in `buffer` when a nonblocking input ran out of data; otherwise 0.
     filled: usize,
-    /// Whether anything has come.
+    /// Whether any text was read.
     begun: bool,
-    /// Whether nothing more comes.
+    /// Whether no more text follows.
     pub(super) ended: bool,
-    /// Whether nothing more comes because what does is no text.
+    /// Whether no more text follows because the input isn't valid UTF-8.
     spoiled: bool,
-    /// Why nothing more comes, once what came before is used up.
+    /// The I/O error that ended the input, reported after the data before it.
     failure: Option<io::Error>,
 }
 
@@ -48,29 +48,29 @@ impl InputBuffer {
         self.passed += length;
     }
 
-    /// Whether what is unread is more than the longest slot.
+    /// Returns whether the unread text exceeds the maximum length of a slot.
     pub(super) fn is_too_long(&self) -> bool {
         self.unread().len() > LONGEST
     }
 
-    /// Passes over space.
+    /// Consumes whitespace.
     pub(super) fn pass_space(&mut self) {
         let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
         self.passed += self.unread().as_bytes().iter().take_while(space).count();
     }
 
-    /// The line that is unread, if its end has come.
+    /// Returns the first unread line with its end, if the end was read.
     pub(super) fn whole_line(&self) -> Option<&str> {
         let unread = self.unread();
         unread.get(..=unread.find('\n')?)
     }
 
-    /// The error of input that isn't UTF-8 from its end on.
+    /// Returns the error for input that isn't UTF-8 after the text read so far.
     pub(super) fn not_utf8(&mut self) -> ReadError {
         ReadError::at(self.end(), "the input is not UTF-8")
     }
 
-    /// The error of an input that ends after a line that is too long.
+    /// Returns the error for an input that ends after a line that is too long.
     pub(super) fn only_a_long_line(&mut self) -> ReadError {
         ReadError::at(
             self.end(),
@@ -78,7 +78,7 @@ impl InputBuffer {
         )
     }
 
-    /// Passes over byte-order marks and space, such as stand between files that were put together.
+    /// Consumes byte-order marks and whitespace, which occur between concatenated files.
     pub(super) fn pass_marks(&mut self) {
         self.pass_space();
         while self.unread().starts_with('\u{feff}') {
@@ -87,25 +87,25 @@ impl InputBuffer {
         }
     }
 
-    /// Passes over the rest of the line, its end included; whether it has come.
+    /// Consumes the rest of the line and its end. Returns whether the end was read.
     pub(super) fn pass_line(&mut self) -> bool {
         let end = self.unread().find('\n');
         self.passed += end.map_or(self.unread().len(), |end| end + 1);
         end.is_some()
     }
 
-    /// The line of what is unread.
+    /// Returns the line number of the unread text, starting at 1.
     pub(super) fn line(&mut self) -> usize {
         self.count();
         self.place.line()
     }
 
-    /// Whether what has come is all text.
+    /// Returns whether the input read so far is valid UTF-8.
     pub(super) fn is_whole(&self) -> bool {
         !self.spoiled
     }
 
-    /// The error for a place in what is unread.
+    /// Returns the error for a position in the unread text.
     pub(super) fn parse_error(&mut self, error: &ParseError) -> ReadError {
         if self.spoiled && error.reason == Reason::End {
             return self.not_utf8();
@@ -114,24 +114,23 @@ impl InputBuffer {
         ReadError::parse(error, self.unread(), self.place)
     }
 
-    /// Counts what was passed over, each byte once.
+    /// Updates `place` for the consumed text, counting each byte once.
     fn count(&mut self) {
         let passed = self.text.as_bytes().get(self.counted..self.passed).unwrap_or_default();
         self.place = self.place.after(passed);
         self.counted = self.passed;
     }
 
-    /// The place behind all that has come.
+    /// Returns the position after all text read so far.
     fn end(&mut self) -> Position {
         self.count();
         self.place.after(self.unread().as_bytes())
     }
 
-    /// Gets more of `input`: what it has, and of a long slot as much again as has come, so that its
-    /// text is gone through only a few times. Returns whether that came, or the input would have to
-    /// wait for it.
+    /// Reads more of `input`. If more than [`CHUNK`] bytes of a slot are held, reads as much again,
+    /// so that its text is scanned only a few times. Returns `false` if the input would block.
     pub(super) fn fill(&mut self, input: &mut impl Read) -> Result<bool, ReadError> {
-        // However much space there is between slots, it need not be held.
+        // Whitespace between slots isn't held, however long it is.
         self.pass_space();
         self.count();
         self.text.drain(..self.passed);
@@ -144,7 +143,8 @@ impl InputBuffer {
         }
         let before = self.partial;
         let enough = before + if held > CHUNK { held } else { 1 };
-        // What is asked for is the same however it comes in, so that what is too long is, too.
+        // The requested amount doesn't depend on the size of the pieces. Neither does the result
+        // for a long slot.
         let most = before + held.max(CHUNK).min(LONGEST + 1 - held);
         self.buffer.resize(self.buffer.len().max(most), 0);
         let mut filled = self.filled.max(before);
@@ -173,12 +173,12 @@ impl InputBuffer {
         }
     }
 
-    /// The error of an input that would have to wait.
+    /// Returns the error for an input that would block.
     pub(super) fn would_block(&mut self) -> ReadError {
         ReadError::io(ErrorKind::WouldBlock.into(), self.end())
     }
 
-    /// Adds what of the first `filled` bytes is text.
+    /// Moves the valid UTF-8 at the start of the first `filled` bytes to `text`.
     fn add(&mut self, filled: usize) {
         let bytes = self.buffer.get(..filled).unwrap_or_default();
         let (text, may_go_on) = match std::str::from_utf8(bytes) {

@@ -14,12 +14,12 @@ use crate::message::codec::value::{Read, Value};
 use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};
 
 impl PushSlots {
-    /// Reads a message from JSON, after any byte-order mark.
+    /// Reads a message from JSON and ignores byte-order marks before it.
     ///
-    /// Reading is tolerant: see [there](Self#reading-and-writing). [`validate`](Self::validate)
-    /// reports the problems of the message itself, and so does the client before it sends anything.
-    /// Equal providers, locations and reasons are [shared](crate::Shared). For more slots than
-    /// memory holds there is [`SlotReader`](crate::SlotReader).
+    /// Reading is tolerant; see [Reading and writing](Self#reading-and-writing).
+    /// [`validate`](Self::validate) reports the problems of the message, and the client validates
+    /// it again before sending. Equal providers, locations and reasons are [shared](crate::Shared).
+    /// To read more slots than fit in memory, use [`SlotReader`](crate::SlotReader).
     ///
     /// ```
     /// use pushslots::PushSlots;
@@ -39,7 +39,8 @@ impl PushSlots {
     ///
     /// # Errors
     ///
-    /// Input that is not UTF-8, no JSON, or JSON but no object, with path, line and column.
+    /// Returns an error with path, line and column if the input isn't UTF-8, isn't JSON, or isn't a
+    /// JSON object.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, ReadError> {
         let bytes = json.as_ref();
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
@@ -47,7 +48,7 @@ impl PushSlots {
             let (before, _) = bytes.split_at(error.valid_up_to());
             ReadError::at(Position::START.after(before), "the input is not UTF-8")
         })?;
-        // RFC 8259, section 2, and the marks of files that were joined.
+        // Whitespace (RFC 8259, section 2), and the byte-order marks of concatenated files.
         let json = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
         let (before, _) = bytes.split_at(bytes.len() - json.len());
         let start = Position::START.after(before);
@@ -69,7 +70,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
     let mut meta = Given::default();
     let mut extensions = Given::default();
     let mut extras = Extras::default();
-    // The slots are read where they stand, and again only if they are given more than once.
+    // The slots are read in place. They are read again only if the key is repeated.
     let mut slots = List::new();
     let mut all_slots = Given::default();
     let mut is_first = true;
@@ -98,7 +99,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
     if all_slots.is_repeated() {
         slots = extras.field("Slots", all_slots, &mut interner);
     }
-    // A `Meta` that can't be read stays in the extras, and validation names it.
+    // A `Meta` that can't be read stays in the extras, and validation reports it.
     let meta: Option<Meta> = extras.field("Meta", meta, &mut interner);
     extras.finish(extensions, &mut interner);
     let meta = meta.unwrap_or_default();
@@ -127,7 +128,8 @@ fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner) -> Parsed<List
     Ok(if is_list_of_slots { slots.into() } else { not_read(scanner.since(start)) })
 }
 
-/// Reads one slot; `None` for JSON that is none. The error has the path from the list on.
+/// Reads one slot. Returns `None` for JSON that isn't a slot. The path of an error starts with
+/// `index`.
 pub(super) fn read_slot(
     scanner: &mut Scanner<'_>,
     index: usize,
@@ -143,17 +145,18 @@ pub(super) fn read_slot(
     })?;
     Ok(match read {
         Some(Read::Value(slot)) => Some(slot),
-        // An empty place in the list is a slot without its time, and must not vanish unseen.
+        // An empty element is a slot without a time. Dropping it would hide that problem.
         Some(Read::Nothing) => Slot::EMPTY_ELEMENT.map(|empty| empty()),
         Some(Read::WrongType) | None => None,
     })
 }
 
-/// Reads what [`PushSlots::from_json`] reads, as tolerantly, in any format that has maps and texts.
+/// Reads the same content as [`PushSlots::from_json`], with the same tolerance, from any format
+/// that has maps and strings.
 impl<'de> Deserialize<'de> for PushSlots {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Json(json) = Json::deserialize(deserializer)?;
-        // The place of an error is the format's to add.
+        // The format itself adds the position to the error.
         if !json.starts_with('{') {
             return Err(wrong_type("an object", &json));
         }

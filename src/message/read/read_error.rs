@@ -1,4 +1,4 @@
-//! Input that can't be read.
+//! Errors from reading input.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::scanner::ParseError;
 use crate::debug::debug_as_display;
 
-/// Input that is not the JSON it should be, or that could not be got at all.
+/// An error from input that isn't the expected JSON or couldn't be read.
 ///
-/// It tells where the input goes wrong and never repeats any of it. Why an input could not be got
-/// is its [`source`](std::error::Error::source).
+/// The error shows the position in the input, but never its content. If the input couldn't be read,
+/// the [`source`](std::error::Error::source) is the I/O error.
 #[derive(Clone)]
 pub struct ReadError {
     reason: Cow<'static, str>,
@@ -33,51 +33,52 @@ impl ReadError {
         }
     }
 
-    /// The input can't be read any further after this line.
+    /// Creates the error for input that can't be read after this line.
     pub(crate) fn after_line(line: usize, error: io::Error) -> Self {
         Self::io(error, Position { line, column: 1 })
     }
 
-    /// The error for a place in `text`, which begins at `start` of the input.
+    /// Creates the error for a position in `text`, which begins at `start` of the input.
     pub(super) fn parse(error: &ParseError, text: &str, start: Position) -> Self {
         let before = text.as_bytes().get(..error.at).unwrap_or_default();
         Self { path: error.path(), ..Self::at(start.after(before), error.reason.to_string()) }
     }
 
-    /// The same error of an input that goes on behind it.
+    /// Marks an error after which reading continues.
     pub(super) fn passed_over(self) -> Self {
         Self { is_last: false, ..self }
     }
 
-    /// What is wrong, and the line and column, without the path.
+    /// Returns the reason with line and column, but without the path.
     pub(crate) fn at_its_place(&self) -> String {
         let Position { line, column } = self.place;
         format!("{} at line {line} column {column}", self.reason)
     }
 
-    /// Whether nothing follows in the input: a [`SlotReader`](crate::SlotReader) passes over a
-    /// value that is no slot, and over a broken line where slots stand on lines.
+    /// Returns whether reading ends with this error. A [`SlotReader`](crate::SlotReader) continues
+    /// after a value that isn't a slot. It also continues after a broken line if each slot is on
+    /// its own line.
     #[must_use]
     pub fn is_last(&self) -> bool {
         self.is_last
     }
 
-    /// Where in the message the input goes wrong, as far as it was read, such as
-    /// `Slots[3].Provider`; empty at the top.
+    /// Returns the path to the error in the message, as far as it was read, such as
+    /// `Slots[3].Provider`. The path is empty at the top level.
     ///
-    /// Keys that the model does not name are not told.
+    /// The path omits keys that the model doesn't define.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Line at which the input goes wrong, from 1.
+    /// Returns the line of the error, starting at 1.
     #[must_use]
     pub fn line(&self) -> usize {
         self.place.line
     }
 
-    /// Column at which the input goes wrong, in bytes from 1.
+    /// Returns the column of the error in bytes, starting at 1.
     #[must_use]
     pub fn column(&self) -> usize {
         self.place.column
@@ -102,7 +103,7 @@ impl std::error::Error for ReadError {
     }
 }
 
-/// A line and a column, both from 1.
+/// A line and a column, both starting at 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     line: usize,
@@ -122,7 +123,7 @@ impl Position {
         self.line
     }
 
-    /// The place behind `bytes` that begin here.
+    /// Returns the position after `bytes` that begin here.
     pub(super) fn after(self, bytes: &[u8]) -> Self {
         match bytes.iter().rposition(|&byte| byte == b'\n') {
             None => Self { column: self.column + bytes.len(), ..self },

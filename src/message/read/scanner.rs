@@ -1,7 +1,7 @@
-//! A place in JSON text that moves from value to value.
+//! A scanner that moves through JSON text from value to value.
 //!
-//! serde_json reads the values. The brackets, commas and colons around them are passed here,
-//! because the list that they belong to may be longer than memory.
+//! serde_json reads the values. The scanner itself handles the brackets, commas and colons around
+//! them, because the list that contains them may be larger than memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,13 +14,13 @@ use crate::message::codec::raw::Key;
 
 pub(crate) type Parsed<T> = Result<T, Box<ParseError>>;
 
-/// Text that isn't JSON, or a value that isn't what it has to be.
+/// An error for text that isn't JSON, or for a value of the wrong type.
 #[derive(Debug)]
 pub(crate) struct ParseError {
     pub(crate) reason: Reason,
-    /// Offset in bytes.
+    /// The offset of the error in bytes.
     pub(crate) at: usize,
-    /// The path to the value that the place is in, its last segment first.
+    /// The path to the value that contains the offset, last segment first.
     segments: Vec<PathSegment>,
 }
 
@@ -36,18 +36,18 @@ impl ParseError {
         Box::new(Self { reason, at, segments: Vec::new() })
     }
 
-    /// For a value that starts at `at` and isn't what it has to be.
+    /// Creates the error for a value of the wrong type that starts at `at`.
     pub(crate) fn value(at: usize, reason: &'static str) -> Box<Self> {
         Self::new(at, Reason::Wrong(reason.into()))
     }
 
-    /// Adds that the place is in the value under `segment`.
+    /// Adds the segment of the value that contains the error.
     pub(crate) fn under(mut self: Box<Self>, segment: PathSegment) -> Box<Self> {
         self.segments.push(segment);
         self
     }
 
-    /// The error for text that is this whole line: more input doesn't complete it.
+    /// Adapts the error to `line`, a complete line. More input can't complete the value.
     pub(crate) fn at_end_of_line(mut self: Box<Self>, line: &str) -> Box<Self> {
         if self.reason == Reason::End {
             self.at = line.trim_end().len();
@@ -56,13 +56,13 @@ impl ParseError {
         self
     }
 
-    /// Adds the segments, the first one first, that lead to the place from the value that was read.
+    /// Adds the segments from the value that was read to the error, first segment first.
     fn inside(mut self: Box<Self>, segments: Vec<PathSegment>) -> Box<Self> {
         self.segments.extend(segments.into_iter().rev());
         self
     }
 
-    /// The path of the value that the place is in; empty at the top.
+    /// Returns the path of the value that contains the error; empty at the top level.
     pub(crate) fn path(&self) -> String {
         let mut path = String::new();
         for (number, segment) in self.segments.iter().rev().enumerate() {
@@ -82,10 +82,11 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Finds the path to the place at which a value stops being JSON: `text` begins with the value.
+/// A function that finds the path to the point at which a value stops being JSON. The text begins
+/// with the value.
 pub(crate) type Locate = fn(text: &str, path: &mut Vec<PathSegment>);
 
-/// Moves over JSON text (RFC 8259).
+/// A scanner of JSON text (RFC 8259).
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -96,17 +97,17 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// Offset in bytes from the start of the text.
+    /// Returns the offset in the text in bytes.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// Goes back to a place it was at.
+    /// Moves back to an earlier offset.
     pub(crate) fn back_to(&mut self, at: usize) {
         self.at = at;
     }
 
-    /// The text from `start` up to here.
+    /// Returns the text from `start` to the current offset.
     pub(crate) fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
     }
@@ -115,7 +116,7 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Whether nothing but space follows.
+    /// Returns whether only whitespace follows.
     pub(crate) fn is_at_end(&mut self) -> bool {
         self.pass_space();
         self.at >= self.text.len()
@@ -126,21 +127,21 @@ impl<'a> Scanner<'a> {
         self.at += self.rest().as_bytes().iter().take_while(space).count();
     }
 
-    /// The next byte that is no space, left in its place.
+    /// Returns the next byte that isn't whitespace, without consuming it.
     pub(crate) fn peek(&mut self) -> Parsed<u8> {
         self.pass_space();
         let byte = self.rest().as_bytes().first().copied();
         byte.ok_or_else(|| ParseError::new(self.at, Reason::End))
     }
 
-    /// Moves over `byte` if it comes next.
+    /// Consumes `byte` if it comes next. Returns whether it did.
     pub(crate) fn take(&mut self, byte: u8) -> Parsed<bool> {
         let is_next = self.peek()? == byte;
         self.at += usize::from(is_next);
         Ok(is_next)
     }
 
-    /// Makes sure that nothing but space follows.
+    /// Returns an error unless only whitespace follows.
     pub(crate) fn end(&mut self) -> Parsed<()> {
         if self.is_at_end() {
             Ok(())
@@ -154,8 +155,8 @@ impl<'a> Scanner<'a> {
         ParseError::value(self.at, reason)
     }
 
-    /// Moves behind the colon of the next member of an object; `None` behind the object's end.
-    /// `is_first` is whether the opening bracket was the last thing passed.
+    /// Consumes the next key of an object and its colon, and returns the key. Returns `None` after
+    /// the end of the object. `is_first` is true directly after the opening bracket.
     pub(crate) fn member(&mut self, is_first: bool) -> Parsed<Option<Key<'a>>> {
         match self.peek()? {
             b'}' => {
@@ -176,7 +177,8 @@ impl<'a> Scanner<'a> {
         Ok(Some(Key::quoted(key)))
     }
 
-    /// Moves in front of the next element of a list; `false` behind the list's end.
+    /// Moves to the next element of a list. Returns `false` after the end of the list. `is_first`
+    /// is true directly after the opening bracket.
     pub(crate) fn element(&mut self, is_first: bool) -> Parsed<bool> {
         match self.peek()? {
             b']' => {
@@ -192,18 +194,18 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves over a value of any kind, and returns it as it is written.
+    /// Consumes a value of any type and returns its JSON as written.
     pub(crate) fn raw(&mut self) -> Parsed<&'a str> {
         Ok(self.value::<&RawValue>()?.map_or("", RawValue::get))
     }
 
-    /// As [`raw`](Self::raw), with the path in the error that `locate` finds.
+    /// Consumes a value like [`raw`](Self::raw). Adds the path that `locate` finds to an error.
     pub(crate) fn located(&mut self, locate: Locate) -> Parsed<&'a str> {
         self.raw().map_err(|error| self.locate(error, locate))
     }
 
-    /// Reads the next value, and moves over it; `None`, and nothing is moved over, if it is JSON of
-    /// another kind.
+    /// Reads and consumes the next value. If it is JSON of another type, returns `None` and doesn't
+    /// consume it.
     pub(crate) fn value<T: Deserialize<'a>>(&mut self) -> Parsed<Option<T>> {
         self.pass_space();
         let rest = self.rest();
@@ -227,7 +229,7 @@ impl<'a> Scanner<'a> {
         error.inside(path)
     }
 
-    /// The error of a value that begins here.
+    /// Converts the error that serde_json returned for a value that begins here.
     #[cold]
     fn error(&self, error: &serde_json::Error) -> Box<ParseError> {
         let rest = self.rest();
@@ -236,14 +238,14 @@ impl<'a> Scanner<'a> {
         let mut at = (before + error.column()).saturating_sub(1);
         let text = error.to_string();
         let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
-        // A number that is cut off is reported as one that is wrong. Its text isn't looked at,
-        // since it may change.
+        // serde_json reports a number that is cut off as an invalid number. The error text isn't
+        // checked for that, because it may change.
         let is_cut = at + 1 >= rest.len() && rest.ends_with(['-', '+', '.', 'e', 'E']);
         if error.is_eof() || is_cut {
             return ParseError::new(self.text.len(), Reason::End);
         }
         if text.starts_with(CONTROL_CHARACTER) {
-            // It is reported at the place before it.
+            // serde_json reports a position before the control character.
             at += rest.as_bytes().iter().skip(at).take_while(|&&byte| byte >= b' ').count();
         }
         ParseError::new(self.at + at, Reason::Wrong(in_plain_words(text)))
@@ -252,7 +254,7 @@ impl<'a> Scanner<'a> {
 
 const CONTROL_CHARACTER: &str = "control character";
 
-/// The message of serde_json in words that need no knowledge of its sources.
+/// Returns the message of serde_json in words that don't require knowledge of its source code.
 fn in_plain_words(text: &str) -> Cow<'static, str> {
     Cow::Borrowed(match text {
         "expected value" | "expected ident" | "trailing comma" => "expected a value",
@@ -270,8 +272,8 @@ fn in_plain_words(text: &str) -> Cow<'static, str> {
     })
 }
 
-/// Finds the member of an object that isn't whole JSON, and hands out its key and the text from its
-/// value on.
+/// Finds the member of an object that isn't complete, valid JSON. Passes its key, and the text from
+/// its value on, to `found`.
 pub(crate) fn locate_member(text: &str, found: impl FnOnce(&str, &str)) {
     let mut scanner = Scanner::new(text);
     if !scanner.take(b'{').unwrap_or_default() {
@@ -287,8 +289,8 @@ pub(crate) fn locate_member(text: &str, found: impl FnOnce(&str, &str)) {
     }
 }
 
-/// Finds the element of a list that isn't whole JSON, and hands out its index and the text from it
-/// on.
+/// Finds the element of a list that isn't complete, valid JSON. Passes its index, and the text from
+/// the element on, to `found`.
 pub(crate) fn locate_element(text: &str, found: impl FnOnce(usize, &str)) {
     let mut scanner = Scanner::new(text);
     if !scanner.take(b'[').unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! The shapes of an input with slots: a list, a message, or lines.
+//! The shape of an input with slots: a list, a message, or one slot per line.
 
 use super::message::read_slot;
 use super::scanner::{ParseError, Parsed, Scanner};
@@ -7,11 +7,11 @@ use crate::message::codec::interner::Interner;
 use crate::message::codec::path::PathSegment;
 use crate::message::{Meta, Slot};
 
-/// What is known of the input's shape, and where in it the reader is.
+/// The shape of the input, as far as known, and the reader's place in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     Unknown,
-    /// In the list of slots, which is the input itself.
+    /// In the list of slots that is the whole input.
     List,
     /// Before a slot of that list.
     ListSlot,
@@ -19,15 +19,15 @@ pub(super) enum Shape {
     Message,
     /// Before a slot of that list.
     MessageSlot,
-    /// Behind the list of slots of a message.
+    /// After the list of slots of a message.
     MessageEnd,
-    /// Between slots that follow one another.
+    /// Between slots that follow each other without a list.
     Lines,
-    /// On a line that is no JSON.
+    /// On a line that isn't JSON.
     BrokenLine,
-    /// Behind all slots.
+    /// After all slots.
     End,
-    /// Nothing more is read.
+    /// At the end; nothing more is read.
     Done,
 }
 
@@ -41,18 +41,18 @@ impl Shape {
     }
 }
 
-/// What came next in the input.
+/// The next item in the input.
 pub(super) enum NextItem {
-    /// A slot that starts at this offset.
+    /// A slot, and the offset in bytes at which it starts.
     Slot(Slot, usize),
-    /// A value that is none.
+    /// A value that isn't a slot.
     NoSlot(Box<ParseError>),
-    /// Something around slots; the input goes on in this shape.
+    /// JSON around the slots. The input continues in this shape.
     Around(Shape),
 }
 
-/// Moves over what comes next. If the text ends too early nothing has changed, and it is read again
-/// when more of it is there.
+/// Consumes the next item. If the text ends too early, nothing changes. The item is then read again
+/// when more text is available.
 pub(super) fn next(
     scanner: &mut Scanner<'_>,
     shape: Shape,
@@ -85,7 +85,7 @@ pub(super) fn next(
     }
 }
 
-/// Finds out what the input holds.
+/// Detects the shape of the input.
 fn begin(
     scanner: &mut Scanner<'_>,
     meta: &mut Option<Meta>,
@@ -100,7 +100,7 @@ fn begin(
     }
     let (slots, metas) = members(scanner, true, interner)?;
     let Some((slots, _)) = slots else {
-        // A slot, whatever it has under a key of that name.
+        // An object without `Slots` is a slot, even if it has a `Meta` member.
         scanner.back_to(start);
         return Ok(NextItem::Around(Shape::Lines));
     };
@@ -111,16 +111,16 @@ fn begin(
     }))
 }
 
-/// The value of `Slots`.
+/// The type of the value of `Slots`.
 enum Slots {
     List,
     Null,
 }
 
-/// The values of `Meta` and where they start; `None` for one that is no object.
+/// The values of `Meta` with their offsets; `None` for a value that isn't an object.
 type Metas = Vec<(usize, Option<Option<Meta>>)>;
 
-/// Keeps the `Meta` of the message, if it has one.
+/// Stores the `Meta` of the message, if there is one.
 fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
     for (start, read) in metas {
         let wrong = |reason| ParseError::value(start, reason).under(PathSegment::Key("Meta"));
@@ -132,8 +132,8 @@ fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
     Ok(())
 }
 
-/// Moves over the members of a message up to its slots, into the list, which starts at the offset
-/// given; no slots behind the end of the message.
+/// Consumes the members of a message up to and into its list of slots. Returns the slots with their
+/// offset, or `None` after the end of the message, and the values of `Meta`.
 fn members(
     scanner: &mut Scanner<'_>,
     mut is_first: bool,
@@ -159,7 +159,7 @@ fn members(
     Ok((None, metas))
 }
 
-/// Moves into the list of slots, and returns where it starts.
+/// Moves into the list of slots and returns its offset.
 fn slots(scanner: &mut Scanner<'_>) -> Parsed<(Slots, usize)> {
     scanner.peek()?;
     let start = scanner.at();
@@ -169,7 +169,7 @@ fn slots(scanner: &mut Scanner<'_>) -> Parsed<(Slots, usize)> {
     if scanner.raw()? == "null" {
         return Ok((Slots::Null, start));
     }
-    // What has come so far of a number may not be all of it.
+    // A number at the end of the text may be incomplete.
     scanner.peek()?;
     Err(ParseError::value(start, "expected a list"))
 }

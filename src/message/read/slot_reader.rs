@@ -1,4 +1,4 @@
-//! Reading slots one at a time, however many there are.
+//! Reading any number of slots, one at a time.
 
 use std::fmt;
 use std::io;
@@ -11,35 +11,19 @@ use super::shape::{NextItem, Shape, next};
 use crate::message::codec::interner::Interner;
 use crate::message::{Meta, Slot};
 
-/// Reads slots from an input one at a time, in constant memory.
+/// A reader that reads slots one at a time in constant memory.
 ///
-/// The input holds a list of slots, a whole message (`{"Slots": […]}`), or one slot a line; which
-/// of them shows by itself. It is read in pieces of 64 KiB, so that it needs no buffer of its own.
-/// Each slot is read as tolerantly as [`PushSlots::from_json`](crate::PushSlots::from_json) reads
-/// it, and equal providers, locations and reasons are [shared](crate::Shared) by slots that are not
-/// too far apart: some thousand different ones are remembered.
+/// The input is a list of slots, a whole message (`{"Slots": […]}`), or one slot per line. The
+/// reader detects the form. It reads 64 KiB at a time, so the input doesn't need a buffer of its
+/// own.
 ///
-/// The next slot follows after the error of
-/// * a value that isn't a slot;
-/// * a line of more than 8 MiB, if slots stand on lines;
-/// * a line that isn't JSON, except the first, which may be the beginning of a message.
+/// Slots are read as tolerantly as by [`PushSlots::from_json`](crate::PushSlots::from_json). Slots
+/// that aren't too far apart [share](crate::Shared) equal providers, locations and reasons. The
+/// reader remembers a few thousand different ones.
 ///
-/// Nothing follows after the error of any other input that isn't JSON, of a slot of more than 8 MiB
-/// in a list, and of an input that fails. If the first line is longer than 8 MiB and no other line
-/// follows, the last error reports it, because the line may be a message.
-///
-/// Byte-order marks before the input and between slots on lines are ignored; files that were put
-/// together have them. A slot with a value that can't be read, or without one that it needs, is a
-/// slot: [`Slot::validate`] returns its problems, and [`line`](Self::line) its place.
-///
-/// The error of a broken line is about that line, even if the JSON goes wrong on a later one.
-///
-/// A slot comes as soon as it is there, except one of more than 64 KiB, for which as much again is
-/// waited for.
-///
-/// Reading blocks. In an async program, [`into_stream`](Self::into_stream) reads on a thread of its
-/// own, and [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async
-/// input.
+/// A slot with a missing or unreadable value is still returned. [`Slot::validate`] returns its
+/// problems, and [`line`](Self::line) its position. Byte-order marks before the input and between
+/// slots on lines are ignored, because concatenated files contain them.
 ///
 /// ```
 /// use pushslots::SlotReader;
@@ -53,42 +37,68 @@ use crate::message::{Meta, Slot};
 /// }
 /// # Ok::<(), pushslots::ReadError>(())
 /// ```
+///
+/// # Errors
+///
+/// Reading continues after the error for
+///
+/// * a value that isn't a slot
+/// * a line of more than 8 MiB, if each slot is on its own line
+/// * a line that isn't JSON, except the first, which may be the beginning of a message
+///
+/// Reading ends after the error for
+///
+/// * any other input that isn't JSON
+/// * a slot of more than 8 MiB in a list
+/// * an input that fails
+///
+/// The error for a broken line refers to that line, even if the JSON is invalid only on a later
+/// one. If the first line is longer than 8 MiB and no other line follows, a final error reports it.
+/// The line may be a message.
+///
+/// # Blocking
+///
+/// Reading blocks. In async code, [`into_stream`](Self::into_stream) reads on its own thread, and
+/// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read) reads an async input.
+///
+/// A slot is returned as soon as it has arrived, unless it is longer than 64 KiB. For a longer
+/// slot, each read waits until the amount of text has doubled.
 pub struct SlotReader<R> {
     input: R,
     buffer: InputBuffer,
     shape: Shape,
-    /// The number of values read, slots or not.
+    /// The number of values read so far, slots or not.
     count: usize,
     line: usize,
     meta: Option<Meta>,
     interner: Interner,
-    /// Whether nothing comes of the text that is there.
+    /// Whether the buffered text doesn't contain another complete item.
     needs_input: bool,
-    /// Whether the first line is too long, so that it is unknown whether slots stand on lines.
+    /// Whether the first line is too long. It is then unknown whether each slot is on its own line.
     begins_too_long: bool,
-    /// Whether each line is read for itself, until one is whole. Behind a broken value that goes on
-    /// over many lines, each line that opens a value would otherwise be read to the end of all of
-    /// them.
+    /// Whether each line is read separately, until one is a complete value. Otherwise, after a
+    /// broken value of many lines, every line that opens a value would be read to the end of them
+    /// all.
     reads_by_line: bool,
-    /// The number of bytes of broken values since the last whole one. They are read again, because
-    /// only a line of each is lost.
+    /// The number of bytes of broken values after the last complete one. They are read again,
+    /// because only one line of each broken value is skipped.
     reread: usize,
 }
 
-/// How many bytes of broken values are read again until each line is read for itself: more than
-/// slots usually take.
+/// The number of bytes of broken values that are read again before lines are read separately. Slots
+/// are usually shorter.
 const LONG_VALUE: usize = 16 * 1024;
 
 /// The result of reading from an input.
 pub(crate) enum ReadOutcome {
     Slot(Slot),
     End,
-    /// Nothing yet, because the input would have to wait.
+    /// Nothing yet, because the input would block.
     Nothing,
 }
 
 impl<R: io::Read> SlotReader<R> {
-    /// Reads slots from `input`.
+    /// Creates a reader of the slots in `input`.
     pub fn new(input: R) -> Self {
         Self {
             input,
@@ -105,27 +115,27 @@ impl<R: io::Read> SlotReader<R> {
         }
     }
 
-    /// `Meta` of the message, if the input is one.
+    /// Returns the `Meta` of the message, if the input is a message.
     ///
-    /// It is known before the first slot if `Meta` stands before `Slots`, and otherwise after the
-    /// last. Other keys of the message are passed over.
+    /// It is available before the first slot if `Meta` precedes `Slots`, and otherwise after the
+    /// last. Other keys of the message are ignored.
     #[must_use]
     pub fn meta(&self) -> Option<&Meta> {
         self.meta.as_ref()
     }
 
-    /// The line of the input on which the last value starts, slot or not, counted from 1.
+    /// Returns the line of the input on which the last value starts, slot or not. Lines start at 1.
     #[must_use]
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// The input.
+    /// Returns the input.
     pub(crate) fn input_mut(&mut self) -> &mut R {
         &mut self.input
     }
 
-    /// Reads what comes next.
+    /// Reads the next slot.
     pub(crate) fn read_next(&mut self) -> Result<ReadOutcome, ReadError> {
         while self.shape != Shape::Done {
             if self.needs_input {
@@ -156,7 +166,7 @@ impl<R: io::Read> SlotReader<R> {
                 None => error,
             });
             let length = scanner.at();
-            // What has come so far of a number may not be all of it.
+            // A number at the end of the text may be incomplete.
             let may_go_on = matches!(next, Ok(NextItem::NoSlot(_))) && length == text.len();
             match next {
                 Err(error) if error.reason == Reason::End && !self.buffer.ended => {
@@ -193,7 +203,8 @@ impl<R: io::Read> SlotReader<R> {
         self.count += 1;
     }
 
-    /// The error for text that is no JSON. Where slots stand on lines, only this line is lost.
+    /// Handles text that isn't JSON and returns the error. If each slot is on its own line, only
+    /// this line is skipped.
     fn broken(&mut self, error: &ParseError) -> ReadError {
         if self.shape == Shape::Lines && (error.reason != Reason::End || self.buffer.is_whole()) {
             let of_line = self.error_of_line(error.at);
@@ -205,7 +216,7 @@ impl<R: io::Read> SlotReader<R> {
         self.buffer.parse_error(error)
     }
 
-    /// The error of the first line alone, if the value goes wrong after that line.
+    /// Returns the error for the first line alone, if the value is invalid only after that line.
     fn error_of_line(&mut self, at: usize) -> Option<Box<ParseError>> {
         let line = self.buffer.whole_line().filter(|line| line.len() <= at)?;
         let next = next(
@@ -218,7 +229,7 @@ impl<R: io::Read> SlotReader<R> {
         next.err().map(|error| error.at_end_of_line(line))
     }
 
-    /// Gives up the line that begins here, with a value of which this much was read.
+    /// Skips the line that begins here, after `length` bytes of its value were read.
     fn break_line(&mut self, length: usize) {
         self.buffer.pass_space();
         self.line = self.buffer.line();
@@ -239,7 +250,7 @@ impl<R: io::Read> SlotReader<R> {
         Ok(())
     }
 
-    /// Ends after all lines.
+    /// Ends reading after the last line.
     fn finish(&mut self) -> Result<(), ReadError> {
         self.shape = Shape::Done;
         if !self.buffer.is_whole() {
@@ -251,17 +262,17 @@ impl<R: io::Read> SlotReader<R> {
         Ok(())
     }
 
-    /// Whether the input may end here.
+    /// Returns whether the input may end here.
     fn is_at_end(&self) -> bool {
         let between = matches!(self.shape, Shape::Unknown | Shape::Lines | Shape::End);
         between && self.buffer.is_whole() && self.buffer.unread().trim().is_empty()
     }
 
-    /// Whether a line that is too long begins here.
+    /// Returns whether a line that is too long begins here.
     fn is_on_long_line(&self) -> bool {
         let may_be_line = match self.shape {
             Shape::Lines => true,
-            // An indented message has line ends.
+            // An indented message contains line breaks.
             Shape::Unknown => !self.buffer.unread().contains('\n'),
             _ => false,
         };

@@ -1,4 +1,5 @@
-//! Messages of a batch: the same `Meta` but for their place in it, and each with slots of its own.
+//! Messages of a batch. They share one `Meta`, except for their batch numbers, and each has its own
+//! slots.
 
 use uuid::Uuid;
 
@@ -28,6 +29,8 @@ pub(crate) struct BatchPosition<'a> {
 }
 
 impl Envelope {
+    /// Creates the envelope from `meta`, completed with the client's `defaults`.
+    ///
     /// # Errors
     ///
     /// Returns the problems of the completed `meta` that `validation` doesn't permit.
@@ -45,25 +48,25 @@ impl Envelope {
         Ok(Self { meta: defaults.applied_to(corrected.as_deref().unwrap_or(meta)), problems })
     }
 
-    /// The `Meta` that all messages share.
+    /// Returns the `Meta` that all messages share.
     pub(crate) fn shared_meta(&self) -> &Meta {
         &self.meta
     }
 
-    /// The same, with these problems.
+    /// Replaces the permitted problems.
     pub(crate) fn with_problems(self, problems: PermittedProblems) -> Self {
         Self { problems, ..self }
     }
 
-    /// The problems of `Meta` that are permitted.
+    /// Returns the permitted problems of `Meta`.
     pub(crate) fn problems(&self) -> &PermittedProblems {
         &self.problems
     }
 
-    /// The ids of the destinations, in their order.
+    /// Returns the IDs of the destinations in order.
     ///
-    /// For an id that isn't a UUID, and that a lenient client sends all the same, it is one that no
-    /// other destination has.
+    /// A lenient client can send an ID that isn't a UUID. Such a destination is identified by a
+    /// UUID that is derived from its JSON.
     pub(crate) fn destination_ids(&self) -> Vec<Uuid> {
         let id = |destination: &Destination| {
             destination.id.unwrap_or_else(|| {
@@ -75,15 +78,16 @@ impl Envelope {
         self.meta.destinations.iter().map(id).collect()
     }
 
-    /// How many bytes a message takes without its slots, wherever in the batch it is.
+    /// Returns the maximum length of a message without its slots in bytes, at any place in the
+    /// batch.
     pub(crate) fn length(&self, batch_id: &str) -> usize {
         let meta =
             self.meta(Some(BatchPosition { batch_id, current: u64::MAX, total: Some(u64::MAX) }));
-        // The opening bracket of the list takes the place of the comma before the first slot.
+        // The opening bracket of the list replaces the comma before the first slot.
         write::enclosed(meta_length(&meta) + SLOTS.len() + "]".len())
     }
 
-    /// Begins a message in `out`, which is empty.
+    /// Begins a message in `out`, which must be empty.
     pub(crate) fn begin(&self, place: Option<BatchPosition<'_>>, mut out: Vec<u8>) -> BatchMessage {
         write_meta(&self.meta(place), &mut out);
         out.extend_from_slice(SLOTS.as_bytes());
@@ -104,7 +108,7 @@ impl Envelope {
 /// A message that is being written.
 pub(crate) struct BatchMessage {
     out: Vec<u8>,
-    /// Where its slots start.
+    /// The offset in `out` at which the slots start.
     slots: usize,
 }
 
@@ -113,12 +117,12 @@ impl BatchMessage {
         slot.write_added(&mut self.out);
     }
 
-    /// The bytes after the first `written`.
+    /// Returns the bytes after the first `written`.
     pub(crate) fn written_since(&self, written: usize) -> &[u8] {
         self.out.get(written..).unwrap_or_default()
     }
 
-    /// How many bytes are written.
+    /// Returns the number of bytes written so far.
     pub(crate) fn written(&self) -> usize {
         self.out.len()
     }
@@ -131,23 +135,23 @@ impl BatchMessage {
 }
 
 impl Slot {
-    /// Writes what the slot adds to a message: its JSON after a comma.
+    /// Writes a comma and the JSON of the slot.
     pub(crate) fn write_added(&self, out: &mut Vec<u8>) {
         out.push(b',');
         self.write(out);
     }
 
-    /// How many bytes the slot adds to a message.
+    /// Returns the number of bytes that [`write_added`](Self::write_added) writes.
     pub(crate) fn added_length(&self) -> usize {
         ",".len() + self.length::<true>()
     }
 
-    /// Finds what is wrong with the slot, as the one at `index` of a list.
+    /// Adds the problems of the slot, with `index` in their paths.
     pub(crate) fn check_at(&self, index: usize, problems: &mut Problems) {
         self.check(Path::ROOT.key("Slots").index(index), problems);
     }
 
-    /// A copy without optional values that are invalid.
+    /// Returns a copy without invalid optional values.
     pub(crate) fn corrected(&self, corrector: &mut Corrector) -> Box<Self> {
         let mut slot = Box::new(self.clone());
         slot.drop_invalid(corrector);

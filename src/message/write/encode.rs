@@ -1,4 +1,4 @@
-//! Writing a message as JSON.
+//! Encoding a message as JSON.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -11,14 +11,16 @@ use crate::message::validation::corrected;
 use crate::message::{Meta, PushSlots};
 
 impl PushSlots {
-    /// The message as JSON (RFC 8259), as the model says: absent rather than null, times in UTC,
-    /// whole minutes as whole numbers.
+    /// Returns the message as JSON (RFC 8259).
+    ///
+    /// Absent values are omitted instead of written as null, times are in UTC, and whole minutes
+    /// are whole numbers.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         self.written(&self.meta)
     }
 
-    /// Writes all but `Meta`.
+    /// Writes everything except `Meta`.
     pub(super) fn write_rest(&self, out: &mut Vec<u8>) {
         if self.slots.is_blank() {
             out.extend_from_slice(NO_SLOTS);
@@ -27,8 +29,8 @@ impl PushSlots {
         self.extras.write(out, |_| true);
     }
 
-    /// How many bytes [`write_rest`](Self::write_rest) takes, but for escapes: to look for them
-    /// would take longer than to grow where there are some.
+    /// Returns the number of bytes that [`write_rest`](Self::write_rest) writes, not counting
+    /// escapes. Looking for escapes would take longer than growing the buffer if there are any.
     pub(super) fn rest_length(&self) -> usize {
         let slots =
             if self.slots.is_blank() { NO_SLOTS.len() } else { self.slots.length::<false>(SLOTS) };
@@ -45,7 +47,7 @@ pub(super) fn write_meta(meta: &Meta, out: &mut Vec<u8>) {
     meta.write(out);
 }
 
-/// How many bytes [`write_meta`] takes.
+/// Returns the number of bytes that [`write_meta`] writes.
 pub(super) fn meta_length(meta: &Meta) -> usize {
     META.len() + meta.length::<true>()
 }
@@ -70,7 +72,7 @@ impl Encode for PushSlots {
 
     fn written(&self, meta: &Meta) -> Vec<u8> {
         let mut out = Vec::with_capacity(write::enclosed(meta_length(meta) + self.rest_length()));
-        // One that could not be read is in the rest.
+        // A `Meta` that couldn't be read is in the extras.
         if !self.extras.has("Meta") {
             write_meta(meta, &mut out);
         }
@@ -80,7 +82,7 @@ impl Encode for PushSlots {
     }
 }
 
-/// Serializes what [`PushSlots::to_json`] writes, in any format that has maps.
+/// Serializes the same content as [`PushSlots::to_json`], in any format that has maps.
 impl Serialize for PushSlots {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;

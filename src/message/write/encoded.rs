@@ -1,4 +1,4 @@
-//! A message encoded once, to be sent more than once.
+//! Messages that are encoded once and sent several times.
 
 use std::fmt;
 
@@ -14,11 +14,14 @@ use crate::message::validation::corrected;
 use crate::message::{InvalidMessage, Meta, PermittedProblems, Problem, PushSlots, Validation};
 
 impl PushSlots {
-    /// Checks the message and encodes its slots once, to be sent by any number of clients.
+    /// Validates the message and encodes its slots once, so that any number of clients can send
+    /// them.
     ///
-    /// Each client fills in its own source and destinations; what is encoded holds for all of them.
-    /// A client that sends a [`PushSlots`] encodes it once for all attempts of that send, so that
-    /// this is worth its memory only for a message that is sent more than once.
+    /// Each client fills in its own source and destinations. The encoded slots stay valid for all
+    /// clients.
+    ///
+    /// A client that sends a [`PushSlots`] already encodes it only once for all attempts of that
+    /// send. An encoded message is therefore worth its memory only if it is sent more than once.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PushSlots};
@@ -31,20 +34,20 @@ impl PushSlots {
     ///
     /// # Errors
     ///
-    /// The problems that [`validate`](Self::validate) finds.
+    /// Returns the problems that [`validate`](Self::validate) finds.
     pub fn encode(&self) -> Result<EncodedMessage, InvalidMessage> {
         self.encode_with(Validation::Strict)
     }
 
-    /// Encodes the slots once, as [`encode`](Self::encode) does, and checks the message by this
-    /// [`Validation`].
+    /// Validates the message by this [`Validation`] and encodes its slots once, as
+    /// [`encode`](Self::encode) does.
     ///
-    /// Invalid values of slots are left out or permitted here. `Meta` stays as it is: a client
-    /// checks it by its own [`Validation`] when it sends the message.
+    /// Invalid values of slots are omitted or permitted here. `Meta` stays unchanged: a client
+    /// applies its own [`Validation`] to it when it sends the message.
     ///
     /// # Errors
     ///
-    /// Returns the problems that stop the message.
+    /// Returns the problems that prevent sending.
     pub fn encode_with(&self, validation: Validation) -> Result<EncodedMessage, InvalidMessage> {
         let corrected = |message: &Self| corrected(message, Self::drop_invalid);
         let (corrected, permitted) = validation.permit(self, Self::check, corrected)?;
@@ -65,48 +68,49 @@ impl PushSlots {
     }
 }
 
-/// A message whose slots are checked and encoded, whatever becomes of its `Meta`; see
+/// A message with validated and encoded slots and with a `Meta` that can still change; see
 /// [`PushSlots::encode`].
 ///
-/// Clones share what is encoded. Its `Debug` shows how many slots there are and none of them.
+/// Clones share the encoded slots. `Debug` shows the number of slots, but no slot.
 #[derive(Clone)]
 pub struct EncodedMessage {
     meta: Meta,
-    /// All that follows `Meta`, but for the end of the message.
+    /// The JSON after `Meta`, without the end of the message.
     encoded: Bytes,
     slot_count: usize,
-    /// Those of the slots.
+    /// The permitted problems of the slots.
     problems: PermittedProblems,
 }
 
 impl EncodedMessage {
-    /// What the message says of itself.
+    /// Returns the `Meta` of the message.
     #[must_use]
     pub fn meta(&self) -> &Meta {
         &self.meta
     }
 
-    /// What the message says of itself, to change it; the slots stay encoded.
+    /// Returns the `Meta` of the message for modification. The slots stay encoded.
     ///
-    /// The client checks it again before it sends.
+    /// The client validates it again before sending.
     pub fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
     }
 
-    /// The message as JSON, as [`PushSlots::to_json`] writes it: without what a client fills in.
+    /// Returns the message as JSON, as [`PushSlots::to_json`] does, without the values that a
+    /// client fills in.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         self.written(&self.meta)
     }
 
-    /// How many slots the message has.
+    /// Returns the number of slots.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
     }
 
     /// Returns the first 1,000 problems of the slots that the [`Validation`] permitted. They
-    /// include those of values that were left out.
+    /// include the problems of omitted values.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.problems.list()

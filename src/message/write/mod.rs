@@ -1,4 +1,4 @@
-//! Writing messages as JSON, ready to be sent.
+//! Encoding messages as JSON, ready to be sent.
 
 mod batch;
 mod encode;

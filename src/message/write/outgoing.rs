@@ -1,4 +1,4 @@
-//! What a client sends, and what it fills in.
+//! Messages that a client can send, and the values that it fills in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::message::{
 };
 
 /// A message that a [`Client`](crate::Client) can send: a [`PushSlots`], an [`EncodedMessage`] or a
-/// [`PreparedMessage`], alone or in a box or an `Arc`.
+/// [`PreparedMessage`], or a `Box` or `Arc` of one.
 pub trait Message: sealed::Message {}
 
 impl<M: sealed::Message> Message for M {}
@@ -24,47 +24,48 @@ impl<M: sealed::Message> Message for M {}
 pub enum Content<'a> {
     /// A message to encode.
     Message(&'a (dyn Encode + 'static)),
-    /// One that goes out as it is.
+    /// A message that is sent unchanged.
     Prepared(&'a PreparedMessage),
 }
 
-/// What a client needs of a message.
+/// The operations that a client needs to encode a message.
 pub trait Encode: fmt::Debug + Sync {
     fn meta(&self) -> &Meta;
 
     fn slot_count(&self) -> usize;
 
-    /// Finds everything that is wrong with it and may have come since it was made.
+    /// Adds the problems, except those of parts that were already checked when the message was
+    /// made.
     fn check(&self, problems: &mut Problems);
 
-    /// A copy without optional values that are invalid.
+    /// Returns a copy without invalid optional values.
     fn corrected(&self) -> Box<dyn Encode>;
 
-    /// The problems of the part that was checked when it was made.
+    /// Returns the permitted problems of the parts that were checked when the message was made.
     fn permitted_problems(&self) -> PermittedProblems {
         PermittedProblems::default()
     }
 
-    /// The JSON of the message with `meta` in place of its own.
+    /// Returns the JSON of the message with `meta` instead of its own `Meta`.
     fn written(&self, meta: &Meta) -> Vec<u8>;
 }
 
-/// A message as it goes out.
+/// A message as it is sent.
 pub(crate) struct EncodedBody {
     pub(crate) json: Bytes,
-    /// Its `Meta`.
+    /// The `Meta` in `json`.
     pub(crate) meta: Meta,
     pub(crate) problems: PermittedProblems,
 }
 
-/// What a client fills in if a message leaves it open.
+/// The values that a client fills in if they are missing in a message.
 #[derive(Clone, Copy)]
 pub(crate) struct Defaults<'a> {
     pub(crate) source: Option<Uuid>,
     pub(crate) destinations: &'a [Uuid],
 }
 
-/// Writes `message` as it is sent, if `validation` permits it.
+/// Encodes `message` for sending, if `validation` permits it.
 pub(crate) fn write_from(
     message: &(dyn Encode + 'static),
     defaults: Defaults<'_>,
@@ -85,7 +86,7 @@ pub(crate) fn write_from(
 }
 
 impl Defaults<'_> {
-    /// Finds what `meta` lacks even if it is filled in.
+    /// Adds the problems that `meta` has even after missing values are filled in.
     pub(super) fn check(&self, meta: &Meta, problems: &mut Problems) {
         if meta.names_no_destination() && self.destinations.is_empty() {
             let text = "empty; name at least one, in the message or in the client";
@@ -93,7 +94,7 @@ impl Defaults<'_> {
         }
     }
 
-    /// Fills in what `meta` leaves open.
+    /// Returns a copy of `meta` with missing values filled in.
     pub(super) fn applied_to(&self, meta: &Meta) -> Meta {
         let mut meta = meta.clone();
         meta.fill(self.source, self.destinations);
@@ -108,7 +109,8 @@ mod sealed {
         fn content(&self, _: Internal) -> Content<'_>;
     }
 
-    /// Nobody else can name it, and so nobody else can call.
+    /// A parameter that seals the trait: other crates can't name this type, so they can't call
+    /// `content`.
     pub struct Internal;
 
     impl Message for PushSlots {

@@ -1,4 +1,4 @@
-//! Messages that are encoded and have their id, to be sent or stored.
+//! Encoded messages with a message id, ready to be sent or stored.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,16 +16,16 @@ use crate::message::{PermittedProblems, Problem};
 /// The first words of a stored message.
 const NAME: &str = "pushslots prepared message";
 
-/// The form in which messages are stored.
+/// The version of the stored form.
 const VERSION: u32 = 1;
 
-/// A message that is encoded and has its message id: ready to be sent, or to be stored and sent
-/// later, in any process.
+/// An encoded message with its message id, ready to be sent, or to be stored and sent later by any
+/// process.
 ///
-/// [`SendBuilder::prepare`](crate::SendBuilder::prepare) makes one, and
-/// [`PublishBuilder::prepare`](crate::PublishBuilder::prepare) makes those of a batch. Pass it to
-/// [`Client::send`](crate::Client::send): whatever the settings of that client are, the same bytes
-/// go out under the same message id.
+/// [`SendBuilder::prepare`](crate::SendBuilder::prepare) creates one.
+/// [`PublishBuilder::prepare`](crate::PublishBuilder::prepare) creates one for each message of a
+/// batch. Pass it to [`Client::send`](crate::Client::send): the same bytes are sent under the same
+/// message id, whatever the settings of that client.
 ///
 /// ```no_run
 /// # use pushslots::{Client, PreparedMessage, PushSlots};
@@ -41,22 +41,22 @@ const VERSION: u32 = 1;
 /// # Ok(()) }
 /// ```
 ///
-/// Its `Debug` shows neither slots nor destinations.
+/// `Debug` shows neither slots nor destinations.
 #[derive(Clone)]
 pub struct PreparedMessage {
     pub(crate) message_id: Uuid,
-    /// The indices of its slots among all that were given. Skipped ones are among them.
+    /// The range of its slots in the whole list of slots, including skipped ones.
     pub(crate) slots: Range<usize>,
-    /// How many slots and destinations it has.
+    /// The number of slots in the message.
     pub(crate) slot_count: usize,
     pub(crate) destination_count: usize,
     pub(crate) batch: Option<BatchNumbers>,
     pub(crate) body: Bytes,
-    /// The problems that didn't stop it. They aren't stored.
+    /// The problems that didn't prevent sending. They aren't stored.
     pub(crate) problems: PermittedProblems,
 }
 
-/// Whether the same is sent under the same id.
+/// Compares everything that is sent or stored, but not the problems.
 impl PartialEq for PreparedMessage {
     fn eq(&self, other: &Self) -> bool {
         (
@@ -87,11 +87,11 @@ pub struct BatchNumbers {
     pub id: String,
     /// The number of the message, starting at 1.
     pub number: u64,
-    /// How many messages the batch has; `None` if that wasn't known.
+    /// The number of messages in the batch; `None` if it wasn't known.
     pub total: Option<u64>,
 }
 
-/// The line of JSON before the body.
+/// The header: the line of JSON before the body.
 #[derive(Serialize, Deserialize)]
 struct PreparedHeader {
     message_id: Uuid,
@@ -110,39 +110,39 @@ impl PreparedMessage {
         self.message_id
     }
 
-    /// Returns the indices of its slots among all that were given, starting at 0. Skipped slots
-    /// between them count.
+    /// Returns the range of its slots in the whole list of slots, starting at 0 and including
+    /// skipped ones.
     #[must_use]
     pub fn slots(&self) -> Range<usize> {
         self.slots.clone()
     }
 
-    /// Returns how many slots it has.
+    /// Returns the number of slots in the message.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
     }
 
-    /// Returns how many destinations it names.
+    /// Returns the number of destinations.
     #[must_use]
     pub fn destination_count(&self) -> usize {
         self.destination_count
     }
 
-    /// Returns its place in its batch; `None` if its `Meta` names none.
+    /// Returns the place of the message in its batch; `None` if it isn't part of a batch.
     #[must_use]
     pub fn batch(&self) -> Option<&BatchNumbers> {
         self.batch.as_ref()
     }
 
-    /// Returns the JSON that is sent.
+    /// Returns the JSON body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
     /// Returns the first 1,000 problems that the client's [`Validation`] permitted. They include
-    /// those of values that were left out.
+    /// the problems of omitted values.
     ///
     /// They aren't part of the stored form. For messages of a batch, [`PreparedMessages::problems`]
     /// lists them instead, because messages share records.
@@ -159,11 +159,10 @@ impl PreparedMessage {
         self.problems.omitted()
     }
 
-    /// Returns the message in a form to store: a line of text, a line of JSON, and the JSON that is
-    /// sent.
+    /// Returns the stored form of the message: a line of text, a line of JSON, and the JSON body.
     ///
-    /// The form has a version and a digest, by which [`from_bytes`](Self::from_bytes) recognizes a
-    /// damaged one. It isn't encrypted, and holds the names in the message.
+    /// The stored form has a version and a digest, with which [`from_bytes`](Self::from_bytes)
+    /// detects damage. It isn't encrypted and contains the names in the message.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let header = PreparedHeader {
@@ -175,7 +174,7 @@ impl PreparedMessage {
             batch: self.batch.clone(),
             body_bytes: self.body.len(),
         };
-        // Numbers and texts can't fail to be written.
+        // Serializing numbers and strings can't fail.
         let header = serde_json::to_string(&header).unwrap_or_default();
         let title = title_of(&header, &self.body);
         let mut stored = format!("{title}\n{header}\n").into_bytes();
@@ -183,7 +182,7 @@ impl PreparedMessage {
         stored
     }
 
-    /// Reads a message that [`to_bytes`](Self::to_bytes) wrote.
+    /// Reads a message from the bytes that [`to_bytes`](Self::to_bytes) returned.
     ///
     /// # Errors
     ///
@@ -219,12 +218,12 @@ impl PreparedMessage {
     }
 }
 
-/// The first line of a stored message.
+/// Returns the first line of a stored message.
 fn title_of(header: &str, body: &[u8]) -> String {
     format!("{NAME} {VERSION} {:032x}", digest::stored(header, body))
 }
 
-/// Splits off the first line, if it is text.
+/// Splits off the first line. Returns `None` if the line has no end or isn't UTF-8.
 fn split_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = bytes.split_at_checked(end)?;
@@ -242,18 +241,18 @@ impl fmt::Debug for PreparedMessage {
     }
 }
 
-/// The error for bytes that aren't a [`PreparedMessage`].
+/// An error from restoring a [`PreparedMessage`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// They aren't a prepared message of this crate, or their start is damaged.
+    /// The bytes aren't a prepared message of this crate, or their start is damaged.
     Unrecognized,
-    /// A part is missing or changed.
+    /// A part of the message is missing or changed.
     Damaged,
-    /// A newer version of this crate wrote them.
+    /// A newer version of this crate wrote the message.
     #[non_exhaustive]
     Newer {
-        /// The version of the form.
+        /// The version of the stored form.
         version: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! The responses that the page has buttons for.
+//! The responses that have buttons on the page.
 
 use http::StatusCode;
 
@@ -6,7 +6,7 @@ use crate::mock::mock_response::MockResponse;
 
 type Button = (&'static str, &'static str, fn() -> MockResponse);
 
-/// Each has a name and a label.
+/// The buttons, each with a name, a label and its response.
 pub(super) const RESPONSES: [Button; 11] = [
     ("throttled-1s", "429 with Retry-After: 1", || MockResponse::throttled().retry_after(1)),
     ("unavailable", "503", MockResponse::unavailable),

@@ -1,4 +1,4 @@
-//! The page that shows a person which messages arrived, and its requests.
+//! The page that shows which messages arrived, and the requests that it makes.
 
 mod buttons;
 mod state;
@@ -22,11 +22,11 @@ use super::mock_response::MockResponse;
 use super::script::Script;
 use super::service::{Service, is_json};
 
-/// Nothing from elsewhere, and nothing that stands in the page itself.
+/// The content security policy: nothing from elsewhere, and no inline scripts or styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The response to a request of the page; `None` if the request is for the service.
+/// Returns the response to a request for the page, or `None` if the request is for the service.
 pub(super) fn response(
     service: &Service,
     request: &ReceivedRequest,
@@ -60,9 +60,11 @@ pub(super) fn response(
     })
 }
 
-/// Whether no page of another origin can have made the request: its host is this machine, so that
-/// no other name leads here, and what changes something is JSON, which a browser lets no other
-/// origin send unasked.
+/// Returns `false` if a page of another origin may have made the request.
+///
+/// Its host must be `localhost` or an address, so that no other host name leads here. A request
+/// that changes something must be JSON, which a browser doesn't send to another origin without
+/// asking it.
 fn is_from_the_page(service: &Service, request: &ReceivedRequest) -> bool {
     let header = |name| value(&request.headers, name).unwrap_or_default();
     let host = header(HOST);
@@ -70,13 +72,13 @@ fn is_from_the_page(service: &Service, request: &ReceivedRequest) -> bool {
     let name =
         host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    // A name can be made to lead here, and an address can't.
+    // A foreign host name can be made to resolve to this machine, but an address can't.
     let is_here = name.eq_ignore_ascii_case("localhost")
         || address.is_ok_and(|address| address.is_loopback() || !service.address.is_loopback());
     is_here && (request.method == Method::GET || is_json(header(CONTENT_TYPE)))
 }
 
-/// The most messages and responses that one look at the page shows.
+/// The maximum number of messages and responses that the page requests at once.
 const MOST_SHOWN: usize = 10_000;
 
 fn value(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
@@ -86,7 +88,7 @@ fn value(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
 fn guarded(response: MockResponse) -> MockResponse {
     response
         .header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
-        // Names must not get into the browser's cache, which is on the disk.
+        // Names must not get into the browser's disk cache.
         .header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
         .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
         .header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
@@ -108,7 +110,7 @@ fn next(service: &Service, body: &Bytes) -> MockResponse {
     let Some((name, _, response)) = known else {
         return MockResponse::new(StatusCode::BAD_REQUEST);
     };
-    // By this name the page knows its own buttons.
+    // The page identifies its buttons by this name.
     service.script(|script| Script::add(&mut script.messages, MockResponse { name, ..response() }));
     MockResponse::new(StatusCode::NO_CONTENT)
 }

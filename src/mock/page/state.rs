@@ -1,4 +1,4 @@
-//! What came, newest first.
+//! The received messages, newest first.
 
 use std::collections::VecDeque;
 
@@ -13,12 +13,12 @@ use crate::mock::mock_response::MockResponse;
 use crate::mock::request_log::{RequestLog, SendRecord};
 use crate::mock::service::Service;
 
-/// How many token requests are shown.
+/// The maximum number of token requests that are shown.
 const TOKENS: usize = 10;
 
 #[derive(Serialize)]
 struct Page<'a> {
-    /// Another one after each change; the end of an outage is one too.
+    /// A value that changes with every update, and when an outage ends.
     version: (u64, bool),
     now: DateTime<Utc>,
     counts: ShownCounts,
@@ -55,7 +55,7 @@ struct ShownMessage<'a> {
     batch: Option<ShownBatch<'a>>,
     destinations: Vec<Uuid>,
     slots: usize,
-    /// How often it was accepted.
+    /// The number of times that the message was accepted.
     arrived: usize,
     logs: Vec<ShownLog<'a>>,
     attempts: Vec<ShownAttempt<'a>>,
@@ -84,7 +84,7 @@ struct ShownAttempt<'a> {
     reason: Option<&'a str>,
 }
 
-/// The newest messages up to `limit`, and everything around them.
+/// Returns the newest messages up to `limit`, and the rest of the page's data.
 pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
     let state = service.state();
     let log = &state.log;
@@ -114,11 +114,11 @@ pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
         tokens: token_requests_of(log),
         all_messages: log.sends.len(),
     };
-    // Text and numbers under fixed keys always have a JSON form.
+    // Strings and numbers under fixed keys can always be written as JSON.
     serde_json::to_vec(&page).unwrap_or_default()
 }
 
-/// What the next requests are answered.
+/// Returns the names of the next scripted responses.
 fn names(responses: &VecDeque<MockResponse>, limit: usize) -> Vec<&str> {
     responses
         .iter()
@@ -127,7 +127,7 @@ fn names(responses: &VecDeque<MockResponse>, limit: usize) -> Vec<&str> {
         .collect()
 }
 
-/// The newest few.
+/// Returns the newest token requests.
 fn token_requests_of(log: &RequestLog) -> Vec<ShownAttempt<'_>> {
     let newest = log.token_requests.iter().enumerate().rev().take(TOKENS);
     newest

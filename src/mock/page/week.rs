@@ -9,8 +9,8 @@ use crate::clock;
 use crate::message::{Provider, Slot};
 use crate::mock::service::Service;
 
-/// More than that no one looks at, and it would take long to show. Those of the newest messages are
-/// shown first.
+/// The maximum number of slots that are shown. More would be slow to render and of no use. The
+/// slots of the newest messages are shown first.
 const MOST: usize = 1_000;
 
 #[derive(Serialize)]
@@ -37,7 +37,8 @@ struct ShownSlot<'a> {
     message: usize,
 }
 
-/// The week from `monday`, or that in which the newest message begins; of one message, or of all.
+/// Returns the slots of a week, of one message or of all. Without `monday`, it is the week in which
+/// the newest message begins.
 pub(super) fn json(
     service: &Service,
     monday: Option<NaiveDate>,
@@ -45,7 +46,7 @@ pub(super) fn json(
 ) -> Vec<u8> {
     let state = service.state();
     let log = &state.log;
-    // A message that came twice under one id is one to a person.
+    // A message that arrived twice under one id is shown once.
     let slots = || {
         let sends = log.sends.iter().enumerate().rev().map(|(index, send)| (index + 1, send));
         sends
@@ -92,7 +93,7 @@ pub(super) fn json(
     serde_json::to_vec(&Week { monday, first, last, providers, left_out }).unwrap_or_default()
 }
 
-/// What a row is called, and the id beside it.
+/// Returns the name of a provider's row, and the id next to it.
 fn provider(slot: &Slot) -> (String, Option<String>) {
     let Some(provider) = slot.provider.as_deref() else { return ("No provider".to_owned(), None) };
     let Provider { first_name, last_name, credentials, .. } = provider;

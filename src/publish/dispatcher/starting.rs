@@ -1,4 +1,4 @@
-//! Which message goes out next, and when.
+//! The choice of the next message to send, and of its time.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{Dispatcher, FreePermit};
 use crate::transport::{Permit, RateLimiter};
 
 impl<'a> Dispatcher<'a, '_> {
-    /// Sends the messages that may go out now. Returns whether there were any.
+    /// Sends the messages that may be sent now. Returns whether there were any.
     pub(super) fn start_messages(&mut self) -> bool {
         let mut has_started = false;
         while self.end.is_none() && self.may_start() {
@@ -21,7 +21,7 @@ impl<'a> Dispatcher<'a, '_> {
                     None => {
                         let limiter = limiter.clone();
                         let now = Instant::now();
-                        // If the limiter fails, so does the send, which asks it again.
+                        // If the limiter fails, the send asks it again and returns its error.
                         let waiting = || {
                             (
                                 Box::pin(async move { limiter.permit().await.ok() })
@@ -37,14 +37,14 @@ impl<'a> Dispatcher<'a, '_> {
             self.start(permit);
             has_started = true;
         }
-        // A permit that nobody uses is free for others.
+        // An unused permit is free for others.
         self.permit = None;
         let outage = self.patience.outage.filter(|outage| !outage.is_probing);
         self.tracker.waits(outage.map(|outage| (WaitReason::Failure(outage.reason), outage.until)));
         has_started
     }
 
-    /// Whether a message may go out if the rate limit has room.
+    /// Returns whether a message may be sent if the rate limit has room.
     fn may_start(&self) -> bool {
         let (unsaved, is_blocked) =
             self.saver.as_ref().map_or((0, false), |saver| (saver.unsaved(), saver.blocks()));
@@ -74,7 +74,7 @@ impl<'a> Dispatcher<'a, '_> {
         Poll::Ready(())
     }
 
-    /// Sends the first message that may go out.
+    /// Sends the next message. Messages that failed temporarily come first.
     fn start(&mut self, permit: Option<Permit>) {
         let Some(mut message) = self.failed_for_now.pop_front().or_else(|| self.ready.take())
         else {

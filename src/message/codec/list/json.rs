@@ -1,4 +1,4 @@
-//! Lists in JSON: how they are read, checked and written.
+//! Lists in JSON: reading, validating and writing them.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -18,12 +18,12 @@ use crate::message::codec::value::{AsSerde, Read, Value, explain_value, is_sound
 use crate::message::read::scanner::locate_element;
 use crate::message::{ProblemCode, UnreadReason};
 
-/// The elements that are written.
+/// Returns the elements that are written.
 fn written<T: Value>(elements: &[T]) -> impl Iterator<Item = &T> {
     elements.iter().filter(|value| !is_passed_over(*value))
 }
 
-/// Writes the elements, and makes a list of all that was written from `start` on.
+/// Writes the elements, and turns everything from `start` on into a list.
 fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
     for value in written(elements) {
         out.push(b',');
@@ -33,7 +33,7 @@ fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
 }
 
 impl<T: Value> Unread<T> {
-    /// The elements that can be read.
+    /// Returns the elements that can be read.
     fn readable(&self) -> Vec<T> {
         let mut interner = Interner::unlimited();
         let is_one_list = self.reason != UnreadReason::Repeated;
@@ -46,7 +46,7 @@ impl<T: Value> Unread<T> {
         read.collect()
     }
 
-    /// Writes the list that could not be read, and the elements that were added to it.
+    /// Writes the list that couldn't be read, and the elements that were added to it.
     fn write(&self, out: &mut Vec<u8>) {
         let raw = &*self.raw;
         if self.added.is_empty() {
@@ -59,7 +59,7 @@ impl<T: Value> Unread<T> {
                 out.push(b',');
                 out.extend_from_slice(inside.as_bytes());
             }
-            // In a list of its own, which is no element, it doesn't turn into one.
+            // Wrapped in a list, the value can't be read as an element.
             None => {
                 out.extend_from_slice(b",[");
                 out.extend_from_slice(raw.as_bytes());
@@ -179,7 +179,7 @@ impl<T: Value> Field for List<T> {
             problems.add_wrong_type(at, ProblemCode::WrongType, "a list", raw);
             return;
         };
-        // It keeps what is shared until all is checked.
+        // The interner holds shared records until all elements are checked.
         let mut interner = Interner::unlimited();
         for (index, raw) in elements.into_iter().enumerate() {
             match T::read(raw, &mut interner) {
@@ -212,7 +212,7 @@ impl<T: Value> Field for List<T> {
     }
 }
 
-/// Whether an element of a list stands for nothing.
+/// Returns whether an element counts as absent and isn't written.
 fn is_passed_over<T: Value>(value: &T) -> bool {
     T::EMPTY_ELEMENT.is_none() && value.is_empty()
 }

@@ -1,0 +1,26 @@
+//! Guides with longer answers to the questions between the first message and production.
+
+#[doc = include_str!("../docs/going-live.md")]
+pub mod going_live {}
+
+#[doc = include_str!("../docs/delivery-guarantees.md")]
+pub mod delivery_guarantees {}
+
+#[doc = include_str!("../docs/resuming.md")]
+pub mod resuming {}
+
+#[doc = include_str!("../docs/tokens.md")]
+pub mod tokens {}
+
+#[doc = include_str!("../docs/rate-limits-and-performance.md")]
+pub mod rate_limits_and_performance {}
+
+#[cfg(feature = "mock")]
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("../docs/observability.md")]
+pub mod observability {}
+
+#[doc = include_str!("../docs/troubleshooting.md")]
+pub mod troubleshooting {}
