@@ -67,8 +67,17 @@ impl MockServiceBuilder {
         if let Some(known) = &mut rules.known_destinations {
             known.push(destination);
         }
+        let url = format!("http://{}", SocketAddr::new(reached, port));
+        let private_key_pem = pem(&pkcs8);
         let service = Arc::new(Service {
-            url: format!("http://{}", SocketAddr::new(reached, port)),
+            client_settings: format!(
+                "export PUSHSLOTS_BASE_URL='{url}'\nexport PUSHSLOTS_CLIENT_ID='{client_id}'\n\
+                 export PUSHSLOTS_KEY_ID='{key_id}'\n\
+                 export PUSHSLOTS_PRIVATE_KEY='{}'\n\
+                 export PUSHSLOTS_DESTINATION_IDS='{destination}'\n",
+                private_key_pem.trim_end(),
+            ),
+            url,
             address: builder.address,
             rules,
             audiences: builder.audiences,
@@ -87,7 +96,6 @@ impl MockServiceBuilder {
         });
         let server = Server::start(listener, service.clone())?;
         let key = Arc::new(key);
-        let private_key_pem = pem(&pkcs8);
         Ok(MockService {
             service,
             server,

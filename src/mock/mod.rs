@@ -65,11 +65,14 @@
 //! the slots on a calendar. The page shows only data in the memory of this process. Any client can
 //! do what the page's buttons do, with a JSON body:
 //!
-//! * `POST /page/next` with `{"response": "throttled-1s"}` queues that response for a message. The
-//!   other responses are `unavailable`, `bad-gateway`, `rejected`, `block-page`, `errors`,
-//!   `unauthorized`, `reset`, `lost`, `truncated` and `stall`.
+//! * `POST /page/next` with `{"response": "throttled-1s"}` queues that response for a message, and
+//!   with `"to": "token_request"` as well for a token request. The other responses are
+//!   `unavailable`, `bad-gateway`, `rejected`, `block-page`, `errors`, `unauthorized`, `reset`,
+//!   `lost`, `truncated` and `stall`.
+//! * `POST /page/outage` with `{"seconds": 30}` starts an outage of that time.
 //! * `POST /page/clear` with `{"queue": true, "inbox": true}` clears the queued responses and the
 //!   inbox.
+//! * `GET /page/settings` returns the environment variables of a client as commands of a shell.
 
 mod assertion;
 mod builder;

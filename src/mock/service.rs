@@ -27,6 +27,8 @@ pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<MockResponse> + Se
 /// The service, independent of its sockets.
 pub(super) struct Service {
     pub(super) url: String,
+    /// The environment variables of a client, as commands of a shell.
+    pub(super) client_settings: String,
     pub(super) audiences: Vec<String>,
     /// The address that the mock is bound to.
     pub(super) address: IpAddr,

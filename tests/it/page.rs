@@ -8,12 +8,13 @@ use pushslots::chrono::{TimeZone, Utc};
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Provider, PushSlots, Slot};
 use serde_json::{Value, json};
-use support::{any_http, message, or_skip, repository};
+use support::examples::{Folder, program};
+use support::{MESSAGE, any_http, message, or_skip, repository};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// A running `tests/peers/page.js`, which drives a browser. It stops on drop.
+/// A running program in `tests/peers/` that drives a browser. It stops on drop.
 struct Browser {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -23,7 +24,16 @@ impl Browser {
     /// Opens the page. If there is no browser, returns `None` and prints that the test is skipped,
     /// or panics if `CI=true`.
     fn open(url: &str) -> Option<Self> {
-        let mut child = or_skip(spawn(url))?;
+        Self::run("page.js", url)
+    }
+
+    /// Opens the page of a mock that has received nothing.
+    fn open_empty(url: &str) -> Option<Self> {
+        Self::run("empty_page.js", url)
+    }
+
+    fn run(program: &str, url: &str) -> Option<Self> {
+        let mut child = or_skip(spawn(program, url))?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Some(Self { child, lines })
     }
@@ -35,14 +45,14 @@ impl Browser {
     }
 }
 
-fn spawn(url: &str) -> Result<Child, String> {
+fn spawn(program: &str, url: &str) -> Result<Child, String> {
     let folder = repository("tests/peers");
     if !folder.join("node_modules/playwright-core").exists() {
         return Err("run `npm ci` in tests/peers first".to_owned());
     }
     let chromium = chromium().ok_or("there is no Chromium; name one in CHROMIUM")?;
     Command::new("node")
-        .args(["page.js", url])
+        .args([program, url])
         .env("CHROMIUM", chromium)
         .current_dir(folder)
         .stdin(Stdio::piped())
@@ -271,9 +281,55 @@ async fn page_is_served_to_loopback_hosts_only_and_is_never_cached() {
         );
     }
     assert_eq!(service.pending_responses(), responses.len());
+    let token = r#"{"response":"unavailable","to":"token_request"}"#;
+    assert_eq!(post("/page/next", "application/json", token).await.unwrap().status(), 204);
+    let queued: Value =
+        serde_json::from_slice(&get("/page/state").send().await.unwrap().bytes().await.unwrap())
+            .unwrap();
+    assert_eq!(queued["next_tokens"], json!(["unavailable"]));
+
+    let outage = |seconds| post("/page/outage", "application/json", seconds);
+    assert_eq!(outage(r#"{"seconds":-1}"#).await.unwrap().status(), 400);
+    assert_eq!(outage(r#"{"seconds":3600}"#).await.unwrap().status(), 204);
+    let response = http.post(format!("{}/endpoint", service.url())).send().await.unwrap();
+    assert_eq!(response.status(), 503);
     let clear = r#"{"inbox":true,"queue":true}"#;
     assert_eq!(post("/page/clear", "application/json", clear).await.unwrap().status(), 204);
     assert!(service.received().is_empty());
     assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
     assert_eq!(service.counts().requests, 1, "those for the page do not count");
+}
+
+#[tokio::test]
+async fn settings_of_the_page_connect_a_client() {
+    let service = MockService::start().unwrap();
+    let response = any_http().get(format!("{}/page/settings", service.url())).send().await.unwrap();
+    let script = String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap();
+    let folder = Folder::create();
+    let message = folder.file("message.json", MESSAGE);
+    // As if they were pasted into a terminal.
+    let push_file = program("push_file");
+    let script = format!("{script}exec '{}' '{}'", push_file.display(), message.display());
+    let mut shell = Command::new("sh");
+    let run = shell.env_clear().args(["-c", &script]).kill_on_drop(true).output();
+    let run = timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(service.received().len(), 1);
+}
+
+/// With `PUSHSLOTS_SCREENSHOTS=FOLDER`, the browser also writes screenshots there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn empty_page_offers_settings_and_failures() {
+    let service = MockService::start().unwrap();
+    let Some(mut browser) = Browser::open_empty(service.url()) else { return };
+    let page = browser.next().await;
+    assert_eq!(page["copied"], page["settings"]);
+    assert!(page["settings"].as_str().unwrap().contains(service.url()), "{page}");
+    assert_eq!(page["explanations"].as_array().unwrap().len(), 11);
+    assert!(page["queue"].as_str().unwrap().contains("503, for a token request"), "{page}");
+    assert_eq!(page["outage"], true);
+    for list in ["console_errors", "failed_requests", "unlabelled"] {
+        assert_eq!(page[list], json!([]), "{list}");
+    }
+    assert!(browser.child.wait().await.unwrap().success());
 }

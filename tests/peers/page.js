@@ -3,9 +3,8 @@
 // browser is the one at CHROMIUM.
 
 import { createInterface } from 'node:readline';
-import { chromium } from 'playwright-core';
+import { LIMIT_MS, run, unlabelled, watch } from './browser.js';
 
-const LIMIT_MS = 60_000;
 const WAIT_MS = 5_000;
 const MOST_TABS = 40;
 
@@ -22,17 +21,12 @@ async function check(browser) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
-  const errors = [];
+  const { errors, failed } = watch(page);
   const foreign = [];
-  const failed = [];
-  page.on('console', (said) => ['error', 'warning'].includes(said.type()) && errors.push(said.text()));
-  page.on('pageerror', (error) => errors.push(String(error)));
   page.on('request', (request) => {
     const to = new URL(request.url());
     if (to.protocol !== 'data:' && to.origin !== url.origin) foreign.push(request.url());
   });
-  page.on('requestfailed', (request) => failed.push(`${request.url()}: ${request.failure()?.errorText}`));
-  page.on('response', (response) => response.status() >= 400 && failed.push(`${response.url()}: ${response.status()}`));
 
   const newest = page.locator('#rows > li').first();
   const textOf = async (locator) => plain(await locator.innerText());
@@ -99,33 +93,4 @@ async function queueByKeyboard(page, textOf) {
   return textOf(page.locator('#queue'));
 }
 
-// Whatever takes the focus and has no name in the tree that the browser gives to a screen reader.
-async function unlabelled(context, page) {
-  const session = await context.newCDPSession(page);
-  const { nodes } = await session.send('Accessibility.getFullAXTree');
-  await session.detach();
-  const isFocusable = ({ properties = [] }) =>
-    properties.some(({ name, value }) => name === 'focusable' && value.value);
-  return nodes
-    .filter((node) => !node.ignored && node.role?.value !== 'RootWebArea' && isFocusable(node))
-    .filter((node) => !node.name?.value?.trim())
-    .map((node) => node.role?.value);
-}
-
-let browser;
-const tooLong = new Promise((_, reject) => {
-  setTimeout(() => reject(new Error(`not done after ${LIMIT_MS} ms`)), LIMIT_MS);
-});
-try {
-  if (!process.env.CHROMIUM) throw new Error('CHROMIUM names no browser');
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args });
-  await Promise.race([check(browser), tooLong]);
-} catch (error) {
-  console.error(error.stack ?? error);
-  process.exitCode = 1;
-} finally {
-  await browser?.close();
-}
-// Standard input and the limit would keep it going.
-process.exit();
+await run(check);

@@ -5,6 +5,7 @@ mod state;
 mod week;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -15,7 +16,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
-use buttons::RESPONSES;
+use buttons::BUTTONS;
 
 use super::inbox::ReceivedRequest;
 use super::mock_response::MockResponse;
@@ -44,12 +45,17 @@ pub(super) fn response(
             MockResponse::new(StatusCode::OK)
                 .json(state::json(service, limit.unwrap_or(50).min(MOST_SHOWN)))
         },
+        ("GET", "/page/settings") => &|| {
+            let settings = service.client_settings.clone();
+            MockResponse::new(StatusCode::OK).content("text/plain", settings.into())
+        },
         ("GET", "/page/week") => &|| {
             let monday = parameter(query, "monday").and_then(|day| day.parse::<NaiveDate>().ok());
             let message = parameter(query, "message").and_then(|number| number.parse().ok());
             MockResponse::new(StatusCode::OK).json(week::json(service, monday, message))
         },
         ("POST", "/page/next") => &|| next(service, &request.body),
+        ("POST", "/page/outage") => &|| outage(service, &request.body),
         ("POST", "/page/clear") => &|| clear(service, &request.body),
         _ => return None,
     };
@@ -102,16 +108,48 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 #[derive(Deserialize)]
 struct NextResponse {
     response: String,
+    /// Which request gets the response.
+    #[serde(default)]
+    to: Recipient,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Recipient {
+    #[default]
+    Message,
+    TokenRequest,
 }
 
 fn next(service: &Service, body: &Bytes) -> MockResponse {
-    let asked = serde_json::from_slice::<NextResponse>(body).ok();
-    let known = asked.and_then(|asked| RESPONSES.iter().find(|(name, ..)| *name == asked.response));
-    let Some((name, _, response)) = known else {
+    let Ok(asked) = serde_json::from_slice::<NextResponse>(body) else {
+        return MockResponse::new(StatusCode::BAD_REQUEST);
+    };
+    let Some(button) = BUTTONS.iter().find(|button| button.name == asked.response) else {
         return MockResponse::new(StatusCode::BAD_REQUEST);
     };
     // The page identifies its buttons by this name.
-    service.script(|script| Script::add(&mut script.messages, MockResponse { name, ..response() }));
+    let response = MockResponse { name: button.name, ..(button.response)() };
+    service.script(|script| {
+        let queue = match asked.to {
+            Recipient::Message => &mut script.messages,
+            Recipient::TokenRequest => &mut script.tokens,
+        };
+        Script::add(queue, response);
+    });
+    MockResponse::new(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Outage {
+    seconds: u32,
+}
+
+fn outage(service: &Service, body: &Bytes) -> MockResponse {
+    let Ok(Outage { seconds }) = serde_json::from_slice(body) else {
+        return MockResponse::new(StatusCode::BAD_REQUEST);
+    };
+    service.script(|script| script.fail_for(Duration::from_secs(seconds.into())));
     MockResponse::new(StatusCode::NO_CONTENT)
 }
 

@@ -183,6 +183,36 @@ async function askWeek() {
   showWeek();
 }
 
+let settings = ''; // of a client; they stay the same while the service runs
+async function showSettings() {
+  if (settings) return;
+  settings = 'asked';
+  try {
+    const got = await fetch('page/settings', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
+    settings = got.ok ? await got.text() : '';
+  } catch {
+    settings = '';
+  }
+  put($('settings'), settings);
+}
+
+async function copySettings() {
+  try {
+    await navigator.clipboard.writeText(settings);
+    say('The settings are copied');
+  } catch {
+    // Without the clipboard, such as over plain http from another machine, the text is selected instead.
+    getSelection().selectAllChildren($('settings'));
+    say('The settings are selected; copy them with the keyboard');
+  }
+}
+
+function queue(name, label) {
+  const to = $('recipient').value;
+  const place = to === 'message' ? '' : ', for a token request';
+  post('page/next', { response: name, to }, `Queued: ${label}${place}`);
+}
+
 async function post(path, body, done) {
   if (await tryToAsk(path, body)) say(done);
   poll();
@@ -231,12 +261,18 @@ function showState() {
 
   const labels = new Map(state.responses.map(({ name, label }) => [name, label || name]));
   sync($('responses'), state.responses,
-    ({ name }) => button('', () => post('page/next', { response: name }, `Queued: ${labels.get(name)}`)),
-    (made, { name }) => put(made, labels.get(name)),
+    ({ name, explanation }) => {
+      const made = button('', () => queue(name, labels.get(name)));
+      const note = element('p', 'note', explanation);
+      note.id = `note-${name}`;
+      made.setAttribute('aria-describedby', note.id);
+      return element('div', 'choice', made, note);
+    },
+    (made, { name }) => put(made.firstChild, labels.get(name)),
     ({ name }) => name);
   const queued = [
     ...state.next.map((name) => labels.get(name) ?? name),
-    ...state.next_tokens.map((name) => `${name}, for a token request`),
+    ...state.next_tokens.map((name) => `${labels.get(name) ?? name}, for a token request`),
   ];
   sync($('queue'), queued, () => element('li'), put);
   $('queue').hidden = !queued.length;
@@ -253,6 +289,8 @@ function showState() {
   put($('tokens-shown'), state.tokens.length ? 'The newest first.' : 'None yet.');
   sync($('token-rows'), state.tokens, () => element('li', 'data'), (item, token) => put(item, told(token)));
   $('inbox').hidden = !messages.length;
+  $('connect').hidden = messages.length > 0;
+  if (!messages.length) showSettings();
   sync($('rows'), messages, makeMessage, fillMessage, ({ number }) => number);
   older.hidden = messages.length >= all;
   // Focus does not fall out of the list with what left it.
@@ -434,6 +472,11 @@ $('zone').addEventListener('change', ({ target }) => {
   if (state) showState();
   if (week) showWeek();
 });
+$('copy').addEventListener('click', copySettings);
+for (const seconds of [10, 60]) {
+  $(`outage-${seconds}`).addEventListener('click',
+    () => post('page/outage', { seconds }, `Outage: every request gets a 503 for ${seconds} s`));
+}
 $('clear-queue').addEventListener('click', () => post('page/clear', { queue: true }, 'The queue is empty'));
 $('clear-inbox').addEventListener('click', () => post('page/clear', { inbox: true }, 'The inbox is empty'));
 $('older').addEventListener('click', () => {

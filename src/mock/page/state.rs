@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::buttons::RESPONSES;
+use super::buttons::BUTTONS;
 use crate::clock;
 use crate::mock::inbox::{Counts, ReceivedRequest};
 use crate::mock::mock_response::MockResponse;
@@ -45,6 +45,7 @@ struct ShownCounts {
 struct ShownResponse {
     name: &'static str,
     label: &'static str,
+    explanation: &'static str,
 }
 
 #[derive(Serialize)]
@@ -106,9 +107,13 @@ pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
         is_down,
         next: names(&state.script.messages, limit),
         next_tokens: names(&state.script.tokens, limit),
-        responses: RESPONSES
+        responses: BUTTONS
             .iter()
-            .map(|&(name, label, _)| ShownResponse { name, label })
+            .map(|button| ShownResponse {
+                name: button.name,
+                label: button.label,
+                explanation: button.explanation,
+            })
             .collect(),
         messages: newest.map(|(index, send)| message(log, index + 1, send)).collect(),
         tokens: token_requests_of(log),
