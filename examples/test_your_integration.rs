@@ -50,7 +50,7 @@ mod tests {
         let places: Vec<_> =
             batch.iter().filter_map(|message| message.meta().current_batch).collect();
         assert_eq!(places, [1, 2, 3, 4]);
-        assert_eq!(service.counts().duplicates, 1, "the message whose response was lost");
+        assert_eq!(service.counts().duplicates, 1, "the message with the lost response");
         Ok(())
     }
 }

@@ -88,9 +88,9 @@
 mod auth;
 mod client;
 mod clock;
-mod debug;
 mod delivery;
 mod digest;
+mod display;
 mod error;
 pub mod guide;
 mod message;

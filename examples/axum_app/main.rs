@@ -68,6 +68,19 @@ async fn ready(State(app): State<App>) -> Response {
     }
 }
 
+/// Completes on ctrl-c, or on the signal by which service managers stop a process.
+async fn shutdown() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! { _ = terminated.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // Without credentials in the environment, a mock stands in for the service.
@@ -89,11 +102,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let routes = Router::new().route("/slots", post(publish)).route("/ready", get(ready));
-    axum::serve(listener, routes.with_state(app))
-        .with_graceful_shutdown(async {
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await?;
+    axum::serve(listener, routes.with_state(app)).with_graceful_shutdown(shutdown()).await?;
     // For publications that no request waits for any more.
     client.drain(Duration::from_secs(30)).await;
     Ok(())

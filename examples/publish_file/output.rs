@@ -116,6 +116,6 @@ pub struct Line<'a> {
 
 pub fn print(line: &impl Serialize) {
     let line = serde_json::to_string(line).expect("text and numbers have a JSON form");
-    // The exit code still tells the outcome when nobody reads stdout any more.
+    // The exit code reports the outcome even if stdout is closed.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -73,6 +73,6 @@ fn print(outcome: &impl Serialize) {
     let outcome = serde_json::to_value(outcome).expect("text and numbers have a JSON form");
     let keys = ["message_id", "delivery", "logs", "attempts", "error", "retry_after_s"];
     let line: Value = keys.map(|key| (key, outcome[key].clone())).into_iter().collect();
-    // The exit code still tells the outcome when nobody reads stdout any more.
+    // The exit code reports the outcome even if stdout is closed.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

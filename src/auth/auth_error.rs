@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::TokenError;
-use crate::debug::debug_as_display;
+use crate::display::debug_as_display;
 
 /// An error from a [`Signer`](crate::Signer) or a [`TokenSource`](crate::TokenSource).
 ///

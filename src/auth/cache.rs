@@ -138,7 +138,7 @@ impl TokenCache {
             match outcome.result {
                 _ if request.generation != state.generation => {}
                 Ok(token) if state.is_rejected && state.holds(&token) => {}
-                // The token expired before this call, because nobody polled its request for long. A
+                // The token expired before this call, because its request was not polled for long. A
                 // short-lived token that expires during the call is used all the same.
                 Ok(token) if token.had_expired(asked) => {}
                 Ok(token) => return Ok(TokenHandle { token, renewal: None }),
@@ -249,7 +249,7 @@ impl TokenCache {
         let overdue;
         let mut state = self.state();
         state.record_completed_request();
-        // A request that nobody polled in time may never receive its response.
+        // A request that was not polled in time may never receive its response.
         overdue = state.request.take_if(|request| request.age.is_overdue(now, self.timeout));
         state.refresh_failed |=
             overdue.as_ref().is_some_and(|request| request.age.of(now) > self.timeout);

@@ -1,11 +1,11 @@
 //! Signing assertions with keys that may be outside this process.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use super::AuthError;
+use crate::display::display_as_str;
 
 /// A signer of assertions. Its private key can be outside this process.
 ///
@@ -139,11 +139,7 @@ impl SigningAlgorithm {
     }
 }
 
-impl fmt::Display for SigningAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(SigningAlgorithm);
 
 /// A [`Signer`] of any type.
 pub(super) trait AnySigner: Send + Sync {

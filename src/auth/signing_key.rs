@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::jwk::{Jwk, Parts};
 use super::{AuthError, Signer, SigningAlgorithm, SigningInput};
-use crate::debug::debug_as_display;
+use crate::display::debug_as_display;
 use crate::private_key::{Pem, Wiped, read_file};
 use crate::signature::{PrivateKey, RsaParts, Unusable};
 

@@ -13,6 +13,7 @@ mod metrics;
 mod mock;
 mod publish;
 mod publish_builder;
+mod publish_builder_sends;
 mod publish_start;
 mod send_builder;
 mod setting;

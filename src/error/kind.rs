@@ -1,8 +1,8 @@
 //! The kinds of errors.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+
+use crate::display::display_as_str;
 
 /// The kind of an [`Error`](crate::Error).
 ///
@@ -85,8 +85,4 @@ impl ErrorKind {
     }
 }
 
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(ErrorKind);

@@ -1,5 +1,6 @@
 //! The error that callers receive when they set up a client, send or publish.
 
+mod json;
 mod kind;
 
 use std::error::Error as StdError;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::auth::KeyError;
@@ -346,34 +347,6 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
-    }
-}
-
-/// The JSON form of an error.
-#[derive(Serialize)]
-struct ErrorJson<'a> {
-    kind: ErrorKind,
-    error: String,
-    #[serde(flatten)]
-    send: &'a FailedSend,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service_text: Option<&'a str>,
-    problems: &'a [Problem],
-    omitted_problems: usize,
-}
-
-impl Error {
-    fn json<'a>(&'a self, service_text: Option<&'a str>) -> ErrorJson<'a> {
-        let Inner { kind, send, problems, omitted_problems, .. } = &*self.0;
-        let kind = *kind;
-        let omitted_problems = *omitted_problems;
-        ErrorJson { kind, error: self.to_string(), send, service_text, problems, omitted_problems }
-    }
-}
-
-impl Serialize for Error {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.json(None).serialize(serializer)
     }
 }
 

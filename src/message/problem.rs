@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::debug::debug_as_display;
+use crate::display::{debug_as_display, display_as_str};
 
 /// A problem of a message or a setting, with its path.
 ///
@@ -158,11 +158,7 @@ impl ProblemCode {
     }
 }
 
-impl fmt::Display for ProblemCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(ProblemCode);
 
 /// The severity of a [`Problem`].
 ///
@@ -196,11 +192,7 @@ impl Severity {
     }
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(Severity);
 
 /// An error that lists the problems of a message or of a single slot.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::layout::{Fingerprint, Numbering, SlotPosition};
-use crate::debug::debug_as_display;
+use crate::display::debug_as_display;
 use crate::text;
 
 /// The place where a publication resumes: the first message of its batch that isn't known to be

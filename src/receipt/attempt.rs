@@ -1,6 +1,5 @@
 //! An attempt of a send, and the certainty of its outcome.
 
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +7,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::display::display_as_str;
 use crate::message::Log;
 use crate::retry::NextStep;
 
@@ -93,11 +93,7 @@ impl Delivery {
     }
 }
 
-impl fmt::Display for Delivery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(Delivery);
 
 /// One HTTP exchange of a send.
 ///

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::BodyKind;
+use crate::display::display_as_str;
 use crate::transport::TransportError;
 
 /// The result of one exchange for its message. It determines whether another attempt follows.
@@ -198,11 +199,7 @@ impl Classification {
     }
 }
 
-impl fmt::Display for Classification {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(Classification);
 
 impl fmt::Debug for Exchange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,8 @@
 //! The step after an attempt.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+
+use crate::display::display_as_str;
 
 /// The step after an attempt: a retry and the reason for its delay, or the reason why the send
 /// ends.
@@ -69,8 +69,4 @@ impl NextStep {
     }
 }
 
-impl fmt::Display for NextStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(NextStep);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Permit;
-use crate::debug::debug_as_display;
+use crate::display::debug_as_display;
 
 /// The maximum time before a source is asked again. It is short enough to be added to any
 /// `Instant`.

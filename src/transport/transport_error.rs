@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::PermitError;
-use crate::debug::debug_as_display;
+use crate::display::{debug_as_display, display_as_str};
 
 /// An error from an exchange without a complete response. It reports whether the request may have
 /// reached the service.
@@ -55,11 +55,7 @@ impl TransportErrorKind {
     }
 }
 
-impl fmt::Display for TransportErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+display_as_str!(TransportErrorKind);
 
 impl TransportError {
     /// Creates an error for a request that the service can't have. Either nothing of the request

@@ -49,7 +49,7 @@ async fn slots_are_published_and_the_server_ends_gracefully() {
     #[cfg(unix)]
     {
         let id = app.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
         let ended = timeout(Duration::from_secs(30), app.wait()).await.unwrap().unwrap();
         assert!(ended.success());
     }

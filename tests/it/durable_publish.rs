@@ -21,7 +21,7 @@ async fn second_run_resumes_after_a_kill() {
     };
 
     let mut first = start();
-    let received = timeout(Duration::from_secs(60), service.wait_for(5)).await.unwrap();
+    timeout(Duration::from_secs(60), service.wait_for(5)).await.unwrap();
     first.kill().await.unwrap();
     let second = timeout(Duration::from_secs(60), start().wait_with_output()).await;
     let second = second.expect("it ends").unwrap();
@@ -35,7 +35,7 @@ async fn second_run_resumes_after_a_kill() {
     // Only the message that was in flight can have arrived twice.
     let messages = service.received();
     let ids: BTreeSet<_> = messages.iter().filter_map(|message| message.message_id()).collect();
-    assert!(ids.len() == 24 && messages.len() <= 25 && received.len() >= 5, "{}", messages.len());
+    assert!(ids.len() == 24 && messages.len() <= 25, "{}", messages.len());
     let receipts = std::fs::read_to_string(folder.path().join("receipts.ndjson")).unwrap();
     let stored: BTreeSet<_> = receipts
         .lines()

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::debug::debug_as_display;
+use crate::display::debug_as_display;
 use crate::message::codec::corrector::Corrector;
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::scanner::ParseError;
-use crate::debug::debug_as_display;
+use crate::display::debug_as_display;
 
 /// An error from input that isn't the expected JSON or couldn't be read.
 ///

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::debug::debug_as_display;
 use crate::digest;
+use crate::display::debug_as_display;
 #[cfg(doc)]
 use crate::message::Validation;
 use crate::message::{PermittedProblems, Problem};

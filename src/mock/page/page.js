@@ -183,22 +183,21 @@ async function askWeek() {
   showWeek();
 }
 
-let settings = ''; // of a client; they stay the same while the service runs
+// The settings of a client stay the same while the service runs.
 async function showSettings() {
-  if (settings) return;
-  settings = 'asked';
+  if ($('settings').textContent) return;
   try {
     const got = await fetch('page/settings', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
-    settings = got.ok ? await got.text() : '';
+    if (got.ok) put($('settings'), await got.text());
   } catch {
-    settings = '';
+    // The next change of the state asks again.
   }
-  put($('settings'), settings);
+  $('copy').hidden = !$('settings').textContent;
 }
 
 async function copySettings() {
   try {
-    await navigator.clipboard.writeText(settings);
+    await navigator.clipboard.writeText($('settings').textContent);
     say('The settings are copied');
   } catch {
     // Without the clipboard, such as over plain http from another machine, the text is selected instead.
