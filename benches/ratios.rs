@@ -175,17 +175,17 @@ pub fn print(name: &str, value: f64) {
 /// Returns the result of `make`, and the heap that it holds.
 fn held<T>(make: impl FnOnce() -> T) -> (T, usize) {
     let before = HEAP.allocated();
-    let made = make();
-    (made, HEAP.allocated() - before)
+    let result = make();
+    (result, HEAP.allocated() - before)
 }
 
 /// Returns the time that `work` takes with all items, one after the other.
 fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
     let time = |item| {
         let start = Instant::now();
-        let made = black_box(work(black_box(item)));
+        let result = black_box(work(black_box(item)));
         let time = start.elapsed();
-        drop(made);
+        drop(result);
         time.as_secs_f64()
     };
     items.iter().map(time).sum()
@@ -196,27 +196,28 @@ fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
 fn stream_peak_mib(people: usize) -> f64 {
     let before = HEAP.allocated();
     let peak = Cell::new(0);
-    let look = || peak.set(peak.get().max(HEAP.allocated() - before));
-    let source = Watched { source: slots::Source::new(STREAMED_SLOTS, people), look };
+    let sample = || peak.set(peak.get().max(HEAP.allocated() - before));
+    let source = SampledSource { source: slots::Source::new(STREAMED_SLOTS, people), sample };
     let mut count = 0;
     for slot in SlotReader::new(source) {
         let slot = slot.unwrap();
         assert!(slot.provider.is_some() && slot.location.is_some());
         count += 1;
-        look();
+        sample();
     }
     assert_eq!(count, STREAMED_SLOTS);
     peak.get() as f64 / f64::from(1 << 20)
 }
 
-struct Watched<R, F> {
+/// A source that samples the heap before each read.
+struct SampledSource<R, F> {
     source: R,
-    look: F,
+    sample: F,
 }
 
-impl<R: Read, F: Fn()> Read for Watched<R, F> {
+impl<R: Read, F: Fn()> Read for SampledSource<R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (self.look)();
+        (self.sample)();
         self.source.read(buffer)
     }
 }

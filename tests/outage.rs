@@ -14,9 +14,10 @@ use support::model::{Model, Reply, ScriptedOutcome, TokenOutcome, client_of, ok,
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-const PACE: Duration = Duration::from_millis(10);
+/// The time between two sends.
+const SEND_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Every way in which the whole service can fail, with the label to print.
+/// Returns every way in which the whole service can fail, with the label to print.
 fn outages() -> Vec<(&'static str, ScriptedOutcome)> {
     let slow = |status| {
         ScriptedOutcome::Response(Reply { after: Duration::from_secs(10), ..Reply::new(status) })
@@ -30,7 +31,7 @@ fn outages() -> Vec<(&'static str, ScriptedOutcome)> {
         ("503 with Retry-After: 1", ScriptedOutcome::Response(Reply::new(503).retry_after("1"))),
         ("429", responds(429)),
         ("429 with Retry-After: 1", ScriptedOutcome::Response(Reply::new(429).retry_after("1"))),
-        ("401 whatever the token", ScriptedOutcome::Revoked),
+        ("401 for every token", ScriptedOutcome::Revoked),
         ("no connection", ScriptedOutcome::NoConnection),
         ("connections cut", ScriptedOutcome::Cut { accepted: false }),
         ("no response", ScriptedOutcome::Hangs { accepted: false }),
@@ -46,17 +47,17 @@ fn load(outcome: &ScriptedOutcome, max_attempts: u32, sends: u32) -> usize {
         let client =
             client_of(&model).max_attempts(max_attempts).without_rate_limit().build().unwrap();
         let message = std::sync::Arc::new(message().encode().unwrap());
-        let mut under_way = JoinSet::new();
+        let mut in_flight = JoinSet::new();
         for _ in 0..sends {
             let client = client.clone();
             let message = message.clone();
-            under_way.spawn(async move { client.send(&message).await.map(drop) });
-            sleep(PACE).await;
-            while let Some(ended) = under_way.try_join_next() {
+            in_flight.spawn(async move { client.send(&message).await.map(drop) });
+            sleep(SEND_INTERVAL).await;
+            while let Some(ended) = in_flight.try_join_next() {
                 assert!(ended.unwrap().is_err());
             }
         }
-        assert!(under_way.join_all().await.iter().all(Result::is_err));
+        assert!(in_flight.join_all().await.iter().all(Result::is_err));
         model.calls().len() + model.token_requests()
     })
 }
@@ -69,12 +70,12 @@ fn retries_add_at_most_2_percent_of_requests_in_a_full_outage() {
     let outages = outages();
     let ratios: Vec<_> = thread::scope(|scope| {
         let halves = outages.chunks(outages.len().div_ceil(2));
-        let of_half = move |half: &[(&'static str, ScriptedOutcome)]| {
+        let run_half = move |half: &[(&'static str, ScriptedOutcome)]| {
             half.iter()
                 .map(|(name, outcome)| (*name, load(outcome, 4, sends), load(outcome, 1, sends)))
                 .collect::<Vec<_>>()
         };
-        let halves: Vec<_> = halves.map(|half| scope.spawn(move || of_half(half))).collect();
+        let halves: Vec<_> = halves.map(|half| scope.spawn(move || run_half(half))).collect();
         halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
     });
     println!("{minutes} minutes, {sends} sends");
@@ -83,7 +84,10 @@ fn retries_add_at_most_2_percent_of_requests_in_a_full_outage() {
         println!("{name}: {with} requests, {without} without retries, ratio {ratio:.4}");
     }
     for (name, with, without) in ratios {
-        assert!(with as f64 <= 1.02 * without as f64, "{name}: {with} in place of {without}");
+        assert!(
+            with as f64 <= 1.02 * without as f64,
+            "{name}: {with} requests with retries, {without} without"
+        );
     }
 }
 
@@ -93,16 +97,16 @@ async fn with_one_attempt_there_is_one_request_whatever_fails() {
         ScriptedOutcome::Response(Reply { body_lost: true, ..Reply::accepted() });
     let late =
         ScriptedOutcome::Response(Reply { after: Duration::from_secs(90), ..Reply::accepted() });
-    let more = [
+    let other_outcomes = [
         ("accepted", ok()),
         ("accepted, body lost", accepted_and_lost),
         ("accepted too late", late),
         ("cut after it was accepted", ScriptedOutcome::Cut { accepted: true }),
-        ("never leaves", ScriptedOutcome::NeverLeaves),
-        ("hangs for ever", ScriptedOutcome::HangsForEver { accepted: true }),
+        ("never sent", ScriptedOutcome::NeverLeaves),
+        ("hangs forever", ScriptedOutcome::HangsForEver { accepted: true }),
         ("400", responds(400)),
     ];
-    for (name, outcome) in outages().into_iter().chain(more) {
+    for (name, outcome) in outages().into_iter().chain(other_outcomes) {
         let model = Model::scripted([outcome]);
         let client = client_of(&model).max_attempts(1).build().unwrap();
         let message = message();
@@ -116,7 +120,7 @@ async fn with_one_attempt_there_is_one_request_whatever_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sends_wait_for_a_token_endpoint_that_is_down_and_the_message_endpoint_sees_nothing() {
+async fn sends_wait_out_a_token_endpoint_outage() {
     let down = |_: &mut _, at| match at < Duration::from_secs(60) {
         true => TokenOutcome::Response(503, None),
         false => TokenOutcome::Issued(Duration::from_secs(300)),

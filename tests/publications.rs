@@ -3,15 +3,15 @@
 //! Interrupts and resumes publications under every fault schedule. No slot is lost, and none is
 //! accepted under two message ids.
 //!
-//! `PUSHSLOTS_PUBLICATION_SEEDS=10000` runs this number of seeds, `PUSHSLOTS_PUBLICATION_SEED=7`
-//! only seed 7.
+//! `PUSHSLOTS_PUBLICATION_SEEDS=10000` runs 10,000 seeds. `PUSHSLOTS_PUBLICATION_SEED=7` runs only
+//! seed 7.
 
 use support::publications::{Findings, INVARIANTS, run};
 use support::seeds::{chosen, must_hold, run_all};
 
 const SEED: &str = "PUSHSLOTS_PUBLICATION_SEED";
 
-/// Ends within seconds in a debug build.
+/// The default number of seeds. A debug build runs them within seconds.
 const SEEDS: u64 = 1_000;
 
 #[test]
@@ -28,11 +28,12 @@ fn no_slot_is_lost_or_accepted_under_two_message_ids() {
     let Findings { publications, runs, dropped, stopped, failed, requests, too_large, .. } = found;
     let Findings { split_again, repeated, copies, .. } = found;
     println!(
-        "publications: {publications}, runs: {runs}, of them dropped: {dropped}, stopped: {stopped}, failed: {failed}"
+        "publications: {publications}, runs: {runs} ({dropped} dropped, {stopped} stopped, \
+         {failed} failed)"
     );
     println!(
-        "messages that arrived: {requests}, further copies of accepted ones: {copies}, too large: {too_large}; accepted \
-         again after an unknown attempt, in parts: {split_again}, with another Meta: {repeated}"
+        "messages received: {requests}, duplicates: {copies}, too large: {too_large}; accepted \
+         again after an unknown attempt: {split_again} in parts, {repeated} with another Meta"
     );
     for (invariant, broken) in INVARIANTS.iter().zip(found.broken) {
         println!("{invariant}: {broken}");
@@ -41,6 +42,6 @@ fn no_slot_is_lost_or_accepted_under_two_message_ids() {
         run(*seed).1.iter().for_each(|message| println!("{message:?}"));
     }
     must_hold(&broken_seeds, SEED, "publications");
-    let seen = [dropped, stopped, failed, too_large, split_again, repeated, copies];
-    assert!(count < 100 || seen.iter().all(|count| *count > 0), "{seen:?}");
+    let counts = [dropped, stopped, failed, too_large, split_again, repeated, copies];
+    assert!(count < 100 || counts.iter().all(|count| *count > 0), "{counts:?}");
 }

@@ -1,6 +1,6 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! The rate limit of a client: how many requests leave in any window, and which sends wait.
+//! Tests the rate limit of a client: the number of requests in any window, and the sends that wait.
 //!
 //! `PUSHSLOTS_RATE_LIMIT_HOURS=24` simulates a day of publishing at full speed instead of one hour.
 
@@ -24,17 +24,19 @@ use tokio::time::{Instant, sleep};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Returns an accepted response after 2 ms.
 fn quick() -> ScriptedOutcome {
     ScriptedOutcome::Response(Reply { after: Duration::from_millis(2), ..Reply::accepted() })
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_at_full_speed_is_never_above_the_rate() {
+async fn a_day_at_full_speed_never_exceeds_the_rate_limit() {
     let hours: u32 =
         std::env::var("PUSHSLOTS_RATE_LIMIT_HOURS").map_or(1, |hours| hours.parse().unwrap());
-    let throttled = |hint: Option<&str>| {
+    let throttled = |retry_after: Option<&str>| {
         let reply = Reply::new(429);
-        ScriptedOutcome::Response(hint.map_or(reply.clone(), |hint| reply.retry_after(hint)))
+        let reply = retry_after.map_or(reply.clone(), |value| reply.retry_after(value));
+        ScriptedOutcome::Response(reply)
     };
     let mut was_revoked = false;
     let outcomes = move |rng: &mut rand::rngs::StdRng, _| {
@@ -42,7 +44,7 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
             0 => throttled(None),
             1 => throttled(Some("2")),
             2 => throttled(Some("30")),
-            // After two 401s in a row, the client would stop requesting tokens for a while.
+            // After two 401s in a row, the client would start a token cooldown.
             3 if !was_revoked => ScriptedOutcome::Revoked,
             4 => ScriptedOutcome::Cut { accepted: true },
             _ => quick(),
@@ -56,10 +58,10 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
     let began = Instant::now();
     let slot = slots(0..1).remove(0);
     let endless = stream::unfold((), |()| std::future::ready(Some((slot.clone(), ()))));
-    // A clone sends at the same time.
     let clone = client.clone();
     let end = began + hours * 60 * MINUTE;
-    let other = tokio::spawn(async move {
+    // A clone sends at the same time.
+    let clone_sends = tokio::spawn(async move {
         let message = message().encode().unwrap();
         let mut accepted = 0;
         while Instant::now() < end {
@@ -76,20 +78,21 @@ async fn a_day_at_full_speed_is_never_above_the_rate() {
     };
     let (stopped, ()) = tokio::join!(publication.into_future(), stop);
     let stopped = stopped.unwrap_err();
-    let accepted = other.await.unwrap();
+    let accepted = clone_sends.await.unwrap();
     assert_eq!(stopped.kind(), ErrorKind::Stopped);
     let report = stopped.report();
     let arrivals = model.arrivals();
     let tokens = model.token_requests();
     let most = most_in(Duration::from_secs(300), &arrivals);
     println!(
-        "{hours} hours: {} requests, {tokens} of them for tokens; {} messages published, {accepted} sent next to them",
+        "{hours} hours: {} requests ({tokens} for tokens), {} messages published, {accepted} sent \
+         by the clone",
         arrivals.len(),
         report.receipts().len()
     );
-    println!("requests in any window of 300 s: at most {most}, and may be 7500");
+    println!("most requests in any window of 300 s: {most} (limit: 7500)");
     assert!(most <= 7_500);
-    assert!(arrivals.len() as u32 >= hours * 12 * 7_000, "the rate is made use of");
+    assert!(arrivals.len() as u32 >= hours * 12 * 7_000, "the client uses most of the rate limit");
     assert!(report.waited() > (end - began) / 2 && tokens > hours as usize && accepted > 0);
 }
 
@@ -121,16 +124,16 @@ async fn burst_is_allowed_and_each_permit_returns_after_one_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_makes_everyone_wait() {
-    for (hint, wait) in [(None, 1), (Some("20"), 20), (Some("100000"), 120)] {
+async fn a_429_delays_all_sends_of_the_client() {
+    for (retry_after, wait) in [(None, 1), (Some("20"), 20), (Some("100000"), 120)] {
         let reply = Reply::new(429);
-        let rejected =
-            ScriptedOutcome::Response(hint.map_or(reply.clone(), |hint| reply.retry_after(hint)));
-        let model = Model::scripted([quick(), rejected, quick()]);
+        let reply = retry_after.map_or(reply.clone(), |value| reply.retry_after(value));
+        let throttled = ScriptedOutcome::Response(reply);
+        let model = Model::scripted([quick(), throttled, quick()]);
         let client = client_of(&model).max_attempts(1).build().unwrap();
         client.send(&message()).await.unwrap();
         assert_eq!(client.send(&message()).await.unwrap_err().kind(), ErrorKind::Throttled);
-        let met = Instant::now();
+        let throttled_at = Instant::now();
         let first = message();
         let second = message();
         let both = tokio::join!(
@@ -139,15 +142,15 @@ async fn a_429_makes_everyone_wait() {
         );
         assert!(both.0.is_ok() && both.1.is_ok());
         for arrival in &model.arrivals()[3..] {
-            assert_eq!((*arrival - met).as_secs(), wait, "after {hint:?}");
+            assert_eq!((*arrival - throttled_at).as_secs(), wait, "after {retry_after:?}");
         }
         // Without a rate limit, the next send doesn't wait.
         let model = Model::scripted([responds(429), quick()]);
         let client = client_of(&model).max_attempts(1).without_rate_limit().build().unwrap();
         client.send(&message()).await.unwrap_err();
-        let met = Instant::now();
+        let throttled_at = Instant::now();
         client.send(&message()).await.unwrap();
-        assert!(met.elapsed() < Duration::from_secs(1));
+        assert!(throttled_at.elapsed() < Duration::from_secs(1));
     }
 }
 
@@ -160,7 +163,7 @@ async fn send_without_room_in_the_rate_limit_reports_retry_after() {
     client.send(&message).await.unwrap();
     let began = Instant::now();
     let error = client.send(&message).await.unwrap_err();
-    assert_eq!(began.elapsed(), Duration::ZERO, "it is known at once");
+    assert_eq!(began.elapsed(), Duration::ZERO, "the error is immediate");
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Throttled, Delivery::NotSent));
     assert!(error.is_retryable() && error.attempts().is_empty());
     assert!(
@@ -223,18 +226,18 @@ async fn publication_waits_for_permits_beyond_the_deadline_and_reports_it() {
         .build()
         .unwrap();
     let slots = slots(0..40);
-    let mut told = Vec::new();
+    let mut updates = Vec::new();
     let began = Instant::now();
     let publication = client.publish(&slots).slots_per_message(1);
-    let report = publication.on_progress(|progress| told.push(progress.clone())).await.unwrap();
+    let report = publication.on_progress(|progress| updates.push(progress.clone())).await.unwrap();
     assert_eq!(report.run().accepted_slots, 40);
     assert_eq!(most_in(10 * MINUTE, &model.arrivals()), 10);
     let waited = report.waited();
     assert!(waited > 39 * MINUTE && waited <= began.elapsed(), "{waited:?}");
-    let waiting: Vec<_> = told.iter().filter_map(|told| told.wait).collect();
-    assert!(waiting.iter().all(|wait| wait.reason == WaitReason::RateLimit));
-    assert!(waiting.len() > 39 * 60, "once a second: {}", waiting.len());
-    let longest = waiting.iter().map(|wait| wait.remaining).max().unwrap();
+    let waits: Vec<_> = updates.iter().filter_map(|progress| progress.wait).collect();
+    assert!(waits.iter().all(|wait| wait.reason == WaitReason::RateLimit));
+    assert!(waits.len() > 39 * 60, "one report a second: {}", waits.len());
+    let longest = waits.iter().map(|wait| wait.remaining).max().unwrap();
     assert!(
         longest > 9 * MINUTE && longest <= 10 * MINUTE + Duration::from_millis(1),
         "{longest:?}"
@@ -262,12 +265,15 @@ async fn token_request_takes_the_last_permit_and_the_message_waits_for_the_next(
     let report = client.publish(slots(0..1)).await.unwrap();
     let attempts = report.receipts()[0].attempts();
     assert_eq!((attempts.len(), model.token_requests()), (1, 2), "{attempts:?}");
-    assert!(attempts[0].elapsed < Duration::from_secs(1), "waiting takes nothing from the attempt");
+    assert!(
+        attempts[0].elapsed < Duration::from_secs(1),
+        "the wait for a permit is not part of the attempt"
+    );
     assert_eq!(most_in(10 * MINUTE, &model.arrivals()), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn sends_that_meet_a_token_due_for_renewal_at_a_low_rate_all_get_through() {
+async fn all_sends_succeed_when_the_token_is_due_for_renewal_at_a_low_rate_limit() {
     let model = Model::scripted([quick()]);
     let client = client_of(&model).rate_limit(3, Duration::from_secs(255)).build().unwrap();
     client.send(&message()).await.unwrap();
@@ -295,9 +301,9 @@ fn invalid_rate_limit_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_never_left_do_not_count() {
-    for never_left in [ScriptedOutcome::NoConnection, ScriptedOutcome::NeverLeaves] {
-        let outcomes = std::iter::repeat_n(never_left, 10).chain([quick()]);
+async fn requests_that_were_never_sent_do_not_count() {
+    for outcome in [ScriptedOutcome::NoConnection, ScriptedOutcome::NeverLeaves] {
+        let outcomes = std::iter::repeat_n(outcome, 10).chain([quick()]);
         let model = Model::scripted(outcomes);
         let client = client_of(&model).rate_limit(10, 5 * MINUTE).max_attempts(1).build().unwrap();
         for _ in 0..10 {
@@ -315,7 +321,7 @@ async fn requests_that_never_left_do_not_count() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_count() {
+async fn request_dropped_while_waiting_for_a_connection_does_not_count() {
     let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let tokens = fixtures::serve();
@@ -323,7 +329,7 @@ async fn a_request_that_is_dropped_while_it_waits_for_a_connection_does_not_coun
     let builder = builder.token_url(format!("{}/v2/auth/token", tokens.url()));
     let client = builder.rate_limit(5, 5 * MINUTE).build().unwrap();
     let message = message();
-    // Two of the requests wait for TLS, and the others wait for those two to have a connection.
+    // Two of the requests wait for TLS. The others wait until those two have a connection.
     let both = async { (listener.accept_tcp().await, listener.accept_tcp().await) };
     let sends = futures_util::future::join_all((0..4).map(|_| client.send(&message).into_future()));
     tokio::select! {

@@ -1,6 +1,7 @@
 //! A binary of its own, because it sets the global subscriber of `tracing`.
 //!
-//! No log at level `TRACE`, error or `Debug` output shows a secret, on any path to a token.
+//! No log at level `TRACE`, error or `Debug` output contains a secret, with any kind of
+//! credentials.
 
 use std::fmt::Debug;
 use std::io;
@@ -18,17 +19,17 @@ use support::raw::{Act, RawServer};
 use support::{DESTINATION, keys};
 use tracing_subscriber::filter::LevelFilter;
 
-/// All output of logs, errors and `Debug`.
+/// Collects the output of logs, errors and `Debug`.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Vec<u8>>>);
+struct Output(Arc<Mutex<Vec<u8>>>);
 
-impl Shown {
-    fn show(&self, what: impl Debug) {
-        self.0.lock().unwrap().extend_from_slice(format!("{what:?} {what:#?}\n").as_bytes());
+impl Output {
+    fn add_debug(&self, value: impl Debug) {
+        self.0.lock().unwrap().extend_from_slice(format!("{value:?} {value:#?}\n").as_bytes());
     }
 
-    fn say(&self, what: impl ToString) {
-        self.0.lock().unwrap().extend_from_slice(what.to_string().as_bytes());
+    fn add_text(&self, value: impl ToString) {
+        self.0.lock().unwrap().extend_from_slice(value.to_string().as_bytes());
     }
 
     fn text(&self) -> String {
@@ -36,7 +37,7 @@ impl Shown {
     }
 }
 
-impl io::Write for Shown {
+impl io::Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -47,7 +48,7 @@ impl io::Write for Shown {
     }
 }
 
-/// A signer and token source that doesn't show its secrets.
+/// A signer and token source without `Debug`.
 struct Vault(SigningKey);
 
 impl Signer for Vault {
@@ -83,9 +84,9 @@ fn response(status: &str, body: &str) -> Act {
 }
 
 #[tokio::test]
-async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
-    let shown = Shown::default();
-    let writer = shown.clone();
+async fn logs_errors_and_debug_output_contain_no_secrets_bodies_or_names() {
+    let output = Output::default();
+    let writer = output.clone();
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
         .with_ansi(false)
@@ -127,10 +128,10 @@ async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
             )],
         ),
         ("an error with status 200", api_key(), vec![response("200 OK", echo)]),
-        ("a rejection in words", jwt(), vec![response("401 Unauthorized", "canary")]),
+        ("a rejection in plain text", jwt(), vec![response("401 Unauthorized", "canary")]),
         ("an outage", jwt(), vec![response("503 Busy", "canary"), Act::ResetAfterReading]),
         (
-            "no token",
+            "a response without a token",
             jwt(),
             vec![
                 response("200 OK", "canary"),
@@ -138,12 +139,12 @@ async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
             ],
         ),
         (
-            "no JSON",
+            "a response that is not JSON",
             jwt(),
             vec![response("200 OK", r#"{"access_token":"canary"#), response("200 OK", "<canary>")],
         ),
         (
-            "no header",
+            "a token that is not a valid header",
             jwt(),
             vec![
                 response("200 OK", r#"{"access_token":"canary\n"}"#),
@@ -175,26 +176,26 @@ async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
             vec![rejected(), rejected()],
         ),
     ] {
-        shown.say(format!("== {name}\n"));
+        output.add_text(format!("== {name}\n"));
         let service = RawServer::start(acts).await;
         let builder =
             Client::builder().base_url(&service.url).destination(DESTINATION).max_attempts(2);
         let builder = builder.credentials(credentials.clone());
-        shown.show((&credentials, &builder));
+        output.add_debug((&credentials, &builder));
         let client = builder.build().unwrap();
         let message = message();
-        shown.show((&client, client.send(&message)));
+        output.add_debug((&client, client.send(&message)));
         match client.send(&message).await {
-            Ok(receipt) => shown.show(receipt),
+            Ok(receipt) => output.add_debug(receipt),
             Err(error) => {
-                shown.show((&error, error.oauth_error(), error.attempts()));
-                shown.say(error);
+                output.add_debug((&error, error.oauth_error(), error.attempts()));
+                output.add_text(error);
             }
         }
         service.finish().await;
     }
 
-    shown.say("== a rotation\n");
+    output.add_text("== a rotation\n");
     let service = RawServer::start([
         response("401 Unauthorized", echo),
         response("200 OK", token),
@@ -203,48 +204,48 @@ async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
     .await;
     let client = Client::builder().base_url(&service.url).credentials(jwt()).build().unwrap();
     let rejected = client.rotate_credentials(api_key()).await.unwrap_err();
-    shown.show(&rejected);
-    shown.say(rejected);
+    output.add_debug(&rejected);
+    output.add_text(rejected);
     client.rotate_credentials(jwt()).await.unwrap();
     let error = client.rotate_credentials(Credentials::api_key("canary", "")).await.unwrap_err();
-    shown.show(&error);
+    output.add_debug(&error);
     service.finish().await;
 
-    shown.say("== a publication\n");
+    output.add_text("== a publication\n");
     let rejection_of_message =
         response("400 Bad Request", r#"{"Meta":{"Errors":[{"Text":"canary"}]}}"#);
     let service = RawServer::start([response("200 OK", token), rejection_of_message]).await;
-    let told = shown.clone();
+    let observed = output.clone();
     let builder =
         Client::builder().base_url(&service.url).destination(DESTINATION).credentials(jwt());
     let builder = builder.classifier(move |exchange| {
-        told.show(exchange);
+        observed.add_debug(exchange);
         exchange.classification()
     });
     let client = builder.build().unwrap();
     let message = message();
     let publication = client.publish(message.slots());
     let handle = publication.handle();
-    shown.show(&publication);
+    output.add_debug(&publication);
     let error = publication.await.unwrap_err();
     assert_eq!(error.error().service_text(), Some("canary"));
-    shown.show((&handle, &error, error.report()));
-    shown.say(error);
+    output.add_debug((&handle, &error, error.report()));
+    output.add_text(error);
     service.finish().await;
 
-    shown.say("== a mock\n");
+    output.add_text("== a mock\n");
     let mock = MockService::start().unwrap();
     let client = Client::builder().mock(&mock).build().unwrap();
     client.send(&message).await.unwrap();
-    shown.show((
+    output.add_debug((
         &mock,
         MockService::builder().api_key("canary", "canary"),
         mock.received(),
         mock.requests(),
     ));
-    shown.show(mock::MockResponse::rejected("canary"));
+    output.add_debug(mock::MockResponse::rejected("canary"));
 
-    shown.say("== keys\n");
+    output.add_text("== keys\n");
     let pem = key.pem.replace("PRIVATE KEY", "CERTIFICATE");
     for wrong in [
         SigningKey::from_jwk(jwk.replace("RSA", "canary")),
@@ -255,23 +256,23 @@ async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
         SigningKey::from_pem_file(&pem, "key-id"),
     ] {
         let error = wrong.unwrap_err();
-        shown.show(&error);
-        shown.say(pushslots::Error::from(error));
+        output.add_debug(&error);
+        output.add_text(pushslots::Error::from(error));
     }
-    shown.show((SigningKey::from_jwk(&jwk).unwrap(), AccessToken::new("canary")));
+    output.add_debug((SigningKey::from_jwk(&jwk).unwrap(), AccessToken::new("canary")));
     let headers = HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static("canary"))]);
-    shown.show(Response::new(StatusCode::OK, headers, Ok("canary".into())));
+    output.add_debug(Response::new(StatusCode::OK, headers, Ok("canary".into())));
 
-    let text = shown.text();
+    let text = output.text();
     for layer in
         ["TRACE", ": hyper", "requesting an access token", "authenticating again", "== keys"]
     {
-        assert!(text.contains(layer), "the log is on: {layer}");
+        assert!(text.contains(layer), "the log contains {layer}");
     }
     for name in
         ["PushSlots {", "PublishBuilder {", "PublishHandle {", "PublishError {", "Exchange {"]
     {
-        assert!(text.contains(name), "what holds nothing to hide is seen: {name}");
+        assert!(text.contains(name), "the output contains {name}");
     }
     let private = key
         .jwk
@@ -286,10 +287,10 @@ async fn no_path_to_a_token_shows_secrets_bodies_or_names() {
         .chain(key.pem.lines())
         .chain(private)
     {
-        let at = lowercase.find(&secret.to_lowercase());
-        let near = at.map(|at| {
+        let position = lowercase.find(&secret.to_lowercase());
+        let excerpt = position.map(|at| {
             String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(300)..at + 40]).into_owned()
         });
-        assert_eq!(near, None, "{secret} is shown");
+        assert_eq!(excerpt, None, "the output contains {secret}");
     }
 }

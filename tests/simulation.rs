@@ -1,11 +1,11 @@
 //! A binary of its own, because it is a long simulation with its own command in `tests/figures.md`.
 //!
-//! Runs the unmodified client under every fault schedule and in simulated time, over a transport
-//! that plays a service and records what it accepted. `support/simulation.rs` and
-//! `support/fault_schedule.rs` describe what a seed determines.
+//! Runs the unmodified client under every fault schedule in simulated time. A transport plays the
+//! service and records the messages that it accepted. `support/simulation.rs` and
+//! `support/fault_schedule.rs` define the parameters that a seed determines.
 //!
-//! `PUSHSLOTS_SIMULATION_SEEDS=100000` runs this number of seeds, `PUSHSLOTS_SIMULATION_SEED=7`
-//! only seed 7.
+//! `PUSHSLOTS_SIMULATION_SEEDS=100000` runs 100,000 seeds. `PUSHSLOTS_SIMULATION_SEED=7` runs only
+//! seed 7.
 
 use pushslots::Attempt;
 use support::seeds::{chosen, must_hold, run_all};
@@ -13,7 +13,7 @@ use support::simulation::{Findings, INVARIANTS, run};
 
 const SEED: &str = "PUSHSLOTS_SIMULATION_SEED";
 
-/// Ends within a minute in a debug build on two slow cores.
+/// The default number of seeds. A debug build runs them within a minute on two slow cores.
 const SEEDS: u64 = 10_000;
 
 #[test]
@@ -30,11 +30,9 @@ fn reported_outcomes_are_true_under_every_fault_schedule() {
     let Findings {
         sends, receipts, errors, dropped, requests, accepted, duplicates, retries, ..
     } = found;
-    println!("seeds: {count}, sends: {sends}, requests: {requests}, of them retries: {retries}");
+    println!("seeds: {count}, sends: {sends}, requests: {requests} ({retries} retries)");
     println!("receipts: {receipts}, errors: {errors}, dropped: {dropped}");
-    println!(
-        "messages that the service accepted: {accepted}, further copies of them: {duplicates}"
-    );
+    println!("messages accepted by the service: {accepted}, duplicates: {duplicates}");
     for (invariant, broken) in INVARIANTS.iter().zip(found.broken) {
         println!("{invariant}: {broken}");
     }
@@ -48,10 +46,10 @@ fn reported_outcomes_are_true_under_every_fault_schedule() {
 }
 
 #[test]
-fn a_seed_gives_the_same_attempts_again() {
-    let shown = |seed| run(seed).1.iter().map(without_wall_clock).collect::<Vec<_>>();
+fn a_seed_always_gives_the_same_attempts() {
+    let attempts = |seed| run(seed).1.iter().map(without_wall_clock).collect::<Vec<_>>();
     for seed in 0..50 {
-        assert_eq!(shown(seed), shown(seed), "seed {seed}");
+        assert_eq!(attempts(seed), attempts(seed), "seed {seed}");
     }
 }
 

@@ -1,84 +1,96 @@
-//! The input: the batch that the environment names, and a file that can be read to its end.
+//! The input: the batch that the environment names, and the file with the slots.
 
-use std::fs::File;
+use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use pushslots::{Meta, ResumePoint, SlotReader};
 
-/// The batch that is published, and where it resumes.
+/// The batch to publish, and the point at which it resumes.
 #[derive(Clone)]
 pub struct Batch {
     pub id: Option<String>,
-    /// `None` if a checkpoint knows it.
+    /// `None` if a checkpoint contains the point.
     pub start: Option<ResumePoint>,
 }
 
 impl Batch {
     pub fn from_env() -> Result<Self, String> {
-        // White space that a file adds around a value means nothing.
-        let is_blank = |each: char| each.is_whitespace() || each == '\u{feff}';
-        let variable = |name| std::env::var(name).ok().filter(|text| !text.chars().all(is_blank));
         let id = variable("PUBLISH_BATCH_ID");
-        let start = variable("PUBLISH_RESUME_FROM");
-        match (start.map(|text| text.parse()).transpose(), id) {
-            (Err(wrong), _) => Err(format!("PUBLISH_RESUME_FROM: {wrong}")),
-            (Ok(Some(_)), None) => {
-                Err("PUBLISH_BATCH_ID: missing next to PUBLISH_RESUME_FROM".to_owned())
-            }
-            (Ok(start), id) => Ok(Self { id, start }),
+        let Some(text) = variable("PUBLISH_RESUME_FROM") else {
+            return Ok(Self { id, start: None });
+        };
+        let point = text.parse::<ResumePoint>();
+        let point = point.map_err(|error| format!("PUBLISH_RESUME_FROM: {error}"))?;
+        if id.is_none() {
+            return Err("PUBLISH_BATCH_ID: missing; PUBLISH_RESUME_FROM requires it".to_owned());
         }
+        Ok(Self { id, start: Some(point) })
     }
 }
 
-/// A file that can be read to its end.
-pub struct Survey {
+/// Returns a variable, unless it is unset or blank.
+fn variable(name: &str) -> Option<String> {
+    let value = env::var(name).ok()?;
+    // A value that a script reads from a file may start with a byte-order mark.
+    let is_blank = value.chars().all(|each| each.is_whitespace() || each == '\u{feff}');
+    if is_blank { None } else { Some(value) }
+}
+
+/// A file of slots that is complete.
+pub struct SlotFile {
     pub path: PathBuf,
-    /// How many slots it has, valid or not.
-    pub values: u64,
+    /// The number of slots in the file, including invalid ones.
+    pub slots: u64,
+    /// The `Meta` of the file's message, without its batch numbers.
     pub meta: Meta,
 }
 
-impl Survey {
-    pub fn of_argument() -> Result<Self, String> {
-        let mut arguments = std::env::args_os().skip(1);
-        let (Some(path), None) = (arguments.next().map(PathBuf::from), arguments.next()) else {
+impl SlotFile {
+    /// Reads the file that the command line names.
+    pub fn from_arguments() -> Result<Self, String> {
+        let mut arguments = env::args_os().skip(1);
+        let (Some(path), None) = (arguments.next(), arguments.next()) else {
             return Err("usage: publish_file SLOTS.ndjson".to_owned());
         };
-        Self::of(&path).map_err(|wrong| format!("{}: {wrong}", path.display()))
+        let path = PathBuf::from(path);
+        Self::read(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Reads the file from its start.
-    pub fn open(&self) -> Result<File, String> {
-        File::open(&self.path).map_err(|error| format!("{}: {error}", self.path.display()))
-    }
-
-    /// Where the state of the publication is kept.
-    pub fn checkpoint(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".checkpoint");
-        name.into()
-    }
-
-    fn of(path: &Path) -> anyhow::Result<Self> {
-        if !std::fs::metadata(path)?.is_file() {
-            bail!("not a regular file, and it is read twice");
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        if !fs::metadata(path)?.is_file() {
+            bail!("not a regular file, which is required because the file is read twice");
         }
         let mut reader = SlotReader::new(File::open(path)?);
-        let mut values = 0;
-        let mut broken = None;
+        let mut slots = 0;
+        let mut last_error = None;
         for slot in &mut reader {
-            values += 1;
-            broken = slot.err();
+            slots += 1;
+            last_error = slot.err();
         }
-        // A writer that was interrupted leaves a file so.
-        if let Some(error) = broken {
+        // An invalid slot that isn't the last one is skipped later. An error at the end means that
+        // the program that wrote the file may have been interrupted.
+        if let Some(error) = last_error {
             bail!("the file may be cut off: {error}");
         }
         let mut meta = reader.meta().cloned().unwrap_or_default();
         meta.batch_id = None;
         meta.current_batch = None;
         meta.total_batches = None;
-        Ok(Self { path: path.to_owned(), values, meta })
+        Ok(Self { path: path.to_owned(), slots, meta })
+    }
+
+    /// Opens the file at its start.
+    pub fn open(&self) -> Result<File, String> {
+        File::open(&self.path)
+            .map_err(|error| format!("failed to open {}: {error}", self.path.display()))
+    }
+
+    /// Returns the path of the file that keeps the state of the publication.
+    pub fn checkpoint(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".checkpoint");
+        path.into()
     }
 }

@@ -1,10 +1,17 @@
-//! Sends a message from a file, with the settings from the environment: `push_file MESSAGE.json`.
+//! Sends the message in a file, with settings from the environment.
 //!
-//! Prints the outcome as one JSON object on stdout: `message_id`, `delivery`, `logs`, `attempts`,
-//! `error` and `retry_after_s`. Exits with 0 if the message is accepted, with 1 if it isn't, and
-//! with 2 if the settings or the message are wrong: then nothing is sent, and stderr names every
-//! problem. If the service gives a reason for a rejection, stderr shows it; it may repeat parts of
-//! the message. `RUST_LOG` turns on the log, on stderr.
+//! `cargo run --example push_file -- message.json`
+//!
+//! It prints the outcome on stdout as one JSON object with the members `message_id`, `delivery`,
+//! `logs`, `attempts`, `error` and `retry_after_s`. stderr shows each problem in the settings or
+//! the message, and the service's reason for a rejection, which may repeat parts of the message.
+//! With `RUST_LOG`, the log goes to stderr as well.
+//!
+//! | exit code | meaning |
+//! | --- | --- |
+//! | 0 | the service accepted the message |
+//! | 1 | the service didn't accept the message, or its response was lost |
+//! | 2 | the settings or the message are invalid; nothing was sent |
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -12,38 +19,44 @@ use std::process::ExitCode;
 
 use pushslots::{Client, ErrorKind, PushSlots};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let off = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(off.from_env_lossy())
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-
-    let (client, message) = match (Client::from_env(), read_message()) {
-        (Ok(client), Ok(message)) => (client, message),
-        (client, message) => {
-            // What is wrong with the message is told beside what is wrong with the settings.
-            let wrong = message.and_then(|message| message.validate().map_err(|e| e.to_string()));
-            let wrong = [client.err().map(|error| error.to_string()), wrong.err()];
-            return bad_input(&wrong.into_iter().flatten().collect::<Vec<_>>().join("\n"));
+    log_to_stderr();
+    let client = Client::from_env();
+    let message = read_message();
+    let (Ok(client), Ok(message)) = (&client, &message) else {
+        // One run reports the problems in the settings and those in the message.
+        let mut problems = Vec::new();
+        if let Err(error) = &client {
+            problems.push(error.to_string());
         }
+        match &message {
+            Ok(message) => {
+                if let Err(error) = message.validate() {
+                    problems.push(error.to_string());
+                }
+            }
+            Err(error) => problems.push(error.clone()),
+        }
+        return invalid_input(&problems.join("\n"));
     };
-    match client.send(&message).await {
+
+    match client.send(message).await {
         Ok(receipt) => {
             print(&receipt);
             ExitCode::SUCCESS
         }
-        Err(error) if error.kind() == ErrorKind::InvalidMessage => bad_input(&error.to_string()),
+        Err(error) if error.kind() == ErrorKind::InvalidMessage => {
+            invalid_input(&error.to_string())
+        }
         Err(error) => {
             eprintln!("{error}");
-            if let Some(text) = error.service_text() {
-                eprintln!("the service's reason: {text}");
+            if let Some(reason) = error.service_text() {
+                eprintln!("the service's reason: {reason}");
             }
             print(&error);
             ExitCode::FAILURE
@@ -51,28 +64,53 @@ async fn main() -> ExitCode {
     }
 }
 
-fn read_message() -> Result<PushSlots, String> {
-    let mut arguments = std::env::args_os().skip(1);
-    let (Some(path), None) = (arguments.next().map(PathBuf::from), arguments.next()) else {
-        return Err("usage: push_file MESSAGE.json".to_owned());
-    };
-    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let json = std::fs::read(&path).map_err(|error| told(&error))?;
-    PushSlots::from_json(json).map_err(|error| told(&error))
+/// Logs the events that `RUST_LOG` selects. Without it, nothing is logged.
+fn log_to_stderr() {
+    let filter =
+        EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }
 
-fn bad_input(wrong: &str) -> ExitCode {
-    eprintln!("{wrong}");
-    print(&json!({ "delivery": "not_sent", "logs": [], "attempts": [], "error": wrong }));
+/// Reads the message from the file that the command line names.
+fn read_message() -> Result<PushSlots, String> {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(path), None) = (arguments.next(), arguments.next()) else {
+        return Err("usage: push_file MESSAGE.json".to_owned());
+    };
+    let path = PathBuf::from(path);
+    let json = std::fs::read(&path)
+        .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
+    PushSlots::from_json(json).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Reports that nothing was sent, because the settings or the message are invalid.
+fn invalid_input(error: &str) -> ExitCode {
+    eprintln!("{error}");
+    print(&json!({ "delivery": "not_sent", "logs": [], "attempts": [], "error": error }));
     ExitCode::from(2)
 }
 
-/// Prints those keys of a receipt or an error that both have a place for; what the service said of
-/// a rejection is not one of them.
+/// Prints the same members for a receipt and for an error. A missing one is `null`.
 fn print(outcome: &impl Serialize) {
-    let outcome = serde_json::to_value(outcome).expect("text and numbers have a JSON form");
-    let keys = ["message_id", "delivery", "logs", "attempts", "error", "retry_after_s"];
-    let line: Value = keys.map(|key| (key, outcome[key].clone())).into_iter().collect();
-    // The exit code reports the outcome even if stdout is closed.
+    let outcome = match serde_json::to_value(outcome) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            eprintln!("failed to write the outcome as JSON: {error}");
+            return;
+        }
+    };
+    let line = json!({
+        "message_id": outcome["message_id"],
+        "delivery": outcome["delivery"],
+        "logs": outcome["logs"],
+        "attempts": outcome["attempts"],
+        "error": outcome["error"],
+        "retry_after_s": outcome["retry_after_s"],
+    });
+    // Unlike `println!`, this doesn't panic if stdout is closed. The exit code shows the outcome.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

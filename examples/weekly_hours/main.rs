@@ -1,7 +1,11 @@
-//! Turns a clinic's opening hours, told in its own time zone, into slots, over the change to
-//! daylight-saving time.
+//! Turns a clinic's opening hours into slots, in the week in which daylight-saving time starts.
 //!
-//! `cargo run --example weekly_hours`
+//! `cargo run --example weekly_hours` prints a line for each slot. Among them is the first slot
+//! after the change:
+//!
+//! ```text
+//! Sun 2027-03-14 03:00 EDT  is  07:00 UTC
+//! ```
 
 use anyhow::Context;
 use chrono_tz::America::New_York;
@@ -10,41 +14,51 @@ use pushslots::chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Tim
 use pushslots::mock::MockService;
 use pushslots::{Client, Location, Provider, Slot};
 
-/// Hour and minute of the clinic's own clock.
-type Local = (u32, u32);
+/// The time zone of the clinic.
+const ZONE: Tz = New_York;
 
-/// When the clinic opens and closes.
-const HOURS: [(Weekday, Local, Local); 3] = [
+/// An hour and a minute on the clinic's clock.
+type ClockTime = (i64, i64);
+
+/// The times at which the clinic opens and closes.
+const HOURS: [(Weekday, ClockTime, ClockTime); 3] = [
     (Weekday::Fri, (9, 0), (11, 0)),
     (Weekday::Sat, (10, 0), (11, 30)),
-    // On the night to this day the clocks go from 2 to 3: it opens at 3, an hour late by real time.
+    // The clocks go from 2:00 to 3:00 on this day, so the clinic opens at 3:00.
     (Weekday::Sun, (2, 0), (4, 0)),
 ];
 
-/// The starts of all slots of a day that fit into its hours.
-fn starts(day: NaiveDate, zone: Tz, length: TimeDelta) -> Vec<DateTime<Tz>> {
-    // Midnight at the end of the day is 24:00.
-    let at = |(hour, minute): Local| {
-        day.and_time(NaiveTime::MIN) + TimeDelta::minutes((60 * hour + minute).into())
-    };
+/// Returns the starts of all slots of this length that fit into the opening hours of a day.
+fn starts(day: NaiveDate, length: TimeDelta) -> Vec<DateTime<Tz>> {
     let mut starts = Vec::new();
-    for (_, opens, closes) in HOURS.iter().filter(|(weekday, ..)| *weekday == day.weekday()) {
-        // A time that the change leaves out is the one an hour later; of one that it repeats the
-        // first is meant.
-        let moment = |time| {
-            let local = at(time);
-            let later = || zone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest();
-            zone.from_local_datetime(&local).earliest().or_else(later)
+    for (weekday, opens, closes) in HOURS {
+        if weekday != day.weekday() {
+            continue;
+        }
+        let (Some(opens), Some(closes)) = (moment(day, opens), moment(day, closes)) else {
+            continue;
         };
-        // No zone leaves out more than an hour, but for a day that it never had.
-        let (Some(mut next), Some(end)) = (moment(*opens), moment(*closes)) else { continue };
-        // Counted in real time, so that no patient is given a time that does not exist.
-        while next + length <= end {
-            starts.push(next);
-            next += length;
+        // Adds real time, so each start exists on the clinic's clock.
+        let mut start = opens;
+        while start + length <= closes {
+            starts.push(start);
+            start += length;
         }
     }
     starts
+}
+
+/// Returns the moment at which the clinic's clock shows this time.
+///
+/// * If the clocks go back, they show some times twice. The result is the first of the two.
+/// * If the clocks go forward, they skip an hour. The result is an hour later on the clock.
+/// * If they skip more, such as the whole day that Samoa skipped in 2011, there is no such moment.
+fn moment(day: NaiveDate, (hour, minute): ClockTime) -> Option<DateTime<Tz>> {
+    // Midnight plus minutes, because the end of a day is 24:00, which isn't a `NaiveTime`.
+    let local = day.and_time(NaiveTime::MIN) + TimeDelta::minutes(60 * hour + minute);
+    let hour_later = local + TimeDelta::hours(1);
+    let moment = ZONE.from_local_datetime(&local).earliest();
+    moment.or_else(|| ZONE.from_local_datetime(&hour_later).earliest())
 }
 
 #[tokio::main]
@@ -53,21 +67,21 @@ async fn main() -> anyhow::Result<()> {
     let provider =
         Provider::new().id("4356789876", "NPI").name("Pat", "Granite").credential("MD").share();
     let location = Location::new().kind("Clinic").facility("RES General Hospital").share();
-    let monday = NaiveDate::from_ymd_opt(2027, 3, 8).context("no such day")?;
-    let week = monday.iter_days().take(7).flat_map(|day| starts(day, New_York, length));
-    let slots: Vec<_> = week
-        .inspect(|start| {
-            println!(
-                "{}  is  {}",
-                start.format("%a %F %H:%M %Z"),
-                start.to_utc().format("%H:%M UTC")
-            )
-        })
-        .map(|start| Slot::new(start, 30).provider(&provider).location(&location))
-        .collect();
+    let monday = NaiveDate::from_ymd_opt(2027, 3, 8).context("the calendar has no such day")?;
+
+    let mut slots = Vec::new();
+    for day in monday.iter_days().take(7) {
+        for start in starts(day, length) {
+            let local = start.format("%a %F %H:%M %Z");
+            let utc = start.to_utc().format("%H:%M UTC");
+            println!("{local}  is  {utc}");
+            slots.push(Slot::new(start, length).provider(&provider).location(&location));
+        }
+    }
 
     let service = MockService::start()?;
-    let report = Client::builder().mock(&service).build()?.publish(&slots).await?;
+    let client = Client::builder().mock(&service).build()?;
+    let report = client.publish(&slots).await?;
     println!("accepted: {} slots", report.run().accepted_slots);
     Ok(())
 }

@@ -21,9 +21,9 @@ use crate::receipt::whole_milliseconds;
 use crate::retry::Renewal;
 use crate::transport::AnyTransport;
 
-/// The longest delay before a rejected new token is tried again; the shortest is 1.5 s. A service
-/// that copies its tokens to several places may accept one a second late.
-const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
+/// The maximum delay before a rejected new token is used again. The minimum is 1.5 s. A service that
+/// replicates its tokens may accept a new one a second late.
+const MAX_REPLAY_DELAY: Duration = Duration::from_millis(2_500);
 
 /// The maximum duration of a token request. Unlike a message, it needs no processing.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
@@ -214,7 +214,7 @@ impl TokenCache {
                 None
             }
             None => {
-                let wait = self.jitter.sample(TRIED_AGAIN_AFTER, 0.6);
+                let wait = self.jitter.sample(MAX_REPLAY_DELAY, 0.6);
                 state.tried_again = Some(now + wait);
                 state.cooldown = Some(Cooldown::after_rejection(now, wait, false));
                 Some(Renewal::After(wait))

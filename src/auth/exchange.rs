@@ -105,7 +105,7 @@ fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
         return Err(asked.without_token(
             response,
             details,
-            "the endpoint's response holds no access_token",
+            "the endpoint's response contains no access_token",
         ));
     };
     let is_bearer =

@@ -129,7 +129,7 @@ async fn ask(
         return Err(asked.without_token(
             &response,
             details,
-            "the endpoint's response holds no accessToken",
+            "the endpoint's response contains no accessToken",
         ));
     };
     // If the response has a date, the lifetime doesn't depend on this machine's clock.

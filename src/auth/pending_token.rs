@@ -13,9 +13,9 @@ use super::token_error::TokenError;
 use crate::receipt::whole_milliseconds;
 use crate::runtime;
 
-/// The longest time for which a request of another runtime may go without a look from there. After
-/// that it is abandoned, because that runtime may have stopped.
-const LONGEST_WITHOUT_LOOK: Duration = Duration::from_secs(3);
+/// The maximum time between two polls of a token request by its runtime. After a longer time, other
+/// runtimes abandon the request, because its runtime may have stopped.
+const MAX_POLL_GAP: Duration = Duration::from_secs(3);
 
 /// A token request, shared by all sends that wait for it.
 #[derive(Clone)]
@@ -63,6 +63,6 @@ impl Age {
             return age > timeout;
         }
         let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
-        age > timeout || age.saturating_sub(looked) > LONGEST_WITHOUT_LOOK
+        age > timeout || age.saturating_sub(looked) > MAX_POLL_GAP
     }
 }

@@ -1,4 +1,4 @@
-//! The reasons why there is no access token.
+//! The errors of a token request.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

@@ -125,13 +125,13 @@ impl ClientBuilder {
 
     /// Parses the URLs, and determines the proxies on the way to them.
     fn endpoints(&self, problems: &mut Vec<Problem>) -> (Option<Endpoints>, Route) {
-        let mut told = |name: &str, text: String| problems.push(Problem::new(name, text));
+        let mut add = |name: &str, text: String| problems.push(Problem::new(name, text));
         let hosts = &self.plain_http_hosts;
         let base = ServiceUrl::read(&self.base_url, hosts)
-            .map_err(|text| told(self.name(Setting::BaseUrl), text))
+            .map_err(|text| add(self.name(Setting::BaseUrl), text))
             .ok();
         let token = self.token_url.as_ref().map(|text| ServiceUrl::read(text, hosts)).transpose();
-        let token = token.map_err(|text| told(self.name(Setting::TokenUrl), text));
+        let token = token.map_err(|text| add(self.name(Setting::TokenUrl), text));
 
         let addresses = || base.iter().chain(token.iter().flatten());
         let proxies = match &self.http.proxy {
@@ -154,8 +154,8 @@ impl ClientBuilder {
         let proxies = proxies.map_err(|wrong| problems.extend(wrong)).unwrap_or_default();
         let uses_tls = addresses().any(|address| address.url().scheme() == "https");
         let endpoints = base.as_ref().zip(token.ok()).and_then(|(base, token)| {
-            let told = |text| problems.push(Problem::new(self.name(Setting::BaseUrl), text));
-            Endpoints::below(base, token).map_err(told).ok()
+            let add = |text| problems.push(Problem::new(self.name(Setting::BaseUrl), text));
+            Endpoints::below(base, token).map_err(add).ok()
         });
         (endpoints, Route { proxies, uses_tls })
     }

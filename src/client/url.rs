@@ -20,9 +20,10 @@ impl ServiceUrl {
     ///
     /// Plain http is safe to this machine. It is also accepted for the `allowed` hosts.
     pub(super) fn read(text: &str, allowed: &[String]) -> Result<Self, String> {
-        let told = |_| "not an absolute URL, such as https://api.redoxengine.com".to_owned();
+        let not_absolute =
+            |_| "not an absolute URL, such as https://api.redoxengine.com".to_owned();
         let text = text::trimmed(text);
-        let url = Url::parse(text).map_err(told)?;
+        let url = Url::parse(text).map_err(not_absolute)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("the URL must not contain a user name or password".to_owned());
         }

@@ -27,13 +27,13 @@ pub use kind::ErrorKind;
 /// use pushslots::{Delivery, Error};
 /// use std::time::Duration;
 ///
-/// fn what_now(error: &Error) -> String {
-///     let pause = error.retry_after().unwrap_or(Duration::from_secs(60));
+/// fn advice(error: &Error) -> String {
+///     let delay = error.retry_after().unwrap_or(Duration::from_secs(60));
 ///     match (error.delivery(), error.is_retryable()) {
-///         (Delivery::Unknown, true) => format!("it may have arrived; send it again in {pause:?}, or look for it"),
+///         (Delivery::Unknown, true) => format!("it may have arrived; send it again in {delay:?}, or look for it"),
 ///         (Delivery::Unknown, false) => format!("one attempt may have arrived; look for its logs, then fix: {error}"),
-///         (_, true) => format!("it did not arrive; send it again in {pause:?}"),
-///         (_, false) => format!("it did not arrive; mend what is wrong: {error}"),
+///         (_, true) => format!("it did not arrive; send it again in {delay:?}"),
+///         (_, false) => format!("it did not arrive; fix the cause: {error}"),
 ///     }
 /// }
 /// ```
@@ -142,7 +142,7 @@ impl Error {
     /// Creates the error for a publication without slots, or with skipped slots only.
     pub(crate) fn no_slots(skipped: usize) -> Self {
         let text = match skipped {
-            0 => "empty; give at least one slot".to_owned(),
+            0 => "empty; add at least one slot".to_owned(),
             _ => format!("no slots are left to publish: all {skipped} were skipped as invalid"),
         };
         Self::new(

@@ -242,7 +242,7 @@ impl PushSlots {
         let at = Path::ROOT;
         Field::check(&self.slots, at.key("Slots"), problems);
         if self.slots.is_blank() {
-            problems.add(at.key("Slots"), ProblemCode::Empty, "empty; give at least one slot");
+            problems.add(at.key("Slots"), ProblemCode::Empty, "empty; add at least one slot");
         }
         self.extras.check_others(at, problems);
     }

@@ -102,12 +102,12 @@ pub(super) fn verify(
     if claims.sub.as_ref() != Some(&client_id) {
         return Err(unexpected("sub").into());
     }
-    let whose = (client_id, key_id);
+    let identity = (client_id, key_id);
     let key = clients
         .keys
-        .get(&whose)
+        .get(&identity)
         .ok_or("Public key not found, check client_id, kid and environment")?;
-    let (client_id, _) = whose;
+    let (client_id, _) = identity;
     if header.alg.as_deref() != Some(key.algorithm()) {
         return Err(format!("Unexpected alg, the public key is for {}", key.algorithm()).into());
     }

@@ -12,7 +12,7 @@ use super::assertion::Clients;
 use super::inbox::ReceivedRequest;
 use super::mock_response::MockResponse;
 use super::public_key;
-use super::service::{Hook, MessageRules};
+use super::service::Hook;
 
 /// The settings of a [`MockService`](crate::mock::MockService). Each has a default.
 pub struct MockServiceBuilder {
@@ -26,7 +26,8 @@ pub struct MockServiceBuilder {
     pub(super) max_bytes: usize,
     pub(super) deduplicates: bool,
     pub(super) accepts_warnings: bool,
-    pub(super) rules: MessageRules,
+    pub(super) known_destinations: Option<Vec<Uuid>>,
+    pub(super) requires_source: bool,
     pub(super) hook: Option<Hook>,
     pub(super) wrong_key: Option<&'static str>,
 }
@@ -44,7 +45,8 @@ impl Default for MockServiceBuilder {
             max_bytes: 40_000_000,
             deduplicates: false,
             accepts_warnings: false,
-            rules: MessageRules::default(),
+            known_destinations: None,
+            requires_source: false,
             hook: None,
             wrong_key: None,
         }
@@ -154,7 +156,7 @@ impl MockServiceBuilder {
     /// A message to another destination gets a 403.
     #[must_use]
     pub fn known_destinations(mut self, ids: impl IntoIterator<Item = Uuid>) -> Self {
-        self.rules.known_destinations = Some(ids.into_iter().collect());
+        self.known_destinations = Some(ids.into_iter().collect());
         self
     }
 
@@ -165,7 +167,7 @@ impl MockServiceBuilder {
     /// A message without a source gets a 401.
     #[must_use]
     pub fn require_source(mut self) -> Self {
-        self.rules.requires_source = true;
+        self.requires_source = true;
         self
     }
 

@@ -63,14 +63,10 @@ impl MockServiceBuilder {
             address => address,
         };
         let destination = fresh_id();
-        let mut rules = builder.rules;
-        if let Some(known) = &mut rules.known_destinations {
-            known.push(destination);
-        }
         let url = format!("http://{}", SocketAddr::new(reached, port));
         let private_key_pem = pem(&pkcs8);
         let service = Arc::new(Service {
-            client_settings: format!(
+            shell_settings: format!(
                 "export PUSHSLOTS_BASE_URL='{url}'\nexport PUSHSLOTS_CLIENT_ID='{client_id}'\n\
                  export PUSHSLOTS_KEY_ID='{key_id}'\n\
                  export PUSHSLOTS_PRIVATE_KEY='{}'\n\
@@ -79,7 +75,8 @@ impl MockServiceBuilder {
             ),
             url,
             address: builder.address,
-            rules,
+            destination,
+            requires_source: builder.requires_source,
             audiences: builder.audiences,
             max_bytes: builder.max_bytes,
             deduplicates: builder.deduplicates,
@@ -90,22 +87,14 @@ impl MockServiceBuilder {
                 log: RequestLog::default(),
                 script: Script::default(),
                 window: RateWindow { limit: builder.rate_limit, taken: VecDeque::new() },
+                known_destinations: builder.known_destinations,
             }),
             received: watch::Sender::new(0),
             panic: Mutex::default(),
         });
         let server = Server::start(listener, service.clone())?;
         let key = Arc::new(key);
-        Ok(MockService {
-            service,
-            server,
-            key,
-            private_key_pem,
-            client_id,
-            key_id,
-            api_key,
-            destination,
-        })
+        Ok(MockService { service, server, key, private_key_pem, client_id, key_id, api_key })
     }
 }
 

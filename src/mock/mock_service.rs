@@ -30,7 +30,6 @@ pub struct MockService {
     pub(super) client_id: String,
     pub(super) key_id: String,
     pub(super) api_key: (String, String),
-    pub(super) destination: Uuid,
 }
 
 impl MockService {
@@ -73,7 +72,7 @@ impl MockService {
     /// Returns a destination for messages. By default the mock also accepts messages for any other.
     #[must_use]
     pub fn destination(&self) -> Uuid {
-        self.destination
+        self.service.destination
     }
 
     /// Queues a response to a message. Queued responses are sent in order.
@@ -120,6 +119,13 @@ impl MockService {
     #[must_use]
     pub fn received(&self) -> Vec<ReceivedMessage> {
         self.service.state().log.messages.clone()
+    }
+
+    /// Returns the settings of a client as shell commands, one `export` for each variable of
+    /// [`Client::from_env`](crate::Client::from_env). They contain the mock's private key.
+    #[must_use]
+    pub fn shell_settings(&self) -> &str {
+        &self.service.shell_settings
     }
 
     /// Returns the messages accepted for this destination, in order.

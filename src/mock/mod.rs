@@ -70,9 +70,14 @@
 //!   `unavailable`, `bad-gateway`, `rejected`, `block-page`, `errors`, `unauthorized`, `reset`,
 //!   `lost`, `truncated` and `stall`.
 //! * `POST /page/outage` with `{"seconds": 30}` starts an outage of that time.
+//! * `POST /page/destinations` with `{"known": ["…"]}` makes these UUIDs the only known destinations,
+//!   except for [the mock's own](MockService::destination). A message to another one gets a 403.
+//!   With `{"known": null}` any UUID is known.
 //! * `POST /page/clear` with `{"queue": true, "inbox": true}` clears the queued responses and the
 //!   inbox.
-//! * `GET /page/settings` returns the environment variables of a client as commands of a shell.
+//! * `GET /page/settings` returns [the settings of a client](MockService::shell_settings).
+//! * `GET /page/state` returns the newest messages with their attempts, and `GET /page/week` the
+//!   slots of a week. Both are JSON for the page, and can change in any version.
 
 mod assertion;
 mod builder;

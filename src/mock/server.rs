@@ -33,10 +33,10 @@ use crate::clock;
 
 /// Binds a listener, and returns it with its port.
 pub(super) fn listen(address: IpAddr, port: u16) -> io::Result<(TcpListener, u16)> {
-    let told = |error: io::Error| {
+    let unavailable = |error: io::Error| {
         io::Error::new(error.kind(), format!("port {port} of {address}: {error}"))
     };
-    let listener = TcpListener::bind((address, port)).map_err(told)?;
+    let listener = TcpListener::bind((address, port)).map_err(unavailable)?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     Ok((listener, port))

@@ -27,12 +27,14 @@ pub(super) type Hook = Arc<dyn Fn(&ReceivedRequest) -> Option<MockResponse> + Se
 /// The service, independent of its sockets.
 pub(super) struct Service {
     pub(super) url: String,
-    /// The environment variables of a client, as commands of a shell.
-    pub(super) client_settings: String,
+    /// The environment variables of a client, as shell commands.
+    pub(super) shell_settings: String,
     pub(super) audiences: Vec<String>,
+    /// The mock's own destination, which is always known.
+    pub(super) destination: Uuid,
     /// The address that the mock is bound to.
     pub(super) address: IpAddr,
-    pub(super) rules: MessageRules,
+    pub(super) requires_source: bool,
     pub(super) max_bytes: usize,
     pub(super) deduplicates: bool,
     pub(super) accepts_warnings: bool,
@@ -42,36 +44,6 @@ pub(super) struct Service {
     pub(super) received: watch::Sender<usize>,
     /// The first panic in a thread or task of the mock.
     pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
-}
-
-/// The rules for messages that depend on the organization.
-#[derive(Default)]
-pub(super) struct MessageRules {
-    /// The known destinations, or `None` if any is known.
-    pub(super) known_destinations: Option<Vec<Uuid>>,
-    pub(super) requires_source: bool,
-}
-
-impl MessageRules {
-    /// Returns the rejection of a message to an unknown destination or without a required source.
-    fn rejection(&self, meta: &Meta, headers: &HeaderMap) -> Option<DefaultResponse> {
-        let has_source = meta.source.as_ref().is_some_and(|source| source.id.is_some());
-        if self.requires_source && !has_source && !headers.contains_key("redox-source-id") {
-            let text = "Meta.Source.ID: missing, and so is the header Redox-Source-Id";
-            return Some(DefaultResponse::rejected(
-                MockResponse::new(StatusCode::UNAUTHORIZED).text("Source is required"),
-                text,
-            ));
-        }
-        let known = self.known_destinations.as_ref()?;
-        let unknown = meta
-            .destinations
-            .iter()
-            .position(|each| !each.id.is_some_and(|id| known.contains(&id)))?;
-        let text = format!("Meta.Destinations[{unknown}].ID: there is no such destination");
-        let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
-        Some(DefaultResponse::rejected(MockResponse::new(StatusCode::FORBIDDEN).json(json), text))
-    }
 }
 
 /// Returns whether a `Content-Type` is JSON.
@@ -85,6 +57,8 @@ pub(super) struct ServiceState {
     pub(super) log: RequestLog,
     pub(super) script: Script,
     pub(super) window: RateWindow,
+    /// The known destinations, or `None` if any is known.
+    pub(super) known_destinations: Option<Vec<Uuid>>,
 }
 
 /// A maximum number of requests in any rolling window.
@@ -190,6 +164,13 @@ impl Service {
         let mut state = self.state();
         let entry = state.log.add(settled);
         state.log.ended(&entry, &SentResponse::NOTHING, began.elapsed());
+    }
+
+    /// Sets the known destinations, in addition to the mock's own, or makes any known.
+    pub(super) fn set_known_destinations(&self, known: Option<Vec<Uuid>>) {
+        let mut state = self.state();
+        state.known_destinations = known;
+        state.log.version += 1;
     }
 
     /// Changes the scripted responses.
@@ -323,7 +304,7 @@ impl Service {
                 text,
             );
         }
-        if let Some(rejected) = self.rules.rejection(meta, &request.headers) {
+        if let Some(rejected) = self.rejection(meta, &request.headers) {
             return rejected;
         }
         let known = if self.deduplicates { self.logs_of(request.key()) } else { None };
@@ -333,6 +314,25 @@ impl Service {
         let outcome = if is_duplicate { "accepted before" } else { "accepted" };
         let accepted = (!is_duplicate).then_some((message, logs));
         DefaultResponse { response, outcome, reason: None, accepted, is_duplicate }
+    }
+
+    /// Returns the rejection of a message to an unknown destination or without a required source.
+    fn rejection(&self, meta: &Meta, headers: &HeaderMap) -> Option<DefaultResponse> {
+        let has_source = meta.source.as_ref().is_some_and(|source| source.id.is_some());
+        if self.requires_source && !has_source && !headers.contains_key("redox-source-id") {
+            let text = "Meta.Source.ID: missing, and so is the header Redox-Source-Id";
+            return Some(DefaultResponse::rejected(
+                MockResponse::new(StatusCode::UNAUTHORIZED).text("Source is required"),
+                text,
+            ));
+        }
+        let state = self.state();
+        let known = state.known_destinations.as_ref()?;
+        let is_known = |id: Uuid| id == self.destination || known.contains(&id);
+        let unknown = meta.destinations.iter().position(|each| !each.id.is_some_and(is_known))?;
+        let text = format!("Meta.Destinations[{unknown}].ID: there is no such destination");
+        let json = error_json(Some(meta), &[fresh_log()], std::slice::from_ref(&text));
+        Some(DefaultResponse::rejected(MockResponse::new(StatusCode::FORBIDDEN).json(json), text))
     }
 
     fn logs_of(&self, key: Option<&str>) -> Option<Arc<[Log]>> {

@@ -62,7 +62,7 @@ impl Pem {
         }
         Err(match is_encrypted {
             true => "the private key is encrypted; remove its passphrase first",
-            false => "the text holds no private key in PEM, such as a block `PRIVATE KEY`",
+            false => "the text contains no private key in PEM, such as a block `PRIVATE KEY`",
         })
     }
 

@@ -76,7 +76,7 @@ impl Checkpoint for CheckpointFile {
     async fn archive(&self) -> Result<String, CheckpointError> {
         self.work("archive", |place| {
             let archived =
-                (1..=MOST_ARCHIVED).map(|number| place.beside(&format!("replaced-{number}")));
+                (1..=MOST_ARCHIVED).map(|number| place.sibling(&format!("replaced-{number}")));
             let free = archived.into_iter().find(|path| fs::symlink_metadata(path).is_err());
             let path = free.ok_or_else(|| {
                 io::Error::other(
@@ -93,7 +93,7 @@ impl Checkpoint for CheckpointFile {
 
 impl Paths {
     /// Returns the path with another ending.
-    fn beside(&self, ending: &str) -> PathBuf {
+    fn sibling(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push(".");
         name.push(ending);
@@ -102,7 +102,7 @@ impl Paths {
 
     fn lock(&self) -> io::Result<()> {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.beside("lock");
+        let path = self.sibling("lock");
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let file = OpenOptions::new()
@@ -143,7 +143,7 @@ impl Paths {
 
     /// Replaces the file. After a power failure it has either the old text or the new one.
     fn write(&self, text: &str) -> io::Result<()> {
-        let temporary = self.beside("new");
+        let temporary = self.sibling("new");
         let mut file = File::create(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;

@@ -253,8 +253,8 @@ fn read(text: &str) -> Option<ResumePoint> {
             return None;
         }
         let body = rest.get(1..)?;
-        let (body, behind) = body.split_at(body.find(is_sign).unwrap_or(body.len()));
-        rest = behind;
+        let (body, following) = body.split_at(body.find(is_sign).unwrap_or(body.len()));
+        rest = following;
         if sign == '_' {
             next = Some(decimal(body)?);
             continue;

@@ -120,7 +120,7 @@ impl RollingWindow {
 
     /// Waits for a permit, after the sends that are already in the queue.
     pub(super) async fn permit(self: &Arc<Self>) -> Permit {
-        let queued = Queued::behind(&self.queue);
+        let queued = Queued::last(&self.queue);
         let mut turn = pin!(self.turn.acquire());
         // The turn usually comes sooner.
         let mut wait = self.rate.time_for(queued.before.saturating_add(1));
@@ -218,7 +218,7 @@ impl RollingWindow {
             state.ended.push_back(Instant::now());
         }
         drop(state);
-        // Wakes the send whose turn it is, and perhaps a token request.
+        // Wakes the next send, and perhaps a token request.
         self.changed.notify_waiters();
     }
 
@@ -236,7 +236,7 @@ struct Queued<'a> {
 }
 
 impl<'a> Queued<'a> {
-    fn behind(queue: &'a AtomicU32) -> Self {
+    fn last(queue: &'a AtomicU32) -> Self {
         Self { queue, before: queue.fetch_add(1, Ordering::Relaxed) }
     }
 }

@@ -1,5 +1,5 @@
-//! No response of either endpoint makes a send panic, wait beyond its deadline, or report an
-//! endless `Retry-After`.
+//! No response from either endpoint makes a send panic, wait beyond its deadline, or report a
+//! `Retry-After` of more than a day.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 type Head = (StatusCode, Vec<(&'static str, Vec<u8>)>);
 
-/// Generates a header value: any bytes, or text close to one of the forms that the client reads.
+/// Generates a header value: arbitrary bytes, or text that resembles a form the client reads.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![
         any::<u64>().prop_map(|number| number.to_string()),
@@ -35,7 +35,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => text, 1 => prop::collection::vec(any::<u8>(), 0..40)]
 }
 
-/// Generates a status and headers that the client reads. Leaves out values that HTTP doesn't allow.
+/// Generates a status and values of the headers that the client reads.
 fn head() -> impl Strategy<Value = Head> {
     let names = ["retry-after", "date", "content-encoding", "content-type"];
     let status =
@@ -48,11 +48,16 @@ fn body() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(r#"{"access_token":"token","accessToken":"token"}"#.to_owned()),
         value().prop_map(|value| {
-            let life = String::from_utf8_lossy(&value).into_owned();
-            serde_json::json!({ "access_token": "token", "expires_in": life, "expires": life })
-                .to_string()
+            let lifetime = String::from_utf8_lossy(&value).into_owned();
+            let response = serde_json::json!({
+                "access_token": "token",
+                "expires_in": lifetime,
+                "expires": lifetime
+            });
+            response.to_string()
         }),
-        any::<f64>().prop_map(|life| format!(r#"{{"access_token":"token","expires_in":{life}}}"#)),
+        any::<f64>()
+            .prop_map(|lifetime| format!(r#"{{"access_token":"token","expires_in":{lifetime}}}"#)),
         Just(r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned()),
         prop::sample::select(vec![
             r#"{"Meta":{"Errors":[{"Text":"no"}]}}"#,
@@ -67,21 +72,21 @@ fn body() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn no_response_makes_a_send_panic_or_wait_for_ever() {
+fn no_response_makes_a_send_panic_or_wait_forever() {
     let responses = || prop::collection::vec((head(), body()), 1..4);
     holds((responses(), responses()), |(tokens, messages)| {
         let last = Arc::new(Mutex::new(None));
         let mut message_responses = in_turn(messages);
-        let sent = last.clone();
-        let messages = move || sent.lock().unwrap().insert(message_responses()).clone();
+        let recorded = last.clone();
+        let messages = move || recorded.lock().unwrap().insert(message_responses()).clone();
         let service = Scripted::with(in_turn(tokens), messages);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
             let client = service.client();
             let message = message();
-            // The delays after failed token requests grow, so the first sends alone don't show the
-            // longest.
+            // The cooldown grows with each failed token request, so its maximum is reached only
+            // after several sends.
             for _ in 0..6 {
                 let began = Instant::now();
                 match client.send(&message).await {
@@ -104,7 +109,7 @@ fn no_response_makes_a_send_panic_or_wait_for_ever() {
     });
 }
 
-/// Returns whether the service can have written the response, and whether it reports no error.
+/// Returns whether the response can be the service's own and reports no error.
 fn can_be_accepted(response: &Response) -> bool {
     let body = response.body.as_ref().unwrap();
     let json: Option<Value> = serde_json::from_slice(body).ok();
@@ -126,7 +131,7 @@ fn can_be_accepted(response: &Response) -> bool {
     response.status.is_success() && (is_empty || is_own && is_plain)
 }
 
-/// Returns the responses in turn, repeatedly.
+/// Returns the responses in turn, over and over.
 fn in_turn(mut responses: Vec<(Head, String)>) -> impl FnMut() -> Response + Send + 'static {
     move || {
         responses.rotate_left(1);

@@ -1,4 +1,4 @@
-//! The example `axum_app`, as its callers see it.
+//! The example `axum_app`, tested over HTTP.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 const SLOTS: &str = r#"[{"DateTime": "2026-12-01T09:00:00Z", "Duration": 15}]"#;
 
 #[tokio::test]
-async fn slots_are_published_and_the_server_ends_gracefully() {
+async fn app_publishes_slots_and_shuts_down_gracefully() {
     let service = MockService::start().unwrap();
     let folder = Folder::create();
     let mut command = Command::new(program("axum_app"));
@@ -50,7 +50,7 @@ async fn slots_are_published_and_the_server_ends_gracefully() {
     {
         let id = app.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-        let ended = timeout(Duration::from_secs(30), app.wait()).await.unwrap().unwrap();
-        assert!(ended.success());
+        let status = timeout(Duration::from_secs(30), app.wait()).await.unwrap().unwrap();
+        assert!(status.success());
     }
 }

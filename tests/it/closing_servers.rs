@@ -1,5 +1,5 @@
-//! Publications to services that close connections without announcing it, and to services that
-//! sometimes fail.
+//! Publications to services that close connections silently, and to services that fail now and
+//! then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 /// after its first response.
 async fn publish_to_a_closing_server(protocol: Protocol) {
     const MESSAGES: usize = 300;
-    let accepting =
+    let start_accepting =
         async |protocol| RecordingServer::start(protocol, Vec::new(), || FaultMode::Accepts).await;
-    let service = accepting(protocol).await;
-    let tokens = accepting(Protocol::Http1).await;
+    let service = start_accepting(protocol).await;
+    let tokens = start_accepting(Protocol::Http1).await;
     let silent_close = Some(SilentClose { responses: 1, after: Duration::from_micros(500) });
     let proxy = Proxy::start(protocol, service.address, move |_| Course {
         silent_close,
@@ -41,7 +41,7 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     let slots = slots(0..MESSAGES);
     let publication = async { client.publish(&slots).slots_per_message(1).await };
     let report =
-        timeout(Duration::from_secs(120), publication).await.expect("the publication ends");
+        timeout(Duration::from_secs(120), publication).await.expect("the publication timed out");
     let report = report.unwrap_or_else(|error| panic!("{error}"));
     drop(client);
     proxy.settle().await;
@@ -50,17 +50,17 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     let known = service.known();
     let attempts = observed.lock().unwrap();
     let mut deliveries = BTreeMap::<_, usize>::new();
-    // The number of attempts that may have sent a part of each message, by message id.
-    let mut may_have_left = BTreeMap::<_, usize>::new();
+    // Per message id, the number of attempts that may have sent a part of the message.
+    let mut possibly_sent = BTreeMap::<_, usize>::new();
     for attempt in &*attempts {
         *deliveries.entry(attempt.delivery.to_string()).or_default() += 1;
-        let left = may_have_left.entry(attempt.message_id.to_string()).or_default();
-        *left += usize::from(attempt.delivery != Delivery::NotSent);
+        let count = possibly_sent.entry(attempt.message_id.to_string()).or_default();
+        *count += usize::from(attempt.delivery != Delivery::NotSent);
         assert_ne!(attempt.next_step, NextStep::RetryBudgetExhausted);
     }
     println!(
-        "{protocol:?}: {MESSAGES} messages, {} connections, closed silently: {}, requests that left: {}, attempts: {deliveries:?}, \
-         in {:?}",
+        "{protocol:?}: {MESSAGES} messages, {} connections, closed silently: {}, \
+         requests sent: {}, attempts: {deliveries:?}, in {:?}",
         seen.connections,
         seen.closed_silently,
         seen.requests,
@@ -74,29 +74,29 @@ async fn publish_to_a_closing_server(protocol: Protocol) {
     assert_eq!(receipts, accepted);
     for counts in [&known.arrived, &seen.of_message] {
         for (message_id, count) in counts {
-            assert!(count <= &may_have_left[message_id], "{message_id} left {count} times");
+            assert!(count <= &possibly_sent[message_id], "{message_id} was sent {count} times");
         }
     }
     // Over HTTP/2, the proxy doesn't know which message a request carries.
-    assert!(seen.requests <= may_have_left.values().sum(), "{} requests left", seen.requests);
+    assert!(seen.requests <= possibly_sent.values().sum(), "{} requests", seen.requests);
     assert!(
         seen.closed_silently > 0 && deliveries.contains_key("unknown"),
-        "some requests meet a close"
+        "some requests hit a silent close"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_closes_over_http1_end_no_publication() {
+async fn publication_survives_silent_closes_over_http1() {
     publish_to_a_closing_server(Protocol::Http1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_closes_over_http2_end_no_publication() {
+async fn publication_survives_silent_closes_over_http2() {
     publish_to_a_closing_server(Protocol::Http2).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_failure_in_six_requests_ends_no_publication() {
+async fn publication_survives_one_failure_in_six_requests() {
     for status in [503, 429, 500] {
         let mut requests = 0;
         let outcomes = move |_: &mut _, _| {
@@ -109,7 +109,7 @@ async fn one_failure_in_six_requests_ends_no_publication() {
         let report = client.publish(&slots).slots_per_message(1).await;
         let report = report.unwrap_or_else(|error| panic!("{status}: {error}"));
         assert_eq!(accepted(&model), (0..600).collect::<Vec<_>>(), "{status}");
-        // 600 are accepted before the 120th failure.
+        // The last message is accepted before the 120th failure.
         assert_eq!((model.calls().len(), report.run().requests), (719, 719), "{status}");
     }
 }
@@ -120,18 +120,18 @@ async fn one_failure_in_six_requests_ends_no_publication() {
 /// `PUSHSLOTS_CLOSING_MESSAGES=1000` publishes this number of messages instead of 100.
 /// `PUSHSLOTS_THROTTLED_SECONDS=25` makes each 429 period this long instead of 2 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
+async fn publication_completes_despite_failures_closes_and_429s() {
     let messages = setting("PUSHSLOTS_CLOSING_MESSAGES").unwrap_or(100) as usize;
     let throttled = Duration::from_secs(setting("PUSHSLOTS_THROTTLED_SECONDS").unwrap_or(2));
     for concurrency in [1, 8] {
         let mut requests = 0;
-        let mut until = None;
+        let mut throttled_until = None;
         let modes = move || {
             requests += 1;
             if requests % (3 * messages / 10) == 0 && requests <= 9 * messages / 10 {
-                until = Some(Instant::now() + throttled);
+                throttled_until = Some(Instant::now() + throttled);
             }
-            match until.is_some_and(|until| Instant::now() < until) {
+            match throttled_until.is_some_and(|until| Instant::now() < until) {
                 true => FaultMode::Responds(429, false),
                 false if requests % 6 == 0 => FaultMode::Responds(503, requests % 12 == 0),
                 false => FaultMode::Accepts,
@@ -156,8 +156,9 @@ async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
             .unwrap();
         let slots = slots(0..messages);
         let publication = client.publish(&slots).slots_per_message(1).concurrency(concurrency);
-        let report =
-            timeout(Duration::from_secs(600), publication.into_future()).await.expect("it ends");
+        let report = timeout(Duration::from_secs(600), publication.into_future())
+            .await
+            .expect("the publication timed out");
         let report = report.unwrap_or_else(|error| panic!("{error}"));
         drop(client);
         proxy.settle().await;
@@ -170,7 +171,8 @@ async fn a_publication_completes_in_spite_of_failures_closes_and_429() {
             .filter(|(id, count)| **count > 1 && !unknown.contains(*id))
             .count();
         println!(
-            "{concurrency} in flight: {messages} messages, 429 for three times {throttled:?}, requests: {}, in {:?}; slots lost: {lost}, \
+            "{concurrency} in flight: {messages} messages, 429 in three periods of {throttled:?}, \
+             requests: {}, in {:?}; messages lost: {lost}, \
              accepted again without an unknown attempt: {copies}",
             report.run().requests,
             report.elapsed()

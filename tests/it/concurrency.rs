@@ -17,7 +17,7 @@ fn slow(seconds: u64) -> ScriptedOutcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_messages_are_in_flight_as_asked_for() {
+async fn configured_number_of_messages_is_in_flight() {
     for (concurrency, seconds) in [(1, 40), (4, 10), (16, 3), (100, 1)] {
         let (model, client) = serve([slow(1)]);
         let slots = slots(0..400);
@@ -50,7 +50,7 @@ async fn messages_after_a_gap_are_remembered_and_not_sent_again() {
     let publication = publish().concurrency(2);
     let handle = publication.handle();
     assert!(timeout(100 * SECOND, publication.into_future()).await.is_err());
-    // From the first message that isn't accepted, at most 8 × concurrency messages are started.
+    // At most 8 × concurrency messages are sent, counted from the first that isn't accepted.
     assert_eq!(model.calls().len(), 1 + 8 * 2);
     let report = handle.report();
     let point: ResumePoint = report.resume_point().unwrap().to_string().parse().unwrap();
@@ -58,26 +58,26 @@ async fn messages_after_a_gap_are_remembered_and_not_sent_again() {
     assert_eq!((report.batch().accepted_messages, report.batch().accepted_slots), (16, 160));
 
     for concurrency in [1, 5] {
-        let (again, client) = serve([ok()]);
+        let (resumed, client) = serve([ok()]);
         let publication =
             client.publish(&slots).slots_per_message(30).batch_id("b").resume_from(&point);
         let report = publication.concurrency(concurrency).await.unwrap();
         assert_eq!((report.run().accepted_slots, report.batch().accepted_slots), (840, 1_000));
-        let sent = arrived(&again);
+        let sent = arrived(&resumed);
         assert_eq!(
             (sent[0].message_id, &sent[0].body),
             (model.calls()[1].message_id, &model.calls()[1].body)
         );
-        let mut slots: Vec<_> = accepted(&again).into_iter().chain(accepted(&model)).collect();
+        let mut slots: Vec<_> = accepted(&resumed).into_iter().chain(accepted(&model)).collect();
         slots.sort_unstable();
         slots.dedup();
         assert_eq!(slots, (0..1_000).collect::<Vec<_>>());
-        assert_eq!(accepted(&again).len(), 840);
+        assert_eq!(accepted(&resumed).len(), 840);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_ends_the_publication_once_messages_in_flight_have_ended() {
+async fn failure_ends_the_publication_after_the_messages_in_flight() {
     let (model, client) = serve([slow(1), responds(400), slow(20), slow(30)]);
     let slots = slots(0..100);
     let began = Instant::now();
@@ -99,7 +99,7 @@ async fn failure_ends_the_publication_once_messages_in_flight_have_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn parts_of_a_message_that_is_too_large_get_numbers_of_their_own() {
+async fn parts_of_a_split_message_have_separate_numbers() {
     for (concurrency, is_stream) in [(4, false), (4, true), (16, false)] {
         let model = Model::new(0, |_, _| ok(), |_, _| TokenOutcome::Issued(300 * SECOND));
         model.limit_bytes(40_000);
@@ -128,7 +128,7 @@ async fn parts_of_a_message_that_is_too_large_get_numbers_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rate_limit_and_a_429_apply_to_all_messages() {
+async fn rate_limit_and_a_429_apply_to_all_messages() {
     let model =
         Model::scripted([ok(), ScriptedOutcome::Response(Reply::new(429).retry_after("50")), ok()]);
     let client = client_of(&model).rate_limit(10, 10 * SECOND).build().unwrap();
@@ -136,16 +136,17 @@ async fn the_rate_limit_and_a_429_apply_to_all_messages() {
     let slots = slots(0..100);
     client.publish(&slots).slots_per_message(1).concurrency(8).await.unwrap();
     let times: Vec<_> = model.calls().iter().map(|call| call.began - began).collect();
-    let most = times.iter().map(|time| {
+    let per_window = times.iter().map(|time| {
         times.iter().filter(|other| **other >= *time && **other < *time + 10 * SECOND).count()
     });
-    assert!(most.max().unwrap() <= 10);
-    let quiet = times.iter().filter(|time| (2 * SECOND..50 * SECOND).contains(*time)).count();
-    assert_eq!(quiet, 0, "nothing goes out while the service asks for a pause: {times:?}");
+    assert!(per_window.max().unwrap() <= 10);
+    let during_delay =
+        times.iter().filter(|time| (2 * SECOND..50 * SECOND).contains(*time)).count();
+    assert_eq!(during_delay, 0, "nothing is sent during the delay of Retry-After: {times:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn slots_that_were_accepted_after_a_gap_must_be_the_same() {
+async fn slots_accepted_after_a_gap_must_be_unchanged() {
     let (_, client) = serve([responds(400), ok()]);
     let all = slots(0..100);
     let error = client.publish(&all).slots_per_message(10).concurrency(4).await.unwrap_err();

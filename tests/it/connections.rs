@@ -1,4 +1,4 @@
-//! Connections that sends, callers with different deadlines, and runtimes share.
+//! Connections shared by sends, by callers with different deadlines, and by runtimes.
 
 use std::future::{IntoFuture, pending};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use tokio::time::sleep;
 /// Returns the number of connections.
 fn accept_all(
     mut arrived: UnboundedReceiver<Arrived>,
-    after: Duration,
+    delay: Duration,
 ) -> (Arc<AtomicUsize>, JoinHandle<()>) {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
@@ -36,7 +36,7 @@ fn accept_all(
                 if message.message_id == Uuid::nil().to_string() {
                     pending::<()>().await;
                 }
-                sleep(after).await;
+                sleep(delay).await;
                 drop(message.accept().await);
             });
         }
@@ -45,7 +45,7 @@ fn accept_all(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn short_deadlines_close_no_shared_connections() {
+async fn short_deadlines_do_not_close_shared_connections() {
     let (client, arrived) = service(200).await;
     let (connections, serving) = accept_all(arrived, Duration::from_millis(60));
     client.send(&message()).await.unwrap();
@@ -63,7 +63,7 @@ async fn short_deadlines_close_no_shared_connections() {
             }
         })
         .collect();
-    // One caller gives up before the response comes. The messages of the other get none.
+    // One caller gives up before the response arrives. The messages of the other get none.
     let impatient = async |deadline, id| {
         let mut timeouts = 0;
         while Instant::now() < end {
@@ -73,17 +73,20 @@ async fn short_deadlines_close_no_shared_connections() {
         }
         timeouts
     };
-    let (early, unanswered) = tokio::join!(
+    let (early, without_response) = tokio::join!(
         impatient(Duration::from_millis(50), Uuid::new_v4()),
         impatient(Duration::from_millis(700), Uuid::nil())
     );
     let mut sent = 0;
-    while let Some(others) = sends.join_next().await {
-        sent += others.unwrap();
+    while let Some(count) = sends.join_next().await {
+        sent += count.unwrap();
     }
     let connections = connections.load(Ordering::Relaxed);
-    println!("{sent} sends next to {early} and {unanswered} timeouts: {connections} connections");
-    assert!(early > 10 && unanswered > 2, "{early} {unanswered}");
+    println!(
+        "{sent} sends, {early} early timeouts, {without_response} timeouts without a response: \
+         {connections} connections"
+    );
+    assert!(early > 10 && without_response > 2, "{early} {without_response}");
     assert!(connections <= 2, "{connections} connections");
     serving.abort();
 }
@@ -100,14 +103,14 @@ fn use_in_two_runtimes(client: &Client) {
     for runtime in [&second, &first, &second] {
         let began = Instant::now();
         let receipt = runtime.block_on(async { client.send(&message()).await.unwrap() });
-        // This is far below the connect timeout of 5 s. It takes one attempt.
+        // This is well below the connect timeout of 5 s.
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         assert_eq!(receipt.attempts().len(), 1, "{:?}", receipt.attempts());
     }
 }
 
 #[test]
-fn a_client_works_in_one_runtime_while_another_stands_still() {
+fn client_works_in_one_runtime_while_another_is_not_running() {
     let server = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mock = MockService::start().unwrap();
     let over_http1 = Client::builder().mock(&mock).build().unwrap();
@@ -122,7 +125,7 @@ fn a_client_works_in_one_runtime_while_another_stands_still() {
 }
 
 #[test]
-fn an_undriven_token_request_is_made_again_in_another_runtime() {
+fn token_request_of_a_stopped_runtime_is_repeated_in_another() {
     let mock = MockService::start().unwrap();
     let client = Client::builder().mock(&mock).build().unwrap();
     let first = current_thread();
@@ -133,19 +136,19 @@ fn an_undriven_token_request_is_made_again_in_another_runtime() {
     first.block_on(async {
         tokio::select! {
             biased;
-            sent = &mut send => panic!("{sent:?}"),
+            result = &mut send => panic!("{result:?}"),
             () = tokio::task::yield_now() => {}
         }
     });
     let began = Instant::now();
     second.block_on(async { client.send(&message).await.unwrap() });
-    println!("a token after {:?}", began.elapsed());
+    println!("token obtained after {:?}", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     first.block_on(async { send.await.unwrap() });
 }
 
 #[tokio::test]
-async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attempt() {
+async fn request_without_a_free_stream_opens_a_connection_in_the_same_attempt() {
     let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let builder = client(&listener.url(), "plain").root_certificate(authority.pem.clone());
@@ -158,11 +161,11 @@ async fn a_request_that_no_connection_takes_goes_over_another_in_the_same_attemp
     };
     // This send takes the only stream of its connection.
     let first = send();
-    let unanswered = arrived.recv().await.unwrap();
+    let on_first = arrived.recv().await.unwrap();
     let second = send();
-    let elsewhere = arrived.recv().await.unwrap();
-    assert_eq!((unanswered.connection, elsewhere.connection), (0, 1));
-    for (message, sent) in [(elsewhere, second), (unanswered, first)] {
+    let on_second = arrived.recv().await.unwrap();
+    assert_eq!((on_first.connection, on_second.connection), (0, 1));
+    for (message, sent) in [(on_second, second), (on_first, first)] {
         message.accept().await;
         assert_eq!(sent.await.unwrap().unwrap().attempts().len(), 1);
     }
@@ -189,7 +192,7 @@ impl Transport for SlowTokens {
 }
 
 #[test]
-fn a_slow_token_request_is_shared_between_runtimes_that_run() {
+fn slow_token_request_is_shared_between_running_runtimes() {
     let transport = Arc::new(SlowTokens::default());
     let credentials = Credentials::signed_jwt("client", key());
     let builder = Client::builder().transport(transport.clone()).credentials(credentials);

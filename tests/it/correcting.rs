@@ -1,5 +1,5 @@
-//! Messages with problems that are corrected by assigning values, removing members, or taking the
-//! message apart.
+//! Correcting messages with problems: by assigning values, by removing members, or by splitting the
+//! message.
 
 use pushslots::chrono::{DateTime, TimeDelta, Utc};
 use pushslots::uuid::Uuid;
@@ -25,7 +25,9 @@ fn problems(message: &PushSlots) -> Vec<String> {
         .collect()
 }
 
-fn shown<'a>(members: impl Iterator<Item = UnreadMember<'a>>) -> Vec<(String, UnreadReason)> {
+fn keys_and_reasons<'a>(
+    members: impl Iterator<Item = UnreadMember<'a>>,
+) -> Vec<(String, UnreadReason)> {
     members.map(|member| (member.key().to_owned(), member.reason())).collect()
 }
 
@@ -41,36 +43,36 @@ fn assert_written(message: &PushSlots, slot: &str, meta: &str) {
 }
 
 #[test]
-fn optional_value_that_cannot_be_read_is_removed_or_replaced() {
-    let odd = read(r#","Reason":{"a":1}"#, r#","EventDateTime":"soon""#);
-    assert_eq!(problems(&odd), ["Meta.EventDateTime", "Slots[0].Reason"]);
+fn unreadable_optional_value_can_be_removed_or_replaced() {
+    let unreadable = read(r#","Reason":{"a":1}"#, r#","EventDateTime":"soon""#);
+    assert_eq!(problems(&unreadable), ["Meta.EventDateTime", "Slots[0].Reason"]);
 
-    let mut removed = odd.clone();
+    let mut removed = unreadable.clone();
     assert!(removed.slots_mut()[0].remove_unread_member("Reason"));
     assert!(!removed.slots_mut()[0].remove_unread_member("Reason"));
     assert!(removed.meta_mut().remove_unread_member("EventDateTime"));
     assert_written(&removed, "", "");
 
-    let mut replaced = odd;
+    let mut replaced = unreadable;
     replaced.slots_mut()[0].reason = Some("Visit".into());
     replaced.meta_mut().event_date_time = Some(DateTime::UNIX_EPOCH);
-    assert_eq!(shown(replaced.slots()[0].unread_members()), []);
+    assert_eq!(keys_and_reasons(replaced.slots()[0].unread_members()), []);
     assert!(!replaced.clone().slots_mut()[0].remove_unread_member("Reason"));
     assert_written(&replaced, r#","Reason":"Visit""#, r#","EventDateTime":"1970-01-01T00:00:00Z""#);
 }
 
 #[test]
-fn assigned_list_replaces_one_that_cannot_be_read() {
-    let odd =
+fn assigned_list_replaces_an_unreadable_one() {
+    let unreadable =
         read(r#","Provider":{"ID":"1","Credentials":["MD",{"x":1}]}"#, r#","Destinations":[5]"#);
-    assert_eq!(problems(&odd), ["Meta.Destinations[0]", "Slots[0].Provider.Credentials[1]"]);
-    let provider = odd.slots()[0].provider.as_ref().unwrap();
+    assert_eq!(problems(&unreadable), ["Meta.Destinations[0]", "Slots[0].Provider.Credentials[1]"]);
+    let provider = unreadable.slots()[0].provider.as_ref().unwrap();
     assert_eq!(
-        shown(provider.unread_members()),
+        keys_and_reasons(provider.unread_members()),
         [("Credentials".to_owned(), UnreadReason::WrongType)]
     );
 
-    let mut assigned = odd.clone();
+    let mut assigned = unreadable.clone();
     assigned.slots_mut()[0].provider.as_mut().unwrap().to_mut().credentials =
         vec!["MD".to_owned()].into();
     assigned.meta_mut().destinations = [Destination::new(Uuid::nil())].into_iter().collect();
@@ -80,14 +82,14 @@ fn assigned_list_replaces_one_that_cannot_be_read() {
         r#","Destinations":[{"ID":"00000000-0000-0000-0000-000000000000"}]"#,
     );
 
-    let mut emptied = odd;
+    let mut emptied = unreadable;
     emptied.slots_mut()[0].provider.as_mut().unwrap().to_mut().credentials = List::new();
     assert!(emptied.meta_mut().remove_unread_member("Destinations"));
     assert_written(&emptied, r#","Provider":{"ID":"1"}"#, "");
 }
 
 #[test]
-fn elements_of_a_list_are_changed_in_place() {
+fn elements_of_a_list_can_be_changed() {
     let mut provider = Provider::new();
     provider.credentials = vec!["md".to_owned(), "phd".to_owned()].into();
     for credential in &mut provider.credentials {
@@ -99,7 +101,7 @@ fn elements_of_a_list_are_changed_in_place() {
 }
 
 #[test]
-fn elements_added_to_a_list_that_cannot_be_read_are_written_with_it() {
+fn elements_added_to_an_unreadable_list_are_written_with_it() {
     for (list, expected) in [
         (r#"["MD",{"x":1}]"#, r#"["MD",{"x":1},"RN"]"#),
         (r#"[ {"x":1} ]"#, r#"[{"x":1},"RN"]"#),
@@ -108,7 +110,7 @@ fn elements_added_to_a_list_that_cannot_be_read_are_written_with_it() {
         let mut message = read(&format!(r#","Provider":{{"Credentials":{list}}}"#), "");
         let provider = message.slots_mut()[0].provider.as_mut().unwrap().to_mut();
         provider.credentials.push("RN".to_owned());
-        assert_ne!(problems(&message), [""; 0], "the rest of the list isn't lost unseen: {list}");
+        assert_ne!(problems(&message), [""; 0], "the unreadable rest is still a problem: {list}");
         let json = String::from_utf8(message.to_json()).unwrap();
         assert!(json.contains(&format!(r#""Credentials":{expected}}}"#)), "{json}");
         assert_eq!(json.matches("Credentials").count(), 1);
@@ -127,12 +129,15 @@ fn unknown_keys_are_listed_and_removed() {
     )
     .unwrap();
     let unknown = |key: &str| (key.to_owned(), UnreadReason::UnknownKey);
-    assert_eq!(shown(message.unread_members()), [unknown("Batch")]);
-    assert_eq!(shown(message.meta().unread_members()), [unknown("X")]);
-    assert_eq!(shown(message.slots()[0].unread_members()), [unknown("PatientName"), unknown("A")]);
+    assert_eq!(keys_and_reasons(message.unread_members()), [unknown("Batch")]);
+    assert_eq!(keys_and_reasons(message.meta().unread_members()), [unknown("X")]);
+    assert_eq!(
+        keys_and_reasons(message.slots()[0].unread_members()),
+        [unknown("PatientName"), unknown("A")]
+    );
 
-    let shown = format!("{:?}", message.slots()[0].unread_members().collect::<Vec<_>>());
-    assert!(shown.contains("UnknownKey") && !shown.contains("PatientName"), "{shown}");
+    let debug = format!("{:?}", message.slots()[0].unread_members().collect::<Vec<_>>());
+    assert!(debug.contains("UnknownKey") && !debug.contains("PatientName"), "{debug}");
     let slot = &mut message.slots_mut()[0];
     assert!(slot.remove_unread_member("PatientName") && slot.remove_unread_member("A"));
     slot.provider.as_mut().unwrap().to_mut().clear_unread_members();
@@ -151,14 +156,14 @@ fn repeated_key_is_written_once_and_stays_a_problem_until_it_is_corrected() {
         let json = format!(r#"{{"Slots":[{{"DateTime":"2026-12-01T09:00:00Z",{member}}}]}}"#);
         let mut message = PushSlots::from_json(json).unwrap();
         let repeated = [(key.to_owned(), UnreadReason::Repeated)];
-        assert_eq!(shown(message.slots()[0].unread_members()), repeated);
+        assert_eq!(keys_and_reasons(message.slots()[0].unread_members()), repeated);
         assert!(problems(&message).contains(&format!("Slots[0].{key}")));
         let written = String::from_utf8(message.to_json()).unwrap();
         assert_eq!(written.matches(key).count(), 1, "{written}");
         let read_again = PushSlots::from_json(&written).unwrap();
         assert!(
             problems(&read_again).contains(&format!("Slots[0].{key}")),
-            "it doesn't heal by itself"
+            "the problem is still there after a round trip"
         );
 
         let slot = &mut message.slots_mut()[0];
@@ -169,10 +174,13 @@ fn repeated_key_is_written_once_and_stays_a_problem_until_it_is_corrected() {
 }
 
 #[test]
-fn repeated_lists_are_written_once_and_do_not_become_one() {
+fn repeated_lists_are_written_once_and_are_not_merged() {
     let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"Slots":[{"DateTime":"2026-12-01T10:00:00Z","Duration":15}]}"#;
     let mut message = PushSlots::from_json(json).unwrap();
-    assert_eq!(shown(message.unread_members()), [("Slots".to_owned(), UnreadReason::Repeated)]);
+    assert_eq!(
+        keys_and_reasons(message.unread_members()),
+        [("Slots".to_owned(), UnreadReason::Repeated)]
+    );
     assert_eq!((problems(&message), message.slots().len()), (vec!["Slots".to_owned()], 0));
     let written = String::from_utf8(message.to_json()).unwrap();
     assert_eq!(
@@ -209,7 +217,7 @@ fn unread_extensions_are_replaced_by_new_ones() {
     assert_eq!(problems(&message), ["Slots[0].Extensions"]);
     let slot = &mut message.slots_mut()[0];
     slot.extensions_mut().insert("a", &1).unwrap();
-    assert_eq!(shown(slot.unread_members()), []);
+    assert_eq!(keys_and_reasons(slot.unread_members()), []);
     assert!(!slot.remove_unread_member("Extensions"), "it is no longer listed");
     assert_written(&message, r#","Extensions":{"a":1}"#, "");
 }
@@ -217,18 +225,18 @@ fn unread_extensions_are_replaced_by_new_ones() {
 #[test]
 fn meta_that_is_not_an_object_is_replaced() {
     let json = br#"{"Meta":[1],"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
-    let odd = PushSlots::from_json(json).unwrap();
-    assert_eq!(problems(&odd), ["Meta"]);
-    let mut message = odd.clone();
+    let unreadable = PushSlots::from_json(json).unwrap();
+    assert_eq!(problems(&unreadable), ["Meta"]);
+    let mut message = unreadable.clone();
     message.set_meta(Meta::new().test(true));
     assert_written(&message, "", r#","Test":true"#);
-    let mut message = odd;
+    let mut message = unreadable;
     assert!(message.remove_unread_member("Meta"));
     assert_written(&message, "", "");
 }
 
 #[test]
-fn message_comes_apart_into_meta_and_slots() {
+fn message_can_be_split_into_meta_and_slots() {
     let message = read("", r#","Test":true"#);
     let (meta, slots) = message.clone().into_parts();
     assert_eq!((meta.test, slots.len()), (Some(true), 1));
@@ -240,7 +248,7 @@ fn message_comes_apart_into_meta_and_slots() {
 }
 
 #[test]
-fn phone_number_and_log_are_made_by_hand() {
+fn phone_number_and_logs_can_be_assigned() {
     let mut message = read(r#","Provider":{"PhoneNumber":{"Office":"608-555-1234"}}"#, "");
     assert_eq!(problems(&message), ["Slots[0].Provider.PhoneNumber.Office"]);
     let provider = message.slots_mut()[0].provider.as_mut().unwrap().to_mut();
@@ -254,7 +262,7 @@ fn phone_number_and_log_are_made_by_hand() {
 }
 
 #[test]
-fn minutes_come_as_any_number_or_as_a_time_span() {
+fn minutes_are_made_from_any_number_or_time_delta() {
     let at = DateTime::UNIX_EPOCH;
     let duration = |minutes: Minutes| Slot::new(at, minutes).duration.unwrap();
     assert_eq!(Slot::new(at, 15).duration, Some(15.0));

@@ -1,4 +1,4 @@
-//! The example `durable_publish`, killed and run again.
+//! The example `durable_publish`, killed and started again.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -24,7 +24,7 @@ async fn second_run_resumes_after_a_kill() {
     timeout(Duration::from_secs(60), service.wait_for(5)).await.unwrap();
     first.kill().await.unwrap();
     let second = timeout(Duration::from_secs(60), start().wait_with_output()).await;
-    let second = second.expect("it ends").unwrap();
+    let second = second.expect("the second run timed out").unwrap();
     let output = String::from_utf8(second.stdout).unwrap();
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
     assert!(output.starts_with("complete: 96 slots, "), "{output}");

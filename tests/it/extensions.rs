@@ -1,4 +1,4 @@
-//! Extensions: members of any object that sender and receiver agree on in addition to the model.
+//! Extensions: members beyond the model that sender and receiver agree on, in any object.
 
 use std::collections::HashMap;
 
@@ -87,7 +87,7 @@ fn every_object_has_its_own_extensions() {
 }
 
 #[test]
-fn values_are_read_and_written_as_types_of_the_user() {
+fn values_are_read_and_written_as_user_types() {
     let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"n":1.10,"tele\u0068ealth":{"url":"https://example.org/telehealth","string":"video"},"x":null}}]}"#;
     let mut message = PushSlots::from_json(json).unwrap();
     let extensions = message.slots_mut()[0].extensions_mut();
@@ -109,7 +109,7 @@ fn values_are_read_and_written_as_types_of_the_user() {
 }
 
 #[test]
-fn an_error_names_the_extension_and_nothing_of_its_value() {
+fn error_names_the_extension_without_showing_its_value() {
     let mut slot = slot();
     let extensions = slot.extensions_mut();
     extensions.insert("who", "Granite").unwrap();
@@ -117,7 +117,7 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
     assert_eq!(error.name(), "who");
     assert_eq!(
         error.to_string(),
-        "the extension \"who\" is not of the type asked for: line 1 column 9 of its value"
+        "the extension \"who\" isn't of the requested type: line 1 column 9 of its value"
     );
 
     #[derive(Debug, Deserialize)]
@@ -132,22 +132,22 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
     let error = extensions.get::<Vec<u8>>("who").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the extension \"who\" is not of the type asked for: line 1 column 9 of its value"
+        "the extension \"who\" isn't of the requested type: line 1 column 9 of its value"
     );
     let error = extensions.get::<Never>("who").unwrap_err();
-    assert_eq!(error.to_string(), "the extension \"who\" is not of the type asked for");
+    assert_eq!(error.to_string(), "the extension \"who\" isn't of the requested type");
 
     extensions.insert("object", &telehealth()).unwrap();
     let error = extensions.get::<Vec<u8>>("object").unwrap_err();
-    assert_eq!(error.to_string(), "the extension \"object\" is not of the type asked for");
+    assert_eq!(error.to_string(), "the extension \"object\" isn't of the requested type");
 
     let unwritable = HashMap::from([(vec!["Granite"], 1)]);
     let error = extensions.insert("who", &unwritable).unwrap_err();
-    assert_eq!(error.to_string(), "the value given for the extension \"who\" has no JSON form");
+    assert_eq!(error.to_string(), "the value of the extension \"who\" can't be written as JSON");
     assert_eq!(
         extensions.get::<String>("who"),
         Ok(Some("Granite".to_owned())),
-        "what was there stays"
+        "the previous value is kept"
     );
     assert!(!format!("{:?} {slot:?} {error:?}", slot.extensions()).contains("Granite"));
     assert_eq!(format!("{:?}", slot.extensions()), "Extensions { len: 2, .. }");
@@ -155,14 +155,14 @@ fn an_error_names_the_extension_and_nothing_of_its_value() {
 
 #[test]
 fn extensions_that_are_not_an_object_are_kept_and_reported() {
-    for (extensions, kind) in [("[1]", "list"), ("\"x\"", "text"), ("5", "number")] {
+    for (extensions, kind) in [("[1]", "list"), ("\"x\"", "string"), ("5", "number")] {
         let json = format!(
             r#"{{"Slots":[{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{extensions}}}],"Extensions":{extensions}}}"#
         );
         let mut message = PushSlots::from_json(&json).unwrap();
         let problems = message.validate().unwrap_err();
         let problems: Vec<_> = problems.problems().iter().map(ToString::to_string).collect();
-        let text = format!("Extensions: expected an object; this {kind} is not one");
+        let text = format!("Extensions: expected an object; this {kind} isn't one");
         assert_eq!(problems, [format!("Slots[0].{text}"), text]);
         assert!(
             String::from_utf8(message.to_json())
@@ -178,15 +178,15 @@ fn extensions_that_are_not_an_object_are_kept_and_reported() {
 }
 
 #[test]
-fn extensions_given_twice_are_kept_and_reported() {
+fn repeated_extensions_are_kept_and_reported() {
     let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1},"Extensions":{"b":2}}]}"#;
     let message = PushSlots::from_json(json).unwrap();
     let problems = message.validate().unwrap_err();
     assert_eq!(
         problems.problems()[0].to_string(),
-        "Slots[0].Extensions: given more than once; keep one of them"
+        "Slots[0].Extensions: the key is repeated; keep one of its values"
     );
-    // No key is written twice. The given values are neither lost nor read as something else.
+    // The key is written once. Both values are kept, but not as valid extensions.
     let written = message.to_json();
     assert!(written.ends_with(br#""Extensions":[{"a":1},{"b":2}]}]}"#));
     assert!(PushSlots::from_json(written).unwrap().validate().is_err());
@@ -210,7 +210,7 @@ fn empty_extensions_are_not_written() {
 }
 
 #[test]
-fn last_of_two_extensions_with_a_name_counts() {
+fn last_of_two_extensions_with_the_same_name_counts() {
     let json =
         r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1,"b":2,"a":3}}"#;
     let slot: Slot = serde_json::from_str(json).unwrap();

@@ -1,11 +1,10 @@
-//! The client over real sockets, through a proxy that cuts, stalls, swallows and silently closes
-//! connections, to a service that records which messages it accepted.
+//! The client over real sockets, through a proxy that resets, closes, stalls and blackholes
+//! connections, to a service that records the messages it accepted.
 //!
 //! `PUSHSLOTS_PROXY_SENDS=20000` sends this number of messages. `PUSHSLOTS_PROXY_SEED=7` draws
 //! other faults.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,26 +17,28 @@ use rand::{Rng, SeedableRng};
 use support::batch::slots;
 use support::proxy::{Course, Fault, Protocol, Proxy, SilentClose, Strike, Toward};
 use support::recording_server::{FaultMode, RecordingServer};
+use support::seeds::setting;
 use support::{DESTINATION, MESSAGE, SOURCE, client, message};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const SENDS: usize = 2_000;
-/// The number of sends that share a client, and of those in flight at once.
-const SENDS_OF_A_CLIENT: usize = 250;
-const SIDE_BY_SIDE: usize = 32;
+/// The number of sends that share a client.
+const SENDS_PER_CLIENT: usize = 250;
+/// The number of sends in flight at the same time.
+const CONCURRENCY: usize = 32;
 
 const STRIKES: [Strike; 4] = [Strike::Reset, Strike::Close, Strike::Stall, Strike::Blackhole];
 const DIRECTIONS: [Toward; 2] = [Toward::Service, Toward::Client];
 
 /// The bytes per second of slow uplinks.
 const UPLINKS: [u32; 2] = [50_000, 350_000];
-/// The time from a response to a silent close. Often the next request is in flight by then.
+/// The time from a response to a silent close. Often the next request is already in flight.
 const CLOSES_AFTER: Duration = Duration::from_micros(500);
 
-/// The invariants under any connection faults.
-const INVARIANTS: [&str; 7] = [
+/// Violations of the invariants. Under any connection faults, the number of each must be 0.
+const VIOLATIONS: [&str; 7] = [
     "receipt says accepted, but the service did not accept",
     "requests that left without a matching attempt record",
     "sends repeated after a known acceptance",
@@ -47,14 +48,10 @@ const INVARIANTS: [&str; 7] = [
     "messages that arrived with other bytes",
 ];
 
-fn setting(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
-}
-
-/// Returns a builder for a client whose messages go through the proxy, and whose tokens come
+/// Returns a builder for a client that sends messages through the proxy, and requests tokens
 /// directly from `tokens`.
 ///
-/// It has no rate limit, so a 429 delays only its own send, and not all sends for a second.
+/// It has no rate limit, so a 429 delays only one send, and not all of them for a second.
 fn through(proxy: &Proxy, tokens: &RecordingServer) -> ClientBuilder {
     let token_url = format!("http://{}/token", tokens.address);
     let builder = client(&proxy.url, "plain").root_certificate(proxy.authority.pem.clone());
@@ -62,7 +59,7 @@ fn through(proxy: &Proxy, tokens: &RecordingServer) -> ClientBuilder {
 }
 
 /// Starts a service that issues tokens and accepts every message.
-async fn kind(protocol: Protocol) -> RecordingServer {
+async fn start_accepting(protocol: Protocol) -> RecordingServer {
     RecordingServer::start(protocol, [MESSAGE.into()], || FaultMode::Accepts).await
 }
 
@@ -76,29 +73,29 @@ fn long_message() -> PushSlots {
 /// strikes.
 fn plan(protocol: Protocol, seed: u64) -> impl FnMut(usize) -> Course + Send + 'static {
     let mut rng = StdRng::seed_from_u64(seed);
-    let most_responses = if protocol == Protocol::Http1 { 4 } else { 20 };
+    let max_responses = if protocol == Protocol::Http1 { 4 } else { 20 };
     move |_| {
         let toward = DIRECTIONS[rng.gen_range(0..2)];
-        let longest = match (protocol, toward) {
+        let max_bytes = match (protocol, toward) {
             (Protocol::Http1, Toward::Service) => 4_000,
             (Protocol::Http1, Toward::Client) => 800,
             (Protocol::Http2, Toward::Service) => 15_000,
             (Protocol::Http2, Toward::Client) => 1_500,
         };
-        let after = if rng.gen_bool(0.05) { 0 } else { rng.gen_range(1..longest) };
+        let after = if rng.gen_bool(0.05) { 0 } else { rng.gen_range(1..max_bytes) };
         let fault = Fault { strike: STRIKES[rng.gen_range(0..4)], toward, after };
         let fault = Some(fault).filter(|_| rng.gen_bool(0.95));
         let uplink = rng.gen_bool(0.1).then(|| UPLINKS[rng.gen_range(0..UPLINKS.len())]);
         let close =
-            SilentClose { responses: rng.gen_range(1..=most_responses), after: CLOSES_AFTER };
+            SilentClose { responses: rng.gen_range(1..=max_responses), after: CLOSES_AFTER };
         let silent_close = Some(close).filter(|_| rng.gen_bool(0.2));
-        // With both, the fault would strike first on most connections.
+        // If a connection had both, the fault would usually strike first.
         let fault = fault.filter(|_| silent_close.is_none());
         Course { fault, uplink, silent_close }
     }
 }
 
-/// The result of one send, or `None` if it was dropped.
+/// A message id, and the result of its send, or `None` if the send was dropped.
 type Sent = (Uuid, Option<Result<Receipt, Error>>);
 type Observed = Arc<Mutex<BTreeMap<Uuid, Vec<Attempt>>>>;
 
@@ -112,7 +109,7 @@ fn observe(builder: ClientBuilder, observed: &Observed) -> ClientBuilder {
 /// Sends `count` messages, several at a time. Some callers drop their send before its end.
 async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
     let next = Arc::new(AtomicUsize::new(0));
-    let work = || {
+    let worker = || {
         let client = client.clone();
         let next = next.clone();
         async move {
@@ -129,15 +126,15 @@ async fn send_all(client: Client, seed: u64, count: usize) -> Vec<Sent> {
                 let message_id = Uuid::from_u128(rng.r#gen());
                 let message = if number % 10 == 0 { &long } else { &short };
                 let send = client.send(message).message_id(message_id).into_future();
-                let patience = match rng.gen_bool(0.1) {
+                let limit = match rng.gen_bool(0.1) {
                     true => Duration::from_millis(rng.gen_range(1..300)),
                     false => Duration::from_secs(60),
                 };
-                sent.push((message_id, timeout(patience, send).await.ok()));
+                sent.push((message_id, timeout(limit, send).await.ok()));
             }
         }
     };
-    let workers: JoinSet<_> = (0..SIDE_BY_SIDE).map(|_| work()).collect();
+    let workers: JoinSet<_> = (0..CONCURRENCY).map(|_| worker()).collect();
     workers.join_all().await.into_iter().flatten().collect()
 }
 
@@ -154,7 +151,7 @@ struct Findings {
     requests: usize,
     accepted: usize,
     duplicates: usize,
-    broken: [usize; INVARIANTS.len()],
+    violations: [usize; VIOLATIONS.len()],
 }
 
 impl Findings {
@@ -173,12 +170,12 @@ impl Findings {
             .into_iter()
             .for_each(|(name, n)| *self.deliveries.entry(name).or_default() += n);
         other.struck.into_iter().for_each(|(fault, n)| *self.struck.entry(fault).or_default() += n);
-        self.broken.iter_mut().zip(other.broken).for_each(|(sum, more)| *sum += more);
+        self.violations.iter_mut().zip(other.violations).for_each(|(sum, more)| *sum += more);
     }
 }
 
-/// Returns whether HTTP/2 reported that the service didn't process the attempt. The proxy may have
-/// seen bytes of it.
+/// Returns whether HTTP/2 reported that the service didn't process the attempt. The proxy may still
+/// have seen bytes of it.
 fn was_not_processed(attempt: &Attempt) -> bool {
     let error = attempt.error.as_deref().unwrap_or_default();
     attempt.delivery == Delivery::NotSent && error.contains("(HTTP/2: ")
@@ -189,12 +186,12 @@ fn was_not_processed(attempt: &Attempt) -> bool {
 async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
     let expected = [MESSAGE.into(), long_message().to_json()];
     let service = RecordingServer::with_faults(protocol, expected, seed).await;
-    let tokens = kind(Protocol::Http1).await;
+    let tokens = start_accepting(Protocol::Http1).await;
     let proxy = Proxy::start(protocol, service.address, plan(protocol, seed)).await;
     let observed = Observed::default();
     let time = Duration::from_millis(match protocol {
         Protocol::Http1 => 250,
-        // After a shorter silence, the client doesn't abandon a connection.
+        // The client abandons a connection only after a silence of at least 500 ms.
         Protocol::Http2 => 500,
     });
     let mut builder = through(&proxy, &tokens);
@@ -225,7 +222,7 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
         requests: seen.requests,
         ..Findings::default()
     };
-    let mut must = |place: usize, holds: bool| found.broken[place] += usize::from(!holds);
+    let mut check = |index: usize, holds: bool| found.violations[index] += usize::from(!holds);
     let mut may_have_left = 0;
     for (message_id, result) in &sent {
         let id = message_id.to_string();
@@ -235,27 +232,27 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
             |counts: &BTreeMap<String, usize>| counts.get(&id).copied().unwrap_or_default();
         let arrived = count_of(&known.arrived);
         let accepted = count_of(&known.accepted);
-        // An attempt that wasn't sent never showed a byte of its body, unless HTTP/2 reported that
-        // it wasn't processed. All other attempts may have.
+        // No body bytes of an attempt that wasn't sent reach the proxy, unless HTTP/2 reported
+        // that it wasn't processed. Those of all other attempts may.
         let unprocessed = attempts.iter().filter(|attempt| was_not_processed(attempt)).count();
         let left = attempts.len() - of(Delivery::NotSent) + unprocessed;
         may_have_left += left;
 
-        must(0, !matches!(result, Some(Ok(_))) || accepted > 0);
-        must(0, of(Delivery::Accepted) == 0 || accepted > 0);
-        must(1, count_of(&seen.of_message) <= left && arrived <= left);
+        check(0, !matches!(result, Some(Ok(_))) || accepted > 0);
+        check(0, of(Delivery::Accepted) == 0 || accepted > 0);
+        check(1, count_of(&seen.of_message) <= left && arrived <= left);
         let known_at = attempts.iter().position(|attempt| attempt.delivery == Delivery::Accepted);
-        must(2, known_at.is_none_or(|known_at| known_at + 1 == attempts.len()));
+        check(2, known_at.is_none_or(|known_at| known_at + 1 == attempts.len()));
         if let Some(Err(error)) = result {
-            must(3, accepted == 0 || error.delivery() == Delivery::Unknown);
+            check(3, accepted == 0 || error.delivery() == Delivery::Unknown);
         }
-        must(3, accepted <= of(Delivery::Accepted) + of(Delivery::Unknown));
-        must(4, accepted <= 1 + of(Delivery::Unknown));
-        let told = result.as_ref().map(|result| match result {
+        check(3, accepted <= of(Delivery::Accepted) + of(Delivery::Unknown));
+        check(4, accepted <= 1 + of(Delivery::Unknown));
+        let reported = result.as_ref().map(|result| match result {
             Ok(receipt) => receipt.attempts(),
             Err(error) => error.attempts(),
         });
-        must(5, told.is_none_or(|told| told == attempts));
+        check(5, reported.is_none_or(|reported| reported == attempts));
 
         found.receipts += usize::from(matches!(result, Some(Ok(_))));
         found.dropped += usize::from(result.is_none());
@@ -266,38 +263,40 @@ async fn drive(protocol: Protocol, seed: u64, count: usize) -> Findings {
         }
     }
     // Over HTTP/2 the proxy can't assign requests to messages.
-    found.broken[1] += seen.requests.saturating_sub(may_have_left);
-    found.broken[6] += known.altered;
+    found.violations[1] += seen.requests.saturating_sub(may_have_left);
+    found.violations[6] += known.altered;
     found
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reported_outcomes_are_true_under_http1_faults() {
-    hold(Protocol::Http1).await;
+    check_invariants(Protocol::Http1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reported_outcomes_are_true_under_http2_faults() {
-    hold(Protocol::Http2).await;
+    check_invariants(Protocol::Http2).await;
 }
 
 /// Checks the invariants for half of the sends.
-async fn hold(protocol: Protocol) {
+async fn check_invariants(protocol: Protocol) {
     let sends = setting("PUSHSLOTS_PROXY_SENDS").map_or(SENDS, |sends| sends.try_into().unwrap());
     let first = setting("PUSHSLOTS_PROXY_SEED").unwrap_or(1);
     let mut all = Findings::default();
-    for round in 0..(sends / 2).div_ceil(SENDS_OF_A_CLIENT) {
-        let found = drive(protocol, first + round as u64, SENDS_OF_A_CLIENT.min(sends / 2)).await;
+    for round in 0..(sends / 2).div_ceil(SENDS_PER_CLIENT) {
+        let found = drive(protocol, first + round as u64, SENDS_PER_CLIENT.min(sends / 2)).await;
         all.add(found);
     }
-    let numbers = INVARIANTS
+    let numbers = VIOLATIONS
         .iter()
-        .zip(all.broken)
-        .map(|(invariant, number)| format!("\n  {invariant}: {number}"));
+        .zip(all.violations)
+        .map(|(violation, number)| format!("\n  {violation}: {number}"));
     // Prints everything at once, because the test of the other protocol prints at the same time.
     println!(
-        "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  connections: {}, of them with a slow uplink: {}, closed silently: {}, struck: {:?}\n  \
-         requests that left: {}, attempts: {:?}\n  messages that the service accepted: {}, further copies of them: {}{}",
+        "{protocol:?}, seed {first}: sends: {}, receipts: {}, dropped: {}\n  \
+         connections: {}, with a slow uplink: {}, closed silently: {}, faults: {:?}\n  \
+         requests sent: {}, attempts: {:?}\n  \
+         messages that the service accepted: {}, duplicates: {}{}",
         all.sends,
         all.receipts,
         all.dropped,
@@ -313,37 +312,38 @@ async fn hold(protocol: Protocol) {
     );
     assert!(
         all.receipts > 0 && all.duplicates > 0 && all.slow > 0 && all.deliveries.len() == 4,
-        "the faults strike, and not all"
+        "some sends hit a fault, and others don't"
     );
     assert!(all.closed_silently > 0, "some connections close silently");
-    // Over HTTP/2 many requests share a connection, so there are few connections to strike.
+    // Over HTTP/2 many requests share a connection, so faults strike only few connections.
     let enough = if protocol == Protocol::Http1 { 1_000 } else { 10_000 };
     assert!(all.sends < enough || all.struck.len() == 8, "every fault strikes");
     assert_eq!(
-        all.broken.iter().sum::<usize>(),
+        all.violations.iter().sum::<usize>(),
         0,
-        "again: PUSHSLOTS_PROXY_SEED={first} PUSHSLOTS_PROXY_SENDS={sends} cargo test --test it fault_proxy:: -- --nocapture"
+        "to repeat: PUSHSLOTS_PROXY_SEED={first} PUSHSLOTS_PROXY_SENDS={sends} \
+         cargo test --test it fault_proxy:: -- --nocapture"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_one_attempt_at_most_one_request_leaves() {
-    let places = [0, 1, 100, 400, 700, 1_200];
+async fn with_one_attempt_at_most_one_request_is_sent() {
+    let offsets = [0, 1, 100, 400, 700, 1_200];
     let faults = STRIKES.into_iter().flat_map(|strike| {
         DIRECTIONS
             .into_iter()
-            .flat_map(move |toward| places.map(|after| Fault { strike, toward, after }))
+            .flat_map(move |toward| offsets.map(|after| Fault { strike, toward, after }))
     });
     let mut cases = JoinSet::new();
-    let turns = Arc::new(Semaphore::new(16));
+    let permits = Arc::new(Semaphore::new(16));
     for (protocol, fault) in
         faults.flat_map(|fault| [(Protocol::Http1, fault), (Protocol::Http2, fault)])
     {
-        let turns = turns.clone();
+        let permits = permits.clone();
         cases.spawn(async move {
-            let _turn = turns.acquire().await;
-            let service = kind(protocol).await;
-            let tokens = kind(Protocol::Http1).await;
+            let _permit = permits.acquire().await;
+            let service = start_accepting(protocol).await;
+            let tokens = start_accepting(Protocol::Http1).await;
             let proxy = Proxy::start(protocol, service.address, move |_| Some(fault)).await;
             let builder = through(&proxy, &tokens).max_attempts(1);
             let client = builder.attempt_timeout(Duration::from_secs(1)).build().unwrap();
@@ -375,14 +375,14 @@ async fn with_one_attempt_at_most_one_request_leaves() {
     }
 }
 
-/// Cuts responses after different numbers of bytes, and finds the number from which the message
-/// counts as accepted.
+/// Cuts responses after different numbers of bytes, and finds the lowest number at which the
+/// message counts as accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_response_counts_as_accepted_once_its_head_is_complete() {
     let mut accepted_from = None;
     for after in (1..=150).step_by(7) {
-        let service = kind(Protocol::Http1).await;
-        let tokens = kind(Protocol::Http1).await;
+        let service = start_accepting(Protocol::Http1).await;
+        let tokens = start_accepting(Protocol::Http1).await;
         let fault = Fault { strike: Strike::Close, toward: Toward::Client, after };
         let proxy = Proxy::start(Protocol::Http1, service.address, move |number| {
             Some(fault).filter(|_| number == 0)
@@ -409,10 +409,10 @@ async fn cut_response_counts_as_accepted_once_its_head_is_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_connection_goes_dead_the_next_attempt_goes_over_a_new_one() {
+async fn attempt_after_a_dead_connection_uses_a_new_one() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        let service = kind(protocol).await;
-        let tokens = kind(Protocol::Http1).await;
+        let service = start_accepting(protocol).await;
+        let tokens = start_accepting(Protocol::Http1).await;
         let proxy = Arc::new(Proxy::start(protocol, service.address, |_| None).await);
         let attempt_timeout = Duration::from_secs(1);
         let connect_timeout = Duration::from_secs(5);
@@ -433,8 +433,8 @@ async fn after_a_connection_goes_dead_the_next_attempt_goes_over_a_new_one() {
         let delay = hung.delay.unwrap();
         let rest = took.saturating_sub(attempt_timeout + delay);
         println!(
-            "blackholed, {protocol:?}: first success after {took:?}; attempt timeout {attempt_timeout:?}, \
-             delay {delay:?}, the rest {rest:?}"
+            "blackholed, {protocol:?}: first success after {took:?}; \
+             attempt timeout {attempt_timeout:?}, delay {delay:?}, remainder {rest:?}"
         );
         assert!(took <= attempt_timeout + delay + connect_timeout, "{took:?}");
         assert!(accepted.elapsed < connect_timeout, "{:?}", accepted.elapsed);

@@ -1,4 +1,4 @@
-//! The result of one send, over plain sockets, if the connection or the response breaks.
+//! The result of a send over plain sockets if the connection or the response is faulty.
 
 use std::future::IntoFuture;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,20 +17,21 @@ fn accepted() -> Act {
     Act::response("200 OK", "", LOGS)
 }
 
-/// Returns a builder for a client whose tokens come from `tokens` and whose messages go to
+/// Returns a builder for a client that requests tokens from `tokens` and sends messages to
 /// `service`.
-fn faulty(service: &RawServer, tokens: &MockService) -> pushslots::ClientBuilder {
+fn builder_for(service: &RawServer, tokens: &MockService) -> pushslots::ClientBuilder {
     client(&service.url, "plain").token_url(format!("{}/v2/auth/token", tokens.url()))
 }
 
-/// Sends a message to a server that plays these acts. Returns the result, and the bytes of every
+/// Sends a message to a server that plays these acts. Returns the result and the bytes of every
 /// request.
 async fn sent_through(
     acts: impl IntoIterator<Item = Act>,
 ) -> (Result<Receipt, Error>, Vec<Vec<u8>>) {
     let service = RawServer::start(acts).await;
     let tokens = fixtures::serve();
-    let client = faulty(&service, &tokens).attempt_timeout(Duration::from_secs(2)).build().unwrap();
+    let client =
+        builder_for(&service, &tokens).attempt_timeout(Duration::from_secs(2)).build().unwrap();
     let result = client.send(&message()).await;
     (result, service.finish().await)
 }
@@ -61,7 +62,7 @@ async fn lost_response_is_unknown_and_the_same_bytes_are_sent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_cut_before_the_request_is_read_is_tried_again() {
+async fn connection_cut_before_the_request_is_read_is_retried() {
     let (result, requests) = sent_through([Act::ResetBeforeReading, accepted()]).await;
     let receipt = result.unwrap();
     let deliveries = deliveries(receipt.attempts());
@@ -105,7 +106,8 @@ async fn success_without_a_whole_body_is_accepted() {
 
 #[tokio::test]
 async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
-    let block_page = "<html><head><title>Request Rejected</title></head><body>Your support ID is: 1</body></html>";
+    let block_page = "<html><head><title>Request Rejected</title></head>\
+                      <body>Your support ID is: 1</body></html>";
     for (headers, body) in [
         ("Content-Type: text/html\r\n", block_page),
         ("Content-Type: text/plain\r\n", "please log in"),
@@ -131,7 +133,7 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         let acts = vec![Act::response("200 OK", headers, body); 2];
         let service = RawServer::start(acts).await;
         let tokens = fixtures::serve();
-        let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
+        let client = builder_for(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!(deliveries(error.attempts()), [Delivery::Unknown; 2], "{shown}");
         assert_eq!(
@@ -149,9 +151,9 @@ async fn success_with_a_body_that_the_service_does_not_send_is_unknown() {
         let acts = [Act::response("200 OK", headers, body)];
         let service = RawServer::start(acts).await;
         let tokens = fixtures::serve();
-        let client = faulty(&service, &tokens).on_unknown(OnUnknown::Stop).build().unwrap();
+        let client = builder_for(&service, &tokens).on_unknown(OnUnknown::Stop).build().unwrap();
         assert_eq!(client.send(&message()).await.unwrap_err().attempts().len(), 1);
-        assert_eq!(service.finish().await.len(), 1, "no second copy");
+        assert_eq!(service.finish().await.len(), 1, "the message isn't sent again");
     }
 }
 
@@ -163,7 +165,8 @@ async fn success_with_a_lost_body_that_the_service_does_not_send_is_unknown() {
         let deliveries = deliveries(result.unwrap().attempts());
         assert_eq!(deliveries, [Delivery::Unknown, Delivery::Accepted], "{header}");
     }
-    let json = "HTTP/1.1 200 OK\r\nContent-Type: application/JSON; charset=utf-8\r\nContent-Length: 500\r\n\r\n";
+    let json = "HTTP/1.1 200 OK\r\nContent-Type: application/JSON; charset=utf-8\r\n\
+                Content-Length: 500\r\n\r\n";
     let (result, requests) = sent_through([Act::Response(json.to_owned())]).await;
     assert_eq!((result.unwrap().attempts().len(), requests.len()), (1, 1));
 }
@@ -180,7 +183,7 @@ async fn custom_classifier_sees_the_kind_of_body() {
     ] {
         let service = RawServer::start([Act::response("200 OK", headers, body)]).await;
         let tokens = fixtures::serve();
-        let client = faulty(&service, &tokens).classifier(move |exchange| {
+        let client = builder_for(&service, &tokens).classifier(move |exchange| {
             assert_eq!((exchange.body_kind(), exchange.is_early()), (Some(kind), false));
             Classification::Accepted
         });
@@ -190,7 +193,7 @@ async fn custom_classifier_sees_the_kind_of_body() {
     let cut = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_owned());
     let service = RawServer::start([cut]).await;
     let tokens = fixtures::serve();
-    let client = faulty(&service, &tokens).classifier(|exchange| {
+    let client = builder_for(&service, &tokens).classifier(|exchange| {
         assert_eq!(exchange.body_kind(), Some(BodyKind::Lost));
         exchange.classification()
     });
@@ -225,8 +228,8 @@ async fn logs_are_read_in_every_shape() {
 
 #[tokio::test]
 async fn success_with_errors_and_no_log_id_is_rejected() {
-    let latin1 =
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"Meta\":{\"Errors\":[{\"Text\":\"M\xfcller\"}]}}";
+    let latin1 = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\
+          {\"Meta\":{\"Errors\":[{\"Text\":\"M\xfcller\"}]}}";
     let response = |body: &str| Act::response("200 OK", "", body);
     for (act, text) in [
         (
@@ -291,7 +294,7 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
         );
         assert_eq!(error.service_text(), Some("Granite is unknown"));
         assert_eq!(error.logs()[0].id.as_deref(), Some("1"));
-        assert!(!error.is_retryable(), "one of several destinations may have it");
+        assert!(!error.is_retryable(), "one of several destinations may have accepted it");
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("look up its log ids") && !shown.contains("Granite"), "{shown}");
         assert_eq!(requests.len(), 1);
@@ -299,12 +302,12 @@ async fn success_with_errors_and_a_log_id_is_unknown_and_final() {
 }
 
 #[tokio::test]
-async fn other_statuses_are_final_and_never_followed() {
+async fn redirects_and_client_errors_are_final() {
     for status in
         ["301 Moved", "307 Elsewhere", "400 Bad", "403 No", "404 No", "413 Long", "422 No"]
     {
-        let elsewhere = Act::response(status, "Location: /elsewhere\r\n", "");
-        let (result, requests) = sent_through([elsewhere]).await;
+        let act = Act::response(status, "Location: /elsewhere\r\n", "");
+        let (result, requests) = sent_through([act]).await;
         let error = result.unwrap_err();
         assert_eq!(
             (error.kind(), error.delivery()),
@@ -386,7 +389,7 @@ async fn retryable_status_decides_the_delivery() {
     ] {
         let service = RawServer::start(vec![Act::response(status, "", ""); 2]).await;
         let tokens = fixtures::serve();
-        let client = faulty(&service, &tokens).max_attempts(2).build().unwrap();
+        let client = builder_for(&service, &tokens).max_attempts(2).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!(error.delivery(), delivery, "{status}");
         assert!(error.is_retryable(), "{status}");
@@ -404,7 +407,7 @@ async fn one_unknown_attempt_makes_the_whole_send_unknown() {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert_eq!(deliveries(error.attempts()), [Delivery::Unknown, Delivery::Rejected]);
-    assert_eq!(error.delivery(), Delivery::Unknown, "the first copy may have been taken");
+    assert_eq!(error.delivery(), Delivery::Unknown, "the first attempt may have been accepted");
     assert_eq!(requests.len(), 2);
 }
 
@@ -414,7 +417,7 @@ async fn max_attempts_counts_requests() {
         let acts = vec![Act::ResetAfterReading; 5];
         let service = RawServer::start(acts).await;
         let tokens = fixtures::serve();
-        let client = faulty(&service, &tokens).max_attempts(max_attempts).build().unwrap();
+        let client = builder_for(&service, &tokens).max_attempts(max_attempts).build().unwrap();
         let error = client.send(&message()).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::Unknown));
         assert_eq!(service.finish().await.len(), usize::try_from(max_attempts).unwrap());
@@ -427,16 +430,14 @@ async fn max_attempts_counts_requests() {
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_listen_never_got_the_message() {
+async fn message_is_not_sent_if_the_service_does_not_listen() {
     let tokens = fixtures::serve();
     // Binds the port, so that no other program takes it, but never listens.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let nobody = format!("http://{}", socket.local_addr().unwrap());
-    let client = client(&nobody, "plain")
-        .token_url(format!("{}/v2/auth/token", tokens.url()))
-        .build()
-        .unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let client =
+        client(&url, "plain").token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
     assert_eq!(deliveries(error.attempts()), [Delivery::NotSent; 4]);
@@ -448,7 +449,7 @@ async fn a_service_that_does_not_listen_never_got_the_message() {
 }
 
 #[tokio::test]
-async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
+async fn timeout_while_connecting_is_reported_as_not_sent() {
     let tokens = fixtures::serve();
     // A listener with a full queue doesn't respond to further connections.
     let socket = TcpSocket::new_v4().unwrap();
@@ -460,7 +461,7 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
         tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
     {
         queued.push(stream.unwrap());
-        assert!(queued.len() < 100, "the queue is full at some point");
+        assert!(queued.len() < 100, "the queue never fills up");
     }
     let builder = || {
         let tokens = format!("{}/v2/auth/token", tokens.url());
@@ -482,10 +483,10 @@ async fn time_that_runs_out_while_connecting_is_known_to_have_sent_nothing() {
 
 #[tokio::test]
 async fn connection_closed_while_idle_does_not_lose_the_message() {
-    let kept = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
-    let service = RawServer::start([kept, accepted()]).await;
+    let keep_alive = Act::Response("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+    let service = RawServer::start([keep_alive, accepted()]).await;
     let tokens = fixtures::serve();
-    let client = faulty(&service, &tokens).build().unwrap();
+    let client = builder_for(&service, &tokens).build().unwrap();
     client.send(&message()).await.unwrap();
     let receipt = client.send(&message()).await.unwrap();
     assert_eq!(receipt.logs().len(), 1);
@@ -498,15 +499,15 @@ async fn connection_closed_while_idle_does_not_lose_the_message() {
 async fn durations_of_any_size_are_accepted() {
     let service = RawServer::start([accepted(), accepted()]).await;
     let tokens = fixtures::serve();
-    let patient = faulty(&service, &tokens)
+    let client = builder_for(&service, &tokens)
         .deadline(Duration::MAX)
         .attempt_timeout(Duration::MAX)
         .connect_timeout(Duration::MAX)
         .build()
         .unwrap();
-    patient.send(&message()).await.unwrap();
-    patient.send(&message()).deadline(Duration::MAX).await.unwrap();
-    let error = patient.send(&message()).deadline(Duration::ZERO).await.unwrap_err();
+    client.send(&message()).await.unwrap();
+    client.send(&message()).deadline(Duration::MAX).await.unwrap();
+    let error = client.send(&message()).deadline(Duration::ZERO).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::NotSent));
     service.finish().await;
 }
@@ -533,14 +534,14 @@ async fn log_ids_of_every_response_are_kept() {
 }
 
 #[tokio::test]
-async fn the_deadline_ends_a_send_that_hangs() {
+async fn deadline_ends_a_send_that_hangs() {
     let stall = vec![Act::Stall(String::new()); 3];
     let service = RawServer::start(stall).await;
     let tokens = fixtures::serve();
-    let client = faulty(&service, &tokens).build().unwrap();
+    let client = builder_for(&service, &tokens).build().unwrap();
     let began = Instant::now();
     let error = client.send(&message()).deadline(Duration::from_secs(2)).await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(10), "far from the 30 s of an attempt");
+    assert!(began.elapsed() < Duration::from_secs(10), "well below the attempt timeout of 30 s");
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
     assert_eq!(error.attempts().len(), 1);
     assert!(error.to_string().contains("deadline of 2s"), "{error}");
@@ -550,23 +551,26 @@ async fn the_deadline_ends_a_send_that_hangs() {
 #[tokio::test]
 async fn too_long_retry_after_ends_the_send_and_is_reported() {
     let in_an_hour = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3_600));
-    for (hint, deadline, expected) in [
+    for (retry_after, deadline, expected) in [
         (&(|| "121".to_owned()) as &dyn Fn() -> String, Duration::from_secs(600), 121_u64),
         (&|| "120.25".to_owned(), Duration::from_secs(600), 120),
-        // The reported wait is at most a day.
+        // The reported delay is at most a day.
         (&|| "99999999999999999999999".to_owned(), Duration::from_secs(600), 86_400),
         (&|| "60".to_owned(), Duration::from_secs(30), 60),
         (&in_an_hour, Duration::from_secs(600), 3_595),
     ] {
         for status in ["429 Busy", "503 Busy", "500 Unknown"] {
-            let act = Act::response(status, &format!("Retry-After: {}\r\n", hint()), "");
+            let act = Act::response(status, &format!("Retry-After: {}\r\n", retry_after()), "");
             let service = RawServer::start([act]).await;
             let tokens = fixtures::serve();
-            let client = faulty(&service, &tokens).deadline(deadline).build().unwrap();
+            let client = builder_for(&service, &tokens).deadline(deadline).build().unwrap();
             let error = client.send(&message()).await.unwrap_err();
-            let told = error.retry_after().unwrap().as_secs();
+            let reported = error.retry_after().unwrap().as_secs();
             // A date has whole seconds, and some time passes before it is read.
-            assert!((expected..=expected.saturating_add(5)).contains(&told), "{expected}: {told}");
+            assert!(
+                (expected..=expected.saturating_add(5)).contains(&reported),
+                "{expected}: {reported}"
+            );
             assert!(error.is_retryable());
             assert_eq!(error.attempts().len(), 1);
             assert_eq!(service.finish().await.len(), 1);
@@ -579,7 +583,7 @@ async fn rejected_token_is_replaced_once_and_the_message_sent_again() {
     let rejected = || Act::response("401 Unauthorized", "", "");
     let service = RawServer::start([rejected(), accepted()]).await;
     let tokens = fixtures::serve();
-    let client = faulty(&service, &tokens).build().unwrap();
+    let client = builder_for(&service, &tokens).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
     assert_eq!(deliveries(receipt.attempts()), [Delivery::Rejected, Delivery::Accepted]);
     assert_eq!(receipt.attempts()[0].delay, Some(Duration::ZERO));
@@ -590,35 +594,35 @@ async fn rejected_token_is_replaced_once_and_the_message_sent_again() {
     // The new token is tried twice.
     let service = RawServer::start([rejected(), rejected(), rejected()]).await;
     let tokens = fixtures::serve();
-    let client = faulty(&service, &tokens).build().unwrap();
+    let client = builder_for(&service, &tokens).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::Rejected));
     assert!(!error.is_retryable());
     assert_eq!(service.finish().await.len(), 3);
     assert_eq!(tokens.requests().len(), 2);
 
-    let hinted = Act::response("401 Unauthorized", "Retry-After: 300\r\n", "");
-    let service = RawServer::start([hinted]).await;
+    let with_retry_after = Act::response("401 Unauthorized", "Retry-After: 300\r\n", "");
+    let service = RawServer::start([with_retry_after]).await;
     let tokens = fixtures::serve();
-    let client = faulty(&service, &tokens).max_attempts(1).build().unwrap();
+    let client = builder_for(&service, &tokens).max_attempts(1).build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credentials);
-    assert!(error.is_retryable(), "with a new token the message may well be accepted");
+    assert!(error.is_retryable(), "the message may be accepted with a new token");
     service.finish().await;
 }
 
 #[tokio::test]
-async fn a_dropped_send_stops() {
+async fn dropped_send_stops() {
     let acts = [Act::Stall(String::new()), accepted()];
     let service = RawServer::start(acts).await;
     let tokens = fixtures::serve();
-    let client: Client = faulty(&service, &tokens).build().unwrap();
+    let client: Client = builder_for(&service, &tokens).build().unwrap();
     let message = message();
     tokio::select! {
         _ = client.send(&message).into_future() => panic!("the first connection stalls"),
         () = service.read_a_request() => {}
     }
     let receipt = client.send(&message).await.unwrap();
-    assert_eq!(receipt.attempts().len(), 1, "the client goes on");
+    assert_eq!(receipt.attempts().len(), 1, "the client is still usable");
     assert_eq!(service.finish().await.len(), 2);
 }

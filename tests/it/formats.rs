@@ -10,7 +10,8 @@ use serde_json::Value;
 use support::generate;
 use support::holds::holds;
 
-/// A message in the positions in which programs embed it.
+// Types that embed a message in each position that serde offers.
+
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Flattened {
     before: u8,
@@ -41,16 +42,15 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../data/push-slots.schema-draft04.json")).unwrap()
 }
 
-/// Generates messages of any kind: valid ones, and odd ones with unreadable values and keys of any
-/// name.
+/// Generates valid messages, and messages with unreadable values and arbitrary keys.
 fn messages() -> BoxedStrategy<PushSlots> {
-    let odd = generate::of_schema(&schema())
+    let unreadable = generate::of_schema(&schema())
         .prop_map(|json| PushSlots::from_json(json.to_string()).unwrap());
-    prop_oneof![generate::message(), odd].boxed()
+    prop_oneof![generate::message(), unreadable].boxed()
 }
 
-/// Generates messages whose durations have at most 15 digits, for positions in which serde passes
-/// on numbers as floats.
+/// Generates messages with durations of at most 15 digits, for positions in which serde passes on
+/// numbers as floats.
 fn messages_of_floats() -> BoxedStrategy<PushSlots> {
     let shorten = |mut message: PushSlots| {
         for slot in &mut **message.slots_mut() {
@@ -69,7 +69,7 @@ fn through_json<T: Serialize + DeserializeOwned>(value: &T) -> (String, T) {
 }
 
 #[test]
-fn serde_json_writes_and_reads_what_the_methods_do() {
+fn serde_json_writes_and_reads_the_same_as_the_methods() {
     holds(messages(), |message| {
         let json = message.to_json();
         prop_assert_eq!(serde_json::to_vec(&message).unwrap(), json.clone());
@@ -77,7 +77,7 @@ fn serde_json_writes_and_reads_what_the_methods_do() {
         prop_assert!(serde_json::from_reader::<_, PushSlots>(&json[..]).unwrap() == message);
         let tree = serde_json::to_value(&message).unwrap();
         prop_assert_eq!(&tree, &serde_json::from_slice::<Value>(&json).unwrap());
-        // A tree has its own order of keys.
+        // A tree orders its keys differently.
         let read: PushSlots = serde_json::from_value(tree.clone()).unwrap();
         prop_assert_eq!(serde_json::to_value(&read).unwrap(), tree);
         for slot in message.slots() {
@@ -93,14 +93,14 @@ fn serde_json_writes_and_reads_what_the_methods_do() {
 fn message_is_the_same_in_any_position() {
     holds(messages_of_floats(), |message| {
         let json = String::from_utf8(message.to_json()).unwrap();
-        let inside = json.strip_prefix('{').unwrap();
+        let members = json.strip_prefix('{').unwrap();
 
         let (written, read) = through_json(&Flattened { before: 1, message: message.clone() });
-        prop_assert_eq!(written, format!("{{\"before\":1,{inside}"));
+        prop_assert_eq!(written, format!("{{\"before\":1,{members}"));
         prop_assert!(read.message == message, "{json}");
 
         let (written, read) = through_json(&Tagged::Message(message.clone()));
-        prop_assert_eq!(written, format!("{{\"kind\":\"Message\",{inside}"));
+        prop_assert_eq!(written, format!("{{\"kind\":\"Message\",{members}"));
         prop_assert!(read == Tagged::Message(message.clone()), "{json}");
 
         let (written, read) = through_json(&Untagged::Message(Box::new(message.clone())));
@@ -116,7 +116,7 @@ fn message_is_the_same_in_any_position() {
 }
 
 #[test]
-fn message_comes_back_from_message_pack_and_yaml() {
+fn message_round_trips_through_message_pack_and_yaml() {
     holds(messages_of_floats(), |message| {
         let packed = rmp_serde::to_vec_named(&message).unwrap();
         let read: PushSlots = rmp_serde::from_slice(&packed).unwrap();
@@ -139,8 +139,8 @@ fn message_comes_back_from_message_pack_and_yaml() {
 
 /// Passes each record through JSON, MessagePack and YAML.
 #[test]
-fn every_record_comes_back_from_every_format() {
-    fn assert_comes_back<T>(json: &str)
+fn every_record_round_trips_through_every_format() {
+    fn assert_round_trips<T>(json: &str)
     where
         T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
     {
@@ -151,33 +151,33 @@ fn every_record_comes_back_from_every_format() {
         let yaml = yaml_serde::to_string(&value).unwrap();
         assert_eq!(yaml_serde::from_str::<T>(&yaml).unwrap(), value, "{yaml}");
     }
-    assert_comes_back::<Slot>(
+    assert_round_trips::<Slot>(
         r#"{"ID":"007","DateTime":"2026-12-01T09:00:00.500Z","Duration":15,"Reason":"Visit","Provider":{"ID":"1"},"Location":{"Room":"7"},"Extensions":{"a":[1.5,null]},"x":true}"#,
     );
-    assert_comes_back::<Provider>(
+    assert_round_trips::<Provider>(
         r#"{"Credentials":["MD","007"],"Address":{"ZIP":"01234"},"EmailAddresses":["a@example.org"],"PhoneNumber":{"Office":"+1"}}"#,
     );
-    assert_comes_back::<Shared<Provider>>(r#"{"ID":"1"}"#);
-    assert_comes_back::<Shared<Location>>(r#"{"Room":"1"}"#);
-    assert_comes_back::<Address>(r#"{"City":"Madison"}"#);
-    assert_comes_back::<PhoneNumber>(r#"{"Office":"+16085551234"}"#);
-    assert_comes_back::<Location>(
+    assert_round_trips::<Shared<Provider>>(r#"{"ID":"1"}"#);
+    assert_round_trips::<Shared<Location>>(r#"{"Room":"1"}"#);
+    assert_round_trips::<Address>(r#"{"City":"Madison"}"#);
+    assert_round_trips::<PhoneNumber>(r#"{"Office":"+16085551234"}"#);
+    assert_round_trips::<Location>(
         r#"{"Type":"Clinic","FacilityIdentifiers":[{"ID":"1","IDType":"NPI"}],"Room":"136"}"#,
     );
-    assert_comes_back::<Identifier>(r#"{"ID":"1","IDType":"NPI"}"#);
-    assert_comes_back::<Meta>(
+    assert_round_trips::<Identifier>(r#"{"ID":"1","IDType":"NPI"}"#);
+    assert_round_trips::<Meta>(
         r#"{"DataModel":"Scheduling","EventType":"PushSlots","Test":true,"Source":{"ID":"00000000-0000-0000-0000-000000000000"},"BatchID":"b","CurrentBatch":"1","TotalBatches":"18446744073709551615"}"#,
     );
-    assert_comes_back::<Source>(r#"{"ID":"00000000-0000-0000-0000-000000000000","Name":"n"}"#);
-    assert_comes_back::<Destination>(r#"{"ID":"00000000-0000-0000-0000-000000000000"}"#);
-    assert_comes_back::<Log>(r#"{"ID":"1","AttemptID":"2"}"#);
-    assert_comes_back::<Extensions>(r#"{"a":{"b":1},"c":"d"}"#);
-    assert_comes_back::<Vec<Slot>>(r#"[{"ID":"1"},{"ID":"2"}]"#);
+    assert_round_trips::<Source>(r#"{"ID":"00000000-0000-0000-0000-000000000000","Name":"n"}"#);
+    assert_round_trips::<Destination>(r#"{"ID":"00000000-0000-0000-0000-000000000000"}"#);
+    assert_round_trips::<Log>(r#"{"ID":"1","AttemptID":"2"}"#);
+    assert_round_trips::<Extensions>(r#"{"a":{"b":1},"c":"d"}"#);
+    assert_round_trips::<Vec<Slot>>(r#"[{"ID":"1"},{"ID":"2"}]"#);
 }
 
-/// Values that a tree of numbers would change stay as written.
+/// Uses values that a tree of numbers would change.
 #[test]
-fn numbers_and_texts_stay_as_they_are_written() {
+fn numbers_and_strings_are_kept_as_written() {
     let slot = r#"{"ID":"1","DateTime":"2026-12-01T09:00:00Z","Duration":15,"Extensions":{"a":1e400,"b":123456789012345678901234567890},"c":1.10,"d":"\ud800"}"#;
     let json = format!(
         r#"{{"Meta":{{"DataModel":"Scheduling","EventType":"PushSlots"}},"Slots":[{slot}],"e":1E+2}}"#
@@ -191,7 +191,7 @@ fn numbers_and_texts_stay_as_they_are_written() {
 }
 
 #[test]
-fn keys_with_escapes_are_written_in_one_way() {
+fn escaped_keys_are_written_in_one_form() {
     let slot = r#"{"ID":"1","\u0041b":1,"a\/b":2,"Extensions":{"gr\u00f6\u00dfe":3}}"#;
     let slot: Slot = serde_json::from_str(slot).unwrap();
     assert_eq!(
@@ -213,7 +213,7 @@ fn keys_with_escapes_are_written_in_one_way() {
 }
 
 #[test]
-fn lists_given_more_than_once_come_back_equal() {
+fn repeated_lists_round_trip() {
     let json = r#"{"Provider":{"Credentials":["a"],"Credentials":["b"]}}"#;
     let slot: Slot = serde_json::from_str(json).unwrap();
     assert_eq!(serde_json::from_slice::<Slot>(&slot.to_json()).unwrap(), slot);
@@ -230,17 +230,17 @@ fn value_that_a_format_cannot_represent_is_a_clear_error() {
     // In a flattened position, serde passes on numbers as floats, so the last digits are lost.
     let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":123456789012345678901234567890}"#)
         .unwrap_err();
-    assert!(error.to_string().contains("came as a float"), "{error}");
-    // The first whole number that shares its float with another one.
+    assert!(error.to_string().contains("was given as a float"), "{error}");
+    // The first whole number with the same float as its neighbor.
     let error = serde_json::from_str::<Holder<Slot>>(r#"{"ID":9007199254740993.0}"#).unwrap_err();
-    assert!(error.to_string().contains("came as a float"), "{error}");
+    assert!(error.to_string().contains("was given as a float"), "{error}");
     assert!(serde_json::from_str::<Holder<Slot>>(r#"{"ID":9007199254740991.0}"#).is_ok());
 
     for (extension, text) in [
-        ("1e400", "more digits than this format has room for"),
-        ("0.12345678901234567890", "more digits than this format has room for"),
-        ("\"\\ud800\"", "has no form in this format"),
-        ("123456789012345678901234567890", "more digits than this format has room for"),
+        ("1e400", "more digits than this format can hold"),
+        ("0.12345678901234567890", "more digits than this format can hold"),
+        ("\"\\ud800\"", "can't be written in this format"),
+        ("123456789012345678901234567890", "more digits than this format can hold"),
     ] {
         let slot = format!(r#"{{"Extensions":{{"a":{extension}}}}}"#);
         let slot: Slot = serde_json::from_str(&slot).unwrap();
@@ -250,17 +250,23 @@ fn value_that_a_format_cannot_represent_is_a_clear_error() {
 
     // {"ID": NaN}
     let error = rmp_serde::from_slice::<Slot>(b"\x81\xa2ID\xca\x7f\xc0\0\0").unwrap_err();
-    assert!(error.to_string().contains("a number that is not finite"), "{error}");
+    assert!(error.to_string().contains("a number that isn't finite"), "{error}");
 
     let error = yaml_serde::from_str::<Slot>("19800101: 2\n").unwrap_err();
-    assert!(error.to_string().contains("a key that isn't text has no JSON form"), "{error}");
+    assert!(
+        error.to_string().contains("a key that isn't a string can't be written as JSON"),
+        "{error}"
+    );
     assert!(!error.to_string().contains("1980"), "{error}");
     // {19800101: 1}
     let error = rmp_serde::from_slice::<Slot>(b"\x81\xce\x01\x2e\x20\x25\x01").unwrap_err();
-    assert!(error.to_string().contains("a key that isn't text has no JSON form"), "{error}");
+    assert!(
+        error.to_string().contains("a key that isn't a string can't be written as JSON"),
+        "{error}"
+    );
     // {null: 1}
     let error = rmp_serde::from_slice::<Slot>(b"\x81\xc0\x01").unwrap_err();
-    assert!(error.to_string().contains("expected a text"), "{error}");
+    assert!(error.to_string().contains("expected a string"), "{error}");
 }
 
 /// A format that marks each value as present or as a newtype, as some binary formats do.
@@ -280,8 +286,9 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Marked<D> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+        ignored_any
     }
 }
 
@@ -303,9 +310,9 @@ fn json_that_is_not_an_object_is_the_same_error_at_every_entry_point() {
             "[]" => "list",
             "null" => "null",
             "true" => "boolean",
-            _ => "text",
+            _ => "string",
         };
-        let expected = format!("expected an object; this {kind} is not one");
+        let expected = format!("expected an object; this {kind} isn't one");
         let error = serde_json::from_str::<Slot>(json).unwrap_err().to_string();
         assert!(error.starts_with(&expected), "{error}");
         let error = serde_json::from_str::<Shared<Provider>>(json).unwrap_err().to_string();
@@ -325,13 +332,13 @@ fn json_that_is_not_an_object_is_the_same_error_at_every_entry_point() {
 }
 
 #[test]
-fn private_key_of_serde_json_injects_nothing() {
-    let tricks = [
+fn internal_keys_of_serde_json_inject_nothing() {
+    let attacks = [
         r#"{"x":{"$serde_json::private::RawValue":"1},\"Duration\":{"}}"#,
         r#"{"x":{"$serde_json::private::RawValue":"1,\"Duration\":15"}}"#,
         r#"{"x":{"$serde_json::private::Number":"1,\"Duration\":15"}}"#,
     ];
-    for json in tricks {
+    for json in attacks {
         let direct: Slot = serde_json::from_str(json).unwrap();
         assert_eq!(direct.to_json(), json.as_bytes());
         assert!(serde_json::from_str::<Holder<Slot>>(json).is_err(), "{json}");

@@ -22,8 +22,7 @@ use tokio::time::Instant;
 const LOGS: &str = r#"{"Meta":{"Logs":[{"ID":"d9f5","AttemptID":"925d"}]}}"#;
 const ERRORS: &str = r#"{"Meta":{"Errors":[{"Text":"No destination"}]}}"#;
 
-/// Returns a builder for a client whose tokens come from the fixtures and whose messages go to
-/// `url`.
+/// Returns a service that issues tokens, and a builder for a client that sends messages to `url`.
 fn messages_to(url: &str) -> (MockService, ClientBuilder) {
     let tokens = fixtures::serve();
     let token_url = format!("{}/v2/auth/token", tokens.url());
@@ -31,7 +30,7 @@ fn messages_to(url: &str) -> (MockService, ClientBuilder) {
 }
 
 /// Creates a response with these header lines, which may violate HTTP.
-fn odd_headers(lines: &[u8]) -> Act {
+fn with_header_lines(lines: &[u8]) -> Act {
     let head =
         format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n", LOGS.len());
     Act::Bytes([head.as_bytes(), lines, b"\r\n", LOGS.as_bytes()].concat())
@@ -46,7 +45,8 @@ fn gzip(text: &str) -> Vec<u8> {
 fn encoded(status: &str, coding: &str, body: &[u8]) -> Act {
     let length = body.len();
     let head = format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n"
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Encoding: {coding}\r\n\
+         Content-Length: {length}\r\n\r\n"
     );
     Act::Bytes([head.as_bytes(), body].concat())
 }
@@ -94,7 +94,7 @@ async fn success_in_a_content_coding_is_unknown_and_names_the_coding() {
 }
 
 #[tokio::test]
-async fn a_compressed_reason_is_not_shown() {
+async fn reason_in_a_compressed_response_is_not_shown() {
     // A gateway may also compress a response without announcing it.
     let unmarked = [b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n", &gzip(ERRORS)[..]].concat();
     for act in [encoded("400 Bad Request", "gzip", &gzip(ERRORS)), Act::Bytes(unmarked)] {
@@ -107,7 +107,7 @@ async fn a_compressed_reason_is_not_shown() {
 }
 
 #[tokio::test]
-async fn header_lines_that_other_clients_tolerate_lose_no_message() {
+async fn header_lines_that_other_clients_tolerate_are_accepted() {
     let many = |count: usize| {
         (0..count)
             .flat_map(|number| format!("X-Gateway-{number}: passed\r\n").into_bytes())
@@ -130,7 +130,7 @@ async fn header_lines_that_other_clients_tolerate_lose_no_message() {
         &a_thousand,
     ] {
         let shown = String::from_utf8_lossy(&lines[..lines.len().min(60)]).into_owned();
-        let service = RawServer::start([odd_headers(lines)]).await;
+        let service = RawServer::start([with_header_lines(lines)]).await;
         let (_tokens, builder) = messages_to(&service.url);
         let receipt = builder.max_attempts(1).build().unwrap().send(&message()).await;
         let receipt = receipt.unwrap_or_else(|error| panic!("{shown:?}: {error}"));
@@ -140,8 +140,9 @@ async fn header_lines_that_other_clients_tolerate_lose_no_message() {
 }
 
 #[tokio::test]
-async fn a_stale_content_length_next_to_chunks_hides_no_error() {
-    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Length: 900\r\n\r\n";
+async fn content_length_next_to_chunks_does_not_hide_an_error() {
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
+                Content-Length: 900\r\n\r\n";
     let body = format!("{head}{:x}\r\n{ERRORS}\r\n0\r\n\r\n", ERRORS.len());
     let service = RawServer::start([Act::Response(body)]).await;
     let (_tokens, builder) = messages_to(&service.url);
@@ -154,7 +155,7 @@ async fn a_stale_content_length_next_to_chunks_hides_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_waited_for_with_its_fraction() {
+async fn retry_after_with_a_fraction_is_waited_for() {
     let mut steps = vec![429, 503, 429].into_iter();
     let service = Scripted::with(
         || response(StatusCode::OK, &[], r#"{"access_token":"token"}"#),
@@ -167,16 +168,16 @@ async fn retry_after_is_waited_for_with_its_fraction() {
     );
     let began = Instant::now();
     let receipt = service.client().send(&message()).await.unwrap();
-    let wait = Duration::from_millis(3_500);
-    assert!(began.elapsed() >= 3 * wait, "{:?}", began.elapsed());
+    let delay = Duration::from_millis(3_500);
+    assert!(began.elapsed() >= 3 * delay, "{:?}", began.elapsed());
     for attempt in &receipt.attempts()[..3] {
-        assert_eq!((attempt.retry_after, attempt.next_step), (Some(wait), NextStep::RetryAfter));
+        assert_eq!((attempt.retry_after, attempt.next_step), (Some(delay), NextStep::RetryAfter));
         assert_eq!(serde_json::to_value(attempt).unwrap()["retry_after_s"], 4, "rounded up");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_retry_after_ends_the_send_and_is_rounded_up_in_words() {
+async fn too_long_retry_after_ends_the_send_and_is_shown_rounded_up() {
     let busy = || response(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", b"299.997")], "");
     let service =
         Scripted::with(|| response(StatusCode::OK, &[], r#"{"access_token":"token"}"#), busy);
@@ -188,10 +189,10 @@ async fn a_longer_retry_after_ends_the_send_and_is_rounded_up_in_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_date_to_retry_after_is_compared_with_the_date_of_the_response() {
-    // The clock of this machine is far from the clock of the service, in either direction.
+async fn retry_after_date_is_compared_with_the_date_of_the_response() {
+    // The service's clock is decades behind that of this machine, or decades ahead.
     for year in ["2001", "2101"] {
-        let at = |time: &str| format!("Fri, 06 Nov {year} {time} GMT").replace("Fri", day(year));
+        let at = |time: &str| format!("{}, 06 Nov {year} {time} GMT", weekday(year));
         let date = at("08:49:34");
         let later = at("08:49:37");
         let mut is_first = true;
@@ -213,7 +214,7 @@ async fn a_date_to_retry_after_is_compared_with_the_date_of_the_response() {
 }
 
 /// Returns the weekday of 6 November.
-fn day(year: &str) -> &'static str {
+fn weekday(year: &str) -> &'static str {
     if year == "2001" { "Tue" } else { "Sun" }
 }
 
@@ -235,7 +236,7 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
         read
     });
     let (_tokens, builder) = messages_to(&url);
-    // More bytes than the socket buffers between client and service hold.
+    // This message is larger than the socket buffers between client and service.
     let large = PushSlots::builder().slots(slots(0..200_000)).build().unwrap();
     let error = builder.max_attempts(1).build().unwrap().send(&large).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
@@ -250,15 +251,16 @@ async fn success_before_the_whole_message_was_sent_is_unknown() {
     assert!(read < length / 2, "{read} of {length}");
 }
 
-/// Starts a service for this number of connections. It closes each after one response without
-/// announcing it.
+/// Starts a service that accepts this number of connections, and silently closes each after one
+/// response.
 ///
-/// It waits for the test before each close, and confirms the close.
+/// Before each close it waits for a signal on the first channel. It confirms the close on the
+/// second.
 fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (close, told) = mpsc::channel();
-    let (closed, closes) = mpsc::channel();
+    let (close, signals) = mpsc::channel();
+    let (closed, confirmations) = mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().take(connections) {
             let mut stream = stream.unwrap();
@@ -271,17 +273,17 @@ fn closes_silently(connections: usize) -> (String, mpsc::Sender<()>, mpsc::Recei
             let response =
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LOGS}", LOGS.len());
             stream.write_all(response.as_bytes()).unwrap();
-            told.recv().unwrap();
+            signals.recv().unwrap();
             drop(stream);
             closed.send(()).unwrap();
         }
     });
-    (url, close, closes)
+    (url, close, confirmations)
 }
 
 #[tokio::test]
-async fn connection_closed_while_the_thread_was_busy_costs_no_attempt() {
-    let (url, close, closes) = closes_silently(20);
+async fn connection_closed_while_the_thread_was_busy_does_not_cost_an_attempt() {
+    let (url, close, confirmations) = closes_silently(20);
     let (_tokens, builder) = messages_to(&url);
     let client = builder.max_attempts(1).build().unwrap();
     for _ in 0..20 {
@@ -294,7 +296,7 @@ async fn connection_closed_while_the_thread_was_busy_costs_no_attempt() {
         // Blocks the only thread of the runtime until the connection is closed, and for some time
         // after that.
         close.send(()).unwrap();
-        closes.recv_timeout(Duration::from_secs(30)).unwrap();
+        confirmations.recv_timeout(Duration::from_secs(30)).unwrap();
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -1,5 +1,5 @@
-//! Over HTTP/2 too, every request on the wire is an attempt in the receipt, and no request leaves
-//! after its attempt was abandoned.
+//! HTTP/2: every request on the wire is an attempt in the receipt, and no request is sent after its
+//! attempt was abandoned.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
+async fn reset_stream_is_an_attempt_with_its_reason() {
     for (reason, delivery, error) in [
         (
             Reason::REFUSED_STREAM,
@@ -34,7 +34,8 @@ async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
         (
             Reason::from(0xcafe),
             Delivery::Unknown,
-            "the connection was closed before the whole response arrived (HTTP/2: an unknown error code)",
+            "the connection was closed before the whole response arrived \
+             (HTTP/2: an unknown error code)",
         ),
     ] {
         let (client, mut arrived) = service(100).await;
@@ -52,7 +53,7 @@ async fn a_reset_stream_is_an_attempt_that_names_the_reason() {
             .map(|attempt| (attempt.delivery, attempt.error.as_deref()))
             .collect();
         assert_eq!(attempts, [(delivery, Some(error)), (Delivery::Accepted, None)]);
-        assert!(arrived.try_recv().is_err(), "as many on the wire as in the receipt");
+        assert!(arrived.try_recv().is_err(), "the receipt has every request on the wire");
     }
 }
 
@@ -81,7 +82,7 @@ fn goaway(last_stream: u32, reason: Reason) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
+async fn stream_above_the_last_of_a_goaway_is_reported_as_not_sent() {
     for (last_stream, reason, delivery, error, next) in [
         // The only stream has number 1.
         (
@@ -145,8 +146,8 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
         let (sent, ()) = tokio::join!(sent, serve);
         let attempts =
             sent.as_ref().map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
-        let told = (attempts[0].delivery, attempts[0].next_step);
-        assert_eq!(told, (delivery, next), "{last_stream} {reason:?}: {:?}", attempts[0].error);
+        let reported = (attempts[0].delivery, attempts[0].next_step);
+        assert_eq!(reported, (delivery, next), "{last_stream} {reason:?}: {:?}", attempts[0].error);
         let text = attempts[0].error.as_deref().unwrap();
         assert!(text.starts_with(error), "{last_stream} {reason:?}: {text}");
         assert_eq!(sent.is_ok(), next == NextStep::Backoff);
@@ -154,7 +155,7 @@ async fn a_stream_above_the_last_of_a_goaway_was_not_sent() {
 }
 
 #[tokio::test]
-async fn after_a_421_the_next_attempt_goes_over_another_connection() {
+async fn attempt_after_a_421_uses_another_connection() {
     let (client, mut arrived) = service(100).await;
     let message = message();
     let serve = async {
@@ -171,8 +172,8 @@ async fn after_a_421_the_next_attempt_goes_over_another_connection() {
     assert_eq!(statuses, [Some(421), Some(200)]);
 }
 
-/// Returns a message that exceeds the window of a stream, and uses the same connection as a short
-/// message.
+/// Returns a message that exceeds the window of a stream, but still shares the connection of short
+/// messages.
 fn large() -> PushSlots {
     PushSlots::builder().slots(slots(0..400)).build().unwrap()
 }
@@ -241,7 +242,7 @@ async fn second_response(
 }
 
 #[tokio::test]
-async fn success_while_the_window_is_closed_for_even_a_small_message_is_unknown() {
+async fn success_before_the_window_opens_for_a_small_message_is_unknown() {
     let mut closed = h2::server::Builder::new();
     closed.initial_window_size(0);
     let sent = second_response(closed, |mut response| {
@@ -273,7 +274,7 @@ async fn response_with_a_thousand_headers_is_read() {
 }
 
 #[tokio::test]
-async fn a_body_that_a_reset_without_error_cuts_off_was_lost() {
+async fn body_cut_off_by_a_reset_without_error_counts_as_lost() {
     let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let tokens = fixtures::serve();
@@ -314,8 +315,9 @@ async fn upload_is_cut_off_after_an_early_response() {
         let mut stream = unread.reply_without_end(413);
         stream.send_data("too large".into(), true).unwrap();
         let reset = std::future::poll_fn(|context| stream.poll_reset(context));
-        let reset =
-            timeout(Duration::from_secs(20), reset).await.expect("the client cuts the upload off");
+        let reset = timeout(Duration::from_secs(20), reset)
+            .await
+            .expect("the client doesn't cut off the upload");
         assert!(reset.is_ok());
         // Every service drops a stream that was reset.
         let connection = unread.connection;
@@ -362,7 +364,7 @@ async fn message_that_waits_for_a_stream_is_not_sent_once_abandoned() {
     first.await.unwrap().unwrap();
     let id = Uuid::new_v4();
     let third = tokio::spawn(async move { client.send(&message).message_id(id).await });
-    // Abandoned messages may show as streams that are reset before any of their body arrives.
+    // Abandoned messages may appear as streams that are reset before any of their body arrives.
     loop {
         let mut next = arrived.recv().await.unwrap();
         if let Some(Ok(bytes)) = next.body.data().await {
@@ -382,25 +384,25 @@ async fn message_without_response_does_not_affect_others_on_its_connection() {
         let client = client.clone();
         tokio::spawn(async move { client.send(&message()).deadline(deadline).await })
     };
-    let patient = send(Duration::from_secs(60));
-    let beside_it = arrived.recv().await.unwrap();
-    let hung = send(Duration::from_secs(1));
-    let unanswered = arrived.recv().await.unwrap();
-    let error = hung.await.unwrap().unwrap_err();
+    let first = send(Duration::from_secs(60));
+    let first_request = arrived.recv().await.unwrap();
+    let second = send(Duration::from_secs(1));
+    let hanging_request = arrived.recv().await.unwrap();
+    let error = second.await.unwrap().unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
 
-    let next = send(Duration::from_secs(60));
-    let over_another = arrived.recv().await.unwrap();
-    assert_eq!((beside_it.connection, unanswered.connection), (0, 0));
-    assert_eq!(over_another.connection, 1, "the one that may hang is left alone");
-    for (arrived, sent) in [(beside_it, patient), (over_another, next)] {
-        arrived.accept().await;
+    let third = send(Duration::from_secs(60));
+    let third_request = arrived.recv().await.unwrap();
+    assert_eq!((first_request.connection, hanging_request.connection), (0, 0));
+    assert_eq!(third_request.connection, 1, "the connection that may hang isn't used again");
+    for (request, sent) in [(first_request, first), (third_request, third)] {
+        request.accept().await;
         assert_eq!(sent.await.unwrap().unwrap().attempts().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_dies_while_it_is_idle_is_closed() {
+async fn idle_connection_that_went_dead_is_closed() {
     let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
     let client =
@@ -412,18 +414,20 @@ async fn a_connection_that_dies_while_it_is_idle_is_closed() {
     let sent = tokio::spawn(async move { client.send(&message()).await.map(|_| client) });
     let mut stream = listener.accept().await.unwrap();
     let client = tokio::select! {
-        ended = copy_bidirectional(&mut stream, &mut near) => panic!("the connection ended: {ended:?}"),
+        result = copy_bidirectional(&mut stream, &mut near) => {
+            panic!("the connection ended: {result:?}")
+        }
         client = async {
             arrived.recv().await.unwrap().accept().await;
             sent.await.unwrap().unwrap()
         } => client,
     };
-    // From here on the connection is dead: incoming bytes are read, and nothing is forwarded or
-    // sent back.
-    let mut unanswered = Vec::new();
-    let closed = timeout(Duration::from_secs(40), stream.read_to_end(&mut unanswered)).await;
+    // From here on the connection is dead: bytes from the client are read, but nothing is
+    // forwarded or sent back.
+    let mut received = Vec::new();
+    let closed = timeout(Duration::from_secs(40), stream.read_to_end(&mut received)).await;
     assert!(closed.is_ok(), "the client pings the connection and closes it within 40 s");
     drop(client);
     const PING: u8 = 6;
-    assert_eq!(unanswered[3], PING, "the type of the first frame: RFC 9113, section 6.7");
+    assert_eq!(received[3], PING, "the type of the first frame: RFC 9113, section 6.7");
 }

@@ -44,12 +44,12 @@ async fn waiting_for_a_permit_is_not_part_of_an_attempt() {
         assert_eq!(receipt.attempts().len(), 1, "{:?}", receipt.attempts());
         assert!(receipt.attempts()[0].elapsed < 11 * SECOND);
     }
-    assert_eq!(began.elapsed().as_secs(), 40, "four times three");
+    assert_eq!(began.elapsed().as_secs(), 40, "twelve messages, three at a time");
     let calls = model.calls();
     for (index, call) in calls.iter().enumerate().skip(3) {
         assert!(
             call.began >= calls[index - 3].began + 10 * SECOND,
-            "message {index} is a fourth in flight"
+            "message {index} is the fourth in flight"
         );
     }
 }
@@ -72,12 +72,13 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
     assert!(began.elapsed() <= 5 * SECOND);
     assert_eq!(
         error.to_string(),
-        "abandoned after waiting for other messages in flight (max_in_flight = 1): too little time for an attempt is left of \
-         the deadline of 5s; send fewer at once, or raise max_in_flight or the deadline; the message never reached the service"
+        "abandoned after waiting for other messages in flight (max_in_flight = 1): too little time \
+         for an attempt is left of the deadline of 5s; send fewer at once, or raise max_in_flight \
+         or the deadline; the message never reached the service"
     );
     in_flight.await.unwrap().unwrap();
 
-    // A publication waits beyond the deadline.
+    // A publication waits for longer than the deadline of a send.
     let clone = client.clone();
     let sends = async {
         for _ in 0..40 {
@@ -91,7 +92,7 @@ async fn waiting_for_a_permit_counts_against_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_may_take_longer_than_the_clients_keeps_its_permit() {
+async fn attempt_with_a_longer_timeout_than_the_client_keeps_its_permit() {
     let slow = ScriptedOutcome::Response(Reply { after: 50 * SECOND, ..Reply::accepted() });
     let model = Model::scripted([slow]);
     let builder = client_of(&model).max_in_flight(1).attempt_timeout(5 * SECOND);
@@ -105,7 +106,7 @@ async fn an_attempt_that_may_take_longer_than_the_clients_keeps_its_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
+async fn send_that_obtains_a_permit_has_time_for_an_attempt() {
     let model = Model::scripted([slow()]);
     // Ten times as many messages as the service can accept.
     let client = client_of(&model).max_in_flight(10).build().unwrap();
@@ -132,7 +133,8 @@ async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
         }
     }
     println!(
-        "{accepted} accepted at once, {throttled} not sent; the service can take one a second"
+        "{accepted} accepted at the first attempt, {throttled} not sent; \
+         the service can accept one a second"
     );
     assert_eq!(accepted + throttled, 6_000);
     assert!(accepted >= 600 && model.calls().len() == accepted, "{accepted}");
@@ -142,8 +144,8 @@ async fn a_send_that_gets_its_turn_has_time_for_its_attempt() {
 async fn unpolled_sends_block_others_for_at_most_one_attempt() {
     let client = client_of(&Model::scripted([ok()])).build().unwrap();
     let message = encoded();
-    // More sends than may be in flight. None of them is polled while the loop body awaits something
-    // else.
+    // More sends are started than may be in flight. None of them is polled while the test awaits
+    // something else.
     let sends = stream::iter(0..300).map(|_| client.send(&*message).into_future());
     let mut sends = pin!(sends.buffer_unordered(128));
     let list = slots(0..5);
@@ -158,7 +160,7 @@ async fn unpolled_sends_block_others_for_at_most_one_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backoff_holds_no_permit() {
+async fn backoff_holds_no_permit() {
     let throttled = ScriptedOutcome::Response(Reply::new(429).retry_after("60"));
     let model = Model::scripted([throttled, slow()]);
     let client = client_of(&model).without_rate_limit().max_in_flight(1).build().unwrap();
@@ -174,7 +176,7 @@ async fn a_backoff_holds_no_permit() {
         tokio::time::advance(Duration::from_millis(1)).await;
     }
     client.send(&message).await.unwrap();
-    assert!(began.elapsed() < 30 * SECOND, "it passes the send that waits for its next attempt");
+    assert!(began.elapsed() < 30 * SECOND, "it overtakes the send that waits for its next attempt");
     let receipt = throttled.await.unwrap().unwrap();
     assert_eq!(receipt.attempts()[0].next_step, NextStep::RetryAfter);
 }
@@ -207,9 +209,9 @@ async fn burst(client: &Client, message: PushSlots, listener: TlsListener) -> us
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cold_burst_over_http2_opens_few_connections() {
+async fn cold_burst_over_http2_opens_few_connections() {
     let short = message();
-    // 100 of these in flight need the connections for long uploads.
+    // 100 of these in flight also use the connections for long uploads.
     let long = PushSlots::builder().slots(slots(0..400)).build().unwrap();
     for (name, message) in [("short", short), ("long", long)] {
         for tokens_elsewhere in [false, true] {
@@ -225,7 +227,8 @@ async fn a_cold_burst_over_http2_opens_few_connections() {
             let client = builder.build().unwrap();
             let connections = burst(&client, message.clone(), listener).await;
             println!(
-                "1,000 {name} messages at once, tokens elsewhere: {tokens_elsewhere}: {connections} connections"
+                "1,000 {name} messages at once, tokens elsewhere: {tokens_elsewhere}: \
+                 {connections} connections"
             );
             assert!(connections + usize::from(tokens_elsewhere) <= 5, "{connections}");
             serving_tokens.abort();

@@ -28,15 +28,15 @@ async fn problems_of_all_slots_are_reported_before_anything_is_sent() {
     assert!(error.to_string().contains("Slots[2000]: takes 2"), "{error}");
     assert_eq!((error.failed_message(), error.report().receipts().len()), (None, 0));
 
-    for nothing in
+    for publication in
         [client.publish(Vec::<Slot>::new()), client.publish_stream(stream::empty::<Slot>())]
     {
-        assert_eq!(paths(&nothing.await.unwrap_err()), ["Slots"]);
+        assert_eq!(paths(&publication.await.unwrap_err()), ["Slots"]);
     }
-    let phone = Meta::new().batch_id("");
+    let meta = Meta::new().batch_id("");
     let error = client
         .publish(slots(0..1))
-        .meta(phone)
+        .meta(meta)
         .slots_per_message(0)
         .bytes_per_message(0)
         .resume_from(0)
@@ -66,17 +66,20 @@ async fn problems_of_all_slots_are_reported_before_anything_is_sent() {
     nameless.destinations[0].id = None;
     let error = client.publish(slots(0..1)).meta(nameless).await.unwrap_err();
     assert_eq!(paths(&error), ["Meta.Destinations[0].ID"]);
-    let alone = Client::builder()
+    let without_destination = Client::builder()
         .transport(model.clone())
         .credentials(support::credentials())
         .build()
         .unwrap();
-    assert_eq!(paths(&alone.publish(slots(0..1)).await.unwrap_err()), ["Meta.Destinations"]);
+    assert_eq!(
+        paths(&without_destination.publish(slots(0..1)).await.unwrap_err()),
+        ["Meta.Destinations"]
+    );
     assert!(model.calls().is_empty() && model.token_requests() == 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slot_may_take_all_the_room_that_a_message_has() {
+async fn slot_may_use_all_the_space_of_a_message() {
     let (model, client) = serve([ok()]);
     let long = || slots(0..1).remove(0).reason("x".repeat(2_000));
     let error = client.publish([long()]).bytes_per_message(2_000).await.unwrap_err();
@@ -105,17 +108,17 @@ async fn invalid_slot_does_not_affect_its_neighbors() {
 
     for is_stream in [true, false] {
         let (model, client) = serve([ok()]);
-        let mut told = Vec::new();
+        let mut skipped = Vec::new();
         let publication = match is_stream {
             true => client.publish_stream(stream::iter(some.clone())),
             false => client.publish(&some),
         };
-        let tell = |index, problems: &[pushslots::Problem]| {
-            told.push((index, problems[0].path().to_owned()))
+        let record = |index, problems: &[pushslots::Problem]| {
+            skipped.push((index, problems[0].path().to_owned()))
         };
-        let report = publication.slots_per_message(300).skip_invalid(tell).await.unwrap();
+        let report = publication.slots_per_message(300).skip_invalid(record).await.unwrap();
         let path = |index, key| (index, format!("Slots[{index}].{key}"));
-        assert_eq!(told, [path(0, "Duration"), path(500, "Duration"), path(999, "DateTime")]);
+        assert_eq!(skipped, [path(0, "Duration"), path(500, "Duration"), path(999, "DateTime")]);
         assert_eq!((report.run().skipped_slots, report.run().accepted_slots), (3, 997));
         assert_eq!(accepted(&model), good);
     }
@@ -139,11 +142,11 @@ async fn invalid_slot_does_not_affect_its_neighbors() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not() {
+async fn only_slots_after_the_resume_point_may_be_corrected() {
     for is_stream in [false, true] {
         let (model, client) = serve([ok(), responds(400), ok()]);
         let mut some = slots(0..50);
-        let right = some[5].clone();
+        let valid = some[5].clone();
         some[5].duration = Some(0.0);
         let publish = |slots: &[Slot]| {
             let publication = match is_stream {
@@ -155,9 +158,9 @@ async fn slots_after_the_resume_point_may_be_corrected_and_those_before_it_not()
         let error = publish(&some).await.unwrap_err();
         let point = error.report().resume_point().unwrap().clone();
         assert_eq!(point.slots_before(), Some(11));
-        // A slot that is corrected before the resume point would never be sent.
+        // A corrected slot before the resume point would never be sent.
         let mut corrected = some.clone();
-        corrected[5] = right;
+        corrected[5] = valid;
         let error = publish(&corrected).resume_from(&point).await.unwrap_err();
         assert_eq!(
             (error.error().kind(), paths(&error)),
@@ -208,15 +211,16 @@ async fn failing_stream_is_reported_with_its_cause() {
 {"ID":"1","DateTime":"2026-12-01T09:15:00Z","Provider":{"ID":
 {"ID":"2","DateTime":"2026-12-01T09:15:00Z","Duration":15}"#;
     let (model, client) = serve([ok()]);
-    let mut told = Vec::new();
+    let mut skipped = Vec::new();
     let reader = stream::iter(SlotReader::new(lines.as_bytes()));
-    let tell = |index, problems: &[pushslots::Problem]| told.push((index, problems[0].to_string()));
-    let report = client.publish_stream(reader).skip_invalid(tell).await.unwrap();
+    let record =
+        |index, problems: &[pushslots::Problem]| skipped.push((index, problems[0].to_string()));
+    let report = client.publish_stream(reader).skip_invalid(record).await.unwrap();
     assert_eq!((report.run().skipped_slots, accepted(&model)), (2, vec![0, 2]));
-    assert_eq!(told[0], (1, "Slots[1]: expected an object at line 2 column 1".to_owned()));
+    assert_eq!(skipped[0], (1, "Slots[1]: expected an object at line 2 column 1".to_owned()));
     let text = "Slots[2].Provider.ID: the line ends before the JSON does at line 3 column 62";
-    assert_eq!(told[1], (2, text.to_owned()));
-    // An input that can't continue can't be skipped.
+    assert_eq!(skipped[1], (2, text.to_owned()));
+    // An error that ends the input can't be skipped.
     let cut = stream::iter(SlotReader::new(lines.replacen('{', "[{", 1).leak().as_bytes()));
     let error = client.publish_stream(cut).skip_invalid(|_, _| {}).await.unwrap_err();
     assert_eq!(error.error().kind(), ErrorKind::Input);
@@ -243,7 +247,7 @@ async fn failure_of_a_stream_is_reported_even_if_a_message_is_split() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_whose_slots_are_all_skipped_has_nothing_to_resume() {
+async fn batch_with_only_skipped_slots_has_nothing_to_resume() {
     let mut wrong = slots(0..6);
     wrong.iter_mut().for_each(|slot| slot.duration = Some(0.0));
     for point in ["1@0", "3@5", "3@6"] {
@@ -274,9 +278,9 @@ async fn batch_numbers_of_a_given_meta_are_replaced() {
         let (model, client) = serve([ok()]);
         client.publish(slots(0..3)).meta(meta.clone()).await.unwrap();
         client.publish(slots(0..3)).meta(meta).slots_per_message(2).batch_id("b").await.unwrap();
-        let places: Vec<_> =
+        let numbers: Vec<_> =
             arrived(&model).into_iter().map(|each| (each.current, each.total)).collect();
-        let place = |current: &str| (Some(current.to_owned()), Some("2".to_owned()));
-        assert_eq!(places, [(None, None), place("1"), place("2")]);
+        let number = |current: &str| (Some(current.to_owned()), Some("2".to_owned()));
+        assert_eq!(numbers, [(None, None), number("1"), number("2")]);
     }
 }

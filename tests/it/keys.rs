@@ -25,7 +25,7 @@ async fn assert_signs(signing: &SigningKey, key: &TestKey) {
 }
 
 #[tokio::test]
-async fn a_key_signs_whatever_form_it_comes_in() {
+async fn key_signs_in_every_supported_form() {
     let folder = Folder::create();
     for (key, algorithm) in [
         (keys::p384(), SigningAlgorithm::Es384),
@@ -73,7 +73,7 @@ fn version_2(pem: &str, public: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn pem_is_read_however_its_lines_are_kept() {
+async fn pem_is_read_with_any_line_format() {
     let folder = Folder::create();
     for (key, form) in [
         (keys::p384(), "PRIVATE KEY"),
@@ -139,7 +139,8 @@ fn error_for_pem_with_escaped_line_breaks_names_the_fix() {
             format!("KEY={escaped}"),
         ] {
             let error = SigningKey::from_pem(&form, "id").unwrap_err();
-            let expected = "the line breaks of the PEM are the two characters `\\n`; replace each by a line break";
+            let expected = "the line breaks of the PEM are the two characters `\\n`; \
+                            replace each by a line break";
             assert!(error.to_string().contains(expected), "{error}");
             assert!(!format!("{error} {error:?}").contains(secret), "{error}");
         }
@@ -154,7 +155,7 @@ fn error_for_pem_with_escaped_line_breaks_names_the_fix() {
 }
 
 #[test]
-fn pkcs8_of_version_2_that_is_damaged_is_an_error() {
+fn damaged_pkcs8_of_version_2_is_an_error() {
     let p256 = keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING);
     let p384 = keys::p384();
     let whole = version_2(&p384.pem, &p384.public);
@@ -168,7 +169,7 @@ fn pkcs8_of_version_2_that_is_damaged_is_an_error() {
 }
 
 #[test]
-fn a_file_that_is_too_long_for_a_key_is_not_read_to_its_end() {
+fn too_long_key_file_is_not_read_to_its_end() {
     let folder = Folder::create();
     let long = folder.file("key.pem", vec![b'\n'; 300 * 1024]);
     for error in [
@@ -186,21 +187,21 @@ fn unusable_pem_is_reported_with_its_cause() {
     let p256 = keys::elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING).pem;
     let damaged = keys::pem("PRIVATE KEY", b"no key at all");
     let cut = &pem[..pem.len() / 2];
-    let no_base64 = pem.replace("KEY-----\n", "KEY-----\n?");
+    let not_base64 = pem.replace("KEY-----\n", "KEY-----\n?");
     // RFC 1421, section 4.6.1.1.
     let header = "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
     let with_password = keys::p384_sec1().pem.replacen("KEY-----\n", header, 1);
     for (pem, expected) in [
-        ("", "the text holds no private key in PEM"),
+        ("", "the text contains no private key in PEM"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "the text holds no private key in PEM",
+            "the text contains no private key in PEM",
         ),
         (&encrypted, "the private key is encrypted"),
         (&p256, "use RSA with at least 2048 bits or the elliptic curve P-384"),
         (&damaged, "damaged"),
         (cut, "the PEM ends within the private key"),
-        (&no_base64, "damaged: it isn't base64"),
+        (&not_base64, "damaged: it isn't base64"),
         (&with_password, "the private key is encrypted"),
     ] {
         let error = SigningKey::from_pem(pem, "id").unwrap_err();
@@ -209,7 +210,7 @@ fn unusable_pem_is_reported_with_its_cause() {
 }
 
 #[test]
-fn a_file_that_can_not_be_read_is_not_named() {
+fn error_for_an_unreadable_file_does_not_show_its_path() {
     // A user may pass the key itself instead of a path, in any form.
     let pem = keys::p384().pem;
     let line = pem.replace('\n', "\\n");
@@ -305,7 +306,7 @@ fn short_rsa() -> BTreeMap<&'static str, BigUint> {
 }
 
 #[test]
-fn an_rsa_key_below_2048_bits_is_rejected_in_every_form() {
+fn rsa_key_below_2048_bits_is_rejected_in_every_form() {
     let key = short_rsa();
     let parts = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|name| key[name].to_bytes_be());
     let mut jwk = keys::rsa_jwk(&parts);

@@ -1,5 +1,5 @@
-//! Publications whose process is killed at any moment. The next process resumes them from their
-//! checkpoint.
+//! Publications in a process that is killed at a random moment. The next process resumes them from
+//! their checkpoint.
 //!
 //! `PUSHSLOTS_KILLS=1000` kills this number of processes. `PUSHSLOTS_KILL_SEED=7` repeats the
 //! moments of a seed.
@@ -23,13 +23,13 @@ use support::seeds::setting;
 const SLOTS: usize = 120;
 const SLOTS_PER_MESSAGE: usize = 2;
 
-/// Ends within seconds.
+/// The default number of kills. It takes a few seconds.
 const KILLS: u64 = 50;
 
-/// The process that is killed. It publishes with the checkpoint and the concurrency from its
+/// Runs in the process that is killed. Publishes with the checkpoint and the concurrency from its
 /// environment.
 #[tokio::test]
-#[ignore = "runs in a process of its own, which the test below starts"]
+#[ignore = "runs in a separate process, which the test below starts"]
 async fn publishes_with_a_checkpoint() {
     let variable = |name| std::env::var(name).unwrap();
     let concurrency = variable("CONCURRENCY").parse().unwrap();
@@ -42,7 +42,7 @@ async fn publishes_with_a_checkpoint() {
 
 struct Service {
     mock: MockService,
-    arrives: Receiver<Arrived>,
+    arrivals: Receiver<Arrived>,
 }
 
 /// A message that arrived.
@@ -55,17 +55,17 @@ struct Arrived {
 
 impl Service {
     fn start() -> Self {
-        let (tell, arrives) = channel();
+        let (sender, arrivals) = channel();
         let builder = MockService::builder().respond_with(move |request| {
             if request.path() == "/endpoint" {
                 let header = |name| request.headers()[name].to_str().unwrap().to_owned();
                 let token = header("authorization");
                 let id = header("idempotency-key").parse().unwrap();
-                let _ = tell.send(Arrived { token, id, body: request.body().to_vec() });
+                let _ = sender.send(Arrived { token, id, body: request.body().to_vec() });
             }
             None
         });
-        Self { mock: builder.start().unwrap(), arrives }
+        Self { mock: builder.start().unwrap(), arrivals }
     }
 
     fn publish(&self, folder: &Folder, checkpoint: &Path, concurrency: usize) -> Child {
@@ -90,12 +90,14 @@ impl Service {
 
 /// The totals of all batches.
 #[derive(Default)]
-struct Found {
+struct Totals {
     batches: usize,
-    sent_again: usize,
-    lost: usize,
-    other_ids: usize,
-    too_many_again: usize,
+    /// Messages sent again by another process.
+    repeated: usize,
+    lost_slots: usize,
+    slots_under_two_ids: usize,
+    /// Processes that repeated more messages than can have been in flight.
+    excess_repeats: usize,
 }
 
 #[test]
@@ -104,25 +106,23 @@ fn no_slot_is_lost_when_the_process_is_killed() {
     let seed = setting("PUSHSLOTS_KILL_SEED").unwrap_or_else(|| rand::thread_rng().r#gen());
     println!("PUSHSLOTS_KILL_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut found = Found::default();
+    let mut totals = Totals::default();
     let mut killed = 0;
     while killed < kills {
         let concurrency = if rng.gen_bool(0.5) { 1 } else { rng.gen_range(2..6) };
-        killed += batch(&mut rng, concurrency, kills - killed, &mut found);
+        killed += batch(&mut rng, concurrency, kills - killed, &mut totals);
     }
-    let Found { batches, sent_again, lost, other_ids, too_many_again } = found;
-    println!("processes killed: {killed}, batches: {batches}, messages sent again: {sent_again}");
-    println!("slots lost: {lost}");
-    println!("slots sent under two message ids: {other_ids}");
-    println!(
-        "messages sent again after a kill beyond those that may be in flight: {too_many_again}"
-    );
-    assert_eq!((lost, other_ids, too_many_again), (0, 0, 0));
+    let Totals { batches, repeated, lost_slots, slots_under_two_ids, excess_repeats } = totals;
+    println!("processes killed: {killed}, batches: {batches}, messages sent again: {repeated}");
+    println!("slots lost: {lost_slots}");
+    println!("slots sent under two message ids: {slots_under_two_ids}");
+    println!("processes that sent more messages again than were in flight: {excess_repeats}");
+    assert_eq!((lost_slots, slots_under_two_ids, excess_repeats), (0, 0, 0));
 }
 
 /// Publishes one batch, and kills processes until it is complete. Returns the number of killed
 /// processes.
-fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> u64 {
+fn batch(rng: &mut StdRng, concurrency: usize, max_kills: u64, totals: &mut Totals) -> u64 {
     let service = Service::start();
     let folder = Folder::create();
     let checkpoint = folder.path().join("slots.checkpoint");
@@ -130,32 +130,32 @@ fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> 
     let mut killed = 0;
     loop {
         let mut child = service.publish(&folder, &checkpoint, concurrency);
-        // Kills the process when a message arrives, or some time later.
+        // Kills the process after a random number of messages and a random delay.
         let messages = rng.gen_range(0..6);
         let after = Duration::from_micros(rng.gen_range(0..4_000));
         let limit = Instant::now() + Duration::from_secs(60);
         let mut seen = 0;
-        while killed < most && seen < messages && child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < limit, "the process does nothing");
-            if let Ok(message) = service.arrives.recv_timeout(Duration::from_millis(20)) {
+        while killed < max_kills && seen < messages && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < limit, "the process sends nothing");
+            if let Ok(message) = service.arrivals.recv_timeout(Duration::from_millis(20)) {
                 arrived.push(message);
                 seen += 1;
             }
         }
-        if killed < most {
+        if killed < max_kills {
             sleep(after);
         } else {
             while child.try_wait().unwrap().is_none() {
                 assert!(Instant::now() < limit, "the process doesn't end");
                 service
-                    .arrives
+                    .arrivals
                     .recv_timeout(Duration::from_millis(20))
                     .into_iter()
                     .for_each(|message| arrived.push(message));
             }
         }
-        let has_ended = child.try_wait().unwrap();
-        if has_ended.is_none() {
+        let exited = child.try_wait().unwrap();
+        if exited.is_none() {
             child.kill().unwrap();
             killed += 1;
         }
@@ -164,36 +164,38 @@ fn batch(rng: &mut StdRng, concurrency: usize, most: u64, found: &mut Found) -> 
         if status.success() || (!checkpoint.exists() && !arrived.is_empty()) {
             break;
         }
-        assert!(has_ended.is_none(), "the process failed by itself: {status}");
+        assert!(exited.is_none(), "the process failed before it was killed: {status}");
     }
-    // Requests that left before a kill may still arrive.
-    while let Ok(message) = service.arrives.recv_timeout(Duration::from_millis(50)) {
+    // Requests sent before a kill may still arrive.
+    while let Ok(message) = service.arrivals.recv_timeout(Duration::from_millis(50)) {
         arrived.push(message);
     }
-    count(&arrived, concurrency, found);
+    count(&arrived, concurrency, totals);
     killed
 }
 
-fn count(arrived: &[Arrived], concurrency: usize, found: &mut Found) {
-    let mut bodies = BTreeMap::<Uuid, &Arrived>::new();
-    let mut again = BTreeMap::<&str, usize>::new();
+fn count(arrived: &[Arrived], concurrency: usize, totals: &mut Totals) {
+    let mut first_arrivals = BTreeMap::<Uuid, &Arrived>::new();
+    // The number of messages that each process sent again, by its token.
+    let mut repeats = BTreeMap::<&str, usize>::new();
     for message in arrived {
-        let first = bodies.entry(message.id).or_insert(message);
-        assert_eq!(first.body, message.body, "the same id, and so the same bytes");
+        let first = first_arrivals.entry(message.id).or_insert(message);
+        assert_eq!(first.body, message.body, "messages with the same id have the same bytes");
         if first.token != message.token {
-            *again.entry(&message.token).or_default() += 1;
+            *repeats.entry(&message.token).or_default() += 1;
         }
     }
+    // The number of message ids under which each slot was sent.
     let mut ids = BTreeMap::<String, usize>::new();
-    for first in bodies.values() {
+    for first in first_arrivals.values() {
         let message: serde_json::Value = serde_json::from_slice(&first.body).unwrap();
         for slot in message["Slots"].as_array().unwrap() {
             *ids.entry(slot["ID"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
-    found.batches += 1;
-    found.sent_again += again.values().sum::<usize>();
-    found.too_many_again += again.values().filter(|again| **again > concurrency).count();
-    found.lost += SLOTS - ids.len();
-    found.other_ids += ids.values().filter(|ids| **ids > 1).count();
+    totals.batches += 1;
+    totals.repeated += repeats.values().sum::<usize>();
+    totals.excess_repeats += repeats.values().filter(|repeats| **repeats > concurrency).count();
+    totals.lost_slots += SLOTS - ids.len();
+    totals.slots_under_two_ids += ids.values().filter(|ids| **ids > 1).count();
 }

@@ -1,5 +1,4 @@
-//! Legacy API keys: authenticating, refreshing, and authenticating again if the refresh is
-//! rejected.
+//! Legacy API keys: authenticating, refreshing, and authenticating again if a refresh fails.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -25,7 +24,7 @@ fn client(base_url: &str, key: &str) -> Client {
 }
 
 /// Returns the path of each request, and its body unless it is a message.
-fn asked(requests: &[Vec<u8>]) -> Vec<String> {
+fn paths_and_bodies(requests: &[Vec<u8>]) -> Vec<String> {
     let line = |request: &Vec<u8>| {
         let (head, body) = split(request);
         let path = head.split(' ').nth(1).unwrap();
@@ -76,7 +75,7 @@ async fn legacy_key_obtains_a_token() {
 }
 
 #[tokio::test]
-async fn legacy_token_is_used_whatever_its_expiry() {
+async fn legacy_token_is_used_regardless_of_its_expiry() {
     for expires in
         [r#","expires":"soon""#, r#","expires":12"#, "", r#","expires":"2001-01-01T00:00:00Z""#]
     {
@@ -91,13 +90,13 @@ async fn legacy_token_is_used_whatever_its_expiry() {
 }
 
 #[tokio::test]
-async fn a_token_is_refreshed_with_the_refresh_token() {
+async fn token_is_refreshed_with_the_refresh_token() {
     let expires = (Utc::now() + TimeDelta::hours(24))
         .format(r#","expires":"%FT%T%.6fZ","refreshToken":"again""#);
     let service = RawServer::start([
         token("first", &expires.to_string()),
         accept(),
-        // The service ends the token before it expires.
+        // The service revokes the token before it expires.
         reject(),
         token("second", r#","refreshToken":"again""#),
         accept(),
@@ -114,13 +113,13 @@ async fn a_token_is_refreshed_with_the_refresh_token() {
     for attempts in [1, 2, 2, 2] {
         assert_eq!(client.send(&message()).await.unwrap().attempts().len(), attempts);
     }
-    let requests = asked(&service.finish().await);
-    let tokens: Vec<_> = requests.iter().filter(|asked| *asked != "/endpoint").collect();
+    let requests = paths_and_bodies(&service.finish().await);
+    let tokens: Vec<_> = requests.iter().filter(|request| *request != "/endpoint").collect();
     assert_eq!(tokens, [AUTHENTICATE, REFRESH, AUTHENTICATE, REFRESH]);
 }
 
 #[tokio::test]
-async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
+async fn client_authenticates_again_after_a_refresh_without_a_token() {
     for response in [
         reject(),
         Act::response("400 Bad Request", "", r#"{"error":"invalid_grant"}"#),
@@ -135,13 +134,13 @@ async fn a_refresh_that_brings_no_token_leads_to_authenticating_anew() {
         assert_eq!(receipt.attempts().len(), 2);
         let requests = service.finish().await;
         assert_eq!(
-            asked(&requests),
+            paths_and_bodies(&requests),
             [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]
         );
     }
 }
 
-/// The failures of a refresh endpoint that aren't final responses.
+/// Returns failures of the refresh endpoint other than final responses.
 fn failures() -> [Act; 3] {
     [
         Act::ResetAfterReading,
@@ -151,7 +150,7 @@ fn failures() -> [Act; 3] {
 }
 
 #[tokio::test]
-async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_anew() {
+async fn client_authenticates_again_after_a_rejected_token_and_a_failed_refresh() {
     for failure in failures() {
         let first = token("first", r#","refreshToken":"again""#);
         let acts = [first, reject(), failure, token("second", ""), accept()];
@@ -162,13 +161,13 @@ async fn after_a_rejected_token_a_refresh_that_fails_leads_to_authenticating_ane
         assert_eq!(deliveries, [Delivery::Rejected, Delivery::Accepted]);
         let requests = service.finish().await;
         assert_eq!(
-            asked(&requests),
+            paths_and_bodies(&requests),
             [AUTHENTICATE, "/endpoint", REFRESH, AUTHENTICATE, "/endpoint"]
         );
     }
 }
 
-/// A failure of the refresh endpoint, given the timeout.
+/// Returns a failure of the refresh endpoint, at the latest after the given timeout.
 type Fail = fn(Duration) -> BoxFuture<'static, Result<Response, TransportError>>;
 
 /// A service with access tokens of 60 s and a refresh endpoint that fails.
@@ -181,11 +180,11 @@ impl Transport for RefreshFails {
     async fn send(
         &self,
         request: Request<Bytes>,
-        TransportContext { timeout: time, .. }: TransportContext,
+        TransportContext { timeout, .. }: TransportContext,
     ) -> Result<Response, TransportError> {
         *self.requests.lock().unwrap().entry(request.uri().path().to_owned()).or_default() += 1;
         let body = match request.uri().path() {
-            "/auth/refreshToken" => return (self.failure)(time).await,
+            "/auth/refreshToken" => return (self.failure)(timeout).await,
             "/auth/authenticate" => {
                 let expires = (Utc::now() + TimeDelta::seconds(60)).format("%FT%T%.6fZ");
                 format!(
@@ -199,14 +198,14 @@ impl Transport for RefreshFails {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_endpoint_that_is_down_for_an_hour_loses_no_message() {
+async fn outage_of_the_refresh_endpoint_for_an_hour_loses_no_message() {
     let failures: [Fail; 4] = [
         |_| ready(Err(TransportError::unknown(TransportErrorKind::Interrupted))).boxed(),
-        |_| ready(Ok(status(500, None))).boxed(),
-        |_| ready(Ok(status(503, Some("1")))).boxed(),
-        |time| {
+        |_| ready(Ok(response(500, None))).boxed(),
+        |_| ready(Ok(response(503, Some("1")))).boxed(),
+        |timeout| {
             let hangs = async move {
-                sleep(time).await;
+                sleep(timeout).await;
                 Err(TransportError::unknown(TransportErrorKind::Timeout))
             };
             hangs.boxed()
@@ -233,13 +232,15 @@ async fn refresh_endpoint_that_is_down_for_an_hour_loses_no_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
+async fn outage_of_the_refresh_endpoint_does_not_delay_sends() {
     let failures: [Fail; 4] = [
         |_| ready(Err(TransportError::unknown(TransportErrorKind::Interrupted))).boxed(),
-        |_| ready(Ok(status(503, Some("60")))).boxed(),
-        |_| ready(Ok(status(503, Some("120")))).boxed(),
-        |time| {
-            sleep(time).map(|()| Err(TransportError::unknown(TransportErrorKind::Timeout))).boxed()
+        |_| ready(Ok(response(503, Some("60")))).boxed(),
+        |_| ready(Ok(response(503, Some("120")))).boxed(),
+        |timeout| {
+            sleep(timeout)
+                .map(|()| Err(TransportError::unknown(TransportErrorKind::Timeout)))
+                .boxed()
         },
     ];
     for (number, failure) in failures.into_iter().enumerate() {
@@ -254,7 +255,7 @@ async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
             sleep(Duration::from_secs(1)).await;
         }
         println!(
-            "failure {number}: a send took {longest:?} at most; {:?}",
+            "failure {number}: a send took at most {longest:?}; {:?}",
             service.requests.lock().unwrap()
         );
         assert!(longest <= Duration::from_secs(1), "failure {number}: {longest:?}");
@@ -262,7 +263,7 @@ async fn a_refresh_endpoint_that_is_down_keeps_no_send_waiting() {
 }
 
 /// Creates a response with this status and optional `Retry-After`.
-fn status(status: u16, retry_after: Option<&'static str>) -> Response {
+fn response(status: u16, retry_after: Option<&'static str>) -> Response {
     let mut headers = HeaderMap::new();
     if let Some(seconds) = retry_after {
         headers.insert("retry-after", HeaderValue::from_static(seconds));

@@ -18,7 +18,7 @@ fn slow() -> ScriptedOutcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_obtains_a_token_and_sends_nothing_else() {
+async fn check_obtains_a_token_and_sends_nothing_else() {
     let model = Model::scripted([ok()]);
     let client = client_of(&model).build().unwrap();
     for _ in 0..3 {
@@ -26,11 +26,11 @@ async fn a_check_obtains_a_token_and_sends_nothing_else() {
     }
     assert_eq!((model.token_requests(), model.calls().len()), (1, 0));
     client.send(&message()).await.unwrap();
-    assert_eq!(model.token_requests(), 1, "the send has the token of the check");
+    assert_eq!(model.token_requests(), 1, "the send uses the token of the check");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_reports_why_there_is_no_token() {
+async fn check_reports_why_there_is_no_token() {
     let rejected = Model::new(1, |_, _| ok(), |_, _| TokenOutcome::Response(401, None));
     let error = client_of(&rejected).build().unwrap().check().await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
@@ -43,7 +43,7 @@ async fn a_check_reports_why_there_is_no_token() {
     assert!(began.elapsed() <= 31 * SECOND, "{:?}", began.elapsed());
 }
 
-/// A token source that takes longer than any probe waits.
+/// A token source that takes longer than any probe may wait.
 struct Slow;
 
 impl TokenSource for Slow {
@@ -54,7 +54,7 @@ impl TokenSource for Slow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_ends_within_the_time_of_one_attempt() {
+async fn check_ends_within_the_time_of_one_attempt() {
     let model = Model::scripted([ok()]);
     let client =
         client_of(&model).credentials(Credentials::token_source(Slow)).attempt_timeout(2 * SECOND);
@@ -88,7 +88,7 @@ async fn draining_waits_for_sends_and_publications() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_that_is_dropped_or_not_awaited_is_not_waited_for() {
+async fn draining_ignores_sends_that_were_dropped_or_not_awaited() {
     let model = Model::scripted([slow()]);
     let client = client_of(&model).build().unwrap();
     let message = message();

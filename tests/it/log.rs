@@ -13,8 +13,11 @@ fn canaries() -> Value {
         "Slots": [{
             "DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Reason": "canary-reason",
             "Provider": {
-                "FirstName": "Canaryfirst", "LastName": "Canarylast", "EmailAddresses": ["canary@example.org"],
-                "Address": {"StreetAddress": "1 Canary Street"}, "PhoneNumber": {"Office": "+16085550199"}
+                "FirstName": "Canaryfirst",
+                "LastName": "Canarylast",
+                "EmailAddresses": ["canary@example.org"],
+                "Address": {"StreetAddress": "1 Canary Street"},
+                "PhoneNumber": {"Office": "+16085550199"}
             }
         }],
         "Extensions": {"canary": "canary-extension"}
@@ -22,7 +25,7 @@ fn canaries() -> Value {
 }
 
 /// Asserts that the log shows nothing of [`canaries`], and no token, assertion or key.
-fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
+fn assert_shows_no_secret(name: &str, run: &Run, key: &str) {
     // The example prints the service's reason for its user, on a separate line.
     let is_log = |line: &&str| !line.starts_with("the service's reason: ");
     let log: Vec<_> = run.stderr.lines().filter(is_log).collect();
@@ -39,36 +42,41 @@ fn assert_shows_nothing(name: &str, run: &Run, key: &str) {
 async fn log_shows_no_secrets_bodies_or_names_on_any_path() {
     let folder = Folder::create();
     let message = canaries();
-    let right = folder.file("right.json", message.to_string());
+    let valid = folder.file("valid.json", message.to_string());
     let mut message = message;
     message["Slots"][0]["Provider"]["PhoneNumber"]["Office"] = json!("canary-phone");
     message["Slots"][0]["Duration"] = json!("canary-duration");
-    let wrong = folder.file("wrong.json", message.to_string());
-    let broken = folder.file("broken.json", r#"{"Slots": [{"Reason": "canary-reason" canary"#);
+    let invalid = folder.file("invalid.json", message.to_string());
+    let malformed =
+        folder.file("malformed.json", r#"{"Slots": [{"Reason": "canary-reason" canary"#);
 
     let echo = r#"{"Meta":{"Errors":[{"Text":"Canarylast of 1 Canary Street is unknown"}]}}"#;
     // A token endpoint may echo the request.
     let rejected = |echo: &str| {
-        let body = json!({"error": "invalid_client", "error_description": echo, "access_token": "canary-token"});
+        let body = json!({
+            "error": "invalid_client",
+            "error_description": echo,
+            "access_token": "canary-token"
+        });
         Act::response("400 No", "Content-Type: application/json\r\n", &body.to_string())
     };
     let html = "Content-Type: text/html\r\n";
     for (name, file, acts) in [
         (
             "accepted",
-            &right,
+            &valid,
             vec![token(), Act::response("200 OK", "", r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#)],
         ),
-        ("rejected", &right, vec![token(), Act::response("400 Bad Request", "", echo)]),
+        ("rejected", &valid, vec![token(), Act::response("400 Bad Request", "", echo)]),
         (
-            "rejected in words",
-            &right,
+            "rejected in plain text",
+            &valid,
             vec![token(), Act::response("403 No", html, "Canarylast canary-token")],
         ),
-        ("errors in a yes", &right, vec![token(), Act::response("200 OK", "", echo)]),
+        ("errors in a success", &valid, vec![token(), Act::response("200 OK", "", echo)]),
         (
             "token rejected",
-            &right,
+            &valid,
             vec![
                 token(),
                 Act::response("401 No", "", echo),
@@ -78,37 +86,37 @@ async fn log_shows_no_secrets_bodies_or_names_on_any_path() {
         ),
         (
             "lost, then rejected",
-            &right,
+            &valid,
             vec![token(), Act::ResetAfterReading, Act::response("422 No", "", echo)],
         ),
         (
             "cut",
-            &right,
+            &valid,
             vec![
                 token(),
                 Act::Response("HTTP/1.1 400 No\r\nContent-Length: 90\r\n\r\ncanary".to_owned()),
             ],
         ),
         (
-            "no HTTP",
-            &right,
+            "not HTTP",
+            &valid,
             vec![
                 token(),
                 Act::Response("canary-token canary-token\r\n\r\n".to_owned()),
                 Act::CloseAfterReading,
             ],
         ),
-        ("credentials rejected", &right, vec![rejected("not eyJcanary.canary.canary")]),
+        ("credentials rejected", &valid, vec![rejected("not eyJcanary.canary.canary")]),
         (
             "no token",
-            &right,
+            &valid,
             vec![
                 Act::response("200 OK", html, "canary-token"),
                 Act::response("200 OK", "", r#"{"access_token":["canary-token"],"accessToken":7}"#),
             ],
         ),
-        ("wrong message", &wrong, vec![]),
-        ("no message", &broken, vec![]),
+        ("invalid message", &invalid, vec![]),
+        ("malformed message", &malformed, vec![]),
     ] {
         for legacy in [false, true] {
             let service = RawServer::start(acts.clone()).await;
@@ -127,8 +135,8 @@ async fn log_shows_no_secrets_bodies_or_names_on_any_path() {
             settings.insert("RUST_LOG", "trace".to_owned());
             let run = push_file(Some(file), &settings).await;
             service.finish().await;
-            assert_shows_nothing(name, &run, &key);
-            if file == &right {
+            assert_shows_no_secret(name, &run, &key);
+            if file == &valid {
                 assert_eq!(run.code, Some(i32::from(name != "accepted")), "{name}: {}", run.stderr);
                 assert!(run.stderr.contains("TRACE"), "{name}: the log is on: {}", run.stderr);
             }
@@ -138,7 +146,7 @@ async fn log_shows_no_secrets_bodies_or_names_on_any_path() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_log_shows_nothing_over_tls_and_http2_either() {
+async fn log_shows_no_secrets_over_tls_and_http2() {
     let folder = Folder::create();
     let authority = Authority::generate();
     let listener = TlsListener::bind(&authority, None, &["h2"]).await;
@@ -156,12 +164,12 @@ async fn the_log_shows_nothing_over_tls_and_http2_either() {
         arrived.recv().await.unwrap().accept().await
     };
     let (run, body) = tokio::join!(push_file(Some(&message), &settings), serve);
-    assert!(String::from_utf8(body).unwrap().contains("canary-reason"), "the message did go out");
+    assert!(String::from_utf8(body).unwrap().contains("canary-reason"), "the message was sent");
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(
         run.stderr.contains("TRACE") && run.stderr.contains("h2::"),
         "the log is on: {}",
         run.stderr
     );
-    assert_shows_nothing("HTTP/2", &run, &key);
+    assert_shows_no_secret("HTTP/2", &run, &key);
 }

@@ -1,8 +1,7 @@
-//! The tests of the crate in one binary, so that a change links once. It has a module for each
-//! subject.
+//! Integration tests in one binary, so that a change links only once. Each module covers one
+//! subject, and `cargo test --test it sends::` runs one module.
 //!
-//! `cargo test --test it sends::` runs one module. Files next to this folder are separate binaries.
-//! The first line of each gives the reason.
+//! The files next to this folder are separate binaries. The first line of each gives the reason.
 
 mod any_response;
 mod axum_app;
@@ -36,6 +35,7 @@ mod mock_tokens;
 mod odd_data;
 mod oidc_provider;
 mod page;
+mod page_api;
 mod patience;
 mod preparing;
 mod problems;

@@ -31,7 +31,7 @@ struct Seen {
     wrong_tokens: usize,
 }
 
-fn number_of(customer: u64) -> Uuid {
+fn destination_of(customer: u64) -> Uuid {
     Uuid::from_u128(u128::from(customer) + 1)
 }
 
@@ -77,7 +77,7 @@ fn clients(service: &MockService) -> Vec<Client> {
             .transport(transport.clone())
             .rate_limiter(limiter.clone())
             .credentials(credentials(customer))
-            .destination(number_of(customer))
+            .destination(destination_of(customer))
             .without_retry_budget()
             .max_attempts(20)
     };
@@ -87,7 +87,7 @@ fn clients(service: &MockService) -> Vec<Client> {
         _ => first
             .with_credentials(credentials(customer))
             .unwrap()
-            .with_destinations([number_of(customer)]),
+            .with_destinations([destination_of(customer)]),
     };
     (0..CUSTOMERS).map(client).collect()
 }
@@ -119,8 +119,9 @@ async fn clients_of_many_customers_stay_within_one_rate_limit() {
     seen.arrivals.sort();
     let most = most_in(WINDOW, &seen.arrivals);
     println!(
-        "{} customers, {} requests in {:.1?}: {} with 429, at most {most} of {REQUESTS} in {WINDOW:?}, {} with another \
-         customer's token, {failed} sends failed",
+        "{} customers, {} requests in {:.1?}: {} with 429, \
+         at most {most} of {REQUESTS} in {WINDOW:?}, \
+         {} with another customer's token, {failed} sends failed",
         CUSTOMERS,
         seen.arrivals.len(),
         began.elapsed(),
@@ -130,7 +131,7 @@ async fn clients_of_many_customers_stay_within_one_rate_limit() {
     assert_eq!((failed, seen.wrong_tokens), (0, 0));
     assert!(most <= REQUESTS as usize, "{most}");
     assert!(seen.throttled > 0 && seen.messages >= sends + seen.throttled);
-    // One token request for each customer. All of them count.
+    // Each customer requests one token, which counts toward the limit.
     assert_eq!(seen.arrivals.len() as u64, seen.messages + CUSTOMERS);
 }
 
@@ -145,7 +146,7 @@ async fn empty_credentials_are_an_error() {
 }
 
 #[tokio::test]
-async fn a_client_with_other_credentials_sends_nothing_to_the_destinations_of_the_first() {
+async fn client_with_other_credentials_sends_nothing_to_the_destinations_of_the_first() {
     let service = MockService::start().unwrap();
     let first = Client::builder().mock(&service).source(Uuid::from_u128(1)).build().unwrap();
     let (key, secret) = service.api_key();
@@ -161,10 +162,11 @@ async fn a_client_with_other_credentials_sends_nothing_to_the_destinations_of_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_made_of_one_another_share_the_retry_budget() {
+async fn clients_derived_from_one_another_share_the_retry_budget() {
     let model = Model::scripted([responds(500)]);
     let client = client_of(&model).retry_budget(14).build().unwrap();
-    let other = client.with_credentials(credentials(1)).unwrap().with_destinations([number_of(1)]);
+    let other =
+        client.with_credentials(credentials(1)).unwrap().with_destinations([destination_of(1)]);
     let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();
     let attempts = |error: Error| error.attempts().len();
     assert_eq!(
@@ -176,7 +178,7 @@ async fn clients_made_of_one_another_share_the_retry_budget() {
 }
 
 #[tokio::test]
-async fn a_client_with_another_source_keeps_the_token() {
+async fn client_with_another_source_keeps_the_token() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     let message = PushSlots::builder().slots(slots(0..1)).build().unwrap();

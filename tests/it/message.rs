@@ -1,4 +1,4 @@
-//! The JSON that a message is written as, and the JSON that is read as one.
+//! Writing messages as JSON, and reading them from JSON.
 
 use pushslots::chrono::{DateTime, FixedOffset, TimeZone, Utc};
 use pushslots::uuid::uuid;
@@ -20,7 +20,7 @@ fn read(json: &Value) -> PushSlots {
     PushSlots::from_json(json.to_string()).unwrap()
 }
 
-/// Returns a message whose only slot is at 9:00 and has these additional members.
+/// Returns a message with one slot, at 9:00, that has these additional members.
 fn with_slot(slot: Value) -> Value {
     let mut whole = json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15});
     whole.as_object_mut().unwrap().extend(slot.as_object().unwrap().clone());
@@ -115,25 +115,25 @@ fn every_field_is_written_under_its_key() {
         }]
     });
     assert_eq!(written(&message), expected);
-    assert_eq!(read(&expected), message, "what was written reads as the same message");
+    assert_eq!(read(&expected), message, "the written JSON reads as the same message");
 }
 
 #[test]
-fn the_smallest_message_is_written_byte_for_byte() {
+fn smallest_message_is_written_byte_for_byte() {
     let message = PushSlots::builder().slot(Slot::new(nine(), 15)).build().unwrap();
     let expected = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}]}"#;
     assert_eq!(String::from_utf8(message.to_json()).unwrap(), expected);
 }
 
 #[test]
-fn a_message_inside_other_json_is_written_as_it_is_sent() {
+fn message_inside_other_json_is_written_as_it_is_sent() {
     let message = PushSlots::builder().slot(Slot::new(nine(), 15)).build().unwrap();
     let sent = serde_json::to_string(&[&message]).unwrap();
     assert_eq!(sent.as_bytes(), [b"[", &*message.to_json(), b"]"].concat());
 }
 
 #[test]
-fn durations_are_whole_where_they_can_be() {
+fn whole_durations_are_written_without_a_fraction() {
     for (minutes, text) in [(15.0, "15"), (12.5, "12.5"), (0.25, "0.25"), (1440.0, "1440")] {
         let message = PushSlots::builder().slot(Slot::new(nine(), minutes)).build().unwrap();
         let json = String::from_utf8(message.to_json()).unwrap();
@@ -168,8 +168,8 @@ fn byte_order_mark_is_skipped() {
 }
 
 #[test]
-fn times_are_read_in_every_odd_shape_and_written_in_one() {
-    for (odd, expected) in [
+fn times_are_read_in_many_forms_and_written_in_one() {
+    for (input, expected) in [
         ("2016-08-01T14:00:00Z", "2016-08-01T14:00:00Z"),
         ("2016-08-01 14:00:00Z", "2016-08-01T14:00:00Z"),
         ("2016-08-01t14:00:00z", "2016-08-01T14:00:00Z"),
@@ -191,18 +191,19 @@ fn times_are_read_in_every_odd_shape_and_written_in_one() {
         ("2016-1-5 09:00-05", "2016-01-05T14:00:00Z"),
         (" 2016-08-01T14:00:00Z ", "2016-08-01T14:00:00Z"),
     ] {
-        let message = read(&with_slot(json!({"DateTime": odd})));
-        assert_eq!(message.validate(), Ok(()), "{odd}");
-        assert_eq!(written(&message)["Slots"][0]["DateTime"], expected, "{odd}");
+        let message = read(&with_slot(json!({"DateTime": input})));
+        assert_eq!(message.validate(), Ok(()), "{input}");
+        assert_eq!(written(&message)["Slots"][0]["DateTime"], expected, "{input}");
     }
 }
 
 #[test]
 fn values_of_another_type_are_converted() {
-    let odd = json!({
+    let input = json!({
         "Meta": {
             "DataModel": "Scheduling", "EventType": "PushSlots",
-            "Test": "true", "FacilityCode": 12, "BatchID": 7, "CurrentBatch": 1, "TotalBatches": " 2 ",
+            "Test": "true", "FacilityCode": 12,
+            "BatchID": 7, "CurrentBatch": 1, "TotalBatches": " 2 ",
             "Source": {"ID": "7CE6F387-C33C-417D-8682-81E83628CBD9", "Name": null},
             "Destinations": [{"ID": "af394f14-b34a-464f-8d24-895f370af4c9", "Name": null}],
             "Logs": [{"ID": 1_234_567_890_u64, "AttemptID": 987_654_321}]
@@ -220,7 +221,8 @@ fn values_of_another_type_are_converted() {
     let expected = json!({
         "Meta": {
             "DataModel": "Scheduling", "EventType": "PushSlots",
-            "Test": true, "FacilityCode": "12", "BatchID": "7", "CurrentBatch": "1", "TotalBatches": "2",
+            "Test": true, "FacilityCode": "12",
+            "BatchID": "7", "CurrentBatch": "1", "TotalBatches": "2",
             "Source": {"ID": "7ce6f387-c33c-417d-8682-81e83628cbd9"},
             "Destinations": [{"ID": "af394f14-b34a-464f-8d24-895f370af4c9"}],
             "Logs": [{"ID": "1234567890", "AttemptID": "987654321"}]
@@ -228,17 +230,19 @@ fn values_of_another_type_are_converted() {
         "Slots": [{
             "ID": "18446744073709551615",
             "DateTime": "2026-12-01T09:00:00Z", "Duration": 30, "Reason": "true",
-            "Provider": {"ID": "4356789876", "Credentials": ["MD", "5"], "Address": {"ZIP": "53703"}},
+            "Provider": {
+                "ID": "4356789876", "Credentials": ["MD", "5"], "Address": {"ZIP": "53703"}
+            },
             "Location": {"FacilityIdentifiers": [{"ID": "1.5"}], "Room": "136"}
         }]
     });
-    let message = read(&odd);
+    let message = read(&input);
     assert_eq!(message.validate(), Ok(()));
     assert_eq!(written(&message), expected);
 }
 
 #[test]
-fn numbers_as_text_keep_every_digit() {
+fn numbers_read_as_strings_keep_every_digit() {
     let digits = "123456789012345678901234567890.10";
     let json = with_slot(json!({"ID": "@"})).to_string().replace("\"@\"", digits);
     let message = PushSlots::from_json(json).unwrap();
@@ -246,16 +250,16 @@ fn numbers_as_text_keep_every_digit() {
 }
 
 #[test]
-fn durations_are_read_from_text_and_whole_ones_written_whole() {
-    for (odd, expected) in [
+fn durations_are_read_from_strings_and_written_as_numbers() {
+    for (input, expected) in [
         (json!("30"), json!(30)),
         (json!(15.0), json!(15)),
         (json!("15.50"), json!(15.5)),
         (json!(" 20 "), json!(20)),
         (json!(1e2), json!(100)),
     ] {
-        let message = read(&with_slot(json!({"Duration": odd})));
-        assert_eq!(message.validate(), Ok(()), "{odd}");
+        let message = read(&with_slot(json!({"Duration": input})));
+        assert_eq!(message.validate(), Ok(()), "{input}");
         assert_eq!(written(&message)["Slots"][0]["Duration"].to_string(), expected.to_string());
     }
 }
@@ -275,10 +279,10 @@ fn null_and_empty_values_are_not_written() {
 
 #[test]
 fn empty_record_is_not_written() {
-    let mut nothing = Identifier::new("", "");
-    nothing.id = None;
-    nothing.id_type = None;
-    let location = Location::new().facility_identifier(nothing);
+    let mut empty = Identifier::new("", "");
+    empty.id = None;
+    empty.id_type = None;
+    let location = Location::new().facility_identifier(empty);
     let slot =
         Slot::new(nine(), 15).provider(Provider::new().address(Address::new())).location(location);
     let message = PushSlots::builder().slot(slot).build().unwrap();
@@ -286,7 +290,7 @@ fn empty_record_is_not_written() {
 }
 
 #[test]
-fn keys_that_the_model_does_not_name_are_kept_on_every_object() {
+fn unknown_keys_are_kept_on_every_object() {
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let json = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Source":{"m":1},"Destinations":[{"d":null}],"Logs":[{"l":true}],"Extensions":{"a":[1.10,1e400]}},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"Address":{"x":"y"},"PhoneNumber":{"Mobile":"2"},"NPI":{}},"Location":{"FacilityIdentifiers":[{"i":[]}],"Type":"Clinic","dé\"p":DEEP},"Status":""}],"Message":{"ID":4242}}"#;
     let json = json.replace("DEEP", &deep);
@@ -296,7 +300,7 @@ fn keys_that_the_model_does_not_name_are_kept_on_every_object() {
     );
     let message = PushSlots::from_json(&json).unwrap();
     let text = String::from_utf8(message.to_json()).unwrap();
-    assert_eq!(text, json, "kept as they were written, numbers of any size included");
+    assert_eq!(text, json, "unknown values are kept as written, including numbers of any size");
     assert_eq!(PushSlots::from_json(&text).unwrap(), message);
 }
 

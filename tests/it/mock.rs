@@ -30,7 +30,7 @@ async fn invalid_message_is_rejected_with_its_reason() {
         (
             with(r#""Duration":15"#, r#""Duration":"15""#),
             400,
-            "Slots[0].Duration: a text where the model has a number",
+            "Slots[0].Duration: a string, but the model expects a number",
         ),
         (with(r#""Duration":30"#, r#""Duration":0"#), 400, "Slots[1].Duration: not above 0"),
         (with("T09:00:00Z", ""), 400, "Slots[0].DateTime"),
@@ -40,19 +40,15 @@ async fn invalid_message_is_rejected_with_its_reason() {
         (
             with(r#""IDType":"NPI""#, r#""IDType":1"#),
             400,
-            "Slots[0].Provider.IDType: a number where the model has a text",
+            "Slots[0].Provider.IDType: a number, but the model expects a string",
         ),
         ("{".to_owned(), 400, "the input ends before the JSON does"),
         (with("Pat", &"x".repeat(100_000)), 413, "over the size limit of 100000 bytes"),
     ] {
-        let (told, body) = any.push(&token, message).await;
+        let (found, body) = any.push(&token, message).await;
         let seen = service.requests().last().unwrap().clone();
-        assert_eq!(told, status, "{reason}: {body}");
-        assert!(
-            seen.reason().unwrap().contains(reason),
-            "{:?} in place of {reason}",
-            seen.reason()
-        );
+        assert_eq!(found, status, "{reason}: {body}");
+        assert!(seen.reason().unwrap().contains(reason), "{:?} instead of {reason}", seen.reason());
         if status != 413 {
             // The error has the form that the service uses.
             let body: Value = serde_json::from_str(&body).unwrap();
@@ -73,7 +69,7 @@ async fn invalid_message_is_rejected_with_its_reason() {
     assert_eq!(
         any.post("/endpoint", &[("authorization", &bearer)], MESSAGE).await.0,
         400,
-        "no content type"
+        "the content type is missing"
     );
     assert!(service.received().is_empty());
 
@@ -110,7 +106,7 @@ async fn response_and_inbox_have_the_same_log_for_each_destination() {
     let service = MockService::start().unwrap();
     let client = client(&service).destination(DESTINATION).build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
-    let [received] = &service.received()[..] else { panic!("one message") };
+    let [received] = &service.received()[..] else { panic!("expected one message") };
     assert_eq!(received.logs(), receipt.logs());
     assert_eq!(received.logs().len(), 2);
     assert_eq!(received.message_id(), Some(receipt.message_id()));
@@ -125,16 +121,16 @@ async fn response_and_inbox_have_the_same_log_for_each_destination() {
 }
 
 #[tokio::test]
-async fn a_batch_is_found_by_its_id_in_the_order_of_its_messages() {
+async fn batch_is_found_by_its_id_and_in_order() {
     let service = MockService::start().unwrap();
     let client = client(&service).build().unwrap();
     let slots: Vec<_> = message().slots().iter().cycle().take(7).cloned().collect();
     client.publish(&slots).slots_per_message(3).batch_id("tuesday").await.unwrap();
     client.send(&message()).await.unwrap();
     let batch = service.batch("tuesday");
-    let places: Vec<_> =
+    let numbers: Vec<_> =
         batch.iter().map(|message| message.meta().current_batch.unwrap()).collect();
-    assert_eq!((places, service.received().len()), (vec![1, 2, 3], 4));
+    assert_eq!((numbers, service.received().len()), (vec![1, 2, 3], 4));
     assert!(service.batch("wednesday").is_empty());
     assert_eq!(service.slots().len(), 9);
 }
@@ -179,13 +175,13 @@ async fn idempotency_key_of_any_text_deduplicates() {
         ];
         any.post("/endpoint", &headers, MESSAGE).await
     };
-    // The draft of the header has quotes, and most clients leave them out.
+    // The draft of the header standard quotes the key, but most clients omit the quotes.
     let [first, again, other] =
         [push("\"order-1\"").await, push("order-1").await, push("order-2").await];
     assert_eq!(first, again);
     assert_ne!(first, other);
     assert_eq!((service.received().len(), service.counts().duplicates), (2, 1));
-    assert_eq!(service.received()[0].message_id(), None, "it is no UUID");
+    assert_eq!(service.received()[0].message_id(), None, "the key isn't a UUID");
 }
 
 #[test]
@@ -252,7 +248,7 @@ async fn no_message_of_64_connections_is_lost() {
 }
 
 #[tokio::test]
-async fn a_message_of_40_mb_is_taken_and_one_byte_more_is_not() {
+async fn message_of_40_mb_is_accepted_and_one_byte_more_is_rejected() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;

@@ -41,7 +41,7 @@ async fn scripted_responses_are_given_in_order() {
 }
 
 #[tokio::test]
-async fn an_outage_ends_when_its_time_is_over() {
+async fn outage_ends_when_its_time_is_over() {
     let service = MockService::start().unwrap();
     let outage = Duration::from_millis(600);
     let began = Instant::now();
@@ -56,9 +56,10 @@ async fn an_outage_ends_when_its_time_is_over() {
 }
 
 /// Starts a request that announces the length of the whole message, and sends only `body`.
-async fn begun(service: &MockService, token: &str, body: &str) -> tokio::net::TcpStream {
+async fn begin_request(service: &MockService, token: &str, body: &str) -> tokio::net::TcpStream {
     let head = format!(
-        "POST /endpoint HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /endpoint HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         MESSAGE.len()
     );
     let address = service.url().strip_prefix("http://").unwrap();
@@ -71,45 +72,44 @@ async fn begun(service: &MockService, token: &str, body: &str) -> tokio::net::Tc
 async fn malformed_responses_are_malformed_on_the_wire() {
     let service = MockService::builder().without_rate_limit().start().unwrap();
     let token = token(&service, &Any::of(&service)).await;
-    let soon = Duration::from_secs(30);
-    let ends = |response: MockResponse, patience: Duration| {
+    let long = Duration::from_secs(30);
+    let response_bytes = |response: MockResponse, limit: Duration| {
         service.respond_next(response);
         let service = &service;
         let token = &token;
         async move {
-            let mut stream = begun(service, token, MESSAGE).await;
+            let mut stream = begin_request(service, token, MESSAGE).await;
             let mut bytes = Vec::new();
-            let ended = timeout(patience, stream.read_to_end(&mut bytes)).await;
+            let read = timeout(limit, stream.read_to_end(&mut bytes)).await;
             (
-                ended.map(|read| read.map_err(|error| error.kind())),
+                read.map(|result| result.map_err(|error| error.kind())),
                 String::from_utf8(bytes).unwrap(),
             )
         }
     };
-    let (ended, bytes) = ends(MockResponse::reset_after_read(), soon).await;
-    assert_eq!((ended.unwrap(), &*bytes), (Err(std::io::ErrorKind::ConnectionReset), ""));
-    let (ended, bytes) = ends(MockResponse::closed_after_read(), soon).await;
-    assert_eq!((ended.unwrap(), &*bytes), (Ok(0), ""));
-    let (ended, bytes) = ends(MockResponse::stall(), Duration::from_millis(300)).await;
-    assert!(ended.is_err() && bytes.is_empty());
-    let (ended, bytes) = ends(MockResponse::truncated(), soon).await;
-    assert!(ended.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\n"), "{bytes}");
+    let (read, bytes) = response_bytes(MockResponse::reset_after_read(), long).await;
+    assert_eq!((read.unwrap(), &*bytes), (Err(std::io::ErrorKind::ConnectionReset), ""));
+    let (read, bytes) = response_bytes(MockResponse::closed_after_read(), long).await;
+    assert_eq!((read.unwrap(), &*bytes), (Ok(0), ""));
+    let (read, bytes) = response_bytes(MockResponse::stall(), Duration::from_millis(300)).await;
+    assert!(read.is_err() && bytes.is_empty());
+    let (read, bytes) = response_bytes(MockResponse::truncated(), long).await;
+    assert!(read.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\n"), "{bytes}");
     let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
     let length: usize = support::raw::header(head, "content-length").unwrap().parse().unwrap();
     assert!(body.starts_with(r#"{"Meta":"#) && body.len() < length, "{length}: {body}");
-    let (ended, bytes) = ends(MockResponse::malformed_chunk(), soon).await;
+    let (read, bytes) = response_bytes(MockResponse::malformed_chunk(), long).await;
     assert!(
-        ended.unwrap().is_ok()
-            && bytes.starts_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked")
+        read.unwrap().is_ok() && bytes.starts_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked")
     );
-    let (ended, bytes) = ends(MockResponse::garbage(), soon).await;
-    assert!(ended.unwrap().is_ok() && !bytes.is_empty() && !bytes.starts_with("HTTP"), "{bytes}");
+    let (read, bytes) = response_bytes(MockResponse::garbage(), long).await;
+    assert!(read.unwrap().is_ok() && !bytes.is_empty() && !bytes.starts_with("HTTP"), "{bytes}");
     // Only the message with the truncated response was accepted.
     assert_eq!((service.received().len(), service.counts().without_response), (1, 6));
 }
 
 #[tokio::test]
-async fn record_of_a_request_names_its_response() {
+async fn record_of_a_request_has_the_name_of_its_response() {
     let service = MockService::start().unwrap();
     let client = client(&service).max_attempts(1).build().unwrap();
     for (response, outcome) in [
@@ -188,32 +188,32 @@ async fn compressed_response_is_valid_gzip() {
     assert!(json.starts_with(r#"{"Meta":{"DataModel":"Scheduling""#), "{json}");
 }
 
-/// Waits until this number of requests got no complete response.
-async fn without_response(service: &MockService, count: usize) {
-    let all = async {
+/// Waits until the mock has counted this number of requests without a complete response.
+async fn wait_for_requests_without_response(service: &MockService, count: usize) {
+    let counted = async {
         while service.counts().without_response < count {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(30), all).await.expect("it is noticed");
+    timeout(Duration::from_secs(30), counted).await.expect("the mock didn't count the requests");
 }
 
 #[tokio::test]
-async fn client_that_leaves_early_counts_as_without_response() {
+async fn client_that_disconnects_early_counts_as_without_response() {
     let service = MockService::start().unwrap();
     let token = token(&service, &Any::of(&service)).await;
     service.respond_next(MockResponse::usual().delay(Duration::from_secs(3_600)));
-    let stream = begun(&service, &token, MESSAGE).await;
+    let stream = begin_request(&service, &token, MESSAGE).await;
     timeout(Duration::from_secs(30), service.wait_for(1)).await.unwrap();
     drop(stream);
-    without_response(&service, 1).await;
+    wait_for_requests_without_response(&service, 1).await;
     let request = service.requests().pop().unwrap();
     assert_eq!((request.status(), request.outcome()), (None, "accepted"));
 
     // A request with a cut body isn't a message, but it is recorded.
-    let stream = begun(&service, &token, &MESSAGE[..100]).await;
+    let stream = begin_request(&service, &token, &MESSAGE[..100]).await;
     drop(stream);
-    without_response(&service, 2).await;
+    wait_for_requests_without_response(&service, 2).await;
     let request = service.requests().pop().unwrap();
     assert_eq!(
         (request.status(), request.reason()),
@@ -240,36 +240,36 @@ async fn requests_above_the_rate_get_429_until_the_window_has_passed() {
     let any = Any::of(&service);
     let began = Instant::now();
     let token = token(&service, &any).await;
-    let mut answers = Vec::new();
+    let mut statuses = Vec::new();
     for _ in 0..4 {
-        answers.push(any.push(&token, MESSAGE).await.0);
+        statuses.push(any.push(&token, MESSAGE).await.0);
     }
     if began.elapsed() < window {
-        assert_eq!(answers, [200, 200, 429, 429]);
+        assert_eq!(statuses, [200, 200, 429, 429]);
         assert_eq!(service.requests().last().unwrap().reason(), Some("over the rate limit"));
     }
     // Rejected requests don't count, so the limit ends even if more of them arrive.
-    let all_through = async { while any.push(&token, MESSAGE).await.0 != 200 {} };
-    timeout(Duration::from_secs(30), all_through).await.unwrap();
+    let until_accepted = async { while any.push(&token, MESSAGE).await.0 != 200 {} };
+    timeout(Duration::from_secs(30), until_accepted).await.unwrap();
     assert!(began.elapsed() >= window);
 }
 
 #[test]
 fn panic_in_the_mock_fails_the_test_that_drops_it() {
-    let fails = |response: fn(&pushslots::mock::ReceivedRequest) -> Option<MockResponse>| {
-        let service = MockService::builder().respond_with(response).start().unwrap();
+    let use_mock = |respond: fn(&pushslots::mock::ReceivedRequest) -> Option<MockResponse>| {
+        let service = MockService::builder().respond_with(respond).start().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = client(&service).max_attempts(1).build().unwrap();
         let sent = runtime.block_on(async { client.send(&message()).await });
         (sent.is_ok(), catch_unwind(AssertUnwindSafe(|| drop(service))))
     };
-    let (_, dropped) = fails(|request| {
+    let (_, dropped) = use_mock(|request| {
         assert_ne!(request.path(), "/endpoint", "no message was expected");
         None
     });
     let panic = dropped.unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
     assert!(text.contains("no message was expected"), "{text}");
-    let (is_ok, dropped) = fails(|_| None);
+    let (is_ok, dropped) = use_mock(|_| None);
     assert!(is_ok && dropped.is_ok());
 }

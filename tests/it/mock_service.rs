@@ -1,13 +1,10 @@
-//! The example `mock_service` as a user runs it: `push_file` works with its settings, and it
-//! deletes its key at the end.
+//! The example `mock_service`: `push_file` works with the printed settings.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::examples::{program, push_file};
+use support::examples::program;
 use support::{any_http, repository};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -15,58 +12,42 @@ use tokio::time::timeout;
 
 #[tokio::test]
 async fn push_file_works_with_the_printed_settings() {
-    for signal in ["-INT", "-TERM"] {
-        plays_until(signal).await;
-    }
-}
-
-async fn plays_until(signal: &str) {
     let mut mock = Command::new(program("mock_service"))
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(mock.stdout.take().unwrap()).lines();
-    let mut settings = BTreeMap::new();
-    let mut printed = String::new();
-    while !printed.contains("cargo run") {
-        let line =
-            timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap().unwrap();
-        if let Some((name, value)) =
-            line.strip_prefix("export ").and_then(|line| line.split_once('='))
-        {
-            settings.insert(name.to_owned(), value.trim_matches('\'').to_owned());
+    let mut next = async || {
+        let line = timeout(Duration::from_secs(30), lines.next_line());
+        line.await.unwrap().unwrap().expect("it prints more")
+    };
+    let first = next().await;
+    let page = first.strip_prefix("The page of the mock: ").unwrap();
+    let mut settings = String::new();
+    loop {
+        match next().await {
+            line if line.starts_with("cargo run --example push_file") => break,
+            line if line.starts_with("In another terminal") => settings.clear(),
+            line => settings += &(line + "\n"),
         }
-        printed += &(line + "\n");
     }
-    assert!(printed.contains(&format!("{}/\n", settings["PUSHSLOTS_BASE_URL"])), "{printed}");
 
+    // As if the settings were pasted into another terminal.
     let file = repository("tests/data/official-push-slots.json");
-    let variables = settings.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-    let run = push_file(Some(&file), &variables).await;
-    assert_eq!(run.code, Some(0), "{} {}", run.stdout, run.stderr);
-    let http = any_http();
-    let url = format!("{}/page/state", settings["PUSHSLOTS_BASE_URL"]);
-    let state = http.get(url).send().await.unwrap().bytes().await.unwrap();
-    let state: Value = serde_json::from_slice(&state).unwrap();
-    assert_eq!(state["messages"][0]["message_id"], run.json()["message_id"]);
-    assert_eq!(state["messages"][0]["state"], "accepted");
+    let push_file = program("push_file");
+    let script = format!("{settings}exec '{}' '{}'", push_file.display(), file.display());
+    let mut shell = Command::new("sh");
+    let run = shell.env_clear().args(["-c", &script]).kill_on_drop(true).output();
+    let run = timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let sent: Value = serde_json::from_slice(&run.stdout).unwrap();
 
-    let key_file = Path::new(&settings["PUSHSLOTS_PRIVATE_KEY_FILE"]);
-    assert!(key_file.exists());
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        assert_eq!(
-            key_file.metadata().unwrap().permissions().mode() & 0o077,
-            0,
-            "for its owner alone"
-        );
-        let id = mock.id().unwrap().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
-        assert!(timeout(Duration::from_secs(30), mock.wait()).await.unwrap().unwrap().success());
-        assert!(!key_file.exists());
-    }
+    let state = any_http().get(format!("{page}page/state")).send().await.unwrap();
+    let state: Value = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
+    assert_eq!(state["messages"][0]["message_id"], sent["message_id"]);
+    assert_eq!(state["messages"][0]["state"], "accepted");
+    mock.kill().await.unwrap();
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use support::any::{Any, token};
 use support::{DESTINATION, MESSAGE, any_http, message, skip};
 
 #[tokio::test]
-async fn only_known_destinations_are_taken() {
+async fn only_known_destinations_are_accepted() {
     let service = MockService::builder().known_destinations([DESTINATION]).start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     client.send(&message()).await.unwrap();
@@ -63,7 +63,7 @@ async fn source_is_required_in_the_message_or_in_a_header() {
 }
 
 #[tokio::test]
-async fn assertion_that_lives_too_long_gets_no_token() {
+async fn assertion_with_a_too_long_lifetime_gets_no_token() {
     let longest =
         |seconds| MockService::builder().max_assertion_lifetime(Duration::from_secs(seconds));
     let service = longest(300).start().unwrap();
@@ -76,10 +76,10 @@ async fn assertion_that_lives_too_long_gets_no_token() {
 }
 
 #[tokio::test]
-async fn address_to_bind_is_loopback_unless_it_is_set() {
+async fn mock_binds_to_loopback_unless_an_address_is_set() {
     let service = MockService::start().unwrap();
     assert!(service.url().starts_with("http://127.0.0.1:"));
-    // Binds every address of this machine. The client reaches one of them over loopback.
+    // Binds to all addresses of this machine. The client uses loopback.
     let service = MockService::builder().address(Ipv4Addr::UNSPECIFIED).start().unwrap();
     assert!(service.url().starts_with("http://127.0.0.1:"));
     Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
@@ -88,12 +88,12 @@ async fn address_to_bind_is_loopback_unless_it_is_set() {
     assert!(service.url().starts_with("http://127.0.0.2:"));
     Client::builder().mock(&service).build().unwrap().send(&message()).await.unwrap();
     let port = service.url().rsplit_once(':').unwrap().1.parse().unwrap();
-    let taken = MockService::builder().address(other).port(port).start().unwrap_err();
-    assert!(taken.to_string().starts_with(&format!("port {port} of 127.0.0.2:")), "{taken}");
+    let error = MockService::builder().address(other).port(port).start().unwrap_err();
+    assert!(error.to_string().starts_with(&format!("port {port} of 127.0.0.2:")), "{error}");
 }
 
 #[tokio::test]
-async fn every_address_of_ipv6_is_reached_over_its_loopback() {
+async fn mock_on_all_ipv6_addresses_is_reached_over_loopback() {
     if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
         return skip(&format!("this machine has no IPv6: {error}"));
     }
@@ -103,7 +103,7 @@ async fn every_address_of_ipv6_is_reached_over_its_loopback() {
 }
 
 #[tokio::test]
-async fn requests_of_a_browser_consume_no_scripted_response() {
+async fn browser_requests_do_not_use_up_scripted_responses() {
     let service = MockService::start().unwrap();
     service.respond_next(MockResponse::throttled());
     let http = any_http();
@@ -119,7 +119,7 @@ async fn requests_of_a_browser_consume_no_scripted_response() {
 }
 
 #[tokio::test]
-async fn message_is_json_by_its_media_type() {
+async fn media_type_of_a_message_must_be_json() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let token = format!("Bearer {}", token(&service, &any).await);
@@ -136,7 +136,7 @@ async fn message_is_json_by_its_media_type() {
 }
 
 #[tokio::test]
-async fn page_is_for_this_machine_by_any_of_its_names() {
+async fn page_is_served_only_under_names_of_this_machine() {
     let service = MockService::start().unwrap();
     let http = any_http();
     let port = service.url().rsplit_once(':').unwrap().1;

@@ -49,16 +49,19 @@ async fn invalid_assertion_is_rejected_with_its_reason() {
     ];
     for (assertion, reason) in &cases {
         let (status, response) = any.request_token(assertion).await;
-        let told = response["error_description"].as_str().unwrap_or_default();
-        assert!(status == 400 && told.starts_with(reason), "{status} {told} in place of {reason}");
+        let description = response["error_description"].as_str().unwrap_or_default();
+        assert!(
+            status == 400 && description.starts_with(reason),
+            "{status} {description} instead of {reason}"
+        );
         assert_eq!(response["error"], "invalid_request");
         let seen = service.requests().last().unwrap().clone();
-        assert!(seen.reason().unwrap().starts_with(told), "{seen:?}");
+        assert!(seen.reason().unwrap().starts_with(description), "{seen:?}");
         assert_eq!(seen.status(), Some(StatusCode::BAD_REQUEST));
-        if told.contains("aud") {
+        if description.contains("aud") {
             assert!(
                 seen.reason().unwrap().contains(&audience),
-                "what was expected is told to the test"
+                "the recorded reason names the expected audience"
             );
         }
     }
@@ -78,28 +81,28 @@ async fn invalid_assertion_is_rejected_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_jti_is_used_once_by_each_client_and_for_each_audience_that_is_known() {
+async fn jti_is_single_use_per_client_and_the_audience_must_be_known() {
     let own = keys::p384();
     let builder =
         MockService::builder().public_jwk("another", own.public_jwk("own-key").to_string());
     let service = builder.audience("https://api.example.com/v2/auth/token").start().unwrap();
     let any = Any::of(&service);
     let own = SigningKey::from_pem(own.pem, "own-key").unwrap();
-    let named = |claims: &mut Value| claims["jti"] = "1".into();
+    let set_jti = |claims: &mut Value| claims["jti"] = "1".into();
     let audience = "https://api.example.com/v2/auth/token";
     let key = its_key(&service);
     let one = assertion_by(&key, service.client_id(), audience).await;
     let other =
         assertion_by(&own, "another", &service.url().replace("127.0.0.1", "localhost")).await;
-    assert_eq!(any.request_token(&sign_again(&one, &key, named)).await.0, 200);
-    assert_eq!(any.request_token(&sign_again(&one, &key, named)).await.0, 400);
-    // The host name that the client used is as valid in `aud` as the address. Another host isn't.
-    let found = |claims: &mut Value| {
-        named(claims);
+    assert_eq!(any.request_token(&sign_again(&one, &key, set_jti)).await.0, 200);
+    assert_eq!(any.request_token(&sign_again(&one, &key, set_jti)).await.0, 400);
+    // `aud` may contain the host name that the client used instead of the address, but no other.
+    let set_jti_and_audience = |claims: &mut Value| {
+        set_jti(claims);
         claims["aud"] =
             format!("{}/v2/auth/token", service.url().replace("127.0.0.1", "localhost")).into();
     };
-    let other = sign_again(&other, &own, found);
+    let other = sign_again(&other, &own, set_jti_and_audience);
     assert_eq!(any.request_token(&other).await.0, 400);
     let here = service.url().replace("127.0.0.1", "localhost");
     let host = here.strip_prefix("http://").unwrap();
@@ -109,7 +112,7 @@ async fn a_jti_is_used_once_by_each_client_and_for_each_audience_that_is_known()
 }
 
 #[tokio::test]
-async fn a_token_request_must_have_all_its_parts() {
+async fn token_request_must_have_all_parameters() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let whole = form(&good_assertion(&service).await);
@@ -177,19 +180,20 @@ async fn own_public_keys_are_accepted_as_pem_and_jwk() {
             .await
             .unwrap_or_else(|error| panic!("{client_id} {key_id}: {error}"));
     }
-    let wrong =
+    let start_error =
         |builder: pushslots::mock::MockServiceBuilder| builder.start().unwrap_err().to_string();
     let builder = MockService::builder;
     assert!(
-        wrong(builder().public_jwk("x", elliptic.jwk("k").to_string())).contains("private key")
+        start_error(builder().public_jwk("x", elliptic.jwk("k").to_string()))
+            .contains("private key")
     );
-    assert!(wrong(builder().public_jwk("x", "{}")).contains("isn't a valid JWK"));
+    assert!(start_error(builder().public_jwk("x", "{}")).contains("isn't a valid JWK"));
     assert!(
-        wrong(builder().public_key_pem("x", "k", &elliptic.pem))
+        start_error(builder().public_key_pem("x", "k", &elliptic.pem))
             .contains("no valid `PUBLIC KEY` block")
     );
     let p256 = keys::elliptic(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING);
-    assert!(wrong(builder().public_jwk("x", jwk(&p256, "k"))).contains("P-384"));
+    assert!(start_error(builder().public_jwk("x", jwk(&p256, "k"))).contains("P-384"));
 }
 
 /// Encodes the public key in PEM (RFC 5280, section 4.1.2.7, with the algorithms of RFC 5480 and

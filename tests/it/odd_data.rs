@@ -1,4 +1,4 @@
-//! Data with common oddities that is still read as intended.
+//! Data with common irregularities that is still read as intended.
 
 use std::io;
 
@@ -21,14 +21,14 @@ fn written(slot: &Slot) -> String {
 }
 
 #[test]
-fn identifiers_and_counts_may_be_written_with_a_fraction_of_zero() {
+fn identifiers_and_counts_may_have_a_fraction_of_zero() {
     for (number, id) in [
         ("4356789876.0", "4356789876"),
         ("4356789876.000", "4356789876"),
         ("-7.0", "-7"),
         ("0.0", "0"),
         ("123456789012345678901234567890.0", "123456789012345678901234567890"),
-        // These numbers and texts stay as written.
+        // These numbers and strings are kept as written.
         ("4356789876", "4356789876"),
         ("1.50", "1.50"),
         ("1e5", "1e5"),
@@ -48,7 +48,7 @@ fn identifiers_and_counts_may_be_written_with_a_fraction_of_zero() {
 }
 
 #[test]
-fn times_come_in_the_shapes_of_databases_and_spreadsheets() {
+fn times_are_read_in_the_forms_of_databases_and_spreadsheets() {
     for (text, expected) in [
         ("2026-12-01 09:00:00 -0500", "2026-12-01T14:00:00Z"),
         ("2026-12-01T09:00:00 +01:00", "2026-12-01T08:00:00Z"),
@@ -93,7 +93,7 @@ fn times_come_in_the_shapes_of_databases_and_spreadsheets() {
 }
 
 #[test]
-fn empty_text_counts_as_missing_in_members_of_other_types() {
+fn empty_string_counts_as_missing_in_members_of_other_types() {
     for empty in ["\"\"", "\"  \"", "\"\\t\"", "{}", "[ ]", "null"] {
         let message = message(
             &format!(
@@ -111,7 +111,7 @@ fn empty_text_counts_as_missing_in_members_of_other_types() {
     let codes: Vec<_> =
         invalid.unwrap_err().problems().iter().map(|problem| problem.code()).collect();
     assert_eq!(codes, [ProblemCode::Missing; 2]);
-    // In a text member, an empty text is a value.
+    // In a string member, an empty string is a value.
     assert_eq!(written(&slot(r#","Reason":"""#)), written(&slot("").reason("")));
     let credentials = slot(r#","Provider":{"Credentials":["MD",{},""]}"#);
     assert_eq!(credentials.validate(), Ok(()));
@@ -119,7 +119,7 @@ fn empty_text_counts_as_missing_in_members_of_other_types() {
 }
 
 #[test]
-fn line_above_the_limit_costs_only_itself() {
+fn too_long_line_does_not_affect_others() {
     let good = written(&slot(""));
     let long = format!(r#"{{"ID":"{}"}}"#, "x".repeat(9 << 20));
     let huge = format!(r#"{{"ID":"{}"}}"#, "x".repeat(30 << 20));
@@ -138,13 +138,13 @@ fn line_above_the_limit_costs_only_itself() {
         let (found, error) = &read[index];
         let (is_last, text) = error.as_ref().unwrap_err();
         assert_eq!((*found, *is_last), (line, false));
-        assert!(text.starts_with("more than 8 MiB without the end of a slot"), "{text}");
+        assert!(text.starts_with("a slot of more than 8 MiB"), "{text}");
     }
     assert_eq!(read.len(), 6);
 }
 
 #[test]
-fn first_line_above_the_limit_costs_only_itself() {
+fn too_long_first_line_does_not_affect_others() {
     let good = written(&slot(""));
     let long = format!(r#"{{"ID":"{}"}}"#, "x".repeat(9 << 20));
     let input = [&*long, &good, &good].join("\n");
@@ -155,9 +155,9 @@ fn first_line_above_the_limit_costs_only_itself() {
     assert!(read[1..].iter().all(|next| *next.as_ref().unwrap() == good));
 }
 
-/// The input may also be a message, whose slots must not be lost silently.
+/// Such an input may be a message, and its slots must not be lost silently.
 #[test]
-fn input_of_one_line_above_the_limit_is_not_read() {
+fn input_of_a_single_too_long_line_is_an_error() {
     let filler = "x".repeat(9 << 20);
     for end in ["", "\n \n"] {
         let input = format!(r#"{{"Filler":"{filler}","Slots":[{}]}}{end}"#, written(&slot("")));
@@ -194,7 +194,7 @@ fn byte_order_mark_between_files_is_skipped() {
 }
 
 #[test]
-fn byte_order_marks_and_space_before_the_input_are_skipped() {
+fn byte_order_marks_and_whitespace_before_the_input_are_skipped() {
     let good = written(&slot(""));
     for marks in ["\u{feff}", "\u{feff}\u{feff}", "\r\n\u{feff} ", " \u{feff}\n\u{feff}"] {
         for input in [
@@ -225,7 +225,7 @@ impl io::Read for Pieces<'_> {
 }
 
 #[test]
-fn half_of_a_surrogate_pair_is_reported_wherever_it_stands() {
+fn half_of_a_surrogate_pair_is_reported_with_its_path() {
     for (members, path) in [
         (r#","ID":"\ud800""#, "ID"),
         (r#","Reason":"a\udc00b""#, "Reason"),
@@ -269,7 +269,7 @@ fn half_of_a_surrogate_pair_is_reported_wherever_it_stands() {
 }
 
 #[test]
-fn slot_is_one_line_and_space_between_its_parts_means_nothing() {
+fn slot_is_written_on_one_line_and_whitespace_is_ignored() {
     let compact = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{"ID":"1","Extensions":{"a":{"b":[1,"x y\n"]}}},"Extensions":{"c d":"\" {"},"x":[1,{"y":null}],"Reason":[1,2]}"#;
     let spread =
         compact.replace("\":", "\" :\r\n\t ").replace("[1", "[ \n1").replace(",\"", " ,\n\"");
@@ -279,7 +279,7 @@ fn slot_is_one_line_and_space_between_its_parts_means_nothing() {
     assert_eq!(written(&spread), written(&compact));
     assert!(!written(&spread).contains(['\n', '\r', '\t']));
 
-    // Providers that differ only in white space are shared.
+    // Providers that differ only in whitespace are shared.
     let slots = |space: &str| {
         format!(
             r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{{"Extensions":{{"a":{space}[1]}}}}}}"#
@@ -287,7 +287,7 @@ fn slot_is_one_line_and_space_between_its_parts_means_nothing() {
     };
     let message =
         PushSlots::from_json(format!("{{\"Slots\":[{},{}]}}", slots(""), slots("\n  "))).unwrap();
-    let [first, second] = message.slots() else { panic!("two slots") };
+    let [first, second] = message.slots() else { panic!("expected two slots") };
     assert!(first.provider.as_ref().unwrap().ptr_eq(second.provider.as_ref().unwrap()));
 }
 

@@ -1,4 +1,4 @@
-//! Assertions against a third-party authorization server that tolerates no clock difference.
+//! Assertions checked by a third-party authorization server that tolerates no clock difference.
 
 use pushslots::{Client, Credentials, Delivery, Error, ErrorKind, Receipt, SigningKey};
 use serde_json::{Value, json};
@@ -40,10 +40,10 @@ async fn assert_rejected(
     sent: Result<Receipt, Error>,
     reason: &str,
 ) {
-    let told = server.next().await;
-    println!("{told}");
+    let record = server.next().await;
+    println!("{record}");
     assert_eq!(
-        told,
+        record,
         json!({ "granted": false, "error": "invalid_client", "error_detail": reason })
     );
     let error = sent.unwrap_err();
@@ -52,23 +52,24 @@ async fn assert_rejected(
     assert_eq!(error.oauth_error().unwrap().error, "invalid_client");
     let shown = error.to_string();
     let expected = format!(
-        "/token rejected the client id {CLIENT_ID:?} with status 401: invalid_client: client authentication failed; check"
+        "/token rejected the client id {CLIENT_ID:?} with status 401: invalid_client: \
+         client authentication failed; check"
     );
     assert!(shown.contains(&expected), "{shown}");
 }
 
 #[tokio::test]
-async fn assertions_by_both_algorithms_are_taken() {
+async fn assertions_by_both_algorithms_are_accepted() {
     for (key, algorithm) in [(keys::rsa(), "RS384"), (keys::p384(), "ES384")] {
         let Some(mut server) = server(&key).await else { return };
         send(&server.token_url, signing(&key, KEY_ID)).await.unwrap();
         assert_eq!(server.next().await, json!({ "granted": true }));
-        println!("{algorithm} is taken");
+        println!("{algorithm} is accepted");
     }
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_does_not_know_is_rejected() {
+async fn key_that_the_server_does_not_know_is_rejected() {
     let key = keys::p384();
     let Some(mut server) = server(&key).await else { return };
     let sent = send(&server.token_url, signing(&key, "key-1999")).await;
@@ -107,12 +108,16 @@ async fn gateway_needs_the_audience_of_the_authorization_server() {
 }
 
 #[tokio::test]
-async fn an_assertion_with_wrong_claims_is_rejected() {
+async fn assertion_with_wrong_claims_is_rejected() {
     let key = keys::p384();
     let Some(mut server) = server(&key).await else { return };
     let right = relay(&server, &key, |_| {}).await;
     send(&right.token_url, signing(&key, KEY_ID)).await.unwrap();
-    assert_eq!(server.next().await, json!({ "granted": true }), "the relay itself spoils nothing");
+    assert_eq!(
+        server.next().await,
+        json!({ "granted": true }),
+        "the relay alone invalidates nothing"
+    );
 
     let elsewhere =
         relay(&server, &key, |claims| claims["aud"] = "https://elsewhere.example/token".into())

@@ -1,15 +1,17 @@
 //! The page of the mock in a real browser. It shows the messages that arrive, and stores nothing.
+//!
+//! With `PUSHSLOTS_SCREENSHOTS=FOLDER`, the browser also writes screenshots there.
 
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use pushslots::chrono::{TimeZone, Utc};
+use pushslots::chrono::{TimeDelta, TimeZone, Utc};
+use pushslots::http::StatusCode;
 use pushslots::mock::{MockResponse, MockService};
-use pushslots::{Client, Provider, PushSlots, Slot};
+use pushslots::{Client, Location, Provider, PushSlots, Slot};
 use serde_json::{Value, json};
-use support::examples::{Folder, program};
-use support::{MESSAGE, any_http, message, or_skip, repository};
+use support::{DESTINATION, message, or_skip, repository};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -21,17 +23,8 @@ struct Browser {
 }
 
 impl Browser {
-    /// Opens the page. If there is no browser, returns `None` and prints that the test is skipped,
-    /// or panics if `CI=true`.
-    fn open(url: &str) -> Option<Self> {
-        Self::run("page.js", url)
-    }
-
-    /// Opens the page of a mock that has received nothing.
-    fn open_empty(url: &str) -> Option<Self> {
-        Self::run("empty_page.js", url)
-    }
-
+    /// Opens the page with a program. If there is no browser, returns `None` and prints that the
+    /// test is skipped, or panics if `CI=true`.
     fn run(program: &str, url: &str) -> Option<Self> {
         let mut child = or_skip(spawn(program, url))?;
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -100,7 +93,7 @@ async fn page_shows_an_arriving_message_among_5000() {
     service.respond_next(MockResponse::throttled().retry_after(1));
     client.send(&hostile()).await.unwrap();
 
-    let Some(mut browser) = Browser::open(service.url()) else { return };
+    let Some(mut browser) = Browser::run("page.js", service.url()) else { return };
     let opened = browser.next().await;
     println!("opened in {} ms, with {} messages", opened["opened_ms"], service.counts().accepted);
     assert!(opened["newest"].as_str().unwrap().contains("5009"), "{opened}");
@@ -145,183 +138,10 @@ async fn page_shows_an_arriving_message_among_5000() {
     assert!(browser.child.wait().await.unwrap().success());
 }
 
-#[tokio::test]
-async fn state_of_the_page_has_another_version_after_each_event() {
-    let service = MockService::start().unwrap();
-    let client = Client::builder().mock(&service).build().unwrap();
-    let http = any_http();
-    let version = async || -> Value {
-        let state = http.get(format!("{}/page/state", service.url())).send().await.unwrap();
-        let mut state: Value = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
-        state["version"].take()
-    };
-    client.send(&message()).await.unwrap();
-    let first = version().await;
-    service.clear_inbox();
-    // As many requests as before, including the token request.
-    for _ in 0..2 {
-        client.send(&message()).await.unwrap();
-    }
-    assert_ne!(version().await, first, "the inbox was emptied and filled again");
-
-    service.respond_next(MockResponse::usual().delay(Duration::from_secs(3_600)));
-    let queued = version().await;
-    let sending = tokio::spawn(async move { client.send(&message()).await });
-    service.wait_for(3).await;
-    assert_ne!(version().await, queued, "a message arrived, and has no response yet");
-    sending.abort();
-}
-
-#[tokio::test]
-async fn page_is_served_to_loopback_hosts_only_and_is_never_cached() {
-    let service = MockService::start().unwrap();
-    let client = Client::builder().mock(&service).build().unwrap();
-    client.send(&message()).await.unwrap();
-    let http = any_http();
-    let get = |path: &str| http.get(format!("{}{path}", service.url()));
-    for path in ["/", "/page.js", "/page.css", "/page/state", "/page/week"] {
-        let response = get(path).send().await.unwrap();
-        assert_eq!(
-            (response.status(), &response.headers()["cache-control"]),
-            (200.try_into().unwrap(), &"no-store".parse().unwrap())
-        );
-        let policy = response.headers()["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'"), "{policy}");
-        // Another host name that resolves to this address, as in DNS rebinding.
-        let response = get(path).header("host", "attacker.example").send().await.unwrap();
-        assert_eq!(response.status(), 403, "{path}");
-    }
-    let week = get("/page/week").send().await.unwrap().bytes().await.unwrap();
-    let week: Value = serde_json::from_slice(&week).unwrap();
-    assert_eq!(week["monday"], "2026-11-30");
-    assert_eq!(week["providers"][0]["name"], "Pat Granite");
-    assert_eq!(week["providers"][0]["slots"][1]["start"], "2026-12-01T10:00:00Z");
-    for (query, slots) in
-        [("?monday=2026-12-07", 0), ("?monday=2026-12-02", 2), ("?message=2", 0), ("?message=1", 2)]
-    {
-        let week = get(&format!("/page/week{query}")).send().await.unwrap().bytes().await.unwrap();
-        let week: Value = serde_json::from_slice(&week).unwrap();
-        let shown = week["providers"].as_array().unwrap().iter();
-        assert_eq!(
-            shown.map(|row| row["slots"].as_array().unwrap().len()).sum::<usize>(),
-            slots,
-            "{query}"
-        );
-    }
-
-    // The page also shows changes that the test makes without a message.
-    let state = async || -> Value {
-        let state = get("/page/state").send().await.unwrap().bytes().await.unwrap();
-        serde_json::from_slice(&state).unwrap()
-    };
-    let before = state().await;
-    service.respond_next(MockResponse::throttled());
-    service.respond_next_token(MockResponse::stall());
-    let queued = state().await;
-    assert_eq!(
-        (&queued["next"], &queued["next_tokens"]),
-        (&json!(["throttled"]), &json!(["stall"]))
-    );
-    assert!(
-        !queued["responses"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|response| response["name"] == "throttled")
-    );
-    service.clear_script();
-    let cleared = state().await;
-    service.fail_for(Duration::from_secs(3_600));
-    let down = state().await;
-    assert_eq!((&cleared["is_down"], &down["is_down"]), (&json!(false), &json!(true)));
-    let versions = [&before, &queued, &cleared, &down].map(|state| state["version"].clone());
-    assert!(versions.windows(2).all(|pair| pair[0] != pair[1]), "{versions:?}");
-    service.clear_script();
-
-    // The page shows whether a message with a lost response arrived, and why there is no token.
-    service.respond_next(MockResponse::reset_after_read().after_accepting());
-    client.send(&message()).await.unwrap();
-    let form = http.post(format!("{}/v2/auth/token", service.url()));
-    assert_eq!(form.body("{}").send().await.unwrap().status(), 400);
-    let state = state().await;
-    let newest = &state["messages"][0];
-    assert_eq!((&newest["arrived"], &newest["state"]), (&json!(2), &json!("accepted")));
-    assert_eq!(newest["attempts"][0]["outcome"], "accepted, then reset after read");
-    assert_eq!(state["tokens"][0]["reason"], "x-www-form-urlencoded content-type required");
-    assert_eq!(state["tokens"][1]["outcome"], "token issued");
-
-    let post = |path: &str, kind: &str, body: &'static str| {
-        http.post(format!("{}{path}", service.url())).header("content-type", kind).body(body).send()
-    };
-    // A form of another origin can't change anything.
-    assert_eq!(post("/page/clear", "text/plain", r#"{"inbox":true}"#).await.unwrap().status(), 403);
-    assert_eq!(
-        post("/page/next", "application/json", r#"{"response":"no such"}"#).await.unwrap().status(),
-        400
-    );
-    assert_eq!(service.received().len(), 3);
-    let responses = [
-        r#"{"response":"throttled-1s"}"#,
-        r#"{"response":"unavailable"}"#,
-        r#"{"response":"bad-gateway"}"#,
-        r#"{"response":"rejected"}"#,
-        r#"{"response":"block-page"}"#,
-        r#"{"response":"errors"}"#,
-        r#"{"response":"unauthorized"}"#,
-        r#"{"response":"reset"}"#,
-        r#"{"response":"lost"}"#,
-        r#"{"response":"truncated"}"#,
-        r#"{"response":"stall"}"#,
-    ];
-    for response in responses {
-        assert_eq!(
-            post("/page/next", "application/json", response).await.unwrap().status(),
-            204,
-            "{response}"
-        );
-    }
-    assert_eq!(service.pending_responses(), responses.len());
-    let token = r#"{"response":"unavailable","to":"token_request"}"#;
-    assert_eq!(post("/page/next", "application/json", token).await.unwrap().status(), 204);
-    let queued: Value =
-        serde_json::from_slice(&get("/page/state").send().await.unwrap().bytes().await.unwrap())
-            .unwrap();
-    assert_eq!(queued["next_tokens"], json!(["unavailable"]));
-
-    let outage = |seconds| post("/page/outage", "application/json", seconds);
-    assert_eq!(outage(r#"{"seconds":-1}"#).await.unwrap().status(), 400);
-    assert_eq!(outage(r#"{"seconds":3600}"#).await.unwrap().status(), 204);
-    let response = http.post(format!("{}/endpoint", service.url())).send().await.unwrap();
-    assert_eq!(response.status(), 503);
-    let clear = r#"{"inbox":true,"queue":true}"#;
-    assert_eq!(post("/page/clear", "application/json", clear).await.unwrap().status(), 204);
-    assert!(service.received().is_empty());
-    assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
-    assert_eq!(service.counts().requests, 1, "those for the page do not count");
-}
-
-#[tokio::test]
-async fn settings_of_the_page_connect_a_client() {
-    let service = MockService::start().unwrap();
-    let response = any_http().get(format!("{}/page/settings", service.url())).send().await.unwrap();
-    let script = String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap();
-    let folder = Folder::create();
-    let message = folder.file("message.json", MESSAGE);
-    // As if they were pasted into a terminal.
-    let push_file = program("push_file");
-    let script = format!("{script}exec '{}' '{}'", push_file.display(), message.display());
-    let mut shell = Command::new("sh");
-    let run = shell.env_clear().args(["-c", &script]).kill_on_drop(true).output();
-    let run = timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    assert_eq!(service.received().len(), 1);
-}
-
-/// With `PUSHSLOTS_SCREENSHOTS=FOLDER`, the browser also writes screenshots there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn empty_page_offers_settings_and_failures() {
     let service = MockService::start().unwrap();
-    let Some(mut browser) = Browser::open_empty(service.url()) else { return };
+    let Some(mut browser) = Browser::run("empty_page.js", service.url()) else { return };
     let page = browser.next().await;
     assert_eq!(page["copied"], page["settings"]);
     assert!(page["settings"].as_str().unwrap().contains(service.url()), "{page}");
@@ -332,4 +152,110 @@ async fn empty_page_offers_settings_and_failures() {
         assert_eq!(page[list], json!([]), "{list}");
     }
     assert!(browser.child.wait().await.unwrap().success());
+}
+
+/// Returns the morning of two providers on three days, and one slot at midnight in New York.
+fn two_clinics() -> Vec<Slot> {
+    let providers = [
+        (Provider::new().id("1", "NPI").name("Pat", "Granite").share(), "RES General Hospital"),
+        (Provider::new().id("2", "NPI").name("Lee", "Basalt").share(), "RES Clinic"),
+    ];
+    let mut slots = Vec::new();
+    for (provider, facility) in providers {
+        let location = Location::new().facility(facility).room("136").share();
+        for day in 1..=3 {
+            let nine = Utc.with_ymd_and_hms(2026, 12, day, 14, 0, 0).unwrap();
+            // The slot at 15:00 is taken.
+            for minutes in (0..180).step_by(20).filter(|minutes| *minutes != 60) {
+                let slot = Slot::new(nine + TimeDelta::minutes(minutes), 20).reason("Office Visit");
+                slots.push(slot.provider(provider.clone()).location(location.clone()));
+            }
+        }
+        let late = Utc.with_ymd_and_hms(2026, 12, 3, 4, 40, 0).unwrap();
+        for minutes in [0, 20] {
+            let slot = Slot::new(late + TimeDelta::minutes(minutes), 20);
+            slots.push(slot.provider(provider.clone()).location(location.clone()));
+        }
+    }
+    slots
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn page_groups_batches_and_shows_a_week_in_any_time_zone() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    service.respond_next(MockResponse::unavailable());
+    client.publish(two_clinics()).batch_id("morning").slots_per_message(20).await.unwrap();
+    service.respond_next(MockResponse::usual());
+    service.respond_next(MockResponse::rejected("Slots[0].Duration: too short"));
+    let publication = client.publish(two_clinics()).batch_id("evening").slots_per_message(20);
+    publication.concurrency(1).await.unwrap_err();
+    service.respond_next(MockResponse::reset_after_read());
+    client.send(&message()).max_attempts(1).await.unwrap_err();
+
+    let Some(mut browser) = Browser::run("filled_page.js", service.url()) else { return };
+    let page = browser.next().await;
+    let texts = |key: &str| -> Vec<String> { serde_json::from_value(page[key].clone()).unwrap() };
+    assert_eq!(texts("groups"), ["message", "batch", "batch"]);
+    let batches = texts("batches");
+    assert!(batches[0].contains("evening 2 of 3 messages · 1 accepted, 1 rejected"), "{batches:?}");
+    assert!(batches[1].contains("morning 3 of 3 messages · 3 accepted · 52 slots"), "{batches:?}");
+    let lines = texts("lines");
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    assert!(lines[1].contains("rejected part 2 of 3 · 20 slots · 1 attempt"), "{lines:?}");
+    assert!(lines[1].contains("400") && lines[5].contains("2 attempts"), "{lines:?}");
+    let heights: Vec<u32> = serde_json::from_value(page["line_heights"].clone()).unwrap();
+    assert!(heights.iter().all(|height| *height < 48), "one line a message: {heights:?}");
+
+    let utc = &page["utc"];
+    assert_eq!(utc["caption"], "Slots, 2026-11-30 to 2026-12-06, UTC");
+    let headings = json!([
+        "Lee Basalt",
+        "2, NPI",
+        "RES Clinic, room 136",
+        "Pat Granite",
+        "1, NPI",
+        "RES General Hospital, room 136",
+    ]);
+    assert_eq!(utc["rows"], headings);
+    let [early, late] =
+        ["14:00–15:00 3 × 20 min — Office Visit", "15:20–17:00 5 × 20 min — Office Visit"];
+    let night = "04:40–05:20 2 × 20 min";
+    assert_eq!(utc["runs"], json!([early, late, early, late, night, early, late]));
+    let axis = |calendar: &Value| {
+        let hours = calendar["axis"].as_array().unwrap();
+        [hours[0].clone(), hours[hours.len() - 1].clone()]
+    };
+    assert_eq!(axis(utc), ["04:00", "16:00"]);
+
+    // Five hours earlier, midnight splits the night.
+    let new_york = &page["new_york"];
+    assert_eq!(new_york["caption"], "Slots, 2026-11-30 to 2026-12-06, America/New_York");
+    let runs: Vec<String> = serde_json::from_value(new_york["runs"].clone()).unwrap();
+    assert_eq!(
+        runs[..2],
+        ["09:00–10:00 3 × 20 min — Office Visit", "10:20–12:00 5 × 20 min — Office Visit"]
+    );
+    assert_eq!(runs[4..6], ["23:40 20 min", "00:00 20 min"]);
+    assert_eq!(axis(new_york), ["00:00", "23:00"]);
+    assert!(page["zones"].as_u64().unwrap() > 400, "IANA time zones: {}", page["zones"]);
+
+    assert!(texts("rejected")[0].starts_with("Message 5 rejected"), "{}", page["rejected"]);
+    assert!(texts("rejected_batch")[0].contains("1 not listed here"), "{}", page["rejected_batch"]);
+    assert!(
+        texts("no_response")[0].starts_with("Message 6 no response"),
+        "{}",
+        page["no_response"]
+    );
+    assert!(texts("lines")[0].starts_with("Message 6"), "the first page lists all states");
+    for list in ["console_errors", "failed_requests", "unlabelled"] {
+        assert_eq!(page[list], json!([]), "{list}");
+    }
+    assert_eq!(page["overflow_px"], 0);
+    assert!(browser.child.wait().await.unwrap().success());
+
+    // The page made all destinations but two unknown.
+    let error = client.with_destinations([DESTINATION]).send(&message()).await.unwrap_err();
+    assert_eq!(error.status(), Some(StatusCode::FORBIDDEN));
+    client.send(&message()).await.unwrap();
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Returns a service that is down for this period.
-fn out_of_order(
+fn service_with_outage(
     outcome: ScriptedOutcome,
     from: Duration,
     until: Duration,
@@ -46,7 +46,7 @@ async fn every_temporary_failure_is_waited_out() {
     ];
     for outcome in outages {
         for concurrency in [1, 4] {
-            let model = out_of_order(outcome.clone(), early, 10 * MINUTE);
+            let model = service_with_outage(outcome.clone(), early, 10 * MINUTE);
             let client = client_of(&model).build().unwrap();
             let slots = slots(0..400);
             let publication = client.publish(&slots).slots_per_message(10).concurrency(concurrency);
@@ -64,8 +64,8 @@ async fn every_temporary_failure_is_waited_out() {
                 let first = sent.iter().find(|other| other.slots == message.slots).unwrap();
                 assert_eq!((first.message_id, &first.body), (message.message_id, &message.body));
             }
-            // At first up to four quick attempts per message, then about one a minute, or as the
-            // service asks.
+            // At first up to four quick attempts per message, then about one a minute, or at the
+            // times that `Retry-After` asks for.
             let count = sent.len();
             assert!(count < 40 + 4 * concurrency + 100, "{count} requests after {outcome:?}");
         }
@@ -73,8 +73,8 @@ async fn every_temporary_failure_is_waited_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_attempt() {
-    let model = out_of_order(responds(503), Duration::ZERO, 10 * MINUTE);
+async fn delay_between_probes_grows_from_5_to_60_seconds_and_each_is_one_attempt() {
+    let model = service_with_outage(responds(503), Duration::ZERO, 10 * MINUTE);
     let client = client_of(&model).build().unwrap();
     let began = Instant::now();
     let report = client.publish(slots(0..1)).await.unwrap();
@@ -154,7 +154,7 @@ async fn final_failures_and_gateway_responses_end_a_publication_at_once() {
         assert_eq!(error.delivery(), Delivery::Unknown);
         assert_eq!(model.calls().len(), 1 + concurrency.min(3));
     }
-    // The service asks for a longer wait than the patience allows.
+    // The service asks for a longer delay than the patience allows.
     let (model, client) =
         serve([ok(), ScriptedOutcome::Response(Reply::new(503).retry_after("1000"))]);
     let began = Instant::now();
@@ -164,7 +164,7 @@ async fn final_failures_and_gateway_responses_end_a_publication_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lack_of_tokens_and_an_empty_budget_are_waited_out() {
+async fn missing_tokens_and_an_empty_retry_budget_are_waited_out() {
     let tokens = |_: &mut rand::rngs::StdRng, at: Duration| match at < 5 * MINUTE {
         true => TokenOutcome::Response(503, None),
         false => TokenOutcome::Issued(300 * MINUTE),
@@ -174,7 +174,7 @@ async fn a_lack_of_tokens_and_an_empty_budget_are_waited_out() {
     let report = client.publish(slots(0..2)).slots_per_message(1).await.unwrap();
     assert_eq!((report.run().requests, model.calls().len()), (2, 2));
 
-    let model = out_of_order(responds(503), Duration::ZERO, 2 * MINUTE);
+    let model = service_with_outage(responds(503), Duration::ZERO, 2 * MINUTE);
     let client = client_of(&model).retry_budget(1).build().unwrap();
     let report = client.publish(slots(0..2)).slots_per_message(1).await.unwrap();
     assert_eq!(report.run().accepted_slots, 2);
@@ -182,7 +182,7 @@ async fn a_lack_of_tokens_and_an_empty_budget_are_waited_out() {
 
 #[tokio::test(start_paused = true)]
 async fn progress_reports_the_wait_and_its_reason() {
-    let model = out_of_order(responds(503), Duration::ZERO, 2 * MINUTE);
+    let model = service_with_outage(responds(503), Duration::ZERO, 2 * MINUTE);
     let client = client_of(&model).build().unwrap();
     let mut waits = Vec::new();
     let publication =
@@ -194,9 +194,9 @@ async fn progress_reports_the_wait_and_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_can_be_stopped_and_the_batch_resumed() {
+async fn wait_can_be_stopped_and_the_batch_resumed() {
     for is_stream in [false, true] {
-        let model = out_of_order(responds(503), Duration::from_millis(45), 60 * MINUTE);
+        let model = service_with_outage(responds(503), Duration::from_millis(45), 60 * MINUTE);
         let client = client_of(&model).build().unwrap();
         let slots = slots(0..10);
         let publish = || match is_stream {

@@ -27,9 +27,10 @@ fn file_name(number: usize) -> String {
     format!("{number:04}.prepared")
 }
 
-/// The process that sends the messages that another one prepared. Its client has other settings.
+/// Runs in a separate process. Sends the messages that the first process prepared, from a client
+/// with other settings.
 #[tokio::test]
-#[ignore = "runs in a process of its own, which a test below starts"]
+#[ignore = "runs in a separate process, which a test below starts"]
 async fn sends_stored_messages() {
     let folder = std::env::var("PREPARED_FOLDER").unwrap();
     let client = Client::from_env().unwrap();
@@ -58,8 +59,8 @@ async fn send_stored_messages(service: &MockService, folder: &Folder) {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(120), process.wait()).await;
-    assert!(ended.expect("it ends").unwrap().success());
+    let status = tokio::time::timeout(Duration::from_secs(120), process.wait()).await;
+    assert!(status.expect("the process timed out").unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,7 +83,7 @@ async fn stored_messages_are_sent_byte_for_byte_by_another_process() {
     let slots = slots(0..2 * MESSAGES);
     let publication = client.publish(&slots).batch_id("batch").slots_per_message(2);
     let prepared: Vec<_> = publication.prepare().try_collect().await.unwrap();
-    assert!(service.requests().is_empty(), "nothing is sent, not even for a token");
+    assert!(service.requests().is_empty(), "nothing is sent, not even a token request");
     let folder = Folder::create();
     for (number, message) in prepared.iter().enumerate() {
         folder.file(&file_name(number), message.to_bytes());
@@ -98,17 +99,22 @@ async fn stored_messages_are_sent_byte_for_byte_by_another_process() {
     send_stored_messages(&service, &folder).await;
     assert_eq!(seen.lock().unwrap().len(), 2 * MESSAGES);
     assert!(seen.lock().unwrap()[MESSAGES..] == expected, "the second run sent something else");
-    assert_eq!(service.slots(), after_first, "a service that knows message ids has the slots once");
+    assert_eq!(
+        service.slots(),
+        after_first,
+        "a service that deduplicates by message id has the slots once"
+    );
     let numbers: Vec<_> =
         service.batch("batch").iter().map(|message| message.meta().current_batch).collect();
     assert_eq!(numbers, (1..=MESSAGES as u64).map(Some).collect::<Vec<_>>());
     println!(
-        "{MESSAGES} messages prepared, stored, restored in another process and sent, twice: 0 differ"
+        "{MESSAGES} messages prepared, stored, restored in another process and sent, twice: \
+         0 differ"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn prepared_messages_are_those_that_a_publication_sends() {
+async fn prepared_messages_equal_those_of_a_publication() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..50);
     for (per_message, bytes) in [(7, 1_000_000), (1_000, 4_000), (1_000, 1_000_000)] {
@@ -134,7 +140,7 @@ async fn prepared_messages_are_those_that_a_publication_sends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_prepared_as_it_comes() {
+async fn stream_is_read_at_most_one_message_ahead() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..10);
     let pulled = Arc::new(Mutex::new(0));
@@ -146,7 +152,7 @@ async fn a_stream_is_prepared_as_it_comes() {
     let mut messages =
         client.publish_stream(stream).batch_id("batch").slots_per_message(2).prepare();
     let first = messages.next().await.unwrap().unwrap();
-    assert!(*pulled.lock().unwrap() <= 4, "no more than the next message is read ahead");
+    assert!(*pulled.lock().unwrap() <= 4, "at most the next message is read ahead");
     assert_eq!((first.slots(), first.batch().unwrap().total), (0..2, None));
     let rest: Vec<_> = messages.try_collect().await.unwrap();
     assert_eq!(
@@ -189,19 +195,19 @@ async fn skipped_slots_and_resume_points_count_as_in_a_publication() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn options_and_slots_that_are_invalid_are_one_error_and_nothing_more() {
+async fn invalid_options_or_slots_yield_a_single_error() {
     let (model, client) = serve([ok()]);
-    let good = slots(0..2);
-    let bad = [Slot::new(pushslots::chrono::Utc::now(), -5)];
+    let valid = slots(0..2);
+    let invalid = [Slot::new(pushslots::chrono::Utc::now(), -5)];
     let folder = Folder::create();
     let cases = [
-        (client.publish(&good).slots_per_message(0), ErrorKind::Configuration),
+        (client.publish(&valid).slots_per_message(0), ErrorKind::Configuration),
         (
-            client.publish(&good).checkpoint(folder.path().join("checkpoint")),
+            client.publish(&valid).checkpoint(folder.path().join("checkpoint")),
             ErrorKind::Configuration,
         ),
-        (client.publish(&bad), ErrorKind::InvalidMessage),
-        (client.publish(&good[..0]), ErrorKind::InvalidMessage),
+        (client.publish(&invalid), ErrorKind::InvalidMessage),
+        (client.publish(&valid[..0]), ErrorKind::InvalidMessage),
     ];
     for (publication, kind) in cases {
         let mut messages = publication.prepare();
@@ -213,7 +219,7 @@ async fn options_and_slots_that_are_invalid_are_one_error_and_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_single_message_is_prepared_with_its_id() {
+async fn single_message_is_prepared_with_its_id() {
     let (model, client) = serve([ok()]);
     let id = Uuid::from_u128(5);
     let prepared = client.send(&message()).message_id(id).prepare().unwrap();
@@ -255,11 +261,15 @@ async fn stored_messages_that_are_damaged_newer_or_foreign_are_rejected() {
     let newer = text.replacen("message 1 ", "message 2 ", 1);
     let error = PreparedMessage::from_bytes(newer.as_bytes()).unwrap_err();
     assert!(matches!(error, RestoreError::Newer { version: 2, .. }), "{error:?}");
-    assert!(error.to_string().contains("has form 2, and this version of pushslots reads form 1"));
+    assert!(
+        error
+            .to_string()
+            .contains("has format 2, but this version of pushslots reads only format 1")
+    );
     for foreign in [&b""[..], b"{}", b"{}\n", &[0xff; 100], b"pushslots checkpoint 1\n\n"] {
         assert_eq!(PreparedMessage::from_bytes(foreign), Err(RestoreError::Unrecognized));
     }
-    // Changes one byte at each position, and cuts the rest at each position.
+    // Changes one byte at each position, and truncates the bytes at each position.
     let step = setting("PUSHSLOTS_DAMAGED_STEP").unwrap_or(1) as usize;
     for at in (0..stored.len()).step_by(step) {
         let mut damaged = stored.clone();
@@ -269,7 +279,7 @@ async fn stored_messages_that_are_damaged_newer_or_foreign_are_rejected() {
         PreparedMessage::from_bytes(&stored[..at]).unwrap_err();
     }
     PreparedMessage::from_bytes(&[&stored[..], b" "].concat()).unwrap_err();
-    // The stored bytes contain names, and `Debug` doesn't show them.
+    // The stored bytes contain names, but `Debug` doesn't show them.
     let names = BTreeMap::from([
         ("stored", text.contains("Granite")),
         ("debug", format!("{prepared:?}").contains("Granite")),
@@ -278,7 +288,7 @@ async fn stored_messages_that_are_damaged_newer_or_foreign_are_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_example_prepares_and_sends_what_is_left() {
+async fn example_prepares_messages_and_sends_the_remaining_ones() {
     let service = MockService::start().unwrap();
     let folder = Folder::create();
     let key = folder.file("key.pem", service.private_key_pem());
@@ -293,7 +303,7 @@ async fn the_example_prepares_and_sends_what_is_left() {
         command.env("PUSHSLOTS_KEY_ID", service.key_id()).env("PUSHSLOTS_PRIVATE_KEY_FILE", &key);
         command.env("PUSHSLOTS_DESTINATION_IDS", service.destination().to_string());
         let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
-        output.expect("it ends").unwrap()
+        output.expect("the process timed out").unwrap()
     };
     assert!(run("prepare").await.status.success());
     assert_eq!(service.requests().len(), 0);

@@ -10,7 +10,7 @@ use pushslots::{
 };
 use support::any::{Any, token};
 
-const MOST: usize = 1_000;
+const LIMIT: usize = 1_000;
 
 fn nine_o_clock() -> DateTime<Utc> {
     "2026-12-01T09:00:00Z".parse().unwrap()
@@ -20,7 +20,7 @@ fn invalid(json: &str) -> InvalidMessage {
     PushSlots::from_json(json).unwrap().validate().unwrap_err()
 }
 
-/// Returns slots that share a provider whose phone number has no country code.
+/// Returns slots that share a provider. Its phone number has no country code.
 fn with_one_provider(count: usize) -> Vec<Slot> {
     let provider = Provider::new().id("1", "NPI").office_phone("608-555-1234").share();
     let at =
@@ -28,7 +28,7 @@ fn with_one_provider(count: usize) -> Vec<Slot> {
     (0..count).map(|number| Slot::new(at(number), 15).provider(&provider)).collect()
 }
 
-/// `main` prints the `Debug` output of an error that it returns.
+/// A program prints the `Debug` output of an error that `main` returns.
 #[test]
 fn debug_of_an_error_is_its_text() {
     fn check(error: impl std::error::Error) {
@@ -48,20 +48,20 @@ fn debug_of_an_error_is_its_text() {
 #[test]
 fn problems_are_counted_beyond_the_first_thousand() {
     let invalid = invalid(&format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(2_999)));
-    assert_eq!((invalid.problems().len(), invalid.omitted()), (MOST, 6_000 - MOST));
+    assert_eq!((invalid.problems().len(), invalid.omitted()), (LIMIT, 6_000 - LIMIT));
     assert_eq!(invalid.problems()[0].path(), "Slots[0].DateTime");
-    assert_eq!(invalid.problems()[MOST - 1].path(), "Slots[499].Duration");
+    assert_eq!(invalid.problems()[LIMIT - 1].path(), "Slots[499].Duration");
     let text = invalid.to_string();
-    assert_eq!(text.lines().count(), 1 + MOST + 1);
+    assert_eq!(text.lines().count(), 1 + LIMIT + 1);
     assert!(text.ends_with("\n  and 5000 more"), "{}", &text[text.len() - 40..]);
 
     let error = Error::from(invalid);
-    assert_eq!((error.problems().len(), error.omitted_problems()), (MOST, 5_000));
+    assert_eq!((error.problems().len(), error.omitted_problems()), (LIMIT, 5_000));
     assert!(error.to_string().ends_with("\n  and 5000 more"));
     let json = serde_json::to_value(&error).unwrap();
     assert_eq!(
         (json["problems"].as_array().unwrap().len(), &json["omitted_problems"]),
-        (MOST, &5_000.into())
+        (LIMIT, &5_000.into())
     );
     assert_eq!(json["error"], error.to_string());
 }
@@ -72,18 +72,18 @@ fn record_that_slots_share_is_counted_once_beyond_the_first_thousand() {
         PushSlots::from_json(format!("{{\"Slots\":[{}{{}}]}}", "{},".repeat(499))).unwrap();
     message.slots_mut().extend(with_one_provider(5_000));
     let invalid = message.validate().unwrap_err();
-    assert_eq!((invalid.problems().len(), invalid.omitted()), (MOST, 1));
+    assert_eq!((invalid.problems().len(), invalid.omitted()), (LIMIT, 1));
 }
 
 #[test]
-fn one_slot_has_no_more_problems_than_a_message() {
+fn limit_of_a_message_applies_to_one_slot() {
     let credentials = vec!["{\"x\":1}"; 5_000].join(",");
     let slot = format!(
         r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{{"Credentials":[{credentials}]}}}}"#
     );
     let slot: Slot = serde_json::from_str(&slot).unwrap();
     let invalid = slot.validate().unwrap_err();
-    assert_eq!((invalid.problems().len(), invalid.omitted()), (MOST, 4_000));
+    assert_eq!((invalid.problems().len(), invalid.omitted()), (LIMIT, 4_000));
     assert_eq!(invalid.problems()[7].path(), "Provider.Credentials[7]");
 }
 
@@ -107,7 +107,7 @@ fn problem_of_a_shared_record_is_reported_once_with_the_number_of_slots() {
 }
 
 #[test]
-fn equal_records_that_were_read_have_their_problems_once() {
+fn problems_of_equal_records_are_reported_once() {
     let slot = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Location":{"Room":[1],"Department":{"a":1}}}"#;
     let found = invalid(&format!("{{\"Slots\":[{slot},{slot},{slot}]}}"));
     let found: Vec<_> =
@@ -116,7 +116,7 @@ fn equal_records_that_were_read_have_their_problems_once() {
 }
 
 #[test]
-fn records_of_slots_that_share_nothing_have_problems_of_their_own() {
+fn problems_of_separate_records_are_reported_separately() {
     let slots = (0..3).map(|_| {
         Slot::new(nine_o_clock(), 15)
             .provider(Provider::new().office_phone("1"))
@@ -130,7 +130,7 @@ fn records_of_slots_that_share_nothing_have_problems_of_their_own() {
 }
 
 #[tokio::test]
-async fn publication_reports_as_much_as_a_message() {
+async fn publication_reports_the_same_problems_as_a_message() {
     let service = MockService::start().unwrap();
     let client = Client::builder().mock(&service).build().unwrap();
     let error = client.publish(with_one_provider(5_000)).await.unwrap_err();
@@ -143,18 +143,18 @@ async fn publication_reports_as_much_as_a_message() {
     let empty: Vec<_> =
         SlotReader::new("{}\n".repeat(2_000).as_bytes()).map(Result::unwrap).collect();
     let error = client.publish(&empty).await.unwrap_err();
-    assert_eq!((error.error().problems().len(), error.error().omitted_problems()), (MOST, 3_000));
+    assert_eq!((error.error().problems().len(), error.error().omitted_problems()), (LIMIT, 3_000));
 
     let mut skipped = 0;
-    let mut told = 0;
+    let mut problem_count = 0;
     let mixed =
         empty.into_iter().chain(with_one_provider(3)).chain([Slot::new(nine_o_clock(), 15)]);
     let publication = client.publish(mixed.collect::<Vec<_>>()).skip_invalid(|_, problems| {
         skipped += 1;
-        told += problems.iter().map(Problem::slot_count).sum::<usize>();
+        problem_count += problems.iter().map(Problem::slot_count).sum::<usize>();
     });
     let report = publication.await.unwrap();
-    assert_eq!((report.run().accepted_slots, skipped, told), (1, 2_003, 4_003));
+    assert_eq!((report.run().accepted_slots, skipped, problem_count), (1, 2_003, 4_003));
     assert_eq!(service.received().len(), 1);
 }
 
@@ -289,7 +289,7 @@ fn problem_serializes_with_its_code() {
 }
 
 #[test]
-fn problems_in_a_list_that_cannot_be_read_are_those_of_each_slot() {
+fn problems_of_slots_in_an_unreadable_list_are_reported() {
     let slot = |provider: &str| {
         format!(r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Provider":{provider}}}"#)
     };

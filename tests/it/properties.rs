@@ -24,13 +24,13 @@ fn parsed(json: &[u8]) -> Value {
 }
 
 #[test]
-fn a_message_that_was_written_reads_as_the_same() {
+fn written_message_reads_as_the_same_message() {
     holds(generate::message(), |message| {
         let json = message.to_json();
         let read = PushSlots::from_json(&json).unwrap();
         prop_assert!(read == message, "{}", String::from_utf8_lossy(&json));
         prop_assert_eq!(read.validate(), Ok(()));
-        prop_assert!(read.to_json() == json, "and is written as the same");
+        prop_assert!(read.to_json() == json, "it is written as the same JSON again");
         // The exact length of a slot is known before it is written.
         for slot in message.slots() {
             let json = slot.to_json();
@@ -53,24 +53,21 @@ fn every_message_fits_the_schema_of_the_service() {
         "{}",
         r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots":[{"DateTime":1}]}"#,
     ] {
-        assert!(
-            !validator.is_valid(&parsed(wrong.as_bytes())),
-            "the schema says something: {wrong}"
-        );
+        assert!(!validator.is_valid(&parsed(wrong.as_bytes())), "the schema rejects {wrong}");
     }
 }
 
-/// Returns the JSON without texts that count as missing because they are empty: in members of other
-/// types, and as a phone number.
-fn without_empty_texts(mut json: Value) -> Value {
-    let blank = |value: &mut Value| {
+/// Returns the JSON without empty strings that count as missing: those in members of other types,
+/// and empty phone numbers.
+fn without_empty_strings(mut json: Value) -> Value {
+    let clear_if_blank = |value: &mut Value| {
         if value.as_str().is_some_and(|text| text.trim().is_empty()) {
             *value = Value::Null;
         }
     };
     let all = |value: &mut Value, pointers: &[&str]| {
         for pointer in pointers {
-            value.pointer_mut(pointer).map(blank);
+            value.pointer_mut(pointer).map(clear_if_blank);
         }
     };
     let elements = |list: Option<&mut Value>| match list {
@@ -95,18 +92,18 @@ fn without_empty_texts(mut json: Value) -> Value {
 }
 
 #[test]
-fn a_message_that_was_read_is_written_as_the_same_json() {
+fn message_that_was_read_is_written_as_the_same_json() {
     let validator = jsonschema::draft4::new(&schema()).unwrap();
     holds(generate::of_schema(&schema()), |json| {
         prop_assert!(validator.is_valid(&json), "the schema allows {json}");
         let text = json.to_string();
         let message = PushSlots::from_json(&text).unwrap();
         let written = parsed(&message.to_json());
-        prop_assert_eq!(pruned(written.clone()), pruned(without_empty_texts(json)));
+        prop_assert_eq!(pruned(written.clone()), pruned(without_empty_strings(json)));
         if message.validate().is_ok() {
             prop_assert!(
                 validator.is_valid(&written),
-                "what can be sent fits the schema: {written}"
+                "a valid message fits the schema: {written}"
             );
         }
         prop_assert!(PushSlots::from_json(message.to_json()).unwrap() == message);
@@ -114,8 +111,8 @@ fn a_message_that_was_read_is_written_as_the_same_json() {
     });
 }
 
-/// Replaces values of a message by other JSON: odd data, values of the wrong kind, and members that
-/// the model doesn't name.
+/// Replaces values of a message with arbitrary JSON, including values of the wrong type and unknown
+/// members.
 #[test]
 fn every_entry_point_keeps_every_value() {
     let replaced = vec((any::<Index>(), generate::json()), 0..3);
@@ -134,7 +131,7 @@ fn every_entry_point_keeps_every_value() {
 }
 
 #[test]
-fn texts_are_escaped_as_serde_json_does() {
+fn strings_are_escaped_as_by_serde_json() {
     let at = pushslots::chrono::DateTime::UNIX_EPOCH;
     holds(generate::text(), |text| {
         let message = PushSlots::builder()
@@ -152,7 +149,7 @@ fn texts_are_escaped_as_serde_json_does() {
 }
 
 #[test]
-fn times_and_numbers_are_written_as_chrono_and_serde_json_do() {
+fn times_and_numbers_are_written_as_by_chrono_and_serde_json() {
     holds((generate::time(), generate::minutes()), |(time, minutes)| {
         let message = PushSlots::builder().slot(Slot::new(time, minutes)).build().unwrap();
         let json = parsed(&message.to_json());
@@ -174,8 +171,8 @@ fn nearly_a_message() -> impl Strategy<Value = Vec<u8>> {
         generate::message().prop_map(|message| message.to_json()),
     ];
     (source, prop::collection::vec(edit, 0..4)).prop_map(|(mut bytes, edits)| {
-        for (place, length, new, kind) in edits {
-            let start = place.index(bytes.len() + 1);
+        for (position, length, new, kind) in edits {
+            let start = position.index(bytes.len() + 1);
             let end = bytes.len().min(start + length);
             let new = match kind {
                 0 => new,
@@ -190,7 +187,7 @@ fn nearly_a_message() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn no_bytes_make_the_reader_panic_or_lose_anything() {
+fn no_input_makes_the_reader_panic_or_lose_anything() {
     let bytes = prop_oneof![
         1 => prop::collection::vec(any::<u8>(), 0..64),
         1 => "[\\[\\]{}\",:0-9a-z\\\\. \n-]{0,48}".prop_map(String::into_bytes),
@@ -203,7 +200,7 @@ fn no_bytes_make_the_reader_panic_or_lose_anything() {
 }
 
 #[test]
-fn the_seeds_of_the_fuzzer_lose_nothing() {
+fn seeds_of_the_fuzzer_lose_nothing() {
     let fuzz = repository("fuzz");
     // Inputs that the fuzzer added have a hash as their name.
     let paths = fuzz.join("corpus/read").read_dir().unwrap().map(|entry| entry.unwrap().path());

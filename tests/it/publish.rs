@@ -35,11 +35,11 @@ async fn only_the_next_message_is_built_while_one_is_in_flight() {
     for message in 1..=8 {
         assert!(timeout(Duration::from_secs(9), publication.as_mut()).await.is_err());
         assert_eq!(model.calls().len(), message, "one at a time");
-        // The first slot of the message after the next one shows that the next one is full.
+        // The next message counts as full only once the slot after it was read.
         let read = *read.lock().unwrap();
         assert!(
             (message + 1) * 100 == read,
-            "{read} slots are read while message {message} is on its way"
+            "{read} slots were read while message {message} is in flight"
         );
         sleep(Duration::from_secs(1)).await;
     }
@@ -50,31 +50,31 @@ async fn encoding_a_message_yields_to_other_tasks() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..8_000);
     let mut publication = client.publish(&slots).slots_per_message(8_000).into_future();
-    let mut turns = 0;
+    let mut polls = 0;
     poll_fn(|context| {
-        turns += 1;
+        polls += 1;
         publication.poll_unpin(context)
     })
     .await
     .unwrap();
     let encoded = arrived(&model)[0].body.len();
     assert!(
-        encoded > 1 << 20 && turns >= encoded / (64 << 10),
-        "{turns} turns while {encoded} bytes were made"
+        encoded > 1 << 20 && polls >= encoded / (64 << 10),
+        "{polls} polls while {encoded} bytes were encoded"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn slots_of_a_stream_are_released_once_they_are_sent() {
     let (_, client) = serve([ok()]);
-    let held: Arc<str> = "Office Visit".into();
+    let shared_reason: Arc<str> = "Office Visit".into();
     for point in [ResumePoint::from(1), ResumePoint::from(31), "31@3000".parse().unwrap()] {
         // Each slot holds the reason, so its reference count shows the number of slots in memory.
-        let reason = held.clone();
+        let reason = shared_reason.clone();
         let slots = stream::iter(slots(0..5_000)).map(move |slot| {
             assert!(
                 Arc::strong_count(&reason) < 400,
-                "{} slots are held",
+                "{} slots are in memory",
                 Arc::strong_count(&reason)
             );
             slot.reason(reason.clone())
@@ -96,16 +96,16 @@ async fn progress_is_reported_after_each_message_and_each_second() {
         ..Reply::accepted()
     });
     let (_, client) = serve([slow]);
-    let mut told = Vec::new();
+    let mut reports = Vec::new();
     let slots = slots(0..250);
     let publication = client.publish(&slots).slots_per_message(100);
-    publication.on_progress(|progress| told.push(progress.clone())).await.unwrap();
-    let seen: Vec<_> = told
+    publication.on_progress(|progress| reports.push(progress.clone())).await.unwrap();
+    let counts: Vec<_> = reports
         .iter()
-        .map(|told| (told.run.accepted_messages, told.run.accepted_slots, told.elapsed.as_secs()))
+        .map(|each| (each.run.accepted_messages, each.run.accepted_slots, each.elapsed.as_secs()))
         .collect();
     assert_eq!(
-        seen,
+        counts,
         [
             (0, 0, 0),
             (0, 0, 1),
@@ -121,13 +121,13 @@ async fn progress_is_reported_after_each_message_and_each_second() {
         ]
     );
     assert!(
-        told.iter().all(|told| (told.batch.messages, told.batch.slots) == (Some(3), Some(250)))
+        reports.iter().all(|each| (each.batch.messages, each.batch.slots) == (Some(3), Some(250)))
     );
-    assert!(told.iter().all(|told| told.wait.is_none() && told.run.skipped_slots == 0));
+    assert!(reports.iter().all(|each| each.wait.is_none() && each.run.skipped_slots == 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn reports_and_errors_are_serialized_in_the_same_words() {
+async fn error_is_serialized_with_the_report_and_the_failure() {
     let (_, client) = serve([ok(), responds(400)]);
     let error = client.publish(slots(0..2)).slots_per_message(1).batch_id("b").await.unwrap_err();
     let mut json = serde_json::to_value(&error).unwrap();
@@ -164,7 +164,7 @@ async fn reports_and_errors_are_serialized_in_the_same_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn publications_to_different_destinations_run_side_by_side() {
+async fn publications_to_different_destinations_run_concurrently() {
     let slow =
         ScriptedOutcome::Response(Reply { after: Duration::from_secs(1), ..Reply::accepted() });
     let (model, client) = serve([slow]);
@@ -199,7 +199,7 @@ async fn borrowed_shared_and_owned_slots_can_be_published() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_invalid_slots_gives_others_a_turn_and_can_be_stopped() {
+async fn stream_of_invalid_slots_yields_to_other_tasks_and_can_be_stopped() {
     let (_, client) = serve([ok()]);
     let mut wrong = slots(0..1).remove(0);
     wrong.duration = Some(0.0);
@@ -225,15 +225,15 @@ async fn panic_of_a_callback_loses_no_message() {
         let publication = client.publish(&slots).slots_per_message(100).concurrency(2);
         let handle = publication.handle();
         let panics = publication.on_progress(move |progress| {
-            assert!(progress.elapsed < Duration::from_secs(2 * panics_at + 1), "it panics");
+            assert!(progress.elapsed < Duration::from_secs(2 * panics_at + 1), "callback panic");
         });
         let panic = AssertUnwindSafe(panics.into_future()).catch_unwind().await.unwrap_err();
-        assert!(panic.downcast_ref::<&str>().is_some_and(|text| *text == "it panics"));
+        assert!(panic.downcast_ref::<&str>().is_some_and(|text| *text == "callback panic"));
         let report = handle.report();
         assert_eq!(
             report.run().accepted_slots,
             accepted(&model).len(),
-            "those in flight came to their end"
+            "the messages in flight are completed"
         );
         let slots_before = report.resume_point().map(|point| point.slots_before().unwrap());
         let expected = Some(accepted(&model).len()).filter(|accepted| *accepted < 500);
@@ -243,7 +243,7 @@ async fn panic_of_a_callback_loses_no_message() {
     let mut slots = slots(0..10);
     slots[9].duration = None;
     let publication = client.publish_stream(stream::iter(slots)).slots_per_message(2);
-    let publication = publication.skip_invalid(|_, _| panic!("it panics"));
+    let publication = publication.skip_invalid(|_, _| panic!("callback panic"));
     assert!(AssertUnwindSafe(publication.into_future()).catch_unwind().await.is_err());
     assert!(!accepted(&model).is_empty());
 }

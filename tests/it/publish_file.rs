@@ -40,7 +40,7 @@ async fn arrived(service: &MockService) -> Vec<(Value, Vec<usize>)> {
 }
 
 #[tokio::test]
-async fn slots_are_published_whatever_the_file_looks_like() {
+async fn slots_are_published_from_a_file_of_any_format() {
     let folder = Folder::create();
     let message = format!(
         r#"{{"Slots":{},"Meta":{{"Test":true,"FacilityCode":"RES","BatchID":"of the file","CurrentBatch":"9"}}}}"#,
@@ -91,7 +91,7 @@ async fn slots_are_published_whatever_the_file_looks_like() {
             assert_eq!(
                 [&meta["Test"], &meta["FacilityCode"]],
                 [&expected[0], &expected[1]],
-                "also behind the slots"
+                "also if `Meta` follows the slots"
             );
             assert_eq!(
                 (&meta["BatchID"], &meta["CurrentBatch"]),
@@ -117,7 +117,7 @@ async fn invalid_slots_are_reported_and_the_others_are_sent() {
     settings.insert("PUSHSLOTS_BYTES_PER_MESSAGE", "2000".to_owned());
     let run = publish_file(Some(&file), &settings).await;
     assert_eq!(run.code, Some(3), "{}", run.stderr);
-    let told: Vec<_> = run
+    let reported: Vec<_> = run
         .stderr
         .lines()
         .skip(1)
@@ -130,8 +130,11 @@ async fn invalid_slots_are_reported_and_the_others_are_sent() {
         "line 5: Slots[4]",
         "line 6: Slots[5]: takes 5",
     ];
-    assert_eq!(told.len(), starts.len(), "{told:#?}");
-    assert!(told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:#?}");
+    assert_eq!(reported.len(), starts.len(), "{reported:#?}");
+    assert!(
+        reported.iter().zip(starts).all(|(line, start)| line.starts_with(start)),
+        "{reported:#?}"
+    );
     let printed = run.json();
     assert_eq!(
         [&printed["run"]["accepted_slots"], &printed["run"]["skipped_slots"], &printed["error"]],
@@ -263,14 +266,14 @@ async fn the_same_command_resumes_where_the_last_run_ended() {
         let shown = format!("batch {batch}, 2 slots are accepted already\n");
         assert_eq!(run.stderr, shown);
         let sent = second.finish().await;
-        let of = |request: &[u8]| {
+        let id_and_body = |request: &[u8]| {
             let (head, body) = support::raw::split(request);
             (
                 support::raw::header(head, "idempotency-key").unwrap().to_owned(),
                 body.unwrap().to_vec(),
             )
         };
-        assert_eq!(of(&rejected), of(&sent[1]), "the same message again");
+        assert_eq!(id_and_body(&rejected), id_and_body(&sent[1]), "the same message is sent again");
     }
 }
 
@@ -304,9 +307,9 @@ async fn a_file_with_other_slots_starts_a_new_batch() {
 #[tokio::test]
 async fn temporary_failures_exit_with_5_and_unknown_outcomes_with_6() {
     let html = "Content-Type: text/html\r\n";
-    let asks = "Retry-After: 1000\r\n";
+    let retry_after = "Retry-After: 1000\r\n";
     for (response, code) in [
-        (Act::response("503 Down", asks, ""), 5),
+        (Act::response("503 Down", retry_after, ""), 5),
         (Act::response("200 OK", html, "<html>Request blocked</html>"), 6),
     ] {
         let folder = Folder::create();
@@ -360,11 +363,11 @@ async fn rate_limit_is_respected() {
 
 /// Runs `publish_file` on this number of slots, one per message, and sends it these signals.
 ///
-/// Sends the first signal when a message arrives, and each further one after the output for the
-/// signal before it.
+/// The first signal follows the arrival of a message. Each later one follows the line that the
+/// program prints after the signal before it.
 async fn interrupted(
     service: MockService,
-    mut arrives: UnboundedReceiver<()>,
+    mut arrivals: UnboundedReceiver<()>,
     slots: usize,
     signals: &[&str],
 ) -> (Run, MockService) {
@@ -385,17 +388,17 @@ async fn interrupted(
     command.arg(&file).env_clear().envs(&settings).kill_on_drop(true);
     let mut publishing = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = publishing.id().unwrap().to_string();
-    let mut told = BufReader::new(publishing.stderr.take().unwrap());
+    let mut reader = BufReader::new(publishing.stderr.take().unwrap());
     let mut stderr = String::new();
     let run = async {
-        arrives.recv().await.unwrap();
-        told.read_line(&mut stderr).await.unwrap();
+        arrivals.recv().await.unwrap();
+        reader.read_line(&mut stderr).await.unwrap();
         assert!(stderr.starts_with("batch "), "{stderr}");
         for signal in signals {
             assert!(Command::new("kill").args([signal, &*id]).status().await.unwrap().success());
-            told.read_line(&mut stderr).await.unwrap();
+            reader.read_line(&mut stderr).await.unwrap();
         }
-        told.read_to_string(&mut stderr).await.unwrap();
+        reader.read_to_string(&mut stderr).await.unwrap();
         let output = publishing.wait_with_output().await.unwrap();
         Run {
             code: output.status.code(),
@@ -403,27 +406,28 @@ async fn interrupted(
             stderr,
         }
     };
-    let run = timeout(Duration::from_secs(60), run).await.expect("it ends");
+    let run = timeout(Duration::from_secs(60), run).await.expect("`publish_file` ends");
     (run, service)
 }
 
 /// Returns a mock that signals each message as it arrives.
 fn watched() -> (MockServiceBuilder, UnboundedReceiver<()>) {
-    let (tell, arrives) = unbounded_channel();
+    let (send, arrivals) = unbounded_channel();
     let builder = MockService::builder().respond_with(move |request| {
         if request.path() == "/endpoint" {
-            let _ = tell.send(());
+            let _ = send.send(());
         }
         None
     });
-    (builder, arrives)
+    (builder, arrivals)
 }
 
 #[tokio::test]
-async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
+async fn first_signal_stops_after_the_message_in_flight_and_the_second_at_once() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let (builder, arrives) = watched();
-        let (run, service) = interrupted(builder.start().unwrap(), arrives, 5_000, &[signal]).await;
+        let (builder, arrivals) = watched();
+        let (run, service) =
+            interrupted(builder.start().unwrap(), arrivals, 5_000, &[signal]).await;
         let printed = run.json();
         let accepted = service.received().len();
         let in_run = &printed["run"]["accepted_messages"];
@@ -434,10 +438,10 @@ async fn a_signal_stops_after_the_message_in_flight_and_the_next_at_once() {
         assert!(run.stderr.ends_with("to resume, run the same command again\n"), "{}", run.stderr);
 
         // The message in flight may have been accepted, even if it is the first.
-        let (builder, arrives) = watched();
+        let (builder, arrivals) = watched();
         let service = builder.start().unwrap();
         service.respond_next(MockResponse::stall());
-        let (run, _service) = interrupted(service, arrives, 3, &["-TERM", signal]).await;
+        let (run, _service) = interrupted(service, arrivals, 3, &["-TERM", signal]).await;
         let printed = run.json();
         let error = json!("stopped while a message was in flight");
         assert_eq!((run.code, &printed["error"]), (Some(code), &error));

@@ -31,7 +31,7 @@ async fn an_accepted_message_exits_with_0() {
     assert!(json["attempts"][0]["delay_ms"].take().as_u64().unwrap() >= 1_000);
     json["message_id"] = Value::Null;
     let logs = json["logs"].take();
-    assert_eq!(logs.as_array().unwrap().len(), 1, "one for each destination");
+    assert_eq!(logs.as_array().unwrap().len(), 1, "one log for each destination");
     let is_uuid = |id: &Value| Uuid::try_parse(id.as_str().unwrap()).is_ok();
     assert!(
         logs.as_array()
@@ -96,7 +96,7 @@ async fn a_message_that_is_not_accepted_exits_with_1() {
 }
 
 #[tokio::test]
-async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
+async fn invalid_message_exits_with_2_and_lists_every_problem_on_stderr() {
     let service = fixtures::serve();
     let folder = Folder::create();
     let mut settings = settings(service.url(), "plain", &folder);
@@ -114,7 +114,7 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
     for (content, expected) in [
         (b"".as_slice(), "the input is empty at line 1"),
         (b"{\"Slots\": [", "the input ends before the JSON does at line 1"),
-        (b"\xff\xfe{\x00}", "the input is not UTF-8 at line 1 column 1"),
+        (b"\xff\xfe{\x00}", "the input isn't UTF-8 at line 1 column 1"),
         (&b"[".repeat(5_000), "the input ends before the JSON does at line 1"),
     ] {
         let message = folder.file("broken.json", content);
@@ -142,11 +142,11 @@ async fn a_wrong_message_exits_with_2_and_every_problem_on_stderr() {
     let run = push_file(None, &settings).await;
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("usage: push_file MESSAGE.json"), "{}", run.stderr);
-    assert!(service.requests().is_empty(), "nothing went out");
+    assert!(service.requests().is_empty(), "nothing was sent");
 }
 
 #[tokio::test]
-async fn wrong_settings_exit_with_2_and_name_every_variable() {
+async fn invalid_settings_exit_with_2_and_list_every_variable() {
     let folder = Folder::create();
     let message = folder.file("message.json", r#"{"Slots":[{"Duration":15}]}"#);
     for (wrong, expected) in [
@@ -181,7 +181,7 @@ async fn wrong_settings_exit_with_2_and_name_every_variable() {
         assert_eq!(run.stderr.matches("\n  PUSHSLOTS_").count(), expected.len(), "{}", run.stderr);
         assert!(
             run.stderr.contains("Slots[0].DateTime: "),
-            "the message is told too: {}",
+            "the problems of the message are listed too: {}",
             run.stderr
         );
         assert_eq!(run.json()["attempts"], json!([]));
@@ -231,10 +231,10 @@ async fn every_setting_takes_effect() {
         ("PUSHSLOTS_ATTEMPT_TIMEOUT", "no response arrived within the timeout"),
     ] {
         let stalls = RawServer::start([token(), Act::Stall(String::new())]).await;
-        let mut hasty = BTreeMap::from([(name, "1500ms".to_owned())]);
-        hasty.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
+        let mut limits = BTreeMap::from([(name, "1500ms".to_owned())]);
+        limits.insert("PUSHSLOTS_MAX_ATTEMPTS", "1".to_owned());
         let mut settings = support::examples::settings(&stalls.url, "plain", &folder);
-        settings.extend(hasty);
+        settings.extend(limits);
         if name == "PUSHSLOTS_DEADLINE" {
             settings.remove("PUSHSLOTS_MAX_ATTEMPTS");
         }
@@ -246,7 +246,7 @@ async fn every_setting_takes_effect() {
 }
 
 #[tokio::test]
-async fn a_key_can_be_in_the_environment_or_a_jwk() {
+async fn key_can_come_from_the_environment_or_a_jwk_file() {
     let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
     let key = keys::p384();
@@ -260,14 +260,14 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
         ("PUSHSLOTS_DESTINATION_IDS", DESTINATION.to_string()),
     ]);
     let jwk = folder.file("key.jwk", key.jwk("key").to_string());
-    let ways = [
+    let key_settings = [
         [("PUSHSLOTS_KEY_ID", "key".to_owned()), ("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())]
             .to_vec(),
         vec![("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string())],
     ];
-    for way in ways {
+    for key_setting in key_settings {
         let mut settings = settings.clone();
-        settings.extend(way);
+        settings.extend(key_setting);
         let run = push_file(Some(&message), &settings).await;
         assert_eq!(run.code, Some(0), "{}", run.stderr);
     }
@@ -276,33 +276,36 @@ async fn a_key_can_be_in_the_environment_or_a_jwk() {
         ("PUSHSLOTS_PRIVATE_KEY", key.pem.clone()),
         ("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string()),
     ];
-    let named = [
+    let with_key_id = [
         ("PUSHSLOTS_KEY_ID", "key".to_owned()),
         ("PUSHSLOTS_PRIVATE_JWK_FILE", jwk.display().to_string()),
     ];
-    let nameless = [("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())];
+    let without_key_id = [("PUSHSLOTS_PRIVATE_KEY", key.pem.clone())];
     for (wrong, problem) in [
         (
             both.as_slice(),
             "PUSHSLOTS_PRIVATE_JWK_FILE: set together with PUSHSLOTS_PRIVATE_KEY; keep only one of them",
         ),
-        (&named, "PUSHSLOTS_KEY_ID: not allowed with a JWK, which contains its key id; unset it"),
-        (&nameless, "PUSHSLOTS_KEY_ID: missing"),
+        (
+            &with_key_id,
+            "PUSHSLOTS_KEY_ID: not allowed with a JWK, which contains its key id; unset it",
+        ),
+        (&without_key_id, "PUSHSLOTS_KEY_ID: missing"),
     ] {
         let mut settings = settings.clone();
         settings.extend(wrong.iter().cloned());
         let run = push_file(Some(&message), &settings).await;
         assert_eq!(run.code, Some(2));
         assert!(run.stderr.contains(problem), "{problem} in {}", run.stderr);
-        assert!(!run.stderr.contains("PRIVATE KEY-----"), "no key in an error");
+        assert!(!run.stderr.contains("PRIVATE KEY-----"), "the error contains no key");
     }
 }
 
 #[tokio::test]
-async fn hosts_and_certificates_can_be_in_the_environment() {
+async fn hosts_and_certificates_can_come_from_the_environment() {
     let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
-    let elsewhere = |hosts: &str, certificates: &Path| {
+    let settings = |hosts: &str, certificates: &Path| {
         BTreeMap::from([
             ("PUSHSLOTS_BASE_URL", "http://service.invalid".to_owned()),
             ("PUSHSLOTS_PLAIN_HTTP_HOSTS", hosts.to_owned()),
@@ -315,11 +318,11 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
     };
     let root = rcgen::generate_simple_self_signed(["service.invalid".to_owned()]).unwrap();
     let good = folder.file("root.pem", root.cert.pem());
-    let run = push_file(Some(&message), &elsewhere("other.invalid, service.invalid", &good)).await;
+    let run = push_file(Some(&message), &settings("other.invalid, service.invalid", &good)).await;
     assert_eq!(
         run.code,
         Some(1),
-        "the settings can be used, and no such host is there: {}",
+        "the settings are valid, and the host doesn't exist: {}",
         run.stderr
     );
 
@@ -340,7 +343,7 @@ async fn hosts_and_certificates_can_be_in_the_environment() {
         ),
         ("service.invalid", &missing, "PUSHSLOTS_ROOT_CERTIFICATE_FILE: can't read the file: "),
     ] {
-        let run = push_file(Some(&message), &elsewhere(hosts, certificates)).await;
+        let run = push_file(Some(&message), &settings(hosts, certificates)).await;
         assert_eq!(run.code, Some(2), "{problem}");
         assert!(run.stderr.contains(problem), "{problem} in {}", run.stderr);
     }

@@ -20,19 +20,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A permit source that the test controls. It records its calls.
 #[derive(Default)]
-struct Elsewhere {
+struct ControlledSource {
     requests: Mutex<Vec<PermitRequest>>,
     /// For each released permit, whether its request may have left.
     released: Arc<Mutex<Vec<bool>>>,
     throttled: Mutex<Vec<Duration>>,
     is_down: AtomicBool,
-    /// The time to wait until there is room, if any.
+    /// The wait that it returns instead of a permit.
     wait: Mutex<Option<Duration>>,
-    /// Whether it never decides.
+    /// Whether its calls never return.
     hangs: AtomicBool,
 }
 
-impl PermitSource for Elsewhere {
+impl PermitSource for ControlledSource {
     async fn permit(&self, request: &PermitRequest) -> Result<Permit, PermitError> {
         self.requests.lock().unwrap().push(*request);
         if self.hangs.load(Ordering::Relaxed) {
@@ -67,7 +67,7 @@ async fn clients_that_share_a_limiter_share_its_permits() {
     join_all(clients.iter().map(|client| async { client.send(&message).await.unwrap() })).await;
     assert!(began.elapsed() < SECOND);
     clients[0].send(&message).await.unwrap();
-    assert!(began.elapsed() >= MINUTE, "the limit had room for four");
+    assert!(began.elapsed() >= MINUTE, "the limit allows four requests");
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +90,7 @@ async fn a_429_of_one_client_makes_the_others_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_was_taken_ahead_is_the_one_that_a_send_uses() {
+async fn send_uses_a_permit_acquired_in_advance() {
     let limiter = RateLimiter::new(3, MINUTE);
     let model = Model::scripted([ok()]);
     let client = client_of(&model).rate_limiter(limiter.clone()).build().unwrap();
@@ -99,17 +99,17 @@ async fn a_permit_that_was_taken_ahead_is_the_one_that_a_send_uses() {
     let second = limiter.permit().await.unwrap();
     let began = Instant::now();
     client.send(&message()).permit(first).await.unwrap();
-    assert!(began.elapsed() < SECOND, "it had its permit");
-    // A permit that isn't used is free for another request.
+    assert!(began.elapsed() < SECOND, "the send uses its permit");
+    // An unused permit is available to another request.
     drop(second);
     client.send(&message()).await.unwrap();
     assert!(began.elapsed() < SECOND);
     let error = client.send(&message()).deadline(10 * SECOND).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Throttled, "three requests were made");
+    assert_eq!(error.kind(), ErrorKind::Throttled, "the limit allows three requests");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_of_another_limiter_is_an_error_before_anything_is_sent() {
+async fn permit_of_another_limiter_is_an_error_and_nothing_is_sent() {
     let model = Model::scripted([ok()]);
     let own = RateLimiter::new(10, MINUTE);
     let builder = client_of(&model).rate_limiter(own.clone());
@@ -127,7 +127,7 @@ async fn a_permit_of_another_limiter_is_an_error_before_anything_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_is_out_of_range_is_an_error_of_the_client() {
+async fn rate_out_of_range_is_a_configuration_error() {
     let model = Model::scripted([ok()]);
     for limiter in [RateLimiter::new(1, MINUTE), RateLimiter::new(2, Duration::ZERO)] {
         let error = client_of(&model).rate_limiter(limiter).build().unwrap_err();
@@ -136,8 +136,8 @@ async fn a_rate_that_is_out_of_range_is_an_error_of_the_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
-    let source = Arc::new(Elsewhere::default());
+async fn source_grants_a_permit_for_every_request_and_gets_it_back() {
+    let source = Arc::new(ControlledSource::default());
     let model = Model::scripted([ScriptedOutcome::NoConnection, ok()]);
     let client =
         client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
@@ -147,7 +147,7 @@ async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
     assert_eq!(
         kinds,
         [false, true, false, false],
-        "a message, its token, and the message again, twice"
+        "a message, its token, and two attempts for the message"
     );
     assert!(
         requests
@@ -158,13 +158,13 @@ async fn a_source_gives_a_permit_for_every_request_and_gets_it_back() {
     assert_eq!(
         *released,
         [false, true, false, true],
-        "it was unused, and the first attempt made no connection"
+        "the first permit was unused, and the first attempt made no connection"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn source_is_notified_of_a_429() {
-    let source = Arc::new(Elsewhere::default());
+    let source = Arc::new(ControlledSource::default());
     let model = Model::scripted([
         ScriptedOutcome::Response(Reply::new(429).retry_after("7")),
         responds(429),
@@ -178,7 +178,7 @@ async fn source_is_notified_of_a_429() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_fails_ends_a_send_before_anything_is_sent() {
-    let source = Arc::new(Elsewhere::default());
+    let source = Arc::new(ControlledSource::default());
     source.is_down.store(true, Ordering::Relaxed);
     let model = Model::scripted([ok()]);
     let limiter = RateLimiter::from_source(source.clone());
@@ -199,8 +199,8 @@ async fn a_source_that_fails_ends_a_send_before_anything_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_without_room_ends_a_send_with_the_time_to_wait() {
-    let source = Arc::new(Elsewhere::default());
+async fn source_without_room_ends_a_send_and_reports_the_wait() {
+    let source = Arc::new(ControlledSource::default());
     *source.wait.lock().unwrap() = Some(400 * SECOND);
     let model = Model::scripted([ok()]);
     let client =
@@ -226,13 +226,13 @@ async fn publication_can_be_stopped_during_a_huge_wait_of_a_source() {
     };
     let (stopped, ()) = tokio::join!(publication, stop);
     let stopped = stopped.unwrap_err();
-    assert_eq!(stopped.kind(), ErrorKind::Stopped, "it waits until it is stopped");
+    assert_eq!(stopped.kind(), ErrorKind::Stopped, "the publication waits until it is stopped");
     assert!(stopped.report().resume_point().is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn source_that_never_decides_delays_a_send_until_its_deadline() {
-    let source = Arc::new(Elsewhere::default());
+    let source = Arc::new(ControlledSource::default());
     source.hangs.store(true, Ordering::Relaxed);
     let model = Model::scripted([ok()]);
     let client = client_of(&model).rate_limiter(RateLimiter::from_source(source)).build().unwrap();
@@ -244,7 +244,7 @@ async fn source_that_never_decides_delays_a_send_until_its_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_publication_waits_out_a_source_that_fails() {
-    let source = Arc::new(Elsewhere::default());
+    let source = Arc::new(ControlledSource::default());
     source.is_down.store(true, Ordering::Relaxed);
     let model = Model::scripted([ok()]);
     let client =
@@ -263,13 +263,13 @@ async fn a_publication_waits_out_a_source_that_fails() {
     assert_eq!(accepted(&model), (0..6).collect::<Vec<_>>());
 }
 
-/// A permit source that allows two requests at a time.
-struct AtOnce(Arc<Semaphore>);
+/// A permit source that limits the number of concurrent requests.
+struct ConcurrencyLimit(Arc<Semaphore>);
 
-impl PermitSource for AtOnce {
+impl PermitSource for ConcurrencyLimit {
     async fn permit(&self, _: &PermitRequest) -> Result<Permit, PermitError> {
-        let held = self.0.clone().acquire_owned().await.unwrap();
-        Ok(Permit::new().on_release(move |_| drop(held)))
+        let slot = self.0.clone().acquire_owned().await.unwrap();
+        Ok(Permit::new().on_release(move |_| drop(slot)))
     }
 }
 
@@ -278,7 +278,7 @@ async fn sends_that_wait_for_a_token_hold_no_permits_of_a_source() {
     let model = Model::scripted(
         std::iter::repeat_n(ok(), 10).chain([ScriptedOutcome::Revoked]).chain([ok()]),
     );
-    let limiter = RateLimiter::from_source(AtOnce(Arc::new(Semaphore::new(2))));
+    let limiter = RateLimiter::from_source(ConcurrencyLimit(Arc::new(Semaphore::new(2))));
     let client = client_of(&model).rate_limiter(limiter).build().unwrap();
     let message = message();
     let began = Instant::now();
@@ -288,7 +288,7 @@ async fn sends_that_wait_for_a_token_hold_no_permits_of_a_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_fails_for_tokens_is_not_taken_for_a_timeout() {
+async fn source_that_fails_for_token_requests_is_not_reported_as_a_timeout() {
     for (error, kind) in [
         (PermitError::failed("down"), ErrorKind::RateLimiter),
         (PermitError::no_room(2 * SECOND), ErrorKind::Throttled),
@@ -307,7 +307,7 @@ async fn a_source_that_fails_for_tokens_is_not_taken_for_a_timeout() {
     }
 }
 
-/// A permit source that rejects token requests.
+/// A permit source that fails with this error for token requests.
 struct OnlyMessages(PermitError);
 
 impl PermitSource for OnlyMessages {
@@ -317,9 +317,9 @@ impl PermitSource for OnlyMessages {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_grants_at_once_makes_no_publication_wait() {
+async fn source_that_grants_at_once_delays_no_publication() {
     let model = Model::scripted([ok()]);
-    let limiter = RateLimiter::from_source(Arc::new(Elsewhere::default()));
+    let limiter = RateLimiter::from_source(Arc::new(ControlledSource::default()));
     let client = client_of(&model).rate_limiter(limiter).build().unwrap();
     let mut waits = 0;
     let publication = client.publish(slots(0..6)).slots_per_message(2);
@@ -360,14 +360,14 @@ async fn a_limiter_with_an_invalid_rate_gives_no_permit() {
 struct Nested {
     own: RateLimiter,
     shared: RateLimiter,
-    given: AtomicUsize,
+    granted: AtomicUsize,
 }
 
 impl PermitSource for Nested {
     async fn permit(&self, _: &PermitRequest) -> Result<Permit, PermitError> {
         let own = self.own.permit().await?;
         let shared = self.shared.permit().await?;
-        self.given.fetch_add(1, Ordering::Relaxed);
+        self.granted.fetch_add(1, Ordering::Relaxed);
         // Both permits are released at the end of the request.
         Ok(shared.on_release(move |_| drop(own)))
     }
@@ -381,7 +381,7 @@ impl PermitSource for Nested {
 async fn source_can_forward_a_429_to_the_limiter_it_wraps() {
     let own = RateLimiter::new(100, MINUTE);
     let shared = RateLimiter::new(100, MINUTE);
-    let source = Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) };
+    let source = Nested { own, shared: shared.clone(), granted: AtomicUsize::new(0) };
     let model =
         Model::scripted([ScriptedOutcome::Response(Reply::new(429).retry_after("30")), ok()]);
     let client = client_of(&model)
@@ -399,7 +399,7 @@ async fn source_can_forward_a_429_to_the_limiter_it_wraps() {
 async fn source_can_wrap_other_limiters() {
     let own = RateLimiter::new(100, MINUTE);
     let shared = RateLimiter::new(3, MINUTE);
-    let source = Arc::new(Nested { own, shared: shared.clone(), given: AtomicUsize::new(0) });
+    let source = Arc::new(Nested { own, shared: shared.clone(), granted: AtomicUsize::new(0) });
     let model = Model::scripted([ok()]);
     let client =
         client_of(&model).rate_limiter(RateLimiter::from_source(source.clone())).build().unwrap();
@@ -408,10 +408,10 @@ async fn source_can_wrap_other_limiters() {
     client.send(&message()).await.unwrap();
     assert!(began.elapsed() < SECOND);
     assert_eq!(
-        source.given.load(Ordering::Relaxed),
+        source.granted.load(Ordering::Relaxed),
         4,
-        "a token, two messages, and one that waited for the token"
+        "a token, two messages, and the unused permit of a message that waited for the token"
     );
     client.send(&message()).deadline(2 * MINUTE).await.unwrap();
-    assert!(began.elapsed() >= MINUTE, "the shared limit had room for three");
+    assert!(began.elapsed() >= MINUTE, "the shared limit allows three requests");
 }

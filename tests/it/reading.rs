@@ -1,10 +1,9 @@
-//! No input makes the reader panic, and an input that isn't a message is an error with its
-//! position.
+//! The reader never panics, and reports the position of an error in its input.
 
 use pushslots::{PushSlots, ReadError};
 
 fn error(input: impl AsRef<[u8]>) -> ReadError {
-    PushSlots::from_json(input).expect_err("this is no message")
+    PushSlots::from_json(input).expect_err("this isn't a message")
 }
 
 #[test]
@@ -12,9 +11,9 @@ fn input_that_is_not_an_object_is_reported_with_line_and_column() {
     for (input, line, column, text) in [
         ("", 1, 1, "the input is empty"),
         (" \n", 2, 1, "the input is empty"),
-        ("{\"Slots\": []} x", 1, 15, "something follows behind the end of the JSON"),
-        ("[]", 1, 1, "the input is JSON but no object"),
-        ("\"Granite\"", 1, 1, "the input is JSON but no object"),
+        ("{\"Slots\": []} x", 1, 15, "unexpected text after the end of the JSON"),
+        ("[]", 1, 1, "the input is JSON, but not an object"),
+        ("\"Granite\"", 1, 1, "the input is JSON, but not an object"),
     ] {
         let error = error(input);
         assert_eq!((error.line(), error.column()), (line, column), "{input}: {error}");
@@ -44,7 +43,7 @@ fn json_error_is_reported_with_its_path() {
         (
             "{\"Slots\":[{\"ID\":\"^\n\"}]}",
             "Slots[0].ID",
-            "control character in a text; write it as an escape",
+            "control character in a string; write it as an escape",
         ),
         ("{\"Slots\":[{\"Duration\":1.^}]}", "Slots[0].Duration", "not a JSON number"),
         ("{\"Slots\":[{\"Duration\" ^1}]}", "Slots[0]", "expected a colon"),
@@ -66,21 +65,21 @@ fn json_error_is_reported_with_its_path() {
             (path, line, column),
             "{marked}: {error}"
         );
-        let place = if path.is_empty() { String::new() } else { format!(", in {path}") };
-        assert_eq!(error.to_string(), format!("{text} at line {line} column {column}{place}"));
+        let suffix = if path.is_empty() { String::new() } else { format!(", in {path}") };
+        assert_eq!(error.to_string(), format!("{text} at line {line} column {column}{suffix}"));
     }
 }
 
 #[test]
 fn input_that_is_not_utf8_is_reported_with_line_and_column() {
     let error = error(b"{\"Slots\":\n[\"\xff\"]}");
-    assert_eq!(error.to_string(), "the input is not UTF-8 at line 2 column 3");
+    assert_eq!(error.to_string(), "the input isn't UTF-8 at line 2 column 3");
     let error = self::error(b"\xef\xbb\xbf{\"\xff\"}");
-    assert_eq!(error.column(), 3, "a byte-order mark is no column");
+    assert_eq!(error.column(), 3, "a byte-order mark doesn't count as a column");
 }
 
 #[test]
-fn message_cut_anywhere_is_an_error() {
+fn truncated_message_is_an_error() {
     let sample = include_str!("../data/official-push-slots.json").trim_end();
     for end in 0..sample.len() {
         error(&sample[..end]);
@@ -94,12 +93,12 @@ fn thousands_of_nested_brackets_do_not_panic() {
         let deep = open.repeat(5_000);
         error(&deep);
         let whole = format!("{deep}1{}", close.repeat(5_000));
-        for place in [
+        for json in [
             whole.clone(),
             format!("{{\"Slots\":{whole}}}"),
             format!("{{\"Slots\":[{{\"DateTime\":{whole},\"Provider\":{whole},\"x\":{whole}}}]}}"),
         ] {
-            if let Ok(message) = PushSlots::from_json(&place) {
+            if let Ok(message) = PushSlots::from_json(&json) {
                 let problems = message.validate().unwrap_err();
                 assert!(problems.problems().iter().all(|problem| problem.to_string().len() < 200));
             }
@@ -108,7 +107,7 @@ fn thousands_of_nested_brackets_do_not_panic() {
 }
 
 #[test]
-fn fifty_megabytes_are_read() {
+fn message_of_fifty_megabytes_is_read() {
     let slot = r#"{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"Office Visit"},"#;
     let count = 50_000_000 / slot.len() + 1;
     let json = format!("{{\"Slots\":[{}]}}", slot.repeat(count).trim_end_matches(','));
@@ -120,7 +119,7 @@ fn fifty_megabytes_are_read() {
 }
 
 #[test]
-fn odd_values_are_problems_and_are_written_as_they_were() {
+fn unusual_values_are_problems_and_are_written_unchanged() {
     for value in [
         r#""\ud800""#,
         r#""\u0000""#,
@@ -136,7 +135,7 @@ fn odd_values_are_problems_and_are_written_as_they_were() {
             let message = PushSlots::from_json(&json).unwrap();
             assert!(message.validate().is_err(), "{json}");
             let written = PushSlots::from_json(message.to_json()).unwrap();
-            assert_eq!(written, message, "what can't be read is written as it was: {json}");
+            assert_eq!(written, message, "unreadable values are written unchanged: {json}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! New tokens that the message endpoint rejects: how often another one is requested, and when a
-//! token is tried again.
+//! New tokens that the message endpoint rejects: the second try, and the cooldown before the next
+//! token request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,12 +16,12 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A service that issues numbered tokens. It accepts a message if `is_valid` holds for the number
-/// and the age of its token.
+/// A service that issues numbered tokens. It accepts a message if `is_valid` returns true for the
+/// number and the age of its token.
 struct Service {
     is_valid: fn(usize, Duration) -> bool,
     /// The lifetime of tokens, in seconds.
-    life: u32,
+    lifetime: u32,
     issued: Mutex<Vec<Instant>>,
     /// The number of messages with each token.
     messages: Mutex<BTreeMap<usize, usize>>,
@@ -29,11 +29,11 @@ struct Service {
 
 impl Service {
     fn new(is_valid: fn(usize, Duration) -> bool) -> Arc<Self> {
-        Self::with_life(is_valid, 300)
+        Self::with_lifetime(is_valid, 300)
     }
 
-    fn with_life(is_valid: fn(usize, Duration) -> bool, life: u32) -> Arc<Self> {
-        Arc::new(Self { is_valid, life, issued: Mutex::default(), messages: Mutex::default() })
+    fn with_lifetime(is_valid: fn(usize, Duration) -> bool, lifetime: u32) -> Arc<Self> {
+        Arc::new(Self { is_valid, lifetime, issued: Mutex::default(), messages: Mutex::default() })
     }
 
     fn issued(&self) -> Vec<Instant> {
@@ -57,7 +57,7 @@ impl Transport for Service {
             let token = format!("token-{}", issued.len());
             let body = format!(
                 r#"{{"access_token":"{token}","accessToken":"{token}","expires_in":{}}}"#,
-                self.life
+                self.lifetime
             );
             return respond(StatusCode::OK, body);
         }
@@ -79,7 +79,7 @@ fn client(service: &Arc<Service>, credentials: Credentials) -> Client {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
+async fn rejected_new_tokens_are_replaced_at_most_every_ten_seconds() {
     for credentials in
         [Credentials::signed_jwt("client", key()), Credentials::api_key("key", "secret")]
     {
@@ -92,7 +92,7 @@ async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
             sleep(SECOND / 10).await;
         }
         let mut rejected = 0;
-        let mut in_between = 0;
+        let mut in_cooldown = 0;
         while let Some(sent) = sends.join_next().await {
             let error = sent.unwrap().unwrap_err();
             assert_eq!(
@@ -102,7 +102,7 @@ async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
             );
             match error.delivery() {
                 Delivery::NotSent => {
-                    in_between += 1;
+                    in_cooldown += 1;
                     assert!(
                         error
                             .to_string()
@@ -116,32 +116,32 @@ async fn tokens_that_are_rejected_when_new_are_requested_once_in_ten_seconds() {
         let tokens = service.issued();
         let messages = service.messages.lock().unwrap().values().sum::<usize>();
         println!(
-            "6,000 sends in 600 s, all rejected: {} tokens, {messages} messages; {rejected} sends met the rejection, \
-             {in_between} ended without a request",
+            "6,000 sends in 600 s with rejected tokens: {} tokens, {messages} messages; \
+             {rejected} sends were rejected, {in_cooldown} ended in the cooldown without a request",
             tokens.len()
         );
-        // One token at first, one to replace it, and then one for each 10 s.
+        // One token at first, one to replace it, and then one every 10 s.
         assert!(tokens.len() <= 61, "{} tokens", tokens.len());
         assert!(tokens[1..].windows(2).all(|pair| pair[1] - pair[0] >= 10 * SECOND), "{tokens:?}");
-        assert!(in_between > 3_000 && messages < 4_000, "{in_between} {messages}");
+        assert!(in_cooldown > 3_000 && messages < 4_000, "{in_cooldown} {messages}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_becomes_valid_a_second_late_is_tried_again() {
+async fn token_that_becomes_valid_a_second_late_is_tried_again() {
     let service = Service::new(|_, age| age >= SECOND);
     let client = client(&service, Credentials::signed_jwt("client", key()));
     let first = tokio::spawn({
         let client = client.clone();
         async move { client.send(&message()).await }
     });
-    // A send that begins in this time also waits for the token.
+    // A send that begins before the token is valid also waits for it.
     sleep(SECOND / 2).await;
     let second = client.send(&message()).await.unwrap();
     assert_eq!(second.attempts().len(), 1, "{:?}", second.attempts());
     let first = first.await.unwrap().unwrap();
-    let nexts: Vec<_> = first.attempts().iter().map(|attempt| attempt.next_step).collect();
-    assert_eq!(nexts, [NextStep::NewToken, NextStep::TokenCooldown, NextStep::Done]);
+    let next_steps: Vec<_> = first.attempts().iter().map(|attempt| attempt.next_step).collect();
+    assert_eq!(next_steps, [NextStep::NewToken, NextStep::TokenCooldown, NextStep::Done]);
     assert_eq!(service.issued().len(), 2);
 
     // Afterwards the token is used normally.
@@ -150,7 +150,7 @@ async fn a_token_that_becomes_valid_a_second_late_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_that_meets_a_token_before_it_is_valid_gets_through() {
+async fn burst_with_a_token_that_is_not_valid_yet_is_accepted() {
     let service = Service::new(|_, age| age >= SECOND);
     let client = client(&service, Credentials::signed_jwt("client", key()));
     let send = |client: Client| async move { client.send(&message()).await.map(drop) };
@@ -162,8 +162,8 @@ async fn a_burst_that_meets_a_token_before_it_is_valid_gets_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cooldown_also_holds_for_tokens_of_a_short_life() {
-    let service = Service::with_life(|_, _| false, 2);
+async fn cooldown_applies_to_short_lived_tokens() {
+    let service = Service::with_lifetime(|_, _| false, 2);
     let client = client(&service, Credentials::signed_jwt("client", key()));
     for _ in 0..600 {
         client.send(&message()).await.unwrap_err();

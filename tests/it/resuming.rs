@@ -64,7 +64,7 @@ async fn batch_id_and_resume_point_from_a_file_are_trimmed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_message_that_is_not_accepted_ends_the_publication_resumable() {
+async fn failed_message_ends_the_publication_with_a_resume_point() {
     let (model, client) =
         serve([ok(), ok(), responds(503), responds(503), responds(503), responds(503), ok()]);
     let slots = slots(0..450);
@@ -183,7 +183,7 @@ async fn resume_point_after_a_split_records_the_slots_before_it() {
     assert_eq!(
         (again.message_id, &again.body),
         (sent[3].message_id, &sent[3].body),
-        "the same message again"
+        "the same message is sent again"
     );
     for wrong in ["", "0", "-1", "3@", "3@-1", "0@1/2", "3@1/", "@", "1/2", "3@1/2/3"] {
         let error = wrong.parse::<ResumePoint>().unwrap_err().to_string();
@@ -251,7 +251,7 @@ async fn publication_can_be_stopped_after_a_message_and_dropped_at_any_time() {
     drop(tokio::spawn(async move { client.publish(support::batch::slots(0..1)).await.map(drop) }));
     let stop = async {
         sleep(Duration::from_secs(60)).await;
-        assert_eq!(handle.report().run().accepted_slots, 100, "told while the stream waits");
+        assert_eq!(handle.report().run().accepted_slots, 100, "reported while the stream waits");
         handle.stop();
     };
     let stopped = tokio::join!(publication.into_future(), stop).0.unwrap_err();
@@ -269,7 +269,7 @@ async fn stop_after_the_last_message_is_not_an_error() {
     for stops_after in [1, 15] {
         let (model, client) = serve([slow.clone()]);
         let slots = slots(0..4);
-        // The stop comes while the last message is in flight.
+        // The publication is stopped while its last message is in flight.
         let publication = client.publish(&slots).slots_per_message(2).concurrency(2);
         let handle = publication.handle();
         let stop = async {
@@ -303,7 +303,7 @@ async fn unknown_message_keeps_its_slots_under_other_limits() {
                 false => client.publish(&slots).slots_per_message(count),
             };
             let lost = publish(first).batch_id("b").patience(Duration::ZERO);
-            // Twelve slots would fit one message, and the second message is to be lost.
+            // Twelve slots would fit into one message, but the test needs a second one.
             let lost = if first == 12 { lost.bytes_per_message(700) } else { lost };
             let handle = lost.handle();
             // The client sends each message up to four times, so the publication is dropped when
@@ -320,7 +320,11 @@ async fn unknown_message_keeps_its_slots_under_other_limits() {
                 sent.iter().map(|each| (each.message_id, each.slots.clone())).collect();
             once.dedup();
             let arrived: Vec<_> = once.into_iter().flat_map(|(_, slots)| slots).collect();
-            assert_eq!(arrived, (0..12).collect::<Vec<_>>(), "{first} and {second} a message");
+            assert_eq!(
+                arrived,
+                (0..12).collect::<Vec<_>>(),
+                "{first} slots per message, then {second}"
+            );
             assert_eq!(
                 (report.batch().accepted_slots, report.run().possibly_repeated_slots),
                 (12, 0)
@@ -361,7 +365,7 @@ async fn message_id_depends_on_batch_number_destinations_and_content() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_meta_leads_to_another_id_and_the_report_counts_its_slots() {
+async fn changed_meta_changes_the_message_id_and_possible_repeats_are_counted() {
     let cut = || ScriptedOutcome::Cut { accepted: true };
     let (model, client) = serve([ok(), cut(), cut(), cut(), cut(), ok()]);
     let slots = slots(0..6);

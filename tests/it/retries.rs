@@ -11,22 +11,22 @@ use support::message;
 use support::model::{Model, Reply, ScriptedOutcome, client_of, ok, responds};
 use tokio::time::{Instant, timeout};
 
-fn nexts(attempts: &[Attempt]) -> Vec<NextStep> {
+fn next_steps(attempts: &[Attempt]) -> Vec<NextStep> {
     attempts.iter().map(|attempt| attempt.next_step).collect()
 }
 
-async fn fails(client: &Client) -> Error {
+async fn send_error(client: &Client) -> Error {
     client.send(&message()).await.unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]
 async fn clones_spend_from_one_budget_until_it_is_empty() {
     let model = Model::scripted([responds(500)]);
-    // Enough for two retries, with a rest that is too small for a third.
+    // Enough for two retries, with a remainder too small for a third.
     let client = client_of(&model).retry_budget(14 * 2 + 13).build().unwrap();
-    let error = fails(&client.clone()).await;
+    let error = send_error(&client.clone()).await;
     assert_eq!(
-        nexts(error.attempts()),
+        next_steps(error.attempts()),
         [NextStep::Backoff, NextStep::Backoff, NextStep::RetryBudgetExhausted]
     );
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
@@ -43,7 +43,7 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
         "retry_budget_exhausted"
     );
     for _ in 0..10 {
-        assert_eq!(fails(&client).await.attempts().len(), 1);
+        assert_eq!(send_error(&client).await.attempts().len(), 1);
     }
     assert_eq!(model.calls().len(), 3 + 10);
 }
@@ -52,15 +52,15 @@ async fn clones_spend_from_one_budget_until_it_is_empty() {
 async fn a_retry_after_429_costs_less() {
     let model = Model::scripted([responds(429)]);
     let client = client_of(&model).retry_budget(14).build().unwrap();
-    let error = fails(&client).await;
+    let error = send_error(&client).await;
     assert_eq!(
-        nexts(error.attempts()),
+        next_steps(error.attempts()),
         [NextStep::Backoff, NextStep::Backoff, NextStep::RetryBudgetExhausted]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
+async fn accepted_messages_refill_the_budget_up_to_its_size() {
     let model = Model::scripted(
         [responds(503), responds(503)]
             .into_iter()
@@ -72,7 +72,7 @@ async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
     );
     let client = client_of(&model).retry_budget(14).build().unwrap();
     assert_eq!(
-        nexts(fails(&client).await.attempts()),
+        next_steps(send_error(&client).await.attempts()),
         [NextStep::Backoff, NextStep::RetryBudgetExhausted]
     );
     let message = message();
@@ -80,7 +80,7 @@ async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
         client.send(&message).await.unwrap();
     }
     assert_eq!(
-        nexts(fails(&client).await.attempts()),
+        next_steps(send_error(&client).await.attempts()),
         [NextStep::RetryBudgetExhausted],
         "13 is not enough"
     );
@@ -88,15 +88,19 @@ async fn accepted_messages_fill_the_budget_again_up_to_its_size() {
     for _ in 0..10 {
         let receipt = client.send(&message).await.unwrap();
         assert_eq!(
-            nexts(receipt.attempts()),
+            next_steps(receipt.attempts()),
             [NextStep::Backoff, NextStep::Done],
-            "a retry gives its cost back"
+            "an accepted retry returns its cost"
         );
     }
     for _ in 0..100 {
         client.send(&message).await.unwrap();
     }
-    assert_eq!(fails(&client).await.attempts().len(), 2, "the bucket holds no more than one retry");
+    assert_eq!(
+        send_error(&client).await.attempts().len(),
+        2,
+        "the budget covers one retry at most"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,10 +108,10 @@ async fn without_a_budget_every_send_retries() {
     let model = Model::scripted([responds(500)]);
     let client = client_of(&model).without_retry_budget().build().unwrap();
     for _ in 0..100 {
-        assert_eq!(fails(&client).await.attempts().len(), 4);
+        assert_eq!(send_error(&client).await.attempts().len(), 4);
     }
     let client = client_of(&model).retry_budget(0).build().unwrap();
-    assert_eq!(nexts(fails(&client).await.attempts()), [NextStep::RetryBudgetExhausted]);
+    assert_eq!(next_steps(send_error(&client).await.attempts()), [NextStep::RetryBudgetExhausted]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,28 +121,28 @@ async fn a_budget_of_any_size_can_be_full() {
     let message = message();
     client.send(&message).await.unwrap();
     let receipt = client.send(&message).await.unwrap();
-    assert_eq!(nexts(receipt.attempts()), [NextStep::Backoff, NextStep::Done]);
+    assert_eq!(next_steps(receipt.attempts()), [NextStep::Backoff, NextStep::Done]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_replaced_whatever_is_left_of_the_budget() {
+async fn rejected_token_is_replaced_even_if_the_budget_is_empty() {
     let model = Model::scripted([ok(), ScriptedOutcome::Revoked, ok()]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
     let message = message();
     client.send(&message).await.unwrap();
     let receipt = client.send(&message).await.unwrap();
-    assert_eq!(nexts(receipt.attempts()), [NextStep::NewToken, NextStep::Done]);
+    assert_eq!(next_steps(receipt.attempts()), [NextStep::NewToken, NextStep::Done]);
     // If the service rejects all tokens, a send ends after it tried the new token twice.
     let model = Model::scripted([ScriptedOutcome::Revoked]);
     let client = client_of(&model).retry_budget(0).build().unwrap();
     assert_eq!(
-        nexts(fails(&client).await.attempts()),
+        next_steps(send_error(&client).await.attempts()),
         [NextStep::NewToken, NextStep::TokenCooldown, NextStep::NotRetryable]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_after_a_connection_that_was_closed_in_time_costs_no_budget() {
+async fn retry_on_a_connection_that_was_already_closed_costs_no_budget() {
     for (outcome, next) in [
         (ScriptedOutcome::Closed, NextStep::Backoff),
         (ScriptedOutcome::NotProcessed, NextStep::RetryBudgetExhausted),
@@ -154,7 +158,7 @@ async fn a_retry_after_a_connection_that_was_closed_in_time_costs_no_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_unknown_stop_lets_no_second_copy_out_after_a_503_without_retry_after() {
+async fn on_unknown_stop_sends_no_second_copy_after_a_503_without_retry_after() {
     for (retry_after, copies) in [(None, 1), (Some("soon"), 1), (Some("0"), 2), (Some("1.5"), 2)] {
         let retry_after = retry_after.map(str::to_owned);
         let reply = Reply { retry_after: retry_after.clone(), ..Reply::new(503) };
@@ -178,9 +182,9 @@ async fn on_unknown_stop_ends_a_send_after_an_unknown_attempt() {
     for outcome in unknown {
         let model = Model::scripted([ScriptedOutcome::NoConnection, responds(408), outcome, ok()]);
         let client = client_of(&model).on_unknown(OnUnknown::Stop).build().unwrap();
-        let error = fails(&client).await;
+        let error = send_error(&client).await;
         assert_eq!(
-            nexts(error.attempts()),
+            next_steps(error.attempts()),
             [NextStep::Backoff, NextStep::Backoff, NextStep::StoppedOnUnknown]
         );
         assert_eq!(error.delivery(), Delivery::Unknown);
@@ -218,7 +222,7 @@ async fn custom_classifier_overrides_the_default() {
     });
     let client = client.build().unwrap();
     let receipt = client.send(&message()).await.unwrap();
-    let told: Vec<_> = receipt
+    let results: Vec<_> = receipt
         .attempts()
         .iter()
         .map(|attempt| (attempt.status.map(u16::from), attempt.delivery))
@@ -228,11 +232,11 @@ async fn custom_classifier_overrides_the_default() {
         (None, Delivery::NotSent),
         (Some(409), Delivery::Accepted),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(results, expected);
     let error = receipt.attempts()[0].error.as_deref();
     assert_eq!(error, Some("the service responded with 403, which counts as transient"));
     assert_eq!(receipt.attempts()[2].error, None);
-    let error = fails(&client).await;
+    let error = send_error(&client).await;
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Unavailable, 3));
 
     // This gateway warns in `Meta.Errors` about messages that it accepts.
@@ -248,20 +252,22 @@ async fn custom_classifier_overrides_the_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_waited_for_up_to_120_s_and_to_the_last_moment_of_the_deadline() {
+async fn retry_after_is_respected_up_to_120_s_and_within_the_deadline() {
     // The token and the response take 50 ms, and 1 s is reserved for the next attempt.
-    for (hint, deadline, next) in [
+    for (retry_after, deadline, next) in [
         ("120", 200_000, NextStep::RetryAfter),
         ("121", 200_000, NextStep::RetryAfterTooLong),
         ("9", 10_050, NextStep::RetryAfter),
         ("9", 10_049, NextStep::Deadline),
     ] {
-        let model =
-            Model::scripted([ScriptedOutcome::Response(Reply::new(503).retry_after(hint)), ok()]);
+        let model = Model::scripted([
+            ScriptedOutcome::Response(Reply::new(503).retry_after(retry_after)),
+            ok(),
+        ]);
         let client = client_of(&model).deadline(Duration::from_millis(deadline)).build().unwrap();
         let sent = client.send(&message()).await;
         let attempts = sent.as_ref().map_or_else(Error::attempts, Receipt::attempts);
-        assert_eq!(attempts[0].next_step, next, "{hint} s of {deadline} ms");
+        assert_eq!(attempts[0].next_step, next, "{retry_after} s of {deadline} ms");
         assert_eq!(attempts.len(), if next == NextStep::RetryAfter { 2 } else { 1 });
     }
 }
@@ -289,7 +295,7 @@ async fn attempt_records_the_reason_of_its_delay() {
     let receipt = client.send(&message()).await.unwrap();
     let attempts = receipt.attempts();
     assert_eq!(
-        nexts(attempts),
+        next_steps(attempts),
         [NextStep::Backoff, NextStep::RetryAfter, NextStep::NewToken, NextStep::Done]
     );
     assert!(attempts.iter().all(|attempt| attempt.message_id == receipt.message_id()));
@@ -326,7 +332,7 @@ async fn transport_that_ignores_its_timeout_does_not_delay_a_send() {
     let model = Model::scripted([ScriptedOutcome::HangsForEver { accepted: true }]);
     let client = client_of(&model).deadline(Duration::from_secs(5)).build().unwrap();
     let began = Instant::now();
-    let error = fails(&client).await;
+    let error = send_error(&client).await;
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
     assert!(began.elapsed() < Duration::from_millis(5_100), "{:?}", began.elapsed());
 }
@@ -344,10 +350,10 @@ fn observed(model: &Arc<Model>) -> (Client, Arc<Mutex<Vec<Attempt>>>) {
 async fn observer_is_called_after_every_attempt() {
     let model = Model::scripted([responds(503), responds(500), responds(400)]);
     let (client, observed) = observed(&model);
-    let error = fails(&client).await;
+    let error = send_error(&client).await;
     assert_eq!(*observed.lock().unwrap(), error.attempts());
     assert_eq!(
-        nexts(error.attempts()),
+        next_steps(error.attempts()),
         [NextStep::Backoff, NextStep::Backoff, NextStep::NotRetryable]
     );
 }
@@ -360,56 +366,52 @@ async fn observer_is_called_for_the_attempt_in_flight_of_a_dropped_send() {
     let send = async { client.send(&message).await };
     assert!(timeout(Duration::from_secs(10), send).await.is_err());
     let attempts = observed.lock().unwrap().clone();
-    assert_eq!(nexts(&attempts), [NextStep::Backoff, NextStep::Dropped]);
-    assert_eq!(attempts[1].delivery, Delivery::Unknown, "the service may have it");
+    assert_eq!(next_steps(&attempts), [NextStep::Backoff, NextStep::Dropped]);
+    assert_eq!(attempts[1].delivery, Delivery::Unknown, "the service may have the message");
     assert_eq!(attempts[1].message_id, attempts[0].message_id);
     assert!(attempts[1].elapsed > Duration::from_secs(9));
 
-    // Before there is a token, no part of the message can have left. Between two attempts, none is
-    // in flight.
-    for (patience, expected) in [(10, vec![(NextStep::Dropped, Delivery::NotSent)]), (100, vec![])]
-    {
+    // A send that waits for its token has sent no part of the message. Between two attempts, no
+    // attempt is in flight.
+    for (milliseconds, expected) in [
+        (10, (NextStep::Dropped, Delivery::NotSent)),
+        (100, (NextStep::RetryAfter, Delivery::Rejected)),
+    ] {
         let model = Model::scripted([ScriptedOutcome::Response(Reply::new(429).retry_after("60"))]);
         let (client, observed) = self::observed(&model);
         let send = async { client.send(&message).await };
-        assert!(timeout(Duration::from_millis(patience), send).await.is_err());
-        let told: Vec<_> = observed
+        assert!(timeout(Duration::from_millis(milliseconds), send).await.is_err());
+        let results: Vec<_> = observed
             .lock()
             .unwrap()
             .iter()
             .map(|attempt| (attempt.next_step, attempt.delivery))
             .collect();
-        let expected = if expected.is_empty() {
-            vec![(NextStep::RetryAfter, Delivery::Rejected)]
-        } else {
-            expected
-        };
-        assert_eq!(told, expected);
+        assert_eq!(results, [expected]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn observer_that_panics_does_not_lose_the_message() {
     let model = Model::scripted([responds(503), ok()]);
-    let client =
-        client_of(&model).attempt_observer(|_: &Attempt| panic!("the observer's own trouble"));
+    let client = client_of(&model).attempt_observer(|_: &Attempt| panic!("the observer panics"));
     let receipt = client.build().unwrap().send(&message()).await.unwrap();
     assert_eq!(receipt.attempts().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_seed_draws_the_same_delays() {
+async fn same_seed_gives_the_same_delays() {
     let delays = async |seed| {
         let model = Model::scripted([responds(500)]);
         let client = client_of(&model).jitter_seed(seed).build().unwrap();
-        fails(&client).await.attempts().iter().map(|attempt| attempt.delay).collect::<Vec<_>>()
+        send_error(&client).await.attempts().iter().map(|attempt| attempt.delay).collect::<Vec<_>>()
     };
     assert_eq!(delays(7).await, delays(7).await);
     assert_ne!(delays(7).await, delays(8).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempt_timeout_of_a_send_replaces_that_of_the_client() {
+async fn attempt_timeout_of_a_send_overrides_the_client_setting() {
     let model = Model::scripted([ScriptedOutcome::Hangs { accepted: false }]);
     let client = client_of(&model).build().unwrap();
     let message = message();
@@ -431,7 +433,7 @@ async fn an_error_has_the_cause_and_the_status_of_the_last_attempt() {
     let message = message();
     let error = client(responds(503)).send(&message).await.unwrap_err();
     assert_eq!(error.status().map(u16::from), Some(503));
-    assert!(std::error::Error::source(&error).is_none(), "a response came");
+    assert!(std::error::Error::source(&error).is_none(), "a response arrived");
 
     let error = client(ScriptedOutcome::Cut { accepted: true }).send(&message).await.unwrap_err();
     let clone = error.clone();
@@ -440,6 +442,6 @@ async fn an_error_has_the_cause_and_the_status_of_the_last_attempt() {
         std::error::Error::source(&clone).and_then(|cause| cause.downcast_ref::<TransportError>());
     assert_eq!(cause.map(TransportError::kind), Some(TransportErrorKind::Interrupted));
     assert!(error.to_string().contains(&cause.unwrap().to_string()));
-    assert_eq!(format!("{error:?}"), error.to_string(), "what `main` prints");
+    assert_eq!(format!("{error:?}"), error.to_string(), "`main` prints this form");
     assert!(format!("{error:#?}").starts_with("Error {"));
 }

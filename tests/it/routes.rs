@@ -1,5 +1,4 @@
-//! Connections to the service: proxies, certificates of the system, and the environment variables
-//! of both.
+//! Connections to the service: proxies, system certificates, and the environment variables of both.
 //!
 //! A test that needs another environment runs itself again in a separate process.
 
@@ -18,8 +17,8 @@ use tokio::sync::mpsc::unbounded_channel;
 fn run_with(name: &str, variables: &[(&str, &str)]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &format!("routes::{name}"), "--ignored", "--nocapture"]);
-    for others in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
-        command.env_remove(others).env_remove(others.to_lowercase());
+    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(variable).env_remove(variable.to_lowercase());
     }
     let output = command.envs(variables.iter().copied()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -30,8 +29,8 @@ fn run_with(name: &str, variables: &[(&str, &str)]) {
     );
 }
 
-/// Returns a URL on loopback at which nothing listens.
-async fn nowhere() -> String {
+/// Returns a loopback URL on which no server listens.
+async fn unused_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
@@ -50,8 +49,8 @@ async fn failed_attempt(client: &Client, service: &str) -> (Error, String) {
 }
 
 #[tokio::test]
-async fn a_proxy_that_fails_is_named_and_the_service_is_not() {
-    let closed_port = nowhere().await;
+async fn error_names_a_failed_proxy_and_not_the_service() {
+    let closed_port = unused_url().await;
     let rejects = RawServer::start([Act::response("403 Forbidden", "", "")]).await;
     for (base, proxy, reason) in [
         ("https://service.example", closed_port.as_str(), "Connection refused"),
@@ -71,40 +70,40 @@ async fn a_proxy_that_fails_is_named_and_the_service_is_not() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_the_environment_that_fails_is_named() {
-    let proxy = nowhere().await;
-    run_with("child_whose_proxy_rejects", &[("https_proxy", &proxy)]);
-    run_with("child_whose_proxy_rejects", &[("ALL_PROXY", proxy.trim_start_matches("http://"))]);
+async fn error_names_a_failed_proxy_from_the_environment() {
+    let proxy = unused_url().await;
+    run_with("child_with_a_failing_proxy", &[("https_proxy", &proxy)]);
+    run_with("child_with_a_failing_proxy", &[("ALL_PROXY", proxy.trim_start_matches("http://"))]);
 }
 
 #[tokio::test]
 #[ignore = "needs a proxy in the environment"]
-async fn child_whose_proxy_rejects() {
+async fn child_with_a_failing_proxy() {
     let builder = client("https://service.example", "plain").max_attempts(1);
     let (_, text) = failed_attempt(&builder.build().unwrap(), "service.example").await;
     assert!(text.contains("(the proxy http://127.0.0.1:"), "{text}");
 }
 
 #[test]
-fn an_unusable_proxy_of_the_environment_is_an_error_of_build() {
+fn unusable_proxy_from_the_environment_is_a_build_error() {
     for (name, url) in [
         ("HTTPS_PROXY", "socks5://proxy.example:1080"),
         ("https_proxy", "nonsense://user:canary@proxy"),
         ("ALL_PROXY", "http://"),
     ] {
-        run_with("child_whose_proxy_is_unusable", &[(name, url), ("PUSHSLOTS_TEST_NAME", name)]);
+        run_with("child_with_an_unusable_proxy", &[(name, url), ("PUSHSLOTS_TEST_NAME", name)]);
     }
     // No request uses these proxies.
-    run_with("child_whose_proxy_is_not_needed", &[("HTTP_PROXY", "socks5://proxy")]);
+    run_with("child_that_needs_no_proxy", &[("HTTP_PROXY", "socks5://proxy")]);
     run_with(
-        "child_whose_proxy_is_not_needed",
+        "child_that_needs_no_proxy",
         &[("HTTPS_PROXY", "socks5://proxy"), ("NO_PROXY", "service.example")],
     );
 }
 
 #[test]
 #[ignore = "needs a proxy in the environment"]
-fn child_whose_proxy_is_unusable() {
+fn child_with_an_unusable_proxy() {
     let name = std::env::var("PUSHSLOTS_TEST_NAME").unwrap();
     let builder =
         client("https://service.example", "plain").max_attempts(0).root_certificate("no PEM");
@@ -117,16 +116,19 @@ fn child_whose_proxy_is_unusable() {
 
 #[test]
 #[ignore = "needs a proxy in the environment"]
-fn child_whose_proxy_is_not_needed() {
+fn child_that_needs_no_proxy() {
     client("https://service.example", "plain").build().unwrap();
 }
 
 #[tokio::test]
-async fn requests_to_this_machine_bypass_the_proxy_of_the_environment_and_others_do_not() {
+async fn loopback_requests_bypass_the_environment_proxy_and_others_do_not() {
     let proxy = RawServer::start([Act::response("403 Forbidden", "", "")]).await;
     let url = proxy.url.clone();
     tokio::task::spawn_blocking(move || {
-        run_with("child_with_a_token_endpoint_here", &[("HTTPS_PROXY", &url), ("HTTP_PROXY", &url)])
+        run_with(
+            "child_with_a_local_token_endpoint",
+            &[("HTTPS_PROXY", &url), ("HTTP_PROXY", &url)],
+        )
     })
     .await
     .unwrap();
@@ -141,7 +143,7 @@ async fn requests_to_this_machine_bypass_the_proxy_of_the_environment_and_others
 
 #[tokio::test]
 #[ignore = "needs a proxy in the environment"]
-async fn child_with_a_token_endpoint_here() {
+async fn child_with_a_local_token_endpoint() {
     let tokens = fixtures::serve();
     let builder = client("https://service.example", "plain").max_attempts(1);
     let client = builder.token_url(format!("{}/v2/auth/token", tokens.url())).build().unwrap();
@@ -155,7 +157,7 @@ const NO_CERTIFICATES: [(&str, &str); 2] =
 
 #[cfg(target_os = "linux")]
 #[test]
-fn certificates_of_the_system_are_needed_only_for_https_without_others() {
+fn system_certificates_are_needed_only_for_https_without_other_certificates() {
     run_with("child_without_certificates", &NO_CERTIFICATES);
 }
 
@@ -192,12 +194,12 @@ async fn child_without_certificates() {
 fn certificates_are_read_once() {
     let file = std::env::temp_dir().join(format!("pushslots-{}.pem", std::process::id()));
     let variables = [("SSL_CERT_FILE", file.to_str().unwrap()), ("SSL_CERT_DIR", "/nonexistent")];
-    run_with("child_whose_certificates_vanish", &variables);
+    run_with("child_that_deletes_its_certificates", &variables);
 }
 
 #[tokio::test]
 #[ignore = "needs certificates that it may delete"]
-async fn child_whose_certificates_vanish() {
+async fn child_that_deletes_its_certificates() {
     let authority = Authority::generate();
     let file = std::env::var("SSL_CERT_FILE").unwrap();
     std::fs::write(&file, &authority.pem).unwrap();

@@ -30,7 +30,7 @@ async fn an_accepted_message_gives_a_receipt() {
 
     assert_eq!(receipt.message_id(), id);
     let [(Some(log), Some(attempt))] = ids(receipt.logs())[..] else {
-        panic!("one log for one destination")
+        panic!("expected one log for one destination")
     };
     assert!([log, attempt].iter().all(|id| Uuid::try_parse(id).is_ok()), "{log} {attempt}");
     assert_eq!(deliveries(&receipt), [(Some(200), Delivery::Accepted)]);
@@ -101,7 +101,7 @@ async fn throttled_message_waits_for_retry_after_and_is_sent_again() {
     let delay = first.delay.unwrap().as_millis();
     assert!(
         (1_000..=2_000).contains(&delay),
-        "Retry-After: 1, and jitter only upwards: {delay} ms"
+        "Retry-After is 1 s, and jitter only adds to it: {delay} ms"
     );
     let waited = receipt.attempts()[1].started - first.started;
     assert!(waited.num_milliseconds() >= i64::try_from(delay).unwrap() - 5, "{waited}");
@@ -121,7 +121,7 @@ async fn unavailable_service_is_retried() {
 }
 
 #[tokio::test]
-async fn rejected_message_is_sent_once_and_only_the_caller_gets_the_reason() {
+async fn rejected_message_is_sent_once_and_its_reason_needs_an_accessor() {
     let server = fixtures::serve();
     let client = client(server.url(), "rejected").build().unwrap();
     let error = client.send(&message()).await.unwrap_err();
@@ -166,11 +166,11 @@ async fn invalid_message_reports_all_problems_and_sends_nothing() {
     let paths: Vec<_> = error.problems().iter().map(pushslots::Problem::path).collect();
     assert_eq!(paths, ["Slots[0].DateTime", "Slots[1].Duration", "Meta.Destinations"]);
     assert!(error.attempts().is_empty());
-    assert!(server.requests().is_empty(), "no token was asked for either");
+    assert!(server.requests().is_empty(), "no token was requested either");
 }
 
 #[tokio::test]
-async fn receipts_and_errors_are_serialized_in_the_same_words() {
+async fn receipts_and_errors_are_serialized_with_the_words_of_their_display() {
     let server = fixtures::serve();
     let id = uuid!("0b5c6b0e-3c59-4b57-8a3e-0d7a8d0f2f61");
     let accepting = client(server.url(), "plain").build().unwrap();

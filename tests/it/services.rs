@@ -166,10 +166,10 @@ fn check_messages(seen: &[Seen], message_id: &str, context: &str) {
     }
 }
 
-async fn all_behaviours(service: &Service) {
-    for &(behaviour, attempts, expected) in ACCEPTED {
-        let context = format!("{behaviour} on {}", service.name());
-        let receipt = sent(service.client(behaviour)).await;
+async fn check_all_behaviors(service: &Service) {
+    for &(behavior, attempts, expected) in ACCEPTED {
+        let context = format!("{behavior} on {}", service.name());
+        let receipt = sent(service.client(behavior)).await;
         let receipt = receipt.unwrap_or_else(|error| panic!("{context}: {error}"));
         assert_eq!(summary(receipt.attempts()), attempts, "{context}");
         let seen = service.take_requests().await;
@@ -177,14 +177,14 @@ async fn all_behaviours(service: &Service) {
         check_messages(&seen, &receipt.message_id().to_string(), &context);
         let logs: Vec<_> =
             receipt.logs().iter().map(|log| log.id.as_deref().unwrap_or_default()).collect();
-        match behaviour {
+        match behavior {
             "numeric-logs" => assert_eq!(logs, ["1234567890"], "{context}"),
             "empty-body" | "malformed-chunk" => assert!(logs.is_empty(), "{context}: {logs:?}"),
             "no-logs" => assert_eq!(logs.len(), 1, "{context}: {logs:?}"),
             _ => assert!(logs.len() == 1 && logs[0].len() == 36, "{context}: {logs:?}"),
         }
         let first = &receipt.attempts()[0];
-        match behaviour {
+        match behavior {
             "throttled" | "unavailable-for-1s" => {
                 assert!(first.delay.unwrap() >= Duration::from_secs(1), "{context}");
             }
@@ -195,9 +195,9 @@ async fn all_behaviours(service: &Service) {
             _ => {}
         }
     }
-    for &(behaviour, kind, attempts, text) in FAILED {
-        let context = format!("{behaviour} on {}", service.name());
-        let error = sent(service.client(behaviour)).await.expect_err(&context);
+    for &(behavior, kind, attempts, text) in FAILED {
+        let context = format!("{behavior} on {}", service.name());
+        let error = sent(service.client(behavior)).await.expect_err(&context);
         assert_eq!(
             (error.kind(), summary(error.attempts())),
             (kind, attempts.to_vec()),
@@ -205,11 +205,11 @@ async fn all_behaviours(service: &Service) {
         );
         let rejection =
             error.oauth_error().and_then(|rejection| rejection.error_description.as_deref());
-        let said = error.service_text().or(rejection).unwrap_or_default();
+        let reported = error.service_text().or(rejection).unwrap_or_default();
         // The page of a gateway isn't reported as error text.
         assert!(
-            if text.is_empty() { said.is_empty() } else { said.contains(text) },
-            "{context}: {said}"
+            if text.is_empty() { reported.is_empty() } else { reported.contains(text) },
+            "{context}: {reported}"
         );
         let seen = service.take_requests().await;
         check_messages(&seen, &error.message_id().unwrap().to_string(), &context);
@@ -242,28 +242,30 @@ async fn legacy_keys(service: &Service) {
 
 #[tokio::test]
 async fn mock_simulates_every_response_and_fault() {
-    all_behaviours(&services::mock()).await;
+    check_all_behaviors(&services::mock()).await;
 }
 
 #[tokio::test]
 async fn fixtures_in_this_process_simulate_every_response_and_fault() {
-    all_behaviours(&services::fixtures()).await;
+    check_all_behaviors(&services::fixtures()).await;
 }
 
 #[tokio::test]
 async fn fixtures_on_wiremock_simulate_every_response_and_fault() {
     if let Some(service) = WireMock::start().await {
-        all_behaviours(&service).await;
+        check_all_behaviors(&service).await;
     }
 }
 
-/// Sends requests in other spellings: forms with other escapes and orders, JSON with white space
-/// and other orders.
-async fn assert_takes_any_spelling(service: &Service) {
+/// Asserts that the service accepts equivalent requests: forms with other escapes and orders, and
+/// JSON with white space and other orders.
+async fn assert_accepts_any_spelling(service: &Service) {
     let http = any_http();
-    let post = async |path: &str, kind: &str, authorization: Option<&str>, body: String| {
-        let mut request =
-            http.post(format!("{}{path}", service.url())).header("content-type", kind).body(body);
+    let post = async |path: &str, content_type: &str, authorization: Option<&str>, body: String| {
+        let mut request = http
+            .post(format!("{}{path}", service.url()))
+            .header("content-type", content_type)
+            .body(body);
         if let Some(token) = authorization {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -272,21 +274,21 @@ async fn assert_takes_any_spelling(service: &Service) {
         (status, String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap())
     };
     let form = "application/x-www-form-urlencoded";
-    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     for form_body in [
         format!(
             "grant_type=client_credentials&client_assertion_type={}&client_assertion=ey.a&client_id=rejected",
-            kind.replace(':', "%3A")
+            assertion_type.replace(':', "%3A")
         ),
         format!(
             "client_id=rejected&client_assertion=ey.a&client_assertion_type={}&grant_type=client_credentials",
-            kind.replace(':', "%3a")
+            assertion_type.replace(':', "%3a")
         ),
         format!(
-            "grant_type=client%5Fcredentials&client_assertion=ey.a&client_id=rejected&client_assertion_type={kind}"
+            "grant_type=client%5Fcredentials&client_assertion=ey.a&client_id=rejected&client_assertion_type={assertion_type}"
         ),
         format!(
-            "client%5Fid=reje%63ted&grant_type=client_credentials&client_assertion=%65y.a&client_assertion_type={kind}"
+            "client%5Fid=reje%63ted&grant_type=client_credentials&client_assertion=%65y.a&client_assertion_type={assertion_type}"
         ),
     ] {
         let (status, body) = post("/v2/auth/token", form, None, form_body.clone()).await;
@@ -295,11 +297,13 @@ async fn assert_takes_any_spelling(service: &Service) {
     }
     for (form_body, missing) in [
         (
-            format!("client_assertion_type={kind}&client_assertion=ey.a"),
+            format!("client_assertion_type={assertion_type}&client_assertion=ey.a"),
             "Missing grant_type parameter",
         ),
         (
-            format!("grant_type=password&client_assertion_type={kind}&client_assertion=ey.a"),
+            format!(
+                "grant_type=password&client_assertion_type={assertion_type}&client_assertion=ey.a"
+            ),
             "Missing grant_type parameter",
         ),
         (
@@ -312,12 +316,12 @@ async fn assert_takes_any_spelling(service: &Service) {
             "Missing client assertion",
         ),
         (
-            format!("grant_type=client_credentials&client_assertion_type={kind}"),
+            format!("grant_type=client_credentials&client_assertion_type={assertion_type}"),
             "Missing client assertion",
         ),
         (
             format!(
-                "grant_type=client_credentials&client_assertion_type={kind}&client_assertion=x"
+                "grant_type=client_credentials&client_assertion_type={assertion_type}&client_assertion=x"
             ),
             "Missing client assertion",
         ),
@@ -375,19 +379,19 @@ async fn assert_takes_any_spelling(service: &Service) {
 }
 
 #[tokio::test]
-async fn fixtures_in_this_process_take_any_spelling_of_a_request() {
-    assert_takes_any_spelling(&services::fixtures()).await;
+async fn fixtures_in_this_process_accept_any_spelling_of_a_request() {
+    assert_accepts_any_spelling(&services::fixtures()).await;
 }
 
 #[tokio::test]
-async fn fixtures_on_wiremock_take_any_spelling_of_a_request() {
+async fn fixtures_on_wiremock_accept_any_spelling_of_a_request() {
     if let Some(service) = WireMock::start().await {
-        assert_takes_any_spelling(&service).await;
+        assert_accepts_any_spelling(&service).await;
     }
 }
 
 #[test]
-fn a_mapping_key_that_is_not_supported_is_rejected() {
+fn unsupported_mapping_key_is_an_error() {
     let with = |part: &str| {
         format!(
             r#"{{"mappings":[{{"name":"x","request":{{"method":"POST","urlPath":"/endpoint"}},"response":{{"status":200}}{part}}}]}}"#

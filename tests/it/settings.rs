@@ -1,4 +1,4 @@
-//! The settings of a client, and how it connects.
+//! Client settings, and their effect on connections.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,7 +76,7 @@ fn connection_settings_with_a_transport_are_an_error() {
 }
 
 #[test]
-fn plain_http_goes_to_this_machine_or_where_it_is_allowed_by_name() {
+fn plain_http_is_allowed_to_this_machine_and_to_named_hosts() {
     let with = |url: &str| client(url, "plain");
     for url in [
         "https://api.redoxengine.com",
@@ -117,7 +117,7 @@ fn plain_http_goes_to_this_machine_or_where_it_is_allowed_by_name() {
 }
 
 #[test]
-fn neither_settings_nor_client_show_a_secret() {
+fn debug_of_settings_and_client_contains_no_secret() {
     let builder = client("http://localhost", "plain")
         .credentials(Credentials::api_key("canary", "canary"))
         .proxy("http://user:canary@localhost:3128")
@@ -243,26 +243,26 @@ async fn configured_proxy_is_used() {
 /// It responds to every request with a token and an acceptance in one. It stops with the runtime of
 /// the test.
 async fn tls_service(authority: &Authority, clients: Option<&Authority>) -> String {
-    tls_service_that_records(authority, clients).await.0
+    recording_tls_service(authority, clients).await.0
 }
 
-/// The client certificates, one for each connection.
-type ShownCertificates = Arc<Mutex<Vec<Vec<u8>>>>;
+/// The client certificate of each connection.
+type PresentedCertificates = Arc<Mutex<Vec<Vec<u8>>>>;
 
-async fn tls_service_that_records(
+async fn recording_tls_service(
     authority: &Authority,
     clients: Option<&Authority>,
-) -> (String, ShownCertificates) {
+) -> (String, PresentedCertificates) {
     let listener = TlsListener::bind(authority, clients, &[]).await;
     let url = listener.url();
-    let shown = ShownCertificates::default();
-    let seen = shown.clone();
+    let presented = PresentedCertificates::default();
+    let recorded = presented.clone();
     tokio::spawn(async move {
         loop {
             let Some(mut stream) = listener.accept().await else { continue };
             let certificate =
-                stream.get_ref().1.peer_certificates().and_then(|shown| shown.first());
-            seen.lock().unwrap().extend(certificate.map(|certificate| certificate.to_vec()));
+                stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            recorded.lock().unwrap().extend(certificate.map(|certificate| certificate.to_vec()));
             // The body is both a token response and the response to a message.
             let body = r#"{"access_token":"tls","Meta":{"Logs":[{"ID":"1"}]}}"#;
             let response = format!(
@@ -274,11 +274,11 @@ async fn tls_service_that_records(
             let _ = stream.shutdown().await;
         }
     });
-    (url, shown)
+    (url, presented)
 }
 
 #[tokio::test]
-async fn an_extra_root_certificate_is_trusted_and_without_it_nothing_goes_out() {
+async fn extra_root_certificate_is_trusted_and_without_it_nothing_is_sent() {
     let authority = Authority::generate();
     let url = tls_service(&authority, None).await;
     let trusting = client(&url, "plain").root_certificate(authority.pem.clone()).build().unwrap();
@@ -291,7 +291,7 @@ async fn an_extra_root_certificate_is_trusted_and_without_it_nothing_goes_out() 
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown() {
+async fn client_certificate_is_presented() {
     let authority = Authority::generate();
     let clients = Authority::generate();
     let url = tls_service(&authority, Some(&clients)).await;
@@ -304,10 +304,10 @@ async fn a_client_certificate_is_shown() {
 }
 
 #[tokio::test]
-async fn a_rotated_client_certificate_is_shown_by_new_connections() {
+async fn new_connections_present_a_rotated_client_certificate() {
     let authority = Authority::generate();
     let clients = Authority::generate();
-    let (url, shown) = tls_service_that_records(&authority, Some(&clients)).await;
+    let (url, presented) = recording_tls_service(&authority, Some(&clients)).await;
     let [first, second] = ["first", "second"].map(|name| clients.vouch(name));
     let pem = |(certificate, key): &(rcgen::Certificate, rcgen::KeyPair)| {
         format!("{}{}", certificate.pem(), key.serialize_pem())
@@ -324,17 +324,17 @@ async fn a_rotated_client_certificate_is_shown_by_new_connections() {
         (ErrorKind::Configuration, vec!["client_certificate"])
     );
     client.send(&message()).await.unwrap();
-    let before = shown.lock().unwrap().len();
+    let before = presented.lock().unwrap().len();
     assert!(
-        shown.lock().unwrap().iter().all(|shown| shown == first.0.der().as_ref()),
-        "it stays in use"
+        presented.lock().unwrap().iter().all(|each| each == first.0.der().as_ref()),
+        "the first certificate stays in use"
     );
 
     transport.rotate_client_certificate(pem(&second)).unwrap();
     client.send(&message()).await.unwrap();
-    let shown = shown.lock().unwrap();
-    assert!(shown.len() > before, "every connection is closed after its response");
-    assert!(shown[before..].iter().all(|shown| shown == second.0.der().as_ref()));
+    let presented = presented.lock().unwrap();
+    assert!(presented.len() > before, "every connection is closed after its response");
+    assert!(presented[before..].iter().all(|each| each == second.0.der().as_ref()));
 
     let without = HttpTransport::builder().build().unwrap();
     let error = without.rotate_client_certificate(pem(&first)).unwrap_err();

@@ -78,7 +78,7 @@ fn headers_that_the_client_sets_itself_are_an_error() {
 }
 
 #[test]
-fn client_settings_are_an_error_with_a_given_transport() {
+fn connection_settings_are_an_error_with_a_given_transport() {
     let service = MockService::start().unwrap();
     let transport = HttpTransport::builder().build().unwrap();
     let builder = Client::builder().mock(&service).transport(transport);
@@ -105,7 +105,7 @@ impl Transport for Tracing {
 }
 
 #[tokio::test]
-async fn a_transport_can_wrap_the_clients_own() {
+async fn transport_can_wrap_the_http_transport() {
     let service = MockService::start().unwrap();
     let inner = HttpTransport::builder().build().unwrap();
     let tracing = Arc::new(Tracing { inner, requests: AtomicUsize::new(0) });
@@ -158,7 +158,7 @@ impl Transport for Fallback {
 }
 
 #[tokio::test]
-async fn a_request_that_leaves_by_another_transport_counts_against_the_rate_limit() {
+async fn request_sent_by_a_fallback_transport_counts_against_the_rate_limit() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let model = Model::scripted([ok()]);
     let transport =

@@ -24,7 +24,7 @@ fn slots(message: &PushSlots) -> Vec<Value> {
 }
 
 #[test]
-fn a_shared_record_is_written_as_an_owned_one() {
+fn shared_record_is_written_like_an_owned_one() {
     let location = Location::new().kind("Clinic").room("136");
     let owned = message(
         (0..3).map(|_| Slot::new(nine(), 15).provider(provider()).location(location.clone())),
@@ -48,7 +48,7 @@ fn a_shared_record_is_written_as_an_owned_one() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn a_slot_is_small() {
+fn slot_takes_at_most_88_bytes() {
     assert_eq!(size_of::<Option<pushslots::Shared<Provider>>>(), size_of::<usize>());
     assert!(size_of::<Slot>() <= 88, "{}", size_of::<Slot>());
 }
@@ -85,7 +85,7 @@ fn equal_records_are_shared_in_any_spelling() {
     for other in [1, 2, 4] {
         assert!(provider(0).ptr_eq(provider(other)), "slot {other}");
     }
-    assert!(provider(0) != provider(3), "one that says more is another");
+    assert!(provider(0) != provider(3), "a provider with another member isn't equal");
     let location = |slot: usize| message.slots()[slot].location.as_ref().unwrap();
     assert!(location(0).ptr_eq(location(1)));
     let reason = |slot: usize| message.slots()[slot].reason.as_ref().unwrap();
@@ -108,7 +108,7 @@ fn any_number_of_records_are_shared() {
 }
 
 #[test]
-fn change_affects_one_holder_only() {
+fn change_affects_only_one_slot() {
     let shared = provider().share();
     let mut message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&shared)));
     let before = slots(&message);
@@ -121,11 +121,11 @@ fn change_affects_one_holder_only() {
     assert_eq!(shared.last_name.as_deref(), Some("Granite"));
 
     message.slots_mut()[0].provider.as_mut().unwrap().to_mut().last_name = Some("Slate".to_owned());
-    assert_eq!(slots(&message)[0]["Provider"]["LastName"], "Slate", "not what was written before");
+    assert_eq!(slots(&message)[0]["Provider"]["LastName"], "Slate", "the cached JSON isn't used");
 }
 
 #[test]
-fn a_change_is_checked_again() {
+fn changed_record_is_validated_again() {
     let shared = provider().share();
     let mut message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&shared)));
     let numbers = &mut message.slots_mut()[1].provider.as_mut().unwrap().to_mut().phone_number;
@@ -147,8 +147,8 @@ fn problem_of_a_shared_record_is_reported_once() {
 
 #[test]
 fn empty_shared_record_is_not_written() {
-    let nobody = Provider::new().address(Address::new()).share();
-    let message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&nobody)));
+    let empty = Provider::new().address(Address::new()).share();
+    let message = message((0..2).map(|_| Slot::new(nine(), 15).provider(&empty)));
     for _ in 0..2 {
         assert_eq!(slots(&message)[1], json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15}));
     }
@@ -172,14 +172,14 @@ fn records_are_shared_among_threads() {
 fn long_record_is_shared_in_a_message_and_not_kept_by_a_stream() {
     let slot = json!({"DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Provider": {"LastName": "x".repeat(100_000)}});
     let message = PushSlots::from_json(json!({"Slots": [slot, slot]}).to_string()).unwrap();
-    let is_one = |slots: &[Slot]| {
+    let is_shared = |slots: &[Slot]| {
         let [first, second] = slots else { panic!("two slots") };
         first.provider.as_ref().unwrap().ptr_eq(second.provider.as_ref().unwrap())
     };
-    assert!(is_one(message.slots()));
+    assert!(is_shared(message.slots()));
     let lines = format!("{slot}\n{slot}");
     let slots: Vec<_> = pushslots::SlotReader::new(lines.as_bytes()).map(Result::unwrap).collect();
-    assert!(!is_one(&slots) && slots[0] == slots[1]);
+    assert!(!is_shared(&slots) && slots[0] == slots[1]);
 }
 
 #[test]

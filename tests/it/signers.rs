@@ -25,7 +25,7 @@ async fn send(credentials: Credentials) -> Result<Receipt, Error> {
 struct Remote {
     key: SigningKey,
     failures: Mutex<Vec<Failure>>,
-    asked: AtomicUsize,
+    calls: AtomicUsize,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ enum Failure {
 impl Remote {
     fn new(failures: impl IntoIterator<Item = Failure>) -> Arc<Self> {
         let failures = Mutex::new(failures.into_iter().collect());
-        Arc::new(Self { key: key(), failures, asked: AtomicUsize::new(0) })
+        Arc::new(Self { key: key(), failures, calls: AtomicUsize::new(0) })
     }
 }
 
@@ -52,7 +52,7 @@ impl Signer for Remote {
     }
 
     async fn sign(&self, input: SigningInput<'_>) -> Result<Vec<u8>, AuthError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         let failure = self.failures.lock().unwrap().pop();
         match failure {
@@ -65,35 +65,35 @@ impl Signer for Remote {
 }
 
 #[tokio::test]
-async fn a_signer_that_fails_for_now_is_asked_again() {
-    for (failure, words) in [
+async fn signer_with_a_temporary_failure_is_called_again() {
+    for (failure, expected) in [
         (Failure::Temporary, "no access token: the key service is busy"),
         (Failure::Panic, "no access token: the signer panicked"),
     ] {
         let signer = Remote::new([failure]);
-        assert_eq!(signer.key_id(), "key-id", "that of the key behind the pointer");
+        assert_eq!(signer.key_id(), "key-id", "an `Arc` has the key id of its signer");
         let receipt = send(Credentials::signed_jwt("client", signer.clone())).await.unwrap();
-        assert_eq!(signer.asked.load(Ordering::Relaxed), 2);
-        assert_eq!(receipt.attempts()[0].error.as_deref(), Some(words));
+        assert_eq!(signer.calls.load(Ordering::Relaxed), 2);
+        assert_eq!(receipt.attempts()[0].error.as_deref(), Some(expected));
         assert_eq!(receipt.attempts()[0].delivery, Delivery::NotSent);
     }
 }
 
 #[tokio::test]
-async fn a_signer_that_fails_for_good_ends_the_send() {
+async fn signer_with_a_permanent_failure_ends_the_send() {
     let signer = Remote::new([Failure::Permanent]);
     let error = send(Credentials::signed_jwt("client", signer.clone())).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credentials, false));
     assert!(error.to_string().contains("no access token: the key is disabled"), "{error}");
-    assert_eq!(signer.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(signer.calls.load(Ordering::Relaxed), 1);
 }
 
-/// A signer that returns a form that a JWT doesn't allow, as some key services do.
-struct Odd(SigningAlgorithm, Vec<u8>);
+/// A signer that returns a signature in a form that a JWT doesn't allow, as some key services do.
+struct WrongForm(SigningAlgorithm, Vec<u8>);
 
-impl Signer for Odd {
+impl Signer for WrongForm {
     fn key_id(&self) -> &str {
-        "odd"
+        "key-id"
     }
 
     fn algorithm(&self) -> SigningAlgorithm {
@@ -106,10 +106,10 @@ impl Signer for Odd {
 }
 
 #[tokio::test]
-async fn a_signature_in_another_form_never_leaves() {
+async fn signature_in_another_form_is_never_sent() {
     let ecdsa = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).unwrap();
     let der = ecdsa.sign(&aws_lc_rs::rand::SystemRandom::new(), b"text").unwrap().as_ref().to_vec();
-    for (algorithm, signature, words) in [
+    for (algorithm, signature, expected) in [
         (
             SigningAlgorithm::Es384,
             der,
@@ -118,10 +118,11 @@ async fn a_signature_in_another_form_never_leaves() {
         (SigningAlgorithm::Es384, Vec::new(), "the signer returned 0 bytes"),
         (SigningAlgorithm::Rs384, vec![0; 128], "an RS384 signature has at least 256"),
     ] {
-        let error =
-            send(Credentials::signed_jwt("client", Odd(algorithm, signature))).await.unwrap_err();
+        let error = send(Credentials::signed_jwt("client", WrongForm(algorithm, signature)))
+            .await
+            .unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent));
-        assert!(error.to_string().contains(words), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }
 
@@ -152,10 +153,10 @@ async fn signer_without_a_key_id_is_an_error() {
     assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Configuration, 1));
 }
 
-/// A token source that returns numbered tokens and records the rejected ones.
+/// A token source that fails once, then returns numbered tokens. It records the rejected ones.
 #[derive(Default)]
 struct Vault {
-    given: AtomicUsize,
+    calls: AtomicUsize,
     rejected: Mutex<Vec<Option<AccessToken>>>,
 }
 
@@ -165,7 +166,7 @@ impl TokenSource for Vault {
         TokenRequest { rejected, .. }: TokenRequest<'_>,
     ) -> Result<AccessToken, AuthError> {
         self.rejected.lock().unwrap().push(rejected.cloned());
-        match self.given.fetch_add(1, Ordering::Relaxed) {
+        match self.calls.fetch_add(1, Ordering::Relaxed) {
             0 => Err(AuthError::temporary("the vault is sealed")),
             number => {
                 Ok(AccessToken::new(format!("vault-{number}")).expires_in(Duration::from_secs(60)))
@@ -252,7 +253,7 @@ async fn client_continues_with_rotated_credentials() {
     assert_eq!(bearers, ["Bearer plain", "Bearer plain", "Bearer api-key"]);
 }
 
-/// A signer that signs in its own thread, as the driver of an HSM does, when the test allows it.
+/// A signer that signs in its own thread, like the driver of an HSM, once the test opens its gate.
 struct Driver(SigningKey, Arc<(Mutex<bool>, Condvar)>);
 
 impl Signer for Driver {
@@ -270,7 +271,7 @@ impl Signer for Driver {
         let text = input.as_bytes().to_vec();
         let gate = self.1.clone();
         std::thread::spawn(move || {
-            drop(gate.1.wait_while(gate.0.lock().unwrap(), |is_let| !*is_let).unwrap());
+            drop(gate.1.wait_while(gate.0.lock().unwrap(), |is_open| !*is_open).unwrap());
             let _ = send.send(key.sign(SigningInput::new(&text)).now_or_never().unwrap());
         });
         signature.await.map_err(|_| AuthError::temporary("the driver is gone"))?

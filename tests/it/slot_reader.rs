@@ -26,17 +26,17 @@ fn expected() -> Vec<Slot> {
 
 /// Returns the slots and errors of `text`, which must be the same in pieces of any size.
 fn outcome(text: &str) -> Vec<Result<Slot, String>> {
-    let told = |read: Result<Slot, ReadError>| read.map_err(|error| error.to_string());
-    let whole: Vec<_> = read(text).into_iter().map(told).collect();
+    let with_text = |read: Result<Slot, ReadError>| read.map_err(|error| error.to_string());
+    let whole: Vec<_> = read(text).into_iter().map(with_text).collect();
     for length in [1, 2, 3, 7, 64] {
-        let parts: Vec<_> = pieces(text, length).map(told).collect();
+        let parts: Vec<_> = pieces(text, length).map(with_text).collect();
         assert_eq!(parts, whole, "pieces of {length} bytes of {text}");
     }
     whole
 }
 
 #[test]
-fn every_shape_of_source_gives_the_same_slots() {
+fn every_input_format_gives_the_same_slots() {
     let [list, lines] = [",", "\n"].map(|separator| SLOTS.join(separator));
     for text in [
         format!("[{list}]"),
@@ -55,7 +55,7 @@ fn every_shape_of_source_gives_the_same_slots() {
 }
 
 #[test]
-fn a_source_without_slots_gives_none() {
+fn input_without_slots_gives_no_slots() {
     for text in [
         "",
         " \n",
@@ -71,7 +71,7 @@ fn a_source_without_slots_gives_none() {
 }
 
 #[test]
-fn meta_of_a_message_is_known() {
+fn meta_of_a_message_is_available() {
     let slots = SLOTS.join(",");
     let before = format!("{{\"Meta\":{{\"BatchID\":\"b\"}},\"Slots\":[{slots}]}}");
     let after = format!("{{\"Slots\":[{slots}],\"Meta\":{{\"BatchID\":\"b\"}}}}");
@@ -81,7 +81,10 @@ fn meta_of_a_message_is_known() {
         PushSlots::builder().meta(reader.meta().unwrap().clone()).slot(slot).build().unwrap();
     message.meta_mut().batch_id = None;
     let expected = br#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots"},"Slots""#;
-    assert!(message.to_json().starts_with(expected), "it says what the message is");
+    assert!(
+        message.to_json().starts_with(expected),
+        "the builder adds the data model and the event type"
+    );
 
     for length in [1, 1000] {
         let mut reader = pieces(&before, length);
@@ -96,7 +99,7 @@ fn meta_of_a_message_is_known() {
 }
 
 #[test]
-fn a_slot_may_have_a_meta_of_its_own() {
+fn slot_may_have_its_own_meta() {
     let text = r#"{"ID":"1","Meta":5}
 {"ID":"2","Meta":{"Test":true}}"#;
     let mut reader = SlotReader::new(text.as_bytes());
@@ -156,7 +159,9 @@ fn broken_line_does_not_affect_its_neighbors() {
     let text = lines.join("\n");
     let expected: Vec<Result<Slot, &str>> = vec![
         Ok(expected()[0].clone()),
-        Err("control character in a text; write it as an escape at line 2 column 16, in Slots[1]"),
+        Err(
+            "control character in a string; write it as an escape at line 2 column 16, in Slots[1]",
+        ),
         Ok(expected()[1].clone()),
         Err("the line ends before the JSON does at line 4 column 11, in Slots[3]"),
         Ok(expected()[2].clone()),
@@ -183,18 +188,19 @@ fn broken_line_does_not_affect_its_neighbors() {
 fn problem_of_a_slot_is_reported_with_its_line() {
     let text = "[\n{\"Duration\":15},\n\n  {\"DateTime\":\"2026-12-01T09:00:00Z\",\n\"Duration\":\"soon\"}]";
     let mut reader = SlotReader::new(text.as_bytes());
-    let mut told = Vec::new();
+    let mut problems = Vec::new();
     while let Some(slot) = reader.next() {
         let wrong = slot.unwrap().validate().unwrap_err();
-        told.push(format!("line {}: {}", reader.line(), wrong.problems()[0]));
+        problems.push(format!("line {}: {}", reader.line(), wrong.problems()[0]));
     }
-    let missing = "line 2: DateTime: missing; say when the slot starts";
-    let unread = "line 4: Duration: expected a number of minutes above 0; this text is not one";
-    assert_eq!(told, [missing, unread]);
+    let missing = "line 2: DateTime: missing; set the start of the slot";
+    let unreadable =
+        "line 4: Duration: expected a number of minutes above 0; this string isn't one";
+    assert_eq!(problems, [missing, unreadable]);
 }
 
 #[test]
-fn slots_are_written_on_lines_as_they_are_read() {
+fn slots_written_as_lines_are_read_unchanged() {
     let mut lines = Vec::new();
     for slot in expected() {
         lines.extend(slot.to_json());
@@ -229,7 +235,7 @@ fn invalid_json_ends_the_reader_with_its_path() {
         (
             format!("[{one}]\n{one}"),
             1,
-            "something follows behind the end of the JSON at line 2 column 1",
+            "unexpected text after the end of the JSON at line 2 column 1",
         ),
         (
             format!("{{\"Slots\":[{one}]\n,\"Slots\":[]}}"),
@@ -270,14 +276,14 @@ fn invalid_utf8_ends_the_reader_after_the_slots_before_it() {
             let mut reader = SlotReader::new(Pieces { bytes: &text, length });
             assert_eq!(reader.next().unwrap().unwrap(), expected()[0]);
             let error = reader.next().unwrap().unwrap_err();
-            assert_eq!(error.to_string(), "the input is not UTF-8 at line 2 column 8");
+            assert_eq!(error.to_string(), "the input isn't UTF-8 at line 2 column 8");
             assert!(reader.next().is_none());
         }
     }
 }
 
 #[test]
-fn nothing_follows_a_source_that_fails() {
+fn reader_ends_after_a_failed_read() {
     struct Failing<'a>(&'a [u8], bool);
     impl Read for Failing<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -293,7 +299,11 @@ fn nothing_follows_a_source_that_fails() {
     }
     let text = format!("{}\n{{", SLOTS[0]);
     let mut reader = SlotReader::new(Failing(text.as_bytes(), false));
-    assert_eq!(reader.next().unwrap().unwrap(), expected()[0], "an interruption is no failure");
+    assert_eq!(
+        reader.next().unwrap().unwrap(),
+        expected()[0],
+        "an interrupted read isn't a failure"
+    );
     let error = reader.next().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "the input can't be read any further at line 2 column 2");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
@@ -301,7 +311,7 @@ fn nothing_follows_a_source_that_fails() {
 }
 
 #[test]
-fn a_slot_may_be_long_but_not_endless() {
+fn long_slot_is_read_and_an_endless_one_is_an_error() {
     let slot = |length: usize| {
         format!(
             r#"{{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Reason":"{}"}}"#,
@@ -318,19 +328,16 @@ fn a_slot_may_be_long_but_not_endless() {
         io::Cursor::new(format!("{}[{{\"ID\":\"", " ".repeat(100))).chain(io::repeat(b'x'));
     let mut reader = SlotReader::new(endless);
     let error = reader.next().unwrap().unwrap_err();
-    assert!(
-        error.to_string().starts_with("more than 8 MiB without the end of a slot at line 1"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("a slot of more than 8 MiB at line 1"), "{error}");
     assert!(reader.next().is_none());
 
-    for (before, behind, count) in
+    for (before, after, count) in
         [("[", "]", 0), ("[{},", "{}]", 2), ("{\"Slots\":[{}", ",{}]}", 2), ("{}", "{}", 2)]
     {
         let spaces = io::repeat(b' ').take(20_000_000);
-        let input = before.as_bytes().chain(spaces).chain(behind.as_bytes());
+        let input = before.as_bytes().chain(spaces).chain(after.as_bytes());
         let slots: Vec<_> = SlotReader::new(input).map(Result::unwrap).collect();
-        assert_eq!(slots.len(), count, "spaces are passed over, behind {before}");
+        assert_eq!(slots.len(), count, "the spaces after {before} are skipped");
     }
 }
 
@@ -339,15 +346,12 @@ fn too_long_slot_is_an_error_in_pieces_of_any_size() {
     let text = format!("{{\"ID\":\"{}\"}}", "x".repeat(10 << 20));
     for length in [4 << 10, 64 << 10, 1 << 20, usize::MAX] {
         let error = pieces(&text, length).next().unwrap().unwrap_err();
-        assert!(
-            error.to_string().starts_with("more than 8 MiB without the end of a slot"),
-            "{length}: {error}"
-        );
+        assert!(error.to_string().starts_with("a slot of more than 8 MiB"), "{length}: {error}");
     }
 }
 
 #[test]
-fn slots_that_came_before_a_failure_are_not_lost() {
+fn slots_before_a_failed_read_are_not_lost() {
     struct Failing<'a>(Vec<&'a [u8]>);
     impl Read for Failing<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -386,30 +390,38 @@ fn input_that_overstates_its_length_does_not_panic() {
 }
 
 #[test]
-fn slots_share_what_they_have_in_common() {
+fn slots_share_equal_records() {
     let slots: Vec<_> =
         read(&format!("{}\n{}", SLOTS[0], SLOTS[1])).into_iter().map(Result::unwrap).collect();
     assert!(slots[0].provider.as_ref().unwrap().ptr_eq(slots[1].provider.as_ref().unwrap()));
 }
 
 #[test]
-fn records_not_seen_for_long_are_forgotten() {
+fn records_that_are_not_repeated_are_evicted() {
     let line = |n: usize| format!("{{\"Provider\":{{\"ID\":\"{n:0100}\"}}}}\n");
-    // Record 0, then more records than two generations hold, among which record 1 repeats, then
-    // record 0 again.
-    let others =
+    // Record 0 and record 1, then more records than two generations hold, with record 1 repeated
+    // among them. Then both again.
+    let records_between =
         (2..30_000).flat_map(|n| [Some(line(n)), (n % 1000 == 0).then(|| line(1))]).flatten();
-    let lines =
-        [line(0), line(1)].into_iter().chain(others).chain([line(0), line(1)]).collect::<String>();
+    let lines = [line(0), line(1)]
+        .into_iter()
+        .chain(records_between)
+        .chain([line(0), line(1)])
+        .collect::<String>();
     let providers: Vec<_> =
         read(&lines).into_iter().map(|slot| slot.unwrap().provider.unwrap()).collect();
-    let [first, one, .., first_again, one_again] = &*providers else { panic!("there are more") };
-    assert!(one.ptr_eq(one_again), "what comes again is remembered");
-    assert!(first == first_again && !first.ptr_eq(first_again), "memory is for what comes again");
+    let [first, one, .., first_again, one_again] = &*providers else {
+        panic!("expected more records")
+    };
+    assert!(one.ptr_eq(one_again), "a repeated record stays cached");
+    assert!(
+        first == first_again && !first.ptr_eq(first_again),
+        "a record that isn't repeated is evicted"
+    );
 }
 
 #[test]
-fn slots_that_have_nothing_in_common_are_read_too() {
+fn slots_without_equal_records_are_read() {
     let count = 30_000;
     let lines: String = (0..count)
         .map(|n| format!("{{\"Reason\":\"{n:0100}\",\"Provider\":{{\"ID\":\"{n:0100}\"}},\"Location\":{{\"Room\":\"{n}\"}}}}\n"))
@@ -442,7 +454,7 @@ fn invalid_utf8_after_a_broken_line_is_reported() {
     assert!(!reader.next().unwrap().unwrap_err().is_last());
     let last = reader.next().unwrap().unwrap_err();
     assert!(
-        last.is_last() && last.to_string().starts_with("the input is not UTF-8 at line 2"),
+        last.is_last() && last.to_string().starts_with("the input isn't UTF-8 at line 2"),
         "{last}"
     );
     assert!(reader.next().is_none());

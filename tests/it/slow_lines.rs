@@ -1,4 +1,5 @@
-//! Over slow lines and with slow services, one copy of a message is sent, over HTTP/1.1 and HTTP/2.
+//! A client sends one copy of a message over slow lines and to slow services, with HTTP/1.1 and
+//! HTTP/2.
 
 use std::time::{Duration, Instant};
 
@@ -26,12 +27,12 @@ async fn accept_over_http1(listener: &TlsListener, after: Duration) -> usize {
     let mut request = Vec::new();
     let mut length = None;
     while length.is_none_or(|length| request.len() < length) {
-        assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the request was cut");
+        assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the request ended early");
         if length.is_none() {
             let (head, body) = split(&request);
-            let of_body: Option<usize> =
+            let content_length: Option<usize> =
                 header(head, "content-length").map(|value| value.parse().unwrap());
-            length = body.map(|_| head.len() + 4 + of_body.unwrap());
+            length = body.map(|_| head.len() + 4 + content_length.unwrap());
         }
     }
     sleep(after).await;
@@ -64,13 +65,14 @@ async fn accept_over_http2(listener: &TlsListener, after: Duration) -> usize {
 /// Sends `message` over both versions of HTTP at the same time, with default settings, to services
 /// that accept it after a delay. Asserts that each accepts the first attempt.
 ///
-/// The line to each service moves `line` bytes a second.
-async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration {
+/// The line to each service carries `bytes_per_second`.
+async fn send_both(message: &PushSlots, bytes_per_second: u32, after: Duration) -> Duration {
     let authority = Authority::generate();
     let tokens = fixtures::serve();
     let http1 = TlsListener::bind(&authority, None, &["http/1.1"]).await;
     let http2 = TlsListener::bind(&authority, None, &["h2"]).await;
-    let lines = [&http1, &http2].map(|listener| Uplink::start(listener.address(), line));
+    let lines =
+        [&http1, &http2].map(|listener| Uplink::start(listener.address(), bytes_per_second));
     let clients = lines.each_ref().map(|line| {
         let builder = client(&format!("https://localhost:{}", line.port), "plain");
         let builder = builder.root_certificate(authority.pem.clone());
@@ -93,15 +95,18 @@ async fn send_both(message: &PushSlots, line: u32, after: Duration) -> Duration 
 }
 
 #[tokio::test]
-async fn an_upload_that_makes_progress_is_never_cut_off() {
-    // On the slower line, a ping waits longer than the time after which a connection counts as
+async fn upload_that_makes_progress_is_never_cut_off() {
+    // On the slower line, a ping takes longer than the timeout after which a connection counts as
     // dead.
     let (large, medium) = (large(8 * 1024 * 1024), large(1_700_000));
     let (one, other) = tokio::join!(
         send_both(&large, 350_000, Duration::ZERO),
         send_both(&medium, 40_000, Duration::ZERO)
     );
-    assert!(one > Duration::from_secs(20) && other > Duration::from_secs(40), "the lines are slow");
+    assert!(
+        one > Duration::from_secs(20) && other > Duration::from_secs(40),
+        "the lines are slow enough"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Slots from blocking and async inputs, and the reports of a publication for each message.
+//! Slots from blocking and async inputs, and the callback of a publication for accepted messages.
 
 use std::future::IntoFuture;
 use std::io::{self, Read};
@@ -78,7 +78,7 @@ async fn blocking_input_does_not_delay_responses() {
 }
 
 #[tokio::test]
-async fn slot_stream_returns_what_slot_reader_returns() {
+async fn slot_stream_returns_the_items_of_slot_reader() {
     let slots = slots(0..300);
     let text = lines(&slots).replacen("\"ID\":\"7\"", "\"ID\":\"7\"\"", 1) + "[]\n";
     let read: Vec<_> = SlotReader::new(text.as_bytes()).collect();
@@ -87,19 +87,19 @@ async fn slot_stream_returns_what_slot_reader_returns() {
         [SlotReader::new(owned.clone()).into_stream(), SlotStream::from_async_read(owned)];
     for stream in &mut streams {
         let mut reader = SlotReader::new(text.as_bytes());
-        let mut came = Vec::new();
+        let mut items = Vec::new();
         while let Some(item) = stream.next().await {
             reader.next();
             assert_eq!(stream.line(), reader.line());
-            came.push(item);
+            items.push(item);
         }
-        assert_eq!(format!("{came:?}"), format!("{read:?}"));
+        assert_eq!(format!("{items:?}"), format!("{read:?}"));
         assert!(stream.next().await.is_none());
     }
 }
 
 #[tokio::test]
-async fn the_meta_of_a_message_is_known() {
+async fn meta_of_a_message_is_available() {
     let mut meta = Meta::new();
     meta.facility_code = Some("RES".to_owned());
     let message = PushSlots::builder().meta(meta).slots(slots(0..2)).build().unwrap();
@@ -115,7 +115,7 @@ async fn the_meta_of_a_message_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slot_that_is_longer_than_a_piece_is_read_whole() {
+async fn slot_longer_than_a_piece_is_read_whole() {
     let mut long = slots(0..3);
     long[1] = long[1].clone().reason("ä".repeat(300_000).as_str());
     let text = lines(&long);
@@ -144,7 +144,7 @@ impl Read for Panicking {
 }
 
 #[tokio::test]
-async fn an_input_that_panics_is_not_taken_for_one_that_ended() {
+async fn input_that_panics_is_an_error_and_not_the_end() {
     let mut stream = SlotReader::new(Panicking(Some(lines(&slots(0..1))))).into_stream();
     stream.next().await.unwrap().unwrap();
     let error = stream.next().await.unwrap().unwrap_err();
@@ -182,7 +182,7 @@ impl AsyncRead for Cut {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_async_input_that_fails_ends_the_publication_after_the_messages_before() {
+async fn failed_async_input_ends_the_publication_after_the_earlier_messages() {
     let (model, client) = serve([ok()]);
     let source =
         SlotStream::from_async_read(Cut(io::Cursor::new(lines(&slots(0..5)).into_bytes())));
@@ -199,7 +199,7 @@ async fn an_async_input_that_fails_ends_the_publication_after_the_messages_befor
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_async_input_makes_the_same_messages_as_memory() {
+async fn slow_async_input_gives_the_same_messages_as_slots_in_memory() {
     let slots = slots(0..2_000);
     let (model, client) = serve([ok()]);
     client
@@ -266,7 +266,7 @@ async fn an_async_input_is_read_ahead_by_two_messages_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn receipts_name_their_slots() {
+async fn receipts_report_the_range_of_their_slots() {
     let (_, client) = serve([ok()]);
     let mut slots = slots(0..9);
     slots[3] = Slot::new(pushslots::chrono::Utc::now(), -5);
@@ -282,7 +282,7 @@ async fn receipts_name_their_slots() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn options_of_a_send_hold_for_the_messages_of_a_publication() {
+async fn send_options_apply_to_the_messages_of_a_publication() {
     let (model, client) = serve([ScriptedOutcome::Hangs { accepted: false }]);
     let slots = slots(0..1);
     let began = Instant::now();
@@ -322,7 +322,7 @@ fn event(events: &Events, text: impl Into<String>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_accepted_completes_before_the_next_message_goes_out() {
+async fn on_accepted_completes_before_the_next_message_is_sent() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..6);
     let done = Arc::new(Mutex::new(Vec::new()));

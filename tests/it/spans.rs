@@ -45,7 +45,8 @@ struct Recorded(Arc<Mutex<Log>>);
 struct Log {
     /// The name, the parent's name and the fields of each span.
     spans: Vec<(&'static str, Option<&'static str>, Fields)>,
-    places: BTreeMap<u64, usize>,
+    /// The index in `spans` of each span, by its id.
+    indexes: BTreeMap<u64, usize>,
     /// The level, the span's name and the fields of each event.
     events: Vec<(Level, Option<&'static str>, Fields)>,
 }
@@ -81,15 +82,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorded {
         attributes.record(&mut fields);
         let parent = context.span(id).unwrap().parent().map(|parent| parent.name());
         let mut log = self.log();
-        let place = log.spans.len();
-        log.places.insert(id.into_u64(), place);
+        let index = log.spans.len();
+        log.indexes.insert(id.into_u64(), index);
         log.spans.push((attributes.metadata().name(), parent, fields));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         let mut log = self.log();
-        let place = log.places[&id.into_u64()];
-        values.record(&mut log.spans[place].2);
+        let index = log.indexes[&id.into_u64()];
+        values.record(&mut log.spans[index].2);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
@@ -103,20 +104,20 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorded {
     }
 }
 
-fn listen() -> (Recorded, DefaultGuard) {
-    let told = Recorded::default();
-    let guard = set_default(Registry::default().with(told.clone()));
-    (told, guard)
+fn record() -> (Recorded, DefaultGuard) {
+    let recorded = Recorded::default();
+    let guard = set_default(Registry::default().with(recorded.clone()));
+    (recorded, guard)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_is_a_span_with_one_for_each_attempt() {
-    let (told, _guard) = listen();
+async fn send_has_a_child_span_for_each_attempt() {
+    let (recorded, _guard) = record();
     let outcomes = [ScriptedOutcome::NoConnection, responds(503), ok()];
     let client = client_of(&Model::scripted(outcomes)).build().unwrap();
     client.send(&message()).message_id(MESSAGE_ID).await.unwrap();
 
-    let sends = told.spans("send");
+    let sends = recorded.spans("send");
     assert_eq!(sends.len(), 1);
     let expected = ["0b5c6b0e-3c59-4b57-8a3e-0d7a8d0f2f61", "2", "1"];
     assert_eq!(
@@ -126,19 +127,19 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
     let ended = ["pushslots.attempts", "pushslots.delivery", "otel.status_code"];
     assert_eq!(sends[0].of(ended), ["3", "accepted", "-"]);
 
-    let attempts = told.spans("attempt");
+    let attempts = recorded.spans("attempt");
     let names =
         ["pushslots.attempt", "error.type", "pushslots.delivery", "otel.status_description"];
-    let told_of_each: Vec<_> = attempts.iter().map(|attempt| attempt.of(names)).collect();
+    let by_attempt: Vec<_> = attempts.iter().map(|attempt| attempt.of(names)).collect();
     assert_eq!(
-        told_of_each,
+        by_attempt,
         [
             ["1", "connection", "not_sent", "no connection could be made"],
             ["2", "503", "unknown", "the service responded with 503"],
             ["3", "-", "accepted", "-"]
         ]
     );
-    let requests = told.spans("request");
+    let requests = recorded.spans("request");
     let names =
         ["url.full", "http.request.resend_count", "http.response.status_code", "error.type"];
     let url = "https://api.redoxengine.com/endpoint";
@@ -157,7 +158,7 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         assert_eq!(request.of(names), ["client", "POST", "api.redoxengine.com", "443"]);
     }
     let parents: Vec<_> =
-        told.log().spans.iter().map(|(name, parent, _)| (*name, *parent)).collect();
+        recorded.log().spans.iter().map(|(name, parent, _)| (*name, *parent)).collect();
     let (attempt, request) = (("attempt", Some("send")), ("request", Some("attempt")));
     assert_eq!(
         parents,
@@ -165,8 +166,8 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
         "the first attempt requests a token too"
     );
 
-    assert_eq!(told.levels(), [Level::WARN, Level::WARN, Level::INFO]);
-    let log = told.log();
+    assert_eq!(recorded.levels(), [Level::WARN, Level::WARN, Level::INFO]);
+    let log = recorded.log();
     let events: Vec<_> = log.events.iter().filter(|event| event.0 <= Level::INFO).collect();
     assert!(events.iter().all(|(_, span, _)| *span == Some("send")));
     let names = [
@@ -193,18 +194,18 @@ async fn a_send_is_a_span_with_one_for_each_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn attempt_without_a_request_does_not_count_as_a_resend() {
-    let (told, _guard) = listen();
+    let (recorded, _guard) = record();
     let mut tokens = [TokenOutcome::Cut].into_iter();
     let issued = || TokenOutcome::Issued(Duration::from_secs(300));
     let model = Model::new(0, |_, _| ok(), move |_, _| tokens.next().unwrap_or_else(issued));
     client_of(&model).build().unwrap().send(&message()).await.unwrap();
-    let attempts = told.spans("attempt");
-    let told_of_each: Vec<_> = attempts
+    let attempts = recorded.spans("attempt");
+    let by_attempt: Vec<_> = attempts
         .iter()
         .map(|attempt| attempt.of(["pushslots.attempt", "pushslots.delivery"]))
         .collect();
-    assert_eq!(told_of_each, [["1", "not_sent"], ["2", "accepted"]]);
-    let requests = told.spans("request");
+    assert_eq!(by_attempt, [["1", "not_sent"], ["2", "accepted"]]);
+    let requests = recorded.spans("request");
     let names = ["url.full", "http.request.resend_count", "error.type"];
     let url = "https://api.redoxengine.com/endpoint";
     let token_url = "https://api.redoxengine.com/auth/authenticate";
@@ -217,11 +218,11 @@ async fn attempt_without_a_request_does_not_count_as_a_resend() {
 
 #[tokio::test(start_paused = true)]
 async fn only_an_abandoned_send_is_an_error() {
-    let (told, _guard) = listen();
+    let (recorded, _guard) = record();
     let client = client_of(&Model::scripted([responds(500)])).max_attempts(2).build().unwrap();
     client.send(&message()).await.unwrap_err();
-    assert_eq!(told.levels(), [Level::WARN, Level::ERROR]);
-    let log = told.log();
+    assert_eq!(recorded.levels(), [Level::WARN, Level::ERROR]);
+    let log = recorded.log();
     let names = [
         "message",
         "pushslots.attempts",
@@ -248,19 +249,19 @@ async fn only_an_abandoned_send_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_send_is_recorded() {
-    let (told, _guard) = listen();
+    let (recorded, _guard) = record();
     let client =
         client_of(&Model::scripted([ScriptedOutcome::Hangs { accepted: true }])).build().unwrap();
     let message = message();
     let send = async { client.send(&message).await };
     assert!(timeout(Duration::from_secs(1), send).await.is_err());
-    let attempts = told.spans("attempt");
+    let attempts = recorded.spans("attempt");
     assert_eq!(
         attempts[0].of(["pushslots.delivery", "pushslots.next_step", "error.type"]),
         ["unknown", "dropped", "dropped"]
     );
-    assert_eq!(told.levels(), [Level::INFO]);
-    let log = told.log();
+    assert_eq!(recorded.levels(), [Level::INFO]);
+    let log = recorded.log();
     let names = ["message", "pushslots.attempts", "pushslots.delivery"];
     let expected = ["send dropped before it ended", "1", "unknown"];
     assert_eq!(log.events.last().unwrap().2.of(names), expected);
@@ -268,10 +269,10 @@ async fn dropped_send_is_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
-    let (told, _guard) = listen();
+    let (recorded, _guard) = record();
     let client = client_of(&Model::scripted([ok()])).build().unwrap();
     client.publish(slots(0..5)).slots_per_message(2).batch_id("tuesday").await.unwrap();
-    let log = told.log();
+    let log = recorded.log();
     let of = |name| log.spans.iter().filter(move |span| span.0 == name);
     let names = [
         "pushslots.batch_id",
@@ -293,14 +294,14 @@ async fn the_sends_of_a_publication_are_in_a_span_with_its_batch_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
+async fn failed_renewal_is_a_warning_only_while_the_token_stays_in_use() {
     // The token endpoint issues one token, and is down after that.
     let tokens = |_: &mut _, time: Duration| match time.is_zero() {
         true => TokenOutcome::Issued(Duration::from_secs(300)),
         false => TokenOutcome::Response(503, None),
     };
-    let warnings = |told: &Recorded| {
-        let log = told.log();
+    let warnings = |recorded: &Recorded| {
+        let log = recorded.log();
         let renewals = log
             .events
             .iter()
@@ -308,7 +309,7 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
         renewals.filter(|(_, message)| message.contains("renewing")).collect::<Vec<_>>()
     };
     for (revoked, expected) in [(false, 1), (true, 0)] {
-        let (told, _guard) = listen();
+        let (recorded, _guard) = record();
         let outcome =
             move |_: &mut _, time: Duration| match revoked && time > Duration::from_secs(200) {
                 true => ScriptedOutcome::Revoked,
@@ -318,16 +319,16 @@ async fn a_token_that_is_not_renewed_is_a_warning_only_while_it_stays_in_use() {
         client.send(&message()).await.unwrap();
         sleep(Duration::from_secs(if revoked { 210 } else { 260 })).await;
         assert_eq!(client.send(&message()).await.is_ok(), !revoked);
-        let told = warnings(&told);
-        assert_eq!(told.len(), expected, "{told:?}");
-        assert!(told.iter().all(|(level, _)| *level == Level::WARN));
+        let logged = warnings(&recorded);
+        assert_eq!(logged.len(), expected, "{logged:?}");
+        assert!(logged.iter().all(|(level, _)| *level == Level::WARN));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publication_that_fails_or_is_stopped_records_how() {
+async fn failed_or_stopped_publication_records_its_outcome() {
     for (is_stopped, outcome, code) in [(false, "rejected", "ERROR"), (true, "stopped", "-")] {
-        let (told, _guard) = listen();
+        let (recorded, _guard) = record();
         let client = client_of(&Model::scripted([ok(), responds(400)])).build().unwrap();
         let slots = slots(0..3);
         let publication = client.publish(&slots).slots_per_message(1).batch_id("tuesday");
@@ -335,7 +336,7 @@ async fn a_publication_that_fails_or_is_stopped_records_how() {
             publication.handle().stop();
         }
         publication.await.unwrap_err();
-        let spans = told.spans("publish");
+        let spans = recorded.spans("publish");
         assert_eq!(spans[0].of(["pushslots.outcome", "otel.status_code"]), [outcome, code]);
         let description = spans[0].of(["otel.status_description"])[0].to_owned();
         let expected = if is_stopped { "-" } else { "message 2 of batch tuesday: " };
@@ -344,7 +345,7 @@ async fn a_publication_that_fails_or_is_stopped_records_how() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metrics_count_tokens_waits_and_what_is_left() {
+async fn metrics_count_tokens_waits_and_remaining_limits() {
     let issued = |_: &mut _, time: Duration| match time.is_zero() {
         true => TokenOutcome::Response(503, None),
         false => TokenOutcome::Issued(Duration::from_secs(3_600)),
@@ -379,10 +380,10 @@ async fn metrics_count_tokens_waits_and_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_filter_leaves_the_span_of_the_caller_alone() {
+async fn spans_that_are_filtered_out_do_not_change_the_caller_span() {
     let recorded = Recorded::default();
-    let others = filter_fn(|metadata| !metadata.target().starts_with("pushslots"));
-    let _guard = set_default(Registry::default().with(recorded.clone().with_filter(others)));
+    let other_crates = filter_fn(|metadata| !metadata.target().starts_with("pushslots"));
+    let _guard = set_default(Registry::default().with(recorded.clone().with_filter(other_crates)));
     let client = client_of(&Model::scripted([responds(400)])).build().unwrap();
     let caller = tracing::info_span!(
         "caller",
@@ -395,30 +396,30 @@ async fn a_filter_leaves_the_span_of_the_caller_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_spans_record_the_drop() {
-    let (told, _guard) = listen();
+    let (recorded, _guard) = record();
     let hangs = ScriptedOutcome::Hangs { accepted: true };
     let client = client_of(&Model::scripted([ok(), hangs])).build().unwrap();
     let slots = slots(0..3);
     let publication = client.publish(&slots).slots_per_message(1).batch_id("tuesday");
     assert!(timeout(Duration::from_secs(5), publication).await.is_err());
-    let publish = told.spans("publish");
+    let publish = recorded.spans("publish");
     let names = ["pushslots.batch_id", "pushslots.outcome", "pushslots.accepted_slots"];
     assert_eq!(publish[0].of(names), ["tuesday", "dropped", "1"]);
-    let send = told.spans("send");
+    let send = recorded.spans("send");
     let names = ["pushslots.attempts", "pushslots.delivery", "error.type"];
     assert_eq!(send[1].of(names), ["1", "unknown", "dropped"]);
-    let requests = told.spans("request");
+    let requests = recorded.spans("request");
     assert_eq!(requests.last().unwrap().of(["error.type"]), ["dropped"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn description_of_a_span_is_one_line_however_many_problems_there_are() {
-    let (told, _guard) = listen();
+async fn description_of_a_span_with_many_problems_is_one_line() {
+    let (recorded, _guard) = record();
     let client = client_of(&Model::scripted([ok()])).build().unwrap();
     let mut slots = slots(0..50);
     slots.iter_mut().for_each(|slot| slot.duration = Some(0.0));
     client.publish(&slots).await.unwrap_err();
-    let description = told.spans("publish")[0].of(["otel.status_description"])[0].to_owned();
+    let description = recorded.spans("publish")[0].of(["otel.status_description"])[0].to_owned();
     assert!(
         description.ends_with("(50 more lines)") && !description.contains('\n'),
         "{description}"

@@ -13,7 +13,7 @@ use support::model::{Model, ScriptedOutcome, client_of, ok, responds};
 use tokio::time::timeout;
 
 #[tokio::test(start_paused = true)]
-async fn slots_are_split_by_number_and_go_out_in_order() {
+async fn slots_are_split_by_number_and_sent_in_order() {
     let (model, client) = serve([ok()]);
     let slots = slots(0..2_500);
     let report = client.publish(&slots).await.unwrap();
@@ -45,7 +45,7 @@ async fn slots_are_split_by_number_and_go_out_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limits_are_those_of_the_client_unless_the_publication_has_its_own() {
+async fn limits_of_a_publication_override_those_of_the_client() {
     let lengths = |model: &Model| {
         let messages = arrived(model).into_iter();
         messages.map(|message| (message.slots.len(), message.body.len())).collect::<Vec<_>>()
@@ -74,14 +74,14 @@ async fn the_limits_are_those_of_the_client_unless_the_publication_has_its_own()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_single_message_names_no_batch_unless_it_is_given_one() {
+async fn single_message_has_no_batch_id_unless_one_is_given() {
     let (model, client) = serve([ok()]);
     client.publish(slots(0..3)).await.unwrap();
     client.publish_stream(stream::iter(slots(0..3))).await.unwrap();
     let message = PushSlots::builder().slots(slots(0..3)).build().unwrap();
     client.send(&message).await.unwrap();
     let sent = arrived(&model);
-    assert!(sent.iter().all(|each| each.body == sent[2].body), "as a message of its own");
+    assert!(sent.iter().all(|each| each.body == sent[2].body), "like a message of `send`");
 
     let report = client.publish(slots(0..3)).batch_id("tuesday").await.unwrap();
     let meta =
@@ -109,14 +109,14 @@ async fn given_batch_id_replaces_one_that_could_not_be_read() {
     let (model, client) = serve([ok()]);
     let meta: Meta = serde_json::from_str(r#"{"BatchID":{"x":1},"CurrentBatch":[2]}"#).unwrap();
     let error = client.publish(slots(0..3)).meta(meta.clone()).await.unwrap_err();
-    assert!(error.to_string().contains("Meta.BatchID: expected a text"), "{error}");
+    assert!(error.to_string().contains("Meta.BatchID: expected a string"), "{error}");
     client.publish(slots(0..3)).meta(meta).batch_id("tuesday").await.unwrap();
     let sent = arrived(&model);
     assert_eq!((sent.len(), sent[0].batch_id.as_deref()), (1, Some("tuesday")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn slots_are_split_by_size_as_late_as_they_can_be() {
+async fn messages_are_filled_up_to_the_size_limit() {
     for limit in [700, 1_000, 1_001, 1_002, 5_000] {
         let (model, client) = serve([ok()]);
         let slots = slots(0..100);
@@ -130,7 +130,7 @@ async fn slots_are_split_by_size_as_late_as_they_can_be() {
         let split = |messages: &[Arrived]| {
             messages.iter().map(|message| message.slots.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(split(&list), split(&stream), "both split alike");
+        assert_eq!(split(&list), split(&stream), "a list and a stream are split alike");
 
         assert!(list.len() > 1);
         for pair in list.windows(2) {
@@ -143,7 +143,7 @@ async fn slots_are_split_by_size_as_late_as_they_can_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
+async fn too_large_message_and_those_after_it_are_split() {
     for is_stream in [false, true] {
         let limited = Model::new(
             0,
@@ -169,9 +169,15 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
                     .iter()
                     .all(|attempt| attempt.status.map(u16::from) == Some(413))
         );
-        assert!(sent[rejected..].iter().all(|each| each.accepted), "it learns from the first");
+        assert!(
+            sent[rejected..].iter().all(|each| each.accepted),
+            "later messages are small enough"
+        );
         let (_, full) = sent[rejected..].split_last().unwrap();
-        assert!(full.iter().all(|each| each.body.len() > 20_000), "and no more than it has to");
+        assert!(
+            full.iter().all(|each| each.body.len() > 20_000),
+            "full messages are at least half as large as the limit"
+        );
         let total = (!is_stream).then(|| (sent.len() - rejected).to_string());
         for (number, message) in sent[rejected..].iter().enumerate() {
             assert_eq!(message.place(), (Some(&*(number + 1).to_string()), total.as_deref()));
@@ -187,7 +193,7 @@ async fn a_message_that_is_too_large_is_split_and_so_is_what_follows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn parts_of_a_split_message_have_ids_of_their_own() {
+async fn parts_of_a_split_message_have_their_own_ids() {
     let limited = Model::new(
         0,
         |_, _| ok(),
@@ -207,7 +213,7 @@ async fn parts_of_a_split_message_have_ids_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_was_interrupted_keeps_its_id() {
+async fn interrupted_part_keeps_its_id() {
     let cut = || ScriptedOutcome::Cut { accepted: true };
     let (model, client) = serve([responds(413), ok(), cut(), cut(), cut(), cut(), ok()]);
     let error =
@@ -226,7 +232,7 @@ async fn a_part_that_was_interrupted_keeps_its_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn parts_of_a_split_message_go_out_before_a_later_unknown_message() {
+async fn parts_of_a_split_message_are_sent_before_a_later_unknown_message() {
     let hangs = |accepted| ScriptedOutcome::Hangs { accepted };
     for is_stream in [false, true] {
         let (model, client) = serve([hangs(false), hangs(true), responds(413), ok()]);
@@ -254,7 +260,7 @@ async fn parts_of_a_split_message_go_out_before_a_later_unknown_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_repeated() {
+async fn message_with_a_413_after_an_unknown_attempt_is_split_unless_on_unknown_is_stop() {
     let unknown = [
         responds(500),
         responds(503),
@@ -279,7 +285,7 @@ async fn a_413_after_an_unknown_attempt_splits_unless_unknown_messages_are_not_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_may_take_exactly_its_limit() {
+async fn message_may_have_exactly_the_size_limit() {
     let slots = slots(0..2);
     // The size limit reserves 20 digits for each batch number, and each has one.
     for (spare, messages) in [(38, 1), (37, 2)] {

@@ -29,7 +29,7 @@ fn with_unknown_members(json: &mut Value) {
     }
 }
 
-fn read_and_written<T: Serialize + DeserializeOwned>(name: &str) {
+fn assert_unchanged<T: Serialize + DeserializeOwned>(name: &str) {
     let text = golden(name);
     let json: Value = serde_json::from_str(&text).unwrap();
     let from_text: T = serde_json::from_str(&text).unwrap();
@@ -43,17 +43,17 @@ fn read_and_written<T: Serialize + DeserializeOwned>(name: &str) {
 }
 
 #[test]
-fn golden_files_are_read_and_written_as_they_are() {
-    read_and_written::<Attempt>("attempt.json");
-    read_and_written::<Receipt>("receipt.json");
-    read_and_written::<PublishReport>("publish-report.json");
-    read_and_written::<Progress>("progress.json");
-    read_and_written::<ResumePoint>("resume-point.json");
-    read_and_written::<Delivery>("delivery.json");
+fn golden_files_are_read_and_written_unchanged() {
+    assert_unchanged::<Attempt>("attempt.json");
+    assert_unchanged::<Receipt>("receipt.json");
+    assert_unchanged::<PublishReport>("publish-report.json");
+    assert_unchanged::<Progress>("progress.json");
+    assert_unchanged::<ResumePoint>("resume-point.json");
+    assert_unchanged::<Delivery>("delivery.json");
 }
 
 #[test]
-fn word_of_a_variant_is_its_json_and_its_display() {
+fn as_str_of_a_variant_is_its_json_and_its_display() {
     macro_rules! check {
         ($type:ident: $($variant:ident)*) => {$(
             let word = $type::$variant.as_str();
@@ -89,7 +89,7 @@ fn stored_records_keep_their_values() {
 }
 
 #[test]
-fn values_of_a_later_version_are_read_with_less_certainty() {
+fn values_of_a_later_version_are_read_as_unknown_or_other() {
     let mut json: Value = serde_json::from_str(&golden("attempt.json")).unwrap();
     json["delivery"] = json!("half_accepted");
     json["next_step"] = json!("asked_a_person");
@@ -108,7 +108,7 @@ fn damaged<T: DeserializeOwned>(name: &str, pointer: &str, value: Value) -> Stri
     let mut json: Value = serde_json::from_str(&golden(name)).unwrap();
     *json.pointer_mut(pointer).unwrap() = value;
     let Err(error) = serde_json::from_value::<T>(json) else {
-        panic!("{name} was read with {pointer}")
+        panic!("{name} was read with a damaged {pointer}")
     };
     error.to_string()
 }

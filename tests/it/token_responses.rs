@@ -52,7 +52,7 @@ fn date(offset: i64) -> String {
 }
 
 #[tokio::test]
-async fn success_without_a_token_names_what_is_missing() {
+async fn success_without_a_token_is_reported_with_its_reason() {
     for (headers, body, expected) in [
         (JSON, "", "the endpoint's response is empty"),
         (HTML, " \r\n", "the endpoint's response is empty"),
@@ -60,14 +60,18 @@ async fn success_without_a_token_names_what_is_missing() {
         (HTML, "canary", "the endpoint's response isn't a JSON object"),
         (JSON, r#"["canary"]"#, "the endpoint's response isn't a JSON object"),
         (JSON, r#"{"access_token":"canary""#, "the endpoint's response isn't a JSON object"),
-        (JSON, "{}", "the endpoint's response holds no access_token"),
-        (JSON, r#"{"message":"canary"}"#, "the endpoint's response holds no access_token"),
+        (JSON, "{}", "the endpoint's response contains no access_token"),
+        (JSON, r#"{"message":"canary"}"#, "the endpoint's response contains no access_token"),
         (
             JSON,
             r#"{"access_token":null,"error":null}"#,
-            "the endpoint's response holds no access_token",
+            "the endpoint's response contains no access_token",
         ),
-        (JSON, r#"{"access_token":["canary"]}"#, "the endpoint's response holds no access_token"),
+        (
+            JSON,
+            r#"{"access_token":["canary"]}"#,
+            "the endpoint's response contains no access_token",
+        ),
         (JSON, r#"{"access_token":""}"#, "the access token is empty"),
         (JSON, r#"{"access_token":"canary\nbreak"}"#, "the access token can't be a header value"),
         (JSON, r#"{"access_token":"canary","token_type":"mac"}"#, "has a type other than Bearer"),
@@ -92,7 +96,7 @@ async fn success_without_a_token_names_what_is_missing() {
 }
 
 #[tokio::test]
-async fn token_is_accepted_whatever_the_other_members_are() {
+async fn token_is_accepted_with_any_other_members() {
     for body in [
         r#"{"access_token":"fresh"}"#,
         r#"{"access_token":"fresh","token_type":"bearer","expires_in":300,"scope":""}"#,
@@ -113,8 +117,8 @@ async fn token_is_accepted_whatever_the_other_members_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lifetime_with_a_fraction_or_as_text_is_respected() {
-    for (expires_in, life) in [
+async fn lifetime_with_a_fraction_or_in_a_string_is_respected() {
+    for (expires_in, lifetime) in [
         ("3.0", 3),
         ("\"3.0\"", 3),
         ("\" 3 \"", 3),
@@ -129,21 +133,24 @@ async fn lifetime_with_a_fraction_or_as_text_is_respected() {
         let service = Scripted::new(move || response(StatusCode::OK, &[], &body));
         let client = service.client();
         client.send(&message()).await.unwrap();
-        // A short lifetime is used for its first third, a longer one except for its last 20 s.
-        let usable =
-            if life < 30 { Duration::from_secs(life) / 3 } else { Duration::from_secs(life - 20) };
+        // A short lifetime is used for its first third, a longer one except its last 20 s.
+        let usable = if lifetime < 30 {
+            Duration::from_secs(lifetime) / 3
+        } else {
+            Duration::from_secs(lifetime - 20)
+        };
         // The token is renewed after 80 % to 90 % of that time.
         sleep(usable * 7 / 10).await;
         client.send(&message()).await.unwrap();
         assert_eq!(service.token_requests(), 1, "{expires_in}: still used");
         sleep(usable * 4 / 10).await;
         client.send(&message()).await.unwrap();
-        assert_eq!(service.token_requests(), 2, "{expires_in}: used up after {usable:?}");
+        assert_eq!(service.token_requests(), 2, "{expires_in}: no longer used after {usable:?}");
     }
 }
 
 #[tokio::test]
-async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
+async fn rejection_reports_the_endpoint_the_client_and_the_settings_to_check() {
     let page = "https://service.example/docs";
     let environment = "the client id, the key id, and that the dashboard has the public key in the environment of the client id";
     let long = format!("invalid_client: {}", "x".repeat(600));
@@ -262,10 +269,13 @@ async fn rejection_names_the_endpoint_the_client_and_what_to_check() {
         let error = send(Act::response(status, headers, &body)).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Credentials, Delivery::NotSent), "{body}");
         assert!(!error.is_retryable());
-        let told = error
+        let reported = error
             .oauth_error()
-            .map(|told| (told.error.as_str(), told.error_description.as_deref(), told.error_uri.as_deref()));
-        assert_eq!(told, rejection, "{body}");
+            .map(|error| {
+                let description = error.error_description.as_deref();
+                (error.error.as_str(), description, error.error_uri.as_deref())
+            });
+        assert_eq!(reported, rejection, "{body}");
         let status = &status[..3];
         let expected = match rejection {
             Some(_) => format!(
@@ -328,7 +338,7 @@ async fn wrong_clock_is_reported_with_the_rejection() {
     {
         let acts = vec![rejection(&date(offset)), rejection(&date(offset))];
         let (sent, requests) = send_with_tokens(acts).await;
-        assert_eq!(requests.len(), 2, "once by each clock");
+        assert_eq!(requests.len(), 2, "one request with each clock");
         let error = sent.unwrap_err().to_string();
         let (before, after) = error.split_once("; this machine's clock is ").expect(&error);
         assert!(before.contains("with status 401 to the client id"), "{error}");

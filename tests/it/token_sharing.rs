@@ -6,15 +6,15 @@ use support::message;
 use tokio::task::JoinSet;
 
 /// Sends 1,000 messages at once.
-fn thousand(client: &Client) -> JoinSet<Result<Receipt, Error>> {
+fn send_thousand(client: &Client) -> JoinSet<Result<Receipt, Error>> {
     let send = |client: Client| async move { client.send(&message()).await };
     (0..1_000).map(|_| send(client.clone())).collect()
 }
 
 #[tokio::test]
-async fn a_thousand_sends_share_a_token_and_the_one_that_replaces_it() {
+async fn thousand_sends_share_a_token_and_its_replacement() {
     let (client, mut arrived) = service(100).await;
-    let sends = thousand(&client);
+    let sends = send_thousand(&client);
     for _ in 0..1_000 {
         let message = arrived.recv().await.unwrap();
         assert_eq!(message.token, 1, "one request for a thousand sends without a token");
@@ -25,7 +25,7 @@ async fn a_thousand_sends_share_a_token_and_the_one_that_replaces_it() {
     }
 
     // The service revokes the token before it expires.
-    let sends = thousand(&client);
+    let sends = send_thousand(&client);
     let mut by_token = [0; 2];
     for _ in 0..2_000 {
         let message = arrived.recv().await.unwrap();

@@ -1,4 +1,4 @@
-//! Requests for access tokens, and the result of a send if there is no token.
+//! Requests for access tokens, and the result of a send without a token.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -40,10 +40,10 @@ fn verified(
     let (signed, signature) = assertion.rsplit_once('.').unwrap();
     let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
     UnparsedPublicKey::new(algorithm, public).verify(signed.as_bytes(), &signature).unwrap();
-    let part =
+    let decode =
         |text: &str| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
-    (part(header), part(claims))
+    (decode(header), decode(claims))
 }
 
 fn with_key(server: &MockService, key: &TestKey) -> Client {
@@ -57,7 +57,7 @@ fn with_key(server: &MockService, key: &TestKey) -> Client {
 }
 
 #[tokio::test]
-async fn the_assertion_is_what_the_service_asks_for_with_every_kind_of_key() {
+async fn assertion_has_the_required_form_with_every_kind_of_key() {
     for (key, name, algorithm) in [
         (keys::p384(), "ES384", &ECDSA_P384_SHA384_FIXED as &dyn VerificationAlgorithm),
         (keys::p384_sec1(), "ES384", &ECDSA_P384_SHA384_FIXED),
@@ -114,50 +114,50 @@ impl Transport for TokenRequests {
 }
 
 #[tokio::test]
-async fn the_audience_is_the_token_url_exactly_as_it_was_configured() {
-    let below = |base: &str| (base.to_owned(), None);
-    let token = |url: &str| ("https://api.example.org".to_owned(), Some(url.to_owned()));
-    for ((base, token), url, audience) in [
+async fn audience_is_the_token_url_exactly_as_configured() {
+    let base_url = |base: &str| (base.to_owned(), None);
+    let token_url = |url: &str| ("https://api.example.org".to_owned(), Some(url.to_owned()));
+    for ((base, configured), url, audience) in [
         (
-            token("https://auth.example.org"),
+            token_url("https://auth.example.org"),
             "https://auth.example.org/",
             "https://auth.example.org",
         ),
         (
-            token("https://auth.example.org/"),
+            token_url("https://auth.example.org/"),
             "https://auth.example.org/",
             "https://auth.example.org/",
         ),
         (
-            token("https://AUTH.example.org/T"),
+            token_url("https://AUTH.example.org/T"),
             "https://auth.example.org/T",
             "https://AUTH.example.org/T",
         ),
         (
-            token("HTTPS://auth.example.org:443/token"),
+            token_url("HTTPS://auth.example.org:443/token"),
             "https://auth.example.org/token",
             "HTTPS://auth.example.org:443/token",
         ),
         (
-            token("\u{feff}https://auth.example.org/a/../token\r\n"),
+            token_url("\u{feff}https://auth.example.org/a/../token\r\n"),
             "https://auth.example.org/token",
             "https://auth.example.org/a/../token",
         ),
         (
-            below("https://API.example.org:443/base//"),
+            base_url("https://API.example.org:443/base//"),
             "https://api.example.org/base/v2/auth/token",
             "https://API.example.org:443/base/v2/auth/token",
         ),
         (
-            below(" https://api.example.org\n"),
+            base_url(" https://api.example.org\n"),
             "https://api.example.org/v2/auth/token",
             "https://api.example.org/v2/auth/token",
         ),
     ] {
         let requests = TokenRequests::default();
         let mut builder = client(&base, "plain").transport(requests.clone());
-        if let Some(token) = token {
-            builder = builder.token_url(token);
+        if let Some(configured) = configured {
+            builder = builder.token_url(configured);
         }
         builder.build().unwrap().send(&message()).await.unwrap();
         assert_eq!(*requests.0.lock().unwrap(), [(url.to_owned(), audience.to_owned())]);
@@ -165,7 +165,7 @@ async fn the_audience_is_the_token_url_exactly_as_it_was_configured() {
 }
 
 #[tokio::test]
-async fn another_audience_goes_into_the_assertion_and_nowhere_else() {
+async fn configured_audience_is_used_only_in_the_assertion() {
     let audiences =
         ["https://api.redoxengine.com/v2/auth/token", "urn:example:Token", "\u{feff}api://x\n"];
     for audience in audiences {
@@ -184,11 +184,11 @@ async fn another_audience_goes_into_the_assertion_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn tokens_come_from_a_token_url_elsewhere() {
+async fn tokens_can_come_from_another_host() {
     let server = fixtures::serve();
     let url = format!("{}/v2/auth/token", server.url());
-    let elsewhere = RawServer::start([Act::response("200 OK", "", "")]).await;
-    client(&elsewhere.url, "plain")
+    let other_host = RawServer::start([Act::response("200 OK", "", "")]).await;
+    client(&other_host.url, "plain")
         .token_url(&url)
         .build()
         .unwrap()
@@ -199,11 +199,11 @@ async fn tokens_come_from_a_token_url_elsewhere() {
     let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!(claims["aud"], url);
-    elsewhere.finish().await;
+    other_host.finish().await;
 }
 
 #[tokio::test]
-async fn every_request_for_a_token_has_an_assertion_of_its_own() {
+async fn every_token_request_has_its_own_assertion() {
     let server = fixtures::serve();
     let rejected = RawServer::start(vec![Act::response("401 Unauthorized", "", ""); 3]).await;
     let client =
@@ -249,7 +249,7 @@ fn token() -> Act {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_fails_is_asked_again() {
+async fn failed_token_request_is_retried() {
     let html = "Content-Type: text/html\r\n";
     for act in [
         Act::response("500 Unknown", html, "<html></html>"),
@@ -275,7 +275,7 @@ async fn a_token_endpoint_that_fails_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_stays_down_leaves_the_message_unsent() {
+async fn message_is_not_sent_while_the_token_endpoint_is_down() {
     let mut sends = JoinSet::new();
     for (act, kind) in [
         (Act::response("500 Unknown", "", ""), ErrorKind::Unavailable),
@@ -302,7 +302,7 @@ async fn retry_after_of_the_token_endpoint_is_reported() {
 }
 
 #[tokio::test]
-async fn a_token_is_taken_whatever_its_content_type() {
+async fn token_is_accepted_with_any_content_type() {
     for headers in
         ["", "Content-Type: text/html\r\n", "Content-Type: application/json; charset=utf-8\r\n"]
     {

@@ -12,15 +12,15 @@ use support::model::{ok, responds};
 use support::{DESTINATION, message, repository};
 
 /// Sends a message to a mock with this response. Returns the error.
-async fn responded(response: MockResponse) -> String {
+async fn error_after(response: MockResponse) -> String {
     let service = MockService::start().unwrap();
     service.respond_next(response);
     let client = Client::builder().mock(&service).max_attempts(1).build().unwrap();
     client.send(&message()).await.unwrap_err().to_string()
 }
 
-/// Builds a client of this address and sends a message. Returns the error of either step.
-async fn sent_to(url: &str, change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> String {
+/// Builds a client for this URL and sends a message. Returns the error of either step.
+async fn error_from(url: &str, change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> String {
     let builder = Client::builder()
         .base_url(url)
         .credentials(Credentials::api_key("key", "secret"))
@@ -72,7 +72,8 @@ async fn produced() -> BTreeMap<&'static str, String> {
     let in_use = {
         let publication = client.publish(slots(0..1)).checkpoint(&checkpoint);
         let other = client.publish(slots(0..1)).checkpoint(&checkpoint);
-        // Each takes the file when it begins. The first can't end before the second has begun.
+        // Each publication locks the file when it begins. The delay keeps the first one running
+        // until the second has begun.
         service.respond_next(MockResponse::usual().delay(Duration::from_millis(200)));
         let (first, second) = tokio::join!(publication, other);
         first.and(second).unwrap_err().to_string()
@@ -93,7 +94,7 @@ async fn produced() -> BTreeMap<&'static str, String> {
         ("invalid configuration", Client::builder().build().unwrap_err().to_string()),
         (
             "exposes tokens and messages to the network",
-            sent_to("http://gateway.internal", |builder| builder).await,
+            error_from("http://gateway.internal", |builder| builder).await,
         ),
         (
             "the private key is damaged or of an unsupported kind",
@@ -116,15 +117,15 @@ async fn produced() -> BTreeMap<&'static str, String> {
             "the message breaks the PushSlots data model",
             PushSlots::from_json(r#"{"Slots":[{}]}"#).unwrap().validate().unwrap_err().to_string(),
         ),
-        ("the service responded with 400", responded(MockResponse::rejected("no")).await),
-        ("the service responded with 429", responded(MockResponse::throttled()).await),
-        ("isn't the service's", responded(MockResponse::block_page()).await),
-        ("its content coding is", responded(MockResponse::usual().gzip()).await),
+        ("the service responded with 400", error_after(MockResponse::rejected("no")).await),
+        ("the service responded with 429", error_after(MockResponse::throttled()).await),
+        ("isn't the service's", error_after(MockResponse::block_page()).await),
+        ("its content coding is", error_after(MockResponse::usual().gzip()).await),
         (
             "the host name could not be resolved",
-            sent_to("https://no-such-host.invalid", |builder| builder).await,
+            error_from("https://no-such-host.invalid", |builder| builder).await,
         ),
-        ("no connection could be made", sent_to(&unused, |builder| builder).await),
+        ("no connection could be made", error_from(&unused, |builder| builder).await),
         ("no response arrived within the timeout", stalled),
         (
             "abandoned because the client's retry budget is empty",

@@ -6,13 +6,13 @@ use pushslots::{Meta, Provider, PushSlots, Slot};
 use serde_json::{Value, json};
 
 fn problems(message: &PushSlots) -> Vec<String> {
-    let error = message.validate().expect_err("the message is wrong");
+    let error = message.validate().expect_err("the message is invalid");
     error.problems().iter().map(ToString::to_string).collect()
 }
 
 fn paths(json: &Value) -> Vec<String> {
     let message = PushSlots::from_json(json.to_string()).unwrap();
-    let error = message.validate().expect_err("the message is wrong");
+    let error = message.validate().expect_err("the message is invalid");
     error.problems().iter().map(|problem| problem.path().to_owned()).collect()
 }
 
@@ -21,7 +21,7 @@ fn slot() -> Value {
 }
 
 #[test]
-fn all_problems_come_at_once_with_their_paths() {
+fn all_problems_are_reported_at_once_with_their_paths() {
     let json = json!({
         "Meta": {
             "DataModel": "Results", "EventType": "New", "EventDateTime": "yesterday", "Test": "maybe",
@@ -77,8 +77,8 @@ fn problem_text_names_the_expected_value() {
         problems(&message),
         [
             "Slots[0].DateTime: expected a date and time of day with its UTC offset, such as \
-             2016-08-01T14:00:00Z; this text is not one",
-            "Slots[0].Duration: expected a number of minutes above 0; this list is not one",
+             2016-08-01T14:00:00Z; this string isn't one",
+            "Slots[0].Duration: expected a number of minutes above 0; this list isn't one",
         ]
     );
 }
@@ -125,7 +125,7 @@ fn invalid_times_are_problems() {
 }
 
 #[test]
-fn a_year_that_has_no_four_digits_can_not_be_written() {
+fn year_without_four_digits_is_a_problem() {
     let far = NaiveDate::from_ymd_opt(12_026, 1, 1).unwrap().and_hms_opt(9, 0, 0).unwrap();
     let error =
         PushSlots::builder().slot(Slot::new(far.and_local_timezone(Utc).unwrap(), 15)).build();
@@ -149,11 +149,11 @@ fn invalid_durations_are_problems() {
         let json = json!({"Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": duration}]});
         assert_eq!(paths(&json), ["Slots[0].Duration"], "{duration}");
     }
-    let endless = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":1e400}]}"#;
-    let message = PushSlots::from_json(endless).unwrap();
+    let infinite = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":1e400}]}"#;
+    let message = PushSlots::from_json(infinite).unwrap();
     assert_eq!(
         problems(&message),
-        ["Slots[0].Duration: expected a number of minutes above 0; this number is not one"]
+        ["Slots[0].Duration: expected a number of minutes above 0; this number isn't one"]
     );
     for minutes in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let slot = Slot::new(Utc::now(), minutes);
@@ -173,14 +173,17 @@ fn message_without_slots_is_a_problem() {
 }
 
 #[test]
-fn a_key_given_twice_is_a_problem_where_the_model_names_it() {
+fn repeated_key_of_the_model_is_a_problem() {
     let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15,"Duration":30,"x":1,"x":2}]}"#;
     let message = PushSlots::from_json(json).unwrap();
-    assert_eq!(problems(&message), ["Slots[0].Duration: given more than once; keep one of them"]);
+    assert_eq!(
+        problems(&message),
+        ["Slots[0].Duration: the key is repeated; keep one of its values"]
+    );
 }
 
 #[test]
-fn telephone_numbers_are_e164() {
+fn telephone_numbers_must_be_e164() {
     let with = |number: &str| {
         let slot = Slot::new(Utc::now(), 15).provider(Provider::new().office_phone(number));
         PushSlots::builder().slot(slot).build()
@@ -264,7 +267,7 @@ fn element_added_to_a_list_does_not_hide_unreadable_ones() {
     message.meta_mut().destinations.push(Uuid::nil().into());
     assert_eq!(
         problems(&message),
-        ["Meta.Destinations[1]: expected an object; this number is not one"]
+        ["Meta.Destinations[1]: expected an object; this number isn't one"]
     );
     let json = String::from_utf8(message.to_json()).unwrap();
     assert!(json.contains(known) && json.contains(&Uuid::nil().to_string()), "{json}");
@@ -272,7 +275,7 @@ fn element_added_to_a_list_does_not_hide_unreadable_ones() {
     let json = json!({"Slots": [slot(), 17]});
     let mut message = PushSlots::from_json(json.to_string()).unwrap();
     message.slots_mut().push(Slot::new(Utc::now(), 15));
-    assert_eq!(problems(&message), ["Slots[1]: expected an object; this number is not one"]);
+    assert_eq!(problems(&message), ["Slots[1]: expected an object; this number isn't one"]);
     assert!(message.to_json().windows(2).any(|bytes| bytes == b"17"));
 }
 

@@ -1,5 +1,5 @@
-//! `Validation`: how a client sends messages and slots with problems, and where it reports the
-//! problems.
+//! `Validation` decides whether messages and slots with problems are sent. Receipts and reports
+//! list the problems.
 
 use futures_util::stream;
 use proptest::collection::vec;
@@ -32,8 +32,8 @@ fn message(meta: &Value, slot: &Value) -> PushSlots {
         "Meta": {"DataModel": "Scheduling", "EventType": "PushSlots", "Destinations": [{"ID": support::DESTINATION}]},
         "Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": 15}],
     });
-    for (place, members) in [("/Meta", meta), ("/Slots/0", slot)] {
-        let object = message.pointer_mut(place).unwrap().as_object_mut().unwrap();
+    for (pointer, members) in [("/Meta", meta), ("/Slots/0", slot)] {
+        let object = message.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
         object.extend(members.as_object().unwrap().clone());
     }
     PushSlots::from_json(message.to_string()).unwrap()
@@ -57,7 +57,7 @@ async fn sent(
 async fn each_validation_decides_what_is_sent() {
     // Members of `Meta` and of a slot, the path of the problem, and the JSON pointer to the value.
     // Then the values that `DropInvalidOptional` and `Lenient` send there, or `None` for an error.
-    let left_out = Some(Value::Null);
+    let removed = Some(Value::Null);
     let cases = [
         // Warnings of optional values.
         (
@@ -65,7 +65,7 @@ async fn each_validation_decides_what_is_sent() {
             json!({"Provider": {"ID": "1", "PhoneNumber": {"Office": "608-555-1234"}}}),
             "Slots[0].Provider.PhoneNumber.Office",
             "/Slots/0/Provider/PhoneNumber",
-            left_out.clone(),
+            removed.clone(),
             Some(json!({"Office": "608-555-1234"})),
         ),
         (
@@ -81,7 +81,7 @@ async fn each_validation_decides_what_is_sent() {
             json!({}),
             "Meta.CurrentBatch",
             "/Meta/TotalBatches",
-            left_out.clone(),
+            removed.clone(),
             Some(json!("2")),
         ),
         (
@@ -89,7 +89,7 @@ async fn each_validation_decides_what_is_sent() {
             json!({}),
             "Meta.BatchID",
             "/Meta/CurrentBatch",
-            left_out.clone(),
+            removed.clone(),
             Some(json!("1")),
         ),
         (
@@ -97,7 +97,7 @@ async fn each_validation_decides_what_is_sent() {
             json!({}),
             "Meta.CurrentBatch",
             "/Meta/CurrentBatch",
-            left_out.clone(),
+            removed.clone(),
             Some(json!("0")),
         ),
         // Errors of optional values.
@@ -106,7 +106,7 @@ async fn each_validation_decides_what_is_sent() {
             json!({"Provider": 5}),
             "Slots[0].Provider",
             "/Slots/0/Provider",
-            left_out.clone(),
+            removed.clone(),
             None,
         ),
         (
@@ -125,13 +125,13 @@ async fn each_validation_decides_what_is_sent() {
             Some(json!({"ID": "1"})),
             None,
         ),
-        (json!({"Test": "perhaps"}), json!({}), "Meta.Test", "/Meta/Test", left_out.clone(), None),
+        (json!({"Test": "perhaps"}), json!({}), "Meta.Test", "/Meta/Test", removed.clone(), None),
         (
             json!({"Extensions": 5}),
             json!({}),
             "Meta.Extensions",
             "/Meta/Extensions",
-            left_out.clone(),
+            removed.clone(),
             None,
         ),
         (
@@ -196,7 +196,7 @@ async fn each_validation_decides_what_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_lists_the_problems_that_stopped_the_message_alone() {
+async fn error_lists_only_the_problems_that_stopped_the_message() {
     let phone = json!({"PhoneNumber": {"Office": "1"}});
     let mut slots: Vec<_> = (0..1_500)
         .map(|number| json!({"ID": number, "DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Provider": {"ID": number, "PhoneNumber": phone["PhoneNumber"]}}))
@@ -321,7 +321,7 @@ async fn slots_that_break_the_schema_are_skipped_and_the_others_published() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn corrected_slots_count_with_the_bytes_that_they_take() {
+async fn corrected_slots_count_with_their_encoded_size() {
     let mut long = slots(0..2);
     let provider: Provider =
         serde_json::from_value(json!({"ID": "1", "Credentials": [["x".repeat(2_000)], "MD"]}))
@@ -337,7 +337,7 @@ async fn corrected_slots_count_with_the_bytes_that_they_take() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shared_record_that_is_changed_is_corrected_anew() {
+async fn changed_shared_record_is_corrected_again() {
     let mut slots = with_phone(3);
     let (_, client) = serve([ok()]);
     client.publish(&slots).validation(DropInvalidOptional).await.unwrap();
@@ -465,7 +465,7 @@ async fn a_publication_resumes_with_the_same_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn prepared_and_encoded_messages_are_judged_alike() {
+async fn prepared_and_encoded_messages_are_validated_alike() {
     for validation in [DropInvalidOptional, Lenient] {
         let (model, client) = serve([ok(), ok(), ok()]);
         let meta: Meta = serde_json::from_str(r#"{"Source": {"ID": "north"}}"#).unwrap();
@@ -511,7 +511,7 @@ async fn prepared_and_encoded_messages_are_judged_alike() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_client_sets_the_validation_of_its_sends() {
+async fn validation_of_the_client_applies_to_its_sends() {
     let (model, _) = serve([ok(), ok(), ok()]);
     let client = client_of(&model).validation(Lenient).build().unwrap();
     let message = PushSlots::builder().slots(with_phone(1)).build_without_validation();
@@ -526,7 +526,7 @@ async fn the_client_sets_the_validation_of_its_sends() {
 }
 
 #[tokio::test]
-async fn the_mock_accepts_warnings_if_it_is_set_to() {
+async fn mock_accepts_warnings_if_configured() {
     let message = PushSlots::from_json(
         r#"{"Meta": {"Destinations": [{"ID": "EMR"}], "Source": {"ID": "north"}, "CurrentBatch": "0"},
             "Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": 15, "Provider": {"PhoneNumber": {"Office": "1"}}}]}"#,
@@ -538,7 +538,7 @@ async fn the_mock_accepts_warnings_if_it_is_set_to() {
         let client = Client::builder().mock(service).validation(Lenient).build().unwrap();
         assert_eq!(client.send(&message).await.is_ok(), is_accepted);
     }
-    // The schema requires a text there.
+    // The schema requires a string there.
     let any = Any::of(&tolerant);
     let token = token(&tolerant, &any).await;
     let body = String::from_utf8(message.to_json()).unwrap();
@@ -564,24 +564,24 @@ fn is_part_of(sent: &Value, given: &Value) -> bool {
     }
 }
 
-/// Collects the places of `given` that `sent` lacks, named as in a problem.
-fn left_out(given: &Value, sent: &Value, at: &str, places: &mut Vec<String>) {
+/// Collects the paths of the values that `given` has and `sent` lacks, written as in a problem.
+fn collect_dropped(given: &Value, sent: &Value, at: &str, dropped: &mut Vec<String>) {
     match (given, sent) {
         (Value::Object(given), Value::Object(sent)) => {
             for (key, value) in given {
                 let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
                 match sent.get(key) {
-                    Some(sent) => left_out(value, sent, &at, places),
-                    None => places.push(at),
+                    Some(sent) => collect_dropped(value, sent, &at, dropped),
+                    None => dropped.push(at),
                 }
             }
         }
         (Value::Array(given), Value::Array(sent)) if given.len() == sent.len() => {
             for (index, (given, sent)) in given.iter().zip(sent).enumerate() {
-                left_out(given, sent, &format!("{at}[{index}]"), places);
+                collect_dropped(given, sent, &format!("{at}[{index}]"), dropped);
             }
         }
-        (Value::Array(_), _) => places.push(at.to_owned()),
+        (Value::Array(_), _) => dropped.push(at.to_owned()),
         _ => {}
     }
 }
@@ -613,16 +613,16 @@ fn message_without_its_invalid_values_is_valid_and_each_dropped_value_is_reporte
                 read["Meta"]["Destinations"] = sent["Meta"]["Destinations"].clone();
             }
             prop_assert!(is_part_of(&sent, &read), "{read}\n{sent}");
-            let mut places = Vec::new();
-            left_out(&read, &sent, "", &mut places);
-            for place in places {
-                let is_batch = ["Meta.CurrentBatch", "Meta.TotalBatches"].contains(&&*place);
-                let is_told = paths(receipt.problems()).into_iter().any(|path| {
-                    path.starts_with(&place)
-                        || place.starts_with(path)
+            let mut dropped = Vec::new();
+            collect_dropped(&read, &sent, "", &mut dropped);
+            for dropped in dropped {
+                let is_batch = ["Meta.CurrentBatch", "Meta.TotalBatches"].contains(&&*dropped);
+                let is_reported = paths(receipt.problems()).into_iter().any(|path| {
+                    path.starts_with(&dropped)
+                        || dropped.starts_with(path)
                         || is_batch && path.starts_with("Meta.") && path.contains("Batch")
                 });
-                prop_assert!(is_told, "{place} isn't reported: {:?}", receipt.problems());
+                prop_assert!(is_reported, "{dropped} isn't reported: {:?}", receipt.problems());
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! The verdict of the mock on a message. It depends on the values alone, and differs from the
-//! service's schema only by named rules of the reference.
+//! The verdict of the mock on a message: accepted or rejected. It depends only on the values, and
+//! differs from the service's schema only by named rules of the reference.
 //!
 //! `PROPTEST_CASES=10000 cargo test --all-features --test it verdicts::` checks 10,000 messages.
 
@@ -16,29 +16,29 @@ use support::any::{Any, token};
 use support::generate;
 use support::holds::holds;
 
-/// The reasons for which the mock rejects messages that the schema allows: a part of its text, and
+/// The reasons why the mock rejects messages that the schema allows: a part of its error text, and
 /// the rule of the reference.
 const RULES: &[(&str, &str)] = &[
-    ("not in E.164 form", "PhoneNumber.Office is in the form of ITU-T E.164"),
-    ("the text of a UUID", "IDs of sources and destinations are UUIDs"),
+    ("not in E.164 form", "PhoneNumber.Office is in E.164 form"),
+    ("a string with a UUID", "IDs of sources and destinations are UUIDs"),
     ("expected a UUID", "IDs of sources and destinations are UUIDs"),
-    ("the text of a time", "times are in the form of ISO 8601"),
-    ("expected a date and time of day", "times are in the form of ISO 8601"),
-    // An empty text counts as a missing time.
+    ("a string with a time", "times are in ISO 8601 form"),
+    ("expected a date and time of day", "times are in ISO 8601 form"),
+    // An empty string counts as a missing time.
     ("DateTime: missing", "a slot has a DateTime"),
-    ("a whole number", "batch numbers are whole numbers from 1"),
-    ("above TotalBatches", "CurrentBatch is at most TotalBatches"),
-    ("though CurrentBatch or TotalBatches is given", "batch numbers belong to a BatchID"),
-    ("not above 0", "Duration is a number of minutes, above 0"),
+    ("a whole number", "batch numbers are whole numbers, starting at 1"),
+    ("greater than TotalBatches", "CurrentBatch is at most TotalBatches"),
+    ("though CurrentBatch or TotalBatches is given", "batch numbers require a BatchID"),
+    ("not above 0", "Duration is a number of minutes above 0"),
     ("Slots: empty", "a message has at least one slot"),
-    ("Meta.Destinations: empty", "a message names at least one destination"),
-    ("say which endpoint the message is for", "a destination has an ID"),
+    ("Meta.Destinations: empty", "a message has at least one destination"),
+    ("missing; set the ID of the destination", "a destination has an ID"),
     ("Meta.DataModel: expected", "DataModel is Scheduling"),
     ("Meta.EventType: expected", "EventType is PushSlots"),
     ("Extensions: ", "Extensions is an object"),
-    ("Identifiers", "identifiers of places are a list of ID and IDType"),
-    ("Credentials[", "Credentials are texts"),
-    ("EmailAddresses[", "EmailAddresses are texts"),
+    ("Identifiers", "location identifiers are a list of ID and IDType"),
+    ("Credentials[", "Credentials are strings"),
+    ("EmailAddresses[", "EmailAddresses are strings"),
     ("Meta.Logs", "Logs are a list of ID and AttemptID"),
 ];
 
@@ -93,7 +93,7 @@ fn messages() -> BoxedStrategy<Value> {
 }
 
 #[test]
-fn verdict_differs_from_the_schema_by_named_rules_alone() {
+fn verdict_differs_from_the_schema_only_by_named_rules() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let day = Duration::from_secs(86_400);
     let service = MockService::builder().without_rate_limit().token_lifetime(day).start().unwrap();
@@ -103,9 +103,9 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
     let fixtures = support::fixtures::serve();
     let fixture = Any::of(&fixtures);
     let differences = RefCell::new(BTreeMap::<&str, u32>::new());
-    let judged = Cell::new(0_u32);
+    let checked = Cell::new(0_u32);
     holds(messages(), |json| {
-        judged.set(judged.get() + 1);
+        checked.set(checked.get() + 1);
         let by_schema = validator.is_valid(&json);
         let compact = json.to_string();
         let (status, body) = runtime.block_on(any.push(&token, compact.clone()));
@@ -117,7 +117,7 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
         prop_assert_eq!(spaced.0, status, "with space: {} / {}", compact, spaced.1);
         prop_assert!(
             by_schema || !is_accepted,
-            "the schema rejects what the mock accepts: {compact}"
+            "the mock accepts a message that the schema rejects: {compact}"
         );
         if by_schema && !is_accepted {
             let response: Value = serde_json::from_str(&body).unwrap();
@@ -140,14 +140,17 @@ fn verdict_differs_from_the_schema_by_named_rules_alone() {
         prop_assert_eq!(status, if is_event { 200 } else { 404 }, "{} for {}", body, compact);
         Ok(())
     });
-    println!("{} messages; the mock rejects what the schema allows:", judged.get());
+    println!(
+        "{} messages; rejections by the mock of messages that the schema allows, by rule:",
+        checked.get()
+    );
     for (rule, count) in differences.into_inner() {
         println!("{count:6}  {rule}");
     }
 }
 
 #[tokio::test]
-async fn values_are_judged_by_their_own_place_and_spelling() {
+async fn values_are_checked_by_their_own_path_and_spelling() {
     let service = MockService::start().unwrap();
     let any = Any::of(&service);
     let token = token(&service, &any).await;
@@ -161,60 +164,72 @@ async fn values_are_judged_by_their_own_place_and_spelling() {
         (
             slot(r#""Location":{"FacilityIdentifiers":[{},{"ID":5}]}"#),
             Some(
-                "Slots[0].Location.FacilityIdentifiers[1].ID: a number where the model has a text",
+                "Slots[0].Location.FacilityIdentifiers[1].ID: a number, but the model expects a string",
             ),
         ),
-        (slot(r#""Provider":null"#), Some("Slots[0].Provider: null where the model has an object")),
-        (slot(r#""Location":null"#), Some("Slots[0].Location: null where the model has an object")),
+        (
+            slot(r#""Provider":null"#),
+            Some("Slots[0].Provider: null, but the model expects an object"),
+        ),
+        (
+            slot(r#""Location":null"#),
+            Some("Slots[0].Location: null, but the model expects an object"),
+        ),
         (
             slot(r#""Provider":{"Address":null}"#),
-            Some("Provider.Address: null where the model has an object"),
+            Some("Provider.Address: null, but the model expects an object"),
         ),
         (
             slot(r#""Provider":{"PhoneNumber":null}"#),
-            Some("Provider.PhoneNumber: null where the model has an object"),
+            Some("Provider.PhoneNumber: null, but the model expects an object"),
         ),
         (
             slot(r#""Provider":{"Credentials":null}"#),
-            Some("Provider.Credentials: null where the model has a list"),
+            Some("Provider.Credentials: null, but the model expects a list"),
         ),
         (
             slot(r#""Provider":{"EmailAddresses":null}"#),
-            Some("Provider.EmailAddresses: null where the model has a list"),
+            Some("Provider.EmailAddresses: null, but the model expects a list"),
         ),
         (slot(r#""Provider":{"ID":null}"#), None),
-        (slot(r#""Reason":{}"#), Some("Slots[0].Reason: an object where the model has a text")),
+        (
+            slot(r#""Reason":{}"#),
+            Some("Slots[0].Reason: an object, but the model expects a string"),
+        ),
         (slot(r#""Provider":{}"#), None),
         (slot(r#""Extensions":[]"#), Some("Slots[0].Extensions")),
         (slot(&deep_slot), None),
         (slot(large), None),
-        (meta(r#""Source":null"#), Some("Meta.Source: null where the model has an object")),
-        (meta(r#""Test":"true""#), Some("Meta.Test: a text where the model has a boolean")),
+        (meta(r#""Source":null"#), Some("Meta.Source: null, but the model expects an object")),
+        (meta(r#""Test":"true""#), Some("Meta.Test: a string, but the model expects a boolean")),
         (
             meta(r#""BatchID":"b","CurrentBatch":" 2 ""#),
-            Some("Meta.CurrentBatch: a text where the model has the text of a whole number"),
+            Some("Meta.CurrentBatch: a string, but the model expects a string with a whole number"),
         ),
         (
             meta(r#""BatchID":"b","CurrentBatch":2"#),
-            Some("Meta.CurrentBatch: a number where the model has the text of a whole number"),
+            Some("Meta.CurrentBatch: a number, but the model expects a string with a whole number"),
         ),
-        (meta(r#""BatchID":7"#), Some("Meta.BatchID: a number where the model has a text")),
+        (meta(r#""BatchID":7"#), Some("Meta.BatchID: a number, but the model expects a string")),
         (
             meta(r#""EventDateTime":" 2016-1-5 09:00-05 ""#),
-            Some("Meta.EventDateTime: a text where the model has the text of a time"),
+            Some("Meta.EventDateTime: a string, but the model expects a string with a time"),
         ),
         (
             meta(r#""Source":{"ID":"urn:uuid:af394f14-b34a-464f-8d24-895f370af4c9"}"#),
-            Some("Meta.Source.ID: a text where the model has the text of a UUID"),
+            Some("Meta.Source.ID: a string, but the model expects a string with a UUID"),
         ),
         (
             meta(r#""Source":{"ID":"{af394f14-b34a-464f-8d24-895f370af4c9}"}"#),
-            Some("the text of a UUID"),
+            Some("a string with a UUID"),
         ),
-        (meta(r#""Source":{"ID":"af394f14b34a464f8d24895f370af4c9"}"#), Some("the text of a UUID")),
+        (
+            meta(r#""Source":{"ID":"af394f14b34a464f8d24895f370af4c9"}"#),
+            Some("a string with a UUID"),
+        ),
         (
             meta(r#""Source":{"ID":" af394f14-b34a-464f-8d24-895f370af4c9"}"#),
-            Some("the text of a UUID"),
+            Some("a string with a UUID"),
         ),
     ] {
         let comma =
@@ -228,10 +243,10 @@ async fn values_are_judged_by_their_own_place_and_spelling() {
         // The same message with white space, and with its members in another order.
         let (head, slots) = compact.split_once(r#","Slots":"#).unwrap();
         let slots = slots.strip_suffix('}').unwrap();
-        let turned = format!("{{\"Slots\":{slots},{}}}", head.strip_prefix('{').unwrap());
+        let reordered = format!("{{\"Slots\":{slots},{}}}", head.strip_prefix('{').unwrap());
         let spaced =
             compact.replace("{\"", "{ \n\"").replace("],\"", "] ,\t\"").replace(":{", " : {");
-        for body in [&compact, &spaced, &turned] {
+        for body in [&compact, &spaced, &reordered] {
             let (status, response) = any.push(&token, body.as_bytes()).await;
             assert_eq!(status, if reason.is_some() { 400 } else { 200 }, "{body}: {response}");
             if let Some(reason) = reason {

@@ -28,7 +28,7 @@ use support::keys::{self, TestKey};
 use support::tls::Authority;
 use support::{DESTINATION, message};
 
-/// The variable with the folder of the secrets, for the process that loads them.
+/// The environment variable with the folder of the secrets, for the process that loads them.
 const FOLDER: &str = "WIPING_FOLDER";
 const API_SECRET: &str = "PUSHSLOTS_API_SECRET";
 const MASK: u8 = 0x5a;
@@ -70,7 +70,7 @@ fn bytes(name: &str) -> impl Iterator<Item = u8> {
 /// Reads a file into memory that doesn't grow.
 fn read(name: &str) -> Zeroizing<Vec<u8>> {
     let mut content = Zeroizing::new(vec![0; file(name).metadata().unwrap().len() as usize]);
-    content.iter_mut().zip(bytes(name)).for_each(|(place, byte)| *place = byte);
+    content.iter_mut().zip(bytes(name)).for_each(|(target, byte)| *target = byte);
     content
 }
 
@@ -239,15 +239,15 @@ fn write_key(folder: &Folder, key: &TestKey) {
     let text = key.jwk["d"].as_str().unwrap();
     let d = BASE64_URL_SAFE_NO_PAD.decode(text).unwrap();
     let der = BASE64_STANDARD.decode(lines.concat()).unwrap();
-    let in_der = der.windows(d.len()).position(|window| window == d).expect("the PEM holds d");
+    let in_der = der.windows(d.len()).position(|window| window == d).expect("the PEM contains d");
     for (index, names) in KEY_PARTS.chunks(3).enumerate() {
-        let place = |length: usize, part: usize| 16 + (length - 16 - part) * index / 3;
+        let offset = |length: usize, part: usize| 16 + (length - 16 - part) * index / 3;
         // A line holds 48 bytes.
         let line = lines[(in_der + d.len() * index / 4) / 48];
         folder.file(names[0], &line[8..32]);
-        let at = place(text.len(), 24);
+        let at = offset(text.len(), 24);
         folder.file(names[1], &text[at..at + 24]);
-        let at = place(d.len(), 16);
+        let at = offset(d.len(), 16);
         folder.file(names[2], &d[at..at + 16]);
     }
 }
@@ -317,7 +317,7 @@ fn a_client_certificate_is_wiped() {
 }
 
 #[tokio::test]
-#[ignore = "another test runs it in a process of its own"]
+#[ignore = "another test runs it in a separate process"]
 async fn loads_a_key() {
     let mut search = Search::new(&KEY_PARTS);
     let load = |index: usize| match index {
@@ -348,7 +348,7 @@ async fn loads_a_key() {
 }
 
 #[tokio::test]
-#[ignore = "another test runs it in a process of its own"]
+#[ignore = "another test runs it in a separate process"]
 async fn sends_an_api_secret() {
     let mut search = Search::new(&PARTS);
     for spare in [0, 10_000] {
@@ -367,7 +367,7 @@ async fn sends_an_api_secret() {
 }
 
 #[tokio::test]
-#[ignore = "another test runs it in a process of its own"]
+#[ignore = "another test runs it in a separate process"]
 async fn sends_an_api_secret_of_the_environment() {
     let mut search = Search::new(&PARTS);
     search.assert_copies(1, "in the environment");
@@ -379,7 +379,7 @@ async fn sends_an_api_secret_of_the_environment() {
 }
 
 #[test]
-#[ignore = "another test runs it in a process of its own"]
+#[ignore = "another test runs it in a separate process"]
 fn holds_a_client_certificate() {
     let mut search = Search::new(&PARTS);
     let builder = Client::builder().client_certificate(std::mem::take(&mut *read("client.pem")));

@@ -1,12 +1,13 @@
-// A certified authorization server, with the clients that it is given as JSON in its first argument. Prints one JSON
-// object a line: where it is, and what becomes of every token request. Ends when its standard input does.
+// A certified authorization server, `oidc-provider`. Its first argument is a JSON list of its
+// clients. It prints one JSON object per line: first its token URL, then the result of every token
+// request. It exits when its standard input closes.
 
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
 
 const clients = JSON.parse(process.argv[2]);
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-// Its advice to operators is no line of ours.
+// Keep the advice of `oidc-provider` to operators off the standard output.
 console.info = console.warn = console.error;
 
 process.stdin.on('end', () => process.exit()).resume();
@@ -28,7 +29,9 @@ server.listen(0, '127.0.0.1', () => {
     features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
   });
   provider.on('grant.success', () => print({ granted: true }));
-  provider.on('grant.error', (_, { error, error_detail }) => print({ granted: false, error, error_detail }));
+  provider.on('grant.error', (_, { error, error_detail }) => {
+    print({ granted: false, error, error_detail });
+  });
   provider.on('server_error', (_, error) => print({ failed: error.message }));
   server.on('request', provider.callback());
   print({ token_url: `${issuer}/token` });

@@ -1,15 +1,15 @@
-// Opens the page of a mock that has received nothing, at the URL that it is given, and prints one JSON object: the settings,
-// and what its buttons did. With PUSHSLOTS_SCREENSHOTS it writes screenshots of 1280 and 420 pixels, light and dark, there.
+// Opens the page of a mock without messages at the given URL, and prints one JSON object: the settings, and the effects
+// of the buttons.
 
 import { run, unlabelled, watch } from './browser.js';
+import { screenshots } from './screenshots.js';
 
 const WAIT_MS = 5_000;
-const WIDTHS = [1280, 420];
 
 const url = new URL(process.argv[2]);
 
 await run(async (browser) => {
-  const context = await browser.newContext({ viewport: { width: WIDTHS[0], height: 800 } });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url.origin });
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
@@ -29,14 +29,7 @@ await run(async (browser) => {
   await page.locator('#outage-10').click();
   await page.locator('#outage:visible').waitFor();
 
-  const folder = process.env.PUSHSLOTS_SCREENSHOTS;
-  for (const colorScheme of folder ? ['light', 'dark'] : []) {
-    await page.emulateMedia({ colorScheme });
-    for (const width of WIDTHS) {
-      await page.setViewportSize({ width, height: 800 });
-      await page.screenshot({ path: `${folder}/empty-${width}-${colorScheme}.png`, fullPage: true });
-    }
-  }
+  await screenshots(page, 'empty');
   process.stdout.write(`${JSON.stringify({
     settings,
     copied,

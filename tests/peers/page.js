@@ -1,18 +1,17 @@
-// Opens the page of the service at the URL that it is given, in a browser without a screen, and prints one JSON object
-// a line: how fast the newest message was there, which one came later, and what is on the page and around it. The
-// browser is the one at CHROMIUM.
+// Opens the page of the service at the given URL, and prints one JSON object a line: the time until the newest message
+// was listed, the message that arrived later, and the content of the page.
 
 import { createInterface } from 'node:readline';
 import { LIMIT_MS, run, unlabelled, watch } from './browser.js';
 
 const WAIT_MS = 5_000;
-const MOST_TABS = 40;
+const MOST_TABS = 10;
 
 const url = new URL(process.argv[2]);
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const plain = (text) => text.replace(/\s+/g, ' ').trim();
 
-// The first line of standard input, or undefined where it ends without one.
+// The first line of standard input, or undefined if there is none.
 const pushed = (async () => {
   for await (const line of createInterface({ input: process.stdin })) return line;
 })();
@@ -28,7 +27,7 @@ async function check(browser) {
     if (to.protocol !== 'data:' && to.origin !== url.origin) foreign.push(request.url());
   });
 
-  const newest = page.locator('#rows > li').first();
+  const newest = page.locator('#rows .message').first();
   const textOf = async (locator) => plain(await locator.innerText());
   const textsOf = async (locator) => (await locator.allInnerTexts()).map(plain);
   const live = () => textOf(page.locator('#live'));
@@ -38,29 +37,29 @@ async function check(browser) {
   await newest.waitFor({ timeout: LIMIT_MS });
   const opened_ms = performance.now() - begin;
 
-  const numberOfNewest = () => Number(document.querySelector('#rows > li h3').textContent.match(/\d+/)[0]);
-  // Before the line on which the next message is pushed.
+  const numberOfNewest = () => Number(document.querySelector('#rows .message h3').textContent.match(/\d+/)[0]);
+  // The test sends the next message after it reads the line.
   const before = await page.evaluate(numberOfNewest);
   print({ opened_ms, newest: await textOf(newest) });
   if ((await pushed)?.trim() === 'pushed') {
     await page.waitForFunction(
-      (before) => Number(document.querySelector('#rows > li h3')?.textContent.match(/\d+/)[0]) > before,
+      (before) => Number(document.querySelector('#rows .message h3')?.textContent.match(/\d+/)[0]) > before,
       before,
       { polling: 20 },
     );
     print({ arrived: await textOf(newest), live: await live() });
   }
 
-  // Before anything is clicked: Tab goes on from where the last click was.
+  // Before any click, because Tab moves on from the last click.
   const keyboard_next = await queueByKeyboard(page, textOf);
-  // The calendar is asked for after the messages, and anew after each that arrives.
-  await page.locator('#week[aria-busy=false] .slot').first().waitFor();
+  // The page requests the calendar after the messages, and again after each change.
+  await page.locator('#week[aria-busy=false] .run').first().waitFor();
   for (const more of await newest.locator('summary:visible').all()) await more.click();
   const report = {
     log_ids: await textsOf(newest.locator('.log-id')),
     attempts: await textsOf(newest.locator('.attempts .text')),
     providers: await textsOf(page.locator('#providers .provider')),
-    slots: await textsOf(page.locator('#calendar .slot')),
+    slots: await textsOf(page.locator('#calendar .run')),
     keyboard_next,
     live: await live(),
     unlabelled: await unlabelled(context, page),
@@ -81,16 +80,24 @@ async function check(browser) {
 
 // Queues the first failure with Tab and Enter alone, and returns the text of the queue.
 async function queueByKeyboard(page, textOf) {
-  const isThere = () => document.activeElement === document.querySelector('#responses button');
-  for (let tabs = 0; !(await page.evaluate(isThere)); tabs++) {
-    if (tabs === MOST_TABS) throw new Error(`no response has the focus after ${tabs} tabs`);
-    await page.keyboard.press('Tab');
-  }
+  await tabTo(page, 'nav a[href="#next"]');
+  await page.keyboard.press('Enter');
+  await tabTo(page, '#responses button');
   const many = await page.locator('#queue > li').count();
   await page.keyboard.press('Enter');
   await page.locator('#queue > li').nth(many).waitFor();
-  if (!(await page.evaluate(isThere))) throw new Error('the button lost the focus when it was pressed');
+  if (!(await hasFocus(page, '#responses button'))) throw new Error('the button lost the focus when it was pressed');
   return textOf(page.locator('#queue'));
+}
+
+const hasFocus = (page, selector) =>
+  page.evaluate((selector) => document.activeElement === document.querySelector(selector), selector);
+
+async function tabTo(page, selector) {
+  for (let tabs = 0; !(await hasFocus(page, selector)); tabs++) {
+    if (tabs === MOST_TABS) throw new Error(`${selector} doesn't have the focus after ${tabs} tabs`);
+    await page.keyboard.press('Tab');
+  }
 }
 
 await run(check);

@@ -1,4 +1,4 @@
-//! A client of the mock that doesn't use this crate.
+//! A plain HTTP client for the mock that doesn't use the SDK.
 
 use pushslots::mock::MockService;
 use pushslots::{Client, ClientBuilder, Credentials, SigningKey};
@@ -56,7 +56,7 @@ pub fn form(assertion: &str) -> String {
     )
 }
 
-/// Returns an assertion as the client under test makes it, for this key and audience.
+/// Returns an assertion as the client under test builds it, with this key and audience.
 pub async fn assertion_by(key: &SigningKey, client_id: &str, audience: &str) -> String {
     let service = RawServer::start([Act::CloseAfterReading]).await;
     let client = Client::builder()

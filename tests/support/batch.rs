@@ -1,4 +1,4 @@
-//! Slots to publish, a service to publish them to, and the messages that arrived there.
+//! Slots to publish, a service that receives them, and the messages that arrived there.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct Arrived {
     pub batch_id: Option<String>,
     pub current: Option<String>,
     pub total: Option<String>,
-    /// The numbers of its slots.
+    /// The numbers of the message's slots.
     pub slots: Vec<usize>,
 }
 

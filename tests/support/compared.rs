@@ -1,8 +1,8 @@
 //! Compares a message that the reader returns with the values that serde_json reads from the same
 //! JSON.
 //!
-//! The rules are implemented a second time here, from the documentation of the model and without
-//! its code.
+//! This is a second implementation of the reader's rules. It follows the documentation of the model
+//! and uses none of its code.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ enum Kind {
     Constant(&'static str),
     Texts,
     Record(Table),
-    /// A list of records, and whether it keeps empty elements.
+    /// A list of records. The flag is whether it keeps empty elements.
     Records(Table, bool),
 }
 
@@ -277,7 +277,7 @@ fn record(table: Table, members: &[(String, Tree)]) -> Read {
                 Read::Value(value) => expected.push(((*key).to_owned(), value)),
                 Read::Unreadable => expected.push(((*key).to_owned(), value.clone())),
             },
-            // The reader keeps all of them, in a list.
+            // The reader keeps all values of a repeated key in a list.
             _ => expected.push(((*key).to_owned(), Tree::Any)),
         }
     }
@@ -296,7 +296,7 @@ fn last_of_each(members: &[(String, Tree)], wanted: &dyn Fn(&str) -> bool) -> Ve
         let is_repeated = members.iter().filter(|(other, _)| other == key).count() > 1;
         let value = match value {
             _ if key == "Extensions" => match value {
-                // The reader keeps all of them, in a list.
+                // The reader keeps all values of a repeated key in a list.
                 _ if is_repeated => Tree::Any,
                 Tree::Object(inner) => {
                     let inner = last_of_each(inner, &|_| true);
@@ -315,7 +315,7 @@ fn last_of_each(members: &[(String, Tree)], wanted: &dyn Fn(&str) -> bool) -> Ve
 /// Reads `bytes` at every entry point and asserts that serde_json reads the same values.
 pub fn reads_alike(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        assert!(PushSlots::from_json(bytes).is_err(), "JSON is UTF-8");
+        assert!(PushSlots::from_json(bytes).is_err(), "input that isn't UTF-8 is rejected");
         return;
     };
     // White space and byte-order marks may come first.
@@ -326,30 +326,39 @@ pub fn reads_alike(bytes: &[u8]) {
     match PushSlots::from_json(bytes) {
         Ok(message) => {
             has_all_values(json, &message);
-            let by_serde: PushSlots = serde_json::from_str(json).expect("serde reads it too");
-            assert!(by_serde == message, "from_json and serde read the same");
+            let by_serde: PushSlots =
+                serde_json::from_str(json).expect("serde accepts the message too");
+            assert!(by_serde == message, "from_json and serde return the same message");
             if message.validate().is_ok() {
                 let mut reader = SlotReader::new(bytes);
                 let slots: Result<Vec<_>, _> = reader.by_ref().collect();
                 assert!(
                     slots.is_ok_and(|slots| slots == message.slots()),
-                    "SlotReader reads the same slots"
+                    "SlotReader returns the same slots"
                 );
                 assert!(
                     reader.meta().is_none_or(|meta| meta == message.meta()),
-                    "and the same Meta"
+                    "SlotReader returns the same Meta"
                 );
             }
         }
         Err(error) => match serde_json::from_str::<IgnoredAny>(json) {
             Ok(IgnoredAny) => {
-                assert!(!json.trim_ascii_start().starts_with('{'), "an object is read: {error}")
+                assert!(
+                    !json.trim_ascii_start().starts_with('{'),
+                    "from_json accepts every JSON object: {error}"
+                )
             }
             Err(expected) => {
                 // At the end of a line, serde_json already reports column 0 of the next one.
-                let is_behind = expected.column() == 0 && expected.line() > 1 && !expected.is_eof();
-                let line = expected.line() - usize::from(is_behind);
-                assert_eq!(error.line(), lines_before + line, "{error}, {expected}");
+                let is_on_next_line =
+                    expected.column() == 0 && expected.line() > 1 && !expected.is_eof();
+                let line = expected.line() - usize::from(is_on_next_line);
+                assert_eq!(
+                    error.line(),
+                    lines_before + line,
+                    "reader: {error}; serde_json: {expected}"
+                );
             }
         },
     }

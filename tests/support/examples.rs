@@ -70,10 +70,7 @@ pub async fn publish_file(slots: Option<&Path>, variables: &BTreeMap<&str, Strin
 pub fn program(example: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples").join(example);
-    assert!(
-        program.exists(),
-        "{example} is built by `cargo test` without a filter, or `--examples`"
-    );
+    assert!(program.exists(), "{example} isn't built; run `cargo build --examples`");
     program
 }
 
@@ -81,7 +78,7 @@ async fn run(example: &str, file: Option<&Path>, variables: &BTreeMap<&str, Stri
     let mut command = Command::new(program(example));
     command.args(file).env_clear().envs(variables).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(60), command.output());
-    let output = output.await.expect("it ends").unwrap();
+    let output = output.await.expect("the example ends within 60 s").unwrap();
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),

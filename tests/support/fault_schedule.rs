@@ -1,5 +1,5 @@
-//! The faults of a service in a simulation: none, single ones, and outages in which one fault
-//! prevails.
+//! The faults of a service in a simulation: none, single ones, or outages in which most requests
+//! fail in one way.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -124,7 +124,7 @@ fn unavailable(rng: &mut StdRng, accepted: bool) -> ScriptedOutcome {
     match with_status(rng, &[503], accepted) {
         // A value that is neither a number nor a date counts as missing.
         ScriptedOutcome::Response(reply)
-            if reply.retry_after.as_deref().is_some_and(|asked| asked != "soon") =>
+            if reply.retry_after.as_deref().is_some_and(|value| value != "soon") =>
         {
             ScriptedOutcome::Response(Reply { accepted: false, ..reply })
         }
@@ -132,8 +132,8 @@ fn unavailable(rng: &mut StdRng, accepted: bool) -> ScriptedOutcome {
     }
 }
 
-/// Returns a 2xx response that leaves the outcome unknown, because it is compressed or comes before
-/// the whole message was sent.
+/// Returns a 2xx response that leaves the outcome unknown, because it is compressed or arrives
+/// before the whole message was sent.
 fn unreadable(rng: &mut StdRng, accepted: bool) -> Reply {
     match rng.gen_bool(0.5) {
         true => Reply {

@@ -42,7 +42,7 @@ struct File {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Mapping {
     name: String,
-    #[serde(default = "usual_priority")]
+    #[serde(default = "default_priority")]
     priority: u32,
     scenario_name: Option<String>,
     required_scenario_state: Option<String>,
@@ -97,7 +97,7 @@ enum Text {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Response {
-    #[serde(default = "usual_status")]
+    #[serde(default = "default_status")]
     status: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -126,11 +126,11 @@ enum Transformer {
     ResponseTemplate,
 }
 
-fn usual_priority() -> u32 {
+fn default_priority() -> u32 {
     5
 }
 
-fn usual_status() -> u16 {
+fn default_status() -> u16 {
     200
 }
 
@@ -184,10 +184,10 @@ impl Stubs {
         {
             states.insert(name, state);
         }
-        self.made_of(mapping, request)
+        self.build_response(mapping, request)
     }
 
-    fn made_of(&self, mapping: &Mapping, request: &ReceivedRequest) -> MockResponse {
+    fn build_response(&self, mapping: &Mapping, request: &ReceivedRequest) -> MockResponse {
         let recorded = &mapping.response;
         let mut response = match recorded.fault {
             None => MockResponse::new(StatusCode::from_u16(recorded.status).unwrap()),
@@ -246,20 +246,20 @@ impl Text {
         match self {
             Self::EqualTo(expected) => text == Some(expected),
             Self::Contains(part) => text.is_some_and(|text| text.contains(part)),
-            Self::Matches(pattern) => text.is_some_and(|text| is_whole(pattern, text)),
-            Self::DoesNotMatch(pattern) => text.is_some_and(|text| !is_whole(pattern, text)),
+            Self::Matches(pattern) => text.is_some_and(|text| matches_whole(pattern, text)),
+            Self::DoesNotMatch(pattern) => text.is_some_and(|text| !matches_whole(pattern, text)),
             Self::Absent(absent) => text.is_none() == *absent,
         }
     }
 }
 
-/// Returns whether the regular expression matches the whole text. Supports plain text with an
-/// optional `.*` at its end.
-fn is_whole(pattern: &str, text: &str) -> bool {
+/// Returns whether the regular expression matches the whole text. Supports only plain text with
+/// an optional `.*` at its end.
+fn matches_whole(pattern: &str, text: &str) -> bool {
     let (plain, any) = pattern.strip_suffix(".*").map_or((pattern, false), |plain| (plain, true));
     assert!(
         plain.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c)),
-        "{pattern} is not supported"
+        "unsupported pattern: {pattern}"
     );
     if any { text.starts_with(plain) } else { text == plain }
 }
@@ -279,7 +279,7 @@ impl JsonPath {
 fn at_path(text: &str, path: &str) -> Value {
     assert!(
         path.chars().all(|c| c.is_ascii_alphanumeric() || "$.".contains(c)),
-        "{path} is not supported"
+        "unsupported path: {path}"
     );
     let json: Value = serde_json::from_str(text).unwrap_or_default();
     json.pointer(&path.trim_start_matches('$').replace('.', "/")).cloned().unwrap_or_default()
@@ -290,6 +290,7 @@ handlebars_helper!(json_path: |text: str, path: str| at_path(text, path));
 
 // Implements `{{randomValue type='UUID'}}`.
 handlebars_helper!(random_value: |**named| {
-    assert_eq!(named.get("type").and_then(|kind| kind.as_str()), Some("UUID"), "no other kind is supported");
+    let kind = named.get("type").and_then(|kind| kind.as_str());
+    assert_eq!(kind, Some("UUID"), "unsupported type of randomValue");
     Uuid::new_v4().to_string()
 });

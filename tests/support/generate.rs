@@ -11,7 +11,7 @@ use pushslots::uuid::Uuid;
 use pushslots::{Address, Identifier, Location, Meta, Provider, PushSlots, Shared, Slot};
 use serde_json::{Map, Value, json};
 
-/// Returns text of any kind: plain, with control characters and quotes, and with characters of any
+/// Returns any text: plain, with control characters and quotes, or with characters of any encoded
 /// length.
 pub fn text() -> BoxedStrategy<String> {
     prop_oneof![
@@ -23,7 +23,7 @@ pub fn text() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Returns any JSON value whose numbers are written as they were read.
+/// Returns any JSON value. Its numbers are integers, so they are written as they were read.
 pub fn json() -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -52,7 +52,7 @@ fn collect(value: &Value, at: String, all: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
-                // Values that the model doesn't name aren't validated.
+                // Extensions aren't validated.
                 if key != "Extensions" {
                     collect(
                         value,
@@ -74,7 +74,7 @@ fn collect(value: &Value, at: String, all: &mut Vec<String>) {
     }
 }
 
-/// Returns a time that a message may hold, with a fraction of any length.
+/// Returns a time that a message may contain, with a fraction of any length.
 pub fn time() -> BoxedStrategy<DateTime<Utc>> {
     let first = NaiveDate::from_ymd_opt(0, 1, 1).unwrap().and_time(Default::default()).and_utc();
     let last =
@@ -120,8 +120,11 @@ macro_rules! record {
 }
 
 fn address() -> BoxedStrategy<Address> {
-    record!(Address::new(); street_address: text(), city: text(), zip: text(), county: text(), country: text();
-        |address: Address| address.state("WI"))
+    record!(
+        Address::new();
+        street_address: text(), city: text(), zip: text(), county: text(), country: text();
+        |address: Address| address.state("WI")
+    )
     .boxed()
 }
 
@@ -130,8 +133,12 @@ fn identifier() -> BoxedStrategy<Identifier> {
 }
 
 fn provider() -> BoxedStrategy<Provider> {
-    let parts = record!(Provider::new(); credential: text(), address: address(), email_address: text(),
-        office_phone: "\\+[1-9][0-9]{1,14}"; |record| record);
+    let parts = record!(
+        Provider::new();
+        credential: text(), address: address(), email_address: text(),
+        office_phone: "\\+[1-9][0-9]{1,14}";
+        |record| record
+    );
     (parts, text(), text(), vec(text(), 0..3))
         .prop_map(|(provider, id, name, credentials)| {
             let provider = provider.id(id, "NPI").name(name.clone(), name);
@@ -141,14 +148,23 @@ fn provider() -> BoxedStrategy<Provider> {
 }
 
 fn location() -> BoxedStrategy<Location> {
-    record!(Location::new(); facility: text(), facility_identifier: identifier(), department: text(),
-        department_identifier: identifier(), room: text(); |location: Location| location.kind("Clinic"))
+    record!(
+        Location::new();
+        facility: text(), facility_identifier: identifier(), department: text(),
+        department_identifier: identifier(), room: text();
+        |location: Location| location.kind("Clinic")
+    )
     .boxed()
 }
 
 fn meta() -> BoxedStrategy<Meta> {
-    let parts = record!(Meta::new(); event_date_time: time(), test: any::<bool>(), source: any::<u128>().prop_map(Uuid::from_u128),
-        destination: any::<u128>().prop_map(Uuid::from_u128), facility_code: text(); |record| record);
+    let parts = record!(
+        Meta::new();
+        event_date_time: time(), test: any::<bool>(),
+        source: any::<u128>().prop_map(Uuid::from_u128),
+        destination: any::<u128>().prop_map(Uuid::from_u128), facility_code: text();
+        |record| record
+    );
     (parts, option::of((1..u64::MAX, 0..1000_u64)))
         .prop_map(|(meta, batch)| match batch {
             Some((current, more)) => meta
@@ -203,8 +219,8 @@ pub fn message() -> BoxedStrategy<PushSlots> {
 
 /// Returns JSON that `schema` allows, with some members that it doesn't name.
 ///
-/// Values for which the reference defines a form use the form that the writer uses. Other forms are
-/// kept as they are and aren't tested here.
+/// If the reference defines a form for a value, the value has the form that the writer uses. The
+/// reader keeps other forms as they are, and they aren't tested here.
 pub fn of_schema(schema: &Value) -> BoxedStrategy<Value> {
     of_schema_at(schema, "")
 }
@@ -227,7 +243,7 @@ fn of_schema_at(schema: &Value, key: &str) -> BoxedStrategy<Value> {
             "number" => prop_oneof![
                 (-(1_i64 << 53)..1 << 53).prop_map(Value::from),
                 f64::NORMAL.prop_map(|number| match number {
-                    // JSON writes a whole number in another form.
+                    // A whole number as a float would be written in another form.
                     _ if number.fract() == 0.0 => Value::from(0.5),
                     _ => Value::from(number),
                 }),
@@ -256,13 +272,15 @@ fn object_of_schema(schema: &Value) -> BoxedStrategy<Value> {
             value.prop_map(move |value| value.map(|value| (key.clone(), value))).boxed()
         });
     let members: Vec<_> = members.collect();
-    let others = vec((text().prop_map(|name| format!("x-{name}")), json()), 0..2);
+    let unknown_members = vec((text().prop_map(|name| format!("x-{name}")), json()), 0..2);
     let extensions = option::weighted(0.2, vec((text(), json()), 0..3));
-    (members, others, extensions)
-        .prop_map(|(members, others, extensions)| {
+    (members, unknown_members, extensions)
+        .prop_map(|(members, unknown_members, extensions)| {
             let extensions = extensions
                 .map(|extensions| ("Extensions".to_owned(), extensions.into_iter().collect()));
-            Value::Object(members.into_iter().flatten().chain(others).chain(extensions).collect())
+            Value::Object(
+                members.into_iter().flatten().chain(unknown_members).chain(extensions).collect(),
+            )
         })
         .boxed()
 }

@@ -1,9 +1,9 @@
-//! Runs properties on many cases, drawn from a printed seed.
+//! Runs properties on many random cases, and prints the seed.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 
-/// Tries `property` on values of `strategy`: 256 of them, or the number in `PROPTEST_CASES`. Set
+/// Checks `property` on 256 values of `strategy`, or on the number in `PROPTEST_CASES`. Set
 /// `PUSHSLOTS_TEST_SEED` to repeat a seed.
 pub fn holds<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> TestCaseResult) {
     let given = std::env::var("PUSHSLOTS_TEST_SEED").ok().map(|seed| seed.parse().unwrap());

@@ -43,8 +43,8 @@ impl Arrived {
         self.respond.send_response(response, true).unwrap();
     }
 
-    /// Responds with this status without reading the message. The body of the response is still to
-    /// come.
+    /// Responds with this status without reading the message, and leaves the body of the response
+    /// open.
     pub fn reply_without_end(&mut self, status: u16) -> SendStream<Bytes> {
         let response = Response::builder().status(status).body(()).unwrap();
         self.respond.send_response(response, false).unwrap()

@@ -1,4 +1,4 @@
-//! Private keys, generated for each run.
+//! Private keys that are generated for each run.
 
 use aws_lc_rs::encoding::{
     AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der,
@@ -27,7 +27,7 @@ impl TestKey {
         jwk
     }
 
-    /// Returns the public key as a JWK, in the form in which the service gets it.
+    /// Returns the public key as a JWK, in the form that the service receives.
     pub fn public_jwk(&self, key_id: &str) -> Value {
         let mut jwk = self.jwk(key_id);
         let members = jwk.as_object_mut().unwrap();
@@ -68,7 +68,10 @@ fn of_curve(key: &EcdsaKeyPair) -> TestKey {
     let crv = format!("P-{}", x.len() * 8);
     TestKey {
         pem: pem("PRIVATE KEY", key.to_pkcs8v1().unwrap().as_ref()),
-        jwk: json!({ "kty": "EC", "crv": crv, "x": base64(x), "y": base64(y), "d": base64(private.as_ref()) }),
+        jwk: json!({
+            "kty": "EC", "crv": crv,
+            "x": base64(x), "y": base64(y), "d": base64(private.as_ref())
+        }),
         public,
     }
 }
@@ -107,8 +110,8 @@ pub fn base64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Returns the PKCS#1 key inside a PKCS#8 key. It is in the octet string that is the last field
-/// (RFC 5208, section 5), which begins after 26 bytes in a 2048-bit key.
+/// Returns the PKCS#1 key inside a 2048-bit PKCS#8 key. It is the content of the last field, an
+/// octet string (RFC 5208, section 5), and begins after 26 bytes.
 fn pkcs1(pkcs8: &[u8]) -> &[u8] {
     &pkcs8[26..]
 }

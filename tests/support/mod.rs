@@ -1,4 +1,4 @@
-//! Parts that several tests share.
+//! Code that the tests share.
 
 pub mod any;
 pub mod batch;

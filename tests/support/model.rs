@@ -1,5 +1,5 @@
-//! A service that records what it accepted, played by a transport without sockets and in simulated
-//! time.
+//! A scripted service that records the messages it accepted. A transport plays it, without sockets
+//! and in simulated time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,9 +29,9 @@ pub enum ScriptedOutcome {
     NotProcessed,
     /// The connection is cut, before or after the service took the message.
     Cut { accepted: bool },
-    /// No response comes.
+    /// No response arrives.
     Hangs { accepted: bool },
-    /// No response comes, and the transport ignores its timeout.
+    /// No response arrives, and the transport ignores its timeout.
     HangsForEver { accepted: bool },
     /// The service responds.
     Response(Reply),
@@ -57,12 +57,12 @@ pub struct Reply {
     pub accepted: bool,
     pub after: Duration,
     pub retry_after: Option<String>,
-    /// A header: its name and value.
+    /// The name and value of an additional header.
     pub header: Option<(&'static str, &'static str)>,
     pub body: &'static str,
     /// Whether the connection is cut before the body arrives.
     pub body_lost: bool,
-    /// Whether the response comes before the whole request was sent.
+    /// Whether the response arrives before the whole request was sent.
     pub is_early: bool,
 }
 
@@ -88,7 +88,7 @@ impl Reply {
         }
     }
 
-    /// Creates a response of a gateway. The service may have accepted the message.
+    /// Creates a response of a gateway. `accepted` is whether the service accepted the message.
     pub fn block_page(accepted: bool) -> Self {
         let header = Some(("content-type", "text/html"));
         Self { accepted, header, body: "<html>Request Rejected</html>", ..Self::new(200) }
@@ -120,15 +120,15 @@ pub struct Call {
     /// Whether the request reached the service.
     pub has_left: bool,
     pub accepted: bool,
-    /// Whether the client got log ids and errors.
+    /// Whether the response that the client received has log ids and errors.
     pub has_logs_and_errors: bool,
-    /// Whether the client got a response that proves that the message was accepted.
+    /// Whether the response that the client received proves that the message was accepted.
     pub is_plainly_accepted: bool,
-    /// The status that the client got, and when it got it.
+    /// The status of the response that the client received, and the time at which it arrived.
     pub responded: Option<(u16, Instant)>,
 }
 
-/// Returns a builder for a client whose requests go to `model`.
+/// Returns a builder for a client that sends its requests to `model`.
 pub fn client_of(model: &Arc<Model>) -> ClientBuilder {
     Client::builder()
         .transport(model.clone())
@@ -138,7 +138,8 @@ pub fn client_of(model: &Arc<Model>) -> ClientBuilder {
 
 type Outcomes<F> = Box<dyn FnMut(&mut StdRng, Duration) -> F + Send>;
 
-/// Plays the service. Draws each outcome when a request arrives, from the time since the start.
+/// Plays the service. Draws each outcome when a request arrives. It may depend on the time since
+/// the start.
 pub struct Model(Mutex<State>);
 
 struct State {
@@ -150,8 +151,8 @@ struct State {
     tokens: BTreeMap<usize, Instant>,
     token_requests: usize,
     calls: Vec<Call>,
-    /// The longest message that the service accepts, in bytes.
-    longest: usize,
+    /// The maximum size of a message that the service accepts, in bytes.
+    max_bytes: usize,
     /// Whether calls keep the bytes of their messages.
     keeps_bodies: bool,
     /// The time at which each request arrived, including token requests.
@@ -172,7 +173,7 @@ impl Model {
             tokens: BTreeMap::new(),
             token_requests: 0,
             calls: Vec::new(),
-            longest: usize::MAX,
+            max_bytes: usize::MAX,
             keeps_bodies: true,
             arrivals: Vec::new(),
         })))
@@ -204,9 +205,10 @@ impl Model {
         self.state().keeps_bodies = false;
     }
 
-    /// Responds with 413 to longer messages from now on.
-    pub fn limit_bytes(&self, longest: usize) {
-        self.state().longest = longest;
+    /// Makes the service reject messages with more than `max_bytes`. A scripted response becomes a
+    /// 413.
+    pub fn limit_bytes(&self, max_bytes: usize) {
+        self.state().max_bytes = max_bytes;
     }
 
     /// Returns the number of token requests.
@@ -218,7 +220,7 @@ impl Model {
         self.0.lock().unwrap()
     }
 
-    async fn token(&self, is_legacy: bool, time: Duration) -> Result<Response, TransportError> {
+    async fn token(&self, is_legacy: bool, timeout: Duration) -> Result<Response, TransportError> {
         let outcome = {
             let state = &mut *self.state();
             state.token_requests += 1;
@@ -231,7 +233,7 @@ impl Model {
                 let mut state = self.state();
                 let number = state.tokens.len() + 1;
                 state.tokens.insert(number, Instant::now() + life);
-                Ok(issue(number, life, is_legacy))
+                Ok(token_response(number, life, is_legacy))
             }
             TokenOutcome::Response(status, retry_after) => {
                 let retry_after = retry_after.map(|seconds| seconds.to_string());
@@ -239,7 +241,7 @@ impl Model {
             }
             TokenOutcome::Cut => Err(TransportError::unknown(TransportErrorKind::Interrupted)),
             TokenOutcome::Hangs => {
-                sleep(time).await;
+                sleep(timeout).await;
                 Err(TransportError::unknown(TransportErrorKind::Timeout))
             }
         }
@@ -248,7 +250,7 @@ impl Model {
     async fn message(
         &self,
         request: Request<Bytes>,
-        time: Duration,
+        timeout: Duration,
     ) -> Result<Response, TransportError> {
         let (index, outcome) = self.arrive(request);
         let no_response = |kind| Err(TransportError::unknown(kind));
@@ -258,7 +260,7 @@ impl Model {
                 Err(TransportError::not_sent(TransportErrorKind::Connect))
             }
             ScriptedOutcome::NeverLeaves => {
-                sleep(time).await;
+                sleep(timeout).await;
                 Err(TransportError::not_sent(TransportErrorKind::Timeout))
             }
             ScriptedOutcome::Closed => {
@@ -273,12 +275,12 @@ impl Model {
                 no_response(TransportErrorKind::Interrupted)
             }
             ScriptedOutcome::Hangs { .. } => {
-                sleep(time).await;
+                sleep(timeout).await;
                 no_response(TransportErrorKind::Timeout)
             }
             ScriptedOutcome::HangsForEver { .. } => std::future::pending().await,
-            ScriptedOutcome::Response(reply) if reply.after >= time => {
-                sleep(time).await;
+            ScriptedOutcome::Response(reply) if reply.after >= timeout => {
+                sleep(timeout).await;
                 no_response(TransportErrorKind::Timeout)
             }
             ScriptedOutcome::Response(reply) => {
@@ -308,8 +310,8 @@ impl Model {
         }
     }
 
-    /// Records a message and determines its outcome. The service accepts it at once, even if the
-    /// client stops waiting.
+    /// Records a message and determines its outcome. If the service accepts the message, it does so
+    /// at once, even if the client stops waiting.
     fn arrive(&self, request: Request<Bytes>) -> (usize, ScriptedOutcome) {
         let state = &mut *self.state();
         let header = |name: &str| request.headers()[name].to_str().unwrap();
@@ -328,7 +330,7 @@ impl Model {
         if reaches_the_service && state.tokens[&token] <= Instant::now() {
             outcome = ScriptedOutcome::Revoked;
         }
-        let is_too_long = request.body().len() > state.longest;
+        let is_too_long = request.body().len() > state.max_bytes;
         if matches!(outcome, ScriptedOutcome::Response(_)) && is_too_long {
             outcome = responds(413);
         }
@@ -363,16 +365,16 @@ impl Transport for Model {
     async fn send(
         &self,
         request: Request<Bytes>,
-        TransportContext { timeout: time, .. }: TransportContext,
+        TransportContext { timeout, .. }: TransportContext,
     ) -> Result<Response, TransportError> {
         match request.uri().path() {
-            "/endpoint" => self.message(request, time).await,
-            path => self.token(path != "/v2/auth/token", time).await,
+            "/endpoint" => self.message(request, timeout).await,
+            path => self.token(path != "/v2/auth/token", timeout).await,
         }
     }
 }
 
-fn issue(number: usize, life: Duration, is_legacy: bool) -> Response {
+fn token_response(number: usize, life: Duration, is_legacy: bool) -> Response {
     let seconds = life.as_secs();
     if !is_legacy {
         let body = format!(r#"{{"access_token":"token-{number}","expires_in":{seconds}}}"#);

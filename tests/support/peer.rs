@@ -28,11 +28,15 @@ impl AuthorizationServer {
         Some(server)
     }
 
-    /// Returns the next line that it prints: whether it granted a token request, and the reason if
-    /// not.
+    /// Returns the next line that the server prints. It reports whether a token request was
+    /// granted, and otherwise the reason.
     pub async fn next(&mut self) -> Value {
         let line = timeout(Duration::from_secs(30), self.lines.next_line());
-        let line = line.await.expect("it prints in time").unwrap().expect("it did not end");
+        let line = line
+            .await
+            .expect("the server prints a line within 30 s")
+            .unwrap()
+            .expect("the server is running");
         serde_json::from_str(&line).unwrap()
     }
 }

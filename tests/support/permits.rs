@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::sleep;
 
-/// The permits that were issued, and how each was released.
+/// Counts of the permits that were issued and released.
 #[derive(Clone, Copy, Default)]
 pub struct Permits {
     pub given: usize,
@@ -18,7 +18,7 @@ pub struct Permits {
     pub used: usize,
 }
 
-/// A permit source that draws each decision.
+/// A permit source that decides at random.
 pub struct OddLimiter {
     rng: Mutex<StdRng>,
     permits: Arc<Mutex<Permits>>,

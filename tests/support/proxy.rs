@@ -86,7 +86,7 @@ impl From<Option<Fault>> for Course {
 /// A slow uplink passes this many parts per second.
 const PARTS_PER_SECOND: u32 = 100;
 
-/// Counts of what the proxy observed.
+/// Counts of the events that the proxy observed.
 #[derive(Default)]
 pub struct Seen {
     pub connections: usize,
@@ -94,7 +94,7 @@ pub struct Seen {
     pub slow: usize,
     /// Connections that closed silently.
     pub closed_silently: usize,
-    /// The number of strikes of each fault.
+    /// The number of times that each fault struck.
     pub struck: BTreeMap<(Strike, Toward), usize>,
     /// Requests that left the client. A request counts from the first byte of its body.
     pub requests: usize,
@@ -102,7 +102,7 @@ pub struct Seen {
     pub of_message: BTreeMap<String, usize>,
 }
 
-/// The plan for each connection, by its number, starting at 0.
+/// Returns the plan for a connection from its number, starting at 0.
 type Plan = Box<dyn FnMut(usize) -> Course + Send>;
 
 /// A proxy that forwards connections until dropped.
@@ -163,7 +163,7 @@ impl Proxy {
         self.listening.abort();
         let mut connections = std::mem::take(&mut *self.connections.lock().unwrap());
         let all = async { while connections.join_next().await.is_some() {} };
-        timeout(Duration::from_secs(30), all).await.expect("every client has gone");
+        timeout(Duration::from_secs(30), all).await.expect("every client disconnects");
     }
 }
 
@@ -198,7 +198,7 @@ impl Acceptor {
             let course = plan(number);
             seen.lock().unwrap().connections += 1;
             seen.lock().unwrap().slow += usize::from(course.uplink.is_some());
-            let passing = Passing {
+            let connection = ProxiedConnection {
                 number,
                 protocol: self.protocol,
                 course,
@@ -209,8 +209,8 @@ impl Acceptor {
             let tls = self.tls.clone();
             let service = self.service;
             connections.lock().unwrap().spawn(async move {
-                if let Some(Fault { strike, toward, after: 0 }) = passing.course.fault {
-                    passing.note(strike, toward);
+                if let Some(Fault { strike, toward, after: 0 }) = connection.course.fault {
+                    connection.record(strike, toward);
                     let requests = match protocol {
                         Protocol::Http1 => Requests::Http1(Http1::default()),
                         // The bytes of TLS aren't a request yet.
@@ -218,18 +218,18 @@ impl Acceptor {
                             return end(strike, &mut { client }, &mut |_: &[u8]| {}).await;
                         }
                     };
-                    return end(strike, &mut { client }, &mut counting(passing.seen, requests))
+                    return end(strike, &mut { client }, &mut counting(connection.seen, requests))
                         .await;
                 }
                 let service = TcpStream::connect(service).await.unwrap();
                 service.set_nodelay(true).unwrap();
                 match protocol {
                     Protocol::Http1 => {
-                        passing.run(client, service, Requests::Http1(Http1::default())).await
+                        connection.run(client, service, Requests::Http1(Http1::default())).await
                     }
                     Protocol::Http2 => {
                         let Ok(client) = tls.handshake(client).await else { return };
-                        passing.run(client, service, Requests::Http2(Http2::default())).await;
+                        connection.run(client, service, Requests::Http2(Http2::default())).await;
                     }
                 }
             });
@@ -237,8 +237,8 @@ impl Acceptor {
     }
 }
 
-/// One connection.
-struct Passing {
+/// One connection through the proxy.
+struct ProxiedConnection {
     number: usize,
     protocol: Protocol,
     course: Course,
@@ -246,8 +246,8 @@ struct Passing {
     dead: watch::Receiver<usize>,
 }
 
-impl Passing {
-    fn note(&self, strike: Strike, toward: Toward) {
+impl ProxiedConnection {
+    fn record(&self, strike: Strike, toward: Toward) {
         *self.seen.lock().unwrap().struck.entry((strike, toward)).or_default() += 1;
     }
 
@@ -273,7 +273,7 @@ impl Passing {
             }
         };
         let up_bandwidth = uplink.map(Bandwidth::new);
-        let mut up = Lane {
+        let mut up = Pipe {
             to: to_service,
             left: after_up,
             bandwidth: up_bandwidth,
@@ -281,7 +281,7 @@ impl Passing {
             passed: |_: &[u8]| {},
             is_dead,
         };
-        let mut down = Lane {
+        let mut down = Pipe {
             to: to_client,
             left: after_down,
             bandwidth: None,
@@ -296,24 +296,24 @@ impl Passing {
             let passed = up.pass(&mut from_client).await;
             match passed {
                 Passed::Struck if !stalls => return End::Struck(Toward::Service),
-                Passed::Struck => self.note(Strike::Stall, Toward::Service),
+                Passed::Struck => self.record(Strike::Stall, Toward::Service),
                 Passed::SenderClosed | Passed::ReceiverClosed => {}
             }
             if !matches!(passed, Passed::SenderClosed) {
-                swallow(&mut from_client, &mut up.tap).await;
+                discard(&mut from_client, &mut up.tap).await;
             }
             End::ClientGone
         };
         let downward = async {
             match down.pass(&mut from_service).await {
                 Passed::Struck if !stalls => return End::Struck(Toward::Client),
-                Passed::Struck => self.note(Strike::Stall, Toward::Client),
+                Passed::Struck => self.record(Strike::Stall, Toward::Client),
                 Passed::SenderClosed | Passed::ReceiverClosed => drop(down.to.shutdown().await),
             }
-            // Ends when the client disconnects.
+            // The connection ends when the client disconnects.
             pending().await
         };
-        let silently = async {
+        let close_silently = async {
             match (closes.await, silent_close) {
                 (Ok(()), Some(SilentClose { after, .. })) => wait_exactly(after).await,
                 _ => pending().await,
@@ -323,20 +323,20 @@ impl Passing {
             _ = dead.wait_for(|dead| number < *dead) => End::Dead,
             end = upward => end,
             end = downward => end,
-            () = silently => End::ClosesSilently,
+            () = close_silently => End::ClosesSilently,
         };
         match (ended, fault) {
             (End::Struck(toward), Some(strike)) => {
-                self.note(strike, toward);
+                self.record(strike, toward);
                 if strike == Strike::Blackhole {
-                    return swallow(&mut from_client, &mut up.tap).await;
+                    return discard(&mut from_client, &mut up.tap).await;
                 }
                 drop((from_client, down));
                 end(strike, &mut client, &mut |_: &[u8]| {}).await;
             }
             (End::Dead, _) => {
-                self.note(Strike::Blackhole, Toward::Service);
-                swallow(&mut from_client, &mut up.tap).await;
+                self.record(Strike::Blackhole, Toward::Service);
+                discard(&mut from_client, &mut up.tap).await;
             }
             (End::ClosesSilently, _) => {
                 self.seen.lock().unwrap().closed_silently += 1;
@@ -344,7 +344,7 @@ impl Passing {
                 // Closes TCP without the `close_notify` of TLS.
                 let _ = client.tcp().shutdown().await;
                 // The client's bytes still count, although they don't arrive.
-                swallow(&mut client, &mut up.tap).await;
+                discard(&mut client, &mut up.tap).await;
             }
             _ => {}
         }
@@ -359,15 +359,15 @@ enum End {
     ClosesSilently,
 }
 
-/// Waits for a fraction of a millisecond. Tokio's timers have a resolution of 1 ms.
+/// Waits for less than a millisecond, the resolution of tokio's timers.
 async fn wait_exactly(time: Duration) {
     spawn_blocking(move || std::thread::sleep(time)).await.unwrap();
 }
 
 /// One direction of a connection.
-struct Lane<W, T, P, D> {
+struct Pipe<W, T, P, D> {
     to: W,
-    /// The number of bytes that may still pass, or `None` if it isn't limited.
+    /// The number of bytes that may still pass, or `None` if there is no limit.
     left: Option<usize>,
     bandwidth: Option<Bandwidth>,
     /// Sees every byte that arrives, even if it doesn't pass.
@@ -384,7 +384,7 @@ enum Passed {
     ReceiverClosed,
 }
 
-impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> Lane<W, T, P, D> {
+impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> Pipe<W, T, P, D> {
     async fn pass(&mut self, from: &mut (impl AsyncRead + Unpin)) -> Passed {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -402,7 +402,7 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> L
             };
             (self.tap)(bytes);
             if (self.is_dead)() {
-                // The task that waits for the death of the connection is about to end it.
+                // `run` is about to notice this too, and then ends the connection.
                 return std::future::pending().await;
             }
             let may_pass = self.left.map_or(bytes.len(), |left| left.min(bytes.len()));
@@ -420,7 +420,7 @@ impl<W: AsyncWrite + Unpin, T: FnMut(&[u8]), P: FnMut(&[u8]), D: Fn() -> bool> L
     }
 }
 
-impl<W: AsyncWrite + Unpin, T, P, D> Lane<W, T, P, D> {
+impl<W: AsyncWrite + Unpin, T, P, D> Pipe<W, T, P, D> {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let part = self.bandwidth.as_ref().map_or(bytes.len(), Bandwidth::part);
         for bytes in bytes.chunks(part.max(1)) {
@@ -434,11 +434,11 @@ impl<W: AsyncWrite + Unpin, T, P, D> Lane<W, T, P, D> {
     }
 }
 
-/// The bandwidth of a slow line. Late wake-ups don't add up, because each part has a fixed time on
-/// the line.
+/// The bandwidth of a slow line. Late wake-ups don't add up, because each part is scheduled
+/// relative to the previous part.
 struct Bandwidth {
     bytes_per_second: u32,
-    /// The time at which the line is free for the next part.
+    /// The time at which the line is free again.
     free_at: Instant,
 }
 
@@ -457,7 +457,7 @@ impl Bandwidth {
         self.free_at = self.free_at.max(Instant::now());
     }
 
-    /// Waits until these bytes have passed the line.
+    /// Waits until these bytes have passed over the line.
     async fn pass(&mut self, bytes: usize) {
         self.free_at +=
             Duration::from_secs(1) * u32::try_from(bytes).unwrap() / self.bytes_per_second;
@@ -520,8 +520,8 @@ impl Responses {
     }
 }
 
-/// Reads until the client disconnects, and sends nothing.
-async fn swallow(from: &mut (impl AsyncRead + Unpin), tap: &mut impl FnMut(&[u8])) {
+/// Discards all bytes until the client disconnects.
+async fn discard(from: &mut (impl AsyncRead + Unpin), tap: &mut impl FnMut(&[u8])) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         tap(&buffer[..read]);
@@ -547,7 +547,7 @@ async fn end(strike: Strike, client: &mut impl Wire, tap: &mut impl FnMut(&[u8])
         Strike::Close => {
             let _ = client.shutdown().await;
         }
-        Strike::Stall | Strike::Blackhole => swallow(client, tap).await,
+        Strike::Stall | Strike::Blackhole => discard(client, tap).await,
     }
 }
 

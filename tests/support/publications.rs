@@ -1,8 +1,8 @@
 //! Runs one seed of the publication simulation, and checks the invariants.
 //!
-//! A publication is started, interrupted and resumed until all slots are accepted, with other
-//! limits and another `Meta` each time. The service has faults, and recognizes a repeated message
-//! by its id.
+//! A publication is started, interrupted and resumed until all slots are accepted. Each run has
+//! different limits and a different `Meta`. The service has faults, and recognizes a repeated
+//! message by its id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
@@ -25,8 +25,8 @@ use super::fault_schedule::{FaultSchedule, LENGTH};
 use super::model::{Model, client_of, ok};
 use super::permits::OddLimiter;
 
-/// The number of the slot that another sender sends through the same client.
-const NEIGHBOUR: usize = 10_000;
+/// The number of the slot that another caller sends through the same client.
+const OTHER_CALLERS_SLOT: usize = 10_000;
 
 /// The invariants, in the order of [`Findings::broken`].
 pub const INVARIANTS: [&str; 12] = [
@@ -54,10 +54,10 @@ pub struct Findings {
     pub failed: usize,
     pub requests: usize,
     pub too_large: usize,
-    /// Messages whose slots were accepted again in parts, because an attempt at the whole message
-    /// was unknown.
+    /// Messages that were accepted again in parts, because an attempt to send the whole message had
+    /// an unknown outcome.
     pub split_again: usize,
-    /// Messages whose slots were accepted again under another id, because `Meta` had changed.
+    /// Messages that were accepted again under another id, because `Meta` had changed.
     pub repeated: usize,
     pub copies: usize,
     pub broken: [usize; INVARIANTS.len()],
@@ -83,32 +83,32 @@ impl Findings {
 struct Scenario {
     slots: Vec<Slot>,
     /// The numbers of the valid slots.
-    good: Vec<usize>,
+    valid: Vec<usize>,
     is_stream: bool,
-    /// The most messages in flight in any run.
+    /// The maximum number of messages in flight in any run.
     concurrency: usize,
 }
 
 impl Scenario {
     fn sample(rng: &mut StdRng) -> Self {
         let mut slots = slots(0..rng.gen_range(1..80));
-        let share_of_bad = if rng.gen_bool(0.3) { 0.1 } else { 0.0 };
-        let mut good = Vec::new();
+        let invalid_rate = if rng.gen_bool(0.3) { 0.1 } else { 0.0 };
+        let mut valid = Vec::new();
         for (number, slot) in slots.iter_mut().enumerate() {
-            match number > 0 && rng.gen_bool(share_of_bad) {
+            match number > 0 && rng.gen_bool(invalid_rate) {
                 true => slot.duration = Some(0.0),
-                false => good.push(number),
+                false => valid.push(number),
             }
         }
         Self {
             slots,
-            good,
+            valid,
             is_stream: rng.gen_bool(0.5),
             concurrency: if rng.gen_bool(0.4) { 1 } else { rng.gen_range(2..9) },
         }
     }
 
-    /// Runs the publication until it ends, its caller drops it, or it is stopped.
+    /// Runs the publication until it ends, is dropped, or is stopped.
     async fn publish(
         &self,
         model: &Arc<Model>,
@@ -116,7 +116,7 @@ impl Scenario {
         before: &PublishReport,
         unknown: &Unknown,
     ) -> Run {
-        // Each run has a new client, as in another process.
+        // Each run has a new client, as a new process would.
         let client = client_of(model).max_attempts(rng.gen_range(1..4)).jitter_seed(rng.r#gen());
         let unknown = unknown.clone();
         let client = client.attempt_observer(move |attempt: &Attempt| {
@@ -151,68 +151,71 @@ impl Scenario {
             .patience(Duration::from_secs(patience))
             .skip_invalid(|_, _| {});
         if let Some(point) = before.resume_point() {
-            publication =
-                publication.batch_id(before.batch_id()).resume_from(again(point.clone(), rng));
+            publication = publication
+                .batch_id(before.batch_id())
+                .resume_from(sometimes_via_text(point.clone(), rng));
         }
-        // Another sender uses the same client meanwhile.
-        let neighbour = rng.gen_bool(0.3).then(|| {
+        // Another caller uses the same client at the same time.
+        let other_caller = rng.gen_bool(0.3).then(|| {
             let client = client.clone();
             tokio::spawn(async move {
-                let theirs =
-                    PushSlots::builder().slots(slots(NEIGHBOUR..NEIGHBOUR + 1)).build().unwrap();
+                let message = PushSlots::builder()
+                    .slots(slots(OTHER_CALLERS_SLOT..OTHER_CALLERS_SLOT + 1))
+                    .build()
+                    .unwrap();
                 loop {
-                    let _ = client.send(&theirs).await;
+                    let _ = client.send(&message).await;
                     sleep(Duration::from_secs(1)).await;
                 }
             })
         });
         let calls = Calls::default();
-        let called = rng.gen_bool(0.3);
-        if called {
+        let has_callback = rng.gen_bool(0.3);
+        if has_callback {
             let calls = calls.clone();
-            let longest = rng.gen_range(0..3_000);
+            let max_delay = rng.gen_range(0..3_000);
             publication = publication.on_accepted(move |accepted| {
                 let calls = calls.clone();
                 let slots = accepted.receipt.slots();
                 async move {
-                    sleep(Duration::from_millis(slots.start as u64 * 37 % (longest + 1))).await;
+                    sleep(Duration::from_millis(slots.start as u64 * 37 % (max_delay + 1))).await;
                     calls.lock().unwrap().push((slots, accepted.resume_point));
                     Ok::<_, std::io::Error>(())
                 }
             });
         }
-        let mistake_was_taken = self.mistake_is_taken(&client, before, model, rng).await;
+        let accepted_wrong_resume = self.accepts_wrong_resume(&client, before, model, rng).await;
         let handle = publication.handle();
-        let patience = Duration::from_millis(rng.gen_range(1..60_000));
+        let interrupt_after = Duration::from_millis(rng.gen_range(1..60_000));
         let ended = match rng.gen_range(0..4) {
-            0 => timeout(patience, publication.into_future()).await.ok(),
+            0 => timeout(interrupt_after, publication.into_future()).await.ok(),
             1 => {
                 let stop = async {
-                    sleep(patience).await;
+                    sleep(interrupt_after).await;
                     handle.stop();
                 };
                 Some(tokio::join!(publication.into_future(), stop).0)
             }
             _ => Some(publication.await),
         };
-        if let Some(neighbour) = neighbour {
-            neighbour.abort();
+        if let Some(other_caller) = other_caller {
+            other_caller.abort();
         }
         let ended = ended.map(|ended| ended.map(drop).map_err(|error| error.kind()));
-        let calls = called.then(|| calls.lock().unwrap().clone());
+        let calls = has_callback.then(|| calls.lock().unwrap().clone());
         Run {
             ended,
             report: handle.report(),
             arrived: own(model).len(),
-            mistake_was_taken,
+            accepted_wrong_resume,
             concurrency,
             calls,
         }
     }
 
-    /// Resumes with other slots before the point, or with other destinations. Returns whether the
-    /// client accepted the mistake.
-    async fn mistake_is_taken(
+    /// Resumes with other slots before the resume point, or with other destinations. Returns
+    /// whether the client accepted that.
+    async fn accepts_wrong_resume(
         &self,
         client: &Client,
         before: &PublishReport,
@@ -233,9 +236,9 @@ impl Scenario {
         let publication =
             client.publish(slots).batch_id(before.batch_id()).resume_from(point).meta(meta);
         let error = publication.skip_invalid(|_, _| {}).await.err();
-        let is_reported =
+        let is_rejected =
             error.is_some_and(|error| error.error().problems()[0].path() == "resume_from");
-        !is_reported || model.calls().len() > arrived
+        !is_rejected || model.calls().len() > arrived
     }
 }
 
@@ -245,13 +248,13 @@ type Calls = Arc<Mutex<Vec<(Range<usize>, ResumePoint)>>>;
 /// The ids of messages with an attempt of unknown outcome.
 type Unknown = Arc<Mutex<BTreeSet<Uuid>>>;
 
-/// Returns the messages of the publication that arrived.
+/// Returns the messages of the publication that arrived, without those of the other caller.
 fn own(model: &Model) -> Vec<Arrived> {
-    arrived(model).into_iter().filter(|message| message.slots[0] < NEIGHBOUR).collect()
+    arrived(model).into_iter().filter(|message| message.slots[0] < OTHER_CALLERS_SLOT).collect()
 }
 
-/// Returns the resume point, in half of the cases after a round trip through text.
-fn again(point: ResumePoint, rng: &mut StdRng) -> ResumePoint {
+/// Returns the resume point, in half of the cases after formatting and parsing it.
+fn sometimes_via_text(point: ResumePoint, rng: &mut StdRng) -> ResumePoint {
     if rng.gen_bool(0.5) { point } else { point.to_string().parse().unwrap() }
 }
 
@@ -261,17 +264,17 @@ struct Run {
     report: PublishReport,
     /// The number of messages of the publication that had arrived by the end of the run.
     arrived: usize,
-    /// Whether the resume point was accepted for other slots or destinations before.
-    mistake_was_taken: bool,
-    /// The most messages in flight.
+    /// Whether the client accepted the previous resume point for other slots or destinations.
+    accepted_wrong_resume: bool,
+    /// The maximum number of messages in flight.
     concurrency: usize,
     /// `None` if `on_accepted` wasn't set.
     calls: Option<Vec<(Range<usize>, ResumePoint)>>,
 }
 
 impl Run {
-    /// Returns whether `on_accepted` was called once for each receipt, with a resume point after
-    /// which nothing is missing.
+    /// Returns whether `on_accepted` was called once for each receipt, with a resume point that
+    /// leaves no slot out.
     fn was_called_for_each(&self) -> bool {
         let Some(calls) = &self.calls else { return true };
         let receipts = self.report.receipts();
@@ -282,8 +285,8 @@ impl Run {
             receipt.slots() == *slots && is_after
         };
         // A dropped run may have skipped calls.
-        let enough = self.ended.is_none() || calls.len() == receipts.len();
-        enough && calls.len() <= receipts.len() && receipts.iter().zip(calls).all(is_called)
+        let is_complete = self.ended.is_none() || calls.len() == receipts.len();
+        is_complete && calls.len() <= receipts.len() && receipts.iter().zip(calls).all(is_called)
     }
 }
 
@@ -299,7 +302,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
         let tokens = FaultSchedule::sample(&mut rng);
         let outcomes = move |rng: &mut StdRng, at| match at < LENGTH {
             true => fault_schedule.outcome(rng, at),
-            // The simulation must end.
+            // The faults end, so that the simulation ends too.
             false => ok(),
         };
         let token_outcomes = move |rng: &mut StdRng, at| match at < LENGTH {
@@ -319,7 +322,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
             if before.resume_point().is_none() {
                 return (runs, model);
             }
-            assert!(runs.len() < 1_000, "it comes to no end");
+            assert!(runs.len() < 1_000, "the publication completes within 1,000 runs");
             sleep(Duration::from_secs(rng.gen_range(0..60))).await;
         }
     });
@@ -336,17 +339,17 @@ pub fn run(seed: u64) -> (Findings, Vec<Arrived>) {
             Some(Err(ErrorKind::Stopped)) => findings.stopped += 1,
             Some(Err(_)) => findings.failed += 1,
             Some(Ok(())) => {
-                assert_eq!(run.report.resume_point(), None, "what ends well is complete")
+                assert_eq!(run.report.resume_point(), None, "a successful publication is complete")
             }
         }
         findings.too_large += run.report.too_large().len();
     }
-    judge(&scenario, &runs, &arrived, &unknown.lock().unwrap(), &mut findings);
+    count_broken(&scenario, &runs, &arrived, &unknown.lock().unwrap(), &mut findings);
     (findings, arrived)
 }
 
 /// Counts the broken invariants.
-fn judge(
+fn count_broken(
     scenario: &Scenario,
     runs: &[Run],
     arrived: &[Arrived],
@@ -354,11 +357,12 @@ fn judge(
     findings: &mut Findings,
 ) {
     let mut broken = [0; INVARIANTS.len()];
-    let mut must = |place: usize, holds: bool| broken[place] += usize::from(!holds);
+    let mut must = |invariant: usize, holds: bool| broken[invariant] += usize::from(!holds);
     let mut ids_of_slot = BTreeMap::<usize, BTreeSet<Uuid>>::new();
     let mut slots_of_id = BTreeMap::<Uuid, &[usize]>::new();
     let mut copies = 0;
-    // The service processes the first copy of each message, and recognizes the others by their id.
+    // The service processes the first copy of each message, and recognizes later copies by their
+    // id.
     let mut accepted = Vec::new();
     for message in arrived.iter().filter(|message| message.accepted) {
         match slots_of_id.get(&message.message_id) {
@@ -375,10 +379,10 @@ fn judge(
             }
         }
     }
-    must(0, scenario.good.iter().all(|slot| ids_of_slot.contains_key(slot)));
-    must(0, ids_of_slot.len() == scenario.good.len());
-    // A message of unknown outcome may be too large when it is sent again. Then its parts follow
-    // under their own ids.
+    must(0, scenario.valid.iter().all(|slot| ids_of_slot.contains_key(slot)));
+    must(0, ids_of_slot.len() == scenario.valid.len());
+    // A message with an unknown outcome may be too large when it is sent again. Its parts are then
+    // sent under their own ids.
     let mut parts = Vec::new();
     let mut later = BTreeMap::<usize, &[usize]>::new();
     for message in accepted.into_iter().rev() {
@@ -431,23 +435,23 @@ fn judge(
         must(6, !is_last || total.is_none_or(|total| total == accepted.len()));
     }
     let counted: usize = runs.iter().map(|run| run.report.run().accepted_slots).sum();
-    // A message whose acceptance wasn't reported is sent again, or was the last one of a dropped
-    // run.
-    must(7, counted == scenario.good.len());
+    // A message is sent again if its acceptance wasn't reported, unless it was the last one of a
+    // dropped run.
+    must(7, counted == scenario.valid.len());
     let last = &runs[runs.len() - 1].report;
-    must(7, last.run().skipped_slots == scenario.slots.len() - scenario.good.len());
+    must(7, last.run().skipped_slots == scenario.slots.len() - scenario.valid.len());
     must(
         7,
         (last.batch().accepted_slots, last.batch().slots)
-            == (scenario.good.len(), Some(scenario.good.len())),
+            == (scenario.valid.len(), Some(scenario.valid.len())),
     );
     must(7, last.batch().accepted_messages == accepted.len() as u64);
-    must(9, !runs.iter().any(|run| run.mistake_was_taken));
+    must(9, !runs.iter().any(|run| run.accepted_wrong_resume));
     for receipt in &receipts {
         let slots = receipt.slots();
         let sent = slots_of_id.get(&receipt.message_id()).copied().unwrap_or_default();
-        let is_good = |number: &&usize| slots.contains(number);
-        must(10, scenario.good.iter().filter(is_good).eq(sent));
+        let is_in_range = |number: &&usize| slots.contains(number);
+        must(10, scenario.valid.iter().filter(is_in_range).eq(sent));
     }
     must(11, runs.iter().all(Run::was_called_for_each));
     findings.copies = copies;

@@ -1,4 +1,4 @@
-//! A server of plain sockets that plays a scripted fault on each connection.
+//! A server on plain sockets that plays a scripted fault on each connection.
 
 use std::io;
 use std::time::Duration;
@@ -20,23 +20,25 @@ pub enum Act {
     CloseAfterReading,
     /// Reads the request, sends these bytes and closes.
     Response(String),
-    /// Reads the request, sends these bytes, which needn't be text, and closes.
+    /// Like [`Act::Response`], with bytes that needn't be text.
     Bytes(Vec<u8>),
-    /// Reads the request, sends these bytes, and then nothing until the client disconnects.
+    /// Reads the request, sends these bytes, and waits until the client disconnects.
     Stall(String),
 }
 
 impl Act {
-    /// Creates a whole response with this status, additional headers and this body.
+    /// Creates a complete response with this status, these additional headers and this body.
     pub fn response(status: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self::Response(format!(
-            "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\
+             {headers}\r\n{body}"
         ))
     }
 }
 
-/// A server that plays its acts in order, one per connection. A further connection fails the test.
+/// A server that plays its acts in order, one per connection. It panics if there are more
+/// connections than acts.
 pub struct RawServer {
     pub url: String,
     served: JoinHandle<Vec<Vec<u8>>>,
@@ -59,10 +61,10 @@ impl RawServer {
                     accepted = listener.accept() => accepted.unwrap().0,
                     _ = &mut stopped => return requests,
                 };
-                let act = acts.pop().expect("no further connection is planned");
+                let act = acts.pop().expect("there are no more connections than acts");
                 let served =
                     timeout(Duration::from_secs(30), serve(stream, act, &mut requests, &reading));
-                served.await.expect("no connection lasts that long");
+                served.await.expect("each connection ends within 30 s");
             }
         });
         Self { url, served, stop, read }

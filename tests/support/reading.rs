@@ -9,32 +9,31 @@ use serde::de::IgnoredAny;
 /// loses anything or accepts invalid JSON.
 pub fn loses_nothing(bytes: &[u8], length: usize) {
     let stream = streamed(bytes, usize::MAX);
-    assert!(streamed(bytes, length) == stream, "a stream is the same in pieces of {length} bytes");
+    assert!(streamed(bytes, length) == stream, "pieces of {length} bytes don't change the result");
 
-    let text = std::str::from_utf8(bytes).unwrap_or("no text");
+    let text = std::str::from_utf8(bytes).unwrap_or("not UTF-8");
     let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
     let is_object = text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
     let message = PushSlots::from_json(bytes);
-    assert_eq!(
-        message.is_ok(),
-        is_object,
-        "a message is read from what serde_json takes for an object"
-    );
+    assert_eq!(message.is_ok(), is_object, "from_json accepts the same objects as serde_json");
     let Ok(message) = message else { return };
 
     let valid = message.validate().is_ok();
-    let again = PushSlots::from_json(message.to_json()).expect("what is written can be read");
-    assert!(again == message, "what is written reads as the same");
-    assert_eq!(again.validate().is_ok(), valid, "and is as right or wrong");
+    let again = PushSlots::from_json(message.to_json()).expect("from_json reads written messages");
+    assert!(again == message, "a written message is read unchanged");
+    assert_eq!(again.validate().is_ok(), valid, "a written message is as valid as the original");
 
     if valid {
         let (slots, meta) = stream;
         let slots: Vec<_> = slots
             .into_iter()
-            .map(|slot| slot.expect("a message can be read as a stream"))
+            .map(|slot| slot.expect("SlotReader reads every valid message"))
             .collect();
-        assert!(slots == message.slots(), "a stream gives the slots of the message");
-        assert!(meta.unwrap_or_default() == *message.meta(), "and what it says of itself");
+        assert!(slots == message.slots(), "SlotReader returns the slots of the message");
+        assert!(
+            meta.unwrap_or_default() == *message.meta(),
+            "SlotReader returns the Meta of the message"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! A service over real sockets that records what it accepted, and sometimes fails.
+//! A service over real sockets that records the messages it accepted, and sometimes fails.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ impl Scripted {
     }
 
     /// Returns the bytes of the response over HTTP/1.1.
-    fn written(&self) -> Vec<u8> {
+    fn http1_bytes(&self) -> Vec<u8> {
         let status = self.status;
         let (name, value) = self.header;
         let length = self.body.len();
@@ -77,10 +77,10 @@ pub enum FaultMode {
     /// The service ends the exchange without a response. The flag is whether it accepted the
     /// message.
     Breaks(bool),
-    /// HTTP/2 only: the service rejects the stream unread, which guarantees that it processed
-    /// nothing (RFC 9113, section 8.7).
+    /// HTTP/2 only: the service rejects the stream with REFUSED_STREAM, which guarantees that it
+    /// processed nothing (RFC 9113, section 8.7).
     RejectsStream,
-    /// HTTP/2 only: the service accepts the message, and no further ones on this connection.
+    /// HTTP/2 only: the service accepts the message and sends GOAWAY.
     GoesAway,
     /// HTTP/2 only: the service ends the connection with all of its streams.
     Collapses,
@@ -110,7 +110,7 @@ impl FaultMode {
         }
     }
 
-    /// Returns the response, or `None` if there isn't one.
+    /// Returns the response, or `None` if the service sends none.
     fn scripted(self) -> Option<Scripted> {
         let response =
             |status, body: &'static str| Some(Scripted { status, header: JSON, body: body.into() });
@@ -221,7 +221,7 @@ impl Drop for RecordingServer {
 
 impl Service {
     /// Records a complete message, and determines its outcome before any response is sent.
-    fn arrived(&self, message_id: &str, body: &[u8]) -> FaultMode {
+    fn record(&self, message_id: &str, body: &[u8]) -> FaultMode {
         let mode = (self.mode.lock().unwrap())();
         let known = &mut *self.known.lock().unwrap();
         *known.arrived.entry(message_id.to_owned()).or_default() += 1;
@@ -250,7 +250,7 @@ impl Service {
             let response = match header(head, "idempotency-key") {
                 None => Scripted::token(self.token()),
                 Some(message_id) => {
-                    let mode = self.arrived(message_id, body.unwrap());
+                    let mode = self.record(message_id, body.unwrap());
                     if let FaultMode::AcceptsLate = mode {
                         sleep(LATE).await;
                     }
@@ -258,7 +258,7 @@ impl Service {
                     response
                 }
             };
-            if stream.write_all(&response.written()).await.is_err() {
+            if stream.write_all(&response.http1_bytes()).await.is_err() {
                 return;
             }
         }
@@ -302,7 +302,7 @@ impl Service {
             Scripted::token(self.token()).send(respond);
             return None;
         };
-        let mode = self.arrived(&message_id, &body);
+        let mode = self.record(&message_id, &body);
         if let FaultMode::AcceptsLate = mode {
             sleep(LATE).await;
         }
@@ -316,7 +316,7 @@ impl Service {
     }
 }
 
-/// Longer than some attempts wait, and shorter than others.
+/// The delay of a late response. Some attempts time out earlier, and others don't.
 const LATE: Duration = Duration::from_millis(200);
 
 /// Returns the whole body, or `None` if it is cut.

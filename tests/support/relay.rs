@@ -1,5 +1,4 @@
-//! A relay between a client and its token endpoint that alters assertions, as a broken signer
-//! would.
+//! A relay between a client and its token endpoint. It alters assertions, as a broken signer would.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +33,7 @@ impl Relay {
         let served = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                pass_on(stream, &to, &alter).await;
+                forward(stream, &to, &alter).await;
             }
         });
         Self { token_url: format!("http://{address}/token"), served }
@@ -47,7 +46,7 @@ impl Drop for Relay {
     }
 }
 
-async fn pass_on(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> String) {
+async fn forward(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> String) {
     let request = read_request(&mut stream).await;
     let (_, body) = split(&request);
     let mut form: BTreeMap<_, _> = form_urlencoded::parse(body.unwrap()).into_owned().collect();
@@ -68,7 +67,7 @@ async fn pass_on(mut stream: TcpStream, to: &str, alter: &impl Fn(String) -> Str
 /// Decodes an assertion, alters its claims, and signs it again.
 pub fn sign_again(assertion: &str, key: &SigningKey, alter: impl Fn(&mut Value)) -> String {
     let [header, claims, _] = assertion.split('.').collect::<Vec<_>>()[..] else {
-        panic!("no JWT")
+        panic!("not a JWT")
     };
     let mut claims =
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();

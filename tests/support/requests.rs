@@ -1,11 +1,12 @@
-//! Counts the requests in the bytes that a client writes to a connection, in pieces of any size.
+//! Counts the requests in the bytes that a client writes to a connection. The bytes may be split
+//! anywhere.
 
 use std::collections::BTreeSet;
 
 use super::raw::{header, split};
 
 /// The requests that begin on one connection. A request counts from the first byte of its body,
-/// because a service ignores it before.
+/// because a service ignores it until then.
 pub enum Requests {
     Http1(Http1),
     Http2(Http2),
@@ -28,7 +29,7 @@ pub struct Http1 {
     head: Vec<u8>,
     /// The number of body bytes of the last request that are still missing.
     missing: usize,
-    /// The message id of a request whose body hasn't begun.
+    /// The message id of a request that has no body bytes yet.
     announced: Option<String>,
 }
 
@@ -58,7 +59,7 @@ impl Http1 {
     }
 }
 
-/// HTTP/2 by its frames (RFC 9113, section 4.1). Their contents aren't read.
+/// HTTP/2 frames (RFC 9113, section 4.1). Their contents aren't read.
 #[derive(Default)]
 pub struct Http2 {
     unread: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A service without sockets that takes its responses, including headers, from the test.
+//! A service without sockets. The test provides its responses, including headers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

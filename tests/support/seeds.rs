@@ -8,15 +8,17 @@ use std::thread;
 
 /// Returns the number in a variable, if it is set.
 pub fn setting(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    env::var(name)
+        .ok()
+        .map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
-/// Returns the seeds to run: the one in the variable `name`, the number of them in `name` with an
-/// `S`, or `usual` of them.
-pub fn chosen(name: &str, usual: u64) -> Range<u64> {
+/// Returns the seeds to run: only the seed in the variable `name` if it is set, otherwise the
+/// number of seeds in `name` with an `S` appended, or `default` seeds.
+pub fn chosen(name: &str, default: u64) -> Range<u64> {
     match setting(name) {
         Some(seed) => seed..seed + 1,
-        None => 0..setting(&format!("{name}S")).unwrap_or(usual),
+        None => 0..setting(&format!("{name}S")).unwrap_or(default),
     }
 }
 
@@ -53,12 +55,12 @@ pub fn run_all<F: Default + Send>(
     })
 }
 
-/// Panics if a seed broke an invariant, with the command that repeats the first of them.
+/// Panics if a seed broke an invariant. The message has the command that repeats the first one.
 pub fn must_hold(broken: &[u64], variable: &str, test: &str) {
     if let Some(seed) = broken.first() {
         let number = broken.len();
         panic!(
-            "{number} seeds broke something; the first again: \
+            "{number} seeds broke an invariant; repeat the first with: \
              {variable}={seed} cargo test --test {test} -- --nocapture"
         );
     }

@@ -1,5 +1,5 @@
-//! Three services for the same suite: the mock, the fixtures in this process, and the fixtures on
-//! the real WireMock.
+//! Three services for one suite: the mock, the fixtures in this process, and the fixtures on the
+//! real WireMock.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -48,24 +48,24 @@ impl Service {
         }
     }
 
-    /// Returns a client for which the service shows this behavior.
-    pub fn client(&self, behaviour: &str) -> ClientBuilder {
+    /// Returns a builder for a client that meets this behavior of the service.
+    pub fn client(&self, behavior: &str) -> ClientBuilder {
         let credentials = match self {
             Self::Mock(service) => {
-                act(service, behaviour);
+                script(service, behavior);
                 let key =
                     SigningKey::from_pem(service.private_key_pem(), service.key_id()).unwrap();
                 Credentials::signed_jwt(service.client_id(), key)
             }
-            _ => Credentials::signed_jwt(behaviour, key()),
+            _ => Credentials::signed_jwt(behavior, key()),
         };
         self.builder(credentials)
     }
 
-    /// Returns a client with this legacy key.
+    /// Returns a builder for a client with this legacy key.
     pub fn legacy_client(&self, api_key: &str) -> ClientBuilder {
         if let Self::Mock(service) = self {
-            act_for_key(service, api_key);
+            script_for_key(service, api_key);
         }
         self.builder(Credentials::api_key(api_key, "secret"))
     }
@@ -111,8 +111,8 @@ pub fn fixtures() -> Service {
     Service::Fixtures(fixtures::serve())
 }
 
-/// Scripts the mock to do what the fixtures do.
-fn act(service: &MockService, behaviour: &str) {
+/// Scripts the mock to behave as the fixtures do.
+fn script(service: &MockService, behavior: &str) {
     let status = |status| MockResponse::new(StatusCode::from_u16(status).unwrap());
     let json = |response: MockResponse, json: Value| response.body(json.to_string());
     let oauth = |description: &str| {
@@ -122,7 +122,7 @@ fn act(service: &MockService, behaviour: &str) {
     let always = 10;
     let coded =
         |code: &str, description: &str| json!({ "error": code, "error_description": description });
-    match behaviour {
+    match behavior {
         "plain" => {}
         "throttled" => service.respond_next(MockResponse::throttled().retry_after(1)),
         "rate-limited" => service.respond_next(MockResponse::throttled()),
@@ -138,7 +138,7 @@ fn act(service: &MockService, behaviour: &str) {
         }
         "rejected-text" => service.respond_next(status(400).body("Meta.DataModel is missing")),
         "unauthorized" => {
-            let error = json!({ "error": "invalid_token", "error_description": "The access token is invalid" });
+            let error = coded("invalid_token", "The access token is invalid");
             service.respond_next(json(status(401), error).times(always));
         }
         "forbidden" => service.respond_next(detail(403, "The source may not send PushSlots")),
@@ -199,7 +199,8 @@ fn act(service: &MockService, behaviour: &str) {
         "token-odd-json" => {
             // The mock rejects tokens that it didn't issue, so the response to the message is
             // scripted too.
-            let token = "\u{feff}{\"access_token\":\"x\",\"token_type\":\"bearer\",\"expires_in\":\"299.5\"}";
+            let token = "\u{feff}{\"access_token\":\"x\",\"token_type\":\"bearer\",\
+                \"expires_in\":\"299.5\"}";
             service.respond_next_token(status(200).body(token));
             let log = json!({ "ID": Uuid::new_v4(), "AttemptID": Uuid::new_v4() });
             service.respond_next(json(status(200), json!({ "Meta": { "Logs": [log] } })));
@@ -234,11 +235,11 @@ fn act(service: &MockService, behaviour: &str) {
         "token-server-error" => service.respond_next_token(status(500)),
         "token-unavailable" => service.respond_next_token(MockResponse::unavailable()),
         "revoked" => service.respond_next(status(401)),
-        _ => panic!("{behaviour} is not played"),
+        _ => panic!("unknown behavior: {behavior}"),
     }
 }
 
-fn act_for_key(service: &MockService, api_key: &str) {
+fn script_for_key(service: &MockService, api_key: &str) {
     let unauthorized = || MockResponse::new(StatusCode::UNAUTHORIZED).body("Invalid request");
     match api_key {
         "api-key-revoked" => service.respond_next(unauthorized()),
@@ -273,9 +274,10 @@ impl WireMock {
                     return port.trim().to_owned();
                 }
             }
-            panic!("WireMock ended before it served")
+            panic!("WireMock exited before it printed its port")
         };
-        let port = timeout(Duration::from_secs(60), port).await.expect("it starts in time");
+        let port =
+            timeout(Duration::from_secs(60), port).await.expect("WireMock starts within 60 s");
         // A full pipe would block the server.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let http = any_http();

@@ -1,5 +1,5 @@
-//! Runs one seed of the send simulation, with a client, a service in a fault schedule, and ten
-//! sends. Checks the invariants.
+//! Runs one seed of the send simulation, and checks the invariants. Each seed has a client, ten
+//! sends, and a service with a fault schedule.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -81,7 +81,7 @@ struct Scenario {
     has_permit_source: bool,
     credentials: Credentials,
     fault_schedule: FaultSchedule,
-    /// When each send begins, and how long its caller waits for it.
+    /// The start of each send, and the time after which its caller drops it, if any.
     sends: Vec<(Duration, Option<Duration>)>,
 }
 
@@ -104,7 +104,7 @@ impl Scenario {
                 _ => Some((7_500, Duration::from_secs(300))),
             },
             has_permit_source: rng.gen_bool(0.15),
-            // Signing takes far longer than the rest of a seed.
+            // Few seeds sign assertions, because signing takes far longer than everything else.
             credentials: match rng.gen_range(0..50) {
                 0 => Credentials::signed_jwt("client-id", key()),
                 _ => Credentials::api_key("key", "secret"),
@@ -115,8 +115,8 @@ impl Scenario {
                     if rng.gen_bool(0.6) {
                         begin += Duration::from_millis(rng.gen_range(0..60_000));
                     }
-                    let patience = Duration::from_millis(rng.gen_range(1..20_000));
-                    (begin, rng.gen_bool(0.15).then_some(patience))
+                    let drop_after = Duration::from_millis(rng.gen_range(1..20_000));
+                    (begin, rng.gen_bool(0.15).then_some(drop_after))
                 })
                 .collect(),
         }
@@ -181,14 +181,14 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
         );
         let client = scenario.client(seed, model.clone(), &observed, &permits);
         let mut sends = JoinSet::new();
-        for (number, (begin, patience)) in scenario.sends.iter().copied().enumerate() {
-            sends.spawn(send(client.clone(), number, begin, patience));
+        for (number, (begin, drop_after)) in scenario.sends.iter().copied().enumerate() {
+            sends.spawn(send(client.clone(), number, begin, drop_after));
         }
         (sends.join_all().await, model.calls(), model.token_requests())
     });
-    // The client is dropped by now, and so is a token request that no send waits for.
+    // The client has been dropped, with any token request that no send waits for.
     let Permits { given, unused, used } = *permits.lock().unwrap();
-    let left = calls.iter().filter(|call| call.has_left).count() + token_requests;
+    let sent_requests = calls.iter().filter(|call| call.has_left).count() + token_requests;
     let observed = std::mem::take(&mut *observed.lock().unwrap());
     let mut findings = Findings { sends: sent.len(), requests: calls.len(), ..Findings::default() };
     let mut broken = [0; INVARIANTS.len()];
@@ -196,7 +196,7 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
         let own = |id| id == sent.message_id;
         let attempts: Vec<_> = observed.iter().filter(|attempt| own(attempt.message_id)).collect();
         let calls: Vec<_> = calls.iter().filter(|call| own(call.message_id)).collect();
-        judge(&scenario, sent, &attempts, &calls, &mut broken);
+        count_broken(&scenario, sent, &attempts, &calls, &mut broken);
         let copies = calls.iter().filter(|call| call.accepted).count();
         findings.accepted += copies.min(1);
         findings.duplicates += copies.saturating_sub(1);
@@ -208,31 +208,36 @@ pub fn run(seed: u64) -> (Findings, Vec<Attempt>) {
         }
     }
     broken[6] += usize::from(!is_within_budget(&scenario, &observed));
-    let has_permits = !scenario.has_permit_source || left <= used;
+    let has_permits = !scenario.has_permit_source || sent_requests <= used;
     broken[9] += usize::from(given != unused + used || !has_permits);
     findings.broken = broken;
     (findings, observed)
 }
 
-async fn send(client: Client, number: usize, begin: Duration, patience: Option<Duration>) -> Sent {
+async fn send(
+    client: Client,
+    number: usize,
+    begin: Duration,
+    drop_after: Option<Duration>,
+) -> Sent {
     static MESSAGE: LazyLock<EncodedMessage> = LazyLock::new(|| message().encode().unwrap());
     sleep(begin).await;
     let began = Instant::now();
     let message_id = Uuid::from_u128(1 + number as u128);
     let send = client.send(&*MESSAGE).message_id(message_id).into_future();
-    let result = timeout(patience.unwrap_or(LENGTH), send).await.ok();
+    let result = timeout(drop_after.unwrap_or(LENGTH), send).await.ok();
     Sent { message_id, took: began.elapsed(), result }
 }
 
 /// Counts the invariants that one send broke.
-fn judge(
+fn count_broken(
     scenario: &Scenario,
     sent: &Sent,
     attempts: &[&Attempt],
     calls: &[&Call],
     broken: &mut [usize; INVARIANTS.len()],
 ) {
-    let mut must = |place: usize, holds: bool| broken[place] += usize::from(!holds);
+    let mut must = |invariant: usize, holds: bool| broken[invariant] += usize::from(!holds);
     let copies = calls.iter().filter(|call| call.accepted).count();
     let with_request: Vec<_> =
         attempts.iter().filter(|attempt| attempt.token_age.is_some()).collect();
@@ -251,8 +256,8 @@ fn judge(
             !call.accepted || matches!(attempt.delivery, Delivery::Accepted | Delivery::Unknown),
         );
     }
-    // A message with log ids and errors isn't sent again either, because the log ids lead to the
-    // details.
+    // A message with log ids and errors isn't sent again either, because its log ids lead to the
+    // details of the errors.
     let known = calls.iter().position(|call| call.is_plainly_accepted || call.has_logs_and_errors);
     must(2, known.is_none_or(|known| known + 1 == calls.len()));
     must(
@@ -286,16 +291,16 @@ fn judge(
     must(7, sent.took <= scenario.deadline + Duration::from_millis(60));
     for (pair, attempts) in calls.windows(2).zip(with_request.windows(2)) {
         let waited = pair[0].responded.map(|(_, responded)| pair[1].began - responded);
-        let asked =
+        let retry_after =
             attempts[0].retry_after.filter(|_| attempts[0].next_step == NextStep::RetryAfter);
-        must(7, waited.is_none_or(|waited| waited >= asked.unwrap_or_default()));
+        must(7, waited.is_none_or(|waited| waited >= retry_after.unwrap_or_default()));
     }
     must(8, calls.windows(2).all(|pair| pair[0].body == pair[1].body));
 }
 
 /// Returns whether the retries cost at most what the budget held and regained.
 ///
-/// Leaves out the cost of a new token, because it depends on whether the previous one was ever
+/// Ignores the cost of a new token, because it depends on whether the previous token was ever
 /// valid.
 fn is_within_budget(scenario: &Scenario, attempts: &[Attempt]) -> bool {
     let mut spent = 0;

@@ -44,8 +44,8 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Binds a listener with a certificate of `authority`. It requests client certificates of
-    /// `clients`, and offers `protocols` (ALPN).
+    /// Binds a listener with a certificate of `authority`. It requires client certificates of
+    /// `clients`, if any, and offers `protocols` (ALPN).
     pub async fn bind(
         authority: &Authority,
         clients: Option<&Authority>,

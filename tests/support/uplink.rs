@@ -1,4 +1,4 @@
-//! A slow line to a service, with a constant rate toward it.
+//! A slow line to a service. Bytes toward the service pass at a constant rate.
 
 use std::net::SocketAddr;
 use std::time::Duration;

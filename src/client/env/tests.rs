@@ -154,7 +154,7 @@ fn limits_of_zero_are_reported_together_by_their_variables() {
 
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_not_utf8_is_told_once() {
+fn a_value_that_is_not_utf8_is_reported_once() {
     use std::os::unix::ffi::OsStringExt;
     let variables = [
         (Setting::ApiKey, OsString::from_vec(vec![0xff])),

@@ -252,7 +252,7 @@ async fn an_attempt_gets_the_smaller_of_its_time_and_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_is_a_floor() {
+async fn retry_after_is_a_minimum() {
     for retry_after in ["7", "100"] {
         let script = Script::new([Step::Response(429, retry_after), Step::Response(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
@@ -265,7 +265,7 @@ async fn a_hint_is_a_floor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_that_is_none_is_passed_over() {
+async fn an_invalid_retry_after_is_ignored() {
     for retry_after in ["", "soon", "-5", "1.5 s", "Yesterday, 30 Feb 2026 25:00:00 GMT"] {
         let script = Script::new([Step::Response(503, retry_after), Step::Response(200, "")]);
         let receipt = deliver(&script, &patient()).await.unwrap();
@@ -295,17 +295,13 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_rejected_one() {
     );
     one.unwrap();
     other.unwrap();
-    assert_eq!(
-        script.tokens.lock().unwrap().len(),
-        2,
-        "one at first, and one in place of the rejected"
-    );
+    assert_eq!(script.tokens.lock().unwrap().len(), 2, "one at first, and one after the rejection");
     let messages = script.messages.lock().unwrap();
     assert!(messages[3].0 - messages[2].0 > late / 2, "the second 401 came after the new token");
 }
 
 #[tokio::test(start_paused = true)]
-async fn jitter_never_makes_a_hint_miss_the_deadline() {
+async fn jitter_after_retry_after_keeps_the_deadline() {
     for _ in 0..50 {
         let script = Script::new([Step::Response(429, "60"), Step::Response(200, "")]);
         // A second for the last attempt, and less to spare than the longest jitter of a second.

@@ -31,7 +31,7 @@ pub(super) struct Service {
     pub(super) token_time: Duration,
     /// The lifetime of tokens, and the members of the response that state it.
     pub(super) life: Duration,
-    pub(super) said: String,
+    pub(super) lifetime_members: String,
     pub(super) issued: Mutex<Vec<Instant>>,
     pub(super) revoked: Mutex<BTreeSet<usize>>,
     /// The time of each token request, since `began`.
@@ -49,7 +49,7 @@ impl Service {
             act: Box::new(act),
             token_time: Duration::from_millis(50),
             life: Duration::from_secs(300),
-            said: r#","expires_in":300"#.to_owned(),
+            lifetime_members: r#","expires_in":300"#.to_owned(),
             issued: Mutex::default(),
             revoked: Mutex::default(),
             requests: Mutex::default(),
@@ -61,7 +61,7 @@ impl Service {
     /// Sets the lifetime of tokens, and states it in responses.
     pub(super) fn life(mut self, seconds: f64) -> Self {
         self.life = Duration::from_secs_f64(seconds);
-        self.said = format!(r#","expires_in":{}"#, self.life.as_secs());
+        self.lifetime_members = format!(r#","expires_in":{}"#, self.life.as_secs());
         self
     }
 
@@ -87,10 +87,12 @@ impl Service {
         match act {
             Act::Issue => {
                 let number = self.issue();
-                let said = &self.said;
+                let lifetime_members = &self.lifetime_members;
                 Ok(response(
                     200,
-                    format!(r#"{{"access_token":"{number}","token_type":"Bearer"{said}}}"#),
+                    format!(
+                        r#"{{"access_token":"{number}","token_type":"Bearer"{lifetime_members}}}"#
+                    ),
                 ))
             }
             Act::Response(status, retry_after, body) => {

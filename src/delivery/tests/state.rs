@@ -27,7 +27,7 @@ fn times() -> AttemptTimes {
 }
 
 fn failed(decision: SendDecision) -> (Error, NextStep) {
-    let SendDecision::Failed { error, next_step } = decision else { panic!("it goes on") };
+    let SendDecision::Failed { error, next_step } = decision else { panic!("the send continues") };
     (error, next_step)
 }
 

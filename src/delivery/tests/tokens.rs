@@ -206,7 +206,7 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_beyond_reason_does_not_keep_the_client_out_for_good() {
+async fn an_endless_retry_after_does_not_lock_the_client_out() {
     let act = |at| if at < SECOND { Act::Response(429, "86400", "") } else { Act::Issue };
     let (service, sender) = serve(Service::new(act));
     let first = sender.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
@@ -316,7 +316,7 @@ async fn a_request_that_every_send_dropped_is_taken_up_again_while_its_time_last
 #[tokio::test(start_paused = true)]
 async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
     // The stated lifetime, the earliest and the latest renewal, and the real lifetime.
-    for (said, earliest, latest, life) in [
+    for (lifetime_members, earliest, latest, life) in [
         (r#","expires_in":1"#, 0.26, 0.3, 1.0),
         (r#","expires_in":8"#, 2.1, 2.4, 8.0),
         (r#","expires_in":"29""#, 7.7, 8.7, 29.0),
@@ -331,20 +331,20 @@ async fn a_life_that_is_short_missing_or_absurd_is_made_the_best_of() {
         (r#","expires_in":3600"#, 2_864.0, 3_222.0, 3_600.0),
     ] {
         let mut service = Service::new(|_| Act::Issue).life(life);
-        service.said = said.to_owned();
+        service.lifetime_members = lifetime_members.to_owned();
         let (service, sender) = serve(service);
         let time = Duration::from_secs_f64(latest * 4.0);
         let pace = (time / 1_000).max(Duration::from_millis(10));
         for sent in send_for(&sender, time, pace).await {
             assert_eq!(sent.result.unwrap().attempts().len(), 1);
         }
-        assert_eq!(service.expired.load(Ordering::Relaxed), 0, "{said}");
+        assert_eq!(service.expired.load(Ordering::Relaxed), 0, "{lifetime_members}");
         let requests = service.requests();
-        assert!(requests.len() >= 4, "{said}: {requests:?}");
+        assert!(requests.len() >= 4, "{lifetime_members}: {requests:?}");
         for pair in requests.windows(2) {
             let used = (pair[1] - pair[0]).as_secs_f64();
             let latest = latest + 2.0 * pace.as_secs_f64();
-            assert!((earliest..latest).contains(&used), "{said}: used for {used} s");
+            assert!((earliest..latest).contains(&used), "{lifetime_members}: used for {used} s");
         }
     }
 }

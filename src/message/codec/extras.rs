@@ -263,8 +263,8 @@ impl Inner {
     }
 }
 
-const LONE_SURROGATE_OF_UNKNOWN: &str = "a member that the model doesn't name has half of a \
-                                         surrogate pair, which stands for no character";
+const LONE_SURROGATE_OF_UNKNOWN: &str =
+    "an unknown member has half of a surrogate pair, which isn't a character";
 
 const EXTENSIONS: &str = "Extensions";
 const EXTENSIONS_MEMBER: &str = r#","Extensions":"#;
@@ -278,7 +278,7 @@ pub(crate) fn explain<F: Field>(
 ) {
     match reason {
         UnreadReason::Repeated => {
-            problems.add(at, ProblemCode::Repeated, "given more than once; keep one of them");
+            problems.add(at, ProblemCode::Repeated, "the key is repeated; keep one of its values");
         }
         UnreadReason::UnknownKey | UnreadReason::WrongType => F::explain(raw, at, problems),
     }

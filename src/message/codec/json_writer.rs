@@ -111,7 +111,7 @@ pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::float_cmp,
-    reason = "what a cast changes is no whole number"
+    reason = "a number that the cast changes isn't a whole number"
 )]
 pub(crate) fn whole(number: f64) -> Option<i64> {
     // The cast truncates and saturates, so only a whole number equals its cast.

@@ -46,7 +46,7 @@ fn without_fraction(number: &str) -> &str {
 macro_rules! text {
     ($type:ty, $hold:expr) => {
         impl Value for $type {
-            const EXPECTED: &'static str = "a text";
+            const EXPECTED: &'static str = "a string";
 
             fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
                 match Leaf::read(raw) {
@@ -73,7 +73,7 @@ macro_rules! text {
 
             #[cfg(feature = "mock")]
             fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
-                strict::leaf(raw, at, "a text", problems, strict::is_text);
+                strict::leaf(raw, at, "a string", problems, strict::is_text);
             }
         }
     };
@@ -86,7 +86,7 @@ text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner| text.into());
 text!(Arc<str>, |text: Cow<'_, str>, interner: &mut Interner| interner.reason(&text));
 
 impl Value for bool {
-    const EXPECTED: &'static str = "true or false";
+    const EXPECTED: &'static str = "a boolean (true or false)";
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
         leaf(raw, |text| match text {
@@ -140,7 +140,7 @@ impl Value for Uuid {
             raw,
             at,
             Self::CODE_OF_TEXT,
-            "the text of a UUID",
+            "a string with a UUID",
             problems,
             strict::is_uuid,
         );
@@ -170,7 +170,7 @@ impl Value for DateTime<Utc> {
 
     #[cfg(feature = "mock")]
     fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
-        strict::leaf(raw, at, "the text of a time", problems, strict::is_time);
+        strict::leaf(raw, at, "a string with a time", problems, strict::is_time);
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
@@ -218,16 +218,16 @@ impl Value for f64 {
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if !self.is_finite() {
-            problems.add(at, ProblemCode::OutOfRange, "not finite; give the number of minutes");
+            problems.add(at, ProblemCode::OutOfRange, "not finite; set the number of minutes");
         } else if *self <= 0.0 {
-            problems.add(at, ProblemCode::OutOfRange, "not above 0; give the number of minutes");
+            problems.add(at, ProblemCode::OutOfRange, "not above 0; set the number of minutes");
         }
     }
 }
 
 /// A number in a series, starting at 1. The model represents it as a string.
 impl Value for u64 {
-    const EXPECTED: &'static str = "a whole number from 1, such as \"1\"";
+    const EXPECTED: &'static str = "a whole number of at least 1, such as \"1\"";
     const CODE_OF_TEXT: ProblemCode = ProblemCode::InvalidBatch;
 
     fn read(raw: &str, _: &mut Interner) -> Read<Self> {
@@ -257,7 +257,7 @@ impl Value for u64 {
             raw,
             at,
             Self::CODE_OF_TEXT,
-            "the text of a whole number",
+            "a string with a whole number",
             problems,
             strict::is_count,
         );
@@ -268,7 +268,7 @@ impl Value for u64 {
             problems.add(
                 at,
                 ProblemCode::InvalidBatch,
-                "not a whole number from 1; the first is 1",
+                "not a whole number of at least 1; the first batch is 1",
             );
         }
     }

@@ -128,7 +128,7 @@ impl Member {
     pub(super) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         if has_lone_surrogate(&self.key) {
             return Err(M::Error::custom(
-                "a key with half of a surrogate pair has no form in this format",
+                "a key with half of a surrogate pair can't be written in this format",
             ));
         }
         map.serialize_entry(&*Key::written(&self.key).name(), &Raw(&self.value))

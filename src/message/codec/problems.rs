@@ -80,7 +80,7 @@ impl Problems {
         raw: &str,
     ) {
         self.add_with(code, || {
-            let text = format!("expected {expected}; this {} is not one", raw::kind(raw));
+            let text = format!("expected {expected}; this {} isn't one", raw::kind(raw));
             (at.to_string(), text.into())
         });
     }

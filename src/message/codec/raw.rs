@@ -223,7 +223,7 @@ pub(crate) fn kind(raw: &str) -> &'static str {
     match raw.as_bytes().first() {
         Some(b'{') => "object",
         Some(b'[') => "list",
-        Some(b'"') => "text",
+        Some(b'"') => "string",
         Some(b't' | b'f') => "boolean",
         Some(b'n') => "null",
         _ => "number",

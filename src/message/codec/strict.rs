@@ -21,7 +21,7 @@ fn add_other(raw: &str, at: Path<'_>, code: ProblemCode, expected: &str, problem
             "object" => "an object".to_owned(),
             kind => format!("a {kind}"),
         };
-        (at.to_string(), format!("{given} where the model has {expected}").into())
+        (at.to_string(), format!("{given}, but the model expects {expected}").into())
     });
 }
 

@@ -65,10 +65,10 @@ pub(super) fn unwritable(time: &DateTime<Utc>) -> Option<&'static str> {
     let time = time.naive_utc();
     // RFC 3339, section 5.6: a year has four digits. Conversion to UTC may leave that range.
     if !(0..=9999).contains(&time.year()) {
-        return Some("no real time: the year must be between 0 and 9999");
+        return Some("invalid time: the year must be between 0 and 9999");
     }
     // Appointments don't start at a leap second, and many receivers can't read one.
-    (time.nanosecond() >= 1_000_000_000).then_some("no real time: a leap second")
+    (time.nanosecond() >= 1_000_000_000).then_some("invalid time: a leap second")
 }
 
 /// Writes a time in quotes as RFC 3339 in UTC, with `T` and `Z`. A fraction that isn't 0 has 3, 6

@@ -48,7 +48,7 @@ pub(crate) fn deserialize<'de, T: Value, D: Deserializer<'de>>(
 
 /// Creates the error for `json` of an unexpected type.
 pub(crate) fn wrong_type<E: serde::de::Error>(expected: &str, json: &str) -> E {
-    E::custom(format_args!("expected {expected}; this {} is not one", kind(json)))
+    E::custom(format_args!("expected {expected}; this {} isn't one", kind(json)))
 }
 
 /// A visitor that writes the visited value as JSON.
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value that has a JSON form")
+        f.write_str("a value that JSON can represent")
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
@@ -97,12 +97,12 @@ impl<'de> Visitor<'de> for JsonWriter<'_> {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
         if !value.is_finite() {
-            return Err(E::custom("a number that is not finite has no JSON form"));
+            return Err(E::custom("a number that isn't finite can't be written as JSON"));
         }
         // An identifier must not lose its last digits.
         if value.abs() >= write::EXACT {
             return Err(E::custom(
-                "a number above 9007199254740991 came as a float; give it as a text",
+                "a number above 9007199254740991 was given as a float; write it as a string",
             ));
         }
         write::number(value, self.0);
@@ -184,14 +184,14 @@ impl<'de> DeserializeSeed<'de> for TextKey {
 
 /// Returns the error for a key that isn't a string. The error doesn't contain the key.
 fn no_text<T, E: serde::de::Error>() -> Result<T, E> {
-    Err(E::custom("a key that isn't text has no JSON form"))
+    Err(E::custom("a key that isn't a string can't be written as JSON"))
 }
 
 impl Visitor<'_> for TextKey {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
+        f.write_str("a string")
     }
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
@@ -259,7 +259,7 @@ impl Serialize for Structure<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.depth > DEEPEST {
             return Err(S::Error::custom(
-                "a value that was read as JSON is too deep for this format",
+                "a value read from JSON is nested too deeply for this format",
             ));
         }
         if let Some(object) = Object::read(self.raw) {
@@ -276,7 +276,7 @@ impl Serialize for Structure<'_> {
             Leaf::Literal(number) => serialize_number(number, serializer),
             Leaf::Nothing => serializer.serialize_unit(),
             Leaf::Unreadable => Err(S::Error::custom(
-                "a text with half of a surrogate pair has no form in this format",
+                "a string with half of a surrogate pair can't be written in this format",
             )),
         }
     }
@@ -296,7 +296,7 @@ fn serialize_number<S: Serializer>(number: &str, serializer: S) -> Result<S::Ok,
     match number.parse::<f64>() {
         Ok(float) if float.is_finite() && digits <= 15 => serializer.serialize_f64(float),
         _ => Err(S::Error::custom(
-            "a number that was read as JSON has more digits than this format has room for",
+            "a number read from JSON has more digits than this format can hold",
         )),
     }
 }

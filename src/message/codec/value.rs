@@ -78,8 +78,8 @@ impl<T: Value> Serialize for AsSerde<'_, T> {
     }
 }
 
-pub(crate) const LONE_SURROGATE: &str = "half of a surrogate pair, which stands for no character; \
-                                         write both halves, or the character itself";
+pub(crate) const LONE_SURROGATE: &str =
+    "half of a surrogate pair, which isn't a character; write both halves, or the character itself";
 
 /// Adds the problem of `raw`, which isn't a `T`.
 pub(crate) fn explain_value<T: Value>(raw: &str, at: Path<'_>, problems: &mut Problems) {

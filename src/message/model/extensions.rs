@@ -217,13 +217,13 @@ impl fmt::Display for ExtensionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         match self.place {
-            None => write!(f, "the value given for the extension {name:?} has no JSON form"),
+            None => write!(f, "the value of the extension {name:?} can't be written as JSON"),
             // Column 0 stands for the value as a whole.
-            Some((_, 0)) => write!(f, "the extension {name:?} is not of the type asked for"),
+            Some((_, 0)) => write!(f, "the extension {name:?} isn't of the requested type"),
             Some((line, column)) => {
                 write!(
                     f,
-                    "the extension {name:?} is not of the type asked for: line {line} column \
+                    "the extension {name:?} isn't of the requested type: line {line} column \
                      {column} of its value"
                 )
             }

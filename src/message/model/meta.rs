@@ -282,7 +282,11 @@ impl Rules for Meta {
         let total = self.total_batches;
         let names_no_batch = self.batch_id.as_deref().is_none_or(str::is_empty);
         if current.zip(total).is_some_and(|(current, total)| current > total) {
-            problems.add(at.key("CurrentBatch"), ProblemCode::InvalidBatch, "above TotalBatches");
+            problems.add(
+                at.key("CurrentBatch"),
+                ProblemCode::InvalidBatch,
+                "greater than TotalBatches",
+            );
         }
         if (current.is_some() || total.is_some()) && names_no_batch && !self.extras.has("BatchID") {
             let text = "missing, though CurrentBatch or TotalBatches is given; name the batch";
@@ -301,7 +305,7 @@ impl Rules for Destination {
             problems.add(
                 at.key("ID"),
                 ProblemCode::Missing,
-                "missing; say which endpoint the message is for",
+                "missing; set the ID of the destination",
             );
         }
     }
@@ -337,7 +341,7 @@ macro_rules! constant {
 
             #[cfg(feature = "mock")]
             fn judge(raw: &str, at: Path<'_>, problems: &mut Problems) {
-                strict::leaf(raw, at, "a text", problems, strict::is_text);
+                strict::leaf(raw, at, "a string", problems, strict::is_text);
             }
         }
     };

@@ -132,14 +132,14 @@ impl Rules for Slot {
             problems.add(
                 at.key("DateTime"),
                 ProblemCode::Missing,
-                "missing; say when the slot starts",
+                "missing; set the start of the slot",
             );
         }
         if self.duration.is_none() && !self.extras.has("Duration") {
             problems.add(
                 at.key("Duration"),
                 ProblemCode::Missing,
-                "missing; give the number of minutes",
+                "missing; set the number of minutes",
             );
         }
     }

@@ -67,7 +67,7 @@ impl InputBuffer {
 
     /// Returns the error for input that isn't UTF-8 after the text read so far.
     pub(super) fn not_utf8(&mut self) -> ReadError {
-        ReadError::at(self.end(), "the input is not UTF-8")
+        ReadError::at(self.end(), "the input isn't UTF-8")
     }
 
     /// Returns the error for an input that ends after a line that is too long.
@@ -139,7 +139,7 @@ impl InputBuffer {
 
         let held = self.text.len();
         if self.is_too_long() {
-            return Err(ReadError::at(self.end(), "more than 8 MiB without the end of a slot"));
+            return Err(ReadError::at(self.end(), "a slot of more than 8 MiB"));
         }
         let before = self.partial;
         let enough = before + if held > CHUNK { held } else { 1 };

@@ -46,7 +46,7 @@ impl PushSlots {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let (before, _) = bytes.split_at(error.valid_up_to());
-            ReadError::at(Position::START.after(before), "the input is not UTF-8")
+            ReadError::at(Position::START.after(before), "the input isn't UTF-8")
         })?;
         // Whitespace (RFC 8259, section 2), and the byte-order marks of concatenated files.
         let json = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
@@ -64,7 +64,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
         let start = scanner.at();
         scanner.raw()?;
         scanner.end()?;
-        return Err(ParseError::value(start, "the input is JSON but no object"));
+        return Err(ParseError::value(start, "the input is JSON, but not an object"));
     }
     let mut interner = Interner::unlimited();
     let mut meta = Given::default();

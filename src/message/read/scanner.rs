@@ -146,7 +146,7 @@ impl<'a> Scanner<'a> {
         if self.is_at_end() {
             Ok(())
         } else {
-            Err(self.wrong("something follows behind the end of the JSON"))
+            Err(self.wrong("unexpected text after the end of the JSON"))
         }
     }
 
@@ -264,9 +264,9 @@ fn in_plain_words(text: &str) -> Cow<'static, str> {
         "key must be a string" => "expected a key in quotes",
         "invalid number" => "not a JSON number",
         "invalid escape" => "unknown escape",
-        "trailing characters" => "something follows behind the value",
+        "trailing characters" => "unexpected text after the value",
         _ if text.starts_with(CONTROL_CHARACTER) => {
-            "control character in a text; write it as an escape"
+            "control character in a string; write it as an escape"
         }
         other => return Cow::Owned(other.to_owned()),
     })

@@ -89,7 +89,7 @@ impl Defaults<'_> {
     /// Adds the problems that `meta` has even after missing values are filled in.
     pub(super) fn check(&self, meta: &Meta, problems: &mut Problems) {
         if meta.names_no_destination() && self.destinations.is_empty() {
-            let text = "empty; name at least one, in the message or in the client";
+            let text = "empty; set at least one, in the message or in the client";
             problems.add(Path::ROOT.key("Meta").key("Destinations"), ProblemCode::Empty, text);
         }
     }

@@ -264,13 +264,11 @@ impl fmt::Display for RestoreError {
                 "the stored bytes aren't a prepared message of pushslots, or their start is damaged",
             ),
             Self::Damaged => f.write_str(
-                "the stored message is damaged: its digest, header or length is another than when \
-                 it was stored; prepare it again",
+                "the stored message is damaged: its digest, header or length has changed since it was stored; prepare it again",
             ),
             Self::Newer { version } => write!(
                 f,
-                "the stored message has form {version}, and this version of pushslots reads form \
-                 {VERSION}; use a newer one"
+                "the stored message has format {version}, but this version of pushslots reads only format {VERSION}; update pushslots"
             ),
         }
     }

@@ -8,13 +8,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::NaiveDate;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use buttons::BUTTONS;
 
@@ -27,36 +28,51 @@ use super::service::{Service, is_json};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// The files of the page: the path, the content type and the text.
+const ASSETS: &[(&str, &str, &str)] = &[
+    ("/", HTML, include_str!("assets/index.html")),
+    ("/page.css", CSS, include_str!("assets/page.css")),
+    ("/week.css", CSS, include_str!("assets/week.css")),
+    ("/page.js", JAVASCRIPT, include_str!("assets/page.js")),
+    ("/dom.js", JAVASCRIPT, include_str!("assets/dom.js")),
+    ("/inbox.js", JAVASCRIPT, include_str!("assets/inbox.js")),
+    ("/time.js", JAVASCRIPT, include_str!("assets/time.js")),
+    ("/week.js", JAVASCRIPT, include_str!("assets/week.js")),
+];
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// Returns the response to a request for the page, or `None` if the request is for the service.
 pub(super) fn response(
     service: &Service,
     request: &ReceivedRequest,
     query: Option<&str>,
 ) -> Option<MockResponse> {
-    let asset =
-        |kind, text: &'static str| MockResponse::new(StatusCode::OK).content(kind, text.into());
-    let response: &dyn Fn() -> MockResponse = match (request.method.as_str(), request.path.as_str())
-    {
-        ("GET", "/") => &|| asset("text/html; charset=utf-8", include_str!("index.html")),
-        ("GET", "/page.js") => &|| asset("text/javascript; charset=utf-8", include_str!("page.js")),
-        ("GET", "/page.css") => &|| asset("text/css; charset=utf-8", include_str!("page.css")),
+    let found = |json| MockResponse::new(StatusCode::OK).json(json);
+    let (method, path) = (request.method.as_str(), request.path.as_str());
+    let response: &dyn Fn() -> MockResponse = match (method, path) {
         ("GET", "/page/state") => &|| {
-            let limit = parameter(query, "limit").and_then(|limit| limit.parse().ok());
-            MockResponse::new(StatusCode::OK)
-                .json(state::json(service, limit.unwrap_or(50).min(MOST_SHOWN)))
+            let limit = parameter(query, "limit").unwrap_or(50).min(MOST_SHOWN);
+            found(state::json(service, limit, parameter(query, "state")))
         },
         ("GET", "/page/settings") => &|| {
-            let settings = service.client_settings.clone();
+            let settings = service.shell_settings.clone();
             MockResponse::new(StatusCode::OK).content("text/plain", settings.into())
         },
         ("GET", "/page/week") => &|| {
-            let monday = parameter(query, "monday").and_then(|day| day.parse::<NaiveDate>().ok());
-            let message = parameter(query, "message").and_then(|number| number.parse().ok());
-            MockResponse::new(StatusCode::OK).json(week::json(service, monday, message))
+            let range = parameter(query, "from").zip(parameter(query, "to"));
+            found(week::json(service, range, parameter(query, "message")))
         },
         ("POST", "/page/next") => &|| next(service, &request.body),
         ("POST", "/page/outage") => &|| outage(service, &request.body),
+        ("POST", "/page/destinations") => &|| destinations(service, &request.body),
         ("POST", "/page/clear") => &|| clear(service, &request.body),
+        ("GET", path) => {
+            let (_, kind, text) = ASSETS.iter().find(|(asset, ..)| *asset == path)?;
+            &|| MockResponse::new(StatusCode::OK).content(kind, (*text).into())
+        }
         _ => return None,
     };
     Some(if is_from_the_page(service, request) {
@@ -100,9 +116,12 @@ fn guarded(response: MockResponse) -> MockResponse {
         .header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
 }
 
-fn parameter(query: Option<&str>, name: &str) -> Option<String> {
-    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+/// Returns a parameter of the query, or `None` if it is missing or can't be read.
+fn parameter<T: DeserializeOwned>(query: Option<&str>, name: &str) -> Option<T> {
+    let mut pairs = url::form_urlencoded::parse(query?.as_bytes());
+    let (_, text) = pairs.find(|(key, _)| key == name)?;
+    let number = serde_json::from_str(&text);
+    number.or_else(|_| serde_json::from_value(text.into())).ok()
 }
 
 #[derive(Deserialize)]
@@ -154,8 +173,21 @@ fn outage(service: &Service, body: &Bytes) -> MockResponse {
 }
 
 #[derive(Deserialize)]
+struct Destinations {
+    /// The known destinations in addition to the mock's own, or `None` to make any known.
+    known: Option<Vec<Uuid>>,
+}
+
+fn destinations(service: &Service, body: &Bytes) -> MockResponse {
+    let Ok(Destinations { known }) = serde_json::from_slice(body) else {
+        return MockResponse::new(StatusCode::BAD_REQUEST);
+    };
+    service.set_known_destinations(known);
+    MockResponse::new(StatusCode::NO_CONTENT)
+}
+
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct Clear {
     queue: bool,
     inbox: bool,

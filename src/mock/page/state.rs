@@ -1,9 +1,9 @@
 //! The received messages, newest first.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::buttons::BUTTONS;
@@ -26,9 +26,66 @@ struct Page<'a> {
     next: Vec<&'a str>,
     next_tokens: Vec<&'a str>,
     responses: Vec<ShownResponse>,
+    /// The mock's own destination, which is always known.
+    destination: Uuid,
+    /// The other known destinations, or `None` if any is known.
+    known_destinations: Option<&'a [Uuid]>,
+    /// The newest messages in the requested state.
     messages: Vec<ShownMessage<'a>>,
+    /// The number of messages in the requested state.
+    matching: usize,
+    /// The number of messages in each state.
+    states: StateCounts,
+    /// The batches of `messages`.
+    batches: Vec<ShownBatch<'a>>,
     tokens: Vec<ShownAttempt<'a>>,
-    all_messages: usize,
+}
+
+/// A number of messages in each state.
+#[derive(Default, Serialize)]
+struct StateCounts {
+    accepted: usize,
+    rejected: usize,
+    no_response: usize,
+}
+
+impl StateCounts {
+    fn add(&mut self, state: SendState) {
+        *match state {
+            SendState::Accepted => &mut self.accepted,
+            SendState::Rejected => &mut self.rejected,
+            SendState::NoResponse => &mut self.no_response,
+        } += 1;
+    }
+
+    fn of(&self, state: Option<SendState>) -> usize {
+        match state {
+            Some(SendState::Accepted) => self.accepted,
+            Some(SendState::Rejected) => self.rejected,
+            Some(SendState::NoResponse) => self.no_response,
+            None => self.accepted + self.rejected + self.no_response,
+        }
+    }
+}
+
+/// The state of a message after its last attempt.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SendState {
+    Accepted,
+    Rejected,
+    NoResponse,
+}
+
+impl SendState {
+    fn of(log: &RequestLog, send: &SendRecord) -> Self {
+        let last = send.attempts.last().and_then(|place| log.requests.get(*place));
+        match last {
+            _ if send.accepted.is_some() => Self::Accepted,
+            Some(request) if request.status.is_none() => Self::NoResponse,
+            _ => Self::Rejected,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,8 +109,8 @@ struct ShownResponse {
 struct ShownMessage<'a> {
     number: usize,
     message_id: Option<&'a str>,
-    state: &'static str,
-    batch: Option<ShownBatch<'a>>,
+    state: SendState,
+    batch: Option<BatchPart<'a>>,
     destinations: Vec<Uuid>,
     slots: usize,
     /// The number of times that the message was accepted.
@@ -62,11 +119,22 @@ struct ShownMessage<'a> {
     attempts: Vec<ShownAttempt<'a>>,
 }
 
+/// The part of a batch that a message is.
 #[derive(Serialize)]
-struct ShownBatch<'a> {
+struct BatchPart<'a> {
     id: Option<&'a str>,
     current: Option<u64>,
     total: Option<u64>,
+}
+
+/// All messages of a batch that arrived, in any state.
+#[derive(Serialize)]
+struct ShownBatch<'a> {
+    id: &'a str,
+    /// The number of messages that the batch has, if a message contains it.
+    total: Option<u64>,
+    states: StateCounts,
+    slots: usize,
 }
 
 #[derive(Serialize)]
@@ -85,14 +153,26 @@ struct ShownAttempt<'a> {
     reason: Option<&'a str>,
 }
 
-/// Returns the newest messages up to `limit`, and the rest of the page's data.
-pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
+/// Returns the newest messages in a state, up to `limit`, and the rest of the page's data.
+pub(super) fn json(service: &Service, limit: usize, wanted: Option<SendState>) -> Vec<u8> {
     let state = service.state();
     let log = &state.log;
     let Counts { requests, token_requests, accepted, rejected, without_response, slots, .. } =
         log.counts;
     let is_down = state.script.is_down();
-    let newest = log.sends.iter().enumerate().rev().take(limit);
+    let mut states = StateCounts::default();
+    for send in &log.sends {
+        states.add(SendState::of(log, send));
+    }
+    let messages: Vec<_> = log
+        .sends
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, send)| wanted.is_none_or(|wanted| wanted == SendState::of(log, send)))
+        .take(limit)
+        .map(|(index, send)| message(log, index + 1, send))
+        .collect();
     let page = Page {
         version: (log.version, is_down),
         now: clock::now(),
@@ -115,12 +195,33 @@ pub(super) fn json(service: &Service, limit: usize) -> Vec<u8> {
                 explanation: button.explanation,
             })
             .collect(),
-        messages: newest.map(|(index, send)| message(log, index + 1, send)).collect(),
+        destination: service.destination,
+        known_destinations: state.known_destinations.as_deref(),
+        batches: batches(log, &messages),
+        messages,
+        matching: states.of(wanted),
+        states,
         tokens: token_requests_of(log),
-        all_messages: log.sends.len(),
     };
     // Strings and numbers under fixed keys can always be written as JSON.
     serde_json::to_vec(&page).unwrap_or_default()
+}
+
+/// Returns the batches of these messages, with the batches' messages that aren't shown.
+fn batches<'a>(log: &'a RequestLog, shown: &[ShownMessage<'a>]) -> Vec<ShownBatch<'a>> {
+    let ids = shown.iter().filter_map(|message| message.batch.as_ref()?.id);
+    let mut batches: HashMap<_, _> = ids
+        .map(|id| (id, ShownBatch { id, total: None, states: StateCounts::default(), slots: 0 }))
+        .collect();
+    for send in &log.sends {
+        let Some(content) = &send.content else { continue };
+        let id = content.meta.batch_id.as_deref();
+        let Some(batch) = id.and_then(|id| batches.get_mut(id)) else { continue };
+        batch.total = content.meta.total_batches.or(batch.total);
+        batch.states.add(SendState::of(log, send));
+        batch.slots += content.slots;
+    }
+    batches.into_values().collect()
 }
 
 /// Returns the names of the next scripted responses.
@@ -150,14 +251,10 @@ fn message<'a>(log: &'a RequestLog, number: usize, send: &'a SendRecord) -> Show
     ShownMessage {
         number,
         message_id: send.key.as_deref(),
-        state: match (accepted, attempts.last()) {
-            (Some(_), _) => "accepted",
-            (None, Some(ShownAttempt { status: None, .. })) => "no response",
-            (None, _) => "rejected",
-        },
+        state: SendState::of(log, send),
         batch: meta.and_then(|meta| {
             let is_in_one = meta.batch_id.is_some() || meta.current_batch.is_some();
-            is_in_one.then_some(ShownBatch {
+            is_in_one.then_some(BatchPart {
                 id: meta.batch_id.as_deref(),
                 current: meta.current_batch,
                 total: meta.total_batches,
