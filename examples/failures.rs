@@ -7,7 +7,7 @@
 //! 503, twice            accepted at attempt 3
 //! response lost         accepted at attempt 2, so the service has 2 copies
 //! 400                   rejected, not retryable: the service's reason is "No subscriptions"
-//! firewall's page       unknown, retryable: send the slots again
+//! firewall's page       unknown, retryable: send the message again under the same id
 //! ```
 
 use anyhow::Result;
@@ -52,7 +52,8 @@ async fn outcome(client: &Client, service: &MockService, message: &PushSlots) ->
             }
         }
         Err(error) if error.is_retryable() => {
-            format!("{}, retryable: send the slots again", error.delivery())
+            // `client.send(message).message_id(error.message_id())` lets the service recognize it.
+            format!("{}, retryable: send the message again under the same id", error.delivery())
         }
         Err(error) => {
             // The error's own text doesn't contain the reason, because it can repeat parts of the message.

@@ -38,7 +38,7 @@ impl Transport for Sidecar {
         request: Request<Bytes>,
         context: TransportContext,
     ) -> Result<Response, TransportError> {
-        // As long as there is no connection, the request can't have left.
+        // The request can't have been sent before there is a connection.
         let request = for_http1(request)?;
         let stream = match timeout(context.timeout, TcpStream::connect(&self.address)).await {
             Ok(Ok(stream)) => stream,

@@ -1,4 +1,4 @@
-//! Guides with longer answers to the questions between the first message and production.
+//! Guides to the steps from the first message to production.
 
 #[doc = include_str!("../docs/going-live.md")]
 pub mod going_live {}

@@ -2,9 +2,10 @@
 //! service with the same API.
 //!
 //! A [`Client`] sends a [`PushSlots`] message and returns a [`Receipt`] with the service's log ids,
-//! or an [`Error`] that reports how certain it is that the message wasn't delivered. It requests
-//! access tokens with a signed JWT, retries temporary failures, and stays within the service's rate
-//! limit. [`Client::publish`] sends a schedule of any length as one batch.
+//! or an [`Error`] that reports whether the message was rejected, was never sent, or may have
+//! arrived. It requests access tokens with a signed JWT, retries temporary failures, and stays
+//! within the service's rate limit. [`Client::publish`] sends a schedule of any length as one
+//! batch.
 //!
 //! # Example
 //!
@@ -37,24 +38,24 @@
 //! [destination](ClientBuilder::destination), or the environment variables of
 //! [`ClientBuilder::from_env`].
 //!
-//! # Where to find
+//! # Overview
 //!
 //! | task | items |
 //! | --- | --- |
 //! | build a message, or read one from JSON | [`PushSlots`], [`Slot`], [`Provider`], [`Location`], [`SlotReader`] |
 //! | send one message | [`Client::send`], [`Receipt`], [`Error`], [`Delivery`] |
 //! | publish a schedule, and resume it | [`Client::publish`], [`PublishBuilder::checkpoint`], [`PublishReport`], [`ResumePoint`] |
-//! | change a setting | [`ClientBuilder`], which lists all settings with their defaults |
+//! | change a setting | [`ClientBuilder`], [`ClientBuilder::from_env`] with the table of all settings |
 //! | authenticate | [`Credentials`], [`SigningKey`], [`Signer`], [`TokenSource`] |
 //! | observe attempts | [`AttemptObserver`], [`Attempt`], [`Client::metrics`] |
 //! | replace a part | [`Transport`], [`PermitSource`], [`Checkpoint`], [`ClientBuilder::classifier`] |
 //!
-//! The module [`guide`] answers questions at length: going live, delivery guarantees, resuming,
-//! tokens, rate limits, testing, observability and troubleshooting.
+//! The module [`guide`] contains guides about going live, delivery guarantees, resuming, tokens,
+//! rate limits, testing, observability and troubleshooting.
 //!
 //! # Features
 //!
-//! * `mock` (off by default): the module `mock` with the service, for tests.
+//! * `mock` (off by default): the module `mock` with a mock of the service, for tests.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -1,4 +1,5 @@
-//! Sends a message signed by another process, so that this process never holds the private key.
+//! Sends a message, and lets another process sign the token request. This process never holds the
+//! private key.
 //!
 //! `cargo run --example sign_elsewhere` prints, with other numbers each time:
 //!

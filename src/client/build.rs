@@ -27,8 +27,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a setting is
-    /// missing or invalid. The error lists all of them.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if settings are
+    /// missing or invalid. The error lists all of these settings.
     pub fn build(mut self) -> Result<Client, Error> {
         let mut problems = std::mem::take(&mut self.environment_problems);
         let (endpoints, route) = self.endpoints(&mut problems);

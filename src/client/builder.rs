@@ -17,27 +17,25 @@ use crate::transport::{AnyTransport, HttpSettings, Rate, RateLimiter};
 /// The service's production address in the United States.
 const BASE_URL: &str = "https://api.redoxengine.com";
 
-/// A builder for a [`Client`](crate::Client), with its settings.
+/// A builder for a [`Client`](crate::Client).
 ///
 /// Only the credentials are required. The method [`build`](Self::build) reports all invalid
-/// settings at once. To read settings from environment variables, use [`from_env`](Self::from_env),
-/// which lists every setting of the crate. The `Debug` output contains no secrets.
+/// settings at once. The method [`from_env`](Self::from_env) reads settings from environment
+/// variables; its documentation lists every setting. The `Debug` output contains no secrets.
 ///
 /// ```no_run
 /// use pushslots::ClientBuilder;
 /// use std::time::Duration;
 ///
-/// // The credentials come from the environment. A person waits, so the send gives up early.
-/// let client = ClientBuilder::from_env()
-///     .attempt_timeout(Duration::from_secs(5))
-///     .deadline(Duration::from_secs(20))
-///     .build()?;
+/// // The credentials come from the environment. A person waits, so the send ends early.
+/// let client = ClientBuilder::from_env().deadline(Duration::from_secs(20)).build()?;
 /// # Ok::<(), pushslots::Error>(())
 /// ```
 ///
 /// # Defaults
 ///
-/// Settings that aren't in this table are unset by default.
+/// This table gives the reasons for the defaults. For all settings, see
+/// [`from_env`](Self::from_env).
 ///
 /// | setting | default | reason |
 /// | --- | --- | --- |
@@ -45,9 +43,9 @@ const BASE_URL: &str = "https://api.redoxengine.com";
 /// | [`token_url`](Self::token_url) | `{base}/v2/auth/token` | The service documents this path. |
 /// | [`max_attempts`](Self::max_attempts) | 4 | Three retries outlast failures of about a second. More would mostly add load. |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 125 s | The service ends a request after about 120 s. A shorter timeout sends copies of a message that the service is still processing. |
-/// | [`deadline`](Self::deadline) | 300 s | It leaves room for two attempts of the longest kind and the delay between them. |
+/// | [`deadline`](Self::deadline) | 300 s | It leaves room for two attempts of full length and the delay between them. |
 /// | [`on_unknown`](Self::on_unknown) | [`OnUnknown::Retry`] | Sending the same slots twice doesn't change their meaning, but slots that never arrive can't be booked. |
-/// | [`retry_budget`](Self::retry_budget) | 500 | It covers 35 failed retries, or 100 after a 429. Single failures need fewer, and an outage soon uses them up. |
+/// | [`retry_budget`](Self::retry_budget) | 500 | It covers 35 failed retries, or 100 after a 429. Single failures need less, and an outage soon exhausts it. |
 /// | [`rate_limit`](Self::rate_limit) | 7,500 in 300 s | It is the lower of the two limits per IP address that the service publishes. |
 /// | [`max_in_flight`](Self::max_in_flight) | 100 | With responses within 4 s, it allows the full rate of 25 requests a second. Over HTTP/1.1 it also bounds the number of connections. |
 /// | [`slots_per_message`](Self::slots_per_message) | 1,000 | Encoding costs little compared to the request, and a rejected message affects few slots. |
@@ -142,9 +140,9 @@ impl ClientBuilder {
 
     /// Adds a destination. There is none by default.
     ///
-    /// All destinations together become the `Meta.Destinations` of messages without destinations. A
-    /// message without any destination isn't sent. The method adds to destinations from the
-    /// [environment](Self::from_env).
+    /// All these destinations become the `Meta.Destinations` of messages without their own. A
+    /// message without any destination isn't sent. This method doesn't replace destinations from
+    /// the [environment](Self::from_env).
     #[must_use]
     pub fn destination(mut self, destination: Uuid) -> Self {
         self.destinations.push(destination);
@@ -167,7 +165,7 @@ impl ClientBuilder {
     /// Sets whether messages and slots with [problems](crate::PushSlots::validate) are sent.
     /// Defaults to [`Validation::Strict`].
     ///
-    /// It applies to sends, publications and prepared messages, unless they have their own setting.
+    /// The setting applies to sends and publications, unless they have their own.
     #[must_use]
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
@@ -177,8 +175,9 @@ impl ClientBuilder {
     /// Sets the URL of the token endpoint. Defaults to `{base}/v2/auth/token`.
     ///
     /// The URL is also the audience of assertions (RFC 7523, section 3), unless
-    /// [`Credentials::audience`] sets another. The audience is exactly the text passed here, or
-    /// derived from the base URL. A legacy API key is sent to `{base}/auth/authenticate` instead.
+    /// [`Credentials::audience`] sets another. The audience is exactly this text, or the default
+    /// derived from the text of the base URL. A legacy API key is sent to
+    /// `{base}/auth/authenticate` instead.
     #[must_use]
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());
@@ -206,9 +205,10 @@ impl ClientBuilder {
     /// The client detects a dead connection much sooner:
     ///
     /// * It pings HTTP/2 connections, and closes them after 35 s without any data from the service.
-    /// * If more than 128 KiB are in flight, further messages use connections without pings,
-    ///   because a slow line could delay the pings too much.
-    /// * TCP detects a dead connection without pings, or over HTTP/1.1, within about a minute.
+    /// * Messages beyond 128 KiB in flight use connections without pings, because a slow line could
+    ///   delay the pings too much.
+    /// * Over HTTP/1.1 and on connections without pings, TCP detects a dead connection within about
+    ///   a minute.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.policy.attempt_timeout = timeout;
@@ -221,9 +221,9 @@ impl ClientBuilder {
     /// The default is enough for two attempts of [full length](Self::attempt_timeout) and the delay
     /// between them. Use a shorter deadline if a person waits for the outcome.
     ///
-    /// A send retries only if enough time is left for a response. That is the shortest of 1 s, a
-    /// tenth of the deadline, and the timeout of one attempt. A custom
-    /// [`Transport`](crate::Transport) that exceeds its timeout is cancelled 50 ms later.
+    /// A send retries only if enough time is left for a response: the shortest of 1 s, a tenth of
+    /// the deadline, and the attempt timeout. If a custom [`Transport`](crate::Transport) exceeds
+    /// its timeout, it is cancelled 50 ms later.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
@@ -246,11 +246,11 @@ impl ClientBuilder {
         self.given(Setting::SlotsPerMessage)
     }
 
-    /// Sets the maximum number of bytes in one message of a [publication](crate::Client::publish).
-    /// Defaults to 8 MiB.
+    /// Sets the maximum number of bytes in one message of a [publication](crate::Client::publish),
+    /// at least 1. Defaults to 8 MiB.
     ///
     /// A message without slots takes a few hundred bytes. A publication with a limit below that
-    /// returns an error. The service documents two limits, 40 MB on one page and 10 MB on another.
+    /// returns an error. The service documents 40 MB on one page and 10 MB on another.
     #[must_use]
     pub fn bytes_per_message(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
@@ -289,8 +289,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the seed of all random delays, to make a test repeatable. By default, every client has
-    /// a random seed.
+    /// Sets the seed of all random delays, which makes a test repeatable. By default, every client
+    /// has a random seed.
     #[must_use]
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);

@@ -13,9 +13,9 @@ impl ClientBuilder {
     /// [`HttpTransport`](crate::HttpTransport).
     ///
     /// Pass an [`HttpTransport`](crate::HttpTransport) to share its connections between clients, or
-    /// your own [`Transport`]. A transport has its own connection settings. Combining it with
-    /// [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates is an
-    /// error.
+    /// your own [`Transport`]. A transport has its own connection settings. Setting
+    /// [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) or certificates as well
+    /// is an error.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(Timed(transport)));
@@ -39,8 +39,8 @@ impl ClientBuilder {
     /// environment is an error only if a request of this client would use it.
     ///
     /// Requests to this machine (`localhost`, `127.0.0.0/8`, `[::1]`) never use a proxy from the
-    /// environment. It is an error if plain http to this machine would pass through a proxy on
-    /// another machine.
+    /// environment. If plain http to this machine would pass through a proxy on another machine,
+    /// [`build`](Self::build) returns an error.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());
@@ -56,11 +56,11 @@ impl ClientBuilder {
 
     /// Sets the client certificate for mutual TLS. There is none by default.
     ///
-    /// The PEM contains the certificate, its chain and its private key. To replace the certificate
-    /// while the client runs, [share an `HttpTransport`](Self::transport) and call
+    /// The PEM must contain the certificate, its chain and its private key. To replace the
+    /// certificate while the client runs, [share an `HttpTransport`](Self::transport) and call
     /// [`rotate_client_certificate`](crate::HttpTransport::rotate_client_certificate) on it.
     ///
-    /// The crate wipes its own copies of the PEM when they are dropped. It can't wipe the copies in
+    /// The client wipes its own copies of the PEM when they are dropped. It can't wipe copies in
     /// the TLS library.
     #[must_use]
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -68,8 +68,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows plain http to this host. Pass the name without scheme and port. Anyone on the network
-    /// path can then read tokens and messages.
+    /// Allows plain http to this host. By default, only this machine is allowed.
+    ///
+    /// Pass the host name without scheme and port. Anyone on the network path can then read tokens
+    /// and messages.
     ///
     /// Plain http to this machine (`localhost`, `127.0.0.0/8`, `[::1]`) is always allowed.
     #[must_use]

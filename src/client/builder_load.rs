@@ -8,17 +8,19 @@ use super::setting::Setting;
 use crate::transport::{Rate, RateLimiter};
 
 impl ClientBuilder {
-    /// Sets the size of the retry budget. Defaults to 500. With 0, only free retries are made.
+    /// Sets the size of the retry budget, in units. Defaults to 500. With 0, only free retries are
+    /// made.
     ///
     /// The budget is a token bucket that all clones of the client share. It starts full:
     ///
-    /// * A retry takes 14, or 5 after a 429. If the retry succeeds, its cost is returned.
-    /// * A message that is accepted on the first attempt adds 1.
-    /// * A retry is free if it waited for an access token, or if the service rejected the token.
+    /// * A retry takes 14 units, or 5 after a 429. If the retry succeeds, they are returned.
+    /// * A message that is accepted on the first attempt adds 1 unit.
+    /// * A retry is free if it waited for an access token, or if the service rejected the access
+    ///   token.
     /// * A retry is also free if the connection was closed before the service took the request.
     ///
-    /// Single failures never empty the budget, but an outage soon does. A send then ends after its
-    /// first attempt, and the service receives only about one request per message.
+    /// Occasional failures don't empty the budget, but an outage soon does. Sends then end after
+    /// their first attempt, and the service receives only about one request per message.
     #[must_use]
     pub fn retry_budget(mut self, size: u32) -> Self {
         self.retry_budget = Some(size);
@@ -43,14 +45,14 @@ impl ClientBuilder {
     /// * All clones of the client share the limit, and are served roughly in the order of their
     ///   requests.
     /// * A burst may use all requests of a window at once.
-    /// * A request counts from when it leaves until one window after it ends. A request that never
-    ///   left, because no connection was made, doesn't count.
+    /// * A request counts from its start until one window after its end. A request that was never
+    ///   sent, because no connection was made, doesn't count.
     /// * After a 429, all requests wait for the time in its `Retry-After`, up to 120 s, or for 1 s
     ///   without that header.
     ///
-    /// A send ends with [`ErrorKind::Throttled`] if its [deadline](Self::deadline) leaves no time
-    /// for that wait. The error has the [time to wait](crate::Error::retry_after). A publication
-    /// waits as long as necessary.
+    /// If its [deadline](Self::deadline) leaves no time to wait for the rate limit, a send ends
+    /// with [`ErrorKind::Throttled`]. The error contains the [time to
+    /// wait](crate::Error::retry_after). A publication waits as long as necessary.
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     #[must_use]
@@ -63,8 +65,8 @@ impl ClientBuilder {
     ///
     /// The service counts requests per IP address. If one process sends for many customers, pass
     /// the same limiter to all their clients, or create them with
-    /// [`Client::with_credentials`](crate::Client::with_credentials). All of them together then
-    /// keep within the [limit](Self::rate_limit).
+    /// [`Client::with_credentials`](crate::Client::with_credentials). Together, the clients then
+    /// stay within the [limit](Self::rate_limit).
     #[must_use]
     pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
         self.rate_limit = Some(RateLimit::Shared(limiter));
@@ -77,20 +79,20 @@ impl ClientBuilder {
     /// begin. Token requests don't count, because there is at most one at a time.
     ///
     /// The limit bounds the number of connections. Over HTTP/1.1, each message in flight needs its
-    /// own connection. Over HTTP/2 all messages share one, and at most two connections to a host
-    /// are opened at the same time.
+    /// own connection. Over HTTP/2, messages share connections, and at most two connections to a
+    /// host are opened at the same time.
     ///
     /// # Waiting sends
     ///
     /// A waiting send uses no connection. The wait isn't an attempt and doesn't count towards the
     /// [attempt timeout](Self::attempt_timeout), but it counts towards the
-    /// [deadline](Self::deadline). The send must start with enough time left, which is the attempt
-    /// timeout or half of the deadline, whichever is shorter. Otherwise it ends with
+    /// [deadline](Self::deadline). After the wait, enough time must be left for an attempt: the
+    /// attempt timeout or half of the deadline, whichever is shorter. Otherwise the send ends with
     /// [`ErrorKind::Throttled`]. A publication waits as long as necessary.
     ///
-    /// A send that isn't polled keeps its permit. An example is a send in a `buffer_unordered`
-    /// while its consumer awaits another send. If such sends hold all permits for longer than an
-    /// attempt may take, they no longer count, and other sends proceed.
+    /// A send that isn't polled still counts as in flight. An example is a send in a
+    /// `buffer_unordered` while its consumer awaits another send. If such sends use up the limit
+    /// for longer than an attempt may take, they no longer count, and other sends proceed.
     ///
     /// [`ErrorKind::Throttled`]: crate::ErrorKind::Throttled
     #[must_use]

@@ -14,16 +14,16 @@ use crate::message::Problem;
 use crate::text::trimmed;
 
 impl ClientBuilder {
-    /// Creates a builder with the settings from environment variables.
+    /// Creates a builder with settings from environment variables.
     ///
-    /// The method [`build`](Self::build) reports the problems of all variables at once, except of
-    /// settings that you override in code. For example, `ClientBuilder::from_env().credentials(..)`
+    /// The method [`build`](Self::build) reports the problems of all variables at once, except
+    /// those that you override in code. For example, `ClientBuilder::from_env().credentials(..)`
     /// needs no credentials in the environment, and ignores the scope and the audience there.
     /// Destinations that you add in code extend those in the environment.
     ///
-    /// The client trims white space and byte-order marks around a value. An empty variable counts
-    /// as unset. A variable with the prefix `PUSHSLOTS_` that isn't in the table is logged as a
-    /// warning, together with the most similar name.
+    /// White space and byte-order marks around a value are ignored. An empty variable counts as
+    /// unset. If a variable with the prefix `PUSHSLOTS_` isn't in the table, the client logs a
+    /// warning with the most similar name.
     ///
     /// # Variables
     ///
@@ -34,7 +34,7 @@ impl ClientBuilder {
     /// | --- | --- | --- |
     /// | `PUSHSLOTS_CLIENT_ID` | OAuth client id | required, unless there is an API key |
     /// | `PUSHSLOTS_KEY_ID` | key id of the public key at the service | required with a key in PEM form, not allowed with a JWK |
-    /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the private key in [PEM form](SigningKey::from_pem_file) | required with a client id |
+    /// | `PUSHSLOTS_PRIVATE_KEY_FILE` | path of the private key in [PEM form](SigningKey::from_pem_file) | this or one of the next two is required with a client id |
     /// | `PUSHSLOTS_PRIVATE_KEY` | private key in PEM form, instead of its path | unset |
     /// | `PUSHSLOTS_PRIVATE_JWK_FILE` | path of the private key as a [JWK](SigningKey::from_jwk_file) with its key id, instead of PEM | unset |
     /// | `PUSHSLOTS_SCOPE` | [scope](Credentials::scope) of the access tokens | unset |
@@ -48,11 +48,11 @@ impl ClientBuilder {
     /// | `PUSHSLOTS_MAX_ATTEMPTS` | [`max_attempts`](Self::max_attempts) per send, including the first | `4` |
     /// | `PUSHSLOTS_ATTEMPT_TIMEOUT` | [`attempt_timeout`](Self::attempt_timeout), above 0 | `125s` |
     /// | `PUSHSLOTS_DEADLINE` | [`deadline`](Self::deadline) of a send, above 0 | `300s` |
-    /// | `PUSHSLOTS_RATE_LIMIT` | [`rate_limit`](Self::rate_limit): at least 2 requests in any window, which is at most a day | `7500/300s` |
-    /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight): maximum number of messages in flight | `100` |
+    /// | `PUSHSLOTS_RATE_LIMIT` | [`rate_limit`](Self::rate_limit) as `requests/window`: at least 2 requests, and a window above 0 and of at most a day | `7500/300s` |
+    /// | `PUSHSLOTS_MAX_IN_FLIGHT` | [`max_in_flight`](Self::max_in_flight), the maximum number of messages in flight | `100` |
     /// | `PUSHSLOTS_SLOTS_PER_MESSAGE` | [`slots_per_message`](Self::slots_per_message) of a publication | `1000` |
     /// | `PUSHSLOTS_BYTES_PER_MESSAGE` | [`bytes_per_message`](Self::bytes_per_message) of a publication | `8388608` |
-    /// | `PUSHSLOTS_ROOT_CERTIFICATE_FILE` | path of a PEM file of at most 1 MiB with additional [root certificates](Self::root_certificate) | the system's certificates |
+    /// | `PUSHSLOTS_ROOT_CERTIFICATE_FILE` | path of a PEM file of at most 1 MiB with [root certificates](Self::root_certificate), in addition to the system's | unset |
     /// | `PUSHSLOTS_PLAIN_HTTP_HOSTS` | hosts that [may use plain http](Self::allow_plain_http), separated by commas | this machine only |
     /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | [proxies](Self::proxy), also used without `from_env` | no proxy |
     ///
@@ -61,9 +61,9 @@ impl ClientBuilder {
     /// | setting | default |
     /// | --- | --- |
     /// | [`on_unknown`](Self::on_unknown): whether a send retries after an unknown outcome | [`OnUnknown::Retry`](crate::OnUnknown::Retry) |
-    /// | [`retry_budget`](Self::retry_budget), or [`without_retry_budget`](Self::without_retry_budget) | 500; a retry takes 14 |
+    /// | [`retry_budget`](Self::retry_budget) in units, or [`without_retry_budget`](Self::without_retry_budget) | 500; a retry takes 14 |
     /// | [`without_rate_limit`](Self::without_rate_limit) | the rate limit applies |
-    /// | [`rate_limiter`](Self::rate_limiter) shared between clients, instead of `rate_limit` | a limiter per client |
+    /// | [`rate_limiter`](Self::rate_limiter), shared between clients, instead of `rate_limit` | one limiter for each client that is built |
     /// | [`classifier`](Self::classifier) of responses and failures | [`Exchange::classification`](crate::Exchange::classification) |
     /// | [`attempt_observer`](Self::attempt_observer) | unset |
     /// | [`connect_timeout`](Self::connect_timeout), above 0 | 5 s |

@@ -44,7 +44,8 @@ impl HttpTransport {
     ///
     /// New connections present the new certificate. Open connections keep the old one until they
     /// are closed, which may take long over HTTP/2 under constant load. If the service closes a
-    /// connection because its certificate expired, the attempt on it fails like any other.
+    /// connection because the certificate has expired, the attempt on it fails as with any closed
+    /// connection.
     ///
     /// ```
     /// # use pushslots::{Error, HttpTransport};
@@ -93,7 +94,7 @@ impl HttpTransportBuilder {
     ///
     /// These headers are an error, because the client or HTTP sets them: `Authorization`,
     /// `Idempotency-Key`, `Accept`, `Accept-Encoding`, `Content-Type`, `Content-Encoding`,
-    /// `Content-Length`, `Host`, and the connection headers. For `User-Agent`, use
+    /// `Content-Length`, `Host`, and the connection headers. To set `User-Agent`, use
     /// [`user_agent`](Self::user_agent).
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let wrong = match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -138,8 +139,8 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// Uses only HTTP/1.1, for example because of a gateway with a faulty HTTP/2. Each message in
-    /// flight then needs its own connection.
+    /// Uses only HTTP/1.1, for example because a gateway's HTTP/2 is faulty. Each message in flight
+    /// then needs its own connection.
     pub fn http1_only(mut self) -> Self {
         self.http.is_http1_only = true;
         self
@@ -186,8 +187,8 @@ impl HttpTransportBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a setting is
-    /// invalid. The error lists all of them.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if settings are
+    /// invalid. The error lists all of these settings.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let Self { http, mut problems } = self;
         if http.connect_timeout.is_zero() {

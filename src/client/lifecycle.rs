@@ -15,8 +15,8 @@ impl Client {
     /// message is sent.
     ///
     /// If the client already has a usable token, it requests nothing. A probe every few seconds
-    /// therefore costs only one request per token. The check takes at most the time of one attempt
-    /// and 30 s, whichever is shorter.
+    /// therefore costs only one request per token. The check takes at most the attempt timeout or
+    /// 30 s, whichever is shorter.
     ///
     /// ```no_run
     /// # use pushslots::Client;
@@ -31,7 +31,7 @@ impl Client {
     ///
     /// * [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials are rejected;
     /// * another kind if the token endpoint can't be reached, or if the [rate
-    ///   limit](crate::ClientBuilder::rate_limit) leaves no room.
+    ///   limit](crate::ClientBuilder::rate_limit) leaves no room for the request.
     pub async fn check(&self) -> Result<(), Error> {
         let inner = &*self.0;
         inner.sender.check(inner.policy.attempt_timeout.min(LONGEST_CHECK)).await
@@ -41,11 +41,11 @@ impl Client {
     /// number of those still running.
     ///
     /// The count includes this client, its clones, and all clients
-    /// [derived](Self::with_credentials) from each other. Sends that haven't been awaited yet don't
+    /// [derived](Self::with_credentials) from each other. Sends that haven't been polled yet don't
     /// count.
     ///
-    /// Call this method at shutdown, after the last send has begun. It doesn't stop running sends
-    /// or prevent new ones. To end a publication early, stop it with its
+    /// Call this method at shutdown, when no more sends begin. It doesn't stop running sends or
+    /// prevent new ones. To end a publication early, stop it with its
     /// [handle](crate::PublishBuilder::handle).
     ///
     /// ```no_run

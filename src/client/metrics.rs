@@ -12,19 +12,19 @@ use crate::transport::RateLimiter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientMetrics {
-    /// The number of access tokens requested. A request that is repeated at once, with the
-    /// endpoint's clock or without a refresh token, counts once.
+    /// The number of access tokens requested. A request that is repeated immediately, with the
+    /// endpoint's time or without a refresh token, counts once.
     pub token_requests: u64,
     /// The number of token requests that failed.
     pub failed_token_requests: u64,
     /// The number of requests that waited at least 1 ms for the rate limit. With a
-    /// [`PermitSource`](crate::PermitSource), its own work counts as waiting. Clients with the same
-    /// limiter share the number.
+    /// [`PermitSource`](crate::PermitSource), the time for its own work counts as well. Clients
+    /// with the same limiter share this counter.
     pub rate_limit_waits: u64,
-    /// The total time that requests waited for the rate limit.
+    /// The total duration of these waits.
     pub rate_limit_wait_time: Duration,
-    /// The number of requests that the rate limit allows now; `None` without a limit, or if a
-    /// [`PermitSource`](crate::PermitSource) keeps it.
+    /// The number of requests that the rate limit allows now; `None` without a limit, or with a
+    /// [`PermitSource`](crate::PermitSource).
     pub rate_limit_remaining: Option<u32>,
     /// The remainder of the [retry budget](crate::ClientBuilder::retry_budget); `None` without a
     /// budget.

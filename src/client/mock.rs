@@ -5,8 +5,8 @@ use crate::auth::{Credentials, SigningKey};
 use crate::mock::MockService;
 
 impl ClientBuilder {
-    /// Configures the client for this mock: its URL, credentials that it accepts, and a destination
-    /// that it knows. Requires the feature `mock`.
+    /// Configures the client for this mock: sets its URL and valid credentials, and adds its
+    /// destination. Requires the feature `mock`.
     ///
     /// ```
     /// use pushslots::Client;

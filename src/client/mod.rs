@@ -57,15 +57,15 @@ pub use send_builder::SendBuilder;
 ///
 /// # Runtimes
 ///
-/// You can build a client outside a runtime. You can use it in several runtimes, one after the
-/// other or at the same time:
+/// You can build a client outside a runtime, and use it in several runtimes, one after the other or
+/// at the same time:
 ///
 /// * Each runtime has its own connections, because a connection makes progress only while the
 ///   runtime that opened it runs. The client keeps the connections of the last 64 runtimes.
 /// * All runtimes share the access token, the limits and the retry budget.
 /// * If a runtime stops while one of its sends waits for a token request, sends in other runtimes
 ///   repeat that request after 3 s.
-/// * A send that isn't polled keeps its permit for a message in flight for a while; see
+/// * A send that isn't polled still counts as in flight for a while; see
 ///   [`max_in_flight`](ClientBuilder::max_in_flight).
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
@@ -105,8 +105,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a variable is
-    /// missing or invalid. The error lists all of them.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if variables are
+    /// missing or invalid. The error lists all of these variables.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env().build()
     }
@@ -121,10 +121,10 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
-    /// The client fills in its own source and destinations if the message names none. It validates
-    /// the message, encodes it once, and then sends it. A
-    /// [`PreparedMessage`](crate::PreparedMessage) is sent unchanged. A send ends when the service
-    /// accepts the message or rejects it for good, or when attempts or time run out.
+    /// If the message has no source or no destinations, the client adds its own. It validates the
+    /// message, encodes it once, and then sends it. A [`PreparedMessage`](crate::PreparedMessage)
+    /// is sent unchanged. A send ends when the service accepts the message, when it rejects the
+    /// message permanently, or when no attempts or time are left.
     ///
     /// # Outcomes
     ///
@@ -133,26 +133,28 @@ impl Client {
     ///
     /// * After a 2xx that the service can have written, the message is accepted and never sent
     ///   again.
-    /// * After a 2xx with errors and no log id, the message is rejected. With a log id, another
-    ///   destination may have the message: the delivery is unknown, and the message isn't sent
+    /// * After a 2xx with errors and no log id, the message is rejected. With a log id, some
+    ///   destinations may have the message. The outcome is then unknown, and the message isn't sent
     ///   again.
     /// * If a 2xx isn't the service's, such as a firewall's page, the outcome is unknown.
     /// * After a 5xx or a lost response, the service [may have the
-    ///   message](ClientBuilder::on_unknown). After a 503 with `Retry-After` it doesn't.
+    ///   message](ClientBuilder::on_unknown). After a 503 with `Retry-After`, it doesn't have the
+    ///   message.
     /// * Every other status is final, unless it is retried as described below.
     ///
     /// # Retries
     ///
     /// A send retries after 408, 421, 425, 429 and 5xx, after a failed connection, and after an
-    /// unknown outcome.
+    /// unknown outcome, except after errors with a log id.
     ///
     /// * The delay before a retry is random, between zero and a ceiling. The ceiling starts at
     ///   250 ms, or at 1 s after a 429. It doubles with each attempt, up to 20 s.
-    /// * `Retry-After` (RFC 9110, section 10.2.3) sets the minimum delay, including fractions of a
-    ///   second. A send waits for it up to 120 s, and only within its deadline. If the service asks
-    ///   for more, the send ends at once, and [`Error::retry_after`] returns the time to wait.
+    /// * `Retry-After` (RFC 9110, section 10.2.3) sets the minimum delay. The client also accepts
+    ///   fractions of a second. A send waits at most 120 s, and only within its deadline. If the
+    ///   service asks for more, the send ends at once, and [`Error::retry_after`] returns the time
+    ///   to wait.
     /// * All clones of the client share one [retry budget](ClientBuilder::retry_budget). While it
-    ///   is empty, because too much failed lately, a send isn't retried.
+    ///   is empty after many recent failures, sends aren't retried.
     /// * Before each attempt, a send waits for the [rate limit](ClientBuilder::rate_limit) and the
     ///   limit on [messages in flight](ClientBuilder::max_in_flight). That wait isn't an attempt,
     ///   but it counts towards the deadline.
@@ -164,17 +166,17 @@ impl Client {
     /// * If the token endpoint fails, the client requests a token again, with a fresh assertion,
     ///   after a cooldown that all its sends share. If the endpoint rejects the credentials, the
     ///   send ends.
-    /// * After a 401 the client requests one new token and retries. The service may learn of a
-    ///   token late. If the new token is rejected too, the client therefore tries it once more
-    ///   about 2 s later.
-    /// * If that fails as well, the client requests no token for 10 s. Sends that need one in that
-    ///   time end with the same error.
+    /// * After a 401, the client requests one new token and retries. If the service rejects the new
+    ///   token too, the client tries that token once more about 2 s later, because the service may
+    ///   learn of a new token late.
+    /// * If the service rejects the token again, the client requests no token for 10 s. Sends that
+    ///   need one in that time end with the same error.
     ///
     /// # Duplicates
     ///
     /// All attempts carry the same bytes, and the message id as `Idempotency-Key`. The service
     /// doesn't document that it uses this header. A message that arrives twice is in its queue
-    /// twice, with the same meaning.
+    /// twice, which doesn't change its meaning.
     ///
     /// # Cancellation
     ///
@@ -184,14 +186,14 @@ impl Client {
     ///
     /// # Logging
     ///
-    /// A send has a `tracing` span, with a child span for each attempt. Inside that are the spans
-    /// of its HTTP requests, both for tokens and with the message. A retry is logged as a warning.
-    /// Only an abandoned message is logged as an error.
+    /// A send has a `tracing` span, with a child span for each attempt. An attempt's span contains
+    /// the spans of its HTTP requests, for the token and for the message. An accepted message is
+    /// logged at the level `INFO`, a retry at `WARN`, and an abandoned message at `ERROR`.
     ///
     /// # Errors
     ///
-    /// Returns one of these kinds of error, with every attempt in it and the [certainty of the
-    /// outcome](Error::delivery):
+    /// Returns an error that contains every attempt and the [certainty of the
+    /// outcome](Error::delivery). Its kind is one of these:
     ///
     /// * [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if an option of the send is
     ///   invalid;
@@ -199,11 +201,14 @@ impl Client {
     ///   data model;
     /// * [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the credentials or the access
     ///   token are rejected;
-    /// * [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) if the service rejects the message;
-    /// * [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) if the service asks for fewer
-    ///   requests, or a limit of the client leaves no room within the deadline;
-    /// * [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter) if your own rate limiter fails;
-    /// * [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the service fails;
+    /// * [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) if the service rejects the message, or
+    ///   reports errors next to its log ids;
+    /// * [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) if the service responds with 429, or
+    ///   a limit of the client leaves no room within the deadline;
+    /// * [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter) if a custom [rate
+    ///   limiter](crate::PermitSource) fails;
+    /// * [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the service is temporarily
+    ///   unavailable;
     /// * [`ErrorKind::Connection`](crate::ErrorKind::Connection) if a connection fails;
     /// * [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if no response arrives in time.
     pub fn send<'a, M: Message>(&'a self, message: &'a M) -> SendBuilder<'a> {
@@ -213,8 +218,8 @@ impl Client {
     /// Replaces the credentials of this client and its clones while they keep sending.
     ///
     /// The client first requests a token with the new credentials, while sends continue with the
-    /// current one. Only after that succeeds, the new credentials and their token replace the old
-    /// ones. If it fails, nothing changes.
+    /// current one. The new credentials and their token replace the old ones only after the request
+    /// succeeds.
     ///
     /// An attempt in flight keeps its token. Later attempts use the new one, and sends that wait
     /// for a token receive it at once. If several rotations run concurrently, the last one to begin
@@ -237,7 +242,7 @@ impl Client {
     /// * [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if the token endpoint rejects
     ///   the credentials.
     /// * The other kinds of a [send](Self::send) if the token endpoint can't be reached. The client
-    ///   tries once, for at most the time of one attempt and 30 s.
+    ///   tries once, for at most the attempt timeout or 30 s, whichever is shorter.
     pub async fn rotate_credentials(&self, credentials: Credentials) -> Result<(), Error> {
         let problems = credentials.problems();
         if !problems.is_empty() {

@@ -28,43 +28,44 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
-    /// The client checks all slots, owned or borrowed, before it sends anything. Then it splits
-    /// them in order into messages of up to [1,000 slots](PublishBuilder::slots_per_message) and
-    /// [8 MiB](PublishBuilder::bytes_per_message). It [sends](Self::send) each message while it
-    /// encodes the next.
+    /// The slots may be owned or borrowed. The client checks all of them before it sends anything.
+    /// Then it splits them, in order, into messages of up to [1,000
+    /// slots](PublishBuilder::slots_per_message) and [8 MiB](PublishBuilder::bytes_per_message). It
+    /// [sends](Self::send) each message while it encodes the next.
     ///
-    /// One message is in flight at a time, so that the service keeps the order of the slots, unless
-    /// you increase the [`concurrency`](PublishBuilder::concurrency). A publication waits for the
-    /// [rate limit](crate::ClientBuilder::rate_limit) as long as necessary.
+    /// By default, one message is in flight at a time, so that the service receives the slots in
+    /// order. To send several messages at a time, increase the
+    /// [`concurrency`](PublishBuilder::concurrency). A publication waits for the [rate
+    /// limit](crate::ClientBuilder::rate_limit) as long as necessary.
     ///
     /// # Batch numbers and message ids
     ///
-    /// All messages carry the same `BatchID`, their number `CurrentBatch`, starting at "1", and
-    /// `TotalBatches`. A single message carries none of them unless you set a [batch
-    /// id](PublishBuilder::batch_id).
+    /// Each message carries the `BatchID`, its number as `CurrentBatch`, starting at "1", and the
+    /// number of messages as `TotalBatches`. A single message carries none of them unless you set a
+    /// [batch id](PublishBuilder::batch_id).
     ///
-    /// If the service responds that a message is too large (413), that message and all unsent ones
-    /// are split further. `TotalBatches` then changes within the batch.
+    /// If the service responds that a message is too large (413), the client splits that message
+    /// and all unsent ones further. `TotalBatches` then changes within the batch.
     ///
     /// The message id is derived from the batch id, the message number, the destinations and the
-    /// message's bytes. The same message has the same id in any process, and any other message has
-    /// another id.
+    /// message's bytes. So the same message has the same id in any process, and different messages
+    /// have different ids.
     ///
     /// # Failures
     ///
-    /// The publication [waits out](PublishBuilder::patience) temporary failures, by default for
-    /// 15 minutes. It sends the message again, with the same id and bytes, until the service
-    /// accepts it. Any other failure ends the publication. The error contains the accepted messages
-    /// and the [resume point](PublishBuilder::resume_from).
+    /// The publication [waits out](PublishBuilder::patience) temporary failures, by default until
+    /// no message has been accepted for 15 minutes. It sends the message again, with the same id
+    /// and bytes, until the service accepts it. Any other failure ends the publication. The error
+    /// contains the accepted messages and the [resume point](PublishBuilder::resume_from).
     ///
-    /// A message that is known to be accepted is never sent again. Slots may arrive twice, with
-    /// other message ids, if a message has an unknown outcome and is then found too large. The
-    /// [report](crate::RunCounts::possibly_repeated_slots) counts such slots.
+    /// A message that is known to be accepted is never sent again. Slots may arrive twice, under
+    /// different message ids, if a message has an unknown outcome and the service then finds it too
+    /// large. The [report](crate::RunCounts::possibly_repeated_slots) counts such slots.
     ///
     /// # Errors
     ///
-    /// Returns one of these kinds of error, with the [report](crate::PublishError::report) of the
-    /// publication in it:
+    /// Returns an error that contains the [report](crate::PublishError::report) of the publication.
+    /// Its kind is one of these:
     ///
     /// * a kind that [`send`](Self::send) lists, if a message fails;
     /// * [`ErrorKind::InvalidMessage`](crate::ErrorKind::InvalidMessage) if there are no slots, or
@@ -108,15 +109,16 @@ impl Client {
     ///
     /// # Blocking
     ///
-    /// The stream must not block. While it does, the messages in flight make no progress and their
-    /// attempts time out. To read a blocking input on its own thread, use
+    /// The stream must not block. While it blocks, the messages in flight make no progress, and
+    /// their attempts may time out. To read a blocking input on its own thread, use
     /// [`SlotReader::into_stream`](crate::SlotReader::into_stream). To read an async input, use
     /// [`SlotStream::from_async_read`](crate::SlotStream::from_async_read).
     ///
     /// # Batch numbers
     ///
-    /// `TotalBatches` is omitted, because the length of a stream isn't known in advance. If the
-    /// stream ends before its first message is full, the other batch numbers are omitted too.
+    /// `TotalBatches` is omitted, because the length of a stream isn't known in advance. If all
+    /// slots fit in one message, the other batch numbers are omitted too, unless you set a batch
+    /// id.
     ///
     /// # Errors
     ///

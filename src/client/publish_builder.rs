@@ -36,7 +36,7 @@ use crate::retry::Policy;
 ///
 /// # Panics in callbacks
 ///
-/// A panic in a function that you pass to the builder loses no message. The publication stops,
+/// If a function that you pass to the builder panics, no message is lost. The publication stops,
 /// waits for the messages in flight, and then resumes the panic.
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PublishBuilder<'a> {
@@ -107,8 +107,8 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Sets the `Meta` of all messages, such as `Test`, `FacilityCode` or other destinations than
-    /// the client's.
+    /// Sets the `Meta` of all messages, such as `Test`, `FacilityCode`, or destinations that
+    /// replace the client's.
     ///
     /// A `BatchID` in it is equivalent to [`batch_id`](Self::batch_id). The client replaces all
     /// other batch numbers in it, even invalid ones.
@@ -129,13 +129,13 @@ impl<'a> PublishBuilder<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Pass **all** slots again, in the same order, and the same [`batch_id`](Self::batch_id). The
+    /// Pass **all** slots again, in the same order, with the same [`batch_id`](Self::batch_id). The
     /// client checks the slots before the resume point, and doesn't send them again.
     ///
     /// If these slots or the destinations differ, the publication ends with
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) before its first message. A
-    /// skipped slot that was corrected in the meantime also counts as different. Publish corrected
-    /// slots separately.
+    /// slot that was skipped and then corrected also counts as different. Publish corrected slots
+    /// separately.
     ///
     /// Limits and `Meta` may differ. A message that may have been accepted is sent again with the
     /// same slots, and therefore with the same bytes and message id. If its `Meta` or a slot has
@@ -146,8 +146,7 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Saves the state of the publication in a file. If the file already contains an incomplete
-    /// batch, resumes that batch.
+    /// Saves the state of the publication in a file, and resumes an incomplete batch from it.
     ///
     /// You can start such a publication again after a crash, a stop or an error, in any process:
     ///
@@ -158,21 +157,21 @@ impl<'a> PublishBuilder<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Pass **all** slots again each time. If the process is killed, only the messages in flight
-    /// are sent again.
+    /// Pass **all** slots again each time. If the process was killed, the client resends only the
+    /// messages that were in flight.
     ///
     /// # Contents
     ///
     /// The file contains the batch id, the limits, the [resume point](PublishReport::resume_point),
     /// and the `Meta` of the messages with its permitted warnings. They override the settings of
-    /// the client and of this publication. A message in flight is therefore sent again with the
-    /// same bytes and id.
+    /// the client and of this publication. A message that was in flight is therefore sent again
+    /// with the same bytes and id.
     ///
     /// # Writes
     ///
-    /// The client writes the file before the first send and after each accepted message. It removes
-    /// the file when the batch is complete. A message counts as in flight until its acceptance is
-    /// written. One write may cover several messages.
+    /// The client writes the file before the first send, and after messages are accepted, fail or
+    /// are split. One write may cover several messages. A message counts as in flight until its
+    /// acceptance is written. The client removes the file when the batch is complete.
     ///
     /// Each write replaces the whole file and syncs it to the disk. While a publication uses the
     /// checkpoint, it locks a file next to it with the suffix `.lock`, so that a second publication
@@ -181,15 +180,15 @@ impl<'a> PublishBuilder<'a> {
     /// # Errors
     ///
     /// The publication ends with [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) before its
-    /// first send, and doesn't change the file, if
+    /// first send, and doesn't change the file, in these cases:
     ///
-    /// * the file or its directory can't be read or written;
-    /// * another publication uses the file;
-    /// * the file is damaged, was written by a newer version, or isn't a checkpoint;
-    /// * the file belongs to a batch with another [`batch_id`](Self::batch_id), other destinations,
-    ///   or other slots before the resume point, unless you call
-    ///   [`restart_if_changed`](Self::restart_if_changed);
-    /// * the argument of [`resume_from`](Self::resume_from) is another point.
+    /// * The file or its directory can't be read or written.
+    /// * Another publication uses the file.
+    /// * The file is damaged, was written by a newer version, or isn't a checkpoint.
+    /// * The file belongs to a batch with another [`batch_id`](Self::batch_id), other destinations,
+    ///   or other slots before the resume point. To start a new batch instead, call
+    ///   [`restart_if_changed`](Self::restart_if_changed).
+    /// * You also call [`resume_from`](Self::resume_from), with a different resume point.
     ///
     /// If a later write fails, for example because the disk is full, the publication waits for the
     /// messages in flight and then ends. You can resume it.
@@ -204,26 +203,28 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Starts a new batch if the [checkpoint](Self::checkpoint) belongs to a batch with other
-    /// slots, other destinations or another batch id.
+    /// Starts a new batch if the [checkpoint](Self::checkpoint) belongs to a batch with other slots
+    /// before the resume point, other destinations or another batch id. By default, this is an
+    /// error.
     ///
-    /// A nightly job needs this option. Otherwise an unfinished batch of the day before would stop
-    /// it forever. The old checkpoint is moved to a file next to it, with the suffix `.replaced-1`
-    /// or the next free number. The client logs a warning.
+    /// A nightly job needs this option. Without it, an unfinished batch of an earlier day would
+    /// make every later run fail. The old checkpoint is moved to a file next to it, with the suffix
+    /// `.replaced-1` or the next free number. The client logs a warning.
     ///
-    /// A stream has already been read when the change is detected. In this case the old checkpoint
-    /// is moved, and the publication ends with
-    /// [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint). Publish the stream again.
+    /// A stream has already been read up to the resume point when the client detects other slots.
+    /// The client then moves the old checkpoint, and the publication ends with
+    /// [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint). Publish the stream again from its
+    /// start.
     pub fn restart_if_changed(mut self) -> Self {
         self.restarts_if_changed = true;
         self
     }
 
     /// Sets the maximum time for waiting out temporary failures. Defaults to 15 minutes. With zero,
-    /// the first message that fails ends the publication.
+    /// the first failed send ends the publication.
     ///
-    /// The time starts when the last message was accepted. If there was nothing to send after that,
-    /// it starts when the next message is sent.
+    /// The time starts when a message is accepted. If there is nothing to send after that, it
+    /// starts when the next message is sent.
     ///
     /// # Temporary failures
     ///
@@ -231,7 +232,7 @@ impl<'a> PublishBuilder<'a> {
     ///
     /// * failed connections and timeouts;
     /// * the statuses 5xx, 408, 421, 425 and 429;
-    /// * a token endpoint, signer or token source that fails for now;
+    /// * a token endpoint, signer or token source that fails temporarily;
     /// * a rate limiter that fails;
     /// * an empty retry budget.
     ///
@@ -258,9 +259,9 @@ impl<'a> PublishBuilder<'a> {
     /// Sets the maximum number of messages in flight, at least 1. Defaults to 1, which keeps the
     /// order of the messages.
     ///
-    /// With a higher value, messages may be accepted in a different order. At most
-    /// `8 * concurrency` messages are started after the first unaccepted one. Up to
-    /// `concurrency + 1` encoded messages are in memory.
+    /// With a higher value, messages may be accepted in a different order. The publication gets at
+    /// most `8 * concurrency` messages ahead of the first unaccepted one. Up to `concurrency + 1`
+    /// encoded messages are in memory.
     ///
     /// The client's [rate limit](crate::ClientBuilder::rate_limit) and its limit on [messages in
     /// flight](crate::ClientBuilder::max_in_flight) apply as well.
@@ -273,7 +274,7 @@ impl<'a> PublishBuilder<'a> {
     ///
     /// It is called once a second, and in these cases:
     ///
-    /// * when the slots before the first message are checked;
+    /// * after the slots are checked, before the first message is sent;
     /// * after each accepted message;
     /// * when the publication begins to wait.
     ///
@@ -297,10 +298,10 @@ impl<'a> PublishBuilder<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// The calls don't overlap. Other messages [in flight](Self::concurrency) continue in the
-    /// meantime. The [checkpoint](Self::checkpoint) is written after the call. If the process ends
-    /// in between, the message is sent again with the same id, and the function is called for it
-    /// again.
+    /// The calls don't overlap. Other messages [in flight](Self::concurrency) continue during a
+    /// call. The [checkpoint](Self::checkpoint) is written after the call. If the process ends
+    /// between the two, a resumed run sends the message again with the same id, and calls the
+    /// function for it again.
     ///
     /// # Errors in the function
     ///
@@ -337,8 +338,8 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Returns a handle that can stop the publication from elsewhere. It has the report even if the
-    /// publication is dropped.
+    /// Returns a handle that can stop the publication from another task. The handle returns the
+    /// report even if the publication is dropped.
     ///
     /// ```no_run
     /// # use pushslots::{Client, PublishError, Slot};

@@ -7,11 +7,11 @@ use crate::message::Validation;
 use crate::retry::OnUnknown;
 
 impl PublishBuilder<'_> {
-    /// Sets the maximum time for one send of a message. Defaults to [the
+    /// Sets the maximum time for one send of a message, above 0. Defaults to [the
     /// client's](crate::ClientBuilder::deadline).
     ///
-    /// It doesn't include waits for the client's rate limit and for other messages in flight. After
-    /// the deadline, a temporary failure is [waited out](Self::patience).
+    /// The deadline doesn't cover waits for the client's rate limit and for other messages in
+    /// flight. After the deadline, the publication [waits out](Self::patience) a temporary failure.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
@@ -24,7 +24,7 @@ impl PublishBuilder<'_> {
         self
     }
 
-    /// Sets whether to send a message again after an unknown outcome. Defaults to [the
+    /// Sets whether a message is sent again after an unknown outcome. Defaults to [the
     /// client's](crate::ClientBuilder::on_unknown).
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.policy.on_unknown = on_unknown;
@@ -34,7 +34,7 @@ impl PublishBuilder<'_> {
     /// Sets the maximum number of attempts per send, including the first, at least 1. Defaults to
     /// [the client's](crate::ClientBuilder::max_attempts).
     ///
-    /// After the last attempt, a temporary failure is [waited out](Self::patience).
+    /// After the last attempt, the publication [waits out](Self::patience) a temporary failure.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.policy.max_attempts = attempts;
         self
@@ -43,8 +43,8 @@ impl PublishBuilder<'_> {
     /// Sets whether slots with problems are published. Defaults to [the
     /// client's](crate::ClientBuilder::validation).
     ///
-    /// The [report](crate::PublishReport::problems) lists the permitted problems. Resume a batch with the
-    /// same setting, because dropped values change the slots and the message boundaries.
+    /// The [report](crate::PublishReport::problems) lists the permitted problems. Resume a batch
+    /// with the same setting, because dropped values change the slots and the message boundaries.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self

@@ -21,14 +21,14 @@ impl<'a> PublishBuilder<'a> {
     /// message ids. Nothing is sent.
     ///
     /// You can [store](PreparedMessage::to_bytes) each message and [send](Client::send) it later,
-    /// in any process. A preparation also serves as a dry run. The same slots, batch id, `Meta`,
-    /// limits and destinations produce the same messages as [`publish`](Client::publish).
+    /// in any process. This also serves as a dry run. The same slots, batch id, `Meta`, limits and
+    /// destinations produce the same messages as [`publish`](Client::publish).
     ///
     /// The stream uses the options [`batch_id`](Self::batch_id), [`meta`](Self::meta),
     /// [`slots_per_message`](Self::slots_per_message),
     /// [`bytes_per_message`](Self::bytes_per_message), [`resume_from`](Self::resume_from),
     /// [`validation`](Self::validation) and [`skip_invalid`](Self::skip_invalid). Other options
-    /// have no effect. A checkpoint is an error, because nothing is sent.
+    /// have no effect. A checkpoint is an error, because nothing is sent that could be resumed.
     ///
     /// # Errors
     ///

@@ -48,7 +48,7 @@ impl<'a> SendBuilder<'a> {
         Self { client, content, message_id: None, permit: None, policy, validation }
     }
 
-    /// Sets the maximum time for the whole send. Defaults to [the
+    /// Sets the maximum time for the send, including all attempts and delays. Defaults to [the
     /// client's](crate::ClientBuilder::deadline).
     ///
     /// With a deadline of zero, nothing is sent, and the send ends with
@@ -103,8 +103,8 @@ impl<'a> SendBuilder<'a> {
     /// limiter](crate::ClientBuilder::rate_limiter). Later attempts wait for their own permits.
     ///
     /// If the client has no access token yet, or [too many
-    /// messages](crate::ClientBuilder::max_in_flight) are in flight, the permit is returned. The
-    /// first attempt then waits for another one. To obtain a token in advance, call
+    /// messages](crate::ClientBuilder::max_in_flight) are in flight, the permit goes back to the
+    /// limiter. The first attempt then waits for another permit. To obtain a token in advance, call
     /// [`Client::check`].
     ///
     /// ```

@@ -16,8 +16,8 @@ pub enum ErrorKind {
     Configuration,
     /// The message breaks the data model or isn't a message, and nothing was sent.
     ///
-    /// [`Error::problems`](crate::Error::problems) lists all places. If JSON can't be parsed, the
-    /// text of the error contains the place instead.
+    /// [`Error::problems`](crate::Error::problems) lists each problem with its path. If JSON can't
+    /// be parsed, the error text contains the line and column instead.
     InvalidMessage,
     /// The stream of slots failed before its end. Its error is the
     /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
@@ -32,10 +32,10 @@ pub enum ErrorKind {
     /// message](crate::PublishBuilder::on_accepted) failed. Its error is the
     /// [source](std::error::Error::source) of the [`PublishError`](crate::PublishError).
     Callback,
-    /// The service rejected the credentials or the access token. A [`Signer`](crate::Signer) or
-    /// [`TokenSource`](crate::TokenSource) that fails permanently has the same kind.
+    /// The service rejected the credentials or the access token. A permanent failure of a
+    /// [`Signer`](crate::Signer) or [`TokenSource`](crate::TokenSource) has the same kind.
     Credentials,
-    /// The service rejected the message, or reported errors with it.
+    /// The service rejected the message, or responded with a 2xx that reports errors.
     Rejected,
     /// The service responded with 429, or a limit of the client leaves no room for the message
     /// within its deadline.
@@ -48,7 +48,7 @@ pub enum ErrorKind {
     /// The service is temporarily unavailable, in one of these ways:
     ///
     /// * it responded with 5xx, 408, 421 or 425;
-    /// * the response isn't the service's, or can't be read;
+    /// * its response isn't the service's own, or can't be read;
     /// * the token endpoint, a [`Signer`](crate::Signer) or a [`TokenSource`](crate::TokenSource)
     ///   fails temporarily.
     Unavailable,
@@ -56,8 +56,7 @@ pub enum ErrorKind {
     Connection,
     /// No response arrived in time.
     Timeout,
-    /// A kind in stored JSON that a later version of this crate wrote and this version doesn't
-    /// know.
+    /// A kind that this version doesn't know, read from JSON that a later version wrote.
     #[serde(other)]
     Other,
 }

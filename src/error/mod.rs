@@ -18,10 +18,10 @@ use crate::receipt::{self, Attempt, Delivery, OAuthError};
 
 pub use kind::ErrorKind;
 
-/// An error from building a client or sending a message.
+/// An error from building a client, or from sending or publishing messages.
 ///
-/// It contains the [kind](Self::kind) of the failure, the [certainty](Self::delivery) that the
-/// service doesn't have the message, and all [attempts](Self::attempts).
+/// It contains the [kind](Self::kind) of the failure, the [certainty](Self::delivery) of the
+/// outcome, and all [attempts](Self::attempts).
 ///
 /// ```
 /// use pushslots::{Delivery, Error};
@@ -41,15 +41,16 @@ pub use kind::ErrorKind;
 /// # Logging
 ///
 /// You can log an error. Its `Display`, `Debug` and serialized form contain no values of the
-/// message, no text of the message endpoint, and no secrets. That text is available only from
-/// [`service_text`](Self::service_text) and [`with_service_text`](Self::with_service_text).
+/// message, no text of the message endpoint, and no secrets. Only
+/// [`service_text`](Self::service_text) and [`with_service_text`](Self::with_service_text) return
+/// the message endpoint's text.
 ///
 /// If the token endpoint rejects the credentials, the `Display` output contains its URL, the client
 /// id, the [endpoint's reason](Self::oauth_error), and what to check.
 ///
 /// # Source
 ///
-/// The [`source`](std::error::Error::source) is the error that caused this one, if there is one:
+/// The [`source`](std::error::Error::source) is the error that caused this one, if any:
 ///
 /// * the [`TransportError`](crate::TransportError) of the last attempt;
 /// * the [`AuthError`](crate::AuthError) of a signer or token source;
@@ -58,15 +59,14 @@ pub use kind::ErrorKind;
 ///   [`on_accepted`](crate::PublishBuilder::on_accepted) function;
 /// * the error that was converted to this one.
 ///
-/// The `Display` output already contains the text of the source, so a log needs only one of the
-/// two. The exceptions are streams and `on_accepted` functions, because their errors may contain
-/// personal data.
+/// The `Display` output already contains the text of the source, so you don't need to log both. It
+/// omits the errors of streams and `on_accepted` functions, because they may contain personal data.
 ///
 /// # Serialization
 ///
 /// The JSON form is `{"kind", "error", "message_id", "delivery", "attempts", "logs",
-/// "retry_after_s", "oauth_error", "is_retryable", "problems", "omitted_problems"}`. The seconds
-/// are rounded up.
+/// "retry_after_s", "oauth_error", "is_retryable", "problems", "omitted_problems"}`. The member
+/// `retry_after_s` is in whole seconds, rounded up.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -198,8 +198,8 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns how certain it is that the service doesn't have the message. It is never
-    /// [`Delivery::Accepted`].
+    /// Returns the least certain outcome of the attempts, or [`Delivery::NotSent`] if there was no
+    /// attempt. It is never [`Delivery::Accepted`].
     ///
     /// The result describes only this send. If an earlier send of the same message ended with
     /// [`Delivery::Unknown`], the message may have arrived then. Sending the same slots twice
@@ -209,7 +209,8 @@ impl Error {
         self.0.send.delivery
     }
 
-    /// Returns whether the same message may be accepted if it is sent again later, unchanged.
+    /// Returns whether the service may accept the same message if it is sent again later without
+    /// changes.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.send.is_retryable
@@ -265,7 +266,7 @@ impl Error {
     }
 
     /// Returns the service's own reason, truncated to 500 characters. It is `None` if the response
-    /// contains no reason that is meant for people, for example an HTML page.
+    /// contains no readable reason, for example because it is an HTML page.
     ///
     /// Don't log the text, because it may repeat parts of the message. Show it only to people who
     /// may see the message.
@@ -279,8 +280,8 @@ impl Error {
     /// * from gateways: problem details of RFC 9457, `message`, `fault`, `error` with members, and
     ///   lists of these.
     ///
-    /// It escapes control characters, and characters that change the direction of text, such as
-    /// `\u{1b}`. It replaces a JWT with `[token]`.
+    /// It escapes control characters (as in `\u{1b}`) and characters that change the direction of
+    /// text. It replaces a JWT with `[token]`.
     #[must_use]
     pub fn service_text(&self) -> Option<&str> {
         self.0.send.service_text.as_deref()

@@ -4,7 +4,7 @@ use crate::message::{InvalidMessage, Problems, PushSlots};
 use crate::text::is_blank;
 
 /// The maximum number of destinations of a message, because the response names each of them.
-const MOST_DESTINATIONS: usize = 1_000;
+pub(super) const MOST_DESTINATIONS: usize = 1_000;
 
 /// Parses a message and checks it strictly.
 ///

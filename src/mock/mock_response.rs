@@ -266,7 +266,7 @@ impl MockResponse {
         }
     }
 
-    pub(super) fn text(self, text: &'static str) -> Self {
+    pub(super) fn text(self, text: impl Into<Bytes>) -> Self {
         self.content("text/plain", text.into())
     }
 

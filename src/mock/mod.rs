@@ -63,12 +63,16 @@
 //!
 //! Open [the mock's URL](MockService::url) in a browser to see the messages, their attempts, and
 //! the slots on a calendar. The page shows only data in the memory of this process. Any client can
-//! do what the page's buttons do, with a JSON body:
+//! do what the page's buttons do, with a JSON body and `Content-Type: application/json`:
 //!
-//! * `POST /page/next` with `{"response": "throttled-1s"}` queues that response for a message, and
-//!   with `"to": "token_request"` as well for a token request. The other responses are
-//!   `unavailable`, `bad-gateway`, `rejected`, `block-page`, `errors`, `unauthorized`, `reset`,
-//!   `lost`, `truncated` and `stall`.
+//! ```text
+//! curl --json '{"seconds": 30}' http://127.0.0.1:8080/page/outage
+//! ```
+//!
+//! * `POST /page/next` with `{"response": "throttled-1s"}` queues that response for a message. The
+//!   other responses are `unavailable`, `bad-gateway`, `rejected`, `block-page`, `errors`,
+//!   `unauthorized`, `reset`, `lost`, `truncated`, `stall` and `usual`. Further members are optional:
+//!   `"to": "token_request"`, `"times": 3` and `"delay_ms": 500`.
 //! * `POST /page/outage` with `{"seconds": 30}` starts an outage of that time.
 //! * `POST /page/destinations` with `{"known": ["…"]}` makes these UUIDs the only known destinations,
 //!   except for [the mock's own](MockService::destination). A message to another one gets a 403.

@@ -145,9 +145,8 @@ impl<'a> Batcher<'a> {
         };
         let changed = || {
             let text = format!(
-                "the slots already published ({} before the first message to send) or the \
-                 destinations have changed: pass the same slots again, or start a new batch \
-                 (correcting a skipped slot counts as a change)",
+                "the first {} slots, which the batch already published, or the destinations have \
+                 changed: pass the same slots again, or start a new batch",
                 at.slots
             );
             SourceError::Changed(Error::configuration(vec![Problem::new("resume_from", text)]))

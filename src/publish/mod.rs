@@ -36,7 +36,6 @@ use tracing::{Instrument, Span};
 
 use crate::delivery::Sender;
 use crate::error::Error;
-use crate::message::Problem;
 use crate::retry::Policy;
 
 use accepted::AcceptedHook;
@@ -151,9 +150,9 @@ impl Publication<'_> {
         let work = async {
             let begun = tracker.unless_stopped(batcher.begin(&start)).await?;
             let layout = match (begun, &checkpoint) {
-                (Err(SourceError::Changed(error)), Some(checkpoint)) if is_resumed => {
+                (Err(SourceError::Changed(_)), Some(checkpoint)) if is_resumed => {
                     let opened =
-                        restart(&error, checkpoint, options, batcher.batch_id(), is_stream).await?;
+                        restart(checkpoint, options, batcher.batch_id(), is_stream).await?;
                     span.record("pushslots.batch_id", &*opened.batch.id);
                     tracker.handle.begin(&opened.batch.id, &opened.start);
                     saved = opened.saved();
@@ -191,7 +190,6 @@ impl Publication<'_> {
 
 /// Opens a new batch and archives the checkpoint, because its batch has other slots.
 async fn restart(
-    error: &Error,
     checkpoint: &CheckpointOptions,
     options: BatchOptions,
     batch: &str,
@@ -201,9 +199,7 @@ async fn restart(
     if !checkpoint.restarts_if_changed {
         let text = format!(
             "the checkpoint belongs to the unfinished batch {batch}, which has other slots or \
-             destinations: pass those again, remove the checkpoint, or call restart_if_changed \
-             ({})",
-            error.problems().iter().map(Problem::text).collect::<Vec<_>>().join("; ")
+             destinations: pass those again, remove the checkpoint, or call restart_if_changed"
         );
         return invalid(Error::checkpoint(text));
     }

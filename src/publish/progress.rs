@@ -23,7 +23,7 @@ pub struct Progress {
     pub run: RunCounts,
     /// The counts of the whole batch, including earlier runs.
     pub batch: BatchCounts,
-    /// The point at which the batch resumes if this run ends now. `None` before the slots are
+    /// The point at which the batch would resume if this run ended now. `None` before the slots are
     /// checked.
     pub resume_point: Option<ResumePoint>,
     /// The receipt of the message that was just accepted. `None` in all other calls.
@@ -71,18 +71,18 @@ pub struct RunCounts {
     pub accepted_messages: u64,
     /// The number of slots in the accepted messages.
     pub accepted_slots: usize,
-    /// The number of [skipped](crate::client::PublishBuilder::skip_invalid) slots. It includes
-    /// slots before the resume point, because a run that resumes checks them again.
+    /// The number of [skipped](crate::client::PublishBuilder::skip_invalid) slots, including those
+    /// before the resume point, because a resumed run checks them again.
     pub skipped_slots: usize,
-    /// The number of slots sent by this run that may arrive twice, because an earlier attempt under
-    /// another message id had an unknown outcome.
+    /// The number of slots in this run that may arrive twice, because an earlier attempt to send
+    /// them under another message id had an unknown outcome.
     ///
-    /// If the process was killed, the checkpoint knows a message in flight only if it was sent
-    /// before the last write. If the slots of any other message in flight have changed since, they
-    /// are sent under another id and aren't counted here.
+    /// After a crash, the checkpoint lists only the messages that were in flight when it was last
+    /// written. If the slots of another message in flight have changed since then, the resumed run
+    /// sends them under another id and doesn't count them here.
     pub possibly_repeated_slots: usize,
     /// The number of requests that carried a message, including failed ones. Token requests and
-    /// messages still in flight aren't counted.
+    /// requests still in flight aren't counted.
     pub requests: usize,
 }
 
@@ -96,7 +96,7 @@ pub struct BatchCounts {
     pub accepted_slots: usize,
     /// The number of messages in the batch. `None` for a stream until it ends.
     pub messages: Option<u64>,
-    /// The number of slots in the batch, without skipped ones. `None` for a stream until it ends.
+    /// The number of slots in the batch, excluding skipped ones. `None` for a stream until it ends.
     pub slots: Option<usize>,
 }
 
@@ -108,7 +108,7 @@ pub struct Wait {
     /// The reason for the wait.
     #[serde(flatten)]
     pub reason: WaitReason,
-    /// The minimum time that the wait still lasts.
+    /// The minimum remaining time of the wait.
     #[serde(rename = "remaining_ms", with = "milliseconds")]
     pub remaining: Duration,
 }
@@ -120,8 +120,8 @@ pub struct Wait {
 pub enum WaitReason {
     /// The [rate limit](crate::ClientBuilder::rate_limit) or a 429 leaves no room for a message.
     RateLimit,
-    /// A message failed temporarily with this kind of error. It is sent again within the
-    /// [patience](crate::client::PublishBuilder::patience).
+    /// A message failed temporarily with this kind of error. The publication sends it again within
+    /// its [patience](crate::client::PublishBuilder::patience).
     Failure(ErrorKind),
     /// A reason that this version doesn't know, read from JSON that a later version wrote.
     Other,

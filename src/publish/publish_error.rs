@@ -13,11 +13,12 @@ use crate::receipt::Delivery;
 
 /// An error from a publication that ended before all slots were accepted.
 ///
-/// Its [report](Self::report) covers the messages accepted until then. `Display` and `Debug`
-/// contain no values of slots and no text from the service or from a stream.
+/// Its [report](Self::report) contains the receipts of the messages accepted until then. `Display`
+/// and `Debug` contain no values of slots and no text from the service or from a stream.
 ///
-/// Serializes to the members of the [report](PublishReport) and `{"error", "failed_message",
-/// "failure"}`, which are this error's text, the number of the message, and the [error](Error).
+/// Serializes to the members of the [report](PublishReport) and
+/// `{"error", "failed_message", "failure"}`. These three are the text of this error, the number of
+/// the failed message, and the [error](Self::error).
 ///
 /// ```
 /// use pushslots::PublishError;
@@ -59,13 +60,13 @@ impl PublishError {
         self
     }
 
-    /// Returns the report, with the accepted messages and the resume point.
+    /// Returns the report, with the receipts of accepted messages and the resume point.
     #[must_use]
     pub fn report(&self) -> &PublishReport {
         &self.0.report
     }
 
-    /// Returns the error of the failed message, of the slots, or of the options.
+    /// Returns the error that ended the publication.
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.0.error
@@ -90,7 +91,7 @@ impl PublishError {
         self.0.error.is_retryable()
     }
 
-    /// Returns the delay to wait before resuming the publication, like [`Error::retry_after`].
+    /// Returns the time to wait before the publication is resumed, like [`Error::retry_after`].
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.error.retry_after()
@@ -119,8 +120,8 @@ impl PublishError {
         if self.0.was_unknown { Delivery::Unknown } else { self.0.error.delivery() }
     }
 
-    /// Returns the number of the failed message within the batch. It is `None` if no single message
-    /// failed, such as for invalid options.
+    /// Returns the number of the failed message within the batch, starting at 1. It is `None` if no
+    /// single message failed, for example because an option is invalid.
     #[must_use]
     pub fn failed_message(&self) -> Option<u64> {
         self.0.failed
@@ -128,8 +129,8 @@ impl PublishError {
 
     /// Returns the numbers of the messages in the batch that were never sent.
     ///
-    /// It is `None` if the total is unknown. That is the case for a stream, and for a problem found
-    /// before the slots were split into messages.
+    /// It is `None` if the number of messages is unknown, because the slots come from a stream or
+    /// weren't split into messages yet.
     #[must_use]
     pub fn never_sent(&self) -> Option<Range<u64>> {
         let Inner { report, total, .. } = &*self.0;

@@ -15,8 +15,8 @@ use crate::receipt::{self, Attempt, Receipt, StoredAttempt, StoredReceipt, milli
 /// Serializes to `{"batch_id", "batch": {"accepted_messages", "accepted_slots", "messages",
 /// "slots"}, "run": {"accepted_messages", "accepted_slots", "skipped_slots",
 /// "possibly_repeated_slots", "requests"}, "elapsed_ms", "waited_ms", "resume_point", "too_large",
-/// "problems", "omitted_problems", "receipts"}`. `too_large`, `problems` and `omitted_problems` are
-/// left out if they are empty or 0.
+/// "problems", "omitted_problems", "receipts"}`. The members `too_large`, `problems` and
+/// `omitted_problems` are omitted if empty or 0.
 #[derive(Clone, Debug, Default)]
 pub struct PublishReport {
     pub(super) batch_id: String,
@@ -35,14 +35,14 @@ pub struct PublishReport {
 impl PublishReport {
     /// Returns the batch id, which the messages carry as `Meta.BatchID`.
     ///
-    /// A single message carries the id only if you set one. The id is empty before the publication
-    /// begins.
+    /// If the batch is a single message, it carries the id only if you set one. Before the
+    /// publication begins, the id is empty.
     #[must_use]
     pub fn batch_id(&self) -> &str {
         &self.batch_id
     }
 
-    /// Returns the counts of this run, since the publication began or resumed.
+    /// Returns the counts of this run, which began when the publication started or resumed.
     #[must_use]
     pub fn run(&self) -> &RunCounts {
         &self.run
@@ -69,15 +69,15 @@ impl PublishReport {
         self.elapsed
     }
 
-    /// Returns the part of [`elapsed`](Self::elapsed) in which the [rate
-    /// limit](crate::ClientBuilder::rate_limit) left no room for a message.
+    /// Returns the part of [`elapsed`](Self::elapsed) in which the publication waited for the [rate
+    /// limit](crate::ClientBuilder::rate_limit).
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// Returns the attempts at messages that the service found too large. Their slots were split
-    /// into smaller messages.
+    /// Returns the attempts to send messages that the service found too large. The client split
+    /// their slots into smaller messages.
     #[must_use]
     pub fn too_large(&self) -> &[Attempt] {
         &self.too_large
@@ -87,15 +87,14 @@ impl PublishReport {
     ///
     /// Pass it to [`resume_from`](crate::client::PublishBuilder::resume_from), with the same [batch
     /// id](crate::client::PublishBuilder::batch_id) and all slots. It is `None` if everything was
-    /// accepted, and before the publication begins.
+    /// accepted, or if the publication hasn't begun.
     #[must_use]
     pub fn resume_point(&self) -> Option<&ResumePoint> {
         self.resume_point.as_ref()
     }
 
     /// Returns the first 1,000 problems in slots and `Meta` that the
-    /// [`Validation`](crate::Validation) permitted. They include the problems of values that were
-    /// left out.
+    /// [`Validation`](crate::Validation) permitted. They include the problems of dropped values.
     ///
     /// The index in a path counts all slots, including skipped ones, as in
     /// `Slots[2500].Provider.PhoneNumber.Office`. The problems of skipped slots aren't listed.

@@ -11,7 +11,7 @@ use crate::display::display_as_str;
 use crate::message::Log;
 use crate::retry::NextStep;
 
-/// The certainty that the service has the message.
+/// The outcome of an attempt or a send, and its certainty.
 ///
 /// It serializes as the text that [`as_str`](Self::as_str) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,11 +20,11 @@ use crate::retry::NextStep;
 pub enum Delivery {
     /// The service responded that it accepted the message.
     Accepted,
-    /// The service responded that it did not accept the message.
+    /// The service responded that it didn't accept the message.
     Rejected,
     /// The message never reached the service, or the service reported that it didn't process it.
     NotSent,
-    /// The message may have reached the service. There is no conclusive response, or the response
+    /// The message may have reached the service: there is no conclusive response, or the response
     /// isn't the service's.
     #[serde(other)]
     Unknown,
@@ -104,7 +104,7 @@ display_as_str!(Delivery);
 /// The JSON form contains the durations `elapsed_ms`, `token_age_ms` and `delay_ms` in whole
 /// milliseconds, rounded down, and `retry_after_s` in seconds, rounded up. The member `logs` has
 /// the same form as in a [`Receipt`](crate::Receipt). Because of the rounding, a deserialized
-/// attempt doesn't compare equal to the original.
+/// attempt usually doesn't compare equal to the original.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -120,27 +120,27 @@ pub struct Attempt {
     ///
     /// A status of the token endpoint is in `error` instead.
     pub status: Option<StatusCode>,
-    /// The certainty that the service has the message, based on this attempt alone.
+    /// The outcome of this attempt alone, regardless of other attempts.
     pub delivery: Delivery,
     /// The description of the failure; `None` if the message was accepted.
     ///
-    /// It contains nothing of the message or the message endpoint's response.
+    /// It contains no text of the message or of the message endpoint's response.
     pub error: Option<String>,
     /// The service's own identifiers, if the response had any.
     pub logs: Vec<Log>,
-    /// The age of the access token when the request left, counted from the token request.
+    /// The age of the access token when the request was sent, counted from the token request.
     ///
     /// It is `None` if there was no token, and therefore no request.
     pub token_age: Option<Duration>,
     /// The delay that the service asked for with `Retry-After`, or the time until the next token
-    /// request.
+    /// request; `None` if neither is known.
     pub retry_after: Option<Duration>,
     /// The planned delay before the next attempt; `None` after the last one.
     ///
-    /// A cooldown in which no token is requested can make the actual delay longer. Rotating the
-    /// credentials in the meantime can end it early.
+    /// A token cooldown can make the actual delay longer. Rotating the credentials can end the
+    /// cooldown early.
     pub delay: Option<Duration>,
-    /// The step after the attempt. It is the reason for the delay, or the reason why there was no
-    /// further attempt.
+    /// The step after the attempt: the reason for the delay, or the reason why no further attempt
+    /// followed.
     pub next_step: NextStep,
 }

@@ -27,7 +27,7 @@ pub use attempt::{Attempt, Delivery};
 pub(crate) use attempt_json::StoredAttempt;
 pub use oauth_error::OAuthError;
 
-/// A record of an accepted message.
+/// The receipt of an accepted message, with all attempts.
 ///
 /// The message is in the service's durable queue, and the service delivers it to the destinations.
 /// The [`logs`](Self::logs) identify it in the service's dashboard.
@@ -44,11 +44,12 @@ pub use oauth_error::OAuthError;
 /// # Serialization
 ///
 /// The JSON form is `{"message_id", "delivery": "accepted", "slots": {"start", "end"}, "logs":
-/// [{"id", "attempt_id"}], "attempts": […], "problems": […], "omitted_problems"}`. The last two are
-/// omitted if there are no problems. Deserialization ignores unknown members.
+/// [{"id", "attempt_id"}], "attempts": […], "problems": […], "omitted_problems"}`. The members
+/// `problems` and `omitted_problems` are omitted if empty or 0. Deserialization ignores unknown
+/// members.
 ///
-/// The durations of attempts are [stored in whole units](crate::Attempt). A deserialized receipt
-/// therefore doesn't compare equal to the original; compare message ids instead.
+/// The durations of attempts are [stored in whole units](crate::Attempt). Therefore a deserialized
+/// receipt usually doesn't compare equal to the original. Compare the message ids instead.
 ///
 /// ```
 /// use pushslots::Receipt;
@@ -78,20 +79,20 @@ impl Receipt {
         self.message_id
     }
 
-    /// Returns the indices of the message's slots among all slots, starting at 0.
+    /// Returns the range of the message's slots, as indices that start at 0.
     ///
-    /// In a publication, these are indices among all slots passed to it. The range includes skipped
-    /// slots between the message's own. The messages of one batch cover all its slots without
-    /// overlap.
+    /// In a publication, the indices count all slots passed to it. The range includes skipped slots
+    /// between the message's own slots. The ranges of a batch cover all its slots without overlap.
     #[must_use]
     pub fn slots(&self) -> Range<usize> {
         self.slots.clone()
     }
 
-    /// Returns the service's own identifiers, one entry per destination.
+    /// Returns the service's own identifiers of the message, one entry per destination.
     ///
     /// The list is empty if the response had none, or if its body was lost. In a response of the
-    /// older form, `Message.ID` becomes the log's `id`, and `Transmission.ID` its `attempt_id`.
+    /// older form, `Meta.Message.ID` becomes the log's `id`, and `Meta.Transmission.ID` its
+    /// `attempt_id`.
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         self.attempts.last().map_or(&[], |accepted| &accepted.logs)

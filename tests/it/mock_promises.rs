@@ -174,6 +174,8 @@ async fn request_with_another_host_changes_nothing() {
     for (path, body) in [
         ("/page/clear", r#"{"queue":true,"inbox":true}"#),
         ("/page/next", r#"{"response":"stall"}"#),
+        ("/page/destinations", r#"{"known":[]}"#),
+        ("/page/outage", r#"{"seconds":60}"#),
     ] {
         let request =
             any_http().post(format!("{}{path}", service.url())).header("host", "attacker.example");

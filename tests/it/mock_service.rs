@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::examples::program;
+use support::examples::{program, push_file_in_shell};
 use support::{any_http, repository};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -33,21 +33,15 @@ async fn push_file_works_with_the_printed_settings() {
         }
     }
 
-    // As if the settings were pasted into another terminal.
     let file = repository("tests/data/official-push-slots.json");
-    let push_file = program("push_file");
-    let script = format!("{settings}exec '{}' '{}'", push_file.display(), file.display());
-    let mut shell = Command::new("sh");
-    let run = shell.env_clear().args(["-c", &script]).kill_on_drop(true).output();
-    let run = timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let sent: Value = serde_json::from_slice(&run.stdout).unwrap();
-
+    let sent = push_file_in_shell(&settings, &file).await;
     let state = any_http().get(format!("{page}page/state")).send().await.unwrap();
     let state: Value = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
     assert_eq!(state["messages"][0]["message_id"], sent["message_id"]);
     assert_eq!(state["messages"][0]["state"], "accepted");
-    mock.kill().await.unwrap();
+    let id = mock.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+    timeout(Duration::from_secs(30), mock.wait()).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ fn too_long_line_does_not_affect_others() {
         let (found, error) = &read[index];
         let (is_last, text) = error.as_ref().unwrap_err();
         assert_eq!((*found, *is_last), (line, false));
-        assert!(text.starts_with("a slot of more than 8 MiB"), "{text}");
+        assert!(text.starts_with("a slot or `Meta` of more than 8 MiB"), "{text}");
     }
     assert_eq!(read.len(), 6);
 }

@@ -251,6 +251,7 @@ async fn page_groups_batches_and_shows_a_week_in_any_time_zone() {
     for list in ["console_errors", "failed_requests", "unlabelled"] {
         assert_eq!(page[list], json!([]), "{list}");
     }
+    assert_eq!(page["destinations"], "2 destinations known. A message to another one gets a 403.");
     assert_eq!(page["overflow_px"], 0);
     assert!(browser.child.wait().await.unwrap().success());
 

@@ -7,10 +7,8 @@ use pushslots::http::StatusCode;
 use pushslots::mock::{MockResponse, MockService};
 use pushslots::{Client, Location, Meta, Provider, PushSlots, Slot};
 use serde_json::{Value, json};
-use support::examples::{Folder, program};
+use support::examples::{Folder, push_file_in_shell};
 use support::{MESSAGE, any_http, message};
-use tokio::process::Command;
-use tokio::time::timeout;
 
 /// A client of the page's requests.
 struct Page {
@@ -68,7 +66,8 @@ async fn page_is_served_to_loopback_hosts_only_and_is_never_cached() {
     let service = MockService::start().unwrap();
     let http = any_http();
     let files = ["/", "/page.css", "/week.css", "/page.js", "/dom.js", "/inbox.js", "/time.js"];
-    for path in files.into_iter().chain(["/week.js", "/page/state", "/page/week"]) {
+    for path in files.into_iter().chain(["/week.js", "/page/state", "/page/week", "/page/settings"])
+    {
         let get = || http.get(format!("{}{path}", service.url()));
         let response = get().send().await.unwrap();
         assert_eq!(
@@ -77,7 +76,11 @@ async fn page_is_served_to_loopback_hosts_only_and_is_never_cached() {
         );
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert_eq!(
+            policy,
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src \
+             data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
         // Another host name that resolves to this address, as in DNS rebinding.
         let response = get().header("host", "attacker.example").send().await.unwrap();
         assert_eq!(response.status(), 403, "{path}");
@@ -85,7 +88,7 @@ async fn page_is_served_to_loopback_hosts_only_and_is_never_cached() {
     // A form of another origin can't change anything.
     let clear = http.post(format!("{}/page/clear", service.url()));
     let clear = clear.header("content-type", "text/plain").body(r#"{"inbox":true}"#);
-    assert_eq!(clear.send().await.unwrap().status(), 403);
+    assert_eq!(clear.send().await.unwrap().status(), 415);
 }
 
 #[tokio::test]
@@ -158,6 +161,29 @@ async fn week_merges_slots_that_follow_each_other() {
         let week = page.get(&format!("/page/week{query}")).await;
         let shown: u64 = runs(&week).iter().map(|run| run["slots"].as_u64().unwrap()).sum();
         assert_eq!(shown, slots, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn week_keeps_slots_without_an_end_apart() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    let nine = Utc.with_ymd_and_hms(2026, 12, 2, 9, 0, 0).unwrap();
+    let endless = |minutes| Slot::new(nine + TimeDelta::minutes(minutes), 1e300);
+    client.publish([endless(0), endless(10)]).await.unwrap();
+    let week = Page::of(&service).get("/page/week").await;
+    assert_eq!(week["rows"][0]["runs"].as_array().unwrap().len(), 2, "{week}");
+}
+
+#[tokio::test]
+async fn invalid_query_is_reported() {
+    let service = MockService::start().unwrap();
+    for query in ["state?state=acepted", "state?limit=-1", "week?message=abc", "week?from=monday"] {
+        let url = format!("{}/page/{query}", service.url());
+        let response = any_http().get(url).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{query}");
+        let text = response.text().await.unwrap();
+        assert!(text.starts_with("invalid "), "{text}");
     }
 }
 
@@ -268,7 +294,15 @@ async fn page_scripts_failures_and_outages() {
     let client = Client::builder().mock(&service).build().unwrap();
     let page = Page::of(&service);
     let next = async |body: Value| page.post("/page/next", &body).await;
-    assert_eq!(next(json!({ "response": "no such" })).await, 400);
+    for invalid in [
+        json!({ "response": "no such" }),
+        json!({ "response": "stall", "times": -1 }),
+        json!({ "response": "stall", "delay": 5 }),
+        json!("stall"),
+    ] {
+        assert_eq!(next(invalid.clone()).await, 400, "{invalid}");
+    }
+    assert_eq!(service.pending_responses(), 0);
     let responses = page.state().await["responses"].as_array().unwrap().clone();
     assert_eq!(responses.len(), 11);
     for response in &responses {
@@ -286,6 +320,19 @@ async fn page_scripts_failures_and_outages() {
     assert!(service.received().is_empty());
     assert_eq!(client.send(&message()).await.unwrap().attempts().len(), 1);
     assert_eq!(service.counts().requests, 2, "requests for the page don't count");
+}
+
+#[tokio::test]
+async fn page_repeats_and_delays_responses() {
+    let service = MockService::start().unwrap();
+    let client = Client::builder().mock(&service).build().unwrap();
+    let page = Page::of(&service);
+    let unavailable = json!({ "response": "unavailable", "times": 2 });
+    assert_eq!(page.post("/page/next", &unavailable).await, 204);
+    assert_eq!(page.post("/page/next", &json!({ "response": "usual", "delay_ms": 50 })).await, 204);
+    let receipt = client.send(&message()).await.unwrap();
+    assert_eq!(receipt.attempts().len(), 3);
+    assert!(receipt.attempts()[2].elapsed >= Duration::from_millis(50));
 }
 
 #[tokio::test]
@@ -308,6 +355,7 @@ async fn page_limits_the_known_destinations() {
 
     // Invalid input changes nothing.
     assert_eq!(destinations(json!(["no UUID"])).await, 400);
+    assert_eq!(destinations(json!(vec![known; 1_001])).await, 400);
     assert_eq!(page.state().await["known_destinations"], json!([known]));
     assert_eq!(destinations(Value::Null).await, 204);
     client(other).send(&message()).await.unwrap();
@@ -320,12 +368,6 @@ async fn settings_of_the_page_connect_a_client() {
     let script = String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap();
     let folder = Folder::create();
     let message = folder.file("message.json", MESSAGE);
-    // As if they were pasted into a terminal.
-    let push_file = program("push_file");
-    let script = format!("{script}exec '{}' '{}'", push_file.display(), message.display());
-    let mut shell = Command::new("sh");
-    let run = shell.env_clear().args(["-c", &script]).kill_on_drop(true).output();
-    let run = timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    push_file_in_shell(&script, &message).await;
     assert_eq!(service.received().len(), 1);
 }

@@ -328,7 +328,10 @@ fn long_slot_is_read_and_an_endless_one_is_an_error() {
         io::Cursor::new(format!("{}[{{\"ID\":\"", " ".repeat(100))).chain(io::repeat(b'x'));
     let mut reader = SlotReader::new(endless);
     let error = reader.next().unwrap().unwrap_err();
-    assert!(error.to_string().starts_with("a slot of more than 8 MiB at line 1"), "{error}");
+    assert!(
+        error.to_string().starts_with("a slot or `Meta` of more than 8 MiB at line 1"),
+        "{error}"
+    );
     assert!(reader.next().is_none());
 
     for (before, after, count) in
@@ -346,7 +349,10 @@ fn too_long_slot_is_an_error_in_pieces_of_any_size() {
     let text = format!("{{\"ID\":\"{}\"}}", "x".repeat(10 << 20));
     for length in [4 << 10, 64 << 10, 1 << 20, usize::MAX] {
         let error = pieces(&text, length).next().unwrap().unwrap_err();
-        assert!(error.to_string().starts_with("a slot of more than 8 MiB"), "{length}: {error}");
+        assert!(
+            error.to_string().starts_with("a slot or `Meta` of more than 8 MiB"),
+            "{length}: {error}"
+        );
     }
 }
 

@@ -40,6 +40,22 @@ await run(async (browser) => {
   await page.locator('#calendar-caption', { hasText: 'New_York' }).waitFor();
   await week();
   report.new_york = await calendar();
+  // The same offset in winter.
+  await page.locator('#zone').selectOption('America/Toronto');
+  await page.locator('#calendar-caption', { hasText: 'Toronto' }).waitFor();
+  await page.locator('#week-after').click();
+  await page.locator('#week-shown', { hasText: '2026-12-07 to 2026-12-13' }).waitFor();
+  await page.locator('#week-first').click();
+  await page.locator('#calendar-caption', { hasText: '2026-11-30' }).waitFor();
+
+  // A rejected message has no slots in the week, and the buttons still work.
+  await page.locator('.message').nth(1).locator('.line').click();
+  await page.getByRole('button', { name: 'Slots of message 5' }).click();
+  await page.locator('#week-shown', { hasText: 'No slots of message 5' }).waitFor();
+  await page.locator('#week-before').click();
+  await page.locator('#week-all').click();
+  await page.locator('#week-first').click();
+  await week();
   await page.locator('#filter-rejected').click();
   await page.waitForFunction(() => document.querySelectorAll('.message').length === 1);
   report.rejected = await textsOf('.message .line');
@@ -51,13 +67,16 @@ await run(async (browser) => {
   const destination = '00000000-0000-4000-8000-000000000001';
   await page.locator('#destinations').fill('no UUID');
   await page.getByRole('button', { name: 'Accept only these' }).click();
-  await page.locator('#live', { hasText: "Entry 1 isn't a UUID" }).waitFor();
+  await page.locator('#destinations-error', { hasText: "Entry 1 isn't a UUID" }).waitFor();
   await page.locator('#destinations').fill(destination);
   await page.getByRole('button', { name: 'Accept only these' }).click();
   await page.locator('#forget:visible').waitFor();
   report.destinations = (await textsOf('#destinations-shown'))[0];
   report.unlabelled = await unlabelled(context, page);
-  report.overflow_px = await page.evaluate(async () => {
+  await page.setViewportSize({ width: 420, height: 800 });
+  await page.locator('#filter-all').click();
+  await page.waitForFunction(() => document.querySelectorAll('.message').length === 6);
+  report.overflow_px = await page.evaluate(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
     return scrollWidth - clientWidth;
   });

@@ -37,13 +37,13 @@ async function check(browser) {
   await newest.waitFor({ timeout: LIMIT_MS });
   const opened_ms = performance.now() - begin;
 
-  const numberOfNewest = () => Number(document.querySelector('#rows .message h3').textContent.match(/\d+/)[0]);
+  const numberOfNewest = () => Number(document.querySelector('#rows .message h4').textContent.match(/\d+/)[0]);
   // The test sends the next message after it reads the line.
   const before = await page.evaluate(numberOfNewest);
   print({ opened_ms, newest: await textOf(newest) });
   if ((await pushed)?.trim() === 'pushed') {
     await page.waitForFunction(
-      (before) => Number(document.querySelector('#rows .message h3')?.textContent.match(/\d+/)[0]) > before,
+      (before) => Number(document.querySelector('#rows .message h4')?.textContent.match(/\d+/)[0]) > before,
       before,
       { polling: 20 },
     );

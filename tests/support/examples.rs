@@ -74,10 +74,26 @@ pub fn program(example: &str) -> PathBuf {
     program
 }
 
+/// Runs `push_file` as if `settings`, which are shell commands, were pasted into a terminal. Returns
+/// what it prints.
+pub async fn push_file_in_shell(settings: &str, file: &Path) -> Value {
+    let program = program("push_file");
+    let script = format!("{settings}exec '{}' '{}'", program.display(), file.display());
+    let mut shell = Command::new("sh");
+    shell.env_clear().args(["-c", &script]);
+    let run = output(shell).await;
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    run.json()
+}
+
 async fn run(example: &str, file: Option<&Path>, variables: &BTreeMap<&str, String>) -> Run {
     let mut command = Command::new(program(example));
-    command.args(file).env_clear().envs(variables).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output());
+    command.args(file).env_clear().envs(variables);
+    output(command).await
+}
+
+async fn output(mut command: Command) -> Run {
+    let output = tokio::time::timeout(Duration::from_secs(60), command.kill_on_drop(true).output());
     let output = output.await.expect("the example ends within 60 s").unwrap();
     Run {
         code: output.status.code(),

@@ -268,7 +268,7 @@ impl Value for u64 {
             problems.add(
                 at,
                 ProblemCode::InvalidBatch,
-                "not a whole number of at least 1; the first batch is 1",
+                "not a whole number of at least 1; numbers start at 1",
             );
         }
     }

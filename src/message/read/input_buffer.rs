@@ -139,7 +139,7 @@ impl InputBuffer {
 
         let held = self.text.len();
         if self.is_too_long() {
-            return Err(ReadError::at(self.end(), "a slot of more than 8 MiB"));
+            return Err(ReadError::at(self.end(), "a slot or `Meta` of more than 8 MiB"));
         }
         let before = self.partial;
         let enough = before + if held > CHUNK { held } else { 1 };

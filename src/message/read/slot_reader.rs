@@ -49,7 +49,7 @@ use crate::message::{Meta, Slot};
 /// Reading ends after the error for
 ///
 /// * any other input that isn't JSON
-/// * a slot of more than 8 MiB in a list
+/// * a slot or `Meta` of more than 8 MiB
 /// * an input that fails
 ///
 /// The error for a broken line refers to that line, even if the JSON is invalid only on a later

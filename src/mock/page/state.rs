@@ -1,6 +1,6 @@
 //! The received messages, newest first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ struct ShownMessage<'a> {
     attempts: Vec<ShownAttempt<'a>>,
 }
 
-/// The part of a batch that a message is.
+/// The position of a message in its batch.
 #[derive(Serialize)]
 struct BatchPart<'a> {
     id: Option<&'a str>,
@@ -207,10 +207,10 @@ pub(super) fn json(service: &Service, limit: usize, wanted: Option<SendState>) -
     serde_json::to_vec(&page).unwrap_or_default()
 }
 
-/// Returns the batches of these messages, with the batches' messages that aren't shown.
+/// Returns the batches of the shown messages. Their counts include messages that aren't shown.
 fn batches<'a>(log: &'a RequestLog, shown: &[ShownMessage<'a>]) -> Vec<ShownBatch<'a>> {
     let ids = shown.iter().filter_map(|message| message.batch.as_ref()?.id);
-    let mut batches: HashMap<_, _> = ids
+    let mut batches: BTreeMap<_, _> = ids
         .map(|id| (id, ShownBatch { id, total: None, states: StateCounts::default(), slots: 0 }))
         .collect();
     for send in &log.sends {

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::message::{Location, Provider, Slot};
 use crate::mock::service::Service;
 
-/// The maximum number of runs that are shown. More would be slow to render and of no use.
+/// The maximum number of runs that are shown. More would be slow to render and unreadable.
 const MAX_RUNS: usize = 1_000;
 
 #[derive(Serialize)]
@@ -50,6 +50,9 @@ struct Run<'a> {
     reason: Option<&'a str>,
     first_message: usize,
     last_message: usize,
+    #[serde(skip)]
+    last_start: DateTime<Utc>,
+    /// The end of the last slot, if it has a length and the end is in the range of dates.
     #[serde(skip)]
     end: Option<DateTime<Utc>>,
 }
@@ -121,13 +124,10 @@ fn runs<'a>(slots: &[(DateTime<Utc>, usize, &'a Slot)]) -> Vec<Run<'a>> {
         let end = minutes.and_then(|minutes| end_of(*start, minutes));
         let index = open.entry((minutes.map(f64::to_bits), reason)).or_insert(usize::MAX);
         match runs.get_mut(*index) {
-            // The last slot of the run again.
-            Some(run) if run.end == end => {
-                run.first_message = run.first_message.min(*number);
-                run.last_message = run.last_message.max(*number);
-            }
-            Some(run) if run.end == Some(*start) => {
-                run.slots += 1;
+            // The last slot of the run again, or the next one.
+            Some(run) if run.last_start == *start || run.end == Some(*start) => {
+                run.slots += usize::from(run.last_start != *start);
+                run.last_start = *start;
                 run.end = end;
                 run.first_message = run.first_message.min(*number);
                 run.last_message = run.last_message.max(*number);
@@ -141,6 +141,7 @@ fn runs<'a>(slots: &[(DateTime<Utc>, usize, &'a Slot)]) -> Vec<Run<'a>> {
                     reason,
                     first_message: *number,
                     last_message: *number,
+                    last_start: *start,
                     end,
                 });
             }

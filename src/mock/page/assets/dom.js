@@ -21,8 +21,8 @@ export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Makes the children of `parent` match `items`. The child of an item that stays is neither created
-// again nor moved, so it keeps the focus and stays open.
+// Makes the children of `parent` match `items`. The child of an item that stays isn't created again,
+// so it stays open. A child that moves loses the focus.
 const childrenOf = new WeakMap();
 export function sync(parent, items, make, fill, keyOf = (_, index) => index) {
   const before = childrenOf.get(parent) ?? new Map();

@@ -19,7 +19,7 @@ export function attemptText({ at, elapsed_ms, status, outcome, reason }) {
   return `${status ?? 'no status'}, ${outcome}, at ${clockOf(at)}, ${took}${because}`;
 }
 
-// Shows `messages`, newest first. A batch is where its newest message is.
+// Shows `messages`, newest first. A batch has the position of its newest message.
 export function showMessages({ messages, batches }, onlyMessage, choose) {
   const known = new Map(batches.map((batch) => [batch.id, batch]));
   const groups = new Map();
@@ -43,6 +43,10 @@ export function showMessages({ messages, batches }, onlyMessage, choose) {
 }
 
 const partsOf = new WeakMap();
+const rowOf = new Map(); // by number
+
+// The line of a listed message.
+export const lineOf = (number) => rowOf.get(number)?.querySelector('summary');
 
 function makeBatch() {
   const parts = {
@@ -103,13 +107,14 @@ function makeMessage({ number }, choose) {
     ['Logs', element('dd', '', ...parts.logs.nodes)],
   ].map(([term, value]) => element('div', '', element('dt', '', term), value));
   const line = element('summary', 'line',
-    element('h3', '', `Message ${number}`), ' ', parts.state, ' ', parts.line, ' ', parts.at);
+    element('h4', '', `Message ${number}`), ' ', parts.state, ' ', parts.line, ' ', parts.at);
   const body = element('div', 'body',
     element('dl', 'facts', ...facts),
     element('div', '', parts.scale, parts.attempts),
     element('div', 'buttons', parts.pick, toWeek));
   const row = element('li', 'message', element('details', '', line, body));
   partsOf.set(row, parts);
+  rowOf.set(number, row);
   return row;
 }
 
@@ -125,7 +130,7 @@ function fillMessage(row, message, onlyMessage) {
   const begin = Math.min(...starts);
   const ends = attempts.map(({ elapsed_ms }, index) => starts[index] + (elapsed_ms ?? 0));
   const whole = Math.max(...ends) - begin;
-  const tried = attempts.length ? `${counted(attempts.length, 'attempt')} in ${duration(whole)}` : 'no attempts';
+  const tried = `${counted(attempts.length, 'attempt')} in ${duration(whole)}`;
   const last = attempts.at(-1);
 
   put(parts.state, STATES[message.state]);
@@ -136,7 +141,7 @@ function fillMessage(row, message, onlyMessage) {
     tried,
     message.state === 'rejected' ? [last.status, last.reason].filter(Boolean).join(' ') : '',
   ].filter(Boolean).join(' · '));
-  put(parts.at, attempts.length ? `${dateOf(attempts[0].at)} ${clockOf(attempts[0].at).slice(0, 8)}` : '');
+  put(parts.at, `${dateOf(attempts[0].at)} ${clockOf(attempts[0].at).slice(0, 8)}`);
 
   put(parts.id, message.message_id ?? 'none');
   put(parts.batch, batchText(batch));
@@ -144,7 +149,7 @@ function fillMessage(row, message, onlyMessage) {
   put(parts.slots, count(message.slots) + copies);
   parts.destinations.fill(message.destinations, () => element('li', 'id'), put);
   parts.logs.fill(message.logs,
-    () => element('li', 'id', element('code', 'log-id'), ' attempt id ', element('code', 'attempt-id')),
+    () => element('li', 'id', element('code', 'log-id'), ' attempt id ', element('code')),
     (item, { id, attempt_id }) => {
       put(item.firstChild, id ?? 'none');
       put(item.lastChild, attempt_id ?? 'none');

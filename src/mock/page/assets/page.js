@@ -1,21 +1,14 @@
-// The page of the mock service. It asks once a second what arrived, and keeps it in memory only.
+// The page of the mock service. It requests the state once a second, and keeps it in memory only.
 
 import { $, announce, button, count, counted, element, put, sync } from './dom.js';
-import { STATES, attemptText, showMessages, stateText } from './inbox.js';
+import { STATES, attemptText, lineOf, showMessages, stateText } from './inbox.js';
 import { DAY_MS, isoDate, localOf, mondayOf, setZone, timeOf, zoneName, zoneOptions } from './time.js';
 import { showWeek } from './week.js';
 
 const PAGE = 50;
 const POLL_MS = 1000;
 const TIMEOUT_MS = 5000;
-const COUNTS = [
-  ['requests', 'requests'],
-  ['accepted', 'accepted'],
-  ['rejected', 'rejected'],
-  ['without_response', 'without response'],
-  ['token_requests', 'token requests'],
-  ['slots', 'slots'],
-];
+const COUNTS = ['requests', 'accepted', 'rejected', 'without_response', 'token_requests', 'slots'];
 
 let state = null; // the last response of `page/state`
 let week = null; // the last response of `page/week`
@@ -24,7 +17,8 @@ let limit = PAGE; // the maximum number of messages
 let filter = ''; // the state of the listed messages; empty: all
 let monday = null; // the chosen week, as a local time; null: the week of the first slot
 let onlyMessage = null; // the number of the message that the calendar shows; null: all
-let lost = false; // whether the last request failed
+let lost = false; // whether the service failed to respond since the last successful poll
+let knownBefore = ''; // the destinations that the page last wrote into the form
 
 // --- Requests ---
 
@@ -40,6 +34,7 @@ async function request(path, body) {
     if (response.ok) return { json: body ? null : await response.json() };
     announce(`The service responds with status ${response.status}`);
   } catch {
+    lost = true;
     announce('The service is not responding');
   }
   return null;
@@ -61,8 +56,10 @@ async function poll() {
   // A hidden page doesn't poll. It resumes when it becomes visible.
   if (pollAgain) poll();
   else if (!document.hidden) timer = setTimeout(poll, POLL_MS);
-  if (response && lost) announce('The service responds again');
-  lost = !response;
+  if (response && lost) {
+    lost = false;
+    announce('The service responds again');
+  }
   if (response && path === statePath()) takeState(response.json, path);
 }
 
@@ -75,7 +72,7 @@ function weekPath() {
 }
 
 async function requestWeek() {
-  const wanted = () => `${state.version} ${weekPath()}`;
+  const wanted = () => `${state.version} ${zoneName()} ${weekPath()}`;
   const sent = wanted();
   if (sent === weekRequest) return;
   weekRequest = sent;
@@ -85,9 +82,8 @@ async function requestWeek() {
   if (sent !== weekRequest) return;
   if (!response) {
     weekRequest = ''; // so that the next poll requests it again
-  } else if (monday === null && response.json.first !== null) {
-    // The week that holds the first slot in this time zone stays, whatever arrives later.
-    goTo(localOf(response.json.first));
+  } else if (monday === null && response.json.first !== null && goTo(localOf(response.json.first))) {
+    // The week with the first slot in this time zone stays, even if earlier slots arrive later.
     return;
   } else {
     week = response.json;
@@ -162,8 +158,8 @@ function announceChanges(before, now) {
 
 function showState() {
   sync($('counts'), COUNTS,
-    ([, word]) => element('div', '', element('dt', '', word), element('dd')),
-    (pair, [name]) => put(pair.lastChild, count(state.counts[name])));
+    (name) => element('div', '', element('dt', '', name.replaceAll('_', ' ')), element('dd')),
+    (pair, name) => put(pair.lastChild, count(state.counts[name])));
   showResponses();
   showDestinations();
   put($('tokens-shown'), state.tokens.length ? 'Newest first.' : 'None yet.');
@@ -206,15 +202,23 @@ function showDestinations() {
     : 'Any UUID is known.');
   put($('own-destination'), state.destination);
   $('forget').hidden = !known;
-  // An entry that is being typed stays.
-  const field = $('destinations');
-  if (known && document.activeElement !== field) field.value = known.join('\n');
+  // What a person typed stays until the known destinations change.
+  const text = known?.join('\n') ?? '';
+  if (text !== knownBefore) $('destinations').value = text;
+  knownBefore = text;
+}
+
+// Shows an error next to a form field, or removes it.
+function showError(field, text) {
+  $(field).setAttribute('aria-invalid', String(text !== ''));
+  put($(`${field}-error`), text);
 }
 
 function knowDestinations(text) {
   const known = text.split(/[\s,]+/).filter(Boolean);
   const wrong = known.findIndex((id) => !/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(id));
-  if (wrong >= 0) return announce(`Entry ${wrong + 1} isn't a UUID`);
+  showError('destinations', wrong < 0 ? '' : `Entry ${wrong + 1} isn't a UUID`);
+  if (wrong >= 0) return;
   post('page/destinations', { known }, `${counted(known.length + 1, 'destination')} known`);
 }
 
@@ -223,7 +227,6 @@ function showInbox() {
   const all = total(state);
   const focused = document.activeElement;
   const older = $('older');
-  const shownBefore = $('rows').querySelectorAll('.message').length;
   for (const [name, label] of [['', 'All'], ...Object.entries(STATES)]) {
     const choice = $(`filter-${name || 'all'}`);
     put(choice, `${label[0].toUpperCase()}${label.slice(1)} (${count(name ? states[name] : all)})`);
@@ -238,11 +241,15 @@ function showInbox() {
   $('inbox').hidden = !messages.length;
   $('connect').hidden = all > 0;
   if (!all) showSettings();
+  const wasOlder = focused === older;
   showMessages(state, onlyMessage, choose);
   older.hidden = messages.length >= matching;
-  // If the focused element left the list, the focus moves to the list.
-  if (focused === older && older.hidden) $('rows').querySelectorAll('summary')[shownBefore]?.focus();
-  else if (!focused?.isConnected) (messages.length ? $('inbox') : $('clear-inbox')).focus({ preventScroll: true });
+  // The focus stays on its element if that moved, and otherwise stays near.
+  const quietly = { preventScroll: true };
+  if (wasOlder && older.hidden) lineOf(messages.at(-1)?.number)?.focus();
+  else if (!all && focused?.closest?.('#filter')) $('messages-heading').focus(quietly);
+  else if (!focused?.isConnected) (messages.length ? $('inbox') : $('messages-heading')).focus(quietly);
+  else if (document.activeElement !== focused) focused.focus(quietly);
 }
 
 function show(name) {
@@ -254,18 +261,21 @@ function show(name) {
 
 // --- The week ---
 
-// Goes to the week that contains a local time.
+// Goes to the week that contains a local time. Returns false if there is no such week.
 function goTo(local) {
   const wanted = Number.isFinite(local) ? mondayOf(Math.floor(local / DAY_MS) * DAY_MS) : NaN;
-  if (Number.isNaN(wanted) || !/^\d{4}-/.test(isoDate(wanted))) {
-    return announce('The calendar shows only the years 0 to 9999');
+  const isShown = Number.isFinite(wanted) && /^\d{4}-/.test(isoDate(wanted));
+  showError('week-date', isShown ? '' : 'The calendar shows only the years 0 to 9999');
+  if (isShown) {
+    monday = wanted;
+    requestWeek();
   }
-  monday = wanted;
-  requestWeek();
+  return isShown;
 }
 
 // Shows the slots of one message, or of all if it is the shown one or null.
 function choose(message) {
+  if (!state) return;
   const number = message === onlyMessage ? null : message;
   onlyMessage = number;
   // A message opens its own week. Showing all messages again keeps the week.
@@ -307,13 +317,16 @@ $('older').addEventListener('click', () => {
   poll();
 });
 const toEnd = (name) => () => (week?.[name] ? goTo(localOf(week[name])) : announce('There are no slots'));
+const toNext = (weeks) => () => week && goTo((monday ?? Date.parse(week.from)) + weeks * 7 * DAY_MS);
 $('week-first').addEventListener('click', toEnd('first'));
 $('week-last').addEventListener('click', toEnd('last'));
-$('week-before').addEventListener('click', () => monday !== null && goTo(monday - 7 * DAY_MS));
-$('week-after').addEventListener('click', () => monday !== null && goTo(monday + 7 * DAY_MS));
+$('week-before').addEventListener('click', toNext(-1));
+$('week-after').addEventListener('click', toNext(1));
 $('week-all').addEventListener('click', () => choose(null));
 $('week-date').addEventListener('change', ({ target }) => {
+  if (!state) return;
   if (target.value && target.validity.valid) goTo(Date.parse(target.value));
+  else showError('week-date', target.validationMessage);
 });
 document.addEventListener('visibilitychange', () => document.hidden || poll());
 

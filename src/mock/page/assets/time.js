@@ -42,7 +42,9 @@ export function localOf(at) {
   if (!formatter) return time;
   const parts = Object.fromEntries(formatter.formatToParts(time).map(({ type, value }) => [type, Number(value)]));
   const { year, month, day, hour, minute, second } = parts;
-  return Date.UTC(year, month - 1, day, hour, minute, second) + (((time % 1000) + 1000) % 1000);
+  // `Date.UTC` takes the years 0 to 99 as 1900 to 1999.
+  const local = new Date(Date.UTC(2000, 0, 1, hour, minute, second)).setUTCFullYear(year, month - 1, day);
+  return local + (((time % 1000) + 1000) % 1000);
 }
 
 // The time at which clocks in the zone show `local`, a time as if it were UTC.

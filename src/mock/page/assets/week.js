@@ -17,7 +17,7 @@ export function showWeek(week, monday, onlyMessage) {
   const any = week.rows.length > 0;
   put($('week-shown'), any ? '' : `No slots${filtered} from ${range}.`);
   $('week-left-out').hidden = !week.left_out;
-  put($('week-left-out'), `${counted(week.left_out, 'more slot')} of this week are not shown.`);
+  put($('week-left-out'), `This week has ${counted(week.left_out, 'further slot')}.`);
   $('week-all').setAttribute('aria-pressed', String(onlyMessage === null));
   // A date that is being typed stays.
   const date = $('week-date');
@@ -36,8 +36,8 @@ export function showWeek(week, monday, onlyMessage) {
 // The hours of a day from the first start to the last end.
 function axisOf(marks) {
   if (!marks.length) return { from: 8, to: 18 };
-  const from = Math.floor(Math.min(...marks.map(({ begin }) => begin)) / HOUR_MS);
-  const to = Math.ceil(Math.max(...marks.map(({ end }) => end)) / HOUR_MS);
+  const from = Math.floor(marks.reduce((least, { begin }) => Math.min(least, begin), DAY_MS) / HOUR_MS);
+  const to = Math.ceil(marks.reduce((most, { end }) => Math.max(most, end), 0) / HOUR_MS);
   const least = Math.max(to, from + SHORTEST_AXIS_HOURS);
   return least <= 24 ? { from, to: least } : { from: Math.min(from, 24 - SHORTEST_AXIS_HOURS), to: 24 };
 }
@@ -47,21 +47,14 @@ function daysOf(runs, monday) {
   const days = DAYS.map(() => []);
   for (const run of runs) {
     const length = (run.minutes ?? 0) * MINUTE_MS;
-    let mark = null;
-    for (let index = 0; index < run.slots; index++) {
-      const local = localOf(Date.parse(run.start) + index * length);
+    for (const { local, slots } of partsOf(run, length)) {
       const day = Math.floor((local - monday) / DAY_MS);
-      // Where clocks change at midnight, a slot can belong to the day before or after the week.
+      // If clocks change at midnight, a slot can belong to the day before or after the week.
       const column = Math.min(Math.max(day, 0), 6);
       const begin = local - (monday + day * DAY_MS);
-      if (mark?.day === day && mark.next === local) {
-        mark.slots += 1;
-      } else {
-        mark = { ...run, day, local, begin, slots: 1 };
-        days[column].push(mark);
-      }
-      mark.next = local + length;
-      mark.end = Math.min(begin + Math.max(length, MINUTE_MS), DAY_MS);
+      const next = local + slots * length;
+      const end = Math.min(begin + Math.max(next - local, MINUTE_MS), DAY_MS);
+      days[column].push({ ...run, day, local, begin, end, next, slots });
     }
   }
   for (const day of days) {
@@ -69,6 +62,24 @@ function daysOf(runs, monday) {
     placeInLanes(day);
   }
   return days;
+}
+
+// The parts of a run between midnights and changes of the clocks, as local times.
+function partsOf(run, length) {
+  const parts = [];
+  const start = Date.parse(run.start);
+  let done = 0;
+  while (done < run.slots) {
+    const at = start + done * length;
+    const local = localOf(at);
+    const midnight = (Math.floor(local / DAY_MS) + 1) * DAY_MS;
+    let slots = length > 0 ? Math.min(run.slots - done, Math.ceil((midnight - local) / length)) : run.slots - done;
+    // The last slot of the part has another offset if the clocks change before it starts.
+    while (slots > 1 && localOf(at + (slots - 1) * length) !== local + (slots - 1) * length) slots -= 1;
+    parts.push({ local, slots });
+    done += slots;
+  }
+  return parts;
 }
 
 // Puts runs that overlap into lanes next to each other.
