@@ -21,8 +21,8 @@ use crate::receipt::whole_milliseconds;
 use crate::retry::Renewal;
 use crate::transport::AnyTransport;
 
-/// The maximum delay before a rejected new token is used again. The minimum is 1.5 s. A service that
-/// replicates its tokens may accept a new one a second late.
+/// The maximum delay before a rejected new token is used again. The minimum is 1.5 s. A service
+/// that replicates its tokens may accept a new one a second late.
 const MAX_REPLAY_DELAY: Duration = Duration::from_millis(2_500);
 
 /// The maximum duration of a token request. Unlike a message, it needs no processing.
@@ -138,8 +138,8 @@ impl TokenCache {
             match outcome.result {
                 _ if request.generation != state.generation => {}
                 Ok(token) if state.is_rejected && state.holds(&token) => {}
-                // The token expired before this call, because its request was not polled for long. A
-                // short-lived token that expires during the call is used all the same.
+                // The token expired before this call, because its request was not polled for long.
+                // A short-lived token that expires during the call is used all the same.
                 Ok(token) if token.had_expired(asked) => {}
                 Ok(token) => return Ok(TokenHandle { token, renewal: None }),
                 Err(error) => return Err(state.failed(error)),

@@ -16,8 +16,8 @@ const SLACK: Duration = Duration::from_secs(1);
 
 /// The limit on messages in flight, shared by all sends of a client.
 ///
-/// Sends that are not polled must not block the others forever. If no permit changes hands for longer
-/// than any attempt takes, such sends hold all permits. The others then get new ones.
+/// Sends that are not polled must not block the others forever. If no permit changes hands for
+/// longer than any attempt takes, such sends hold all permits. The others then get new ones.
 #[derive(Clone)]
 pub(crate) struct InFlight(Arc<Limit>);
 

@@ -71,12 +71,12 @@
 //!
 //! * `POST /page/next` with `{"response": "throttled-1s"}` queues that response for a message. The
 //!   other responses are `unavailable`, `bad-gateway`, `rejected`, `block-page`, `errors`,
-//!   `unauthorized`, `reset`, `lost`, `truncated`, `stall` and `usual`. Further members are optional:
-//!   `"to": "token_request"`, `"times": 3` and `"delay_ms": 500`.
+//!   `unauthorized`, `reset`, `lost`, `truncated`, `stall` and `usual`. Further members are
+//!   optional: `"to": "token_request"`, `"times": 3` and `"delay_ms": 500`.
 //! * `POST /page/outage` with `{"seconds": 30}` starts an outage of that time.
-//! * `POST /page/destinations` with `{"known": ["…"]}` makes these UUIDs the only known destinations,
-//!   except for [the mock's own](MockService::destination). A message to another one gets a 403.
-//!   With `{"known": null}` any UUID is known.
+//! * `POST /page/destinations` with `{"known": ["…"]}` makes these UUIDs the only known
+//!   destinations, except for [the mock's own](MockService::destination). A message to another one
+//!   gets a 403. With `{"known": null}` any UUID is known.
 //! * `POST /page/clear` with `{"queue": true, "inbox": true}` clears the queued responses and the
 //!   inbox.
 //! * `GET /page/settings` returns [the settings of a client](MockService::shell_settings).

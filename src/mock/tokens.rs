@@ -75,7 +75,12 @@ impl Tokens {
             Ok(scope) => {
                 let token = self.issue(self.lifetime);
                 let seconds = self.lifetime.as_secs();
-                let json = json!({ "access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": scope });
+                let json = json!({
+                    "access_token": token,
+                    "token_type": "Bearer",
+                    "expires_in": seconds,
+                    "scope": scope,
+                });
                 (MockResponse::new(StatusCode::OK).json(json.to_string().into()), None)
             }
             Err(Rejection { error, description, expected }) => {

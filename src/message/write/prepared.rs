@@ -261,14 +261,17 @@ impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unrecognized => f.write_str(
-                "the stored bytes aren't a prepared message of pushslots, or their start is damaged",
+                "the stored bytes aren't a prepared message of pushslots, or their start is \
+                 damaged",
             ),
             Self::Damaged => f.write_str(
-                "the stored message is damaged: its digest, header or length has changed since it was stored; prepare it again",
+                "the stored message is damaged: its digest, header or length has changed since it \
+                 was stored; prepare it again",
             ),
             Self::Newer { version } => write!(
                 f,
-                "the stored message has format {version}, but this version of pushslots reads only format {VERSION}; update pushslots"
+                "the stored message has format {version}, but this version of pushslots reads \
+                 only format {VERSION}; update pushslots"
             ),
         }
     }

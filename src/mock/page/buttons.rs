@@ -30,7 +30,7 @@ pub(super) const BUTTONS: [Button; 11] = [
     Button {
         name: "bad-gateway",
         label: "502",
-        explanation: "A gateway failed. It is unknown whether the message arrived; the client retries.",
+        explanation: "A gateway failed. It is unknown whether the message arrived. The client retries.",
         response: || MockResponse::new(StatusCode::BAD_GATEWAY),
     },
     Button {
