@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Client, Inner};
 use crate::auth::Credentials;
 use crate::error::Error;
+use crate::transport::RateLimiter;
 
 impl Client {
     /// Returns a client for another customer, with its own credentials and access token.
@@ -65,5 +66,14 @@ impl Client {
     #[must_use]
     pub fn with_source(&self, source: Uuid) -> Self {
         Self(Arc::new(Inner { source: Some(source), ..Inner::clone(&self.0) }))
+    }
+
+    /// Returns the rate limiter of this client, or `None` if it has none.
+    ///
+    /// Use it to obtain [a permit](crate::RateLimiter::permit) before you choose the message that
+    /// you [send](crate::SendBuilder::permit) with it.
+    #[must_use]
+    pub fn rate_limiter(&self) -> Option<&RateLimiter> {
+        self.0.sender.limiter.as_ref()
     }
 }

@@ -127,6 +127,20 @@ async fn permit_of_another_limiter_is_an_error_and_nothing_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn permit_of_the_clients_own_limiter_is_used_for_a_send() {
+    let model = Model::scripted([ok()]);
+    let client = client_of(&model).rate_limit(3, MINUTE).build().unwrap();
+    let limiter = client.rate_limiter().unwrap();
+    client.check().await.unwrap();
+    let permit = limiter.permit().await.unwrap();
+    client.send(&message()).permit(permit).await.unwrap();
+    // A token request, the message, and one permit left.
+    assert_eq!(client.metrics().rate_limit_remaining, Some(1));
+    let unlimited = client_of(&model).without_rate_limit().build().unwrap();
+    assert!(unlimited.rate_limiter().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn rate_out_of_range_is_a_configuration_error() {
     let model = Model::scripted([ok()]);
     for limiter in [RateLimiter::new(1, MINUTE), RateLimiter::new(2, Duration::ZERO)] {

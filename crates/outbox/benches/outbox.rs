@@ -1,0 +1,155 @@
+//! The speed of an outbox against its alternatives, as ratios of medians in one run.
+//!
+//! ```text
+//! cargo bench -p pushslots-outbox
+//! ```
+//!
+//! The rate limit is lifted, and the messages are in 1,000 lanes.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use pushslots::chrono::{TimeDelta, Utc};
+use pushslots::mock::MockService;
+use pushslots::uuid::Uuid;
+use pushslots::{Client, Provider, PushSlots, Slot};
+use pushslots_outbox::Outbox;
+
+const LANES: usize = 1_000;
+
+/// The number of runs, of which the median counts.
+const RUNS: usize = 5;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        // Next to the build, because a temporary folder may be in memory.
+        let target = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+        let folder = target.join(format!("outbox-bench-{}", Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn message(number: usize) -> PushSlots {
+    let provider = Provider::new().id("4356789876", "NPI").name("Pat", "Granite");
+    let start = Utc::now() + TimeDelta::days(1) + TimeDelta::minutes(number as i64);
+    PushSlots::builder().slot(Slot::new(start, 15).provider(provider)).build().unwrap()
+}
+
+async fn open(folder: &Folder) -> Outbox {
+    let path = folder.0.join("outbox.redb");
+    Outbox::builder().destination(Uuid::from_u128(1)).open(path).await.unwrap()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Returns the times per enqueue and per append with a sync, one after the other.
+async fn one_producer() -> (f64, f64) {
+    const ENTRIES: usize = 300;
+    let folder = Folder::new();
+    let outbox = open(&folder).await;
+    let mut file = File::create(folder.0.join("appended")).unwrap();
+    let body = message(0).to_json();
+    let (mut enqueued, mut appended) = (Vec::new(), Vec::new());
+    for number in 0..ENTRIES {
+        let message = message(number);
+        let begin = Instant::now();
+        outbox.enqueue(&message).lane(format!("lane {}", number % LANES)).await.unwrap();
+        enqueued.push(begin.elapsed().as_secs_f64());
+        let begin = Instant::now();
+        file.write_all(&body).unwrap();
+        file.sync_data().unwrap();
+        appended.push(begin.elapsed().as_secs_f64());
+    }
+    (median(enqueued), median(appended))
+}
+
+/// Returns the time per entry with 64 producers.
+async fn many_producers() -> f64 {
+    const ENTRIES: usize = 200;
+    let folder = Folder::new();
+    let outbox = open(&folder).await;
+    let begin = Instant::now();
+    join_all((0..64).map(|producer| {
+        let outbox = outbox.clone();
+        tokio::spawn(async move {
+            for number in 0..ENTRIES {
+                let message = message(number);
+                let lane = format!("lane {}", (producer * ENTRIES + number) % LANES);
+                outbox.enqueue(&message).lane(lane).await.unwrap();
+            }
+        })
+    }))
+    .await;
+    begin.elapsed().as_secs_f64() / (64 * ENTRIES) as f64
+}
+
+/// Returns the messages a second from the outbox through the mock.
+async fn drain(messages: usize) -> f64 {
+    let folder = Folder::new();
+    let outbox = open(&folder).await;
+    let day = Duration::from_secs(86_400);
+    let service = MockService::builder().without_rate_limit().token_lifetime(day).start().unwrap();
+    let client = Client::builder().mock(&service).without_rate_limit().build().unwrap();
+    client.check().await.unwrap();
+    let lanes = (0..64).map(|producer| {
+        let outbox = outbox.clone();
+        tokio::spawn(async move {
+            for number in (producer..messages).step_by(64) {
+                let message = message(number);
+                outbox.enqueue(&message).lane(format!("lane {}", number % LANES)).await.unwrap();
+            }
+        })
+    });
+    join_all(lanes).await;
+    let begin = Instant::now();
+    let worker = outbox.worker(&client).concurrency(64).start().unwrap();
+    service.wait_for(messages).await;
+    let time = begin.elapsed().as_secs_f64();
+    worker.shutdown(Duration::from_secs(10)).await;
+    messages as f64 / time
+}
+
+#[tokio::main]
+async fn main() {
+    let mut ratios = Vec::new();
+    for _ in 0..RUNS {
+        let (enqueued, appended) = one_producer().await;
+        println!("  {:.0} us an enqueue, {:.0} us an append", enqueued * 1e6, appended * 1e6);
+        ratios.push(appended / enqueued);
+    }
+    println!(
+        "enqueue_vs_append: {:.2} of the speed of appending and syncing the same bytes",
+        median(ratios)
+    );
+    let mut grouped = Vec::new();
+    for _ in 0..RUNS {
+        let each = many_producers().await;
+        let (_, appended) = one_producer().await;
+        println!("  {:.0} us an entry, {:.0} us a sync", each * 1e6, appended * 1e6);
+        grouped.push(appended / each);
+    }
+    println!(
+        "entries_per_sync: {:.0} entries of 64 producers in the time of one sync",
+        median(grouped)
+    );
+    let mut speeds = Vec::new();
+    for _ in 0..RUNS {
+        speeds.push(drain(5_000).await);
+    }
+    println!("drain: {:.0} messages a second through the mock", median(speeds));
+}

@@ -1,0 +1,85 @@
+//! The decision about the first entry of a lane. It has no clock and no I/O.
+
+use uuid::Uuid;
+
+use crate::state::{EntryRecord, EntryState};
+use crate::time::Timestamp;
+
+/// What happens to the first entry of a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum HeadStep {
+    /// It can be sent.
+    Lease,
+    /// It can be sent at its due time.
+    Wait,
+    Expire,
+    Supersede(Supersession),
+}
+
+/// Newer entries that replace older ones with the same key.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Supersession {
+    pub(crate) superseded: Vec<Uuid>,
+    /// The first of the newer entries.
+    pub(crate) by: Uuid,
+    /// The newer entries, which take `position`.
+    pub(crate) moved: Vec<Uuid>,
+    pub(crate) position: u64,
+    /// The earliest time of the first newer entry's send.
+    pub(crate) due: Timestamp,
+}
+
+/// Decides about the first entry of a lane. `keyed` has the lane's waiting entries with its key, in
+/// the order of their numbers.
+pub(crate) fn head_step(head: &EntryRecord, keyed: &[EntryRecord], now: Timestamp) -> HeadStep {
+    if let Some(supersession) = supersession(head, keyed) {
+        return HeadStep::Supersede(supersession);
+    }
+    match head.expires {
+        Some(expires) if expires <= now => HeadStep::Expire,
+        _ if head.due > now => HeadStep::Wait,
+        _ => HeadStep::Lease,
+    }
+}
+
+/// Returns the supersession of `head` by the newest unit, if there is a newer one.
+///
+/// A unit is the entries of a batch, or one entry without a batch. A batch is superseded only as a
+/// whole: as soon as one of its messages was attempted, all of them are sent.
+fn supersession(head: &EntryRecord, keyed: &[EntryRecord]) -> Option<Supersession> {
+    head.key.as_ref()?;
+    let newest = keyed.last().filter(|newest| newest.number > head.number)?;
+    if is_same_unit(head, newest) || !is_untouched(head, keyed) {
+        return None;
+    }
+    let unit = keyed.iter().filter(|entry| is_same_unit(entry, newest));
+    let moved: Vec<_> = unit.map(|entry| (entry.message_id, entry.due)).collect();
+    let (by, due) = *moved.first()?;
+    let superseded = keyed
+        .iter()
+        .filter(|entry| entry.number < newest.number && !is_same_unit(entry, newest))
+        .filter(|entry| is_untouched(entry, keyed))
+        .map(|entry| entry.message_id)
+        .collect();
+    Some(Supersession {
+        superseded,
+        by,
+        moved: moved.into_iter().map(|(id, _)| id).collect(),
+        position: head.position,
+        due: due.max(head.due),
+    })
+}
+
+fn is_same_unit(one: &EntryRecord, other: &EntryRecord) -> bool {
+    match (&one.batch, &other.batch) {
+        (Some(one), Some(other)) => one.id == other.id,
+        _ => one.message_id == other.message_id,
+    }
+}
+
+/// Returns whether all entries of the unit wait, and no message of a batch was attempted.
+fn is_untouched(entry: &EntryRecord, keyed: &[EntryRecord]) -> bool {
+    let Some(batch) = &entry.batch else { return entry.state == EntryState::Waiting };
+    let waiting = keyed.iter().filter(|other| is_same_unit(entry, other) && other.attempts == 0);
+    waiting.count() == batch.entries
+}

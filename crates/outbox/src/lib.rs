@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod body_keys;
+mod builder;
+mod enqueue;
+mod entries;
+mod entry;
+mod error;
+mod filter;
+#[cfg(test)]
+mod interleavings;
+mod lane;
+mod outbox;
+mod preparer;
+mod publish;
+mod retention;
+mod schedule;
+mod state;
+mod stats;
+mod store;
+mod time;
+mod waiters;
+mod worker;
+
+pub use body_keys::BodyKeys;
+pub use builder::OutboxBuilder;
+pub use enqueue::EnqueueBuilder;
+pub use entries::{Cursor, Entries, Page};
+pub use entry::{Entry, EntryAttempt, EntryDetails};
+pub use error::OutboxError;
+pub use outbox::Outbox;
+pub use publish::PublishBuilder;
+pub use state::{DeadReason, EntryState, OnDead};
+pub use stats::{DeadLetters, Stats};
+pub use worker::{ShutdownReport, Worker, WorkerBuilder};
+
+/// The guide of the repository, whose examples are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/durable-delivery.md")]
+struct Guide;

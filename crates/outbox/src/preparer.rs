@@ -1,0 +1,72 @@
+//! Prepares messages without sending them.
+
+use pushslots::bytes::Bytes;
+use pushslots::http::Request;
+use pushslots::{
+    Client, ClientBuilder, Credentials, Error, Response, Transport, TransportContext,
+    TransportError, TransportErrorKind,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::time::Timestamp;
+use pushslots::chrono::{DateTime, Utc};
+
+/// A transport that never sends anything. Preparing a message makes no request.
+struct NoTransport;
+
+impl Transport for NoTransport {
+    async fn send(
+        &self,
+        _: Request<Bytes>,
+        _: TransportContext,
+    ) -> Result<Response, TransportError> {
+        Err(TransportError::not_sent(TransportErrorKind::Connect))
+    }
+}
+
+/// Builds a client that only prepares messages. It needs no credentials and opens no connection.
+pub(crate) fn build(settings: ClientBuilder) -> Result<Client, Error> {
+    let unused = Credentials::api_key("outbox", "outbox");
+    settings.transport(NoTransport).credentials(unused).build()
+}
+
+/// The parts of a message that determine its lane and its expiry.
+#[derive(Deserialize)]
+struct Outline {
+    #[serde(rename = "Meta")]
+    meta: OutlineMeta,
+    #[serde(rename = "Slots", default)]
+    slots: Vec<OutlineSlot>,
+}
+
+#[derive(Deserialize)]
+struct OutlineMeta {
+    #[serde(rename = "Destinations", default)]
+    destinations: Vec<OutlineDestination>,
+}
+
+#[derive(Deserialize)]
+struct OutlineDestination {
+    #[serde(rename = "ID")]
+    id: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct OutlineSlot {
+    #[serde(rename = "DateTime")]
+    date_time: Option<DateTime<Utc>>,
+}
+
+/// Returns the default lane of an encoded message, which is named by its destinations, and the
+/// start of its last slot.
+pub(crate) fn lane_and_last_start(body: &[u8]) -> (String, Option<Timestamp>) {
+    // A message that can't be outlined still has a lane. The worker reports what is wrong.
+    let Ok(Outline { meta, slots }) = serde_json::from_slice(body) else {
+        return (String::new(), None);
+    };
+    let mut ids: Vec<_> = meta.destinations.iter().filter_map(|to| to.id).collect();
+    ids.sort();
+    let lane = ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(",");
+    (lane, slots.iter().filter_map(|slot| slot.date_time).max().map(Timestamp::from))
+}

@@ -1,0 +1,375 @@
+//! A store in memory: the model that other stores are compared with. It scans its entries for every
+//! operation, and keeps no index that could be wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use super::{
+    Changed, Enqueued, Lease, Leased, NewEntry, Settlement, Store, StoreFuture, StoredEntry,
+    Summary,
+};
+use crate::filter::Filter;
+use crate::lane::{HeadStep, head_step};
+use crate::state::{EntryRecord, EntryState, Event};
+use crate::time::Timestamp;
+
+/// A store in memory.
+#[derive(Default)]
+pub(crate) struct MemoryStore(pub(crate) Mutex<Contents>);
+
+/// Everything that the store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Contents {
+    pub(crate) entries: BTreeMap<Uuid, EntryRecord>,
+    pub(crate) bodies: BTreeMap<Uuid, Vec<u8>>,
+    pub(crate) attempts: BTreeMap<Uuid, Vec<String>>,
+    receipts: BTreeMap<Uuid, String>,
+    /// The number and the end of each lane's lease.
+    pub(crate) leases: BTreeMap<String, (u64, Timestamp)>,
+    held: BTreeSet<String>,
+    last_number: u64,
+    pub(crate) last_lease: u64,
+}
+
+impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn done<'a, T: Send + 'a>(
+        &'a self,
+        work: impl FnOnce(&mut Contents) -> T,
+    ) -> StoreFuture<'a, T> {
+        let value = work(&mut self.lock());
+        Box::pin(async { Ok(value) })
+    }
+}
+
+impl Contents {
+    /// Returns the waiting and sending entries of a lane in order.
+    fn queue(&self, lane: &str) -> Vec<EntryRecord> {
+        let mut queue: Vec<_> = self
+            .entries
+            .values()
+            .filter(|entry| entry.lane == lane && !entry.state.is_final())
+            .cloned()
+            .collect();
+        queue.sort_by_key(|entry| (entry.position, entry.number));
+        queue
+    }
+
+    fn lanes(&self) -> BTreeSet<String> {
+        let open = self.entries.values().filter(|entry| !entry.state.is_final());
+        open.map(|entry| entry.lane.clone()).collect()
+    }
+
+    /// Applies an event, and returns whether the entry changed.
+    fn apply(&mut self, id: Uuid, event: Event, now: Timestamp, random: f64) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let Ok(effects) = entry.apply(event, now, random) else { return false };
+        if effects.holds_lane {
+            self.held.insert(entry.lane.clone());
+        }
+        if effects.erases_body {
+            self.bodies.remove(&id);
+        }
+        true
+    }
+
+    /// Ends a lease. An entry that was being sent under it waits again.
+    fn lose(&mut self, lane: &str, lease: u64, now: Timestamp) -> usize {
+        self.leases.remove(lane);
+        let lost: Vec<_> = self
+            .queue(lane)
+            .into_iter()
+            .filter(|entry| entry.state == EntryState::Sending { lease })
+            .map(|entry| entry.message_id)
+            .collect();
+        for id in &lost {
+            self.apply(*id, Event::LeaseLost { lease }, now, 0.0);
+            self.attempts.entry(*id).or_default().push(super::lost_attempt(now));
+        }
+        lost.len()
+    }
+
+    /// Takes one step with the first entry of a lane. Returns the entry if it can be sent.
+    fn step(&mut self, head: EntryRecord, now: Timestamp) -> Option<EntryRecord> {
+        let mut keyed: Vec<_> = self
+            .queue(&head.lane)
+            .into_iter()
+            .filter(|entry| entry.state == EntryState::Waiting && entry.key == head.key)
+            .collect();
+        keyed.sort_by_key(|entry| entry.number);
+        match head_step(&head, &keyed, now) {
+            HeadStep::Lease => return Some(head),
+            HeadStep::Wait => {}
+            HeadStep::Expire => {
+                self.apply(head.message_id, Event::Expired, now, 0.0);
+            }
+            HeadStep::Supersede(supersession) => {
+                for id in &supersession.superseded {
+                    self.apply(*id, Event::Superseded { by: supersession.by }, now, 0.0);
+                }
+                for id in &supersession.moved {
+                    if let Some(entry) = self.entries.get_mut(id) {
+                        entry.position = supersession.position;
+                        if *id == supersession.by {
+                            entry.due = supersession.due;
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the first entries of the lanes that are free and not held.
+    fn heads(&self) -> Vec<EntryRecord> {
+        let lanes = self.lanes().into_iter();
+        let free =
+            lanes.filter(|lane| !self.held.contains(lane) && !self.leases.contains_key(lane));
+        free.filter_map(|lane| self.queue(&lane).into_iter().next()).collect()
+    }
+
+    fn is_valid(&self, lease: &Lease) -> bool {
+        self.leases.get(&lease.lane).is_some_and(|(number, _)| *number == lease.number)
+    }
+
+    fn end(&mut self, lease: &Lease) {
+        if self.is_valid(lease) {
+            self.leases.remove(&lease.lane);
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn enqueue(&self, entries: Vec<NewEntry>) -> StoreFuture<'_, Enqueued> {
+        self.done(|contents| {
+            let other = entries.iter().find(|new| {
+                let known = contents.entries.get(&new.message_id);
+                known.is_some_and(|known| known.digest != new.digest)
+            });
+            if let Some(other) = other {
+                return Enqueued::OtherBytes(other.message_id);
+            }
+            let mut records = Vec::new();
+            for new in entries {
+                if let Some(known) = contents.entries.get(&new.message_id) {
+                    records.push(known.clone());
+                    continue;
+                }
+                contents.last_number += 1;
+                let (record, body) = new.into_record(contents.last_number);
+                contents.bodies.insert(record.message_id, body);
+                contents.entries.insert(record.message_id, record.clone());
+                records.push(record);
+            }
+            Enqueued::Entries(records)
+        })
+    }
+
+    fn lease(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        avoid: Option<String>,
+    ) -> StoreFuture<'_, Leased> {
+        self.done(|contents| {
+            let over: Vec<_> = contents
+                .leases
+                .iter()
+                .filter(|(_, (_, until))| *until <= now)
+                .map(|(lane, (number, _))| (lane.clone(), *number))
+                .collect();
+            for (lane, number) in over {
+                contents.lose(&lane, number, now);
+            }
+            loop {
+                let heads = contents.heads();
+                let next_due = heads.iter().map(|head| head.due).min();
+                let is_avoided = |head: &EntryRecord| avoid.as_ref() == Some(&head.lane);
+                let due = heads.into_iter().filter(|head| head.due <= now);
+                let first = due.min_by_key(|head| (is_avoided(head), head.due, head.lane.clone()));
+                let Some(head) = first else { return Leased::Nothing { next_due } };
+                // If the entry was superseded or expired, the next round sees what follows it.
+                let Some(entry) = contents.step(head, now) else { continue };
+                contents.last_lease += 1;
+                let lease = Lease { lane: entry.lane.clone(), number: contents.last_lease };
+                contents.leases.insert(entry.lane.clone(), (lease.number, until));
+                let body = contents.bodies.get(&entry.message_id).cloned().unwrap_or_default();
+                return Leased::Entry { lease, entry: Box::new(entry), body };
+            }
+        })
+    }
+
+    fn renew(&self, lease: Lease, until: Timestamp) -> StoreFuture<'_, bool> {
+        self.done(|contents| {
+            let is_valid = contents.is_valid(&lease);
+            if is_valid {
+                contents.leases.insert(lease.lane, (lease.number, until));
+            }
+            is_valid
+        })
+    }
+
+    fn begin(&self, lease: Lease, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, bool> {
+        self.done(|contents| {
+            let event = Event::Begun { lease: lease.number };
+            contents.is_valid(&lease) && contents.apply(message_id, event, now, 0.0)
+        })
+    }
+
+    fn settle(
+        &self,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> StoreFuture<'_, Option<EntryRecord>> {
+        self.done(|contents| {
+            let Settlement { lease, message_id, outcome, attempts, receipt, random } = settlement;
+            contents.end(&lease);
+            contents.entries.get(&message_id)?;
+            contents.attempts.entry(message_id).or_default().extend(attempts);
+            if let Some(receipt) = receipt {
+                contents.receipts.entry(message_id).or_insert(receipt);
+            }
+            contents.apply(message_id, Event::Ended { lease: lease.number, outcome }, now, random);
+            contents.entries.get(&message_id).cloned()
+        })
+    }
+
+    fn hand_back(&self, lease: Lease) -> StoreFuture<'_, ()> {
+        self.done(|contents| {
+            let sending = EntryState::Sending { lease: lease.number };
+            if !contents.queue(&lease.lane).iter().any(|entry| entry.state == sending) {
+                contents.end(&lease);
+            }
+        })
+    }
+
+    fn entry(&self, message_id: Uuid) -> StoreFuture<'_, Option<StoredEntry>> {
+        self.done(|contents| {
+            let record = contents.entries.get(&message_id)?.clone();
+            let attempts = contents.attempts.get(&message_id).cloned().unwrap_or_default();
+            let receipt = contents.receipts.get(&message_id).cloned();
+            Some(StoredEntry { record, attempts, receipt })
+        })
+    }
+
+    fn list(&self, filter: Filter, after: u64, limit: usize) -> StoreFuture<'_, Vec<EntryRecord>> {
+        self.done(|contents| {
+            let entries = contents.entries.values();
+            let mut found: Vec<_> = entries
+                .filter(|entry| entry.number > after && filter.matches(entry))
+                .cloned()
+                .collect();
+            found.sort_by_key(|entry| entry.number);
+            found.truncate(limit);
+            found
+        })
+    }
+
+    fn replay(&self, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, Changed> {
+        self.done(|contents| {
+            if !contents.entries.contains_key(&message_id) {
+                return Changed::NotFound;
+            }
+            if !contents.bodies.contains_key(&message_id) {
+                return Changed::NoBody;
+            }
+            if !contents.apply(message_id, Event::Replayed, now, 0.0) {
+                return Changed::WrongState;
+            }
+            contents.last_number += 1;
+            let position = contents.last_number;
+            if let Some(entry) = contents.entries.get_mut(&message_id) {
+                entry.position = position;
+            }
+            Changed::Done
+        })
+    }
+
+    fn cancel(&self, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, Changed> {
+        self.done(|contents| {
+            if !contents.entries.contains_key(&message_id) {
+                return Changed::NotFound;
+            }
+            let is_done = contents.apply(message_id, Event::Cancelled, now, 0.0);
+            if is_done { Changed::Done } else { Changed::WrongState }
+        })
+    }
+
+    fn set_held(&self, lane: String, held: bool) -> StoreFuture<'_, ()> {
+        self.done(|contents| {
+            if held {
+                contents.held.insert(lane);
+            } else {
+                contents.held.remove(&lane);
+            }
+        })
+    }
+
+    fn remove_final(&self, before: Timestamp, dead: bool, limit: usize) -> StoreFuture<'_, usize> {
+        self.done(|contents| {
+            let is_dead = |entry: &EntryRecord| matches!(entry.state, EntryState::Dead(_));
+            let entries = contents.entries.values();
+            let mut old: Vec<_> = entries
+                .filter(|entry| entry.state.is_final() && entry.changed < before)
+                .filter(|entry| is_dead(entry) == dead)
+                .map(|entry| (entry.changed, entry.number, entry.message_id))
+                .collect();
+            old.sort();
+            old.truncate(limit);
+            for (_, _, id) in &old {
+                contents.entries.remove(id);
+                contents.bodies.remove(id);
+                contents.attempts.remove(id);
+                contents.receipts.remove(id);
+            }
+            old.len()
+        })
+    }
+
+    fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize> {
+        self.done(|contents| {
+            let Contents { entries, bodies, .. } = contents;
+            let before = bodies.len();
+            bodies.retain(|id, _| {
+                let entry = entries.get(id);
+                !entry.is_some_and(|entry| entry.state.is_final() && filter.matches(entry))
+            });
+            before - bodies.len()
+        })
+    }
+
+    fn summary(&self) -> StoreFuture<'_, Summary> {
+        self.done(|contents| {
+            let mut summary = Summary::default();
+            for entry in contents.entries.values() {
+                *summary.counts.of(entry.state) += 1;
+                if !entry.state.is_final() {
+                    let oldest =
+                        summary.oldest.map_or(entry.enqueued, |old| old.min(entry.enqueued));
+                    summary.oldest = Some(oldest);
+                }
+            }
+            summary.held_lanes = contents.held.iter().cloned().collect();
+            summary
+        })
+    }
+
+    fn compact(&self) -> StoreFuture<'_, bool> {
+        self.done(|_| false)
+    }
+
+    fn recover(&self, now: Timestamp) -> StoreFuture<'_, usize> {
+        self.done(|contents| {
+            let leases: Vec<_> = std::mem::take(&mut contents.leases)
+                .into_iter()
+                .map(|(lane, (number, _))| (lane, number))
+                .collect();
+            leases.into_iter().map(|(lane, number)| contents.lose(&lane, number, now)).sum()
+        })
+    }
+}

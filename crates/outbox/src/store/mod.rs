@@ -1,0 +1,250 @@
+//! The storage of an outbox. Each method is one transaction.
+
+#[cfg(test)]
+mod histories;
+pub(crate) mod memory;
+pub(crate) mod redb;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::filter::Filter;
+use crate::state::{BatchPart, DeadReason, EntryRecord, OnDead, Outcome};
+use crate::time::Timestamp;
+
+pub(crate) type StoreFuture<'a, T> =
+    Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A message to add to the outbox.
+#[derive(Clone, Debug)]
+pub(crate) struct NewEntry {
+    pub(crate) message_id: Uuid,
+    pub(crate) lane: String,
+    pub(crate) key: Option<String>,
+    pub(crate) batch: Option<BatchPart>,
+    pub(crate) digest: [u8; 32],
+    pub(crate) slots: usize,
+    pub(crate) on_dead: OnDead,
+    pub(crate) enqueued: Timestamp,
+    pub(crate) due: Timestamp,
+    pub(crate) expires: Option<Timestamp>,
+    /// The encoded body, perhaps compressed and encrypted.
+    pub(crate) body: Vec<u8>,
+}
+
+/// The result of enqueueing.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Enqueued {
+    /// The new entries and those that were there already, in the given order.
+    Entries(Vec<EntryRecord>),
+    /// An entry with this message id has other bytes, so nothing was added.
+    OtherBytes(Uuid),
+}
+
+/// An exclusive right to a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lease {
+    pub(crate) lane: String,
+    pub(crate) number: u64,
+}
+
+/// The result of asking for a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Leased {
+    Entry {
+        lease: Lease,
+        entry: Box<EntryRecord>,
+        body: Vec<u8>,
+    },
+    /// No lane is free and due. The next one is due at this time, if there is one.
+    Nothing {
+        next_due: Option<Timestamp>,
+    },
+}
+
+/// The end of a send.
+#[derive(Clone, Debug)]
+pub(crate) struct Settlement {
+    pub(crate) lease: Lease,
+    pub(crate) message_id: Uuid,
+    pub(crate) outcome: Outcome,
+    /// The attempts of the send as JSON, in order.
+    pub(crate) attempts: Vec<String>,
+    /// The receipt as JSON, if the message was accepted.
+    pub(crate) receipt: Option<String>,
+    /// At least 0 and below 1. It varies the delay of a retry.
+    pub(crate) random: f64,
+}
+
+/// Everything that is stored about an entry, except for its body.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoredEntry {
+    pub(crate) record: EntryRecord,
+    /// The attempts as JSON, in order.
+    pub(crate) attempts: Vec<String>,
+    pub(crate) receipt: Option<String>,
+}
+
+/// The result of an operation on one entry or lane by a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Done,
+    NotFound,
+    /// The entry's state doesn't allow it.
+    WrongState,
+    /// The body of the entry is erased.
+    NoBody,
+}
+
+/// The numbers of entries by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) waiting: u64,
+    pub(crate) sending: u64,
+    pub(crate) accepted: u64,
+    pub(crate) superseded: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) rejected: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) unknown: u64,
+    pub(crate) expired: u64,
+    pub(crate) poison: u64,
+    pub(crate) invalid: u64,
+}
+
+impl Counts {
+    /// Returns the number of entries in the state.
+    pub(crate) fn of(&mut self, state: crate::EntryState) -> &mut u64 {
+        use crate::EntryState;
+        match state {
+            EntryState::Waiting => &mut self.waiting,
+            EntryState::Sending { .. } => &mut self.sending,
+            EntryState::Accepted => &mut self.accepted,
+            EntryState::Superseded { .. } => &mut self.superseded,
+            EntryState::Cancelled => &mut self.cancelled,
+            EntryState::Dead(DeadReason::Rejected) => &mut self.rejected,
+            EntryState::Dead(DeadReason::Abandoned) => &mut self.abandoned,
+            EntryState::Dead(DeadReason::Unknown) => &mut self.unknown,
+            EntryState::Dead(DeadReason::Expired) => &mut self.expired,
+            EntryState::Dead(DeadReason::Poison) => &mut self.poison,
+            EntryState::Dead(DeadReason::Invalid) => &mut self.invalid,
+        }
+    }
+}
+
+/// The state of the whole outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) counts: Counts,
+    /// The time at which the oldest waiting or sending entry was enqueued.
+    pub(crate) oldest: Option<Timestamp>,
+    pub(crate) held_lanes: Vec<String>,
+}
+
+/// The storage of an outbox.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// Adds entries, all or none. An entry that is there already is left unchanged. It is durable
+    /// when the future ends.
+    fn enqueue(&self, entries: Vec<NewEntry>) -> StoreFuture<'_, Enqueued>;
+
+    /// Leases a free, due lane that isn't held, if there is one, and returns its first entry.
+    /// Prefers a lane other than `avoid`.
+    ///
+    /// Beforehand it supersedes and expires entries, and ends leases whose time is over.
+    fn lease(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        avoid: Option<String>,
+    ) -> StoreFuture<'_, Leased>;
+
+    /// Extends a lease. Returns whether it is still valid.
+    fn renew(&self, lease: Lease, until: Timestamp) -> StoreFuture<'_, bool>;
+
+    /// Records that the send of the lease's entry begins. Returns whether the lease is still valid.
+    /// It is durable when the future ends.
+    fn begin(&self, lease: Lease, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, bool>;
+
+    /// Records the end of a send, also a late one, and ends the lease. Returns the entry, unless it
+    /// was removed. It is durable when the future ends.
+    fn settle(
+        &self,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> StoreFuture<'_, Option<EntryRecord>>;
+
+    /// Ends a lease before its entry began. If the entry began, the lease stays until its time is
+    /// over: a failed `begin` may be recorded all the same.
+    fn hand_back(&self, lease: Lease) -> StoreFuture<'_, ()>;
+
+    /// Returns an entry.
+    fn entry(&self, message_id: Uuid) -> StoreFuture<'_, Option<StoredEntry>>;
+
+    /// Returns the first `limit` entries in the order of their numbers, after the number `after`.
+    fn list(&self, filter: Filter, after: u64, limit: usize) -> StoreFuture<'_, Vec<EntryRecord>>;
+
+    /// Moves a dead letter to the end of its lane, to be sent again.
+    fn replay(&self, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, Changed>;
+
+    /// Cancels a waiting entry.
+    fn cancel(&self, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, Changed>;
+
+    /// Holds or releases a lane.
+    fn set_held(&self, lane: String, held: bool) -> StoreFuture<'_, ()>;
+
+    /// Removes final entries that last changed before `before`, up to `limit`, with their attempts
+    /// and receipts. With `dead`, removes dead letters, and otherwise all others. Returns the number
+    /// of removed entries.
+    fn remove_final(&self, before: Timestamp, dead: bool, limit: usize) -> StoreFuture<'_, usize>;
+
+    /// Erases the bodies of final entries that the filter matches. Returns their number.
+    fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize>;
+
+    /// Returns the state of the whole outbox.
+    fn summary(&self) -> StoreFuture<'_, Summary>;
+
+    /// Returns unused space to the file system, unless other operations wait. Returns whether it
+    /// did.
+    fn compact(&self) -> StoreFuture<'_, bool>;
+
+    /// Ends all leases, which are those of a process that ended. Entries that were being sent wait
+    /// again.
+    fn recover(&self, now: Timestamp) -> StoreFuture<'_, usize>;
+}
+
+impl NewEntry {
+    /// Returns the entry under its number, and its body.
+    pub(crate) fn into_record(self, number: u64) -> (EntryRecord, Vec<u8>) {
+        let record = EntryRecord {
+            message_id: self.message_id,
+            number,
+            lane: self.lane,
+            position: number,
+            key: self.key,
+            batch: self.batch,
+            digest: self.digest,
+            slots: self.slots,
+            on_dead: self.on_dead,
+            enqueued: self.enqueued,
+            expires: self.expires,
+            state: crate::EntryState::Waiting,
+            delivery: None,
+            due: self.due,
+            failures: 0,
+            failing_since: None,
+            lost_leases: 0,
+            attempts: 0,
+            changed: self.enqueued,
+        };
+        (record, self.body)
+    }
+}
+
+/// Returns the attempt of a worker that was lost, as JSON.
+pub(crate) fn lost_attempt(at: Timestamp) -> String {
+    serde_json::json!({ "worker_lost": at }).to_string()
+}

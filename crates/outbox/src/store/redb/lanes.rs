@@ -1,0 +1,130 @@
+//! Lanes in a write transaction: when they are due, and whether they are held.
+
+use ::redb::ReadableTable;
+
+use crate::error::StoreError;
+use crate::state::EntryRecord;
+use crate::time::Timestamp;
+
+use super::tables::Tables;
+
+/// The choice between the lanes.
+#[derive(Debug, PartialEq)]
+pub(super) enum Choice {
+    /// This lane is free and due.
+    Lane(String),
+    /// No free lane is due. The next one is due at this time, if there is one.
+    Nothing(Option<Timestamp>),
+}
+
+impl Tables<'_> {
+    /// Holds or releases a lane.
+    pub(super) fn set_held(&mut self, lane: &str, held: bool) -> Result<(), StoreError> {
+        if self.held.get(lane)?.is_some() == held {
+            return Ok(());
+        }
+        self.is_changed = true;
+        self.stale_lanes.insert(lane.to_owned());
+        if held {
+            self.held.insert(lane, ())?;
+        } else {
+            self.held.remove(lane)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the first open entry in a lane, and its due time.
+    fn head_due(&self, lane: &str) -> Result<Option<(u64, i64)>, StoreError> {
+        let mut queue = self.queue.range((lane, 0, 0)..=(lane, u64::MAX, u64::MAX))?;
+        let head = queue.next().transpose()?;
+        Ok(head.map(|(key, due)| (key.value().2, due.value())))
+    }
+
+    /// Returns the first open entry in a lane.
+    pub(super) fn head(&self, lane: &str) -> Result<Option<EntryRecord>, StoreError> {
+        self.head_due(lane)?.map(|(number, _)| self.entry(number)).transpose()
+    }
+
+    /// Updates the due times of the lanes that changed.
+    pub(super) fn refresh_lanes(&mut self) -> Result<(), StoreError> {
+        while let Some(lane) = self.stale_lanes.pop_first() {
+            let lane = lane.as_str();
+            let is_held = self.held.get(lane)?.is_some();
+            let head = if is_held { None } else { self.head_due(lane)? };
+            let before = self.lanes.get(lane)?.map(|due| due.value());
+            let after = head.map(|(_, due)| due);
+            if before == after {
+                continue;
+            }
+            if let Some(due) = before {
+                self.due.remove((due, lane))?;
+            }
+            if let Some(due) = after {
+                self.due.insert((due, lane), ())?;
+                self.lanes.insert(lane, due)?;
+            } else {
+                self.lanes.remove(lane)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Chooses the free lane that is due first, preferably another one than `avoid`.
+    pub(super) fn choose_lane(
+        &mut self,
+        now: Timestamp,
+        avoid: Option<&str>,
+        is_free: impl Fn(&str) -> bool,
+    ) -> Result<Choice, StoreError> {
+        self.refresh_lanes()?;
+        let mut next_due = None;
+        let mut avoided = None;
+        for item in self.due.iter()? {
+            let (key, _) = item?;
+            let (due, lane) = key.value();
+            if !is_free(lane) {
+                continue;
+            }
+            next_due.get_or_insert(Timestamp(due));
+            if due > now.0 {
+                break;
+            }
+            if avoid != Some(lane) {
+                return Ok(Choice::Lane(lane.to_owned()));
+            }
+            avoided = Some(lane.to_owned());
+        }
+        Ok(avoided.map_or(Choice::Nothing(next_due), Choice::Lane))
+    }
+
+    /// Returns the waiting entries that decide whether newer ones supersede the first entry of a
+    /// lane, in the order of their numbers. If none can, it reads at most one of them.
+    pub(super) fn rivals(&self, head: &EntryRecord) -> Result<Vec<EntryRecord>, StoreError> {
+        let Some(key) = &head.key else { return Ok(Vec::new()) };
+        let (lane, key) = (head.lane.as_str(), key.as_str());
+        let mut keyed = self.keyed.range((lane, key, 0)..=(lane, key, u64::MAX))?;
+        let Some((newest, ())) =
+            keyed.next_back().transpose()?.map(|(k, v)| (k.value().2, v.value()))
+        else {
+            return Ok(Vec::new());
+        };
+        if newest <= head.number {
+            return Ok(Vec::new());
+        }
+        if let Some(batch) = &head.batch {
+            let untouched = self.untouched.get((lane, key, batch.id.as_str()))?;
+            let untouched = untouched.map_or(0, |count| count.value());
+            let newest = self.entry(newest)?.batch;
+            let is_newest = newest.is_some_and(|newest| newest.id == batch.id);
+            if is_newest || usize::try_from(untouched).ok() != Some(batch.entries) {
+                return Ok(Vec::new());
+            }
+        }
+        let mut rivals = Vec::new();
+        for item in self.keyed.range((lane, key, 0)..=(lane, key, u64::MAX))? {
+            let (key, _) = item?;
+            rivals.push(self.entry(key.value().2)?);
+        }
+        Ok(rivals)
+    }
+}

@@ -1,0 +1,107 @@
+//! The operations that only read.
+
+use ::redb::{ReadTransaction, ReadableTable};
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::filter::{Filter, Kind};
+use crate::state::EntryRecord;
+use crate::store::{StoredEntry, Summary};
+use crate::time::Timestamp;
+
+use super::entries::{decode, missing};
+use super::tables::{
+    ATTEMPTS, DEAD, ENTRIES, HELD, IDS, META, Meta, OPEN, RECEIPTS, SENDING, STATE,
+};
+
+pub(super) fn entry(
+    transaction: &ReadTransaction,
+    message_id: Uuid,
+) -> Result<Option<StoredEntry>, StoreError> {
+    let ids = transaction.open_table(IDS)?;
+    let Some(number) = ReadableTable::get(&ids, message_id.as_u128())? else { return Ok(None) };
+    let number = number.value();
+    let entries = transaction.open_table(ENTRIES)?;
+    let json = ReadableTable::get(&entries, number)?.ok_or_else(|| missing(number))?;
+    let record = decode(number, json.value())?;
+    let table = transaction.open_table(ATTEMPTS)?;
+    let mut attempts = Vec::new();
+    for item in ReadableTable::range(&table, (number, 0)..=(number, u32::MAX))? {
+        attempts.push(item?.1.value().to_owned());
+    }
+    let receipts = transaction.open_table(RECEIPTS)?;
+    let receipt = ReadableTable::get(&receipts, number)?.map(|json| json.value().to_owned());
+    Ok(Some(StoredEntry { record, attempts, receipt }))
+}
+
+/// Lists entries. Without a filter, or for dead letters and entries that are being sent, it reads
+/// only those. All other filters read the entries one by one until the limit is reached.
+pub(super) fn list(
+    transaction: &ReadTransaction,
+    filter: &Filter,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<EntryRecord>, StoreError> {
+    let mut found = Vec::new();
+    let Some(first) = after.checked_add(1).filter(|_| limit > 0) else { return Ok(found) };
+    let entries = transaction.open_table(ENTRIES)?;
+    let mut is_full = |number: u64, json: &[u8]| {
+        let entry = decode(number, json)?;
+        if filter.matches(&entry) {
+            found.push(entry);
+        }
+        Ok::<_, StoreError>(found.len() >= limit)
+    };
+    match filter.kind {
+        Some(Kind::Dead | Kind::DeadBecause(_)) => {
+            let dead = transaction.open_table(DEAD)?;
+            for item in ReadableTable::range(&dead, first..)? {
+                let number = item?.0.value();
+                let json = ReadableTable::get(&entries, number)?.ok_or_else(|| missing(number))?;
+                if is_full(number, json.value())? {
+                    break;
+                }
+            }
+        }
+        Some(Kind::Sending) => {
+            let sending = transaction.open_table(SENDING)?;
+            let mut numbers = Vec::new();
+            for item in ReadableTable::iter(&sending)? {
+                numbers.push(item?.0.value().2);
+            }
+            numbers.retain(|number| *number >= first);
+            numbers.sort_unstable();
+            for number in numbers {
+                let json = ReadableTable::get(&entries, number)?.ok_or_else(|| missing(number))?;
+                if is_full(number, json.value())? {
+                    break;
+                }
+            }
+        }
+        _ => {
+            for item in ReadableTable::range(&entries, first..)? {
+                let (number, json) = item?;
+                if is_full(number.value(), json.value())? {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn summary(transaction: &ReadTransaction) -> Result<Summary, StoreError> {
+    let meta = transaction.open_table(META)?;
+    let meta: Meta = match ReadableTable::get(&meta, STATE)? {
+        Some(json) => serde_json::from_str(json.value())?,
+        None => Meta::default(),
+    };
+    let open = transaction.open_table(OPEN)?;
+    let oldest = ReadableTable::first(&open)?.map(|(key, _)| Timestamp(key.value().0));
+    let held = transaction.open_table(HELD)?;
+    let mut held_lanes = Vec::new();
+    for item in ReadableTable::iter(&held)? {
+        held_lanes.push(item?.0.value().to_owned());
+    }
+    Ok(Summary { counts: meta.counts, oldest, held_lanes })
+}

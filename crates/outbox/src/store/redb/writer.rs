@@ -1,0 +1,235 @@
+//! The thread that executes all writes. It commits once for all requests that wait.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use ::redb::WriteTransaction;
+use tokio::sync::oneshot;
+
+use crate::error::StoreError;
+use crate::store::Lease;
+
+use super::database::{Slot, unless_panic};
+use super::leases::Leases;
+use super::sending::Work;
+use super::tables::Tables;
+
+/// The most requests in one transaction.
+const MAX_REQUESTS: usize = 1_000;
+
+/// The most bytes of bodies in one transaction, unless a single request has more.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// A request to the writer.
+pub(super) enum Message {
+    Write(Box<dyn Job>),
+    /// Compacts the file, if no other request waits.
+    Compact(oneshot::Sender<Result<bool, StoreError>>),
+    /// Opens the database again, if it rejects transactions.
+    Check(oneshot::Sender<Result<(), StoreError>>),
+    /// Ends a lease that nobody received.
+    End(Lease),
+}
+
+impl Message {
+    /// Creates a request for a write operation. `run` returns `None` if it must continue in the
+    /// next transaction, and `undelivered` receives a result that nobody waits for any more.
+    pub(super) fn write<T: Send + 'static>(
+        bytes: usize,
+        run: impl FnMut(&mut Work<'_, '_>) -> Result<Option<T>, StoreError> + Send + 'static,
+        undelivered: fn(T, &mut Leases),
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Self {
+        Self::Write(Box::new(Task { bytes, run, value: None, reply, undelivered }))
+    }
+}
+
+/// A write operation with a place for its result.
+pub(super) trait Job: Send {
+    /// Returns the size of the bodies.
+    fn bytes(&self) -> usize;
+
+    /// Runs the operation.
+    fn run(&mut self, work: &mut Work<'_, '_>) -> Result<(), StoreError>;
+
+    /// Returns whether the operation is complete. Otherwise it continues in the next transaction.
+    fn is_done(&self) -> bool;
+
+    /// Replies with the result after a commit, or with an error.
+    fn reply(self: Box<Self>, committed: Result<(), StoreError>, leases: &mut Leases);
+}
+
+/// A write operation.
+struct Task<T, F> {
+    bytes: usize,
+    run: F,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+    undelivered: fn(T, &mut Leases),
+}
+
+impl<T, F> Job for Task<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Work<'_, '_>) -> Result<Option<T>, StoreError> + Send,
+{
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn run(&mut self, work: &mut Work<'_, '_>) -> Result<(), StoreError> {
+        self.value = (self.run)(work)?;
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.value.is_some()
+    }
+
+    fn reply(self: Box<Self>, committed: Result<(), StoreError>, leases: &mut Leases) {
+        let Task { value, reply, undelivered, .. } = *self;
+        let result = committed.and_then(|()| {
+            value.ok_or_else(|| StoreError("an operation ended without a result".to_owned()))
+        });
+        if let Err(Ok(value)) = reply.send(result) {
+            undelivered(value, leases);
+        }
+    }
+}
+
+/// The state of the writer thread.
+pub(super) struct Writer {
+    slot: Arc<Slot>,
+    requests: Receiver<Message>,
+    /// Requests that come before the others.
+    pending: VecDeque<Message>,
+    leases: Leases,
+    /// Whether the database must be opened again before the next transaction.
+    is_broken: bool,
+}
+
+impl Writer {
+    pub(super) fn new(slot: Arc<Slot>, requests: Receiver<Message>, last_lease: u64) -> Self {
+        let leases = Leases::after(last_lease);
+        Self { slot, requests, pending: VecDeque::new(), leases, is_broken: false }
+    }
+
+    /// Handles requests until the store is dropped, and closes the database.
+    pub(super) fn run(mut self) {
+        while let Some(message) = self.next() {
+            match message {
+                Message::Write(job) => self.write(job),
+                Message::Compact(reply) => {
+                    let result = self.guarded(Self::compact);
+                    let _ = reply.send(result);
+                }
+                Message::Check(reply) => {
+                    let result = self.guarded(|writer| Ok(writer.begin()?.abort()?));
+                    let _ = reply.send(result);
+                }
+                Message::End(lease) => {
+                    self.leases.end(&lease);
+                    self.leases.keep();
+                }
+            }
+        }
+        self.slot.close();
+    }
+
+    fn next(&mut self) -> Option<Message> {
+        self.pending.pop_front().or_else(|| self.requests.recv().ok())
+    }
+
+    /// Executes a request and those that wait in one transaction, and replies to all.
+    fn write(&mut self, first: Box<dyn Job>) {
+        let mut jobs = self.collect(first);
+        let result = self.guarded(|writer| writer.execute(&mut jobs));
+        match &result {
+            Ok(()) => self.leases.keep(),
+            Err(_) => self.leases.undo(),
+        }
+        for job in jobs {
+            if result.is_ok() && !job.is_done() {
+                self.pending.push_front(Message::Write(job));
+            } else {
+                job.reply(result.clone(), &mut self.leases);
+            }
+        }
+        // Leases of undelivered results have ended for good.
+        self.leases.keep();
+    }
+
+    /// Returns a request with those that wait, up to the limits of a transaction.
+    fn collect(&mut self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+        let mut bytes = first.bytes();
+        let mut jobs = vec![first];
+        while jobs.len() < MAX_REQUESTS {
+            let waiting = self.pending.pop_front().or_else(|| self.requests.try_recv().ok());
+            match waiting {
+                Some(Message::Write(job)) if bytes.saturating_add(job.bytes()) <= MAX_BYTES => {
+                    bytes = bytes.saturating_add(job.bytes());
+                    jobs.push(job);
+                }
+                Some(message) => {
+                    self.pending.push_front(message);
+                    break;
+                }
+                None => break,
+            }
+        }
+        jobs
+    }
+
+    fn execute(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        let mut tables = Tables::open(&transaction)?;
+        let mut work = Work { tables: &mut tables, leases: &mut self.leases };
+        for job in jobs {
+            job.run(&mut work)?;
+        }
+        // Transactions commit with immediate durability by default.
+        if tables.finish(self.leases.last())? {
+            Ok(transaction.commit()?)
+        } else {
+            Ok(transaction.abort()?)
+        }
+    }
+
+    /// Begins a transaction, and opens the database again if an error made it unusable.
+    fn begin(&mut self) -> Result<WriteTransaction, StoreError> {
+        if !self.is_broken
+            && let Ok(transaction) = self.slot.begin_write()
+        {
+            return Ok(transaction);
+        }
+        self.is_broken = true;
+        self.slot.reopen()?;
+        self.is_broken = false;
+        self.slot.begin_write()
+    }
+
+    fn compact(&mut self) -> Result<bool, StoreError> {
+        if self.pending.is_empty()
+            && let Ok(message) = self.requests.try_recv()
+        {
+            self.pending.push_back(message);
+        }
+        if !self.pending.is_empty() {
+            return Ok(false);
+        }
+        self.begin()?.abort()?;
+        self.slot.compact()
+    }
+
+    /// Uses the database. After an error or a panic, the next transaction opens it again.
+    fn guarded<T>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let result = unless_panic(|| run(self));
+        let result = result.unwrap_or_else(|panicked| Err(StoreError(panicked.to_string())));
+        self.is_broken |= result.is_err();
+        result.map_err(|error| self.slot.describe(error))
+    }
+}

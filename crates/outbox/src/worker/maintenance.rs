@@ -1,0 +1,55 @@
+//! Removes entries whose time is over.
+
+use std::time::Duration;
+
+use super::sender::Sender;
+use crate::time::Timestamp;
+
+/// The delay between two rounds.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// The number of rounds between two compactions.
+const ROUNDS: u32 = 60;
+
+/// The number of entries that one transaction removes, so that sends don't wait for long.
+const BATCH: usize = 200;
+
+impl Sender {
+    /// Removes old entries, and returns unused space, until the worker stops.
+    pub(crate) async fn maintain(&self) {
+        let mut rounds = 0_u32;
+        while self.unless_stopped(tokio::time::sleep(INTERVAL)).await.is_some() {
+            let now = self.shared.now();
+            let retention = self.shared.retention;
+            self.remove(now.before(retention.settled), false).await;
+            self.remove(now.before(retention.dead), true).await;
+            rounds = rounds.wrapping_add(1);
+            if rounds.is_multiple_of(ROUNDS) {
+                self.compact_if_idle().await;
+            }
+        }
+    }
+
+    /// Compacts the store if no entry waits or is being sent.
+    async fn compact_if_idle(&self) {
+        let store = &self.shared.store;
+        let summary = store.summary().await;
+        let is_idle = summary.is_ok_and(|summary| summary.oldest.is_none());
+        if is_idle && let Err(error) = store.compact().await {
+            tracing::error!(error = error.0, "failed to compact the outbox");
+        }
+    }
+
+    async fn remove(&self, before: Timestamp, dead: bool) {
+        loop {
+            match self.shared.store.remove_final(before, dead, BATCH).await {
+                Ok(BATCH) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::error!(error = error.0, "failed to remove old entries");
+                    return;
+                }
+            }
+        }
+    }
+}

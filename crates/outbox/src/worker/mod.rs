@@ -1,0 +1,156 @@
+//! Sends the entries of an outbox.
+
+mod delivery;
+mod health;
+mod maintenance;
+mod sender;
+mod verdict;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pushslots::Client;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use self::health::Health;
+use self::sender::Sender;
+use crate::error::OutboxError;
+use crate::outbox::Outbox;
+
+/// The minimum duration of a lease. Five seconds of it are kept for a send that must be dropped.
+const MIN_LEASE: Duration = Duration::from_secs(15);
+
+/// The settings of a worker, created by [`Outbox::worker`].
+#[must_use = "a worker sends nothing until it is started"]
+pub struct WorkerBuilder {
+    outbox: Outbox,
+    client: Client,
+    concurrency: usize,
+    lease: Duration,
+}
+
+impl WorkerBuilder {
+    pub(crate) fn new(outbox: Outbox, client: Client) -> Self {
+        Self { outbox, client, concurrency: 8, lease: Duration::from_secs(60) }
+    }
+
+    /// Sets the maximum number of messages in flight, at least 1. Defaults to 8.
+    ///
+    /// Messages in flight at the same time are of different lanes.
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Sets the duration of a lease, at least 15 s. Defaults to 60 s.
+    ///
+    /// The worker renews it every third of that time for as long as a send takes. If the process
+    /// stops responding for longer, another worker takes over the lane, and the send counts as
+    /// unknown.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Starts the worker in tasks of the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a setting is out of its range.
+    pub fn start(self) -> Result<Worker, OutboxError> {
+        let invalid = |text: &str| Err(OutboxError::Configuration(text.to_owned()));
+        if self.concurrency == 0 {
+            return invalid("concurrency must be at least 1");
+        }
+        if self.lease < MIN_LEASE {
+            return invalid(
+                "lease must be at least 15 s, because a send is dropped 5 s before its end",
+            );
+        }
+        let (stop, stopped) = watch::channel(Stop::Running);
+        let sender = Arc::new(Sender {
+            shared: self.outbox.0,
+            client: self.client,
+            lease: self.lease,
+            health: Health::default(),
+            stop: stopped,
+        });
+        let mut tasks = JoinSet::new();
+        for _ in 0..self.concurrency {
+            let sender = sender.clone();
+            tasks.spawn(async move { sender.run().await });
+        }
+        let maintaining = sender.clone();
+        tasks.spawn(async move {
+            maintaining.maintain().await;
+            0
+        });
+        Ok(Worker { stop, tasks })
+    }
+}
+
+impl fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder")
+            .field("concurrency", &self.concurrency)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a worker's stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    Running,
+    /// It begins no further send.
+    Stopping,
+    /// It drops the sends in flight.
+    Dropping,
+}
+
+/// A running worker. If it is dropped, its sends in flight are dropped too, and their outcome is
+/// unknown. Call [`shutdown`](Self::shutdown) to end them first.
+#[must_use = "the worker stops when it is dropped"]
+pub struct Worker {
+    stop: watch::Sender<Stop>,
+    tasks: JoinSet<usize>,
+}
+
+/// The end of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// The number of sends that didn't end in time and were dropped. It is unknown whether their
+    /// messages arrived, and another worker sends them again.
+    pub dropped_sends: usize,
+}
+
+impl Worker {
+    /// Stops the worker: it begins no further send, and waits up to `time` for those in flight.
+    pub async fn shutdown(mut self, time: Duration) -> ShutdownReport {
+        self.stop.send_replace(Stop::Stopping);
+        if timeout(time, join(&mut self.tasks)).await.is_ok() {
+            return ShutdownReport { dropped_sends: 0 };
+        }
+        self.stop.send_replace(Stop::Dropping);
+        ShutdownReport { dropped_sends: join(&mut self.tasks).await }
+    }
+}
+
+/// Waits for all tasks, and returns the number of dropped sends.
+async fn join(tasks: &mut JoinSet<usize>) -> usize {
+    let mut dropped = 0;
+    while let Some(ended) = tasks.join_next().await {
+        dropped += ended.unwrap_or_default();
+    }
+    dropped
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("tasks", &self.tasks.len()).finish_non_exhaustive()
+    }
+}

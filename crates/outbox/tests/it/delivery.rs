@@ -1,0 +1,132 @@
+//! An enqueued message is delivered, and its entry shows how.
+
+use std::time::Duration;
+
+use pushslots::Delivery;
+use pushslots::uuid::Uuid;
+use pushslots_outbox::{DeadReason, EntryAttempt, EntryState, OutboxError};
+
+use crate::service::{Reply, Service, message};
+
+#[tokio::test(start_paused = true)]
+async fn enqueued_message_is_accepted_once() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let entry = outbox.enqueue(&message(1)).await.unwrap();
+    assert_eq!((entry.state(), entry.delivery()), (EntryState::Waiting, None));
+    let worker = outbox.worker(&service.client()).start().unwrap();
+    let receipt = outbox.wait_for(entry.message_id()).await.unwrap();
+    assert_eq!(receipt.message_id(), entry.message_id());
+    assert_eq!(service.accepted(), [entry.message_id()]);
+
+    let details = outbox.entry(entry.message_id()).await.unwrap().unwrap();
+    assert_eq!(details.entry().state(), EntryState::Accepted);
+    assert_eq!(details.entry().delivery(), Some(Delivery::Accepted));
+    assert_eq!((details.attempts().len(), details.entry().attempt_count()), (1, 1));
+    assert_eq!(details.receipt(), Some(&receipt));
+    let report = worker.shutdown(Duration::from_secs(1)).await;
+    assert_eq!(report.dropped_sends, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_enqueue_is_the_same_entry() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let id = Uuid::from_u128(7);
+    let first = outbox.enqueue(&message(1)).message_id(id).await.unwrap();
+    let again = outbox.enqueue(&message(1)).message_id(id).await.unwrap();
+    assert_eq!(first, again);
+    let other = outbox.enqueue(&message(2)).message_id(id).await.unwrap_err();
+    assert!(matches!(other, OutboxError::OtherBytes(other) if other == id), "{other}");
+    assert_eq!(outbox.stats().await.unwrap().waiting, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_sends_are_repeated_with_the_same_bytes() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let entry = outbox.enqueue(&message(1)).await.unwrap();
+    let id = entry.message_id();
+    service.reply_to(id, [Reply::Status(500); 2]);
+    service.reply_to(id, [Reply::Lost]);
+    let client = service.client_builder().max_attempts(1).build().unwrap();
+    let _worker = outbox.worker(&client).start().unwrap();
+    outbox.wait_for(id).await.unwrap();
+
+    let arrivals = service.arrivals();
+    assert_eq!(arrivals.len(), 4, "{arrivals:?}");
+    assert!(arrivals.iter().all(|arrival| arrival.body == arrivals[0].body));
+    // The schedule's delays vary by a tenth.
+    for (pair, delay) in arrivals.windows(2).zip([5.0, 15.0, 60.0]) {
+        let waited = (pair[1].after - pair[0].after).as_secs_f64();
+        assert!((waited / delay - 1.0).abs() < 0.11, "{waited} s instead of {delay} s");
+    }
+    let details = outbox.entry(id).await.unwrap().unwrap();
+    let deliveries: Vec<_> = details
+        .attempts()
+        .iter()
+        .map(|attempt| match attempt {
+            EntryAttempt::Sent(attempt) => attempt.delivery,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    use Delivery::{Accepted, Unknown};
+    assert_eq!(deliveries, [Unknown, Unknown, Unknown, Accepted]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entry_that_fails_for_a_day_is_abandoned_and_can_be_replayed() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    service.down_until(day + Duration::from_secs(3_600));
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    let error = outbox.wait_for(id).await.unwrap_err();
+    let OutboxError::NotAccepted(details) = error else { panic!("{error}") };
+    let entry = details.entry();
+    assert_eq!(entry.state(), EntryState::Dead(DeadReason::Abandoned));
+    assert_eq!(entry.delivery(), Some(Delivery::NotSent));
+    let attempts = entry.attempt_count();
+    assert!((90..=420).contains(&attempts), "{attempts} attempts in a day");
+    assert_eq!(outbox.stats().await.unwrap().dead.abandoned, 1);
+
+    tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
+    outbox.replay(id).await.unwrap();
+    outbox.wait_for(id).await.unwrap();
+    let details = outbox.entry(id).await.unwrap().unwrap();
+    assert_eq!(details.entry().attempt_count(), attempts + 1);
+    assert_eq!(service.accepted(), [id]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_message_is_a_dead_letter_and_its_lane_continues() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let first = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    let second = outbox.enqueue(&message(2)).await.unwrap().message_id();
+    service.reply_to(first, [Reply::Status(400)]);
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    let error = outbox.wait_for(first).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "entry {first} is a dead letter: the service rejected the message; replay it when the cause is fixed"
+        )
+    );
+    outbox.wait_for(second).await.unwrap();
+    assert_eq!(service.accepted(), [second]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_outcome_stays_unknown_after_a_rejection() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    service.reply_to(id, [Reply::Lost, Reply::Status(400)]);
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    let OutboxError::NotAccepted(details) = outbox.wait_for(id).await.unwrap_err() else {
+        panic!("it was rejected")
+    };
+    assert_eq!(details.entry().delivery(), Some(Delivery::Unknown));
+}

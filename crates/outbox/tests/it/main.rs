@@ -1,0 +1,8 @@
+//! The outbox through its public API.
+
+mod service;
+
+mod delivery;
+mod operations;
+mod ordering;
+mod outages;

@@ -1,0 +1,94 @@
+//! Outages, throttling, credentials, and the end of a worker.
+
+use std::time::Duration;
+
+use pushslots::Delivery;
+use pushslots_outbox::EntryState;
+
+use crate::service::{Reply, Service, message};
+
+#[tokio::test(start_paused = true)]
+async fn outage_costs_two_requests_a_minute_however_many_entries_wait() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let hour = Duration::from_secs(3_600);
+    service.down_until(hour);
+    let mut ids = Vec::new();
+    for number in 0..100 {
+        let message = message(number);
+        let entry = outbox.enqueue(&message).lane(format!("lane {number}"));
+        ids.push(entry.await.unwrap().message_id());
+    }
+    let client = service.client_builder().max_attempts(1).build().unwrap();
+    let _worker = outbox.worker(&client).start().unwrap();
+    for id in &ids {
+        outbox.wait_for(*id).await.unwrap();
+    }
+    let arrivals = service.arrivals();
+    let failed = arrivals.iter().filter(|arrival| !arrival.accepted).count();
+    assert!((115..=130).contains(&failed), "{failed} requests in an hour");
+    let end = arrivals.last().unwrap().after;
+    assert!(end < hour + Duration::from_secs(60), "the last entry arrived after {end:?}");
+    let mut accepted = service.accepted();
+    accepted.sort();
+    ids.sort();
+    assert_eq!(accepted, ids, "each entry arrived once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failing_message_is_not_an_outage() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let bad = outbox.enqueue(&message(1)).lane("bad").await.unwrap().message_id();
+    service.reply_to(bad, [Reply::Status(500); 50]);
+    let client = service.client_builder().max_attempts(1).build().unwrap();
+    let _worker = outbox.worker(&client).start().unwrap();
+    for number in 2..50 {
+        let entry = outbox.enqueue(&message(number)).lane("good").await.unwrap();
+        outbox.wait_for(entry.message_id()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    let arrivals = service.arrivals();
+    let end = arrivals.last().unwrap().after;
+    assert!(end < Duration::from_secs(48 * 10 + 5), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_counts_as_no_failure() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    service.reply_to(id, [Reply::Throttle(100); 30]);
+    let client = service.client_builder().max_attempts(1).build().unwrap();
+    let _worker = outbox.worker(&client).start().unwrap();
+    outbox.wait_for(id).await.unwrap();
+    let arrivals = service.arrivals();
+    assert_eq!(arrivals.len(), 31);
+    for pair in arrivals.windows(2) {
+        let waited = (pair[1].after - pair[0].after).as_secs();
+        assert!((100..107).contains(&waited), "{waited} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_lets_sends_end_and_reports_those_it_drops() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    let waiting = outbox.enqueue(&message(2)).await.unwrap().message_id();
+    service.reply_to(id, [Reply::Late(Duration::from_secs(3)); 2]);
+    let worker = outbox.worker(&service.client()).start().unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(worker.shutdown(Duration::from_secs(1)).await.dropped_sends, 1);
+    let details = outbox.entry(id).await.unwrap().unwrap();
+    assert_eq!(details.entry().state(), EntryState::Waiting);
+    assert_eq!(details.entry().delivery(), Some(Delivery::Unknown));
+
+    let worker = outbox.worker(&service.client()).start().unwrap();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let stopped = worker.shutdown(Duration::from_secs(10)).await;
+    assert_eq!(stopped.dropped_sends, 0);
+    assert_eq!(service.accepted(), [id], "the send in flight ended, and none began after it");
+    let details = outbox.entry(waiting).await.unwrap().unwrap();
+    assert_eq!(details.entry().state(), EntryState::Waiting);
+}
