@@ -46,24 +46,41 @@ pub(crate) fn decode(
     message_id: Uuid,
     body: &[u8],
     keys: Option<&BodyKeys>,
-) -> Result<PreparedMessage, String> {
+) -> Result<PreparedMessage, DecodeError> {
     match body {
         [COMPRESSED, compressed @ ..] => decompress(compressed),
         [ENCRYPTED, encrypted @ ..] => {
-            let keys = keys.ok_or("the stored body is encrypted; set the outbox's body_keys")?;
-            decompress(&keys.decrypt(message_id, encrypted)?)
+            let missing = || {
+                let text = "the stored body is encrypted; set the outbox's body_keys";
+                DecodeError::MissingKey(text.to_owned())
+            };
+            decompress(&keys.ok_or_else(missing)?.decrypt(message_id, encrypted)?)
         }
-        [] => Err("the stored body is missing".to_owned()),
-        [form, ..] => Err(format!("the stored body has the unknown form {form}")),
+        [] => Err(DecodeError::Damaged("the stored body is missing".to_owned())),
+        [form, ..] => {
+            Err(DecodeError::Damaged(format!("the stored body has the unknown form {form}")))
+        }
     }
 }
 
-fn decompress(compressed: &[u8]) -> Result<PreparedMessage, String> {
-    let damaged = |error| format!("the stored body is damaged: {error}");
-    let (size, _) = lz4_flex::block::uncompressed_size(compressed).map_err(damaged)?;
+/// The reason why a stored body can't be decoded.
+#[derive(Debug)]
+pub(crate) enum DecodeError {
+    /// Its key isn't configured. It can be decoded when the key is added.
+    MissingKey(String),
+    Damaged(String),
+}
+
+fn decompress(compressed: &[u8]) -> Result<PreparedMessage, DecodeError> {
+    let damaged = |reason: &dyn std::fmt::Display| {
+        DecodeError::Damaged(format!("the stored body is damaged: {reason}"))
+    };
+    let (size, _) =
+        lz4_flex::block::uncompressed_size(compressed).map_err(|error| damaged(&error))?;
     if size > MAX_BYTES {
-        return Err(format!("the stored body is damaged: it claims {size} bytes"));
+        return Err(damaged(&format_args!("it claims {size} bytes")));
     }
-    let message = lz4_flex::decompress_size_prepended(compressed).map_err(damaged)?;
-    PreparedMessage::from_bytes(&message).map_err(|error| error.to_string())
+    let message =
+        lz4_flex::decompress_size_prepended(compressed).map_err(|error| damaged(&error))?;
+    PreparedMessage::from_bytes(&message).map_err(|error| damaged(&error))
 }

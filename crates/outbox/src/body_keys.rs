@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use uuid::Uuid;
 
+use crate::body::DecodeError;
 use crate::error::OutboxError;
 
 /// The maximum length of a key's id in bytes.
@@ -91,19 +92,26 @@ impl BodyKeys {
     }
 
     /// Decrypts a body with the key that it names.
-    pub(crate) fn decrypt(&self, message_id: Uuid, encrypted: &[u8]) -> Result<Vec<u8>, String> {
-        let damaged = || "the stored body is damaged".to_owned();
+    pub(crate) fn decrypt(
+        &self,
+        message_id: Uuid,
+        encrypted: &[u8],
+    ) -> Result<Vec<u8>, DecodeError> {
+        let damaged = || DecodeError::Damaged("the stored body is damaged".to_owned());
         let (length, rest) = encrypted.split_first().ok_or_else(damaged)?;
         let (id, rest) = rest.split_at_checked((*length).into()).ok_or_else(damaged)?;
         let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or_else(damaged)?;
         let key = self.0.iter().find(|key| key.id.as_bytes() == id).ok_or_else(|| {
             let id = String::from_utf8_lossy(id);
-            format!("the body key {id:?} is missing; add it with BodyKeys::with_older")
+            let text = format!("the body key {id:?} is missing; add it with BodyKeys::with_older");
+            DecodeError::MissingKey(text)
         })?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| damaged())?;
         let mut text = text.to_vec();
         let opened = key.key.open_in_place(nonce, Aad::from(message_id.as_bytes()), &mut text);
-        let length = opened.map_err(|_| format!("{}, or its key is wrong", damaged()))?.len();
+        let wrong =
+            |_| DecodeError::Damaged("the stored body is damaged, or its key is wrong".into());
+        let length = opened.map_err(wrong)?.len();
         text.truncate(length);
         Ok(text)
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use pushslots::chrono::{DateTime, Utc};
 use pushslots::{PreparedMessage, SendBuilder};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::body;
@@ -86,7 +87,7 @@ impl<'a> EnqueueBuilder<'a> {
         self
     }
 
-    /// Sets what happens to the lane if the entry becomes a dead letter. Defaults to
+    /// Sets the effect of a dead letter on the lane. Defaults to
     /// [`OnDead::Continue`].
     pub fn on_dead(mut self, on_dead: OnDead) -> Self {
         self.options.on_dead = on_dead;
@@ -96,6 +97,12 @@ impl<'a> EnqueueBuilder<'a> {
     async fn enqueue(self) -> Result<Entry, OutboxError> {
         let Self { outbox, message, options } = self;
         let prepared = message.prepare().map_err(OutboxError::Message)?;
+        let is_part = prepared.batch().is_some_and(|batch| batch.total != Some(1));
+        if is_part && options.key.is_some() {
+            let text = "supersedes isn't possible for one message of a batch, because the others \
+                        would be lost; pass all slots to Outbox::publish";
+            return Err(OutboxError::Configuration(text.to_owned()));
+        }
         let entries = add(outbox, vec![prepared], &options, None).await?;
         let missing = || OutboxError::Storage("it returned no entry".to_owned());
         entries.into_iter().next().ok_or_else(missing)
@@ -117,6 +124,24 @@ impl fmt::Debug for EnqueueBuilder<'_> {
     }
 }
 
+/// Checks the name of a lane or a key.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), OutboxError> {
+    if name.is_empty() || name.len() > MAX_NAME {
+        let text = format!("{what} must have 1 to {MAX_NAME} bytes");
+        return Err(OutboxError::Configuration(text));
+    }
+    Ok(())
+}
+
+/// Wakes a worker when it is dropped.
+struct WakeOnDrop<'a>(&'a Notify);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 /// Adds messages, all or none.
 pub(crate) async fn add(
     outbox: &Outbox,
@@ -125,20 +150,18 @@ pub(crate) async fn add(
     batch: Option<&BatchPart>,
 ) -> Result<Vec<Entry>, OutboxError> {
     for (what, name) in [("lane", &options.lane), ("supersedes", &options.key)] {
-        if name.as_ref().is_some_and(|name| name.is_empty() || name.len() > MAX_NAME) {
-            let text = format!("{what} must have 1 to {MAX_NAME} bytes");
-            return Err(OutboxError::Configuration(text));
-        }
+        name.as_deref().map_or(Ok(()), |name| check_name(what, name))?;
     }
     let now = outbox.0.now();
     let keys = outbox.0.keys.as_ref();
     let new = messages.iter().map(|message| new_entry(message, options, batch, now, keys));
     let new = new.collect::<Result<_, _>>()?;
+    // Even if this future is dropped, the entries may be stored.
+    let _wake = WakeOnDrop(&outbox.0.wake);
     let entries = match outbox.0.store.enqueue(new).await? {
         Enqueued::Entries(entries) => entries,
         Enqueued::OtherBytes(id) => return Err(OutboxError::OtherBytes(id)),
     };
-    outbox.0.wake.notify_one();
     Ok(entries.into_iter().map(Entry).collect())
 }
 

@@ -84,7 +84,7 @@ fn ending(state: EntryState) -> String {
                 DeadReason::Rejected => "the service rejected the message",
                 DeadReason::Abandoned => "all sends failed for 24 hours",
                 DeadReason::Unknown => "it is unknown whether the message arrived",
-                DeadReason::Expired => "it wasn't sent before its expiry",
+                DeadReason::Expired => "it wasn't accepted before its expiry",
                 DeadReason::Poison => "five workers were lost while they had it",
                 DeadReason::Invalid => "the stored message can't be sent",
             };

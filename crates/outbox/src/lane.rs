@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::state::{EntryRecord, EntryState};
 use crate::time::Timestamp;
 
-/// What happens to the first entry of a lane.
+/// The next step with the first entry of a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum HeadStep {
     /// It can be sent.

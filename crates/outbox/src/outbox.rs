@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::body_keys::BodyKeys;
 use crate::builder::OutboxBuilder;
-use crate::enqueue::EnqueueBuilder;
+use crate::enqueue::{EnqueueBuilder, check_name};
 use crate::entries::Entries;
 use crate::entry::EntryDetails;
 use crate::error::OutboxError;
@@ -142,7 +142,10 @@ impl Outbox {
             // Before the state is read, so that no change is missed.
             let change = self.0.waiters.change_of(message_id);
             let stored = self.0.store.entry(message_id).await?;
-            let stored = stored.ok_or(OutboxError::NotFound(message_id))?;
+            let Some(stored) = stored else {
+                self.0.waiters.changed(message_id);
+                return Err(OutboxError::NotFound(message_id));
+            };
             if stored.receipt.is_some() || stored.record.state.is_final() {
                 let details = EntryDetails::read(&stored)?;
                 let receipt = details.receipt().cloned();
@@ -155,6 +158,8 @@ impl Outbox {
 
     /// Sends a dead letter again: the same bytes under the same message id, at the end of its lane.
     /// Its attempts and certainty are kept, and it no longer expires.
+    ///
+    /// If a newer message replaced its content in the meantime, the older content arrives last.
     ///
     /// # Errors
     ///
@@ -189,14 +194,16 @@ impl Outbox {
         }
     }
 
-    /// Holds a lane: its entries wait until it is [released](Self::release). A send that has begun
-    /// isn't stopped.
+    /// Holds a lane: its entries wait until it is [released](Self::release). A send for which a
+    /// worker already leased the lane isn't stopped.
     ///
     /// # Errors
     ///
-    /// Returns an error if the storage fails.
+    /// Returns an error if the name is empty or longer than 200 bytes, or if the storage fails.
     pub async fn hold(&self, lane: impl Into<String>) -> Result<(), OutboxError> {
-        Ok(self.0.store.set_held(lane.into(), true).await?)
+        let lane = lane.into();
+        check_name("lane", &lane)?;
+        Ok(self.0.store.set_held(lane, true).await?)
     }
 
     /// Releases a lane that was held by a person or a dead letter.

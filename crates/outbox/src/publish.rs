@@ -49,7 +49,8 @@ impl<'a> PublishBuilder<'a> {
 
     /// Sets a key, as for [a message](crate::EnqueueBuilder::supersedes).
     ///
-    /// A batch is superseded only as a whole. Once one of its messages was attempted, all are sent.
+    /// A batch is superseded only as a whole: once one of its messages was attempted, cancelled or
+    /// expired, the others are sent. Use a new batch id for changed slots.
     pub fn supersedes(mut self, key: impl Into<String>) -> Self {
         self.options.key = Some(key.into());
         self
@@ -68,7 +69,7 @@ impl<'a> PublishBuilder<'a> {
         self
     }
 
-    /// Sets what happens to the lane if a message becomes a dead letter. Defaults to
+    /// Sets the effect of a dead letter on the lane. Defaults to
     /// [`OnDead::Hold`], so that a batch isn't continued after a gap.
     pub fn on_dead(mut self, on_dead: OnDead) -> Self {
         self.options.on_dead = on_dead;

@@ -1,10 +1,10 @@
-//! How long entries are kept.
+//! The time for which entries are kept.
 
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long final entries are kept.
+/// The times for which final entries are kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retention {
     /// For accepted, superseded and cancelled entries.

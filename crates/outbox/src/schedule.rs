@@ -14,6 +14,9 @@ const DELAYS: [Duration; 5] = [
 /// The time after the first failure at which an entry is abandoned.
 pub(crate) const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The minimum number of failures of an abandoned entry.
+pub(crate) const MIN_FAILURES: u32 = 10;
+
 /// The share by which a delay varies in each direction.
 const JITTER: f64 = 0.1;
 

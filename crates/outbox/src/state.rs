@@ -90,7 +90,7 @@ pub enum DeadReason {
     Abandoned,
     /// It is unknown whether the message arrived, and it must not be sent again by itself.
     Unknown,
-    /// It wasn't sent before its expiry.
+    /// It wasn't accepted before its expiry.
     Expired,
     /// Five workers in a row were lost while they had it.
     Poison,
@@ -98,7 +98,7 @@ pub enum DeadReason {
     Invalid,
 }
 
-/// What happens to a lane when one of its entries becomes a dead letter.
+/// The effect of a dead letter on its lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -120,12 +120,14 @@ pub(crate) struct Outcome {
     pub(crate) attempts: u32,
 }
 
-/// What follows from a send for its entry.
+/// The consequence of a send for its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,
-    /// The service rejected the message permanently, or part of it may be accepted.
+    /// The service rejected the message permanently.
     Final,
+    /// Some destinations may have the message, so it must not be sent again by itself.
+    FinalUnknown,
     /// The outcome is unknown, and the client doesn't send the message again by itself.
     StopOnUnknown,
     /// The message can't be sent as it is.
@@ -152,7 +154,7 @@ pub(crate) enum Event {
     Replayed,
 }
 
-/// What a store does in addition to saving the entry.
+/// The changes that a store makes in addition to saving the entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effects {
     /// Whether the body is no longer needed.
@@ -229,15 +231,14 @@ impl EntryRecord {
     }
 
     fn ended(&mut self, outcome: Outcome, now: Timestamp, random: f64) -> Effects {
+        self.lost_leases = 0;
         if outcome.attempts > 0 || outcome.verdict == Verdict::Accepted {
             self.fold(outcome.delivery);
         }
         match outcome.verdict {
             Verdict::Accepted => self.is_accepted(),
-            Verdict::Final if outcome.delivery == Delivery::Unknown => {
-                self.dies(DeadReason::Unknown)
-            }
             Verdict::Final => self.dies(DeadReason::Rejected),
+            Verdict::FinalUnknown => self.dies(DeadReason::Unknown),
             Verdict::StopOnUnknown => {
                 self.dies(DeadReason::Unknown);
                 Effects { erases_body: false, holds_lane: true }
@@ -247,7 +248,9 @@ impl EntryRecord {
             Verdict::Retry { at_least } => {
                 self.failures = self.failures.saturating_add(1);
                 let since = *self.failing_since.get_or_insert(now);
-                if now.since(since) >= schedule::ABANDONED_AFTER {
+                let is_old = now.since(since) >= schedule::ABANDONED_AFTER;
+                // The outbox may have been off, or the lane held, for most of that time.
+                if is_old && self.failures >= schedule::MIN_FAILURES {
                     return self.dies(DeadReason::Abandoned);
                 }
                 let delay = schedule::delay(self.failures, random).max(at_least);

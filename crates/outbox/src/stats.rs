@@ -37,7 +37,7 @@ pub struct DeadLetters {
     pub abandoned: u64,
     /// Messages that may have arrived.
     pub unknown: u64,
-    /// Messages that weren't sent before their expiry.
+    /// Messages that weren't accepted before their expiry.
     pub expired: u64,
     /// Messages that lost five workers.
     pub poison: u64,

@@ -60,8 +60,10 @@ fn each_end_of_a_send_leads_to_its_state() {
         (Accepted, Verdict::Accepted, EntryState::Accepted, ERASE),
         (Rejected, Verdict::Final, dead(DeadReason::Rejected), KEEP),
         (NotSent, Verdict::Final, dead(DeadReason::Rejected), KEEP),
+        // A rejection after an unknown attempt.
+        (Unknown, Verdict::Final, dead(DeadReason::Rejected), KEEP),
         // Errors next to log ids, under either policy.
-        (Unknown, Verdict::Final, dead(DeadReason::Unknown), KEEP),
+        (Unknown, Verdict::FinalUnknown, dead(DeadReason::Unknown), KEEP),
         (Unknown, Verdict::StopOnUnknown, dead(DeadReason::Unknown), HOLD),
         (NotSent, Verdict::Invalid, dead(DeadReason::Invalid), KEEP),
         (NotSent, blocked, EntryState::Waiting, KEEP),
@@ -105,6 +107,13 @@ fn entry_is_abandoned_a_day_after_its_first_failure() {
     let retry = Verdict::Retry { at_least: Duration::ZERO };
     let mut entry = sending();
     apply(&mut entry, ended(Delivery::NotSent, retry)).unwrap();
+    // After two failures the outbox may have been off for a day.
+    entry.state = EntryState::Sending { lease: 5 };
+    entry
+        .apply(ended(Delivery::NotSent, retry), NOW.after(schedule::ABANDONED_AFTER), 0.5)
+        .unwrap();
+    assert_eq!(entry.state, EntryState::Waiting);
+    entry.failures = schedule::MIN_FAILURES;
     for (time, state) in [
         (schedule::ABANDONED_AFTER - Duration::from_secs(1), EntryState::Waiting),
         (schedule::ABANDONED_AFTER, EntryState::Dead(DeadReason::Abandoned)),
@@ -116,7 +125,7 @@ fn entry_is_abandoned_a_day_after_its_first_failure() {
     // A replay starts anew, and keeps attempts and certainty.
     entry.delivery = Some(Delivery::Unknown);
     apply(&mut entry, Event::Replayed).unwrap();
-    assert_eq!((entry.state, entry.attempts), (EntryState::Waiting, 3));
+    assert_eq!((entry.state, entry.attempts), (EntryState::Waiting, 4));
     assert_eq!((entry.failures, entry.failing_since, entry.expires), (0, None, None));
     assert_eq!(entry.delivery, Some(Delivery::Unknown));
 }

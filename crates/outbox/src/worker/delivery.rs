@@ -1,24 +1,31 @@
 //! The delivery of one entry: begin, send, settle.
 
 use std::future::IntoFuture;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pushslots::{Error, Permit, PreparedMessage, Receipt};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use futures_util::FutureExt;
+use pushslots::{Permit, PreparedMessage};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
 use super::Stop;
-use super::sender::Sender;
+use super::sender::{RETRY, Sender};
 use super::verdict::{Failure, SendResult};
-use crate::body;
+use crate::body::{self, DecodeError};
 use crate::state::{EntryRecord, EntryState};
 use crate::store::{Lease, Settlement};
 
 /// The time before the end of a lease at which a send that isn't renewed is dropped.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The delay between attempts to record the end of a send.
-const SETTLE_RETRY: Duration = Duration::from_secs(1);
+/// The number of tries to record the end of a send while the worker has to stop.
+const LAST_TRIES: u32 = 3;
+
+/// The delay of an entry whose body key isn't configured.
+const MISSING_KEY: Duration = Duration::from_secs(60);
 
 /// A leased entry.
 pub(crate) struct Delivering {
@@ -32,45 +39,48 @@ pub(crate) struct Delivering {
     pub(crate) ends: Instant,
 }
 
-/// The end of a send.
-enum Ended {
-    Result(Box<Result<Receipt, Error>>),
-    /// The send was dropped before its end.
-    Dropped,
-}
-
 impl Sender {
-    /// Sends a leased entry, and records the end. Returns whether the send was dropped.
-    pub(crate) async fn deliver(&self, delivering: Delivering) -> bool {
+    /// Sends a leased entry, and records the end.
+    pub(crate) async fn deliver(&self, delivering: Delivering) {
         let span = tracing::info_span!(
             "deliver",
             pushslots.message_id = %delivering.entry.message_id,
             pushslots.lane = delivering.entry.lane,
             pushslots.slots = delivering.entry.slots,
         );
-        self.deliver_in_span(delivering).instrument(span).await
+        self.deliver_in_span(delivering).instrument(span).await;
     }
 
-    async fn deliver_in_span(&self, delivering: Delivering) -> bool {
+    async fn deliver_in_span(&self, delivering: Delivering) {
         let Delivering { lease, entry, body, permit, is_probe, ends } = delivering;
         let id = entry.message_id;
         let begun = self.shared.store.begin(lease.clone(), id, self.shared.now()).await;
         if !matches!(begun, Ok(true)) {
             // Nothing was sent. If the record of the beginning is lost, the lease's end shows it.
-            self.health.ended(&entry.lane, Failure::Unrelated);
-            let _ = self.shared.store.hand_back(lease).await;
-            return false;
+            self.health.ended(&entry.lane, Failure::Unrelated, is_probe);
+            let handed_back = self.shared.store.hand_back(lease).await;
+            if let Some(error) = begun.err().or(handed_back.err()) {
+                self.wait_after(&error).await;
+            }
+            return;
         }
-        let (result, is_dropped) = match body::decode(id, &body, self.shared.keys.as_ref()) {
-            Err(text) => (SendResult::invalid(text), false),
-            Ok(message) => match self.send(&message, permit, &lease, is_probe, ends).await {
-                Ended::Result(result) => (SendResult::of(&result), false),
-                Ended::Dropped => (SendResult::dropped(), true),
-            },
+        let result = match body::decode(id, &body, self.shared.keys.as_ref()) {
+            Err(DecodeError::Damaged(text)) => SendResult::invalid(text),
+            Err(DecodeError::MissingKey(text)) => SendResult::blocked(MISSING_KEY, Some(text)),
+            Ok(message) => {
+                // The code of a transport, token source or classifier can panic.
+                let sending = self.send(&message, permit, &lease, is_probe, ends);
+                match AssertUnwindSafe(sending).catch_unwind().await {
+                    Ok(result) => result,
+                    Err(_) => {
+                        tracing::error!("a send panicked");
+                        SendResult::dropped(self.shared.now())
+                    }
+                }
+            }
         };
-        self.health.ended(&entry.lane, result.failure);
+        self.health.ended(&entry.lane, result.failure, is_probe);
         self.settle(lease, &entry, result).await;
-        is_dropped
     }
 
     /// Sends a message, and renews the lease meanwhile.
@@ -81,7 +91,11 @@ impl Sender {
         lease: &Lease,
         is_probe: bool,
         ends: Instant,
-    ) -> Ended {
+    ) -> SendResult {
+        let margin = |ends: Instant| ends.checked_sub(MARGIN).unwrap_or(ends);
+        if margin(ends) <= Instant::now() {
+            return SendResult::blocked(Duration::ZERO, None);
+        }
         let mut send = self.client.send(message);
         if is_probe {
             send = send.max_attempts(1);
@@ -91,34 +105,57 @@ impl Sender {
         }
         let mut sending = send.into_future();
         let mut ends = ends;
-        let mut renewals = interval(self.lease / 3);
-        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        renewals.reset();
+        let mut renewal = pin!(self.renewed(lease));
         loop {
             tokio::select! {
                 biased;
-                result = &mut sending => return Ended::Result(Box::new(result)),
-                () = sleep_until(ends.checked_sub(MARGIN).unwrap_or(ends)) => {
-                    tracing::error!("the lease wasn't renewed in time; dropping the send");
-                    return Ended::Dropped;
-                }
-                () = self.stopped(Stop::Dropping) => return Ended::Dropped,
-                _ = renewals.tick() => {
-                    let asked = Instant::now();
-                    let until = self.shared.now().after(self.lease);
-                    if let Ok(true) = self.shared.store.renew(lease.clone(), until).await {
-                        ends = asked + self.lease;
+                result = &mut sending => return SendResult::of(&result),
+                renewed = &mut renewal => match renewed {
+                    Some(until) => {
+                        ends = until;
+                        renewal.set(self.renewed(lease));
                     }
+                    None => {
+                        tracing::error!("another worker has the lane; dropping the send");
+                        return SendResult::dropped(self.shared.now());
+                    }
+                },
+                () = sleep_until(margin(ends)) => {
+                    tracing::error!("the lease wasn't renewed in time; dropping the send");
+                    return SendResult::dropped(self.shared.now());
+                }
+                () = self.stopped(Stop::Dropping) => {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                    return SendResult::dropped(self.shared.now());
                 }
             }
         }
     }
 
-    /// Records the end of a send. It repeats until the store takes it.
+    /// Renews a lease when a third of it is over, and returns its new end. Returns `None` if it is
+    /// no longer valid.
+    async fn renewed(&self, lease: &Lease) -> Option<Instant> {
+        sleep(self.lease / 3).await;
+        loop {
+            let asked = Instant::now();
+            let until = self.shared.now().after(self.lease);
+            match self.shared.store.renew(lease.clone(), until).await {
+                Ok(true) => return Some(asked + self.lease),
+                Ok(false) => return None,
+                // The end of the lease bounds the number of tries.
+                Err(error) => tracing::error!(error = error.0, "failed to renew a lease"),
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Records the end of a send. It repeats until the store takes it. If the worker has to stop,
+    /// it gives up after a few tries, and the next opening of the outbox records a lost worker.
     async fn settle(&self, lease: Lease, entry: &EntryRecord, result: SendResult) {
         let id = entry.message_id;
         let SendResult { outcome, attempts, receipt, error, .. } = result;
         let random = random();
+        let mut last_tries = LAST_TRIES;
         let record = loop {
             let settlement = Settlement {
                 lease: lease.clone(),
@@ -128,13 +165,21 @@ impl Sender {
                 receipt: receipt.clone(),
                 random,
             };
-            match self.shared.store.settle(settlement, self.shared.now()).await {
+            let now = self.shared.now();
+            let failed = match self.shared.store.settle(settlement, now).await {
                 Ok(record) => break record,
-                Err(failed) => {
-                    tracing::error!(error = failed.0, "failed to record a send; trying again");
-                    tokio::time::sleep(SETTLE_RETRY).await;
+                Err(failed) => failed,
+            };
+            if *self.stop.borrow() == Stop::Dropping {
+                last_tries -= 1;
+                if last_tries == 0 {
+                    tracing::error!(error = failed.0, "the end of a send isn't recorded");
+                    return;
                 }
             }
+            self.wait_after(&failed).await;
+            // Another worker must not send the message meanwhile.
+            let _ = self.shared.store.renew(lease.clone(), now.after(self.lease)).await;
         };
         if let Some(record) = record {
             log(&record, error.as_deref());

@@ -100,13 +100,14 @@ impl Health {
         }
     }
 
-    /// Records the result of a send.
-    pub(crate) fn ended(&self, lane: &str, failure: Failure) {
+    /// Records the result of a send, which may have been a probe.
+    pub(crate) fn ended(&self, lane: &str, failure: Failure, was_probe: bool) {
         let mut state = self.state();
         let now = Instant::now();
-        if let Some(outage) = &mut state.outage {
+        if let Some(outage) = state.outage.as_mut().filter(|_| was_probe) {
             outage.is_probing = false;
             outage.next_probe = now + PROBE_DELAY;
+            outage.probed = Some(lane.to_owned());
         }
         match failure {
             Failure::Unrelated => {}
@@ -118,11 +119,8 @@ impl Health {
             }
             Failure::Service => {
                 state.failed.insert(lane.to_owned());
-                let is_down = state.outage.is_some() || state.failed.len() >= LANES_OF_AN_OUTAGE;
-                if is_down {
-                    if state.outage.is_none() {
-                        tracing::warn!("the service is down; probing it every 30 s");
-                    }
+                if state.outage.is_none() && state.failed.len() >= LANES_OF_AN_OUTAGE {
+                    tracing::warn!("the service is down; probing it every 30 s");
                     state.outage = Some(Outage {
                         next_probe: now + PROBE_DELAY,
                         is_probing: false,
@@ -130,6 +128,8 @@ impl Health {
                     });
                 }
             }
+            // Other sends of the same moment failed for the same reason.
+            Failure::Credentials if state.no_token_until.is_some_and(|until| until > now) => {}
             Failure::Credentials => {
                 let (first, maximum) = CREDENTIALS_DELAYS;
                 let delay = state.credentials_delay.map_or(first, |delay| delay * 2).min(maximum);

@@ -21,8 +21,13 @@ impl Sender {
         while self.unless_stopped(tokio::time::sleep(INTERVAL)).await.is_some() {
             let now = self.shared.now();
             let retention = self.shared.retention;
-            self.remove(now.before(retention.settled), false).await;
-            self.remove(now.before(retention.dead), true).await;
+            let removing = async {
+                self.remove(now.before(retention.settled), false).await;
+                self.remove(now.before(retention.dead), true).await;
+            };
+            if self.unless_stopped(removing).await.is_none() {
+                return;
+            }
             rounds = rounds.wrapping_add(1);
             if rounds.is_multiple_of(ROUNDS) {
                 self.compact_if_idle().await;

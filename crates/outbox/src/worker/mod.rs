@@ -7,7 +7,9 @@ mod sender;
 mod verdict;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pushslots::Client;
@@ -20,8 +22,9 @@ use self::sender::Sender;
 use crate::error::OutboxError;
 use crate::outbox::Outbox;
 
-/// The minimum duration of a lease. Five seconds of it are kept for a send that must be dropped.
-const MIN_LEASE: Duration = Duration::from_secs(15);
+/// The range of the duration of a lease. Five seconds of it are kept for a send that must be
+/// dropped.
+const LEASES: RangeInclusive<Duration> = Duration::from_secs(15)..=Duration::from_secs(3_600);
 
 /// The settings of a worker, created by [`Outbox::worker`].
 #[must_use = "a worker sends nothing until it is started"]
@@ -45,7 +48,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets the duration of a lease, at least 15 s. Defaults to 60 s.
+    /// Sets the duration of a lease, from 15 s to an hour. Defaults to 60 s.
     ///
     /// The worker renews it every third of that time for as long as a send takes. If the process
     /// stops responding for longer, another worker takes over the lane, and the send counts as
@@ -65,10 +68,8 @@ impl WorkerBuilder {
         if self.concurrency == 0 {
             return invalid("concurrency must be at least 1");
         }
-        if self.lease < MIN_LEASE {
-            return invalid(
-                "lease must be at least 15 s, because a send is dropped 5 s before its end",
-            );
+        if !LEASES.contains(&self.lease) {
+            return invalid("lease must be at least 15 s and at most an hour");
         }
         let (stop, stopped) = watch::channel(Stop::Running);
         let sender = Arc::new(Sender {
@@ -77,6 +78,7 @@ impl WorkerBuilder {
             lease: self.lease,
             health: Health::default(),
             stop: stopped,
+            dropped: AtomicUsize::new(0),
         });
         let mut tasks = JoinSet::new();
         for _ in 0..self.concurrency {
@@ -84,11 +86,8 @@ impl WorkerBuilder {
             tasks.spawn(async move { sender.run().await });
         }
         let maintaining = sender.clone();
-        tasks.spawn(async move {
-            maintaining.maintain().await;
-            0
-        });
-        Ok(Worker { stop, tasks })
+        tasks.spawn(async move { maintaining.maintain().await });
+        Ok(Worker { stop, tasks, sender })
     }
 }
 
@@ -116,7 +115,8 @@ pub(crate) enum Stop {
 #[must_use = "the worker stops when it is dropped"]
 pub struct Worker {
     stop: watch::Sender<Stop>,
-    tasks: JoinSet<usize>,
+    tasks: JoinSet<()>,
+    sender: Arc<Sender>,
 }
 
 /// The end of a worker.
@@ -124,7 +124,7 @@ pub struct Worker {
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// The number of sends that didn't end in time and were dropped. It is unknown whether their
-    /// messages arrived, and another worker sends them again.
+    /// messages arrived, so another worker sends them again.
     pub dropped_sends: usize,
 }
 
@@ -132,21 +132,17 @@ impl Worker {
     /// Stops the worker: it begins no further send, and waits up to `time` for those in flight.
     pub async fn shutdown(mut self, time: Duration) -> ShutdownReport {
         self.stop.send_replace(Stop::Stopping);
-        if timeout(time, join(&mut self.tasks)).await.is_ok() {
-            return ShutdownReport { dropped_sends: 0 };
+        if timeout(time, join(&mut self.tasks)).await.is_err() {
+            self.stop.send_replace(Stop::Dropping);
+            join(&mut self.tasks).await;
         }
-        self.stop.send_replace(Stop::Dropping);
-        ShutdownReport { dropped_sends: join(&mut self.tasks).await }
+        ShutdownReport { dropped_sends: self.sender.dropped.load(Ordering::Relaxed) }
     }
 }
 
-/// Waits for all tasks, and returns the number of dropped sends.
-async fn join(tasks: &mut JoinSet<usize>) -> usize {
-    let mut dropped = 0;
-    while let Some(ended) = tasks.join_next().await {
-        dropped += ended.unwrap_or_default();
-    }
-    dropped
+/// Waits for all tasks.
+async fn join(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
 }
 
 impl fmt::Debug for Worker {

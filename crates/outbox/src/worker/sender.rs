@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use pushslots::{Client, Permit, RateLimiter};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use super::Stop;
 use super::delivery::Delivering;
 use super::health::{Admission, Health};
+use crate::error::StoreError;
 use crate::outbox::Shared;
 use crate::store::Leased;
 use crate::time::Timestamp;
@@ -19,7 +21,7 @@ use crate::time::Timestamp;
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// The delay after a failure of the store or of the rate limiter.
-const RETRY: Duration = Duration::from_secs(1);
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
 /// The parts that the tasks of a worker share.
 pub(crate) struct Sender {
@@ -28,16 +30,22 @@ pub(crate) struct Sender {
     pub(crate) lease: Duration,
     pub(crate) health: Health,
     pub(crate) stop: watch::Receiver<Stop>,
+    /// The number of sends that were dropped because the worker stopped.
+    pub(crate) dropped: AtomicUsize,
 }
 
 impl Sender {
-    /// Sends entries until the worker stops. Returns the number of dropped sends.
-    pub(crate) async fn run(&self) -> usize {
-        let mut dropped = 0;
+    /// Sends entries until the worker stops.
+    pub(crate) async fn run(&self) {
         while let Some(delivering) = self.next().await {
-            dropped += usize::from(self.deliver(delivering).await);
+            self.deliver(delivering).await;
         }
-        dropped
+    }
+
+    /// Logs an error of the store, and waits before the next try.
+    pub(crate) async fn wait_after(&self, error: &StoreError) {
+        tracing::error!(error = error.0, "the storage of the outbox failed; trying again");
+        tokio::time::sleep(RETRY).await;
     }
 
     /// Waits for an entry that can be sent, with everything that its send needs. Returns `None` if
@@ -66,11 +74,7 @@ impl Sender {
                 }
                 Err(error) => {
                     drop((unused, permit));
-                    tracing::error!(
-                        error = error.0,
-                        "the storage of the outbox failed; trying again"
-                    );
-                    self.unless_stopped(tokio::time::sleep(RETRY)).await?;
+                    self.unless_stopped(self.wait_after(&error)).await?;
                 }
             }
         }

@@ -1,13 +1,18 @@
-//! What a send's result means for its entry.
+//! The meaning of a send's result for its entry.
 
 use std::time::Duration;
 
-use pushslots::{Attempt, Delivery, Error, ErrorKind, Receipt};
+use pushslots::{Attempt, Delivery, Error, ErrorKind, NextStep, Receipt};
 
 use crate::state::{Outcome, Verdict};
+use crate::store::lost_attempt;
+use crate::time::Timestamp;
 
 /// The delay after a failed permit or token without a time of its own.
 const BLOCKED: Duration = Duration::from_secs(5);
+
+/// The minimum delay after a rate limit or without a token.
+const MIN_BLOCKED: Duration = Duration::from_secs(1);
 
 /// The part of the service that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +72,18 @@ impl SendResult {
         Self::without_attempts(Delivery::NotSent, Verdict::Invalid, Some(text))
     }
 
-    /// A send that was dropped while its request may have been on the wire.
-    pub(crate) fn dropped() -> Self {
+    /// A send that was dropped, or panicked, while its request may have been on the wire.
+    pub(crate) fn dropped(now: Timestamp) -> Self {
         let verdict = Verdict::Retry { at_least: Duration::ZERO };
         let mut result = Self::without_attempts(Delivery::Unknown, verdict, None);
         result.outcome.attempts = 1;
+        result.attempts.push(lost_attempt(now));
         result
+    }
+
+    /// A send that can't begin now.
+    pub(crate) fn blocked(delay: Duration, error: Option<String>) -> Self {
+        Self::without_attempts(Delivery::NotSent, Verdict::Blocked { delay }, error)
     }
 
     fn without_attempts(delivery: Delivery, verdict: Verdict, error: Option<String>) -> Self {
@@ -96,18 +107,20 @@ fn to_json(attempts: &[Attempt]) -> Vec<String> {
 
 fn verdict_of(error: &Error) -> Verdict {
     let after = error.retry_after();
+    let last = error.attempts().last();
+    if last.is_some_and(|attempt| attempt.next_step == NextStep::StoppedOnUnknown) {
+        return Verdict::StopOnUnknown;
+    }
     match error.kind() {
-        ErrorKind::Throttled | ErrorKind::RateLimiter => {
-            Verdict::Blocked { delay: after.unwrap_or(BLOCKED) }
-        }
-        ErrorKind::Credentials if error.delivery() != Delivery::Unknown => {
-            Verdict::Blocked { delay: after.unwrap_or(BLOCKED) }
+        ErrorKind::Throttled | ErrorKind::RateLimiter | ErrorKind::Credentials => {
+            // A `Retry-After` of zero must not make the worker spin.
+            Verdict::Blocked { delay: after.unwrap_or(BLOCKED).max(MIN_BLOCKED) }
         }
         ErrorKind::Configuration | ErrorKind::InvalidMessage => Verdict::Invalid,
         _ if error.is_retryable() => Verdict::Retry { at_least: after.unwrap_or_default() },
-        // The client stops by itself only under its own policy. Errors next to log ids are final.
-        ErrorKind::Rejected => Verdict::Final,
-        _ if error.delivery() == Delivery::Unknown => Verdict::StopOnUnknown,
+        _ if last.is_some_and(|attempt| attempt.delivery == Delivery::Unknown) => {
+            Verdict::FinalUnknown
+        }
         _ => Verdict::Final,
     }
 }

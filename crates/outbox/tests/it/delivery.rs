@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pushslots::Delivery;
 use pushslots::uuid::Uuid;
+use pushslots::{Delivery, OnUnknown};
 use pushslots_outbox::{DeadReason, EntryAttempt, EntryState, OutboxError};
 
 use crate::service::{Reply, Service, message};
@@ -129,4 +129,52 @@ async fn unknown_outcome_stays_unknown_after_a_rejection() {
         panic!("it was rejected")
     };
     assert_eq!(details.entry().delivery(), Some(Delivery::Unknown));
+    assert_eq!(details.entry().state(), EntryState::Dead(DeadReason::Rejected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_outcome_under_stop_is_a_dead_letter_and_holds_the_lane() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let id = outbox.enqueue(&message(1)).lane("a").await.unwrap().message_id();
+    service.reply_to(id, [Reply::Lost]);
+    let client = service.client_builder().on_unknown(OnUnknown::Stop).build().unwrap();
+    let _worker = outbox.worker(&client).start().unwrap();
+    let OutboxError::NotAccepted(details) = outbox.wait_for(id).await.unwrap_err() else {
+        panic!("it was sent again")
+    };
+    assert_eq!(details.entry().state(), EntryState::Dead(DeadReason::Unknown));
+    assert_eq!(service.arrivals().len(), 1);
+    assert_eq!(outbox.stats().await.unwrap().held_lanes, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn panicking_transport_costs_one_attempt() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    service.reply_to(id, [Reply::Panic, Reply::Panic]);
+    let _worker = outbox.worker(&service.client()).concurrency(1).start().unwrap();
+    outbox.wait_for(id).await.unwrap();
+    let details = outbox.entry(id).await.unwrap().unwrap();
+    assert_eq!(details.attempts().len(), 3);
+    assert!(matches!(details.attempts()[0], EntryAttempt::WorkerLost { .. }));
+    assert_eq!(details.entry().attempt_count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_limit_of_the_client_applies() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    for number in 0..20 {
+        outbox.enqueue(&message(number)).lane(format!("lane {number}")).await.unwrap();
+    }
+    let limited = service.client_builder().rate_limit(5, Duration::from_secs(60)).build().unwrap();
+    let _worker = outbox.worker(&limited).start().unwrap();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let arrivals = service.arrivals();
+    assert_eq!(service.accepted().len(), 20);
+    for window in arrivals.windows(6) {
+        assert!(window[5].after - window[0].after >= Duration::from_secs(60), "{window:?}");
+    }
 }

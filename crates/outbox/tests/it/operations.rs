@@ -1,11 +1,11 @@
-//! What a person does: list, cancel, hold, replay, erase.
+//! The operations of a person: list, cancel, hold, replay, erase.
 
 use std::time::Duration;
 
 use pushslots::uuid::Uuid;
 use pushslots_outbox::{BodyKeys, EntryState, Outbox, OutboxError};
 
-use crate::service::{Reply, Service, message};
+use crate::service::{DESTINATION, Reply, Service, message};
 
 #[tokio::test(start_paused = true)]
 async fn entries_are_listed_in_pages() {
@@ -82,15 +82,26 @@ async fn invalid_input_is_one_error_and_stores_nothing() {
     let error = outbox.publish(&slots).await.unwrap_err();
     assert!(matches!(error, OutboxError::Publication(_)), "{error}");
     assert_eq!(outbox.stats().await.unwrap().waiting, 0);
+    // One message of a batch would supersede the others.
+    let client = service.client_builder().destination(DESTINATION).build().unwrap();
+    let slots = [message(1).into_slots(), message(2).into_slots()].concat();
+    let mut one = client.publish(&slots[..1]).batch_id("one").prepare();
+    let part = one.next().await.unwrap().unwrap();
+    let mut two = client.publish(&slots).slots_per_message(1).batch_id("two").prepare();
+    let one_of_two = two.next().await.unwrap().unwrap();
+    let error = outbox.enqueue(&one_of_two).supersedes("week").await.unwrap_err();
+    assert!(error.to_string().contains("one message of a batch"), "{error}");
+    outbox.enqueue(&part).supersedes("week").await.unwrap();
+    assert!(outbox.hold("").await.is_err());
     // Without destinations.
     let outbox = Outbox::builder().in_memory().await.unwrap();
     let error = outbox.enqueue(&message(1)).await.unwrap_err();
     assert!(matches!(error, OutboxError::Message(_)), "{error}");
 
-    let client = service.client();
     assert!(outbox.worker(&client).concurrency(0).start().is_err());
     let short = outbox.worker(&client).lease(Duration::from_secs(14)).start().unwrap_err();
     assert!(short.to_string().contains("at least 15 s"), "{short}");
+    assert!(outbox.worker(&client).lease(Duration::MAX).start().is_err());
 }
 
 #[tokio::test(start_paused = true)]

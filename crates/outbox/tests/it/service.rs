@@ -35,6 +35,8 @@ pub enum Reply {
     Down,
     /// The message arrives after this time.
     Late(Duration),
+    /// The transport panics.
+    Panic,
 }
 
 /// A request that arrived.
@@ -153,6 +155,7 @@ impl Transport for Service {
                 arrive(true);
                 Err(TransportError::unknown(TransportErrorKind::Interrupted))
             }
+            Reply::Panic => panic!("a bug in a transport"),
             Reply::Down => {
                 arrive(false);
                 Err(TransportError::not_sent(TransportErrorKind::Connect))

@@ -16,6 +16,8 @@ mod leases;
 mod lock;
 mod managing;
 mod places;
+#[cfg(test)]
+mod power;
 mod reading;
 mod reply;
 mod sending;
