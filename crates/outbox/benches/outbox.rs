@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -17,6 +18,10 @@ use pushslots::mock::MockService;
 use pushslots::uuid::Uuid;
 use pushslots::{Client, Provider, PushSlots, Slot};
 use pushslots_outbox::Outbox;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 const LANES: usize = 1_000;
 
@@ -78,12 +83,26 @@ async fn one_producer() -> (f64, f64) {
     (median(enqueued), median(appended))
 }
 
-/// Returns the time per entry with 64 producers.
+/// The number of commits, each of which syncs once.
+static COMMITS: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts the events of commits.
+struct CommitCounter;
+
+impl<S: Subscriber> Layer<S> for CommitCounter {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().ends_with("redb::writer") {
+            COMMITS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Returns the number of entries per commit with 64 producers.
 async fn many_producers() -> f64 {
     const ENTRIES: usize = 200;
     let folder = Folder::new();
     let outbox = open(&folder).await;
-    let begin = Instant::now();
+    let before = COMMITS.load(Ordering::Relaxed);
     join_all((0..64).map(|producer| {
         let outbox = outbox.clone();
         tokio::spawn(async move {
@@ -95,17 +114,30 @@ async fn many_producers() -> f64 {
         })
     }))
     .await;
-    begin.elapsed().as_secs_f64() / (64 * ENTRIES) as f64
+    (64 * ENTRIES) as f64 / (COMMITS.load(Ordering::Relaxed) - before) as f64
 }
 
-/// Returns the messages a second from the outbox through the mock.
-async fn drain(messages: usize) -> f64 {
+/// Returns the messages a second from the outbox through the mock, next to `waiting` entries that
+/// aren't due yet.
+async fn drain(messages: usize, waiting: usize) -> f64 {
     let folder = Folder::new();
     let outbox = open(&folder).await;
     let day = Duration::from_secs(86_400);
     let service = MockService::builder().without_rate_limit().token_lifetime(day).start().unwrap();
     let client = Client::builder().mock(&service).without_rate_limit().build().unwrap();
     client.check().await.unwrap();
+    let later = Utc::now() + TimeDelta::hours(20);
+    let others = (0..64).map(|producer| {
+        let outbox = outbox.clone();
+        tokio::spawn(async move {
+            for number in (producer..waiting).step_by(64) {
+                let message = message(number);
+                let enqueue = outbox.enqueue(&message).not_before(later);
+                enqueue.lane(format!("later {}", number % LANES)).await.unwrap();
+            }
+        })
+    });
+    join_all(others).await;
     let lanes = (0..64).map(|producer| {
         let outbox = outbox.clone();
         tokio::spawn(async move {
@@ -126,6 +158,8 @@ async fn drain(messages: usize) -> f64 {
 
 #[tokio::main]
 async fn main() {
+    let counter = CommitCounter.with_filter(LevelFilter::TRACE);
+    tracing_subscriber::registry().with(counter).init();
     let mut ratios = Vec::new();
     for _ in 0..RUNS {
         let (enqueued, appended) = one_producer().await;
@@ -138,18 +172,19 @@ async fn main() {
     );
     let mut grouped = Vec::new();
     for _ in 0..RUNS {
-        let each = many_producers().await;
-        let (_, appended) = one_producer().await;
-        println!("  {:.0} us an entry, {:.0} us a sync", each * 1e6, appended * 1e6);
-        grouped.push(appended / each);
+        grouped.push(many_producers().await);
     }
-    println!(
-        "entries_per_sync: {:.0} entries of 64 producers in the time of one sync",
-        median(grouped)
-    );
-    let mut speeds = Vec::new();
-    for _ in 0..RUNS {
-        speeds.push(drain(5_000).await);
+    println!("entries_per_sync: {:.0} entries of 64 producers in a commit", median(grouped));
+    // With both sides in turn. 1,000,000 entries take minutes, so they are an option.
+    let waiting = std::env::var("PUSHSLOTS_WAITING").map_or(100_000, |text| text.parse().unwrap());
+    let (mut alone, mut ratios) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let without = drain(5_000, 0).await;
+        let with = drain(5_000, waiting).await;
+        println!("  {without:.0} messages a second, {with:.0} next to {waiting} entries");
+        alone.push(without);
+        ratios.push(with / without);
     }
-    println!("drain: {:.0} messages a second through the mock", median(speeds));
+    println!("drain: {:.0} messages a second through the mock", median(alone));
+    println!("drain_vs_waiting: {:.2} of that with {waiting} entries that wait", median(ratios));
 }

@@ -157,7 +157,7 @@ impl World {
         }
         let until = self.now + LEASE;
         let now = self.now();
-        let leased = self.run(|store| store.lease(now, Timestamp(until), None));
+        let leased = self.run(|store| store.lease(now.into(), Timestamp(until), None));
         if let Leased::Entry { lease, entry, .. } = leased {
             let id = entry.message_id;
             self.workers[worker] = Worker::Busy { lease, id, until, stage: Stage::Leased };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pushslots::chrono::{DateTime, Utc};
 use pushslots::{Client, Message, Receipt, Slot};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::body_keys::BodyKeys;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     /// A client that only prepares messages.
     pub(crate) preparer: Client,
     clock: Clock,
+    opened: Instant,
     /// Wakes workers after a change that can make a lane due.
     pub(crate) wake: Notify,
     pub(crate) waiters: Waiters,
@@ -59,6 +61,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)().into()
+    }
+
+    /// Returns the time of a clock that is never set.
+    pub(crate) fn steady(&self) -> Timestamp {
+        Timestamp(0).after(self.opened.elapsed())
     }
 }
 
@@ -77,7 +84,8 @@ impl Outbox {
         let Storage { store, keys, retention } = storage;
         let wake = Notify::new();
         let waiters = Waiters::default();
-        let shared = Shared { store, keys, retention, preparer, clock, wake, waiters };
+        let opened = Instant::now();
+        let shared = Shared { store, keys, retention, preparer, clock, opened, wake, waiters };
         let recovered = shared.store.recover(shared.now()).await?;
         if recovered > 0 {
             tracing::warn!(

@@ -12,6 +12,21 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub(crate) struct Timestamp(pub(crate) i64);
 
+/// The current time on two clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// The wall clock, for due times and expiries. It can be set.
+    pub(crate) wall: Timestamp,
+    /// A clock that is never set, for leases.
+    pub(crate) steady: Timestamp,
+}
+
+impl From<Timestamp> for Now {
+    fn from(time: Timestamp) -> Self {
+        Self { wall: time, steady: time }
+    }
+}
+
 impl Timestamp {
     /// Returns the time after `duration`, or the last possible time.
     pub(crate) fn after(self, duration: Duration) -> Self {

@@ -1,6 +1,6 @@
-//! A process that enqueues and delivers is killed at random moments and started again. The mock
-//! keeps the truth: what was acknowledged arrives, and a copy belongs to an attempt that the entry
-//! records as unknown.
+//! A process that enqueues and delivers is killed, at random moments and at each of its steps, and
+//! started again. The mock keeps the truth: acknowledged messages arrive, and a copy belongs to an
+//! attempt that the entry records as unknown.
 //!
 //! `PUSHSLOTS_KILLS` is the number of kills, and `PUSHSLOTS_SEED` the seed of their moments.
 
@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pushslots::chrono::{TimeDelta, Utc};
@@ -31,12 +32,14 @@ impl Drop for Folder {
     }
 }
 
-/// Starts the child with the outbox at `path`. It enqueues `messages` messages.
-fn start(path: &Path, service: &MockService, messages: u64) -> Child {
+/// Starts the child with the outbox at `path`. It enqueues `messages` messages, and aborts when it
+/// reads its clock for the `abort_at`th time, if that is above 0.
+fn start(path: &Path, service: &MockService, messages: u64, abort_at: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "child", "--nocapture", "--test-threads=1"])
         .env("PUSHSLOTS_OUTBOX", path)
         .env("PUSHSLOTS_MESSAGES", messages.to_string())
+        .env("PUSHSLOTS_ABORT_AT", abort_at.to_string())
         .env("PUSHSLOTS_BASE_URL", service.url())
         .env("PUSHSLOTS_CLIENT_ID", service.client_id())
         .env("PUSHSLOTS_KEY_ID", service.key_id())
@@ -59,6 +62,27 @@ fn acknowledged_messages_arrive_whenever_the_process_is_killed() {
     let kills = setting("PUSHSLOTS_KILLS", 200);
     let seed = setting("PUSHSLOTS_SEED", 1);
     let mut random = StdRng::seed_from_u64(seed);
+    let result = survive(kills, |path, service, _| {
+        let mut child = start(path, service, 1_000_000, 0);
+        // The moment itself is random, so the time isn't a condition of the test.
+        std::thread::sleep(Duration::from_millis(random.gen_range(5..200)));
+        child.kill().unwrap();
+        child
+    });
+    println!("seed {seed}: {result}");
+}
+
+/// The clock is read before an entry is stored, leased, begun and settled, and at each renewal. The
+/// process aborts at each of these points, up to the number in `PUSHSLOTS_POINTS`.
+#[test]
+fn acknowledged_messages_arrive_at_whatever_step_the_process_dies() {
+    let points = setting("PUSHSLOTS_POINTS", 60);
+    let result = survive(points, |path, service, round| start(path, service, 5, round + 1));
+    println!("{result}");
+}
+
+/// Lets processes die, and checks the promises of all of them. Returns a description.
+fn survive(rounds: u64, mut die: impl FnMut(&Path, &MockService, u64) -> Child) -> String {
     let folder = Folder(std::env::temp_dir().join(format!("pushslots-outbox-{}", Uuid::new_v4())));
     std::fs::create_dir(&folder.0).unwrap();
     let path = folder.0.join("outbox.redb");
@@ -66,16 +90,14 @@ fn acknowledged_messages_arrive_whenever_the_process_is_killed() {
     let service = MockService::builder().without_rate_limit().token_lifetime(day).start().unwrap();
 
     let mut promised = HashSet::new();
-    for _ in 0..kills {
-        let mut child = start(&path, &service, 1_000_000);
-        // The moment itself is random, so the time isn't a condition of the test.
-        std::thread::sleep(Duration::from_millis(random.gen_range(5..200)));
-        child.kill().unwrap();
-        child.wait().unwrap();
+    let mut died = 0;
+    for round in 0..rounds {
+        let mut child = die(&path, &service, round);
         promised.extend(acknowledged(&mut child));
+        died += u64::from(!child.wait().unwrap().success());
     }
-    // The last run only delivers, also the entries that lost five workers.
-    let mut child = start(&path, &service, 0);
+    // The last run only delivers, including the entries that lost five workers.
+    let mut child = start(&path, &service, 0, 0);
     assert!(child.wait().unwrap().success());
 
     let mut copies = HashMap::<Uuid, usize>::new();
@@ -84,14 +106,15 @@ fn acknowledged_messages_arrive_whenever_the_process_is_killed() {
     }
     let lost = promised.iter().filter(|id| !copies.contains_key(id)).count();
     let (unexplained, repeated) = explain(&path, &copies);
-    println!(
-        "seed {seed}: {kills} kills, {} messages acknowledged, {} arrived, {lost} lost, {repeated} \
+    let result = format!(
+        "{died} processes died, {} messages acknowledged, {} arrived, {lost} lost, {repeated} \
          arrived more than once, {unexplained} of them unexplained",
         promised.len(),
         copies.len(),
     );
-    assert!(!promised.is_empty(), "all processes were killed before they did anything");
-    assert_eq!((lost, unexplained), (0, 0));
+    assert!(!promised.is_empty() && died > rounds / 2, "{result}");
+    assert_eq!((lost, unexplained), (0, 0), "{result}");
+    result
 }
 
 /// Returns the number of messages with copies that no attempt explains, and of all with copies.
@@ -123,7 +146,17 @@ fn child() {
 async fn enqueue_and_deliver() {
     let path = std::env::var("PUSHSLOTS_OUTBOX").unwrap();
     let destination = std::env::var("PUSHSLOTS_DESTINATION_IDS").unwrap().parse().unwrap();
-    let outbox = Outbox::builder().destination(destination).open(path).await.unwrap();
+    let abort_at = setting("PUSHSLOTS_ABORT_AT", 0);
+    let reads = AtomicU64::new(0);
+    let clock = move || {
+        if reads.fetch_add(1, Ordering::Relaxed) + 1 == abort_at {
+            // Nothing is cleaned up, as after a kill.
+            std::process::abort();
+        }
+        Utc::now()
+    };
+    let builder = Outbox::builder().destination(destination).clock(clock);
+    let outbox = builder.open(path).await.unwrap();
     let client = Client::from_env().unwrap();
     let worker = outbox.worker(&client).start().unwrap();
     let tomorrow = Utc::now() + TimeDelta::days(1);

@@ -164,8 +164,8 @@ impl History {
     async fn lease(&mut self) -> Step {
         let until = self.now.after(Duration::from_secs(self.random.gen_range(1..100)));
         let avoid = self.random.gen_bool(0.3).then(|| self.lane());
-        let expected = self.model.lease(self.now, until, avoid.clone()).await;
-        let leased = self.store().lease(self.now, until, avoid).await;
+        let expected = self.model.lease(self.now.into(), until, avoid.clone()).await;
+        let leased = self.store().lease(self.now.into(), until, avoid).await;
         let (expected, leased) = match (expected, leased) {
             (Ok(expected), Ok(leased)) => (expected, leased),
             (_, Err(error)) => return Err(format!("lease failed: {}", error.0)),

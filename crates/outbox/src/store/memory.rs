@@ -13,7 +13,7 @@ use super::{
 use crate::filter::Filter;
 use crate::lane::{HeadStep, head_step};
 use crate::state::{EntryRecord, EntryState, Event};
-use crate::time::Timestamp;
+use crate::time::{Now, Timestamp};
 
 /// A store in memory.
 #[derive(Default)]
@@ -170,17 +170,13 @@ impl Store for MemoryStore {
         })
     }
 
-    fn lease(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        avoid: Option<String>,
-    ) -> StoreFuture<'_, Leased> {
+    fn lease(&self, now: Now, until: Timestamp, avoid: Option<String>) -> StoreFuture<'_, Leased> {
         self.done(|contents| {
+            let Now { wall: now, steady } = now;
             let over: Vec<_> = contents
                 .leases
                 .iter()
-                .filter(|(_, (_, until))| *until <= now)
+                .filter(|(_, (_, until))| *until <= steady)
                 .map(|(lane, (number, _))| (lane.clone(), *number))
                 .collect();
             for (lane, number) in over {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::state::{BatchPart, DeadReason, EntryRecord, OnDead, Outcome};
-use crate::time::Timestamp;
+use crate::time::{Now, Timestamp};
 
 pub(crate) type StoreFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -154,15 +154,11 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Leases a free, due lane that isn't held, if there is one, and returns its first entry.
     /// Prefers a lane other than `avoid`.
     ///
-    /// Beforehand it supersedes and expires entries, and ends leases whose time is over.
-    fn lease(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        avoid: Option<String>,
-    ) -> StoreFuture<'_, Leased>;
+    /// Beforehand it supersedes and expires entries, and ends leases whose time is over. `until` is
+    /// a time of the steady clock.
+    fn lease(&self, now: Now, until: Timestamp, avoid: Option<String>) -> StoreFuture<'_, Leased>;
 
-    /// Extends a lease. Returns whether it is still valid.
+    /// Extends a lease until a time of the steady clock. Returns whether it is still valid.
     fn renew(&self, lease: Lease, until: Timestamp) -> StoreFuture<'_, bool>;
 
     /// Records that the send of the lease's entry begins. Returns whether the lease is still valid.

@@ -138,7 +138,7 @@ impl Sender {
         sleep(self.lease / 3).await;
         loop {
             let asked = Instant::now();
-            let until = self.shared.now().after(self.lease);
+            let until = self.shared.steady().after(self.lease);
             match self.shared.store.renew(lease.clone(), until).await {
                 Ok(true) => return Some(asked + self.lease),
                 Ok(false) => return None,
@@ -179,7 +179,8 @@ impl Sender {
             }
             self.wait_after(&failed).await;
             // Another worker must not send the message meanwhile.
-            let _ = self.shared.store.renew(lease.clone(), now.after(self.lease)).await;
+            let until = self.shared.steady().after(self.lease);
+            let _ = self.shared.store.renew(lease.clone(), until).await;
         };
         if let Some(record) = record {
             log(&record, error.as_deref());

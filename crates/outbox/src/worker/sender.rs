@@ -15,7 +15,7 @@ use super::health::{Admission, Health};
 use crate::error::StoreError;
 use crate::outbox::Shared;
 use crate::store::Leased;
-use crate::time::Timestamp;
+use crate::time::{Now, Timestamp};
 
 /// The maximum time without a look at the store. A change by this process wakes the tasks earlier.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
@@ -56,10 +56,11 @@ impl Sender {
             let unused = Unused { health: &self.health, admission };
             let permit = self.permit().await?;
             let started = Instant::now();
-            let now = self.shared.now();
+            let steady = self.shared.steady();
+            let now = Now { wall: self.shared.now(), steady };
             let avoid = unused.admission.avoid();
             // It isn't cancelled, because its lease would be lost.
-            let leased = self.shared.store.lease(now, now.after(self.lease), avoid).await;
+            let leased = self.shared.store.lease(now, steady.after(self.lease), avoid).await;
             match leased {
                 Ok(Leased::Entry { lease, entry, body }) => {
                     let is_probe = unused.into_admission().is_probe();

@@ -1,11 +1,14 @@
 //! Outages, throttling, credentials, and the end of a worker.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pushslots::Delivery;
+use pushslots::chrono::TimeDelta;
 use pushslots_outbox::EntryState;
 
-use crate::service::{Reply, Service, message};
+use crate::service::{Reply, Service, message, start};
 
 #[tokio::test(start_paused = true)]
 async fn outage_costs_two_requests_a_minute_however_many_entries_wait() {
@@ -91,4 +94,29 @@ async fn shutdown_lets_sends_end_and_reports_those_it_drops() {
     assert_eq!(service.accepted(), [id], "the send in flight ended, and none began after it");
     let details = outbox.entry(waiting).await.unwrap().unwrap();
     assert_eq!(details.entry().state(), EntryState::Waiting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn step_of_the_wall_clock_ends_no_lease() {
+    let service = Service::new();
+    let step = Arc::new(AtomicI64::new(0));
+    let hours = step.clone();
+    let begin = service.begin();
+    let clock = move || {
+        let time = TimeDelta::from_std(begin.elapsed()).unwrap();
+        start() + time + TimeDelta::hours(hours.load(Ordering::Relaxed))
+    };
+    let outbox = service.builder().clock(clock).in_memory().await.unwrap();
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    service.reply_to(id, [Reply::Late(Duration::from_secs(20))]);
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    for hours in [2, -3] {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        step.store(hours, Ordering::Relaxed);
+        // An idle task looks at the lanes.
+        outbox.release("other").await.unwrap();
+    }
+    outbox.wait_for(id).await.unwrap();
+    assert_eq!(service.arrivals().len(), 1);
+    assert_eq!(outbox.entry(id).await.unwrap().unwrap().attempts().len(), 1);
 }

@@ -158,7 +158,8 @@ async fn live(store: &RedbStore, backend: &Faulty) {
         while state_of(id).await != EntryState::Accepted {
             now = now.after(Duration::from_secs(61));
             let until = now.after(Duration::from_secs(60));
-            let leased = retried(backend, async || store.lease(now, until, None).await).await;
+            let leased =
+                retried(backend, async || store.lease(now.into(), until, None).await).await;
             let Leased::Entry { lease, entry, .. } = leased else { panic!("{leased:?}") };
             assert_eq!(entry.message_id, id, "the order changed");
             match store.begin(lease.clone(), id, now).await {

@@ -40,7 +40,7 @@ async fn depth_costs_nothing() {
         let timed = |total: &mut Duration, start: Instant| *total += start.elapsed() / rounds;
         for _ in 0..rounds {
             let start = Instant::now();
-            let leased = store.lease(NOW, minute_after(NOW), None).await.unwrap();
+            let leased = store.lease(NOW.into(), minute_after(NOW), None).await.unwrap();
             timed(&mut lease_time, start);
             let Leased::Entry { lease, entry, .. } = leased else { panic!("nothing is due") };
             let start = Instant::now();

@@ -53,7 +53,7 @@ use super::{
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::state::EntryRecord;
-use crate::time::Timestamp;
+use crate::time::{Now, Timestamp};
 
 /// A store in a file. Call [`recover`](Store::recover) once after opening it.
 ///
@@ -193,12 +193,7 @@ impl Store for RedbStore {
         self.ask(|reply| Message::write(bytes, run, drop_value, reply))
     }
 
-    fn lease(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        avoid: Option<String>,
-    ) -> StoreFuture<'_, Leased> {
+    fn lease(&self, now: Now, until: Timestamp, avoid: Option<String>) -> StoreFuture<'_, Leased> {
         let run = move |work: &mut Work<'_, '_>| work.lease(now, until, avoid.as_deref());
         let undelivered = |leased, leases: &mut Leases| {
             if let Leased::Entry { lease, .. } = leased {

@@ -126,7 +126,7 @@ async fn live(recorder: &Recorder) -> Promises {
         }
         now = minute_after(now);
         for _ in 0..2 {
-            let leased = store.lease(now, minute_after(now), None).await.unwrap();
+            let leased = store.lease(now.into(), minute_after(now), None).await.unwrap();
             let Leased::Entry { lease, entry, .. } = leased else { continue };
             let id = entry.message_id;
             assert!(store.begin(lease.clone(), id, now).await.unwrap());

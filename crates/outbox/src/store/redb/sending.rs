@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use crate::lane::{HeadStep, Supersession, head_step};
 use crate::state::{EntryRecord, Event};
 use crate::store::{Lease, Leased, Settlement, lost_attempt};
-use crate::time::Timestamp;
+use crate::time::{Now, Timestamp};
 
 use super::lanes::Choice;
 use super::leases::Leases;
@@ -37,11 +37,12 @@ impl Work<'_, '_> {
     /// Leases a lane. Returns `None` if it has to continue in another transaction.
     pub(super) fn lease(
         &mut self,
-        now: Timestamp,
+        now: Now,
         until: Timestamp,
         avoid: Option<&str>,
     ) -> Result<Option<Leased>, StoreError> {
-        for lease in self.leases.over(now) {
+        let Now { wall: now, steady } = now;
+        for lease in self.leases.over(steady) {
             self.lose(&lease, now)?;
         }
         let mut stuck: Vec<String> = Vec::new();

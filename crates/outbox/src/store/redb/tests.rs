@@ -80,7 +80,7 @@ async fn fill(store: &impl Store) {
     }
     store.set_held("south".to_owned(), true).await.unwrap();
     for number in 0..2 {
-        let leased = store.lease(NOW, minute_after(NOW), None).await.unwrap();
+        let leased = store.lease(NOW.into(), minute_after(NOW), None).await.unwrap();
         let Leased::Entry { lease, entry, .. } = leased else { panic!("nothing is due") };
         assert!(store.begin(lease.clone(), entry.message_id, NOW).await.unwrap());
         if number == 0 {
@@ -114,7 +114,7 @@ async fn reopening_keeps_everything() {
     assert_eq!(store.recover(NOW).await.unwrap(), 1);
     assert_same(&store, &model).await;
     let Leased::Entry { lease, entry, body } =
-        store.lease(NOW, minute_after(NOW), None).await.unwrap()
+        store.lease(NOW.into(), minute_after(NOW), None).await.unwrap()
     else {
         panic!("nothing is due");
     };
@@ -320,14 +320,14 @@ async fn a_lease_whose_future_is_dropped_ends() {
     let store = RedbStore::with_backend(::redb::backends::InMemoryBackend::new()).unwrap();
     store.enqueue(vec![new_entry(1, "north")]).await.unwrap();
     for wait in 0..300 {
-        let leasing = store.lease(NOW, minute_after(NOW), None);
+        let leasing = store.lease(NOW.into(), minute_after(NOW), None);
         // Sometimes the lease is granted before the drop, and sometimes after it.
         std::thread::sleep(Duration::from_micros(wait));
         drop(leasing);
     }
     // The next lease must not be in the same transaction as the last dropped one.
     store.set_held("west".to_owned(), true).await.unwrap();
-    let leased = store.lease(NOW, minute_after(NOW), None).await.unwrap();
+    let leased = store.lease(NOW.into(), minute_after(NOW), None).await.unwrap();
     assert!(matches!(leased, Leased::Entry { .. }), "the lane isn't free");
 }
 
@@ -337,7 +337,7 @@ async fn many_expired_entries_end_in_several_transactions() {
     let expired = |number| NewEntry { expires: Some(NOW), ..new_entry(number, "north") };
     store.enqueue((0..2_500).map(expired).collect()).await.unwrap();
     store.enqueue(vec![new_entry(9_999, "north")]).await.unwrap();
-    let leased = store.lease(NOW, minute_after(NOW), None).await.unwrap();
+    let leased = store.lease(NOW.into(), minute_after(NOW), None).await.unwrap();
     assert!(matches!(leased, Leased::Entry { entry, .. } if entry.number == 2_501));
     assert_eq!(store.summary().await.unwrap().counts.expired, 2_500);
 }

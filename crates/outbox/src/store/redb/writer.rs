@@ -185,12 +185,14 @@ impl Writer {
         let transaction = self.begin()?;
         let mut tables = Tables::open(&transaction)?;
         let mut work = Work { tables: &mut tables, leases: &mut self.leases };
-        for job in jobs {
+        for job in &mut *jobs {
             job.run(&mut work)?;
         }
         // Transactions commit with immediate durability by default.
         if tables.finish(self.leases.last())? {
-            Ok(transaction.commit()?)
+            transaction.commit()?;
+            tracing::trace!(requests = jobs.len(), "committed");
+            Ok(())
         } else {
             Ok(transaction.abort()?)
         }
