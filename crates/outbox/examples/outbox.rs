@@ -5,8 +5,8 @@
 //! cargo run --example outbox         # there; kill it at any moment, and run it again
 //! ```
 //!
-//! The first run enqueues the messages in the file `outbox.redb`. Every run sends what is left, and
-//! at the end prints what became of the messages.
+//! The first run enqueues the messages in the file `outbox.redb`. Every run sends the rest of
+//! them, and prints the numbers of accepted messages and dead letters at the end.
 
 use std::time::Duration;
 

@@ -13,16 +13,13 @@ const COMPRESSED: u8 = 1;
 /// The first byte of a body that is compressed, and then encrypted.
 const ENCRYPTED: u8 = 2;
 
-/// The maximum size of a decoded body in bytes, which bounds the memory for a damaged one.
+/// The maximum size of a message in bytes. It bounds the memory for a damaged body.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
 
 /// Returns the digest that identifies the bytes of a message.
 pub(crate) fn digest_of(message: &[u8]) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for (byte, from) in bytes.iter_mut().zip(digest(&SHA256, message).as_ref()) {
-        *byte = *from;
-    }
-    bytes
+    // SHA-256 has 32 bytes.
+    digest(&SHA256, message).as_ref().try_into().unwrap_or_default()
 }
 
 /// Encodes a prepared message for storage, and encrypts it if there are keys.
@@ -31,6 +28,10 @@ pub(crate) fn encode(
     message: &[u8],
     keys: Option<&BodyKeys>,
 ) -> Result<Vec<u8>, OutboxError> {
+    if message.len() > MAX_BYTES {
+        let text = "a message must be smaller than 256 MiB; publish its slots in several messages";
+        return Err(OutboxError::Configuration(text.to_owned()));
+    }
     let compressed = lz4_flex::compress_prepend_size(message);
     let (form, rest) = match keys {
         Some(keys) => (ENCRYPTED, keys.encrypt(message_id, compressed)?),
@@ -83,4 +84,67 @@ fn decompress(compressed: &[u8]) -> Result<PreparedMessage, DecodeError> {
     let message =
         lz4_flex::decompress_size_prepended(compressed).map_err(|error| damaged(&error))?;
     PreparedMessage::from_bytes(&message).map_err(|error| damaged(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use pushslots::{PushSlots, Slot};
+    use uuid::Uuid;
+
+    use super::{DecodeError, decode, encode};
+    use crate::body_keys::BodyKeys;
+    use crate::preparer;
+
+    const ID: Uuid = Uuid::from_u128(7);
+
+    fn keys(id: &str, key: u8) -> BodyKeys {
+        BodyKeys::new(id, [key; 32]).unwrap()
+    }
+
+    fn message() -> Vec<u8> {
+        let settings = pushslots::Client::builder().destination(Uuid::from_u128(1));
+        let client = preparer::build(settings).unwrap();
+        let start: pushslots::chrono::DateTime<pushslots::chrono::Utc> =
+            "2026-12-01T09:00:00Z".parse().unwrap();
+        let slot = Slot::new(start, 15).reason("canary canary canary canary");
+        let message = PushSlots::builder().slot(slot).build().unwrap();
+        client.send(&message).message_id(ID).prepare().unwrap().to_bytes()
+    }
+
+    #[test]
+    fn bodies_are_read_after_a_key_rotation_and_never_with_another_key_or_id() {
+        let message = message();
+        let old = encode(ID, &message, Some(&keys("old", 1))).unwrap();
+        let rotated = keys("new", 2).with_older("old", [1; 32]).unwrap();
+        assert_eq!(decode(ID, &old, Some(&rotated)).unwrap().to_bytes(), message);
+        let new = encode(ID, &message, Some(&rotated)).unwrap();
+        assert_eq!(decode(ID, &new, Some(&keys("new", 2))).unwrap().to_bytes(), message);
+
+        for keys in [None, Some(&keys("new", 2))] {
+            let error = decode(ID, &old, keys).unwrap_err();
+            assert!(matches!(error, DecodeError::MissingKey(_)), "{error:?}");
+        }
+        let wrong = [(ID, keys("old", 3)), (Uuid::nil(), keys("old", 1))];
+        for (id, keys) in wrong {
+            let error = decode(id, &old, Some(&keys)).unwrap_err();
+            assert!(matches!(error, DecodeError::Damaged(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn encrypted_body_contains_no_text_and_any_damage_is_reported() {
+        let message = message();
+        assert!(message.windows(6).any(|text| text == b"canary"));
+        let plain = encode(ID, &message, None).unwrap();
+        assert!(plain.windows(6).any(|text| text == b"canary"));
+        let keys = keys("a", 1);
+        let encrypted = encode(ID, &message, Some(&keys)).unwrap();
+        assert!(!encrypted.windows(6).any(|text| text == b"canary"));
+        for index in 0..encrypted.len() {
+            let mut damaged = encrypted.clone();
+            damaged[index] ^= 1;
+            decode(ID, &damaged, Some(&keys)).unwrap_err();
+            decode(ID, &encrypted[..index], Some(&keys)).unwrap_err();
+        }
+    }
 }

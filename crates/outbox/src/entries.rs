@@ -1,4 +1,4 @@
-//! Lists entries, and erases what is stored about them.
+//! Lists entries, and erases their bodies.
 
 use pushslots::chrono::{DateTime, Utc};
 

@@ -9,7 +9,7 @@ use pushslots::Delivery;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use uuid::Uuid;
 
-use crate::state::{EntryState, Event, OnDead, Outcome, Verdict};
+use crate::state::{EntryState, Event, Outcome, Verdict};
 use crate::store::memory::{Contents, MemoryStore};
 use crate::store::{Enqueued, Lease, Leased, NewEntry, Settlement, Store, StoreFuture};
 use crate::time::Timestamp;
@@ -66,7 +66,7 @@ struct World {
     known_accepted: BTreeSet<Uuid>,
     /// Whether the send of an entry began after the store recorded its acceptance.
     began_after_acceptance: bool,
-    /// A lease whose end was seen, but not handled yet.
+    /// An expired lease that isn't handled yet.
     seen_over: Option<(Lease, Uuid)>,
 }
 
@@ -76,7 +76,7 @@ enum Worker {
     Busy { lease: Lease, id: Uuid, until: i64, stage: Stage },
 }
 
-/// How far a worker has come with an entry.
+/// The progress of a worker with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     Leased,
@@ -106,19 +106,7 @@ enum Action {
 }
 
 fn new_entry(id: Uuid, lane: &str, key: Option<&str>) -> NewEntry {
-    NewEntry {
-        message_id: id,
-        lane: lane.to_owned(),
-        key: key.map(str::to_owned),
-        batch: None,
-        digest: [0; 32],
-        slots: 1,
-        on_dead: OnDead::Continue,
-        enqueued: Timestamp(0),
-        due: Timestamp(0),
-        expires: None,
-        body: vec![1],
-    }
+    NewEntry { key: key.map(str::to_owned), ..NewEntry::of(id, lane) }
 }
 
 impl World {
@@ -139,7 +127,7 @@ impl World {
         Timestamp(self.now)
     }
 
-    /// Forgets what makes no difference for the properties, so that fewer states are different.
+    /// Forgets details that no property depends on, so that fewer states are different.
     fn forget_details(&mut self) {
         self.store.attempts.clear();
         for entry in self.store.entries.values_mut() {

@@ -1,5 +1,7 @@
 //! The decision about the first entry of a lane. It has no clock and no I/O.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use crate::state::{EntryRecord, EntryState};
@@ -49,7 +51,8 @@ pub(crate) fn head_step(head: &EntryRecord, keyed: &[EntryRecord], now: Timestam
 fn supersession(head: &EntryRecord, keyed: &[EntryRecord]) -> Option<Supersession> {
     head.key.as_ref()?;
     let newest = keyed.last().filter(|newest| newest.number > head.number)?;
-    if is_same_unit(head, newest) || !is_untouched(head, keyed) {
+    let untouched = untouched_by_batch(keyed);
+    if is_same_unit(head, newest) || !is_untouched(head, &untouched) {
         return None;
     }
     let unit = keyed.iter().filter(|entry| is_same_unit(entry, newest));
@@ -58,7 +61,7 @@ fn supersession(head: &EntryRecord, keyed: &[EntryRecord]) -> Option<Supersessio
     let superseded = keyed
         .iter()
         .filter(|entry| entry.number < newest.number && !is_same_unit(entry, newest))
-        .filter(|entry| is_untouched(entry, keyed))
+        .filter(|entry| is_untouched(entry, &untouched))
         .map(|entry| entry.message_id)
         .collect();
     Some(Supersession {
@@ -77,9 +80,21 @@ fn is_same_unit(one: &EntryRecord, other: &EntryRecord) -> bool {
     }
 }
 
+/// Returns the number of waiting entries that were never attempted, by batch.
+fn untouched_by_batch(keyed: &[EntryRecord]) -> HashMap<&str, usize> {
+    let mut untouched = HashMap::new();
+    for entry in keyed.iter().filter(|entry| entry.attempts == 0) {
+        if let Some(batch) = &entry.batch {
+            *untouched.entry(batch.id.as_str()).or_default() += 1;
+        }
+    }
+    untouched
+}
+
 /// Returns whether all entries of the unit wait, and no message of a batch was attempted.
-fn is_untouched(entry: &EntryRecord, keyed: &[EntryRecord]) -> bool {
-    let Some(batch) = &entry.batch else { return entry.state == EntryState::Waiting };
-    let waiting = keyed.iter().filter(|other| is_same_unit(entry, other) && other.attempts == 0);
-    waiting.count() == batch.entries
+fn is_untouched(entry: &EntryRecord, untouched: &HashMap<&str, usize>) -> bool {
+    match &entry.batch {
+        Some(batch) => untouched.get(batch.id.as_str()) == Some(&batch.entries),
+        None => entry.state == EntryState::Waiting,
+    }
 }

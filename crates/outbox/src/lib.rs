@@ -36,7 +36,7 @@ pub use state::{DeadReason, EntryState, OnDead};
 pub use stats::{DeadLetters, Stats};
 pub use worker::{ShutdownReport, Worker, WorkerBuilder};
 
-/// The guide of the repository, whose examples are tested.
+/// Compiles the examples of the repository's guide.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/durable-delivery.md")]
 struct Guide;

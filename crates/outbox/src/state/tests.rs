@@ -17,19 +17,7 @@ const ERASE: Effects = Effects { erases_body: true, holds_lane: false };
 const HOLD: Effects = Effects { erases_body: false, holds_lane: true };
 
 fn waiting() -> EntryRecord {
-    let new = NewEntry {
-        message_id: Uuid::from_u128(1),
-        lane: "lane".to_owned(),
-        key: None,
-        batch: None,
-        digest: [0; 32],
-        slots: 1,
-        on_dead: OnDead::Continue,
-        enqueued: Timestamp(0),
-        due: Timestamp(0),
-        expires: Some(NOW),
-        body: Vec::new(),
-    };
+    let new = NewEntry { expires: Some(NOW), ..NewEntry::of(Uuid::from_u128(1), "lane") };
     new.into_record(1).0
 }
 

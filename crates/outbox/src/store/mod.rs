@@ -212,6 +212,26 @@ pub(crate) trait Store: Send + Sync + 'static {
     fn recover(&self, now: Timestamp) -> StoreFuture<'_, usize>;
 }
 
+#[cfg(test)]
+impl NewEntry {
+    /// Returns an entry for tests.
+    pub(crate) fn of(message_id: Uuid, lane: &str) -> Self {
+        Self {
+            message_id,
+            lane: lane.to_owned(),
+            key: None,
+            batch: None,
+            digest: [0; 32],
+            slots: 1,
+            on_dead: OnDead::Continue,
+            enqueued: Timestamp(0),
+            due: Timestamp(0),
+            expires: None,
+            body: vec![1],
+        }
+    }
+}
+
 impl NewEntry {
     /// Returns the entry under its number, and its body.
     pub(crate) fn into_record(self, number: u64) -> (EntryRecord, Vec<u8>) {

@@ -100,7 +100,7 @@ impl fmt::Debug for WorkerBuilder {
     }
 }
 
-/// How far a worker's stop has come.
+/// The progress of a worker's stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stop {
     Running,

@@ -43,10 +43,9 @@ export function showMessages({ messages, batches }, onlyMessage, choose) {
 }
 
 const partsOf = new WeakMap();
-const rowOf = new Map(); // by number
 
 // The line of a listed message.
-export const lineOf = (number) => rowOf.get(number)?.querySelector('summary');
+export const lineOf = (number) => $(`message-${number}`)?.querySelector('summary');
 
 function makeBatch() {
   const parts = {
@@ -114,7 +113,7 @@ function makeMessage({ number }, choose) {
     element('div', 'buttons', parts.pick, toWeek));
   const row = element('li', 'message', element('details', '', line, body));
   partsOf.set(row, parts);
-  rowOf.set(number, row);
+  row.id = `message-${number}`;
   return row;
 }
 

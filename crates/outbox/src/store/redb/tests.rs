@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::tables::{FORMAT, META};
 use super::{OpenError, RedbStore};
 use crate::filter::Filter;
-use crate::state::{OnDead, Outcome, Verdict};
+use crate::state::{Outcome, Verdict};
 use crate::store::memory::MemoryStore;
 use crate::store::{Changed, Enqueued, Lease, Leased, NewEntry, Settlement, Store};
 use crate::time::Timestamp;
@@ -46,18 +46,13 @@ impl Drop for Folder {
 }
 
 pub(super) fn new_entry(number: u32, lane: &str) -> NewEntry {
+    let id = Uuid::from_u128(u128::from(number));
     NewEntry {
-        message_id: Uuid::from_u128(u128::from(number)),
-        lane: lane.to_owned(),
-        key: None,
-        batch: None,
         digest: [1; 32],
-        slots: 1,
-        on_dead: OnDead::Continue,
         enqueued: NOW,
         due: NOW,
-        expires: None,
         body: vec![7; 2_000],
+        ..NewEntry::of(id, lane)
     }
 }
 
