@@ -1,12 +1,15 @@
 //! A send and its options.
 
+use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::Client;
+use crate::delivery::{AttemptObserver, SendContext};
 use crate::error::Error;
 use crate::message::{
     BatchNumbers, Content, Meta, PreparedMessage, Problem, Validation, write_from,
@@ -31,12 +34,12 @@ use crate::transport::Permit;
 /// # Ok(()) }
 /// ```
 #[must_use = "nothing is sent until this is awaited"]
-#[derive(Debug)]
 pub struct SendBuilder<'a> {
     client: &'a Client,
     content: Content<'a>,
     message_id: Option<Uuid>,
     permit: Option<Permit>,
+    observer: Option<Arc<dyn AttemptObserver>>,
     policy: Policy,
     validation: Validation,
 }
@@ -45,7 +48,7 @@ impl<'a> SendBuilder<'a> {
     pub(super) fn new(client: &'a Client, content: Content<'a>) -> Self {
         let policy = client.0.policy.clone();
         let validation = client.0.validation;
-        Self { client, content, message_id: None, permit: None, policy, validation }
+        Self { client, content, message_id: None, permit: None, observer: None, policy, validation }
     }
 
     /// Sets the maximum time for the send, including all attempts and delays. Defaults to [the
@@ -121,6 +124,34 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
+    /// Sets an observer of this send's attempts, in addition to [the
+    /// client's](crate::ClientBuilder::attempt_observer).
+    ///
+    /// A send that is dropped returns neither a receipt nor an error. The observer still receives
+    /// its attempts, including the one in flight, so the [delivery](crate::Attempt::delivery) of
+    /// each is known.
+    ///
+    /// ```no_run
+    /// # use pushslots::{Attempt, Client, Delivery, PushSlots};
+    /// # use std::sync::{Arc, Mutex};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client, message: PushSlots) {
+    /// let attempts = Arc::new(Mutex::new(Vec::new()));
+    /// let seen = attempts.clone();
+    /// let send = client
+    ///     .send(&message)
+    ///     .attempt_observer(move |attempt: &Attempt| seen.lock().unwrap().push(attempt.delivery));
+    /// let sent = tokio::time::timeout(Duration::from_secs(2), send.into_future()).await;
+    /// if sent.is_err() && !attempts.lock().unwrap().contains(&Delivery::Unknown) {
+    ///     println!("the message didn't arrive");
+    /// }
+    /// # }
+    /// ```
+    pub fn attempt_observer(mut self, observer: impl AttemptObserver) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Returns the message as it would be sent, including its message id. Nothing is sent.
     ///
     /// # Errors
@@ -135,15 +166,12 @@ impl<'a> SendBuilder<'a> {
         let sender = &self.client.0.sender;
         let _guard = sender.in_progress.begin();
         self.check()?;
-        let permit = self.permit.take();
+        let (permit, observer) = (self.permit.take(), self.observer.take());
+        let context = SendContext { permit, earlier: Vec::new(), observer };
         let policy = self.policy.clone();
         match self.content {
-            Content::Prepared(message) => {
-                sender.deliver(message, &policy, permit, Vec::new()).await
-            }
-            Content::Message(_) => {
-                sender.deliver(&self.prepared()?, &policy, permit, Vec::new()).await
-            }
+            Content::Prepared(message) => sender.deliver(message, &policy, context).await,
+            Content::Message(_) => sender.deliver(&self.prepared()?, &policy, context).await,
         }
     }
 
@@ -204,6 +232,18 @@ impl<'a> SendBuilder<'a> {
             body: written.json,
             problems: written.problems,
         })
+    }
+}
+
+impl fmt::Debug for SendBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendBuilder")
+            .field("content", &self.content)
+            .field("message_id", &self.message_id)
+            .field("permit", &self.permit)
+            .field("policy", &self.policy)
+            .field("validation", &self.validation)
+            .finish_non_exhaustive()
     }
 }
 

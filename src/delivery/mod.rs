@@ -63,38 +63,45 @@ pub(crate) struct Sender {
     pub(crate) observer: Option<Arc<dyn AttemptObserver>>,
 }
 
+/// The parts of a send that are neither its message nor its policy.
+#[derive(Default)]
+pub(crate) struct SendContext {
+    /// A permit for the first request, if the caller has one already.
+    pub(crate) permit: Option<Permit>,
+    /// The attempts of earlier failed sends of the message. The receipt or error lists them first.
+    pub(crate) earlier: Vec<Attempt>,
+    /// An observer of this send alone.
+    pub(crate) observer: Option<Arc<dyn AttemptObserver>>,
+}
+
 impl Sender {
-    /// Sends `message` until it is accepted or `policy` abandons it. `permit` is a request permit,
-    /// if the caller has one already.
-    ///
-    /// The receipt or error also lists the `earlier` attempts, made by failed sends of the same
-    /// message.
+    /// Sends `message` until it is accepted or `policy` abandons it.
     pub(crate) fn deliver(
         &self,
         message: &PreparedMessage,
         policy: &Policy,
-        permit: Option<Permit>,
-        earlier: Vec<Attempt>,
+        context: SendContext,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send {
         let span = trace::send(message);
         // The current span may be the caller's, if the spans of this crate are filtered out.
         let own = span.clone();
-        self.send(message, policy, permit, earlier, own).instrument(span)
+        self.send(message, policy, context, own).instrument(span)
     }
 
     async fn send(
         &self,
         message: &PreparedMessage,
         policy: &Policy,
-        mut first_permit: Option<Permit>,
-        earlier: Vec<Attempt>,
+        context: SendContext,
         span: Span,
     ) -> Result<Receipt, Error> {
+        let SendContext { permit: mut first_permit, earlier, observer } = context;
         let mut began = Instant::now();
         let delays = AttemptDelays::new(&self.jitter);
         let state =
             SendState::new(message.message_id, policy, self.budget.as_deref(), delays, earlier);
-        let mut send = SendRecorder::new(state, message, self.observer.as_deref(), span);
+        let observers = [self.observer.as_deref(), observer.as_deref()];
+        let mut send = SendRecorder::new(state, message, observers, span);
         loop {
             // Waiting for the end of a cooldown, or for one of the client's own limits, isn't an
             // attempt: nothing is sent.

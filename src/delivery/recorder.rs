@@ -21,7 +21,8 @@ use crate::receipt::{Attempt, Delivery, Receipt};
 pub(super) struct SendRecorder<'a> {
     state: SendState<'a>,
     message: &'a PreparedMessage,
-    observer: Option<&'a dyn AttemptObserver>,
+    /// The observer of the client, and that of the send.
+    observers: [Option<&'a dyn AttemptObserver>; 2],
     /// The span of the send.
     span: Span,
     current: Option<AttemptInFlight>,
@@ -63,10 +64,10 @@ impl<'a> SendRecorder<'a> {
     pub(super) fn new(
         state: SendState<'a>,
         message: &'a PreparedMessage,
-        observer: Option<&'a dyn AttemptObserver>,
+        observers: [Option<&'a dyn AttemptObserver>; 2],
         span: Span,
     ) -> Self {
-        Self { state, message, observer, span, current: None, has_ended: false }
+        Self { state, message, observers, span, current: None, has_ended: false }
     }
 
     pub(super) fn begin_attempt(&mut self) -> &mut AttemptInFlight {
@@ -125,7 +126,7 @@ impl<'a> SendRecorder<'a> {
         if attempt.delay.is_some() {
             trace::retrying(attempt);
         }
-        if let Some(observer) = self.observer {
+        for observer in self.observers.into_iter().flatten() {
             // A panic in the observer must not cost the message.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.attempt_ended(attempt)));
         }

@@ -223,6 +223,26 @@ impl RateLimiter {
         }
     }
 
+    /// Counts requests that an earlier process sent from the same address, and that ended `age`
+    /// ago.
+    ///
+    /// A new limiter assumes that nothing was sent before it. A process that keeps a record of its
+    /// requests can pass them here after a restart, so that both processes together stay within the
+    /// limit. Requests older than the window don't count. A [`PermitSource`] keeps its own record,
+    /// so the call has no effect there.
+    ///
+    /// ```
+    /// # use pushslots::RateLimiter;
+    /// # use std::time::Duration;
+    /// let limiter = RateLimiter::new(7_500, Duration::from_secs(300));
+    /// limiter.count_earlier(120, Duration::from_secs(90));
+    /// ```
+    pub fn count_earlier(&self, requests: u32, age: Duration) {
+        if let LimiterKind::Window(window) = &self.0 {
+            window.count_earlier(requests, age);
+        }
+    }
+
     fn check(&self) -> Result<(), PermitError> {
         match self.rate().and_then(|rate| rate.problems().next()) {
             Some(problem) => Err(PermitError::failed(format!("the rate {problem}"))),

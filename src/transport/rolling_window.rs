@@ -202,6 +202,21 @@ impl RollingWindow {
         }
     }
 
+    /// Counts requests of an earlier process that ended `age` ago.
+    pub(super) fn count_earlier(&self, requests: u32, age: Duration) {
+        let now = Instant::now();
+        // A machine that has just started has no earlier time. The requests then count for longer.
+        let ended = now.checked_sub(age).unwrap_or(now);
+        let mut state = self.state();
+        let place = state.ended.partition_point(|other| *other <= ended);
+        let newer = state.ended.split_off(place);
+        state.ended.extend(std::iter::repeat_n(ended, requests.min(self.rate.requests) as usize));
+        state.ended.extend(newer);
+        // A permit is free once fewer than this number count, whatever the older ones are.
+        let surplus = state.ended.len().saturating_sub(self.rate.requests as usize);
+        state.ended.drain(..surplus);
+    }
+
     /// Gives no permits for `delay`.
     pub(super) fn throttled(&self, delay: Duration) {
         let until = Instant::now() + delay;

@@ -55,6 +55,25 @@ impl PermitSource for ControlledSource {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_of_an_earlier_process_count_until_one_window_after_their_end() {
+    sleep(MINUTE).await;
+    let limiter = RateLimiter::new(4, MINUTE);
+    // In any order, and more than the limit allows: only the last four matter.
+    limiter.count_earlier(1, 20 * SECOND);
+    limiter.count_earlier(u32::MAX, 40 * SECOND);
+    limiter.count_earlier(1, 10 * SECOND);
+    limiter.count_earlier(3, 61 * SECOND);
+    let began = Instant::now();
+    let mut permits = Vec::new();
+    for seconds in [20, 20, 40, 50] {
+        permits.push(limiter.permit().await.unwrap());
+        let waited = began.elapsed();
+        let expected = seconds * SECOND;
+        assert!(waited >= expected && waited < expected + Duration::from_millis(5), "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn clients_that_share_a_limiter_share_its_permits() {
     let limiter = RateLimiter::new(4, MINUTE);
     let models = [Model::scripted([ok()]), Model::scripted([ok()])];

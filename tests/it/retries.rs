@@ -1,5 +1,6 @@
 //! The retry settings, and the reasons that each attempt records.
 
+use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -389,6 +390,27 @@ async fn observer_is_called_for_the_attempt_in_flight_of_a_dropped_send() {
             .collect();
         assert_eq!(results, [expected]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn observer_of_a_send_receives_its_attempts_in_addition_to_the_clients() {
+    let outcomes = [responds(503), ScriptedOutcome::Hangs { accepted: true }, ok()];
+    let model = Model::scripted(outcomes);
+    let (client, of_client) = observed(&model);
+    let of_send = Arc::new(Mutex::new(Vec::new()));
+    let kept = of_send.clone();
+    let message = message();
+    let send = client
+        .send(&message)
+        .attempt_observer(move |attempt: &Attempt| kept.lock().unwrap().push(attempt.clone()));
+    assert!(timeout(Duration::from_secs(10), send.into_future()).await.is_err());
+    let attempts = of_send.lock().unwrap().clone();
+    assert_eq!(next_steps(&attempts), [NextStep::Backoff, NextStep::Dropped]);
+    assert_eq!(*of_client.lock().unwrap(), attempts);
+
+    client.send(&message).await.unwrap();
+    assert_eq!(of_client.lock().unwrap().len(), 3);
+    assert_eq!(of_send.lock().unwrap().len(), 2, "the observer is of one send");
 }
 
 #[tokio::test(start_paused = true)]

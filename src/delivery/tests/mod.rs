@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{InFlight, InProgress, Sender};
+use super::{InFlight, InProgress, SendContext, Sender};
 use crate::auth::{
     AuthError, Credentials, LegacyEndpoints, Signer, SigningAlgorithm, SigningInput, TokenCache,
     TokenEndpoints,
@@ -176,7 +176,7 @@ fn message() -> PreparedMessage {
 }
 
 async fn deliver(script: &Arc<Script>, policy: &Policy) -> Result<Receipt, Error> {
-    sender(script.clone()).deliver(&message(), policy, None, Vec::new()).await
+    sender(script.clone()).deliver(&message(), policy, SendContext::default()).await
 }
 
 fn patient() -> Policy {
@@ -290,8 +290,8 @@ async fn a_late_401_does_not_cost_the_token_that_replaced_the_rejected_one() {
     let message = message();
     let policy = patient();
     let (one, other) = tokio::join!(
-        sender.deliver(&message, &policy, None, Vec::new()),
-        sender.deliver(&message, &policy, None, Vec::new())
+        sender.deliver(&message, &policy, SendContext::default()),
+        sender.deliver(&message, &policy, SendContext::default())
     );
     one.unwrap();
     other.unwrap();

@@ -170,7 +170,7 @@ pub(super) struct Sent {
 
 pub(super) async fn send(sender: Arc<Sender>) -> Sent {
     let began = Instant::now();
-    let result = sender.deliver(&message(), &patient(), None, Vec::new()).await;
+    let result = sender.deliver(&message(), &patient(), SendContext::default()).await;
     Sent { began, took: began.elapsed(), result }
 }
 

@@ -196,7 +196,7 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
         (21, "no access token: the endpoint responded with 503"),
         (18, "no access token, and none is requested yet: the"),
     ] {
-        let error = sender.deliver(&message(), &policy, None, Vec::new()).await.unwrap_err();
+        let error = sender.deliver(&message(), &policy, SendContext::default()).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
         assert_eq!(error.retry_after().unwrap().as_millis().div_ceil(1_000), asked);
         assert!(error.to_string().contains(words), "{error}");
@@ -209,12 +209,12 @@ async fn a_send_that_can_not_wait_for_a_token_says_when_to_come_back() {
 async fn an_endless_retry_after_does_not_lock_the_client_out() {
     let act = |at| if at < SECOND { Act::Response(429, "86400", "") } else { Act::Issue };
     let (service, sender) = serve(Service::new(act));
-    let first = sender.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
+    let first = sender.deliver(&message(), &patient(), SendContext::default()).await.unwrap_err();
     assert_eq!(first.retry_after(), Some(Duration::from_secs(86_400)));
     sleep(119 * SECOND).await;
-    sender.deliver(&message(), &patient(), None, Vec::new()).await.unwrap_err();
+    sender.deliver(&message(), &patient(), SendContext::default()).await.unwrap_err();
     sleep(SECOND).await;
-    sender.deliver(&message(), &patient(), None, Vec::new()).await.unwrap();
+    sender.deliver(&message(), &patient(), SendContext::default()).await.unwrap();
     assert_eq!(service.requests().len(), 2);
 }
 
@@ -249,7 +249,12 @@ async fn a_renewal_that_hangs_holds_up_one_send_for_a_moment() {
     while service.began.elapsed() < Duration::from_secs(279) {
         let began = Instant::now();
         assert_eq!(
-            sender.deliver(&message(), &policy, None, Vec::new()).await.unwrap().attempts().len(),
+            sender
+                .deliver(&message(), &policy, SendContext::default())
+                .await
+                .unwrap()
+                .attempts()
+                .len(),
             1
         );
         held_up += usize::from(began.elapsed() > SECOND / 10);
@@ -269,7 +274,7 @@ async fn a_renewal_is_carried_on_by_later_sends_when_the_one_that_began_it_is_dr
     let message = message();
     let policy = patient();
     {
-        let mut dropped = pin!(sender.deliver(&message, &policy, None, Vec::new()));
+        let mut dropped = pin!(sender.deliver(&message, &policy, SendContext::default()));
         poll_once(dropped.as_mut()).await;
     }
     for _ in 0..40 {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::super::progress::WaitReason;
 use super::{Dispatcher, FreePermit};
+use crate::delivery::SendContext;
 use crate::transport::{Permit, RateLimiter};
 
 impl<'a> Dispatcher<'a, '_> {
@@ -95,9 +96,10 @@ impl<'a> Dispatcher<'a, '_> {
             self.tracker.may_repeat(message.encoded.slot_count);
         }
         let earlier = std::mem::take(&mut message.attempts);
+        let context = SendContext { permit, earlier, observer: None };
         let sender = self.sender;
         self.in_flight.push(Box::pin(async move {
-            let sent = sender.deliver(&message.encoded, &policy, permit, earlier).await;
+            let sent = sender.deliver(&message.encoded, &policy, context).await;
             (message, sent)
         }));
     }
