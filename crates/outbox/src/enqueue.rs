@@ -7,6 +7,8 @@ use std::pin::Pin;
 use pushslots::chrono::{DateTime, Utc};
 use pushslots::{PreparedMessage, SendBuilder};
 use tokio::sync::Notify;
+use tracing::Instrument;
+use tracing::field::display;
 use uuid::Uuid;
 
 use crate::body;
@@ -152,6 +154,25 @@ pub(crate) async fn add(
     for (what, name) in [("lane", &options.lane), ("supersedes", &options.key)] {
         name.as_deref().map_or(Ok(()), |name| check_name(what, name))?;
     }
+    let single = match &*messages {
+        [message] => Some(display(message.message_id())),
+        _ => None,
+    };
+    let span = tracing::info_span!(
+        "enqueue",
+        pushslots.message_id = single,
+        pushslots.batch_id = batch.map(|batch| &*batch.id),
+        pushslots.messages = messages.len(),
+    );
+    add_in_span(outbox, messages, options, batch).instrument(span).await
+}
+
+async fn add_in_span(
+    outbox: &Outbox,
+    messages: Vec<PreparedMessage>,
+    options: &Options,
+    batch: Option<&BatchPart>,
+) -> Result<Vec<Entry>, OutboxError> {
     let now = outbox.0.now();
     let keys = outbox.0.keys.as_ref();
     let new = messages.iter().map(|message| new_entry(message, options, batch, now, keys));
@@ -162,6 +183,14 @@ pub(crate) async fn add(
         Enqueued::Entries(entries) => entries,
         Enqueued::OtherBytes(id) => return Err(OutboxError::OtherBytes(id)),
     };
+    for entry in &entries {
+        tracing::debug!(
+            pushslots.message_id = %entry.message_id,
+            pushslots.lane = entry.lane,
+            state = ?entry.state,
+            "entry enqueued"
+        );
+    }
     Ok(entries.into_iter().map(Entry).collect())
 }
 

@@ -112,9 +112,10 @@ fn new_entry(id: Uuid, lane: &str, key: Option<&str>) -> NewEntry {
 impl World {
     /// Runs an operation of the store, which is never pending.
     fn run<T>(&mut self, operation: impl FnOnce(&MemoryStore) -> StoreFuture<'_, T>) -> T {
-        let store = MemoryStore(std::mem::take(&mut self.store).into());
+        let store = MemoryStore::default();
+        *store.contents.lock().expect("nothing panicked") = std::mem::take(&mut self.store);
         let value = operation(&store).now_or_never().expect("it is ready").expect("it succeeds");
-        self.store = store.0.into_inner().expect("nothing panicked");
+        self.store = store.contents.into_inner().expect("nothing panicked");
         value
     }
 
@@ -130,6 +131,7 @@ impl World {
     /// Forgets details that no property depends on, so that fewer states are different.
     fn forget_details(&mut self) {
         self.store.attempts.clear();
+        self.store.requests.clear();
         for entry in self.store.entries.values_mut() {
             entry.changed = Timestamp(0);
             entry.due = Timestamp(0);
@@ -171,15 +173,22 @@ impl World {
         let (delivery, verdict) = if accepted {
             (Delivery::Accepted, Verdict::Accepted)
         } else {
-            (Delivery::NotSent, Verdict::Retry { at_least: Duration::ZERO })
+            (Delivery::NotSent, Verdict::Retry { at_least: Duration::ZERO, is_probe: false })
         };
         let outcome = Outcome { delivery, verdict, attempts: 1 };
         if bug == Some(Bug::LateSettlementReleases) {
             self.store.leases.remove(&lease.lane);
         }
         let attempts = Vec::new();
-        let settlement =
-            Settlement { lease, message_id: id, outcome, attempts, receipt: None, random: 0.5 };
+        let settlement = Settlement {
+            lease,
+            message_id: id,
+            outcome,
+            attempts,
+            requests: 1,
+            receipt: None,
+            random: 0.5,
+        };
         let now = self.now();
         self.run(|store| store.settle(settlement, now));
         if self.store.entries.get(&id).is_some_and(|entry| entry.state == EntryState::Accepted) {

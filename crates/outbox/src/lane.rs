@@ -44,6 +44,13 @@ pub(crate) fn head_step(head: &EntryRecord, keyed: &[EntryRecord], now: Timestam
     }
 }
 
+/// Returns the supersession of the first of the waiting entries with one key, if there is one.
+/// `keyed` has them in the order of their numbers.
+pub(crate) fn thinning(keyed: &[EntryRecord]) -> Option<Supersession> {
+    let first = keyed.iter().min_by_key(|entry| (entry.position, entry.number))?;
+    supersession(first, keyed)
+}
+
 /// Returns the supersession of `head` by the newest unit, if there is a newer one.
 ///
 /// A unit is the entries of a batch, or one entry without a batch. A batch is superseded only as a

@@ -4,6 +4,7 @@
 mod body;
 mod body_keys;
 mod builder;
+mod changes;
 mod enqueue;
 mod entries;
 mod entry;
@@ -12,6 +13,8 @@ mod filter;
 #[cfg(test)]
 mod interleavings;
 mod lane;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod outbox;
 mod preparer;
 mod publish;

@@ -2,17 +2,18 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pushslots::chrono::{DateTime, Utc};
-use pushslots::{Client, Message, Receipt, Slot};
+use pushslots::{Client, Message, RateLimiter, Receipt, Slot};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::body_keys::BodyKeys;
 use crate::builder::OutboxBuilder;
+use crate::changes;
 use crate::enqueue::{EnqueueBuilder, check_name};
 use crate::entries::Entries;
 use crate::entry::EntryDetails;
@@ -55,7 +56,9 @@ pub(crate) struct Shared {
     opened: Instant,
     /// Wakes workers after a change that can make a lane due.
     pub(crate) wake: Notify,
-    pub(crate) waiters: Waiters,
+    waiters: Arc<Waiters>,
+    /// The requests of earlier processes, until the first worker counts them.
+    earlier_requests: Mutex<Vec<(Timestamp, u32)>>,
 }
 
 impl Shared {
@@ -66,6 +69,16 @@ impl Shared {
     /// Returns the time of a clock that is never set.
     pub(crate) fn steady(&self) -> Timestamp {
         Timestamp(0).after(self.opened.elapsed())
+    }
+
+    /// Counts the requests of earlier processes in a rate limiter. Only the first call has an
+    /// effect, because the workers of a process share a limiter.
+    pub(crate) fn count_earlier_requests(&self, limiter: &RateLimiter) {
+        let mut earlier = self.earlier_requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now();
+        for (time, requests) in earlier.drain(..) {
+            limiter.count_earlier(requests, now.since(time));
+        }
     }
 }
 
@@ -82,11 +95,21 @@ impl Outbox {
         clock: Clock,
     ) -> Result<Self, OutboxError> {
         let Storage { store, keys, retention } = storage;
-        let wake = Notify::new();
-        let waiters = Waiters::default();
-        let opened = Instant::now();
-        let shared = Shared { store, keys, retention, preparer, clock, opened, wake, waiters };
+        let waiters = Arc::new(Waiters::default());
+        store.on_change(changes::reporter(waiters.clone()));
+        let mut shared = Shared {
+            store,
+            keys,
+            retention,
+            preparer,
+            clock,
+            opened: Instant::now(),
+            wake: Notify::new(),
+            waiters,
+            earlier_requests: Mutex::default(),
+        };
         let recovered = shared.store.recover(shared.now()).await?;
+        shared.earlier_requests = Mutex::new(shared.store.requests().await?);
         if recovered > 0 {
             tracing::warn!(
                 entries = recovered,
@@ -148,19 +171,16 @@ impl Outbox {
     pub async fn wait_for(&self, message_id: Uuid) -> Result<Receipt, OutboxError> {
         loop {
             // Before the state is read, so that no change is missed.
-            let change = self.0.waiters.change_of(message_id);
+            let waiting = self.0.waiters.wait(message_id);
             let stored = self.0.store.entry(message_id).await?;
-            let Some(stored) = stored else {
-                self.0.waiters.changed(message_id);
-                return Err(OutboxError::NotFound(message_id));
-            };
+            let stored = stored.ok_or(OutboxError::NotFound(message_id))?;
             if stored.receipt.is_some() || stored.record.state.is_final() {
                 let details = EntryDetails::read(&stored)?;
                 let receipt = details.receipt().cloned();
                 return receipt.ok_or_else(|| OutboxError::NotAccepted(Box::new(details)));
             }
-            // A lease can also end an entry, when it expires or is superseded.
-            let _ = tokio::time::timeout(POLL_INTERVAL, change).await;
+            // A commit that failed may be stored all the same, and reports no change.
+            let _ = tokio::time::timeout(POLL_INTERVAL, waiting.changed()).await;
         }
     }
 
@@ -192,10 +212,7 @@ impl Outbox {
 
     fn changed(&self, message_id: Uuid, changed: Changed) -> Result<(), OutboxError> {
         match changed {
-            Changed::Done => {
-                self.0.waiters.changed(message_id);
-                Ok(())
-            }
+            Changed::Done => Ok(()),
             Changed::NotFound => Err(OutboxError::NotFound(message_id)),
             Changed::WrongState => Err(OutboxError::WrongState(message_id)),
             Changed::NoBody => Err(OutboxError::NoBody(message_id)),

@@ -11,6 +11,9 @@ const DELAYS: [Duration; 5] = [
     Duration::from_secs(15 * 60),
 ];
 
+/// The delay between probes of a service that is down.
+pub(crate) const PROBE_DELAY: Duration = Duration::from_secs(30);
+
 /// The time after the first failure at which an entry is abandoned.
 pub(crate) const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -136,9 +136,11 @@ pub(crate) enum Verdict {
     Blocked {
         delay: Duration,
     },
-    /// A temporary failure.
+    /// A temporary failure. An entry that served as the probe of a service that is down waits only
+    /// for the next probe.
     Retry {
         at_least: Duration,
+        is_probe: bool,
     },
 }
 
@@ -245,7 +247,7 @@ impl EntryRecord {
             }
             Verdict::Invalid => self.dies(DeadReason::Invalid),
             Verdict::Blocked { delay } => self.waits_until(now.after(delay)),
-            Verdict::Retry { at_least } => {
+            Verdict::Retry { at_least, is_probe } => {
                 self.failures = self.failures.saturating_add(1);
                 let since = *self.failing_since.get_or_insert(now);
                 let is_old = now.since(since) >= schedule::ABANDONED_AFTER;
@@ -253,8 +255,11 @@ impl EntryRecord {
                 if is_old && self.failures >= schedule::MIN_FAILURES {
                     return self.dies(DeadReason::Abandoned);
                 }
-                let delay = schedule::delay(self.failures, random).max(at_least);
-                self.waits_until(now.after(delay))
+                let delay = match is_probe {
+                    true => schedule::PROBE_DELAY,
+                    false => schedule::delay(self.failures, random),
+                };
+                self.waits_until(now.after(delay.max(at_least)))
             }
         }
     }

@@ -40,7 +40,7 @@ fn apply(entry: &mut EntryRecord, event: Event) -> Result<Effects, Ignored> {
 
 #[test]
 fn each_end_of_a_send_leads_to_its_state() {
-    let retry = Verdict::Retry { at_least: Duration::ZERO };
+    let retry = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
     let blocked = Verdict::Blocked { delay: Duration::from_secs(9) };
     let dead = EntryState::Dead;
     use Delivery::{Accepted, NotSent, Rejected, Unknown};
@@ -71,13 +71,15 @@ fn due_time_follows_the_schedule_and_retry_after() {
     let mut entry = sending();
     for seconds in [5, 15, 60, 300, 900, 900, 900] {
         entry.state = EntryState::Sending { lease: 5 };
-        let retry = Verdict::Retry { at_least: Duration::ZERO };
+        let retry = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
         apply(&mut entry, ended(Delivery::NotSent, retry)).unwrap();
         assert_eq!(entry.due.since(NOW), Duration::from_secs(seconds));
     }
     assert_eq!(entry.failures, 7);
     let hour = Duration::from_secs(3_600);
-    for verdict in [Verdict::Retry { at_least: hour }, Verdict::Blocked { delay: hour }] {
+    for verdict in
+        [Verdict::Retry { at_least: hour, is_probe: false }, Verdict::Blocked { delay: hour }]
+    {
         let mut entry = sending();
         apply(&mut entry, ended(Delivery::Rejected, verdict)).unwrap();
         assert_eq!(entry.due.since(NOW), hour);
@@ -92,7 +94,7 @@ fn due_time_follows_the_schedule_and_retry_after() {
 
 #[test]
 fn entry_is_abandoned_a_day_after_its_first_failure() {
-    let retry = Verdict::Retry { at_least: Duration::ZERO };
+    let retry = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
     let mut entry = sending();
     apply(&mut entry, ended(Delivery::NotSent, retry)).unwrap();
     // After two failures the outbox may have been off for a day.
@@ -162,7 +164,7 @@ fn late_acceptance_ends_an_entry_in_any_state() {
 
 #[test]
 fn other_late_ends_only_add_attempts() {
-    let retry = Verdict::Retry { at_least: Duration::ZERO };
+    let retry = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
     for state in [EntryState::Waiting, EntryState::Sending { lease: 6 }, EntryState::Cancelled] {
         let mut entry = in_state(state);
         assert_eq!(apply(&mut entry, ended(Delivery::Unknown, retry)), Ok(KEEP));
@@ -183,7 +185,7 @@ fn doubt_stays_until_an_acceptance() {
         let mut entry = sending();
         for delivery in deliveries {
             entry.state = EntryState::Sending { lease: 5 };
-            let retry = Verdict::Retry { at_least: Duration::ZERO };
+            let retry = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
             apply(&mut entry, ended(*delivery, retry)).unwrap();
         }
         assert_eq!(entry.delivery, Some(expected), "{deliveries:?}");

@@ -6,6 +6,7 @@ mod choices;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -45,6 +46,22 @@ struct History {
     pairs: Vec<Pair>,
     /// The store's numbers of the model's leases. They differ after a restart.
     numbers: HashMap<u64, u64>,
+    /// The reported changes of the model, and of the store.
+    changes: [Changes; 2],
+}
+
+/// The entries that a store has reported as changed.
+type Changes = Arc<Mutex<Vec<EntryRecord>>>;
+
+fn record_changes(store: &dyn Store, changes: &Changes) {
+    let changes = changes.clone();
+    store.on_change(Arc::new(move |entry| changes.lock().unwrap().push(entry.clone())));
+}
+
+fn take_changes(changes: &Changes) -> Vec<EntryRecord> {
+    let mut changes = std::mem::take(&mut *changes.lock().unwrap());
+    changes.sort_by_key(|entry| (entry.number, entry.attempts));
+    changes
 }
 
 type Step = Result<(), String>;
@@ -53,22 +70,34 @@ impl History {
     fn new(seed: u64) -> Self {
         let backend = SharedBackend::new(::redb::backends::InMemoryBackend::new());
         let mut random = StdRng::seed_from_u64(seed);
+        let model = MemoryStore::default();
+        let store = RedbStore::with_backend(backend.clone()).expect("the backend is empty");
+        let changes = [Changes::default(), Changes::default()];
+        record_changes(&model, &changes[0]);
+        record_changes(&store, &changes[1]);
         Self {
             is_wild: random.gen_bool(0.25),
             random,
             now: Timestamp(1_800_000_000_000),
-            model: MemoryStore::default(),
-            store: Some(RedbStore::with_backend(backend.clone()).expect("the backend is empty")),
+            model,
+            store: Some(store),
             backend,
             enqueued: Vec::new(),
             pairs: Vec::new(),
             numbers: HashMap::new(),
+            changes,
         }
     }
 
     async fn run(mut self) -> Step {
         for number in 0..STEPS {
-            self.step().await.map_err(|text| format!("step {number}: {text}"))?;
+            let step = async {
+                self.step().await?;
+                let [model, store] = self.changes.each_ref().map(take_changes);
+                let model = model.into_iter().map(|entry| self.translate(entry)).collect();
+                same("changes", Ok(model), Ok(store))
+            };
+            step.await.map_err(|text| format!("step {number}: {text}"))?;
         }
         self.compare_all().await
     }
@@ -132,16 +161,20 @@ impl History {
                 let expected = self.model.erase_bodies(filter.clone()).await;
                 same("erase_bodies", expected, self.store().erase_bodies(filter).await)
             }
-            91..95 => {
+            91..94 => {
                 let (filter, after) = (self.filter(), self.random.gen_range(0..20));
                 let limit = self.random.gen_range(0..6);
                 self.compare_page(filter, after, limit).await.map(drop)
             }
+            94 => self.thin().await,
             95..97 => {
                 let id = self.id();
                 self.compare_entry(id).await
             }
-            97 => self.compare_summary().await,
+            97 => {
+                self.compare_summary().await?;
+                same("requests", self.model.requests().await, self.store().requests().await)
+            }
             98 => {
                 let expected = self.model.recover(now).await;
                 same("recover", expected, self.store().recover(now).await)
@@ -200,6 +233,7 @@ impl History {
         let attempts = (0..outcome.attempts).map(|_| self.random.r#gen::<u16>().to_string());
         let settlement = Settlement {
             attempts: attempts.collect(),
+            requests: outcome.attempts,
             lease: pair.model.clone(),
             message_id: self.entry_of(&pair),
             outcome,
@@ -209,8 +243,30 @@ impl History {
         };
         let expected = self.model.settle(settlement.clone(), self.now).await;
         let expected = expected.map(|entry| entry.map(|entry| self.translate(entry)));
-        let settlement = Settlement { lease: pair.store, ..settlement };
-        same("settle", expected, self.store().settle(settlement, self.now).await)
+        let of_store = Settlement { lease: pair.store, ..settlement.clone() };
+        same("settle", expected, self.store().settle(of_store.clone(), self.now).await)?;
+        if self.random.gen_bool(0.8) || settlement.attempts.is_empty() {
+            return Ok(());
+        }
+        // A worker repeats it if it doesn't know whether it was stored.
+        let before = self.store().entry(settlement.message_id).await;
+        let expected = self.model.settle(settlement.clone(), self.now).await;
+        let expected = expected.map(|entry| entry.map(|entry| self.translate(entry)));
+        same("settle again", expected, self.store().settle(of_store, self.now).await)?;
+        same("repeated settle", before, self.store().entry(settlement.message_id).await)
+    }
+
+    /// Supersedes the older entries of all groups.
+    async fn thin(&mut self) -> Step {
+        let mut after = None;
+        loop {
+            let group = self.model.next_group(after.clone()).await;
+            same("next_group", group.clone(), self.store().next_group(after).await)?;
+            let Ok(Some(group)) = group else { return Ok(()) };
+            let expected = self.model.thin(group.clone(), self.now).await;
+            same("thin", expected, self.store().thin(group.clone(), self.now).await)?;
+            after = Some(group);
+        }
     }
 
     /// Opens the store again. Workers with leases are gone, too.
@@ -221,7 +277,9 @@ impl History {
         }
         self.store = None;
         let store = RedbStore::with_backend(self.backend.clone());
-        self.store = Some(store.map_err(|error| error.to_string())?);
+        let store = store.map_err(|error| error.to_string())?;
+        record_changes(&store, &self.changes[1]);
+        self.store = Some(store);
         self.pairs.clear();
         let expected = self.model.recover(self.now).await;
         same("recover", expected, self.store().recover(self.now).await)

@@ -2,22 +2,25 @@
 //! operation, and keeps no index that could be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use uuid::Uuid;
 
 use super::{
-    Changed, Enqueued, Lease, Leased, NewEntry, Settlement, Store, StoreFuture, StoredEntry,
-    Summary,
+    Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, REQUESTS_KEPT, Settlement,
+    Store, StoreFuture, StoredEntry, Summary, second_of,
 };
 use crate::filter::Filter;
-use crate::lane::{HeadStep, head_step};
+use crate::lane::{HeadStep, Supersession, head_step, thinning};
 use crate::state::{EntryRecord, EntryState, Event};
 use crate::time::{Now, Timestamp};
 
 /// A store in memory.
 #[derive(Default)]
-pub(crate) struct MemoryStore(pub(crate) Mutex<Contents>);
+pub(crate) struct MemoryStore {
+    pub(crate) contents: Mutex<Contents>,
+    on_change: OnceLock<OnChange>,
+}
 
 /// Everything that the store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,20 +32,30 @@ pub(crate) struct Contents {
     /// The number and the end of each lane's lease.
     pub(crate) leases: BTreeMap<String, (u64, Timestamp)>,
     held: BTreeSet<String>,
+    /// The numbers of requests that may have left, by second.
+    pub(crate) requests: BTreeMap<i64, u32>,
+    /// The changed entries that the caller's function hasn't received yet.
+    changed: Vec<EntryRecord>,
     last_number: u64,
     pub(crate) last_lease: u64,
 }
 
 impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn done<'a, T: Send + 'a>(
         &'a self,
         work: impl FnOnce(&mut Contents) -> T,
     ) -> StoreFuture<'a, T> {
-        let value = work(&mut self.lock());
+        let (value, changed) = {
+            let mut contents = self.lock();
+            (work(&mut contents), std::mem::take(&mut contents.changed))
+        };
+        if let Some(call) = self.on_change.get() {
+            changed.iter().for_each(|entry| call(entry));
+        }
         Box::pin(async { Ok(value) })
     }
 }
@@ -69,6 +82,7 @@ impl Contents {
     fn apply(&mut self, id: Uuid, event: Event, now: Timestamp, random: f64) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         let Ok(effects) = entry.apply(event, now, random) else { return false };
+        self.changed.push(entry.clone());
         if effects.holds_lane {
             self.held.insert(entry.lane.clone());
         }
@@ -88,20 +102,54 @@ impl Contents {
             .map(|entry| entry.message_id)
             .collect();
         for id in &lost {
+            self.count_requests(1, now);
             self.apply(*id, Event::LeaseLost { lease }, now, 0.0);
             self.attempts.entry(*id).or_default().push(super::lost_attempt(now));
         }
         lost.len()
     }
 
-    /// Takes one step with the first entry of a lane. Returns the entry if it can be sent.
-    fn step(&mut self, head: EntryRecord, now: Timestamp) -> Option<EntryRecord> {
+    fn count_requests(&mut self, requests: u32, now: Timestamp) {
+        if requests == 0 {
+            return;
+        }
+        let second = second_of(now);
+        self.requests.retain(|other, _| other.abs_diff(second) <= REQUESTS_KEPT.unsigned_abs());
+        let count = self.requests.entry(second).or_default();
+        *count = count.saturating_add(requests);
+    }
+
+    /// Returns the waiting entries with the same lane and key in the order of their numbers.
+    fn keyed(&self, lane: &str, key: Option<&String>) -> Vec<EntryRecord> {
         let mut keyed: Vec<_> = self
-            .queue(&head.lane)
+            .queue(lane)
             .into_iter()
-            .filter(|entry| entry.state == EntryState::Waiting && entry.key == head.key)
+            .filter(|entry| entry.state == EntryState::Waiting && entry.key.as_ref() == key)
             .collect();
         keyed.sort_by_key(|entry| entry.number);
+        keyed
+    }
+
+    fn supersede(&mut self, supersession: &Supersession, now: Timestamp) -> usize {
+        let by = supersession.by;
+        let mut superseded = 0;
+        for id in &supersession.superseded {
+            superseded += usize::from(self.apply(*id, Event::Superseded { by }, now, 0.0));
+        }
+        for id in &supersession.moved {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.position = supersession.position;
+                if *id == by {
+                    entry.due = supersession.due;
+                }
+            }
+        }
+        superseded
+    }
+
+    /// Takes one step with the first entry of a lane. Returns the entry if it can be sent.
+    fn step(&mut self, head: EntryRecord, now: Timestamp) -> Option<EntryRecord> {
+        let keyed = self.keyed(&head.lane, head.key.as_ref());
         match head_step(&head, &keyed, now) {
             HeadStep::Lease => return Some(head),
             HeadStep::Wait => {}
@@ -109,17 +157,7 @@ impl Contents {
                 self.apply(head.message_id, Event::Expired, now, 0.0);
             }
             HeadStep::Supersede(supersession) => {
-                for id in &supersession.superseded {
-                    self.apply(*id, Event::Superseded { by: supersession.by }, now, 0.0);
-                }
-                for id in &supersession.moved {
-                    if let Some(entry) = self.entries.get_mut(id) {
-                        entry.position = supersession.position;
-                        if *id == supersession.by {
-                            entry.due = supersession.due;
-                        }
-                    }
-                }
+                self.supersede(&supersession, now);
             }
         }
         None
@@ -145,6 +183,10 @@ impl Contents {
 }
 
 impl Store for MemoryStore {
+    fn on_change(&self, call: OnChange) {
+        let _ = self.on_change.set(call);
+    }
+
     fn enqueue(&self, entries: Vec<NewEntry>) -> StoreFuture<'_, Enqueued> {
         self.done(|contents| {
             let other = entries.iter().find(|new| {
@@ -223,9 +265,16 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> StoreFuture<'_, Option<EntryRecord>> {
         self.done(|contents| {
-            let Settlement { lease, message_id, outcome, attempts, receipt, random } = settlement;
-            contents.end(&lease);
-            contents.entries.get(&message_id)?;
+            contents.end(&settlement.lease);
+            let entry = contents.entries.get(&settlement.message_id)?;
+            let stored =
+                contents.attempts.get(&settlement.message_id).map_or(&[][..], Vec::as_slice);
+            if settlement.is_late(entry) && settlement.is_repeated(stored) {
+                return Some(entry.clone());
+            }
+            let Settlement { lease, message_id, outcome, attempts, requests, receipt, random } =
+                settlement;
+            contents.count_requests(requests, now);
             contents.attempts.entry(message_id).or_default().extend(attempts);
             if let Some(receipt) = receipt {
                 contents.receipts.entry(message_id).or_insert(receipt);
@@ -336,6 +385,41 @@ impl Store for MemoryStore {
                 !entry.is_some_and(|entry| entry.state.is_final() && filter.matches(entry))
             });
             before - bodies.len()
+        })
+    }
+
+    fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>> {
+        self.done(|contents| {
+            let mut groups: BTreeMap<(&String, &String), usize> = BTreeMap::new();
+            let waiting =
+                contents.entries.values().filter(|entry| entry.state == EntryState::Waiting);
+            for entry in waiting {
+                if let Some(key) = &entry.key {
+                    *groups.entry((&entry.lane, key)).or_default() += 1;
+                }
+            }
+            let after = after.as_ref().map(|group| (&group.lane, &group.key));
+            let group = groups
+                .into_iter()
+                .find(|(group, count)| *count > 1 && after.is_none_or(|after| after < *group));
+            group.map(|((lane, key), _)| KeyGroup { lane: lane.clone(), key: key.clone() })
+        })
+    }
+
+    fn thin(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize> {
+        self.done(|contents| {
+            if contents.leases.contains_key(&group.lane) {
+                return 0;
+            }
+            let keyed = contents.keyed(&group.lane, Some(&group.key));
+            thinning(&keyed).map_or(0, |supersession| contents.supersede(&supersession, now))
+        })
+    }
+
+    fn requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>> {
+        self.done(|contents| {
+            let times = contents.requests.iter();
+            times.map(|(second, count)| (Timestamp(second.saturating_mul(1_000)), *count)).collect()
         })
     }
 

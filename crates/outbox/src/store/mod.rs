@@ -7,6 +7,7 @@ pub(crate) mod redb;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -74,10 +75,24 @@ pub(crate) struct Settlement {
     pub(crate) outcome: Outcome,
     /// The attempts of the send as JSON, in order.
     pub(crate) attempts: Vec<String>,
+    /// The number of attempts whose requests may have left.
+    pub(crate) requests: u32,
     /// The receipt as JSON, if the message was accepted.
     pub(crate) receipt: Option<String>,
     /// At least 0 and below 1. It varies the delay of a retry.
     pub(crate) random: f64,
+}
+
+impl Settlement {
+    /// Returns whether the entry isn't being sent under the settlement's lease.
+    pub(crate) fn is_late(&self, entry: &EntryRecord) -> bool {
+        entry.state != crate::EntryState::Sending { lease: self.lease.number }
+    }
+
+    /// Returns whether a late settlement was recorded before, and is among the stored attempts.
+    pub(crate) fn is_repeated(&self, stored: &[String]) -> bool {
+        !self.attempts.is_empty() && stored.ends_with(&self.attempts)
+    }
 }
 
 /// Everything that is stored about an entry, except for its body.
@@ -145,8 +160,22 @@ pub(crate) struct Summary {
     pub(crate) held_lanes: Vec<String>,
 }
 
+/// The waiting entries of a lane with the same key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyGroup {
+    pub(crate) lane: String,
+    pub(crate) key: String,
+}
+
+/// A function that receives every entry whose state changed, once the change is durable.
+pub(crate) type OnChange = Arc<dyn Fn(&EntryRecord) + Send + Sync>;
+
 /// The storage of an outbox.
 pub(crate) trait Store: Send + Sync + 'static {
+    /// Sets the function that receives changed entries. Only the first call has an effect. New
+    /// entries aren't passed to it.
+    fn on_change(&self, call: OnChange);
+
     /// Adds entries, all or none. An entry that is there already is left unchanged. It is durable
     /// when the future ends.
     fn enqueue(&self, entries: Vec<NewEntry>) -> StoreFuture<'_, Enqueued>;
@@ -166,7 +195,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     fn begin(&self, lease: Lease, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, bool>;
 
     /// Records the end of a send, also a late one, and ends the lease. Returns the entry, unless it
-    /// was removed. It is durable when the future ends.
+    /// was removed. It is durable when the future ends. Recording the same end again changes
+    /// nothing.
     fn settle(
         &self,
         settlement: Settlement,
@@ -199,6 +229,17 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Erases the bodies of final entries that the filter matches. Returns their number.
     fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize>;
+
+    /// Returns the first group after `after` with at least two entries, in the order of lanes and
+    /// keys.
+    fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>>;
+
+    /// Supersedes the older entries of a group, unless its lane is leased. Returns their number.
+    fn thin(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize>;
+
+    /// Returns the numbers of requests that may have left, with their times rounded up to a second.
+    /// Those of the last day are kept.
+    fn requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>>;
 
     /// Returns the state of the whole outbox.
     fn summary(&self) -> StoreFuture<'_, Summary>;
@@ -258,6 +299,15 @@ impl NewEntry {
         };
         (record, self.body)
     }
+}
+
+/// The time for which the numbers of requests are kept, which is the longest window of a rate
+/// limit, in seconds.
+pub(crate) const REQUESTS_KEPT: i64 = 24 * 60 * 60;
+
+/// Returns the second at which requests that ended at `time` count, rounded up.
+pub(crate) fn second_of(time: Timestamp) -> i64 {
+    time.0.div_euclid(1_000).saturating_add(1)
 }
 
 /// Returns the attempt of a worker that was lost, as JSON.

@@ -4,10 +4,11 @@ use std::future::IntoFuture;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pushslots::{Permit, PreparedMessage};
+use pushslots::{Attempt, Delivery, Error, Permit, PreparedMessage, Receipt};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
@@ -26,6 +27,25 @@ const LAST_TRIES: u32 = 3;
 
 /// The delay of an entry whose body key isn't configured.
 const MISSING_KEY: Duration = Duration::from_secs(60);
+
+/// The attempts of a send, which are known even if it is dropped.
+#[derive(Default)]
+struct Attempts(Arc<Mutex<Vec<Attempt>>>);
+
+impl Attempts {
+    fn observer(&self) -> impl Fn(&Attempt) + Send + Sync + 'static {
+        let attempts = self.0.clone();
+        move |attempt| lock(&attempts).push(attempt.clone())
+    }
+
+    fn take(&self) -> Vec<Attempt> {
+        std::mem::take(&mut lock(&self.0))
+    }
+}
+
+fn lock(attempts: &Mutex<Vec<Attempt>>) -> MutexGuard<'_, Vec<Attempt>> {
+    attempts.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A leased entry.
 pub(crate) struct Delivering {
@@ -46,6 +66,7 @@ impl Sender {
             "deliver",
             pushslots.message_id = %delivering.entry.message_id,
             pushslots.lane = delivering.entry.lane,
+            pushslots.batch_id = delivering.entry.batch.as_ref().map(|batch| &*batch.id),
             pushslots.slots = delivering.entry.slots,
         );
         self.deliver_in_span(delivering).instrument(span).await;
@@ -68,22 +89,42 @@ impl Sender {
             Err(DecodeError::Damaged(text)) => SendResult::invalid(text),
             Err(DecodeError::MissingKey(text)) => SendResult::blocked(MISSING_KEY, Some(text)),
             Ok(message) => {
+                let attempts = Attempts::default();
+                #[cfg(feature = "metrics")]
+                let began = Instant::now();
                 // The code of a transport, token source or classifier can panic.
-                let sending = self.send(&message, permit, &lease, is_probe, ends);
-                match AssertUnwindSafe(sending).catch_unwind().await {
-                    Ok(result) => result,
-                    Err(_) => {
-                        tracing::error!("a send panicked");
-                        SendResult::dropped(self.shared.now())
+                let sending = self.send(&message, permit, &lease, is_probe, ends, &attempts);
+                let sent = AssertUnwindSafe(sending).catch_unwind().await;
+                let attempts = attempts.take();
+                #[cfg(feature = "metrics")]
+                {
+                    crate::metrics::send_ended(&attempts, began.elapsed());
+                    if let Ok(Some(Ok(_))) = sent {
+                        crate::metrics::accepted(message.body());
                     }
+                }
+                match sent {
+                    Ok(Some(result)) => SendResult::of(&result),
+                    Ok(None) => self.dropped(&attempts),
+                    Err(_) => SendResult::panicked(&attempts),
                 }
             }
         };
+        let result = if is_probe { result.of_probe() } else { result };
         self.health.ended(&entry.lane, result.failure, is_probe);
         self.settle(lease, &entry, result).await;
     }
 
-    /// Sends a message, and renews the lease meanwhile.
+    /// Returns the result of a send that was dropped after these attempts.
+    fn dropped(&self, attempts: &[Attempt]) -> SendResult {
+        let result = SendResult::dropped(attempts);
+        if result.outcome.delivery == Delivery::Unknown {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Sends a message, and renews the lease meanwhile. Returns `None` if the send was dropped.
     async fn send(
         &self,
         message: &PreparedMessage,
@@ -91,12 +132,13 @@ impl Sender {
         lease: &Lease,
         is_probe: bool,
         ends: Instant,
-    ) -> SendResult {
+        attempts: &Attempts,
+    ) -> Option<Result<Receipt, Error>> {
         let margin = |ends: Instant| ends.checked_sub(MARGIN).unwrap_or(ends);
         if margin(ends) <= Instant::now() {
-            return SendResult::blocked(Duration::ZERO, None);
+            return None;
         }
-        let mut send = self.client.send(message);
+        let mut send = self.client.send(message).attempt_observer(attempts.observer());
         if is_probe {
             send = send.max_attempts(1);
         }
@@ -109,7 +151,7 @@ impl Sender {
         loop {
             tokio::select! {
                 biased;
-                result = &mut sending => return SendResult::of(&result),
+                result = &mut sending => return Some(result),
                 renewed = &mut renewal => match renewed {
                     Some(until) => {
                         ends = until;
@@ -117,17 +159,14 @@ impl Sender {
                     }
                     None => {
                         tracing::error!("another worker has the lane; dropping the send");
-                        return SendResult::dropped(self.shared.now());
+                        return None;
                     }
                 },
                 () = sleep_until(margin(ends)) => {
                     tracing::error!("the lease wasn't renewed in time; dropping the send");
-                    return SendResult::dropped(self.shared.now());
+                    return None;
                 }
-                () = self.stopped(Stop::Dropping) => {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
-                    return SendResult::dropped(self.shared.now());
-                }
+                () = self.stopped(Stop::Dropping) => return None,
             }
         }
     }
@@ -153,7 +192,7 @@ impl Sender {
     /// it gives up after a few tries, and the next opening of the outbox records a lost worker.
     async fn settle(&self, lease: Lease, entry: &EntryRecord, result: SendResult) {
         let id = entry.message_id;
-        let SendResult { outcome, attempts, receipt, error, .. } = result;
+        let SendResult { outcome, attempts, requests, receipt, error, .. } = result;
         let random = random();
         let mut last_tries = LAST_TRIES;
         let record = loop {
@@ -162,6 +201,7 @@ impl Sender {
                 message_id: id,
                 outcome,
                 attempts: attempts.clone(),
+                requests,
                 receipt: receipt.clone(),
                 random,
             };
@@ -185,7 +225,6 @@ impl Sender {
         if let Some(record) = record {
             log(&record, error.as_deref());
         }
-        self.shared.waiters.changed(id);
         self.shared.wake.notify_one();
     }
 }

@@ -8,12 +8,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::verdict::Failure;
+use crate::schedule::PROBE_DELAY;
 
 /// The number of lanes that fail in a row before the service counts as down.
 const LANES_OF_AN_OUTAGE: usize = 2;
 
-/// The delay between probes of a service that is down.
-const PROBE_DELAY: Duration = Duration::from_secs(30);
+/// The number of sends without a connection in a row before the service counts as down.
+const SENDS_OF_AN_OUTAGE: u32 = 3;
 
 /// The delays after rejected credentials: the first, and the maximum.
 const CREDENTIALS_DELAYS: (Duration, Duration) =
@@ -30,6 +31,8 @@ pub(crate) struct Health {
 struct State {
     /// The lanes that failed since the last success.
     failed: HashSet<String>,
+    /// The number of sends without a connection since the last success.
+    unconnected: u32,
     outage: Option<Outage>,
     /// The last delay after a failed token request.
     credentials_delay: Option<Duration>,
@@ -117,9 +120,14 @@ impl Health {
                 }
                 *state = State::default();
             }
-            Failure::Service => {
+            Failure::Service | Failure::Connection => {
                 state.failed.insert(lane.to_owned());
-                if state.outage.is_none() && state.failed.len() >= LANES_OF_AN_OUTAGE {
+                let is_unconnected = failure == Failure::Connection;
+                state.unconnected = state.unconnected.saturating_add(u32::from(is_unconnected));
+                // A single message can make the service fail, but not its connections.
+                let is_down = state.failed.len() >= LANES_OF_AN_OUTAGE
+                    || state.unconnected >= SENDS_OF_AN_OUTAGE;
+                if state.outage.is_none() && is_down {
                     tracing::warn!("the service is down; probing it every 30 s");
                     state.outage = Some(Outage {
                         next_probe: now + PROBE_DELAY,

@@ -1,4 +1,4 @@
-//! Removes entries whose time is over.
+//! Supersedes entries of lanes that aren't due, and removes entries whose time is over.
 
 use std::time::Duration;
 
@@ -15,13 +15,14 @@ const ROUNDS: u32 = 60;
 const BATCH: usize = 200;
 
 impl Sender {
-    /// Removes old entries, and returns unused space, until the worker stops.
+    /// Supersedes and removes entries, and returns unused space, until the worker stops.
     pub(crate) async fn maintain(&self) {
         let mut rounds = 0_u32;
         while self.unless_stopped(tokio::time::sleep(INTERVAL)).await.is_some() {
             let now = self.shared.now();
             let retention = self.shared.retention;
             let removing = async {
+                self.thin().await;
                 self.remove(now.before(retention.settled), false).await;
                 self.remove(now.before(retention.dead), true).await;
             };
@@ -31,6 +32,28 @@ impl Sender {
             rounds = rounds.wrapping_add(1);
             if rounds.is_multiple_of(ROUNDS) {
                 self.compact_if_idle().await;
+            }
+        }
+    }
+
+    /// Supersedes older entries in all lanes, so that a held or failing lane doesn't grow.
+    async fn thin(&self) {
+        let store = &self.shared.store;
+        let mut after = None;
+        loop {
+            let thinned = match store.next_group(after).await {
+                Ok(None) => return,
+                Ok(Some(group)) => {
+                    store.thin(group.clone(), self.shared.now()).await.map(|_| group)
+                }
+                Err(error) => Err(error),
+            };
+            match thinned {
+                Ok(group) => after = Some(group),
+                Err(error) => {
+                    tracing::error!(error = error.0, "failed to supersede entries");
+                    return;
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 mod delivery;
 mod health;
 mod maintenance;
+#[cfg(feature = "metrics")]
+mod measuring;
 mod sender;
 mod verdict;
 
@@ -71,6 +73,9 @@ impl WorkerBuilder {
         if !LEASES.contains(&self.lease) {
             return invalid("lease must be at least 15 s and at most an hour");
         }
+        if let Some(limiter) = self.client.rate_limiter() {
+            self.outbox.0.count_earlier_requests(limiter);
+        }
         let (stop, stopped) = watch::channel(Stop::Running);
         let sender = Arc::new(Sender {
             shared: self.outbox.0,
@@ -87,6 +92,11 @@ impl WorkerBuilder {
         }
         let maintaining = sender.clone();
         tasks.spawn(async move { maintaining.maintain().await });
+        #[cfg(feature = "metrics")]
+        {
+            let measured = sender.clone();
+            tasks.spawn(async move { measured.measure().await });
+        }
         Ok(Worker { stop, tasks, sender })
     }
 }
@@ -123,8 +133,8 @@ pub struct Worker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// The number of sends that didn't end in time and were dropped. It is unknown whether their
-    /// messages arrived, so another worker sends them again.
+    /// The number of sends that were dropped because they didn't end in time, and whose messages
+    /// may have arrived. Another worker sends them again, as it does with those that didn't leave.
     pub dropped_sends: usize,
 }
 

@@ -85,9 +85,15 @@ impl Sender {
     /// before a lane is leased, so that no lane is leased while the rate limit has no room.
     async fn permit(&self) -> Option<Option<Permit>> {
         let Some(limiter) = self.client.rate_limiter() else { return Some(None) };
+        #[cfg(feature = "metrics")]
+        let asked = Instant::now();
         loop {
             match self.unless_stopped(RateLimiter::permit(limiter)).await? {
-                Ok(permit) => return Some(Some(permit)),
+                Ok(permit) => {
+                    #[cfg(feature = "metrics")]
+                    crate::metrics::permit_obtained(asked.elapsed());
+                    return Some(Some(permit));
+                }
                 Err(error) => {
                     tracing::error!(%error, "no permit from the rate limiter; trying again");
                     let wait = error.retry_after().unwrap_or(RETRY).max(RETRY);

@@ -5,8 +5,6 @@ use std::time::Duration;
 use pushslots::{Attempt, Delivery, Error, ErrorKind, NextStep, Receipt};
 
 use crate::state::{Outcome, Verdict};
-use crate::store::lost_attempt;
-use crate::time::Timestamp;
 
 /// The delay after a failed permit or token without a time of its own.
 const BLOCKED: Duration = Duration::from_secs(5);
@@ -17,8 +15,10 @@ const MIN_BLOCKED: Duration = Duration::from_secs(1);
 /// The part of the service that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The service doesn't respond as it should.
+    /// The service doesn't respond as it should, perhaps because of the message.
     Service,
+    /// The service can't be reached, whatever the message is.
+    Connection,
     /// There is no access token.
     Credentials,
     /// Neither, or it isn't known: the message or a limit of the client.
@@ -33,6 +33,8 @@ pub(crate) struct SendResult {
     pub(crate) failure: Failure,
     /// The attempts as JSON.
     pub(crate) attempts: Vec<String>,
+    /// The number of attempts whose requests may have left.
+    pub(crate) requests: u32,
     /// The receipt as JSON.
     pub(crate) receipt: Option<String>,
     /// The error's text, which contains no personal data.
@@ -50,6 +52,7 @@ impl SendResult {
                 },
                 failure: Failure::None,
                 attempts: to_json(receipt.attempts()),
+                requests: requests(receipt.attempts()),
                 receipt: serde_json::to_string(receipt).ok(),
                 error: None,
             },
@@ -61,6 +64,7 @@ impl SendResult {
                 },
                 failure: failure_of(error),
                 attempts: to_json(error.attempts()),
+                requests: requests(error.attempts()),
                 receipt: None,
                 error: Some(error.to_string()),
             },
@@ -72,13 +76,41 @@ impl SendResult {
         Self::without_attempts(Delivery::NotSent, Verdict::Invalid, Some(text))
     }
 
-    /// A send that was dropped, or panicked, while its request may have been on the wire.
-    pub(crate) fn dropped(now: Timestamp) -> Self {
-        let verdict = Verdict::Retry { at_least: Duration::ZERO };
-        let mut result = Self::without_attempts(Delivery::Unknown, verdict, None);
-        result.outcome.attempts = 1;
-        result.attempts.push(lost_attempt(now));
+    /// A send that was dropped after these attempts. If no request of unknown outcome left, it is
+    /// as if the send had not begun.
+    pub(crate) fn dropped(attempts: &[Attempt]) -> Self {
+        let delivery = least_certain(attempts);
+        let verdict = match delivery {
+            Delivery::Unknown => Verdict::Retry { at_least: Duration::ZERO, is_probe: false },
+            _ => Verdict::Blocked { delay: Duration::ZERO },
+        };
+        Self {
+            outcome: Outcome { delivery, verdict, attempts: count(attempts) },
+            failure: Failure::Unrelated,
+            attempts: to_json(attempts),
+            requests: requests(attempts),
+            receipt: None,
+            error: None,
+        }
+    }
+
+    /// A send that panicked after these attempts.
+    pub(crate) fn panicked(attempts: &[Attempt]) -> Self {
+        let mut result = Self::dropped(attempts);
+        // Without a delay, the worker would spin.
+        result.outcome.verdict = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
+        result.error = Some("the code of a transport, token source or classifier panicked".into());
         result
+    }
+
+    /// The same result for an entry that served as the probe of a service that is down.
+    pub(crate) fn of_probe(mut self) -> Self {
+        if let (Failure::Connection, Verdict::Retry { is_probe, .. }) =
+            (self.failure, &mut self.outcome.verdict)
+        {
+            *is_probe = true;
+        }
+        self
     }
 
     /// A send that can't begin now.
@@ -91,6 +123,7 @@ impl SendResult {
             outcome: Outcome { delivery, verdict, attempts: 0 },
             failure: Failure::Unrelated,
             attempts: Vec::new(),
+            requests: 0,
             receipt: None,
             error,
         }
@@ -99,6 +132,24 @@ impl SendResult {
 
 fn count(attempts: &[Attempt]) -> u32 {
     u32::try_from(attempts.len()).unwrap_or(u32::MAX)
+}
+
+/// Returns the number of attempts whose requests may have left.
+fn requests(attempts: &[Attempt]) -> u32 {
+    let left = attempts.iter().filter(|attempt| attempt.delivery != Delivery::NotSent);
+    u32::try_from(left.count()).unwrap_or(u32::MAX)
+}
+
+/// Returns the least certain delivery of attempts without acceptance.
+fn least_certain(attempts: &[Attempt]) -> Delivery {
+    let is_any = |delivery| attempts.iter().any(|attempt| attempt.delivery == delivery);
+    let is_clear =
+        |attempt: &Attempt| matches!(attempt.delivery, Delivery::NotSent | Delivery::Rejected);
+    match () {
+        () if !attempts.iter().all(is_clear) => Delivery::Unknown,
+        () if is_any(Delivery::Rejected) => Delivery::Rejected,
+        () => Delivery::NotSent,
+    }
 }
 
 fn to_json(attempts: &[Attempt]) -> Vec<String> {
@@ -117,7 +168,9 @@ fn verdict_of(error: &Error) -> Verdict {
             Verdict::Blocked { delay: after.unwrap_or(BLOCKED).max(MIN_BLOCKED) }
         }
         ErrorKind::Configuration | ErrorKind::InvalidMessage => Verdict::Invalid,
-        _ if error.is_retryable() => Verdict::Retry { at_least: after.unwrap_or_default() },
+        _ if error.is_retryable() => {
+            Verdict::Retry { at_least: after.unwrap_or_default(), is_probe: false }
+        }
         _ if last.is_some_and(|attempt| attempt.delivery == Delivery::Unknown) => {
             Verdict::FinalUnknown
         }
@@ -127,6 +180,7 @@ fn verdict_of(error: &Error) -> Verdict {
 
 fn failure_of(error: &Error) -> Failure {
     match error.kind() {
+        ErrorKind::Connection if error.delivery() == Delivery::NotSent => Failure::Connection,
         ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout => Failure::Service,
         ErrorKind::Credentials => Failure::Credentials,
         ErrorKind::Rejected => Failure::None,

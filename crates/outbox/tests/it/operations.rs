@@ -35,6 +35,34 @@ async fn entries_are_listed_in_pages() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn held_lane_does_not_grow_by_entries_with_the_same_key() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    outbox.hold("a").await.unwrap();
+    let mut ids = Vec::new();
+    for number in 0..100 {
+        let key = format!("key {}", number % 2);
+        let message = message(number);
+        let entry = outbox.enqueue(&message).lane("a").supersedes(key).await.unwrap();
+        ids.push(entry.message_id());
+    }
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    // Maintenance looks every minute.
+    let error = outbox.wait_for(ids[0]).await.unwrap_err();
+    let OutboxError::NotAccepted(details) = error else { panic!("{error}") };
+    assert_eq!(details.entry().state(), EntryState::Superseded { by: ids[98] });
+    let waited = tokio::time::Instant::now() - service.begin();
+    assert!(waited <= Duration::from_secs(60), "it was reported after {waited:?}");
+    let later = outbox.wait_for(ids[1]).await.unwrap_err();
+    assert!(matches!(later, OutboxError::NotAccepted(_)));
+    let stats = outbox.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.superseded), (2, 98));
+    outbox.release("a").await.unwrap();
+    outbox.wait_for(ids[99]).await.unwrap();
+    assert_eq!(service.accepted(), ids[98..]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn cancelled_and_held_entries_are_not_sent() {
     let service = Service::new();
     let outbox = service.outbox().await;

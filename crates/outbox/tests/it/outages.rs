@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use pushslots::Delivery;
 use pushslots::chrono::TimeDelta;
+use pushslots::{AccessToken, AuthError, Credentials, Delivery, TokenRequest, TokenSource};
 use pushslots_outbox::EntryState;
 
 use crate::service::{Reply, Service, message, start};
@@ -36,6 +36,58 @@ async fn outage_costs_two_requests_a_minute_however_many_entries_wait() {
     accepted.sort();
     ids.sort();
     assert_eq!(accepted, ids, "each entry arrived once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lane_alone_is_probed_and_continues_soon_after_an_outage() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let hour = Duration::from_secs(3_600);
+    service.down_until(hour);
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(outbox.enqueue(&message(number)).lane("a").await.unwrap().message_id());
+    }
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    for id in &ids {
+        outbox.wait_for(*id).await.unwrap();
+    }
+    let arrivals = service.arrivals();
+    let failed = arrivals.iter().filter(|arrival| !arrival.accepted).count();
+    assert!((115..=145).contains(&failed), "{failed} requests in an hour");
+    let end = arrivals.last().unwrap().after;
+    assert!(end < hour + Duration::from_secs(31), "the last entry arrived after {end:?}");
+    assert_eq!(service.accepted(), ids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn send_that_is_stopped_before_its_request_left_counts_as_not_begun() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    let waiting = Credentials::token_source(NoToken);
+    let client = service.client_builder().credentials(waiting).build().unwrap();
+    let worker = outbox.worker(&client).start().unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(worker.shutdown(Duration::from_secs(1)).await.dropped_sends, 0);
+    let details = outbox.entry(id).await.unwrap().unwrap();
+    assert_eq!(details.entry().state(), EntryState::Waiting);
+    assert_eq!(details.entry().delivery(), Some(Delivery::NotSent));
+
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    let begin = tokio::time::Instant::now();
+    outbox.wait_for(id).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(1), "it wasn't delayed");
+    assert_eq!(service.accepted(), [id]);
+}
+
+/// A token source that never returns a token.
+struct NoToken;
+
+impl TokenSource for NoToken {
+    async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
+        std::future::pending().await
+    }
 }
 
 #[tokio::test(start_paused = true)]

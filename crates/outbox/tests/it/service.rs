@@ -27,6 +27,8 @@ pub fn start() -> DateTime<Utc> {
 pub enum Reply {
     Accept,
     Status(u16),
+    /// A response that repeats the request's body.
+    Echo(u16),
     /// A 429 with `Retry-After` in seconds.
     Throttle(u64),
     /// The message arrives, and the response is lost.
@@ -164,6 +166,11 @@ impl Transport for Service {
                 arrive(false);
                 let status = StatusCode::from_u16(status).unwrap();
                 Ok(Response::new(status, HeaderMap::new(), Ok(Bytes::new())))
+            }
+            Reply::Echo(status) => {
+                arrive(false);
+                let status = StatusCode::from_u16(status).unwrap();
+                Ok(Response::new(status, HeaderMap::new(), Ok(request.body().clone())))
             }
             Reply::Throttle(seconds) => {
                 arrive(false);

@@ -101,7 +101,10 @@ impl History {
             4 => (Delivery::Unknown, Verdict::StopOnUnknown, 1),
             5 => (Delivery::NotSent, Verdict::Invalid, 0),
             6 => (Delivery::NotSent, Verdict::Blocked { delay }, 0),
-            _ => (unclear, Verdict::Retry { at_least: delay }, 3),
+            _ => {
+                let is_probe = self.random.gen_bool(0.3);
+                (unclear, Verdict::Retry { at_least: delay, is_probe }, 3)
+            }
         };
         Outcome { delivery, verdict, attempts }
     }

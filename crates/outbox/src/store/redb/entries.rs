@@ -70,6 +70,7 @@ impl Tables<'_> {
             self.erase_body(entry.number)?;
         }
         self.save(Some(&old), entry)?;
+        self.changed.push(entry.clone());
         Ok(true)
     }
 
@@ -112,6 +113,11 @@ impl Tables<'_> {
             next = next.saturating_add(1);
         }
         Ok(())
+    }
+
+    pub(super) fn attempts_of(&self, number: u64) -> Result<Vec<String>, StoreError> {
+        let attempts = self.attempts.range((number, 0)..=(number, u32::MAX))?;
+        attempts.map(|attempt| Ok(attempt?.1.value().to_owned())).collect()
     }
 
     /// Returns the index of the next attempt. redb rejects changes of a table while a range of it

@@ -120,11 +120,16 @@ impl Tables<'_> {
                 return Ok(Vec::new());
             }
         }
-        let mut rivals = Vec::new();
+        self.keyed(lane, key)
+    }
+
+    /// Returns the waiting entries with a key in the order of their numbers.
+    pub(super) fn keyed(&self, lane: &str, key: &str) -> Result<Vec<EntryRecord>, StoreError> {
+        let mut keyed = Vec::new();
         for item in self.keyed.range((lane, key, 0)..=(lane, key, u64::MAX))? {
-            let (key, _) = item?;
-            rivals.push(self.entry(key.value().2)?);
+            let (key, ()) = item.map(|(key, value)| (key, value.value()))?;
+            keyed.push(self.entry(key.value().2)?);
         }
-        Ok(rivals)
+        Ok(keyed)
     }
 }

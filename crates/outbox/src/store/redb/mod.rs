@@ -29,8 +29,8 @@ mod tests;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use ::redb::ReadTransaction;
@@ -47,8 +47,8 @@ use self::reply::LeaseReply;
 use self::sending::Work;
 use self::writer::{Message, Writer};
 use super::{
-    Changed, Enqueued, Lease, Leased, NewEntry, Settlement, Store, StoreFuture, StoredEntry,
-    Summary,
+    Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, Settlement, Store, StoreFuture,
+    StoredEntry, Summary,
 };
 use crate::error::StoreError;
 use crate::filter::Filter;
@@ -63,6 +63,7 @@ pub(crate) struct RedbStore {
     /// `None` only while the store is dropped.
     requests: Option<Sender<Message>>,
     writer: Option<JoinHandle<()>>,
+    on_change: Arc<OnceLock<OnChange>>,
     /// Released after the writer has closed the file.
     _lock: Option<LockFile>,
 }
@@ -94,12 +95,14 @@ impl RedbStore {
         let (slot, last_lease) = Slot::open(source, cache_bytes)?;
         let slot = Arc::new(slot);
         let (requests, receiver) = mpsc::channel();
-        let writer = Writer::new(slot.clone(), receiver, last_lease);
+        let on_change = Arc::new(OnceLock::new());
+        let writer = Writer::new(slot.clone(), receiver, on_change.clone(), last_lease);
         let thread = std::thread::Builder::new().name("pushslots-outbox".to_owned());
         let writer = thread
             .spawn(move || writer.run())
             .map_err(|error| OpenError::io(&path, "start the writer thread", error))?;
-        Ok(Self { slot, requests: Some(requests), writer: Some(writer), _lock: lock })
+        let (requests, writer) = (Some(requests), Some(writer));
+        Ok(Self { slot, requests, writer, on_change, _lock: lock })
     }
 
     /// Sends a request to the writer, and returns the receiver of its reply.
@@ -184,6 +187,10 @@ impl Drop for RedbStore {
 }
 
 impl Store for RedbStore {
+    fn on_change(&self, call: OnChange) {
+        let _ = self.on_change.set(call);
+    }
+
     fn enqueue(&self, entries: Vec<NewEntry>) -> StoreFuture<'_, Enqueued> {
         let bytes = entries.iter().map(|entry| entry.body.len()).fold(0, usize::saturating_add);
         let mut entries = entries;
@@ -251,6 +258,18 @@ impl Store for RedbStore {
 
     fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize> {
         self.write(move |work| work.tables.erase_bodies(&filter))
+    }
+
+    fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>> {
+        self.read(move |transaction| reading::next_group(transaction, after.as_ref()))
+    }
+
+    fn thin(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize> {
+        self.write(move |work| work.thin(&group, now))
+    }
+
+    fn requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>> {
+        self.read(reading::requests)
     }
 
     fn summary(&self) -> StoreFuture<'_, Summary> {

@@ -1,17 +1,19 @@
 //! The operations that only read.
 
+use std::ops::Bound;
+
 use ::redb::{ReadTransaction, ReadableTable};
 use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::filter::{Filter, Kind};
 use crate::state::EntryRecord;
-use crate::store::{StoredEntry, Summary};
+use crate::store::{KeyGroup, StoredEntry, Summary};
 use crate::time::Timestamp;
 
 use super::entries::{decode, missing};
 use super::tables::{
-    ATTEMPTS, DEAD, ENTRIES, HELD, IDS, META, Meta, OPEN, RECEIPTS, SENDING, STATE,
+    ATTEMPTS, DEAD, ENTRIES, HELD, IDS, KEYED, META, Meta, OPEN, RECEIPTS, REQUESTS, SENDING, STATE,
 };
 
 pub(super) fn entry(
@@ -88,6 +90,42 @@ pub(super) fn list(
         }
     }
     Ok(found)
+}
+
+/// Returns the first group of waiting entries after `after` with at least two entries.
+pub(super) fn next_group(
+    transaction: &ReadTransaction,
+    after: Option<&KeyGroup>,
+) -> Result<Option<KeyGroup>, StoreError> {
+    let keyed = transaction.open_table(KEYED)?;
+    let start = match after {
+        Some(group) => Bound::Excluded((group.lane.as_str(), group.key.as_str(), u64::MAX)),
+        None => Bound::Unbounded,
+    };
+    let mut last: Option<KeyGroup> = None;
+    for item in ReadableTable::range::<(&str, &str, u64)>(&keyed, (start, Bound::Unbounded))? {
+        let (item, _) = item?;
+        let (lane, key, _) = item.value();
+        match last.as_mut() {
+            Some(last) if last.lane == lane && last.key == key => return Ok(Some(last.clone())),
+            Some(last) => {
+                lane.clone_into(&mut last.lane);
+                key.clone_into(&mut last.key);
+            }
+            None => last = Some(KeyGroup { lane: lane.to_owned(), key: key.to_owned() }),
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn requests(transaction: &ReadTransaction) -> Result<Vec<(Timestamp, u32)>, StoreError> {
+    let table = transaction.open_table(REQUESTS)?;
+    let mut requests = Vec::new();
+    for item in ReadableTable::iter(&table)? {
+        let (second, count) = item?;
+        requests.push((Timestamp(second.value().saturating_mul(1_000)), count.value()));
+    }
+    Ok(requests)
 }
 
 pub(super) fn summary(transaction: &ReadTransaction) -> Result<Summary, StoreError> {

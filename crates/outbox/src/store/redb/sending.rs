@@ -4,9 +4,9 @@ use ::redb::ReadableTable;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::lane::{HeadStep, Supersession, head_step};
+use crate::lane::{HeadStep, Supersession, head_step, thinning};
 use crate::state::{EntryRecord, Event};
-use crate::store::{Lease, Leased, Settlement, lost_attempt};
+use crate::store::{KeyGroup, Lease, Leased, REQUESTS_KEPT, Settlement, lost_attempt, second_of};
 use crate::time::{Now, Timestamp};
 
 use super::lanes::Choice;
@@ -114,6 +114,19 @@ impl Work<'_, '_> {
         Ok(if changed > 0 { Step::Changed(changed) } else { Step::Stuck })
     }
 
+    /// Supersedes the older entries of a group, unless its lane is leased.
+    pub(super) fn thin(&mut self, group: &KeyGroup, now: Timestamp) -> Result<usize, StoreError> {
+        if !self.leases.is_free(&group.lane) {
+            return Ok(0);
+        }
+        let keyed = self.tables.keyed(&group.lane, &group.key)?;
+        let Some(supersession) = thinning(&keyed) else { return Ok(0) };
+        match self.supersede(keyed, &supersession, now)? {
+            Step::Changed(entries) => Ok(entries),
+            Step::Lease | Step::Stuck => Ok(0),
+        }
+    }
+
     pub(super) fn begin(
         &mut self,
         lease: &Lease,
@@ -132,9 +145,17 @@ impl Work<'_, '_> {
         settlement: &Settlement,
         now: Timestamp,
     ) -> Result<Option<EntryRecord>, StoreError> {
-        let Settlement { lease, message_id, outcome, attempts, receipt, random } = settlement;
+        let Settlement { lease, message_id, outcome, attempts, requests, receipt, random } =
+            settlement;
         self.leases.end(lease);
         let Some(mut entry) = self.tables.find(*message_id)? else { return Ok(None) };
+        if settlement.is_late(&entry) {
+            let stored = self.tables.attempts_of(entry.number)?;
+            if settlement.is_repeated(&stored) {
+                return Ok(Some(entry));
+            }
+        }
+        self.tables.count_requests(*requests, now)?;
         self.tables.add_attempts(entry.number, attempts.iter().map(String::as_str))?;
         if let Some(receipt) = receipt {
             self.tables.add_receipt(entry.number, receipt)?;
@@ -178,6 +199,7 @@ impl Work<'_, '_> {
             let mut entry = self.tables.entry(*number)?;
             let event = Event::LeaseLost { lease: lease.number };
             self.tables.apply(&mut entry, event, now, 0.0)?;
+            self.tables.count_requests(1, now)?;
             self.tables.add_attempts(*number, [lost_attempt(now).as_str()])?;
         }
         Ok(numbers.len())
@@ -185,6 +207,26 @@ impl Work<'_, '_> {
 }
 
 impl Tables<'_> {
+    /// Counts requests that may have left.
+    fn count_requests(&mut self, requests: u32, now: Timestamp) -> Result<(), StoreError> {
+        if requests == 0 {
+            return Ok(());
+        }
+        self.is_changed = true;
+        let second = second_of(now);
+        let is_old = |other: i64| other.abs_diff(second) > REQUESTS_KEPT.unsigned_abs();
+        while self.requests.first()?.is_some_and(|(first, _)| is_old(first.value())) {
+            self.requests.pop_first()?;
+        }
+        // The clock may have been set back.
+        while self.requests.last()?.is_some_and(|(last, _)| is_old(last.value())) {
+            self.requests.pop_last()?;
+        }
+        let before = self.requests.get(second)?.map_or(0, |count| count.value());
+        self.requests.insert(second, before.saturating_add(requests))?;
+        Ok(())
+    }
+
     /// Returns the numbers of the entries that are being sent under a lease.
     fn sending_under(&self, lease: &Lease) -> Result<Vec<u64>, StoreError> {
         let (lane, number) = (lease.lane.as_str(), lease.number);

@@ -9,6 +9,7 @@ use ::redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::state::EntryRecord;
 use crate::store::Counts;
 
 /// The version of the format that this package writes.
@@ -51,6 +52,8 @@ pub(super) const DEAD: TableDefinition<u64, ()> = TableDefinition::new("dead");
 pub(super) const DUE: TableDefinition<(i64, &str), ()> = TableDefinition::new("due");
 /// Lane to its due time in [`DUE`].
 pub(super) const LANES: TableDefinition<&str, i64> = TableDefinition::new("lane");
+/// Second to the number of requests that may have left in it.
+pub(super) const REQUESTS: TableDefinition<i64, u32> = TableDefinition::new("request");
 /// The held lanes.
 pub(super) const HELD: TableDefinition<&str, ()> = TableDefinition::new("held");
 
@@ -72,6 +75,8 @@ pub(super) struct Tables<'txn> {
     pub(super) is_changed: bool,
     /// The lanes whose due times may have changed.
     pub(super) stale_lanes: BTreeSet<String>,
+    /// The entries whose states changed.
+    pub(super) changed: Vec<EntryRecord>,
     metas: Table<'txn, &'static str, &'static str>,
     pub(super) ids: Table<'txn, u128, u64>,
     pub(super) entries: Table<'txn, u64, &'static [u8]>,
@@ -87,6 +92,7 @@ pub(super) struct Tables<'txn> {
     pub(super) dead: Table<'txn, u64, ()>,
     pub(super) due: Table<'txn, (i64, &'static str), ()>,
     pub(super) lanes: Table<'txn, &'static str, i64>,
+    pub(super) requests: Table<'txn, i64, u32>,
     pub(super) held: Table<'txn, &'static str, ()>,
 }
 
@@ -102,6 +108,7 @@ impl<'txn> Tables<'txn> {
             meta,
             is_changed: false,
             stale_lanes: BTreeSet::new(),
+            changed: Vec::new(),
             metas,
             ids: transaction.open_table(IDS)?,
             entries: transaction.open_table(ENTRIES)?,
@@ -117,19 +124,24 @@ impl<'txn> Tables<'txn> {
             dead: transaction.open_table(DEAD)?,
             due: transaction.open_table(DUE)?,
             lanes: transaction.open_table(LANES)?,
+            requests: transaction.open_table(REQUESTS)?,
             held: transaction.open_table(HELD)?,
         })
     }
 
-    /// Completes the indexes, and returns whether the transaction needs a commit.
-    pub(super) fn finish(mut self, last_lease: u64) -> Result<bool, StoreError> {
+    /// Completes the indexes. Returns the changed entries, or `None` if the transaction needs no
+    /// commit.
+    pub(super) fn finish(
+        mut self,
+        last_lease: u64,
+    ) -> Result<Option<Vec<EntryRecord>>, StoreError> {
         self.refresh_lanes()?;
         if self.is_changed {
             self.meta.last_lease = self.meta.last_lease.max(last_lease);
             let json = serde_json::to_string(&self.meta)?;
             self.metas.insert(STATE, json.as_str())?;
         }
-        Ok(self.is_changed)
+        Ok(self.is_changed.then_some(self.changed))
     }
 }
 

@@ -1,14 +1,15 @@
 //! The thread that executes all writes. It commits once for all requests that wait.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
 
 use ::redb::WriteTransaction;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::store::Lease;
+use crate::state::EntryRecord;
+use crate::store::{Lease, OnChange};
 
 use super::database::{Slot, unless_panic};
 use super::leases::Leases;
@@ -102,6 +103,7 @@ where
 pub(super) struct Writer {
     slot: Arc<Slot>,
     requests: Receiver<Message>,
+    on_change: Arc<OnceLock<OnChange>>,
     /// Requests that come before the others.
     pending: VecDeque<Message>,
     leases: Leases,
@@ -110,9 +112,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(slot: Arc<Slot>, requests: Receiver<Message>, last_lease: u64) -> Self {
+    pub(super) fn new(
+        slot: Arc<Slot>,
+        requests: Receiver<Message>,
+        on_change: Arc<OnceLock<OnChange>>,
+        last_lease: u64,
+    ) -> Self {
         let leases = Leases::after(last_lease);
-        Self { slot, requests, pending: VecDeque::new(), leases, is_broken: false }
+        Self { slot, requests, on_change, pending: VecDeque::new(), leases, is_broken: false }
     }
 
     /// Handles requests until the store is dropped, and closes the database.
@@ -146,9 +153,16 @@ impl Writer {
         let mut jobs = self.collect(first);
         let result = self.guarded(|writer| writer.execute(&mut jobs));
         match &result {
-            Ok(()) => self.leases.keep(),
+            Ok(changed) => {
+                self.leases.keep();
+                if let Some(call) = self.on_change.get() {
+                    // A panic in a subscriber of the log must not end this thread.
+                    let _ = unless_panic(|| changed.iter().for_each(|entry| call(entry)));
+                }
+            }
             Err(_) => self.leases.undo(),
         }
+        let result = result.map(drop);
         for job in jobs {
             if result.is_ok() && !job.is_done() {
                 self.pending.push_front(Message::Write(job));
@@ -181,7 +195,8 @@ impl Writer {
         jobs
     }
 
-    fn execute(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    /// Executes the requests, and returns the changed entries after a commit.
+    fn execute(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<EntryRecord>, StoreError> {
         let transaction = self.begin()?;
         let mut tables = Tables::open(&transaction)?;
         let mut work = Work { tables: &mut tables, leases: &mut self.leases };
@@ -189,12 +204,13 @@ impl Writer {
             job.run(&mut work)?;
         }
         // Transactions commit with immediate durability by default.
-        if tables.finish(self.leases.last())? {
+        if let Some(changed) = tables.finish(self.leases.last())? {
             transaction.commit()?;
             tracing::trace!(requests = jobs.len(), "committed");
-            Ok(())
+            Ok(changed)
         } else {
-            Ok(transaction.abort()?)
+            transaction.abort()?;
+            Ok(Vec::new())
         }
     }
 
