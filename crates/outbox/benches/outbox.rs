@@ -6,12 +6,14 @@
 //!
 //! The rate limit is lifted, and the messages are in 1,000 lanes.
 
+use std::alloc::System;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cap::Cap;
 use futures_util::future::join_all;
 use pushslots::chrono::{TimeDelta, Utc};
 use pushslots::mock::MockService;
@@ -22,6 +24,10 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Counts the memory of this process, with the outbox and the mock.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 const LANES: usize = 1_000;
 
@@ -97,12 +103,13 @@ impl<S: Subscriber> Layer<S> for CommitCounter {
     }
 }
 
-/// Returns the number of entries per commit with 64 producers.
-async fn many_producers() -> f64 {
+/// Returns the numbers of entries per commit and per second with 64 producers.
+async fn many_producers() -> (f64, f64) {
     const ENTRIES: usize = 200;
     let folder = Folder::new();
     let outbox = open(&folder).await;
     let before = COMMITS.load(Ordering::Relaxed);
+    let begin = Instant::now();
     join_all((0..64).map(|producer| {
         let outbox = outbox.clone();
         tokio::spawn(async move {
@@ -114,18 +121,57 @@ async fn many_producers() -> f64 {
         })
     }))
     .await;
-    (64 * ENTRIES) as f64 / (COMMITS.load(Ordering::Relaxed) - before) as f64
+    let entries = (64 * ENTRIES) as f64;
+    let commits = COMMITS.load(Ordering::Relaxed) - before;
+    (entries / commits as f64, entries / begin.elapsed().as_secs_f64())
 }
 
-/// Returns the messages a second from the outbox through the mock, next to `waiting` entries that
-/// aren't due yet.
-async fn drain(messages: usize, waiting: usize) -> f64 {
+/// Returns the times from the call of `enqueue` until the message is at the mock, and the times of
+/// an append with a sync, in milliseconds at the 99th percentile.
+async fn to_wire() -> (f64, f64) {
+    const MESSAGES: usize = 1_000;
     let folder = Folder::new();
     let outbox = open(&folder).await;
+    let (service, client) = service().await;
+    let worker = outbox.worker(&client).start().unwrap();
+    let mut file = File::create(folder.0.join("appended")).unwrap();
+    let body = message(0).to_json();
+    let (mut sent, mut synced) = (Vec::new(), Vec::new());
+    for number in 0..MESSAGES {
+        let message = message(number);
+        let begin = Instant::now();
+        outbox.enqueue(&message).lane(format!("lane {}", number % LANES)).await.unwrap();
+        service.wait_for(number + 1).await;
+        sent.push(begin.elapsed().as_secs_f64() * 1e3);
+        let begin = Instant::now();
+        file.write_all(&body).unwrap();
+        file.sync_data().unwrap();
+        synced.push(begin.elapsed().as_secs_f64() * 1e3);
+    }
+    worker.shutdown(Duration::from_secs(10)).await;
+    let p99 = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() * 99 / 100]
+    };
+    (p99(sent), p99(synced))
+}
+
+/// Returns a mock and its client without rate limits, and with a token.
+async fn service() -> (MockService, Client) {
     let day = Duration::from_secs(86_400);
     let service = MockService::builder().without_rate_limit().token_lifetime(day).start().unwrap();
     let client = Client::builder().mock(&service).without_rate_limit().build().unwrap();
     client.check().await.unwrap();
+    (service, client)
+}
+
+/// Returns the messages a second from the outbox through the mock, next to `waiting` entries that
+/// aren't due yet, and the heap of these in MiB.
+async fn drain(messages: usize, waiting: usize) -> (f64, f64) {
+    let before = HEAP.allocated();
+    let folder = Folder::new();
+    let outbox = open(&folder).await;
+    let (service, client) = service().await;
     let later = Utc::now() + TimeDelta::hours(20);
     let others = (0..64).map(|producer| {
         let outbox = outbox.clone();
@@ -138,6 +184,7 @@ async fn drain(messages: usize, waiting: usize) -> f64 {
         })
     });
     join_all(others).await;
+    let heap = HEAP.allocated().saturating_sub(before) as f64 / f64::from(1 << 20);
     let lanes = (0..64).map(|producer| {
         let outbox = outbox.clone();
         tokio::spawn(async move {
@@ -153,7 +200,7 @@ async fn drain(messages: usize, waiting: usize) -> f64 {
     service.wait_for(messages).await;
     let time = begin.elapsed().as_secs_f64();
     worker.shutdown(Duration::from_secs(10)).await;
-    messages as f64 / time
+    (messages as f64 / time, heap)
 }
 
 #[tokio::main]
@@ -172,19 +219,34 @@ async fn main() {
     );
     let mut grouped = Vec::new();
     for _ in 0..RUNS {
-        grouped.push(many_producers().await);
+        let (per_commit, per_second) = many_producers().await;
+        println!("  {per_second:.0} entries a second");
+        grouped.push(per_commit);
     }
     println!("entries_per_sync: {:.0} entries of 64 producers in a commit", median(grouped));
+    let (mut sent, mut synced) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let (to_wire, sync) = to_wire().await;
+        sent.push(to_wire);
+        synced.push(sync);
+    }
+    println!(
+        "enqueue_to_wire: {:.2} ms at the 99th percentile, {:.2} times that of a sync",
+        median(sent.clone()),
+        median(sent) / median(synced)
+    );
     // With both sides in turn. 1,000,000 entries take minutes, so they are an option.
     let waiting = std::env::var("PUSHSLOTS_WAITING").map_or(100_000, |text| text.parse().unwrap());
-    let (mut alone, mut ratios) = (Vec::new(), Vec::new());
+    let (mut alone, mut ratios, mut heaps) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
-        let without = drain(5_000, 0).await;
-        let with = drain(5_000, waiting).await;
+        let (without, _) = drain(20_000, 0).await;
+        let (with, heap) = drain(20_000, waiting).await;
+        heaps.push(heap);
         println!("  {without:.0} messages a second, {with:.0} next to {waiting} entries");
         alone.push(without);
         ratios.push(with / without);
     }
     println!("drain: {:.0} messages a second through the mock", median(alone));
     println!("drain_vs_waiting: {:.2} of that with {waiting} entries that wait", median(ratios));
+    println!("heap: {:.1} MiB with {waiting} entries that wait", median(heaps));
 }

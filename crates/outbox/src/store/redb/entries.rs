@@ -26,8 +26,12 @@ impl Tables<'_> {
     }
 
     pub(super) fn entry(&self, number: u64) -> Result<EntryRecord, StoreError> {
-        let json = self.entries.get(number)?.ok_or_else(|| missing(number))?;
-        decode(number, json.value())
+        self.stored(number)?.ok_or_else(|| missing(number))
+    }
+
+    pub(super) fn stored(&self, number: u64) -> Result<Option<EntryRecord>, StoreError> {
+        let json = self.entries.get(number)?;
+        json.map(|json| decode(number, json.value())).transpose()
     }
 
     /// Returns the next number of an entry or position.

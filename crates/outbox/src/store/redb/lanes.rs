@@ -1,6 +1,6 @@
 //! Lanes in a write transaction: when they are due, and whether they are held.
 
-use ::redb::ReadableTable;
+use ::redb::{ReadableTable, StorageError};
 
 use crate::error::StoreError;
 use crate::state::EntryRecord;
@@ -24,7 +24,7 @@ impl Tables<'_> {
             return Ok(());
         }
         self.is_changed = true;
-        self.stale_lanes.insert(lane.to_owned());
+        self.changes_lane(lane)?;
         if held {
             self.held.insert(lane, ())?;
         } else {
@@ -33,8 +33,25 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// Remembers the due time of a lane before a change.
+    pub(super) fn changes_lane(&mut self, lane: &str) -> Result<(), StorageError> {
+        if !self.stale_lanes.contains_key(lane) {
+            let due = self.due_time(lane)?;
+            self.stale_lanes.insert(lane.to_owned(), due);
+        }
+        Ok(())
+    }
+
+    /// Returns the due time of a lane, unless it is held or has no open entry.
+    fn due_time(&self, lane: &str) -> Result<Option<i64>, StorageError> {
+        if self.held.get(lane)?.is_some() {
+            return Ok(None);
+        }
+        Ok(self.head_due(lane)?.map(|(_, due)| due))
+    }
+
     /// Returns the number of the first open entry in a lane, and its due time.
-    fn head_due(&self, lane: &str) -> Result<Option<(u64, i64)>, StoreError> {
+    fn head_due(&self, lane: &str) -> Result<Option<(u64, i64)>, StorageError> {
         let mut queue = self.queue.range((lane, 0, 0)..=(lane, u64::MAX, u64::MAX))?;
         let head = queue.next().transpose()?;
         Ok(head.map(|(key, due)| (key.value().2, due.value())))
@@ -47,12 +64,9 @@ impl Tables<'_> {
 
     /// Updates the due times of the lanes that changed.
     pub(super) fn refresh_lanes(&mut self) -> Result<(), StoreError> {
-        while let Some(lane) = self.stale_lanes.pop_first() {
+        while let Some((lane, before)) = self.stale_lanes.pop_first() {
             let lane = lane.as_str();
-            let is_held = self.held.get(lane)?.is_some();
-            let head = if is_held { None } else { self.head_due(lane)? };
-            let before = self.lanes.get(lane)?.map(|due| due.value());
-            let after = head.map(|(_, due)| due);
+            let after = self.due_time(lane)?;
             if before == after {
                 continue;
             }
@@ -61,9 +75,6 @@ impl Tables<'_> {
             }
             if let Some(due) = after {
                 self.due.insert((due, lane), ())?;
-                self.lanes.insert(lane, due)?;
-            } else {
-                self.lanes.remove(lane)?;
             }
         }
         Ok(())

@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use crate::store::Lease;
 use crate::time::Timestamp;
 
-/// The number and the end of a lease.
-type Term = (u64, Timestamp);
+/// A lease of a lane.
+#[derive(Clone, Copy, Debug)]
+struct Term {
+    number: u64,
+    until: Timestamp,
+    /// The number of the lane's first entry.
+    entry: u64,
+}
 
 /// The leases, by lane. Changes since the last [`keep`](Self::keep) can be undone.
 #[derive(Debug)]
@@ -40,22 +46,32 @@ impl Leases {
     }
 
     pub(super) fn is_valid(&self, lease: &Lease) -> bool {
-        self.current.get(&lease.lane).is_some_and(|(number, _)| *number == lease.number)
+        self.term(lease).is_some()
     }
 
-    pub(super) fn grant(&mut self, lane: &str, until: Timestamp) -> Lease {
+    fn term(&self, lease: &Lease) -> Option<Term> {
+        self.current.get(&lease.lane).filter(|term| term.number == lease.number).copied()
+    }
+
+    /// Returns the number of the leased entry, if the lease is valid.
+    pub(super) fn entry_of(&self, lease: &Lease) -> Option<u64> {
+        Some(self.term(lease)?.entry)
+    }
+
+    /// Leases a lane for its first entry.
+    pub(super) fn grant(&mut self, lane: &str, until: Timestamp, entry: u64) -> Lease {
         self.last = self.last.saturating_add(1);
-        self.set(lane, Some((self.last, until)));
+        self.set(lane, Some(Term { number: self.last, until, entry }));
         Lease { lane: lane.to_owned(), number: self.last }
     }
 
     /// Extends a lease, and returns whether it is valid.
     pub(super) fn extend(&mut self, lease: &Lease, until: Timestamp) -> bool {
-        let is_valid = self.is_valid(lease);
-        if is_valid {
-            self.set(&lease.lane, Some((lease.number, until)));
+        let term = self.term(lease);
+        if let Some(term) = term {
+            self.set(&lease.lane, Some(Term { until, ..term }));
         }
-        is_valid
+        term.is_some()
     }
 
     /// Ends a lease if it is valid.
@@ -77,8 +93,8 @@ impl Leases {
     fn select(&self, is_selected: impl Fn(Timestamp) -> bool) -> Vec<Lease> {
         let current = self.current.iter();
         current
-            .filter(|(_, (_, until))| is_selected(*until))
-            .map(|(lane, (number, _))| Lease { lane: lane.clone(), number: *number })
+            .filter(|(_, term)| is_selected(term.until))
+            .map(|(lane, term)| Lease { lane: lane.clone(), number: term.number })
             .collect()
     }
 

@@ -64,9 +64,7 @@ impl Tables<'_> {
         let (before, after) = (Places::of(old), Places::of(new));
         if before.queue != after.queue {
             for entry in [old, new].into_iter().flatten() {
-                if !self.stale_lanes.contains(&entry.lane) {
-                    self.stale_lanes.insert(entry.lane.clone());
-                }
+                self.changes_lane(&entry.lane)?;
             }
             if let Some((key, _)) = before.queue {
                 self.queue.remove(key)?;

@@ -60,7 +60,7 @@ impl Work<'_, '_> {
             match self.step(&mut head, now)? {
                 Step::Lease => {
                     let body = self.tables.body(head.number)?.unwrap_or_default();
-                    let lease = self.leases.grant(&lane, until);
+                    let lease = self.leases.grant(&lane, until, head.number);
                     return Ok(Some(Leased::Entry { lease, entry: Box::new(head), body }));
                 }
                 Step::Changed(entries) => steps = steps.saturating_add(entries),
@@ -136,8 +136,20 @@ impl Work<'_, '_> {
         if !self.leases.is_valid(lease) {
             return Ok(false);
         }
-        let Some(mut entry) = self.tables.find(message_id)? else { return Ok(false) };
+        let Some(mut entry) = self.leased(lease, message_id)? else { return Ok(false) };
         self.tables.apply(&mut entry, Event::Begun { lease: lease.number }, now, 0.0)
+    }
+
+    /// Returns an entry. If it is the leased one, its number is known, which saves a search among
+    /// all ids.
+    fn leased(&self, lease: &Lease, id: Uuid) -> Result<Option<EntryRecord>, StoreError> {
+        if let Some(number) = self.leases.entry_of(lease)
+            && let Some(entry) = self.tables.stored(number)?
+            && entry.message_id == id
+        {
+            return Ok(Some(entry));
+        }
+        self.tables.find(id)
     }
 
     pub(super) fn settle(
@@ -147,8 +159,9 @@ impl Work<'_, '_> {
     ) -> Result<Option<EntryRecord>, StoreError> {
         let Settlement { lease, message_id, outcome, attempts, requests, receipt, random } =
             settlement;
+        let entry = self.leased(lease, *message_id)?;
         self.leases.end(lease);
-        let Some(mut entry) = self.tables.find(*message_id)? else { return Ok(None) };
+        let Some(mut entry) = entry else { return Ok(None) };
         if settlement.is_late(&entry) {
             let stored = self.tables.attempts_of(entry.number)?;
             if settlement.is_repeated(&stored) {

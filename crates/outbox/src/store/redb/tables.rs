@@ -3,7 +3,7 @@
 //! Entries have their numbers as keys, so that new entries and bodies are appended. The other
 //! tables are indexes that follow from the entries, except for attempts, receipts, and held lanes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ::redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -50,8 +50,6 @@ pub(super) const FINAL: TableDefinition<(bool, i64, u64), ()> = TableDefinition:
 pub(super) const DEAD: TableDefinition<u64, ()> = TableDefinition::new("dead");
 /// Due times and names of the lanes that aren't held and have an open entry.
 pub(super) const DUE: TableDefinition<(i64, &str), ()> = TableDefinition::new("due");
-/// Lane to its due time in [`DUE`].
-pub(super) const LANES: TableDefinition<&str, i64> = TableDefinition::new("lane");
 /// Second to the number of requests that may have left in it.
 pub(super) const REQUESTS: TableDefinition<i64, u32> = TableDefinition::new("request");
 /// The held lanes.
@@ -73,8 +71,8 @@ pub(super) struct Tables<'txn> {
     pub(super) meta: Meta,
     /// Whether a table was changed, so that the transaction needs a commit.
     pub(super) is_changed: bool,
-    /// The lanes whose due times may have changed.
-    pub(super) stale_lanes: BTreeSet<String>,
+    /// The lanes whose due times may have changed, with their times in `due`.
+    pub(super) stale_lanes: BTreeMap<String, Option<i64>>,
     /// The entries whose states changed.
     pub(super) changed: Vec<EntryRecord>,
     metas: Table<'txn, &'static str, &'static str>,
@@ -91,7 +89,6 @@ pub(super) struct Tables<'txn> {
     pub(super) finals: Table<'txn, (bool, i64, u64), ()>,
     pub(super) dead: Table<'txn, u64, ()>,
     pub(super) due: Table<'txn, (i64, &'static str), ()>,
-    pub(super) lanes: Table<'txn, &'static str, i64>,
     pub(super) requests: Table<'txn, i64, u32>,
     pub(super) held: Table<'txn, &'static str, ()>,
 }
@@ -107,7 +104,7 @@ impl<'txn> Tables<'txn> {
         Ok(Self {
             meta,
             is_changed: false,
-            stale_lanes: BTreeSet::new(),
+            stale_lanes: BTreeMap::new(),
             changed: Vec::new(),
             metas,
             ids: transaction.open_table(IDS)?,
@@ -123,7 +120,6 @@ impl<'txn> Tables<'txn> {
             finals: transaction.open_table(FINAL)?,
             dead: transaction.open_table(DEAD)?,
             due: transaction.open_table(DUE)?,
-            lanes: transaction.open_table(LANES)?,
             requests: transaction.open_table(REQUESTS)?,
             held: transaction.open_table(HELD)?,
         })

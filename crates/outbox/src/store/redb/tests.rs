@@ -294,7 +294,7 @@ async fn removed_entries_leave_nothing() {
         assert_eq!(length, expected, "{name}");
         tables += 1;
     }
-    assert_eq!(tables, 17);
+    assert_eq!(tables, 16);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ::redb::WriteTransaction;
 use tokio::sync::oneshot;
@@ -21,6 +23,13 @@ const MAX_REQUESTS: usize = 1_000;
 
 /// The most bytes of bodies in one transaction, unless a single request has more.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// The number of callers that ask at the same time, as it seems, above which a transaction waits for
+/// those that are about to ask.
+const MIN_GATHERED: usize = 16;
+
+/// The longest wait for other callers.
+const MAX_GATHERING: Duration = Duration::from_millis(1);
 
 /// A request to the writer.
 pub(super) enum Message {
@@ -107,6 +116,11 @@ pub(super) struct Writer {
     /// Requests that come before the others.
     pending: VecDeque<Message>,
     leases: Leases,
+    /// The numbers of requests in the last two transactions. Together they are the number of callers
+    /// that ask again and again: one half prepares while the other half is committed.
+    recent: [usize; 2],
+    /// The duration of the last transaction.
+    last_time: Duration,
     /// Whether the database must be opened again before the next transaction.
     is_broken: bool,
 }
@@ -119,7 +133,16 @@ impl Writer {
         last_lease: u64,
     ) -> Self {
         let leases = Leases::after(last_lease);
-        Self { slot, requests, on_change, pending: VecDeque::new(), leases, is_broken: false }
+        Self {
+            slot,
+            requests,
+            on_change,
+            pending: VecDeque::new(),
+            leases,
+            recent: [0; 2],
+            last_time: Duration::ZERO,
+            is_broken: false,
+        }
     }
 
     /// Handles requests until the store is dropped, and closes the database.
@@ -150,8 +173,21 @@ impl Writer {
 
     /// Executes a request and those that wait in one transaction, and replies to all.
     fn write(&mut self, first: Box<dyn Job>) {
-        let mut jobs = self.collect(first);
+        let mut jobs = vec![first];
+        self.collect(&mut jobs);
+        let callers = self.recent.iter().sum();
+        let gathering = Instant::now();
+        while callers >= MIN_GATHERED
+            && jobs.len() < callers
+            && gathering.elapsed() < (self.last_time / 4).min(MAX_GATHERING)
+        {
+            thread::yield_now();
+            self.collect(&mut jobs);
+        }
+        let began = Instant::now();
         let result = self.guarded(|writer| writer.execute(&mut jobs));
+        self.recent = [jobs.len(), self.recent[0]];
+        self.last_time = began.elapsed();
         match &result {
             Ok(changed) => {
                 self.leases.keep();
@@ -174,10 +210,9 @@ impl Writer {
         self.leases.keep();
     }
 
-    /// Returns a request with those that wait, up to the limits of a transaction.
-    fn collect(&mut self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
-        let mut bytes = first.bytes();
-        let mut jobs = vec![first];
+    /// Adds the requests that wait, up to the limits of a transaction.
+    fn collect(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
+        let mut bytes = jobs.iter().map(|job| job.bytes()).fold(0, usize::saturating_add);
         while jobs.len() < MAX_REQUESTS {
             let waiting = self.pending.pop_front().or_else(|| self.requests.try_recv().ok());
             match waiting {
@@ -192,7 +227,6 @@ impl Writer {
                 None => break,
             }
         }
-        jobs
     }
 
     /// Executes the requests, and returns the changed entries after a commit.
