@@ -77,11 +77,18 @@ impl Sender {
         let id = entry.message_id;
         let begun = self.shared.store.begin(lease.clone(), id, self.shared.now()).await;
         if !matches!(begun, Ok(true)) {
-            // Nothing was sent. If the record of the beginning is lost, the lease's end shows it.
             self.health.ended(&entry.lane, Failure::Unrelated, is_probe);
-            let handed_back = self.shared.store.hand_back(lease).await;
-            if let Some(error) = begun.err().or(handed_back.err()) {
-                self.wait_after(&error).await;
+            match begun {
+                // The beginning may be stored all the same, but nothing was sent.
+                Err(error) => {
+                    self.wait_after(&error).await;
+                    self.settle(lease, &entry, SendResult::dropped(&[])).await;
+                }
+                Ok(_) => {
+                    if let Err(error) = self.shared.store.hand_back(lease).await {
+                        self.wait_after(&error).await;
+                    }
+                }
             }
             return;
         }

@@ -1,6 +1,8 @@
 //! Sends the entries of an outbox.
 
 mod delivery;
+#[cfg(test)]
+mod faults;
 mod health;
 mod maintenance;
 #[cfg(feature = "metrics")]

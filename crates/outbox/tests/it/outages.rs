@@ -81,6 +81,50 @@ async fn send_that_is_stopped_before_its_request_left_counts_as_not_begun() {
     assert_eq!(service.accepted(), [id]);
 }
 
+/// A token source whose credentials are rejected until a time after the start.
+struct Rejected {
+    until: Duration,
+    begin: tokio::time::Instant,
+    requests: Arc<AtomicI64>,
+}
+
+impl TokenSource for Rejected {
+    async fn token(&self, _: TokenRequest<'_>) -> Result<AccessToken, AuthError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        match self.begin.elapsed() < self.until {
+            true => Err(AuthError::permanent("invalid_client")),
+            false => Ok(AccessToken::new("token")),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_credentials_stop_all_lanes_and_count_as_no_failure() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let mut ids = Vec::new();
+    for number in 0..20 {
+        let message = message(number);
+        let entry = outbox.enqueue(&message).lane(format!("lane {number}")).await.unwrap();
+        ids.push(entry.message_id());
+    }
+    let requests = Arc::new(AtomicI64::new(0));
+    let hours = Duration::from_secs(30 * 3_600);
+    let source = Rejected { until: hours, begin: service.begin(), requests: requests.clone() };
+    let credentials = Credentials::token_source(source);
+    let client = service.client_builder().credentials(credentials).build().unwrap();
+    let _worker = outbox.worker(&client).start().unwrap();
+    for id in &ids {
+        outbox.wait_for(*id).await.unwrap();
+    }
+    // At most every 15 minutes, for all lanes together, and with every task of the worker once.
+    let requests = requests.load(Ordering::Relaxed);
+    assert!((100..1_200).contains(&requests), "{requests} token requests in 30 hours");
+    let last = service.arrivals().last().unwrap().after;
+    assert!(last < hours + Duration::from_secs(16 * 60), "the last entry arrived after {last:?}");
+    assert_eq!(service.arrivals().len(), 20, "no entry was abandoned or sent twice");
+}
+
 /// A token source that never returns a token.
 struct NoToken;
 

@@ -21,7 +21,7 @@ const ENTRIES: u32 = 4;
 
 /// When a backend fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
+pub(crate) enum Fault {
     /// One write, change of length, or sync fails.
     Write,
     /// All of them fail until the backend is repaired, as on a full disk.
@@ -41,20 +41,20 @@ struct State {
 
 /// A backend in memory that fails once, or from some operation on.
 #[derive(Clone, Debug, Default)]
-struct Faulty(Arc<Mutex<State>>);
+pub(crate) struct Faulty(Arc<Mutex<State>>);
 
 impl Faulty {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
-    fn plan(&self, fault: Fault, remaining: u64) {
+    pub(crate) fn plan(&self, fault: Fault, remaining: u64) {
         let mut state = self.state();
         (state.fault, state.remaining, state.has_failed) = (Some(fault), remaining, false);
     }
 
     /// Removes the fault, and returns whether it has occurred.
-    fn repair(&self) -> bool {
+    pub(crate) fn repair(&self) -> bool {
         let mut state = self.state();
         state.fault = None;
         state.has_failed

@@ -7,7 +7,7 @@ mod database;
 mod entries;
 mod error;
 #[cfg(test)]
-mod faults;
+pub(crate) mod faults;
 #[cfg(test)]
 mod figures;
 mod file;
