@@ -204,6 +204,9 @@ impl RollingWindow {
 
     /// Counts requests of an earlier process that ended `age` ago.
     pub(super) fn count_earlier(&self, requests: u32, age: Duration) {
+        if age > self.rate.window.saturating_add(TICK) {
+            return;
+        }
         let now = Instant::now();
         // A machine that has just started has no earlier time. The requests then count for longer.
         let ended = now.checked_sub(age).unwrap_or(now);
@@ -212,7 +215,7 @@ impl RollingWindow {
         let newer = state.ended.split_off(place);
         state.ended.extend(std::iter::repeat_n(ended, requests.min(self.rate.requests) as usize));
         state.ended.extend(newer);
-        // A permit is free once fewer than this number count, whatever the older ones are.
+        // A permit is free once fewer than this number count, so older requests don't matter.
         let surplus = state.ended.len().saturating_sub(self.rate.requests as usize);
         state.ended.drain(..surplus);
     }

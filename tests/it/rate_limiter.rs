@@ -63,8 +63,10 @@ async fn requests_of_an_earlier_process_count_until_one_window_after_their_end()
     limiter.count_earlier(u32::MAX, 40 * SECOND);
     limiter.count_earlier(1, 10 * SECOND);
     limiter.count_earlier(3, 61 * SECOND);
+    let old = RateLimiter::new(4, MINUTE);
+    old.count_earlier(4, 61 * SECOND);
     let began = Instant::now();
-    let mut permits = Vec::new();
+    let mut permits = vec![old.permit().await.unwrap()];
     for seconds in [20, 20, 40, 50] {
         permits.push(limiter.permit().await.unwrap());
         let waited = began.elapsed();

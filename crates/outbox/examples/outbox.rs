@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The first run enqueues the messages in the file `outbox.redb`. Every run sends the rest of
-//! them, and prints the numbers of accepted messages and dead letters at the end.
+//! them, and prints the numbers of accepted messages and dead letters at the end. To start over,
+//! delete that file.
 
 use std::time::Duration;
 

@@ -1,48 +1,59 @@
 //! Reports the changes of entries: to the log, to metrics, and to the tasks that wait for them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::state::{DeadReason, EntryRecord, EntryState};
-use crate::store::OnChange;
+use tracing::field::display;
+
+use crate::state::EntryState;
+use crate::store::{Change, OnChange};
 use crate::waiters::Waiters;
 
-/// Returns the function that receives every changed entry from the store.
+/// Returns the function that receives every change from the store.
 pub(crate) fn reporter(waiters: Arc<Waiters>) -> OnChange {
-    Arc::new(move |entry| {
-        log(entry);
-        #[cfg(feature = "metrics")]
-        crate::metrics::entry_changed(entry);
-        if entry.state.is_final() {
-            waiters.changed(entry.message_id);
+    Arc::new(move |change| {
+        if change.entry.state.is_final() {
+            waiters.changed(change.entry.message_id);
         }
+        // A panic in the application's subscriber or recorder must not end the store's thread.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            log(change);
+            #[cfg(feature = "metrics")]
+            crate::metrics::entry_changed(&change.entry);
+        }));
     })
 }
 
-/// Logs the new state of an entry. The worker logs the ends of its sends itself, with their errors.
-fn log(entry: &EntryRecord) {
-    let (id, lane) = (entry.message_id, &*entry.lane);
-    match entry.state {
-        EntryState::Dead(reason @ (DeadReason::Expired | DeadReason::Poison)) => tracing::error!(
-            pushslots.message_id = %id,
-            pushslots.lane = lane,
-            ?reason,
-            "entry is a dead letter"
-        ),
-        EntryState::Superseded { by } => tracing::info!(
-            pushslots.message_id = %id,
-            pushslots.lane = lane,
-            %by,
-            "entry superseded"
-        ),
-        EntryState::Cancelled => {
-            tracing::info!(pushslots.message_id = %id, pushslots.lane = lane, "entry cancelled");
+/// Logs a change.
+fn log(change: &Change) {
+    let Change { before, entry, holds_lane } = change;
+    let span = tracing::error_span!(
+        "entry",
+        pushslots.message_id = %entry.message_id,
+        pushslots.lane = entry.lane,
+    );
+    let _entered = span.enter();
+    let delivery = entry.delivery.map(display);
+    match (before, entry.state) {
+        (_, EntryState::Accepted) => {
+            tracing::info!(attempts = entry.attempts, "entry accepted");
         }
-        state => tracing::debug!(
-            pushslots.message_id = %id,
-            pushslots.lane = lane,
-            ?state,
+        (_, EntryState::Dead(reason)) => {
+            tracing::error!(?reason, delivery, "entry is a dead letter");
+        }
+        (_, EntryState::Superseded { by }) => tracing::info!(%by, "entry superseded"),
+        (_, EntryState::Cancelled) => tracing::info!("entry cancelled"),
+        (EntryState::Sending { .. }, EntryState::Waiting) => tracing::warn!(
+            due = %entry.due.to_date(),
+            failures = entry.failures,
             lost_leases = entry.lost_leases,
-            "entry changed"
+            delivery,
+            "entry waits for the next send"
         ),
+        (_, EntryState::Waiting) => tracing::info!("dead letter replayed"),
+        (_, EntryState::Sending { .. }) => tracing::debug!("send begun"),
+    }
+    if *holds_lane {
+        tracing::warn!("the lane is held until it is released");
     }
 }

@@ -1,5 +1,7 @@
 //! Entries as callers see them.
 
+use std::fmt;
+
 use pushslots::chrono::{DateTime, Utc};
 use pushslots::{Attempt, Delivery, Receipt};
 use serde::Deserialize;
@@ -11,7 +13,7 @@ use crate::store::StoredEntry;
 use crate::time::Timestamp;
 
 /// A message in the outbox.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Entry(pub(crate) EntryRecord);
 
 impl Entry {
@@ -71,7 +73,8 @@ impl Entry {
         self.0.enqueued.to_date()
     }
 
-    /// Returns the earliest time of the next send, while the entry waits.
+    /// Returns the earliest time of the next send, while the entry waits. During an outage, a rate
+    /// limit, or a delay after rejected credentials, the send can be later.
     #[must_use]
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
         (self.0.state == EntryState::Waiting).then(|| self.0.due.to_date())
@@ -90,6 +93,19 @@ impl Entry {
     }
 }
 
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("message_id", &self.message_id())
+            .field("lane", &self.lane())
+            .field("state", &self.state())
+            .field("delivery", &self.delivery())
+            .field("attempt_count", &self.attempt_count())
+            .field("due_at", &self.due_at())
+            .finish_non_exhaustive()
+    }
+}
+
 /// An entry with its attempts and receipt.
 #[derive(Clone, Debug)]
 pub struct EntryDetails {
@@ -102,7 +118,7 @@ pub struct EntryDetails {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EntryAttempt {
-    /// An attempt of a send, as the client recorded it.
+    /// An attempt of a send, as the client recorded it. Its number starts at 1 in each send.
     Sent(Box<Attempt>),
     /// The worker was lost after it began a send. It is unknown whether the message arrived.
     WorkerLost {

@@ -25,8 +25,14 @@ pub enum OutboxError {
     OtherBytes(Uuid),
     /// There is no entry with this message id.
     NotFound(Uuid),
-    /// The entry's state doesn't allow the operation.
-    WrongState(Uuid),
+    /// The entry's state doesn't allow the operation: only dead letters are replayed, and only
+    /// waiting entries are cancelled.
+    WrongState {
+        /// The message id of the entry.
+        message_id: Uuid,
+        /// The state of the entry.
+        state: EntryState,
+    },
     /// The entry's body is erased, so it can't be sent again.
     NoBody(Uuid),
     /// The entry ended in a state other than accepted.
@@ -38,14 +44,19 @@ pub enum OutboxError {
 impl fmt::Display for OutboxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Configuration(text) => write!(f, "invalid outbox: {text}"),
+            Self::Configuration(text) => write!(f, "invalid configuration: {text}"),
             Self::Message(error) => error.fmt(f),
             Self::Publication(error) => error.fmt(f),
             Self::OtherBytes(id) => {
                 write!(f, "the outbox has another message with the id {id}; use another message id")
             }
             Self::NotFound(id) => write!(f, "the outbox has no entry {id}"),
-            Self::WrongState(id) => write!(f, "the state of entry {id} doesn't allow this"),
+            Self::WrongState { message_id, state } => write!(
+                f,
+                "entry {message_id} is {}; only dead letters can be replayed, and only waiting \
+                 entries can be cancelled",
+                name(*state)
+            ),
             Self::NoBody(id) => {
                 write!(f, "the body of entry {id} is erased; enqueue the message again")
             }
@@ -71,6 +82,18 @@ impl std::error::Error for OutboxError {
 impl From<StoreError> for OutboxError {
     fn from(error: StoreError) -> Self {
         Self::Storage(error.0)
+    }
+}
+
+/// Returns the name of a state.
+fn name(state: EntryState) -> &'static str {
+    match state {
+        EntryState::Waiting => "waiting",
+        EntryState::Sending { .. } => "being sent",
+        EntryState::Accepted => "accepted",
+        EntryState::Superseded { .. } => "superseded",
+        EntryState::Cancelled => "cancelled",
+        EntryState::Dead(_) => "a dead letter",
     }
 }
 

@@ -46,31 +46,39 @@ pub(crate) fn head_step(head: &EntryRecord, keyed: &[EntryRecord], now: Timestam
 
 /// Returns the supersession of the first of the waiting entries with one key, if there is one.
 /// `keyed` has them in the order of their numbers.
-pub(crate) fn thinning(keyed: &[EntryRecord]) -> Option<Supersession> {
+pub(crate) fn group_supersession(keyed: &[EntryRecord]) -> Option<Supersession> {
     let first = keyed.iter().min_by_key(|entry| (entry.position, entry.number))?;
     supersession(first, keyed)
 }
 
-/// Returns the supersession of `head` by the newest unit, if there is a newer one.
+/// Returns the supersession of older units by the newest one, if there are any. A replayed entry
+/// can be behind a newer one.
 ///
-/// A unit is the entries of a batch, or one entry without a batch. A batch is superseded only as a
-/// whole: as soon as one of its messages was attempted, all of them are sent.
+/// A unit is the entries of a batch, or one entry without a batch. Nothing is superseded between
+/// entries of one batch. A batch is superseded only as a whole: as soon as one of its messages was
+/// attempted, all of them are sent.
 fn supersession(head: &EntryRecord, keyed: &[EntryRecord]) -> Option<Supersession> {
     head.key.as_ref()?;
-    let newest = keyed.last().filter(|newest| newest.number > head.number)?;
+    let (oldest, newest) = (keyed.first()?, keyed.last()?);
+    if is_same_unit(oldest, newest) {
+        return None;
+    }
     let untouched = untouched_by_batch(keyed);
-    if is_same_unit(head, newest) || !is_untouched(head, &untouched) {
+    if !is_same_unit(head, newest) && !is_untouched(head, &untouched) {
         return None;
     }
     let unit = keyed.iter().filter(|entry| is_same_unit(entry, newest));
     let moved: Vec<_> = unit.map(|entry| (entry.message_id, entry.due)).collect();
     let (by, due) = *moved.first()?;
-    let superseded = keyed
+    let superseded: Vec<_> = keyed
         .iter()
         .filter(|entry| entry.number < newest.number && !is_same_unit(entry, newest))
         .filter(|entry| is_untouched(entry, &untouched))
         .map(|entry| entry.message_id)
         .collect();
+    if superseded.is_empty() {
+        return None;
+    }
     Some(Supersession {
         superseded,
         by,
@@ -80,7 +88,8 @@ fn supersession(head: &EntryRecord, keyed: &[EntryRecord]) -> Option<Supersessio
     })
 }
 
-fn is_same_unit(one: &EntryRecord, other: &EntryRecord) -> bool {
+/// Returns whether both are the same entry, or of the same batch.
+pub(crate) fn is_same_unit(one: &EntryRecord, other: &EntryRecord) -> bool {
     match (&one.batch, &other.batch) {
         (Some(one), Some(other)) => one.id == other.id,
         _ => one.message_id == other.message_id,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use ::metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use pushslots::chrono::Utc;
 use pushslots::{Attempt, ClientMetrics, Delivery};
 
-use crate::preparer::lane_and_last_start;
+use crate::preparer::destinations;
 use crate::state::{EntryRecord, EntryState};
 use crate::stats::Stats;
+use crate::time::Timestamp;
 
 /// Describes the metrics to the recorder.
 pub(crate) fn describe() {
@@ -31,7 +31,7 @@ pub(crate) fn describe() {
     for (name, description) in times {
         describe_histogram!(name, Unit::Seconds, description);
     }
-    let unix_time = "The time of the last accepted message since 1970, by destination";
+    let unix_time = "The Unix time of the last accepted message, by destination";
     describe_gauge!("pushslots.last_accepted", Unit::Seconds, unix_time);
     let left = "The remainder of the retry budget";
     describe_gauge!("pushslots.retry_budget.available", Unit::Count, left);
@@ -74,12 +74,11 @@ pub(crate) fn send_ended(attempts: &[Attempt], time: Duration) {
 }
 
 /// Records the time at which a message was accepted, for each of its destinations.
-pub(crate) fn accepted(body: &[u8]) {
-    let (destinations, _) = lane_and_last_start(body);
-    // Seconds since 1970 are exact in an f64.
-    let now = Utc::now().timestamp_millis() as f64 / 1_000.0;
-    for destination in destinations.split(',') {
-        gauge!("pushslots.last_accepted", "destination" => destination.to_owned()).set(now);
+pub(crate) fn accepted(body: &[u8], now: Timestamp) {
+    // Milliseconds since 1970 are exact in an f64.
+    let now = now.0 as f64 / 1_000.0;
+    for destination in destinations(body) {
+        gauge!("pushslots.last_accepted", "destination" => destination.to_string()).set(now);
     }
 }
 

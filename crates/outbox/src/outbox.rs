@@ -109,7 +109,7 @@ impl Outbox {
             earlier_requests: Mutex::default(),
         };
         let recovered = shared.store.recover(shared.now()).await?;
-        shared.earlier_requests = Mutex::new(shared.store.requests().await?);
+        shared.earlier_requests = Mutex::new(shared.store.recent_requests().await?);
         if recovered > 0 {
             tracing::warn!(
                 entries = recovered,
@@ -162,7 +162,11 @@ impl Outbox {
         Entries::new(self)
     }
 
-    /// Waits until an entry is accepted, and returns the receipt.
+    /// Waits until an entry is accepted, and returns the receipt, which has the attempts of the last
+    /// send. [`entry`](Self::entry) returns those of all sends.
+    ///
+    /// It waits as long as the entry does: without a worker, or in a held lane, it doesn't end. Put
+    /// it into a timeout if necessary.
     ///
     /// # Errors
     ///
@@ -187,7 +191,8 @@ impl Outbox {
     /// Sends a dead letter again: the same bytes under the same message id, at the end of its lane.
     /// Its attempts and certainty are kept, and it no longer expires.
     ///
-    /// If a newer message replaced its content in the meantime, the older content arrives last.
+    /// If a newer entry with the same key was accepted in the meantime, the older content arrives
+    /// last. If the newer entry still waits, the replayed one is superseded.
     ///
     /// # Errors
     ///
@@ -195,7 +200,7 @@ impl Outbox {
     pub async fn replay(&self, message_id: Uuid) -> Result<(), OutboxError> {
         let changed = self.0.store.replay(message_id, self.0.now()).await?;
         self.0.wake.notify_one();
-        self.changed(message_id, changed)
+        self.changed(message_id, changed).await
     }
 
     /// Cancels a waiting entry, and erases its body.
@@ -207,14 +212,18 @@ impl Outbox {
         let changed = self.0.store.cancel(message_id, self.0.now()).await?;
         // The entry after it may be due.
         self.0.wake.notify_one();
-        self.changed(message_id, changed)
+        self.changed(message_id, changed).await
     }
 
-    fn changed(&self, message_id: Uuid, changed: Changed) -> Result<(), OutboxError> {
+    async fn changed(&self, message_id: Uuid, changed: Changed) -> Result<(), OutboxError> {
         match changed {
             Changed::Done => Ok(()),
             Changed::NotFound => Err(OutboxError::NotFound(message_id)),
-            Changed::WrongState => Err(OutboxError::WrongState(message_id)),
+            Changed::WrongState => {
+                let stored = self.0.store.entry(message_id).await?;
+                let state = stored.ok_or(OutboxError::NotFound(message_id))?.record.state;
+                Err(OutboxError::WrongState { message_id, state })
+            }
             Changed::NoBody => Err(OutboxError::NoBody(message_id)),
         }
     }

@@ -46,6 +46,14 @@ struct OutlineMeta {
     destinations: Vec<OutlineDestination>,
 }
 
+impl OutlineMeta {
+    fn sorted_ids(&self) -> Vec<Uuid> {
+        let mut ids: Vec<_> = self.destinations.iter().filter_map(|to| to.id).collect();
+        ids.sort();
+        ids
+    }
+}
+
 #[derive(Deserialize)]
 struct OutlineDestination {
     #[serde(rename = "ID")]
@@ -58,6 +66,17 @@ struct OutlineSlot {
     date_time: Option<DateTime<Utc>>,
 }
 
+/// Returns the destinations of an encoded message.
+#[cfg(feature = "metrics")]
+pub(crate) fn destinations(body: &[u8]) -> Vec<Uuid> {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(rename = "Meta")]
+        meta: OutlineMeta,
+    }
+    serde_json::from_slice(body).map_or_else(|_| Vec::new(), |Head { meta }| meta.sorted_ids())
+}
+
 /// Returns the default lane of an encoded message, which is named by its destinations, and the
 /// start of its last slot.
 pub(crate) fn lane_and_last_start(body: &[u8]) -> (String, Option<Timestamp>) {
@@ -65,8 +84,7 @@ pub(crate) fn lane_and_last_start(body: &[u8]) -> (String, Option<Timestamp>) {
     let Ok(Outline { meta, slots }) = serde_json::from_slice(body) else {
         return (String::new(), None);
     };
-    let mut ids: Vec<_> = meta.destinations.iter().filter_map(|to| to.id).collect();
-    ids.sort();
+    let ids = meta.sorted_ids();
     let lane = ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(",");
     (lane, slots.iter().filter_map(|slot| slot.date_time).max().map(Timestamp::from))
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub(crate) struct Waiters(Mutex<HashMap<Uuid, watch::Sender<()>>>);
 
 /// A task that waits for the next change of an entry.
-pub(crate) struct Waiting<'a> {
+pub(crate) struct ChangeWaiter<'a> {
     waiters: &'a Waiters,
     message_id: Uuid,
     /// `None` only while it is dropped.
@@ -24,9 +24,9 @@ impl Waiters {
     }
 
     /// Begins to wait for a change of the entry after this call.
-    pub(crate) fn wait(&self, message_id: Uuid) -> Waiting<'_> {
+    pub(crate) fn wait(&self, message_id: Uuid) -> ChangeWaiter<'_> {
         let receiver = self.lock().entry(message_id).or_default().subscribe();
-        Waiting { waiters: self, message_id, receiver: Some(receiver) }
+        ChangeWaiter { waiters: self, message_id, receiver: Some(receiver) }
     }
 
     /// Wakes the tasks that wait for the entry.
@@ -35,7 +35,7 @@ impl Waiters {
     }
 }
 
-impl Waiting<'_> {
+impl ChangeWaiter<'_> {
     /// Waits for the change.
     pub(crate) async fn changed(mut self) {
         if let Some(receiver) = &mut self.receiver {
@@ -45,7 +45,7 @@ impl Waiting<'_> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for ChangeWaiter<'_> {
     fn drop(&mut self) {
         let mut waiting = self.waiters.lock();
         self.receiver = None;

@@ -39,6 +39,19 @@ fn apply(entry: &mut EntryRecord, event: Event) -> Result<Effects, Ignored> {
 }
 
 #[test]
+fn failed_probe_waits_for_the_next_probe() {
+    let (mut entry, lease) = (sending(), 5);
+    for _ in 0..9 {
+        let verdict = Verdict::Retry { at_least: Duration::ZERO, is_probe: true };
+        let outcome = Outcome { delivery: Delivery::NotSent, verdict, attempts: 1 };
+        entry.apply(Event::Ended { lease, outcome }, NOW, 0.9).unwrap();
+        assert_eq!(entry.due, NOW.after(schedule::PROBE_DELAY));
+        entry.apply(Event::Begun { lease }, NOW, 0.0).unwrap();
+    }
+    assert_eq!(entry.failures, 9);
+}
+
+#[test]
 fn each_end_of_a_send_leads_to_its_state() {
     let retry = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
     let blocked = Verdict::Blocked { delay: Duration::from_secs(9) };

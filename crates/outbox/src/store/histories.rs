@@ -18,7 +18,7 @@ use self::choices::KINDS;
 use super::memory::MemoryStore;
 use super::redb::RedbStore;
 use super::redb::shared::SharedBackend;
-use super::{Lease, Leased, NewEntry, Settlement, Store};
+use super::{Change, Lease, Leased, NewEntry, Settlement, Store};
 use crate::filter::Filter;
 use crate::state::{EntryRecord, EntryState, Verdict};
 use crate::time::Timestamp;
@@ -50,17 +50,17 @@ struct History {
     changes: [Changes; 2],
 }
 
-/// The entries that a store has reported as changed.
-type Changes = Arc<Mutex<Vec<EntryRecord>>>;
+/// The changes that a store has reported.
+type Changes = Arc<Mutex<Vec<Change>>>;
 
 fn record_changes(store: &dyn Store, changes: &Changes) {
     let changes = changes.clone();
-    store.on_change(Arc::new(move |entry| changes.lock().unwrap().push(entry.clone())));
+    store.on_change(Arc::new(move |change| changes.lock().unwrap().push(change.clone())));
 }
 
-fn take_changes(changes: &Changes) -> Vec<EntryRecord> {
+fn take_changes(changes: &Changes) -> Vec<Change> {
     let mut changes = std::mem::take(&mut *changes.lock().unwrap());
-    changes.sort_by_key(|entry| (entry.number, entry.attempts));
+    changes.sort_by_key(|change| (change.entry.number, change.entry.attempts));
     changes
 }
 
@@ -93,8 +93,11 @@ impl History {
         for number in 0..STEPS {
             let step = async {
                 self.step().await?;
+                // The writer reports changes after its reply, and before the next request.
+                let none = Lease { lane: String::new(), number: 0 };
+                same("hand_back", Ok(()), self.store().hand_back(none).await)?;
                 let [model, store] = self.changes.each_ref().map(take_changes);
-                let model = model.into_iter().map(|entry| self.translate(entry)).collect();
+                let model = model.into_iter().map(|change| self.translate_change(change)).collect();
                 same("changes", Ok(model), Ok(store))
             };
             step.await.map_err(|text| format!("step {number}: {text}"))?;
@@ -112,6 +115,13 @@ impl History {
             *lease = self.numbers.get(lease).copied().unwrap_or(0);
         }
         entry
+    }
+
+    fn translate_change(&self, mut change: Change) -> Change {
+        if let EntryState::Sending { lease } = &mut change.before {
+            *lease = self.numbers.get(lease).copied().unwrap_or(0);
+        }
+        Change { entry: self.translate(change.entry), ..change }
     }
 
     async fn step(&mut self) -> Step {
@@ -166,15 +176,12 @@ impl History {
                 let limit = self.random.gen_range(0..6);
                 self.compare_page(filter, after, limit).await.map(drop)
             }
-            94 => self.thin().await,
+            94 => self.supersede_groups().await,
             95..97 => {
                 let id = self.id();
                 self.compare_entry(id).await
             }
-            97 => {
-                self.compare_summary().await?;
-                same("requests", self.model.requests().await, self.store().requests().await)
-            }
+            97 => self.compare_summary().await,
             98 => {
                 let expected = self.model.recover(now).await;
                 same("recover", expected, self.store().recover(now).await)
@@ -257,14 +264,18 @@ impl History {
     }
 
     /// Supersedes the older entries of all groups.
-    async fn thin(&mut self) -> Step {
+    async fn supersede_groups(&mut self) -> Step {
         let mut after = None;
         loop {
             let group = self.model.next_group(after.clone()).await;
             same("next_group", group.clone(), self.store().next_group(after).await)?;
             let Ok(Some(group)) = group else { return Ok(()) };
-            let expected = self.model.thin(group.clone(), self.now).await;
-            same("thin", expected, self.store().thin(group.clone(), self.now).await)?;
+            let expected = self.model.supersede_group(group.clone(), self.now).await;
+            same(
+                "supersede_group",
+                expected,
+                self.store().supersede_group(group.clone(), self.now).await,
+            )?;
             after = Some(group);
         }
     }
@@ -329,7 +340,9 @@ impl History {
     }
 
     async fn compare_summary(&self) -> Step {
-        same("summary", self.model.summary().await, self.store().summary().await)
+        same("summary", self.model.summary().await, self.store().summary().await)?;
+        let expected = self.model.recent_requests().await;
+        same("recent_requests", expected, self.store().recent_requests().await)
     }
 
     fn pair(&mut self) -> Option<Pair> {

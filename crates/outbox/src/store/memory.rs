@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use uuid::Uuid;
 
 use super::{
-    Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, REQUESTS_KEPT, Settlement,
-    Store, StoreFuture, StoredEntry, Summary, second_of,
+    Change, Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, REQUESTS_KEPT,
+    REQUESTS_OF_LOST_SEND, Settlement, Store, StoreFuture, StoredEntry, Summary, second_of,
 };
 use crate::filter::Filter;
-use crate::lane::{HeadStep, Supersession, head_step, thinning};
+use crate::lane::{HeadStep, Supersession, group_supersession, head_step, is_same_unit};
 use crate::state::{EntryRecord, EntryState, Event};
 use crate::time::{Now, Timestamp};
 
@@ -34,8 +34,8 @@ pub(crate) struct Contents {
     held: BTreeSet<String>,
     /// The numbers of requests that may have left, by second.
     pub(crate) requests: BTreeMap<i64, u32>,
-    /// The changed entries that the caller's function hasn't received yet.
-    changed: Vec<EntryRecord>,
+    /// The changes that the caller's function hasn't received yet.
+    changes: Vec<Change>,
     last_number: u64,
     pub(crate) last_lease: u64,
 }
@@ -49,12 +49,12 @@ impl MemoryStore {
         &'a self,
         work: impl FnOnce(&mut Contents) -> T,
     ) -> StoreFuture<'a, T> {
-        let (value, changed) = {
+        let (value, changes) = {
             let mut contents = self.lock();
-            (work(&mut contents), std::mem::take(&mut contents.changed))
+            (work(&mut contents), std::mem::take(&mut contents.changes))
         };
         if let Some(call) = self.on_change.get() {
-            changed.iter().for_each(|entry| call(entry));
+            changes.iter().for_each(|change| call(change));
         }
         Box::pin(async { Ok(value) })
     }
@@ -81,8 +81,12 @@ impl Contents {
     /// Applies an event, and returns whether the entry changed.
     fn apply(&mut self, id: Uuid, event: Event, now: Timestamp, random: f64) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let before = entry.state;
         let Ok(effects) = entry.apply(event, now, random) else { return false };
-        self.changed.push(entry.clone());
+        if before != entry.state {
+            let holds_lane = effects.holds_lane;
+            self.changes.push(Change { before, entry: entry.clone(), holds_lane });
+        }
         if effects.holds_lane {
             self.held.insert(entry.lane.clone());
         }
@@ -102,7 +106,7 @@ impl Contents {
             .map(|entry| entry.message_id)
             .collect();
         for id in &lost {
-            self.count_requests(1, now);
+            self.count_requests(REQUESTS_OF_LOST_SEND, now);
             self.apply(*id, Event::LeaseLost { lease }, now, 0.0);
             self.attempts.entry(*id).or_default().push(super::lost_attempt(now));
         }
@@ -266,7 +270,10 @@ impl Store for MemoryStore {
     ) -> StoreFuture<'_, Option<EntryRecord>> {
         self.done(|contents| {
             contents.end(&settlement.lease);
-            let entry = contents.entries.get(&settlement.message_id)?;
+            let Some(entry) = contents.entries.get(&settlement.message_id) else {
+                contents.count_requests(settlement.requests, now);
+                return None;
+            };
             let stored =
                 contents.attempts.get(&settlement.message_id).map_or(&[][..], Vec::as_slice);
             if settlement.is_late(entry) && settlement.is_repeated(stored) {
@@ -317,15 +324,14 @@ impl Store for MemoryStore {
 
     fn replay(&self, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, Changed> {
         self.done(|contents| {
-            if !contents.entries.contains_key(&message_id) {
-                return Changed::NotFound;
+            let Some(entry) = contents.entries.get(&message_id) else { return Changed::NotFound };
+            if !matches!(entry.state, EntryState::Dead(_)) {
+                return Changed::WrongState;
             }
             if !contents.bodies.contains_key(&message_id) {
                 return Changed::NoBody;
             }
-            if !contents.apply(message_id, Event::Replayed, now, 0.0) {
-                return Changed::WrongState;
-            }
+            contents.apply(message_id, Event::Replayed, now, 0.0);
             contents.last_number += 1;
             let position = contents.last_number;
             if let Some(entry) = contents.entries.get_mut(&message_id) {
@@ -390,33 +396,38 @@ impl Store for MemoryStore {
 
     fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>> {
         self.done(|contents| {
-            let mut groups: BTreeMap<(&String, &String), usize> = BTreeMap::new();
-            let waiting =
-                contents.entries.values().filter(|entry| entry.state == EntryState::Waiting);
-            for entry in waiting {
+            let mut groups: BTreeMap<(&String, &String), Vec<&EntryRecord>> = BTreeMap::new();
+            let entries = contents.entries.values();
+            for entry in entries.filter(|entry| entry.state == EntryState::Waiting) {
                 if let Some(key) = &entry.key {
-                    *groups.entry((&entry.lane, key)).or_default() += 1;
+                    groups.entry((&entry.lane, key)).or_default().push(entry);
                 }
             }
             let after = after.as_ref().map(|group| (&group.lane, &group.key));
-            let group = groups
-                .into_iter()
-                .find(|(group, count)| *count > 1 && after.is_none_or(|after| after < *group));
-            group.map(|((lane, key), _)| KeyGroup { lane: lane.clone(), key: key.clone() })
+            for ((lane, key), entries) in groups {
+                let oldest = entries.iter().min_by_key(|entry| entry.number)?;
+                let newest = entries.iter().max_by_key(|entry| entry.number)?;
+                let is_later = after.is_none_or(|after| after < (lane, key));
+                if is_later && !is_same_unit(oldest, newest) {
+                    return Some(KeyGroup { lane: lane.clone(), key: key.clone() });
+                }
+            }
+            None
         })
     }
 
-    fn thin(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize> {
+    fn supersede_group(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize> {
         self.done(|contents| {
             if contents.leases.contains_key(&group.lane) {
                 return 0;
             }
             let keyed = contents.keyed(&group.lane, Some(&group.key));
-            thinning(&keyed).map_or(0, |supersession| contents.supersede(&supersession, now))
+            group_supersession(&keyed)
+                .map_or(0, |supersession| contents.supersede(&supersession, now))
         })
     }
 
-    fn requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>> {
+    fn recent_requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>> {
         self.done(|contents| {
             let times = contents.requests.iter();
             times.map(|(second, count)| (Timestamp(second.saturating_mul(1_000)), *count)).collect()

@@ -91,7 +91,8 @@ impl Settlement {
 
     /// Returns whether a late settlement was recorded before, and is among the stored attempts.
     pub(crate) fn is_repeated(&self, stored: &[String]) -> bool {
-        !self.attempts.is_empty() && stored.ends_with(&self.attempts)
+        let count = self.attempts.len();
+        count > 0 && stored.windows(count).any(|attempts| attempts == self.attempts)
     }
 }
 
@@ -167,13 +168,21 @@ pub(crate) struct KeyGroup {
     pub(crate) key: String,
 }
 
-/// A function that receives every entry whose state changed, once the change is durable.
-pub(crate) type OnChange = Arc<dyn Fn(&EntryRecord) + Send + Sync>;
+/// A change of an entry's state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Change {
+    pub(crate) before: crate::EntryState,
+    pub(crate) entry: EntryRecord,
+    pub(crate) holds_lane: bool,
+}
+
+/// A function that receives every change of an entry's state, once it is durable.
+pub(crate) type OnChange = Arc<dyn Fn(&Change) + Send + Sync>;
 
 /// The storage of an outbox.
 pub(crate) trait Store: Send + Sync + 'static {
-    /// Sets the function that receives changed entries. Only the first call has an effect. New
-    /// entries aren't passed to it.
+    /// Sets the function that receives changes. Only the first call has an effect. New entries
+    /// aren't passed to it.
     fn on_change(&self, call: OnChange);
 
     /// Adds entries, all or none. An entry that is there already is left unchanged. It is durable
@@ -194,9 +203,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// It is durable when the future ends.
     fn begin(&self, lease: Lease, message_id: Uuid, now: Timestamp) -> StoreFuture<'_, bool>;
 
-    /// Records the end of a send, also a late one, and ends the lease. Returns the entry, unless it
-    /// was removed. It is durable when the future ends. Recording the same end again changes
-    /// nothing.
+    /// Records the end of a send, and ends the lease. A late end is recorded as well. Returns the
+    /// entry, unless it was removed. It is durable when the future ends. Recording the same end
+    /// again changes nothing.
     fn settle(
         &self,
         settlement: Settlement,
@@ -204,7 +213,7 @@ pub(crate) trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'_, Option<EntryRecord>>;
 
     /// Ends a lease before its entry began. If the entry began, the lease stays until its time is
-    /// over: a failed `begin` may be recorded all the same.
+    /// over.
     fn hand_back(&self, lease: Lease) -> StoreFuture<'_, ()>;
 
     /// Returns an entry.
@@ -230,16 +239,16 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Erases the bodies of final entries that the filter matches. Returns their number.
     fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize>;
 
-    /// Returns the first group after `after` with at least two entries, in the order of lanes and
-    /// keys.
+    /// Returns the first group after `after` whose oldest and newest entries aren't of the same
+    /// batch, in the order of lanes and keys.
     fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>>;
 
     /// Supersedes the older entries of a group, unless its lane is leased. Returns their number.
-    fn thin(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize>;
+    fn supersede_group(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize>;
 
     /// Returns the numbers of requests that may have left, with their times rounded up to a second.
     /// Those of the last day are kept.
-    fn requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>>;
+    fn recent_requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>>;
 
     /// Returns the state of the whole outbox.
     fn summary(&self) -> StoreFuture<'_, Summary>;
@@ -304,6 +313,10 @@ impl NewEntry {
 /// The time for which the numbers of requests are kept, which is the longest window of a rate
 /// limit, in seconds.
 pub(crate) const REQUESTS_KEPT: i64 = 24 * 60 * 60;
+
+/// The number of requests that count for a send whose worker was lost: the client's default maximum
+/// of attempts.
+pub(crate) const REQUESTS_OF_LOST_SEND: u32 = 4;
 
 /// Returns the second at which requests that ended at `time` count, rounded up.
 pub(crate) fn second_of(time: Timestamp) -> i64 {

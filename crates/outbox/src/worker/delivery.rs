@@ -4,7 +4,6 @@ use std::future::IntoFuture;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,10 +12,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
 use super::Stop;
+use super::attempts::Attempts;
 use super::sender::{RETRY, Sender};
 use super::verdict::{Failure, SendResult};
 use crate::body::{self, DecodeError};
-use crate::state::{EntryRecord, EntryState};
+use crate::state::EntryRecord;
 use crate::store::{Lease, Settlement};
 
 /// The time before the end of a lease at which a send that isn't renewed is dropped.
@@ -27,25 +27,6 @@ const LAST_TRIES: u32 = 3;
 
 /// The delay of an entry whose body key isn't configured.
 const MISSING_KEY: Duration = Duration::from_secs(60);
-
-/// The attempts of a send, which are known even if it is dropped.
-#[derive(Default)]
-struct Attempts(Arc<Mutex<Vec<Attempt>>>);
-
-impl Attempts {
-    fn observer(&self) -> impl Fn(&Attempt) + Send + Sync + 'static {
-        let attempts = self.0.clone();
-        move |attempt| lock(&attempts).push(attempt.clone())
-    }
-
-    fn take(&self) -> Vec<Attempt> {
-        std::mem::take(&mut lock(&self.0))
-    }
-}
-
-fn lock(attempts: &Mutex<Vec<Attempt>>) -> MutexGuard<'_, Vec<Attempt>> {
-    attempts.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A leased entry.
 pub(crate) struct Delivering {
@@ -77,6 +58,7 @@ impl Sender {
         let id = entry.message_id;
         let begun = self.shared.store.begin(lease.clone(), id, self.shared.now()).await;
         if !matches!(begun, Ok(true)) {
+            drop(permit);
             self.health.ended(&entry.lane, Failure::Unrelated, is_probe);
             match begun {
                 // The beginning may be stored all the same, but nothing was sent.
@@ -94,22 +76,26 @@ impl Sender {
         }
         let result = match body::decode(id, &body, self.shared.keys.as_ref()) {
             Err(DecodeError::Damaged(text)) => SendResult::invalid(text),
-            Err(DecodeError::MissingKey(text)) => SendResult::blocked(MISSING_KEY, Some(text)),
+            Err(DecodeError::MissingKey(text)) => {
+                tracing::error!(
+                    error = text,
+                    "the body can't be read; the entry waits for its key"
+                );
+                SendResult::blocked(MISSING_KEY)
+            }
             Ok(message) => {
                 let attempts = Attempts::default();
-                #[cfg(feature = "metrics")]
                 let began = Instant::now();
                 // The code of a transport, token source or classifier can panic.
                 let sending = self.send(&message, permit, &lease, is_probe, ends, &attempts);
                 let sent = AssertUnwindSafe(sending).catch_unwind().await;
                 let attempts = attempts.take();
-                #[cfg(feature = "metrics")]
-                {
-                    crate::metrics::send_ended(&attempts, began.elapsed());
-                    if let Ok(Some(Ok(_))) = sent {
-                        crate::metrics::accepted(message.body());
-                    }
-                }
+                self.measure_send(
+                    &message,
+                    &attempts,
+                    began.elapsed(),
+                    matches!(sent, Ok(Some(Ok(_)))),
+                );
                 match sent {
                     Ok(Some(result)) => SendResult::of(&result),
                     Ok(None) => self.dropped(&attempts),
@@ -117,6 +103,9 @@ impl Sender {
                 }
             }
         };
+        if let Some(error) = &result.error {
+            tracing::warn!(error, "the send failed");
+        }
         let result = if is_probe { result.of_probe() } else { result };
         self.health.ended(&entry.lane, result.failure, is_probe);
         self.settle(lease, &entry, result).await;
@@ -125,7 +114,8 @@ impl Sender {
     /// Returns the result of a send that was dropped after these attempts.
     fn dropped(&self, attempts: &[Attempt]) -> SendResult {
         let result = SendResult::dropped(attempts);
-        if result.outcome.delivery == Delivery::Unknown {
+        let is_stopped = *self.stop.borrow() == Stop::Dropping;
+        if is_stopped && result.outcome.delivery == Delivery::Unknown {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         result
@@ -199,10 +189,10 @@ impl Sender {
     /// it gives up after a few tries, and the next opening of the outbox records a lost worker.
     async fn settle(&self, lease: Lease, entry: &EntryRecord, result: SendResult) {
         let id = entry.message_id;
-        let SendResult { outcome, attempts, requests, receipt, error, .. } = result;
+        let SendResult { outcome, attempts, requests, receipt, .. } = result;
         let random = random();
         let mut last_tries = LAST_TRIES;
-        let record = loop {
+        loop {
             let settlement = Settlement {
                 lease: lease.clone(),
                 message_id: id,
@@ -214,7 +204,7 @@ impl Sender {
             };
             let now = self.shared.now();
             let failed = match self.shared.store.settle(settlement, now).await {
-                Ok(record) => break record,
+                Ok(_) => break,
                 Err(failed) => failed,
             };
             if *self.stop.borrow() == Stop::Dropping {
@@ -228,28 +218,8 @@ impl Sender {
             // Another worker must not send the message meanwhile.
             let until = self.shared.steady().after(self.lease);
             let _ = self.shared.store.renew(lease.clone(), until).await;
-        };
-        if let Some(record) = record {
-            log(&record, error.as_deref());
         }
         self.shared.wake.notify_one();
-    }
-}
-
-/// Logs the new state of an entry.
-fn log(record: &EntryRecord, error: Option<&str>) {
-    match record.state {
-        EntryState::Accepted => tracing::info!(attempts = record.attempts, "entry accepted"),
-        EntryState::Waiting => tracing::warn!(
-            due = %record.due.to_date(),
-            failures = record.failures,
-            error,
-            "entry waits for the next send"
-        ),
-        EntryState::Dead(reason) => {
-            tracing::error!(?reason, error, "entry is a dead letter");
-        }
-        _ => {}
     }
 }
 

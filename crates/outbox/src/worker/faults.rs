@@ -77,18 +77,17 @@ async fn deliver_with_fault(operation: u64) -> bool {
         .build()
         .unwrap();
     let worker = outbox.worker(&client).concurrency(2).start().unwrap();
-    let mut details = Vec::new();
-    for id in ids {
+    for id in &ids {
         // Reading may fail too.
-        while let Err(error) = outbox.wait_for(id).await {
+        while let Err(error) = outbox.wait_for(*id).await {
             assert!(matches!(error, crate::OutboxError::Storage(_)), "{error}");
         }
-        details.push(outbox.entry(id).await);
     }
     worker.shutdown(Duration::from_secs(10)).await;
     let arrivals = service.0.lock().unwrap().clone();
-    for details in details.into_iter().filter_map(Result::ok).flatten() {
-        let id = details.entry().message_id();
+    let has_failed = backend.repair();
+    for id in ids {
+        let details = outbox.entry(id).await.unwrap().unwrap();
         assert_eq!(details.entry().state(), EntryState::Accepted, "operation {operation}");
         let is_unknown = |attempt: &&EntryAttempt| match attempt {
             EntryAttempt::Sent(attempt) => attempt.delivery == Delivery::Unknown,
@@ -100,7 +99,7 @@ async fn deliver_with_fault(operation: u64) -> bool {
         let sent = details.attempts().len();
         assert_eq!(sent, copies, "operation {operation}: each attempt is listed once");
     }
-    backend.repair()
+    has_failed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,7 @@ pub(crate) struct Health {
 struct State {
     /// The lanes that failed since the last success.
     failed: HashSet<String>,
-    /// The number of sends without a connection since the last success.
+    /// The number of sends without a connection in a row.
     unconnected: u32,
     outage: Option<Outage>,
     /// The last delay after a failed token request.
@@ -122,8 +122,10 @@ impl Health {
             }
             Failure::Service | Failure::Connection => {
                 state.failed.insert(lane.to_owned());
-                let is_unconnected = failure == Failure::Connection;
-                state.unconnected = state.unconnected.saturating_add(u32::from(is_unconnected));
+                state.unconnected = match failure {
+                    Failure::Connection => state.unconnected.saturating_add(1),
+                    _ => 0,
+                };
                 // A single message can make the service fail, but not its connections.
                 let is_down = state.failed.len() >= LANES_OF_AN_OUTAGE
                     || state.unconnected >= SENDS_OF_AN_OUTAGE;

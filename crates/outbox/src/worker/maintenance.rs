@@ -1,4 +1,4 @@
-//! Supersedes entries of lanes that aren't due, and removes entries whose time is over.
+//! Supersedes entries of all free lanes, and removes entries whose time is over.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Sender {
             let now = self.shared.now();
             let retention = self.shared.retention;
             let removing = async {
-                self.thin().await;
+                self.supersede().await;
                 self.remove(now.before(retention.settled), false).await;
                 self.remove(now.before(retention.dead), true).await;
             };
@@ -37,18 +37,18 @@ impl Sender {
     }
 
     /// Supersedes older entries in all lanes, so that a held or failing lane doesn't grow.
-    async fn thin(&self) {
+    async fn supersede(&self) {
         let store = &self.shared.store;
         let mut after = None;
         loop {
-            let thinned = match store.next_group(after).await {
+            let superseded = match store.next_group(after).await {
                 Ok(None) => return,
                 Ok(Some(group)) => {
-                    store.thin(group.clone(), self.shared.now()).await.map(|_| group)
+                    store.supersede_group(group.clone(), self.shared.now()).await.map(|_| group)
                 }
                 Err(error) => Err(error),
             };
-            match thinned {
+            match superseded {
                 Ok(group) => after = Some(group),
                 Err(error) => {
                     tracing::error!(error = error.0, "failed to supersede entries");

@@ -1,11 +1,11 @@
 //! Sends the entries of an outbox.
 
+mod attempts;
 mod delivery;
 #[cfg(test)]
 mod faults;
 mod health;
 mod maintenance;
-#[cfg(feature = "metrics")]
 mod measuring;
 mod sender;
 mod verdict;
@@ -64,9 +64,16 @@ impl WorkerBuilder {
 
     /// Starts the worker in tasks of the current tokio runtime.
     ///
+    /// Several workers can send from one outbox. The first one counts the requests of the last
+    /// process in the rate limiter of its client.
+    ///
     /// # Errors
     ///
     /// Returns an error if a setting is out of its range.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub fn start(self) -> Result<Worker, OutboxError> {
         let invalid = |text: &str| Err(OutboxError::Configuration(text.to_owned()));
         if self.concurrency == 0 {
@@ -94,11 +101,8 @@ impl WorkerBuilder {
         }
         let maintaining = sender.clone();
         tasks.spawn(async move { maintaining.maintain().await });
-        #[cfg(feature = "metrics")]
-        {
-            let measured = sender.clone();
-            tasks.spawn(async move { measured.measure().await });
-        }
+        let measured = sender.clone();
+        tasks.spawn(async move { measured.measure().await });
         Ok(Worker { stop, tasks, sender })
     }
 }
@@ -136,7 +140,8 @@ pub struct Worker {
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// The number of sends that were dropped because they didn't end in time, and whose messages
-    /// may have arrived. Another worker sends them again, as it does with those that didn't leave.
+    /// may have arrived. Another worker sends them again. It also sends the messages of dropped
+    /// sends that didn't leave.
     pub dropped_sends: usize,
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Sender {
     pub(crate) lease: Duration,
     pub(crate) health: Health,
     pub(crate) stop: watch::Receiver<Stop>,
-    /// The number of sends that were dropped because the worker stopped.
+    /// The number of sends that were dropped because the worker stopped, and may have arrived.
     pub(crate) dropped: AtomicUsize,
 }
 
@@ -54,6 +54,7 @@ impl Sender {
         loop {
             let admission = self.unless_stopped(self.health.admission()).await?;
             let unused = Unused { health: &self.health, admission };
+            let asked = Instant::now();
             let permit = self.permit().await?;
             let started = Instant::now();
             let steady = self.shared.steady();
@@ -63,6 +64,9 @@ impl Sender {
             let leased = self.shared.store.lease(now, steady.after(self.lease), avoid).await;
             match leased {
                 Ok(Leased::Entry { lease, entry, body }) => {
+                    if permit.is_some() {
+                        self.measure_permit(started - asked);
+                    }
                     let is_probe = unused.into_admission().is_probe();
                     // Another lane may be due for another task.
                     self.shared.wake.notify_one();
@@ -85,15 +89,9 @@ impl Sender {
     /// before a lane is leased, so that no lane is leased while the rate limit has no room.
     async fn permit(&self) -> Option<Option<Permit>> {
         let Some(limiter) = self.client.rate_limiter() else { return Some(None) };
-        #[cfg(feature = "metrics")]
-        let asked = Instant::now();
         loop {
             match self.unless_stopped(RateLimiter::permit(limiter)).await? {
-                Ok(permit) => {
-                    #[cfg(feature = "metrics")]
-                    crate::metrics::permit_obtained(asked.elapsed());
-                    return Some(Some(permit));
-                }
+                Ok(permit) => return Some(Some(permit)),
                 Err(error) => {
                     tracing::error!(%error, "no permit from the rate limiter; trying again");
                     let wait = error.retry_after().unwrap_or(RETRY).max(RETRY);

@@ -76,13 +76,31 @@ impl SendResult {
         Self::without_attempts(Delivery::NotSent, Verdict::Invalid, Some(text))
     }
 
-    /// A send that was dropped after these attempts. If no request of unknown outcome left, it is
-    /// as if the send had not begun.
+    /// A send that was dropped after these attempts. If it made no request, it is as if the send had
+    /// not begun.
     pub(crate) fn dropped(attempts: &[Attempt]) -> Self {
+        if attempts.iter().any(made_request) {
+            return Self::interrupted(attempts);
+        }
+        let mut result = Self::interrupted(attempts);
+        result.outcome.verdict = Verdict::Blocked { delay: Duration::ZERO };
+        result
+    }
+
+    /// A send that panicked after these attempts. Even without a request the entry is delayed,
+    /// because the worker would spin otherwise.
+    pub(crate) fn panicked(attempts: &[Attempt]) -> Self {
+        tracing::error!("the code of a transport, token source, classifier or observer panicked");
+        Self::interrupted(attempts)
+    }
+
+    fn interrupted(attempts: &[Attempt]) -> Self {
         let delivery = least_certain(attempts);
+        let last = attempts.last();
+        let at_least = last.and_then(|last| last.retry_after.or(last.delay)).unwrap_or_default();
         let verdict = match delivery {
-            Delivery::Unknown => Verdict::Retry { at_least: Duration::ZERO, is_probe: false },
-            _ => Verdict::Blocked { delay: Duration::ZERO },
+            Delivery::Accepted => Verdict::Accepted,
+            _ => Verdict::Retry { at_least, is_probe: false },
         };
         Self {
             outcome: Outcome { delivery, verdict, attempts: count(attempts) },
@@ -94,28 +112,18 @@ impl SendResult {
         }
     }
 
-    /// A send that panicked after these attempts.
-    pub(crate) fn panicked(attempts: &[Attempt]) -> Self {
-        let mut result = Self::dropped(attempts);
-        // Without a delay, the worker would spin.
-        result.outcome.verdict = Verdict::Retry { at_least: Duration::ZERO, is_probe: false };
-        result.error = Some("the code of a transport, token source or classifier panicked".into());
-        result
-    }
-
     /// The same result for an entry that served as the probe of a service that is down.
     pub(crate) fn of_probe(mut self) -> Self {
-        if let (Failure::Connection, Verdict::Retry { is_probe, .. }) =
-            (self.failure, &mut self.outcome.verdict)
-        {
-            *is_probe = true;
+        let is_down = matches!(self.failure, Failure::Service | Failure::Connection);
+        if let Verdict::Retry { is_probe, .. } = &mut self.outcome.verdict {
+            *is_probe = is_down;
         }
         self
     }
 
     /// A send that can't begin now.
-    pub(crate) fn blocked(delay: Duration, error: Option<String>) -> Self {
-        Self::without_attempts(Delivery::NotSent, Verdict::Blocked { delay }, error)
+    pub(crate) fn blocked(delay: Duration) -> Self {
+        Self::without_attempts(Delivery::NotSent, Verdict::Blocked { delay }, None)
     }
 
     fn without_attempts(delivery: Delivery, verdict: Verdict, error: Option<String>) -> Self {
@@ -134,18 +142,25 @@ fn count(attempts: &[Attempt]) -> u32 {
     u32::try_from(attempts.len()).unwrap_or(u32::MAX)
 }
 
-/// Returns the number of attempts whose requests may have left.
-fn requests(attempts: &[Attempt]) -> u32 {
-    let left = attempts.iter().filter(|attempt| attempt.delivery != Delivery::NotSent);
-    u32::try_from(left.count()).unwrap_or(u32::MAX)
+/// Returns whether the attempt made a request with the message.
+fn made_request(attempt: &Attempt) -> bool {
+    attempt.token_age.is_some()
 }
 
-/// Returns the least certain delivery of attempts without acceptance.
+/// Returns the number of requests that may have left. Those without a connection count too, because
+/// the attempt doesn't tell them from requests that the service didn't process.
+fn requests(attempts: &[Attempt]) -> u32 {
+    let requests = attempts.iter().filter(|attempt| made_request(attempt));
+    u32::try_from(requests.count()).unwrap_or(u32::MAX)
+}
+
+/// Returns the delivery of an interrupted send. A known acceptance stays, and so does doubt.
 fn least_certain(attempts: &[Attempt]) -> Delivery {
     let is_any = |delivery| attempts.iter().any(|attempt| attempt.delivery == delivery);
     let is_clear =
         |attempt: &Attempt| matches!(attempt.delivery, Delivery::NotSent | Delivery::Rejected);
     match () {
+        () if is_any(Delivery::Accepted) => Delivery::Accepted,
         () if !attempts.iter().all(is_clear) => Delivery::Unknown,
         () if is_any(Delivery::Rejected) => Delivery::Rejected,
         () => Delivery::NotSent,

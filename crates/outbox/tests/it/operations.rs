@@ -63,6 +63,26 @@ async fn held_lane_does_not_grow_by_entries_with_the_same_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn replayed_entry_does_not_replace_a_newer_one_with_its_key() {
+    let service = Service::new();
+    let outbox = service.outbox().await;
+    let older = outbox.enqueue(&message(1)).lane("a").supersedes("key").await.unwrap().message_id();
+    service.reply_to(older, [Reply::Status(400)]);
+    let _worker = outbox.worker(&service.client()).start().unwrap();
+    outbox.wait_for(older).await.unwrap_err();
+    outbox.hold("a").await.unwrap();
+    let newer = outbox.enqueue(&message(2)).lane("a").supersedes("key").await.unwrap().message_id();
+    outbox.replay(older).await.unwrap();
+    outbox.release("a").await.unwrap();
+    outbox.wait_for(newer).await.unwrap();
+    let OutboxError::NotAccepted(details) = outbox.wait_for(older).await.unwrap_err() else {
+        panic!("the older message isn't sent again")
+    };
+    assert_eq!(details.entry().state(), EntryState::Superseded { by: newer });
+    assert_eq!(service.accepted(), [newer]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn cancelled_and_held_entries_are_not_sent() {
     let service = Service::new();
     let outbox = service.outbox().await;
@@ -79,7 +99,10 @@ async fn cancelled_and_held_entries_are_not_sent() {
     assert_eq!(details.entry().state(), EntryState::Cancelled);
 
     let error = outbox.cancel(held).await.unwrap_err();
-    assert!(matches!(error, OutboxError::WrongState(id) if id == held), "{error}");
+    assert!(
+        matches!(error, OutboxError::WrongState { message_id, .. } if message_id == held),
+        "{error}"
+    );
     let error = outbox.cancel(Uuid::nil()).await.unwrap_err();
     assert!(matches!(error, OutboxError::NotFound(_)), "{error}");
 }
@@ -103,7 +126,7 @@ async fn invalid_input_is_one_error_and_stores_nothing() {
     let outbox = service.outbox().await;
     for lane in ["", &"x".repeat(201)] {
         let error = outbox.enqueue(&message(1)).lane(lane).await.unwrap_err();
-        assert_eq!(error.to_string(), "invalid outbox: lane must have 1 to 200 bytes");
+        assert_eq!(error.to_string(), "invalid configuration: lane must have 1 to 200 bytes");
     }
     let undated: pushslots::Slot = serde_json::from_str(r#"{"Duration":15}"#).unwrap();
     let slots = [message(1).into_slots().remove(0), undated];

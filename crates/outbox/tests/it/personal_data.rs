@@ -75,9 +75,9 @@ async fn live(service: &Service, outbox: &Outbox) -> Uuid {
 }
 
 #[tokio::test]
-async fn names_are_in_no_file_and_no_log() {
-    let log = Log::default();
-    let writer = log.clone();
+async fn files_and_logs_contain_no_names() {
+    let buffer = Log::default();
+    let writer = buffer.clone();
     // For all threads, because the storage has its own.
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
@@ -92,7 +92,7 @@ async fn names_are_in_no_file_and_no_log() {
     let outbox = service.builder().body_keys(keys).open(folder.outbox()).await.unwrap();
     let id = live(&service, &outbox).await;
     drop(outbox);
-    let (files, log) = (files(&folder), std::mem::take(&mut *log.0.lock().unwrap()));
+    let (files, log) = (files(&folder), std::mem::take(&mut *buffer.0.lock().unwrap()));
     println!("{} names in {} bytes of files", names_in(&files), files.len());
     println!("{} names in {} bytes of the log", names_in(&log), log.len());
     assert_eq!((names_in(&files), names_in(&log)), (0, 0));
@@ -108,4 +108,6 @@ async fn names_are_in_no_file_and_no_log() {
     live(&service, &outbox).await;
     drop(outbox);
     assert!(names_in(&self::files(&folder)) > 0);
+    let log = std::mem::take(&mut *buffer.0.lock().unwrap());
+    assert_eq!(names_in(&log), 0);
 }

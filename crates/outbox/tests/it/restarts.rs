@@ -24,7 +24,7 @@ async fn requests_of_the_last_process_count_in_the_rate_limit() {
     for number in 0..3 {
         ids.push(outbox.enqueue(&message(number)).await.unwrap().message_id());
     }
-    // A request that never left doesn't count.
+    // A request without a connection counts too.
     service.reply_to(ids[0], [Reply::Down]);
     let worker = outbox.worker(&client()).start().unwrap();
     for id in &ids {
@@ -37,11 +37,33 @@ async fn requests_of_the_last_process_count_in_the_rate_limit() {
     let client = client();
     assert_eq!(remaining(&client), Some(10));
     let worker = outbox.worker(&client).start().unwrap();
-    assert_eq!(remaining(&client), Some(7));
+    assert_eq!(remaining(&client), Some(6));
     let another = outbox.worker(&client).start().unwrap();
-    assert_eq!(remaining(&client), Some(7), "they count once");
+    assert_eq!(remaining(&client), Some(6), "they count once");
     worker.shutdown(Duration::from_secs(10)).await;
     another.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn old_requests_of_the_last_process_count_no_more() {
+    let (service, folder) = (Service::new(), Folder::new());
+    let minute = Duration::from_secs(60);
+    let client = || service.client_builder().rate_limit(10, minute).build().unwrap();
+    let outbox = open(&service, &folder).await;
+    let id = outbox.enqueue(&message(1)).await.unwrap().message_id();
+    let worker = outbox.worker(&client()).start().unwrap();
+    outbox.wait_for(id).await.unwrap();
+    worker.shutdown(Duration::from_secs(10)).await;
+    drop(outbox);
+
+    for (seconds, expected) in [(30, 9), (300, 10)] {
+        let later = move || start() + TimeDelta::seconds(seconds);
+        let outbox = service.builder().clock(later).open(folder.outbox()).await.unwrap();
+        let client = client();
+        let worker = outbox.worker(&client).start().unwrap();
+        assert_eq!(client.metrics().rate_limit_remaining, Some(expected), "after {seconds} s");
+        worker.shutdown(Duration::from_secs(10)).await;
+    }
 }
 
 #[tokio::test]

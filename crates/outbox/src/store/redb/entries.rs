@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::state::{EntryRecord, Event};
+use crate::store::Change;
 use crate::time::Timestamp;
 
 use super::tables::Tables;
@@ -74,7 +75,10 @@ impl Tables<'_> {
             self.erase_body(entry.number)?;
         }
         self.save(Some(&old), entry)?;
-        self.changed.push(entry.clone());
+        if old.state != entry.state {
+            let (before, holds_lane) = (old.state, effects.holds_lane);
+            self.changes.push(Change { before, entry: entry.clone(), holds_lane });
+        }
         Ok(true)
     }
 

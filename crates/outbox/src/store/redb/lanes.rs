@@ -3,6 +3,7 @@
 use ::redb::{ReadableTable, StorageError};
 
 use crate::error::StoreError;
+use crate::lane::is_same_unit;
 use crate::state::EntryRecord;
 use crate::time::Timestamp;
 
@@ -108,30 +109,35 @@ impl Tables<'_> {
         Ok(avoided.map_or(Choice::Nothing(next_due), Choice::Lane))
     }
 
-    /// Returns the waiting entries that decide whether newer ones supersede the first entry of a
-    /// lane, in the order of their numbers. If none can, it reads at most one of them.
+    /// Returns the waiting entries that decide whether newer ones supersede older ones with the key
+    /// of a lane's first entry, in the order of their numbers. If none can, it reads at most two.
     pub(super) fn rivals(&self, head: &EntryRecord) -> Result<Vec<EntryRecord>, StoreError> {
         let Some(key) = &head.key else { return Ok(Vec::new()) };
         let (lane, key) = (head.lane.as_str(), key.as_str());
-        let mut keyed = self.keyed.range((lane, key, 0)..=(lane, key, u64::MAX))?;
-        let Some((newest, ())) =
-            keyed.next_back().transpose()?.map(|(k, v)| (k.value().2, v.value()))
-        else {
+        let Some((oldest, newest)) = self.oldest_and_newest(lane, key)? else {
             return Ok(Vec::new());
         };
-        if newest <= head.number {
-            return Ok(Vec::new());
-        }
         if let Some(batch) = &head.batch {
             let untouched = self.untouched.get((lane, key, batch.id.as_str()))?;
             let untouched = untouched.map_or(0, |count| count.value());
-            let newest = self.entry(newest)?.batch;
-            let is_newest = newest.is_some_and(|newest| newest.id == batch.id);
-            if is_newest || usize::try_from(untouched).ok() != Some(batch.entries) {
+            let is_untouched = usize::try_from(untouched).ok() == Some(batch.entries);
+            let is_newest = is_same_unit(head, &self.entry(newest)?);
+            let is_alone = is_newest && is_same_unit(head, &self.entry(oldest)?);
+            if is_alone || (!is_newest && !is_untouched) {
                 return Ok(Vec::new());
             }
         }
         self.keyed(lane, key)
+    }
+
+    /// Returns the numbers of the oldest and the newest waiting entry with a key, if there are at
+    /// least two.
+    fn oldest_and_newest(&self, lane: &str, key: &str) -> Result<Option<(u64, u64)>, StorageError> {
+        let mut keyed = self.keyed.range((lane, key, 0)..=(lane, key, u64::MAX))?;
+        let Some(oldest) = keyed.next() else { return Ok(None) };
+        let oldest = oldest?.0.value().2;
+        let Some(newest) = keyed.next_back() else { return Ok(None) };
+        Ok(Some((oldest, newest?.0.value().2)))
     }
 
     /// Returns the waiting entries with a key in the order of their numbers.

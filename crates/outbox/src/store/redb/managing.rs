@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::filter::{Filter, Kind};
-use crate::state::Event;
+use crate::state::{EntryState, Event};
 use crate::store::{Changed, Enqueued, NewEntry};
 use crate::time::Timestamp;
 
@@ -33,14 +33,14 @@ impl Tables<'_> {
     }
 
     pub(super) fn replay(&mut self, id: Uuid, now: Timestamp) -> Result<Changed, StoreError> {
-        let Some(old) = self.find(id)? else { return Ok(Changed::NotFound) };
-        if !self.has_body(old.number)? {
-            return Ok(Changed::NoBody);
-        }
-        let mut entry = old;
-        if !self.apply(&mut entry, Event::Replayed, now, 0.0)? {
+        let Some(mut entry) = self.find(id)? else { return Ok(Changed::NotFound) };
+        if !matches!(entry.state, EntryState::Dead(_)) {
             return Ok(Changed::WrongState);
         }
+        if !self.has_body(entry.number)? {
+            return Ok(Changed::NoBody);
+        }
+        self.apply(&mut entry, Event::Replayed, now, 0.0)?;
         let waiting = entry.clone();
         entry.position = self.next_number();
         self.save(Some(&waiting), &entry)?;

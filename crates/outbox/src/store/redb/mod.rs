@@ -264,11 +264,11 @@ impl Store for RedbStore {
         self.read(move |transaction| reading::next_group(transaction, after.as_ref()))
     }
 
-    fn thin(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize> {
-        self.write(move |work| work.thin(&group, now))
+    fn supersede_group(&self, group: KeyGroup, now: Timestamp) -> StoreFuture<'_, usize> {
+        self.write(move |work| work.supersede_group(&group, now))
     }
 
-    fn requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>> {
+    fn recent_requests(&self) -> StoreFuture<'_, Vec<(Timestamp, u32)>> {
         self.read(reading::requests)
     }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::filter::{Filter, Kind};
+use crate::lane::is_same_unit;
 use crate::state::EntryRecord;
 use crate::store::{KeyGroup, StoredEntry, Summary};
 use crate::time::Timestamp;
@@ -92,7 +93,8 @@ pub(super) fn list(
     Ok(found)
 }
 
-/// Returns the first group of waiting entries after `after` with at least two entries.
+/// Returns the first group of waiting entries after `after` whose oldest and newest entries aren't
+/// of the same batch.
 pub(super) fn next_group(
     transaction: &ReadTransaction,
     after: Option<&KeyGroup>,
@@ -102,20 +104,37 @@ pub(super) fn next_group(
         Some(group) => Bound::Excluded((group.lane.as_str(), group.key.as_str(), u64::MAX)),
         None => Bound::Unbounded,
     };
-    let mut last: Option<KeyGroup> = None;
+    let entries = transaction.open_table(ENTRIES)?;
+    let entry = |number: u64| {
+        let json = ReadableTable::get(&entries, number)?.ok_or_else(|| missing(number))?;
+        decode(number, json.value())
+    };
+    // The numbers of the oldest and the newest entry of a group.
+    let is_group = |(oldest, newest): (u64, u64)| {
+        Ok::<_, StoreError>(oldest != newest && !is_same_unit(&entry(oldest)?, &entry(newest)?))
+    };
+    let mut current: Option<(KeyGroup, (u64, u64))> = None;
     for item in ReadableTable::range::<(&str, &str, u64)>(&keyed, (start, Bound::Unbounded))? {
         let (item, _) = item?;
-        let (lane, key, _) = item.value();
-        match last.as_mut() {
-            Some(last) if last.lane == lane && last.key == key => return Ok(Some(last.clone())),
-            Some(last) => {
-                lane.clone_into(&mut last.lane);
-                key.clone_into(&mut last.key);
+        let (lane, key, number) = item.value();
+        match &mut current {
+            Some((group, (_, newest))) if group.lane == lane && group.key == key => {
+                *newest = number;
             }
-            None => last = Some(KeyGroup { lane: lane.to_owned(), key: key.to_owned() }),
+            current => {
+                let group = KeyGroup { lane: lane.to_owned(), key: key.to_owned() };
+                if let Some((group, numbers)) = current.replace((group, (number, number)))
+                    && is_group(numbers)?
+                {
+                    return Ok(Some(group));
+                }
+            }
         }
     }
-    Ok(None)
+    match current {
+        Some((group, numbers)) if is_group(numbers)? => Ok(Some(group)),
+        _ => Ok(None),
+    }
 }
 
 pub(super) fn requests(transaction: &ReadTransaction) -> Result<Vec<(Timestamp, u32)>, StoreError> {

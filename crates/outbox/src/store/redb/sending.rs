@@ -4,9 +4,12 @@ use ::redb::ReadableTable;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::lane::{HeadStep, Supersession, head_step, thinning};
+use crate::lane::{HeadStep, Supersession, group_supersession, head_step};
 use crate::state::{EntryRecord, Event};
-use crate::store::{KeyGroup, Lease, Leased, REQUESTS_KEPT, Settlement, lost_attempt, second_of};
+use crate::store::{
+    KeyGroup, Lease, Leased, REQUESTS_KEPT, REQUESTS_OF_LOST_SEND, Settlement, lost_attempt,
+    second_of,
+};
 use crate::time::{Now, Timestamp};
 
 use super::lanes::Choice;
@@ -115,12 +118,16 @@ impl Work<'_, '_> {
     }
 
     /// Supersedes the older entries of a group, unless its lane is leased.
-    pub(super) fn thin(&mut self, group: &KeyGroup, now: Timestamp) -> Result<usize, StoreError> {
+    pub(super) fn supersede_group(
+        &mut self,
+        group: &KeyGroup,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         if !self.leases.is_free(&group.lane) {
             return Ok(0);
         }
         let keyed = self.tables.keyed(&group.lane, &group.key)?;
-        let Some(supersession) = thinning(&keyed) else { return Ok(0) };
+        let Some(supersession) = group_supersession(&keyed) else { return Ok(0) };
         match self.supersede(keyed, &supersession, now)? {
             Step::Changed(entries) => Ok(entries),
             Step::Lease | Step::Stuck => Ok(0),
@@ -161,7 +168,10 @@ impl Work<'_, '_> {
             settlement;
         let entry = self.leased(lease, *message_id)?;
         self.leases.end(lease);
-        let Some(mut entry) = entry else { return Ok(None) };
+        let Some(mut entry) = entry else {
+            self.tables.count_requests(*requests, now)?;
+            return Ok(None);
+        };
         if settlement.is_late(&entry) {
             let stored = self.tables.attempts_of(entry.number)?;
             if settlement.is_repeated(&stored) {
@@ -212,7 +222,7 @@ impl Work<'_, '_> {
             let mut entry = self.tables.entry(*number)?;
             let event = Event::LeaseLost { lease: lease.number };
             self.tables.apply(&mut entry, event, now, 0.0)?;
-            self.tables.count_requests(1, now)?;
+            self.tables.count_requests(REQUESTS_OF_LOST_SEND, now)?;
             self.tables.add_attempts(*number, [lost_attempt(now).as_str()])?;
         }
         Ok(numbers.len())

@@ -1,7 +1,8 @@
 //! The tables of the database, and how a write transaction opens and closes them.
 //!
 //! Entries have their numbers as keys, so that new entries and bodies are appended. The other
-//! tables are indexes that follow from the entries, except for attempts, receipts, and held lanes.
+//! tables are indexes that follow from the entries, except for attempts, receipts, held lanes, and
+//! the numbers of requests.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,7 @@ use ::redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::state::EntryRecord;
-use crate::store::Counts;
+use crate::store::{Change, Counts};
 
 /// The version of the format that this package writes.
 pub(super) const FORMAT_VERSION: u64 = 1;
@@ -50,7 +50,7 @@ pub(super) const FINAL: TableDefinition<(bool, i64, u64), ()> = TableDefinition:
 pub(super) const DEAD: TableDefinition<u64, ()> = TableDefinition::new("dead");
 /// Due times and names of the lanes that aren't held and have an open entry.
 pub(super) const DUE: TableDefinition<(i64, &str), ()> = TableDefinition::new("due");
-/// Second to the number of requests that may have left in it.
+/// Second to the number of requests that ended before it, and may have left.
 pub(super) const REQUESTS: TableDefinition<i64, u32> = TableDefinition::new("request");
 /// The held lanes.
 pub(super) const HELD: TableDefinition<&str, ()> = TableDefinition::new("held");
@@ -73,8 +73,7 @@ pub(super) struct Tables<'txn> {
     pub(super) is_changed: bool,
     /// The lanes whose due times may have changed, with their times in `due`.
     pub(super) stale_lanes: BTreeMap<String, Option<i64>>,
-    /// The entries whose states changed.
-    pub(super) changed: Vec<EntryRecord>,
+    pub(super) changes: Vec<Change>,
     metas: Table<'txn, &'static str, &'static str>,
     pub(super) ids: Table<'txn, u128, u64>,
     pub(super) entries: Table<'txn, u64, &'static [u8]>,
@@ -105,7 +104,7 @@ impl<'txn> Tables<'txn> {
             meta,
             is_changed: false,
             stale_lanes: BTreeMap::new(),
-            changed: Vec::new(),
+            changes: Vec::new(),
             metas,
             ids: transaction.open_table(IDS)?,
             entries: transaction.open_table(ENTRIES)?,
@@ -125,19 +124,15 @@ impl<'txn> Tables<'txn> {
         })
     }
 
-    /// Completes the indexes. Returns the changed entries, or `None` if the transaction needs no
-    /// commit.
-    pub(super) fn finish(
-        mut self,
-        last_lease: u64,
-    ) -> Result<Option<Vec<EntryRecord>>, StoreError> {
+    /// Completes the indexes. Returns the changes, or `None` if the transaction needs no commit.
+    pub(super) fn finish(mut self, last_lease: u64) -> Result<Option<Vec<Change>>, StoreError> {
         self.refresh_lanes()?;
         if self.is_changed {
             self.meta.last_lease = self.meta.last_lease.max(last_lease);
             let json = serde_json::to_string(&self.meta)?;
             self.metas.insert(STATE, json.as_str())?;
         }
-        Ok(self.is_changed.then_some(self.changed))
+        Ok(self.is_changed.then_some(self.changes))
     }
 }
 

@@ -10,8 +10,7 @@ use ::redb::WriteTransaction;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::state::EntryRecord;
-use crate::store::{Lease, OnChange};
+use crate::store::{Change, Lease, OnChange};
 
 use super::database::{Slot, unless_panic};
 use super::leases::Leases;
@@ -24,8 +23,7 @@ const MAX_REQUESTS: usize = 1_000;
 /// The most bytes of bodies in one transaction, unless a single request has more.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// The number of callers that ask at the same time, as it seems, above which a transaction waits for
-/// those that are about to ask.
+/// The minimum number of concurrent callers with which a transaction waits for more of them.
 const MIN_GATHERED: usize = 16;
 
 /// The longest wait for other callers.
@@ -174,31 +172,29 @@ impl Writer {
     /// Executes a request and those that wait in one transaction, and replies to all.
     fn write(&mut self, first: Box<dyn Job>) {
         let mut jobs = vec![first];
-        self.collect(&mut jobs);
-        let callers = self.recent.iter().sum();
+        let mut may_grow = self.collect(&mut jobs);
+        let callers = self.recent.iter().sum::<usize>().min(MAX_REQUESTS);
         let gathering = Instant::now();
-        while callers >= MIN_GATHERED
+        while may_grow
+            && callers >= MIN_GATHERED
             && jobs.len() < callers
             && gathering.elapsed() < (self.last_time / 4).min(MAX_GATHERING)
         {
             thread::yield_now();
-            self.collect(&mut jobs);
+            may_grow = self.collect(&mut jobs);
         }
         let began = Instant::now();
         let result = self.guarded(|writer| writer.execute(&mut jobs));
         self.recent = [jobs.len(), self.recent[0]];
         self.last_time = began.elapsed();
         match &result {
-            Ok(changed) => {
-                self.leases.keep();
-                if let Some(call) = self.on_change.get() {
-                    // A panic in a subscriber of the log must not end this thread.
-                    let _ = unless_panic(|| changed.iter().for_each(|entry| call(entry)));
-                }
-            }
+            Ok(_) => self.leases.keep(),
             Err(_) => self.leases.undo(),
         }
-        let result = result.map(drop);
+        let (result, changes) = match result {
+            Ok(changes) => (Ok(()), changes),
+            Err(error) => (Err(error), Vec::new()),
+        };
         for job in jobs {
             if result.is_ok() && !job.is_done() {
                 self.pending.push_front(Message::Write(job));
@@ -208,10 +204,14 @@ impl Writer {
         }
         // Leases of undelivered results have ended for good.
         self.leases.keep();
+        if let Some(call) = self.on_change.get() {
+            changes.iter().for_each(|change| call(change));
+        }
     }
 
-    /// Adds the requests that wait, up to the limits of a transaction.
-    fn collect(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
+    /// Adds the requests that wait, up to the limits of a transaction. Returns whether more can be
+    /// added later.
+    fn collect(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
         let mut bytes = jobs.iter().map(|job| job.bytes()).fold(0, usize::saturating_add);
         while jobs.len() < MAX_REQUESTS {
             let waiting = self.pending.pop_front().or_else(|| self.requests.try_recv().ok());
@@ -222,15 +222,16 @@ impl Writer {
                 }
                 Some(message) => {
                     self.pending.push_front(message);
-                    break;
+                    return false;
                 }
-                None => break,
+                None => return true,
             }
         }
+        false
     }
 
-    /// Executes the requests, and returns the changed entries after a commit.
-    fn execute(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<EntryRecord>, StoreError> {
+    /// Executes the requests, and returns the changes after a commit.
+    fn execute(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
         let transaction = self.begin()?;
         let mut tables = Tables::open(&transaction)?;
         let mut work = Work { tables: &mut tables, leases: &mut self.leases };
@@ -238,10 +239,10 @@ impl Writer {
             job.run(&mut work)?;
         }
         // Transactions commit with immediate durability by default.
-        if let Some(changed) = tables.finish(self.leases.last())? {
+        if let Some(changes) = tables.finish(self.leases.last())? {
             transaction.commit()?;
             tracing::trace!(requests = jobs.len(), "committed");
-            Ok(changed)
+            Ok(changes)
         } else {
             transaction.abort()?;
             Ok(Vec::new())
