@@ -4,7 +4,8 @@
 //! cargo bench -p pushslots-outbox
 //! ```
 //!
-//! The rate limit is lifted, and the messages are in 1,000 lanes.
+//! The rate limit is lifted, and the messages are in 1,000 lanes. `-- enqueue` prints only the first
+//! figure.
 
 use std::alloc::System;
 use std::fs::File;
@@ -217,6 +218,9 @@ async fn main() {
         "enqueue_vs_append: {:.2} of the speed of appending and syncing the same bytes",
         median(ratios)
     );
+    if std::env::args().any(|argument| argument == "enqueue") {
+        return;
+    }
     let mut grouped = Vec::new();
     for _ in 0..RUNS {
         let (per_commit, per_second) = many_producers().await;
