@@ -113,8 +113,7 @@ fn ending(state: EntryState) -> String {
             };
             format!("is a dead letter: {why}; replay it when the cause is fixed")
         }
-        EntryState::Accepted | EntryState::Waiting | EntryState::Sending { .. } => {
-            "isn't final".to_owned()
-        }
+        EntryState::Accepted => "was accepted, but its receipt wasn't recorded".to_owned(),
+        EntryState::Waiting | EntryState::Sending { .. } => "isn't final".to_owned(),
     }
 }

@@ -1,17 +1,20 @@
 //! A store in memory: the model that other stores are compared with. It scans its entries for every
 //! operation, and keeps no index that could be wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod contents;
+
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use uuid::Uuid;
 
+pub(crate) use self::contents::Contents;
 use super::{
-    Change, Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, REQUESTS_KEPT,
-    REQUESTS_OF_LOST_SEND, Settlement, Store, StoreFuture, StoredEntry, Summary, second_of,
+    Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, Settlement, Store, StoreFuture,
+    StoredEntry, Summary,
 };
 use crate::filter::Filter;
-use crate::lane::{HeadStep, Supersession, group_supersession, head_step, is_same_unit};
+use crate::lane::{group_supersession, is_same_unit};
 use crate::state::{EntryRecord, EntryState, Event};
 use crate::time::{Now, Timestamp};
 
@@ -20,24 +23,6 @@ use crate::time::{Now, Timestamp};
 pub(crate) struct MemoryStore {
     pub(crate) contents: Mutex<Contents>,
     on_change: OnceLock<OnChange>,
-}
-
-/// Everything that the store holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Contents {
-    pub(crate) entries: BTreeMap<Uuid, EntryRecord>,
-    pub(crate) bodies: BTreeMap<Uuid, Vec<u8>>,
-    pub(crate) attempts: BTreeMap<Uuid, Vec<String>>,
-    receipts: BTreeMap<Uuid, String>,
-    /// The number and the end of each lane's lease.
-    pub(crate) leases: BTreeMap<String, (u64, Timestamp)>,
-    held: BTreeSet<String>,
-    /// The numbers of requests that may have left, by second.
-    pub(crate) requests: BTreeMap<i64, u32>,
-    /// The changes that the caller's function hasn't received yet.
-    changes: Vec<Change>,
-    last_number: u64,
-    pub(crate) last_lease: u64,
 }
 
 impl MemoryStore {
@@ -57,132 +42,6 @@ impl MemoryStore {
             changes.iter().for_each(|change| call(change));
         }
         Box::pin(async { Ok(value) })
-    }
-}
-
-impl Contents {
-    /// Returns the waiting and sending entries of a lane in order.
-    fn queue(&self, lane: &str) -> Vec<EntryRecord> {
-        let mut queue: Vec<_> = self
-            .entries
-            .values()
-            .filter(|entry| entry.lane == lane && !entry.state.is_final())
-            .cloned()
-            .collect();
-        queue.sort_by_key(|entry| (entry.position, entry.number));
-        queue
-    }
-
-    fn lanes(&self) -> BTreeSet<String> {
-        let open = self.entries.values().filter(|entry| !entry.state.is_final());
-        open.map(|entry| entry.lane.clone()).collect()
-    }
-
-    /// Applies an event, and returns whether the entry changed.
-    fn apply(&mut self, id: Uuid, event: Event, now: Timestamp, random: f64) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        let before = entry.state;
-        let Ok(effects) = entry.apply(event, now, random) else { return false };
-        if before != entry.state {
-            let holds_lane = effects.holds_lane;
-            self.changes.push(Change { before, entry: entry.clone(), holds_lane });
-        }
-        if effects.holds_lane {
-            self.held.insert(entry.lane.clone());
-        }
-        if effects.erases_body {
-            self.bodies.remove(&id);
-        }
-        true
-    }
-
-    /// Ends a lease. An entry that was being sent under it waits again.
-    fn lose(&mut self, lane: &str, lease: u64, now: Timestamp) -> usize {
-        self.leases.remove(lane);
-        let lost: Vec<_> = self
-            .queue(lane)
-            .into_iter()
-            .filter(|entry| entry.state == EntryState::Sending { lease })
-            .map(|entry| entry.message_id)
-            .collect();
-        for id in &lost {
-            self.count_requests(REQUESTS_OF_LOST_SEND, now);
-            self.apply(*id, Event::LeaseLost { lease }, now, 0.0);
-            self.attempts.entry(*id).or_default().push(super::lost_attempt(now));
-        }
-        lost.len()
-    }
-
-    fn count_requests(&mut self, requests: u32, now: Timestamp) {
-        if requests == 0 {
-            return;
-        }
-        let second = second_of(now);
-        self.requests.retain(|other, _| other.abs_diff(second) <= REQUESTS_KEPT.unsigned_abs());
-        let count = self.requests.entry(second).or_default();
-        *count = count.saturating_add(requests);
-    }
-
-    /// Returns the waiting entries with the same lane and key in the order of their numbers.
-    fn keyed(&self, lane: &str, key: Option<&String>) -> Vec<EntryRecord> {
-        let mut keyed: Vec<_> = self
-            .queue(lane)
-            .into_iter()
-            .filter(|entry| entry.state == EntryState::Waiting && entry.key.as_ref() == key)
-            .collect();
-        keyed.sort_by_key(|entry| entry.number);
-        keyed
-    }
-
-    fn supersede(&mut self, supersession: &Supersession, now: Timestamp) -> usize {
-        let by = supersession.by;
-        let mut superseded = 0;
-        for id in &supersession.superseded {
-            superseded += usize::from(self.apply(*id, Event::Superseded { by }, now, 0.0));
-        }
-        for id in &supersession.moved {
-            if let Some(entry) = self.entries.get_mut(id) {
-                entry.position = supersession.position;
-                if *id == by {
-                    entry.due = supersession.due;
-                }
-            }
-        }
-        superseded
-    }
-
-    /// Takes one step with the first entry of a lane. Returns the entry if it can be sent.
-    fn step(&mut self, head: EntryRecord, now: Timestamp) -> Option<EntryRecord> {
-        let keyed = self.keyed(&head.lane, head.key.as_ref());
-        match head_step(&head, &keyed, now) {
-            HeadStep::Lease => return Some(head),
-            HeadStep::Wait => {}
-            HeadStep::Expire => {
-                self.apply(head.message_id, Event::Expired, now, 0.0);
-            }
-            HeadStep::Supersede(supersession) => {
-                self.supersede(&supersession, now);
-            }
-        }
-        None
-    }
-
-    /// Returns the first entries of the lanes that are free and not held.
-    fn heads(&self) -> Vec<EntryRecord> {
-        let lanes = self.lanes().into_iter();
-        let free =
-            lanes.filter(|lane| !self.held.contains(lane) && !self.leases.contains_key(lane));
-        free.filter_map(|lane| self.queue(&lane).into_iter().next()).collect()
-    }
-
-    fn is_valid(&self, lease: &Lease) -> bool {
-        self.leases.get(&lease.lane).is_some_and(|(number, _)| *number == lease.number)
-    }
-
-    fn end(&mut self, lease: &Lease) {
-        if self.is_valid(lease) {
-            self.leases.remove(&lease.lane);
-        }
     }
 }
 
