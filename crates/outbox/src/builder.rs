@@ -15,6 +15,8 @@ use crate::outbox::{Clock, Outbox, Storage};
 use crate::preparer;
 use crate::retention::Retention;
 use crate::store::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::redb::RedbStore;
 
 /// The default size of the cache of an outbox file in bytes.
@@ -120,6 +122,25 @@ impl OutboxBuilder {
             .map_err(|error| OutboxError::Configuration(error.to_string()))?;
         let storage =
             Storage { store: Arc::new(store), keys: self.body_keys, retention: self.retention };
+        Outbox::start(storage, preparer, self.clock).await
+    }
+
+    /// Opens an outbox in PostgreSQL, which any number of processes can share. Requires the feature
+    /// `postgres`.
+    ///
+    /// Run [`PostgresConfig::migrate`] once before. All leases and due times follow the clock of the
+    /// database. Up to four connections are opened when they are needed, and opened again after a
+    /// failure.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a setting is invalid, the database can't be reached, or its schema is
+    /// missing or has another version.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(self, config: &PostgresConfig) -> Result<Outbox, OutboxError> {
+        let preparer = preparer::build(self.messages).map_err(OutboxError::Message)?;
+        let store = Arc::new(PostgresStore::open(config).await?);
+        let storage = Storage { store, keys: self.body_keys, retention: self.retention };
         Outbox::start(storage, preparer, self.clock).await
     }
 

@@ -37,6 +37,8 @@ pub use outbox::Outbox;
 pub use publish::PublishBuilder;
 pub use state::{DeadReason, EntryState, OnDead};
 pub use stats::{DeadLetters, Stats};
+#[cfg(feature = "postgres")]
+pub use store::postgres::PostgresConfig;
 pub use worker::{ShutdownReport, Worker, WorkerBuilder};
 
 /// Compiles the examples of the repository's guide.

@@ -184,7 +184,9 @@ impl Outbox {
                 return receipt.ok_or_else(|| OutboxError::NotAccepted(Box::new(details)));
             }
             // A commit that failed may be stored all the same, and reports no change.
-            let _ = tokio::time::timeout(POLL_INTERVAL, waiting.changed()).await;
+            // Another process may make the change.
+            let interval = self.0.store.poll_interval().unwrap_or(POLL_INTERVAL);
+            let _ = tokio::time::timeout(interval, waiting.changed()).await;
         }
     }
 

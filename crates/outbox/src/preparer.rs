@@ -9,6 +9,8 @@ use pushslots::{
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::body::digest_of;
+use crate::enqueue::MAX_NAME;
 use crate::time::Timestamp;
 use pushslots::chrono::{DateTime, Utc};
 
@@ -77,8 +79,8 @@ pub(crate) fn destinations(body: &[u8]) -> Vec<Uuid> {
     serde_json::from_slice(body).map_or_else(|_| Vec::new(), |Head { meta }| meta.sorted_ids())
 }
 
-/// Returns the default lane of an encoded message, which is named by its destinations, and the
-/// start of its last slot.
+/// Returns the default lane of an encoded message, which is named by its destinations, or by their
+/// digest if there are many, and the start of its last slot.
 pub(crate) fn lane_and_last_start(body: &[u8]) -> (String, Option<Timestamp>) {
     // A message that can't be outlined still has a lane. The worker reports what is wrong.
     let Ok(Outline { meta, slots }) = serde_json::from_slice(body) else {
@@ -86,5 +88,13 @@ pub(crate) fn lane_and_last_start(body: &[u8]) -> (String, Option<Timestamp>) {
     };
     let ids = meta.sorted_ids();
     let lane = ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(",");
+    let lane = match lane.len() {
+        ..=MAX_NAME => lane,
+        _ => format!("{} destinations, {}", ids.len(), hex(&digest_of(lane.as_bytes()))),
+    };
     (lane, slots.iter().filter_map(|slot| slot.date_time).max().map(Timestamp::from))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 //! `PUSHSLOTS_HISTORIES` sets the number of histories, and `PUSHSLOTS_HISTORY` runs one seed.
 
 mod choices;
+mod subject;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -15,10 +16,9 @@ use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 use self::choices::KINDS;
+use self::subject::Subject;
 use super::memory::MemoryStore;
-use super::redb::RedbStore;
-use super::redb::shared::SharedBackend;
-use super::{Change, Lease, Leased, NewEntry, Settlement, Store};
+use super::{Change, Enqueued, Lease, Leased, NewEntry, Settlement, Store};
 use crate::filter::Filter;
 use crate::state::{EntryRecord, EntryState, Verdict};
 use crate::time::Timestamp;
@@ -38,13 +38,14 @@ struct History {
     random: StdRng,
     now: Timestamp,
     model: MemoryStore,
-    backend: SharedBackend,
-    store: Option<RedbStore>,
+    subject: Subject,
     /// Whether begin and settle use other entries than the leased one, as no worker does.
     is_wild: bool,
     enqueued: Vec<NewEntry>,
     pairs: Vec<Pair>,
     /// The store's numbers of the model's leases. They differ after a restart.
+    leases: HashMap<u64, u64>,
+    /// The store's numbers of the model's entries and positions.
     numbers: HashMap<u64, u64>,
     /// The reported changes of the model, and of the store.
     changes: [Changes; 2],
@@ -67,23 +68,21 @@ fn take_changes(changes: &Changes) -> Vec<Change> {
 type Step = Result<(), String>;
 
 impl History {
-    fn new(seed: u64) -> Self {
-        let backend = SharedBackend::new(::redb::backends::InMemoryBackend::new());
+    fn new(seed: u64, subject: Subject) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let model = MemoryStore::default();
-        let store = RedbStore::with_backend(backend.clone()).expect("the backend is empty");
         let changes = [Changes::default(), Changes::default()];
         record_changes(&model, &changes[0]);
-        record_changes(&store, &changes[1]);
+        record_changes(subject.store(), &changes[1]);
         Self {
-            is_wild: random.gen_bool(0.25),
+            is_wild: random.gen_bool(0.25) && !subject.is_shared(),
             random,
             now: Timestamp(1_800_000_000_000),
             model,
-            store: Some(store),
-            backend,
+            subject,
             enqueued: Vec::new(),
             pairs: Vec::new(),
+            leases: HashMap::new(),
             numbers: HashMap::new(),
             changes,
         }
@@ -105,21 +104,28 @@ impl History {
         self.compare_all().await
     }
 
-    fn store(&self) -> &RedbStore {
-        self.store.as_ref().expect("the store is open")
+    fn store(&self) -> &dyn Store {
+        self.subject.store()
     }
 
-    /// Replaces the number of a lease of the model by that of the store.
+    /// Returns the store's number for a number of the model.
+    fn number(&self, number: u64) -> u64 {
+        self.numbers.get(&number).copied().unwrap_or(number)
+    }
+
+    /// Replaces the numbers of the model by those of the store.
     fn translate(&self, mut entry: EntryRecord) -> EntryRecord {
+        entry.number = self.number(entry.number);
+        entry.position = self.number(entry.position);
         if let EntryState::Sending { lease } = &mut entry.state {
-            *lease = self.numbers.get(lease).copied().unwrap_or(0);
+            *lease = self.leases.get(lease).copied().unwrap_or(0);
         }
         entry
     }
 
     fn translate_change(&self, mut change: Change) -> Change {
         if let EntryState::Sending { lease } = &mut change.before {
-            *lease = self.numbers.get(lease).copied().unwrap_or(0);
+            *lease = self.leases.get(lease).copied().unwrap_or(0);
         }
         Change { entry: self.translate(change.entry), ..change }
     }
@@ -129,6 +135,7 @@ impl History {
             .choose(&mut self.random)
             .expect("there are choices");
         let now = self.now;
+        self.subject.set_time(now).await;
         match self.random.gen_range(0..100) {
             0..22 => self.enqueue().await,
             22..44 => self.lease().await,
@@ -137,8 +144,8 @@ impl History {
             70..73 => {
                 let Some(pair) = self.pair() else { return Ok(()) };
                 let until = now.after(Duration::from_secs(self.random.gen_range(0..60)));
-                let expected = self.model.renew(pair.model, until).await;
-                same("renew", expected, self.store().renew(pair.store, until).await)
+                let expected = self.model.renew(pair.model, now, until).await;
+                same("renew", expected, self.store().renew(pair.store, now, until).await)
             }
             73..76 => {
                 let Some(pair) = self.pair() else { return Ok(()) };
@@ -148,7 +155,12 @@ impl History {
             76..80 => {
                 let id = self.id();
                 let expected = self.model.replay(id, now).await;
-                same("replay", expected, self.store().replay(id, now).await)
+                same("replay", expected, self.store().replay(id, now).await)?;
+                let replayed = (self.model.entry(id).await, self.store().entry(id).await);
+                if let (Ok(Some(model)), Ok(Some(store))) = replayed {
+                    self.numbers.insert(model.record.position, store.record.position);
+                }
+                Ok(())
             }
             80..83 => {
                 let id = self.id();
@@ -161,8 +173,12 @@ impl History {
                 same("set_held", expected, self.store().set_held(lane, held).await)
             }
             86..89 => {
-                let before = Timestamp(now.0 - self.random.gen_range(-1..2_000_000));
-                let (dead, limit) = (self.random.gen_bool(0.5), self.random.gen_range(0..4));
+                let mut before = Timestamp(now.0 - self.random.gen_range(-1..2_000_000));
+                let (dead, mut limit) = (self.random.gen_bool(0.5), self.random.gen_range(0..4));
+                if self.subject.is_shared() && !dead {
+                    before.0 -= before.0 % 86_400_000;
+                    limit = usize::MAX;
+                }
                 let expected = self.model.remove_final(before, dead, limit).await;
                 same("remove_final", expected, self.store().remove_final(before, dead, limit).await)
             }
@@ -173,6 +189,8 @@ impl History {
             }
             91..94 => {
                 let (filter, after) = (self.filter(), self.random.gen_range(0..20));
+                let is_known = self.numbers.contains_key(&after) || !self.subject.is_shared();
+                let after = if is_known { after } else { 0 };
                 let limit = self.random.gen_range(0..6);
                 self.compare_page(filter, after, limit).await.map(drop)
             }
@@ -182,7 +200,7 @@ impl History {
                 self.compare_entry(id).await
             }
             97 => self.compare_summary().await,
-            98 => {
+            98 if !self.subject.is_shared() => {
                 let expected = self.model.recover(now).await;
                 same("recover", expected, self.store().recover(now).await)
             }
@@ -192,13 +210,20 @@ impl History {
 
     async fn enqueue(&mut self) -> Step {
         let entries = self.new_entries();
-        let expected = self.model.enqueue(entries.clone()).await.map(|enqueued| match enqueued {
-            super::Enqueued::Entries(entries) => super::Enqueued::Entries(
-                entries.into_iter().map(|entry| self.translate(entry)).collect(),
-            ),
+        let expected = self.model.enqueue(entries.clone()).await;
+        let actual = self.store().enqueue(entries).await;
+        if let (Ok(Enqueued::Entries(model)), Ok(Enqueued::Entries(store))) = (&expected, &actual) {
+            for (model, store) in model.iter().zip(store) {
+                self.numbers.entry(model.number).or_insert(store.number);
+            }
+        }
+        let expected = expected.map(|enqueued| match enqueued {
+            Enqueued::Entries(entries) => {
+                Enqueued::Entries(entries.into_iter().map(|entry| self.translate(entry)).collect())
+            }
             other => other,
         });
-        same("enqueue", expected, self.store().enqueue(entries).await)
+        same("enqueue", expected, actual)
     }
 
     async fn lease(&mut self) -> Step {
@@ -217,7 +242,7 @@ impl History {
             return same("lease", Ok(expected), Ok(leased));
         };
         let message_id = entry.message_id;
-        self.numbers.insert(model.number, store.number);
+        self.leases.insert(model.number, store.number);
         self.pairs.push(Pair { model: model.clone(), store: store.clone(), message_id });
         let expected = Leased::Entry {
             lease: Lease { lane: model.lane.clone(), number: store.number },
@@ -286,11 +311,11 @@ impl History {
         if self.is_wild {
             return Ok(());
         }
-        self.store = None;
-        let store = RedbStore::with_backend(self.backend.clone());
-        let store = store.map_err(|error| error.to_string())?;
-        record_changes(&store, &self.changes[1]);
-        self.store = Some(store);
+        self.subject.reopen().await?;
+        record_changes(self.subject.store(), &self.changes[1]);
+        if self.subject.is_shared() {
+            return Ok(());
+        }
         self.pairs.clear();
         let expected = self.model.recover(self.now).await;
         same("recover", expected, self.store().recover(self.now).await)
@@ -302,7 +327,7 @@ impl History {
         for page in entries.chunks(7) {
             let same_page = self.compare_page(Filter::default(), after, 7).await?;
             same("page", Ok(page.to_vec()), Ok(same_page))?;
-            after = page.last().map_or(after, |entry| entry.number);
+            after = self.model_number(page.last().map_or(after, |entry| entry.number));
         }
         for kind in KINDS {
             let filter = Filter { kind: Some(kind), ..Filter::default() };
@@ -324,7 +349,7 @@ impl History {
         let expected = self.model.list(filter.clone(), after, limit).await;
         let expected = expected
             .map(|page| page.into_iter().map(|entry| self.translate(entry)).collect::<Vec<_>>());
-        let page = self.store().list(filter, after, limit).await;
+        let page = self.store().list(filter, self.number(after), limit).await;
         same("list", expected, page.clone())?;
         page.map_err(|error| error.0)
     }
@@ -341,8 +366,17 @@ impl History {
 
     async fn compare_summary(&self) -> Step {
         same("summary", self.model.summary().await, self.store().summary().await)?;
+        if self.subject.is_shared() {
+            return Ok(());
+        }
         let expected = self.model.recent_requests().await;
         same("recent_requests", expected, self.store().recent_requests().await)
+    }
+
+    /// Returns the model's number for a number of the store.
+    fn model_number(&self, number: u64) -> u64 {
+        let found = self.numbers.iter().find(|(_, store)| **store == number);
+        found.map_or(number, |(model, _)| *model)
     }
 
     fn pair(&mut self) -> Option<Pair> {
@@ -380,24 +414,44 @@ fn variable(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name} isn't a number: {value}")))
 }
 
-#[test]
-fn redb_behaves_like_the_model() {
-    let seeds: Vec<u64> = match variable("PUSHSLOTS_HISTORY") {
+/// Returns the seeds of the histories to run.
+fn seeds(default: u64) -> Vec<u64> {
+    match variable("PUSHSLOTS_HISTORY") {
         Some(seed) => vec![seed],
         None => {
             let first = u64::from(rand::random::<u32>());
-            let count = variable("PUSHSLOTS_HISTORIES").unwrap_or(200);
+            let count = variable("PUSHSLOTS_HISTORIES").unwrap_or(default);
             (first..first.saturating_add(count)).collect()
         }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    }
+}
+
+/// Runs a history for each seed, and panics if one of them differs.
+async fn compare(seeds: &[u64], mut subject: impl AsyncFnMut() -> Subject) {
     let mut differences = 0;
-    for seed in &seeds {
-        if let Err(text) = runtime.block_on(History::new(*seed).run()) {
+    for seed in seeds {
+        if let Err(text) = History::new(*seed, subject().await).run().await {
             differences += 1;
             println!("PUSHSLOTS_HISTORY={seed}: {text}");
         }
     }
     println!("{} histories of {STEPS} steps, {differences} differences", seeds.len());
     assert_eq!(differences, 0);
+}
+
+#[tokio::test]
+async fn redb_behaves_like_the_model() {
+    compare(&seeds(200), async || Subject::redb()).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn postgresql_behaves_like_the_model_directly_and_through_pgbouncer() {
+    use super::postgres::tests::{Shared, Through};
+
+    for through in [Through::Server, Through::PgBouncer] {
+        let Some(database) = Shared::database(through).await else { return };
+        compare(&seeds(25), async || Subject::Postgres(Box::new(Shared::open(&database).await)))
+            .await;
+    }
 }

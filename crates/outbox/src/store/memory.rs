@@ -105,7 +105,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn renew(&self, lease: Lease, until: Timestamp) -> StoreFuture<'_, bool> {
+    fn renew(&self, lease: Lease, _: Timestamp, until: Timestamp) -> StoreFuture<'_, bool> {
         self.done(|contents| {
             let is_valid = contents.is_valid(&lease);
             if is_valid {

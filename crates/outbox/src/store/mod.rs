@@ -3,12 +3,16 @@
 #[cfg(test)]
 mod histories;
 pub(crate) mod memory;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub(crate) mod redb;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -180,7 +184,21 @@ pub(crate) struct Change {
 pub(crate) type OnChange = Arc<dyn Fn(&Change) + Send + Sync>;
 
 /// The storage of an outbox.
+///
+/// A store that several processes share has clocks of its own. It uses the given times only for
+/// durations, such as that of a lease.
 pub(crate) trait Store: Send + Sync + 'static {
+    /// Returns the maximum time without a look at the store, because other processes change it. By
+    /// default, all changes are made by this process.
+    fn poll_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Waits until another process reports a change. By default, none does.
+    fn changed_elsewhere(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// Sets the function that receives changes. Only the first call has an effect. New entries
     /// aren't passed to it.
     fn on_change(&self, call: OnChange);
@@ -196,8 +214,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// a time of the steady clock.
     fn lease(&self, now: Now, until: Timestamp, avoid: Option<String>) -> StoreFuture<'_, Leased>;
 
-    /// Extends a lease until a time of the steady clock. Returns whether it is still valid.
-    fn renew(&self, lease: Lease, until: Timestamp) -> StoreFuture<'_, bool>;
+    /// Extends a lease. Returns whether it is still valid. `now` and `until` are times of the steady
+    /// clock.
+    fn renew(&self, lease: Lease, now: Timestamp, until: Timestamp) -> StoreFuture<'_, bool>;
 
     /// Records that the send of the lease's entry begins. Returns whether the lease is still valid.
     /// It is durable when the future ends.

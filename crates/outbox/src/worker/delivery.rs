@@ -11,10 +11,10 @@ use pushslots::{Attempt, Delivery, Error, Permit, PreparedMessage, Receipt};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
-use super::Stop;
 use super::attempts::Attempts;
 use super::sender::{RETRY, Sender};
 use super::verdict::{Failure, SendResult};
+use super::{Stop, random};
 use crate::body::{self, DecodeError};
 use crate::state::EntryRecord;
 use crate::store::{Lease, Settlement};
@@ -174,8 +174,8 @@ impl Sender {
         sleep(self.lease / 3).await;
         loop {
             let asked = Instant::now();
-            let until = self.shared.steady().after(self.lease);
-            match self.shared.store.renew(lease.clone(), until).await {
+            let now = self.shared.steady();
+            match self.shared.store.renew(lease.clone(), now, now.after(self.lease)).await {
                 Ok(true) => return Some(asked + self.lease),
                 Ok(false) => return None,
                 // The end of the lease bounds the number of tries.
@@ -216,17 +216,9 @@ impl Sender {
             }
             self.wait_after(&failed).await;
             // Another worker must not send the message meanwhile.
-            let until = self.shared.steady().after(self.lease);
-            let _ = self.shared.store.renew(lease.clone(), until).await;
+            let now = self.shared.steady();
+            let _ = self.shared.store.renew(lease.clone(), now, now.after(self.lease)).await;
         }
         self.shared.wake.notify_one();
     }
-}
-
-/// Returns a number of at least 0 and below 1.
-fn random() -> f64 {
-    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
-    // The upper 16 bits of a version 4 UUID are random.
-    let bits = u32::try_from(high >> 48).unwrap_or_default();
-    f64::from(bits) / 65_536.0
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pushslots::Client;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -91,6 +91,7 @@ impl WorkerBuilder {
             client: self.client,
             lease: self.lease,
             health: Health::default(),
+            polling: Mutex::default(),
             stop: stopped,
             dropped: AtomicUsize::new(0),
         });
@@ -155,6 +156,14 @@ impl Worker {
         }
         ShutdownReport { dropped_sends: self.sender.dropped.load(Ordering::Relaxed) }
     }
+}
+
+/// Returns a number of at least 0 and below 1.
+pub(crate) fn random() -> f64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    // The upper 16 bits of a version 4 UUID are random.
+    let bits = u32::try_from(high >> 48).unwrap_or_default();
+    f64::from(bits) / 65_536.0
 }
 
 /// Waits for all tasks.

@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use pushslots::{Client, Permit, RateLimiter};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::Stop;
 use super::delivery::Delivering;
 use super::health::{Admission, Health};
+use super::random;
 use crate::error::StoreError;
 use crate::outbox::Shared;
 use crate::store::Leased;
@@ -29,6 +30,8 @@ pub(crate) struct Sender {
     pub(crate) client: Client,
     pub(crate) lease: Duration,
     pub(crate) health: Health,
+    /// Held by the idle task that looks for changes by other processes.
+    pub(crate) polling: Mutex<()>,
     pub(crate) stop: watch::Receiver<Stop>,
     /// The number of sends that were dropped because the worker stopped, and may have arrived.
     pub(crate) dropped: AtomicUsize,
@@ -104,9 +107,25 @@ impl Sender {
     /// Waits until an entry may be due.
     async fn idle(&self, next_due: Option<Timestamp>) {
         let wait = next_due.map_or(LONGEST_IDLE, |due| due.since(self.shared.now()));
+        // One idle task polls for all. If it finds an entry, it wakes another.
+        let polling = self.polling.try_lock();
+        let poll_interval = self.shared.store.poll_interval().filter(|_| polling.is_ok());
+        // Workers that were started at the same time must not poll at the same time.
+        let longest =
+            poll_interval.map_or(LONGEST_IDLE, |time| time.mul_f64(0.75 + random() / 2.0));
         // A clock that runs slower than the timer must not make the task spin.
-        let wait = wait.clamp(Duration::from_millis(1), LONGEST_IDLE);
-        let _ = tokio::time::timeout(wait, self.shared.wake.notified()).await;
+        let wait = wait.clamp(Duration::from_millis(1), longest);
+        let changed = async {
+            match polling {
+                Ok(_) => self.shared.store.changed_elsewhere().await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.shared.wake.notified() => {}
+            () = changed => {}
+            () = tokio::time::sleep(wait) => {}
+        }
     }
 
     /// Returns the future's output, or `None` if the worker stops first.

@@ -42,11 +42,18 @@ impl History {
             if self.random.gen_bool(0.1)
                 && let Some(known) = self.enqueued.choose(&mut self.random).cloned()
             {
-                let digest = if self.random.gen_bool(0.2) { [9; 32] } else { known.digest };
-                entries.push(NewEntry { digest, ..known });
+                let is_repeated =
+                    entries.iter().any(|entry: &NewEntry| entry.message_id == known.message_id);
+                let has_other = !is_repeated && self.random.gen_bool(0.2);
+                let digest = if has_other { [9; 32] } else { known.digest };
+                // It may have been removed, and then it is new.
+                let due = known.due.max(self.now);
+                entries.push(NewEntry { digest, enqueued: self.now, due, ..known });
                 continue;
             }
             let is_uniform = self.random.gen_bool(0.9);
+            // A store with a clock of its own uses that.
+            let age = if self.subject.is_shared() { 0 } else { self.random.gen_range(0..3) };
             let delay = Duration::from_secs(self.random.gen_range(0..20));
             let lifetime = Duration::from_secs(self.random.gen_range(0..20_000));
             let has_delay = self.random.gen_bool(0.2);
@@ -61,7 +68,7 @@ impl History {
                 digest: [self.random.gen_range(0..3); 32],
                 slots: self.random.gen_range(1..1_000),
                 on_dead: if self.random.gen_bool(0.2) { OnDead::Hold } else { OnDead::Continue },
-                enqueued: Timestamp(self.now.0 - self.random.gen_range(0..3)),
+                enqueued: Timestamp(self.now.0 - age),
                 due: if has_delay { self.now.after(delay) } else { self.now },
                 expires: can_expire.then(|| self.now.after(lifetime)),
                 body: vec![self.random.r#gen(); self.random.gen_range(0..40)],

@@ -212,7 +212,7 @@ impl Store for RedbStore {
         Box::pin(async move { reply.await.unwrap_or_else(|_| Err(self.writer_is_gone())) })
     }
 
-    fn renew(&self, lease: Lease, until: Timestamp) -> StoreFuture<'_, bool> {
+    fn renew(&self, lease: Lease, _: Timestamp, until: Timestamp) -> StoreFuture<'_, bool> {
         self.write(move |work| Ok(work.leases.extend(&lease, until)))
     }
 

@@ -1,0 +1,148 @@
+//! Adds entries: those of many callers in one transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::link::{BEGIN, LIMIT, Link};
+use super::row::{Row, new_row};
+use crate::error::StoreError;
+use crate::state::EntryRecord;
+use crate::store::{Enqueued, NewEntry};
+
+/// The maximum number of calls in one transaction.
+const MAX_CALLS: usize = 256;
+
+/// The delay before another try to add to a lane to which another transaction adds.
+const BUSY_DELAY: Duration = Duration::from_millis(5);
+
+/// The entries of one call.
+pub(super) struct Adding {
+    entries: Vec<String>,
+    bodies: Vec<Vec<u8>>,
+    reply: oneshot::Sender<Result<Enqueued, StoreError>>,
+    /// The time at which the call gives up.
+    until: Instant,
+}
+
+impl Adding {
+    pub(super) fn new(
+        entries: Vec<NewEntry>,
+        reply: oneshot::Sender<Result<Enqueued, StoreError>>,
+    ) -> Result<Self, StoreError> {
+        let rows = entries.iter().map(new_row).collect::<Result<_, _>>()?;
+        let bodies = entries.into_iter().map(|entry| entry.body).collect();
+        Ok(Self { entries: rows, bodies, reply, until: Instant::now() + LIMIT })
+    }
+}
+
+/// The result of a call, as the function `add_entries` returns it.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Added {
+    Entries(Vec<Row>),
+    OtherBytes(Uuid),
+    /// Another transaction adds to the lane.
+    #[serde(rename = "is_busy")]
+    Busy(serde::de::IgnoredAny),
+}
+
+/// Handles calls until the store is dropped.
+pub(super) async fn run(link: Arc<Link>, mut calls: mpsc::UnboundedReceiver<Adding>) {
+    let mut waiting = Vec::new();
+    loop {
+        if waiting.is_empty() {
+            if calls.recv_many(&mut waiting, MAX_CALLS).await == 0 {
+                return;
+            }
+        } else {
+            // These met a busy lane.
+            sleep(BUSY_DELAY).await;
+            while waiting.len() < MAX_CALLS
+                && let Ok(call) = calls.try_recv()
+            {
+                waiting.push(call);
+            }
+        }
+        let calls = std::mem::take(&mut waiting);
+        match add_together(&link, &calls).await {
+            Ok(added) => {
+                for (call, added) in calls.into_iter().zip(added) {
+                    waiting.extend(reply(call, added));
+                }
+            }
+            Err(failure) if calls.len() > 1 && failure.is_of_data() => {
+                for call in calls {
+                    match add_together(&link, std::slice::from_ref(&call)).await {
+                        Ok(added) => {
+                            if let Some(added) = added.into_iter().next() {
+                                waiting.extend(reply(call, added));
+                            }
+                        }
+                        Err(failure) => fail(call, &failure),
+                    }
+                }
+            }
+            Err(failure) => calls.into_iter().for_each(|call| fail(call, &failure)),
+        }
+    }
+}
+
+async fn add_together(link: &Link, calls: &[Adding]) -> Result<Vec<Added>, Failure> {
+    let session = link.session().await?;
+    let client = session.client.clone();
+    session
+        .run(async move {
+            // They are sent one after the other, without waiting for responses.
+            let adding = join_all(calls.iter().map(|call| add(&client, call)));
+            let ((begun, added), committed) =
+                join(join(client.batch_execute(BEGIN), adding), client.batch_execute("commit"))
+                    .await;
+            begun?;
+            let added = added.into_iter().collect::<Result<Vec<_>, _>>()?;
+            committed?;
+            Ok(added)
+        })
+        .await
+}
+
+async fn add(client: &Client, call: &Adding) -> Result<Added, Failure> {
+    let row = client
+        .query_typed_one(
+            "select pushslots.add_entries($1::text[]::json[], $2)::text",
+            &[(&call.entries, Type::TEXT_ARRAY), (&call.bodies, Type::BYTEA_ARRAY)],
+        )
+        .await?;
+    Ok(serde_json::from_str(row.try_get(0)?)?)
+}
+
+/// Replies to a call. Returns it if it has to wait for a busy lane.
+fn reply(call: Adding, added: Added) -> Option<Adding> {
+    let result = match added {
+        Added::Entries(rows) => {
+            let records: Result<_, _> = rows.into_iter().map(EntryRecord::try_from).collect();
+            records.map(Enqueued::Entries)
+        }
+        Added::OtherBytes(id) => Ok(Enqueued::OtherBytes(id)),
+        Added::Busy(_) if call.until > Instant::now() => return Some(call),
+        Added::Busy(_) => {
+            let text = "a transaction that added an entry to the lane is still open; commit it soon \
+                        after it enqueues";
+            Err(StoreError(text.to_owned()))
+        }
+    };
+    let _ = call.reply.send(result);
+    None
+}
+
+fn fail(call: Adding, failure: &Failure) {
+    let _ = call.reply.send(Err(StoreError(failure.to_string())));
+}
