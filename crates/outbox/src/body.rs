@@ -1,7 +1,7 @@
 //! The stored form of a prepared message.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use pushslots::PreparedMessage;
+use pushslots::{Client, PreparedMessage, PushSlots};
 use uuid::Uuid;
 
 use crate::body_keys::BodyKeys;
@@ -12,6 +12,9 @@ const COMPRESSED: u8 = 1;
 
 /// The first byte of a body that is compressed, and then encrypted.
 const ENCRYPTED: u8 = 2;
+
+/// The first byte of a body that is a PushSlots message as JSON, added by another language.
+const JSON: u8 = 3;
 
 /// The maximum size of a message in bytes. It bounds the memory for a damaged body.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
@@ -42,13 +45,15 @@ pub(crate) fn encode(
     Ok(body)
 }
 
-/// Decodes a stored body.
+/// Decodes a stored body. `preparer` prepares one that is plain JSON.
 pub(crate) fn decode(
     message_id: Uuid,
     body: &[u8],
     keys: Option<&BodyKeys>,
+    preparer: &Client,
 ) -> Result<PreparedMessage, DecodeError> {
     match body {
+        [JSON, json @ ..] => prepare(message_id, json, preparer),
         [COMPRESSED, compressed @ ..] => decompress(compressed),
         [ENCRYPTED, encrypted @ ..] => {
             let missing = || {
@@ -72,6 +77,19 @@ pub(crate) enum DecodeError {
     Damaged(String),
 }
 
+fn prepare(
+    message_id: Uuid,
+    json: &[u8],
+    preparer: &Client,
+) -> Result<PreparedMessage, DecodeError> {
+    let invalid =
+        |error: &dyn std::fmt::Display| DecodeError::Damaged(format!("invalid message: {error}"));
+    let text = std::str::from_utf8(json).map_err(|error| invalid(&error))?;
+    let message = PushSlots::from_json(text).map_err(|error| invalid(&error))?;
+    let prepared = preparer.send(&message).message_id(message_id).prepare();
+    prepared.map_err(|error| invalid(&error))
+}
+
 fn decompress(compressed: &[u8]) -> Result<PreparedMessage, DecodeError> {
     let damaged = |reason: &dyn std::fmt::Display| {
         DecodeError::Damaged(format!("the stored body is damaged: {reason}"))
@@ -88,7 +106,7 @@ fn decompress(compressed: &[u8]) -> Result<PreparedMessage, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use pushslots::{PushSlots, Slot};
+    use pushslots::{Client, PushSlots, Slot};
     use uuid::Uuid;
 
     use super::{DecodeError, decode, encode};
@@ -101,9 +119,13 @@ mod tests {
         BodyKeys::new(id, [key; 32]).unwrap()
     }
 
+    fn client() -> Client {
+        let settings = Client::builder().destination(Uuid::from_u128(1));
+        preparer::build(settings).unwrap()
+    }
+
     fn message() -> Vec<u8> {
-        let settings = pushslots::Client::builder().destination(Uuid::from_u128(1));
-        let client = preparer::build(settings).unwrap();
+        let client = client();
         let start: pushslots::chrono::DateTime<pushslots::chrono::Utc> =
             "2026-12-01T09:00:00Z".parse().unwrap();
         let slot = Slot::new(start, 15).reason("canary canary canary canary");
@@ -116,17 +138,17 @@ mod tests {
         let message = message();
         let old = encode(ID, &message, Some(&keys("old", 1))).unwrap();
         let rotated = keys("new", 2).with_older("old", [1; 32]).unwrap();
-        assert_eq!(decode(ID, &old, Some(&rotated)).unwrap().to_bytes(), message);
+        assert_eq!(decode(ID, &old, Some(&rotated), &client()).unwrap().to_bytes(), message);
         let new = encode(ID, &message, Some(&rotated)).unwrap();
-        assert_eq!(decode(ID, &new, Some(&keys("new", 2))).unwrap().to_bytes(), message);
+        assert_eq!(decode(ID, &new, Some(&keys("new", 2)), &client()).unwrap().to_bytes(), message);
 
         for keys in [None, Some(&keys("new", 2))] {
-            let error = decode(ID, &old, keys).unwrap_err();
+            let error = decode(ID, &old, keys, &client()).unwrap_err();
             assert!(matches!(error, DecodeError::MissingKey(_)), "{error:?}");
         }
         let wrong = [(ID, keys("old", 3)), (Uuid::nil(), keys("old", 1))];
         for (id, keys) in wrong {
-            let error = decode(id, &old, Some(&keys)).unwrap_err();
+            let error = decode(id, &old, Some(&keys), &client()).unwrap_err();
             assert!(matches!(error, DecodeError::Damaged(_)), "{error:?}");
         }
     }
@@ -143,8 +165,8 @@ mod tests {
         for index in 0..encrypted.len() {
             let mut damaged = encrypted.clone();
             damaged[index] ^= 1;
-            decode(ID, &damaged, Some(&keys)).unwrap_err();
-            decode(ID, &encrypted[..index], Some(&keys)).unwrap_err();
+            decode(ID, &damaged, Some(&keys), &client()).unwrap_err();
+            decode(ID, &encrypted[..index], Some(&keys), &client()).unwrap_err();
         }
     }
 }

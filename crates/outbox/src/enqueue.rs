@@ -96,7 +96,7 @@ impl<'a> EnqueueBuilder<'a> {
         self
     }
 
-    async fn enqueue(self) -> Result<Entry, OutboxError> {
+    fn prepared(self) -> Result<(&'a Outbox, PreparedMessage, Options), OutboxError> {
         let Self { outbox, message, options } = self;
         let prepared = message.prepare().map_err(OutboxError::Message)?;
         let is_part = prepared.batch().is_some_and(|batch| batch.total != Some(1));
@@ -105,6 +105,19 @@ impl<'a> EnqueueBuilder<'a> {
                         would be lost; pass all slots to Outbox::publish";
             return Err(OutboxError::Configuration(text.to_owned()));
         }
+        check_names(&options)?;
+        Ok((outbox, prepared, options))
+    }
+
+    /// Returns the entry without adding it.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn into_new_entry(self) -> Result<NewEntry, OutboxError> {
+        let (outbox, prepared, options) = self.prepared()?;
+        new_entry(&prepared, &options, None, outbox.0.now(), outbox.0.keys.as_ref())
+    }
+
+    async fn enqueue(self) -> Result<Entry, OutboxError> {
+        let (outbox, prepared, options) = self.prepared()?;
         let entries = add(outbox, vec![prepared], &options, None).await?;
         let missing = || OutboxError::Storage("it returned no entry".to_owned());
         entries.into_iter().next().ok_or_else(missing)
@@ -128,9 +141,16 @@ impl fmt::Debug for EnqueueBuilder<'_> {
 
 /// Checks the name of a lane or a key.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), OutboxError> {
-    if name.is_empty() || name.len() > MAX_NAME {
-        let text = format!("{what} must have 1 to {MAX_NAME} bytes");
+    if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
+        let text = format!("{what} must have 1 to {MAX_NAME} bytes, and no NUL");
         return Err(OutboxError::Configuration(text));
+    }
+    Ok(())
+}
+
+fn check_names(options: &Options) -> Result<(), OutboxError> {
+    for (what, name) in [("lane", &options.lane), ("supersedes", &options.key)] {
+        name.as_deref().map_or(Ok(()), |name| check_name(what, name))?;
     }
     Ok(())
 }
@@ -151,9 +171,7 @@ pub(crate) async fn add(
     options: &Options,
     batch: Option<&BatchPart>,
 ) -> Result<Vec<Entry>, OutboxError> {
-    for (what, name) in [("lane", &options.lane), ("supersedes", &options.key)] {
-        name.as_deref().map_or(Ok(()), |name| check_name(what, name))?;
-    }
+    check_names(options)?;
     let single = match &*messages {
         [message] => Some(display(message.message_id())),
         _ => None,

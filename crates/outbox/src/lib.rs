@@ -16,6 +16,8 @@ mod lane;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod outbox;
+#[cfg(feature = "postgres")]
+mod prepare;
 mod preparer;
 mod publish;
 mod retention;
@@ -34,11 +36,13 @@ pub use entries::{Cursor, Entries, Page};
 pub use entry::{Entry, EntryAttempt, EntryDetails};
 pub use error::OutboxError;
 pub use outbox::Outbox;
+#[cfg(feature = "postgres")]
+pub use prepare::PrepareBuilder;
 pub use publish::PublishBuilder;
 pub use state::{DeadReason, EntryState, OnDead};
 pub use stats::{DeadLetters, Stats};
 #[cfg(feature = "postgres")]
-pub use store::postgres::PostgresConfig;
+pub use store::postgres::{EnqueueCall, PgRateLimiter, PostgresConfig};
 pub use worker::{ShutdownReport, Worker, WorkerBuilder};
 
 /// Compiles the examples of the repository's guide.

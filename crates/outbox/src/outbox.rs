@@ -18,6 +18,8 @@ use crate::enqueue::{EnqueueBuilder, check_name};
 use crate::entries::Entries;
 use crate::entry::EntryDetails;
 use crate::error::OutboxError;
+#[cfg(feature = "postgres")]
+use crate::prepare::PrepareBuilder;
 use crate::publish::PublishBuilder;
 use crate::retention::Retention;
 use crate::stats::Stats;
@@ -129,6 +131,25 @@ impl Outbox {
     /// to repeat after an error. With other bytes, it is an error.
     pub fn enqueue<'a, M: Message>(&'a self, message: &'a M) -> EnqueueBuilder<'a> {
         EnqueueBuilder::new(self, self.0.preparer.send(message))
+    }
+
+    /// Prepares a message to be added in a transaction of your own. Requires the feature `postgres`.
+    ///
+    /// ```no_run
+    /// # async fn example(
+    /// #     outbox: pushslots_outbox::Outbox,
+    /// #     message: pushslots::PushSlots,
+    /// #     transaction: tokio_postgres::Transaction<'_>,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let call = outbox.prepare(&message).lane("clinic-7").call()?;
+    /// // In the transaction that changes the schedule:
+    /// transaction.query_one(call.sql(), &[&call.entry(), &call.body()]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "postgres")]
+    pub fn prepare<'a, M: Message>(&'a self, message: &'a M) -> PrepareBuilder<'a> {
+        PrepareBuilder(self.enqueue(message))
     }
 
     /// Adds all messages of a batch, or none. Await the builder: the entries are durable when it

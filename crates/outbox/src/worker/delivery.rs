@@ -74,7 +74,8 @@ impl Sender {
             }
             return;
         }
-        let result = match body::decode(id, &body, self.shared.keys.as_ref()) {
+        let result = match body::decode(id, &body, self.shared.keys.as_ref(), &self.shared.preparer)
+        {
             Err(DecodeError::Damaged(text)) => SendResult::invalid(text),
             Err(DecodeError::MissingKey(text)) => {
                 tracing::error!(

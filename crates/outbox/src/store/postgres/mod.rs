@@ -5,12 +5,14 @@
 
 mod adding;
 mod batch;
+mod call;
 mod config;
 mod failure;
 mod link;
 mod listening;
 mod managing;
 mod migration;
+mod rate_limiter;
 mod reading;
 mod row;
 #[cfg(test)]
@@ -29,10 +31,12 @@ use uuid::Uuid;
 
 use self::adding::Adding;
 use self::batch::{Batches, Claim, Request, milliseconds};
+pub use self::call::EnqueueCall;
 pub use self::config::PostgresConfig;
 use self::config::Prepared;
 use self::failure::Failure;
 use self::link::Link;
+pub use self::rate_limiter::PgRateLimiter;
 use super::{
     Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, Settlement, Store, StoreFuture,
     StoredEntry, Summary,

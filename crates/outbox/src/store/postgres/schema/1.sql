@@ -736,13 +736,15 @@ begin
 end
 $$;
 
--- Ends requests: `left` of the permits may have been used, and count for one more window.
-create function pushslots.end_permits(permit_id bigint, used integer, rate_window interval)
+-- Ends requests: of the permits with each id, `used` may have been used, and count for one more
+-- window.
+create function pushslots.end_permits(ids bigint[], used integer[], rate_window interval)
 returns void
 language sql set search_path = pg_catalog, pg_temp
 as $$
-    update pushslots.permits
-    set count = used, counts_until = pushslots.clock() + rate_window where id = permit_id
+    update pushslots.permits p
+    set count = ended.used, counts_until = pushslots.clock() + rate_window
+    from unnest(ids, used) ended(id, used) where p.id = ended.id
 $$;
 
 -- Gives no permits for a time, because the service responded with 429.

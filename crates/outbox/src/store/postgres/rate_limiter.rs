@@ -1,0 +1,450 @@
+//! A rate limit that processes on any number of machines share.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pushslots::{Permit, PermitError, PermitRequest, PermitSource, RateLimiter};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::types::Type;
+
+use super::batch::milliseconds;
+use super::config::PostgresConfig;
+use super::failure::Failure;
+use super::link::Link;
+use crate::error::OutboxError;
+
+/// The maximum number of permits that one transaction takes.
+const MAX_WANTED: usize = 25;
+
+/// The time for which a permit counts if its process ends before it reports the end of the request.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// The time for which an unused permit is kept for the next request of the same process.
+const SPARE: Duration = Duration::from_secs(10);
+
+/// The range of the delay before another try to take permits.
+const DELAYS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// The delay after a failure of the database.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The maximum delay of all requests after a 429.
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
+
+/// The time that is left for the error of a request that gets no permit.
+const MARGIN: Duration = Duration::from_millis(20);
+
+/// A rate limit in PostgreSQL that processes on any number of machines share. Requires the feature
+/// `postgres`.
+///
+/// The service counts requests per IP address. Use one limit, with one name, for all processes
+/// behind an address: workers of an outbox, and clients that send directly. Token requests count
+/// too. After a 429 all processes wait.
+///
+/// A request counts from when its permit is given until one window after its end. If a process ends
+/// without reporting that, its permits count for 10 minutes and one window. While the database is
+/// away, no permits are given: sends wait, up to their deadlines.
+///
+/// ```no_run
+/// use pushslots::{Client, RateLimiter};
+/// use pushslots_outbox::{PgRateLimiter, PostgresConfig};
+/// use std::time::Duration;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = PostgresConfig::from_env()?;
+/// let limiter = PgRateLimiter::open(&config, 7_500, Duration::from_secs(300)).await?;
+/// let client = Client::builder().rate_limiter(limiter.into()).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct PgRateLimiter {
+    events: mpsc::UnboundedSender<Event>,
+    /// The last failure of the database, until an operation succeeds.
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+/// A limit in the database.
+#[derive(Clone)]
+struct Limit {
+    name: String,
+    requests: i32,
+    window: Duration,
+}
+
+/// An event for the task that takes permits.
+enum Event {
+    Wanted(Wanted),
+    /// A permit is back. Its request may have left.
+    Released {
+        block: i64,
+        has_left: bool,
+    },
+    /// The service responded with 429.
+    Throttled(Duration),
+}
+
+/// A request that waits for a permit.
+struct Wanted {
+    is_for_token: bool,
+    reply: oneshot::Sender<Permit>,
+}
+
+impl PgRateLimiter {
+    /// Opens the limit with the name `default`: at most `requests` requests in any rolling `window`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there are fewer than 2 requests, the window is zero or longer than a day,
+    /// the database can't be reached, or its schema is missing or has another version.
+    pub async fn open(
+        config: &PostgresConfig,
+        requests: u32,
+        window: Duration,
+    ) -> Result<Self, OutboxError> {
+        Self::open_named(config, "default", requests, window).await
+    }
+
+    /// Opens a limit of another name, such as that of another IP address. All processes must give
+    /// the same rate for a name.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`open`](Self::open), and an error if the name is empty or longer than
+    /// 200 bytes.
+    pub async fn open_named(
+        config: &PostgresConfig,
+        name: impl Into<String>,
+        requests: u32,
+        window: Duration,
+    ) -> Result<Self, OutboxError> {
+        let name = name.into();
+        crate::enqueue::check_name("the name of a rate limit", &name)?;
+        let day = Duration::from_secs(24 * 60 * 60);
+        let requests = i32::try_from(requests).ok().filter(|requests| *requests >= 2);
+        let (Some(requests), false) = (requests, window.is_zero() || window > day) else {
+            let text =
+                "a rate limit needs at least 2 requests, and a window above 0 and up to a day";
+            return Err(OutboxError::Configuration(text.to_owned()));
+        };
+        let link = Link::new(config.prepare()?);
+        let checked = async { link.session().await?.run(async { Ok(()) }).await };
+        checked
+            .await
+            .map_err(|failure: Failure| OutboxError::Configuration(failure.to_string()))?;
+        let (events, received) = mpsc::unbounded_channel();
+        let failure = Arc::default();
+        let giver = Giver {
+            link,
+            limit: Limit { name, requests, window },
+            events: events.downgrade(),
+            failure: Arc::clone(&failure),
+            waiting: VecDeque::new(),
+            spare: VecDeque::new(),
+            blocks: HashMap::new(),
+            ended: Vec::new(),
+            held_until: None,
+            unsaved_hold: None,
+        };
+        tokio::spawn(giver.run(received));
+        Ok(Self { events, failure })
+    }
+}
+
+impl From<PgRateLimiter> for RateLimiter {
+    fn from(limiter: PgRateLimiter) -> Self {
+        Self::from_source(limiter)
+    }
+}
+
+impl PermitSource for PgRateLimiter {
+    async fn permit(&self, request: &PermitRequest) -> Result<Permit, PermitError> {
+        let (reply, given) = oneshot::channel();
+        let wanted = Wanted { is_for_token: request.is_for_token, reply };
+        let _ = self.events.send(Event::Wanted(wanted));
+        let ended = || PermitError::failed("the task of the shared rate limit has ended");
+        let Some(time) = request.timeout else { return given.await.map_err(|_| ended()) };
+        match timeout(time.saturating_sub(MARGIN), given).await {
+            Ok(given) => given.map_err(|_| ended()),
+            Err(_) => Err(match &*lock(&self.failure) {
+                Some(failure) => PermitError::failed(format!("the shared rate limit: {failure}")),
+                None => PermitError::no_room(DELAYS.1),
+            }),
+        }
+    }
+
+    fn throttled(&self, delay: Duration) {
+        let _ = self.events.send(Event::Throttled(delay.min(LONGEST_HOLD)));
+    }
+}
+
+impl fmt::Debug for PgRateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgRateLimiter").finish_non_exhaustive()
+    }
+}
+
+fn lock(failure: &Mutex<Option<String>>) -> std::sync::MutexGuard<'_, Option<String>> {
+    failure.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Permits that one transaction took.
+#[derive(Default)]
+struct Block {
+    /// The number of permits that aren't back.
+    outstanding: usize,
+    /// The number of those that were used.
+    left: i32,
+}
+
+/// The task that takes permits from the database, and gives them to requests.
+struct Giver {
+    link: Link,
+    limit: Limit,
+    /// The sender for permits. It is weak, so that the task ends with the limiter.
+    events: mpsc::WeakUnboundedSender<Event>,
+    failure: Arc<Mutex<Option<String>>>,
+    waiting: VecDeque<Wanted>,
+    /// Permits that came back unused, with the time until which they are kept.
+    spare: VecDeque<(i64, Instant)>,
+    blocks: HashMap<i64, Block>,
+    /// Blocks whose requests have ended, with the number of used permits.
+    ended: Vec<(i64, i32)>,
+    held_until: Option<Instant>,
+    /// The end of a hold that isn't in the database yet.
+    unsaved_hold: Option<Instant>,
+}
+
+impl Giver {
+    async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) {
+        let mut next_try = Instant::now();
+        loop {
+            let wakes_at = self.wakes_at(next_try);
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.handle(event),
+                    None => break,
+                },
+                () = sleep_until(wakes_at.unwrap_or(next_try)), if wakes_at.is_some() => {}
+            }
+            while let Ok(event) = events.try_recv() {
+                self.handle(event);
+            }
+            self.drop_old_spares();
+            if self.wakes_at(next_try).is_some_and(|time| time <= Instant::now()) {
+                let delay = self.work().await;
+                next_try = Instant::now() + delay;
+            }
+        }
+        // The unused permits of this process count no longer.
+        self.spare.iter_mut().for_each(|(_, until)| *until = Instant::now());
+        self.drop_old_spares();
+        let _ = self.end_blocks().await;
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Wanted(wanted) if wanted.is_for_token => self.waiting.push_front(wanted),
+            Event::Wanted(wanted) => self.waiting.push_back(wanted),
+            Event::Released { block, has_left: true } => self.end_permit(block, true),
+            Event::Released { block, .. } => {
+                self.spare.push_back((block, Instant::now() + SPARE));
+            }
+            Event::Throttled(delay) => {
+                let until = Instant::now() + delay;
+                self.held_until = self.held_until.max(Some(until));
+                self.unsaved_hold = self.unsaved_hold.max(Some(until));
+            }
+        }
+    }
+
+    fn end_permit(&mut self, block: i64, has_left: bool) {
+        let Some(entry) = self.blocks.get_mut(&block) else { return };
+        entry.outstanding = entry.outstanding.saturating_sub(1);
+        entry.left = entry.left.saturating_add(i32::from(has_left));
+        if entry.outstanding == 0 {
+            self.ended.push((block, entry.left));
+            self.blocks.remove(&block);
+        }
+    }
+
+    fn drop_old_spares(&mut self) {
+        let now = Instant::now();
+        while let Some((block, until)) = self.spare.front().copied()
+            && until <= now
+        {
+            self.spare.pop_front();
+            self.end_permit(block, false);
+        }
+    }
+
+    /// Returns the time of the next work, or `None` if there is none.
+    fn wakes_at(&self, next_try: Instant) -> Option<Instant> {
+        let mut times = Vec::new();
+        if !self.waiting.is_empty() {
+            times.push(self.held_until.map_or(next_try, |held| held.max(next_try)));
+        }
+        if !self.ended.is_empty() || self.unsaved_hold.is_some() {
+            times.push(next_try);
+        }
+        times.extend(self.spare.front().map(|(_, until)| *until));
+        times.into_iter().min()
+    }
+
+    /// Reports ended requests and holds, and takes permits. Returns the time before the next try.
+    async fn work(&mut self) -> Duration {
+        let worked = async {
+            self.save_hold().await?;
+            self.end_blocks().await?;
+            self.give().await
+        };
+        match worked.await {
+            Ok(delay) => {
+                *lock(&self.failure) = None;
+                delay
+            }
+            Err(failure) => {
+                let text = failure.to_string();
+                if lock(&self.failure).replace(text).is_none() {
+                    tracing::error!(%failure, "the shared rate limit gives no permits");
+                }
+                RETRY
+            }
+        }
+    }
+
+    async fn save_hold(&mut self) -> Result<(), Failure> {
+        let Some(until) = self.unsaved_hold else { return Ok(()) };
+        let delay = milliseconds(until.saturating_duration_since(Instant::now()));
+        let name = self.limit.name.clone();
+        let session = self.link.session().await?;
+        let client = session.client.clone();
+        let saving = async move {
+            let sql = "select pushslots.hold_permits($1, $2 * interval '1 millisecond')";
+            client.execute_typed(sql, &[(&name, Type::TEXT), (&delay, Type::INT8)]).await?;
+            Ok(())
+        };
+        session.run(saving).await?;
+        self.unsaved_hold = None;
+        Ok(())
+    }
+
+    async fn end_blocks(&mut self) -> Result<(), Failure> {
+        if self.ended.is_empty() {
+            return Ok(());
+        }
+        let (ids, left): (Vec<i64>, Vec<i32>) = self.ended.iter().copied().unzip();
+        let window = milliseconds(self.limit.window);
+        let session = self.link.session().await?;
+        let client = session.client.clone();
+        let ending = async move {
+            let sql = "select pushslots.end_permits($1, $2, $3 * interval '1 millisecond')";
+            client
+                .execute_typed(
+                    sql,
+                    &[(&ids, Type::INT8_ARRAY), (&left, Type::INT4_ARRAY), (&window, Type::INT8)],
+                )
+                .await?;
+            Ok(())
+        };
+        session.run(ending).await?;
+        self.ended.clear();
+        Ok(())
+    }
+
+    /// Gives permits to waiting requests. Returns the time before the next try.
+    async fn give(&mut self) -> Result<Duration, Failure> {
+        self.waiting.retain(|wanted| !wanted.reply.is_closed());
+        if self.waiting.is_empty() || self.held_until.is_some_and(|held| held > Instant::now()) {
+            return Ok(Duration::ZERO);
+        }
+        if self.spare.is_empty() {
+            return self.take().await;
+        }
+        if let Some(delay) = self.hold_of_others().await? {
+            return Ok(delay.clamp(DELAYS.0, DELAYS.1));
+        }
+        while !self.waiting.is_empty()
+            && let Some((block, _)) = self.spare.pop_front()
+        {
+            self.pass(block);
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// Returns the time for which other processes hold the limit, which is checked before a spare
+    /// permit is used.
+    async fn hold_of_others(&self) -> Result<Option<Duration>, Failure> {
+        let name = self.limit.name.clone();
+        let session = self.link.session().await?;
+        let client = session.client.clone();
+        let reading = async move {
+            let sql = "select (extract(epoch from held_until - pushslots.clock()) * 1000)::bigint \
+                       from pushslots.rate_limit where name = $1";
+            let row = client.query_typed_opt(sql, &[(&name, Type::TEXT)]).await?;
+            let held = row.map(|row| row.try_get::<_, i64>(0)).transpose()?;
+            Ok(held.and_then(|held| u64::try_from(held).ok()).filter(|held| *held > 0))
+        };
+        Ok(session.run(reading).await?.map(Duration::from_millis))
+    }
+
+    async fn take(&mut self) -> Result<Duration, Failure> {
+        let Limit { name, requests, window } = self.limit.clone();
+        let wanted = i32::try_from(self.waiting.len().min(MAX_WANTED)).unwrap_or(1);
+        let (window, longest) = (milliseconds(window), milliseconds(LONGEST));
+        let session = self.link.session().await?;
+        let client = session.client.clone();
+        let taking = async move {
+            let row = client
+                .query_typed_one(
+                    "select granted, permit_id, \
+                     (extract(epoch from retry_after) * 1000)::bigint from \
+                     pushslots.take_permits($1, $2, $3, $4 * interval '1 millisecond', \
+                     $5 * interval '1 millisecond')",
+                    &[
+                        (&name, Type::TEXT),
+                        (&wanted, Type::INT4),
+                        (&requests, Type::INT4),
+                        (&window, Type::INT8),
+                        (&longest, Type::INT8),
+                    ],
+                )
+                .await?;
+            let granted: i32 = row.try_get(0)?;
+            let block: Option<i64> = row.try_get(1)?;
+            let retry_after: Option<i64> = row.try_get(2)?;
+            Ok((usize::try_from(granted).unwrap_or_default(), block, retry_after))
+        };
+        let (granted, block, retry_after) = session.run(taking).await?;
+        if let (Some(block), 1..) = (block, granted) {
+            self.blocks.insert(block, Block { outstanding: granted, left: 0 });
+            for _ in 0..granted {
+                self.pass(block);
+            }
+            return Ok(Duration::ZERO);
+        }
+        let delay = retry_after.and_then(|delay| u64::try_from(delay).ok()).unwrap_or_default();
+        Ok(Duration::from_millis(delay).clamp(DELAYS.0, DELAYS.1))
+    }
+
+    /// Passes a permit to the first request that still waits, or keeps it.
+    fn pass(&mut self, block: i64) {
+        // The task goes on until the last permit is back.
+        let events = self.events.upgrade();
+        let mut permit = Permit::new().on_release(move |has_left| {
+            if let Some(events) = events {
+                let _ = events.send(Event::Released { block, has_left });
+            }
+        });
+        while let Some(wanted) = self.waiting.pop_front() {
+            match wanted.reply.send(permit) {
+                Ok(()) => return,
+                Err(returned) => permit = returned,
+            }
+        }
+        // It comes back as a spare one.
+        drop(permit);
+    }
+}
