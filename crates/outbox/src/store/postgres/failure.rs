@@ -9,6 +9,9 @@ use tokio_postgres::error::SqlState;
 
 use crate::error::StoreError;
 
+const READ_ONLY: &str =
+    "the server is a read-only standby; list the primary in the connection string";
+
 /// The reason why an operation on the database failed.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -59,6 +62,16 @@ impl Failure {
                 .is_some_and(|error| error.message().starts_with("no partition of relation")))
     }
 
+    /// Returns the texts of the error and of its causes.
+    fn chain(&self) -> String {
+        let Self::Database(error) = self else { return String::new() };
+        let causes = std::iter::successors(error.source(), |cause| {
+            let cause: &dyn std::error::Error = *cause;
+            cause.source()
+        });
+        causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     /// Returns what to do about the failure, if that is known.
     fn advice(&self) -> Option<&'static str> {
         if let Self::Timeout = self {
@@ -66,8 +79,11 @@ impl Failure {
         }
         let Self::Database(error) = self else { return None };
         let Some(code) = error.code() else {
-            let is_tls = error.to_string().contains("TLS");
-            return is_tls.then_some(
+            let chain = self.chain();
+            if chain.contains("does not allow writes") {
+                return Some(READ_ONLY);
+            }
+            return chain.contains("TLS").then_some(
                 "TLS is required for this host: turn it on in the server, or allow the host by name \
                  with PostgresConfig::allow_plaintext; a certificate of your own authority goes into \
                  PostgresConfig::root_certificate",
@@ -83,9 +99,7 @@ impl Failure {
                 "the role lacks rights; run `select pushslots.grant_worker('role')`, or \
                  `grant_enqueuer` for a role that only adds entries"
             }
-            "25006" => {
-                "the server is a read-only standby; list the primary in the connection string"
-            }
+            "25006" => READ_ONLY,
             "53300" => "raise max_connections of the server, or connect through a pooler",
             "55P03" | "57014" => "another transaction holds a lock, or the database is overloaded",
             _ => return None,
@@ -100,14 +114,7 @@ impl fmt::Display for Failure {
             Self::Other(text) => f.write_str(text)?,
             Self::Database(error) => match error.as_db_error() {
                 Some(error) => write!(f, "{} ({})", error.message(), error.code().code())?,
-                None => {
-                    write!(f, "{error}")?;
-                    let mut cause = error.source();
-                    while let Some(error) = cause {
-                        write!(f, ": {error}")?;
-                        cause = error.source();
-                    }
-                }
+                None => f.write_str(&self.chain())?,
             },
         }
         match self.advice() {

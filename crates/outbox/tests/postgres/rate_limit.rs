@@ -1,0 +1,103 @@
+//! The rate limit that processes share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pushslots::mock::MockResponse;
+use pushslots::{Client, ErrorKind, RateLimiter};
+use pushslots_outbox::{PgRateLimiter, PostgresConfig};
+use pushslots_test_postgres::PostgresServer;
+use tokio::time::Instant;
+
+use crate::database::{Database, message, service, soon};
+
+/// Opens a limit of 20 requests in any second, as another process does.
+async fn limiter(config: &PostgresConfig) -> RateLimiter {
+    PgRateLimiter::open(config, 20, Duration::from_secs(1)).await.unwrap().into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_processes_together_stay_within_the_limit() {
+    let Some(database) = Database::create().await else { return };
+    let service = Arc::new(service());
+    let mut senders = Vec::new();
+    for _ in 0..4 {
+        let limiter = limiter(&database.pooled()).await;
+        let client = Client::builder().mock(&service).rate_limiter(limiter).build().unwrap();
+        senders.push(tokio::spawn(async move {
+            let message = message();
+            for _ in 0..20 {
+                client.send(&message).deadline(Duration::from_secs(60)).await.unwrap();
+            }
+        }));
+    }
+    for sender in senders {
+        soon(sender).await.unwrap();
+    }
+    // Token requests count too.
+    let mut times: Vec<_> = service.requests().iter().map(|request| request.at()).collect();
+    times.sort();
+    assert_eq!(times.len(), 84);
+    for pair in times.windows(21) {
+        let time = pair[20] - pair[0];
+        assert!(time.num_milliseconds() >= 1_000, "21 requests within {time}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_processes_wait_after_a_429() {
+    let Some(database) = Database::create().await else { return };
+    let service = service();
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let limiter = limiter(&database.config()).await;
+        clients.push(Client::builder().mock(&service).rate_limiter(limiter).build().unwrap());
+    }
+    let message = message();
+    for client in &clients {
+        client.send(&message).await.unwrap();
+    }
+    service.respond_next(MockResponse::throttled().retry_after(2));
+    let error = clients[0].send(&message).max_attempts(1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Throttled);
+    let throttled = Instant::now();
+    soon(async { clients[1].send(&message).await }).await.unwrap();
+    assert!(throttled.elapsed() >= Duration::from_millis(1_900), "{:?}", throttled.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sends_wait_while_the_database_is_away_and_never_go_out_unlimited() {
+    let Some(server) = PostgresServer::start() else { return };
+    let name = server.create_database();
+    let config = PostgresConfig::new(server.url(&name)).unwrap();
+    config.migrate().await.unwrap();
+    let service = service();
+    let limiter = limiter(&config).await;
+    let client = Client::builder().mock(&service).rate_limiter(limiter).build().unwrap();
+    let message = message();
+    client.send(&message).await.unwrap();
+
+    server.crash();
+    let error = client.send(&message).deadline(Duration::from_secs(2)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimiter, "{error}");
+    assert!(error.to_string().contains("database"), "{error}");
+    assert_eq!(service.received().len(), 1);
+
+    let waiting = {
+        let (client, message) = (client.clone(), message.clone());
+        tokio::spawn(async move { client.send(&message).deadline(Duration::from_secs(60)).await })
+    };
+    server.start_again();
+    soon(waiting).await.unwrap().unwrap();
+    assert_eq!(service.received().len(), 2);
+}
+
+#[tokio::test]
+async fn rate_is_checked() {
+    let config = PostgresConfig::new("postgresql://localhost/none").unwrap();
+    for (requests, seconds) in [(1, 1), (10, 0), (10, 86_401)] {
+        let window = Duration::from_secs(seconds);
+        let error = PgRateLimiter::open(&config, requests, window).await.unwrap_err();
+        assert!(error.to_string().contains("at least 2 requests"), "{error}");
+    }
+}
