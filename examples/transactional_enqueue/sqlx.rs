@@ -1,6 +1,6 @@
 //! Enqueues messages in transactions of sqlx.
 //!
-//! `cargo run --example sqlx` prints:
+//! `cargo run --features sqlx --example sqlx` prints:
 //!
 //! ```text
 //! committed: slot 1

@@ -447,11 +447,11 @@ async fn redb_behaves_like_the_model() {
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn postgresql_behaves_like_the_model_directly_and_through_pgbouncer() {
-    use super::postgres::tests::{Shared, Through};
+    use super::postgres::tests::{Shared, Through, database};
 
     for through in [Through::Server, Through::PgBouncer] {
-        let Some(database) = Shared::database(through).await else { return };
-        compare(&seeds(25), async || Subject::Postgres(Box::new(Shared::open(&database).await)))
+        let Some(opened) = database(through).await else { return };
+        compare(&seeds(25), async || Subject::Postgres(Box::new(Shared::open(&opened).await)))
             .await;
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use super::link::{BEGIN, Link};
+use super::migration;
 use super::row::Row;
 use super::working::{Head, Working, ids_of};
 use crate::error::StoreError;
@@ -321,8 +322,8 @@ impl Batches {
                 client.query_typed(
                     "select step, lane, lease, entry::text, body, \
                      (extract(epoch from at) * 1000)::bigint, \
-                     (extract(epoch from pushslots.clock()) * 1000)::bigint \
-                     from pushslots.claim($1, $2 * interval '1 millisecond', $3::text::uuid, $4)",
+                     (extract(epoch from pushslots.clock()) * 1000)::bigint, \
+                     (select required from pushslots.meta) from pushslots.claim($1, $2 * interval '1 millisecond', $3::text::uuid, $4)",
                     &[
                         (&wanted, Type::INT4),
                         (&term, Type::INT8),
@@ -335,6 +336,10 @@ impl Batches {
             .await;
             begun?;
             let rows = rows?;
+            if let Some(row) = rows.first() {
+                // The schema may have been migrated since the connection was opened.
+                migration::check_required(row.try_get(7)?)?;
+            }
             committed?;
             Ok(rows)
         });

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 
 use super::config::PostgresConfig;
 use super::failure::Failure;
@@ -91,17 +90,24 @@ pub(super) async fn check(client: &Client) -> Result<(), Failure> {
             "the schema pushslots doesn't exist; run PostgresConfig::migrate".to_owned(),
         ));
     };
-    match () {
-        () if version < KNOWN => Err(Failure::Other(format!(
+    if version < KNOWN {
+        return Err(Failure::Other(format!(
             "the schema pushslots has version {version}, and this program needs {KNOWN}; run \
              PostgresConfig::migrate"
-        ))),
-        () if required > KNOWN => Err(Failure::Other(format!(
-            "the schema pushslots has version {version}, and this program only knows {KNOWN}; \
-             update the program"
-        ))),
-        () => Ok(()),
+        )));
     }
+    check_required(required)
+}
+
+/// Checks that this program knows the version that the schema requires.
+pub(super) fn check_required(required: i32) -> Result<(), Failure> {
+    if required > KNOWN {
+        return Err(Failure::Other(format!(
+            "the schema pushslots requires programs that know version {required}, and this one only \
+             knows {KNOWN}; update the program"
+        )));
+    }
+    Ok(())
 }
 
 /// Returns the version of the schema and the one that it requires, or `None` if there is none.
@@ -112,12 +118,6 @@ async fn version(client: &Client) -> Result<Option<(i32, i32)>, Failure> {
     if !exists.try_get::<_, bool>(0)? {
         return Ok(None);
     }
-    let row = client.query_typed_one("select v[1], v[2] from pushslots.version() v", &[]).await;
-    match row {
-        Ok(row) => Ok(Some((row.try_get(0)?, row.try_get(1)?))),
-        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            Err(Failure::Database(error))
-        }
-        Err(error) => Err(error.into()),
-    }
+    let row = client.query_typed_one("select v[1], v[2] from pushslots.version() v", &[]).await?;
+    Ok(Some((row.try_get(0)?, row.try_get(1)?)))
 }

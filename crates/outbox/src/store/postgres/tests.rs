@@ -1,5 +1,9 @@
 //! Tests against a real PostgreSQL, directly and through PgBouncer in transaction mode.
 
+mod figures;
+mod migrating;
+mod rolling;
+
 use std::sync::OnceLock;
 
 use pushslots_test_postgres::{PgBouncer, PostgresServer};
@@ -40,33 +44,63 @@ pub(crate) struct Shared {
     control: Client,
 }
 
-impl Shared {
-    /// Creates a database. Returns `None` if there is no server.
-    pub(crate) async fn database(through: Through) -> Option<Database> {
-        let server = server()?;
-        let name = server.create_database();
-        let control_url = server.url(&name);
-        let url = match through {
-            Through::Server => control_url.clone(),
-            Through::PgBouncer => pgbouncer()?.url(&name),
-        };
-        PostgresConfig::new(&control_url).unwrap().migrate().await.unwrap();
-        server.psql(
-            &name,
-            "create schema pushslots_test;
+/// Returns the number in an environment variable.
+fn setting(name: &str) -> Option<u64> {
+    Some(std::env::var(name).ok()?.parse().unwrap_or_else(|_| panic!("{name} isn't a number")))
+}
+
+/// Creates a database. Returns `None` if there is no server.
+pub(crate) async fn database(through: Through) -> Option<Database> {
+    let server = server()?;
+    let name = server.create_database();
+    let control_url = server.url(&name);
+    let url = match through {
+        Through::Server => control_url.clone(),
+        Through::PgBouncer => pgbouncer()?.url(&name),
+    };
+    PostgresConfig::new(&control_url).unwrap().migrate().await.unwrap();
+    server.psql(
+        &name,
+        "create schema pushslots_test;
              create table pushslots_test.clock (time timestamptz);
              insert into pushslots_test.clock values (now());
              create or replace function pushslots.clock() returns timestamptz language sql volatile
              as $$ select time from pushslots_test.clock $$;",
-        );
-        Some(Database { url, control_url })
-    }
+    );
+    Some(Database { url, control_url })
+}
 
+/// Connects to the server itself.
+async fn control(database: &Database) -> Client {
+    let (control, connection) =
+        tokio_postgres::connect(&database.control_url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    control
+}
+
+/// Lets the database use its own clock.
+async fn let_time_pass(control: &Client) {
+    let clock = "create or replace function pushslots.clock() returns timestamptz \
+                 language sql volatile \
+                 as $$ select date_trunc('milliseconds', clock_timestamp()) $$";
+    control.batch_execute(clock).await.unwrap();
+}
+
+/// Sets the clock of the database.
+async fn set_time(control: &Client, now: Timestamp) {
+    control
+        .execute_typed(
+            "update pushslots_test.clock set time = to_timestamp($1 / 1000.0)",
+            &[(&now.0, Type::INT8)],
+        )
+        .await
+        .unwrap();
+}
+
+impl Shared {
     /// Opens an empty store.
     pub(crate) async fn open(database: &Database) -> Self {
-        let (control, connection) =
-            tokio_postgres::connect(&database.control_url, NoTls).await.unwrap();
-        tokio::spawn(connection);
+        let control = control(database).await;
         control
             .batch_execute(
                 "truncate pushslots.entry, pushslots.dead, pushslots.settled, pushslots.body, \
@@ -80,13 +114,7 @@ impl Shared {
     }
 
     pub(crate) async fn set_time(&self, now: Timestamp) {
-        self.control
-            .execute_typed(
-                "update pushslots_test.clock set time = to_timestamp($1 / 1000.0)",
-                &[(&now.0, Type::INT8)],
-            )
-            .await
-            .unwrap();
+        set_time(&self.control, now).await;
     }
 
     pub(crate) async fn reopen(&mut self) -> Result<(), String> {
