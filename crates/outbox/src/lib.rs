@@ -46,6 +46,6 @@ pub use store::postgres::{EnqueueCall, PgRateLimiter, PostgresConfig};
 pub use worker::{ShutdownReport, Worker, WorkerBuilder};
 
 /// Compiles the examples of the repository's guide.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../../../docs/durable-delivery.md")]
 struct Guide;

@@ -20,6 +20,11 @@ fn pgbouncer() -> Option<&'static PgBouncer> {
     PGBOUNCER.get_or_init(|| PgBouncer::start(server()?)).as_ref()
 }
 
+/// Returns the number in an environment variable.
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().unwrap())
+}
+
 /// A database with the schema.
 pub struct Database {
     pub name: String,

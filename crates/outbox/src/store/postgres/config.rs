@@ -110,7 +110,7 @@ impl PostgresConfig {
     ///
     /// It must not go through a pooler in transaction mode. Run `NOTIFY pushslots` after the
     /// transaction that enqueues rather than in it: PostgreSQL commits transactions with
-    /// notifications one after the other, for the whole database.
+    /// notifications one after the other, for the whole server.
     ///
     /// # Errors
     ///

@@ -354,6 +354,13 @@ begin
         raise exception 'the message has no slots'
             using errcode = 'invalid_parameter_value', hint = 'Set Slots to an array of slots.';
     end if;
+    if supersedes is not null and message->'Meta'->>'BatchID' is not null
+        and message->'Meta'->>'TotalBatches' is distinct from '1'
+    then
+        raise exception 'supersedes is not possible for one message of a batch'
+            using errcode = 'invalid_parameter_value',
+                hint = 'The others would be lost. Leave supersedes out.';
+    end if;
     if octet_length(lane) not between 1 and 200 or octet_length(supersedes) not between 1 and 200
     then
         raise exception 'lane and supersedes must have 1 to 200 bytes'
