@@ -74,7 +74,7 @@ impl Stage {
                 insert into pushslots.entry (message_id, lane, position, digest, slots, on_dead,
                     enqueued, state, due, changed)
                 select gen_random_uuid(), 'lane ' || n % {lanes}, currval('pushslots.entry_number'),
-                    '\x00', 1, 'continue', now(), 'waiting', now(), now()
+                    sha256('\x00'), 1, 'continue', now(), 'waiting', now(), now()
                 from (select n, nextval('pushslots.entry_number') from generate_series(1, {entries}) n)
                     x(n, number);
                 insert into pushslots.body

@@ -139,6 +139,37 @@ async fn any_language_adds_messages_as_json() {
 }
 
 #[tokio::test]
+async fn what_a_worker_cannot_read_is_not_added() {
+    let Some(database) = Database::create().await else { return };
+    let service = service();
+    let outbox = outbox(&service, &database.config()).await;
+    let _worker = outbox.worker(&client(&service)).start().unwrap();
+    let vendor = database.connect().await;
+    let call = outbox.prepare(&message()).call().unwrap();
+    let digest = call.entry().split("\"digest\":\"").nth(1).unwrap().split('"').next().unwrap();
+    for (old, new) in [
+        (digest, "\\\\x00"),
+        ("\"slots\":1", "\"slots\":-1"),
+        ("\"on_dead\":\"continue\"", "\"on_dead\":\"explode\""),
+        ("\"not_before\":null", "\"not_before\":\"infinity\""),
+        ("\"batch_id\":null", "\"batch_id\":\"b\""),
+    ] {
+        let entry = call.entry().replace(old, new);
+        assert_ne!(entry, call.entry(), "{old}");
+        let added = vendor.query_one(call.sql(), &[&entry, &call.body()]).await;
+        assert!(added.is_err(), "{entry}");
+    }
+    let never = format!(
+        "select pushslots.enqueue_json('{{\"Meta\":{{\"Destinations\":[{{\"ID\":\"{}\"}}]}},\
+         \"Slots\":[{{}}]}}', expires_at => 'infinity')",
+        service.destination()
+    );
+    assert!(vendor.batch_execute(&never).await.is_err());
+    vendor.query_one(call.sql(), &[&call.entry(), &call.body()]).await.unwrap();
+    soon(outbox.wait_for(call.message_id())).await.unwrap();
+}
+
+#[tokio::test]
 async fn bodies_are_encrypted_before_the_database_sees_them() {
     let Some(database) = Database::create().await else { return };
     let service = service();

@@ -12,8 +12,8 @@ use crate::state::{BatchPart, DeadReason, EntryRecord, EntryState, OnDead};
 use crate::store::NewEntry;
 use crate::time::Timestamp;
 
-/// The times that the database and JSON both can express: the years 1 to 9999.
-const TIMES: RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+/// The times that the database and JSON both can express: the years 1 to 9999, until its last day.
+const TIMES: RangeInclusive<i64> = -62_135_596_800_000..=253_402_214_400_000;
 
 /// A row of an entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]

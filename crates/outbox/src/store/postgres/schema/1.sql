@@ -36,25 +36,26 @@ create index lane_due on pushslots.lane (due, name) where lease is null and not 
 create index lane_leased on pushslots.lane (leased_until) where lease is not null;
 
 -- The entries that wait or are being sent. No index contains a column that a send changes, so that
--- its updates stay within a page.
+-- its updates stay within a page. The conditions keep out what a worker can't read.
 create table pushslots.entry (
     number bigint primary key default nextval('pushslots.entry_number'),
     message_id uuid not null unique,
-    lane text collate "C" not null,
+    lane text collate "C" not null check (octet_length(lane) <= 200),
     position bigint not null,
-    key text collate "C",
+    key text collate "C" check (octet_length(key) between 1 and 200),
     batch_id text collate "C",
-    batch_entries integer,
-    digest bytea not null,
-    slots integer not null,
+    batch_entries integer check (batch_entries > 0),
+    check ((batch_id is null) = (batch_entries is null)),
+    digest bytea not null check (octet_length(digest) = 32),
+    slots integer not null check (slots >= 0),
     on_dead text not null check (on_dead in ('continue', 'hold')),
     enqueued timestamptz not null,
-    expires timestamptz,
+    expires timestamptz check (expires between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'),
     state text not null check (state in ('waiting', 'sending')),
     lease bigint,
     superseded_by uuid,
     delivery text check (delivery in ('accepted', 'rejected', 'not_sent', 'unknown')),
-    due timestamptz not null,
+    due timestamptz not null check (due between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'),
     failures integer not null default 0,
     failing_since timestamptz,
     lost_leases integer not null default 0,
