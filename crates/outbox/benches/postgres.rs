@@ -135,7 +135,7 @@ impl Stage {
         self.server.psql(
             &self.database,
             "truncate pushslots.entry, pushslots.body, pushslots.lane, pushslots.settled,
-             pushslots.settled_id, pushslots.attempt, pushslots.tally",
+             pushslots.final_id, pushslots.attempt, pushslots.tally",
         );
     }
 }

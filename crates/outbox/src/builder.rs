@@ -129,7 +129,7 @@ impl OutboxBuilder {
     /// `postgres`.
     ///
     /// Run [`PostgresConfig::migrate`] once before. All leases and due times follow the clock of the
-    /// database. Up to four connections are opened when they are needed, and opened again after a
+    /// database. Up to five connections are opened when they are needed, and opened again after a
     /// failure.
     ///
     /// # Errors

@@ -173,14 +173,19 @@ impl History {
                 same("set_held", expected, self.store().set_held(lane, held).await)
             }
             86..89 => {
-                let mut before = Timestamp(now.0 - self.random.gen_range(-1..2_000_000));
+                let mut age = Duration::from_millis(self.random.gen_range(0..2_000_000));
                 let (dead, mut limit) = (self.random.gen_bool(0.5), self.random.gen_range(0..4));
                 if self.subject.is_shared() && !dead {
-                    before.0 -= before.0 % 86_400_000;
+                    let before = now.before(age);
+                    age = now.since(Timestamp(before.0 - before.0 % 86_400_000));
                     limit = usize::MAX;
                 }
-                let expected = self.model.remove_final(before, dead, limit).await;
-                same("remove_final", expected, self.store().remove_final(before, dead, limit).await)
+                let expected = self.model.remove_final(now, age, dead, limit).await;
+                same(
+                    "remove_final",
+                    expected,
+                    self.store().remove_final(now, age, dead, limit).await,
+                )
             }
             89..91 => {
                 let filter = self.filter();

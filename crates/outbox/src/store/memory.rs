@@ -5,6 +5,7 @@ mod contents;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -220,7 +221,14 @@ impl Store for MemoryStore {
         })
     }
 
-    fn remove_final(&self, before: Timestamp, dead: bool, limit: usize) -> StoreFuture<'_, usize> {
+    fn remove_final(
+        &self,
+        now: Timestamp,
+        age: Duration,
+        dead: bool,
+        limit: usize,
+    ) -> StoreFuture<'_, usize> {
+        let before = now.before(age);
         self.done(|contents| {
             let is_dead = |entry: &EntryRecord| matches!(entry.state, EntryState::Dead(_));
             let entries = contents.entries.values();

@@ -250,10 +250,16 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Holds or releases a lane.
     fn set_held(&self, lane: String, held: bool) -> StoreFuture<'_, ()>;
 
-    /// Removes final entries that last changed before `before`, up to `limit`, with their attempts
-    /// and receipts. With `dead`, removes dead letters, and otherwise all others. Returns the number
-    /// of removed entries.
-    fn remove_final(&self, before: Timestamp, dead: bool, limit: usize) -> StoreFuture<'_, usize>;
+    /// Removes final entries that last changed longer ago than `age`, up to `limit`, with their
+    /// attempts and receipts. With `dead`, removes dead letters, and otherwise all others. Returns
+    /// the number of removed entries. A shared store removes whole days of settled entries.
+    fn remove_final(
+        &self,
+        now: Timestamp,
+        age: Duration,
+        dead: bool,
+        limit: usize,
+    ) -> StoreFuture<'_, usize>;
 
     /// Erases the bodies of final entries that the filter matches. Returns their number.
     fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize>;

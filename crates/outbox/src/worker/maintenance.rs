@@ -23,8 +23,8 @@ impl Sender {
             let retention = self.shared.retention;
             let removing = async {
                 self.supersede().await;
-                self.remove(now.before(retention.settled), false).await;
-                self.remove(now.before(retention.dead), true).await;
+                self.remove(now, retention.settled, false).await;
+                self.remove(now, retention.dead, true).await;
             };
             if self.unless_stopped(removing).await.is_none() {
                 return;
@@ -68,9 +68,9 @@ impl Sender {
         }
     }
 
-    async fn remove(&self, before: Timestamp, dead: bool) {
+    async fn remove(&self, now: Timestamp, age: Duration, dead: bool) {
         loop {
-            match self.shared.store.remove_final(before, dead, BATCH).await {
+            match self.shared.store.remove_final(now, age, dead, BATCH).await {
                 Ok(BATCH) => {}
                 Ok(_) => return,
                 Err(error) => {

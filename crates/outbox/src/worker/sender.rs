@@ -114,7 +114,7 @@ impl Sender {
         let longest =
             poll_interval.map_or(LONGEST_IDLE, |time| time.mul_f64(0.75 + random() / 2.0));
         // A clock that runs slower than the timer must not make the task spin.
-        let wait = wait.clamp(Duration::from_millis(1), longest);
+        let wait = wait.min(longest).max(Duration::from_millis(1));
         let changed = async {
             match polling {
                 Ok(_) => self.shared.store.changed_elsewhere().await,

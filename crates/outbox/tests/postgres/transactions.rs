@@ -139,6 +139,34 @@ async fn any_language_adds_messages_as_json() {
 }
 
 #[tokio::test]
+async fn an_old_snapshot_adds_no_accepted_message_again() {
+    let Some(database) = Database::create().await else { return };
+    let service = service();
+    let outbox = outbox(&service, &database.config()).await;
+    let vendor = database.connect().await;
+    for isolation in ["repeatable read", "serializable"] {
+        let begin = format!("begin isolation level {isolation}; select 1 from pg_class");
+        vendor.batch_execute(&begin).await.unwrap();
+        let call = outbox.prepare(&message()).call().unwrap();
+        let other = database.connect().await;
+        other.query_one(call.sql(), &[&call.entry(), &call.body()]).await.unwrap();
+        let worker = outbox.worker(&client(&service)).start().unwrap();
+        soon(outbox.wait_for(call.message_id())).await.unwrap();
+        worker.shutdown(Duration::from_secs(5)).await;
+        let again = vendor.query_one(call.sql(), &[&call.entry(), &call.body()]).await;
+        assert_eq!(again.unwrap_err().code().unwrap().code(), "40001", "{isolation}");
+        vendor.batch_execute("rollback").await.unwrap();
+        assert_eq!(outbox.stats().await.unwrap().waiting, 0);
+    }
+    // A fresh message is added.
+    vendor.batch_execute("begin isolation level serializable").await.unwrap();
+    let call = outbox.prepare(&message()).call().unwrap();
+    vendor.query_one(call.sql(), &[&call.entry(), &call.body()]).await.unwrap();
+    vendor.batch_execute("commit").await.unwrap();
+    assert_eq!(outbox.stats().await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
 async fn what_a_worker_cannot_read_is_not_added() {
     let Some(database) = Database::create().await else { return };
     let service = service();

@@ -66,7 +66,7 @@ pub fn record_acceptances(server: &PostgresServer, database: &str) {
              on conflict do nothing;
              return new;
          end $$;
-         create trigger acceptance after insert on pushslots.settled_id
+         create trigger acceptance after insert on pushslots.final_id
          for each row execute function public.record_acceptance();",
     );
 }

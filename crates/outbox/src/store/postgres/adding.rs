@@ -21,6 +21,9 @@ use crate::store::{Enqueued, NewEntry};
 /// The maximum number of calls in one transaction.
 const MAX_CALLS: usize = 256;
 
+/// The maximum number of calls that met a busy lane in one transaction.
+const MAX_RETRIED: usize = 64;
+
 /// The delay before another try to add to a lane to which another transaction adds.
 const BUSY_DELAY: Duration = Duration::from_millis(5);
 
@@ -57,29 +60,40 @@ enum Added {
 
 /// Handles calls until the store is dropped.
 pub(super) async fn run(link: Arc<Link>, mut calls: mpsc::UnboundedReceiver<Adding>) {
-    let mut waiting = Vec::new();
+    // The calls that met a busy lane.
+    let mut waiting: Vec<Adding> = Vec::new();
     loop {
+        let mut new = Vec::new();
         if waiting.is_empty() {
-            if calls.recv_many(&mut waiting, MAX_CALLS).await == 0 {
+            if calls.recv_many(&mut new, MAX_CALLS).await == 0 {
                 return;
             }
         } else {
-            // These met a busy lane.
             sleep(BUSY_DELAY).await;
-            while waiting.len() < MAX_CALLS
+            while new.len() < MAX_CALLS
                 && let Ok(call) = calls.try_recv()
             {
-                waiting.push(call);
+                new.push(call);
             }
         }
-        let calls = std::mem::take(&mut waiting);
+        // New calls aren't delayed by busy lanes.
+        let rest = waiting.split_off(waiting.len().min(MAX_RETRIED));
+        new.append(&mut waiting);
+        waiting = rest;
+        new.retain(|call| !call.reply.is_closed());
+        let (calls, late): (Vec<_>, Vec<_>) =
+            new.into_iter().partition(|call| call.until > Instant::now());
+        late.into_iter().for_each(|call| fail(call, &Failure::Timeout));
+        if calls.is_empty() {
+            continue;
+        }
         match add_together(&link, &calls).await {
             Ok(added) => {
                 for (call, added) in calls.into_iter().zip(added) {
                     waiting.extend(reply(call, added));
                 }
             }
-            Err(failure) if calls.len() > 1 && failure.is_of_data() => {
+            Err(failure) if calls.len() > 1 && failure.is_of_request() => {
                 for call in calls {
                     match add_together(&link, std::slice::from_ref(&call)).await {
                         Ok(added) => {
@@ -132,7 +146,7 @@ fn reply(call: Adding, added: Added) -> Option<Adding> {
             records.map(Enqueued::Entries)
         }
         Added::OtherBytes(id) => Ok(Enqueued::OtherBytes(id)),
-        Added::Busy(_) if call.until > Instant::now() => return Some(call),
+        Added::Busy(_) if call.until > Instant::now() + BUSY_DELAY * 2 => return Some(call),
         Added::Busy(_) => {
             let text = "a transaction that added an entry to the lane is still open; commit it soon \
                         after it enqueues";

@@ -24,9 +24,9 @@ use crate::time::Timestamp;
 /// The maximum number of requests in one transaction.
 const MAX_REQUESTS: usize = 256;
 
-/// The maximum number of transactions for one request to lease a lane. Each of them expires or
-/// supersedes entries.
-const MAX_ROUNDS: usize = 1_000;
+/// The number of looks for lanes, each of which expires or supersedes entries, before other requests
+/// have their turn.
+const MAX_ROUNDS: usize = 10;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -92,7 +92,7 @@ struct Claimed {
     nothing: Option<(Option<Timestamp>, Timestamp)>,
 }
 
-/// A lane for a worker, or the next due time and the current time.
+/// A look for lanes.
 struct Lookup<'a> {
     wanted: usize,
     term: Duration,
@@ -108,22 +108,30 @@ impl Batches {
     /// Handles requests until the store is dropped.
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut batch = Vec::new();
-        while requests.recv_many(&mut batch, MAX_REQUESTS).await > 0 {
-            let (claims, changes): (Vec<_>, Vec<_>) =
-                batch.drain(..).partition(|request| matches!(request, Request::Claim(_)));
+        let mut claims: Vec<Claim> = Vec::new();
+        loop {
+            if claims.is_empty() {
+                if requests.recv_many(&mut batch, MAX_REQUESTS).await == 0 {
+                    return;
+                }
+            } else {
+                while batch.len() < MAX_REQUESTS
+                    && let Ok(request) = requests.try_recv()
+                {
+                    batch.push(request);
+                }
+            }
+            let mut changes = Vec::new();
+            for request in batch.drain(..) {
+                match request {
+                    Request::Claim(claim) => claims.push(claim),
+                    change => changes.push(change),
+                }
+            }
             if !changes.is_empty() {
                 self.change(changes).await;
             }
-            let mut claims: Vec<_> = claims
-                .into_iter()
-                .filter_map(|request| match request {
-                    Request::Claim(claim) => Some(claim),
-                    _ => None,
-                })
-                .collect();
-            while !claims.is_empty() {
-                claims = self.claim(claims).await;
-            }
+            claims = self.claim(claims).await;
         }
     }
 
@@ -138,7 +146,7 @@ impl Batches {
     async fn change(&mut self, requests: Vec<Request>) {
         match self.change_together(&requests).await {
             Ok(working) => self.reply(requests, working),
-            Err(failure) if failure.is_of_data() && requests.len() > 1 => {
+            Err(failure) if failure.is_of_request() && requests.len() > 1 => {
                 for request in requests {
                     let request = vec![request];
                     match self.change_together(&request).await {
@@ -214,7 +222,10 @@ impl Batches {
         self.report(working.into_changes());
         for (request, result) in requests.into_iter().zip(results) {
             match (request, result) {
-                (Request::Begin { reply, .. }, RequestResult::Begun(is_begun)) => {
+                (Request::Begin { lease, reply, .. }, RequestResult::Begun(is_begun)) => {
+                    if !is_begun {
+                        self.known.remove(&lease.number);
+                    }
                     let _ = reply.send(Ok(is_begun));
                 }
                 (Request::Settle { settlement, reply }, RequestResult::Settled(entry)) => {
@@ -232,7 +243,7 @@ impl Batches {
         session.run(ensure_partitions(&client)).await
     }
 
-    /// Leases lanes for the requests with the settings of the first. Returns the others.
+    /// Leases lanes for the requests with the settings of the first. Returns those that have to wait.
     async fn claim(&mut self, mut claims: Vec<Claim>) -> Vec<Claim> {
         let Some(first) = claims.first() else { return claims };
         let (term, avoid) = (first.term, first.avoid.clone());
@@ -270,10 +281,8 @@ impl Batches {
             }
             return others;
         }
-        for Claim { reply, .. } in same {
-            let _ = reply.send(Ok(Leased::Nothing { next_due: None }));
-        }
-        others
+        same.extend(others);
+        same
     }
 
     /// Passes a lease to the first request that still waits. If there is none, it ends the lease.
@@ -322,13 +331,15 @@ impl Batches {
                 client.query_typed(
                     "select step, lane, lease, entry::text, body, \
                      (extract(epoch from at) * 1000)::bigint, \
-                     (extract(epoch from pushslots.clock()) * 1000)::bigint, \
-                     (select required from pushslots.meta) from pushslots.claim($1, $2 * interval '1 millisecond', $3::text::uuid, $4)",
+                     (extract(epoch from pushslots.clock()) * 1000)::bigint \
+                     from pushslots.claim($1, $2 * interval '1 millisecond', $3::text::uuid, $4, $5)",
                     &[
                         (&wanted, Type::INT4),
                         (&term, Type::INT8),
                         (&holder, Type::TEXT),
                         (&lookup.avoid, Type::TEXT),
+                        // The schema may have been migrated since the connection was opened.
+                        (&migration::KNOWN, Type::INT4),
                     ],
                 ),
                 client.batch_execute("commit"),
@@ -336,10 +347,6 @@ impl Batches {
             .await;
             begun?;
             let rows = rows?;
-            if let Some(row) = rows.first() {
-                // The schema may have been migrated since the connection was opened.
-                migration::check_required(row.try_get(7)?)?;
-            }
             committed?;
             Ok(rows)
         });

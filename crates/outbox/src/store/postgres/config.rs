@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,16 @@ use crate::error::OutboxError;
 /// The environment variable with the connection string.
 const VARIABLE: &str = "PUSHSLOTS_DATABASE_URL";
 
+const POLL_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3_600);
+
 /// The time to connect to each host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to PostgreSQL 15 or newer, for [`OutboxBuilder::postgres`] and
 /// [`PgRateLimiter`](crate::PgRateLimiter).
 ///
-/// It works through poolers such as PgBouncer, also in transaction mode.
+/// It works through poolers such as PgBouncer, in transaction mode as well.
 ///
 /// TLS is required for all hosts except this machine, and the server's certificate is always
 /// verified. `sslmode=require` and `sslmode=verify-full` mean the same.
@@ -94,8 +98,8 @@ impl PostgresConfig {
         self
     }
 
-    /// Sets the maximum time without a look at the database while there is nothing to send. Defaults
-    /// to 500 ms. It varies by a quarter in each direction.
+    /// Sets the maximum time without a look at the database while there is nothing to send, from
+    /// 10 ms to an hour. Defaults to 500 ms. It varies by a quarter in each direction.
     ///
     /// An entry that another process enqueued is found after this time. Entries of the same process
     /// are found at once.
@@ -122,8 +126,8 @@ impl PostgresConfig {
 
     /// Checks the settings, and prepares TLS.
     pub(crate) fn prepare(&self) -> Result<Prepared, OutboxError> {
-        if self.poll_interval.is_zero() {
-            let text = "the poll interval must be above zero";
+        if !POLL_INTERVALS.contains(&self.poll_interval) {
+            let text = "the poll interval must be at least 10 ms and at most an hour";
             return Err(OutboxError::Configuration(text.to_owned()));
         }
         let config = self.secured(&self.config)?;
@@ -145,17 +149,24 @@ impl PostgresConfig {
             Host::Unix(_) => true,
         };
         let addresses = config.get_hostaddrs().iter();
-        let is_local_only = config.get_hosts().iter().all(is_allowed)
+        let is_allowed_only = config.get_hosts().iter().all(is_allowed)
             && addresses.clone().all(|address| {
                 address.is_loopback() || self.plaintext_hosts.contains(&address.to_string())
             });
+        let is_here = |host: &Host| match host {
+            Host::Tcp(name) => is_local(name),
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        };
+        let is_this_machine = config.get_hosts().iter().all(is_here)
+            && addresses.clone().all(|address| address.is_loopback());
         match config.get_ssl_mode() {
-            SslMode::Disable if !is_local_only => {
+            SslMode::Disable if !is_allowed_only => {
                 let text = "sslmode=disable sends messages in plain text; remove it, or allow the \
                             host by name with PostgresConfig::allow_plaintext";
                 return Err(OutboxError::Configuration(text.to_owned()));
             }
-            SslMode::Prefer if is_local_only => config.ssl_mode(SslMode::Disable),
+            SslMode::Prefer if is_this_machine => config.ssl_mode(SslMode::Disable),
             SslMode::Prefer => config.ssl_mode(SslMode::Require),
             _ => &mut config,
         };

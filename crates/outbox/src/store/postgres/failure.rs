@@ -35,7 +35,9 @@ impl From<StoreError> for Failure {
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
-        Self::Other(format!("a row of the database can't be read: {error}"))
+        // Its text can repeat the value.
+        let (line, column) = (error.line(), error.column());
+        Self::Other(format!("a row of the database can't be read, at {line}:{column} of its JSON"))
     }
 }
 
@@ -47,11 +49,17 @@ impl Failure {
         }
     }
 
-    /// Returns whether the failure is due to the data of the statement, so that others can succeed.
-    pub(super) fn is_of_data(&self) -> bool {
-        // Classes of SQLSTATE: data exceptions, and violations of constraints.
-        self.code()
-            .is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("23"))
+    /// Returns whether another request could succeed on the same connection.
+    pub(super) fn is_of_request(&self) -> bool {
+        // Classes of SQLSTATE for connections, transactions, resources, shutdown and the system.
+        let of_server = ["08", "25", "53", "57P", "58", "XX"];
+        match self {
+            Self::Database(_) => self
+                .code()
+                .is_some_and(|code| !of_server.iter().any(|class| code.code().starts_with(class))),
+            Self::Timeout => false,
+            Self::Other(_) => true,
+        }
     }
 
     /// Returns whether there is no partition for the current day.
@@ -59,7 +67,7 @@ impl Failure {
         self.code() == Some(&SqlState::CHECK_VIOLATION)
             && matches!(self, Self::Database(error) if error
                 .as_db_error()
-                .is_some_and(|error| error.message().starts_with("no partition of relation")))
+                .is_some_and(|error| error.constraint().is_none()))
     }
 
     /// Returns the texts of the error and of its causes.
@@ -101,7 +109,10 @@ impl Failure {
             }
             "25006" => READ_ONLY,
             "53300" => "raise max_connections of the server, or connect through a pooler",
-            "55P03" | "57014" => "another transaction holds a lock, or the database is overloaded",
+            "55P03" | "57014" => {
+                "another transaction holds a lock, or the database is overloaded; find it in \
+                 pg_stat_activity"
+            }
             _ => return None,
         })
     }

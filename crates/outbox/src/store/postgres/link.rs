@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -16,7 +17,7 @@ use super::migration;
 /// statements earlier.
 pub(super) const LIMIT: Duration = Duration::from_secs(15);
 
-/// Begins a transaction whose statements, locks and pauses are limited. The limits end with the
+/// Begins a transaction whose statements, lock waits and idle time are limited. The limits end with the
 /// transaction, so that they don't stay in a pooler's connection.
 pub(super) const BEGIN: &str = "begin isolation level read committed; \
     set local statement_timeout = '10s'; set local lock_timeout = '5s'; \
@@ -25,39 +26,53 @@ pub(super) const BEGIN: &str = "begin isolation level read committed; \
 /// A connection for one user at a time.
 pub(super) struct Link {
     prepared: Prepared,
-    client: Mutex<Option<Arc<Client>>>,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// An open connection. Dropping it closes it, even if a response is missing.
+pub(super) struct Connection {
+    pub(super) client: Arc<Client>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// The exclusive use of a connection. Dropping it before its work has ended closes the connection,
 /// and the server rolls its transaction back.
 pub(super) struct Session<'a> {
-    slot: MutexGuard<'a, Option<Arc<Client>>>,
+    slot: MutexGuard<'a, Option<Connection>>,
+    connection: Connection,
     pub(super) client: Arc<Client>,
 }
 
 impl Link {
     pub(super) fn new(prepared: Prepared) -> Self {
-        Self { prepared, client: Mutex::default() }
+        Self { prepared, connection: Mutex::default() }
     }
 
     /// Returns the connection, and opens it if necessary.
     pub(super) async fn session(&self) -> Result<Session<'_>, Failure> {
-        let mut slot = self.client.lock().await;
-        let client = match slot.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
+        let mut slot = self.connection.lock().await;
+        let connection = match slot.take().filter(|open| !open.client.is_closed()) {
+            Some(connection) => connection,
             None => {
-                let client = connect(&self.prepared).await?;
-                let checking = migration::check(&client);
+                let connection = connect(&self.prepared).await?;
+                let checking = migration::check(&connection.client);
                 timeout(LIMIT, checking).await.map_err(|_| Failure::Timeout)??;
-                client
+                connection
             }
         };
-        Ok(Session { slot, client })
+        let client = connection.client.clone();
+        Ok(Session { slot, connection, client })
     }
 }
 
 /// Opens a connection.
-pub(super) async fn connect(prepared: &Prepared) -> Result<Arc<Client>, Failure> {
+pub(super) async fn connect(prepared: &Prepared) -> Result<Connection, Failure> {
     let connecting = prepared.config.connect(prepared.tls.clone());
     let failed = |failure: &Failure| {
         let target = Prepared::target(&prepared.config);
@@ -65,11 +80,11 @@ pub(super) async fn connect(prepared: &Prepared) -> Result<Arc<Client>, Failure>
     };
     let connected = timeout(LIMIT, connecting).await.map_err(|_| failed(&Failure::Timeout))?;
     let (client, connection) = connected.map_err(|error| failed(&error.into()))?;
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         // The next operation on the client reports the error.
         let _ = connection.await;
     });
-    Ok(Arc::new(client))
+    Ok(Connection { client: Arc::new(client), task })
 }
 
 impl Session<'_> {
@@ -96,7 +111,7 @@ impl Session<'_> {
             }
         };
         if is_usable {
-            *self.slot = Some(self.client.clone());
+            *self.slot = Some(self.connection);
         }
         result
     }

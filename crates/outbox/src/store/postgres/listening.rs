@@ -15,7 +15,7 @@ use super::failure::Failure;
 /// The delay before the connection is opened again.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Passes notifications on for as long as the store exists.
+/// Passes notifications on.
 pub(super) async fn run(prepared: Prepared, config: Config, changed: Arc<Notify>) {
     loop {
         if let Err(failure) = listen(&prepared, &config, &changed).await {
@@ -24,9 +24,6 @@ pub(super) async fn run(prepared: Prepared, config: Config, changed: Arc<Notify>
         }
         // Something may have changed meanwhile.
         changed.notify_one();
-        if Arc::strong_count(&changed) == 1 {
-            return;
-        }
         sleep(RETRY).await;
     }
 }

@@ -1,10 +1,12 @@
 //! The operations of people and of maintenance, a transaction each.
 
+use std::time::Duration;
+
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::batch::ensure_partitions;
+use super::batch::{ensure_partitions, milliseconds};
 use super::failure::Failure;
 use super::link::BEGIN;
 use super::reading::{MATCHES, states};
@@ -13,14 +15,21 @@ use crate::filter::Filter;
 use crate::lane::group_supersession;
 use crate::state::{EntryState, Event};
 use crate::store::{Change, Changed, KeyGroup};
-use crate::time::Timestamp;
 
 /// Cancels a waiting entry.
 pub(super) async fn cancel(client: &Client, id: Uuid) -> Result<(Changed, Vec<Change>), Failure> {
-    let lane = lane_of(client, id).await?;
-    client.batch_execute(BEGIN).await?;
-    let lanes: Vec<_> = lane.iter().map(String::as_str).collect();
-    let mut working = Working::open(client, &lanes, &[id]).await?;
+    let mut working = loop {
+        client.batch_execute(BEGIN).await?;
+        let lane = lane_of(client, id).await?;
+        let lanes: Vec<_> = lane.iter().map(String::as_str).collect();
+        let working = Working::open(client, &lanes, &[id]).await?;
+        let is_open = working.record(id).is_some_and(|record| !record.state.is_final());
+        if lane.is_some() || !is_open {
+            break working;
+        }
+        // It was added or replayed in between, and its lane isn't locked.
+        client.batch_execute("rollback").await?;
+    };
     let changed = match working.record(id).is_some() {
         false => Changed::NotFound,
         true if working.apply(id, Event::Cancelled, 0.0) => Changed::Done,
@@ -36,12 +45,27 @@ pub(super) async fn replay(client: &Client, id: Uuid) -> Result<(Changed, Vec<Ch
     let Some(lane) = working.record(id).map(|record| record.lane.clone()) else {
         return finish(client, working, Changed::NotFound).await;
     };
+    // As for a new entry, so that no transaction adds one with a lower number later.
+    client
+        .execute_typed(
+            "select pg_advisory_xact_lock(hashtextextended('pushslots.lane:' || $1, 0))",
+            &[(&lane, Type::TEXT)],
+        )
+        .await?;
     // The lane is locked before the entry is read again, and isn't removed meanwhile.
     client
         .execute_typed(
             "insert into pushslots.lane (name, due) values ($1, pushslots.clock()) \
              on conflict (name) do update set due = lane.due",
             &[(&lane, Type::TEXT)],
+        )
+        .await?;
+    // Its body isn't erased from now on.
+    let message_id = id.to_string();
+    client
+        .execute_typed(
+            "select from pushslots.dead where message_id = $1::text::uuid for update",
+            &[(&message_id, Type::TEXT)],
         )
         .await?;
     working = Working::open(client, &[&lane], &[id]).await?;
@@ -113,27 +137,29 @@ pub(super) async fn set_held(client: &Client, lane: &str, held: bool) -> Result<
 /// Removes dead letters.
 pub(super) async fn remove_dead(
     client: &Client,
-    before: Timestamp,
+    age: Duration,
     limit: usize,
 ) -> Result<usize, Failure> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (age, limit) = (milliseconds(age), i64::try_from(limit).unwrap_or(i64::MAX));
     let row = client
         .query_typed_one(
-            "select pushslots.remove_dead(to_timestamp($1 / 1000.0), $2)",
-            &[(&before.0, Type::INT8), (&limit, Type::INT8)],
+            "select pushslots.remove_dead($1 * interval '1 millisecond', $2)",
+            &[(&age, Type::INT8), (&limit, Type::INT8)],
         )
         .await?;
     Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or_default())
 }
 
-/// Drops the partitions of days that ended before `before`, and creates those of the next days.
-pub(super) async fn rotate(client: &Client, before: Timestamp) -> Result<usize, Failure> {
-    client.batch_execute("begin").await?;
+/// Drops the partitions of days that ended longer ago than `age`, and creates those of the next days.
+pub(super) async fn rotate(client: &Client, age: Duration) -> Result<usize, Failure> {
+    let age = milliseconds(age);
+    client.batch_execute(BEGIN).await?;
+    client.batch_execute("set local statement_timeout = '100s'").await?;
     ensure_partitions(client).await?;
     let row = client
         .query_typed_one(
-            "select pushslots.drop_partitions(to_timestamp($1 / 1000.0))",
-            &[(&before.0, Type::INT8)],
+            "select pushslots.drop_partitions($1 * interval '1 millisecond')",
+            &[(&age, Type::INT8)],
         )
         .await?;
     client.execute_typed("select pushslots.fold_tally()", &[]).await?;
@@ -141,15 +167,15 @@ pub(super) async fn rotate(client: &Client, before: Timestamp) -> Result<usize, 
     Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or_default())
 }
 
-/// Erases the bodies of dead letters. Those of other final entries are erased already.
+/// Erases the bodies of dead letters. Other final entries have none.
 pub(super) async fn erase_bodies(client: &Client, filter: &Filter) -> Result<usize, Failure> {
     let states = states(filter.kind);
     let before = filter.changed_before.map(|time| time.0);
     let erased = client
         .execute_typed(
             &format!(
-                "delete from pushslots.body b using pushslots.dead e \
-                 where b.number = e.number and {MATCHES}"
+                "with selected as (select e.number from pushslots.dead e where {MATCHES} for update) \
+                 delete from pushslots.body b using selected where b.number = selected.number"
             ),
             &[
                 (&filter.lane, Type::TEXT),

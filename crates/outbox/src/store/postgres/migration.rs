@@ -23,7 +23,7 @@ const MIGRATIONS: &[Migration] =
     &[Migration { version: 1, required: 1, sql: include_str!("schema/1.sql") }];
 
 /// The version of the schema that this program knows.
-const KNOWN: i32 = 1;
+pub(super) const KNOWN: i32 = 1;
 
 /// The time for all changes.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -33,7 +33,7 @@ impl PostgresConfig {
     ///
     /// Run it with a role that may create schemas in the database, before the first program of a new
     /// version. It does nothing if the schema is up to date. Running programs of earlier versions
-    /// go on, or stop with an error that names both versions. It changes all or nothing, and waits
+    /// continue, or stop with an error that names both versions. It changes all or nothing, and waits
     /// up to 3 s for locks.
     ///
     /// Other roles get their rights from `select pushslots.grant_worker('role')` and
@@ -58,7 +58,8 @@ pub(super) async fn apply(
 ) -> Result<Result<(), Failure>, OutboxError> {
     let prepared = config.prepare()?;
     let migrating = async {
-        let client = link::connect(&prepared).await?;
+        let connection = link::connect(&prepared).await?;
+        let client = &connection.client;
         client
             .batch_execute(
                 "begin; set local lock_timeout = '3s'; \
@@ -66,7 +67,7 @@ pub(super) async fn apply(
                  create schema if not exists pushslots",
             )
             .await?;
-        let version = version(&client).await?.map_or(0, |(version, _)| version);
+        let version = version(client).await?.map_or(0, |(version, _)| version);
         for migration in migrations.iter().filter(|migration| migration.version > version) {
             client.batch_execute(migration.sql).await?;
             let Migration { version, required, .. } = migration;
@@ -96,11 +97,6 @@ pub(super) async fn check(client: &Client) -> Result<(), Failure> {
              PostgresConfig::migrate"
         )));
     }
-    check_required(required)
-}
-
-/// Checks that this program knows the version that the schema requires.
-pub(super) fn check_required(required: i32) -> Result<(), Failure> {
     if required > KNOWN {
         return Err(Failure::Other(format!(
             "the schema pushslots requires programs that know version {required}, and this one only \

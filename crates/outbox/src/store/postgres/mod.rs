@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -58,11 +59,23 @@ pub(crate) struct PostgresStore {
     work: mpsc::UnboundedSender<Request>,
     /// Renews leases. It is reserved, so that no other operation delays it.
     renewals: Link,
+    /// Maintenance.
+    maintenance: Link,
     /// All other operations.
     calls: Link,
     on_change: Arc<OnceLock<OnChange>>,
     /// Notified by `NOTIFY pushslots`.
     notified: Arc<Notify>,
+    listening: Option<JoinHandle<()>>,
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        // The other tasks end with their channels.
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
+    }
 }
 
 impl PostgresStore {
@@ -86,17 +99,19 @@ impl PostgresStore {
         let batches = Batches::new(link(), Arc::clone(&on_change));
         tokio::spawn(batches.run(to_do));
         let notified = Arc::default();
-        if let Some(listen) = prepared.listen.clone() {
-            tokio::spawn(listening::run(prepared.clone(), listen, Arc::clone(&notified)));
-        }
+        let listening = prepared.listen.clone().map(|listen| {
+            tokio::spawn(listening::run(prepared.clone(), listen, Arc::clone(&notified)))
+        });
         Self {
             poll_interval: prepared.poll_interval,
             adding,
             work,
             renewals: Link::new(prepared.clone()),
+            maintenance: Link::new(prepared.clone()),
             calls: Link::new(prepared),
             on_change,
             notified,
+            listening,
         }
     }
 
@@ -109,11 +124,24 @@ impl PostgresStore {
         T: Send + 'a,
         F: Future<Output = Result<T, Failure>> + Send + 'a,
     {
-        self.call_within(link::LIMIT, work)
+        self.run_on(&self.calls, link::LIMIT, work)
     }
 
-    fn call_within<'a, T, F>(
+    /// Runs an operation that can take long on the connection for maintenance.
+    fn maintain<'a, T, F>(
         &'a self,
+        work: impl Fn(Arc<Client>) -> F + Send + Sync + 'a,
+    ) -> StoreFuture<'a, T>
+    where
+        T: Send + 'a,
+        F: Future<Output = Result<T, Failure>> + Send + 'a,
+    {
+        self.run_on(&self.maintenance, MAINTENANCE_LIMIT, work)
+    }
+
+    fn run_on<'a, T, F>(
+        &'a self,
+        link: &'a Link,
         limit: Duration,
         work: impl Fn(Arc<Client>) -> F + Send + Sync + 'a,
     ) -> StoreFuture<'a, T>
@@ -123,7 +151,7 @@ impl PostgresStore {
     {
         Box::pin(async move {
             let call = async || {
-                let session = self.calls.session().await?;
+                let session = link.session().await?;
                 let client = session.client.clone();
                 session.run_within(limit, work(client)).await
             };
@@ -131,7 +159,7 @@ impl PostgresStore {
             if let Err(failure) = &called
                 && failure.is_missing_partition()
             {
-                let session = self.calls.session().await;
+                let session = link.session().await;
                 let ensured = async {
                     let session = session?;
                     let client = session.client.clone();
@@ -283,24 +311,30 @@ impl Store for PostgresStore {
         })
     }
 
-    fn remove_final(&self, before: Timestamp, dead: bool, limit: usize) -> StoreFuture<'_, usize> {
-        self.call_within(MAINTENANCE_LIMIT, move |client| async move {
+    fn remove_final(
+        &self,
+        _: Timestamp,
+        age: Duration,
+        dead: bool,
+        limit: usize,
+    ) -> StoreFuture<'_, usize> {
+        self.maintain(move |client| async move {
             match dead {
-                true => managing::remove_dead(&client, before, limit).await,
-                false => managing::rotate(&client, before).await,
+                true => managing::remove_dead(&client, age, limit).await,
+                false => managing::rotate(&client, age).await,
             }
         })
     }
 
     fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize> {
-        self.call_within(MAINTENANCE_LIMIT, move |client| {
+        self.maintain(move |client| {
             let filter = filter.clone();
             async move { managing::erase_bodies(&client, &filter).await }
         })
     }
 
     fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>> {
-        self.call_within(MAINTENANCE_LIMIT, move |client| {
+        self.maintain(move |client| {
             let after = after.clone();
             async move { managing::next_group(&client, after.as_ref()).await }
         })

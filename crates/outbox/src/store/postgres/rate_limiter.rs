@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join3;
 use pushslots::{Permit, PermitError, PermitRequest, PermitSource, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -13,7 +14,7 @@ use tokio_postgres::types::Type;
 use super::batch::milliseconds;
 use super::config::PostgresConfig;
 use super::failure::Failure;
-use super::link::Link;
+use super::link::{BEGIN, Link};
 use crate::error::OutboxError;
 
 /// The maximum number of permits that one transaction takes.
@@ -32,7 +33,7 @@ const DELAYS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 const RETRY: Duration = Duration::from_millis(500);
 
 /// The maximum delay of all requests after a 429.
-const LONGEST_HOLD: Duration = Duration::from_secs(120);
+const LONGEST_THROTTLE: Duration = Duration::from_secs(120);
 
 /// The time that is left for the error of a request that gets no permit.
 const MARGIN: Duration = Duration::from_millis(20);
@@ -136,7 +137,7 @@ impl PgRateLimiter {
             .map_err(|failure: Failure| OutboxError::Configuration(failure.to_string()))?;
         let (events, received) = mpsc::unbounded_channel();
         let failure = Arc::default();
-        let giver = Giver {
+        let task = PermitTask {
             link,
             limit: Limit { name, requests, window },
             events: events.downgrade(),
@@ -145,10 +146,10 @@ impl PgRateLimiter {
             spare: VecDeque::new(),
             blocks: HashMap::new(),
             ended: Vec::new(),
-            held_until: None,
-            unsaved_hold: None,
+            throttled_until: None,
+            unsaved_throttle: None,
         };
-        tokio::spawn(giver.run(received));
+        tokio::spawn(task.run(received));
         Ok(Self { events, failure })
     }
 }
@@ -176,7 +177,7 @@ impl PermitSource for PgRateLimiter {
     }
 
     fn throttled(&self, delay: Duration) {
-        let _ = self.events.send(Event::Throttled(delay.min(LONGEST_HOLD)));
+        let _ = self.events.send(Event::Throttled(delay.min(LONGEST_THROTTLE)));
     }
 }
 
@@ -191,8 +192,8 @@ fn lock(failure: &Mutex<Option<String>>) -> std::sync::MutexGuard<'_, Option<Str
 }
 
 /// Permits that one transaction took.
-#[derive(Default)]
 struct Block {
+    taken: Instant,
     /// The number of permits that aren't back.
     outstanding: usize,
     /// The number of those that were used.
@@ -200,7 +201,7 @@ struct Block {
 }
 
 /// The task that takes permits from the database, and gives them to requests.
-struct Giver {
+struct PermitTask {
     link: Link,
     limit: Limit,
     /// The sender for permits. It is weak, so that the task ends with the limiter.
@@ -212,12 +213,12 @@ struct Giver {
     blocks: HashMap<i64, Block>,
     /// Blocks whose requests have ended, with the number of used permits.
     ended: Vec<(i64, i32)>,
-    held_until: Option<Instant>,
-    /// The end of a hold that isn't in the database yet.
-    unsaved_hold: Option<Instant>,
+    throttled_until: Option<Instant>,
+    /// The end of a throttle that isn't in the database yet.
+    unsaved_throttle: Option<Instant>,
 }
 
-impl Giver {
+impl PermitTask {
     async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) {
         let mut next_try = Instant::now();
         loop {
@@ -249,13 +250,17 @@ impl Giver {
             Event::Wanted(wanted) if wanted.is_for_token => self.waiting.push_front(wanted),
             Event::Wanted(wanted) => self.waiting.push_back(wanted),
             Event::Released { block, has_left: true } => self.end_permit(block, true),
-            Event::Released { block, .. } => {
-                self.spare.push_back((block, Instant::now() + SPARE));
-            }
+            Event::Released { block, .. } => match self.blocks.get(&block) {
+                // It isn't used long after the database counted it.
+                Some(Block { taken, .. }) if taken.elapsed() < SPARE => {
+                    self.spare.push_back((block, *taken + SPARE));
+                }
+                _ => self.end_permit(block, false),
+            },
             Event::Throttled(delay) => {
                 let until = Instant::now() + delay;
-                self.held_until = self.held_until.max(Some(until));
-                self.unsaved_hold = self.unsaved_hold.max(Some(until));
+                self.throttled_until = self.throttled_until.max(Some(until));
+                self.unsaved_throttle = self.unsaved_throttle.max(Some(until));
             }
         }
     }
@@ -284,19 +289,19 @@ impl Giver {
     fn wakes_at(&self, next_try: Instant) -> Option<Instant> {
         let mut times = Vec::new();
         if !self.waiting.is_empty() {
-            times.push(self.held_until.map_or(next_try, |held| held.max(next_try)));
+            times.push(self.throttled_until.map_or(next_try, |held| held.max(next_try)));
         }
-        if !self.ended.is_empty() || self.unsaved_hold.is_some() {
+        if !self.ended.is_empty() || self.unsaved_throttle.is_some() {
             times.push(next_try);
         }
         times.extend(self.spare.front().map(|(_, until)| *until));
         times.into_iter().min()
     }
 
-    /// Reports ended requests and holds, and takes permits. Returns the time before the next try.
+    /// Reports ended requests and throttles, and takes permits. Returns the time before the next try.
     async fn work(&mut self) -> Duration {
         let worked = async {
-            self.save_hold().await?;
+            self.save_throttle().await?;
             self.end_blocks().await?;
             self.give().await
         };
@@ -315,19 +320,19 @@ impl Giver {
         }
     }
 
-    async fn save_hold(&mut self) -> Result<(), Failure> {
-        let Some(until) = self.unsaved_hold else { return Ok(()) };
+    async fn save_throttle(&mut self) -> Result<(), Failure> {
+        let Some(until) = self.unsaved_throttle else { return Ok(()) };
         let delay = milliseconds(until.saturating_duration_since(Instant::now()));
         let name = self.limit.name.clone();
         let session = self.link.session().await?;
         let client = session.client.clone();
         let saving = async move {
-            let sql = "select pushslots.hold_permits($1, $2 * interval '1 millisecond')";
+            let sql = "select pushslots.throttle($1, $2 * interval '1 millisecond')";
             client.execute_typed(sql, &[(&name, Type::TEXT), (&delay, Type::INT8)]).await?;
             Ok(())
         };
         session.run(saving).await?;
-        self.unsaved_hold = None;
+        self.unsaved_throttle = None;
         Ok(())
     }
 
@@ -357,13 +362,14 @@ impl Giver {
     /// Gives permits to waiting requests. Returns the time before the next try.
     async fn give(&mut self) -> Result<Duration, Failure> {
         self.waiting.retain(|wanted| !wanted.reply.is_closed());
-        if self.waiting.is_empty() || self.held_until.is_some_and(|held| held > Instant::now()) {
+        if self.waiting.is_empty() || self.throttled_until.is_some_and(|held| held > Instant::now())
+        {
             return Ok(Duration::ZERO);
         }
         if self.spare.is_empty() {
             return self.take().await;
         }
-        if let Some(delay) = self.hold_of_others().await? {
+        if let Some(delay) = self.throttle_of_others().await? {
             return Ok(delay.clamp(DELAYS.0, DELAYS.1));
         }
         while !self.waiting.is_empty()
@@ -374,14 +380,14 @@ impl Giver {
         Ok(Duration::ZERO)
     }
 
-    /// Returns the time for which other processes hold the limit, which is checked before a spare
+    /// Returns the time for which other processes were throttled, which is checked before a spare
     /// permit is used.
-    async fn hold_of_others(&self) -> Result<Option<Duration>, Failure> {
+    async fn throttle_of_others(&self) -> Result<Option<Duration>, Failure> {
         let name = self.limit.name.clone();
         let session = self.link.session().await?;
         let client = session.client.clone();
         let reading = async move {
-            let sql = "select (extract(epoch from held_until - pushslots.clock()) * 1000)::bigint \
+            let sql = "select (extract(epoch from throttled_until - pushslots.clock()) * 1000)::bigint \
                        from pushslots.rate_limit where name = $1";
             let row = client.query_typed_opt(sql, &[(&name, Type::TEXT)]).await?;
             let held = row.map(|row| row.try_get::<_, i64>(0)).transpose()?;
@@ -396,9 +402,11 @@ impl Giver {
         let (window, longest) = (milliseconds(window), milliseconds(LONGEST));
         let session = self.link.session().await?;
         let client = session.client.clone();
+        let taken = Instant::now();
         let taking = async move {
-            let row = client
-                .query_typed_one(
+            let (begun, row, committed) = join3(
+                client.batch_execute(BEGIN),
+                client.query_typed_one(
                     "select granted, permit_id, \
                      (extract(epoch from retry_after) * 1000)::bigint from \
                      pushslots.take_permits($1, $2, $3, $4 * interval '1 millisecond', \
@@ -410,8 +418,13 @@ impl Giver {
                         (&window, Type::INT8),
                         (&longest, Type::INT8),
                     ],
-                )
-                .await?;
+                ),
+                client.batch_execute("commit"),
+            )
+            .await;
+            begun?;
+            let row = row?;
+            committed?;
             let granted: i32 = row.try_get(0)?;
             let block: Option<i64> = row.try_get(1)?;
             let retry_after: Option<i64> = row.try_get(2)?;
@@ -419,7 +432,7 @@ impl Giver {
         };
         let (granted, block, retry_after) = session.run(taking).await?;
         if let (Some(block), 1..) = (block, granted) {
-            self.blocks.insert(block, Block { outstanding: granted, left: 0 });
+            self.blocks.insert(block, Block { taken, outstanding: granted, left: 0 });
             for _ in 0..granted {
                 self.pass(block);
             }

@@ -104,7 +104,7 @@ impl Shared {
         control
             .batch_execute(
                 "truncate pushslots.entry, pushslots.dead, pushslots.settled, pushslots.body, \
-                 pushslots.settled_id, pushslots.attempt, pushslots.lane, pushslots.tally",
+                 pushslots.final_id, pushslots.attempt, pushslots.lane, pushslots.tally",
             )
             .await
             .unwrap();

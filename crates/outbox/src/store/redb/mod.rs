@@ -32,6 +32,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ::redb::ReadTransaction;
 use tokio::runtime::Handle;
@@ -252,7 +253,14 @@ impl Store for RedbStore {
         self.write(move |work| work.tables.set_held(&lane, held))
     }
 
-    fn remove_final(&self, before: Timestamp, dead: bool, limit: usize) -> StoreFuture<'_, usize> {
+    fn remove_final(
+        &self,
+        now: Timestamp,
+        age: Duration,
+        dead: bool,
+        limit: usize,
+    ) -> StoreFuture<'_, usize> {
+        let before = now.before(age);
         self.write(move |work| work.tables.remove_final(before, dead, limit))
     }
 

@@ -277,7 +277,13 @@ async fn removed_entries_leave_nothing() {
         assert_eq!(store.cancel(id, NOW).await.unwrap(), Changed::Done);
     }
     store.set_held("south".to_owned(), false).await.unwrap();
-    assert_eq!(store.remove_final(minute_after(NOW), false, 1_000).await.unwrap(), 4);
+    assert_eq!(
+        store
+            .remove_final(minute_after(NOW), std::time::Duration::ZERO, false, 1_000)
+            .await
+            .unwrap(),
+        4
+    );
     drop(store);
     let database = Database::open(folder.outbox()).unwrap();
     let transaction = database.begin_read().unwrap();
@@ -307,7 +313,13 @@ async fn compacting_returns_space() {
     for number in 0..100 {
         store.cancel(Uuid::from_u128(number), NOW).await.unwrap();
     }
-    assert_eq!(store.remove_final(minute_after(NOW), false, 1_000).await.unwrap(), 100);
+    assert_eq!(
+        store
+            .remove_final(minute_after(NOW), std::time::Duration::ZERO, false, 1_000)
+            .await
+            .unwrap(),
+        100
+    );
     let before = fs::metadata(folder.outbox()).unwrap().len();
     assert!(store.compact().await.unwrap());
     let after = fs::metadata(folder.outbox()).unwrap().len();

@@ -99,8 +99,8 @@ create table pushslots.settled (
 create index settled_message_id on pushslots.settled (message_id);
 create index settled_number on pushslots.settled (number);
 
--- The message ids of all partitions, so that adding an entry looks in one place.
-create table pushslots.settled_id (
+-- The message ids of all final entries, so that adding an entry looks in one place.
+create table pushslots.final_id (
     message_id uuid primary key,
     changed timestamptz not null
 );
@@ -123,7 +123,7 @@ create table pushslots.tally (
 -- Shared rate limits, and the permits that still count.
 create table pushslots.rate_limit (
     name text collate "C" primary key,
-    held_until timestamptz not null
+    throttled_until timestamptz not null
 );
 create table pushslots.permits (
     id bigint generated always as identity primary key,
@@ -162,19 +162,22 @@ begin
 end
 $$;
 
--- Drops the partitions of days that ended before `before`, and returns the number of their entries.
--- Attempts of entries that aren't final are kept.
-create function pushslots.drop_partitions(before timestamptz) returns bigint
+-- Drops the partitions of days that ended longer ago than `age`, and returns the number of their
+-- entries. Attempts of entries that aren't final are kept. One process does it at a time.
+create function pushslots.drop_partitions(age interval) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    last date := (before at time zone 'UTC')::date - 1;
+    last date := ((pushslots.clock() - age) at time zone 'UTC')::date - 1;
     parent text;
     partition text;
     is_used boolean;
     dropped bigint;
     total bigint := 0;
 begin
+    if not pg_try_advisory_xact_lock(hashtextextended('pushslots.drop', 0)) then
+        return 0;
+    end if;
     perform set_config('lock_timeout', '1s', true);
     for parent, partition in
         select p.relname, c.relname from pg_inherits i
@@ -189,11 +192,17 @@ begin
                 'select exists (select from pushslots.%I join pushslots.entry using (number))',
                 partition) into is_used;
             continue when is_used;
+            -- Queries lock the parent first, too.
+            lock table only pushslots.attempt in access exclusive mode;
+            execute format(
+                'select exists (select from pushslots.%I join pushslots.entry using (number))',
+                partition) into is_used;
+            continue when is_used;
         else
             execute format(
-                'delete from pushslots.settled_id i using pushslots.%I s '
+                'delete from pushslots.final_id i using pushslots.%I s '
                 'where i.message_id = s.message_id and i.changed = s.changed', partition);
-            execute format('lock table pushslots.%I in access exclusive mode', partition);
+            lock table only pushslots.settled in access exclusive mode;
             execute format(
                 'insert into pushslots.tally select state, -count(*) from pushslots.%I group by state',
                 partition);
@@ -262,13 +271,18 @@ begin
     end loop;
     if known is null then
         -- Later statements than the insertion, so that they see an entry that has just become final.
-        select d.digest into known from pushslots.dead d where d.message_id = new.message_id;
-        if not found then
-            perform from pushslots.settled_id i where i.message_id = new.message_id;
-            if found then
-                select s.digest into known
-                from pushslots.settled s where s.message_id = new.message_id;
-            end if;
+        if current_setting('transaction_isolation') <> 'read committed' then
+            -- They don't see it, but this fails with the code 40001 if there is one.
+            insert into pushslots.final_id values (new.message_id, time) on conflict do nothing;
+            delete from pushslots.final_id i
+            where i.message_id = new.message_id and i.changed = time;
+        end if;
+        perform from pushslots.final_id i where i.message_id = new.message_id;
+        if found then
+            select f.digest into known from (
+                select d.message_id, d.digest from pushslots.dead d
+                union all select s.message_id, s.digest from pushslots.settled s) f
+            where f.message_id = new.message_id;
         end if;
         if known is not null then
             delete from pushslots.entry e where e.number = new_number;
@@ -376,6 +390,9 @@ begin
         begin
             select max((s->>'DateTime')::timestamptz) into expires_at
             from json_array_elements(slots) s;
+            if expires_at not between '0001-01-01 00:00+00' and '9999-12-31 00:00+00' then
+                expires_at := null;
+            end if;
         exception when data_exception then
             -- A worker reports what is wrong with the slots.
             expires_at := null;
@@ -418,7 +435,8 @@ $$;
 -- Leases nothing but returns lanes with the step `over` if the time of their leases is over. A lane
 -- with the step `decide` has an entry that is expired, or others with its key. Any other step means
 -- that another call may find more.
-create function pushslots.claim(wanted integer, term interval, claimer uuid, avoided text)
+create function pushslots.claim(
+    wanted integer, term interval, claimer uuid, avoided text, known_version integer)
 returns table (step text, lane text, lease bigint, entry json, body bytea, at timestamptz)
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
@@ -426,7 +444,12 @@ declare
     time timestamptz := pushslots.clock();
     names text[];
     empty text[];
+    required_version integer := (select required from pushslots.meta);
 begin
+    if required_version > known_version then
+        raise exception 'the schema pushslots requires programs that know version %, and this one '
+            'only knows %; update the program', required_version, known_version;
+    end if;
     names := array(
         select l.name from pushslots.lane l where l.leased_until <= time
         order by l.leased_until limit 100 for no key update skip locked);
@@ -515,7 +538,10 @@ $$;
 create function pushslots.hand_back(lane_name text, lease_number bigint) returns void
 language sql set search_path = pg_catalog, pg_temp
 as $$
-    update pushslots.lane l set lease = null, leased_until = null, holder = null
+    update pushslots.lane l
+    set lease = null, leased_until = null, holder = null, due = coalesce(
+        (select e.due from pushslots.entry e
+            where e.lane = lane_name order by e.position, e.number limit 1), l.due)
     where l.name = lane_name and l.lease = lease_number and not exists (
         select from pushslots.entry e where e.lane = lane_name and e.lease = lease_number)
 $$;
@@ -548,7 +574,7 @@ begin
         from pushslots.dead d where d.message_id = any(ids)
         union all
         select 'settled', row_to_json(s), to_json(s.attempt_records), s.receipt
-        from pushslots.settled_id i
+        from pushslots.final_id i
         join pushslots.settled s on s.changed = i.changed and s.message_id = i.message_id
         where i.message_id = any(ids);
     end if;
@@ -625,16 +651,22 @@ begin
         -- A dead letter has them too, and they are inserted again.
         delete from pushslots.attempt a using json_to_recordset(live) l(number bigint)
         where a.number = l.number;
+        delete from pushslots.final_id i using json_to_recordset(live) l(message_id uuid)
+        where i.message_id = l.message_id;
         insert into pushslots.entry
         select * from json_populate_recordset(null::pushslots.entry, live);
     end if;
     if dead is not null then
         insert into pushslots.dead select * from json_populate_recordset(null::pushslots.dead, dead);
+        insert into pushslots.final_id
+        select d.message_id, d.changed
+        from json_to_recordset(dead) d(message_id uuid, changed timestamptz)
+        on conflict (message_id) do update set changed = excluded.changed;
     end if;
     if settled is not null then
         insert into pushslots.settled
         select * from json_populate_recordset(null::pushslots.settled, settled);
-        insert into pushslots.settled_id
+        insert into pushslots.final_id
         select s.message_id, s.changed
         from json_to_recordset(settled) s(message_id uuid, changed timestamptz)
         on conflict (message_id) do update set changed = excluded.changed;
@@ -673,16 +705,19 @@ begin
 end
 $$;
 
--- Removes dead letters that last changed before `before`, up to `most`, and returns their number.
-create function pushslots.remove_dead(before timestamptz, most bigint) returns bigint
+-- Removes dead letters that last changed longer ago than `age`, up to `most`, and returns their
+-- number.
+create function pushslots.remove_dead(age interval, most bigint) returns bigint
 language sql set search_path = pg_catalog, pg_temp
 as $$
     with old as (
-        select d.number from pushslots.dead d where d.changed < before
+        select d.number from pushslots.dead d where d.changed < pushslots.clock() - age
         order by d.changed, d.number limit most
     ), removed as (
         delete from pushslots.dead d using old where d.number = old.number
-        returning d.number, d.state
+        returning d.number, d.message_id, d.state
+    ), ids as (
+        delete from pushslots.final_id i using removed where i.message_id = removed.message_id
     ), bodies as (
         delete from pushslots.body b using removed where b.number = removed.number
     ), tallied as (
@@ -714,20 +749,20 @@ create function pushslots.take_permits(
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
-    held timestamptz;
+    throttled timestamptz;
     time timestamptz;
     used bigint;
     next_end timestamptz;
 begin
     loop
-        select r.held_until into held
+        select r.throttled_until into throttled
         from pushslots.rate_limit r where r.name = limit_name for update;
         exit when found;
         insert into pushslots.rate_limit values (limit_name, pushslots.clock()) on conflict do nothing;
     end loop;
     time := pushslots.clock();
-    if held > time then
-        return query select 0, null::bigint, held - time;
+    if throttled > time then
+        return query select 0, null::bigint, throttled - time;
         return;
     end if;
     delete from pushslots.permits p where p.name = limit_name and p.counts_until <= time;
@@ -756,12 +791,12 @@ as $$
 $$;
 
 -- Gives no permits for a time, because the service responded with 429.
-create function pushslots.hold_permits(limit_name text, delay interval) returns void
+create function pushslots.throttle(limit_name text, delay interval) returns void
 language sql set search_path = pg_catalog, pg_temp
 as $$
     insert into pushslots.rate_limit values (limit_name, pushslots.clock() + delay)
     on conflict (name) do update
-    set held_until = greatest(rate_limit.held_until, excluded.held_until)
+    set throttled_until = greatest(rate_limit.throttled_until, excluded.throttled_until)
 $$;
 
 -- Returns the version of the schema, and the oldest version that a program must know to use it.
@@ -792,7 +827,7 @@ begin
     execute format('grant usage on all sequences in schema pushslots to %I', grantee);
     execute format(
         'grant select, insert, update, delete on pushslots.lane, pushslots.entry, pushslots.body, '
-        'pushslots.dead, pushslots.settled, pushslots.settled_id, pushslots.attempt, '
+        'pushslots.dead, pushslots.settled, pushslots.final_id, pushslots.attempt, '
         'pushslots.tally, '
         'pushslots.rate_limit, pushslots.permits to %I', grantee);
     execute format('grant select on pushslots.meta to %I', grantee);
