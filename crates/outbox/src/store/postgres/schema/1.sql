@@ -536,14 +536,17 @@ $$;
 
 -- Ends a lease, unless its entry is being sent.
 create function pushslots.hand_back(lane_name text, lease_number bigint) returns void
-language sql set search_path = pg_catalog, pg_temp
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
-    update pushslots.lane l
-    set lease = null, leased_until = null, holder = null, due = coalesce(
-        (select e.due from pushslots.entry e
-            where e.lane = lane_name order by e.position, e.number limit 1), l.due)
+begin
+    update pushslots.lane l set lease = null, leased_until = null, holder = null
     where l.name = lane_name and l.lease = lease_number and not exists (
-        select from pushslots.entry e where e.lane = lane_name and e.lease = lease_number)
+        select from pushslots.entry e where e.lane = lane_name and e.lease = lease_number);
+    if found then
+        -- Its entries may have been cancelled meanwhile.
+        perform pushslots.retire(array[lane_name]);
+    end if;
+end
 $$;
 
 -- Ends the leases of a process that it doesn't know of, because it never received them.
