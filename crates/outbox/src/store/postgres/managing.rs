@@ -43,7 +43,7 @@ pub(super) async fn replay(client: &Client, id: Uuid) -> Result<(Changed, Vec<Ch
     client.batch_execute(BEGIN).await?;
     let mut working = Working::open(client, &[], &[id]).await?;
     let Some(lane) = working.record(id).map(|record| record.lane.clone()) else {
-        return finish(client, working, Changed::NotFound).await;
+        return leave(client, Changed::NotFound).await;
     };
     // As for a new entry, so that no transaction adds one with a lower number later.
     client
@@ -70,10 +70,10 @@ pub(super) async fn replay(client: &Client, id: Uuid) -> Result<(Changed, Vec<Ch
         .await?;
     working = Working::open(client, &[&lane], &[id]).await?;
     let Some(record) = working.record(id) else {
-        return finish(client, working, Changed::NotFound).await;
+        return leave(client, Changed::NotFound).await;
     };
     if !matches!(record.state, EntryState::Dead(_)) {
-        return finish(client, working, Changed::WrongState).await;
+        return leave(client, Changed::WrongState).await;
     }
     let number = i64::try_from(record.number).unwrap_or(i64::MAX);
     let row = client
@@ -84,7 +84,7 @@ pub(super) async fn replay(client: &Client, id: Uuid) -> Result<(Changed, Vec<Ch
         )
         .await?;
     if !row.try_get::<_, bool>(0)? {
-        return finish(client, working, Changed::NoBody).await;
+        return leave(client, Changed::NoBody).await;
     }
     working.apply(id, Event::Replayed, 0.0);
     working.move_to(id, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or_default());
@@ -99,6 +99,12 @@ async fn finish<T>(
     working.save(client).await?;
     client.batch_execute("commit").await?;
     Ok((result, working.into_changes()))
+}
+
+/// Ends a transaction without a change.
+async fn leave<T>(client: &Client, result: T) -> Result<(T, Vec<Change>), Failure> {
+    client.batch_execute("rollback").await?;
+    Ok((result, Vec::new()))
 }
 
 async fn lane_of(client: &Client, id: Uuid) -> Result<Option<String>, Failure> {
