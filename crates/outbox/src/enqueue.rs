@@ -141,8 +141,13 @@ impl fmt::Debug for EnqueueBuilder<'_> {
 
 /// Checks the name of a lane or a key.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), OutboxError> {
-    if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
-        let text = format!("{what} must have 1 to {MAX_NAME} bytes, and no NUL");
+    if name.is_empty() || name.len() > MAX_NAME {
+        let text = format!("{what} must have 1 to {MAX_NAME} bytes");
+        return Err(OutboxError::Configuration(text));
+    }
+    // PostgreSQL can't store it.
+    if name.contains('\0') {
+        let text = format!("{what} must not contain NUL");
         return Err(OutboxError::Configuration(text));
     }
     Ok(())
