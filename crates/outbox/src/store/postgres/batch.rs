@@ -70,10 +70,10 @@ impl Request {
 
 /// The task that runs the operations of workers.
 pub(super) struct Batches {
-    pub(super) link: Arc<Link>,
-    pub(super) on_change: Arc<OnceLock<OnChange>>,
+    link: Arc<Link>,
+    on_change: Arc<OnceLock<OnChange>>,
     /// Identifies this process in its leases. It is new at each start.
-    pub(super) holder: Uuid,
+    holder: Uuid,
     /// The leases that workers of this process have.
     known: HashSet<u64>,
     /// Whether there may be leases that no worker received.

@@ -47,7 +47,7 @@ const MARGIN: Duration = Duration::from_millis(20);
 ///
 /// A request counts from when its permit is given until one window after its end. If a process ends
 /// without reporting that, its permits count for 10 minutes and one window. While the database is
-/// away, no permits are given: sends wait, up to their deadlines.
+/// unavailable, no permits are given: sends wait, up to their deadlines.
 ///
 /// ```no_run
 /// use pushslots::{Client, RateLimiter};
@@ -289,7 +289,7 @@ impl PermitTask {
     fn wakes_at(&self, next_try: Instant) -> Option<Instant> {
         let mut times = Vec::new();
         if !self.waiting.is_empty() {
-            times.push(self.throttled_until.map_or(next_try, |held| held.max(next_try)));
+            times.push(self.throttled_until.map_or(next_try, |until| until.max(next_try)));
         }
         if !self.ended.is_empty() || self.unsaved_throttle.is_some() {
             times.push(next_try);
@@ -362,7 +362,8 @@ impl PermitTask {
     /// Gives permits to waiting requests. Returns the time before the next try.
     async fn give(&mut self) -> Result<Duration, Failure> {
         self.waiting.retain(|wanted| !wanted.reply.is_closed());
-        if self.waiting.is_empty() || self.throttled_until.is_some_and(|held| held > Instant::now())
+        if self.waiting.is_empty()
+            || self.throttled_until.is_some_and(|until| until > Instant::now())
         {
             return Ok(Duration::ZERO);
         }
@@ -444,7 +445,7 @@ impl PermitTask {
 
     /// Passes a permit to the first request that still waits, or keeps it.
     fn pass(&mut self, block: i64) {
-        // The task goes on until the last permit is back.
+        // The task continues until the last permit is back.
         let events = self.events.upgrade();
         let mut permit = Permit::new().on_release(move |has_left| {
             if let Some(events) = events {

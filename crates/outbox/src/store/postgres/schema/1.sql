@@ -600,8 +600,8 @@ begin
 end
 $$;
 
--- Returns the first entry of each lane, with the waiting entries of its key, or the entry that is
--- being sent.
+-- Returns the first entry of each lane, with the waiting entries of its key. The entry that is being
+-- sent is always the first.
 create function pushslots.heads(names text[]) returns json
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
