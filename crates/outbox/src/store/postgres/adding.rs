@@ -1,9 +1,8 @@
 //! Adds entries: those of many callers in one transaction.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -12,7 +11,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::link::{BEGIN, LIMIT, Link};
+use super::link::{LIMIT, Link};
 use super::row::{Row, new_row};
 use crate::error::StoreError;
 use crate::state::EntryRecord;
@@ -59,7 +58,7 @@ enum Added {
 }
 
 /// Handles calls until the store is dropped.
-pub(super) async fn run(link: Arc<Link>, mut calls: mpsc::UnboundedReceiver<Adding>) {
+pub(super) async fn run(link: Link, mut calls: mpsc::UnboundedReceiver<Adding>) {
     // The calls that met a busy lane.
     let mut waiting: Vec<Adding> = Vec::new();
     loop {
@@ -111,21 +110,11 @@ pub(super) async fn run(link: Arc<Link>, mut calls: mpsc::UnboundedReceiver<Addi
 }
 
 async fn add_together(link: &Link, calls: &[Adding]) -> Result<Vec<Added>, Failure> {
-    let session = link.session().await?;
-    let client = session.client.clone();
-    session
-        .run(async move {
-            // They are sent one after the other, without waiting for responses.
-            let adding = join_all(calls.iter().map(|call| add(&client, call)));
-            let ((begun, added), committed) =
-                join(join(client.batch_execute(BEGIN), adding), client.batch_execute("commit"))
-                    .await;
-            begun?;
-            let added = added.into_iter().collect::<Result<Vec<_>, _>>()?;
-            committed?;
-            Ok(added)
-        })
-        .await
+    link.pipeline(|client| async move {
+        let added = join_all(calls.iter().map(|call| add(&client, call))).await;
+        added.into_iter().collect()
+    })
+    .await
 }
 
 async fn add(client: &Client, call: &Adding) -> Result<Added, Failure> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::future::join3;
+use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row as SqlRow};
@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use super::link::{BEGIN, Link};
-use super::migration;
-use super::row::Row;
+use super::row::{Row, milliseconds};
 use super::working::{Head, Working, ids_of};
+use super::{leases, migration, report};
 use crate::error::StoreError;
 use crate::lane::{HeadStep, head_step};
 use crate::state::{EntryRecord, Event};
-use crate::store::{Change, Lease, Leased, OnChange, Settlement};
+use crate::store::{Lease, Leased, OnChange, Settlement};
 use crate::time::Timestamp;
 
 /// The maximum number of requests in one transaction.
@@ -70,7 +70,7 @@ impl Request {
 
 /// The task that runs the operations of workers.
 pub(super) struct Batches {
-    link: Arc<Link>,
+    link: Link,
     on_change: Arc<OnceLock<OnChange>>,
     /// Identifies this process in its leases. It is new at each start.
     holder: Uuid,
@@ -100,7 +100,7 @@ struct Lookup<'a> {
 }
 
 impl Batches {
-    pub(super) fn new(link: Arc<Link>, on_change: Arc<OnceLock<OnChange>>) -> Self {
+    pub(super) fn new(link: Link, on_change: Arc<OnceLock<OnChange>>) -> Self {
         let holder = Uuid::new_v4();
         Self { link, on_change, holder, known: HashSet::new(), has_unknown: false }
     }
@@ -135,12 +135,6 @@ impl Batches {
         }
     }
 
-    fn report(&self, changes: Vec<Change>) {
-        if let Some(call) = self.on_change.get() {
-            changes.iter().for_each(|change| call(change));
-        }
-    }
-
     /// Begins and settles sends in one transaction. If the data of one request is at fault, each
     /// runs in a transaction of its own.
     async fn change(&mut self, requests: Vec<Request>) {
@@ -163,20 +157,6 @@ impl Batches {
         &mut self,
         requests: &[Request],
     ) -> Result<(Working, Vec<RequestResult>), Failure> {
-        let changed = self.try_change(requests).await;
-        match changed {
-            Err(failure) if failure.is_missing_partition() => {
-                self.ensure_partitions().await?;
-                self.try_change(requests).await
-            }
-            other => other,
-        }
-    }
-
-    async fn try_change(
-        &mut self,
-        requests: &[Request],
-    ) -> Result<(Working, Vec<RequestResult>), Failure> {
         let targets = || requests.iter().filter_map(Request::target);
         let mut lanes: Vec<_> = targets().map(|(lane, _)| lane).collect();
         lanes.sort_unstable();
@@ -184,42 +164,36 @@ impl Batches {
         let mut ids: Vec<_> = targets().map(|(_, id)| id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        session
-            .run(async move {
-                let opening = Working::open(&client, &lanes, &ids);
-                let (begun, working) =
-                    futures_util::future::join(client.batch_execute(BEGIN), opening).await;
-                begun?;
-                let mut working = working?;
-                let mut results = Vec::new();
-                for request in requests {
-                    results.push(match request {
-                        Request::Claim(_) => RequestResult::None,
-                        Request::Begin { lease, message_id, .. } => {
-                            RequestResult::Begun(working.begin(lease, *message_id))
-                        }
-                        Request::Settle { settlement, .. } => {
-                            RequestResult::Settled(working.settle(settlement).map(Box::new))
-                        }
-                    });
-                }
-                let (saved, committed) = futures_util::future::join(
-                    working.save(&client),
-                    client.batch_execute("commit"),
-                )
-                .await;
-                saved?;
-                committed?;
-                Ok((working, results))
-            })
-            .await
+        let (lanes, ids) = (&lanes, &ids);
+        let changing = |client: Arc<Client>| async move {
+            let opening = Working::open(&client, lanes, ids);
+            let (begun, working) = join(client.batch_execute(BEGIN), opening).await;
+            begun?;
+            let mut working = working?;
+            let mut results = Vec::new();
+            for request in requests {
+                results.push(match request {
+                    Request::Claim(_) => RequestResult::None,
+                    Request::Begin { lease, message_id, .. } => {
+                        RequestResult::Begun(working.begin(lease, *message_id))
+                    }
+                    Request::Settle { settlement, .. } => {
+                        RequestResult::Settled(working.settle(settlement).map(Box::new))
+                    }
+                });
+            }
+            let (saved, committed) =
+                join(working.save(&client), client.batch_execute("commit")).await;
+            saved?;
+            committed?;
+            Ok((working, results))
+        };
+        self.link.run(changing).await
     }
 
     fn reply(&mut self, requests: Vec<Request>, changed: (Working, Vec<RequestResult>)) {
         let (working, results) = changed;
-        self.report(working.into_changes());
+        report(&self.on_change, &working.into_changes());
         for (request, result) in requests.into_iter().zip(results) {
             match (request, result) {
                 (Request::Begin { lease, reply, .. }, RequestResult::Begun(is_begun)) => {
@@ -235,12 +209,6 @@ impl Batches {
                 (request, _) => request.fail(&Failure::Other("the request got no result".into())),
             }
         }
-    }
-
-    async fn ensure_partitions(&self) -> Result<(), Failure> {
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        session.run(ensure_partitions(&client)).await
     }
 
     /// Leases lanes for the requests with the settings of the first. Returns those that have to wait.
@@ -322,13 +290,10 @@ impl Batches {
     async fn claim_free(&self, lookup: &Lookup<'_>) -> Result<Claimed, Failure> {
         let wanted = i32::try_from(lookup.wanted).unwrap_or(i32::MAX);
         let term = milliseconds(lookup.term);
-        let holder = self.holder.to_string();
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        let rows = session.run(async move {
-            let (begun, rows, committed) = join3(
-                client.batch_execute(BEGIN),
-                client.query_typed(
+        let holder = &self.holder.to_string();
+        let claiming = |client: Arc<Client>| async move {
+            let rows = client
+                .query_typed(
                     "select step, lane, lease, entry::text, body, \
                      (extract(epoch from at) * 1000)::bigint, \
                      (extract(epoch from pushslots.clock()) * 1000)::bigint \
@@ -336,22 +301,17 @@ impl Batches {
                     &[
                         (&wanted, Type::INT4),
                         (&term, Type::INT8),
-                        (&holder, Type::TEXT),
+                        (holder, Type::TEXT),
                         (&lookup.avoid, Type::TEXT),
                         // The schema may have been migrated since the connection was opened.
                         (&migration::KNOWN, Type::INT4),
                     ],
-                ),
-                client.batch_execute("commit"),
-            )
-            .await;
-            begun?;
-            let rows = rows?;
-            committed?;
+                )
+                .await?;
             Ok(rows)
-        });
+        };
         let mut claimed = Claimed::default();
-        for row in rows.await? {
+        for row in self.link.pipeline(claiming).await? {
             claimed.add(&row)?;
         }
         Ok(claimed)
@@ -363,31 +323,15 @@ impl Batches {
         lookup: &Lookup<'_>,
         names: &[String],
     ) -> Result<Vec<Leased>, Failure> {
-        match self.try_decide(lookup, names).await {
-            Err(failure) if failure.is_missing_partition() => {
-                self.ensure_partitions().await?;
-                self.try_decide(lookup, names).await
-            }
-            other => other,
-        }
-    }
-
-    async fn try_decide(
-        &mut self,
-        lookup: &Lookup<'_>,
-        names: &[String],
-    ) -> Result<Vec<Leased>, Failure> {
-        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let names: &Vec<_> = &names.iter().map(String::as_str).collect();
         let (term, wanted) = (milliseconds(lookup.term), lookup.wanted);
-        let holder = self.holder.to_string();
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        let decided = session.run(async move {
+        let holder = &self.holder.to_string();
+        let deciding = |client: Arc<Client>| async move {
             client.batch_execute(BEGIN).await?;
-            let mut working = Working::open(&client, &names, &[]).await?;
-            let heads = working.read_heads(&client, &names).await?;
+            let mut working = Working::open(&client, names, &[]).await?;
+            let heads = working.read_heads(&client, names).await?;
             let mut ready = Vec::new();
-            for name in &names {
+            for name in names {
                 let head = heads.iter().find(|head| head.entry.lane == *name);
                 let is_ready = decide_lane(&mut working, &client, name, head).await?;
                 if let Some(head) = head.filter(|_| is_ready && ready.len() < wanted) {
@@ -402,7 +346,7 @@ impl Batches {
                     .query_typed(
                         "select lane, lease, body from pushslots.lease($1, \
                          $2 * interval '1 millisecond', $3::text::uuid)",
-                        &[(&lanes, Type::TEXT_ARRAY), (&term, Type::INT8), (&holder, Type::TEXT)],
+                        &[(&lanes, Type::TEXT_ARRAY), (&term, Type::INT8), (holder, Type::TEXT)],
                     )
                     .await?;
                 for row in rows {
@@ -417,9 +361,9 @@ impl Batches {
             }
             client.batch_execute("commit").await?;
             Ok((working, leased))
-        });
-        let (working, leased) = decided.await?;
-        self.report(working.into_changes());
+        };
+        let (working, leased) = self.link.run(deciding).await?;
+        report(&self.on_change, &working.into_changes());
         Ok(leased)
     }
 
@@ -428,19 +372,7 @@ impl Batches {
         let known: Vec<_> =
             self.known.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
         let holder = self.holder.to_string();
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        session
-            .run(async move {
-                client
-                    .execute_typed(
-                        "select pushslots.hand_back_unknown($1::text::uuid, $2)",
-                        &[(&holder, Type::TEXT), (&known, Type::INT8_ARRAY)],
-                    )
-                    .await?;
-                Ok(())
-            })
-            .await
+        self.link.run(|client| leases::hand_back_unknown(client, &holder, &known)).await
     }
 }
 
@@ -505,15 +437,6 @@ async fn decide_lane(
             Ok(false)
         }
     }
-}
-
-pub(super) async fn ensure_partitions(client: &Client) -> Result<(), Failure> {
-    client.execute_typed("select pushslots.ensure_partitions()", &[]).await?;
-    Ok(())
-}
-
-pub(super) fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns a number that is never negative.

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use futures_util::future::join3;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::Client;
@@ -12,10 +13,14 @@ use tokio_postgres::Client;
 use super::config::Prepared;
 use super::failure::Failure;
 use super::migration;
+use crate::error::OutboxError;
 
 /// The time for one transaction, after which the connection is given up. The server ends its
 /// statements earlier.
 pub(super) const LIMIT: Duration = Duration::from_secs(15);
+
+/// The time for one transaction of maintenance.
+const MAINTENANCE_LIMIT: Duration = Duration::from_secs(120);
 
 /// Begins a transaction whose statements, lock waits and idle time are limited. The limits end with the
 /// transaction, so that they don't stay in a pooler's connection.
@@ -26,10 +31,12 @@ pub(super) const BEGIN: &str = "begin isolation level read committed; \
 /// A connection for one user at a time.
 pub(super) struct Link {
     prepared: Prepared,
+    limit: Duration,
     connection: Mutex<Option<Connection>>,
 }
 
-/// An open connection. Dropping it closes it, even if a response is missing.
+/// An open connection. Dropping it closes it, even if a response is missing, and the server rolls its
+/// transaction back.
 pub(super) struct Connection {
     pub(super) client: Arc<Client>,
     task: JoinHandle<()>,
@@ -41,21 +48,63 @@ impl Drop for Connection {
     }
 }
 
-/// The exclusive use of a connection. Dropping it before its work has ended closes the connection,
-/// and the server rolls its transaction back.
-pub(super) struct Session<'a> {
-    slot: MutexGuard<'a, Option<Connection>>,
-    connection: Connection,
-    pub(super) client: Arc<Client>,
-}
-
 impl Link {
     pub(super) fn new(prepared: Prepared) -> Self {
-        Self { prepared, connection: Mutex::default() }
+        Self { prepared, limit: LIMIT, connection: Mutex::default() }
     }
 
-    /// Returns the connection, and opens it if necessary.
-    pub(super) async fn session(&self) -> Result<Session<'_>, Failure> {
+    /// Creates a connection whose transactions can take long.
+    pub(super) fn for_maintenance(prepared: Prepared) -> Self {
+        Self { limit: MAINTENANCE_LIMIT, ..Self::new(prepared) }
+    }
+
+    /// Checks that the database can be reached and has the right schema.
+    pub(super) async fn check(&self) -> Result<(), OutboxError> {
+        let checked = self.run(|_| async { Ok(()) }).await;
+        checked.map_err(|failure| OutboxError::Configuration(failure.to_string()))
+    }
+
+    /// Runs a transaction on the connection. Runs it once more if the partition of the day was missing.
+    pub(super) async fn run<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        match self.run_once(&work).await {
+            Err(failure) if failure.is_missing_partition() => {
+                self.run_once(ensure_partitions).await?;
+                self.run_once(&work).await
+            }
+            result => result,
+        }
+    }
+
+    /// Runs statements in one transaction. `work` must send all of them before it waits, so that they
+    /// take one round trip with the transaction's begin and end.
+    pub(super) async fn pipeline<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let work = &work;
+        self.run(|client| async move {
+            let (begun, result, committed) = join3(
+                client.batch_execute(BEGIN),
+                work(client.clone()),
+                client.batch_execute("commit"),
+            )
+            .await;
+            begun?;
+            let result = result?;
+            committed?;
+            Ok(result)
+        })
+        .await
+    }
+
+    /// Opens the connection if necessary, and keeps it if it is still usable after the work.
+    async fn run_once<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut slot = self.connection.lock().await;
         let connection = match slot.take().filter(|open| !open.client.is_closed()) {
             Some(connection) => connection,
@@ -66,8 +115,21 @@ impl Link {
                 connection
             }
         };
-        let client = connection.client.clone();
-        Ok(Session { slot, connection, client })
+        let client = &connection.client;
+        let result =
+            timeout(self.limit, work(client.clone())).await.unwrap_or(Err(Failure::Timeout));
+        let is_usable = match &result {
+            Ok(_) => true,
+            Err(Failure::Timeout) => false,
+            Err(_) => {
+                let rollback = client.batch_execute("rollback");
+                matches!(timeout(LIMIT, rollback).await, Ok(Ok(())))
+            }
+        };
+        if is_usable {
+            *slot = Some(connection);
+        }
+        result
     }
 }
 
@@ -87,32 +149,8 @@ pub(super) async fn connect(prepared: &Prepared) -> Result<Connection, Failure> 
     Ok(Connection { client: Arc::new(client), task })
 }
 
-impl Session<'_> {
-    /// Runs a transaction, and keeps the connection if it is still usable.
-    pub(super) async fn run<T>(
-        self,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        self.run_within(LIMIT, work).await
-    }
-
-    pub(super) async fn run_within<T>(
-        mut self,
-        limit: Duration,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        let result = timeout(limit, work).await.unwrap_or(Err(Failure::Timeout));
-        let is_usable = match &result {
-            Ok(_) => true,
-            Err(Failure::Timeout) => false,
-            Err(_) => {
-                let rollback = self.client.batch_execute("rollback");
-                matches!(timeout(LIMIT, rollback).await, Ok(Ok(())))
-            }
-        };
-        if is_usable {
-            *self.slot = Some(self.connection);
-        }
-        result
-    }
+/// Creates the partitions of the next days.
+pub(super) async fn ensure_partitions(client: Arc<Client>) -> Result<(), Failure> {
+    client.execute_typed("select pushslots.ensure_partitions()", &[]).await?;
+    Ok(())
 }

@@ -1,15 +1,16 @@
 //! The operations of people and of maintenance, a transaction each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::batch::{ensure_partitions, milliseconds};
 use super::failure::Failure;
-use super::link::BEGIN;
+use super::link::{BEGIN, ensure_partitions};
 use super::reading::{MATCHES, states};
+use super::row::milliseconds;
 use super::working::{Working, ids_of};
 use crate::filter::Filter;
 use crate::lane::group_supersession;
@@ -17,12 +18,15 @@ use crate::state::{EntryState, Event};
 use crate::store::{Change, Changed, KeyGroup};
 
 /// Cancels a waiting entry.
-pub(super) async fn cancel(client: &Client, id: Uuid) -> Result<(Changed, Vec<Change>), Failure> {
+pub(super) async fn cancel(
+    client: Arc<Client>,
+    id: Uuid,
+) -> Result<(Changed, Vec<Change>), Failure> {
     let mut working = loop {
         client.batch_execute(BEGIN).await?;
-        let lane = lane_of(client, id).await?;
+        let lane = lane_of(&client, id).await?;
         let lanes: Vec<_> = lane.iter().map(String::as_str).collect();
-        let working = Working::open(client, &lanes, &[id]).await?;
+        let working = Working::open(&client, &lanes, &[id]).await?;
         let is_open = working.record(id).is_some_and(|record| !record.state.is_final());
         if lane.is_some() || !is_open {
             break working;
@@ -35,15 +39,18 @@ pub(super) async fn cancel(client: &Client, id: Uuid) -> Result<(Changed, Vec<Ch
         true if working.apply(id, Event::Cancelled, 0.0) => Changed::Done,
         true => Changed::WrongState,
     };
-    finish(client, working, changed).await
+    finish(&client, working, changed).await
 }
 
 /// Moves a dead letter to the end of its lane.
-pub(super) async fn replay(client: &Client, id: Uuid) -> Result<(Changed, Vec<Change>), Failure> {
+pub(super) async fn replay(
+    client: Arc<Client>,
+    id: Uuid,
+) -> Result<(Changed, Vec<Change>), Failure> {
     client.batch_execute(BEGIN).await?;
-    let mut working = Working::open(client, &[], &[id]).await?;
+    let mut working = Working::open(&client, &[], &[id]).await?;
     let Some(lane) = working.record(id).map(|record| record.lane.clone()) else {
-        return leave(client, Changed::NotFound).await;
+        return leave(&client, Changed::NotFound).await;
     };
     // As for a new entry, so that no transaction adds one with a lower number later.
     client
@@ -68,12 +75,12 @@ pub(super) async fn replay(client: &Client, id: Uuid) -> Result<(Changed, Vec<Ch
             &[(&message_id, Type::TEXT)],
         )
         .await?;
-    working = Working::open(client, &[&lane], &[id]).await?;
+    working = Working::open(&client, &[&lane], &[id]).await?;
     let Some(record) = working.record(id) else {
-        return leave(client, Changed::NotFound).await;
+        return leave(&client, Changed::NotFound).await;
     };
     if !matches!(record.state, EntryState::Dead(_)) {
-        return leave(client, Changed::WrongState).await;
+        return leave(&client, Changed::WrongState).await;
     }
     let number = i64::try_from(record.number).unwrap_or(i64::MAX);
     let row = client
@@ -84,11 +91,11 @@ pub(super) async fn replay(client: &Client, id: Uuid) -> Result<(Changed, Vec<Ch
         )
         .await?;
     if !row.try_get::<_, bool>(0)? {
-        return leave(client, Changed::NoBody).await;
+        return leave(&client, Changed::NoBody).await;
     }
     working.apply(id, Event::Replayed, 0.0);
     working.move_to(id, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or_default());
-    finish(client, working, Changed::Done).await
+    finish(&client, working, Changed::Done).await
 }
 
 async fn finish<T>(
@@ -119,7 +126,7 @@ async fn lane_of(client: &Client, id: Uuid) -> Result<Option<String>, Failure> {
 }
 
 /// Holds or releases a lane.
-pub(super) async fn set_held(client: &Client, lane: &str, held: bool) -> Result<(), Failure> {
+pub(super) async fn set_held(client: Arc<Client>, lane: &str, held: bool) -> Result<(), Failure> {
     client.batch_execute(BEGIN).await?;
     let sql = match held {
         true => {
@@ -142,7 +149,7 @@ pub(super) async fn set_held(client: &Client, lane: &str, held: bool) -> Result<
 
 /// Removes dead letters.
 pub(super) async fn remove_dead(
-    client: &Client,
+    client: Arc<Client>,
     age: Duration,
     limit: usize,
 ) -> Result<usize, Failure> {
@@ -157,11 +164,11 @@ pub(super) async fn remove_dead(
 }
 
 /// Drops the partitions of days that ended longer ago than `age`, and creates those of the next days.
-pub(super) async fn rotate(client: &Client, age: Duration) -> Result<usize, Failure> {
+pub(super) async fn rotate(client: Arc<Client>, age: Duration) -> Result<usize, Failure> {
     let age = milliseconds(age);
     client.batch_execute(BEGIN).await?;
     client.batch_execute("set local statement_timeout = '100s'").await?;
-    ensure_partitions(client).await?;
+    ensure_partitions(client.clone()).await?;
     let row = client
         .query_typed_one(
             "select pushslots.drop_partitions($1 * interval '1 millisecond')",
@@ -174,7 +181,7 @@ pub(super) async fn rotate(client: &Client, age: Duration) -> Result<usize, Fail
 }
 
 /// Erases the bodies of dead letters. Other final entries have none.
-pub(super) async fn erase_bodies(client: &Client, filter: &Filter) -> Result<usize, Failure> {
+pub(super) async fn erase_bodies(client: Arc<Client>, filter: &Filter) -> Result<usize, Failure> {
     let states = states(filter.kind);
     let before = filter.changed_before.map(|time| time.0);
     let erased = client
@@ -196,7 +203,7 @@ pub(super) async fn erase_bodies(client: &Client, filter: &Filter) -> Result<usi
 
 /// Returns the first group after `after` with entries of several units.
 pub(super) async fn next_group(
-    client: &Client,
+    client: Arc<Client>,
     after: Option<&KeyGroup>,
 ) -> Result<Option<KeyGroup>, Failure> {
     let (lane, key) = after.map(|group| (&group.lane, &group.key)).unzip();
@@ -218,18 +225,18 @@ pub(super) async fn next_group(
 
 /// Supersedes the older entries of a group, unless its lane is leased.
 pub(super) async fn supersede_group(
-    client: &Client,
+    client: Arc<Client>,
     group: &KeyGroup,
 ) -> Result<(usize, Vec<Change>), Failure> {
     client.batch_execute(BEGIN).await?;
-    let mut working = Working::open(client, &[&group.lane], &[]).await?;
+    let mut working = Working::open(&client, &[&group.lane], &[]).await?;
     let mut superseded = 0;
     if working.lease_of(&group.lane).is_none() {
-        let keyed = working.read_keyed(client, &group.lane, &group.key).await?;
+        let keyed = working.read_keyed(&client, &group.lane, &group.key).await?;
         if let Some(supersession) = group_supersession(&keyed) {
-            working.read(client, &ids_of(&supersession)).await?;
+            working.read(&client, &ids_of(&supersession)).await?;
             superseded = working.supersede(&supersession);
         }
     }
-    finish(client, working, superseded).await
+    finish(&client, working, superseded).await
 }

@@ -8,6 +8,7 @@ mod batch;
 mod call;
 mod config;
 mod failure;
+mod leases;
 mod link;
 mod listening;
 mod managing;
@@ -27,11 +28,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use self::adding::Adding;
-use self::batch::{Batches, Claim, Request, milliseconds};
+use self::batch::{Batches, Claim, Request};
 pub use self::call::EnqueueCall;
 pub use self::config::PostgresConfig;
 use self::config::Prepared;
@@ -39,16 +39,13 @@ use self::failure::Failure;
 use self::link::Link;
 pub use self::rate_limiter::PgRateLimiter;
 use super::{
-    Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, Settlement, Store, StoreFuture,
-    StoredEntry, Summary,
+    Change, Changed, Enqueued, KeyGroup, Lease, Leased, NewEntry, OnChange, Settlement, Store,
+    StoreFuture, StoredEntry, Summary,
 };
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::state::EntryRecord;
 use crate::time::{Now, Timestamp};
-
-/// The time for one operation of maintenance.
-const MAINTENANCE_LIMIT: Duration = Duration::from_secs(120);
 
 /// A store in PostgreSQL.
 pub(crate) struct PostgresStore {
@@ -81,17 +78,13 @@ impl Drop for PostgresStore {
 impl PostgresStore {
     /// Opens a store, and checks that the database can be reached and has the right schema.
     pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, crate::OutboxError> {
-        let prepared = config.prepare()?;
-        let store = Self::start(prepared);
-        let checked = async { store.calls.session().await?.run(async { Ok(()) }).await };
-        checked
-            .await
-            .map_err(|failure: Failure| crate::OutboxError::Configuration(failure.to_string()))?;
+        let store = Self::start(config.prepare()?);
+        store.calls.check().await?;
         Ok(store)
     }
 
     fn start(prepared: Prepared) -> Self {
-        let link = || Arc::new(Link::new(prepared.clone()));
+        let link = || Link::new(prepared.clone());
         let on_change = Arc::default();
         let (adding, to_add) = mpsc::unbounded_channel();
         tokio::spawn(adding::run(link(), to_add));
@@ -106,90 +99,23 @@ impl PostgresStore {
             poll_interval: prepared.poll_interval,
             adding,
             work,
-            renewals: Link::new(prepared.clone()),
-            maintenance: Link::new(prepared.clone()),
-            calls: Link::new(prepared),
+            renewals: link(),
+            maintenance: Link::for_maintenance(prepared.clone()),
+            calls: link(),
             on_change,
             notified,
             listening,
         }
     }
 
-    /// Runs an operation on the connection for calls.
-    fn call<'a, T, F>(
-        &'a self,
-        work: impl Fn(Arc<Client>) -> F + Send + Sync + 'a,
-    ) -> StoreFuture<'a, T>
-    where
-        T: Send + 'a,
-        F: Future<Output = Result<T, Failure>> + Send + 'a,
-    {
-        self.run_on(&self.calls, link::LIMIT, work)
-    }
-
-    /// Runs an operation that can take long on the connection for maintenance.
-    fn maintain<'a, T, F>(
-        &'a self,
-        work: impl Fn(Arc<Client>) -> F + Send + Sync + 'a,
-    ) -> StoreFuture<'a, T>
-    where
-        T: Send + 'a,
-        F: Future<Output = Result<T, Failure>> + Send + 'a,
-    {
-        self.run_on(&self.maintenance, MAINTENANCE_LIMIT, work)
-    }
-
-    fn run_on<'a, T, F>(
-        &'a self,
-        link: &'a Link,
-        limit: Duration,
-        work: impl Fn(Arc<Client>) -> F + Send + Sync + 'a,
-    ) -> StoreFuture<'a, T>
-    where
-        T: Send + 'a,
-        F: Future<Output = Result<T, Failure>> + Send + 'a,
-    {
-        Box::pin(async move {
-            let call = async || {
-                let session = link.session().await?;
-                let client = session.client.clone();
-                session.run_within(limit, work(client)).await
-            };
-            let mut called = call().await;
-            if let Err(failure) = &called
-                && failure.is_missing_partition()
-            {
-                let session = link.session().await;
-                let ensured = async {
-                    let session = session?;
-                    let client = session.client.clone();
-                    session.run(batch::ensure_partitions(&client)).await
-                };
-                called = match ensured.await {
-                    Ok(()) => call().await,
-                    Err(failure) => Err(failure),
-                };
-            }
-            called.map_err(|failure: Failure| StoreError(failure.to_string()))
-        })
-    }
-
     /// Runs an operation that changes entries, and reports the changes.
-    fn change<'a, T, F>(
-        &'a self,
-        work: impl Fn(Arc<Client>) -> F + Send + Sync + 'a,
-    ) -> StoreFuture<'a, T>
+    async fn change<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
     where
-        T: Send + 'a,
-        F: Future<Output = Result<(T, Vec<super::Change>), Failure>> + Send + 'a,
+        F: Future<Output = Result<(T, Vec<Change>), Failure>>,
     {
-        Box::pin(async move {
-            let (result, changes) = self.call(work).await?;
-            if let Some(call) = self.on_change.get() {
-                changes.iter().for_each(|change| call(change));
-            }
-            Ok(result)
-        })
+        let (result, changes) = self.calls.run(work).await?;
+        report(&self.on_change, &changes);
+        Ok(result)
     }
 
     /// Passes a request to a task, and waits for its reply.
@@ -200,6 +126,17 @@ impl PostgresStore {
         let (reply, replied) = oneshot::channel();
         let _ = self.work.send(request(reply));
         Box::pin(async move { replied.await.unwrap_or_else(|_| Err(stopped())) })
+    }
+}
+
+fn boxed<'a, T>(work: impl Future<Output = Result<T, Failure>> + Send + 'a) -> StoreFuture<'a, T> {
+    Box::pin(async move { Ok(work.await?) })
+}
+
+/// Reports changes that are durable.
+fn report(on_change: &OnceLock<OnChange>, changes: &[Change]) {
+    if let Some(call) = on_change.get() {
+        changes.iter().for_each(|change| call(change));
     }
 }
 
@@ -234,31 +171,8 @@ impl Store for PostgresStore {
     }
 
     fn renew(&self, lease: Lease, now: Timestamp, until: Timestamp) -> StoreFuture<'_, bool> {
-        let term = milliseconds(until.since(now));
-        let number = i64::try_from(lease.number).unwrap_or(i64::MAX);
-        Box::pin(async move {
-            let renewed = async {
-                let session = self.renewals.session().await?;
-                let client = session.client.clone();
-                let renewing = async move {
-                    let rows = client
-                        .execute_typed(
-                            "update pushslots.lane set \
-                             leased_until = pushslots.clock() + $3 * interval '1 millisecond' \
-                             where name = $1 and lease = $2",
-                            &[
-                                (&lease.lane, Type::TEXT),
-                                (&number, Type::INT8),
-                                (&term, Type::INT8),
-                            ],
-                        )
-                        .await?;
-                    Ok(rows > 0)
-                };
-                session.run(renewing).await
-            };
-            renewed.await.map_err(|failure: Failure| StoreError(failure.to_string()))
-        })
+        let term = until.since(now);
+        boxed(async move { self.renewals.run(|client| leases::renew(client, &lease, term)).await })
     }
 
     fn begin(&self, lease: Lease, message_id: Uuid, _: Timestamp) -> StoreFuture<'_, bool> {
@@ -270,45 +184,28 @@ impl Store for PostgresStore {
     }
 
     fn hand_back(&self, lease: Lease) -> StoreFuture<'_, ()> {
-        let number = i64::try_from(lease.number).unwrap_or(i64::MAX);
-        self.call(move |client| {
-            let lane = lease.lane.clone();
-            async move {
-                client
-                    .execute_typed(
-                        "select pushslots.hand_back($1, $2)",
-                        &[(&lane, Type::TEXT), (&number, Type::INT8)],
-                    )
-                    .await?;
-                Ok(())
-            }
-        })
+        boxed(async move { self.calls.run(|client| leases::hand_back(client, &lease)).await })
     }
 
     fn entry(&self, message_id: Uuid) -> StoreFuture<'_, Option<StoredEntry>> {
-        self.call(move |client| async move { reading::entry(&client, message_id).await })
+        boxed(self.calls.run(move |client| reading::entry(client, message_id)))
     }
 
     fn list(&self, filter: Filter, after: u64, limit: usize) -> StoreFuture<'_, Vec<EntryRecord>> {
-        self.call(move |client| {
-            let filter = filter.clone();
-            async move { reading::list(&client, &filter, after, limit).await }
-        })
+        let calls = &self.calls;
+        boxed(async move { calls.run(|client| reading::list(client, &filter, after, limit)).await })
     }
 
     fn replay(&self, message_id: Uuid, _: Timestamp) -> StoreFuture<'_, Changed> {
-        self.change(move |client| async move { managing::replay(&client, message_id).await })
+        boxed(self.change(move |client| managing::replay(client, message_id)))
     }
 
     fn cancel(&self, message_id: Uuid, _: Timestamp) -> StoreFuture<'_, Changed> {
-        self.change(move |client| async move { managing::cancel(&client, message_id).await })
+        boxed(self.change(move |client| managing::cancel(client, message_id)))
     }
 
     fn set_held(&self, lane: String, held: bool) -> StoreFuture<'_, ()> {
-        self.call(move |client| {
-            let lane = lane.clone();
-            async move { managing::set_held(&client, &lane, held).await }
-        })
+        boxed(async move { self.calls.run(|client| managing::set_held(client, &lane, held)).await })
     }
 
     fn remove_final(
@@ -318,33 +215,31 @@ impl Store for PostgresStore {
         dead: bool,
         limit: usize,
     ) -> StoreFuture<'_, usize> {
-        self.maintain(move |client| async move {
+        boxed(async move {
             match dead {
-                true => managing::remove_dead(&client, age, limit).await,
-                false => managing::rotate(&client, age).await,
+                true => {
+                    let removing = |client| managing::remove_dead(client, age, limit);
+                    self.maintenance.run(removing).await
+                }
+                false => self.maintenance.run(|client| managing::rotate(client, age)).await,
             }
         })
     }
 
     fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize> {
-        self.maintain(move |client| {
-            let filter = filter.clone();
-            async move { managing::erase_bodies(&client, &filter).await }
+        boxed(async move {
+            self.maintenance.run(|client| managing::erase_bodies(client, &filter)).await
         })
     }
 
     fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>> {
-        self.maintain(move |client| {
-            let after = after.clone();
-            async move { managing::next_group(&client, after.as_ref()).await }
+        boxed(async move {
+            self.maintenance.run(|client| managing::next_group(client, after.as_ref())).await
         })
     }
 
     fn supersede_group(&self, group: KeyGroup, _: Timestamp) -> StoreFuture<'_, usize> {
-        self.change(move |client| {
-            let group = group.clone();
-            async move { managing::supersede_group(&client, &group).await }
-        })
+        boxed(async move { self.change(|client| managing::supersede_group(client, &group)).await })
     }
 
     /// A shared rate limiter keeps its own record of requests.
@@ -353,7 +248,7 @@ impl Store for PostgresStore {
     }
 
     fn summary(&self) -> StoreFuture<'_, Summary> {
-        self.call(|client| async move { reading::summary(&client).await })
+        boxed(self.calls.run(reading::summary))
     }
 
     /// The database does it itself.

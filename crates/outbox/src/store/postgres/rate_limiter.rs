@@ -5,16 +5,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join3;
 use pushslots::{Permit, PermitError, PermitRequest, PermitSource, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::batch::milliseconds;
 use super::config::PostgresConfig;
 use super::failure::Failure;
-use super::link::{BEGIN, Link};
+use super::link::Link;
+use super::row::milliseconds;
 use crate::error::OutboxError;
 
 /// The maximum number of permits that one transaction takes.
@@ -68,7 +68,6 @@ pub struct PgRateLimiter {
 }
 
 /// A limit in the database.
-#[derive(Clone)]
 struct Limit {
     name: String,
     requests: i32,
@@ -131,10 +130,7 @@ impl PgRateLimiter {
             return Err(OutboxError::Configuration(text.to_owned()));
         };
         let link = Link::new(config.prepare()?);
-        let checked = async { link.session().await?.run(async { Ok(()) }).await };
-        checked
-            .await
-            .map_err(|failure: Failure| OutboxError::Configuration(failure.to_string()))?;
+        link.check().await?;
         let (events, received) = mpsc::unbounded_channel();
         let failure = Arc::default();
         let task = PermitTask {
@@ -323,15 +319,13 @@ impl PermitTask {
     async fn save_throttle(&mut self) -> Result<(), Failure> {
         let Some(until) = self.unsaved_throttle else { return Ok(()) };
         let delay = milliseconds(until.saturating_duration_since(Instant::now()));
-        let name = self.limit.name.clone();
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        let saving = async move {
+        let name = &self.limit.name;
+        let saving = |client: Arc<Client>| async move {
             let sql = "select pushslots.throttle($1, $2 * interval '1 millisecond')";
-            client.execute_typed(sql, &[(&name, Type::TEXT), (&delay, Type::INT8)]).await?;
+            client.execute_typed(sql, &[(name, Type::TEXT), (&delay, Type::INT8)]).await?;
             Ok(())
         };
-        session.run(saving).await?;
+        self.link.run(saving).await?;
         self.unsaved_throttle = None;
         Ok(())
     }
@@ -342,19 +336,17 @@ impl PermitTask {
         }
         let (ids, left): (Vec<i64>, Vec<i32>) = self.ended.iter().copied().unzip();
         let window = milliseconds(self.limit.window);
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        let ending = async move {
-            let sql = "select pushslots.end_permits($1, $2, $3 * interval '1 millisecond')";
+        let (ids, left) = (&ids, &left);
+        let ending = |client: Arc<Client>| async move {
             client
                 .execute_typed(
-                    sql,
-                    &[(&ids, Type::INT8_ARRAY), (&left, Type::INT4_ARRAY), (&window, Type::INT8)],
+                    "select pushslots.end_permits($1, $2, $3 * interval '1 millisecond')",
+                    &[(ids, Type::INT8_ARRAY), (left, Type::INT4_ARRAY), (&window, Type::INT8)],
                 )
                 .await?;
             Ok(())
         };
-        session.run(ending).await?;
+        self.link.run(ending).await?;
         self.ended.clear();
         Ok(())
     }
@@ -384,54 +376,44 @@ impl PermitTask {
     /// Returns the time for which other processes were throttled, which is checked before a spare
     /// permit is used.
     async fn throttle_of_others(&self) -> Result<Option<Duration>, Failure> {
-        let name = self.limit.name.clone();
-        let session = self.link.session().await?;
-        let client = session.client.clone();
-        let reading = async move {
+        let name = &self.limit.name;
+        let reading = |client: Arc<Client>| async move {
             let sql = "select (extract(epoch from throttled_until - pushslots.clock()) * 1000)::bigint \
                        from pushslots.rate_limit where name = $1";
-            let row = client.query_typed_opt(sql, &[(&name, Type::TEXT)]).await?;
+            let row = client.query_typed_opt(sql, &[(name, Type::TEXT)]).await?;
             let held = row.map(|row| row.try_get::<_, i64>(0)).transpose()?;
             Ok(held.and_then(|held| u64::try_from(held).ok()).filter(|held| *held > 0))
         };
-        Ok(session.run(reading).await?.map(Duration::from_millis))
+        Ok(self.link.run(reading).await?.map(Duration::from_millis))
     }
 
     async fn take(&mut self) -> Result<Duration, Failure> {
-        let Limit { name, requests, window } = self.limit.clone();
+        let Limit { name, requests, window } = &self.limit;
         let wanted = i32::try_from(self.waiting.len().min(MAX_WANTED)).unwrap_or(1);
-        let (window, longest) = (milliseconds(window), milliseconds(LONGEST));
-        let session = self.link.session().await?;
-        let client = session.client.clone();
+        let (window, longest) = (milliseconds(*window), milliseconds(LONGEST));
         let taken = Instant::now();
-        let taking = async move {
-            let (begun, row, committed) = join3(
-                client.batch_execute(BEGIN),
-                client.query_typed_one(
+        let taking = |client: Arc<Client>| async move {
+            let row = client
+                .query_typed_one(
                     "select granted, permit_id, \
                      (extract(epoch from retry_after) * 1000)::bigint from \
                      pushslots.take_permits($1, $2, $3, $4 * interval '1 millisecond', \
                      $5 * interval '1 millisecond')",
                     &[
-                        (&name, Type::TEXT),
+                        (name, Type::TEXT),
                         (&wanted, Type::INT4),
-                        (&requests, Type::INT4),
+                        (requests, Type::INT4),
                         (&window, Type::INT8),
                         (&longest, Type::INT8),
                     ],
-                ),
-                client.batch_execute("commit"),
-            )
-            .await;
-            begun?;
-            let row = row?;
-            committed?;
+                )
+                .await?;
             let granted: i32 = row.try_get(0)?;
             let block: Option<i64> = row.try_get(1)?;
             let retry_after: Option<i64> = row.try_get(2)?;
             Ok((usize::try_from(granted).unwrap_or_default(), block, retry_after))
         };
-        let (granted, block, retry_after) = session.run(taking).await?;
+        let (granted, block, retry_after) = self.link.pipeline(taking).await?;
         if let (Some(block), 1..) = (block, granted) {
             self.blocks.insert(block, Block { taken, outstanding: granted, left: 0 });
             for _ in 0..granted {

@@ -1,6 +1,7 @@
 //! Reads entries and the state of the outbox.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -23,7 +24,7 @@ struct FoundRow {
     receipt: Option<String>,
 }
 
-pub(super) async fn entry(client: &Client, id: Uuid) -> Result<Option<StoredEntry>, Failure> {
+pub(super) async fn entry(client: Arc<Client>, id: Uuid) -> Result<Option<StoredEntry>, Failure> {
     let id = id.to_string();
     let row = client
         .query_typed_opt(
@@ -58,7 +59,7 @@ pub(super) fn states(kind: Option<Kind>) -> Option<Vec<&'static str>> {
 }
 
 pub(super) async fn list(
-    client: &Client,
+    client: Arc<Client>,
     filter: &Filter,
     after: u64,
     limit: usize,
@@ -113,7 +114,7 @@ struct SummaryRow {
     held: Option<Vec<String>>,
 }
 
-pub(super) async fn summary(client: &Client) -> Result<Summary, Failure> {
+pub(super) async fn summary(client: Arc<Client>) -> Result<Summary, Failure> {
     let row = client.query_typed_one("select pushslots.summary()::text", &[]).await?;
     let SummaryRow { waiting, sending, oldest, r#final, held } =
         serde_json::from_str(row.try_get(0)?)?;

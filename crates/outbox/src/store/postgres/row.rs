@@ -1,6 +1,7 @@
 //! The form of entries in the database: rows as JSON.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use pushslots::Delivery;
@@ -195,6 +196,10 @@ fn state_of(row: &Row) -> Option<EntryState> {
 /// Returns the time that is stored, which is the closest possible one.
 fn to_date(time: Timestamp) -> DateTime<Utc> {
     Timestamp(time.0.clamp(*TIMES.start(), *TIMES.end())).to_date()
+}
+
+pub(super) fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns bytes in the form of the database.
