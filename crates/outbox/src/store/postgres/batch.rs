@@ -372,7 +372,8 @@ impl Batches {
         let known: Vec<_> =
             self.known.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
         let holder = self.holder.to_string();
-        self.link.run(|client| leases::hand_back_unknown(client, &holder, &known)).await
+        let handing_back = |client| leases::hand_back_unknown(client, &holder, &known);
+        self.link.pipeline(handing_back).await
     }
 }
 

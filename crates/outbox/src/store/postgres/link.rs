@@ -32,6 +32,8 @@ pub(super) const BEGIN: &str = "begin isolation level read committed; \
 pub(super) struct Link {
     prepared: Prepared,
     limit: Duration,
+    /// Begins a limited transaction.
+    begin: String,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -50,12 +52,13 @@ impl Drop for Connection {
 
 impl Link {
     pub(super) fn new(prepared: Prepared) -> Self {
-        Self { prepared, limit: LIMIT, connection: Mutex::default() }
+        Self { prepared, limit: LIMIT, begin: BEGIN.to_owned(), connection: Mutex::default() }
     }
 
     /// Creates a connection whose transactions can take long.
     pub(super) fn for_maintenance(prepared: Prepared) -> Self {
-        Self { limit: MAINTENANCE_LIMIT, ..Self::new(prepared) }
+        let begin = format!("{BEGIN}; set local statement_timeout = '100s'");
+        Self { limit: MAINTENANCE_LIMIT, begin, ..Self::new(prepared) }
     }
 
     /// Checks that the database can be reached and has the right schema.
@@ -64,40 +67,45 @@ impl Link {
         checked.map_err(|failure| OutboxError::Configuration(failure.to_string()))
     }
 
-    /// Runs a transaction on the connection. Runs it once more if the partition of the day was missing.
+    /// Runs a transaction, which `work` begins and commits. Runs it once more if the partition of the day
+    /// was missing.
     pub(super) async fn run<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         match self.run_once(&work).await {
             Err(failure) if failure.is_missing_partition() => {
-                self.run_once(ensure_partitions).await?;
+                let ensuring = |client: Arc<Client>| async move {
+                    self.transact(&client, ensure_partitions(&client)).await
+                };
+                self.run_once(ensuring).await?;
                 self.run_once(&work).await
             }
             result => result,
         }
     }
 
-    /// Runs statements in one transaction. `work` must send all of them before it waits, so that they
+    /// Runs statements in one limited transaction. `work` must send all of them before it waits, so that they
     /// take one round trip with the transaction's begin and end.
     pub(super) async fn pipeline<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         let work = &work;
-        self.run(|client| async move {
-            let (begun, result, committed) = join3(
-                client.batch_execute(BEGIN),
-                work(client.clone()),
-                client.batch_execute("commit"),
-            )
-            .await;
-            begun?;
-            let result = result?;
-            committed?;
-            Ok(result)
-        })
-        .await
+        self.run(|client| async move { self.transact(&client, work(client.clone())).await }).await
+    }
+
+    async fn transact<T>(
+        &self,
+        client: &Client,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let (begun, result, committed) =
+            join3(client.batch_execute(&self.begin), work, client.batch_execute("commit")).await;
+        begun?;
+        let result = result?;
+        committed?;
+        Ok(result)
     }
 
     /// Opens the connection if necessary, and keeps it if it is still usable after the work.
@@ -150,7 +158,7 @@ pub(super) async fn connect(prepared: &Prepared) -> Result<Connection, Failure> 
 }
 
 /// Creates the partitions of the next days.
-pub(super) async fn ensure_partitions(client: Arc<Client>) -> Result<(), Failure> {
+pub(super) async fn ensure_partitions(client: &Client) -> Result<(), Failure> {
     client.execute_typed("select pushslots.ensure_partitions()", &[]).await?;
     Ok(())
 }

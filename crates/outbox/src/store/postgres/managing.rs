@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join3;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -166,17 +167,17 @@ pub(super) async fn remove_dead(
 /// Drops the partitions of days that ended longer ago than `age`, and creates those of the next days.
 pub(super) async fn rotate(client: Arc<Client>, age: Duration) -> Result<usize, Failure> {
     let age = milliseconds(age);
-    client.batch_execute(BEGIN).await?;
-    client.batch_execute("set local statement_timeout = '100s'").await?;
-    ensure_partitions(client.clone()).await?;
-    let row = client
-        .query_typed_one(
-            "select pushslots.drop_partitions($1 * interval '1 millisecond')",
-            &[(&age, Type::INT8)],
-        )
-        .await?;
-    client.execute_typed("select pushslots.fold_tally()", &[]).await?;
-    client.batch_execute("commit").await?;
+    let sql = "select pushslots.drop_partitions($1 * interval '1 millisecond')";
+    let parameters = [(&age as _, Type::INT8)];
+    let (ensured, dropped, folded) = join3(
+        ensure_partitions(&client),
+        client.query_typed_one(sql, &parameters),
+        client.execute_typed("select pushslots.fold_tally()", &[]),
+    )
+    .await;
+    ensured?;
+    let row = dropped?;
+    folded?;
     Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or_default())
 }
 

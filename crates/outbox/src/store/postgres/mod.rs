@@ -172,7 +172,8 @@ impl Store for PostgresStore {
 
     fn renew(&self, lease: Lease, now: Timestamp, until: Timestamp) -> StoreFuture<'_, bool> {
         let term = until.since(now);
-        boxed(async move { self.renewals.run(|client| leases::renew(client, &lease, term)).await })
+        let renewals = &self.renewals;
+        boxed(async move { renewals.pipeline(|client| leases::renew(client, &lease, term)).await })
     }
 
     fn begin(&self, lease: Lease, message_id: Uuid, _: Timestamp) -> StoreFuture<'_, bool> {
@@ -184,16 +185,18 @@ impl Store for PostgresStore {
     }
 
     fn hand_back(&self, lease: Lease) -> StoreFuture<'_, ()> {
-        boxed(async move { self.calls.run(|client| leases::hand_back(client, &lease)).await })
+        boxed(async move { self.calls.pipeline(|client| leases::hand_back(client, &lease)).await })
     }
 
     fn entry(&self, message_id: Uuid) -> StoreFuture<'_, Option<StoredEntry>> {
-        boxed(self.calls.run(move |client| reading::entry(client, message_id)))
+        boxed(self.calls.pipeline(move |client| reading::entry(client, message_id)))
     }
 
     fn list(&self, filter: Filter, after: u64, limit: usize) -> StoreFuture<'_, Vec<EntryRecord>> {
-        let calls = &self.calls;
-        boxed(async move { calls.run(|client| reading::list(client, &filter, after, limit)).await })
+        boxed(async move {
+            let listing = |client| reading::list(client, &filter, after, limit);
+            self.calls.pipeline(listing).await
+        })
     }
 
     fn replay(&self, message_id: Uuid, _: Timestamp) -> StoreFuture<'_, Changed> {
@@ -219,22 +222,22 @@ impl Store for PostgresStore {
             match dead {
                 true => {
                     let removing = |client| managing::remove_dead(client, age, limit);
-                    self.maintenance.run(removing).await
+                    self.maintenance.pipeline(removing).await
                 }
-                false => self.maintenance.run(|client| managing::rotate(client, age)).await,
+                false => self.maintenance.pipeline(|client| managing::rotate(client, age)).await,
             }
         })
     }
 
     fn erase_bodies(&self, filter: Filter) -> StoreFuture<'_, usize> {
         boxed(async move {
-            self.maintenance.run(|client| managing::erase_bodies(client, &filter)).await
+            self.maintenance.pipeline(|client| managing::erase_bodies(client, &filter)).await
         })
     }
 
     fn next_group(&self, after: Option<KeyGroup>) -> StoreFuture<'_, Option<KeyGroup>> {
         boxed(async move {
-            self.maintenance.run(|client| managing::next_group(client, after.as_ref())).await
+            self.maintenance.pipeline(|client| managing::next_group(client, after.as_ref())).await
         })
     }
 
@@ -248,7 +251,7 @@ impl Store for PostgresStore {
     }
 
     fn summary(&self) -> StoreFuture<'_, Summary> {
-        boxed(self.calls.run(reading::summary))
+        boxed(self.calls.pipeline(reading::summary))
     }
 
     /// The database does it itself.

@@ -325,7 +325,7 @@ impl PermitTask {
             client.execute_typed(sql, &[(name, Type::TEXT), (&delay, Type::INT8)]).await?;
             Ok(())
         };
-        self.link.run(saving).await?;
+        self.link.pipeline(saving).await?;
         self.unsaved_throttle = None;
         Ok(())
     }
@@ -346,7 +346,7 @@ impl PermitTask {
                 .await?;
             Ok(())
         };
-        self.link.run(ending).await?;
+        self.link.pipeline(ending).await?;
         self.ended.clear();
         Ok(())
     }
@@ -384,7 +384,7 @@ impl PermitTask {
             let held = row.map(|row| row.try_get::<_, i64>(0)).transpose()?;
             Ok(held.and_then(|held| u64::try_from(held).ok()).filter(|held| *held > 0))
         };
-        Ok(self.link.run(reading).await?.map(Duration::from_millis))
+        Ok(self.link.pipeline(reading).await?.map(Duration::from_millis))
     }
 
     async fn take(&mut self) -> Result<Duration, Failure> {

@@ -1,6 +1,7 @@
 //! Tests against a real PostgreSQL, directly and through PgBouncer in transaction mode.
 
 mod figures;
+mod limits;
 mod migrating;
 mod rolling;
 
