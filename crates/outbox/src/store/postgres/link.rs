@@ -67,8 +67,8 @@ impl Link {
         checked.map_err(|failure| OutboxError::Configuration(failure.to_string()))
     }
 
-    /// Runs a transaction, which `work` begins and commits. Runs it once more if the partition of the day
-    /// was missing.
+    /// Runs a transaction, which `work` begins and commits. Runs it once more if the partition of the
+    /// day was missing.
     pub(super) async fn run<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -85,8 +85,8 @@ impl Link {
         }
     }
 
-    /// Runs statements in one limited transaction. `work` must send all of them before it waits, so that they
-    /// take one round trip with the transaction's begin and end.
+    /// Runs statements in one limited transaction. `work` must send all of them before it waits, so
+    /// that they take one round trip with the transaction's begin and end.
     pub(super) async fn pipeline<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -95,6 +95,7 @@ impl Link {
         self.run(|client| async move { self.transact(&client, work(client.clone())).await }).await
     }
 
+    /// Sends a transaction at once.
     async fn transact<T>(
         &self,
         client: &Client,

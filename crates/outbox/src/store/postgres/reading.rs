@@ -10,19 +10,11 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::row::{Row, reason_name};
+use super::row::{FoundRow, reason_name, record};
 use crate::filter::{Filter, Kind};
 use crate::state::EntryRecord;
 use crate::store::{Counts, StoredEntry, Summary};
 use crate::time::Timestamp;
-
-/// An entry, as the function `find` returns it.
-#[derive(Deserialize)]
-struct FoundRow {
-    entry: Row,
-    attempt_records: Option<Vec<String>>,
-    receipt: Option<String>,
-}
 
 pub(super) async fn entry(client: Arc<Client>, id: Uuid) -> Result<Option<StoredEntry>, Failure> {
     let id = id.to_string();
@@ -33,9 +25,8 @@ pub(super) async fn entry(client: Arc<Client>, id: Uuid) -> Result<Option<Stored
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let FoundRow { entry, attempt_records, receipt } = serde_json::from_str(row.try_get(0)?)?;
-    let attempts = attempt_records.unwrap_or_default();
-    Ok(Some(StoredEntry { record: entry.try_into()?, attempts, receipt }))
+    let row: FoundRow = serde_json::from_str(row.try_get(0)?)?;
+    Ok(Some(row.try_into()?))
 }
 
 /// The condition for rows that a filter matches, with the parameters 1 to 4: lane, batch, states,
@@ -96,12 +87,7 @@ pub(super) async fn list(
             ],
         )
         .await?;
-    let mut entries = Vec::new();
-    for row in rows {
-        let row: Row = serde_json::from_str(row.try_get(0)?)?;
-        entries.push(EntryRecord::try_from(row)?);
-    }
-    Ok(entries)
+    rows.iter().map(|row| record(row, 0)).collect()
 }
 
 /// The state of the outbox, as the function `summary` returns it.

@@ -6,11 +6,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use pushslots::Delivery;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::Row as SqlRow;
 use uuid::Uuid;
 
+use super::failure::Failure;
 use crate::error::StoreError;
 use crate::state::{BatchPart, DeadReason, EntryRecord, EntryState, OnDead};
-use crate::store::NewEntry;
+use crate::store::{NewEntry, StoredEntry};
 use crate::time::Timestamp;
 
 /// The times that the database and JSON both can express: the years 1 to 9999, until its last day.
@@ -43,6 +45,46 @@ pub(super) struct Row {
     changed: DateTime<Utc>,
 }
 
+/// The table of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Table {
+    Entry,
+    Dead,
+    Settled,
+}
+
+impl Table {
+    pub(super) fn of(state: EntryState) -> Self {
+        match state {
+            EntryState::Waiting | EntryState::Sending { .. } => Self::Entry,
+            EntryState::Dead(_) => Self::Dead,
+            EntryState::Accepted | EntryState::Superseded { .. } | EntryState::Cancelled => {
+                Self::Settled
+            }
+        }
+    }
+}
+
+/// An entry, as the function `find` returns it.
+#[derive(Deserialize)]
+pub(super) struct FoundRow {
+    pub(super) source: Table,
+    entry: Row,
+    attempt_records: Option<Vec<String>>,
+    receipt: Option<String>,
+}
+
+impl TryFrom<FoundRow> for StoredEntry {
+    type Error = StoreError;
+
+    fn try_from(row: FoundRow) -> Result<Self, StoreError> {
+        let FoundRow { entry, attempt_records, receipt, .. } = row;
+        let attempts = attempt_records.unwrap_or_default();
+        Ok(Self { record: entry.try_into()?, attempts, receipt })
+    }
+}
+
 /// A row of a final entry, with its attempts and receipt.
 #[derive(Debug, Serialize)]
 pub(super) struct FinalRow {
@@ -66,6 +108,12 @@ struct NewRow<'a> {
     /// `None` for now, by the clock of the database.
     not_before: Option<DateTime<Utc>>,
     expires: Option<DateTime<Utc>>,
+}
+
+/// Reads an entry from a column with its row as JSON.
+pub(super) fn record(row: &SqlRow, column: usize) -> Result<EntryRecord, Failure> {
+    let row: Row = serde_json::from_str(row.try_get(column)?)?;
+    Ok(row.try_into()?)
 }
 
 /// Returns the JSON with which an entry is added.

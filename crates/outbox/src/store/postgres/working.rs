@@ -1,5 +1,7 @@
 //! Entries and lanes as a transaction found them, and their changes.
 
+mod save;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -9,32 +11,11 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::row::{FinalRow, Row, state_name};
+use super::row::{FoundRow, Row, Table, record};
 use crate::lane::Supersession;
 use crate::state::{EntryRecord, EntryState, Event};
-use crate::store::{Change, Lease, Settlement, lost_attempt};
+use crate::store::{Change, Lease, Settlement, StoredEntry, lost_attempt};
 use crate::time::Timestamp;
-
-/// The table of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Table {
-    Entry,
-    Dead,
-    Settled,
-}
-
-impl Table {
-    fn of(state: EntryState) -> Self {
-        match state {
-            EntryState::Waiting | EntryState::Sending { .. } => Self::Entry,
-            EntryState::Dead(_) => Self::Dead,
-            EntryState::Accepted | EntryState::Superseded { .. } | EntryState::Cancelled => {
-                Self::Settled
-            }
-        }
-    }
-}
 
 /// An entry as it was found, with its changes.
 #[derive(Debug)]
@@ -48,6 +29,22 @@ struct Found {
     stored_attempts: usize,
     receipt: Option<String>,
     is_changed: bool,
+}
+
+impl Found {
+    fn new(row: FoundRow) -> Result<Self, Failure> {
+        let table = row.source;
+        let StoredEntry { record, attempts, receipt } = row.try_into()?;
+        Ok(Self {
+            table,
+            before: record.clone(),
+            record,
+            stored_attempts: attempts.len(),
+            attempts,
+            receipt,
+            is_changed: false,
+        })
+    }
 }
 
 /// The changes of a lane.
@@ -84,15 +81,6 @@ struct OpenedLease {
     over: bool,
 }
 
-/// An entry, as the function `find` returns it.
-#[derive(Deserialize)]
-struct FoundRow {
-    source: Table,
-    entry: Row,
-    attempt_records: Option<Vec<String>>,
-    receipt: Option<String>,
-}
-
 /// The first entry of a lane, as the function `heads` returns it.
 #[derive(Deserialize)]
 struct HeadRow {
@@ -127,31 +115,11 @@ impl Working {
             leases: leases.map(|lease| (lease.lane, (lease.number, lease.over))).collect(),
             ..Self::default()
         };
-        for FoundRow { source, entry, attempt_records, receipt } in entries.unwrap_or_default() {
-            let record = EntryRecord::try_from(entry)?;
-            let attempts = attempt_records.unwrap_or_default();
-            working.add(source, record, attempts, receipt);
+        for row in entries.unwrap_or_default() {
+            let found = Found::new(row)?;
+            working.entries.insert(found.record.message_id, found);
         }
         Ok(working)
-    }
-
-    fn add(
-        &mut self,
-        table: Table,
-        record: EntryRecord,
-        attempts: Vec<String>,
-        receipt: Option<String>,
-    ) {
-        let found = Found {
-            table,
-            before: record.clone(),
-            stored_attempts: attempts.len(),
-            attempts,
-            receipt,
-            is_changed: false,
-            record,
-        };
-        self.entries.insert(found.record.message_id, found);
     }
 
     /// Reads the first entries of lanes, which must be locked.
@@ -189,12 +157,7 @@ impl Working {
                 &[(&lane, Type::TEXT), (&key, Type::TEXT)],
             )
             .await?;
-        let mut entries = Vec::new();
-        for row in rows {
-            let row: Row = serde_json::from_str(row.try_get(0)?)?;
-            entries.push(EntryRecord::try_from(row)?);
-        }
-        Ok(entries)
+        rows.iter().map(|row| record(row, 0)).collect()
     }
 
     /// Reads entries with their attempts, unless they are known.
@@ -304,127 +267,13 @@ impl Working {
         }
     }
 
-    pub(super) fn is_changed(&self) -> bool {
+    fn is_changed(&self) -> bool {
         !self.lanes.is_empty() || self.entries.values().any(|found| found.is_changed)
-    }
-
-    /// Stores the changes.
-    pub(super) async fn save(&self, client: &Client) -> Result<(), Failure> {
-        if !self.is_changed() {
-            return Ok(());
-        }
-        let save = Save::of(self);
-        let tally: Vec<_> = save
-            .tally
-            .iter()
-            .filter(|(_, count)| **count != 0)
-            .map(|(state, count)| serde_json::json!({ "state": state, "count": count }))
-            .collect();
-        let lanes: Vec<_> = self
-            .lanes
-            .iter()
-            .map(|(name, LaneChange { lease, held })| {
-                serde_json::json!({ "name": name, "lease": lease, "held": held })
-            })
-            .collect();
-        let updated = json(&save.updated)?;
-        let removed = json(&save.removed)?;
-        let live = json(&save.live)?;
-        let dead = json(&save.dead)?;
-        let settled = json(&save.settled)?;
-        let attempts = json(&save.attempts)?;
-        let (tally, lanes) = (json(&tally)?, json(&lanes)?);
-        client
-            .execute_typed(
-                "select pushslots.save($1::text::json, $2::text::json, $3::text::json, \
-                 $4::text::json, $5::text::json, $6::text::json, $7::text::json, $8::text::json)",
-                &[
-                    (&updated, Type::TEXT),
-                    (&removed, Type::TEXT),
-                    (&live, Type::TEXT),
-                    (&dead, Type::TEXT),
-                    (&settled, Type::TEXT),
-                    (&attempts, Type::TEXT),
-                    (&tally, Type::TEXT),
-                    (&lanes, Type::TEXT),
-                ],
-            )
-            .await?;
-        Ok(())
     }
 
     /// Returns the changes of states.
     pub(super) fn into_changes(self) -> Vec<Change> {
         self.changes
-    }
-}
-
-/// Returns a list as JSON, or `None` if it is empty.
-fn json<T: Serialize>(list: &[T]) -> Result<Option<String>, Failure> {
-    if list.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(serde_json::to_string(list)?))
-}
-
-/// The parameters of the function `save`.
-#[derive(Default)]
-struct Save {
-    updated: Vec<Row>,
-    removed: Vec<serde_json::Value>,
-    live: Vec<Row>,
-    dead: Vec<FinalRow>,
-    settled: Vec<FinalRow>,
-    attempts: Vec<serde_json::Value>,
-    tally: BTreeMap<&'static str, i64>,
-}
-
-impl Save {
-    fn of(working: &Working) -> Self {
-        let mut save = Self::default();
-        let changed = working.entries.values().filter(|found| found.is_changed);
-        let mut changed: Vec<_> = changed.collect();
-        changed.sort_by_key(|found| found.record.number);
-        for found in changed {
-            save.add(found);
-        }
-        save
-    }
-
-    fn add(&mut self, found: &Found) {
-        let Found { table, before, record, attempts, stored_attempts, receipt, .. } = found;
-        let (number, row) = (record.number, Row::from(record));
-        let to = Table::of(record.state);
-        let is_update = *table == Table::Entry && to == Table::Entry;
-        if !is_update {
-            self.removed.push(serde_json::json!({ "number": number, "source": table }));
-        }
-        for (of, state, count) in [(*table, before.state, -1_i64), (to, record.state, 1)] {
-            if of != Table::Entry {
-                let total = self.tally.entry(state_name(state)).or_default();
-                *total = total.saturating_add(count);
-            }
-        }
-        let final_row = || FinalRow {
-            row: row.clone(),
-            attempt_records: attempts.clone(),
-            receipt: receipt.clone(),
-        };
-        match to {
-            Table::Dead => self.dead.push(final_row()),
-            Table::Settled => self.settled.push(final_row()),
-            Table::Entry => {
-                let stored = if is_update { *stored_attempts } else { 0 };
-                let new = attempts.iter().skip(stored);
-                self.attempts.extend(
-                    new.map(|record| serde_json::json!({ "number": number, "record": record })),
-                );
-                match is_update {
-                    true => self.updated.push(row),
-                    false => self.live.push(row),
-                }
-            }
-        }
     }
 }
 
