@@ -1,32 +1,23 @@
 //! The operations of workers, many in one transaction.
 
+mod claims;
+mod steps;
+
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot};
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row as SqlRow};
 use uuid::Uuid;
 
-use super::failure::Failure;
-use super::link::{BEGIN, Link};
-use super::row::{Row, milliseconds};
-use super::working::{Head, Working, ids_of};
-use super::{leases, migration, report};
+use super::link::Link;
 use crate::error::StoreError;
-use crate::lane::{HeadStep, head_step};
-use crate::state::{EntryRecord, Event};
+use crate::state::EntryRecord;
 use crate::store::{Lease, Leased, OnChange, Settlement};
 use crate::time::Timestamp;
 
 /// The maximum number of requests in one transaction.
 const MAX_REQUESTS: usize = 256;
-
-/// The number of looks for lanes, each of which expires or supersedes entries, before other requests
-/// have their turn.
-const MAX_ROUNDS: usize = 10;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -42,30 +33,13 @@ pub(super) struct Claim {
 /// An operation of a worker.
 pub(super) enum Request {
     Claim(Claim),
-    Begin { lease: Lease, message_id: Uuid, reply: Reply<bool> },
-    Settle { settlement: Box<Settlement>, reply: Reply<Option<EntryRecord>> },
+    Step(SendStep),
 }
 
-impl Request {
-    fn fail(self, failure: &Failure) {
-        let error = StoreError(failure.to_string());
-        match self {
-            Self::Claim(claim) => drop(claim.reply.send(Err(error))),
-            Self::Begin { reply, .. } => drop(reply.send(Err(error))),
-            Self::Settle { reply, .. } => drop(reply.send(Err(error))),
-        }
-    }
-
-    /// Returns the lane and the entry that the request changes.
-    fn target(&self) -> Option<(&str, Uuid)> {
-        match self {
-            Self::Claim(_) => None,
-            Self::Begin { lease, message_id, .. } => Some((&lease.lane, *message_id)),
-            Self::Settle { settlement, .. } => {
-                Some((&settlement.lease.lane, settlement.message_id))
-            }
-        }
-    }
+/// The begin or the end of a send.
+pub(super) enum SendStep {
+    Begin { lease: Lease, message_id: Uuid, reply: Reply<bool> },
+    Settle { settlement: Box<Settlement>, reply: Reply<Option<EntryRecord>> },
 }
 
 /// The task that runs the operations of workers.
@@ -78,25 +52,6 @@ pub(super) struct Batches {
     known: HashSet<u64>,
     /// Whether there may be leases that no worker received.
     has_unknown: bool,
-}
-
-/// The result of one look for lanes.
-#[derive(Default)]
-struct Claimed {
-    leased: Vec<Leased>,
-    /// Lanes whose leases are over, or whose first entries need a decision.
-    undecided: Vec<String>,
-    /// Whether another look may find more.
-    may_be_more: bool,
-    /// The next due time and the current time, if nothing is due.
-    nothing: Option<(Option<Timestamp>, Timestamp)>,
-}
-
-/// A look for lanes.
-struct Lookup<'a> {
-    wanted: usize,
-    term: Duration,
-    avoid: Option<&'a str>,
 }
 
 impl Batches {
@@ -121,327 +76,17 @@ impl Batches {
                     batch.push(request);
                 }
             }
-            let mut changes = Vec::new();
+            let mut steps = Vec::new();
             for request in batch.drain(..) {
                 match request {
                     Request::Claim(claim) => claims.push(claim),
-                    change => changes.push(change),
+                    Request::Step(step) => steps.push(step),
                 }
             }
-            if !changes.is_empty() {
-                self.change(changes).await;
+            if !steps.is_empty() {
+                self.take_steps(steps).await;
             }
             claims = self.claim(claims).await;
         }
     }
-
-    /// Begins and settles sends in one transaction. If the data of one request is at fault, each
-    /// runs in a transaction of its own.
-    async fn change(&mut self, requests: Vec<Request>) {
-        match self.change_together(&requests).await {
-            Ok(working) => self.reply(requests, working),
-            Err(failure) if failure.is_of_request() && requests.len() > 1 => {
-                for request in requests {
-                    let request = vec![request];
-                    match self.change_together(&request).await {
-                        Ok(working) => self.reply(request, working),
-                        Err(failure) => request.into_iter().for_each(|one| one.fail(&failure)),
-                    }
-                }
-            }
-            Err(failure) => requests.into_iter().for_each(|request| request.fail(&failure)),
-        }
-    }
-
-    async fn change_together(
-        &mut self,
-        requests: &[Request],
-    ) -> Result<(Working, Vec<RequestResult>), Failure> {
-        let targets = || requests.iter().filter_map(Request::target);
-        let mut lanes: Vec<_> = targets().map(|(lane, _)| lane).collect();
-        lanes.sort_unstable();
-        lanes.dedup();
-        let mut ids: Vec<_> = targets().map(|(_, id)| id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let (lanes, ids) = (&lanes, &ids);
-        let changing = |client: Arc<Client>| async move {
-            let opening = Working::open(&client, lanes, ids);
-            let (begun, working) = join(client.batch_execute(BEGIN), opening).await;
-            begun?;
-            let mut working = working?;
-            let mut results = Vec::new();
-            for request in requests {
-                results.push(match request {
-                    Request::Claim(_) => RequestResult::None,
-                    Request::Begin { lease, message_id, .. } => {
-                        RequestResult::Begun(working.begin(lease, *message_id))
-                    }
-                    Request::Settle { settlement, .. } => {
-                        RequestResult::Settled(working.settle(settlement).map(Box::new))
-                    }
-                });
-            }
-            let (saved, committed) =
-                join(working.save(&client), client.batch_execute("commit")).await;
-            saved?;
-            committed?;
-            Ok((working, results))
-        };
-        self.link.run(changing).await
-    }
-
-    fn reply(&mut self, requests: Vec<Request>, changed: (Working, Vec<RequestResult>)) {
-        let (working, results) = changed;
-        report(&self.on_change, &working.into_changes());
-        for (request, result) in requests.into_iter().zip(results) {
-            match (request, result) {
-                (Request::Begin { lease, reply, .. }, RequestResult::Begun(is_begun)) => {
-                    if !is_begun {
-                        self.known.remove(&lease.number);
-                    }
-                    let _ = reply.send(Ok(is_begun));
-                }
-                (Request::Settle { settlement, reply }, RequestResult::Settled(entry)) => {
-                    self.known.remove(&settlement.lease.number);
-                    let _ = reply.send(Ok(entry.map(|entry| *entry)));
-                }
-                (request, _) => request.fail(&Failure::Other("the request got no result".into())),
-            }
-        }
-    }
-
-    /// Leases lanes for the requests with the settings of the first. Returns those that have to wait.
-    async fn claim(&mut self, mut claims: Vec<Claim>) -> Vec<Claim> {
-        let Some(first) = claims.first() else { return claims };
-        let (term, avoid) = (first.term, first.avoid.clone());
-        let (mut same, others): (Vec<_>, Vec<_>) =
-            claims.drain(..).partition(|claim| claim.term == term && claim.avoid == avoid);
-        for _ in 0..MAX_ROUNDS {
-            same.retain(|claim| !claim.reply.is_closed());
-            if same.is_empty() {
-                return others;
-            }
-            let lookup = Lookup { wanted: same.len(), term, avoid: avoid.as_deref() };
-            let claimed = match self.look(&lookup).await {
-                Ok(claimed) => claimed,
-                Err(failure) => {
-                    self.has_unknown = true;
-                    for claim in same {
-                        Request::Claim(claim).fail(&failure);
-                    }
-                    return others;
-                }
-            };
-            for leased in claimed.leased {
-                self.hand_out(&mut same, leased).await;
-            }
-            if claimed.may_be_more {
-                continue;
-            }
-            // After a lease, the worker looks again, so the next due time isn't needed.
-            for Claim { wall, reply, .. } in same.drain(..) {
-                let next_due = claimed.nothing.and_then(|(next, now)| {
-                    let wait = next?.since(now);
-                    Some(wall.after(wait))
-                });
-                let _ = reply.send(Ok(Leased::Nothing { next_due }));
-            }
-            return others;
-        }
-        same.extend(others);
-        same
-    }
-
-    /// Passes a lease to the first request that still waits. If there is none, it ends the lease.
-    async fn hand_out(&mut self, claims: &mut Vec<Claim>, mut leased: Leased) {
-        let Leased::Entry { lease, .. } = &leased else { return };
-        let lease = lease.clone();
-        self.known.insert(lease.number);
-        while !claims.is_empty() {
-            match claims.remove(0).reply.send(Ok(leased)) {
-                Ok(()) => return,
-                Err(Ok(returned)) => leased = returned,
-                Err(Err(_)) => break,
-            }
-        }
-        self.known.remove(&lease.number);
-        self.has_unknown = true;
-    }
-
-    /// Looks for free lanes that are due. Decides about lanes whose leases are over, and about first
-    /// entries that are expired or superseded.
-    async fn look(&mut self, lookup: &Lookup<'_>) -> Result<Claimed, Failure> {
-        if self.has_unknown {
-            self.hand_back_unknown().await?;
-            self.has_unknown = false;
-        }
-        let mut claimed = self.claim_free(lookup).await?;
-        if !claimed.undecided.is_empty() {
-            let undecided = std::mem::take(&mut claimed.undecided);
-            let wanted = lookup.wanted.saturating_sub(claimed.leased.len());
-            let lookup = Lookup { wanted, ..*lookup };
-            claimed.leased.extend(self.decide(&lookup, &undecided).await?);
-            claimed.may_be_more = true;
-        }
-        Ok(claimed)
-    }
-
-    async fn claim_free(&self, lookup: &Lookup<'_>) -> Result<Claimed, Failure> {
-        let wanted = i32::try_from(lookup.wanted).unwrap_or(i32::MAX);
-        let term = milliseconds(lookup.term);
-        let holder = &self.holder.to_string();
-        let claiming = |client: Arc<Client>| async move {
-            let rows = client
-                .query_typed(
-                    "select step, lane, lease, entry::text, body, \
-                     (extract(epoch from at) * 1000)::bigint, \
-                     (extract(epoch from pushslots.clock()) * 1000)::bigint \
-                     from pushslots.claim($1, $2 * interval '1 millisecond', $3::text::uuid, $4, $5)",
-                    &[
-                        (&wanted, Type::INT4),
-                        (&term, Type::INT8),
-                        (holder, Type::TEXT),
-                        (&lookup.avoid, Type::TEXT),
-                        // The schema may have been migrated since the connection was opened.
-                        (&migration::KNOWN, Type::INT4),
-                    ],
-                )
-                .await?;
-            Ok(rows)
-        };
-        let mut claimed = Claimed::default();
-        for row in self.link.pipeline(claiming).await? {
-            claimed.add(&row)?;
-        }
-        Ok(claimed)
-    }
-
-    /// Decides about lanes. Returns those that are leased.
-    async fn decide(
-        &mut self,
-        lookup: &Lookup<'_>,
-        names: &[String],
-    ) -> Result<Vec<Leased>, Failure> {
-        let names: &Vec<_> = &names.iter().map(String::as_str).collect();
-        let (term, wanted) = (milliseconds(lookup.term), lookup.wanted);
-        let holder = &self.holder.to_string();
-        let deciding = |client: Arc<Client>| async move {
-            client.batch_execute(BEGIN).await?;
-            let mut working = Working::open(&client, names, &[]).await?;
-            let heads = working.read_heads(&client, names).await?;
-            let mut ready = Vec::new();
-            for name in names {
-                let head = heads.iter().find(|head| head.entry.lane == *name);
-                let is_ready = decide_lane(&mut working, &client, name, head).await?;
-                if let Some(head) = head.filter(|_| is_ready && ready.len() < wanted) {
-                    ready.push(head);
-                }
-            }
-            working.save(&client).await?;
-            let mut leased = Vec::new();
-            let lanes: Vec<_> = ready.iter().map(|head| head.entry.lane.as_str()).collect();
-            if !lanes.is_empty() {
-                let rows = client
-                    .query_typed(
-                        "select lane, lease, body from pushslots.lease($1, \
-                         $2 * interval '1 millisecond', $3::text::uuid)",
-                        &[(&lanes, Type::TEXT_ARRAY), (&term, Type::INT8), (holder, Type::TEXT)],
-                    )
-                    .await?;
-                for row in rows {
-                    let lane: &str = row.try_get(0)?;
-                    let lease = Lease { lane: lane.to_owned(), number: number(&row, 1)? };
-                    if let Some(head) = ready.iter().find(|head| head.entry.lane == lane) {
-                        let entry = Box::new(head.entry.clone());
-                        let body = row.try_get::<_, Option<Vec<u8>>>(2)?.unwrap_or_default();
-                        leased.push(Leased::Entry { lease, entry, body });
-                    }
-                }
-            }
-            client.batch_execute("commit").await?;
-            Ok((working, leased))
-        };
-        let (working, leased) = self.link.run(deciding).await?;
-        report(&self.on_change, &working.into_changes());
-        Ok(leased)
-    }
-
-    /// Ends the leases of this process that no worker received.
-    async fn hand_back_unknown(&self) -> Result<(), Failure> {
-        let known: Vec<_> =
-            self.known.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
-        let holder = self.holder.to_string();
-        let handing_back = |client| leases::hand_back_unknown(client, &holder, &known);
-        self.link.pipeline(handing_back).await
-    }
-}
-
-/// The result of one request in a transaction.
-enum RequestResult {
-    None,
-    Begun(bool),
-    Settled(Option<Box<EntryRecord>>),
-}
-
-impl Claimed {
-    fn add(&mut self, row: &SqlRow) -> Result<(), Failure> {
-        let at: Option<i64> = row.try_get(5)?;
-        match row.try_get::<_, &str>(0)? {
-            "lease" => {
-                let lane: String = row.try_get(1)?;
-                let entry: Row = serde_json::from_str(row.try_get(3)?)?;
-                let body = row.try_get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default();
-                self.leased.push(Leased::Entry {
-                    lease: Lease { lane, number: number(row, 2)? },
-                    entry: Box::new(EntryRecord::try_from(entry)?),
-                    body,
-                });
-            }
-            "over" | "decide" => self.undecided.push(row.try_get(1)?),
-            "nothing" => {
-                self.nothing = Some((at.map(Timestamp), Timestamp(row.try_get(6)?)));
-            }
-            _ => self.may_be_more = true,
-        }
-        Ok(())
-    }
-}
-
-/// Takes a step with the first entry of a lane. Returns whether the entry can be sent.
-async fn decide_lane(
-    working: &mut Working,
-    client: &Client,
-    lane: &str,
-    head: Option<&Head>,
-) -> Result<bool, Failure> {
-    if let Some((_, is_over)) = working.lease_of(lane) {
-        if is_over {
-            let ids: Vec<_> = head.iter().map(|head| head.entry.message_id).collect();
-            working.read(client, &ids).await?;
-            working.lose(lane, head.map(|head| &head.entry));
-        }
-        return Ok(false);
-    }
-    let Some(Head { entry, keyed }) = head else { return Ok(false) };
-    match head_step(entry, keyed, working.time) {
-        HeadStep::Lease => Ok(true),
-        HeadStep::Wait => Ok(false),
-        HeadStep::Expire => {
-            working.read(client, &[entry.message_id]).await?;
-            working.apply(entry.message_id, Event::Expired, 0.0);
-            Ok(false)
-        }
-        HeadStep::Supersede(supersession) => {
-            working.read(client, &ids_of(&supersession)).await?;
-            working.supersede(&supersession);
-            Ok(false)
-        }
-    }
-}
-
-/// Returns a number that is never negative.
-fn number(row: &SqlRow, column: usize) -> Result<u64, Failure> {
-    let number: i64 = row.try_get(column)?;
-    Ok(u64::try_from(number).unwrap_or_default())
 }

@@ -31,7 +31,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use self::adding::Adding;
-use self::batch::{Batches, Claim, Request};
+use self::batch::{Batches, Claim, Request, SendStep};
 pub use self::call::EnqueueCall;
 pub use self::config::PostgresConfig;
 use self::config::Prepared;
@@ -177,11 +177,12 @@ impl Store for PostgresStore {
     }
 
     fn begin(&self, lease: Lease, message_id: Uuid, _: Timestamp) -> StoreFuture<'_, bool> {
-        self.request(|reply| Request::Begin { lease, message_id, reply })
+        self.request(|reply| Request::Step(SendStep::Begin { lease, message_id, reply }))
     }
 
     fn settle(&self, settlement: Settlement, _: Timestamp) -> StoreFuture<'_, Option<EntryRecord>> {
-        self.request(|reply| Request::Settle { settlement: Box::new(settlement), reply })
+        let settlement = Box::new(settlement);
+        self.request(|reply| Request::Step(SendStep::Settle { settlement, reply }))
     }
 
     fn hand_back(&self, lease: Lease) -> StoreFuture<'_, ()> {
