@@ -6,9 +6,13 @@
 //! ```
 //!
 //! The rate limit is lifted, and the messages are in 1,000 lanes. Workers are processes of their own.
-//! Words after `--` select figures: `enqueue`, `workers`, `waiting`, `stats`.
+//! Words after `--` select figures: `enqueue`, `workers`, `waiting`, `stats`. The word `compare`
+//! compares the outbox with graphile-worker, as `postgres/compare.rs` describes.
 
-use std::process::{Child, Command, Stdio};
+#[path = "postgres/compare.rs"]
+mod compare;
+
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -293,9 +297,10 @@ async fn stats(stage: &Stage) {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     if std::env::var_os("PUSHSLOTS_BENCH_WORKER").is_some() {
-        return work().await;
+        work().await;
+        return ExitCode::SUCCESS;
     }
     let selected: Vec<_> =
         std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
@@ -313,4 +318,12 @@ async fn main() {
     if is_selected("stats") {
         stats(&stage).await;
     }
+    // It needs Node.js and a package registry, so it runs only if it is selected.
+    if selected.iter().any(|name| name == "compare")
+        && let Err(reason) = compare::run(&stage).await
+    {
+        eprintln!("compare: {reason}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

@@ -45,10 +45,13 @@ impl Database {
         PostgresConfig::new(&self.url).unwrap().poll_interval(Duration::from_millis(100))
     }
 
-    /// Returns a connection through PgBouncer.
+    /// Returns the URL of the database behind PgBouncer.
+    pub fn pooled_url(&self) -> String {
+        pgbouncer().expect("PgBouncer starts where PostgreSQL does").url(&self.name)
+    }
+
     pub fn pooled(&self) -> PostgresConfig {
-        let pgbouncer = pgbouncer().expect("PgBouncer starts where PostgreSQL does");
-        let config = PostgresConfig::new(pgbouncer.url(&self.name)).unwrap();
+        let config = PostgresConfig::new(self.pooled_url()).unwrap();
         config.poll_interval(Duration::from_millis(100))
     }
 

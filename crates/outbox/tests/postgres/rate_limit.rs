@@ -1,18 +1,19 @@
 //! The rate limit that processes share.
 
-use std::sync::Arc;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pushslots::chrono::TimeDelta;
-use pushslots::mock::MockResponse;
-use pushslots::{Client, ErrorKind, RateLimiter};
+use pushslots::mock::{MockResponse, MockService};
+use pushslots::{Client, ClientBuilder, ErrorKind, RateLimiter};
 use pushslots_outbox::{PgRateLimiter, PostgresConfig};
 use pushslots_test_postgres::PostgresServer;
 use tokio::time::Instant;
 
 use crate::database::{Database, message, service, setting, soon};
 
-/// Opens a limit of 20 requests in any second, as another process does.
+/// Opens a limit of 20 requests in any second. Each limiter has a connection of its own.
 async fn limiter(config: &PostgresConfig) -> RateLimiter {
     PgRateLimiter::open(config, 20, Duration::from_secs(1)).await.unwrap().into()
 }
@@ -21,22 +22,10 @@ async fn limiter(config: &PostgresConfig) -> RateLimiter {
 async fn all_processes_together_stay_within_the_limit() {
     let Some(database) = Database::create().await else { return };
     let time = Duration::from_secs(setting("PUSHSLOTS_SECONDS", 4));
-    let service = Arc::new(service());
-    let mut senders = Vec::new();
-    let start = Instant::now();
-    for _ in 0..8 {
-        let limiter = limiter(&database.pooled()).await;
-        let client = Client::builder().mock(&service).rate_limiter(limiter).build().unwrap();
-        senders.push(tokio::spawn(async move {
-            let message = message();
-            while start.elapsed() < time {
-                client.send(&message).deadline(Duration::from_secs(60)).await.unwrap();
-            }
-        }));
-    }
-    for sender in senders {
-        sender.await.unwrap();
-    }
+    let service = service();
+    let senders = Senders::start(&service, &database.pooled_url());
+    tokio::time::sleep(time).await;
+    senders.stop();
     // Token requests count too.
     let mut times: Vec<_> = service.requests().iter().map(|request| request.at()).collect();
     times.sort();
@@ -45,8 +34,61 @@ async fn all_processes_together_stay_within_the_limit() {
         index + 1 - first
     });
     let most = most.max().unwrap();
-    println!("{} requests of 8 clients in {time:?}, at most {most} in a second", times.len());
+    println!("{} requests of 8 processes in {time:?}, at most {most} in a second", times.len());
     assert!(most <= 20 && times.len() > 40, "{most} of {}", times.len());
+}
+
+/// Eight processes that send.
+struct Senders(Vec<Child>);
+
+impl Senders {
+    fn start(service: &MockService, database_url: &str) -> Self {
+        let start = |_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", "rate_limit::sender", "--test-threads=1"])
+                .env("PUSHSLOTS_DATABASE_URL", database_url)
+                .env("PUSHSLOTS_BASE_URL", service.url())
+                .env("PUSHSLOTS_CLIENT_ID", service.client_id())
+                .env("PUSHSLOTS_KEY_ID", service.key_id())
+                .env("PUSHSLOTS_PRIVATE_KEY", service.private_key_pem())
+                .env("PUSHSLOTS_DESTINATION_IDS", service.destination().to_string())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        Self((0..8).map(start).collect())
+    }
+
+    fn stop(mut self) {
+        for sender in &mut self.0 {
+            drop(sender.stdin.take());
+        }
+        for sender in &mut self.0 {
+            assert!(sender.wait().unwrap().success(), "every send succeeds");
+        }
+    }
+}
+
+impl Drop for Senders {
+    fn drop(&mut self) {
+        for sender in &mut self.0 {
+            let _ = sender.kill();
+            let _ = sender.wait();
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "another test runs it in its own process"]
+async fn sender() {
+    let limiter = limiter(&PostgresConfig::from_env().unwrap()).await;
+    let client = ClientBuilder::from_env().rate_limiter(limiter).build().unwrap();
+    // The parent closes the pipe to stop the process.
+    let stopped = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    while !stopped.is_finished() {
+        client.send(&message()).deadline(Duration::from_secs(60)).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
