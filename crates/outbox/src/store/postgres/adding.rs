@@ -83,29 +83,26 @@ pub(super) async fn run(link: Link, mut calls: mpsc::UnboundedReceiver<Adding>) 
         let (calls, late): (Vec<_>, Vec<_>) =
             new.into_iter().partition(|call| call.until > Instant::now());
         late.into_iter().for_each(|call| fail(call, &Failure::Timeout));
-        if calls.is_empty() {
-            continue;
+        if !calls.is_empty() {
+            add_all(&link, calls, &mut waiting).await;
         }
-        match add_together(&link, &calls).await {
-            Ok(added) => {
-                for (call, added) in calls.into_iter().zip(added) {
-                    waiting.extend(reply(call, added));
-                }
-            }
-            Err(failure) if calls.len() > 1 && failure.is_of_request() => {
-                for call in calls {
-                    match add_together(&link, std::slice::from_ref(&call)).await {
-                        Ok(added) => {
-                            if let Some(added) = added.into_iter().next() {
-                                waiting.extend(reply(call, added));
-                            }
-                        }
-                        Err(failure) => fail(call, &failure),
-                    }
-                }
-            }
-            Err(failure) => calls.into_iter().for_each(|call| fail(call, &failure)),
+    }
+}
+
+/// Adds the entries of calls in one transaction. If the data of one call is at fault, each runs in a
+/// transaction of its own.
+async fn add_all(link: &Link, calls: Vec<Adding>, waiting: &mut Vec<Adding>) {
+    match add_together(link, &calls).await {
+        Ok(added) => {
+            let replied = calls.into_iter().zip(added);
+            waiting.extend(replied.filter_map(|(call, added)| reply(call, added)));
         }
+        Err(failure) if calls.len() > 1 && failure.is_of_request() => {
+            for call in calls {
+                Box::pin(add_all(link, vec![call], waiting)).await;
+            }
+        }
+        Err(failure) => calls.into_iter().for_each(|call| fail(call, &failure)),
     }
 }
 

@@ -32,35 +32,26 @@ impl SendStep {
     }
 }
 
-/// The result of one step in a transaction.
-enum StepResult {
-    Begun(bool),
-    Settled(Option<Box<EntryRecord>>),
-}
-
 impl Batches {
     /// Begins and settles sends in one transaction. If the data of one step is at fault, each
     /// runs in a transaction of its own.
     pub(super) async fn take_steps(&mut self, steps: Vec<SendStep>) {
         match self.take_together(&steps).await {
-            Ok(working) => self.reply(steps, working),
+            Ok((working, results)) => self.reply(steps, working, results),
             Err(failure) if failure.is_of_request() && steps.len() > 1 => {
                 for step in steps {
-                    let step = vec![step];
-                    match self.take_together(&step).await {
-                        Ok(working) => self.reply(step, working),
-                        Err(failure) => step.into_iter().for_each(|one| one.fail(&failure)),
-                    }
+                    Box::pin(self.take_steps(vec![step])).await;
                 }
             }
             Err(failure) => steps.into_iter().for_each(|step| step.fail(&failure)),
         }
     }
 
+    /// Returns the entry for each step that succeeded.
     async fn take_together(
         &mut self,
         steps: &[SendStep],
-    ) -> Result<(Working, Vec<StepResult>), Failure> {
+    ) -> Result<(Working, Vec<Option<EntryRecord>>), Failure> {
         let targets = || steps.iter().map(SendStep::target);
         let mut lanes: Vec<_> = targets().map(|(lane, _)| lane).collect();
         lanes.sort_unstable();
@@ -78,11 +69,10 @@ impl Batches {
             for step in steps {
                 results.push(match step {
                     SendStep::Begin { lease, message_id, .. } => {
-                        StepResult::Begun(working.begin(lease, *message_id))
+                        let is_begun = working.begin(lease, *message_id);
+                        working.record(*message_id).filter(|_| is_begun).cloned()
                     }
-                    SendStep::Settle { settlement, .. } => {
-                        StepResult::Settled(working.settle(settlement).map(Box::new))
-                    }
+                    SendStep::Settle { settlement, .. } => working.settle(settlement),
                 });
             }
             let (saved, committed) =
@@ -94,22 +84,20 @@ impl Batches {
         self.link.run(taking).await
     }
 
-    fn reply(&mut self, steps: Vec<SendStep>, taken: (Working, Vec<StepResult>)) {
-        let (working, results) = taken;
+    fn reply(&mut self, steps: Vec<SendStep>, working: Working, results: Vec<Option<EntryRecord>>) {
         report(&self.on_change, &working.into_changes());
-        for (step, result) in steps.into_iter().zip(results) {
-            match (step, result) {
-                (SendStep::Begin { lease, reply, .. }, StepResult::Begun(is_begun)) => {
-                    if !is_begun {
+        for (step, entry) in steps.into_iter().zip(results) {
+            match step {
+                SendStep::Begin { lease, reply, .. } => {
+                    if entry.is_none() {
                         self.known.remove(&lease.number);
                     }
-                    let _ = reply.send(Ok(is_begun));
+                    let _ = reply.send(Ok(entry.is_some()));
                 }
-                (SendStep::Settle { settlement, reply }, StepResult::Settled(entry)) => {
+                SendStep::Settle { settlement, reply } => {
                     self.known.remove(&settlement.lease.number);
-                    let _ = reply.send(Ok(entry.map(|entry| *entry)));
+                    let _ = reply.send(Ok(entry));
                 }
-                (step, _) => step.fail(&Failure::Other("the step got no result".into())),
             }
         }
     }
