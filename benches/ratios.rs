@@ -29,6 +29,7 @@ mod ratios {
     pub mod sending;
     pub mod service;
     pub mod slots;
+    pub mod source;
 }
 
 use std::alloc::System;
@@ -39,7 +40,7 @@ use std::time::Instant;
 
 use cap::Cap;
 use pushslots::{Error, PushSlots, SlotReader};
-use ratios::{mock, owned, publishing, rate_limit, sending, slots};
+use ratios::{mock, owned, publishing, rate_limit, sending, slots, source};
 
 #[global_allocator]
 pub static HEAP: Cap<System> = Cap::new(System, usize::MAX);
@@ -55,19 +56,25 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    // `cargo bench --bench ratios -- sending` prints only the figures of sending. The other filters
-    // are `mock`, `publishing` (concurrency and checkpoints), `rate_limit` and `empty_slots` (a
-    // message in which every slot has problems).
-    for argument in std::env::args() {
-        match argument.as_str() {
-            "sending" => return sending::run(),
-            "mock" => return mock::run(),
-            "publishing" => return publishing::run(),
-            "rate_limit" => return rate_limit::run(),
-            "empty_slots" => return empty_slots(),
-            _ => {}
+    let selected: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let parts: [(&str, fn()); 8] = [
+        ("shared_records", shared_records),
+        ("one_document", || document("one_document", SLOTS, PEOPLE)),
+        ("many_records", || document("many_records", SLOTS_PER_MESSAGE, SLOTS)),
+        ("empty_slots", empty_slots),
+        ("sending", sending::run),
+        ("publishing", publishing::run),
+        ("rate_limit", rate_limit::run),
+        ("mock", mock::run),
+    ];
+    for (name, run) in parts {
+        if selected.is_empty() || selected.iter().any(|word| word == name) {
+            run();
         }
     }
+}
+
+fn shared_records() {
     let (messages, messages_heap) = held(|| slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
     let (owned, owned_heap) = held(|| owned::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE));
     let documents = all(&messages, PushSlots::to_json);
@@ -86,24 +93,21 @@ fn main() {
     print("read_bytes_per_slot_vs_owned", read_heap as f64 / owned_read_heap as f64);
     drop((messages, owned, documents));
     print("stream_read_peak_mib", stream_peak_mib(PEOPLE));
+}
 
-    for (name, per_message, people) in
-        [("one_document", SLOTS, PEOPLE), ("many_records", SLOTS_PER_MESSAGE, SLOTS)]
-    {
-        let messages = slots::messages(SLOTS, per_message, people);
-        let owned = owned::messages(SLOTS, per_message, people);
-        let documents = all(&messages, PushSlots::to_json);
-        let times = Times::of(&messages, &owned, &documents);
-        print(&format!("{name}_encode_vs_serde_json"), times.encode / times.encode_owned);
-        print(&format!("{name}_encode_vs_memcpy"), times.encode / times.copy);
-        print(&format!("{name}_read_vs_serde_json"), times.read / times.read_owned);
+/// Compares messages of `per_message` slots with as many providers and rooms as `people`.
+fn document(name: &str, per_message: usize, people: usize) {
+    let messages = slots::messages(SLOTS, per_message, people);
+    let owned = owned::messages(SLOTS, per_message, people);
+    let documents = all(&messages, PushSlots::to_json);
+    let times = Times::of(&messages, &owned, &documents);
+    print(&format!("{name}_encode_vs_serde_json"), times.encode / times.encode_owned);
+    print(&format!("{name}_encode_vs_memcpy"), times.encode / times.copy);
+    print(&format!("{name}_read_vs_serde_json"), times.read / times.read_owned);
+    if people > PEOPLE {
+        drop((messages, owned, documents));
+        print(&format!("{name}_stream_read_peak_mib"), stream_peak_mib(STREAMED_SLOTS));
     }
-    print("many_records_stream_read_peak_mib", stream_peak_mib(STREAMED_SLOTS));
-    empty_slots();
-    sending::run();
-    publishing::run();
-    rate_limit::run();
-    mock::run();
 }
 
 /// Medians, in seconds.
@@ -197,7 +201,7 @@ fn stream_peak_mib(people: usize) -> f64 {
     let before = HEAP.allocated();
     let peak = Cell::new(0);
     let sample = || peak.set(peak.get().max(HEAP.allocated() - before));
-    let source = SampledSource { source: slots::Source::new(STREAMED_SLOTS, people), sample };
+    let source = SampledSource { source: source::Source::new(STREAMED_SLOTS, people), sample };
     let mut count = 0;
     for slot in SlotReader::new(source) {
         let slot = slot.unwrap();

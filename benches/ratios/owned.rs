@@ -176,7 +176,7 @@ fn of(index: usize, provider: Provider, location: Location) -> Slot {
         id: Some(slots::id(index)),
         date_time: slots::date_time(index),
         duration: slots::MINUTES,
-        reason: Some(slots::reason(index).to_owned()),
+        reason: Some(slots::REASONS[index % slots::REASONS.len()].to_owned()),
         provider: Some(provider),
         location: Some(location),
     }

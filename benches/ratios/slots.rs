@@ -1,16 +1,13 @@
 //! The slots of both sides.
 
-use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
 use pushslots::chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use pushslots::{Address, Identifier, Location, Provider, PushSlots, Shared, Slot};
 
-use super::owned;
-
 pub const MINUTES: u32 = 15;
-const REASONS: [&str; 4] = ["Office Visit", "Follow-up", "Annual Physical", "Telehealth Visit"];
+pub const REASONS: [&str; 4] = ["Office Visit", "Follow-up", "Annual Physical", "Telehealth Visit"];
 
 pub struct Place {
     pub provider: usize,
@@ -35,10 +32,6 @@ pub fn id(index: usize) -> String {
 pub fn date_time(index: usize) -> DateTime<Utc> {
     let first = Utc.with_ymd_and_hms(2026, 12, 1, 8, 0, 0).unwrap();
     first + TimeDelta::minutes(i64::from(MINUTES) * (index / 100) as i64)
-}
-
-pub fn reason(index: usize) -> &'static str {
-    REASONS[index % REASONS.len()]
 }
 
 pub fn npi(provider: usize) -> String {
@@ -117,42 +110,4 @@ fn location(number: usize) -> Location {
         .department("3N")
         .department_identifier(Identifier::new("3N-7", "Department ID"))
         .room(room(number))
-}
-
-/// A list of slots that is generated while it is read.
-pub struct Source {
-    slots: Range<usize>,
-    people: usize,
-    /// The bytes that were generated and not read yet.
-    made: Vec<u8>,
-    read: usize,
-}
-
-impl Source {
-    pub fn new(count: usize, people: usize) -> Self {
-        Self { slots: 0..count, people, made: b"[".to_vec(), read: 0 }
-    }
-
-    /// Generates the next slot. Returns whether there was one.
-    fn make(&mut self) -> bool {
-        self.made.clear();
-        self.read = 0;
-        let Some(index) = self.slots.next() else { return false };
-        serde_json::to_writer(&mut self.made, &owned::slot(index, self.people)).unwrap();
-        self.made.push(if self.slots.is_empty() { b']' } else { b',' });
-        true
-    }
-}
-
-impl Read for Source {
-    /// Fills the buffer completely, as a file does.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() && (self.read < self.made.len() || self.make()) {
-            let count = (&self.made[self.read..]).read(&mut buffer[filled..])?;
-            self.read += count;
-            filled += count;
-        }
-        Ok(filled)
-    }
 }

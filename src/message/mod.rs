@@ -22,7 +22,7 @@ use codec::value::Value;
 pub(crate) use codec::corrector::Corrector;
 pub use codec::extras::{UnreadMember, UnreadReason};
 pub(crate) use codec::problems::Problems;
-pub(crate) use codec::raw::{Object, list, text};
+pub(crate) use codec::raw::{Object, json, list, text};
 pub use model::{
     Address, Destination, ExtensionError, Extensions, Identifier, List, Location, Log, Meta,
     Minutes, PhoneNumber, Provider, PushSlotsBuilder, Shared, Slot, Source,

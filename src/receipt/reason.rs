@@ -2,11 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-
 use super::shape::{member, stands_for_nothing};
-use crate::message::{Object, list, text};
+use crate::message::{Object, json, list, text};
 
 /// The maximum depth of nested members in which a reason is searched.
 const DEEPEST: usize = 4;
@@ -40,11 +37,12 @@ const BODIES: [&str; 12] = [
 /// Returns the reason in a body that isn't empty; `None` if it has no reason that is meant for
 /// people.
 pub(super) fn reason(body: &str) -> Option<String> {
-    if let Some(reason) = of_json(body, 0) {
+    let json = json(body);
+    if let Some(reason) = json.and_then(|raw| of_json(raw, 0)) {
         return Some(reason);
     }
     // JSON of another shape, or a gateway's page, means no more to people than the status.
-    let is_page = body.starts_with('<') || serde_json::from_str::<IgnoredAny>(body).is_ok();
+    let is_page = body.starts_with('<') || json.is_some();
     // Bytes that aren't text, for example a compressed body without `Content-Encoding`.
     let has_odd_control = body.chars().any(|each| each.is_control() && !each.is_ascii_whitespace());
     let is_binary =
@@ -69,7 +67,6 @@ fn of_json(raw: &str, depth: usize) -> Option<String> {
         return Some(reasons.join("; "));
     }
     // A text on its own, which is the whole body or an element of a list.
-    let raw = serde_json::from_str::<&RawValue>(raw).ok()?.get();
     text(raw).filter(|text| raw.starts_with('"') && !text.is_empty()).map(Cow::into_owned)
 }
 

@@ -11,7 +11,7 @@ use super::masked::Masked;
 use super::reason::reason;
 use super::shape::{is_given, member, objects};
 use super::usual_response;
-use crate::message::{Log, Object, text};
+use crate::message::{Log, Object, json, text};
 use crate::retry::BodyKind;
 use crate::text::trimmed;
 use crate::transport::{Response, TransportErrorKind, retry_after};
@@ -98,7 +98,7 @@ impl ResponseDetails {
     }
 
     fn of_unusual_body(body: &str, is_success: bool, masked: Masked<'_>) -> Self {
-        let objects = objects(body);
+        let objects = json(body).map(objects).unwrap_or_default();
         let metas: Vec<_> = objects
             .iter()
             .flat_map(|parent| parent.get_all("Meta"))

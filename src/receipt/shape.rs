@@ -12,7 +12,7 @@ pub(super) fn is_given(parent: &Object<'_>, key: &str) -> bool {
     parent.get_all(key).any(|raw| !stands_for_nothing(raw))
 }
 
-/// Returns the object `raw`, or the objects in the list `raw`.
+/// Returns the object in the JSON `raw`, or the objects in its list.
 pub(super) fn objects(raw: &str) -> Vec<Object<'_>> {
     match Object::read(raw) {
         Some(object) => vec![object],

@@ -108,7 +108,7 @@ impl Extras {
         &mut self,
         key: &str,
         given: Given<'_>,
-        interner: &mut Interner,
+        interner: &mut Interner<'_>,
     ) -> F {
         let (raw, reason) = match given {
             Given { first: None, .. } => return F::default(),
@@ -127,7 +127,7 @@ impl Extras {
     }
 
     /// Reads the extensions after all other members were read.
-    pub(crate) fn finish(&mut self, extensions: Given<'_>, interner: &mut Interner) {
+    pub(crate) fn finish(&mut self, extensions: Given<'_>, interner: &mut Interner<'_>) {
         let read: Extensions = self.field(EXTENSIONS, extensions, interner);
         if let Some(inner) = &mut self.0 {
             inner.unread.keep_last();

@@ -12,7 +12,7 @@ use crate::message::UnreadReason;
 /// The field of a record for one key: an optional value or a list.
 pub(crate) trait Field: Default {
     /// Reads `raw`. Returns `None` if it has the wrong type.
-    fn read(raw: &str, interner: &mut Interner) -> Option<Self>;
+    fn read(raw: &str, interner: &mut Interner<'_>) -> Option<Self>;
 
     /// Returns a field that preserves a value that couldn't be read, or `None` if the type of field
     /// can't.
@@ -64,7 +64,7 @@ pub(crate) trait Field: Default {
 }
 
 impl<T: Value> Field for Option<T> {
-    fn read(raw: &str, interner: &mut Interner) -> Option<Self> {
+    fn read(raw: &str, interner: &mut Interner<'_>) -> Option<Self> {
         match T::read(raw, interner) {
             Read::Value(value) => Some(Some(value)),
             Read::Nothing => Some(None),

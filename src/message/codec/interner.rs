@@ -1,6 +1,6 @@
 //! The records read so far, so that equal ones are read once and shared.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -15,28 +15,28 @@ use crate::message::{Location, Provider, Shared};
 const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
 
 /// The values that the slots of one input share.
-pub(crate) struct Interner {
-    providers: Records<Provider>,
-    locations: Records<Location>,
+pub(crate) struct Interner<'a> {
+    providers: Records<'a, Provider>,
+    locations: Records<'a, Location>,
     reasons: RecentCache<Arc<str>, Arc<str>>,
 }
 
-impl Interner {
-    /// Creates an interner for an input in memory. It never forgets a value.
-    pub(crate) fn unlimited() -> Self {
-        Self::with_limit(usize::MAX)
+impl<'a> Interner<'a> {
+    /// Creates an interner for values that are parts of `text`. It never forgets a value.
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self::new(text, usize::MAX)
     }
 
     /// Creates an interner for an input of any length. It forgets values that weren't used
     /// recently.
     pub(crate) fn limited() -> Self {
-        Self::with_limit(KEPT_OF_STREAM)
+        Self::new("", KEPT_OF_STREAM)
     }
 
-    fn with_limit(limit: usize) -> Self {
+    fn new(text: &'a str, limit: usize) -> Self {
         Self {
-            providers: Records(RecentCache::new(limit)),
-            locations: Records(RecentCache::new(limit)),
+            providers: Records::new(text, limit),
+            locations: Records::new(text, limit),
             reasons: RecentCache::new(limit),
         }
     }
@@ -53,53 +53,76 @@ impl Interner {
 
 /// A record that many slots can share.
 pub(crate) trait Intern: Value + Clone + Send + Sync + 'static {
-    fn records(interner: &mut Interner) -> &mut Records<Self>;
+    fn records<'i, 'a>(interner: &'i mut Interner<'a>) -> &'i mut Records<'a, Self>;
 }
 
 impl Intern for Provider {
-    fn records(interner: &mut Interner) -> &mut Records<Self> {
+    fn records<'i, 'a>(interner: &'i mut Interner<'a>) -> &'i mut Records<'a, Self> {
         &mut interner.providers
     }
 }
 
 impl Intern for Location {
-    fn records(interner: &mut Interner) -> &mut Records<Self> {
+    fn records<'i, 'a>(interner: &'i mut Interner<'a>) -> &'i mut Records<'a, Self> {
         &mut interner.locations
     }
 }
 
 /// The records by their JSON, both as read and as written.
-pub(crate) struct Records<T>(RecentCache<Box<[u8]>, Shared<T>>);
+pub(crate) struct Records<'a, T> {
+    known: RecentCache<Cow<'a, [u8]>, Shared<T>>,
+    /// The input, if it stays in memory. Then the keys are parts of it instead of copies.
+    text: &'a str,
+    /// The JSON of the latest record. Keeping it saves an allocation for each record.
+    written: Vec<u8>,
+}
 
-impl<T: Value> Records<T> {
+impl<'a, T: Value> Records<'a, T> {
+    fn new(text: &'a str, limit: usize) -> Self {
+        Self { known: RecentCache::new(limit), text, written: Vec::new() }
+    }
+
     /// Returns the record that was read from `raw` before.
     pub(crate) fn get(&mut self, raw: &str) -> Option<Shared<T>> {
-        self.0.get(raw.as_bytes())
+        self.known.get(raw.as_bytes())
     }
 
     /// Shares `record`, which was read from `raw` for the first time, with equal records.
     pub(crate) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
         // In a stream, a single record must not fill the cache.
-        if raw.len() > self.0.limit / 32 {
+        if raw.len() > self.known.limit / 32 {
             return record.into();
         }
-        let mut written = Vec::with_capacity(record.length::<false>());
-        record.write(&mut written);
-        // A record holds about as much text as its JSON.
-        let size = |json: &[u8]| size_of::<T>() + 2 * json.len();
-        if written == raw.as_bytes() {
+        self.written.clear();
+        record.write(&mut self.written);
+        let is_as_written = self.written == raw.as_bytes();
+        let known = if is_as_written { None } else { self.known.get(&*self.written) };
+        let shared = known.unwrap_or_else(|| {
             let shared = Shared::from(record);
-            self.0.add(raw.as_bytes().into(), shared.clone(), size(&written));
-            return shared;
-        }
-        let shared = self.0.get(&*written).unwrap_or_else(|| {
-            let shared = Shared::from(record);
-            let size = size(&written);
-            self.0.add(written.into(), shared.clone(), size);
+            if !is_as_written {
+                self.add(Cow::Owned(self.written.clone()), &shared);
+            }
             shared
         });
-        self.0.add(raw.as_bytes().into(), shared.clone(), size(raw.as_bytes()));
+        self.add(self.key(raw), &shared);
         shared
+    }
+
+    fn add(&mut self, json: Cow<'a, [u8]>, shared: &Shared<T>) {
+        // A record holds about as much text as its JSON.
+        let size = size_of::<T>() + 2 * json.len();
+        self.known.add(json, shared.clone(), size);
+    }
+
+    /// Returns `raw` as a part of the text, or a copy if it isn't one.
+    fn key(&self, raw: &str) -> Cow<'a, [u8]> {
+        let start = (raw.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        let part = self.text.as_bytes().get(start..start.saturating_add(raw.len()));
+        match part {
+            // Equal addresses mean equal bytes.
+            Some(part) if std::ptr::eq(part, raw.as_bytes()) => Cow::Borrowed(part),
+            _ => Cow::Owned(raw.as_bytes().to_vec()),
+        }
     }
 }
 

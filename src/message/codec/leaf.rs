@@ -48,7 +48,7 @@ macro_rules! text {
         impl Value for $type {
             const EXPECTED: &'static str = "a string";
 
-            fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
+            fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self> {
                 match Leaf::read(raw) {
                     Leaf::Text(text) => Read::Value($hold(text, interner)),
                     Leaf::Literal(text) => {
@@ -79,16 +79,16 @@ macro_rules! text {
     };
 }
 
-text!(String, |text: Cow<'_, str>, _: &mut Interner| text.into_owned());
+text!(String, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into_owned());
 // The smallest string type, for values that aren't shared by slots.
-text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner| text.into());
+text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into());
 // For values that many slots share.
-text!(Arc<str>, |text: Cow<'_, str>, interner: &mut Interner| interner.reason(&text));
+text!(Arc<str>, |text: Cow<'_, str>, interner: &mut Interner<'_>| interner.reason(&text));
 
 impl Value for bool {
     const EXPECTED: &'static str = "a boolean (true or false)";
 
-    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+    fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
         leaf(raw, |text| match text {
             value if value.eq_ignore_ascii_case("true") => Some(true),
             value if value.eq_ignore_ascii_case("false") => Some(false),
@@ -118,7 +118,7 @@ impl Value for Uuid {
     const EXPECTED: &'static str = "a UUID, such as 7ce6f387-c33c-417d-8682-81e83628cbd9";
     const CODE_OF_TEXT: ProblemCode = ProblemCode::NotUuid;
 
-    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+    fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
         leaf(raw, |text| Self::try_parse(text).ok())
     }
 
@@ -152,7 +152,7 @@ impl Value for DateTime<Utc> {
     const EXPECTED: &'static str =
         "a date and time of day with its UTC offset, such as 2016-08-01T14:00:00Z";
 
-    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+    fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
         leaf(raw, timestamp::read)
     }
 
@@ -184,7 +184,7 @@ impl Value for DateTime<Utc> {
 impl Value for f64 {
     const EXPECTED: &'static str = "a number of minutes above 0";
 
-    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+    fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
         leaf(raw, |digits| {
             // Rust also parses names such as `inf` and `NaN`, which aren't numbers in JSON.
             let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
@@ -230,7 +230,7 @@ impl Value for u64 {
     const EXPECTED: &'static str = "a whole number of at least 1, such as \"1\"";
     const CODE_OF_TEXT: ProblemCode = ProblemCode::InvalidBatch;
 
-    fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+    fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
         leaf(raw, |text| {
             let digits = without_fraction(text);
             digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()

@@ -14,6 +14,7 @@ pub(crate) mod problems;
 pub(crate) mod raw;
 pub(crate) mod record;
 mod shared_records;
+mod split;
 #[cfg(feature = "mock")]
 pub(crate) mod strict;
 mod timestamp;

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::plain_prefix;
+use super::{plain_prefix, split};
 
 /// The key of a member.
 #[derive(Clone, Copy)]
@@ -41,9 +41,13 @@ impl<'a> Key<'a> {
 pub(crate) struct Object<'a>(SmallVec<[(Key<'a>, &'a str); 8]>);
 
 impl<'a> Object<'a> {
-    /// Reads `raw`. Returns `None` if it isn't a JSON object.
+    /// Reads `raw`, which is JSON. Returns `None` if it isn't an object.
     pub(crate) fn read(raw: &'a str) -> Option<Self> {
-        if begins_with(raw, b'{') { serde_json::from_str(raw).ok() } else { None }
+        begins_with(raw, b'{').then(|| {
+            let mut members = SmallVec::new();
+            split::members(raw, |key, value| members.push((Key::quoted(key), value)));
+            Self(members)
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -92,13 +96,21 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// Returns the elements of the list `raw` as written, or `None` if it isn't a JSON list.
-pub(crate) fn list(raw: &str) -> Option<Elements<'_>> {
-    if begins_with(raw, b'[') { serde_json::from_str(raw).ok() } else { None }
+/// Returns the JSON value in a text of any kind, without whitespace around it.
+pub(crate) fn json(text: &str) -> Option<&str> {
+    serde_json::from_str(text).ok().map(RawValue::get)
 }
 
-/// Returns whether `raw` begins with `first` after whitespace. This check is cheaper than an error
-/// of serde_json.
+/// Returns the elements of `raw`, which is JSON, as written. Returns `None` if it isn't a list.
+pub(crate) fn list(raw: &str) -> Option<Elements<'_>> {
+    begins_with(raw, b'[').then(|| {
+        let mut elements = SmallVec::new();
+        split::elements(raw, |element| elements.push(element));
+        Elements(elements)
+    })
+}
+
+/// Returns whether `raw` begins with `first` after whitespace.
 fn begins_with(raw: &str, first: u8) -> bool {
     raw.bytes().find(|byte| !is_space(*byte)) == Some(first)
 }
@@ -118,30 +130,6 @@ impl<'a> IntoIterator for Elements<'a> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
-    }
-}
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor;
-
-        impl<'de> Visitor<'de> for ListVisitor {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = SmallVec::new();
-                while let Some(element) = seq.next_element::<&RawValue>()? {
-                    elements.push(element.get());
-                }
-                Ok(Elements(elements))
-            }
-        }
-
-        deserializer.deserialize_seq(ListVisitor)
     }
 }
 

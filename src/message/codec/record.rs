@@ -122,7 +122,7 @@ macro_rules! record {
 
             pub(crate) fn from_object(
                 object: &$crate::message::codec::raw::Object<'_>,
-                interner: &mut $crate::message::codec::interner::Interner,
+                interner: &mut $crate::message::codec::interner::Interner<'_>,
             ) -> $crate::message::codec::value::Read<Self> {
                 use $crate::message::codec::{extras::Given, value::Read};
                 let mut record = Self::blank();
@@ -151,7 +151,7 @@ macro_rules! record {
 
             fn read(
                 raw: &str,
-                interner: &mut $crate::message::codec::interner::Interner,
+                interner: &mut $crate::message::codec::interner::Interner<'_>,
             ) -> $crate::message::codec::value::Read<Self> {
                 use $crate::message::codec::{raw::Object, value::Read};
                 match Object::read(raw) {

@@ -39,7 +39,7 @@ pub(crate) fn deserialize<'de, T: Value, D: Deserializer<'de>>(
     blank: fn() -> T,
 ) -> Result<T, D::Error> {
     let Json(json) = Json::deserialize(deserializer)?;
-    match T::read(&json, &mut Interner::unlimited()) {
+    match T::read(&json, &mut Interner::of(&json)) {
         Read::Value(value) => Ok(value),
         Read::Nothing if json != "null" => Ok(blank()),
         Read::Nothing | Read::WrongType => Err(wrong_type(T::EXPECTED, &json)),

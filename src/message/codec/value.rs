@@ -30,7 +30,7 @@ pub(crate) trait Value: Sized {
     const EMPTY_ELEMENT: Option<fn() -> Self> = None;
 
     /// Reads `raw`, the JSON of one value.
-    fn read(raw: &str, interner: &mut Interner) -> Read<Self>;
+    fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self>;
 
     /// Writes the value as JSON.
     fn write(&self, out: &mut Vec<u8>);

@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for Extensions {
 }
 
 impl Field for Extensions {
-    fn read(raw: &str, _: &mut Interner) -> Option<Self> {
+    fn read(raw: &str, _: &mut Interner<'_>) -> Option<Self> {
         match Object::read(raw) {
             Some(object) => Some(Self::of(&object)),
             None => (raw == "null").then(Self::default),

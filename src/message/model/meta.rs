@@ -323,7 +323,7 @@ macro_rules! constant {
         impl Value for $name {
             const EXPECTED: &'static str = concat!("\"", $text, "\"");
 
-            fn read(raw: &str, _: &mut Interner) -> Read<Self> {
+            fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
                 leaf(raw, |text| (text == $text).then_some(Self(())))
             }
 

@@ -151,7 +151,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
 impl<T: Intern> Value for Shared<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
-    fn read(raw: &str, interner: &mut Interner) -> Read<Self> {
+    fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self> {
         if let Some(known) = T::records(interner).get(raw) {
             return Read::Value(known);
         }

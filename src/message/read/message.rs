@@ -66,7 +66,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
         scanner.end()?;
         return Err(ParseError::value(start, "the input is JSON, but not an object"));
     }
-    let mut interner = Interner::unlimited();
+    let mut interner = Interner::of(scanner.text());
     let mut meta = Given::default();
     let mut extensions = Given::default();
     let mut extras = Extras::default();
@@ -107,7 +107,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
 }
 
 /// Reads a list of slots one by one.
-fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner) -> Parsed<List<Slot>> {
+fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Parsed<List<Slot>> {
     let start = scanner.at();
     let not_read = |raw: &str| List::not_read(raw, UnreadReason::WrongType);
     if !scanner.take(b'[')? {
@@ -133,7 +133,7 @@ fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner) -> Parsed<List
 pub(super) fn read_slot(
     scanner: &mut Scanner<'_>,
     index: usize,
-    interner: &mut Interner,
+    interner: &mut Interner<'_>,
 ) -> Parsed<Option<Slot>> {
     let object = if scanner.peek()? == b'{' { scanner.value::<Object<'_>>() } else { Ok(None) };
     let object = object.and_then(|object| match object {

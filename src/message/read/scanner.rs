@@ -97,6 +97,11 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
+    /// Returns the whole text.
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// Returns the offset in the text in bytes.
     pub(crate) fn at(&self) -> usize {
         self.at

@@ -58,7 +58,7 @@ pub(super) fn next(
     shape: Shape,
     count: usize,
     meta: &mut Option<Meta>,
-    interner: &mut Interner,
+    interner: &mut Interner<'_>,
 ) -> Parsed<NextItem> {
     match shape {
         Shape::Unknown => begin(scanner, meta, interner),
@@ -89,7 +89,7 @@ pub(super) fn next(
 fn begin(
     scanner: &mut Scanner<'_>,
     meta: &mut Option<Meta>,
-    interner: &mut Interner,
+    interner: &mut Interner<'_>,
 ) -> Parsed<NextItem> {
     if scanner.take(b'[')? {
         return Ok(NextItem::Around(Shape::List));
@@ -137,7 +137,7 @@ fn keep(metas: Metas, meta: &mut Option<Meta>) -> Parsed<()> {
 fn members(
     scanner: &mut Scanner<'_>,
     mut is_first: bool,
-    interner: &mut Interner,
+    interner: &mut Interner<'_>,
 ) -> Parsed<(Option<(Slots, usize)>, Metas)> {
     let mut metas = Metas::new();
     while let Some(key) = scanner.member(is_first)? {
@@ -174,7 +174,7 @@ fn slots(scanner: &mut Scanner<'_>) -> Parsed<(Slots, usize)> {
     Err(ParseError::value(start, "expected a list"))
 }
 
-fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner) -> Parsed<NextItem> {
+fn slot(scanner: &mut Scanner<'_>, count: usize, interner: &mut Interner<'_>) -> Parsed<NextItem> {
     scanner.peek()?;
     let start = scanner.at();
     Ok(match read_slot(scanner, count, interner).map_err(in_slots)? {

@@ -71,7 +71,7 @@ pub struct SlotReader<R> {
     count: usize,
     line: usize,
     meta: Option<Meta>,
-    interner: Interner,
+    interner: Interner<'static>,
     /// Whether the buffered text doesn't contain another complete item.
     needs_input: bool,
     /// Whether the first line is too long. It is then unknown whether each slot is on its own line.

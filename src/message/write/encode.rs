@@ -8,7 +8,7 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
 use crate::message::validation::corrected;
-use crate::message::{Meta, PushSlots};
+use crate::message::{Meta, PushSlots, Slot};
 
 impl PushSlots {
     /// Returns the message as JSON (RFC 8259).
@@ -29,14 +29,20 @@ impl PushSlots {
         self.extras.write(out, |_| true);
     }
 
-    /// Returns the number of bytes that [`write_rest`](Self::write_rest) writes, not counting
-    /// escapes. Looking for escapes would take longer than growing the buffer if there are any.
-    pub(super) fn rest_length(&self) -> usize {
-        let slots =
-            if self.slots.is_blank() { NO_SLOTS.len() } else { self.slots.length::<false>(SLOTS) };
-        slots + self.extras.length(|_| true)
+    /// Estimates the number of bytes that [`write_rest`](Self::write_rest) writes, from a sample of
+    /// the slots. The exact number would take longer than growing the buffer if they are too few.
+    pub(super) fn estimated_rest(&self) -> usize {
+        let count = self.slots.len();
+        let sample = self.slots.iter().step_by(count / SAMPLED + 1);
+        let sampled = sample.len().max(1);
+        let length: usize = sample.map(Slot::added_length).sum();
+        let slots = (length / sampled + 1).saturating_mul(count);
+        slots + slots / 16 + SLOTS.len() + "[]".len() + self.extras.length(|_| true)
     }
 }
+
+/// The number of slots from which the length of a message is estimated.
+const SAMPLED: usize = 32;
 
 const META: &str = r#","Meta":"#;
 pub(super) const SLOTS: &str = r#","Slots":"#;
@@ -71,13 +77,14 @@ impl Encode for PushSlots {
     }
 
     fn written(&self, meta: &Meta) -> Vec<u8> {
-        let mut out = Vec::with_capacity(write::enclosed(meta_length(meta) + self.rest_length()));
+        let mut out = Vec::with_capacity(meta_length(meta) + self.estimated_rest());
         // A `Meta` that couldn't be read is in the extras.
         if !self.extras.has("Meta") {
             write_meta(meta, &mut out);
         }
         self.write_rest(&mut out);
         write::enclose(*b"{}", 0, &mut out);
+        out.shrink_to_fit();
         out
     }
 }

@@ -56,7 +56,7 @@ impl PushSlots {
             self.check_slots(&mut problems);
         }
         let message = corrected.as_deref().unwrap_or(self);
-        let mut encoded = Vec::with_capacity(message.rest_length());
+        let mut encoded = Vec::with_capacity(message.estimated_rest());
         message.write_rest(&mut encoded);
         encoded.shrink_to_fit();
         Ok(EncodedMessage {

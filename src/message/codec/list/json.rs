@@ -35,7 +35,7 @@ fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
 impl<T: Value> Unread<T> {
     /// Returns the elements that can be read.
     fn readable(&self) -> Vec<T> {
-        let mut interner = Interner::unlimited();
+        let mut interner = Interner::of(&self.raw);
         let is_one_list = self.reason != UnreadReason::Repeated;
         let elements = list(&self.raw).filter(|_| is_one_list).into_iter().flatten();
         let read = elements.filter_map(|raw| match T::read(raw, &mut interner) {
@@ -86,7 +86,7 @@ impl<T: Value> Serialize for List<T> {
 }
 
 impl<T: Value> Field for List<T> {
-    fn read(raw: &str, interner: &mut Interner) -> Option<Self> {
+    fn read(raw: &str, interner: &mut Interner<'_>) -> Option<Self> {
         let Some(elements) = list(raw) else { return (raw == "null").then(Self::new) };
         let elements = elements.into_iter();
         let mut values = Vec::with_capacity(elements.len());
@@ -180,7 +180,7 @@ impl<T: Value> Field for List<T> {
             return;
         };
         // The interner holds shared records until all elements are checked.
-        let mut interner = Interner::unlimited();
+        let mut interner = Interner::of(raw);
         for (index, raw) in elements.into_iter().enumerate() {
             match T::read(raw, &mut interner) {
                 Read::Value(value) => value.check(at.index(index), problems),
