@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
+use super::raw::Key;
 use super::value::Value;
 use crate::message::{Location, Provider, Shared};
 
@@ -38,6 +39,16 @@ impl<'a> Interner<'a> {
             providers: Records::new(text, limit),
             locations: Records::new(text, limit),
             reasons: RecentCache::new(limit),
+        }
+    }
+
+    /// Returns the length of a record at the start of `text` if it was read before as the value of
+    /// `key`.
+    pub(crate) fn known_length(&mut self, key: Key<'_>, text: &str) -> Option<usize> {
+        match key.raw() {
+            "Provider" => self.providers.known_length(text.as_bytes()),
+            "Location" => self.locations.known_length(text.as_bytes()),
+            _ => None,
         }
     }
 
@@ -75,11 +86,24 @@ pub(crate) struct Records<'a, T> {
     text: &'a str,
     /// The JSON of the latest record. Keeping it saves an allocation for each record.
     written: Vec<u8>,
+    /// The lengths of records as read, the latest first. Where many records repeat, few are needed.
+    lengths: [usize; 8],
 }
 
 impl<'a, T: Value> Records<'a, T> {
     fn new(text: &'a str, limit: usize) -> Self {
-        Self { known: RecentCache::new(limit), text, written: Vec::new() }
+        Self { known: RecentCache::new(limit), text, written: Vec::new(), lengths: [0; 8] }
+    }
+
+    /// Returns the length of a record at the start of `text` if it was read before.
+    fn known_length(&mut self, text: &[u8]) -> Option<usize> {
+        let place = self.lengths.iter().position(|&length| {
+            let record = text.get(..length).filter(|record| record.ends_with(b"}"));
+            record.is_some_and(|record| self.known.contains(record))
+        })?;
+        let latest = self.lengths.get_mut(..=place)?;
+        latest.rotate_right(1);
+        latest.first().copied()
     }
 
     /// Returns the record that was read from `raw` before.
@@ -92,6 +116,10 @@ impl<'a, T: Value> Records<'a, T> {
         // In a stream, a single record must not fill the cache.
         if raw.len() > self.known.limit / 32 {
             return record.into();
+        }
+        if !self.lengths.contains(&raw.len()) {
+            self.lengths.rotate_right(1);
+            self.lengths[0] = raw.len();
         }
         self.written.clear();
         record.write(&mut self.written);
@@ -139,6 +167,13 @@ struct RecentCache<K, V> {
 impl<K: Hash + Eq, V: Clone> RecentCache<K, V> {
     fn new(limit: usize) -> Self {
         Self { young: HashMap::default(), old: HashMap::default(), size: 0, limit }
+    }
+
+    fn contains<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.young.contains_key(key) || self.old.contains_key(key)
     }
 
     fn get<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>

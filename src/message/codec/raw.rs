@@ -50,6 +50,11 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// Adds a member.
+    pub(crate) fn add(&mut self, key: Key<'a>, value: &'a str) {
+        self.0.push((key, value));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -94,6 +99,14 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
         deserializer.deserialize_map(ObjectVisitor)
     }
+}
+
+/// Returns the string at the start of `text`, with its quotes, if it is complete and has no escapes.
+#[inline]
+pub(crate) fn plain_string(text: &str) -> Option<&str> {
+    let inside = text.as_bytes().strip_prefix(b"\"")?;
+    let length = plain_prefix::prefix(inside);
+    (inside.get(length) == Some(&b'"')).then(|| text.get(..length + 2))?
 }
 
 /// Returns the JSON value in a text of any kind, without whitespace around it.

@@ -63,6 +63,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// Passes a value and returns it.
+    #[inline]
     fn value(&mut self) -> &'a str {
         let start = self.at;
         match self.rest().first() {
@@ -80,11 +81,14 @@ impl<'a> Splitter<'a> {
     }
 
     /// Passes a string with its quotes.
+    #[inline]
     fn pass_string(&mut self) {
         self.at += 1;
         loop {
-            self.at += plain_prefix::prefix(self.rest());
-            match self.rest().first() {
+            let rest = self.rest();
+            let plain = plain_prefix::prefix(rest);
+            self.at += plain;
+            match rest.get(plain) {
                 Some(b'"') => return self.at += 1,
                 Some(b'\\') => self.at += 2,
                 Some(_) => self.at += 1,

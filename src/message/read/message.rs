@@ -135,7 +135,16 @@ pub(super) fn read_slot(
     index: usize,
     interner: &mut Interner<'_>,
 ) -> Parsed<Option<Slot>> {
-    let object = if scanner.peek()? == b'{' { scanner.value::<Object<'_>>() } else { Ok(None) };
+    let start = scanner.at();
+    let object = if scanner.peek()? != b'{' {
+        Ok(None)
+    } else if let Ok(members) = slot_members(scanner, interner) {
+        Ok(Some(members))
+    } else {
+        // serde_json reads it again, for its error.
+        scanner.back_to(start);
+        scanner.value::<Object<'_>>()
+    };
     let object = object.and_then(|object| match object {
         Some(object) => Ok(Some(Slot::from_object(&object, interner))),
         None => Ok((scanner.raw()? == "null").then_some(Read::Nothing)),
@@ -149,6 +158,16 @@ pub(super) fn read_slot(
         Some(Read::Nothing) => Slot::EMPTY_ELEMENT.map(|empty| empty()),
         Some(Read::WrongType) | None => None,
     })
+}
+
+/// Consumes an object and returns its members. Checks only records that weren't read before.
+fn slot_members<'a>(scanner: &mut Scanner<'a>, interner: &mut Interner<'_>) -> Parsed<Object<'a>> {
+    scanner.take(b'{')?;
+    let mut members = Object::default();
+    while let Some(key) = scanner.member(members.is_empty())? {
+        members.add(key, scanner.raw_unless(|text| interner.known_length(key, text))?);
+    }
+    Ok(members)
 }
 
 /// Reads the same content as [`PushSlots::from_json`], with the same tolerance, from any format

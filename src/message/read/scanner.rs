@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::message::codec::path::PathSegment;
-use crate::message::codec::raw::Key;
+use crate::message::codec::raw::{Key, plain_string};
 
 pub(crate) type Parsed<T> = Result<T, Box<ParseError>>;
 
@@ -128,14 +128,15 @@ impl<'a> Scanner<'a> {
     }
 
     fn pass_space(&mut self) {
-        let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
-        self.at += self.rest().as_bytes().iter().take_while(space).count();
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
+            self.at += 1;
+        }
     }
 
     /// Returns the next byte that isn't whitespace, without consuming it.
     pub(crate) fn peek(&mut self) -> Parsed<u8> {
         self.pass_space();
-        let byte = self.rest().as_bytes().first().copied();
+        let byte = self.text.as_bytes().get(self.at).copied();
         byte.ok_or_else(|| ParseError::new(self.at, Reason::End))
     }
 
@@ -201,7 +202,29 @@ impl<'a> Scanner<'a> {
 
     /// Consumes a value of any type and returns its JSON as written.
     pub(crate) fn raw(&mut self) -> Parsed<&'a str> {
+        self.pass_space();
+        if let Some(string) = plain_string(self.rest()) {
+            self.at += string.len();
+            return Ok(string);
+        }
         Ok(self.value::<&RawValue>()?.map_or("", RawValue::get))
+    }
+
+    /// Consumes a value like [`raw`](Self::raw), unless `known` returns the length of an object at
+    /// the start of a text. An equal one was checked before.
+    pub(crate) fn raw_unless(
+        &mut self,
+        known: impl FnOnce(&str) -> Option<usize>,
+    ) -> Parsed<&'a str> {
+        self.pass_space();
+        let rest = self.rest();
+        match known(rest).and_then(|length| rest.get(..length)) {
+            Some(object) => {
+                self.at += object.len();
+                Ok(object)
+            }
+            None => self.raw(),
+        }
     }
 
     /// Consumes a value like [`raw`](Self::raw). Adds the path that `locate` finds to an error.
