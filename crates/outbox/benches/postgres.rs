@@ -116,18 +116,18 @@ impl Stage {
         Workers((0..workers).map(start).collect())
     }
 
-    /// Returns the number of messages a second that workers deliver.
-    fn drain(&self, workers: usize, messages: usize) -> f64 {
+    /// Returns the number of messages a second that workers deliver after the first `warm_up`.
+    fn drain(&self, workers: usize, warm_up: usize, messages: usize) -> f64 {
         let workers = self.start_workers(workers);
         let before = self.accepted();
         // The processes start meanwhile.
         let (mut first, mut start) = (before, Instant::now());
-        while first < before + messages / 5 {
+        while first < before + warm_up {
             std::thread::sleep(Duration::from_millis(50));
             (first, start) = (self.accepted(), Instant::now());
         }
         let (mut last, mut end) = (first, start);
-        while last < before + messages {
+        while last < before + warm_up + messages {
             std::thread::sleep(Duration::from_millis(100));
             (last, end) = (self.accepted(), Instant::now());
         }
@@ -253,8 +253,9 @@ fn workers(stage: &Stage) {
     let mut best = 0_f64;
     for workers in [1, 4, 16, 64] {
         let rates = (0..3).map(|_| {
-            stage.fill(12_000);
-            let rate = stage.drain(workers, 10_000);
+            let warm_up = 400 * workers;
+            stage.fill(warm_up + 12_000);
+            let rate = stage.drain(workers, warm_up, 10_000);
             stage.clear();
             rate
         });
@@ -272,10 +273,10 @@ fn waiting(stage: &Stage) {
     let mut ratios = Vec::new();
     for _ in 0..3 {
         stage.fill(12_000);
-        let without = stage.drain(4, 10_000);
+        let without = stage.drain(4, 2_000, 8_000);
         stage.clear();
         stage.fill(WAITING);
-        let with = stage.drain(4, 10_000);
+        let with = stage.drain(4, 2_000, 8_000);
         stage.clear();
         println!("  {without:.0} messages a second, {with:.0} with {WAITING} entries that wait");
         ratios.push(with / without);

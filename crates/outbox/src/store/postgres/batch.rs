@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::link::Link;
@@ -18,6 +19,9 @@ use crate::time::Timestamp;
 
 /// The maximum number of requests in one transaction.
 const MAX_REQUESTS: usize = 256;
+
+/// The maximum rest between two rounds of requests.
+const MAX_REST: Duration = Duration::from_millis(200);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -64,6 +68,7 @@ impl Batches {
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut batch = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
+        let mut fastest = Duration::MAX;
         loop {
             if claims.is_empty() {
                 if requests.recv_many(&mut batch, MAX_REQUESTS).await == 0 {
@@ -76,6 +81,7 @@ impl Batches {
                     batch.push(request);
                 }
             }
+            let start = Instant::now();
             let mut steps = Vec::new();
             for request in batch.drain(..) {
                 match request {
@@ -87,6 +93,15 @@ impl Batches {
                 self.take_steps(steps).await;
             }
             claims = self.claim(claims).await;
+            sleep(rest(start.elapsed(), &mut fastest)).await;
         }
     }
+}
+
+/// Returns the rest after a round of requests that took this long. If many workers keep the database
+/// busy, rounds are slow. Requests then gather during the rest, so that fewer transactions do more.
+fn rest(took: Duration, fastest: &mut Duration) -> Duration {
+    // It rises slowly, so that one lucky round doesn't count for ever.
+    *fastest = took.min(fastest.saturating_add(*fastest / 128));
+    took.saturating_sub(fastest.saturating_mul(3)).min(MAX_REST)
 }

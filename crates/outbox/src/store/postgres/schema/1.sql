@@ -35,33 +35,44 @@ create table pushslots.lane (
 create index lane_due on pushslots.lane (due, name) where lease is null and not held;
 create index lane_leased on pushslots.lane (leased_until) where lease is not null;
 
+-- The values that workers can read. The condition of a domain is prepared once for each connection,
+-- and that of a table for each statement, which takes longer than the insertion.
+create domain pushslots.lane_name as text collate "C" check (octet_length(value) <= 200);
+create domain pushslots.entry_key as text collate "C" check (octet_length(value) between 1 and 200);
+create domain pushslots.digest as bytea check (octet_length(value) = 32);
+create domain pushslots.count as integer check (value >= 0);
+create domain pushslots.on_dead as text check (value in ('continue', 'hold'));
+create domain pushslots.open_state as text check (value in ('waiting', 'sending'));
+create domain pushslots.delivery as text
+    check (value in ('accepted', 'rejected', 'not_sent', 'unknown'));
+create domain pushslots.time as timestamptz
+    check (value between '0001-01-01 00:00+00' and '9999-12-31 00:00+00');
+
 -- The entries that wait or are being sent. No index contains a column that a send changes, so that
--- its updates stay within a page. The conditions keep out what a worker can't read.
+-- its updates stay within a page.
 create table pushslots.entry (
     number bigint primary key default nextval('pushslots.entry_number'),
     message_id uuid not null unique,
-    lane text collate "C" not null check (octet_length(lane) <= 200),
+    lane pushslots.lane_name not null,
     position bigint not null,
-    key text collate "C" check (octet_length(key) between 1 and 200),
+    key pushslots.entry_key,
     batch_id text collate "C",
-    batch_entries integer check (batch_entries > 0),
-    check ((batch_id is null) = (batch_entries is null)),
-    digest bytea not null check (octet_length(digest) = 32),
-    slots integer not null check (slots >= 0),
-    on_dead text not null check (on_dead in ('continue', 'hold')),
+    batch_entries pushslots.count,
+    digest pushslots.digest not null,
+    slots pushslots.count not null,
+    on_dead pushslots.on_dead not null,
     enqueued timestamptz not null,
-    expires timestamptz check (expires between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'),
-    state text not null check (state in ('waiting', 'sending')),
+    expires pushslots.time,
+    state pushslots.open_state not null,
     lease bigint,
     superseded_by uuid,
-    delivery text check (delivery in ('accepted', 'rejected', 'not_sent', 'unknown')),
-    due timestamptz not null check (due between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'),
+    delivery pushslots.delivery,
+    due pushslots.time not null,
     failures integer not null default 0,
     failing_since timestamptz,
     lost_leases integer not null default 0,
     attempts integer not null default 0,
-    changed timestamptz not null,
-    check ((state = 'sending') = (lease is not null))
+    changed timestamptz not null
 ) with (
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_cost_delay = 0
@@ -83,9 +94,10 @@ create table pushslots.dead (
     attempt_records text[] not null,
     receipt text,
     primary key (number),
-    unique (message_id),
-    check (state in ('rejected', 'abandoned', 'unknown', 'expired', 'poison', 'invalid'))
+    unique (message_id)
 );
+alter table pushslots.dead alter column state type text,
+    add check (state in ('rejected', 'abandoned', 'unknown', 'expired', 'poison', 'invalid'));
 create index dead_changed on pushslots.dead (changed, number);
 
 -- The entries that are accepted, superseded or cancelled, with all attempts and the receipt: a
@@ -93,9 +105,10 @@ create index dead_changed on pushslots.dead (changed, number);
 create table pushslots.settled (
     like pushslots.entry,
     attempt_records text[] not null,
-    receipt text,
-    check (state in ('accepted', 'superseded', 'cancelled'))
+    receipt text
 ) partition by range (changed);
+alter table pushslots.settled alter column state type text,
+    add check (state in ('accepted', 'superseded', 'cancelled'));
 create index settled_message_id on pushslots.settled (message_id);
 create index settled_number on pushslots.settled (number);
 
@@ -245,6 +258,10 @@ begin
     select * into strict new from json_to_record(entry::json) as x(
         message_id uuid, lane text, key text, batch_id text, batch_entries integer, digest bytea,
         slots integer, on_dead text, not_before timestamptz, expires timestamptz);
+    if (new.batch_id is null) <> (new.batch_entries is null) or new.batch_entries = 0 then
+        raise exception 'batch_id and batch_entries belong together'
+            using errcode = 'invalid_parameter_value';
+    end if;
     lock := hashtextextended('pushslots.lane:' || new.lane, 0);
     if waits then
         perform pg_advisory_xact_lock(lock);
