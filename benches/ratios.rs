@@ -12,6 +12,8 @@
 //! * Heap is the memory still allocated after the work, by requested size and without spare
 //!   capacity of the slot list. Counting adds one atomic addition to each allocation, and the owned
 //!   side has more allocations.
+//! * `read_vs_simd_json` and `read_vs_sonic_rs` compare with the structs read by these crates.
+//! * `validate_vs_encode` is the time to check messages in ratio to encoding them.
 //! * `one_document_…` is all slots in one message of 125 MB. Here both sides spend more time on
 //!   fresh memory from the system than on writing to it.
 //! * `ratios/sending.rs` explains `publish_vs_…` and `send_…`, `ratios/publishing.rs` explains
@@ -90,6 +92,9 @@ fn shared_records() {
     print("encode_vs_memcpy", times.encode / times.copy);
     print("bytes_per_slot_vs_owned", messages_heap as f64 / owned_heap as f64);
     print("read_vs_serde_json", times.read / times.read_owned);
+    print("read_vs_simd_json", times.read / times.read_simd_json);
+    print("read_vs_sonic_rs", times.read / times.read_sonic_rs);
+    print("validate_vs_encode", times.validate / times.encode);
     print("read_bytes_per_slot_vs_owned", read_heap as f64 / owned_read_heap as f64);
     drop((messages, owned, documents));
     print("stream_read_peak_mib", stream_peak_mib(PEOPLE));
@@ -104,6 +109,8 @@ fn document(name: &str, per_message: usize, people: usize) {
     print(&format!("{name}_encode_vs_serde_json"), times.encode / times.encode_owned);
     print(&format!("{name}_encode_vs_memcpy"), times.encode / times.copy);
     print(&format!("{name}_read_vs_serde_json"), times.read / times.read_owned);
+    print(&format!("{name}_read_vs_simd_json"), times.read / times.read_simd_json);
+    print(&format!("{name}_read_vs_sonic_rs"), times.read / times.read_sonic_rs);
     if people > PEOPLE {
         drop((messages, owned, documents));
         print(&format!("{name}_stream_read_peak_mib"), stream_peak_mib(STREAMED_SLOTS));
@@ -117,11 +124,14 @@ struct Times {
     copy: f64,
     read: f64,
     read_owned: f64,
+    read_simd_json: f64,
+    read_sonic_rs: f64,
+    validate: f64,
 }
 
 impl Times {
     fn of(messages: &[PushSlots], owned: &[owned::Message], documents: &[Vec<u8>]) -> Self {
-        let rounds: Vec<[f64; 5]> = (0..ROUNDS)
+        let rounds: Vec<[f64; 8]> = (0..ROUNDS)
             .map(|_| {
                 [
                     seconds(messages, PushSlots::to_json),
@@ -129,15 +139,30 @@ impl Times {
                     seconds(documents, Vec::clone),
                     seconds(documents, read),
                     seconds(documents, owned::read),
+                    simd_json_seconds(documents),
+                    seconds(documents, |json| {
+                        sonic_rs::from_slice::<owned::Message>(json).unwrap()
+                    }),
+                    seconds(messages, |message| message.validate().unwrap()),
                 ]
             })
             .collect();
-        let [encode, encode_owned, copy, read, read_owned] = std::array::from_fn(|side| {
-            let mut times: Vec<_> = rounds.iter().map(|round| round[side]).collect();
-            times.sort_by(f64::total_cmp);
-            times[ROUNDS / 2]
-        });
-        Self { encode, encode_owned, copy, read, read_owned }
+        let [encode, encode_owned, copy, read, read_owned, read_simd_json, read_sonic_rs, validate] =
+            std::array::from_fn(|side| {
+                let mut times: Vec<_> = rounds.iter().map(|round| round[side]).collect();
+                times.sort_by(f64::total_cmp);
+                times[ROUNDS / 2]
+            });
+        Self {
+            encode,
+            encode_owned,
+            copy,
+            read,
+            read_owned,
+            read_simd_json,
+            read_sonic_rs,
+            validate,
+        }
     }
 }
 
@@ -193,6 +218,20 @@ fn seconds<T, U>(items: &[T], work: impl Fn(&T) -> U) -> f64 {
         time.as_secs_f64()
     };
     items.iter().map(time).sum()
+}
+
+/// Returns the time that simd-json takes to read all documents. It changes its input, and the time to
+/// copy that doesn't count.
+fn simd_json_seconds(documents: &[Vec<u8>]) -> f64 {
+    let time = |json: &Vec<u8>| {
+        let mut json = json.clone();
+        let start = Instant::now();
+        let message = black_box(simd_json::from_slice::<owned::Message>(&mut json).unwrap());
+        let time = start.elapsed();
+        drop(message);
+        time.as_secs_f64()
+    };
+    documents.iter().map(time).sum()
 }
 
 /// Returns the most heap in use while slots are read from a generated source. Samples the heap
