@@ -37,6 +37,12 @@ pub(crate) trait Field: Default {
     /// in [`Value::length`].
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize;
 
+    /// Returns the length of the [`Shared`](crate::Shared) records inside the field in bytes.
+    #[inline]
+    fn shared_length(&self) -> usize {
+        0
+    }
+
     /// Serializes the member unless the field is absent. `key` has no quotes.
     fn serialize_member<M: SerializeMap>(
         &self,
@@ -84,6 +90,11 @@ impl<T: Value> Field for Option<T> {
         if out.len() == start + key.len() + "{}".len() && out.ends_with(b"{}") {
             out.truncate(start);
         }
+    }
+
+    #[inline]
+    fn shared_length(&self) -> usize {
+        self.as_ref().map_or(0, Value::shared_length)
     }
 
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize {

@@ -176,6 +176,12 @@ macro_rules! record {
                 $crate::message::codec::json_writer::enclosed(inside)
             }
 
+            #[inline]
+            fn shared_length(&self) -> usize {
+                use $crate::message::codec::field::Field;
+                0 $(+ Field::shared_length(&self.$field))*
+            }
+
             fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use $crate::message::codec::field::Field;
                 use ::serde::ser::SerializeMap;

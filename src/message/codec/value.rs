@@ -39,6 +39,12 @@ pub(crate) trait Value: Sized {
     /// strings aren't scanned for escapes, and the number is too low if there are any.
     fn length<const EXACT: bool>(&self) -> usize;
 
+    /// Returns the length of the [`Shared`](crate::Shared) records inside the value in bytes.
+    #[inline]
+    fn shared_length(&self) -> usize {
+        0
+    }
+
     /// Serializes the same content as [`write`](Self::write).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 

@@ -174,6 +174,11 @@ impl<T: Intern> Value for Shared<T> {
         kept_json(self).map_or_else(|| (**self).length::<EXACT>(), <[u8]>::len)
     }
 
+    #[inline]
+    fn shared_length(&self) -> usize {
+        self.length::<false>()
+    }
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Value::serialize(&**self, serializer)
     }
