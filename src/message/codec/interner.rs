@@ -15,6 +15,10 @@ use crate::message::{Location, Provider, Shared};
 /// generations each take at most about six times as much.
 const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
 
+/// The maximum length of a record that is compared before its end is known. Longer ones could make
+/// reading slow, because each slot may be compared with several.
+const LONGEST: usize = 4 * 1024;
+
 /// The values that the slots of one input share.
 pub(crate) struct Interner<'a> {
     providers: Records<'a, Provider>,
@@ -117,7 +121,7 @@ impl<'a, T: Value> Records<'a, T> {
         if raw.len() > self.known.limit / 32 {
             return record.into();
         }
-        if !self.lengths.contains(&raw.len()) {
+        if raw.len() <= LONGEST && !self.lengths.contains(&raw.len()) {
             self.lengths.rotate_right(1);
             self.lengths[0] = raw.len();
         }
