@@ -90,7 +90,7 @@ pub(crate) struct Records<'a, T> {
     text: &'a str,
     /// The JSON of the latest record. Keeping it saves an allocation for each record.
     written: Vec<u8>,
-    /// The lengths of records as read, the latest first. Where many records repeat, few are needed.
+    /// The lengths of records as read, the latest first. If many records repeat, few are needed.
     lengths: [usize; 8],
 }
 

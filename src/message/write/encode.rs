@@ -35,14 +35,19 @@ impl PushSlots {
         let count = self.slots.len();
         let sample = self.slots.iter().step_by(count / SAMPLED + 1);
         let sampled = sample.len().max(1);
-        let length: usize = sample.map(Slot::added_length).sum();
+        // One long slot must not stand for many short ones.
+        let length: usize = sample.map(|slot| slot.added_length().min(LONGEST_SAMPLED)).sum();
         let slots = (length / sampled + 1).saturating_mul(count);
-        slots + slots / 16 + SLOTS.len() + "[]".len() + self.extras.length(|_| true)
+        let rest = SLOTS.len() + "[]".len() + self.extras.length(|_| true);
+        slots.saturating_add(slots / 16).saturating_add(rest)
     }
 }
 
 /// The number of slots from which the length of a message is estimated.
 const SAMPLED: usize = 32;
+
+/// The maximum length of a slot in the estimate, in bytes. For longer slots, the buffer grows.
+const LONGEST_SAMPLED: usize = 4 * 1024;
 
 const META: &str = r#","Meta":"#;
 pub(super) const SLOTS: &str = r#","Slots":"#;

@@ -37,7 +37,8 @@ const ROUNDS: usize = 3;
 /// The number of jobs that wait at the start of a drain.
 const JOBS: usize = 12_000;
 
-/// The jobs between which the time counts: processes start before, and run out of jobs after them.
+/// The numbers of delivered jobs between which the time counts. Processes start before the first, and
+/// run out of jobs after the second.
 const MEASURED: [usize; 2] = [2_000, 10_000];
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(300);

@@ -39,7 +39,7 @@ async function work() {
     connectionString: DATABASE_URL,
     concurrentJobs,
     maxPoolSize: concurrentJobs + 2,
-    // What the page "Performance" of graphile-worker's documentation sets for throughput.
+    // The settings for throughput on the page "Performance" of graphile-worker's documentation.
     localQueue: { size: 500 },
     completeJobBatchDelay: 0,
     failJobBatchDelay: 0,

@@ -37,8 +37,8 @@ pub(super) struct Link {
     connection: Mutex<Option<Connection>>,
 }
 
-/// An open connection. Dropping it closes it, even if a response is missing, and the server rolls its
-/// transaction back.
+/// An open connection. Dropping it closes it, even if a response is missing. The server rolls the
+/// transaction back, unless its commit was sent already.
 pub(super) struct Connection {
     pub(super) client: Arc<Client>,
     task: JoinHandle<()>,

@@ -35,7 +35,8 @@ create table pushslots.lane (
 create index lane_due on pushslots.lane (due, name) where lease is null and not held;
 create index lane_leased on pushslots.lane (leased_until) where lease is not null;
 
--- The values that workers can read. The condition of a domain is prepared once for each connection,
+-- The values that workers can read. `enqueue` and `save` keep columns consistent with one another:
+-- `state` with `lease`, and `batch_id` with `batch_entries`. The condition of a domain is prepared once for each connection,
 -- and that of a table for each statement, which takes longer than the insertion.
 create domain pushslots.lane_name as text collate "C" check (octet_length(value) <= 200);
 create domain pushslots.entry_key as text collate "C" check (octet_length(value) between 1 and 200);
@@ -259,7 +260,7 @@ begin
         message_id uuid, lane text, key text, batch_id text, batch_entries integer, digest bytea,
         slots integer, on_dead text, not_before timestamptz, expires timestamptz);
     if (new.batch_id is null) <> (new.batch_entries is null) or new.batch_entries = 0 then
-        raise exception 'batch_id and batch_entries belong together'
+        raise exception 'batch_id needs batch_entries of at least 1, and batch_entries needs batch_id'
             using errcode = 'invalid_parameter_value';
     end if;
     lock := hashtextextended('pushslots.lane:' || new.lane, 0);
