@@ -19,6 +19,9 @@ const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
 /// reading slow, because each slot may be compared with several.
 const LONGEST: usize = 4 * 1024;
 
+/// The maximum number of bytes that may be compared in vain before a record repeats again.
+const MAX_CREDIT: usize = 64 * 1024;
+
 /// The values that the slots of one input share.
 pub(crate) struct Interner<'a> {
     providers: Records<'a, Provider>,
@@ -92,27 +95,54 @@ pub(crate) struct Records<'a, T> {
     written: Vec<u8>,
     /// The lengths of records as read, the latest first. If many records repeat, few are needed.
     lengths: [usize; 8],
+    /// The number of bytes that may still be compared in vain. Repeated records raise it, so that
+    /// comparing takes no longer than reading, whatever the input.
+    credit: usize,
 }
 
 impl<'a, T: Value> Records<'a, T> {
     fn new(text: &'a str, limit: usize) -> Self {
-        Self { known: RecentCache::new(limit), text, written: Vec::new(), lengths: [0; 8] }
+        Self {
+            known: RecentCache::new(limit),
+            text,
+            written: Vec::new(),
+            lengths: [0; 8],
+            credit: MAX_CREDIT,
+        }
     }
 
     /// Returns the length of a record at the start of `text` if it was read before.
     fn known_length(&mut self, text: &[u8]) -> Option<usize> {
-        let place = self.lengths.iter().position(|&length| {
+        for length in self.lengths {
             let record = text.get(..length).filter(|record| record.ends_with(b"}"));
-            record.is_some_and(|record| self.known.contains(record))
-        })?;
-        let latest = self.lengths.get_mut(..=place)?;
-        latest.rotate_right(1);
-        latest.first().copied()
+            let Some(record) = record.filter(|_| self.credit > 0) else { continue };
+            if self.known.contains(record) {
+                return Some(length);
+            }
+            self.credit = self.credit.saturating_sub(length);
+        }
+        None
+    }
+
+    /// Puts the length of a record first.
+    fn note_length(&mut self, length: usize) {
+        if length > LONGEST {
+            return;
+        }
+        let place = self.lengths.iter().position(|&other| other == length);
+        let place = place.unwrap_or(self.lengths.len() - 1);
+        if let Some(latest) = self.lengths.get_mut(..=place) {
+            latest.rotate_right(1);
+        }
+        self.lengths[0] = length;
     }
 
     /// Returns the record that was read from `raw` before.
     pub(crate) fn get(&mut self, raw: &str) -> Option<Shared<T>> {
-        self.known.get(raw.as_bytes())
+        let known = self.known.get(raw.as_bytes())?;
+        self.credit = self.credit.saturating_add(raw.len()).min(MAX_CREDIT);
+        self.note_length(raw.len());
+        Some(known)
     }
 
     /// Shares `record`, which was read from `raw` for the first time, with equal records.
@@ -121,10 +151,7 @@ impl<'a, T: Value> Records<'a, T> {
         if raw.len() > self.known.limit / 32 {
             return record.into();
         }
-        if raw.len() <= LONGEST && !self.lengths.contains(&raw.len()) {
-            self.lengths.rotate_right(1);
-            self.lengths[0] = raw.len();
-        }
+        self.note_length(raw.len());
         self.written.clear();
         record.write(&mut self.written);
         let is_as_written = self.written == raw.as_bytes();

@@ -8,7 +8,7 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
 use crate::message::validation::corrected;
-use crate::message::{Meta, PushSlots, Slot};
+use crate::message::{Meta, PushSlots};
 
 impl PushSlots {
     /// Returns the message as JSON (RFC 8259).

@@ -89,11 +89,8 @@ impl Batches {
                     Request::Step(step) => steps.push(step),
                 }
             }
-            // A round that only looks for lanes is too fast to compare with.
-            let is_measured = !steps.is_empty();
-            if is_measured {
-                self.take_steps(steps).await;
-            }
+            // A round that fails or only looks for lanes is too fast to compare with.
+            let is_measured = !steps.is_empty() && self.take_steps(steps).await;
             claims = self.claim(claims).await;
             let rest =
                 if is_measured { rest(start.elapsed(), &mut fastest) } else { Duration::ZERO };
