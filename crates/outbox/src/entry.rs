@@ -121,6 +121,9 @@ pub enum EntryAttempt {
     /// An attempt of a send, as the client recorded it. Its number starts at 1 in each send.
     Sent(Box<Attempt>),
     /// The worker was lost after it began a send. It is unknown whether the message arrived.
+    ///
+    /// The send may have had several requests, up to the client's
+    /// [`max_attempts`](pushslots::ClientBuilder::max_attempts). Each may have arrived.
     WorkerLost {
         /// The time at which the loss was detected.
         detected_at: DateTime<Utc>,

@@ -12,6 +12,7 @@ use pushslots_outbox::{EntryAttempt, EntryState, Outbox, PostgresConfig};
 use pushslots_test_postgres::PostgresServer;
 
 use super::vendor::Promised;
+use super::worker::MAX_ATTEMPTS;
 
 /// The time that no attempt of a running process takes.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
@@ -132,7 +133,7 @@ pub async fn compare(
             let mut unknown = 0;
             for attempt in details.attempts() {
                 let EntryAttempt::Sent(attempt) = attempt else {
-                    unknown += 1;
+                    unknown += MAX_ATTEMPTS as usize;
                     continue;
                 };
                 unknown += usize::from(attempt.delivery == Delivery::Unknown);
@@ -146,7 +147,20 @@ pub async fn compare(
             let recorded = recorded[&entry.message_id()];
             result.after_acceptance += arrivals.iter().filter(|(_, at)| *at > recorded).count();
             result.repeated += usize::from(arrivals.len() > 1);
-            result.unexplained += usize::from(arrivals.len() > unknown + 1);
+            if arrivals.len() > unknown + 1 {
+                result.unexplained += 1;
+                let times: Vec<_> = arrivals.iter().map(|(_, at)| at.to_rfc3339()).collect();
+                println!("unexplained: arrived at {times:?}, known at {recorded}");
+                for attempt in details.attempts() {
+                    match attempt {
+                        EntryAttempt::Sent(sent) => println!(
+                            "  sent {} for {:?}: {}",
+                            sent.started, sent.elapsed, sent.delivery
+                        ),
+                        lost => println!("  {lost:?}"),
+                    }
+                }
+            }
         }
         let Some(next) = page.next else { break };
         page = outbox.entries().start_at(next).page(1_000).await.unwrap();

@@ -7,6 +7,10 @@ use pushslots::ClientBuilder;
 use pushslots::chrono::{TimeDelta, Utc};
 use pushslots_outbox::{Outbox, PostgresConfig};
 
+/// The maximum number of requests of a send. If the worker is lost before it records the end, its
+/// attempts aren't recorded either.
+pub const MAX_ATTEMPTS: u32 = 2;
+
 #[test]
 #[ignore = "the other test runs it in its own process"]
 fn worker() {
@@ -25,7 +29,7 @@ async fn work() {
         }
     };
     let client = ClientBuilder::from_env().attempt_timeout(Duration::from_secs(3));
-    let client = client.without_rate_limit().build().unwrap();
+    let client = client.without_rate_limit().max_attempts(MAX_ATTEMPTS).build().unwrap();
     let worker = outbox.worker(&client).lease(Duration::from_secs(15)).start().unwrap();
     // The parent closes the pipe to stop the worker.
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()))
