@@ -20,7 +20,7 @@ const SHORT: usize = 16 * 1024;
 
 /// The maximum length in bytes of a part of a longer body. Once hyper holds 408 KiB that it can't
 /// write, it no longer notices that a body was called off.
-const PART: usize = 256 * 1024;
+const PART: usize = 384 * 1024;
 
 /// No connection has asked for the body.
 const WAITING: u8 = 0;
@@ -198,7 +198,10 @@ impl AsRef<[u8]> for BodyPart {
 impl Drop for BodyPart {
     fn drop(&mut self) {
         self.progress.has_part.store(false, Ordering::Release);
-        self.progress.waker.wake();
+        // After the last part, waking would only poll the connection in vain.
+        if self.progress.state.load(Ordering::Acquire) != HANDED_OVER {
+            self.progress.waker.wake();
+        }
     }
 }
 
