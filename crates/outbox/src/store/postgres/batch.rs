@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::link::Link;
@@ -20,8 +20,8 @@ use crate::time::Timestamp;
 /// The maximum number of requests in one transaction.
 const MAX_REQUESTS: usize = 256;
 
-/// The maximum rest between two rounds of requests.
-const MAX_REST: Duration = Duration::from_millis(200);
+/// The maximum time in which requests gather between two rounds.
+const MAX_REST: Duration = Duration::from_millis(500);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -68,10 +68,9 @@ impl Batches {
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut batch = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
-        let mut fastest = Duration::MAX;
         loop {
             if claims.is_empty() {
-                if requests.recv_many(&mut batch, MAX_REQUESTS).await == 0 {
+                if batch.is_empty() && requests.recv_many(&mut batch, MAX_REQUESTS).await == 0 {
                     return;
                 }
             } else {
@@ -89,23 +88,34 @@ impl Batches {
                     Request::Step(step) => steps.push(step),
                 }
             }
-            // A round that fails or only looks for lanes is too fast to compare with.
-            let is_measured = !steps.is_empty() && self.take_steps(steps).await;
-            claims = self.claim(claims).await;
-            let rest =
-                if is_measured { rest(start.elapsed(), &mut fastest) } else { Duration::ZERO };
-            // Even a sleep without a duration lasts until the next tick of the timer.
-            if !rest.is_zero() {
-                sleep(rest).await;
+            if !steps.is_empty() {
+                self.take_steps(steps).await;
             }
+            claims = self.claim(claims).await;
+            self.gather(rest(start.elapsed()), &mut requests, &mut batch).await;
+        }
+    }
+
+    /// Gathers requests for up to `rest`, so that fewer transactions do more. It ends as soon as
+    /// all leased lanes wait for the next round.
+    async fn gather(
+        &self,
+        rest: Duration,
+        requests: &mut mpsc::UnboundedReceiver<Request>,
+        batch: &mut Vec<Request>,
+    ) {
+        let end = Instant::now() + rest;
+        let mut waiting = 0;
+        while waiting < self.known.len() && batch.len() < MAX_REQUESTS {
+            let Ok(Some(request)) = timeout_at(end, requests.recv()).await else { return };
+            waiting += usize::from(matches!(request, Request::Step(_)));
+            batch.push(request);
         }
     }
 }
 
-/// Returns the rest after a round of requests that took this long. If many workers keep the database
-/// busy, rounds are slow. Requests then gather during the rest, so that fewer transactions do more.
-fn rest(took: Duration, fastest: &mut Duration) -> Duration {
-    // It rises slowly, so that one lucky round doesn't count for ever.
-    *fastest = took.min(fastest.saturating_add(*fastest / 128));
-    took.saturating_sub(fastest.saturating_mul(3)).min(MAX_REST)
+/// Returns the time in which requests gather after a round that took this long. If many workers keep
+/// the database busy, rounds are slow, and this becomes longer.
+fn rest(took: Duration) -> Duration {
+    took.saturating_mul(4).min(MAX_REST)
 }

@@ -448,6 +448,9 @@ begin
 end
 $$;
 
+-- The functions of each send (`claim`, `find`, `open`, `save`) keep plans that use indexes. Otherwise
+-- the planner, which knows only the size of the tables, reads all lanes to find a few.
+
 -- Leases up to `wanted` lanes that are free and due, and returns their first entries.
 --
 -- Leases nothing but returns lanes with the step `over` if the time of their leases is over. A lane
@@ -457,6 +460,7 @@ create function pushslots.claim(
     wanted integer, term interval, claimer uuid, avoided text, known_version integer)
 returns table (step text, lane text, lease bigint, entry json, body bytea, at timestamptz)
 language plpgsql set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     time timestamptz := pushslots.clock();
@@ -469,7 +473,7 @@ begin
             'only knows %; update the program', required_version, known_version;
     end if;
     names := array(
-        select l.name from pushslots.lane l where l.leased_until <= time
+        select l.name from pushslots.lane l where l.lease is not null and l.leased_until <= time
         order by l.leased_until limit 100 for no key update skip locked);
     if cardinality(names) > 0 then
         return query select 'over', n, null::bigint, null::json, null::bytea, time
@@ -579,6 +583,7 @@ $$;
 create function pushslots.find(ids uuid[])
 returns table (source text, entry json, attempt_records json, receipt text)
 language plpgsql stable set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     found_entries bigint;
@@ -605,15 +610,18 @@ $$;
 -- Locks lanes, and returns their leases, the entries with these ids, and the time.
 create function pushslots.open(names text[], ids uuid[]) returns json
 language plpgsql set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
+declare
+    locked pushslots.lane[] := array(
+        select l from pushslots.lane l where l.name = any(names) order by l.name for no key update);
 begin
-    perform from pushslots.lane l where l.name = any(names) order by l.name for no key update;
     return json_build_object(
         'time', pushslots.clock(),
         'leases', (
             select json_agg(json_build_object('lane', l.name, 'number', l.lease, 'over',
                 l.leased_until <= pushslots.clock()))
-            from pushslots.lane l where l.name = any(names) and l.lease is not null),
+            from unnest(locked) l where l.lease is not null),
         'entries', (select json_agg(f) from pushslots.find(ids) f));
 end
 $$;
@@ -644,8 +652,11 @@ create function pushslots.save(
     lanes json
 ) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
+    -- An array, because a join with the list itself reads the whole table of lanes.
+    names text[] := array(select t.name from json_to_recordset(lanes) t(name text));
     empty text[];
 begin
     if updated is not null then
@@ -715,7 +726,7 @@ begin
             left join lateral (
                 select e.due from pushslots.entry e
                 where e.lane = t.name order by e.position, e.number limit 1) h on true
-            where l.name = t.name
+            where l.name = any(names) and l.name = t.name
             returning l.name, l.lease is null and not l.held and h.due is null as is_empty
         )
         select array_agg(name) into empty from changed where is_empty;
