@@ -19,8 +19,8 @@ use super::{TransportError, TransportErrorKind};
 const SHORT: usize = 16 * 1024;
 
 /// The maximum length in bytes of a part of a longer body. Once hyper holds 408 KiB that it can't
-/// write, it no longer notices that a body was called off.
-const PART: usize = 384 * 1024;
+/// write, headers included, it no longer notices that a body was called off.
+const PART: usize = 320 * 1024;
 
 /// No connection has asked for the body.
 const WAITING: u8 = 0;

@@ -58,6 +58,22 @@ pub(super) struct Batches {
     has_unknown: bool,
 }
 
+/// The fastest rounds without and with steps, and without and with claims.
+#[derive(Default)]
+struct Pace([[Option<Duration>; 2]; 2]);
+
+impl Pace {
+    /// Returns the time in which requests gather after a round that took this long. If many workers
+    /// keep the database busy, rounds are slower than the fastest of their kind, and this is longer.
+    fn rest(&mut self, (has_steps, has_claims): (bool, bool), took: Duration) -> Duration {
+        let fastest = &mut self.0[usize::from(has_steps)][usize::from(has_claims)];
+        // It rises slowly, so that one lucky round doesn't count for ever.
+        let known = fastest.map_or(took, |known| known.saturating_add(known / 4_096).min(took));
+        *fastest = Some(known);
+        took.saturating_sub(known).saturating_mul(4).min(MAX_REST)
+    }
+}
+
 impl Batches {
     pub(super) fn new(link: Link, on_change: Arc<OnceLock<OnChange>>) -> Self {
         let holder = Uuid::new_v4();
@@ -68,17 +84,18 @@ impl Batches {
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut batch = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
+        let mut pace = Pace::default();
         loop {
-            if claims.is_empty() {
-                if batch.is_empty() && requests.recv_many(&mut batch, MAX_REQUESTS).await == 0 {
-                    return;
-                }
-            } else {
-                while batch.len() < MAX_REQUESTS
-                    && let Ok(request) = requests.try_recv()
-                {
-                    batch.push(request);
-                }
+            if claims.is_empty()
+                && batch.is_empty()
+                && requests.recv_many(&mut batch, MAX_REQUESTS).await == 0
+            {
+                return;
+            }
+            while batch.len() < MAX_REQUESTS
+                && let Ok(request) = requests.try_recv()
+            {
+                batch.push(request);
             }
             let start = Instant::now();
             let mut steps = Vec::new();
@@ -88,16 +105,19 @@ impl Batches {
                     Request::Step(step) => steps.push(step),
                 }
             }
-            if !steps.is_empty() {
-                self.take_steps(steps).await;
-            }
+            let kind = (!steps.is_empty(), !claims.is_empty());
+            let is_taken = steps.is_empty() || self.take_steps(steps).await;
             claims = self.claim(claims).await;
-            self.gather(rest(start.elapsed()), &mut requests, &mut batch).await;
+            // A failure is too fast to compare with. Claims that still wait are looked at again.
+            if is_taken && !self.has_unknown && claims.is_empty() {
+                let rest = pace.rest(kind, start.elapsed());
+                self.gather(rest, &mut requests, &mut batch).await;
+            }
         }
     }
 
     /// Gathers requests for up to `rest`, so that fewer transactions do more. It ends as soon as
-    /// all leased lanes wait for the next round.
+    /// all leased lanes wait for the next round, or the round is full.
     async fn gather(
         &self,
         rest: Duration,
@@ -112,10 +132,4 @@ impl Batches {
             batch.push(request);
         }
     }
-}
-
-/// Returns the time in which requests gather after a round that took this long. If many workers keep
-/// the database busy, rounds are slow, and this becomes longer.
-fn rest(took: Duration) -> Duration {
-    took.saturating_mul(4).min(MAX_REST)
 }

@@ -34,10 +34,13 @@ impl SendStep {
 
 impl Batches {
     /// Begins and settles sends in one transaction. If the data of one step is at fault, each
-    /// runs in a transaction of its own.
-    pub(super) async fn take_steps(&mut self, steps: Vec<SendStep>) {
+    /// runs in a transaction of its own. Returns whether the steps succeeded together.
+    pub(super) async fn take_steps(&mut self, steps: Vec<SendStep>) -> bool {
         match self.take_together(&steps).await {
-            Ok((working, results)) => self.reply(steps, working, results),
+            Ok((working, results)) => {
+                self.reply(steps, working, results);
+                return true;
+            }
             Err(failure) if failure.is_of_request() && steps.len() > 1 => {
                 for step in steps {
                     Box::pin(self.take_steps(vec![step])).await;
@@ -45,6 +48,7 @@ impl Batches {
             }
             Err(failure) => steps.into_iter().for_each(|step| step.fail(&failure)),
         }
+        false
     }
 
     /// Returns the entry for each step that succeeded.

@@ -426,10 +426,14 @@ begin
 end
 $$;
 
+-- The functions of each send (`retire`, `claim`, `find`, `open`, `save`) keep plans that use indexes.
+-- Otherwise the planner, which knows only the size of the tables, reads all lanes to find a few.
+
 -- Removes lanes without entries, unless they are leased or held. A lane to which a transaction adds
 -- an entry stays, and is looked at again soon.
 create function pushslots.retire(names text[]) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     free text[] := array(
@@ -447,9 +451,6 @@ begin
     where l.name = any(names) and l.lease is null and not l.held;
 end
 $$;
-
--- The functions of each send (`claim`, `find`, `open`, `save`) keep plans that use indexes. Otherwise
--- the planner, which knows only the size of the tables, reads all lanes to find a few.
 
 -- Leases up to `wanted` lanes that are free and due, and returns their first entries.
 --
@@ -655,7 +656,7 @@ language plpgsql set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
-    -- An array, because a join with the list itself reads the whole table of lanes.
+    -- An array is used because a join with the list alone reads all lanes.
     names text[] := array(select t.name from json_to_recordset(lanes) t(name text));
     empty text[];
 begin
