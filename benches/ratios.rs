@@ -17,13 +17,17 @@
 //! * `one_document_…` is all slots in one message of 125 MB. Here both sides spend more time on
 //!   fresh memory from the system than on writing to it.
 //! * `ratios/sending.rs` explains `publish_vs_…` and `send_…`, `ratios/publishing.rs` explains
-//!   `publish_latency_…` and `checkpoint_…`, `ratios/mock.rs` explains `mock_…`, and
-//!   `ratios/rate_limit.rs` explains `rate_limit_…`.
+//!   `publish_latency_…` and `checkpoint_…`, `ratios/mock.rs` explains `mock_…`,
+//!   `ratios/rate_limit.rs` explains `rate_limit_…`, and `ratios/growth.rs` explains `growth_…`.
+//! * `cores_busy_with_others` is the load under which all this was measured: the CPU time that other
+//!   processes used, and that the hypervisor gave to other machines, per second.
 //! * `many_records_…` has as many providers and rooms as slots, chosen at random, so hardly any are
 //!   shared.
 //! * `empty_slots_…` is a message of 10 MB in which every slot is empty and therefore has problems.
 
 mod ratios {
+    pub mod growth;
+    pub mod load;
     pub mod mock;
     pub mod owned;
     pub mod publishing;
@@ -42,7 +46,8 @@ use std::time::Instant;
 
 use cap::Cap;
 use pushslots::{Error, PushSlots, SlotReader};
-use ratios::{mock, owned, publishing, rate_limit, sending, slots, source};
+use ratios::load::Load;
+use ratios::{growth, mock, owned, publishing, rate_limit, sending, slots, source};
 
 #[global_allocator]
 pub static HEAP: Cap<System> = Cap::new(System, usize::MAX);
@@ -59,7 +64,7 @@ fn main() {
         return;
     }
     let selected: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let parts: [(&str, fn()); 8] = [
+    let parts: [(&str, fn()); 9] = [
         ("shared_records", shared_records),
         ("one_document", || document("one_document", SLOTS, PEOPLE)),
         ("many_records", || document("many_records", SLOTS_PER_MESSAGE, SLOTS)),
@@ -68,12 +73,15 @@ fn main() {
         ("publishing", publishing::run),
         ("rate_limit", rate_limit::run),
         ("mock", mock::run),
+        ("growth", growth::run),
     ];
+    let load = Load::start();
     for (name, run) in parts {
         if selected.is_empty() || selected.iter().any(|word| word == name) {
             run();
         }
     }
+    load.print();
 }
 
 fn shared_records() {

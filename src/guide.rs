@@ -12,8 +12,8 @@ pub mod resuming {}
 #[doc = include_str!("../docs/tokens.md")]
 pub mod tokens {}
 
-#[doc = include_str!("../docs/rate-limits-and-performance.md")]
-pub mod rate_limits_and_performance {}
+#[doc = include_str!("../docs/rate-limits.md")]
+pub mod rate_limits {}
 
 #[cfg(feature = "mock")]
 #[doc = include_str!("../docs/testing.md")]
