@@ -1,7 +1,11 @@
 //! The cost of waiting for the rate limit.
 //!
-//! `rate_limit_10000_vs_1` is the time for a send if 10,000 at a time wait for a permit, in ratio to
-//! one at a time. Both are medians of the same rounds. The client's clock is simulated, so only work
+//! * `permit_10000_vs_1` is the time to wait for a permit and send with it if 10,000 tasks wait at a
+//!   time, divided by the same for one at a time. A waiting task holds only its wait.
+//! * `rate_limit_10000_vs_1` is the same for sends that wait for their permits themselves. It
+//!   includes the memory of 10,000 sends.
+//!
+//! All are medians of rounds that measure both sides. The client's clock is simulated, so only work
 //! is measured. The service accepts at once.
 
 use std::sync::Arc;
@@ -45,7 +49,10 @@ impl TokenSource for Fixed {
 }
 
 /// Returns the time per send if this number of sends wait at a time.
-fn per_send(waiting: u32, message: &Arc<EncodedMessage>) -> Duration {
+fn per_send<F>(waiting: u32, send: impl Fn(Client) -> F) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let builder =
@@ -58,26 +65,42 @@ fn per_send(waiting: u32, message: &Arc<EncodedMessage>) -> Duration {
         for _ in 0..SENDS / waiting {
             let mut sends = JoinSet::new();
             for _ in 0..waiting {
-                let client = client.clone();
-                let message = message.clone();
-                sends.spawn(async move { client.send(&*message).deadline(A_DAY).await.map(drop) });
+                sends.spawn(send(client.clone()));
             }
-            for sent in sends.join_all().await {
-                sent.unwrap();
-            }
+            sends.join_all().await;
         }
         began.elapsed() / SENDS
     })
 }
 
-pub fn run() {
-    let message = slots::messages(4, 4, 4).remove(0);
-    let message = Arc::new(message.encode().unwrap());
+/// Prints the ratio of the times per send with 10,000 waiting and with one.
+fn compare<F>(name: &str, send: impl Fn(Client) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut rounds: Vec<_> =
-        (0..ROUNDS).map(|_| [1, SENDS].map(|waiting| per_send(waiting, &message))).collect();
+        (0..ROUNDS).map(|_| [1, SENDS].map(|waiting| per_send(waiting, &send))).collect();
     let [one, many] = [0, 1].map(|side| {
         rounds.sort_by_key(|round| round[side]);
         rounds[ROUNDS / 2][side]
     });
-    print("rate_limit_10000_vs_1", many.as_secs_f64() / one.as_secs_f64());
+    print(name, many.as_secs_f64() / one.as_secs_f64());
+}
+
+pub fn run() {
+    let message = slots::messages(4, 4, 4).remove(0);
+    let message: Arc<EncodedMessage> = Arc::new(message.encode().unwrap());
+    compare("rate_limit_10000_vs_1", |client| {
+        let message = message.clone();
+        async move {
+            client.send(&*message).deadline(A_DAY).await.unwrap();
+        }
+    });
+    compare("permit_10000_vs_1", |client| {
+        let message = message.clone();
+        async move {
+            let permit = client.rate_limiter().unwrap().permit().await.unwrap();
+            client.send(&*message).permit(permit).await.unwrap();
+        }
+    });
 }
