@@ -285,21 +285,26 @@ fn record(table: Table, members: &[(String, Tree)]) -> Read {
     if expected.is_empty() { Read::Nothing } else { Read::Value(Tree::Object(expected)) }
 }
 
-/// Returns the last member under each `wanted` key.
+/// Returns the last member under each key.
+fn last(members: &[(String, Tree)]) -> impl Iterator<Item = &(String, Tree)> {
+    members.iter().enumerate().filter_map(|(index, member)| {
+        let mut later = members.iter().skip(index + 1);
+        later.all(|(other, _)| *other != member.0).then_some(member)
+    })
+}
+
+/// Returns the last member under each `wanted` key, as a record keeps it.
 fn last_of_each(members: &[(String, Tree)], wanted: &dyn Fn(&str) -> bool) -> Vec<(String, Tree)> {
     let mut found = Vec::new();
-    for (index, (key, value)) in members.iter().enumerate() {
-        let is_last = members.iter().skip(index + 1).all(|(other, _)| other != key);
-        if !wanted(key) || !is_last {
-            continue;
-        }
+    for (key, value) in last(members).filter(|(key, _)| wanted(key)) {
         let is_repeated = members.iter().filter(|(other, _)| other == key).count() > 1;
         let value = match value {
             _ if key == "Extensions" => match value {
                 // The reader keeps all values of a repeated key in a list.
                 _ if is_repeated => Tree::Any,
+                // An extension is any value, whatever its name.
                 Tree::Object(inner) => {
-                    let inner = last_of_each(inner, &|_| true);
+                    let inner: Vec<_> = last(inner).cloned().collect();
                     if inner.is_empty() { continue } else { Tree::Object(inner) }
                 }
                 value if value.is_null() => continue,
