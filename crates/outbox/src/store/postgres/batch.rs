@@ -70,7 +70,7 @@ impl Pace {
         // It rises slowly, so that one lucky round doesn't count for ever.
         let known = fastest.map_or(took, |known| known.saturating_add(known / 4_096).min(took));
         *fastest = Some(known);
-        took.saturating_sub(known).saturating_mul(4).min(MAX_REST)
+        took.saturating_sub(known).min(MAX_REST)
     }
 }
 
