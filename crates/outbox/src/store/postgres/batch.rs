@@ -58,13 +58,14 @@ pub(super) struct Batches {
     has_unknown: bool,
 }
 
-/// The fastest rounds without and with steps, and without and with claims.
+/// The duration of the fastest round of each kind, by whether it has steps and whether it has
+/// claims.
 #[derive(Default)]
 struct Pace([[Option<Duration>; 2]; 2]);
 
 impl Pace {
-    /// Returns the time in which requests gather after a round that took this long. If many workers
-    /// keep the database busy, rounds are slower than the fastest of their kind, and this is longer.
+    /// Returns the time in which requests gather after a round that took this long: the time by
+    /// which it was slower than the fastest of its kind. Many workers make all rounds slower.
     fn rest(&mut self, (has_steps, has_claims): (bool, bool), took: Duration) -> Duration {
         let fastest = &mut self.0[usize::from(has_steps)][usize::from(has_claims)];
         // It rises slowly, so that one lucky round doesn't count for ever.
