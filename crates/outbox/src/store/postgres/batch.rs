@@ -1,27 +1,28 @@
 //! The operations of workers, many in one transaction.
 
 mod claims;
+mod look;
+mod pace;
+mod pending;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::pace::Pace;
+use self::pending::Pending;
 use super::link::Link;
 use crate::error::StoreError;
 use crate::state::EntryRecord;
 use crate::store::{Lease, Leased, OnChange, Settlement};
 use crate::time::Timestamp;
-
-/// The maximum number of requests in one transaction.
-const MAX_REQUESTS: usize = 256;
-
-/// The maximum time in which requests gather between two rounds.
-const MAX_REST: Duration = Duration::from_millis(500);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -56,81 +57,54 @@ pub(super) struct Batches {
     known: HashSet<u64>,
     /// Whether there may be leases that no worker received.
     has_unknown: bool,
-}
-
-/// The duration of the fastest round of each kind, by whether it has steps and whether it has
-/// claims.
-#[derive(Default)]
-struct Pace([[Option<Duration>; 2]; 2]);
-
-impl Pace {
-    /// Returns the time in which requests gather after a round that took this long: the time by
-    /// which it was slower than the fastest of its kind. Many workers make all rounds slower.
-    fn rest(&mut self, (has_steps, has_claims): (bool, bool), took: Duration) -> Duration {
-        let fastest = &mut self.0[usize::from(has_steps)][usize::from(has_claims)];
-        // It rises slowly, so that one lucky round doesn't count for ever.
-        let known = fastest.map_or(took, |known| known.saturating_add(known / 4_096).min(took));
-        *fastest = Some(known);
-        took.saturating_sub(known).min(MAX_REST)
-    }
+    pace: Pace,
 }
 
 impl Batches {
     pub(super) fn new(link: Link, on_change: Arc<OnceLock<OnChange>>) -> Self {
         let holder = Uuid::new_v4();
-        Self { link, on_change, holder, known: HashSet::new(), has_unknown: false }
+        Self {
+            link,
+            on_change,
+            holder,
+            known: HashSet::new(),
+            has_unknown: false,
+            pace: Pace::default(),
+        }
     }
 
     /// Handles requests until the store is dropped.
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        let mut batch = Vec::new();
-        let mut claims: Vec<Claim> = Vec::new();
-        let mut pace = Pace::default();
-        loop {
-            if claims.is_empty()
-                && batch.is_empty()
-                && requests.recv_many(&mut batch, MAX_REQUESTS).await == 0
-            {
-                return;
-            }
-            while batch.len() < MAX_REQUESTS
-                && let Ok(request) = requests.try_recv()
-            {
-                batch.push(request);
-            }
+        let mut pending = Pending::default();
+        let mut rest = Duration::ZERO;
+        while pending.fill(&mut requests).await {
             let start = Instant::now();
-            let mut steps = Vec::new();
-            for request in batch.drain(..) {
-                match request {
-                    Request::Claim(claim) => claims.push(claim),
-                    Request::Step(step) => steps.push(step),
-                }
-            }
-            let kind = (!steps.is_empty(), !claims.is_empty());
+            let steps = std::mem::take(&mut pending.steps);
+            let has_steps = !steps.is_empty();
+            let ended = steps.iter().filter(|step| step.is_end()).count();
             let is_taken = steps.is_empty() || self.take_steps(steps).await;
-            claims = self.claim(claims).await;
-            // A failure is too fast to compare with. Claims that still wait are looked at again.
-            if is_taken && !self.has_unknown && claims.is_empty() {
-                let rest = pace.rest(kind, start.elapsed());
-                self.gather(rest, &mut requests, &mut batch).await;
-            }
-        }
-    }
+            let mut took = start.elapsed();
 
-    /// Gathers requests for up to `rest`, so that fewer transactions do more. It ends as soon as
-    /// all leased lanes wait for the next round, or the round is full.
-    async fn gather(
-        &self,
-        rest: Duration,
-        requests: &mut mpsc::UnboundedReceiver<Request>,
-        batch: &mut Vec<Request>,
-    ) {
-        let end = Instant::now() + rest;
-        let mut waiting = 0;
-        while waiting < self.known.len() && batch.len() < MAX_REQUESTS {
-            let Ok(Some(request)) = timeout_at(end, requests.recv()).await else { return };
-            waiting += usize::from(matches!(request, Request::Step(_)));
-            batch.push(request);
+            // The tasks whose sends have ended ask for lanes at once.
+            let wanted = pending.claims.len() + ended;
+            let are_enough = |pending: &Pending| !is_taken || pending.claims.len() >= wanted;
+            pending.gather(&mut requests, rest, are_enough).await;
+
+            let start = Instant::now();
+            let claims = std::mem::take(&mut pending.claims);
+            let kind = (has_steps, !claims.is_empty());
+            pending.claims = self.claim(claims).await;
+            took += start.elapsed();
+
+            // A failure is too fast to compare with. Claims that still wait are looked at again.
+            rest = Duration::ZERO;
+            if is_taken && !self.has_unknown && pending.claims.is_empty() {
+                rest = self.pace.rest(kind, took);
+                // All leased lanes may wait for the next round.
+                let leased = self.known.len();
+                let are_enough = |pending: &Pending| pending.steps.len() >= leased;
+                pending.gather(&mut requests, rest, are_enough).await;
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod figures;
 mod limits;
 mod migrating;
+mod reads;
 mod rolling;
 
 use std::sync::OnceLock;

@@ -3,66 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row as SqlRow};
 
+use super::look::{Claimed, Lookup, number};
 use super::{Batches, Claim};
 use crate::error::StoreError;
 use crate::lane::{HeadStep, head_step};
 use crate::state::Event;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::link::BEGIN;
-use crate::store::postgres::row::{milliseconds, record};
+use crate::store::postgres::row::milliseconds;
 use crate::store::postgres::working::{Head, Working, ids_of};
-use crate::store::postgres::{leases, migration, report};
+use crate::store::postgres::{leases, report};
 use crate::store::{Lease, Leased};
-use crate::time::Timestamp;
 
 /// The number of looks for lanes, each of which expires or supersedes entries, before other requests
 /// have their turn.
 const MAX_ROUNDS: usize = 10;
-
-/// The result of one look for lanes.
-#[derive(Default)]
-struct Claimed {
-    leased: Vec<Leased>,
-    /// Lanes whose leases are over, or whose first entries need a decision.
-    undecided: Vec<String>,
-    /// Whether another look may find more.
-    may_be_more: bool,
-    /// The next due time and the current time, if nothing is due.
-    nothing: Option<(Option<Timestamp>, Timestamp)>,
-}
-
-/// A look for lanes.
-struct Lookup<'a> {
-    wanted: usize,
-    term: Duration,
-    avoid: Option<&'a str>,
-}
-
-impl Claimed {
-    fn add(&mut self, row: &SqlRow) -> Result<(), Failure> {
-        let at: Option<i64> = row.try_get(5)?;
-        match row.try_get::<_, &str>(0)? {
-            "lease" => {
-                let lane: String = row.try_get(1)?;
-                let body = row.try_get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default();
-                self.leased.push(Leased::Entry {
-                    lease: Lease { lane, number: number(row, 2)? },
-                    entry: Box::new(record(row, 3)?),
-                    body,
-                });
-            }
-            "over" | "decide" => self.undecided.push(row.try_get(1)?),
-            "nothing" => {
-                self.nothing = Some((at.map(Timestamp), Timestamp(row.try_get(6)?)));
-            }
-            _ => self.may_be_more = true,
-        }
-        Ok(())
-    }
-}
 
 impl Batches {
     /// Leases lanes for the requests with the settings of the first. Returns those that have to wait.
@@ -76,8 +34,8 @@ impl Batches {
             if same.is_empty() {
                 return others;
             }
-            let lookup = Lookup { wanted: same.len(), term, avoid: avoid.as_deref() };
-            let claimed = match self.look(&lookup).await {
+            let lookup = self.lookup(same.len(), term, avoid.as_deref());
+            let claimed = match self.look(lookup).await {
                 Ok(claimed) => claimed,
                 Err(failure) => {
                     self.has_unknown = true;
@@ -107,6 +65,10 @@ impl Batches {
         same
     }
 
+    fn lookup<'a>(&self, wanted: usize, term: Duration, avoid: Option<&'a str>) -> Lookup<'a> {
+        Lookup { wanted, term, avoid, holder: self.holder, counts: self.pace.is_count_due() }
+    }
+
     /// Passes a lease to the first request that still waits. If there is none, it ends the lease.
     fn hand_out(&mut self, claims: &mut Vec<Claim>, mut leased: Leased) {
         let Leased::Entry { lease, .. } = &leased else { return };
@@ -125,48 +87,21 @@ impl Batches {
 
     /// Looks for free lanes that are due. Decides about lanes whose leases are over, and about first
     /// entries that are expired or superseded.
-    async fn look(&mut self, lookup: &Lookup<'_>) -> Result<Claimed, Failure> {
+    async fn look(&mut self, lookup: Lookup<'_>) -> Result<Claimed, Failure> {
         if self.has_unknown {
             self.hand_back_unknown().await?;
             self.has_unknown = false;
         }
-        let mut claimed = self.claim_free(lookup).await?;
+        let mut claimed = self.link.pipeline(|client| lookup.take(client)).await?;
+        if let Some(holders) = claimed.holders {
+            self.pace.set_holders(holders);
+        }
         if !claimed.undecided.is_empty() {
             let undecided = std::mem::take(&mut claimed.undecided);
             let wanted = lookup.wanted.saturating_sub(claimed.leased.len());
-            let lookup = Lookup { wanted, ..*lookup };
-            claimed.leased.extend(self.decide(&lookup, &undecided).await?);
+            let lookup = Lookup { wanted, ..lookup };
+            claimed.leased.extend(self.decide(lookup, &undecided).await?);
             claimed.may_be_more = true;
-        }
-        Ok(claimed)
-    }
-
-    async fn claim_free(&self, lookup: &Lookup<'_>) -> Result<Claimed, Failure> {
-        let wanted = i32::try_from(lookup.wanted).unwrap_or(i32::MAX);
-        let term = milliseconds(lookup.term);
-        let holder = &self.holder.to_string();
-        let claiming = |client: Arc<Client>| async move {
-            let rows = client
-                .query_typed(
-                    "select step, lane, lease, entry::text, body, \
-                     (extract(epoch from at) * 1000)::bigint, \
-                     (extract(epoch from pushslots.clock()) * 1000)::bigint \
-                     from pushslots.claim($1, $2 * interval '1 millisecond', $3::text::uuid, $4, $5)",
-                    &[
-                        (&wanted, Type::INT4),
-                        (&term, Type::INT8),
-                        (holder, Type::TEXT),
-                        (&lookup.avoid, Type::TEXT),
-                        // The schema may have been migrated since the connection was opened.
-                        (&migration::KNOWN, Type::INT4),
-                    ],
-                )
-                .await?;
-            Ok(rows)
-        };
-        let mut claimed = Claimed::default();
-        for row in self.link.pipeline(claiming).await? {
-            claimed.add(&row)?;
         }
         Ok(claimed)
     }
@@ -174,12 +109,12 @@ impl Batches {
     /// Decides about lanes. Returns those that are leased.
     async fn decide(
         &mut self,
-        lookup: &Lookup<'_>,
+        lookup: Lookup<'_>,
         names: &[String],
     ) -> Result<Vec<Leased>, Failure> {
         let names: &Vec<_> = &names.iter().map(String::as_str).collect();
         let (term, wanted) = (milliseconds(lookup.term), lookup.wanted);
-        let holder = &self.holder.to_string();
+        let holder = &lookup.holder.to_string();
         let deciding = |client: Arc<Client>| async move {
             client.batch_execute(BEGIN).await?;
             let mut working = Working::open(&client, names, &[]).await?;
@@ -261,10 +196,4 @@ async fn decide_lane(
             Ok(false)
         }
     }
-}
-
-/// Returns a number that is never negative.
-fn number(row: &SqlRow, column: usize) -> Result<u64, Failure> {
-    let number: i64 = row.try_get(column)?;
-    Ok(u64::try_from(number).unwrap_or_default())
 }

@@ -23,6 +23,10 @@ impl SendStep {
         }
     }
 
+    pub(super) fn is_end(&self) -> bool {
+        matches!(self, Self::Settle { .. })
+    }
+
     /// Returns the lane and the entry that the step changes.
     fn target(&self) -> (&str, Uuid) {
         match self {

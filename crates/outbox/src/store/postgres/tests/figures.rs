@@ -64,7 +64,7 @@ async fn operations_under_a_pinned_snapshot() {
 }
 
 /// Adds a message, and sends it or another. Returns the start and the time of lease, begin and settle.
-async fn send(store: Arc<PostgresStore>, lane: String) -> (Instant, Duration) {
+pub(super) async fn send(store: Arc<PostgresStore>, lane: String) -> (Instant, Duration) {
     let entry = NewEntry { body: vec![7; 2_000], ..NewEntry::of(Uuid::new_v4(), &lane) };
     store.enqueue(vec![entry]).await.unwrap();
     let start = Instant::now();

@@ -1,0 +1,68 @@
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::pace::Pace;
+use super::pending::Pending;
+use super::{Request, SendStep};
+use crate::store::Lease;
+
+const FAST: Duration = Duration::from_millis(2);
+const SLOW: Duration = Duration::from_millis(10);
+const STEPS: (bool, bool) = (true, false);
+
+fn begin() -> Request {
+    let lease = Lease { lane: "lane".to_owned(), number: 1 };
+    let (reply, _) = oneshot::channel();
+    Request::Step(SendStep::Begin { lease, message_id: Uuid::new_v4(), reply })
+}
+
+#[test]
+fn a_process_rests_the_longer_the_more_others_slow_it_down() {
+    let rest_with = |holders| {
+        let mut pace = Pace::default();
+        pace.set_holders(holders);
+        pace.rest(STEPS, FAST);
+        pace.rest(STEPS, SLOW)
+    };
+    assert_eq!(rest_with(0), Duration::ZERO);
+    assert_eq!(rest_with(1), Duration::ZERO, "alone, it has nothing to gain");
+    let (few, many) = (rest_with(5), rest_with(17));
+    assert!(few > Duration::from_millis(7) && few < SLOW, "{few:?}");
+    assert!(many > few * 3, "{many:?}");
+    assert_eq!(rest_with(i64::MAX), Duration::from_millis(500));
+}
+
+#[test]
+fn rounds_of_another_kind_are_not_compared() {
+    let mut pace = Pace::default();
+    pace.set_holders(16);
+    pace.rest(STEPS, FAST);
+    assert_eq!(pace.rest((true, true), SLOW), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_gather_until_they_are_enough_or_the_rest_is_over() {
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let mut pending = Pending::default();
+    let start = Instant::now();
+    let rest = Duration::from_millis(100);
+    for _ in 0..2 {
+        assert!(sender.send(begin()).is_ok());
+    }
+    pending.gather(&mut requests, rest, |pending| pending.steps.len() >= 2).await;
+    assert_eq!((pending.steps.len(), start.elapsed()), (2, Duration::ZERO));
+
+    pending.gather(&mut requests, rest, |pending| pending.steps.len() >= 3).await;
+    assert_eq!(pending.steps.len(), 2);
+    assert!(start.elapsed() >= rest && start.elapsed() < rest * 2, "{:?}", start.elapsed());
+
+    // A round takes no more than 256.
+    for _ in 0..300 {
+        assert!(sender.send(begin()).is_ok());
+    }
+    pending.gather(&mut requests, rest, |_| false).await;
+    assert_eq!(pending.steps.len(), 256);
+}
