@@ -418,7 +418,7 @@ async fn messages_accepted_before_an_invalid_slot_are_saved() {
         let saved: Value =
             serde_json::from_str(checkpoint.text.lock().unwrap().as_deref().unwrap()).unwrap();
         assert_eq!(saved["resume_point"], error.report().resume_point().unwrap().to_string());
-        slots[35].duration = Some(15.0);
+        slots[35].duration = Some(15.into());
         publish(&slots).await.unwrap();
         let mut sent = accepted(&model);
         sent.sort_unstable();

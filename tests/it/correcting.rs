@@ -168,7 +168,7 @@ fn repeated_key_is_written_once_and_stays_a_problem_until_it_is_corrected() {
 
         let slot = &mut message.slots_mut()[0];
         assert!(slot.remove_unread_member(key));
-        slot.duration = Some(15.0);
+        slot.duration = Some(15.into());
         assert_written(&message, "", "");
     }
 }
@@ -264,13 +264,21 @@ fn phone_number_and_logs_can_be_assigned() {
 #[test]
 fn minutes_are_made_from_any_number_or_time_delta() {
     let at = DateTime::UNIX_EPOCH;
-    let duration = |minutes: Minutes| Slot::new(at, minutes).duration.unwrap();
-    assert_eq!(Slot::new(at, 15).duration, Some(15.0));
-    assert_eq!(Slot::new(at, 15_i64).duration, Some(15.0));
-    assert_eq!(Slot::new(at, 15_u32).duration, Some(15.0));
-    assert_eq!(Slot::new(at, 7.5).duration, Some(7.5));
-    assert_eq!(Slot::new(at, TimeDelta::hours(1)).duration, Some(60.0));
+    let duration = |minutes: Minutes| Slot::new(at, minutes).duration.unwrap().to_f64();
+    assert_eq!(Slot::new(at, 15).duration, Some(15.into()));
+    assert_eq!(Slot::new(at, 15_i64).duration, Some(15.into()));
+    assert_eq!(Slot::new(at, 15_u32).duration, Some(15.into()));
+    assert_eq!(Slot::new(at, 7.5).duration, Some(7.5.into()));
+    assert_eq!(Slot::new(at, TimeDelta::hours(1)).duration, Some(60.into()));
     assert_eq!(duration(TimeDelta::milliseconds(1_500).into()), 0.025);
     assert_eq!(duration(TimeDelta::seconds(-90).into()), -1.5);
     assert_eq!(duration(TimeDelta::nanoseconds(-1_500_000_000).into()), -0.025);
+    for minutes in [0.0, -0.0, f64::MIN_POSITIVE, f64::INFINITY, f64::from_bits(1)] {
+        assert_eq!(Minutes::from(minutes).to_f64().to_bits(), minutes.to_bits());
+    }
+    for bits in [f64::NAN.to_bits(), u64::MAX] {
+        let minutes = Minutes::from(f64::from_bits(bits));
+        assert!(minutes.to_f64().is_nan() && minutes != minutes);
+    }
+    assert_eq!(size_of::<Option<Minutes>>(), 8);
 }

@@ -54,8 +54,9 @@ fn messages() -> BoxedStrategy<PushSlots> {
 fn messages_of_floats() -> BoxedStrategy<PushSlots> {
     let shorten = |mut message: PushSlots| {
         for slot in &mut **message.slots_mut() {
-            slot.duration =
-                slot.duration.map(|minutes| if minutes > 9e15 { 15.0 } else { minutes });
+            if slot.duration > Some(9e15.into()) {
+                slot.duration = Some(15.into());
+            }
         }
         message
     };

@@ -16,7 +16,7 @@ fn paths(error: &PublishError) -> Vec<&str> {
 async fn problems_of_all_slots_are_reported_before_anything_is_sent() {
     let (model, client) = serve([ok()]);
     let mut wrong = slots(0..3_000);
-    wrong[1].duration = Some(0.0);
+    wrong[1].duration = Some(0.into());
     wrong[2_999].date_time = None;
     wrong[2_000] = slots(7..8).remove(0).reason("x".repeat(2_000));
     let error = client.publish(&wrong).bytes_per_message(2_000).await.unwrap_err();
@@ -102,7 +102,7 @@ async fn slot_may_use_all_the_space_of_a_message() {
 async fn invalid_slot_does_not_affect_its_neighbors() {
     let mut some = slots(0..1_000);
     some[0].duration = None;
-    some[500].duration = Some(-1.0);
+    some[500].duration = Some((-1).into());
     some[999].date_time = None;
     let good: Vec<_> = (0..1_000).filter(|number| ![0, 500, 999].contains(number)).collect();
 
@@ -147,7 +147,7 @@ async fn only_slots_after_the_resume_point_may_be_corrected() {
         let (model, client) = serve([ok(), responds(400), ok()]);
         let mut some = slots(0..50);
         let valid = some[5].clone();
-        some[5].duration = Some(0.0);
+        some[5].duration = Some(0.into());
         let publish = |slots: &[Slot]| {
             let publication = match is_stream {
                 true => client.publish_stream(stream::iter(slots.to_vec())),
@@ -168,7 +168,7 @@ async fn only_slots_after_the_resume_point_may_be_corrected() {
         );
         assert_eq!(model.calls().len(), 2);
         // The rejected message may be corrected.
-        some[12].duration = Some(30.0);
+        some[12].duration = Some(30.into());
         let report = publish(&some).resume_from(&point).await.unwrap();
         assert_eq!((report.run().accepted_slots, report.run().skipped_slots), (39, 1));
         assert_eq!((report.batch().accepted_slots, report.batch().messages), (49, Some(5)));
@@ -249,7 +249,7 @@ async fn failure_of_a_stream_is_reported_even_if_a_message_is_split() {
 #[tokio::test(start_paused = true)]
 async fn batch_with_only_skipped_slots_has_nothing_to_resume() {
     let mut wrong = slots(0..6);
-    wrong.iter_mut().for_each(|slot| slot.duration = Some(0.0));
+    wrong.iter_mut().for_each(|slot| slot.duration = Some(0.into()));
     for point in ["1@0", "3@5", "3@6"] {
         let point: ResumePoint = point.parse().unwrap();
         let (model, client) = serve([ok()]);

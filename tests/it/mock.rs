@@ -98,7 +98,7 @@ async fn message_that_the_schema_allows_is_accepted_unchanged() {
     let (status, body) = any.push(&token, message.clone()).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(service.received()[0].body(), message.as_bytes());
-    assert_eq!(service.slots()[0].duration, Some(15.5));
+    assert_eq!(service.slots()[0].duration, Some(15.5.into()));
 }
 
 #[tokio::test]

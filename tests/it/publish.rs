@@ -202,7 +202,7 @@ async fn borrowed_shared_and_owned_slots_can_be_published() {
 async fn stream_of_invalid_slots_yields_to_other_tasks_and_can_be_stopped() {
     let (_, client) = serve([ok()]);
     let mut wrong = slots(0..1).remove(0);
-    wrong.duration = Some(0.0);
+    wrong.duration = Some(0.into());
     let publication = client.publish_stream(stream::repeat(wrong)).skip_invalid(|_, _| {});
     let handle = publication.handle();
     let stop = async {

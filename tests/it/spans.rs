@@ -417,7 +417,7 @@ async fn description_of_a_span_with_many_problems_is_one_line() {
     let (recorded, _guard) = record();
     let client = client_of(&Model::scripted([ok()])).build().unwrap();
     let mut slots = slots(0..50);
-    slots.iter_mut().for_each(|slot| slot.duration = Some(0.0));
+    slots.iter_mut().for_each(|slot| slot.duration = Some(0.into()));
     client.publish(&slots).await.unwrap_err();
     let description = recorded.spans("publish")[0].of(["otel.status_description"])[0].to_owned();
     assert!(

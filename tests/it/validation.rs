@@ -239,7 +239,7 @@ fn assigned_value_replaces_one_that_cannot_be_read() {
     let json = json!({"Slots": [{"DateTime": "2026-12-01T09:00:00Z", "Duration": "soon"}]});
     let wrong = PushSlots::from_json(json.to_string()).unwrap();
     let mut slot = wrong.slots()[0].clone();
-    slot.duration = Some(20.0);
+    slot.duration = Some(20.into());
     let message = PushSlots::builder().slot(slot).build().unwrap();
     let json = String::from_utf8(message.to_json()).unwrap();
     assert!(
@@ -252,7 +252,7 @@ fn assigned_value_replaces_one_that_cannot_be_read() {
 fn a_message_that_was_read_can_be_corrected() {
     let json = r#"{"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":0}],"x":1}"#;
     let mut message = PushSlots::from_json(json).unwrap();
-    message.slots_mut()[0].duration = Some(15.0);
+    message.slots_mut()[0].duration = Some(15.into());
     message.meta_mut().test = Some(true);
     message.validate().unwrap();
     let expected = r#"{"Meta":{"DataModel":"Scheduling","EventType":"PushSlots","Test":true},"Slots":[{"DateTime":"2026-12-01T09:00:00Z","Duration":15}],"x":1}"#;

@@ -96,7 +96,7 @@ impl Scenario {
         let mut valid = Vec::new();
         for (number, slot) in slots.iter_mut().enumerate() {
             match number > 0 && rng.gen_bool(invalid_rate) {
-                true => slot.duration = Some(0.0),
+                true => slot.duration = Some(0.into()),
                 false => valid.push(number),
             }
         }
@@ -230,7 +230,7 @@ impl Scenario {
         let mut meta = Meta::new();
         match rng.gen_bool(0.5) {
             true => meta = meta.destination(Uuid::from_u128(7)),
-            false => slots[0].duration = Some(7.0),
+            false => slots[0].duration = Some(7.into()),
         }
         let arrived = model.calls().len();
         let publication =

@@ -17,7 +17,7 @@ use super::raw::Leaf;
 use super::strict;
 use super::timestamp;
 use super::value::{Read, Value};
-use crate::message::ProblemCode;
+use crate::message::{Minutes, ProblemCode};
 
 /// Reads a leaf that isn't a string with `parse`. A blank string counts as absent.
 pub(crate) fn leaf<T>(raw: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
@@ -180,8 +180,7 @@ impl Value for DateTime<Utc> {
     }
 }
 
-/// A duration in minutes.
-impl Value for f64 {
+impl Value for Minutes {
     const EXPECTED: &'static str = "a number of minutes above 0";
 
     fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
@@ -191,22 +190,24 @@ impl Value for f64 {
             is_number
                 .then(|| digits.parse().ok())
                 .flatten()
-                .filter(|minutes: &Self| minutes.is_finite())
+                .filter(|minutes: &f64| minutes.is_finite())
+                .map(Self::from)
         })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write::number(*self, out);
+        write::number(self.to_f64(), out);
     }
 
     fn length<const EXACT: bool>(&self) -> usize {
-        write::number_length(*self)
+        write::number_length(self.to_f64())
     }
 
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match write::whole(*self) {
+        let minutes = self.to_f64();
+        match write::whole(minutes) {
             Some(whole) => serializer.serialize_i64(whole),
-            None if self.is_finite() => serializer.serialize_f64(*self),
+            None if minutes.is_finite() => serializer.serialize_f64(minutes),
             None => serializer.serialize_none(),
         }
     }
@@ -217,9 +218,10 @@ impl Value for f64 {
     }
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
-        if !self.is_finite() {
+        let minutes = self.to_f64();
+        if !minutes.is_finite() {
             problems.add(at, ProblemCode::OutOfRange, "not finite; set the number of minutes");
-        } else if *self <= 0.0 {
+        } else if minutes <= 0.0 {
             problems.add(at, ProblemCode::OutOfRange, "not above 0; set the number of minutes");
         }
     }

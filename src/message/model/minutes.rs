@@ -1,9 +1,16 @@
 //! The duration of an appointment.
 
+use std::cmp::Ordering;
+use std::fmt;
+use std::num::NonZeroU64;
+
 use chrono::TimeDelta;
 
-/// A number of minutes for [`Slot::new`](crate::Slot::new), converted from a number or a
-/// [`TimeDelta`].
+/// A number of minutes, converted from a number or a [`TimeDelta`].
+///
+/// It can be any `f64`, as it was set or read. A message is valid if its durations are finite and above 0.
+///
+/// An `Option<Minutes>` takes no more memory than a number.
 ///
 /// ```
 /// use pushslots::Minutes;
@@ -12,14 +19,39 @@ use chrono::TimeDelta;
 /// assert_eq!(Minutes::from(TimeDelta::seconds(90)).to_f64(), 1.5);
 /// assert_eq!(Minutes::from(TimeDelta::hours(1).num_minutes()), Minutes::from(60.0));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Minutes(f64);
+#[derive(Clone, Copy)]
+pub struct Minutes(NonZeroU64);
 
 impl Minutes {
+    /// The bits are stored inverted. All bits set would be zero then, and become another NaN.
+    fn new(minutes: f64) -> Self {
+        Self(NonZeroU64::new(!minutes.to_bits()).unwrap_or(NonZeroU64::MIN))
+    }
+
     /// Returns the number of minutes.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        self.0
+        f64::from_bits(!self.0.get())
+    }
+}
+
+/// Shows the number.
+impl fmt::Debug for Minutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_f64().fmt(f)
+    }
+}
+
+/// Compares as numbers, so that NaN differs from itself.
+impl PartialEq for Minutes {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_f64() == other.to_f64()
+    }
+}
+
+impl PartialOrd for Minutes {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.to_f64().partial_cmp(&other.to_f64())
     }
 }
 
@@ -27,7 +59,7 @@ macro_rules! from {
     ($($number:ty)+) => {
         $(impl From<$number> for Minutes {
             fn from(minutes: $number) -> Self {
-                Self(minutes.into())
+                Self::new(minutes.into())
             }
         })+
     };
@@ -42,7 +74,7 @@ macro_rules! from_wide {
             impl From<$number> for Minutes {
                 #[expect(clippy::cast_precision_loss, reason = "no appointment takes 10^10 years")]
                 fn from(minutes: $number) -> Self {
-                    Self(minutes as f64)
+                    Self::new(minutes as f64)
                 }
             }
         )+
@@ -55,6 +87,6 @@ impl From<TimeDelta> for Minutes {
     fn from(duration: TimeDelta) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "whole seconds of an appointment are few")]
         let seconds = duration.num_seconds() as f64;
-        Self((seconds + f64::from(duration.subsec_nanos()) / 1e9) / 60.0)
+        Self::new((seconds + f64::from(duration.subsec_nanos()) / 1e9) / 60.0)
     }
 }

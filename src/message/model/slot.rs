@@ -24,7 +24,7 @@ record! {
     ///     .reason("Office Visit")
     ///     .provider(Provider::new().id("4356789876", "NPI"))
     ///     .location(Location::new().facility("RES General Hospital").room("136"));
-    /// assert_eq!(slot.duration, Some(15.0));
+    /// assert_eq!(slot.duration, Some(15.into()));
     /// ```
     pub struct Slot {
         /// The ID of the slot in the sender's system.
@@ -32,7 +32,7 @@ record! {
         /// The start of the appointment; required. Written in UTC in RFC 3339 form.
         "DateTime" => pub date_time: Option<DateTime<Utc>>,
         /// The duration of the appointment in minutes, above 0; required.
-        "Duration" => pub duration: Option<f64>,
+        "Duration" => pub duration: Option<Minutes>,
         /// The reason for the visit or the availability of the slot, as free text.
         ///
         /// Slots can share a reason.
@@ -56,7 +56,7 @@ impl Slot {
     pub fn new<Z: TimeZone>(date_time: DateTime<Z>, duration: impl Into<Minutes>) -> Self {
         Self {
             date_time: Some(date_time.to_utc()),
-            duration: Some(duration.into().to_f64()),
+            duration: Some(duration.into()),
             ..Self::blank()
         }
     }

@@ -26,7 +26,7 @@ impl PushSlots {
     ///
     /// let odd = br#"{"Slots": [{"DateTime": "2016-08-01 14:00:00Z", "Duration": "30", "Provider": {}}]}"#;
     /// let message = PushSlots::from_json(odd)?;
-    /// assert_eq!(message.slots()[0].duration, Some(30.0));
+    /// assert_eq!(message.slots()[0].duration, Some(30.into()));
     ///
     /// let wrong = PushSlots::from_json(br#"{"Slots": [{"Duration": "soon"}]}"#)?;
     /// let problems: Vec<_> = wrong.validate().unwrap_err().problems().iter().map(|p| p.path().to_owned()).collect();

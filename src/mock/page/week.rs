@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, Days, NaiveTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::clock;
-use crate::message::{Location, Provider, Slot};
+use crate::message::{Location, Minutes, Provider, Slot};
 use crate::mock::service::Service;
 
 /// The maximum number of runs that are shown. More would be slow to render and unreadable.
@@ -120,7 +120,7 @@ fn runs<'a>(slots: &[(DateTime<Utc>, usize, &'a Slot)]) -> Vec<Run<'a>> {
     let mut open = HashMap::new();
     for (start, number, slot) in slots {
         let reason = slot.reason.as_deref();
-        let minutes = slot.duration;
+        let minutes = slot.duration.map(Minutes::to_f64);
         let end = minutes.and_then(|minutes| end_of(*start, minutes));
         let index = open.entry((minutes.map(f64::to_bits), reason)).or_insert(usize::MAX);
         match runs.get_mut(*index) {
