@@ -47,7 +47,7 @@ fn accept_all(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn short_deadlines_do_not_close_shared_connections() {
     let (client, arrived) = service(200).await;
-    let (connections, serving) = accept_all(arrived, Duration::from_millis(60));
+    let (connections, serving) = accept_all(arrived, Duration::from_millis(250));
     client.send(&message()).await.unwrap();
     let end = Instant::now() + Duration::from_secs(3);
     let mut sends: JoinSet<_> = (0..20)

@@ -48,9 +48,9 @@ fn shared_record_is_written_like_an_owned_one() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn slot_takes_at_most_88_bytes() {
+fn slot_takes_at_most_80_bytes() {
     assert_eq!(size_of::<Option<pushslots::Shared<Provider>>>(), size_of::<usize>());
-    assert!(size_of::<Slot>() <= 88, "{}", size_of::<Slot>());
+    assert!(size_of::<Slot>() <= 80, "{}", size_of::<Slot>());
 }
 
 #[test]
@@ -91,6 +91,38 @@ fn equal_records_are_shared_in_any_spelling() {
     let reason = |slot: usize| message.slots()[slot].reason.as_ref().unwrap();
     assert!(Arc::ptr_eq(reason(0), reason(1)) && Arc::ptr_eq(reason(0), reason(2)));
     assert_eq!(&**reason(3), "visit");
+}
+
+#[test]
+fn records_that_repeat_in_turn_with_others_are_shared() {
+    let spellings = [
+        r#"{"ID":"1","FirstName":"Pat"}"#,
+        r#"{"FirstName":"Pat","\u0049D":"1"}"#,
+        r#"{"ID":"1","FirstName":"Pat","Credentials":[null]}"#,
+        r#"{ "ID": 1, "FirstName": "P\u0061t" }"#,
+    ];
+    let mut slots = Vec::new();
+    for turn in 0..5 {
+        for (place, spelling) in spellings.iter().enumerate() {
+            slots.push(format!("{{\"Provider\":{spelling}}}"));
+            // Others that are new, that repeat, or that can't be read.
+            let other = match place % 3 {
+                0 => format!("{{\"ID\":\"other {turn}\"}}"),
+                1 => "{\"ID\":\"2\"}".to_owned(),
+                _ => "{\"ID\":\"3\",\"ID\":\"4\"}".to_owned(),
+            };
+            slots.push(format!("{{\"Provider\":{other}}}"));
+        }
+    }
+    let message = PushSlots::from_json(format!("{{\"Slots\":[{}]}}", slots.join(","))).unwrap();
+    let providers: Vec<_> =
+        message.slots().iter().map(|slot| slot.provider.as_ref().unwrap()).collect();
+    for (number, provider) in providers.iter().enumerate() {
+        let is_pat = number % 2 == 0;
+        assert_eq!(providers[0].ptr_eq(provider), is_pat, "slot {number}");
+        assert_eq!(provider.first_name.as_deref(), is_pat.then_some("Pat"), "slot {number}");
+    }
+    assert!(providers[3].ptr_eq(providers[11]));
 }
 
 #[test]

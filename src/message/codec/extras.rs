@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::Hasher;
 
 use serde::ser::SerializeMap;
 
@@ -185,6 +186,13 @@ impl Extras {
             key: Key::written(&member.key).name(),
             reason: member.reason,
         })
+    }
+
+    /// Passes what [`equals`](Self::equals) compares to a hasher.
+    pub(crate) fn feed(&self, open: impl Fn(&str) -> bool, hasher: &mut impl Hasher) {
+        let Some(inner) = &self.0 else { return };
+        inner.extensions.feed(hasher);
+        self.open_members(open).for_each(|member| member.feed(hasher));
     }
 
     /// Returns whether both have the same extensions and the same open unread members.

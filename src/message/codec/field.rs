@@ -1,5 +1,7 @@
 //! The fields of a record.
 
+use std::hash::Hasher;
+
 use serde::ser::SerializeMap;
 
 use super::corrector::Corrector;
@@ -8,11 +10,18 @@ use super::path::{Path, PathSegment};
 use super::problems::Problems;
 use super::value::{AsSerde, Read, Value, explain_value, is_sound};
 use crate::message::UnreadReason;
+use crate::message::read::scanner::Scanner;
 
 /// The field of a record for one key: an optional value or a list.
 pub(crate) trait Field: Default {
     /// Reads `raw`. Returns `None` if it has the wrong type.
     fn read(raw: &str, interner: &mut Interner<'_>) -> Option<Self>;
+
+    /// Reads and consumes the next value like [`Value::scan`]. Returns `None` if it has the wrong
+    /// type, too.
+    fn scan(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Option<Self> {
+        Self::read(scanner.raw().ok()?, interner)
+    }
 
     /// Returns a field that preserves a value that couldn't be read, or `None` if the type of field
     /// can't.
@@ -29,6 +38,9 @@ pub(crate) trait Field: Default {
     fn clear_unread(&mut self) -> bool {
         false
     }
+
+    /// Passes the content to a hasher. Equal fields pass the same.
+    fn feed(&self, hasher: &mut impl Hasher);
 
     /// Writes the member unless the field is absent. `key` is JSON with its comma and colon.
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>);
@@ -75,6 +87,21 @@ impl<T: Value> Field for Option<T> {
             Read::Value(value) => Some(Some(value)),
             Read::Nothing => Some(None),
             Read::WrongType => None,
+        }
+    }
+
+    fn scan(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Option<Self> {
+        match T::scan(scanner, interner)? {
+            Read::Value(value) => Some(Some(value)),
+            Read::Nothing => Some(None),
+            Read::WrongType => None,
+        }
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        hasher.write_u8(self.is_some().into());
+        if let Some(value) = self {
+            value.feed(hasher);
         }
     }
 

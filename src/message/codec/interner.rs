@@ -1,19 +1,18 @@
 //! The records read so far, so that equal ones are read once and shared.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::raw::Key;
 use super::value::Value;
 use crate::message::{Location, Provider, Shared};
 
-/// The maximum size of one generation of a cache for a stream, in bytes. Three caches with two
-/// generations each take at most about six times as much.
-const KEPT_OF_STREAM: usize = 2 * 1024 * 1024;
+/// The maximum size of one generation of a cache for a stream, in bytes. Five caches with two
+/// generations each take at most about 12 MiB.
+const KEPT_OF_STREAM: usize = 12 * 1024 * 1024 / 10;
 
 /// The maximum length of a record that is compared before its end is known. Longer ones could make
 /// reading slow, because each slot may be compared with several.
@@ -26,7 +25,8 @@ const MAX_CREDIT: usize = 64 * 1024;
 pub(crate) struct Interner<'a> {
     providers: Records<'a, Provider>,
     locations: Records<'a, Location>,
-    reasons: RecentCache<Arc<str>, Arc<str>>,
+    reasons: RecentCache<Arc<str>>,
+    hashes: RandomState,
 }
 
 impl<'a> Interner<'a> {
@@ -46,31 +46,24 @@ impl<'a> Interner<'a> {
             providers: Records::new(text, limit),
             locations: Records::new(text, limit),
             reasons: RecentCache::new(limit),
-        }
-    }
-
-    /// Returns the length of a record at the start of `text` if it was read before as the value of
-    /// `key`.
-    pub(crate) fn known_length(&mut self, key: Key<'_>, text: &str) -> Option<usize> {
-        match key.raw() {
-            "Provider" => self.providers.known_length(text.as_bytes()),
-            "Location" => self.locations.known_length(text.as_bytes()),
-            _ => None,
+            hashes: RandomState::default(),
         }
     }
 
     /// Returns the shared reason with this text.
     pub(crate) fn reason(&mut self, text: &str) -> Arc<str> {
-        self.reasons.get(text).unwrap_or_else(|| {
+        let hash = self.hashes.hash_one(text);
+        let known = self.reasons.get(hash, |reason| (**reason == *text).then(|| reason.clone()));
+        known.unwrap_or_else(|| {
             let reason = Arc::<str>::from(text);
-            self.reasons.add(reason.clone(), reason.clone(), text.len());
+            self.reasons.add(hash, reason.clone(), text.len());
             reason
         })
     }
 }
 
 /// A record that many slots can share.
-pub(crate) trait Intern: Value + Clone + Send + Sync + 'static {
+pub(crate) trait Intern: Value + PartialEq + Clone + Send + Sync + 'static {
     fn records<'i, 'a>(interner: &'i mut Interner<'a>) -> &'i mut Records<'a, Self>;
 }
 
@@ -86,37 +79,49 @@ impl Intern for Location {
     }
 }
 
-/// The records by their JSON, both as read and as written.
+/// The records that were read so far.
 pub(crate) struct Records<'a, T> {
-    known: RecentCache<Cow<'a, [u8]>, Shared<T>>,
-    /// The input, if it stays in memory. Then the keys are parts of it instead of copies.
+    /// The records by the hash of their content. JSON of the same content can differ.
+    contents: RecentCache<Shared<T>>,
+    /// The records that have repeated, by the hash of their JSON as read.
+    known: RecentCache<(Cow<'a, [u8]>, Shared<T>)>,
+    hashes: RandomState,
+    /// The input, if it stays in memory. Then its parts aren't copied.
     text: &'a str,
-    /// The JSON of the latest record. Keeping it saves an allocation for each record.
-    written: Vec<u8>,
     /// The lengths of records as read, the latest first. If many records repeat, few are needed.
     lengths: [usize; 8],
     /// The number of bytes that may still be compared in vain. Repeated records raise it, so that
     /// comparing takes no longer than reading, whatever the input.
     credit: usize,
+    /// Whether the latest record was equal to an earlier one.
+    do_repeat: bool,
 }
 
-impl<'a, T: Value> Records<'a, T> {
+impl<'a, T: Value + PartialEq> Records<'a, T> {
     fn new(text: &'a str, limit: usize) -> Self {
         Self {
+            contents: RecentCache::new(limit),
             known: RecentCache::new(limit),
+            hashes: RandomState::default(),
             text,
-            written: Vec::new(),
             lengths: [0; 8],
             credit: MAX_CREDIT,
+            do_repeat: false,
         }
     }
 
+    /// Returns whether the next record was probably read before.
+    pub(crate) fn do_repeat(&self) -> bool {
+        self.do_repeat
+    }
+
     /// Returns the length of a record at the start of `text` if it was read before.
-    fn known_length(&mut self, text: &[u8]) -> Option<usize> {
+    pub(crate) fn known_length(&mut self, text: &str) -> Option<usize> {
+        let text = text.as_bytes();
         for length in self.lengths {
             let record = text.get(..length).filter(|record| record.ends_with(b"}"));
             let Some(record) = record.filter(|_| self.credit > 0) else { continue };
-            if self.known.contains(record) {
+            if self.known.contains(self.hashes.hash_one(record), |(json, _)| **json == *record) {
                 return Some(length);
             }
             self.credit = self.credit.saturating_sub(length);
@@ -137,40 +142,39 @@ impl<'a, T: Value> Records<'a, T> {
         self.lengths[0] = length;
     }
 
-    /// Returns the record that was read from `raw` before.
-    pub(crate) fn get(&mut self, raw: &str) -> Option<Shared<T>> {
-        let known = self.known.get(raw.as_bytes())?;
+    /// Returns the record that was read from `raw` before, if it has repeated since.
+    pub(crate) fn find(&mut self, raw: &str) -> Option<Shared<T>> {
+        let hash = self.hashes.hash_one(raw.as_bytes());
+        let is_equal = |json: &[u8]| *json == *raw.as_bytes();
+        let known =
+            self.known.get(hash, |(json, shared)| is_equal(json).then(|| shared.clone()))?;
         self.credit = self.credit.saturating_add(raw.len()).min(MAX_CREDIT);
         self.note_length(raw.len());
         Some(known)
     }
 
-    /// Shares `record`, which was read from `raw` for the first time, with equal records.
+    /// Shares `record`, which was read from `raw`, with equal records.
     pub(crate) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
         // In a stream, a single record must not fill the cache.
         if raw.len() > self.known.limit / 32 {
             return record.into();
         }
-        self.note_length(raw.len());
-        self.written.clear();
-        record.write(&mut self.written);
-        let is_as_written = self.written == raw.as_bytes();
-        let known = if is_as_written { None } else { self.known.get(&*self.written) };
-        let shared = known.unwrap_or_else(|| {
+        // A record holds about as much text as its JSON, in allocations of its own.
+        let size = size_of::<T>() + 2 * raw.len();
+        let mut content = self.hashes.build_hasher();
+        record.feed(&mut content);
+        let content = content.finish();
+        let equal = self.contents.get(content, |known| (**known == record).then(|| known.clone()));
+        self.do_repeat = equal.is_some();
+        let Some(shared) = equal else {
             let shared = Shared::from(record);
-            if !is_as_written {
-                self.add(Cow::Owned(self.written.clone()), &shared);
-            }
-            shared
-        });
-        self.add(self.key(raw), &shared);
+            self.contents.add(content, shared.clone(), size);
+            return shared;
+        };
+        self.note_length(raw.len());
+        let hash = self.hashes.hash_one(raw.as_bytes());
+        self.known.add(hash, (self.key(raw), shared.clone()), size);
         shared
-    }
-
-    fn add(&mut self, json: Cow<'a, [u8]>, shared: &Shared<T>) {
-        // A record holds about as much text as its JSON.
-        let size = size_of::<T>() + 2 * json.len();
-        self.known.add(json, shared.clone(), size);
     }
 
     /// Returns `raw` as a part of the text, or a copy if it isn't one.
@@ -185,55 +189,50 @@ impl<'a, T: Value> Records<'a, T> {
     }
 }
 
-/// A map that forgets entries that weren't added or used recently.
-struct RecentCache<K, V> {
-    young: HashMap<K, (V, usize), RandomState>,
+/// A map by hash that forgets entries that weren't added or used recently.
+///
+/// Hashes are random for each input. If two are equal, one entry takes the place of the other.
+struct RecentCache<V> {
+    young: HashMap<u64, (V, usize), RandomState>,
     /// The entries that were young until they reached the limit.
-    old: HashMap<K, (V, usize), RandomState>,
+    old: HashMap<u64, (V, usize), RandomState>,
     /// The size of the young entries in bytes.
     size: usize,
     limit: usize,
 }
 
-impl<K: Hash + Eq, V: Clone> RecentCache<K, V> {
+impl<V> RecentCache<V> {
     fn new(limit: usize) -> Self {
         Self { young: HashMap::default(), old: HashMap::default(), size: 0, limit }
     }
 
-    fn contains<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
-    where
-        K: Borrow<Q>,
-    {
-        self.young.contains_key(key) || self.old.contains_key(key)
+    fn contains(&self, hash: u64, is_wanted: impl Fn(&V) -> bool) -> bool {
+        let entry = self.young.get(&hash).or_else(|| self.old.get(&hash));
+        entry.is_some_and(|(value, _)| is_wanted(value))
     }
 
-    fn get<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
-        if let Some((value, _)) = self.young.get(key) {
-            return Some(value.clone());
+    /// Returns what `part` returns for the entry.
+    fn get<T>(&mut self, hash: u64, part: impl Fn(&V) -> Option<T>) -> Option<T> {
+        if let Some((value, _)) = self.young.get(&hash) {
+            return part(value);
         }
-        // An empty map would still hash the key.
-        if self.old.is_empty() {
-            return None;
-        }
-        let (key, (value, size)) = self.old.remove_entry(key)?;
-        self.insert(key, value.clone(), size);
-        Some(value)
+        let (value, size) = self.old.remove(&hash)?;
+        let wanted = part(&value);
+        self.insert(hash, value, size);
+        wanted
     }
 
     /// Adds a value that takes `size` bytes in addition to its map entry.
-    fn add(&mut self, key: K, value: V, size: usize) {
-        self.insert(key, value, size + 2 * size_of::<(K, V, usize)>());
+    fn add(&mut self, hash: u64, value: V, size: usize) {
+        self.insert(hash, value, size + 2 * size_of::<(u64, V, usize)>());
     }
 
-    fn insert(&mut self, key: K, value: V, size: usize) {
+    fn insert(&mut self, hash: u64, value: V, size: usize) {
         if self.size > self.limit {
             self.old = std::mem::take(&mut self.young);
             self.size = 0;
         }
         self.size += size;
-        self.young.insert(key, (value, size));
+        self.young.insert(hash, (value, size));
     }
 }

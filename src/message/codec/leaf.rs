@@ -1,6 +1,7 @@
 //! The leaves of the data model: reading each type tolerantly, validating it and writing it.
 
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -17,6 +18,7 @@ use super::raw::Leaf;
 use super::strict;
 use super::timestamp;
 use super::value::{Read, Value};
+use crate::message::read::scanner::Scanner;
 use crate::message::{Minutes, ProblemCode};
 
 /// Reads a leaf that isn't a string with `parse`. A blank string counts as absent.
@@ -59,6 +61,17 @@ macro_rules! text {
                 }
             }
 
+            fn scan(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Option<Read<Self>> {
+                match scanner.plain_text() {
+                    Some(text) => Some(Read::Value($hold(text.into(), interner))),
+                    None => Some(Self::read(scanner.raw().ok()?, interner)),
+                }
+            }
+
+            fn feed(&self, hasher: &mut impl Hasher) {
+                self.hash(hasher);
+            }
+
             fn write(&self, out: &mut Vec<u8>) {
                 write::string(self, out);
             }
@@ -96,6 +109,10 @@ impl Value for bool {
         })
     }
 
+    fn feed(&self, hasher: &mut impl Hasher) {
+        self.hash(hasher);
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(if *self { b"true" } else { b"false" });
     }
@@ -120,6 +137,10 @@ impl Value for Uuid {
 
     fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
         leaf(raw, |text| Self::try_parse(text).ok())
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        self.hash(hasher);
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -154,6 +175,10 @@ impl Value for DateTime<Utc> {
 
     fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
         leaf(raw, timestamp::read)
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        self.hash(hasher);
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -193,6 +218,11 @@ impl Value for Minutes {
                 .filter(|minutes: &f64| minutes.is_finite())
                 .map(Self::from)
         })
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        // Both zeros are equal.
+        (self.to_f64() + 0.0).to_bits().hash(hasher);
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -237,6 +267,10 @@ impl Value for u64 {
             let digits = without_fraction(text);
             digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
         })
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        self.hash(hasher);
     }
 
     fn write(&self, out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! Members of an object that are preserved as written.
 
 use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 
 use serde::ser::{Error, SerializeMap};
 
@@ -96,6 +97,11 @@ impl Members {
         self.0.len() < before
     }
 
+    /// Passes the members to a hasher.
+    pub(crate) fn feed(&self, hasher: &mut impl Hasher) {
+        self.0.iter().for_each(|member| member.feed(hasher));
+    }
+
     /// Writes the members, each with a comma before it.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         self.0.iter().for_each(|member| member.write(out));
@@ -113,6 +119,10 @@ impl Members {
 }
 
 impl Member {
+    pub(super) fn feed(&self, hasher: &mut impl Hasher) {
+        (&self.key, &self.value).hash(hasher);
+    }
+
     pub(super) fn has_lone_surrogate(&self) -> bool {
         has_lone_surrogate(&self.key) || has_lone_surrogate(&self.value)
     }

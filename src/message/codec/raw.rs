@@ -50,11 +50,6 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Adds a member.
-    pub(crate) fn add(&mut self, key: Key<'a>, value: &'a str) {
-        self.0.push((key, value));
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -107,6 +102,15 @@ pub(crate) fn plain_string(text: &str) -> Option<&str> {
     let inside = text.as_bytes().strip_prefix(b"\"")?;
     let length = plain_prefix::prefix(inside);
     (inside.get(length) == Some(&b'"')).then(|| text.get(..length + 2))?
+}
+
+/// Returns the whole number at the start of `text` if it is positive and a comma or bracket follows.
+#[inline]
+pub(crate) fn whole_number(text: &str) -> Option<&str> {
+    let length = text.bytes().position(|byte| !byte.is_ascii_digit())?;
+    let is_whole = matches!(text.as_bytes().first(), Some(b'1'..=b'9'))
+        && matches!(text.as_bytes().get(length), Some(b',' | b'}' | b']'));
+    text.get(..length).filter(|_| is_whole)
 }
 
 /// Returns the JSON value in a text of any kind, without whitespace around it.

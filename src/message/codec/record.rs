@@ -124,7 +124,7 @@ macro_rules! record {
                 object: &$crate::message::codec::raw::Object<'_>,
                 interner: &mut $crate::message::codec::interner::Interner<'_>,
             ) -> $crate::message::codec::value::Read<Self> {
-                use $crate::message::codec::{extras::Given, value::Read};
+                use $crate::message::codec::extras::Given;
                 let mut record = Self::blank();
                 $(let mut $field = Given::default();)*
                 let mut extensions = Given::default();
@@ -136,11 +136,21 @@ macro_rules! record {
                     }
                 }
                 $(record.$field = record.extras.field($key, $field, interner);)*
-                record.extras.finish(extensions, interner);
-                $crate::message::codec::record::Rules::restore(&mut record);
-                match $crate::message::codec::value::Value::is_empty(&record) {
+                record.finish(extensions, interner)
+            }
+
+            /// Completes the record after its members were read.
+            fn finish(
+                mut self,
+                extensions: $crate::message::codec::extras::Given<'_>,
+                interner: &mut $crate::message::codec::interner::Interner<'_>,
+            ) -> $crate::message::codec::value::Read<Self> {
+                use $crate::message::codec::value::Read;
+                self.extras.finish(extensions, interner);
+                $crate::message::codec::record::Rules::restore(&mut self);
+                match $crate::message::codec::value::Value::is_empty(&self) {
                     true => Read::Nothing,
-                    false => Read::Value(record),
+                    false => Read::Value(self),
                 }
             }
         }
@@ -159,6 +169,44 @@ macro_rules! record {
                     None if raw == "null" => Read::Nothing,
                     None => Read::WrongType,
                 }
+            }
+
+            fn scan(
+                scanner: &mut $crate::message::read::scanner::Scanner<'_>,
+                interner: &mut $crate::message::codec::interner::Interner<'_>,
+            ) -> Option<$crate::message::codec::value::Read<Self>> {
+                use $crate::message::codec::{extras::Given, field::Field, value::Read};
+                if !scanner.take(b'{').ok()? {
+                    return (scanner.raw().ok()? == "null").then_some(Read::Nothing);
+                }
+                let mut record = Self::blank();
+                $(let mut $field = false;)*
+                let mut extensions = Given::default();
+                let mut is_first = true;
+                while let Some(key) = scanner.member(is_first).ok()? {
+                    is_first = false;
+                    match key.raw() {
+                        $($key => {
+                            if ::core::mem::replace(&mut $field, true) {
+                                return None;
+                            }
+                            record.$field = Field::scan(scanner, interner)?;
+                        })*
+                        "Extensions" => extensions.add(scanner.raw().ok()?),
+                        raw if raw.contains('\\') => return None,
+                        _ => {
+                            let raw = scanner.raw().ok()?;
+                            record.extras.add(key, raw, $crate::UnreadReason::UnknownKey);
+                        }
+                    }
+                }
+                Some(record.finish(extensions, interner))
+            }
+
+            fn feed(&self, hasher: &mut impl ::core::hash::Hasher) {
+                use $crate::message::codec::field::Field;
+                $(Field::feed(&self.$field, hasher);)*
+                self.extras.feed(|key| self.is_open(key), hasher);
             }
 
             fn write(&self, out: &mut Vec<u8>) {

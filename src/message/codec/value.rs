@@ -1,5 +1,7 @@
 //! The trait of all values in the data model.
 
+use std::hash::Hasher;
+
 use serde::ser::{Serialize, Serializer};
 
 use super::corrector::Corrector;
@@ -8,6 +10,7 @@ use super::path::{Path, PathSegment};
 use super::problems::Problems;
 use super::raw;
 use crate::message::ProblemCode;
+use crate::message::read::scanner::Scanner;
 
 /// The result of reading a JSON value.
 pub(crate) enum Read<T> {
@@ -31,6 +34,15 @@ pub(crate) trait Value: Sized {
 
     /// Reads `raw`, the JSON of one value.
     fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self>;
+
+    /// Reads and consumes the next value in one pass. Returns `None` for text that isn't JSON, and
+    /// for values that [`read`](Self::read) has to look at more than once to preserve them.
+    fn scan(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Option<Read<Self>> {
+        Some(Self::read(scanner.raw().ok()?, interner))
+    }
+
+    /// Passes the content to a hasher. Equal values pass the same.
+    fn feed(&self, hasher: &mut impl Hasher);
 
     /// Writes the value as JSON.
     fn write(&self, out: &mut Vec<u8>);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::Hasher;
 
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -144,6 +145,10 @@ impl Field for Extensions {
             Some(object) => Some(Self::of(&object)),
             None => (raw == "null").then(Self::default),
         }
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        self.0.feed(hasher);
     }
 
     fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {

@@ -1,5 +1,7 @@
 //! The `Meta` of a message: its source, destinations and batch.
 
+use std::hash::Hasher;
+
 use chrono::{DateTime, TimeZone, Utc};
 use serde::ser::Serializer;
 use uuid::Uuid;
@@ -326,6 +328,8 @@ macro_rules! constant {
             fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
                 leaf(raw, |text| (text == $text).then_some(Self(())))
             }
+
+            fn feed(&self, _: &mut impl Hasher) {}
 
             fn write(&self, out: &mut Vec<u8>) {
                 write::string($text, out);

@@ -1,6 +1,7 @@
 //! Records that many slots share.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +12,7 @@ use crate::message::codec::interner::{Intern, Interner};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::{Read, Value, is_sound};
+use crate::message::read::scanner::Scanner;
 
 /// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can
 /// hold for one pointer each.
@@ -148,18 +150,42 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
     }
 }
 
+/// Shares a record that was read from `raw` with equal ones.
+fn share<T: Intern>(read: Read<T>, raw: &str, interner: &mut Interner<'_>) -> Read<Shared<T>> {
+    match read {
+        Read::Value(record) => Read::Value(T::records(interner).share(raw, record)),
+        Read::Nothing => Read::Nothing,
+        Read::WrongType => Read::WrongType,
+    }
+}
+
 impl<T: Intern> Value for Shared<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
     fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self> {
-        if let Some(known) = T::records(interner).get(raw) {
+        if let Some(known) = T::records(interner).find(raw) {
             return Read::Value(known);
         }
-        match T::read(raw, interner) {
-            Read::Value(record) => Read::Value(T::records(interner).share(raw, record)),
-            Read::Nothing => Read::Nothing,
-            Read::WrongType => Read::WrongType,
+        share(T::read(raw, interner), raw, interner)
+    }
+
+    fn scan(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Option<Read<Self>> {
+        scanner.peek().ok()?;
+        let start = scanner.at();
+        let records = T::records(interner);
+        if records.do_repeat() {
+            let raw = scanner.raw_unless(|text| records.known_length(text)).ok()?;
+            if let Some(known) = records.find(raw) {
+                return Some(Read::Value(known));
+            }
+            scanner.back_to(start);
         }
+        let read = T::scan(scanner, interner)?;
+        Some(share(read, scanner.since(start), interner))
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        (**self).feed(hasher);
     }
 
     fn write(&self, out: &mut Vec<u8>) {

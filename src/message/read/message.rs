@@ -135,23 +135,17 @@ pub(super) fn read_slot(
     index: usize,
     interner: &mut Interner<'_>,
 ) -> Parsed<Option<Slot>> {
+    scanner.peek()?;
     let start = scanner.at();
-    let object = if scanner.peek()? != b'{' {
-        Ok(None)
-    } else if let Ok(members) = slot_members(scanner, interner) {
-        Ok(Some(members))
-    } else {
-        // serde_json reads it again, for its error.
-        scanner.back_to(start);
-        scanner.value::<Object<'_>>()
+    let read = match Slot::scan(scanner, interner) {
+        Some(read) => Some(read),
+        None => {
+            scanner.back_to(start);
+            read_again(scanner, interner).map_err(|error| {
+                scanner.locate(error, <Slot as Value>::locate).under(PathSegment::Index(index))
+            })?
+        }
     };
-    let object = object.and_then(|object| match object {
-        Some(object) => Ok(Some(Slot::from_object(&object, interner))),
-        None => Ok((scanner.raw()? == "null").then_some(Read::Nothing)),
-    });
-    let read = object.map_err(|error| {
-        scanner.locate(error, <Slot as Value>::locate).under(PathSegment::Index(index))
-    })?;
     Ok(match read {
         Some(Read::Value(slot)) => Some(slot),
         // An empty element is a slot without a time. Dropping it would hide that problem.
@@ -160,14 +154,17 @@ pub(super) fn read_slot(
     })
 }
 
-/// Consumes an object and returns its members. Checks only records that weren't read before.
-fn slot_members<'a>(scanner: &mut Scanner<'a>, interner: &mut Interner<'_>) -> Parsed<Object<'a>> {
-    scanner.take(b'{')?;
-    let mut members = Object::default();
-    while let Some(key) = scanner.member(members.is_empty())? {
-        members.add(key, scanner.raw_unless(|text| interner.known_length(key, text))?);
+/// Reads a slot level by level, which preserves invalid values and finds errors. Returns `None` for
+/// JSON that isn't a slot.
+fn read_again(
+    scanner: &mut Scanner<'_>,
+    interner: &mut Interner<'_>,
+) -> Parsed<Option<Read<Slot>>> {
+    let object = if scanner.peek()? == b'{' { scanner.value::<Object<'_>>()? } else { None };
+    match object {
+        Some(object) => Ok(Some(Slot::from_object(&object, interner))),
+        None => Ok((scanner.raw()? == "null").then_some(Read::Nothing)),
     }
-    Ok(members)
 }
 
 /// Reads the same content as [`PushSlots::from_json`], with the same tolerance, from any format

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::message::codec::path::PathSegment;
-use crate::message::codec::raw::{Key, plain_string};
+use crate::message::codec::raw::{Key, plain_string, whole_number};
 
 pub(crate) type Parsed<T> = Result<T, Box<ParseError>>;
 
@@ -203,11 +203,21 @@ impl<'a> Scanner<'a> {
     /// Consumes a value of any type and returns its JSON as written.
     pub(crate) fn raw(&mut self) -> Parsed<&'a str> {
         self.pass_space();
-        if let Some(string) = plain_string(self.rest()) {
-            self.at += string.len();
-            return Ok(string);
+        let rest = self.rest();
+        if let Some(simple) = plain_string(rest).or_else(|| whole_number(rest)) {
+            self.at += simple.len();
+            return Ok(simple);
         }
         Ok(self.value::<&RawValue>()?.map_or("", RawValue::get))
+    }
+
+    /// Consumes a string without escapes, and returns its content. Returns `None` for anything else.
+    #[inline]
+    pub(crate) fn plain_text(&mut self) -> Option<&'a str> {
+        self.pass_space();
+        let string = plain_string(self.rest())?;
+        self.at += string.len();
+        string.get(1..string.len().saturating_sub(1))
     }
 
     /// Consumes a value like [`raw`](Self::raw), unless `known` returns the length of an object at

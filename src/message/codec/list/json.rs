@@ -1,6 +1,9 @@
 //! Lists in JSON: reading, validating and writing them.
 
+use std::hash::{Hash, Hasher};
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use smallvec::SmallVec;
 
 use super::{List, ListContent, Unread};
 use crate::message::codec::corrector::Corrector;
@@ -15,7 +18,7 @@ use crate::message::codec::raw::list;
 use crate::message::codec::strict;
 use crate::message::codec::transcode::Raw;
 use crate::message::codec::value::{AsSerde, Read, Value, explain_value, is_sound};
-use crate::message::read::scanner::locate_element;
+use crate::message::read::scanner::{Scanner, locate_element};
 use crate::message::{ProblemCode, UnreadReason};
 
 /// Returns the elements that are written.
@@ -107,6 +110,33 @@ impl<T: Value> Field for List<T> {
         }
         values.shrink_to_fit();
         Some(values.into())
+    }
+
+    fn scan(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Option<Self> {
+        if !scanner.take(b'[').ok()? {
+            return (scanner.raw().ok()? == "null").then(Self::new);
+        }
+        let mut values = SmallVec::<[T; 4]>::new();
+        let mut is_first = true;
+        while scanner.element(is_first).ok()? {
+            is_first = false;
+            match T::scan(scanner, interner)? {
+                Read::Value(value) => values.push(value),
+                Read::Nothing => values.extend(T::EMPTY_ELEMENT.map(|empty| empty())),
+                Read::WrongType => return None,
+            }
+        }
+        let mut values = values.into_vec();
+        values.shrink_to_fit();
+        Some(values.into())
+    }
+
+    fn feed(&self, hasher: &mut impl Hasher) {
+        if let Some(unread) = self.unreadable() {
+            unread.raw.hash(hasher);
+        }
+        hasher.write_usize(self.len());
+        self.iter().for_each(|value| value.feed(hasher));
     }
 
     fn unread(raw: &str, reason: UnreadReason) -> Option<Self> {
