@@ -126,6 +126,19 @@ fn records_that_repeat_in_turn_with_others_are_shared() {
 }
 
 #[test]
+fn an_extension_is_not_taken_for_an_unknown_member() {
+    let slots =
+        [r#"{"Provider":{"ID":"1","Extensions":{"x":1}}}"#, r#"{"Provider":{"ID":"1","x":1}}"#];
+    let slots = [slots; 3].concat().join(",");
+    let message = PushSlots::from_json(format!("{{\"Slots\":[{slots}]}}")).unwrap();
+    let provider = |slot: usize| message.slots()[slot].provider.as_ref().unwrap();
+    for (slot, other) in [(0, 2), (0, 4), (1, 3), (1, 5)] {
+        assert!(provider(slot).ptr_eq(provider(other)), "slots {slot} and {other}");
+    }
+    assert!(provider(0) != provider(1));
+}
+
+#[test]
 fn any_number_of_records_are_shared() {
     let count = 6_000;
     let slot =

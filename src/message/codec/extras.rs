@@ -188,10 +188,12 @@ impl Extras {
         })
     }
 
-    /// Passes what [`equals`](Self::equals) compares to a hasher.
+    /// Passes the content to a hasher. Equal extras, as [`equals`](Self::equals) compares them, pass
+    /// the same.
     pub(crate) fn feed(&self, open: impl Fn(&str) -> bool, hasher: &mut impl Hasher) {
-        let Some(inner) = &self.0 else { return };
-        inner.extensions.feed(hasher);
+        let extensions = self.extensions();
+        hasher.write_usize(extensions.members().len());
+        extensions.feed(hasher);
         self.open_members(open).for_each(|member| member.feed(hasher));
     }
 

@@ -17,8 +17,8 @@ pub(crate) trait Field: Default {
     /// Reads `raw`. Returns `None` if it has the wrong type.
     fn read(raw: &str, interner: &mut Interner<'_>) -> Option<Self>;
 
-    /// Reads and consumes the next value like [`Value::scan`]. Returns `None` if it has the wrong
-    /// type, too.
+    /// Reads and consumes the next value like [`Value::scan`]. A value of the wrong type is another
+    /// reason to return `None`.
     fn scan(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Option<Self> {
         Self::read(scanner.raw().ok()?, interner)
     }

@@ -10,13 +10,26 @@ use foldhash::quality::RandomState;
 use super::value::Value;
 use crate::message::{Location, Provider, Shared};
 
-/// The maximum size of one generation of a cache for a stream, in bytes. Five caches with two
-/// generations each take at most about 12 MiB.
-const KEPT_OF_STREAM: usize = 12 * 1024 * 1024 / 10;
+/// The maximum sizes of one generation of a cache, in bytes.
+#[derive(Clone, Copy)]
+struct Limits {
+    contents: usize,
+    known: usize,
+    reasons: usize,
+}
+
+const UNLIMITED: Limits = Limits { contents: usize::MAX, known: usize::MAX, reasons: usize::MAX };
+
+/// The limits for a stream. The five caches with their two generations take at most about 12 MiB.
+const OF_STREAM: Limits =
+    Limits { contents: 2 * 1024 * 1024, known: 768 * 1024, reasons: 512 * 1024 };
 
 /// The maximum length of a record that is compared before its end is known. Longer ones could make
 /// reading slow, because each slot may be compared with several.
 const LONGEST: usize = 4 * 1024;
+
+/// The number of new records after a repeated one, after which the next ones are expected to be new.
+const UNTIL_NEW: u8 = 2;
 
 /// The maximum number of bytes that may be compared in vain before a record repeats again.
 const MAX_CREDIT: usize = 64 * 1024;
@@ -32,20 +45,20 @@ pub(crate) struct Interner<'a> {
 impl<'a> Interner<'a> {
     /// Creates an interner for values that are parts of `text`. It never forgets a value.
     pub(crate) fn of(text: &'a str) -> Self {
-        Self::new(text, usize::MAX)
+        Self::new(text, UNLIMITED)
     }
 
     /// Creates an interner for an input of any length. It forgets values that weren't used
     /// recently.
     pub(crate) fn limited() -> Self {
-        Self::new("", KEPT_OF_STREAM)
+        Self::new("", OF_STREAM)
     }
 
-    fn new(text: &'a str, limit: usize) -> Self {
+    fn new(text: &'a str, limits: Limits) -> Self {
         Self {
-            providers: Records::new(text, limit),
-            locations: Records::new(text, limit),
-            reasons: RecentCache::new(limit),
+            providers: Records::new(text, limits),
+            locations: Records::new(text, limits),
+            reasons: RecentCache::new(limits.reasons),
             hashes: RandomState::default(),
         }
     }
@@ -56,7 +69,9 @@ impl<'a> Interner<'a> {
         let known = self.reasons.get(hash, |reason| (**reason == *text).then(|| reason.clone()));
         known.unwrap_or_else(|| {
             let reason = Arc::<str>::from(text);
-            self.reasons.add(hash, reason.clone(), text.len());
+            if self.reasons.has_room(text.len()) {
+                self.reasons.add(hash, reason.clone(), text.len());
+            }
             reason
         })
     }
@@ -93,36 +108,35 @@ pub(crate) struct Records<'a, T> {
     /// The number of bytes that may still be compared in vain. Repeated records raise it, so that
     /// comparing takes no longer than reading, whatever the input.
     credit: usize,
-    /// Whether the latest record was equal to an earlier one.
-    do_repeat: bool,
+    /// The number of new records after which the next ones are expected to be new.
+    until_new: u8,
 }
 
 impl<'a, T: Value + PartialEq> Records<'a, T> {
-    fn new(text: &'a str, limit: usize) -> Self {
+    fn new(text: &'a str, limits: Limits) -> Self {
         Self {
-            contents: RecentCache::new(limit),
-            known: RecentCache::new(limit),
+            contents: RecentCache::new(limits.contents),
+            known: RecentCache::new(limits.known),
             hashes: RandomState::default(),
             text,
             lengths: [0; 8],
             credit: MAX_CREDIT,
-            do_repeat: false,
+            until_new: 0,
         }
     }
 
     /// Returns whether the next record was probably read before.
-    pub(crate) fn do_repeat(&self) -> bool {
-        self.do_repeat
+    pub(crate) fn repeats(&self) -> bool {
+        self.until_new > 0
     }
 
-    /// Returns the length of a record at the start of `text` if it was read before.
-    pub(crate) fn known_length(&mut self, text: &str) -> Option<usize> {
-        let text = text.as_bytes();
+    /// Returns a record that was read before and its length, if `text` begins with its JSON.
+    pub(crate) fn find_at_start(&mut self, text: &str) -> Option<(Shared<T>, usize)> {
         for length in self.lengths {
-            let record = text.get(..length).filter(|record| record.ends_with(b"}"));
+            let record = text.get(..length).filter(|record| record.ends_with('}'));
             let Some(record) = record.filter(|_| self.credit > 0) else { continue };
-            if self.known.contains(self.hashes.hash_one(record), |(json, _)| **json == *record) {
-                return Some(length);
+            if let Some(known) = self.find(record) {
+                return Some((known, length));
             }
             self.credit = self.credit.saturating_sub(length);
         }
@@ -149,6 +163,7 @@ impl<'a, T: Value + PartialEq> Records<'a, T> {
         let known =
             self.known.get(hash, |(json, shared)| is_equal(json).then(|| shared.clone()))?;
         self.credit = self.credit.saturating_add(raw.len()).min(MAX_CREDIT);
+        self.until_new = UNTIL_NEW;
         self.note_length(raw.len());
         Some(known)
     }
@@ -156,7 +171,7 @@ impl<'a, T: Value + PartialEq> Records<'a, T> {
     /// Shares `record`, which was read from `raw`, with equal records.
     pub(crate) fn share(&mut self, raw: &str, record: T) -> Shared<T> {
         // In a stream, a single record must not fill the cache.
-        if raw.len() > self.known.limit / 32 {
+        if !self.contents.has_room(raw.len()) {
             return record.into();
         }
         // A record holds about as much text as its JSON, in allocations of its own.
@@ -165,15 +180,18 @@ impl<'a, T: Value + PartialEq> Records<'a, T> {
         record.feed(&mut content);
         let content = content.finish();
         let equal = self.contents.get(content, |known| (**known == record).then(|| known.clone()));
-        self.do_repeat = equal.is_some();
         let Some(shared) = equal else {
+            self.until_new = self.until_new.saturating_sub(1);
             let shared = Shared::from(record);
             self.contents.add(content, shared.clone(), size);
             return shared;
         };
-        self.note_length(raw.len());
-        let hash = self.hashes.hash_one(raw.as_bytes());
-        self.known.add(hash, (self.key(raw), shared.clone()), size);
+        if self.find(raw).is_none() {
+            self.until_new = UNTIL_NEW;
+            self.note_length(raw.len());
+            let hash = self.hashes.hash_one(raw.as_bytes());
+            self.known.add(hash, (self.key(raw), shared.clone()), size);
+        }
         shared
     }
 
@@ -206,12 +224,12 @@ impl<V> RecentCache<V> {
         Self { young: HashMap::default(), old: HashMap::default(), size: 0, limit }
     }
 
-    fn contains(&self, hash: u64, is_wanted: impl Fn(&V) -> bool) -> bool {
-        let entry = self.young.get(&hash).or_else(|| self.old.get(&hash));
-        entry.is_some_and(|(value, _)| is_wanted(value))
+    /// Returns whether a value of this size in bytes is small enough not to fill the cache.
+    fn has_room(&self, size: usize) -> bool {
+        size <= self.limit / 32
     }
 
-    /// Returns what `part` returns for the entry.
+    /// Returns the part of an entry that `part` selects.
     fn get<T>(&mut self, hash: u64, part: impl Fn(&V) -> Option<T>) -> Option<T> {
         if let Some((value, _)) = self.young.get(&hash) {
             return part(value);

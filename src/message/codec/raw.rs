@@ -104,7 +104,8 @@ pub(crate) fn plain_string(text: &str) -> Option<&str> {
     (inside.get(length) == Some(&b'"')).then(|| text.get(..length + 2))?
 }
 
-/// Returns the whole number at the start of `text` if it is positive and a comma or bracket follows.
+/// Returns the whole number at the start of `text`, if it is positive and a comma or a bracket
+/// follows.
 #[inline]
 pub(crate) fn whole_number(text: &str) -> Option<&str> {
     let length = text.bytes().position(|byte| !byte.is_ascii_digit())?;

@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 
 /// A number of minutes, converted from a number or a [`TimeDelta`].
 ///
-/// It can be any `f64`, as it was set or read. A message is valid if its durations are finite and above 0.
+/// It can be any `f64`, as it was set or read. [Validation](crate::PushSlots::validate) reports a
+/// duration that isn't finite and above 0.
 ///
 /// An `Option<Minutes>` takes no more memory than a number.
 ///
@@ -23,7 +24,8 @@ use chrono::TimeDelta;
 pub struct Minutes(NonZeroU64);
 
 impl Minutes {
-    /// The bits are stored inverted. All bits set would be zero then, and become another NaN.
+    /// Stores the inverted bits. A NaN with all bits set would be stored as zero, so it becomes
+    /// another NaN.
     fn new(minutes: f64) -> Self {
         Self(NonZeroU64::new(!minutes.to_bits()).unwrap_or(NonZeroU64::MIN))
     }

@@ -173,9 +173,12 @@ impl<T: Intern> Value for Shared<T> {
         scanner.peek().ok()?;
         let start = scanner.at();
         let records = T::records(interner);
-        if records.do_repeat() {
-            let raw = scanner.raw_unless(|text| records.known_length(text)).ok()?;
-            if let Some(known) = records.find(raw) {
+        if records.repeats() {
+            if let Some((known, length)) = records.find_at_start(scanner.rest()) {
+                scanner.pass(length);
+                return Some(Read::Value(known));
+            }
+            if let Some(known) = records.find(scanner.raw().ok()?) {
                 return Some(Read::Value(known));
             }
             scanner.back_to(start);

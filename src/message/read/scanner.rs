@@ -107,6 +107,11 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// Passes a value of `length` bytes that is known to be JSON.
+    pub(crate) fn pass(&mut self, length: usize) {
+        self.at += length;
+    }
+
     /// Moves back to an earlier offset.
     pub(crate) fn back_to(&mut self, at: usize) {
         self.at = at;
@@ -117,7 +122,8 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    fn rest(&self) -> &'a str {
+    /// Returns the text after the current offset.
+    pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
@@ -211,30 +217,13 @@ impl<'a> Scanner<'a> {
         Ok(self.value::<&RawValue>()?.map_or("", RawValue::get))
     }
 
-    /// Consumes a string without escapes, and returns its content. Returns `None` for anything else.
+    /// Consumes a string without escapes, and returns its content. Returns `None` for any other value.
     #[inline]
     pub(crate) fn plain_text(&mut self) -> Option<&'a str> {
         self.pass_space();
         let string = plain_string(self.rest())?;
         self.at += string.len();
         string.get(1..string.len().saturating_sub(1))
-    }
-
-    /// Consumes a value like [`raw`](Self::raw), unless `known` returns the length of an object at
-    /// the start of a text. An equal one was checked before.
-    pub(crate) fn raw_unless(
-        &mut self,
-        known: impl FnOnce(&str) -> Option<usize>,
-    ) -> Parsed<&'a str> {
-        self.pass_space();
-        let rest = self.rest();
-        match known(rest).and_then(|length| rest.get(..length)) {
-            Some(object) => {
-                self.at += object.len();
-                Ok(object)
-            }
-            None => self.raw(),
-        }
     }
 
     /// Consumes a value like [`raw`](Self::raw). Adds the path that `locate` finds to an error.

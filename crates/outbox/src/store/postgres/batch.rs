@@ -18,11 +18,16 @@ use uuid::Uuid;
 
 use self::pace::Pace;
 use self::pending::Pending;
+use super::leases;
 use super::link::Link;
 use crate::error::StoreError;
 use crate::state::EntryRecord;
 use crate::store::{Lease, Leased, OnChange, Settlement};
 use crate::time::Timestamp;
+
+/// The time in which a round waits at least for the claims of tasks whose sends have ended. They may
+/// need a permit first, so some come later.
+const CLAIM_WAIT: Duration = Duration::from_millis(5);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -78,17 +83,26 @@ impl Batches {
         let mut pending = Pending::default();
         let mut rest = Duration::ZERO;
         while pending.fill(&mut requests).await {
+            if self.pace.is_count_due() {
+                // A failure shows in the round, which uses the same connection.
+                let holders = self.link.pipeline(leases::count_holders).await;
+                self.pace.set_holders(holders.ok());
+            }
             let start = Instant::now();
-            let steps = std::mem::take(&mut pending.steps);
+            let steps = pending.begin_round();
             let has_steps = !steps.is_empty();
             let ended = steps.iter().filter(|step| step.is_end()).count();
             let is_taken = steps.is_empty() || self.take_steps(steps).await;
             let mut took = start.elapsed();
 
-            // The tasks whose sends have ended ask for lanes at once.
-            let wanted = pending.claims.len() + ended;
-            let are_enough = |pending: &Pending| !is_taken || pending.claims.len() >= wanted;
-            pending.gather(&mut requests, rest, are_enough).await;
+            // Tasks whose sends have ended usually ask for other lanes at once.
+            let start = Instant::now();
+            if is_taken && ended > 0 {
+                let wanted = pending.claims.len() + ended;
+                let has_enough = |pending: &Pending| pending.claims.len() >= wanted;
+                pending.gather(&mut requests, rest.max(CLAIM_WAIT), has_enough).await;
+            }
+            let waited = start.elapsed();
 
             let start = Instant::now();
             let claims = std::mem::take(&mut pending.claims);
@@ -102,8 +116,8 @@ impl Batches {
                 rest = self.pace.rest(kind, took);
                 // All leased lanes may wait for the next round.
                 let leased = self.known.len();
-                let are_enough = |pending: &Pending| pending.steps.len() >= leased;
-                pending.gather(&mut requests, rest, are_enough).await;
+                let has_enough = |pending: &Pending| pending.steps() >= leased;
+                pending.gather(&mut requests, rest.saturating_sub(waited), has_enough).await;
             }
         }
     }

@@ -36,6 +36,12 @@ pub(super) async fn hand_back(client: Arc<Client>, lease: &Lease) -> Result<(), 
     Ok(())
 }
 
+/// Returns the number of processes with leases.
+pub(super) async fn count_holders(client: Arc<Client>) -> Result<i64, Failure> {
+    let sql = "select count(distinct holder) from pushslots.lane where lease is not null";
+    Ok(client.query_typed_one(sql, &[]).await?.try_get(0)?)
+}
+
 /// Ends the leases of a process that it doesn't know of.
 pub(super) async fn hand_back_unknown(
     client: Arc<Client>,

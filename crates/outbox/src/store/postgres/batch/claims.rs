@@ -1,7 +1,6 @@
 //! Leases lanes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -34,7 +33,8 @@ impl Batches {
             if same.is_empty() {
                 return others;
             }
-            let lookup = self.lookup(same.len(), term, avoid.as_deref());
+            let (wanted, holder) = (same.len(), self.holder);
+            let lookup = Lookup { wanted, term, avoid: avoid.as_deref(), holder };
             let claimed = match self.look(lookup).await {
                 Ok(claimed) => claimed,
                 Err(failure) => {
@@ -65,10 +65,6 @@ impl Batches {
         same
     }
 
-    fn lookup<'a>(&self, wanted: usize, term: Duration, avoid: Option<&'a str>) -> Lookup<'a> {
-        Lookup { wanted, term, avoid, holder: self.holder, counts: self.pace.is_count_due() }
-    }
-
     /// Passes a lease to the first request that still waits. If there is none, it ends the lease.
     fn hand_out(&mut self, claims: &mut Vec<Claim>, mut leased: Leased) {
         let Leased::Entry { lease, .. } = &leased else { return };
@@ -92,10 +88,7 @@ impl Batches {
             self.hand_back_unknown().await?;
             self.has_unknown = false;
         }
-        let mut claimed = self.link.pipeline(|client| lookup.take(client)).await?;
-        if let Some(holders) = claimed.holders {
-            self.pace.set_holders(holders);
-        }
+        let mut claimed = self.link.pipeline(|client| lookup.run(client)).await?;
         if !claimed.undecided.is_empty() {
             let undecided = std::mem::take(&mut claimed.undecided);
             let wanted = lookup.wanted.saturating_sub(claimed.leased.len());

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row as SqlRow};
 use uuid::Uuid;
@@ -22,8 +21,6 @@ pub(super) struct Lookup<'a> {
     pub(super) term: Duration,
     pub(super) avoid: Option<&'a str>,
     pub(super) holder: Uuid,
-    /// Whether the processes with leases are counted.
-    pub(super) counts: bool,
 }
 
 /// The result of one look for lanes.
@@ -36,13 +33,11 @@ pub(super) struct Claimed {
     pub(super) may_be_more: bool,
     /// The next due time and the current time, if nothing is due.
     pub(super) nothing: Option<(Option<Timestamp>, Timestamp)>,
-    /// The number of processes with leases, if they were counted.
-    pub(super) holders: Option<i64>,
 }
 
 impl Lookup<'_> {
     /// Looks in the client's transaction.
-    pub(super) async fn take(self, client: Arc<Client>) -> Result<Claimed, Failure> {
+    pub(super) async fn run(self, client: Arc<Client>) -> Result<Claimed, Failure> {
         let wanted = i32::try_from(self.wanted).unwrap_or(i32::MAX);
         let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
             (&wanted, Type::INT4),
@@ -52,25 +47,16 @@ impl Lookup<'_> {
             // The schema may have been migrated since the connection was opened.
             (&migration::KNOWN, Type::INT4),
         ];
-        let claiming = client.query_typed(
+        let rows = client.query_typed(
             "select step, lane, lease, entry::text, body, (extract(epoch from at) * 1000)::bigint, \
              (extract(epoch from pushslots.clock()) * 1000)::bigint \
              from pushslots.claim($1, $2 * interval '1 millisecond', $3::text::uuid, $4, $5)",
             parameters,
         );
-        let counting = async {
-            if !self.counts {
-                return Ok(None);
-            }
-            let sql = "select count(distinct holder) from pushslots.lane where lease is not null";
-            client.query_typed_one(sql, &[]).await.map(Some)
-        };
-        let (rows, count) = join(claiming, counting).await;
         let mut claimed = Claimed::default();
-        for row in rows? {
+        for row in rows.await? {
             claimed.add(&row)?;
         }
-        claimed.holders = count?.map(|row| row.try_get(0)).transpose()?;
         Ok(claimed)
     }
 }

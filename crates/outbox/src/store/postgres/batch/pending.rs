@@ -12,16 +12,31 @@ const MAX_REQUESTS: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Pending {
-    pub(super) steps: Vec<SendStep>,
+    steps: Vec<SendStep>,
     pub(super) claims: Vec<Claim>,
+    /// The number of requests that were added since the last round began.
+    added: usize,
 }
 
 impl Pending {
+    pub(super) fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Begins a round, and returns its steps.
+    pub(super) fn begin_round(&mut self) -> Vec<SendStep> {
+        self.added = 0;
+        std::mem::take(&mut self.steps)
+    }
+
+    /// Returns whether enough requests were added. Claims of earlier rounds don't count, so that they
+    /// keep no step from its turn.
     fn is_full(&self) -> bool {
-        self.steps.len() + self.claims.len() >= MAX_REQUESTS
+        self.added >= MAX_REQUESTS
     }
 
     fn add(&mut self, request: Request) {
+        self.added += 1;
         match request {
             Request::Claim(claim) => self.claims.push(claim),
             Request::Step(step) => self.steps.push(step),
@@ -43,16 +58,20 @@ impl Pending {
         true
     }
 
-    /// Gathers requests for up to `rest`, so that fewer transactions do more. It ends as soon as
-    /// these are enough, or the round is full.
+    /// Gathers requests for up to `time`, so that fewer transactions do more. It ends as soon as
+    /// `has_enough` returns true, or the round is full.
     pub(super) async fn gather(
         &mut self,
         requests: &mut mpsc::UnboundedReceiver<Request>,
-        rest: Duration,
-        is_enough: impl Fn(&Self) -> bool,
+        time: Duration,
+        has_enough: impl Fn(&Self) -> bool,
     ) {
-        let end = Instant::now() + rest;
-        while !is_enough(self) && !self.is_full() {
+        // A timer that is over at once would wait for the next millisecond.
+        if time.is_zero() {
+            return;
+        }
+        let end = Instant::now() + time;
+        while !has_enough(self) && !self.is_full() {
             let Ok(Some(request)) = timeout_at(end, requests.recv()).await else { return };
             self.add(request);
         }

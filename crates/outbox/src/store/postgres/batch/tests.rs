@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use super::pace::Pace;
 use super::pending::Pending;
-use super::{Request, SendStep};
+use super::{Claim, Request, SendStep};
 use crate::store::Lease;
+use crate::time::Timestamp;
 
 const FAST: Duration = Duration::from_millis(2);
 const SLOW: Duration = Duration::from_millis(10);
@@ -23,7 +24,7 @@ fn begin() -> Request {
 fn a_process_rests_the_longer_the_more_others_slow_it_down() {
     let rest_with = |holders| {
         let mut pace = Pace::default();
-        pace.set_holders(holders);
+        pace.set_holders(Some(holders));
         pace.rest(STEPS, FAST);
         pace.rest(STEPS, SLOW)
     };
@@ -38,7 +39,7 @@ fn a_process_rests_the_longer_the_more_others_slow_it_down() {
 #[test]
 fn rounds_of_another_kind_are_not_compared() {
     let mut pace = Pace::default();
-    pace.set_holders(16);
+    pace.set_holders(Some(16));
     pace.rest(STEPS, FAST);
     assert_eq!(pace.rest((true, true), SLOW), Duration::ZERO);
 }
@@ -52,11 +53,11 @@ async fn requests_gather_until_they_are_enough_or_the_rest_is_over() {
     for _ in 0..2 {
         assert!(sender.send(begin()).is_ok());
     }
-    pending.gather(&mut requests, rest, |pending| pending.steps.len() >= 2).await;
-    assert_eq!((pending.steps.len(), start.elapsed()), (2, Duration::ZERO));
+    pending.gather(&mut requests, rest, |pending| pending.steps() >= 2).await;
+    assert_eq!((pending.steps(), start.elapsed()), (2, Duration::ZERO));
 
-    pending.gather(&mut requests, rest, |pending| pending.steps.len() >= 3).await;
-    assert_eq!(pending.steps.len(), 2);
+    pending.gather(&mut requests, rest, |pending| pending.steps() >= 3).await;
+    assert_eq!(pending.steps(), 2);
     assert!(start.elapsed() >= rest && start.elapsed() < rest * 2, "{:?}", start.elapsed());
 
     // A round takes no more than 256.
@@ -64,5 +65,24 @@ async fn requests_gather_until_they_are_enough_or_the_rest_is_over() {
         assert!(sender.send(begin()).is_ok());
     }
     pending.gather(&mut requests, rest, |_| false).await;
-    assert_eq!(pending.steps.len(), 256);
+    assert_eq!(pending.steps(), 256);
+}
+
+#[tokio::test]
+async fn claims_that_wait_keep_no_step_from_its_turn() {
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let mut pending = Pending::default();
+    for _ in 0..256 {
+        let (reply, _) = oneshot::channel();
+        let claim = Claim { term: SLOW, avoid: None, wall: Timestamp(0), reply };
+        assert!(sender.send(Request::Claim(claim)).is_ok());
+    }
+    assert!(pending.fill(&mut requests).await);
+    assert!(pending.begin_round().is_empty());
+    assert!(sender.send(begin()).is_ok());
+    assert!(pending.fill(&mut requests).await);
+    assert_eq!((pending.claims.len(), pending.begin_round().len()), (256, 1));
+
+    drop((sender, std::mem::take(&mut pending.claims)));
+    assert!(!pending.fill(&mut requests).await);
 }

@@ -1,4 +1,4 @@
-//! How much the statements of a send read.
+//! The lanes that the statements of a send read.
 
 use std::sync::Arc;
 use std::time::Duration;
