@@ -200,7 +200,7 @@ fn no_input_makes_the_reader_panic_or_lose_anything() {
 }
 
 #[test]
-fn seeds_of_the_fuzzer_lose_nothing() {
+fn seeds_of_the_fuzzer_are_read_as_the_model_says() {
     let fuzz = repository("fuzz");
     // Inputs that the fuzzer added have a hash as their name.
     let paths = fuzz.join("corpus/read").read_dir().unwrap().map(|entry| entry.unwrap().path());
@@ -210,5 +210,6 @@ fn seeds_of_the_fuzzer_lose_nothing() {
         println!("{}", seed.display());
         let bytes = std::fs::read(seed).unwrap();
         [1, 7, 64].into_iter().for_each(|length| reading::loses_nothing(&bytes, length));
+        compared::reads_alike(&bytes);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use pushslots::chrono::{DateTime, Utc};
+use pushslots::chrono::{DateTime, Datelike, Utc};
 use pushslots::uuid::Uuid;
 use pushslots::{PushSlots, SlotReader};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -258,8 +258,11 @@ fn leaf(kind: Kind, text: &str, is_text: bool) -> Read {
         }
         // The reader accepts other forms of a time too, and writes a leap second as another time.
         (Time, trimmed) => match DateTime::parse_from_rfc3339(trimmed) {
-            Ok(time) if !trimmed.contains(":60") => Some(Tree::Time(time.to_utc())),
-            _ => Some(Tree::Any),
+            _ if trimmed.contains(":60") => Some(Tree::Any),
+            // In UTC, the year may have five digits or be negative.
+            Ok(time) if !(0..=9999).contains(&time.to_utc().year()) => None,
+            Ok(time) => Some(Tree::Time(time.to_utc())),
+            Err(_) => Some(Tree::Any),
         },
         (Texts | Record(_) | Records(..), _) => None,
     };
