@@ -10,7 +10,7 @@ use super::path::{Path, PathSegment};
 use super::problems::Problems;
 use super::value::{AsSerde, Read, Value, explain_value, is_sound};
 use crate::message::UnreadReason;
-use crate::message::read::scanner::Scanner;
+use crate::message::codec::scanner::Scanner;
 
 /// The field of a record for one key: an optional value or a list.
 pub(crate) trait Field: Default {

@@ -18,7 +18,7 @@ use super::raw::Leaf;
 use super::strict;
 use super::timestamp;
 use super::value::{Read, Value};
-use crate::message::read::scanner::Scanner;
+use crate::message::codec::scanner::Scanner;
 use crate::message::{Minutes, ProblemCode};
 
 /// Reads a leaf that isn't a string with `parse`. A blank string counts as absent.

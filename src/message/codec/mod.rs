@@ -13,6 +13,7 @@ mod plain_prefix;
 pub(crate) mod problems;
 pub(crate) mod raw;
 pub(crate) mod record;
+pub(crate) mod scanner;
 mod shared_records;
 mod split;
 #[cfg(feature = "mock")]

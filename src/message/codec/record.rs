@@ -172,7 +172,7 @@ macro_rules! record {
             }
 
             fn scan(
-                scanner: &mut $crate::message::read::scanner::Scanner<'_>,
+                scanner: &mut $crate::message::codec::scanner::Scanner<'_>,
                 interner: &mut $crate::message::codec::interner::Interner<'_>,
             ) -> Option<$crate::message::codec::value::Read<Self>> {
                 use $crate::message::codec::{extras::Given, field::Field, value::Read};
@@ -286,7 +286,7 @@ macro_rules! record {
 
             fn locate(text: &str, path: &mut Vec<$crate::message::codec::path::PathSegment>) {
                 use $crate::message::codec::{field::Field, path::PathSegment};
-                $crate::message::read::scanner::locate_member(text, |key, text| match key {
+                $crate::message::codec::scanner::locate_member(text, |key, text| match key {
                     $($key => {
                         path.push(PathSegment::Key($key));
                         <$type as Field>::locate(text, path);

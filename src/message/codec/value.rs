@@ -10,7 +10,7 @@ use super::path::{Path, PathSegment};
 use super::problems::Problems;
 use super::raw;
 use crate::message::ProblemCode;
-use crate::message::read::scanner::Scanner;
+use crate::message::codec::scanner::Scanner;
 
 /// The result of reading a JSON value.
 pub(crate) enum Read<T> {

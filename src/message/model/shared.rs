@@ -11,8 +11,8 @@ use crate::message::codec::corrector::Corrector;
 use crate::message::codec::interner::{Intern, Interner};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
+use crate::message::codec::scanner::Scanner;
 use crate::message::codec::value::{Read, Value, is_sound};
-use crate::message::read::scanner::Scanner;
 
 /// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can
 /// hold for one pointer each.

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 use super::read_error::{Position, ReadError};
-use super::scanner::{ParseError, Reason};
+use crate::message::codec::scanner::{ParseError, Reason};
 
 /// The number of bytes requested from the input at a time. Up to this length, a slot is scanned
 /// again for every piece that a slow input delivers, however small.

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Deserializer};
 
 use super::read_error::{Position, ReadError};
-use super::scanner::{ParseError, Parsed, Scanner};
 use crate::message::codec::extras::{Extras, Given};
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::path::PathSegment;
 use crate::message::codec::raw::Object;
+use crate::message::codec::scanner::{ParseError, Parsed, Scanner};
 use crate::message::codec::transcode::{Json, wrong_type};
 use crate::message::codec::value::{Read, Value};
 use crate::message::{List, Meta, PushSlots, Slot, UnreadReason};

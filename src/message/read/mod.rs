@@ -3,7 +3,6 @@
 mod input_buffer;
 mod message;
 mod read_error;
-pub(crate) mod scanner;
 mod shape;
 mod slot_reader;
 

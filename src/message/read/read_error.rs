@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::scanner::ParseError;
 use crate::display::debug_as_display;
+use crate::message::codec::scanner::ParseError;
 
 /// An error from input that isn't the expected JSON or couldn't be read.
 ///

@@ -1,10 +1,10 @@
 //! The shape of an input with slots: a list, a message, or one slot per line.
 
 use super::message::read_slot;
-use super::scanner::{ParseError, Parsed, Scanner};
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
 use crate::message::codec::path::PathSegment;
+use crate::message::codec::scanner::{ParseError, Parsed, Scanner};
 use crate::message::{Meta, Slot};
 
 /// The shape of the input, as far as known, and the reader's place in it.

@@ -6,9 +6,9 @@ use std::iter::FusedIterator;
 
 use super::input_buffer::InputBuffer;
 use super::read_error::ReadError;
-use super::scanner::{ParseError, Reason, Scanner};
 use super::shape::{NextItem, Shape, next};
 use crate::message::codec::interner::Interner;
+use crate::message::codec::scanner::{ParseError, Reason, Scanner};
 use crate::message::{Meta, Slot};
 
 /// A reader that reads slots one at a time in constant memory.

@@ -14,11 +14,11 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
 use crate::message::codec::raw::list;
+use crate::message::codec::scanner::{Scanner, locate_element};
 #[cfg(feature = "mock")]
 use crate::message::codec::strict;
 use crate::message::codec::transcode::Raw;
 use crate::message::codec::value::{AsSerde, Read, Value, explain_value, is_sound};
-use crate::message::read::scanner::{Scanner, locate_element};
 use crate::message::{ProblemCode, UnreadReason};
 
 /// Returns the elements that are written.

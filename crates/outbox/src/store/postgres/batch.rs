@@ -2,8 +2,8 @@
 
 mod claims;
 mod look;
-mod pace;
 mod pending;
+mod rounds;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::pace::Pace;
 use self::pending::Pending;
+use self::rounds::Rounds;
 use super::leases;
 use super::link::Link;
 use crate::error::StoreError;
@@ -25,8 +25,8 @@ use crate::state::EntryRecord;
 use crate::store::{Lease, Leased, OnChange, Settlement};
 use crate::time::Timestamp;
 
-/// The time in which a round waits at least for the claims of tasks whose sends have ended. They may
-/// need a permit first, so some come later.
+/// The minimum time that a round waits for the claims of tasks whose sends have ended. A task that
+/// has to wait for a permit claims later.
 const CLAIM_WAIT: Duration = Duration::from_millis(5);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -62,7 +62,7 @@ pub(super) struct Batches {
     known: HashSet<u64>,
     /// Whether there may be leases that no worker received.
     has_unknown: bool,
-    pace: Pace,
+    rounds: Rounds,
 }
 
 impl Batches {
@@ -74,7 +74,7 @@ impl Batches {
             holder,
             known: HashSet::new(),
             has_unknown: false,
-            pace: Pace::default(),
+            rounds: Rounds::default(),
         }
     }
 
@@ -83,10 +83,10 @@ impl Batches {
         let mut pending = Pending::default();
         let mut rest = Duration::ZERO;
         while pending.fill(&mut requests).await {
-            if self.pace.is_count_due() {
+            if self.rounds.is_count_due() {
                 // A failure shows in the round, which uses the same connection.
                 let holders = self.link.pipeline(leases::count_holders).await;
-                self.pace.set_holders(holders.ok());
+                self.rounds.set_holders(holders.ok());
             }
             let start = Instant::now();
             let steps = pending.begin_round();
@@ -95,7 +95,7 @@ impl Batches {
             let is_taken = steps.is_empty() || self.take_steps(steps).await;
             let mut took = start.elapsed();
 
-            // Tasks whose sends have ended usually ask for other lanes at once.
+            // Usually, tasks whose sends have ended claim other lanes at once.
             let start = Instant::now();
             if is_taken && ended > 0 {
                 let wanted = pending.claims.len() + ended;
@@ -113,8 +113,8 @@ impl Batches {
             // A failure is too fast to compare with. Claims that still wait are looked at again.
             rest = Duration::ZERO;
             if is_taken && !self.has_unknown && pending.claims.is_empty() {
-                rest = self.pace.rest(kind, took);
-                // All leased lanes may wait for the next round.
+                rest = self.rounds.rest_after(kind, took);
+                // If all leased lanes wait for the next round, a longer rest gathers no more steps.
                 let leased = self.known.len();
                 let has_enough = |pending: &Pending| pending.steps() >= leased;
                 pending.gather(&mut requests, rest.saturating_sub(waited), has_enough).await;

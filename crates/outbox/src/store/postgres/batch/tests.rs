@@ -4,8 +4,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::pace::Pace;
 use super::pending::Pending;
+use super::rounds::Rounds;
 use super::{Claim, Request, SendStep};
 use crate::store::Lease;
 use crate::time::Timestamp;
@@ -23,10 +23,10 @@ fn begin() -> Request {
 #[test]
 fn a_process_rests_the_longer_the_more_others_slow_it_down() {
     let rest_with = |holders| {
-        let mut pace = Pace::default();
-        pace.set_holders(Some(holders));
-        pace.rest(STEPS, FAST);
-        pace.rest(STEPS, SLOW)
+        let mut rounds = Rounds::default();
+        rounds.set_holders(Some(holders));
+        rounds.rest_after(STEPS, FAST);
+        rounds.rest_after(STEPS, SLOW)
     };
     assert_eq!(rest_with(0), Duration::ZERO);
     assert_eq!(rest_with(1), Duration::ZERO, "alone, it has nothing to gain");
@@ -38,10 +38,10 @@ fn a_process_rests_the_longer_the_more_others_slow_it_down() {
 
 #[test]
 fn rounds_of_another_kind_are_not_compared() {
-    let mut pace = Pace::default();
-    pace.set_holders(Some(16));
-    pace.rest(STEPS, FAST);
-    assert_eq!(pace.rest((true, true), SLOW), Duration::ZERO);
+    let mut rounds = Rounds::default();
+    rounds.set_holders(Some(16));
+    rounds.rest_after(STEPS, FAST);
+    assert_eq!(rounds.rest_after((true, true), SLOW), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,15 +7,16 @@ use tokio::time::Instant;
 /// The maximum time in which requests gather between two rounds.
 const MAX_REST: Duration = Duration::from_millis(500);
 
-/// The number of processes whose rounds the database can run at once without a loss.
-const AT_ONCE: u32 = 4;
+/// The number of other processes next to which a process rests for as long as a round lost. Next to
+/// more, it rests longer. Measured with a database on two cores.
+const OTHERS: u32 = 4;
 
 /// The time after which the processes are counted again.
 const COUNT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The speed of the rounds of this process, and the number of processes that compete with it.
 #[derive(Default)]
-pub(super) struct Pace {
+pub(super) struct Rounds {
     /// The duration of the fastest round of each kind, by whether it has steps and whether it has
     /// claims.
     fastest: [[Option<Duration>; 2]; 2],
@@ -24,7 +25,7 @@ pub(super) struct Pace {
     counted: Option<Instant>,
 }
 
-impl Pace {
+impl Rounds {
     /// Returns whether the processes with leases should be counted.
     pub(super) fn is_count_due(&self) -> bool {
         self.counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL)
@@ -43,7 +44,7 @@ impl Pace {
     /// It is in proportion to the time that the round took longer than the fastest of its kind, and
     /// to the number of other processes. Without others, a slow round has another cause, and a rest
     /// wouldn't help.
-    pub(super) fn rest(
+    pub(super) fn rest_after(
         &mut self,
         (has_steps, has_claims): (bool, bool),
         took: Duration,
@@ -54,6 +55,6 @@ impl Pace {
         *fastest = Some(known);
         let others = self.holders.saturating_sub(1);
         let lost = took.saturating_sub(known);
-        (lost.saturating_mul(others) / AT_ONCE).min(MAX_REST)
+        (lost.saturating_mul(others) / OTHERS).min(MAX_REST)
     }
 }
