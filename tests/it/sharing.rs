@@ -54,7 +54,7 @@ fn slot_takes_at_most_80_bytes() {
 }
 
 #[test]
-fn buffer_is_allocated_at_its_exact_size() {
+fn small_buffer_has_its_exact_size_and_a_large_one_little_more() {
     let provider = provider().share();
     let location = Location::new().room("136").share();
     let owned =
@@ -64,7 +64,9 @@ fn buffer_is_allocated_at_its_exact_size() {
         let slots =
             (0..count).flat_map(|_| [slot().provider(&provider), slot().provider(owned.clone())]);
         let json = message(slots).to_json();
-        assert_eq!(json.capacity(), json.len(), "{count} slots");
+        let spare = if json.len() > 64 * 1024 { json.len() / 8 } else { 0 };
+        let exact = json.len()..=json.len() + spare;
+        assert!(exact.contains(&json.capacity()), "{count} slots: {}", json.capacity());
     }
 }
 

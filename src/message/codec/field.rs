@@ -49,9 +49,9 @@ pub(crate) trait Field: Default {
     /// in [`Value::length`].
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize;
 
-    /// Returns the length of the [`Shared`](crate::Shared) records inside the field in bytes.
+    /// Reads memory like [`Value::preload`].
     #[inline]
-    fn shared_length(&self) -> usize {
+    fn preload(&self) -> usize {
         0
     }
 
@@ -114,14 +114,14 @@ impl<T: Value> Field for Option<T> {
         out.extend_from_slice(key.as_bytes());
         value.write(out);
         // Removing an empty record afterwards is faster than checking each record before.
-        if out.len() == start + key.len() + "{}".len() && out.ends_with(b"{}") {
+        if T::IS_OBJECT && out.len() == start + key.len() + "{}".len() {
             out.truncate(start);
         }
     }
 
     #[inline]
-    fn shared_length(&self) -> usize {
-        self.as_ref().map_or(0, Value::shared_length)
+    fn preload(&self) -> usize {
+        self.as_ref().map_or(0, Value::preload)
     }
 
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize {

@@ -33,7 +33,46 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
 /// Writes the escaped content of a string, without quotes.
 #[inline]
 pub(crate) fn escaped(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
+    let start = out.len();
+    let text = text.as_bytes();
+    let is_plain = match text.len() {
+        8.. => copy_plain::<8>(text, out),
+        4.. => copy_plain::<4>(text, out),
+        _ => copy_plain::<1>(text, out),
+    };
+    if !is_plain {
+        out.truncate(start);
+        escape_all(text, out);
+    }
+}
+
+/// Copies text in chunks of `N` bytes, because copying a fixed number of bytes takes one
+/// instruction. Stops and returns false at a byte that needs an escape. The text must be empty or
+/// have at least `N` bytes.
+#[inline]
+fn copy_plain<const N: usize>(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut rest = text;
+    while let Some((chunk, after)) = rest.split_first_chunk::<N>() {
+        if plain_prefix::has_special(chunk) {
+            return false;
+        }
+        out.extend_from_slice(chunk);
+        rest = after;
+    }
+    match text.last_chunk::<N>() {
+        // The last chunk overlaps the one before it.
+        Some(last) if !rest.is_empty() => {
+            out.truncate(out.len() + rest.len() - N);
+            out.extend_from_slice(last);
+            !plain_prefix::has_special(last)
+        }
+        _ => true,
+    }
+}
+
+#[cold]
+fn escape_all(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
     loop {
         let (plain, special) = rest.split_at(plain_prefix::prefix(rest));
         out.extend_from_slice(plain);
@@ -120,11 +159,23 @@ pub(crate) fn whole(number: f64) -> Option<i64> {
 }
 
 /// Writes a whole number.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a number below 100")]
 pub(crate) fn integer(number: u64, out: &mut Vec<u8>) {
-    if number >= 10 {
-        integer(number / 10, out);
+    if number < 10 {
+        return out.push(b'0' + number as u8);
     }
-    out.push(b'0' + (number % 10) as u8);
+    if number >= 100 {
+        integer(number / 100, out);
+    }
+    out.extend_from_slice(&two_digits((number % 100) as u32));
+}
+
+/// Returns the digits of a number below 100.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a digit, of a number below 100")]
+pub(super) fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// Returns the number of bytes that [`integer`] writes.

@@ -17,7 +17,7 @@ use super::raw::Leaf;
 #[cfg(feature = "mock")]
 use super::strict;
 use super::timestamp;
-use super::value::{Read, Value};
+use super::value::{Read, Value, preload_bytes};
 use crate::message::codec::scanner::Scanner;
 use crate::message::{Minutes, ProblemCode};
 
@@ -74,6 +74,11 @@ macro_rules! text {
 
             fn write(&self, out: &mut Vec<u8>) {
                 write::string(self, out);
+            }
+
+            #[inline]
+            fn preload(&self) -> usize {
+                preload_bytes(self.as_bytes())
             }
 
             fn length<const EXACT: bool>(&self) -> usize {

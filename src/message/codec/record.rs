@@ -157,6 +157,7 @@ macro_rules! record {
 
         impl $crate::message::codec::value::Value for $name {
             const EXPECTED: &'static str = "an object";
+            const IS_OBJECT: bool = true;
             $(const EMPTY_ELEMENT: Option<fn() -> Self> = Some($empty);)?
 
             fn read(
@@ -225,9 +226,9 @@ macro_rules! record {
             }
 
             #[inline]
-            fn shared_length(&self) -> usize {
+            fn preload(&self) -> usize {
                 use $crate::message::codec::field::Field;
-                0 $(+ Field::shared_length(&self.$field))*
+                0 $(^ Field::preload(&self.$field))*
             }
 
             fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

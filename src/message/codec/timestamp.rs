@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 
-use super::json_writer;
+use super::json_writer::{self, two_digits};
 
 /// Reads a date and a time of day with a UTC offset. Text without one of them is rejected, because
 /// a guess could offer an appointment at the wrong hour.
@@ -138,9 +138,4 @@ fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
         out.push(b'0' + (nanos / unit % 10) as u8);
         unit /= 10;
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a digit, of a number below 100")]
-fn two_digits(number: u32) -> [u8; 2] {
-    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }

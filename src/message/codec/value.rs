@@ -32,6 +32,9 @@ pub(crate) trait Value: Sized {
     /// The value of an empty list element. By default, empty elements are skipped.
     const EMPTY_ELEMENT: Option<fn() -> Self> = None;
 
+    /// Whether the value is written as an object, which may have no members.
+    const IS_OBJECT: bool = false;
+
     /// Reads `raw`, the JSON of one value.
     fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self>;
 
@@ -51,9 +54,10 @@ pub(crate) trait Value: Sized {
     /// strings aren't scanned for escapes, and the number is too low if there are any.
     fn length<const EXACT: bool>(&self) -> usize;
 
-    /// Returns the length of the [`Shared`](crate::Shared) records inside the value in bytes.
+    /// Reads a byte of each cache line that [`write`](Self::write) reads through a pointer. The
+    /// result depends on these bytes, and has no meaning.
     #[inline]
-    fn shared_length(&self) -> usize {
+    fn preload(&self) -> usize {
         0
     }
 
@@ -78,6 +82,15 @@ pub(crate) trait Value: Sized {
     /// Finds the path to the point at which `text` stops being JSON. The text begins with a value
     /// of this type.
     fn locate(_text: &str, _path: &mut Vec<PathSegment>) {}
+}
+
+/// The length of a cache line in bytes, on most processors.
+const CACHE_LINE: usize = 64;
+
+/// Reads a byte of each cache line, like [`Value::preload`].
+#[inline]
+pub(crate) fn preload_bytes(bytes: &[u8]) -> usize {
+    bytes.iter().step_by(CACHE_LINE).fold(0, |all, &byte| all ^ usize::from(byte))
 }
 
 /// Returns whether `value` has no problems.

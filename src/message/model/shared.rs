@@ -12,7 +12,7 @@ use crate::message::codec::interner::{Intern, Interner};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
 use crate::message::codec::scanner::Scanner;
-use crate::message::codec::value::{Read, Value, is_sound};
+use crate::message::codec::value::{Read, Value, is_sound, preload_bytes};
 
 /// A [`Provider`](crate::Provider) or [`Location`](crate::Location) that any number of slots can
 /// hold for one pointer each.
@@ -159,8 +159,12 @@ fn share<T: Intern>(read: Read<T>, raw: &str, interner: &mut Interner<'_>) -> Re
     }
 }
 
+/// The most holders of a record that isn't assumed to be in the processor's cache.
+const FEW: usize = 16;
+
 impl<T: Intern> Value for Shared<T> {
     const EXPECTED: &'static str = T::EXPECTED;
+    const IS_OBJECT: bool = T::IS_OBJECT;
 
     fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self> {
         if let Some(known) = T::records(interner).find(raw) {
@@ -204,8 +208,15 @@ impl<T: Intern> Value for Shared<T> {
     }
 
     #[inline]
-    fn shared_length(&self) -> usize {
-        self.length::<false>()
+    fn preload(&self) -> usize {
+        let holders = Arc::strong_count(&self.0);
+        if holders > FEW {
+            return holders;
+        }
+        match self.0.json.get() {
+            Some(json) => preload_bytes(json),
+            None => (**self).preload(),
+        }
     }
 
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

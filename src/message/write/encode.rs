@@ -14,7 +14,8 @@ impl PushSlots {
     /// Returns the message as JSON (RFC 8259).
     ///
     /// Absent values are omitted instead of written as null, times are in UTC, and whole minutes
-    /// are whole numbers.
+    /// are whole numbers. The capacity of the buffer is its length, or at most an eighth more above
+    /// 64 KiB.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         self.written(&self.meta)
@@ -36,7 +37,8 @@ impl PushSlots {
         let sample = self.slots.iter().step_by(count / SAMPLED + 1);
         let sampled = sample.len().max(1);
         // One long slot must not stand for many short ones.
-        let length: usize = sample.map(|slot| slot.added_length().min(LONGEST_SAMPLED)).sum();
+        let length = sample.map(|slot| slot.length::<false>().min(LONGEST_SAMPLED));
+        let length: usize = length.map(|length| ",".len() + length).sum();
         let slots = (length / sampled + 1).saturating_mul(count);
         let rest = SLOTS.len() + "[]".len() + self.extras.length(|_| true);
         slots.saturating_add(slots / 16).saturating_add(rest)
@@ -48,6 +50,16 @@ const SAMPLED: usize = 32;
 
 /// The maximum length of a slot in the estimate, in bytes. For longer slots, the buffer grows.
 const LONGEST_SAMPLED: usize = 4 * 1024;
+
+/// The length in bytes up to which a buffer has no spare capacity.
+const SMALL: usize = 64 * 1024;
+
+/// Removes spare capacity. A large buffer keeps some: if a buffer is shrunk before it is freed,
+/// glibc maps fresh memory for each later one, and the system clears that page by page.
+fn shrink(out: &mut Vec<u8>) {
+    let kept = if out.len() > SMALL { out.len() / 8 } else { 0 };
+    out.shrink_to(out.len() + kept);
+}
 
 const META: &str = r#","Meta":"#;
 pub(super) const SLOTS: &str = r#","Slots":"#;
@@ -89,7 +101,7 @@ impl Encode for PushSlots {
         }
         self.write_rest(&mut out);
         write::enclose(*b"{}", 0, &mut out);
-        out.shrink_to_fit();
+        shrink(&mut out);
         out
     }
 }
