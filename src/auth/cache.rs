@@ -114,11 +114,13 @@ impl TokenCache {
     /// Returns the token in use, or a new one if there is none. `time` is what the send has left
     /// for its attempt.
     pub(crate) async fn token(&self, time: Duration) -> Result<TokenHandle, TokenUnavailable> {
-        let asked = Instant::now();
+        let mut asked = None;
         let mut may_renew = true;
         loop {
             let rotated = pin!(self.rotated.notified());
-            let request = match self.step(may_renew)? {
+            let now = Instant::now();
+            let asked = *asked.get_or_insert(now);
+            let request = match self.step(may_renew, now)? {
                 TokenAction::Use(handle) => return Ok(handle),
                 TokenAction::Renew(renewal) => {
                     // There may be no other send to drive the renewal. The next step reads its
@@ -243,8 +245,7 @@ impl TokenCache {
         Ok(())
     }
 
-    fn step(&self, may_renew: bool) -> Result<TokenAction, TokenUnavailable> {
-        let now = Instant::now();
+    fn step(&self, may_renew: bool, now: Instant) -> Result<TokenAction, TokenUnavailable> {
         // Declared before the lock and so dropped after it, because it holds the user's code.
         let overdue;
         let mut state = self.state();

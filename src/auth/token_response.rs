@@ -33,7 +33,7 @@ impl Asked<'_> {
         response: &Response,
     ) -> Result<(Map<String, Value>, ResponseDetails), TokenError> {
         let status = response.status;
-        let details = ResponseDetails::read(response, self.secrets, clock::now().into());
+        let details = ResponseDetails::read(response, self.secrets);
         let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
         if is_busy || asks_again(status) {
             return Err(TokenError::Unavailable {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::outcome::facts;
-use crate::clock;
 use crate::receipt::ResponseDetails;
 use crate::retry::Exchange;
 use crate::transport::{Response, TransportError};
@@ -29,7 +28,7 @@ impl Exchange<'static> {
     /// ```
     #[must_use]
     pub fn from_response(response: &Response) -> Self {
-        let mut details = ResponseDetails::read(response, &[], clock::now().into());
+        let mut details = ResponseDetails::read(response, &[]);
         let service_text = details.text.take().map(Cow::Owned);
         Self::of_response(facts(response, &details, service_text))
     }

@@ -113,17 +113,18 @@ impl Sender {
                     Ok(admitted) => admitted,
                     Err(reason) => return Err(send.not_admitted(reason)),
                 };
-            let time_left = || policy.deadline.saturating_sub(began.elapsed());
+            let time_left = |now: Instant| policy.deadline.saturating_sub(now - began);
             let begun = send.begin_attempt();
             let attempt_span = begun.span.clone();
-            let time = policy.attempt_timeout.min(time_left());
+            let time = policy.attempt_timeout.min(time_left(begun.began));
             let outcome = self.attempt(message, begun, permit, time).instrument(attempt_span).await;
             drop(in_flight);
-            if outcome.postponed_for.is_some_and(|pause| policy.has_room(pause, time_left())) {
+            let ended = Instant::now();
+            if outcome.postponed_for.is_some_and(|pause| policy.has_room(pause, time_left(ended))) {
                 send.postpone_attempt();
                 continue;
             }
-            match send.end_attempt(outcome, time_left()) {
+            match send.end_attempt(outcome, ended, time_left(ended)) {
                 ControlFlow::Continue(delay) => sleep(delay).await,
                 ControlFlow::Break(result) => return result,
             }

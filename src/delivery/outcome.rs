@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::auth::{TokenError, TokenUnavailable};
-use crate::clock;
 use crate::error::{Cause, ErrorKind};
 use crate::message::Log;
 use crate::receipt::{Delivery, OAuthError, ResponseDetails};
@@ -48,7 +47,7 @@ impl Outcome {
         classify: &dyn Fn(&Exchange<'_>) -> Classification,
     ) -> Self {
         let status = response.status;
-        let details = ResponseDetails::read(response, &[], clock::now().into());
+        let details = ResponseDetails::read(response, &[]);
         let service_text = details.text.as_deref().map(Cow::Borrowed);
         let exchange = Exchange::of_response(facts(response, &details, service_text));
         let outcome =

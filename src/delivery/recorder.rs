@@ -51,10 +51,10 @@ impl AttemptInFlight {
         }
     }
 
-    fn times(&self) -> AttemptTimes {
+    fn times(&self, ended: Instant) -> AttemptTimes {
         AttemptTimes {
             started: self.started,
-            elapsed: self.began.elapsed(),
+            elapsed: ended - self.began,
             token_age: self.token_age,
         }
     }
@@ -81,16 +81,17 @@ impl<'a> SendRecorder<'a> {
         }
     }
 
-    /// Ends the attempt in flight. Returns the delay before the next one, or the result of the
-    /// send.
+    /// Ends the attempt in flight at `ended`. Returns the delay before the next one, or the result
+    /// of the send.
     pub(super) fn end_attempt(
         &mut self,
         outcome: Outcome,
+        ended: Instant,
         time_left: Duration,
     ) -> ControlFlow<Result<Receipt, Error>, Duration> {
         let current = self.current.take().unwrap_or_else(|| AttemptInFlight::begin(&self.state));
         let kind = outcome.kind;
-        match self.state.decide(outcome, current.times(), time_left) {
+        match self.state.decide(outcome, current.times(ended), time_left) {
             SendDecision::Retry { after } => {
                 self.record(self.state.attempts().last(), &current.span, kind);
                 ControlFlow::Continue(after)
@@ -141,7 +142,7 @@ impl Drop for SendRecorder<'_> {
         if let Some(current) = self.current.take() {
             let outcome = Outcome::dropped(current.token_age.is_some());
             let kind = outcome.kind;
-            self.state.drop_attempt(outcome, current.times());
+            self.state.drop_attempt(outcome, current.times(Instant::now()));
             self.record(self.state.attempts().last(), &current.span, kind);
         }
         let attempts = self.state.attempts();

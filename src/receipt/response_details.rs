@@ -1,7 +1,7 @@
 //! The contents of a response besides its status, in all formats that the service uses.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -11,6 +11,7 @@ use super::masked::Masked;
 use super::reason::reason;
 use super::shape::{is_given, member, objects};
 use super::usual_response;
+use crate::clock;
 use crate::message::{Log, Object, json, text};
 use crate::retry::BodyKind;
 use crate::text::trimmed;
@@ -36,9 +37,9 @@ pub(crate) struct ResponseDetails {
 }
 
 impl ResponseDetails {
-    /// Reads a response that arrived at `now`. Masks `secrets` in its texts.
-    pub(crate) fn read(response: &Response, secrets: &[&str], now: SystemTime) -> Self {
-        let retry_after = retry_after(&response.headers, now);
+    /// Reads a response that has just arrived. Masks `secrets` in its texts.
+    pub(crate) fn read(response: &Response, secrets: &[&str]) -> Self {
+        let retry_after = retry_after(&response.headers, || clock::now().into());
         let details = match (coding(&response.headers), &response.body) {
             (_, Ok(body)) if body.is_empty() => Self::of_kind(BodyKind::Empty),
             (Some(coding), _) => Self { coding: Some(coding), ..Self::of_kind(BodyKind::Encoded) },

@@ -49,7 +49,8 @@ impl RateLimitedTransport {
         let response = self.send_in_span(request, time).await;
         match &response {
             Ok(Response { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) => {
-                limiter.throttled(retry_after(headers, clock::now().into()).unwrap_or(USUAL_WAIT));
+                let wait = retry_after(headers, || clock::now().into());
+                limiter.throttled(wait.unwrap_or(USUAL_WAIT));
                 handover.leaves();
             }
             Err(failure) if !failure.may_have_arrived() => handover.never_left(),

@@ -9,18 +9,21 @@ use http::header::{DATE, RETRY_AFTER};
 /// clock that it is added to.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns the delay that a response asks for, at most a day. `now` is when the response arrived by
-/// this machine's clock.
+/// Returns the delay that a response asks for, at most a day. `now` reads this machine's clock, soon
+/// after the response arrived.
 ///
 /// The header holds seconds, optionally with a fraction, or a date in any of the three forms of RFC
 /// 9110, section 5.6.7. A date is compared with the response's own `Date` if it has one, because
 /// the two machines' clocks may differ. A past date asks for no delay. Any other text is ignored.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(
+    headers: &HeaderMap,
+    now: impl FnOnce() -> SystemTime,
+) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match seconds(value) {
         Some(wait) => wait,
         None => {
-            let now = date(headers).unwrap_or(now);
+            let now = date(headers).unwrap_or_else(now);
             httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
         }
     };
@@ -58,7 +61,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
         headers.extend(date.map(|date| (DATE, HeaderValue::from_static(date))));
-        retry_after(&headers, now)
+        retry_after(&headers, || now)
     }
 
     #[test]
