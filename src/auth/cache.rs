@@ -188,6 +188,14 @@ impl TokenCache {
         state.usable_token(now).is_some()
     }
 
+    /// Returns the token in use, unless there is none or its renewal is due or in progress.
+    pub(crate) fn ready_token(&self) -> Option<TokenHandle> {
+        let now = Instant::now();
+        let state = self.state();
+        let token = state.usable_token(now).filter(|_| state.request.is_none())?;
+        (!token.is_renewal_due(now)).then_some(TokenHandle { token, renewal: None })
+    }
+
     /// Records that the message endpoint rejected a message sent with `token` at `sent`. Returns
     /// when there may be a token for another attempt, or `None` if that isn't soon.
     ///

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 pub(crate) use audience::check_audience;
 pub use auth_error::AuthError;
-pub(crate) use cache::TokenCache;
+pub(crate) use cache::{TokenCache, TokenHandle};
 pub(crate) use legacy::LegacyEndpoints;
 use legacy::Refresh;
 pub use signer::{Signer, SigningAlgorithm, SigningInput};

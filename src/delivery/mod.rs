@@ -24,7 +24,7 @@ use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span};
 
-use crate::auth::{Credentials, TokenCache, TokenError, TokenUnavailable};
+use crate::auth::{Credentials, TokenCache, TokenError, TokenHandle, TokenUnavailable};
 use crate::error::{Error, FailedSend};
 use crate::message::PreparedMessage;
 use crate::random::Jitter;
@@ -208,26 +208,12 @@ impl Sender {
         mut permit: Option<Permit>,
         time: Duration,
     ) -> Outcome {
-        // A token request needs a permit of its own, and this one may be the last.
-        if !self.tokens.has_token() {
-            permit = None;
-        }
-        let mut token = pin!(self.tokens.token(time));
-        let token = match poll_immediate(token.as_mut()).await {
-            Some(token) => Ok(token),
-            None => {
-                permit = None;
-                timeout(time, token).await
-            }
-        };
-        let handle = match token {
-            Ok(Ok(handle)) => handle,
-            Ok(Err(none)) => return Outcome::no_token(none),
-            // The token request may have more time than this send.
-            Err(_) => {
-                let failure = TransportError::unknown(TransportErrorKind::Timeout);
-                return Outcome::no_token(TokenUnavailable::after(TokenError::Transport(failure)));
-            }
+        let handle = match self.tokens.ready_token() {
+            Some(handle) => handle,
+            None => match self.requested_token(time, &mut permit).await {
+                Ok(handle) => handle,
+                Err(none) => return Outcome::no_token(none),
+            },
         };
         if let (None, Some(limiter)) = (&permit, &self.limiter) {
             permit = limiter.free_permit();
@@ -261,6 +247,28 @@ impl Sender {
             _ => {}
         }
         outcome
+    }
+
+    /// Obtains an access token within `time`. Drops `permit` if that may take a request or a wait.
+    async fn requested_token(
+        &self,
+        time: Duration,
+        permit: &mut Option<Permit>,
+    ) -> Result<TokenHandle, TokenUnavailable> {
+        // A token request needs a permit of its own, and this one may be the last.
+        if !self.tokens.has_token() {
+            *permit = None;
+        }
+        let mut token = pin!(self.tokens.token(time));
+        if let Some(token) = poll_immediate(token.as_mut()).await {
+            return token;
+        }
+        *permit = None;
+        // The token request may have more time than this send.
+        timeout(time, token).await.unwrap_or_else(|_| {
+            let failure = TransportError::unknown(TransportErrorKind::Timeout);
+            Err(TokenUnavailable::after(TokenError::Transport(failure)))
+        })
     }
 
     /// Replaces the credentials in use, once a token was obtained with the new ones.
