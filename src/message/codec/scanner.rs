@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::message::codec::path::PathSegment;
+use crate::message::codec::plain_prefix;
 use crate::message::codec::raw::{Key, plain_string, whole_number};
 
 pub(crate) type Parsed<T> = Result<T, Box<ParseError>>;
@@ -169,7 +170,42 @@ impl<'a> Scanner<'a> {
 
     /// Consumes the next key of an object and its colon, and returns the key. Returns `None` after
     /// the end of the object. `is_first` is true directly after the opening bracket.
+    #[inline]
     pub(crate) fn member(&mut self, is_first: bool) -> Parsed<Option<Key<'a>>> {
+        match self.plain_member(is_first) {
+            Some(key) => Ok(Some(key)),
+            None => self.any_member(is_first),
+        }
+    }
+
+    /// Consumes the next key like [`member`](Self::member), if it has no escapes and no whitespace
+    /// around it.
+    #[inline]
+    fn plain_member(&mut self, is_first: bool) -> Option<Key<'a>> {
+        let start = self.at + if is_first { "\"" } else { ",\"" }.len();
+        let before = self.text.as_bytes().get(self.at..start)?;
+        if before != if is_first { &b"\""[..] } else { b",\"" } {
+            return None;
+        }
+        let key = self.plain_until(start, b"\":")?;
+        Some(Key::written(key))
+    }
+
+    /// Consumes the text from `start` to `end`, and returns it without `end`. Returns `None` and
+    /// consumes nothing if the first byte that isn't plain isn't the start of `end`.
+    #[inline]
+    fn plain_until<const N: usize>(&mut self, start: usize, end: &[u8; N]) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(start..)?;
+        let stop = start + plain_prefix::prefix(rest);
+        if self.text.as_bytes().get(stop..)?.first_chunk() != Some(end) {
+            return None;
+        }
+        let plain = self.text.get(start..stop)?;
+        self.at = stop + N;
+        Some(plain)
+    }
+
+    fn any_member(&mut self, is_first: bool) -> Parsed<Option<Key<'a>>> {
         match self.peek()? {
             b'}' => {
                 self.at += 1;
@@ -221,9 +257,10 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub(crate) fn plain_text(&mut self) -> Option<&'a str> {
         self.pass_space();
-        let string = plain_string(self.rest())?;
-        self.at += string.len();
-        string.get(1..string.len().saturating_sub(1))
+        if self.text.as_bytes().get(self.at) != Some(&b'"') {
+            return None;
+        }
+        self.plain_until(self.at + 1, b"\"")
     }
 
     /// Consumes a value like [`raw`](Self::raw). Adds the path that `locate` finds to an error.
