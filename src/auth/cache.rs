@@ -114,13 +114,11 @@ impl TokenCache {
     /// Returns the token in use, or a new one if there is none. `time` is what the send has left
     /// for its attempt.
     pub(crate) async fn token(&self, time: Duration) -> Result<TokenHandle, TokenUnavailable> {
-        let mut asked = None;
+        let asked = Instant::now();
         let mut may_renew = true;
         loop {
             let rotated = pin!(self.rotated.notified());
-            let now = Instant::now();
-            let asked = *asked.get_or_insert(now);
-            let request = match self.step(may_renew, now)? {
+            let request = match self.step(may_renew)? {
                 TokenAction::Use(handle) => return Ok(handle),
                 TokenAction::Renew(renewal) => {
                     // There may be no other send to drive the renewal. The next step reads its
@@ -253,7 +251,8 @@ impl TokenCache {
         Ok(())
     }
 
-    fn step(&self, may_renew: bool, now: Instant) -> Result<TokenAction, TokenUnavailable> {
+    fn step(&self, may_renew: bool) -> Result<TokenAction, TokenUnavailable> {
+        let now = Instant::now();
         // Declared before the lock and so dropped after it, because it holds the user's code.
         let overdue;
         let mut state = self.state();

@@ -249,7 +249,8 @@ impl Sender {
         outcome
     }
 
-    /// Obtains an access token within `time`. Drops `permit` if that may take a request or a wait.
+    /// Obtains an access token within `time`. Drops `permit` if the token needs a request, or if the
+    /// send has to wait for it.
     async fn requested_token(
         &self,
         time: Duration,

@@ -9,8 +9,8 @@ use http::header::{DATE, RETRY_AFTER};
 /// clock that it is added to.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns the delay that a response asks for, at most a day. `now` reads this machine's clock, soon
-/// after the response arrived.
+/// Returns the delay that a response asks for, at most a day. `now` returns the time by this
+/// machine's clock. It is called only if a date has no `Date` to be compared with.
 ///
 /// The header holds seconds, optionally with a fraction, or a date in any of the three forms of RFC
 /// 9110, section 5.6.7. A date is compared with the response's own `Date` if it has one, because

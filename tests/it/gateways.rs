@@ -140,6 +140,17 @@ async fn header_lines_that_other_clients_tolerate_are_accepted() {
 }
 
 #[tokio::test]
+async fn response_with_too_many_header_lines_leaves_the_outcome_unknown() {
+    // `Connection` and `Content-Length` are two more headers.
+    let lines = "X-Gateway: passed\r\n".repeat(255);
+    let service = RawServer::start([with_header_lines(lines.as_bytes())]).await;
+    let (_tokens, builder) = messages_to(&service.url);
+    let error = builder.max_attempts(1).build().unwrap().send(&message()).await.unwrap_err();
+    assert_eq!(error.delivery(), Delivery::Unknown);
+    service.finish().await;
+}
+
+#[tokio::test]
 async fn content_length_next_to_chunks_does_not_hide_an_error() {
     let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
                 Content-Length: 900\r\n\r\n";

@@ -149,6 +149,25 @@ fn strings_are_escaped_as_by_serde_json() {
 }
 
 #[test]
+fn a_byte_is_escaped_wherever_it_stands() {
+    let at = pushslots::chrono::DateTime::UNIX_EPOCH;
+    for length in 1..40 {
+        for place in 0..length {
+            for byte in [0x00, 0x1f, b' ', b'"', b'\\', 0x7f] {
+                let mut text = vec![b'a'; length];
+                text[place] = byte;
+                let text = String::from_utf8(text).unwrap();
+                let expected = format!("\"ID\":{},", serde_json::to_string(&text).unwrap());
+                let json = Slot::new(at, 15).id(text).to_json();
+                assert_eq!(json.capacity(), json.len(), "{expected}");
+                let json = String::from_utf8(json).unwrap();
+                assert!(json.contains(&expected), "{json} contains {expected}");
+            }
+        }
+    }
+}
+
+#[test]
 fn times_and_numbers_are_written_as_by_chrono_and_serde_json() {
     holds((generate::time(), generate::minutes()), |(time, minutes)| {
         let message = PushSlots::builder().slot(Slot::new(time, minutes)).build().unwrap();

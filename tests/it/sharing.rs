@@ -54,7 +54,7 @@ fn slot_takes_at_most_80_bytes() {
 }
 
 #[test]
-fn small_buffer_has_its_exact_size_and_a_large_one_little_more() {
+fn small_buffers_have_no_spare_capacity_and_large_ones_little() {
     let provider = provider().share();
     let location = Location::new().room("136").share();
     let owned =

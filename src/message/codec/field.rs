@@ -127,7 +127,7 @@ impl<T: Value> Field for Option<T> {
     fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
         let Some(value) = self else { return 0 };
         match value.length::<EXACT>() {
-            2 if value.is_empty() => 0,
+            2 if T::IS_OBJECT => 0,
             length => key.len() + length,
         }
     }

@@ -41,14 +41,13 @@ pub(crate) fn escaped(text: &str, out: &mut Vec<u8>) {
         _ => copy_plain::<1>(text, out),
     };
     if !is_plain {
-        out.truncate(start);
-        escape_all(text, out);
+        escape_all(text.get(out.len() - start..).unwrap_or_default(), out);
     }
 }
 
 /// Copies text in chunks of `N` bytes, because copying a fixed number of bytes takes one
-/// instruction. Stops and returns false at a byte that needs an escape. The text must be empty or
-/// have at least `N` bytes.
+/// instruction. Returns false, and stops, before a chunk with a byte that needs an escape. The text
+/// must be empty or have at least `N` bytes.
 #[inline]
 fn copy_plain<const N: usize>(text: &[u8], out: &mut Vec<u8>) -> bool {
     let mut rest = text;
@@ -62,9 +61,12 @@ fn copy_plain<const N: usize>(text: &[u8], out: &mut Vec<u8>) -> bool {
     match text.last_chunk::<N>() {
         // The last chunk overlaps the one before it.
         Some(last) if !rest.is_empty() => {
-            out.truncate(out.len() + rest.len() - N);
-            out.extend_from_slice(last);
-            !plain_prefix::has_special(last)
+            let is_plain = !plain_prefix::has_special(last);
+            if is_plain {
+                out.truncate(out.len() + rest.len() - N);
+                out.extend_from_slice(last);
+            }
+            is_plain
         }
         _ => true,
     }

@@ -26,23 +26,25 @@ pub(super) fn prefix(bytes: &[u8]) -> usize {
 /// Returns the index of the first special byte.
 #[inline]
 fn special(chunk: [u8; 8]) -> Option<usize> {
-    let found = found(u64::from_le_bytes(chunk));
-    (found != 0).then(|| (found.trailing_zeros() / 8) as usize)
+    let bits = special_bits(u64::from_le_bytes(chunk));
+    (bits != 0).then(|| (bits.trailing_zeros() / 8) as usize)
 }
 
 /// Returns whether any of at most eight bytes is special.
 #[inline]
 pub(super) fn has_special<const N: usize>(bytes: &[u8; N]) -> bool {
+    const { assert!(N <= 8, "only eight bytes are tested") };
     let mut chunk = [b' '; 8];
     if let Some(start) = chunk.first_chunk_mut() {
         *start = *bytes;
     }
-    found(u64::from_le_bytes(chunk)) != 0
+    special_bits(u64::from_le_bytes(chunk)) != 0
 }
 
-/// Sets the high bit of the first special byte, and maybe of later bytes. Tests all eight at once.
+/// Returns a word with the high bit of the first special byte, and perhaps those of later bytes. All
+/// eight are tested at once.
 #[inline]
-fn found(word: u64) -> u64 {
+fn special_bits(word: u64) -> u64 {
     // Sets the high bit of each byte below the limit. A borrow may also set it in later bytes.
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);

@@ -178,21 +178,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Consumes the next key like [`member`](Self::member), if it has no escapes and no whitespace
-    /// around it.
+    /// Consumes the next key like [`member`](Self::member), if the key is written without escapes,
+    /// and without whitespace around it. Otherwise consumes nothing.
     #[inline]
     fn plain_member(&mut self, is_first: bool) -> Option<Key<'a>> {
-        let start = self.at + if is_first { "\"" } else { ",\"" }.len();
-        let before = self.text.as_bytes().get(self.at..start)?;
-        if before != if is_first { &b"\""[..] } else { b",\"" } {
+        let before: &[u8] = if is_first { b"\"" } else { b",\"" };
+        if !self.text.as_bytes().get(self.at..)?.starts_with(before) {
             return None;
         }
-        let key = self.plain_until(start, b"\":")?;
-        Some(Key::written(key))
+        self.plain_until(self.at + before.len(), b"\":").map(Key::written)
     }
 
-    /// Consumes the text from `start` to `end`, and returns it without `end`. Returns `None` and
-    /// consumes nothing if the first byte that isn't plain isn't the start of `end`.
+    /// Consumes plain text from `start` on and `end` directly after it, and returns the text. If
+    /// anything else follows, consumes nothing and returns `None`.
     #[inline]
     fn plain_until<const N: usize>(&mut self, start: usize, end: &[u8; N]) -> Option<&'a str> {
         let rest = self.text.as_bytes().get(start..)?;

@@ -54,8 +54,8 @@ pub(crate) trait Value: Sized {
     /// strings aren't scanned for escapes, and the number is too low if there are any.
     fn length<const EXACT: bool>(&self) -> usize;
 
-    /// Reads a byte of each cache line that [`write`](Self::write) reads through a pointer. The
-    /// result depends on these bytes, and has no meaning.
+    /// Reads about one byte of each cache line that [`write`](Self::write) reads through a pointer.
+    /// The result depends on these bytes, so that the compiler keeps the reads.
     #[inline]
     fn preload(&self) -> usize {
         0
@@ -87,10 +87,13 @@ pub(crate) trait Value: Sized {
 /// The length of a cache line in bytes, on most processors.
 const CACHE_LINE: usize = 64;
 
-/// Reads a byte of each cache line, like [`Value::preload`].
+/// The maximum number of cache lines of one text that are read ahead.
+const MOST_LINES: usize = 16;
+
+/// Reads bytes like [`Value::preload`].
 #[inline]
 pub(crate) fn preload_bytes(bytes: &[u8]) -> usize {
-    bytes.iter().step_by(CACHE_LINE).fold(0, |all, &byte| all ^ usize::from(byte))
+    bytes.iter().step_by(CACHE_LINE).take(MOST_LINES).fold(0, |all, &byte| all ^ usize::from(byte))
 }
 
 /// Returns whether `value` has no problems.

@@ -159,8 +159,9 @@ fn share<T: Intern>(read: Read<T>, raw: &str, interner: &mut Interner<'_>) -> Re
     }
 }
 
-/// The most holders of a record that isn't assumed to be in the processor's cache.
-const FEW: usize = 16;
+/// The maximum number of holders of a record that is preloaded. A record with more holders is
+/// probably in the processor's cache already.
+const MOST_HOLDERS: usize = 16;
 
 impl<T: Intern> Value for Shared<T> {
     const EXPECTED: &'static str = T::EXPECTED;
@@ -210,7 +211,7 @@ impl<T: Intern> Value for Shared<T> {
     #[inline]
     fn preload(&self) -> usize {
         let holders = Arc::strong_count(&self.0);
-        if holders > FEW {
+        if holders > MOST_HOLDERS {
             return holders;
         }
         match self.0.json.get() {

@@ -8,14 +8,13 @@ use crate::message::codec::json_writer as write;
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
 use crate::message::validation::corrected;
-use crate::message::{Meta, PushSlots};
+use crate::message::{Meta, PushSlots, Slot};
 
 impl PushSlots {
     /// Returns the message as JSON (RFC 8259).
     ///
     /// Absent values are omitted instead of written as null, times are in UTC, and whole minutes
-    /// are whole numbers. The capacity of the buffer is its length, or at most an eighth more above
-    /// 64 KiB.
+    /// are whole numbers.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         self.written(&self.meta)
@@ -37,8 +36,8 @@ impl PushSlots {
         let sample = self.slots.iter().step_by(count / SAMPLED + 1);
         let sampled = sample.len().max(1);
         // One long slot must not stand for many short ones.
-        let length = sample.map(|slot| slot.length::<false>().min(LONGEST_SAMPLED));
-        let length: usize = length.map(|length| ",".len() + length).sum();
+        let added = |slot: &Slot| ",".len() + slot.length::<false>().min(LONGEST_SAMPLED);
+        let length: usize = sample.map(added).sum();
         let slots = (length / sampled + 1).saturating_mul(count);
         let rest = SLOTS.len() + "[]".len() + self.extras.length(|_| true);
         slots.saturating_add(slots / 16).saturating_add(rest)
@@ -51,13 +50,13 @@ const SAMPLED: usize = 32;
 /// The maximum length of a slot in the estimate, in bytes. For longer slots, the buffer grows.
 const LONGEST_SAMPLED: usize = 4 * 1024;
 
-/// The length in bytes up to which a buffer has no spare capacity.
-const SMALL: usize = 64 * 1024;
+/// The maximum length in bytes of a buffer without spare capacity.
+const LONGEST_EXACT: usize = 64 * 1024;
 
-/// Removes spare capacity. A large buffer keeps some: if a buffer is shrunk before it is freed,
-/// glibc maps fresh memory for each later one, and the system clears that page by page.
+/// Removes spare capacity, except for an eighth of a large buffer. If that were shrunk before it is
+/// freed, glibc would map fresh memory for each later one, and the system clears that page by page.
 fn shrink(out: &mut Vec<u8>) {
-    let kept = if out.len() > SMALL { out.len() / 8 } else { 0 };
+    let kept = if out.len() > LONGEST_EXACT { out.len() / 8 } else { 0 };
     out.shrink_to(out.len() + kept);
 }
 

@@ -33,8 +33,8 @@ const LOADED: usize = 8;
 /// Writes the elements, and turns everything from `start` on into a list.
 fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
     for chunk in elements.chunks(LOADED) {
-        // The processor loads what several elements point to at once. While it writes one element,
-        // it waits for each load in turn.
+        // The processor loads the memory of several elements at the same time. Without this, it
+        // waits for each load in turn while it writes.
         if elements.len() > LOADED {
             black_box(chunk.iter().fold(0, |all, value| all ^ value.preload()));
         }
@@ -128,6 +128,12 @@ impl<T: Value> Field for List<T> {
                 Read::Nothing => values.extend(T::EMPTY_ELEMENT.map(|empty| empty())),
                 Read::WrongType => return None,
             }
+        }
+        // For a few values, `into_vec` would allocate more than they need.
+        if values.spilled() {
+            let mut list = values.into_vec();
+            list.shrink_to_fit();
+            return Some(list.into());
         }
         let mut list = Vec::with_capacity(values.len());
         list.extend(values);
