@@ -19,7 +19,8 @@ use crate::runtime;
 
 /// The maximum number of header lines in a response. Even after a chain of gateways there are
 /// rarely more than 100, hyper's own limit. But one line more must not cost a delivered message.
-/// hyper prepares memory for all lines before it reads each response, so a higher limit slows down each.
+/// hyper prepares memory for all lines before it reads a response, so a higher limit slows down
+/// every send.
 const MOST_HEADERS: usize = 256;
 
 /// The maximum size of a header list over HTTP/2 in bytes: names, values, and 32 bytes for each

@@ -53,8 +53,9 @@ const LONGEST_SAMPLED: usize = 4 * 1024;
 /// The maximum length in bytes of a buffer without spare capacity.
 const LONGEST_EXACT: usize = 64 * 1024;
 
-/// Removes spare capacity, except for an eighth of a large buffer. If that were shrunk before it is
-/// freed, glibc would map fresh memory for each later one, and the system clears that page by page.
+/// Removes spare capacity, except for an eighth of the length of a large buffer. After a large
+/// buffer is shrunk and freed, glibc doesn't reuse its memory. Each later buffer would then get new
+/// pages, which the system has to clear.
 fn shrink(out: &mut Vec<u8>) {
     let kept = if out.len() > LONGEST_EXACT { out.len() / 8 } else { 0 };
     out.shrink_to(out.len() + kept);

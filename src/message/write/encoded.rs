@@ -58,7 +58,7 @@ impl PushSlots {
         let message = corrected.as_deref().unwrap_or(self);
         let mut encoded = Vec::with_capacity(message.estimated_rest());
         message.write_rest(&mut encoded);
-        // The result is kept for several sends, so its size matters more than fresh memory.
+        // The result is kept for several sends, so it has no spare capacity.
         encoded.shrink_to_fit();
         Ok(EncodedMessage {
             meta: self.meta.clone(),

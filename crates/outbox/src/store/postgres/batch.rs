@@ -25,8 +25,8 @@ use crate::state::EntryRecord;
 use crate::store::{Lease, Leased, OnChange, Settlement};
 use crate::time::Timestamp;
 
-/// The minimum time that a round waits for the claims of tasks whose sends have ended. A task that
-/// has to wait for a permit claims later.
+/// The lowest time limit for the claims of tasks whose sends have ended. A round goes on without
+/// the claims that come later, such as those of tasks that wait for a permit.
 const CLAIM_WAIT: Duration = Duration::from_millis(5);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
