@@ -8,6 +8,7 @@ use serde::ser::SerializeMap;
 
 use super::field::Field;
 use super::interner::Interner;
+use super::json_writer::{MemberStart, member_start};
 use super::members::{Member, Members};
 use super::path::Path;
 use super::problems::Problems;
@@ -277,7 +278,7 @@ const LONE_SURROGATE_OF_UNKNOWN: &str =
     "an unknown member has half of a surrogate pair, which isn't a character";
 
 const EXTENSIONS: &str = "Extensions";
-const EXTENSIONS_MEMBER: &str = r#","Extensions":"#;
+const EXTENSIONS_MEMBER: MemberStart = member_start!("Extensions");
 
 /// Adds the problem of a value that wasn't read.
 pub(crate) fn explain<F: Field>(

@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 
 use super::corrector::Corrector;
 use super::interner::Interner;
+use super::json_writer::MemberStart;
 use super::path::{Path, PathSegment};
 use super::problems::Problems;
 use super::value::{AsSerde, Read, Value, explain_value, is_sound};
@@ -42,12 +43,12 @@ pub(crate) trait Field: Default {
     /// Passes the content to a hasher. Equal fields pass the same.
     fn feed(&self, hasher: &mut impl Hasher);
 
-    /// Writes the member unless the field is absent. `key` is JSON with its comma and colon.
-    fn write_member(&self, key: &'static str, out: &mut Vec<u8>);
+    /// Writes the member unless the field is absent.
+    fn write_member(&self, start: MemberStart, out: &mut Vec<u8>);
 
     /// Returns the number of bytes that [`write_member`](Self::write_member) writes. `EXACT` is as
     /// in [`Value::length`].
-    fn length<const EXACT: bool>(&self, key: &'static str) -> usize;
+    fn length<const EXACT: bool>(&self, start: MemberStart) -> usize;
 
     /// Reads memory like [`Value::preload`].
     #[inline]
@@ -105,17 +106,15 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    // Inlining makes the length of the key a constant, so that copying it takes a store or two.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured")]
-    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+    fn write_member(&self, start: MemberStart, out: &mut Vec<u8>) {
         let Some(value) = self else { return };
-        let start = out.len();
-        out.extend_from_slice(key.as_bytes());
-        value.write(out);
+        let before = out.len();
+        value.write_member(start, out);
         // Removing an empty record afterwards is faster than checking each record before.
-        if T::IS_OBJECT && out.len() == start + key.len() + "{}".len() {
-            out.truncate(start);
+        if T::IS_OBJECT && out.len() == before + start.len() + "{}".len() {
+            out.truncate(before);
         }
     }
 
@@ -124,11 +123,11 @@ impl<T: Value> Field for Option<T> {
         self.as_ref().map_or(0, Value::preload)
     }
 
-    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
+    fn length<const EXACT: bool>(&self, start: MemberStart) -> usize {
         let Some(value) = self else { return 0 };
         match value.length::<EXACT>() {
             2 if T::IS_OBJECT => 0,
-            length => key.len() + length,
+            length => start.len() + length,
         }
     }
 

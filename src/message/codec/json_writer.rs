@@ -22,6 +22,98 @@ pub(crate) fn enclosed(inside: usize) -> usize {
     "{}".len() + inside.saturating_sub(",".len())
 }
 
+/// The start of a member: the comma, the key and the colon, and the first quote of a string.
+#[derive(Clone, Copy)]
+pub(crate) struct MemberStart(&'static str);
+
+/// Creates the [`MemberStart`] of a literal key.
+macro_rules! member_start {
+    ($key:literal) => {
+        $crate::message::codec::json_writer::MemberStart::new(concat!(",\"", $key, "\":\""))
+    };
+}
+pub(crate) use member_start;
+
+impl MemberStart {
+    /// Creates the start from its JSON; [`member_start!`] does that from a key.
+    pub(crate) const fn new(json: &'static str) -> Self {
+        assert!(matches!(json.as_bytes(), [b',', b'"', .., b'"', b':', b'"']));
+        Self(json)
+    }
+
+    /// Returns the JSON before the content of a string.
+    #[inline]
+    const fn before_text(self) -> &'static [u8] {
+        self.0.as_bytes()
+    }
+
+    /// Returns the JSON before a value of any type.
+    #[inline]
+    pub(crate) const fn before_value(self) -> &'static [u8] {
+        match self.before_text() {
+            [json @ .., _] => json,
+            [] => &[],
+        }
+    }
+
+    /// Returns the number of bytes before the value.
+    #[inline]
+    pub(crate) const fn len(self) -> usize {
+        self.before_value().len()
+    }
+}
+
+/// The maximum length in bytes of a member that is written with one append.
+const SHORT_MEMBER: usize = 48;
+
+/// Writes a member with a string.
+// Inlining makes the length of the start a constant, so that copying it takes a store or two.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured")]
+pub(crate) fn string_member(start: MemberStart, text: &str, out: &mut Vec<u8>) {
+    let json = start.before_text();
+    let (at, length) = (out.len(), json.len() + text.len());
+    // A buffer with just enough room isn't enlarged for this.
+    let fits = length < SHORT_MEMBER && out.capacity() - at >= SHORT_MEMBER;
+    let Some([first, last]) = short_plain(text.as_bytes()).filter(|_| fits) else {
+        out.extend_from_slice(json);
+        return text_and_quote(text, out);
+    };
+    // Each append to a buffer waits for the length that the one before has stored. So the room is
+    // made at once and filled afterwards. It already ends with the last quote.
+    out.extend_from_slice(&[b'"'; SHORT_MEMBER]);
+    out.truncate(at + length + 1);
+    put(json, at, out);
+    put(first, at + json.len(), out);
+    put(last, at + length - last.len(), out);
+}
+
+/// Writes a string without its first quote.
+fn text_and_quote(text: &str, out: &mut Vec<u8>) {
+    escaped(text, out);
+    out.push(b'"');
+}
+
+/// Returns the first and the last eight bytes of a text of 8 to 16 bytes. Returns `None` if a byte
+/// needs an escape.
+#[inline]
+fn short_plain(text: &[u8]) -> Option<[&[u8; 8]; 2]> {
+    if text.len() > 16 {
+        return None;
+    }
+    let (first, last) = (text.first_chunk()?, text.last_chunk()?);
+    let is_special = plain_prefix::has_special(first) | plain_prefix::has_special(last);
+    (!is_special).then_some([first, last])
+}
+
+/// Replaces the bytes of `out` from `at` on.
+#[inline]
+fn put(bytes: &[u8], at: usize, out: &mut [u8]) {
+    if let Some(place) = out.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
 /// Writes a string in quotes.
 #[inline]
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
@@ -123,6 +215,9 @@ fn short_escape(byte: u8) -> Option<u8> {
 /// and is written as null.
 #[inline]
 pub(crate) fn number(number: f64, out: &mut Vec<u8>) {
+    if let Some(small) = small(number) {
+        return integer(small.into(), out);
+    }
     let Some(whole) = whole(number) else {
         // Writing to memory can't fail.
         let _ = serde_json::to_writer(out, &number);
@@ -135,13 +230,33 @@ pub(crate) fn number(number: f64, out: &mut Vec<u8>) {
 }
 
 /// Returns the number of bytes that [`number`] writes.
+#[inline]
 pub(crate) fn number_length(number: f64) -> usize {
+    small(number).map_or_else(|| long_number_length(number), |small| integer_length(small.into()))
+}
+
+fn long_number_length(number: f64) -> usize {
     let Some(whole) = whole(number) else {
         let mut written = Vec::with_capacity("-1.7976931348623157e308".len());
         self::number(number, &mut written);
         return written.len();
     };
     usize::from(whole < 0) + integer_length(whole.unsigned_abs())
+}
+
+/// Returns the number as an integer if it is whole and from 0 to 255. Most durations are such
+/// numbers, and this takes fewer instructions than [`whole`].
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "a number that the cast changes isn't a whole number from 0 to 255"
+)]
+fn small(number: f64) -> Option<u8> {
+    // The cast truncates and saturates.
+    let small = number as u8;
+    (f64::from(small) == number).then_some(small)
 }
 
 /// The number 2<sup>53</sup>. Every whole number up to it has its own `f64`.
@@ -164,25 +279,44 @@ pub(crate) fn whole(number: f64) -> Option<i64> {
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "a number below 100")]
 pub(crate) fn integer(number: u64, out: &mut Vec<u8>) {
-    if number < 10 {
-        return out.push(b'0' + number as u8);
+    match number {
+        0..10 => out.push(b'0' + number as u8),
+        10..100 => out.extend_from_slice(&two_digits(number as u32)),
+        100.. => long_integer(number, out),
     }
-    if number >= 100 {
-        integer(number / 100, out);
-    }
+}
+
+fn long_integer(number: u64, out: &mut Vec<u8>) {
+    integer(number / 100, out);
     out.extend_from_slice(&two_digits((number % 100) as u32));
 }
 
+/// The digits of all numbers below 100.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+static DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        digits[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1_u8;
+    }
+    digits
+};
+
 /// Returns the digits of a number below 100.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "a digit, of a number below 100")]
 pub(super) fn two_digits(number: u32) -> [u8; 2] {
-    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
+    DIGITS.get(number as usize).copied().unwrap_or_default()
 }
 
 /// Returns the number of bytes that [`integer`] writes.
+#[inline]
 pub(crate) fn integer_length(number: u64) -> usize {
-    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+    match number {
+        0..10 => 1,
+        10..100 => 2,
+        100.. => number.ilog10() as usize + 1,
+    }
 }
 
 /// Writes a member. The key and value are already JSON, and the key has no quotes.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use serde::ser::Serializer;
 
 use super::interner::Interner;
-use super::json_writer as write;
+use super::json_writer::{self as write, MemberStart};
 use super::path::Path;
 use super::problems::Problems;
 use super::raw::Leaf;
@@ -44,9 +44,10 @@ fn without_fraction(number: &str) -> &str {
     }
 }
 
-/// Implements [`Value`] for a string type. `$hold` converts text to that type.
+/// Implements [`Value`] for a string type. `$hold` converts text to that type, and `$preload`
+/// preloads its bytes.
 macro_rules! text {
-    ($type:ty, $hold:expr) => {
+    ($type:ty, $hold:expr, $preload:expr) => {
         impl Value for $type {
             const EXPECTED: &'static str = "a string";
 
@@ -77,8 +78,13 @@ macro_rules! text {
             }
 
             #[inline]
+            fn write_member(&self, start: MemberStart, out: &mut Vec<u8>) {
+                write::string_member(start, self, out);
+            }
+
+            #[inline]
             fn preload(&self) -> usize {
-                preload_bytes(self.as_bytes())
+                $preload(self.as_bytes())
             }
 
             fn length<const EXACT: bool>(&self) -> usize {
@@ -97,11 +103,16 @@ macro_rules! text {
     };
 }
 
-text!(String, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into_owned());
-// The smallest string type, for values that aren't shared by slots.
-text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into());
+text!(String, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into_owned(), preload_bytes);
+// The smallest string type, for values that aren't shared by slots. Preloading the texts of slots
+// takes longer than it saves.
+text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into(), |_: &[u8]| 0);
 // For values that many slots share.
-text!(Arc<str>, |text: Cow<'_, str>, interner: &mut Interner<'_>| interner.reason(&text));
+text!(
+    Arc<str>,
+    |text: Cow<'_, str>, interner: &mut Interner<'_>| interner.reason(&text),
+    |_: &[u8]| 0
+);
 
 impl Value for bool {
     const EXPECTED: &'static str = "a boolean (true or false)";

@@ -212,16 +212,24 @@ macro_rules! record {
 
             fn write(&self, out: &mut Vec<u8>) {
                 use $crate::message::codec::field::Field;
+                use $crate::message::codec::json_writer::{MemberStart, member_start};
                 let start = out.len();
-                $(Field::write_member(&self.$field, concat!(",\"", $key, "\":"), out);)*
+                $({
+                    const START: MemberStart = member_start!($key);
+                    Field::write_member(&self.$field, START, out);
+                })*
                 self.extras.write(out, |key| self.is_open(key));
                 $crate::message::codec::json_writer::enclose(*b"{}", start, out);
             }
 
             fn length<const EXACT: bool>(&self) -> usize {
                 use $crate::message::codec::field::Field;
+                use $crate::message::codec::json_writer::{MemberStart, member_start};
                 let mut inside = self.extras.length(|key| self.is_open(key));
-                $(inside += Field::length::<EXACT>(&self.$field, concat!(",\"", $key, "\":"));)*
+                $({
+                    const START: MemberStart = member_start!($key);
+                    inside += Field::length::<EXACT>(&self.$field, START);
+                })*
                 $crate::message::codec::json_writer::enclosed(inside)
             }
 

@@ -86,9 +86,10 @@ pub(super) fn write(time: &DateTime<Utc>, out: &mut Vec<u8>) {
         [text[3], text[4]] = two_digits(year % 100);
         [text[6], text[7]] = two_digits(time.month());
         [text[9], text[10]] = two_digits(time.day());
-        [text[12], text[13]] = two_digits(time.hour());
-        [text[15], text[16]] = two_digits(time.minute());
-        [text[18], text[19]] = two_digits(time.second());
+        let seconds = time.time().num_seconds_from_midnight();
+        [text[12], text[13]] = two_digits(seconds / 3_600);
+        [text[15], text[16]] = two_digits(seconds / 60 % 60);
+        [text[18], text[19]] = two_digits(seconds % 60);
     }
     if nanos > 0 {
         out.truncate(out.len() - 2);

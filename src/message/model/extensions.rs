@@ -11,7 +11,7 @@ use crate::display::debug_as_display;
 use crate::message::codec::corrector::Corrector;
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
-use crate::message::codec::json_writer as write;
+use crate::message::codec::json_writer::{self as write, MemberStart};
 use crate::message::codec::members::Members;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
@@ -151,18 +151,18 @@ impl Field for Extensions {
         self.0.feed(hasher);
     }
 
-    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+    fn write_member(&self, start: MemberStart, out: &mut Vec<u8>) {
         if self.is_absent() {
             return;
         }
-        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(start.before_value());
         let start = out.len();
         self.0.write(out);
         write::enclose(*b"{}", start, out);
     }
 
-    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
-        if self.is_absent() { 0 } else { key.len() + write::enclosed(self.0.length()) }
+    fn length<const EXACT: bool>(&self, start: MemberStart) -> usize {
+        if self.is_absent() { 0 } else { start.len() + write::enclosed(self.0.length()) }
     }
 
     fn serialize_member<M: SerializeMap>(

@@ -163,6 +163,14 @@ fn share<T: Intern>(read: Read<T>, raw: &str, interner: &mut Interner<'_>) -> Re
 /// probably in the processor's cache already.
 const MOST_HOLDERS: usize = 16;
 
+/// Preloads a record with few holders.
+// Not inlined, so that slots with well-known records pay little.
+#[inline(never)]
+fn preload_record<T: Value>(shared: &Shared<T>) -> usize {
+    let Inner { record, json, .. } = &*shared.0;
+    json.get().map_or_else(|| record.preload(), |json| preload_bytes(json))
+}
+
 impl<T: Intern> Value for Shared<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const IS_OBJECT: bool = T::IS_OBJECT;
@@ -211,13 +219,7 @@ impl<T: Intern> Value for Shared<T> {
     #[inline]
     fn preload(&self) -> usize {
         let holders = Arc::strong_count(&self.0);
-        if holders > MOST_HOLDERS {
-            return holders;
-        }
-        match self.0.json.get() {
-            Some(json) => preload_bytes(json),
-            None => (**self).preload(),
-        }
+        if holders > MOST_HOLDERS { holders } else { preload_record(self) }
     }
 
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

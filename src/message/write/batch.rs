@@ -90,7 +90,7 @@ impl Envelope {
     /// Begins a message in `out`, which must be empty.
     pub(crate) fn begin(&self, place: Option<BatchPosition<'_>>, mut out: Vec<u8>) -> BatchMessage {
         write_meta(&self.meta(place), &mut out);
-        out.extend_from_slice(SLOTS.as_bytes());
+        out.extend_from_slice(SLOTS.before_value());
         BatchMessage { slots: out.len(), out }
     }
 

@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::outgoing::Encode;
 use crate::message::codec::field::Field;
-use crate::message::codec::json_writer as write;
+use crate::message::codec::json_writer::{self as write, MemberStart, member_start};
 use crate::message::codec::problems::Problems;
 use crate::message::codec::value::Value;
 use crate::message::validation::corrected;
@@ -62,7 +62,7 @@ fn shrink(out: &mut Vec<u8>) {
 }
 
 const META: &str = r#","Meta":"#;
-pub(super) const SLOTS: &str = r#","Slots":"#;
+pub(super) const SLOTS: MemberStart = member_start!("Slots");
 const NO_SLOTS: &[u8] = br#","Slots":[]"#;
 
 pub(super) fn write_meta(meta: &Meta, out: &mut Vec<u8>) {

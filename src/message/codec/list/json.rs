@@ -1,7 +1,6 @@
 //! Lists in JSON: reading, validating and writing them.
 
 use std::hash::{Hash, Hasher};
-use std::hint::black_box;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use smallvec::SmallVec;
@@ -11,7 +10,7 @@ use crate::message::codec::corrector::Corrector;
 use crate::message::codec::extras::explain;
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
-use crate::message::codec::json_writer as write;
+use crate::message::codec::json_writer::{self as write, MemberStart};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
 use crate::message::codec::raw::list;
@@ -19,7 +18,9 @@ use crate::message::codec::scanner::{Scanner, locate_element};
 #[cfg(feature = "mock")]
 use crate::message::codec::strict;
 use crate::message::codec::transcode::Raw;
-use crate::message::codec::value::{AsSerde, Read, Value, explain_value, is_sound};
+use crate::message::codec::value::{
+    AsSerde, PRELOADED, Read, Value, explain_value, is_sound, preload_all,
+};
 use crate::message::{ProblemCode, UnreadReason};
 
 /// Returns the elements that are written.
@@ -27,16 +28,11 @@ fn written<T: Value>(elements: &[T]) -> impl Iterator<Item = &T> {
     elements.iter().filter(|value| !is_passed_over(*value))
 }
 
-/// The number of elements that are loaded into the processor's cache before they are written.
-const LOADED: usize = 8;
-
 /// Writes the elements, and turns everything from `start` on into a list.
 fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
-    for chunk in elements.chunks(LOADED) {
-        // The processor loads the memory of several elements at the same time. Without this, it
-        // waits for each load in turn while it writes.
-        if elements.len() > LOADED {
-            black_box(chunk.iter().fold(0, |all, value| all ^ value.preload()));
+    for chunk in elements.chunks(PRELOADED) {
+        if elements.len() > PRELOADED {
+            preload_all(chunk);
         }
         for value in written(chunk) {
             out.push(b',');
@@ -162,11 +158,11 @@ impl<T: Value> Field for List<T> {
         true
     }
 
-    fn write_member(&self, key: &'static str, out: &mut Vec<u8>) {
+    fn write_member(&self, start: MemberStart, out: &mut Vec<u8>) {
         if self.is_absent() {
             return;
         }
-        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(start.before_value());
         match &self.0 {
             ListContent::Elements(elements) => write_elements(elements, out.len(), out),
             ListContent::Unread(unread) => unread.write(out),
@@ -177,18 +173,18 @@ impl<T: Value> Field for List<T> {
         self.iter().fold(0, |all, value| all ^ value.preload())
     }
 
-    fn length<const EXACT: bool>(&self, key: &'static str) -> usize {
+    fn length<const EXACT: bool>(&self, start: MemberStart) -> usize {
         let elements = match &self.0 {
             ListContent::Elements(elements) => elements,
             ListContent::Unread(unread) => {
                 let mut json = Vec::new();
                 unread.write(&mut json);
-                return key.len() + json.len();
+                return start.len() + json.len();
             }
         };
         match written(elements).map(|value| ",".len() + value.length::<EXACT>()).sum() {
             0 => 0,
-            inside => key.len() + write::enclosed(inside),
+            inside => start.len() + write::enclosed(inside),
         }
     }
 
