@@ -13,6 +13,22 @@ use uuid::{Uuid, uuid};
 /// The namespace of message ids (RFC 9562, section 5.5).
 const MESSAGE_IDS: Uuid = uuid!("0d1c3c8e-6a0b-4c0e-9a39-5a6f1f6c2a71");
 
+/// Hashes the JSON of a slot, with the comma before it.
+fn slot_hash(slot: &[u8]) -> [u8; 8] {
+    XxHash3_64::oneshot(slot).to_le_bytes()
+}
+
+/// The hashes of a message's slots, in order. The digest of slots and the message id are computed
+/// from them, so that slots are hashed only once. A hash has 64 bits, which is enough against
+/// mistakes.
+pub(crate) struct SlotHashes(Vec<u8>);
+
+impl<'a> FromIterator<&'a [u8]> for SlotHashes {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(slots: I) -> Self {
+        Self(slots.into_iter().flat_map(slot_hash).collect())
+    }
+}
+
 /// The digest of a sequence of slots and their destinations. It doesn't depend on how the slots are
 /// split.
 #[derive(Clone)]
@@ -28,9 +44,14 @@ impl SlotsDigest {
         Self(Arc::new(digest))
     }
 
-    /// Adds the JSON of slots, with a comma before each slot.
-    pub(crate) fn add(&mut self, slots: &[u8]) {
-        Arc::make_mut(&mut self.0).write(slots);
+    /// Adds the slots of a message.
+    pub(crate) fn add(&mut self, slots: &SlotHashes) {
+        Arc::make_mut(&mut self.0).write(&slots.0);
+    }
+
+    /// Adds a slot. Its JSON has a comma before it.
+    pub(crate) fn add_slot(&mut self, slot: &[u8]) {
+        Arc::make_mut(&mut self.0).write(&slot_hash(slot));
     }
 
     pub(crate) fn to_u64(&self) -> u64 {
@@ -53,14 +74,19 @@ pub(crate) fn stored(text: &str, body: &[u8]) -> u128 {
 }
 
 /// Returns the id of a message. It is the same for the same batch, number, destinations and body,
-/// and differs otherwise.
-pub(crate) fn message_id(batch_id: &str, number: u64, destinations: &[Uuid], body: &[u8]) -> Uuid {
+/// and differs otherwise. The body consists of the JSON before the slots, and the slots.
+pub(crate) fn message_id(
+    batch_id: &str,
+    number: u64,
+    destinations: &[Uuid],
+    before_slots: &[u8],
+    slots: &SlotHashes,
+) -> Uuid {
     let destinations: Vec<_> = destinations.iter().map(|id| id.simple().to_string()).collect();
+    let mut body = XxHash3_128::new();
+    body.write(before_slots);
+    body.write(&slots.0);
     // The batch id comes last, because only it may hold a slash.
-    let name = format!(
-        "{number}/{:032x}/{}/{batch_id}",
-        XxHash3_128::oneshot(body),
-        destinations.join(",")
-    );
+    let name = format!("{number}/{:032x}/{}/{batch_id}", body.finish_128(), destinations.join(","));
     Uuid::new_v5(&MESSAGE_IDS, name.as_bytes())
 }

@@ -66,16 +66,15 @@ pub(crate) enum Verdict<T> {
 }
 
 impl Validation {
-    /// Decides whether `value` may be sent. `corrected` makes a copy without invalid optional
-    /// values.
+    /// Decides whether `value` with these problems may be sent. `corrected` makes a copy without
+    /// invalid optional values.
     pub(crate) fn judge<T: ?Sized>(
         self,
         value: &T,
+        problems: &Problems,
         check: impl Fn(&T, &mut Problems),
         corrected: impl FnOnce(&T) -> Box<T>,
     ) -> Verdict<Box<T>> {
-        let mut problems = Problems::counter();
-        check(value, &mut problems);
         match self {
             _ if problems.is_empty() => Verdict::Sound,
             Self::Strict => Verdict::Invalid(None),
@@ -114,7 +113,9 @@ impl Validation {
         check: impl Fn(&T, &mut Problems),
         corrected: impl FnOnce(&T) -> Box<T>,
     ) -> Result<(Option<Box<T>>, PermittedProblems), InvalidMessage> {
-        match self.judge(value, &check, corrected) {
+        let mut counted = Problems::counter();
+        check(value, &mut counted);
+        match self.judge(value, &counted, &check, corrected) {
             Verdict::Sound => Ok((None, PermittedProblems::default())),
             Verdict::Permitted(corrected) => {
                 let mut problems = Problems::default();

@@ -1,6 +1,5 @@
 //! Makes the messages of a batch.
 
-use bytes::Bytes;
 use tokio::task::yield_now;
 use uuid::Uuid;
 
@@ -28,6 +27,8 @@ pub(crate) struct Batcher<'a> {
     pub(super) source: SlotSource<'a>,
     pub(super) validator: SlotValidator<'a>,
     envelope: Envelope,
+    /// The maximum number of bytes that a message takes without its slots.
+    envelope_length: usize,
     batch: BatchIdentity,
     destinations: Vec<Uuid>,
     /// The configured limits of a message.
@@ -37,11 +38,6 @@ pub(crate) struct Batcher<'a> {
     /// The permitted problems, and the `Problems::revision` of the slots' problems when they were
     /// collected.
     problems: Option<(usize, PermittedProblems)>,
-}
-
-/// Returns the maximum number of bytes that a slot may add to a message.
-fn longest(opened: &Opened) -> usize {
-    opened.limits.bytes.saturating_sub(opened.envelope.length(&opened.batch.id))
 }
 
 /// A message that is ready to be sent, for the first time or again.
@@ -73,11 +69,14 @@ impl<'a> Batcher<'a> {
         on_invalid: Option<Callback<OnInvalid<'a>>>,
         opened: Opened,
     ) -> Self {
+        let envelope_length = opened.envelope.length(&opened.batch.id);
+        let longest = opened.limits.bytes.saturating_sub(envelope_length);
         Self {
             source,
-            validator: SlotValidator::new(longest(&opened), opened.validation, on_invalid),
+            validator: SlotValidator::new(longest, opened.validation, on_invalid),
             destinations: opened.envelope.destination_ids(),
             envelope: opened.envelope,
+            envelope_length,
             batch: opened.batch,
             limits: opened.limits,
             total: None,
@@ -87,7 +86,8 @@ impl<'a> Batcher<'a> {
 
     /// Switches to another batch with the same slots.
     pub(super) fn restart(&mut self, opened: Opened) {
-        self.validator.longest = longest(&opened);
+        self.envelope_length = opened.envelope.length(&opened.batch.id);
+        self.validator.longest = opened.limits.bytes.saturating_sub(self.envelope_length);
         self.destinations = opened.envelope.destination_ids();
         self.envelope = opened.envelope;
         self.batch = opened.batch;
@@ -112,11 +112,6 @@ impl<'a> Batcher<'a> {
 
     pub(super) fn batch_id(&self) -> &str {
         &self.batch.id
-    }
-
-    /// Returns the number of bytes that a message takes without its slots.
-    fn envelope_length(&self) -> usize {
-        self.envelope.length(&self.batch.id)
     }
 
     fn limits(&self, service_limit: Option<usize>) -> Limits {
@@ -180,7 +175,7 @@ impl<'a> Batcher<'a> {
         mut spot: SlotPosition,
     ) -> Result<Option<SlotPosition>, SourceError> {
         let limits = self.limits(None);
-        let envelope = self.envelope_length();
+        let envelope = self.envelope_length;
         for _ in 1..number {
             let chunk = self
                 .source
@@ -212,7 +207,7 @@ impl<'a> Batcher<'a> {
             if let Some(slot) = self.source.slot(spot.position) {
                 encoded.clear();
                 slot.write_added(&mut encoded);
-                spot.digest.add(&encoded);
+                spot.digest.add_slot(&encoded);
             }
             spot.position += 1;
             if releases {
@@ -226,7 +221,7 @@ impl<'a> Batcher<'a> {
     /// Counts the messages of the batch again.
     pub(super) fn count(&mut self, layout: &Layout) {
         let limits = self.limits(layout.service_limit);
-        let envelope = self.envelope_length();
+        let envelope = self.envelope_length;
         let mut total = Some(layout.counts().0);
         for (start, end, has_number) in layout.open() {
             let chunks = self.source.count_chunks(start, end, limits, envelope);
@@ -248,7 +243,7 @@ impl<'a> Batcher<'a> {
         spare: Option<Vec<u8>>,
     ) -> Result<Option<PreparedChunk>, SourceError> {
         let limits = self.limits(service_limit);
-        let envelope = self.envelope_length();
+        let envelope = self.envelope_length;
         let Task { number, start, end, repeat } = task;
         let last = end.map(|end| end.position);
         // A repeated message has its earlier slots even if the limits have changed.
@@ -276,16 +271,18 @@ impl<'a> Batcher<'a> {
         if out.capacity() < chunk.bytes {
             out = Vec::with_capacity(chunk.bytes);
         }
-        let mut message =
-            self.envelope.begin(Some(place).filter(|_| numbering != Numbering::None), out);
+        let place = Some(place).filter(|_| numbering != Numbering::None);
+        let mut message = self.envelope.begin(place, chunk.slots, out);
         let mut spot = start.clone();
         while spot.position < chunk.end() {
             yield_now().await;
             self.write_some(&mut message, &mut spot, chunk);
         }
         spot.index = self.source.came_by(chunk);
-        let body = Bytes::from(message.finish());
-        let message_id = message_id(&self.batch.id, number, &self.destinations, &body);
+        let hashes = message.slot_hashes();
+        spot.digest.add(&hashes);
+        let message_id =
+            message_id(&self.batch.id, number, &self.destinations, message.before_slots(), &hashes);
         let print = Fingerprint { numbering, id: message_id.as_u64_pair().0 };
         let batch = BatchNumbers { id: self.batch.id.clone(), number, total };
         let encoded = PreparedMessage {
@@ -294,7 +291,7 @@ impl<'a> Batcher<'a> {
             slot_count: chunk.slots,
             destination_count: self.destinations.len(),
             batch: Some(batch).filter(|_| numbering != Numbering::None),
-            body,
+            body: message.finish().into(),
             problems: PermittedProblems::default(),
         };
         Ok(Some(PreparedChunk {
@@ -324,18 +321,9 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    /// Writes slots of `chunk`, starting at `spot`, until [`GO`] bytes are reached. Moves `spot`.
+    /// Writes slots of `chunk`, starting at `spot`, until they take [`GO`] bytes. Moves `spot`.
     fn write_some(&self, message: &mut BatchMessage, spot: &mut SlotPosition, chunk: Chunk) {
-        let enough = message.written() + GO;
         let rest = Chunk { first: spot.position, slots: chunk.end() - spot.position, ..chunk };
-        let written = message.written();
-        for slot in self.source.slots(rest) {
-            message.add(slot);
-            spot.position += 1;
-            if message.written() >= enough {
-                break;
-            }
-        }
-        spot.digest.add(message.written_since(written));
+        spot.position += message.add(self.source.slots(rest), GO);
     }
 }

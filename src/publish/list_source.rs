@@ -75,7 +75,9 @@ impl<'a> ListSource<'a> {
             let Some(slot) = slots.get(position) else { break };
             match validator.check(slot, index_of(position, indices)) {
                 Checked::Valid(other, length) => {
-                    corrected.extend(other.map(|slot| (added.len(), slot)));
+                    if let Some(other) = other {
+                        corrected.insert(added.len(), other);
+                    }
                     added.push(length.try_into().unwrap_or(u32::MAX));
                 }
                 Checked::Invalid => skipped.push(position),
@@ -121,10 +123,6 @@ impl<'a> ListSource<'a> {
         self.indices.as_ref()?.get(position).copied()
     }
 
-    pub(super) fn added_length(&self, position: usize) -> Option<usize> {
-        self.added.get(position).map(|added| *added as usize)
-    }
-
     /// Returns the number of bytes that each slot between positions `first` and `last` adds to a
     /// message.
     pub(super) fn added_lengths(
@@ -132,7 +130,7 @@ impl<'a> ListSource<'a> {
         first: usize,
         last: Option<usize>,
     ) -> impl Iterator<Item = usize> {
-        let last = last.unwrap_or(self.added.len());
+        let last = last.unwrap_or(usize::MAX).min(self.added.len());
         let added = self.added.get(first..last).unwrap_or_default();
         added.iter().map(|added| *added as usize)
     }

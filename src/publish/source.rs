@@ -160,17 +160,26 @@ impl<'a> SlotSource<'a> {
         validator: &mut SlotValidator<'_>,
     ) -> Result<Chunk, SourceError> {
         let mut chunk = ChunkBuilder::new(limits, envelope);
-        while !chunk.is_full() || chunk.slots == 0 {
-            let position = first + chunk.slots;
-            if last.is_some_and(|last| position >= last) {
-                break;
+        match self {
+            Self::List(list) => {
+                for added in list.added_lengths(first, last) {
+                    if !chunk.takes(added) {
+                        break;
+                    }
+                }
             }
-            let added = match self {
-                Self::List(list) => list.added_length(position),
-                Self::Stream(stream) => stream.added_length(position, validator).await?,
-            };
-            if !added.is_some_and(|added| chunk.takes(added)) {
-                break;
+            Self::Stream(stream) => {
+                // A full chunk doesn't wait for another slot.
+                while !chunk.is_full() || chunk.slots == 0 {
+                    let position = first + chunk.slots;
+                    if last.is_some_and(|last| position >= last) {
+                        break;
+                    }
+                    let added = stream.added_length(position, validator).await?;
+                    if !added.is_some_and(|added| chunk.takes(added)) {
+                        break;
+                    }
+                }
             }
         }
         Ok(Chunk { first, slots: chunk.slots, bytes: chunk.bytes })

@@ -1,5 +1,7 @@
 //! The checks of slots, and the handling of invalid ones.
 
+use std::mem;
+
 use super::callback::Callback;
 use crate::message::{
     Corrector, InvalidMessage, Problem, ProblemCode, Problems, ReadError, Slot, Validation, Verdict,
@@ -14,6 +16,9 @@ pub(super) struct SlotValidator<'a> {
     pub(super) longest: usize,
     validation: Validation,
     corrector: Corrector,
+    /// Counts the problems of one slot, and is empty between slots. Creating a counter for each
+    /// slot would take about as long as checking it.
+    counter: Problems,
     on_invalid: Option<Callback<OnInvalid<'a>>>,
     /// The number of skipped slots.
     pub(super) skipped: usize,
@@ -44,6 +49,7 @@ impl<'a> SlotValidator<'a> {
             longest,
             validation,
             corrector: Corrector::default(),
+            counter: Problems::counter(),
             on_invalid,
             skipped: 0,
             stopping,
@@ -53,9 +59,20 @@ impl<'a> SlotValidator<'a> {
 
     /// Checks the slot at `index` among all slots.
     pub(super) fn check(&mut self, slot: &Slot, index: usize) -> Checked {
+        slot.check_at(index, &mut self.counter);
+        let added = slot.added_length();
+        if self.counter.is_empty() && added <= self.longest {
+            return Checked::Valid(None, added);
+        }
+        let counted = mem::replace(&mut self.counter, Problems::counter());
+        self.check_closely(slot, index, &counted)
+    }
+
+    /// Checks a slot that is too long or has the problems in `counted`.
+    fn check_closely(&mut self, slot: &Slot, index: usize, counted: &Problems) -> Checked {
         let check = |slot: &Slot, problems: &mut Problems| slot.check_at(index, problems);
-        let verdict =
-            self.validation.judge(slot, check, |slot| slot.corrected(&mut self.corrector));
+        let corrected = |slot: &Slot| slot.corrected(&mut self.corrector);
+        let verdict = self.validation.judge(slot, counted, check, corrected);
         let is_sound = matches!(verdict, Verdict::Sound);
         let is_valid = !matches!(verdict, Verdict::Invalid(_));
         let corrected = match verdict {
@@ -113,7 +130,7 @@ impl<'a> SlotValidator<'a> {
     ///
     /// Returns the problems of all invalid slots so far, unless these were skipped.
     pub(super) fn take_stopping(&mut self) -> Result<(), InvalidMessage> {
-        std::mem::replace(&mut self.stopping, self.validation.stopping_problems()).into_result()
+        mem::replace(&mut self.stopping, self.validation.stopping_problems()).into_result()
     }
 }
 

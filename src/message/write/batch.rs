@@ -1,15 +1,18 @@
 //! Messages of a batch. They share one `Meta`, except for their batch numbers, and each has its own
 //! slots.
 
+use std::array;
+
 use uuid::Uuid;
 
 use super::encode::{SLOTS, meta_length, write_meta};
 use super::outgoing::Defaults;
+use crate::digest::SlotHashes;
 use crate::message::codec::corrector::Corrector;
 use crate::message::codec::json_writer as write;
 use crate::message::codec::path::Path;
 use crate::message::codec::problems::Problems;
-use crate::message::codec::value::Value;
+use crate::message::codec::value::{PRELOADED, Value, preload_all};
 use crate::message::validation::corrected;
 use crate::message::{Destination, InvalidMessage, Meta, PermittedProblems, Slot, Validation};
 
@@ -87,11 +90,16 @@ impl Envelope {
         write::enclosed(meta_length(&meta) + SLOTS.len() + "]".len())
     }
 
-    /// Begins a message in `out`, which must be empty.
-    pub(crate) fn begin(&self, place: Option<BatchPosition<'_>>, mut out: Vec<u8>) -> BatchMessage {
+    /// Begins a message with this number of slots in `out`, which must be empty.
+    pub(crate) fn begin(
+        &self,
+        place: Option<BatchPosition<'_>>,
+        slot_count: usize,
+        mut out: Vec<u8>,
+    ) -> BatchMessage {
         write_meta(&self.meta(place), &mut out);
         out.extend_from_slice(SLOTS.before_value());
-        BatchMessage { slots: out.len(), out }
+        BatchMessage { slots: out.len(), ends: Vec::with_capacity(slot_count), out }
     }
 
     fn meta(&self, place: Option<BatchPosition<'_>>) -> Meta {
@@ -110,21 +118,49 @@ pub(crate) struct BatchMessage {
     out: Vec<u8>,
     /// The offset in `out` at which the slots start.
     slots: usize,
+    /// The offset in `out` after each slot, in order.
+    ends: Vec<usize>,
 }
 
 impl BatchMessage {
-    pub(crate) fn add(&mut self, slot: &Slot) {
-        slot.write_added(&mut self.out);
+    /// Adds slots until they take `bytes`, or none are left. Returns the number of added slots.
+    pub(crate) fn add<'a>(
+        &mut self,
+        mut slots: impl Iterator<Item = &'a Slot>,
+        bytes: usize,
+    ) -> usize {
+        let enough = self.out.len().saturating_add(bytes);
+        let before = self.ends.len();
+        while self.out.len() < enough {
+            let some: [Option<&Slot>; PRELOADED] = array::from_fn(|_| slots.next());
+            if let [None, ..] = some {
+                break;
+            }
+            preload_all(some.into_iter().flatten());
+            for slot in some.into_iter().flatten() {
+                slot.write_added(&mut self.out);
+                self.ends.push(self.out.len());
+                if self.out.len() >= enough {
+                    break;
+                }
+            }
+        }
+        self.ends.len() - before
     }
 
-    /// Returns the bytes after the first `written`.
-    pub(crate) fn written_since(&self, written: usize) -> &[u8] {
-        self.out.get(written..).unwrap_or_default()
+    /// Returns the JSON before the slots.
+    pub(crate) fn before_slots(&self) -> &[u8] {
+        self.out.get(..self.slots).unwrap_or_default()
     }
 
-    /// Returns the number of bytes written so far.
-    pub(crate) fn written(&self) -> usize {
-        self.out.len()
+    /// Returns the hashes of the slots.
+    ///
+    /// Hashing each slot as it is added would take twice as long. Wide reads of bytes that were
+    /// only just written are slow.
+    pub(crate) fn slot_hashes(&self) -> SlotHashes {
+        let starts = [self.slots].into_iter().chain(self.ends.iter().copied());
+        let slots = starts.zip(&self.ends);
+        slots.map(|(start, end)| self.out.get(start..*end).unwrap_or_default()).collect()
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
