@@ -49,7 +49,7 @@ impl SlotsDigest {
         Arc::make_mut(&mut self.0).write(&slots.0);
     }
 
-    /// Adds a slot. Its JSON has a comma before it.
+    /// Adds a slot from its JSON, with the comma before it.
     pub(crate) fn add_slot(&mut self, slot: &[u8]) {
         Arc::make_mut(&mut self.0).write(&slot_hash(slot));
     }

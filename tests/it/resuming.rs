@@ -364,6 +364,21 @@ async fn message_id_depends_on_batch_number_destinations_and_content() {
     }
 }
 
+/// A batch that another version of the crate began is resumed with the same ids.
+#[tokio::test(start_paused = true)]
+async fn message_ids_and_digests_are_the_same_in_every_version() {
+    let (model, client) = serve([ok(), responds(400)]);
+    let publication = client.publish(slots(0..4)).slots_per_message(2).batch_id("b");
+    let error = publication.await.unwrap_err();
+    let ids =
+        arrived(&model).iter().map(|message| message.message_id.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        ids,
+        ["ef19f20c-e2b6-565b-a90d-2c0994158a3e", "0a0c375b-d004-5087-b8b9-45fd98f6b26a"]
+    );
+    assert_eq!(error.report().resume_point().unwrap().to_string(), "2@2.99fd99b1a2c0f5ab");
+}
+
 #[tokio::test(start_paused = true)]
 async fn changed_meta_changes_the_message_id_and_possible_repeats_are_counted() {
     let cut = || ScriptedOutcome::Cut { accepted: true };

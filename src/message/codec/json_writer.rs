@@ -230,12 +230,10 @@ pub(crate) fn number(number: f64, out: &mut Vec<u8>) {
 }
 
 /// Returns the number of bytes that [`number`] writes.
-#[inline]
 pub(crate) fn number_length(number: f64) -> usize {
-    small(number).map_or_else(|| long_number_length(number), |small| integer_length(small.into()))
-}
-
-fn long_number_length(number: f64) -> usize {
+    if let Some(small) = small(number) {
+        return integer_length(small.into());
+    }
     let Some(whole) = whole(number) else {
         let mut written = Vec::with_capacity("-1.7976931348623157e308".len());
         self::number(number, &mut written);

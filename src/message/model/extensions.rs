@@ -156,9 +156,9 @@ impl Field for Extensions {
             return;
         }
         out.extend_from_slice(start.before_value());
-        let start = out.len();
+        let inside = out.len();
         self.0.write(out);
-        write::enclose(*b"{}", start, out);
+        write::enclose(*b"{}", inside, out);
     }
 
     fn length<const EXACT: bool>(&self, start: MemberStart) -> usize {

@@ -25,8 +25,9 @@ use crate::state::EntryRecord;
 use crate::store::{Lease, Leased, OnChange, Settlement};
 use crate::time::Timestamp;
 
-/// The lowest time limit for the claims of tasks whose sends have ended. A round goes on without
-/// the claims that come later, such as those of tasks that wait for a permit.
+/// The time that a round allows for the claims of tasks whose sends have ended, unless it rests
+/// longer. Claims that come later, such as those of tasks that wait for a permit, join a later
+/// round.
 const CLAIM_WAIT: Duration = Duration::from_millis(5);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
