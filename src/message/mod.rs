@@ -14,7 +14,7 @@ mod write;
 
 use std::fmt;
 
-use codec::extras::Extras;
+use codec::extras::{Extras, NoFields};
 use codec::field::Field;
 use codec::path::Path;
 use codec::value::Value;
@@ -110,7 +110,7 @@ impl PushSlots {
 
     /// Replaces `Meta`, even if it couldn't be read.
     pub fn set_meta(&mut self, meta: Meta) {
-        self.extras.remove("Meta", |_| true);
+        self.extras.remove("Meta", true);
         self.meta = meta;
     }
 
@@ -190,12 +190,12 @@ impl PushSlots {
     /// ```
     pub fn unread_members(&self) -> impl Iterator<Item = UnreadMember<'_>> {
         let slots = self.slots.unread_reason().map(|reason| UnreadMember::new("Slots", reason));
-        slots.into_iter().chain(self.extras.unread_members(|_| true))
+        slots.into_iter().chain(self.extras.unread_members(&NoFields))
     }
 
     /// Removes the [unread member](Self::unread_members) `key`. Returns whether it existed.
     pub fn remove_unread_member(&mut self, key: &str) -> bool {
-        (key == "Slots" && self.slots.clear_unread()) | self.extras.remove(key, |_| true)
+        (key == "Slots" && self.slots.clear_unread()) | self.extras.remove(key, true)
     }
 
     /// Removes all [unread members](Self::unread_members) of the message itself.
@@ -232,7 +232,7 @@ impl PushSlots {
 
     pub(crate) fn check(&self, problems: &mut Problems) {
         let at = Path::ROOT;
-        self.extras.check::<Option<Meta>>("Meta", at, problems);
+        self.extras.check("Meta", at, problems);
         self.meta.check(at.key("Meta"), problems);
         self.check_slots(problems);
     }
@@ -258,7 +258,7 @@ impl PushSlots {
 impl PartialEq for PushSlots {
     fn eq(&self, other: &Self) -> bool {
         (&self.meta, &self.slots) == (&other.meta, &other.slots)
-            && self.extras.equals(|_| true, &other.extras, |_| true)
+            && self.extras.equals(&NoFields, &other.extras, &NoFields)
     }
 }
 

@@ -77,12 +77,12 @@ fn of_object(parent: &Object<'_>, depth: usize) -> Option<String> {
     if errors.is_some() {
         return errors;
     }
-    let nested =
-        NESTED.iter().flat_map(|key| parent.get_all(key)).filter(|raw| !stands_for_nothing(raw));
-    if let Some(reason) =
-        nested.filter(|raw| raw.starts_with(['{', '['])).find_map(|raw| of_json(raw, depth + 1))
-    {
-        return Some(reason);
+    let nested = NESTED.iter().find_map(|key| {
+        let nested = parent.get_all(key).filter(|raw| raw.starts_with(['{', '[']));
+        nested.filter(|raw| !stands_for_nothing(raw)).find_map(|raw| of_json(raw, depth + 1))
+    });
+    if nested.is_some() {
+        return nested;
     }
     // A numeric kind of error only repeats the status.
     let words =

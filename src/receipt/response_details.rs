@@ -58,11 +58,8 @@ impl ResponseDetails {
 
     /// Returns whether the response contains a log id.
     pub(crate) fn has_logs(&self) -> bool {
-        self.logs
-            .iter()
-            .flat_map(|log| [&log.id, &log.attempt_id])
-            .flatten()
-            .any(|id| !id.is_empty())
+        let is_given = |id: &Option<String>| id.as_ref().is_some_and(|id| !id.is_empty());
+        self.logs.iter().any(|log| is_given(&log.id) || is_given(&log.attempt_id))
     }
 
     fn of_kind(body: BodyKind) -> Self {
@@ -100,11 +97,10 @@ impl ResponseDetails {
 
     fn of_unusual_body(body: &str, is_success: bool, masked: Masked<'_>) -> Self {
         let objects = json(body).map(objects).unwrap_or_default();
-        let metas: Vec<_> = objects
-            .iter()
-            .flat_map(|parent| parent.get_all("Meta"))
-            .filter_map(Object::read)
-            .collect();
+        let mut metas = Vec::new();
+        for parent in &objects {
+            metas.extend(parent.get_all("Meta").filter_map(Object::read));
+        }
         // These members also count next to `Meta`. Without `Meta`, `errors` belongs to a gateway.
         let reports_errors = |body: &Object<'_>| {
             let has_meta = body.get_all("Meta").next().is_some();
@@ -157,12 +153,10 @@ fn is_own(body: &str, read: &Object<'_>) -> bool {
 /// Returns the first content coding that the client can't read (RFC 9110, section 8.4). Only names
 /// from a fixed list are shown.
 fn coding(headers: &HeaderMap) -> Option<&'static str> {
-    let values = headers.get_all(CONTENT_ENCODING).iter();
-    let mut codings = values
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii);
-    let coding =
-        codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))?;
+    let coding = headers.get_all(CONTENT_ENCODING).iter().find_map(|value| {
+        let mut codings = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+    })?;
     let known = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress"];
     let name = known.into_iter().find(|name| coding.eq_ignore_ascii_case(name.as_bytes()));
     Some(name.unwrap_or("unknown"))

@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use super::field::Field;
 use super::interner::Interner;
 use super::json_writer::{MemberStart, member_start};
-use super::members::{Member, Members};
+use super::members::{Explain, Member, Members};
 use super::path::Path;
 use super::problems::Problems;
 use super::raw::Key;
@@ -67,6 +67,21 @@ impl UnreadMember<'_> {
     }
 }
 
+/// The fields of the object that has the extras.
+pub(crate) trait Fields {
+    /// Returns whether an unread member `key` would be open: no field has a value in its place.
+    fn is_open(&self, key: &str) -> bool;
+}
+
+/// An object whose fields never replace an unread member.
+pub(crate) struct NoFields;
+
+impl Fields for NoFields {
+    fn is_open(&self, _key: &str) -> bool {
+        true
+    }
+}
+
 /// The extensions and unread members of an object.
 ///
 /// Most objects have neither and then take one pointer.
@@ -99,9 +114,9 @@ impl Extras {
         self.0.as_ref().map_or(&NONE, |inner| &inner.unread)
     }
 
-    /// Adds a member that wasn't read into a field.
-    pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
-        self.0.get_or_insert_default().unread.add(key, value, reason);
+    /// Adds a member with an unknown key.
+    pub(crate) fn add(&mut self, key: Key<'_>, value: &str) {
+        self.0.get_or_insert_default().unread.add(key, value);
     }
 
     /// Reads the values given for `key` into a field. Preserves values that can't be read.
@@ -112,20 +127,17 @@ impl Extras {
         given: Given<'_>,
         interner: &mut Interner<'_>,
     ) -> F {
-        let (raw, reason) = match given {
-            Given { first: None, .. } => return F::default(),
-            Given { first: Some(raw), more } if more.is_empty() => match F::read(raw, interner) {
-                Some(field) => return field,
-                None => (Cow::Borrowed(raw), UnreadReason::WrongType),
-            },
-            Given { first: Some(raw), more } => {
-                (Cow::Owned(format!("[{raw},{}]", more.join(","))), UnreadReason::Repeated)
-            }
+        let Some((raw, reason)) = given.joined() else { return F::default() };
+        let read = match reason {
+            UnreadReason::Repeated => None,
+            _ => F::read(&raw, interner),
         };
-        F::unread(&raw, reason).unwrap_or_else(|| {
-            self.add(Key::written(key), &raw, reason);
-            F::default()
-        })
+        if let Some(field) = read.or_else(|| F::unread(&raw, reason)) {
+            return field;
+        }
+        let unread = &mut self.0.get_or_insert_default().unread;
+        unread.add_unread(Key::written(key), &raw, reason, F::explain);
+        F::default()
     }
 
     /// Reads the extensions after all other members were read.
@@ -144,10 +156,12 @@ impl Extras {
         self.unread().get(key).is_some()
     }
 
-    /// Removes the unread member `key`. Returns whether it existed and was open.
-    pub(crate) fn remove(&mut self, key: &str, open: impl Fn(&str) -> bool) -> bool {
-        let is_open = self.is_open(key, open);
-        self.0.as_mut().is_some_and(|inner| inner.unread.remove(key)) && is_open
+    /// Removes the unread member `key`. Returns whether it existed and was open. `is_open` decides
+    /// this for fields.
+    pub(crate) fn remove(&mut self, key: &str, is_open: bool) -> bool {
+        let Some(inner) = &mut self.0 else { return false };
+        let is_open = if key == EXTENSIONS { inner.extensions.is_empty() } else { is_open };
+        inner.unread.remove(key) && is_open
     }
 
     /// Removes the invalid members, except the values of `required` keys.
@@ -167,23 +181,21 @@ impl Extras {
         }
     }
 
-    /// Returns whether the unread member `key` is open: nothing was set in its place. `open`
-    /// decides this for fields.
-    fn is_open(&self, key: &str, open: impl Fn(&str) -> bool) -> bool {
-        if key == EXTENSIONS { self.extensions().is_empty() } else { open(key) }
-    }
-
     /// Returns the open unread members.
-    fn open_members(&self, open: impl Fn(&str) -> bool) -> impl Iterator<Item = &Member> {
-        self.unread().0.iter().filter(move |member| self.is_open(&member.key, &open))
+    fn open_members<'a>(&'a self, fields: &'a dyn Fields) -> impl Iterator<Item = &'a Member> {
+        let is_open = |key: &str| match key {
+            EXTENSIONS => self.extensions().is_empty(),
+            key => fields.is_open(key),
+        };
+        self.unread().0.iter().filter(move |member| is_open(&member.key))
     }
 
     /// Returns the open unread members in their public form.
-    pub(crate) fn unread_members(
-        &self,
-        open: impl Fn(&str) -> bool,
-    ) -> impl Iterator<Item = UnreadMember<'_>> {
-        self.open_members(open).map(|member| UnreadMember {
+    pub(crate) fn unread_members<'a>(
+        &'a self,
+        fields: &'a dyn Fields,
+    ) -> impl Iterator<Item = UnreadMember<'a>> {
+        self.open_members(fields).map(|member| UnreadMember {
             key: Key::written(&member.key).name(),
             reason: member.reason,
         })
@@ -191,86 +203,87 @@ impl Extras {
 
     /// Passes the content to a hasher. Equal extras, as [`equals`](Self::equals) compares them, pass
     /// the same.
-    pub(crate) fn feed(&self, open: impl Fn(&str) -> bool, hasher: &mut impl Hasher) {
+    pub(crate) fn feed(&self, fields: &dyn Fields, hasher: &mut impl Hasher) {
         let extensions = self.extensions();
         hasher.write_usize(extensions.members().len());
         extensions.feed(hasher);
-        self.open_members(open).for_each(|member| member.feed(hasher));
+        self.open_members(fields).for_each(|member| member.feed(hasher));
     }
 
     /// Returns whether both have the same extensions and the same open unread members.
-    pub(crate) fn equals(
-        &self,
-        open: impl Fn(&str) -> bool,
-        other: &Self,
-        other_open: impl Fn(&str) -> bool,
-    ) -> bool {
-        self.extensions() == other.extensions()
-            && self.open_members(open).eq(other.open_members(other_open))
+    #[inline]
+    pub(crate) fn equals(&self, fields: &dyn Fields, other: &Self, others: &dyn Fields) -> bool {
+        (self.0.is_none() && other.0.is_none())
+            || (self.extensions() == other.extensions()
+                && self.open_members(fields).eq(other.open_members(others)))
     }
 
-    /// Adds the problem of the unread member `key`, which the model reads as an `F`.
-    pub(crate) fn check<F: Field>(&self, key: &'static str, at: Path<'_>, problems: &mut Problems) {
-        let mut unread = self.unread().0.iter();
-        if let Some(member) = unread.find(|member| *member.key == *key) {
-            explain::<F>(&member.value, member.reason, at.key(key), problems);
+    /// Adds the problems of the unread member `key`, which the model defines.
+    pub(crate) fn check(&self, key: &'static str, at: Path<'_>, problems: &mut Problems) {
+        if let Some(member) = self.unread().with_key(key) {
+            explain(&member.value, member.reason, member.explain, at.key(key), problems);
         }
     }
 
     /// Adds the problems of the extensions and of members with unknown keys.
     #[inline]
     pub(crate) fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
-        if let Some(inner) = &self.0 {
-            inner.check_others(at, problems);
+        if self.0.is_some() {
+            self.check_all_others(at, problems);
+        }
+    }
+
+    #[cold]
+    fn check_all_others(&self, at: Path<'_>, problems: &mut Problems) {
+        let extensions = self.extensions();
+        if extensions.is_empty() {
+            self.check(EXTENSIONS, at, problems);
+        }
+        for _ in extensions.members().0.iter().filter(|member| member.has_lone_surrogate()) {
+            problems.add(at.key(EXTENSIONS), ProblemCode::LoneSurrogate, LONE_SURROGATE);
+        }
+        // The path doesn't show the unknown key.
+        let unread = self.unread().0.iter();
+        let others = unread.filter(|member| member.reason == UnreadReason::UnknownKey);
+        for _ in others.filter(|member| member.has_lone_surrogate()) {
+            problems.add(at, ProblemCode::LoneSurrogate, LONE_SURROGATE_OF_UNKNOWN);
         }
     }
 
     /// Writes the extensions and the open unread members.
     #[inline]
-    pub(crate) fn write(&self, out: &mut Vec<u8>, open: impl Fn(&str) -> bool) {
-        let Some(inner) = &self.0 else { return };
-        inner.extensions.write_member(EXTENSIONS_MEMBER, out);
-        self.open_members(open).for_each(|member| member.write(out));
+    pub(crate) fn write(&self, out: &mut Vec<u8>, fields: &dyn Fields) {
+        if self.0.is_some() {
+            self.write_all(out, fields);
+        }
+    }
+
+    #[cold]
+    fn write_all(&self, out: &mut Vec<u8>, fields: &dyn Fields) {
+        self.extensions().write_member(EXTENSIONS_MEMBER, out);
+        self.open_members(fields).for_each(|member| member.write(out));
     }
 
     /// Returns the number of bytes that [`write`](Self::write) writes.
     #[inline]
-    pub(crate) fn length(&self, open: impl Fn(&str) -> bool) -> usize {
-        let Some(inner) = &self.0 else { return 0 };
-        let unread: usize = self.open_members(open).map(Member::length).sum();
-        inner.extensions.length::<true>(EXTENSIONS_MEMBER) + unread
+    pub(crate) fn length(&self, fields: &dyn Fields) -> usize {
+        if self.0.is_some() { self.full_length(fields) } else { 0 }
+    }
+
+    #[cold]
+    fn full_length(&self, fields: &dyn Fields) -> usize {
+        let unread: usize = self.open_members(fields).map(Member::length).sum();
+        self.extensions().length::<true>(EXTENSIONS_MEMBER) + unread
     }
 
     /// Serializes the same members as [`write`](Self::write).
     pub(crate) fn serialize<M: SerializeMap>(
         &self,
         map: &mut M,
-        open: impl Fn(&str) -> bool,
+        fields: &dyn Fields,
     ) -> Result<(), M::Error> {
-        let Some(inner) = &self.0 else { return Ok(()) };
-        inner.extensions.serialize_member(EXTENSIONS, map)?;
-        self.open_members(open).try_for_each(|member| member.serialize(map))
-    }
-}
-
-impl Inner {
-    #[cold]
-    fn check_others(&self, at: Path<'_>, problems: &mut Problems) {
-        if !self.extensions.is_empty() {
-            for _ in self.extensions.members().0.iter().filter(|member| member.has_lone_surrogate())
-            {
-                problems.add(at.key(EXTENSIONS), ProblemCode::LoneSurrogate, LONE_SURROGATE);
-            }
-        } else if let Some(member) = self.unread.0.iter().find(|member| *member.key == *EXTENSIONS)
-        {
-            explain::<Extensions>(&member.value, member.reason, at.key(EXTENSIONS), problems);
-        }
-        // The path doesn't show the unknown key.
-        let others =
-            self.unread.0.iter().filter(|member| member.reason == UnreadReason::UnknownKey);
-        for _ in others.filter(|member| member.has_lone_surrogate()) {
-            problems.add(at, ProblemCode::LoneSurrogate, LONE_SURROGATE_OF_UNKNOWN);
-        }
+        self.extensions().serialize_member(EXTENSIONS, map)?;
+        self.open_members(fields).try_for_each(|member| member.serialize(map))
     }
 }
 
@@ -280,10 +293,12 @@ const LONE_SURROGATE_OF_UNKNOWN: &str =
 const EXTENSIONS: &str = "Extensions";
 const EXTENSIONS_MEMBER: MemberStart = member_start!("Extensions");
 
-/// Adds the problem of a value that wasn't read.
-pub(crate) fn explain<F: Field>(
+/// Adds the problems of a value that wasn't read. `wrong_type` adds those of a value of the wrong
+/// type.
+pub(crate) fn explain(
     raw: &str,
     reason: UnreadReason,
+    wrong_type: Explain,
     at: Path<'_>,
     problems: &mut Problems,
 ) {
@@ -291,7 +306,7 @@ pub(crate) fn explain<F: Field>(
         UnreadReason::Repeated => {
             problems.add(at, ProblemCode::Repeated, "the key is repeated; keep one of its values");
         }
-        UnreadReason::UnknownKey | UnreadReason::WrongType => F::explain(raw, at, problems),
+        UnreadReason::UnknownKey | UnreadReason::WrongType => wrong_type(raw, at, problems),
     }
 }
 
@@ -312,5 +327,15 @@ impl<'a> Given<'a> {
 
     pub(crate) fn is_repeated(&self) -> bool {
         !self.more.is_empty()
+    }
+
+    /// Returns the value, or the values of a repeated key as one list, and the reason to give if it
+    /// isn't read.
+    fn joined(self) -> Option<(Cow<'a, str>, UnreadReason)> {
+        let first = self.first?;
+        Some(match &*self.more {
+            [] => (Cow::Borrowed(first), UnreadReason::WrongType),
+            more => (Cow::Owned(format!("[{first},{}]", more.join(","))), UnreadReason::Repeated),
+        })
     }
 }

@@ -2,10 +2,12 @@
 
 mod json;
 
+pub(crate) use json::not_read;
+
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::raw::compact;
+use super::members::Explain;
 use crate::message::UnreadReason;
 
 /// A list in a record; it dereferences to a [`Vec`].
@@ -45,6 +47,10 @@ struct Unread<T> {
     raw: Box<str>,
     reason: UnreadReason,
     added: Vec<T>,
+    explain: Explain,
+    /// Returns the elements of `raw` that can be read. It is stored for the same reason as
+    /// [`Explain`].
+    readable: fn(&str) -> Vec<T>,
 }
 
 impl<T: PartialEq> PartialEq for Unread<T> {
@@ -65,16 +71,6 @@ impl<T> List<T> {
     /// Returns whether the list has no elements and could be read.
     pub(crate) fn is_blank(&self) -> bool {
         matches!(&self.0, ListContent::Elements(elements) if elements.is_empty())
-    }
-
-    /// Creates a list that preserves `raw`, which couldn't be read.
-    pub(crate) fn not_read(raw: &str, reason: UnreadReason) -> Self {
-        let raw = match reason {
-            // With the extra brackets, the written list can't be read as a valid one.
-            UnreadReason::Repeated => format!("[{}]", compact(raw)).into(),
-            _ => compact(raw),
-        };
-        Self(ListContent::Unread(Box::new(Unread { raw, reason, added: Vec::new() })))
     }
 
     fn unreadable(&self) -> Option<&Unread<T>> {

@@ -6,6 +6,8 @@ use std::hash::{Hash, Hasher};
 use serde::ser::{Error, SerializeMap};
 
 use super::json_writer as write;
+use super::path::Path;
+use super::problems::Problems;
 use super::raw::{Key, compact, has_lone_surrogate};
 use super::transcode::Raw;
 use crate::message::UnreadReason;
@@ -20,7 +22,14 @@ pub(super) struct Member {
     pub(super) key: Box<str>,
     pub(super) value: Box<str>,
     pub(super) reason: UnreadReason,
+    pub(super) explain: Explain,
 }
+
+/// Adds the problems of a value that wasn't read, which depend on the type of its field.
+///
+/// Only code that reads values stores such functions with them. Otherwise each program that
+/// validates messages would contain the code for reading them.
+pub(crate) type Explain = fn(&str, Path<'_>, &mut Problems);
 
 impl PartialEq for Member {
     fn eq(&self, other: &Self) -> bool {
@@ -46,18 +55,25 @@ impl Members {
         self.0.len()
     }
 
-    /// Adds a member with the JSON `value`.
-    pub(crate) fn add(&mut self, key: Key<'_>, value: &str, reason: UnreadReason) {
-        self.0.push(Member { key: canonical(key), value: compact(value), reason });
+    /// Adds a member with an unknown key and the JSON `value`.
+    pub(crate) fn add(&mut self, key: Key<'_>, value: &str) {
+        self.add_unread(key, value, UnreadReason::UnknownKey, |_, _, _| {});
     }
 
     /// Adds a member with the JSON `value`. Escapes `name`, which can be any text.
     pub(crate) fn add_named(&mut self, name: &str, value: &str) {
-        self.0.push(Member {
-            key: escaped(name),
-            value: compact(value),
-            reason: UnreadReason::UnknownKey,
-        });
+        self.add(Key::written(&escaped(name)), value);
+    }
+
+    /// Adds a member with the JSON `value`, which wasn't read.
+    pub(super) fn add_unread(
+        &mut self,
+        key: Key<'_>,
+        value: &str,
+        reason: UnreadReason,
+        explain: Explain,
+    ) {
+        self.0.push(Member { key: canonical(key), value: compact(value), reason, explain });
     }
 
     /// Keeps only the last of the members with the same key.
@@ -88,6 +104,11 @@ impl Members {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let mut members = self.0.iter();
         members.find(|member| Key::written(&member.key).name() == name).map(|member| &*member.value)
+    }
+
+    /// Returns the member with this key as written.
+    pub(super) fn with_key(&self, key: &str) -> Option<&Member> {
+        self.0.iter().find(|member| *member.key == *key)
     }
 
     /// Removes the member with this unescaped `name`. Returns whether it existed.

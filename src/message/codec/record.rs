@@ -83,22 +83,23 @@ macro_rules! record {
             /// are written as one list.
             pub fn unread_members(&self) -> impl Iterator<Item = $crate::UnreadMember<'_>> {
                 use $crate::message::codec::field::Field;
-                let fields = [$(($key, Field::unread_reason(&self.$field)),)*];
-                let fields = fields.into_iter().filter_map(|(key, reason)| {
-                    Some($crate::UnreadMember::new(key, reason?))
-                });
-                fields.chain(self.extras.unread_members(|key| self.is_open(key)))
+                let mut members = Vec::new();
+                $(if let Some(reason) = Field::unread_reason(&self.$field) {
+                    members.push($crate::UnreadMember::new($key, reason));
+                })*
+                members.extend(self.extras.unread_members(self));
+                members.into_iter()
             }
 
             /// Removes the [unread member](Self::unread_members) `key`. Returns whether it existed.
             pub fn remove_unread_member(&mut self, key: &str) -> bool {
-                use $crate::message::codec::{field::Field, record::Rules};
+                use $crate::message::codec::{extras::Fields, field::Field, record::Rules};
                 let is_open = self.is_open(key);
                 let is_in_field = match key {
                     $($key => Field::clear_unread(&mut self.$field),)*
                     _ => false,
                 };
-                let is_removed = self.extras.remove(key, |_| is_open);
+                let is_removed = self.extras.remove(key, is_open);
                 Rules::restore(self);
                 is_in_field || is_removed
             }
@@ -109,15 +110,6 @@ macro_rules! record {
                 $(Field::clear_unread(&mut self.$field);)*
                 self.extras.clear();
                 Rules::restore(self);
-            }
-
-            /// Returns whether the field for `key` has no value that replaces an unread one.
-            fn is_open(&self, key: &str) -> bool {
-                use $crate::message::codec::field::Field;
-                match key {
-                    $($key => Field::is_absent(&self.$field),)*
-                    _ => true,
-                }
             }
 
             pub(crate) fn from_object(
@@ -132,7 +124,7 @@ macro_rules! record {
                     match &*key.name() {
                         $($key => $field.add(raw),)*
                         "Extensions" => extensions.add(raw),
-                        _ => record.extras.add(key, raw, $crate::UnreadReason::UnknownKey),
+                        _ => record.extras.add(key, raw),
                     }
                 }
                 $(record.$field = record.extras.field($key, $field, interner);)*
@@ -151,6 +143,16 @@ macro_rules! record {
                 match $crate::message::codec::value::Value::is_empty(&self) {
                     true => Read::Nothing,
                     false => Read::Value(self),
+                }
+            }
+        }
+
+        impl $crate::message::codec::extras::Fields for $name {
+            fn is_open(&self, key: &str) -> bool {
+                use $crate::message::codec::field::Field;
+                match key {
+                    $($key => Field::is_absent(&self.$field),)*
+                    _ => true,
                 }
             }
         }
@@ -197,7 +199,7 @@ macro_rules! record {
                         raw if raw.contains('\\') => return None,
                         _ => {
                             let raw = scanner.raw().ok()?;
-                            record.extras.add(key, raw, $crate::UnreadReason::UnknownKey);
+                            record.extras.add(key, raw);
                         }
                     }
                 }
@@ -207,7 +209,7 @@ macro_rules! record {
             fn feed(&self, hasher: &mut impl ::core::hash::Hasher) {
                 use $crate::message::codec::field::Field;
                 $(Field::feed(&self.$field, hasher);)*
-                self.extras.feed(|key| self.is_open(key), hasher);
+                self.extras.feed(self, hasher);
             }
 
             fn write(&self, out: &mut Vec<u8>) {
@@ -218,14 +220,14 @@ macro_rules! record {
                     const START: MemberStart = member_start!($key);
                     Field::write_member(&self.$field, START, out);
                 })*
-                self.extras.write(out, |key| self.is_open(key));
+                self.extras.write(out, self);
                 $crate::message::codec::json_writer::enclose(*b"{}", start, out);
             }
 
             fn length<const EXACT: bool>(&self) -> usize {
                 use $crate::message::codec::field::Field;
                 use $crate::message::codec::json_writer::{MemberStart, member_start};
-                let mut inside = self.extras.length(|key| self.is_open(key));
+                let mut inside = self.extras.length(self);
                 $({
                     const START: MemberStart = member_start!($key);
                     inside += Field::length::<EXACT>(&self.$field, START);
@@ -244,7 +246,7 @@ macro_rules! record {
                 use ::serde::ser::SerializeMap;
                 let mut map = serializer.serialize_map(None)?;
                 $(Field::serialize_member(&self.$field, $key, &mut map)?;)*
-                self.extras.serialize(&mut map, |key| self.is_open(key))?;
+                self.extras.serialize(&mut map, self)?;
                 map.end()
             }
 
@@ -261,7 +263,7 @@ macro_rules! record {
                 use $crate::message::codec::{field::Field, record::Rules};
                 $({
                     if !self.extras.is_empty() && Field::is_absent(&self.$field) {
-                        self.extras.check::<$type>($key, at, problems);
+                        self.extras.check($key, at, problems);
                     }
                     Field::check(&self.$field, at.key($key), problems);
                 })*
@@ -295,14 +297,17 @@ macro_rules! record {
 
             fn locate(text: &str, path: &mut Vec<$crate::message::codec::path::PathSegment>) {
                 use $crate::message::codec::{field::Field, path::PathSegment};
-                $crate::message::codec::scanner::locate_member(text, |key, text| match key {
+                let Some((key, text)) = $crate::message::codec::scanner::locate_member(text) else {
+                    return;
+                };
+                match &*key.name() {
                     $($key => {
                         path.push(PathSegment::Key($key));
                         <$type as Field>::locate(text, path);
                     })*
                     "Extensions" => path.push(PathSegment::Key("Extensions")),
                     _ => {}
-                });
+                }
             }
         }
 
@@ -326,7 +331,7 @@ macro_rules! record {
             fn eq(&self, other: &Self) -> bool {
                 let extras = &self.extras;
                 $(self.$field == other.$field &&)*
-                    extras.equals(|key| self.is_open(key), &other.extras, |key| other.is_open(key))
+                    extras.equals(self, &other.extras, other)
             }
         }
 

@@ -334,36 +334,38 @@ fn in_plain_words(text: &str) -> Cow<'static, str> {
     })
 }
 
-/// Finds the member of an object that isn't complete, valid JSON. Passes its key, and the text from
-/// its value on, to `found`.
-pub(crate) fn locate_member(text: &str, found: impl FnOnce(&str, &str)) {
+/// Finds the member of an object that isn't complete, valid JSON. Returns its key, and the text
+/// from its value on.
+pub(crate) fn locate_member(text: &str) -> Option<(Key<'_>, &str)> {
     let mut scanner = Scanner::new(text);
-    if !scanner.take(b'{').unwrap_or_default() {
-        return;
+    if !scanner.take(b'{').ok()? {
+        return None;
     }
     let mut is_first = true;
-    while let Ok(Some(key)) = scanner.member(is_first) {
+    while let Some(key) = scanner.member(is_first).ok()? {
         is_first = false;
         let value = scanner.rest();
         if scanner.raw().is_err() {
-            return found(&key.name(), value);
+            return Some((key, value));
         }
     }
+    None
 }
 
-/// Finds the element of a list that isn't complete, valid JSON. Passes its index, and the text from
-/// the element on, to `found`.
-pub(crate) fn locate_element(text: &str, found: impl FnOnce(usize, &str)) {
+/// Finds the element of a list that isn't complete, valid JSON. Returns its index, and the text
+/// from the element on.
+pub(crate) fn locate_element(text: &str) -> Option<(usize, &str)> {
     let mut scanner = Scanner::new(text);
-    if !scanner.take(b'[').unwrap_or_default() {
-        return;
+    if !scanner.take(b'[').ok()? {
+        return None;
     }
     let mut index = 0;
-    while let Ok(true) = scanner.element(index == 0) {
+    while scanner.element(index == 0).ok()? {
         let element = scanner.rest();
         if scanner.raw().is_err() {
-            return found(index, element);
+            return Some((index, element));
         }
         index += 1;
     }
+    None
 }

@@ -1,8 +1,10 @@
 //! A map from shared records to values.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::quality::RandomState;
 
 /// The maximum total length of the JSON of all held records, in bytes. In memory the records take
 /// about twice as much.
@@ -15,13 +17,13 @@ pub(super) type AnyRecord = Arc<dyn Any + Send + Sync>;
 pub(super) struct SharedRecords<V> {
     /// The entries by the address of the record. Holding the record prevents changes to it and
     /// keeps its address from being reused.
-    known: BTreeMap<usize, (AnyRecord, V)>,
+    known: HashMap<usize, (AnyRecord, V), RandomState>,
     size: usize,
 }
 
 impl<V> Default for SharedRecords<V> {
     fn default() -> Self {
-        Self { known: BTreeMap::new(), size: 0 }
+        Self { known: HashMap::default(), size: 0 }
     }
 }
 

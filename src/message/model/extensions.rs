@@ -8,6 +8,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::display::debug_as_display;
+use crate::message::ProblemCode;
 use crate::message::codec::corrector::Corrector;
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
@@ -19,7 +20,6 @@ use crate::message::codec::raw::{Key, Object};
 #[cfg(feature = "mock")]
 use crate::message::codec::strict;
 use crate::message::codec::transcode::{Json, wrong_type};
-use crate::message::{ProblemCode, UnreadReason};
 
 /// Values that sender and receiver agree on outside the data model: the `Extensions` member, which
 /// any object can have.
@@ -62,7 +62,7 @@ impl Extensions {
     fn of(object: &Object<'_>) -> Self {
         let mut members = Members::default();
         for (key, value) in object.iter() {
-            members.add(key, value, UnreadReason::UnknownKey);
+            members.add(key, value);
         }
         members.keep_last();
         Self(members)

@@ -136,7 +136,7 @@ impl Meta {
         self.current_batch = None;
         self.total_batches = None;
         for key in ["CurrentBatch", "TotalBatches"] {
-            self.extras.remove(key, |_| true);
+            self.extras.remove(key, true);
         }
     }
 

@@ -6,6 +6,7 @@ use super::read_error::{Position, ReadError};
 use crate::message::codec::extras::{Extras, Given};
 use crate::message::codec::field::Field;
 use crate::message::codec::interner::Interner;
+use crate::message::codec::list;
 use crate::message::codec::path::PathSegment;
 use crate::message::codec::raw::Object;
 use crate::message::codec::scanner::{ParseError, Parsed, Scanner};
@@ -92,7 +93,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
                 let error = |error: Box<ParseError>| error.under(PathSegment::Key("Extensions"));
                 extensions.add(scanner.raw().map_err(error)?);
             }
-            _ => extras.add(key, scanner.raw()?, UnreadReason::UnknownKey),
+            _ => extras.add(key, scanner.raw()?),
         }
     }
     scanner.end()?;
@@ -109,7 +110,7 @@ fn read(scanner: &mut Scanner<'_>) -> Parsed<PushSlots> {
 /// Reads a list of slots one by one.
 fn read_slots(scanner: &mut Scanner<'_>, interner: &mut Interner<'_>) -> Parsed<List<Slot>> {
     let start = scanner.at();
-    let not_read = |raw: &str| List::not_read(raw, UnreadReason::WrongType);
+    let not_read = |raw: &str| list::not_read(raw, UnreadReason::WrongType);
     if !scanner.take(b'[')? {
         let raw = scanner.raw()?;
         return Ok(if raw == "null" { List::new() } else { not_read(raw) });

@@ -3,6 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::outgoing::Encode;
+use crate::message::codec::extras::NoFields;
 use crate::message::codec::field::Field;
 use crate::message::codec::json_writer::{self as write, MemberStart, member_start};
 use crate::message::codec::problems::Problems;
@@ -26,7 +27,7 @@ impl PushSlots {
             out.extend_from_slice(NO_SLOTS);
         }
         self.slots.write_member(SLOTS, out);
-        self.extras.write(out, |_| true);
+        self.extras.write(out, &NoFields);
     }
 
     /// Estimates the number of bytes that [`write_rest`](Self::write_rest) writes, from a sample of
@@ -39,7 +40,7 @@ impl PushSlots {
         let added = |slot: &Slot| ",".len() + slot.length::<false>().min(LONGEST_SAMPLED);
         let length: usize = sample.map(added).sum();
         let slots = (length / sampled + 1).saturating_mul(count);
-        let rest = SLOTS.len() + "[]".len() + self.extras.length(|_| true);
+        let rest = SLOTS.len() + "[]".len() + self.extras.length(&NoFields);
         slots.saturating_add(slots / 16).saturating_add(rest)
     }
 }
@@ -114,7 +115,7 @@ impl Serialize for PushSlots {
             map.serialize_entry("Meta", &self.meta)?;
         }
         map.serialize_entry("Slots", &self.slots)?;
-        self.extras.serialize(&mut map, |_| true)?;
+        self.extras.serialize(&mut map, &NoFields)?;
         map.end()
     }
 }

@@ -13,7 +13,7 @@ use crate::message::codec::interner::Interner;
 use crate::message::codec::json_writer::{self as write, MemberStart};
 use crate::message::codec::path::{Path, PathSegment};
 use crate::message::codec::problems::Problems;
-use crate::message::codec::raw::list;
+use crate::message::codec::raw::{compact, list};
 use crate::message::codec::scanner::{Scanner, locate_element};
 #[cfg(feature = "mock")]
 use crate::message::codec::strict;
@@ -42,20 +42,44 @@ fn write_elements<T: Value>(elements: &[T], start: usize, out: &mut Vec<u8>) {
     write::enclose(*b"[]", start, out);
 }
 
-impl<T: Value> Unread<T> {
-    /// Returns the elements that can be read.
-    fn readable(&self) -> Vec<T> {
-        let mut interner = Interner::of(&self.raw);
-        let is_one_list = self.reason != UnreadReason::Repeated;
-        let elements = list(&self.raw).filter(|_| is_one_list).into_iter().flatten();
-        let read = elements.filter_map(|raw| match T::read(raw, &mut interner) {
-            Read::Value(value) => Some(value),
-            Read::Nothing => T::EMPTY_ELEMENT.map(|empty| empty()),
-            Read::WrongType => None,
-        });
-        read.collect()
+/// Returns the elements of the JSON `raw` that can be read.
+fn readable<T: Value>(raw: &str) -> Vec<T> {
+    let mut interner = Interner::of(raw);
+    let mut values = Vec::new();
+    for raw in list(raw).unwrap_or_default() {
+        match T::read(raw, &mut interner) {
+            Read::Value(value) => values.push(value),
+            Read::Nothing => values.extend(T::EMPTY_ELEMENT.map(|empty| empty())),
+            Read::WrongType => {}
+        }
     }
+    values
+}
 
+/// Returns the form in which the JSON `raw` of a list that couldn't be read is preserved.
+fn preserved(raw: &str, reason: UnreadReason) -> Box<str> {
+    match reason {
+        // With the extra brackets, the written list can't be read as a valid one.
+        UnreadReason::Repeated => format!("[{}]", compact(raw)).into(),
+        _ => compact(raw),
+    }
+}
+
+/// Creates a list that preserves `raw`, which couldn't be read.
+pub(crate) fn not_read<T: Value>(raw: &str, reason: UnreadReason) -> List<T> {
+    List(ListContent::Unread(Box::new(Unread {
+        raw: preserved(raw, reason),
+        reason,
+        added: Vec::new(),
+        explain: List::<T>::explain,
+        readable: match reason {
+            UnreadReason::Repeated => |_| Vec::new(),
+            _ => readable,
+        },
+    })))
+}
+
+impl<T: Value> Unread<T> {
     /// Writes the list that couldn't be read, and the elements that were added to it.
     fn write(&self, out: &mut Vec<u8>) {
         let raw = &*self.raw;
@@ -145,7 +169,7 @@ impl<T: Value> Field for List<T> {
     }
 
     fn unread(raw: &str, reason: UnreadReason) -> Option<Self> {
-        Some(Self::not_read(raw, reason))
+        Some(not_read(raw, reason))
     }
 
     fn unread_reason(&self) -> Option<UnreadReason> {
@@ -202,7 +226,7 @@ impl<T: Value> Field for List<T> {
 
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if let Some(unread) = self.unreadable() {
-            explain::<Self>(&unread.raw, unread.reason, at, problems);
+            explain(&unread.raw, unread.reason, unread.explain, at, problems);
         }
         for (index, value) in self.iter().enumerate() {
             value.check(at.index(index), problems);
@@ -211,7 +235,7 @@ impl<T: Value> Field for List<T> {
 
     fn drop_invalid(&mut self, is_required: bool, corrector: &mut Corrector) {
         if let Some(unread) = self.unreadable().filter(|_| !is_required) {
-            let mut elements = unread.readable();
+            let mut elements = (unread.readable)(&unread.raw);
             elements.append(self);
             *self = elements.into();
         }
@@ -252,10 +276,10 @@ impl<T: Value> Field for List<T> {
     }
 
     fn locate(text: &str, path: &mut Vec<PathSegment>) {
-        locate_element(text, |index, text| {
+        if let Some((index, text)) = locate_element(text) {
             path.push(PathSegment::Index(index));
             T::locate(text, path);
-        });
+        }
     }
 }
 
