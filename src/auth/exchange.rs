@@ -16,13 +16,14 @@ use oauth2::{
     TokenUrl,
 };
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::clock_skew::{corrected, is_off};
 use super::token_response::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
+use crate::message;
 use crate::transport::{AnyTransport, Response, refuse_codings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -100,33 +101,39 @@ fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> Token
 /// Reduces a token response to the members that matter, in the form of RFC 6749, section 5.1.
 /// Neither an odd lifetime nor an additional member may cost the token.
 fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
-    let (members, details) = asked.accepted(response)?;
-    let Some(token @ Value::String(_)) = members.get("access_token") else {
+    let (reply, details) = asked.accepted(response)?;
+    let Some(access_token) = reply.text("access_token") else {
         return Err(asked.without_token(
             response,
             details,
             "the endpoint's response contains no access_token",
         ));
     };
-    let is_bearer =
-        |kind: &Value| kind.as_str().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
-    if !members.get("token_type").is_none_or(is_bearer) {
+    if !reply.text("token_type").is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {
         return Err(TokenError::invalid_response(
             "the endpoint's token has a type other than Bearer",
         ));
     }
-    let lifetime = members.get("expires_in").and_then(whole_seconds);
-    let plain = json!({ "access_token": token, "token_type": "bearer", "expires_in": lifetime });
-    Ok(plain.to_string().into_bytes())
+    let plain = PlainResponse {
+        access_token: &access_token,
+        token_type: "bearer",
+        expires_in: reply.get("expires_in").and_then(whole_seconds),
+    };
+    serde_json::to_vec(&plain)
+        .map_err(|_| TokenError::invalid_response("the endpoint's token can't be read"))
+}
+
+#[derive(Serialize)]
+struct PlainResponse<'a> {
+    access_token: &'a str,
+    token_type: &'a str,
+    expires_in: Option<u64>,
 }
 
 /// Reads a number of seconds, which may have a fraction or be a string. It is rounded down, but not
 /// below 1.
-fn whole_seconds(life: &Value) -> Option<u64> {
-    let seconds = match life {
-        Value::String(text) => text.trim().parse().ok()?,
-        life => life.as_f64()?,
-    };
+fn whole_seconds(life: &str) -> Option<u64> {
+    let seconds = message::text(life)?.trim().parse().ok()?;
     let life = Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero())?;
     Some(life.as_secs().max(1))
 }

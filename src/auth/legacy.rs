@@ -1,17 +1,17 @@
 //! The exchange of a legacy API key for an access token.
 
-use bytes::Bytes;
+use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Uri;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::token_response::{Asked, date};
+use super::token_response::{Asked, TokenReply, date};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
 use crate::transport::{AnyTransport, post_json};
@@ -137,7 +137,8 @@ async fn ask(
     let expires = text(&reply, "expires").and_then(|text| text.parse::<DateTime<Utc>>().ok());
     let life = expires.and_then(|expires| (expires - now).to_std().ok());
     let mut token = AccessToken::new(token).with_lifetime(life);
-    token.refresh_token = text(&reply, "refreshToken").map(SecretString::from);
+    token.refresh_token =
+        text(&reply, "refreshToken").map(|token| SecretString::from(token.into_owned()));
     Ok(token)
 }
 
@@ -153,8 +154,8 @@ fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, Toke
     Ok(Bytes::from_owner(json))
 }
 
-fn text<'a>(reply: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
-    reply.get(key)?.as_str().filter(|text| !text.is_empty())
+fn text<'a>(reply: &'a TokenReply<'_>, key: &str) -> Option<Cow<'a, str>> {
+    reply.text(key).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Parsing of token endpoint responses.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, StatusCode, Uri};
-use serde_json::{Map, Value};
 
 use super::token_error::{CredentialsRejection, TokenError};
 use crate::clock;
+use crate::message::{self, Object};
 use crate::receipt::ResponseDetails;
 use crate::retry::asks_again;
 use crate::text;
@@ -31,7 +33,7 @@ impl Asked<'_> {
     pub(super) fn accepted(
         self,
         response: &Response,
-    ) -> Result<(Map<String, Value>, ResponseDetails), TokenError> {
+    ) -> Result<(TokenReply<'_>, ResponseDetails), TokenError> {
         let status = response.status;
         let details = ResponseDetails::read(response, self.secrets);
         let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
@@ -51,7 +53,7 @@ impl Asked<'_> {
         }
         let body =
             response.body.as_ref().map_err(|failure| TokenError::Transport(failure.clone()))?;
-        Ok((object(body)?, details))
+        Ok((TokenReply::read(body)?, details))
     }
 
     /// Returns the error for a response that reports success but holds no token. `what` describes
@@ -80,18 +82,35 @@ impl Asked<'_> {
     }
 }
 
-/// Reads the JSON object that holds a token.
-fn object(body: &[u8]) -> Result<Map<String, Value>, TokenError> {
-    // As tolerant as the reader of the message endpoint's responses.
-    let text = String::from_utf8_lossy(body);
-    let text = text::trimmed(&text);
-    match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ if text.is_empty() => {
-            Err(TokenError::invalid_response("the endpoint's response is empty"))
+/// The JSON object of a response that reports success.
+pub(super) struct TokenReply<'a>(Cow<'a, str>);
+
+impl<'a> TokenReply<'a> {
+    fn read(body: &'a [u8]) -> Result<Self, TokenError> {
+        // As tolerant as the reader of the message endpoint's responses.
+        let text = match String::from_utf8_lossy(body) {
+            Cow::Borrowed(text) => Cow::Borrowed(text::trimmed(text)),
+            Cow::Owned(text) => Cow::Owned(text::trimmed(&text).to_owned()),
+        };
+        match message::json(&text) {
+            Some(json) if json.starts_with('{') => Ok(Self(text)),
+            _ if text.is_empty() => {
+                Err(TokenError::invalid_response("the endpoint's response is empty"))
+            }
+            // The error doesn't show the body, because it may hold a token all the same.
+            _ => Err(TokenError::invalid_response("the endpoint's response isn't a JSON object")),
         }
-        // The error doesn't show the body, because it may hold a token all the same.
-        _ => Err(TokenError::invalid_response("the endpoint's response isn't a JSON object")),
+    }
+
+    /// Returns the value of `key` as written. If the key is repeated, its last value counts.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        let object = Object::read(&self.0)?;
+        object.iter().filter(|(name, _)| name.name() == key).last().map(|(_, json)| json)
+    }
+
+    /// Returns the text of `key`, if it is a string.
+    pub(super) fn text(&self, key: &str) -> Option<Cow<'_, str>> {
+        message::text(self.get(key).filter(|json| json.starts_with('"'))?)
     }
 }
 
