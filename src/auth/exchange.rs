@@ -10,13 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Uri;
-use oauth2::basic::{BasicClient, BasicErrorResponse};
+use oauth2::basic::{
+    BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
 use oauth2::{
-    AsyncHttpClient, ClientId, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse,
-    TokenUrl,
+    AsyncHttpClient, ClientId, ErrorResponse, HttpRequest, HttpResponse, RefreshToken,
+    RequestTokenError, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use secrecy::ExposeSecret;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::clock_skew::{corrected, is_off};
@@ -74,7 +76,7 @@ async fn exchange(
     let url = TokenUrl::new(endpoint.to_string()).map_err(|_| {
         TokenError::invalid_response("the address of the token endpoint isn't a URL")
     })?;
-    let oauth = BasicClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
+    let oauth = OAuthClient::new(ClientId::new(client.client_id.clone())).set_token_uri(url);
     let mut request = oauth
         .exchange_client_credentials()
         .add_extra_param("client_assertion_type", ASSERTION_TYPE)
@@ -90,7 +92,7 @@ async fn exchange(
     Ok(AccessToken::new(response.access_token().secret()).with_lifetime(response.expires_in()))
 }
 
-fn token_error(error: RequestTokenError<HttpError, BasicErrorResponse>) -> TokenError {
+fn token_error(error: RequestTokenError<HttpError, NoErrorResponse>) -> TokenError {
     match error {
         RequestTokenError::Request(HttpError(error)) => error,
         // A parse error repeats the body, which may hold a token.
@@ -115,19 +117,12 @@ fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
         ));
     }
     let plain = PlainResponse {
-        access_token: &access_token,
-        token_type: "bearer",
+        access_token: oauth2::AccessToken::new(access_token.into_owned()),
+        token_type: BasicTokenType::Bearer,
         expires_in: reply.get("expires_in").and_then(whole_seconds),
     };
     serde_json::to_vec(&plain)
         .map_err(|_| TokenError::invalid_response("the endpoint's token can't be read"))
-}
-
-#[derive(Serialize)]
-struct PlainResponse<'a> {
-    access_token: &'a str,
-    token_type: &'a str,
-    expires_in: Option<u64>,
 }
 
 /// Reads a number of seconds, which may have a fraction or be a string. It is rounded down, but not
@@ -137,6 +132,60 @@ fn whole_seconds(life: &str) -> Option<u64> {
     let life = Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero())?;
     Some(life.as_secs().max(1))
 }
+
+/// The client of oauth2, with only what the adapter passes on. The standard response types would
+/// add tens of kilobytes to each program, because they preserve additional members.
+type OAuthClient = oauth2::Client<
+    NoErrorResponse,
+    PlainResponse,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+>;
+
+/// The members of a token response that matter.
+#[derive(Debug, Serialize, Deserialize)]
+struct PlainResponse {
+    access_token: oauth2::AccessToken,
+    token_type: BasicTokenType,
+    expires_in: Option<u64>,
+}
+
+impl TokenResponse for PlainResponse {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &oauth2::AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        self.expires_in.map(Duration::from_secs)
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        None
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+/// An error response, which the adapter never passes on.
+#[derive(Debug, Serialize, Deserialize)]
+enum NoErrorResponse {}
+
+impl fmt::Display for NoErrorResponse {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+impl ErrorResponse for NoErrorResponse {}
 
 /// An adapter that lets oauth2 use our transport.
 struct OAuthHttpClient<'t> {
