@@ -166,7 +166,7 @@ impl Signer for SlowSigner {
 fn message() -> PreparedMessage {
     PreparedMessage {
         problems: PermittedProblems::default(),
-        message_id: Uuid::new_v4(),
+        message_id: Uuid::from_u128(1),
         slots: 0..0,
         slot_count: 0,
         destination_count: 1,
