@@ -133,15 +133,17 @@ impl ClientBuilder {
         let token = self.token_url.as_ref().map(|text| ServiceUrl::read(text, hosts)).transpose();
         let token = token.map_err(|text| add(self.name(Setting::TokenUrl), text));
 
-        let addresses = || base.iter().chain(token.iter().flatten());
+        let token_url = token.as_ref().ok().and_then(Option::as_ref);
+        let services: Vec<&ServiceUrl> = base.iter().chain(token_url).collect();
+        let addresses: Vec<_> = services.iter().map(|service| service.url()).collect();
         let proxies = match &self.http.proxy {
             // A custom transport has its own proxies.
             None if self.transport.is_some() => Ok(Proxies::default()),
-            None => Proxies::from_env(addresses().map(ServiceUrl::url)),
+            None => Proxies::from_env(&addresses),
             Some(proxy) => match read_proxy(proxy).map(Proxies::all) {
                 Ok(proxies)
                     if proxies.send_plain_http_away()
-                        && addresses().any(ServiceUrl::is_plain_loopback) =>
+                        && services.iter().any(|service| service.is_plain_loopback()) =>
                 {
                     let text = "the base or token URL is plain http to this machine, but the \
                                 proxy is on another one; remove the proxy, or use https";
@@ -152,7 +154,7 @@ impl ClientBuilder {
             },
         };
         let proxies = proxies.map_err(|wrong| problems.extend(wrong)).unwrap_or_default();
-        let uses_tls = addresses().any(|address| address.url().scheme() == "https");
+        let uses_tls = addresses.iter().any(|address| address.scheme() == "https");
         let endpoints = base.as_ref().zip(token.ok()).and_then(|(base, token)| {
             let add = |text| problems.push(Problem::new(self.name(Setting::BaseUrl), text));
             Endpoints::below(base, token).map_err(add).ok()

@@ -201,13 +201,9 @@ impl HttpTransportBuilder {
             // Any addresses outside this machine.
             None => {
                 let addresses = ["http://service.invalid", "https://service.invalid"];
-                Proxies::from_env(
-                    addresses
-                        .iter()
-                        .filter_map(|text| Url::parse(text).ok())
-                        .collect::<Vec<_>>()
-                        .iter(),
-                )
+                let addresses: Vec<_> =
+                    addresses.iter().filter_map(|text| Url::parse(text).ok()).collect();
+                Proxies::from_env(&addresses.iter().collect::<Vec<_>>())
             }
         };
         let proxies = proxies.map_err(|wrong| problems.extend(wrong)).unwrap_or_default();

@@ -270,7 +270,7 @@ impl<'a> SendState<'a> {
         let send = FailedSend {
             message_id: Some(self.message_id),
             delivery,
-            logs: attempts.iter().flat_map(|attempt| attempt.logs.clone()).collect(),
+            logs: attempts.iter().map(|attempt| &*attempt.logs).collect::<Vec<_>>().concat(),
             attempts,
             retry_after,
             service_text: self.service_text.take(),

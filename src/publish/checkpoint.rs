@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use super::chunk::Limits;
 use super::resume::ResumePoint;
-use crate::message::Meta;
+use crate::message::{self, Meta, Object};
 
 /// The version of the checkpoint text that this crate writes and reads.
 const VERSION: u64 = 1;
@@ -145,7 +144,7 @@ struct Text<'a> {
 impl SavedBatch {
     /// Returns the text of this state with another resume point.
     pub(crate) fn text(&self, point: &ResumePoint) -> Result<String, CheckpointError> {
-        let meta = to_raw_value(&self.meta)?;
+        let meta = self.meta.to_json();
         Ok(serde_json::to_string(&Text {
             pushslots_checkpoint: VERSION,
             batch_id: self.id.clone(),
@@ -153,7 +152,7 @@ impl SavedBatch {
             slots_per_message: self.limits.slots,
             bytes_per_message: self.limits.bytes,
             resume_point: point.to_string(),
-            meta: &meta,
+            meta: serde_json::from_slice(&meta)?,
         })?)
     }
 
@@ -163,9 +162,9 @@ impl SavedBatch {
     ///
     /// Returns the reason why the text can't be used, without quoting the text.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
-        let version = serde_json::from_str::<Value>(text)
-            .ok()
-            .and_then(|json| json.get("pushslots_checkpoint")?.as_u64());
+        let version = message::json(text)
+            .and_then(Object::read)
+            .and_then(|members| members.get("pushslots_checkpoint")?.parse().ok());
         match version {
             None => return Err("it isn't a pushslots checkpoint, or it is damaged".to_owned()),
             Some(VERSION) => {}
@@ -179,8 +178,7 @@ impl SavedBatch {
         let damaged = |what: &str| format!("it is damaged: {what}");
         let text: Text<'_> = serde_json::from_str(text)
             .map_err(|_| damaged("a member is missing or has another type"))?;
-        let meta = serde_json::from_str::<Meta>(text.meta.get())
-            .map_err(|_| damaged("meta can't be read"))?;
+        let meta = Meta::from_json(text.meta.get()).ok_or_else(|| damaged("meta can't be read"))?;
         let limits = Limits { slots: text.slots_per_message, bytes: text.bytes_per_message };
         if text.batch_id.is_empty() || limits.slots == 0 || limits.bytes == 0 {
             return Err(damaged("a member is empty or zero"));

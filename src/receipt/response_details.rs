@@ -122,7 +122,7 @@ impl ResponseDetails {
                 // Receipts are kept for long, so the usual list of logs must have no spare
                 // capacity.
                 [meta] => logs(meta, masked),
-                _ => metas.iter().flat_map(|meta| logs(meta, masked)).collect(),
+                _ => metas.iter().map(|meta| logs(meta, masked)).collect::<Vec<_>>().concat(),
             },
             has_errors,
             text: if is_plain_success {
@@ -164,7 +164,10 @@ fn coding(headers: &HeaderMap) -> Option<&'static str> {
 
 fn logs(meta: &Object<'_>, masked: Masked<'_>) -> Vec<Log> {
     let id = |parent: &Object<'_>, key| Some(masked.shown_whole(&text(member(parent, key)?)?));
-    let entries: Vec<_> = meta.get_all("Logs").flat_map(objects).collect();
+    let mut entries = Vec::new();
+    for raw in meta.get_all("Logs") {
+        entries.append(&mut objects(raw));
+    }
     let logs: Vec<_> = entries
         .iter()
         .map(|entry| Log::from_parts(id(entry, "ID"), id(entry, "AttemptID")))

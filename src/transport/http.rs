@@ -247,8 +247,10 @@ impl Http {
                 Some(proxy) => Some(format!("the proxy {proxy}")),
             }
         });
-        let detail = [place, cause].into_iter().flatten().collect::<Vec<_>>().join(": ");
-        failure.detail(detail)
+        failure.detail(match (place, cause) {
+            (Some(place), Some(cause)) => format!("{place}: {cause}"),
+            (place, cause) => place.or(cause).unwrap_or_default(),
+        })
     }
 
     /// Sends a request and ends within `time`.

@@ -31,9 +31,7 @@ impl Proxies {
     /// # Errors
     ///
     /// Returns a [`Problem`] for each variable that one of the addresses needs and that is invalid.
-    pub(crate) fn from_env<'a>(
-        addresses: impl Iterator<Item = &'a Url>,
-    ) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn from_env(addresses: &[&Url]) -> Result<Self, Vec<Problem>> {
         // In a CGI program, a request's header `Proxy` can set `HTTP_PROXY`.
         if std::env::var_os("REQUEST_METHOD").is_some() {
             return Ok(Self::default());
@@ -41,9 +39,9 @@ impl Proxies {
         let exempt = variable(["NO_PROXY", "no_proxy"]).map(|(_, hosts)| hosts).unwrap_or_default();
         let mut proxies = Self { http: None, https: None, exempt: format!("{exempt},{LOOPBACK}") };
         let mut problems: Vec<Problem> = Vec::new();
-        for address in
-            addresses.filter(|address| !proxies.exempts(address)).cloned().collect::<Vec<_>>()
-        {
+        let mut addresses = addresses.to_vec();
+        addresses.retain(|address| !proxies.exempts(address));
+        for address in addresses {
             let (names, proxy) = match address.scheme() {
                 "http" => (["HTTP_PROXY", "http_proxy"], &mut proxies.http),
                 _ => (["HTTPS_PROXY", "https_proxy"], &mut proxies.https),

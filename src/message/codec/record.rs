@@ -25,7 +25,8 @@ pub(crate) trait Rules {
 ///
 /// A row is `"Key" => pub field: Type`. The type is a [`Field`](super::field::Field): `Option<T>`
 /// or [`List<T>`](crate::List). All fields are initially absent. The extras hold `Extensions` and
-/// members with unknown keys. [`Rules`] adds further checks. `Debug` shows the `shown` fields.
+/// members with unknown keys. [`Rules`] adds further checks. `Debug` shows the `shown` fields. A
+/// record with `one pass`, for the parts of slots, is read without looking at its JSON twice.
 macro_rules! record {
     (
         $(#[$meta:meta])*
@@ -34,6 +35,7 @@ macro_rules! record {
         }
         $(shown: $($shown:ident),+;)?
         $(empty element: $empty:expr;)?
+        $(one $pass:ident;)?
     ) => {
         $(#[$meta])*
         ///
@@ -174,37 +176,7 @@ macro_rules! record {
                 }
             }
 
-            fn scan(
-                scanner: &mut $crate::message::codec::scanner::Scanner<'_>,
-                interner: &mut $crate::message::codec::interner::Interner<'_>,
-            ) -> Option<$crate::message::codec::value::Read<Self>> {
-                use $crate::message::codec::{extras::Given, field::Field, value::Read};
-                if !scanner.take(b'{').ok()? {
-                    return (scanner.raw().ok()? == "null").then_some(Read::Nothing);
-                }
-                let mut record = Self::blank();
-                $(let mut $field = false;)*
-                let mut extensions = Given::default();
-                let mut is_first = true;
-                while let Some(key) = scanner.member(is_first).ok()? {
-                    is_first = false;
-                    match key.raw() {
-                        $($key => {
-                            if ::core::mem::replace(&mut $field, true) {
-                                return None;
-                            }
-                            record.$field = Field::scan(scanner, interner)?;
-                        })*
-                        "Extensions" => extensions.add(scanner.raw().ok()?),
-                        raw if raw.contains('\\') => return None,
-                        _ => {
-                            let raw = scanner.raw().ok()?;
-                            record.extras.add(key, raw);
-                        }
-                    }
-                }
-                Some(record.finish(extensions, interner))
-            }
+            $crate::message::codec::record::scan! { [$($pass)?] $($key => $field,)* }
 
             fn feed(&self, hasher: &mut impl ::core::hash::Hasher) {
                 use $crate::message::codec::field::Field;
@@ -345,3 +317,42 @@ macro_rules! record {
     };
 }
 pub(crate) use record;
+
+/// Defines how a record is read in one pass, if it is.
+macro_rules! scan {
+    ([] $($row:tt)*) => {};
+    ([pass] $($key:literal => $field:ident,)*) => {
+        fn scan(
+            scanner: &mut $crate::message::codec::scanner::Scanner<'_>,
+            interner: &mut $crate::message::codec::interner::Interner<'_>,
+        ) -> Option<$crate::message::codec::value::Read<Self>> {
+            use $crate::message::codec::{extras::Given, field::Field, value::Read};
+            if !scanner.take(b'{').ok()? {
+                return (scanner.raw().ok()? == "null").then_some(Read::Nothing);
+            }
+            let mut record = Self::blank();
+            $(let mut $field = false;)*
+            let mut extensions = Given::default();
+            let mut is_first = true;
+            while let Some(key) = scanner.member(is_first).ok()? {
+                is_first = false;
+                match key.raw() {
+                    $($key => {
+                        if ::core::mem::replace(&mut $field, true) {
+                            return None;
+                        }
+                        record.$field = Field::scan(scanner, interner)?;
+                    })*
+                    "Extensions" => extensions.add(scanner.raw().ok()?),
+                    raw if raw.contains('\\') => return None,
+                    _ => {
+                        let raw = scanner.raw().ok()?;
+                        record.extras.add(key, raw);
+                    }
+                }
+            }
+            Some(record.finish(extensions, interner))
+        }
+    };
+}
+pub(crate) use scan;

@@ -26,6 +26,7 @@ record! {
         /// The room, such as `136`.
         "Room" => pub room: Option<String>,
     }
+    one pass;
 }
 
 record! {
@@ -36,6 +37,7 @@ record! {
         /// The source or system of the identifier: an OID or a human-readable name.
         "IDType" => pub id_type: Option<String>,
     }
+    one pass;
 }
 
 impl Location {

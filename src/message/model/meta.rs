@@ -131,6 +131,22 @@ impl Meta {
         }
     }
 
+    /// Returns the JSON of `Meta`, as in a message.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::new();
+        self.write(&mut json);
+        json
+    }
+
+    /// Reads the JSON of `Meta`, as in a message. Returns `None` if it isn't an object.
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        match Self::read(json, &mut Interner::of(json)) {
+            Read::Value(meta) => Some(meta),
+            Read::Nothing if json != "null" => Some(Self::new()),
+            Read::Nothing | Read::WrongType => None,
+        }
+    }
+
     /// Removes the batch numbers, even if they couldn't be read.
     pub(crate) fn clear_batch_numbers(&mut self) {
         self.current_batch = None;

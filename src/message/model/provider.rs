@@ -38,6 +38,7 @@ record! {
         /// The telephone numbers.
         "PhoneNumber" => pub phone_number: Option<PhoneNumber>,
     }
+    one pass;
 }
 
 record! {
@@ -56,6 +57,7 @@ record! {
         /// The country, such as `USA`.
         "Country" => pub country: Option<String>,
     }
+    one pass;
 }
 
 record! {
@@ -64,6 +66,7 @@ record! {
         /// The office number in ITU-T E.164 form, such as `+16085551234`.
         "Office" => pub office: Option<String>,
     }
+    one pass;
 }
 
 impl Provider {

@@ -45,6 +45,7 @@ record! {
     shown: date_time, duration;
     // An empty element is a slot without a time. Dropping it would hide that problem.
     empty element: Slot::blank;
+    one pass;
 }
 
 impl Slot {

@@ -158,9 +158,13 @@ impl BatchMessage {
     /// Hashing each slot as it is added would take twice as long. Wide reads of bytes that were
     /// only just written are slow.
     pub(crate) fn slot_hashes(&self) -> SlotHashes {
-        let starts = [self.slots].into_iter().chain(self.ends.iter().copied());
-        let slots = starts.zip(&self.ends);
-        slots.map(|(start, end)| self.out.get(start..*end).unwrap_or_default()).collect()
+        let mut hashes = SlotHashes::with_capacity(self.ends.len());
+        let mut start = self.slots;
+        for &end in &self.ends {
+            hashes.add(self.out.get(start..end).unwrap_or_default());
+            start = end;
+        }
+        hashes
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
