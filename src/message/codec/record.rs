@@ -233,8 +233,9 @@ macro_rules! record {
                 problems: &mut $crate::message::codec::problems::Problems,
             ) {
                 use $crate::message::codec::{field::Field, record::Rules};
+                let has_extras = !self.extras.is_empty();
                 $({
-                    if !self.extras.is_empty() && Field::is_absent(&self.$field) {
+                    if has_extras && Field::is_absent(&self.$field) {
                         self.extras.check($key, at, problems);
                     }
                     Field::check(&self.$field, at.key($key), problems);

@@ -239,10 +239,10 @@ impl<T: Intern> Value for Shared<T> {
         self.0.json.get().map_or_else(|| (**self).is_empty(), |json| **json == *b"{}")
     }
 
+    #[inline]
     fn check(&self, at: Path<'_>, problems: &mut Problems) {
         if !is_sound_record(self) {
-            let length = (**self).length::<false>();
-            problems.add_shared(&self.0, length, |problems| (**self).check(at, problems));
+            add_problems(self, at, problems);
         }
     }
 
@@ -259,7 +259,15 @@ impl<T: Intern> Value for Shared<T> {
     }
 }
 
+/// Adds the problems of a record that has some.
+#[cold]
+fn add_problems<T: Intern>(shared: &Shared<T>, at: Path<'_>, problems: &mut Problems) {
+    let length = (**shared).length::<false>();
+    problems.add_shared(&shared.0, length, |problems| (**shared).check(at, problems));
+}
+
 /// Returns whether the record has no problems. The result is cached.
+#[inline]
 fn is_sound_record<T: Value>(shared: &Shared<T>) -> bool {
     *shared.0.sound.get_or_init(|| is_sound(&**shared))
 }

@@ -128,6 +128,7 @@ impl Slot {
 impl Rules for Slot {
     const REQUIRED: &'static [&'static str] = &["DateTime", "Duration"];
 
+    #[inline]
     fn rules(&self, at: Path<'_>, problems: &mut Problems) {
         if self.date_time.is_none() && !self.extras.has("DateTime") {
             problems.add(
