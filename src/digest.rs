@@ -23,15 +23,9 @@ fn slot_hash(slot: &[u8]) -> [u8; 8] {
 /// mistakes.
 pub(crate) struct SlotHashes(Vec<u8>);
 
-impl SlotHashes {
-    /// Creates the list with room for the hashes of this many slots.
-    pub(crate) fn with_capacity(slots: usize) -> Self {
-        Self(Vec::with_capacity(slots.saturating_mul(size_of::<u64>())))
-    }
-
-    /// Adds the hash of a slot's JSON, with the comma before it.
-    pub(crate) fn add(&mut self, slot: &[u8]) {
-        self.0.extend_from_slice(&slot_hash(slot));
+impl<'a> FromIterator<&'a [u8]> for SlotHashes {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(slots: I) -> Self {
+        Self(slots.into_iter().flat_map(slot_hash).collect())
     }
 }
 

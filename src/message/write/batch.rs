@@ -158,13 +158,9 @@ impl BatchMessage {
     /// Hashing each slot as it is added would take twice as long. Wide reads of bytes that were
     /// only just written are slow.
     pub(crate) fn slot_hashes(&self) -> SlotHashes {
-        let mut hashes = SlotHashes::with_capacity(self.ends.len());
-        let mut start = self.slots;
-        for &end in &self.ends {
-            hashes.add(self.out.get(start..end).unwrap_or_default());
-            start = end;
-        }
-        hashes
+        let starts = [self.slots].into_iter().chain(self.ends.iter().copied());
+        let slots = starts.zip(&self.ends);
+        slots.map(|(start, end)| self.out.get(start..*end).unwrap_or_default()).collect()
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
