@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::DateTime;
 use http::Uri;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 use super::token_response::{Asked, TokenReply, date};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
+use crate::message::read_time;
 use crate::transport::{AnyTransport, post_json};
 
 /// The maximum size of a request without its secrets, in bytes.
@@ -134,8 +134,8 @@ async fn ask(
     };
     // If the response has a date, the lifetime doesn't depend on this machine's clock.
     let now = date(&response.headers).unwrap_or_else(clock::now);
-    let expires = text(&reply, "expires").and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
-    let life = expires.and_then(|expires| (expires.to_utc() - now).to_std().ok());
+    let expires = text(&reply, "expires").and_then(|text| read_time(&text));
+    let life = expires.and_then(|expires| (expires - now).to_std().ok());
     let mut token = AccessToken::new(token).with_lifetime(life);
     token.refresh_token =
         text(&reply, "refreshToken").map(|token| SecretString::from(token.into_owned()));

@@ -18,6 +18,6 @@ mod shared_records;
 mod split;
 #[cfg(feature = "mock")]
 pub(crate) mod strict;
-mod timestamp;
+pub(crate) mod timestamp;
 pub(crate) mod transcode;
 pub(crate) mod value;

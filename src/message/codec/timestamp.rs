@@ -16,7 +16,7 @@ use super::json_writer::{self, two_digits};
 /// * an offset of hours only, without its colon, or after a space
 /// * `UTC`
 /// * the basic form of ISO 8601
-pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
+pub(crate) fn read(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let usual = DateTime::parse_from_rfc3339(text).ok();
     let time = usual.or_else(|| DateTime::parse_from_rfc3339(&as_rfc3339(text)?).ok())?.to_utc();
