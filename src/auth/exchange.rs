@@ -122,7 +122,7 @@ fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
         expires_in: reply.get("expires_in").and_then(whole_seconds),
     };
     serde_json::to_vec(&plain)
-        .map_err(|_| TokenError::invalid_response("the endpoint's token can't be read"))
+        .map_err(|_| TokenError::invalid_response("the endpoint's token can't be encoded"))
 }
 
 /// Reads a number of seconds, which may have a fraction or be a string. It is rounded down, but not
@@ -133,8 +133,8 @@ fn whole_seconds(life: &str) -> Option<u64> {
     Some(life.as_secs().max(1))
 }
 
-/// The client of oauth2, with only what the adapter passes on. The standard response types would
-/// add tens of kilobytes to each program, because they preserve additional members.
+/// A client of oauth2 with small response types. The standard types would add tens of kilobytes to
+/// each program, because they preserve additional members.
 type OAuthClient = oauth2::Client<
     NoErrorResponse,
     PlainResponse,

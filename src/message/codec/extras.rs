@@ -258,7 +258,7 @@ impl Extras {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn write_all(&self, out: &mut Vec<u8>, fields: &dyn Fields) {
         self.extensions().write_member(EXTENSIONS_MEMBER, out);
         self.open_members(fields).for_each(|member| member.write(out));
@@ -270,7 +270,7 @@ impl Extras {
         if self.0.is_some() { self.full_length(fields) } else { 0 }
     }
 
-    #[cold]
+    #[inline(never)]
     fn full_length(&self, fields: &dyn Fields) -> usize {
         let unread: usize = self.open_members(fields).map(Member::length).sum();
         self.extensions().length::<true>(EXTENSIONS_MEMBER) + unread

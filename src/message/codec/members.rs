@@ -25,7 +25,8 @@ pub(super) struct Member {
     pub(super) explain: Explain,
 }
 
-/// Adds the problems of a value that wasn't read, which depend on the type of its field.
+/// A function that adds the problems of a value that wasn't read. They depend on the type of its
+/// field.
 ///
 /// Only code that reads values stores such functions with them. Otherwise each program that
 /// validates messages would contain the code for reading them.

@@ -319,7 +319,7 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// Defines how a record is read in one pass, if it is.
+/// Defines `scan` for a record marked `one pass`.
 macro_rules! scan {
     ([] $($row:tt)*) => {};
     ([pass] $($key:literal => $field:ident,)*) => {

@@ -142,7 +142,7 @@ impl Meta {
     pub(crate) fn from_json(json: &str) -> Option<Self> {
         match Self::read(json, &mut Interner::of(json)) {
             Read::Value(meta) => Some(meta),
-            Read::Nothing if json != "null" => Some(Self::new()),
+            // `{}` is a value too, because reading names the event.
             Read::Nothing | Read::WrongType => None,
         }
     }
