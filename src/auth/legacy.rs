@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::token_response::{Asked, TokenReply, date};
+use super::token_response::{Asked, TokenObject, date};
 use super::{AccessToken, ApiKey, TokenError};
 use crate::clock;
 use crate::message::read_time;
@@ -154,7 +154,7 @@ fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, Toke
     Ok(Bytes::from_owner(json))
 }
 
-fn text<'a>(reply: &'a TokenReply<'_>, key: &str) -> Option<Cow<'a, str>> {
+fn text<'a>(reply: &'a TokenObject<'_>, key: &str) -> Option<Cow<'a, str>> {
     reply.text(key).filter(|text| !text.is_empty())
 }
 

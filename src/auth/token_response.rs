@@ -33,7 +33,7 @@ impl Asked<'_> {
     pub(super) fn accepted(
         self,
         response: &Response,
-    ) -> Result<(TokenReply<'_>, ResponseDetails), TokenError> {
+    ) -> Result<(TokenObject<'_>, ResponseDetails), TokenError> {
         let status = response.status;
         let details = ResponseDetails::read(response, self.secrets);
         let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
@@ -53,7 +53,7 @@ impl Asked<'_> {
         }
         let body =
             response.body.as_ref().map_err(|failure| TokenError::Transport(failure.clone()))?;
-        Ok((TokenReply::read(body)?, details))
+        Ok((TokenObject::read(body)?, details))
     }
 
     /// Returns the error for a response that reports success but holds no token. `what` describes
@@ -83,9 +83,9 @@ impl Asked<'_> {
 }
 
 /// The JSON object of a response that reports success.
-pub(super) struct TokenReply<'a>(Cow<'a, str>);
+pub(super) struct TokenObject<'a>(Cow<'a, str>);
 
-impl<'a> TokenReply<'a> {
+impl<'a> TokenObject<'a> {
     fn read(body: &'a [u8]) -> Result<Self, TokenError> {
         // As tolerant as the reader of the message endpoint's responses.
         let text = match String::from_utf8_lossy(body) {

@@ -106,6 +106,8 @@ async fn token_is_accepted_with_any_other_members() {
         r#"{"access_token":"fresh","expires_in":1e300}"#,
         r#"{"access_token":"fresh","expires_in":"NaN"}"#,
         r#"{"access_token":"fresh","expires_in":299.5,"error":""}"#,
+        r#"{"access_token":"fresh","expires_in":1e400,"owner":"\ud800"}"#,
+        r#"{"access_token":7,"access\u005ftoken":"fresh"}"#,
         "\u{feff}{\"access_token\":\"fresh\"}\r\n",
         "\u{feff}\u{feff} {\"access_token\":\"fresh\"}",
     ] {
