@@ -9,7 +9,8 @@ use uuid::{Builder, Uuid};
 
 /// Creates a random UUID. The system only reseeds its generator now and then, so this is fast.
 pub(crate) fn fresh_id() -> Uuid {
-    Builder::from_random_bytes(rand::thread_rng().r#gen()).into_uuid()
+    let random: u128 = rand::thread_rng().r#gen();
+    Builder::from_random_bytes(random.to_ne_bytes()).into_uuid()
 }
 
 /// A source of random durations. Clones share it.

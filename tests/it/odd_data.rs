@@ -225,10 +225,20 @@ impl io::Read for Pieces<'_> {
 }
 
 #[test]
+fn every_escape_is_read() {
+    let read = slot(r#","Reason":"\"\\\/\b\f\n\r\t\u0041\u00e9\uD83D\uDE00\\u0041 end""#);
+    assert_eq!(read.validate(), Ok(()));
+    let expected = "\"\\/\u{8}\u{c}\n\r\tA\u{e9}\u{1f600}\\u0041 end";
+    assert_eq!(read.reason.as_deref(), Some(expected));
+}
+
+#[test]
 fn half_of_a_surrogate_pair_is_reported_with_its_path() {
     for (members, path) in [
         (r#","ID":"\ud800""#, "ID"),
         (r#","Reason":"a\udc00b""#, "Reason"),
+        (r#","Reason":"\ud800\n""#, "Reason"),
+        (r#","Reason":"\ud800\u0041""#, "Reason"),
         (r#","Provider":{"FirstName":"\uD83D "}"#, "Provider.FirstName"),
         (r#","Provider":{"Credentials":["MD","\ud800\ud800"]}"#, "Provider.Credentials[1]"),
         (r#","Provider":{"PhoneNumber":{"Office":"\\\ud800"}}"#, "Provider.PhoneNumber.Office"),

@@ -85,13 +85,28 @@ impl Fields for NoFields {
 /// The extensions and unread members of an object.
 ///
 /// Most objects have neither and then take one pointer.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Extras(Option<Box<Inner>>);
 
 #[derive(Clone, Default)]
 struct Inner {
     extensions: Extensions,
     unread: Members,
+}
+
+impl Inner {
+    #[cold]
+    fn copied(&self) -> Box<Self> {
+        Box::new(self.clone())
+    }
+}
+
+/// Most records have no extras, so the code that copies them isn't repeated for each type of
+/// record.
+impl Clone for Extras {
+    fn clone(&self) -> Self {
+        Self(self.0.as_deref().map(Inner::copied))
+    }
 }
 
 impl Extras {
@@ -219,6 +234,7 @@ impl Extras {
     }
 
     /// Adds the problems of the unread member `key`, which the model defines.
+    #[cold]
     pub(crate) fn check(&self, key: &'static str, at: Path<'_>, problems: &mut Problems) {
         if let Some(member) = self.unread().with_key(key) {
             explain(&member.value, member.reason, member.explain, at.key(key), problems);

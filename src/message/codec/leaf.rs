@@ -49,6 +49,7 @@ fn without_fraction(number: &str) -> &str {
 macro_rules! text {
     ($type:ty, $hold:expr, $preload:expr) => {
         impl Value for $type {
+            const HAS_CHECKS: bool = false;
             const EXPECTED: &'static str = "a string";
 
             fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self> {
@@ -103,7 +104,16 @@ macro_rules! text {
     };
 }
 
-text!(String, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into_owned(), preload_bytes);
+text!(
+    String,
+    |text: Cow<'_, str>, _: &mut Interner<'_>| {
+        let mut text = text.into_owned();
+        // A text with escapes was longer.
+        text.shrink_to_fit();
+        text
+    },
+    preload_bytes
+);
 // The smallest string type, for values that aren't shared by slots. Preloading the texts of slots
 // takes longer than it saves.
 text!(Box<str>, |text: Cow<'_, str>, _: &mut Interner<'_>| text.into(), |_: &[u8]| 0);
@@ -115,6 +125,7 @@ text!(
 );
 
 impl Value for bool {
+    const HAS_CHECKS: bool = false;
     const EXPECTED: &'static str = "a boolean (true or false)";
 
     fn read(raw: &str, _: &mut Interner<'_>) -> Read<Self> {
@@ -148,6 +159,7 @@ impl Value for bool {
 }
 
 impl Value for Uuid {
+    const HAS_CHECKS: bool = false;
     const EXPECTED: &'static str = "a UUID, such as 7ce6f387-c33c-417d-8682-81e83628cbd9";
     const CODE_OF_TEXT: ProblemCode = ProblemCode::NotUuid;
 

@@ -5,10 +5,11 @@ use std::hash::{Hash, Hasher};
 
 use serde::ser::{Error, SerializeMap};
 
+use super::escapes::has_lone_surrogate;
 use super::json_writer as write;
 use super::path::Path;
 use super::problems::Problems;
-use super::raw::{Key, compact, has_lone_surrogate};
+use super::raw::{Key, compact};
 use super::transcode::Raw;
 use crate::message::UnreadReason;
 

@@ -1,6 +1,7 @@
 //! Reading, validating and writing the values of the data model in JSON.
 
 pub(crate) mod corrector;
+mod escapes;
 pub(crate) mod extras;
 pub(crate) mod field;
 pub(crate) mod interner;

@@ -47,6 +47,14 @@ impl Problems {
         Self { limit: 0, ..Self::default() }
     }
 
+    /// Returns whether `check` finds no problems.
+    // Not generic, so that it isn't compiled for each type of value.
+    pub(crate) fn are_none(check: &dyn Fn(&mut Self)) -> bool {
+        let mut problems = Self::counter();
+        check(&mut problems);
+        problems.is_empty()
+    }
+
     /// Creates a collector that ignores warnings.
     pub(crate) fn of_errors() -> Self {
         Self { ignores_warnings: true, ..Self::default() }
@@ -67,11 +75,13 @@ impl Problems {
     }
 
     /// Adds a problem at this path.
+    #[cold]
     pub(crate) fn add(&mut self, at: Path<'_>, code: ProblemCode, text: &'static str) {
         self.add_with(code, || (at.to_string(), text.into()));
     }
 
     /// Adds the problem that a value isn't what is `expected`.
+    #[cold]
     pub(crate) fn add_wrong_type(
         &mut self,
         at: Path<'_>,

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::escapes::unescaped;
 use super::{plain_prefix, split};
 
 /// The key of a member.
@@ -191,37 +192,6 @@ pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
         Leaf::Literal(text) => Some(Cow::Borrowed(text)),
         Leaf::Nothing | Leaf::Unreadable => None,
     }
-}
-
-/// Returns the unescaped content of a JSON string, which is written as `raw` between quotes.
-/// Returns `None` if it contains half of a surrogate pair.
-fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
-    // Inside the quotes of valid JSON, only a backslash is special.
-    if plain_prefix::prefix(raw.as_bytes()) == raw.len() {
-        return Some(Cow::Borrowed(raw));
-    }
-    serde_json::from_str(&format!("\"{raw}\"")).ok().map(Cow::Owned)
-}
-
-/// Returns whether the JSON `raw` has an escape that is half of a surrogate pair and therefore
-/// isn't a character.
-pub(crate) fn has_lone_surrogate(raw: &str) -> bool {
-    let mut rest = raw;
-    while let Some((_, escaped)) = rest.split_once('\\') {
-        let unit = |text: &str| u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();
-        // Skipping the letter of the escape keeps an escaped backslash from starting another one.
-        rest = escaped.get(1..).unwrap_or_default();
-        match unit(escaped) {
-            Some(0xd800..=0xdbff) => {
-                let low = rest.get(4..).and_then(|after| unit(after.strip_prefix('\\')?));
-                let Some(0xdc00..=0xdfff) = low else { return true };
-                rest = rest.get("d83d\\ude00".len()..).unwrap_or_default();
-            }
-            Some(0xdc00..=0xdfff) => return true,
-            _ => {}
-        }
-    }
-    false
 }
 
 /// Returns the type of the JSON value `raw`, as worded in error messages.

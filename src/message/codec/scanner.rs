@@ -1,7 +1,8 @@
 //! A scanner that moves through JSON text from value to value.
 //!
 //! serde_json reads the values. The scanner itself handles the brackets, commas and colons around
-//! them, because the list that contains them may be larger than memory.
+//! them, because the list that contains them may be larger than memory. It also reads the usual
+//! response of the service, faster than serde's derived code.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -6,11 +6,11 @@ use std::hint::black_box;
 use serde::ser::{Serialize, Serializer};
 
 use super::corrector::Corrector;
+use super::escapes::has_lone_surrogate;
 use super::interner::Interner;
 use super::json_writer::MemberStart;
 use super::path::{Path, PathSegment};
 use super::problems::Problems;
-use super::raw;
 use crate::message::ProblemCode;
 use crate::message::codec::scanner::Scanner;
 
@@ -36,6 +36,9 @@ pub(crate) trait Value: Sized {
 
     /// Whether the value is written as an object, which may have no members.
     const IS_OBJECT: bool = false;
+
+    /// Whether [`check`](Self::check) can find problems.
+    const HAS_CHECKS: bool = true;
 
     /// Reads `raw`, the JSON of one value.
     fn read(raw: &str, interner: &mut Interner<'_>) -> Read<Self>;
@@ -112,19 +115,23 @@ const MOST_LINES: usize = 16;
 /// Reads bytes like [`Value::preload`].
 #[inline]
 pub(crate) fn preload_bytes(bytes: &[u8]) -> usize {
-    let first = |bytes: &[u8]| bytes.first().map_or(0, |&byte| usize::from(byte));
-    // Most texts are this short, and the loop below takes longer to set up.
-    if bytes.len() <= CACHE_LINE {
-        return first(bytes);
-    }
-    bytes.chunks(CACHE_LINE).take(MOST_LINES).fold(0, |all, line| all ^ first(line))
+    // Most texts are this short, and the loop takes longer to set up.
+    if bytes.len() <= CACHE_LINE { first_byte(bytes) } else { preload_long(bytes) }
+}
+
+// Not inlined, because records have many texts, and few are long.
+#[inline(never)]
+fn preload_long(bytes: &[u8]) -> usize {
+    bytes.chunks(CACHE_LINE).take(MOST_LINES).fold(0, |all, line| all ^ first_byte(line))
+}
+
+fn first_byte(bytes: &[u8]) -> usize {
+    bytes.first().map_or(0, |&byte| usize::from(byte))
 }
 
 /// Returns whether `value` has no problems.
-pub(crate) fn is_sound(value: &impl Value) -> bool {
-    let mut problems = Problems::counter();
-    value.check(Path::ROOT, &mut problems);
-    problems.is_empty()
+pub(crate) fn is_sound<T: Value>(value: &T) -> bool {
+    !T::HAS_CHECKS || Problems::are_none(&|problems| value.check(Path::ROOT, problems))
 }
 
 /// An adapter that serializes a [`Value`] with serde.
@@ -141,7 +148,7 @@ pub(crate) const LONE_SURROGATE: &str =
 
 /// Adds the problem of `raw`, which isn't a `T`.
 pub(crate) fn explain_value<T: Value>(raw: &str, at: Path<'_>, problems: &mut Problems) {
-    if raw.starts_with('"') && raw::has_lone_surrogate(raw) {
+    if raw.starts_with('"') && has_lone_surrogate(raw) {
         return problems.add(at, ProblemCode::LoneSurrogate, LONE_SURROGATE);
     }
     let code = if raw.starts_with('"') { T::CODE_OF_TEXT } else { ProblemCode::WrongType };
