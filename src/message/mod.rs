@@ -23,6 +23,7 @@ pub(crate) use codec::corrector::Corrector;
 pub use codec::extras::{UnreadMember, UnreadReason};
 pub(crate) use codec::problems::Problems;
 pub(crate) use codec::raw::{Object, json, list, text};
+pub(crate) use codec::scanner::Scanner;
 pub(crate) use codec::timestamp::read as read_time;
 pub use model::{
     Address, Destination, ExtensionError, Extensions, Identifier, List, Location, Log, Meta,

@@ -115,15 +115,16 @@ impl ResponseDetails {
             _ if has_errors => BodyKind::KnownError,
             _ => BodyKind::Other,
         };
+        let mut all_logs = Vec::new();
+        for meta in &metas {
+            all_logs.append(&mut logs(meta, masked));
+        }
+        // Receipts are kept for long.
+        all_logs.shrink_to_fit();
         // The usual response contains no reason.
         let is_plain_success = is_success && body_kind == BodyKind::Service && !has_errors;
         Self {
-            logs: match &metas[..] {
-                // Receipts are kept for long, so the usual list of logs must have no spare
-                // capacity.
-                [meta] => logs(meta, masked),
-                _ => metas.iter().map(|meta| logs(meta, masked)).collect::<Vec<_>>().concat(),
-            },
+            logs: all_logs,
             has_errors,
             text: if is_plain_success {
                 None
@@ -206,6 +207,7 @@ mod tests {
             format!(r#"{{"Meta":{{"Logs":{logs},"Test":true,"Source":{{"ID":null}}}}}}"#),
             r#" { "Meta" : { "Logs" : [ { "ID" : "eyJh.b.c", "AttemptID" : "key" } ] } } "#
                 .to_owned(),
+            format!(r#"{{"Meta":{{"Test":true,"Test":false,"Logs":{logs}}}}}"#),
         ];
         let unusual = [
             r#"{"Meta":{"Logs":[]}}"#.to_owned(),
@@ -217,6 +219,13 @@ mod tests {
             r#"{"Meta":{"Logs":{"ID":"1","AttemptID":"2"}}}"#.to_owned(),
             r#"{"Meta":{"Logs":[{"ID":1,"AttemptID":"2"}]}}"#.to_owned(),
             r#"{"Meta":{"Logs":[{"ID":"1"}]}}"#.to_owned(),
+            format!(r#"{{"Meta":{{"Logs":{logs},"Logs":{logs}}}}}"#),
+            format!(r#"{{"M\u0065ta":{{"Logs":{logs}}}}}"#),
+            r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"},]}}"#.to_owned(),
+            r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2"}{"ID":"3","AttemptID":"4"}]}}"#
+                .to_owned(),
+            r#"{"Meta":{"Logs":[{"ID":"1","AttemptID":"2",}]}}"#.to_owned(),
+            r#"{"Meta":{"Logs":[{,"ID":"1","AttemptID":"2"}]}}"#.to_owned(),
             r#"{"Meta":{"Logs":[{"ID":"\u0031","AttemptID":"2"}]}}"#.to_owned(),
             r#"{"Meta":{"Logs":[{"ID":"1","ID":"3","AttemptID":"2"}]}}"#.to_owned(),
             format!(r#"{{"Meta":{{"Logs":{logs},"Errors":[{{"Text":"no"}}]}}}}"#),
