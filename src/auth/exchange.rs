@@ -18,14 +18,16 @@ use oauth2::{
     RequestTokenError, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::clock_skew::{corrected, is_off};
 use super::token_response::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
-use crate::message;
+use crate::message::{self, Object};
 use crate::transport::{AnyTransport, Response, refuse_codings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -118,19 +120,25 @@ fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
     }
     let plain = PlainResponse {
         access_token: oauth2::AccessToken::new(access_token.into_owned()),
-        token_type: BasicTokenType::Bearer,
         expires_in: reply.get("expires_in").and_then(whole_seconds),
     };
     serde_json::to_vec(&plain)
         .map_err(|_| TokenError::invalid_response("the endpoint's token can't be encoded"))
 }
 
-/// Reads a number of seconds, which may have a fraction or be a string. It is rounded down, but not
-/// below 1.
+/// Reads a number of seconds without an exponent, which may have a fraction or be a string. It is
+/// rounded down, but not below 1.
 fn whole_seconds(life: &str) -> Option<u64> {
-    let seconds = message::text(life)?.trim().parse().ok()?;
-    let life = Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero())?;
-    Some(life.as_secs().max(1))
+    let text = message::text(life)?;
+    let text = text.trim();
+    // Not as a floating-point number, whose parser would enlarge each program by its tables.
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: u64 = whole.parse().ok()?;
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let is_above_0 = seconds > 0 || fraction.bytes().any(|digit| digit != b'0');
+    is_above_0.then_some(seconds.max(1))
 }
 
 /// A client of oauth2 with small response types. The standard types would add tens of kilobytes to
@@ -144,11 +152,27 @@ type OAuthClient = oauth2::Client<
 >;
 
 /// The members of a token response that matter.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 struct PlainResponse {
     access_token: oauth2::AccessToken,
-    token_type: BasicTokenType,
     expires_in: Option<u64>,
+}
+
+/// Reads the JSON that [`plain`] has written. A derived implementation would enlarge each program by
+/// serde_json's readers of single values.
+impl<'de> Deserialize<'de> for PlainResponse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let response = Object::read(<&RawValue>::deserialize(deserializer)?.get());
+        let response = response.unwrap_or_default();
+        let access_token = response.get("access_token").and_then(message::text);
+        let expires_in = response.get("expires_in").and_then(message::text);
+        Ok(Self {
+            access_token: oauth2::AccessToken::new(
+                access_token.ok_or_else(|| D::Error::missing_field("access_token"))?.into_owned(),
+            ),
+            expires_in: expires_in.and_then(|seconds| seconds.parse().ok()),
+        })
+    }
 }
 
 impl TokenResponse for PlainResponse {
@@ -159,7 +183,7 @@ impl TokenResponse for PlainResponse {
     }
 
     fn token_type(&self) -> &BasicTokenType {
-        &self.token_type
+        &BasicTokenType::Bearer
     }
 
     fn expires_in(&self) -> Option<Duration> {
@@ -176,8 +200,14 @@ impl TokenResponse for PlainResponse {
 }
 
 /// An error response, which the adapter never passes on.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 enum NoErrorResponse {}
+
+impl<'de> Deserialize<'de> for NoErrorResponse {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom("the adapter never passes on an error response"))
+    }
+}
 
 impl fmt::Display for NoErrorResponse {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,18 +19,12 @@ use crate::transport::{AnyTransport, post_json};
 /// The maximum size of a request without its secrets, in bytes.
 const ROOM_FOR_NAMES: usize = 64;
 
+/// The body of a request.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Authenticate<'a> {
-    api_key: &'a str,
-    secret: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RefreshQuestion<'a> {
-    api_key: &'a str,
-    refresh_token: &'a str,
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Question<'a> {
+    Authenticate { api_key: &'a str, secret: &'a str },
+    Refresh { api_key: &'a str, refresh_token: &'a str },
 }
 
 /// The endpoints for a legacy API key.
@@ -82,7 +76,7 @@ pub(super) async fn request_token(
     let api_key = key.key.expose_secret();
     if let Some(refresh) = refresh {
         let refresh_token = refresh.token.expose_secret();
-        let question = RefreshQuestion { api_key, refresh_token };
+        let question = Question::Refresh { api_key, refresh_token };
         let secrets = [api_key, refresh_token];
         match ask(&endpoints.refresh, &question, &secrets, transport, refresh.deadline(deadline))
             .await
@@ -108,14 +102,14 @@ pub(super) async fn request_token(
         }
     }
     let secret = key.secret.expose_secret();
-    let question = Authenticate { api_key, secret };
+    let question = Question::Authenticate { api_key, secret };
     ask(&endpoints.authenticate, &question, &[api_key, secret], transport, deadline).await
 }
 
 /// Posts `question`, which holds `secrets`, and reads a token from the response.
 async fn ask(
     endpoint: &Uri,
-    question: &impl Serialize,
+    question: &Question<'_>,
     secrets: &[&str],
     transport: &dyn AnyTransport,
     deadline: Instant,
@@ -143,7 +137,7 @@ async fn ask(
 }
 
 /// Encodes `question` into memory that is wiped when the last reference to it is dropped.
-fn wiped_json(question: &impl Serialize, secrets: &[&str]) -> Result<Bytes, TokenError> {
+fn wiped_json(question: &Question<'_>, secrets: &[&str]) -> Result<Bytes, TokenError> {
     // Enough for names and escapes, because a reallocation would leave a copy.
     let escaped = secrets
         .iter()

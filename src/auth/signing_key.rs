@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::jwk::{Jwk, Parts};
+use super::jwk::Jwk;
 use super::{AuthError, Signer, SigningAlgorithm, SigningInput};
 use crate::display::debug_as_display;
 use crate::private_key::{Pem, Wiped, read_file};
-use crate::signature::{PrivateKey, RsaParts, Unusable};
+use crate::signature::{PrivateKey, Unusable};
 
 /// A private key, and the ID under which the service knows its public key.
 ///
@@ -89,14 +89,14 @@ impl SigningKey {
     ///
     /// Returns an error if:
     ///
-    /// * The text isn't a JWK with a `kid`.
+    /// * The text isn't a JWK with a `kid`, or repeats a member that the key needs.
     /// * It holds only a public key, or its members exclude signing.
     /// * The key is damaged, or is neither RSA of at least 2048 bits nor P-384.
     ///
     /// The error never repeats a part of the key.
     pub fn from_jwk(jwk: impl AsRef<str>) -> Result<Self, KeyError> {
         let jwk = Jwk::read(jwk.as_ref())?;
-        Ok(Self { id: jwk.key_id()?.to_owned(), key: Arc::new(from_parts(&jwk.parts()?)?) })
+        Ok(Self { id: jwk.key_id()?, key: Arc::new(jwk.private_key()?) })
     }
 
     /// Reads a private key from a file that holds a JWK, as [`from_jwk`](Self::from_jwk) does.
@@ -139,15 +139,6 @@ impl Signer for SigningKey {
     }
 }
 
-fn from_parts(parts: &Parts) -> Result<PrivateKey, Unusable> {
-    match parts {
-        Parts::Rsa { n, e, d, p, q, dp, dq, qi } => {
-            PrivateKey::from_rsa_parts(&RsaParts { n, e, d, p, q, dp, dq, qi })
-        }
-        Parts::P384 { x, y, d } => PrivateKey::from_p384_parts(x, y, d),
-    }
-}
-
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey")
@@ -164,6 +155,7 @@ impl fmt::Debug for SigningKey {
 pub struct KeyError(pub(super) String);
 
 impl KeyError {
+    #[cold]
     pub(super) fn new(text: &str) -> Self {
         Self(text.to_owned())
     }

@@ -125,10 +125,14 @@ async fn lifetime_with_a_fraction_or_in_a_string_is_respected() {
         ("\"3.0\"", 3),
         ("\" 3 \"", 3),
         ("3.9", 3),
-        ("30e-1", 3),
+        ("30e-1", 300),
         ("0.2", 1),
+        ("3.99999999999999999999999", 3),
         // These are missing or impossible lifetimes, and count as missing.
         ("0", 300),
+        ("0.00", 300),
+        ("-3", 300),
+        ("\"3.x\"", 300),
         ("\"soon\"", 300),
     ] {
         let body = format!(r#"{{"access_token":"token","expires_in":{expires_in}}}"#);
