@@ -163,31 +163,32 @@ impl ClientBuilder {
     }
 
     fn check_limits(&self, problems: &mut Vec<Problem>) {
-        let mut need = |met: bool, name: &str, text: &'static str| {
-            if !met {
+        let Policy { max_attempts, attempt_timeout, deadline, .. } = self.policy;
+        let connect_timeout = self.http.connect_timeout;
+        let at_least_the_first = "must be at least 1, because the first attempt counts";
+        let above_0 = "must be above 0";
+        let at_least_1 = "must be at least 1";
+        for (is_met, name, text) in [
+            (max_attempts > 0, self.name(Setting::MaxAttempts), at_least_the_first),
+            (!attempt_timeout.is_zero(), self.name(Setting::AttemptTimeout), above_0),
+            (!deadline.is_zero(), self.name(Setting::Deadline), above_0),
+            (self.max_in_flight > 0, self.name(Setting::MaxInFlight), at_least_1),
+            (self.limits.slots > 0, self.name(Setting::SlotsPerMessage), at_least_1),
+            (self.limits.bytes > 0, self.name(Setting::BytesPerMessage), at_least_1),
+            (!connect_timeout.is_zero(), "connect_timeout", above_0),
+        ] {
+            if !is_met {
                 problems.push(Problem::new(name, text));
             }
-        };
-        let Policy { max_attempts, attempt_timeout, deadline, .. } = self.policy;
-        need(
-            max_attempts > 0,
-            self.name(Setting::MaxAttempts),
-            "must be at least 1, because the first attempt counts",
-        );
-        need(!attempt_timeout.is_zero(), self.name(Setting::AttemptTimeout), "must be above 0");
-        need(!deadline.is_zero(), self.name(Setting::Deadline), "must be above 0");
+        }
         let (rate, name) = match &self.rate_limit {
             Some(RateLimit::Rate(rate)) => (Some(*rate), self.name(Setting::RateLimit)),
             Some(RateLimit::Shared(limiter)) => (limiter.rate(), "rate_limiter"),
             None => (None, ""),
         };
-        for problem in rate.into_iter().flat_map(Rate::problems) {
-            need(false, name, problem);
+        for text in rate.into_iter().flat_map(Rate::problems) {
+            problems.push(Problem::new(name, text));
         }
-        need(self.max_in_flight > 0, self.name(Setting::MaxInFlight), "must be at least 1");
-        need(self.limits.slots > 0, self.name(Setting::SlotsPerMessage), "must be at least 1");
-        need(self.limits.bytes > 0, self.name(Setting::BytesPerMessage), "must be at least 1");
-        need(!self.http.connect_timeout.is_zero(), "connect_timeout", "must be above 0");
     }
 }
 

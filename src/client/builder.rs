@@ -297,10 +297,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Records that code has set `setting`, so that its variable is ignored.
-    pub(super) fn given(mut self, setting: Setting) -> Self {
+    /// Removes the variable of `setting` and its problems.
+    // Not inlined, because every method that sets something calls it.
+    #[inline(never)]
+    fn ignore_variable(&mut self, setting: Setting) {
         self.from_environment.retain(|other| *other != setting);
         self.environment_problems.retain(|problem| !setting.is_of(problem));
+    }
+
+    /// Records that code has set `setting`, so that its variable is ignored.
+    pub(super) fn given(mut self, setting: Setting) -> Self {
+        self.ignore_variable(setting);
         self
     }
 }

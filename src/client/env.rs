@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use secrecy::zeroize::Zeroizing;
 
 use super::ClientBuilder;
+use super::builder::RateLimit;
 use super::setting::{PREFIX, Setting};
-use super::values::{
-    audience, duration, hosts, number, pem_file, rate, text, uuid, uuids, validation,
-};
+use super::values::{audience, duration, hosts, number, pem_file, rate, uuid, uuids, validation};
 use crate::auth::{Credentials, KeyError, SigningKey};
 use crate::message::Problem;
 use crate::text::trimmed;
+use crate::transport::Rate;
 
 impl ClientBuilder {
     /// Creates a builder with settings from environment variables.
@@ -101,62 +101,62 @@ fn warn_of_unknown(names: impl Iterator<Item = String>) {
 }
 
 fn from_variables(read: impl Fn(&str) -> Option<OsString>) -> ClientBuilder {
-    let mut variables = Variables { read, builder: ClientBuilder::default(), problems: Vec::new() };
-    variables.set(Setting::BaseUrl, text, ClientBuilder::base_url);
-    variables.set(Setting::TokenUrl, text, ClientBuilder::token_url);
-    if let Some(credentials) = variables.credentials() {
-        variables.change(|builder| builder.credentials(credentials));
+    let mut variables = Variables { read, problems: Vec::new() };
+    let mut builder = ClientBuilder { credentials: variables.credentials(), ..Default::default() };
+    for setting in Setting::ALL.into_iter().filter(|setting| !setting.is_credential()) {
+        let Some(value) = variables.text(setting) else { continue };
+        match set(&mut builder, setting, &value) {
+            Ok(()) => builder.from_environment.push(setting),
+            Err(text) => variables.problem(setting, text),
+        }
     }
-    variables.set(Setting::SourceId, uuid, ClientBuilder::source);
-    variables.set(Setting::DestinationIds, uuids, |builder, ids| {
-        ids.into_iter().fold(builder, ClientBuilder::destination)
-    });
-    variables.set(Setting::MaxAttempts, number, ClientBuilder::max_attempts);
-    variables.set(Setting::AttemptTimeout, duration, ClientBuilder::attempt_timeout);
-    variables.set(Setting::Deadline, duration, ClientBuilder::deadline);
-    variables.set(Setting::SlotsPerMessage, number, ClientBuilder::slots_per_message);
-    variables.set(Setting::BytesPerMessage, number, ClientBuilder::bytes_per_message);
-    variables.set(Setting::MaxInFlight, number, ClientBuilder::max_in_flight);
-    variables.set(Setting::RateLimit, rate, |builder, (requests, window)| {
-        builder.rate_limit(requests, window)
-    });
-    variables.set(Setting::Validation, validation, ClientBuilder::validation);
-    variables.set(Setting::RootCertificateFile, pem_file, ClientBuilder::root_certificate);
-    variables.set(Setting::PlainHttpHosts, hosts, |builder, hosts| {
-        hosts.into_iter().fold(builder, ClientBuilder::allow_plain_http)
-    });
-    let Variables { mut builder, problems, .. } = variables;
-    builder.environment_problems = problems;
+    builder.environment_problems = variables.problems;
     builder
 }
 
-/// The settings read so far, and their problems.
+/// Sets `setting` to the value of its variable.
+fn set(builder: &mut ClientBuilder, setting: Setting, value: &str) -> Result<(), String> {
+    match setting {
+        Setting::BaseUrl => value.clone_into(&mut builder.base_url),
+        Setting::TokenUrl => builder.token_url = Some(value.to_owned()),
+        // Read together, because they depend on each other.
+        Setting::ClientId
+        | Setting::KeyId
+        | Setting::PrivateKey
+        | Setting::PrivateKeyFile
+        | Setting::PrivateJwkFile
+        | Setting::Scope
+        | Setting::TokenAudience
+        | Setting::ApiKey
+        | Setting::ApiSecret => {}
+        Setting::SourceId => builder.source = Some(uuid(value)?),
+        Setting::DestinationIds => builder.destinations = uuids(value)?,
+        Setting::MaxAttempts => builder.policy.max_attempts = number(value)?,
+        Setting::AttemptTimeout => builder.policy.attempt_timeout = duration(value)?,
+        Setting::Deadline => builder.policy.deadline = duration(value)?,
+        Setting::MaxInFlight => builder.max_in_flight = number(value)?,
+        Setting::RateLimit => {
+            let (requests, window) = rate(value)?;
+            builder.rate_limit = Some(RateLimit::Rate(Rate { requests, window }));
+        }
+        Setting::SlotsPerMessage => builder.limits.slots = number(value)?,
+        Setting::BytesPerMessage => builder.limits.bytes = number(value)?,
+        Setting::Validation => builder.validation = validation(value)?,
+        Setting::RootCertificateFile => builder.http.root_certificates.push(pem_file(value)?),
+        Setting::PlainHttpHosts => builder.plain_http_hosts = hosts(value)?,
+    }
+    Ok(())
+}
+
+/// The environment, and the problems found so far.
 struct Variables<F> {
     read: F,
-    builder: ClientBuilder,
     problems: Vec<Problem>,
 }
 
 impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
     fn problem(&mut self, setting: Setting, text: impl Into<String>) {
         self.problems.push(Problem::new(setting.variable(), text.into()));
-    }
-
-    fn change(&mut self, set: impl FnOnce(ClientBuilder) -> ClientBuilder) {
-        self.builder = set(std::mem::take(&mut self.builder));
-    }
-
-    /// Applies the value of a variable to the builder, if the variable is set.
-    fn set<T>(
-        &mut self,
-        setting: Setting,
-        read: fn(&str) -> Result<T, String>,
-        set: impl FnOnce(ClientBuilder, T) -> ClientBuilder,
-    ) {
-        if let Some(value) = self.value(setting, read) {
-            self.change(|builder| set(builder, value));
-            self.builder.from_environment.push(setting);
-        }
     }
 
     /// Returns the value of a variable. The copies are wiped, because any variable may contain a
@@ -170,11 +170,6 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
             .map(|text| Zeroizing::new(text.to_owned()))
     }
 
-    fn value<T>(&mut self, setting: Setting, read: fn(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.text(setting)?;
-        read(&text).map_err(|text| self.problem(setting, text)).ok()
-    }
-
     fn credentials(&mut self) -> Option<Credentials> {
         let client_id = self.text(Setting::ClientId);
         let key_id = self.text(Setting::KeyId);
@@ -186,7 +181,9 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         let api_key =
             [Setting::ApiKey, Setting::ApiSecret].map(|setting| (setting, self.text(setting)));
         let scope = self.text(Setting::Scope);
-        let audience = self.value(Setting::TokenAudience, audience);
+        let audience = self.text(Setting::TokenAudience).and_then(|text| {
+            audience(&text).map_err(|text| self.problem(Setting::TokenAudience, text)).ok()
+        });
 
         let has_client = client_id.is_some() || key_id.is_some() || key.is_some();
         let has_api_key = api_key.iter().any(|(_, value)| value.is_some());

@@ -118,7 +118,7 @@ impl HttpTransportBuilder {
         if let Err(text) = wrong {
             // An invalid name may be any text.
             let name: String = name.chars().take(64).flat_map(char::escape_default).collect();
-            self.problems.push(Problem::new(format!("header {name}"), text));
+            self.problems.push(Problem::new(&format!("header {name}"), text));
         }
         self
     }

@@ -124,9 +124,14 @@ impl Setting {
         problem.path() == self.variable()
     }
 
+    /// Returns whether the setting is a part of the credentials.
+    pub(super) fn is_credential(self) -> bool {
+        self.method() == "credentials"
+    }
+
     /// Returns whether a problem concerns a credentials variable, which code can override.
     pub(super) fn is_of_credentials(problem: &Problem) -> bool {
-        Self::ALL.iter().any(|setting| setting.method() == "credentials" && setting.is_of(problem))
+        Self::ALL.iter().any(|setting| setting.is_credential() && setting.is_of(problem))
     }
 
     /// Returns the known variable most similar to `name`; `None` if none is similar.

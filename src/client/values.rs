@@ -17,11 +17,6 @@ use crate::text;
 /// fifth of it.
 const LARGEST_PEM: u64 = 1 << 20;
 
-#[expect(clippy::unnecessary_wraps, reason = "it has the form of the other readers")]
-pub(super) fn text(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
     let entries = text.split(',').map(text::trimmed).filter(|host| !host.is_empty());
     let read = |(index, entry)| {

@@ -21,7 +21,12 @@ pub struct Problem {
 
 impl Problem {
     /// Creates a problem of a setting.
-    pub(crate) fn new(path: impl Into<String>, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(path: &str, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::of_setting(path, text.into())
+    }
+
+    #[cold]
+    fn of_setting(path: &str, text: Cow<'static, str>) -> Self {
         Self::of(path, ProblemCode::InvalidSetting, text)
     }
 

@@ -28,9 +28,7 @@ pub(super) fn config(
     is_used: bool,
 ) -> Result<(ClientConfig, Arc<ClientIdentity>), Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut wrong = |name: &str, why: &str| {
-        problems.push(Problem::new(name, format!("can't be used: {why}")));
-    };
+    let mut wrong = |name: &str, why: &str| problems.push(unusable(name, why));
     let mut roots = Vec::new();
     for pem in &settings.root_certificates {
         match root_certificates(pem) {
@@ -85,6 +83,11 @@ pub(super) fn config(
     }
 }
 
+#[cold]
+fn unusable(name: &str, why: &str) -> Problem {
+    Problem::new(name, format!("can't be used: {why}"))
+}
+
 /// The client certificate for new connections, if there is one.
 #[derive(Debug)]
 pub(super) struct ClientIdentity(RwLock<Option<Arc<CertifiedKey>>>);
@@ -97,7 +100,7 @@ impl ClientIdentity {
     /// Returns a [`Problem`] if the PEM is invalid, or if the transport was built without a client
     /// certificate.
     pub(super) fn rotate(&self, pem: &[u8]) -> Result<(), Problem> {
-        let wrong = |why: &str| Problem::new("client_certificate", format!("can't be used: {why}"));
+        let wrong = |why: &str| unusable("client_certificate", why);
         let new = identity(pem).map_err(|why| wrong(&why))?;
         match &mut *self.0.write().unwrap_or_else(PoisonError::into_inner) {
             Some(current) => *current = Arc::new(new),

@@ -143,10 +143,10 @@ fn limits_of_zero_are_reported_together_by_their_variables() {
             "PUSHSLOTS_MAX_ATTEMPTS",
             "PUSHSLOTS_ATTEMPT_TIMEOUT",
             "PUSHSLOTS_DEADLINE",
-            "PUSHSLOTS_RATE_LIMIT",
             "PUSHSLOTS_MAX_IN_FLIGHT",
             "PUSHSLOTS_SLOTS_PER_MESSAGE",
             "PUSHSLOTS_BYTES_PER_MESSAGE",
+            "PUSHSLOTS_RATE_LIMIT",
             "root_certificate",
         ]
     );
