@@ -51,6 +51,7 @@ pub(crate) struct CredentialsRejection {
 
 impl TokenError {
     /// Creates the error of a response that reports success but holds no token.
+    #[cold]
     pub(super) fn invalid_response(what: &'static str) -> Self {
         Self::InvalidResponse(what.into())
     }
@@ -204,6 +205,7 @@ pub(crate) struct TokenUnavailable {
 
 impl TokenUnavailable {
     /// Creates the error of a failure that starts no shared cooldown.
+    #[cold]
     pub(crate) fn after(error: TokenError) -> Self {
         Self { wait: error.retry_after(), error, is_remembered: false }
     }

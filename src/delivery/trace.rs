@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::PreparedMessage;
 use crate::receipt::{Attempt, Delivery, Receipt, whole_milliseconds};
 use crate::retry::NextStep;
-use crate::transport::fail;
+use crate::transport::{fail, record};
 
 pub(super) fn send(message: &PreparedMessage) -> Span {
     let PreparedMessage { message_id, slot_count, destination_count, .. } = message;
@@ -43,28 +43,28 @@ pub(super) fn attempt(number: u32) -> Span {
 
 /// Completes the span of an attempt.
 pub(super) fn ended(span: &Span, attempt: &Attempt, kind: ErrorKind) {
-    span.record("pushslots.delivery", display(attempt.delivery));
-    span.record("pushslots.next_step", display(attempt.next_step));
+    record(span, "pushslots.delivery", &display(attempt.delivery));
+    record(span, "pushslots.next_step", &display(attempt.next_step));
     let Some(error) = &attempt.error else { return };
     match attempt.status.map(|status| status.as_u16()) {
-        Some(status @ 400..) => span.record("error.type", display(status)),
+        Some(status @ 400..) => record(span, "error.type", &display(status)),
         _ if attempt.next_step == NextStep::Dropped => {
-            span.record("error.type", display(attempt.next_step))
+            record(span, "error.type", &display(attempt.next_step));
         }
-        _ => span.record("error.type", display(kind)),
-    };
+        _ => record(span, "error.type", &display(kind)),
+    }
     fail(span, error);
 }
 
 /// Completes the span of an attempt that made no request and is postponed.
 pub(super) fn postponed(span: &Span) {
-    span.record("pushslots.next_step", "postponed");
+    record(span, "pushslots.next_step", &"postponed");
 }
 
 /// Completes the span of a send.
 fn sent(span: &Span, attempts: usize, delivery: Delivery) {
-    span.record("pushslots.attempts", attempts);
-    span.record("pushslots.delivery", display(delivery));
+    record(span, "pushslots.attempts", &attempts);
+    record(span, "pushslots.delivery", &display(delivery));
 }
 
 pub(super) fn retrying(attempt: &Attempt) {
@@ -104,13 +104,13 @@ pub(super) fn abandoned(span: &Span, error: &Error, next_step: NextStep) {
         "message abandoned"
     );
     sent(span, error.attempts().len(), error.delivery());
-    span.record("error.type", display(error.kind()));
+    record(span, "error.type", &display(error.kind()));
     fail(span, error);
 }
 
 pub(super) fn dropped(span: &Span, message_id: Uuid, attempts: usize, delivery: Delivery) {
     sent(span, attempts, delivery);
-    span.record("error.type", "dropped");
+    record(span, "error.type", &"dropped");
     info!(
         "pushslots.message_id" = %message_id,
         "pushslots.attempts" = attempts,

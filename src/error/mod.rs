@@ -102,6 +102,7 @@ pub(crate) struct FailedSend {
 
 impl FailedSend {
     /// Creates the outcome of a send that ended before anything was sent.
+    #[cold]
     fn not_begun(message_id: Option<Uuid>) -> Self {
         Self {
             message_id,
@@ -117,6 +118,7 @@ impl FailedSend {
 }
 
 impl Error {
+    #[cold]
     pub(crate) fn configuration(problems: Vec<Problem>) -> Self {
         let text = "invalid configuration".to_owned();
         Self::new(ErrorKind::Configuration, text, problems, FailedSend::not_begun(None))
@@ -183,11 +185,13 @@ impl Error {
         Self::new(kind, text, Vec::new(), send)
     }
 
+    #[cold]
     fn new(kind: ErrorKind, text: String, problems: Vec<Problem>, send: FailedSend) -> Self {
         Self(Arc::new(Inner { kind, text, send, problems, omitted_problems: 0, source: None }))
     }
 
     /// Sets the error that caused this one.
+    #[cold]
     pub(crate) fn with_source(self, source: Option<Cause>) -> Self {
         Self(Arc::new(Inner { source, ..Arc::unwrap_or_clone(self.0) }))
     }

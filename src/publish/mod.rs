@@ -37,6 +37,7 @@ use tracing::{Instrument, Span};
 use crate::delivery::Sender;
 use crate::error::Error;
 use crate::retry::Policy;
+use crate::transport::record;
 
 use accepted::AcceptedHook;
 use batcher::Batcher;
@@ -129,7 +130,7 @@ impl Publication<'_> {
                 return Err(PublishError::new(PublishReport::default(), error, None, None));
             }
         };
-        span.record("pushslots.batch_id", &*opened.batch.id);
+        record(span, "pushslots.batch_id", &opened.batch.id);
         handle.begin(&opened.batch.id, &opened.start);
         let panic = FirstPanic::default();
         let on_invalid =
@@ -153,7 +154,7 @@ impl Publication<'_> {
                 (Err(SourceError::Changed(_)), Some(checkpoint)) if is_resumed => {
                     let opened =
                         restart(checkpoint, options, batcher.batch_id(), is_stream).await?;
-                    span.record("pushslots.batch_id", &*opened.batch.id);
+                    record(span, "pushslots.batch_id", &opened.batch.id);
                     tracker.handle.begin(&opened.batch.id, &opened.start);
                     saved = opened.saved();
                     batcher.restart(opened);

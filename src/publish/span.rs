@@ -5,7 +5,7 @@ use tracing::{Span, info_span};
 
 use super::{PublishError, PublishHandle, PublishReport};
 use crate::error::ErrorKind;
-use crate::transport::fail;
+use crate::transport::{fail, record};
 
 /// The span of a publication. It records the outcome even if the publication is dropped.
 pub(super) struct PublishSpan {
@@ -44,7 +44,7 @@ impl PublishSpan {
                 self.record(error.report(), &kind.to_string());
                 // A stop was requested, so it isn't an error.
                 if kind != ErrorKind::Stopped {
-                    self.span.record("error.type", display(kind));
+                    record(&self.span, "error.type", &display(kind));
                     fail(&self.span, error);
                 }
             }
@@ -53,11 +53,11 @@ impl PublishSpan {
 
     fn record(&self, report: &PublishReport, outcome: &str) {
         let run = report.run();
-        self.span.record("pushslots.outcome", outcome);
-        self.span.record("pushslots.accepted_messages", run.accepted_messages);
-        self.span.record("pushslots.accepted_slots", run.accepted_slots);
-        self.span.record("pushslots.skipped_slots", run.skipped_slots);
-        self.span.record("pushslots.requests", run.requests);
+        record(&self.span, "pushslots.outcome", &outcome);
+        record(&self.span, "pushslots.accepted_messages", &run.accepted_messages);
+        record(&self.span, "pushslots.accepted_slots", &run.accepted_slots);
+        record(&self.span, "pushslots.skipped_slots", &run.skipped_slots);
+        record(&self.span, "pushslots.requests", &run.requests);
     }
 }
 

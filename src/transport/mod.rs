@@ -38,7 +38,7 @@ pub(crate) use rate_limited::RateLimitedTransport;
 pub(crate) use retry_after::{date, retry_after};
 pub(crate) use rolling_window::Rate;
 pub(crate) use settings::HttpSettings;
-pub(crate) use span::{ResendCount, fail};
+pub(crate) use span::{ResendCount, fail, record};
 
 pub use self::http::HttpTransport;
 pub use permit::Permit;

@@ -61,6 +61,7 @@ impl TransportError {
     /// Creates an error for a request that the service can't have. Either nothing of the request
     /// has left or will leave, or the service reported that it didn't process it.
     #[must_use]
+    #[cold]
     pub fn not_sent(kind: TransportErrorKind) -> Self {
         Self {
             kind,
@@ -75,6 +76,7 @@ impl TransportError {
     ///
     /// Use it whenever that is uncertain.
     #[must_use]
+    #[cold]
     pub fn unknown(kind: TransportErrorKind) -> Self {
         Self { may_have_arrived: true, ..Self::not_sent(kind) }
     }
@@ -87,6 +89,7 @@ impl TransportError {
 
     /// Creates an error for a request that no connection took in time. It is sent again over
     /// another connection at once.
+    #[cold]
     pub(crate) fn not_taken() -> Self {
         let detail = "no connection accepted the request in time".to_owned();
         Self { is_called_off: true, detail, ..Self::not_sent(TransportErrorKind::Timeout) }
@@ -96,6 +99,7 @@ impl TransportError {
     ///
     /// Logs and errors show it, so it must not contain any part of the request or the response.
     #[must_use]
+    #[cold]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
         self
