@@ -1,10 +1,13 @@
 //! The exchange of an assertion for an access token; the only file that names oauth2.
 //!
+//! oauth2 creates the request, and the transport's adapter reads the response.
+//!
 //! It follows RFC 6749, section 4.4, with the client authentication of RFC 7523, section 2.2.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,16 +21,15 @@ use oauth2::{
     RequestTokenError, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use secrecy::ExposeSecret;
-use serde::de::Error as _;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::clock_skew::{corrected, is_off};
 use super::token_response::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
-use crate::message::{self, Object};
+use crate::message;
 use crate::transport::{AnyTransport, Response, refuse_codings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -89,24 +91,27 @@ async fn exchange(
     // All parts of the assertion, because an endpoint may echo any of them.
     let secrets: Vec<_> = assertion.expose_secret().split('.').collect();
     let asked = Asked { endpoint, client_id: Some(&client.client_id), secrets: &secrets };
-    let http = OAuthHttpClient { transport, deadline, asked };
-    let response = request.request_async(&http).await.map_err(token_error)?;
-    Ok(AccessToken::new(response.access_token().secret()).with_lifetime(response.expires_in()))
+    let http = OAuthHttpClient { transport, deadline, asked, token: OnceLock::new() };
+    request.request_async(&http).await.map_err(token_error)?;
+    http.token.into_inner().ok_or_else(no_token_response)
 }
 
-fn token_error(error: RequestTokenError<HttpError, NoErrorResponse>) -> TokenError {
+fn token_error(error: RequestTokenError<HttpError, UnreadResponse>) -> TokenError {
     match error {
         RequestTokenError::Request(HttpError(error)) => error,
-        // A parse error repeats the body, which may hold a token.
-        _ => TokenError::invalid_response("the endpoint's response isn't a token response"),
+        _ => no_token_response(),
     }
 }
 
-/// Reduces a token response to the members that matter, in the form of RFC 6749, section 5.1.
-/// Neither an odd lifetime nor an additional member may cost the token.
-fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
+fn no_token_response() -> TokenError {
+    TokenError::invalid_response("the endpoint's response isn't a token response")
+}
+
+/// Reads the members of a token response that matter (RFC 6749, section 5.1). Neither an odd
+/// lifetime nor an additional member may cost the token.
+fn access_token(response: &Response, asked: Asked<'_>) -> Result<AccessToken, TokenError> {
     let (reply, details) = asked.accepted(response)?;
-    let Some(access_token) = reply.text("access_token") else {
+    let Some(token) = reply.text("access_token") else {
         return Err(asked.without_token(
             response,
             details,
@@ -118,12 +123,8 @@ fn plain(response: &Response, asked: Asked<'_>) -> Result<Vec<u8>, TokenError> {
             "the endpoint's token has a type other than Bearer",
         ));
     }
-    let plain = PlainResponse {
-        access_token: oauth2::AccessToken::new(access_token.into_owned()),
-        expires_in: reply.get("expires_in").and_then(whole_seconds),
-    };
-    serde_json::to_vec(&plain)
-        .map_err(|_| TokenError::invalid_response("the endpoint's token can't be encoded"))
+    let life = reply.get("expires_in").and_then(whole_seconds).map(Duration::from_secs);
+    Ok(AccessToken::new(token).with_lifetime(life))
 }
 
 /// Reads a number of seconds without an exponent, which may have a fraction or be a string. It is
@@ -141,41 +142,31 @@ fn whole_seconds(life: &str) -> Option<u64> {
     is_above_0.then_some(seconds.max(1))
 }
 
-/// A client of oauth2 with small response types. The standard types would add tens of kilobytes to
-/// each program, because they preserve additional members.
+/// A client of oauth2 that doesn't read responses.
 type OAuthClient = oauth2::Client<
-    NoErrorResponse,
-    PlainResponse,
+    UnreadResponse,
+    UnreadResponse,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
 >;
 
-/// The members of a token response that matter.
+/// A response that oauth2 passes over. The adapter reads it, because oauth2 rejects odd but usable
+/// responses, and its types would add tens of kilobytes to each program.
 #[derive(Debug, Serialize)]
-struct PlainResponse {
+struct UnreadResponse {
+    /// An empty text, which nothing reads.
     access_token: oauth2::AccessToken,
-    expires_in: Option<u64>,
 }
 
-/// Reads the JSON that [`plain`] has written. A derived implementation would enlarge each program by
-/// serde_json's readers of single values.
-impl<'de> Deserialize<'de> for PlainResponse {
+impl<'de> Deserialize<'de> for UnreadResponse {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let response = Object::read(<&RawValue>::deserialize(deserializer)?.get());
-        let response = response.unwrap_or_default();
-        let access_token = response.get("access_token").and_then(message::text);
-        let expires_in = response.get("expires_in").and_then(message::text);
-        Ok(Self {
-            access_token: oauth2::AccessToken::new(
-                access_token.ok_or_else(|| D::Error::missing_field("access_token"))?.into_owned(),
-            ),
-            expires_in: expires_in.and_then(|seconds| seconds.parse().ok()),
-        })
+        IgnoredAny::deserialize(deserializer)?;
+        Ok(Self { access_token: oauth2::AccessToken::new(String::new()) })
     }
 }
 
-impl TokenResponse for PlainResponse {
+impl TokenResponse for UnreadResponse {
     type TokenType = BasicTokenType;
 
     fn access_token(&self) -> &oauth2::AccessToken {
@@ -187,7 +178,7 @@ impl TokenResponse for PlainResponse {
     }
 
     fn expires_in(&self) -> Option<Duration> {
-        self.expires_in.map(Duration::from_secs)
+        None
     }
 
     fn refresh_token(&self) -> Option<&RefreshToken> {
@@ -199,29 +190,21 @@ impl TokenResponse for PlainResponse {
     }
 }
 
-/// An error response, which the adapter never passes on.
-#[derive(Debug, Serialize)]
-enum NoErrorResponse {}
-
-impl<'de> Deserialize<'de> for NoErrorResponse {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom("the adapter never passes on an error response"))
+impl fmt::Display for UnreadResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a response that isn't read")
     }
 }
 
-impl fmt::Display for NoErrorResponse {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
-    }
-}
-
-impl ErrorResponse for NoErrorResponse {}
+impl ErrorResponse for UnreadResponse {}
 
 /// An adapter that lets oauth2 use our transport.
 struct OAuthHttpClient<'t> {
     transport: &'t dyn AnyTransport,
     deadline: Instant,
     asked: Asked<'t>,
+    /// The token of the response.
+    token: OnceLock<AccessToken>,
 }
 
 impl<'c> AsyncHttpClient<'c> for OAuthHttpClient<'_> {
@@ -235,13 +218,12 @@ impl<'c> AsyncHttpClient<'c> for OAuthHttpClient<'_> {
             let time_left = self.deadline - Instant::now();
             let response = self.transport.send(request.map(Bytes::from), time_left).await;
             let ahead = response.as_ref().ok().and_then(|response| ahead(response, asked));
-            let body = response
+            let token = response
                 .map_err(TokenError::Transport)
-                .and_then(|response| plain(&response, self.asked));
-            let body = body.map_err(|error| error.with_clock_ahead(ahead));
-            // Without headers, because oauth2 checks the content type, and a gateway may have
-            // changed it.
-            Ok(HttpResponse::new(body.map_err(HttpError)?))
+                .and_then(|response| access_token(&response, self.asked));
+            let token = token.map_err(|error| HttpError(error.with_clock_ahead(ahead)))?;
+            self.token.get_or_init(|| token);
+            Ok(HttpResponse::new(b"{}".to_vec()))
         })
     }
 }
