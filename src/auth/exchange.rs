@@ -93,18 +93,19 @@ async fn exchange(
     let asked = Asked { endpoint, client_id: Some(&client.client_id), secrets: &secrets };
     let http = OAuthHttpClient { transport, deadline, asked, token: OnceLock::new() };
     request.request_async(&http).await.map_err(token_error)?;
-    http.token.into_inner().ok_or_else(no_token_response)
+    http.token.into_inner().ok_or_else(not_created)
 }
 
-fn token_error(error: RequestTokenError<HttpError, UnreadResponse>) -> TokenError {
+fn token_error(error: RequestTokenError<HttpError, PlaceholderResponse>) -> TokenError {
     match error {
         RequestTokenError::Request(HttpError(error)) => error,
-        _ => no_token_response(),
+        _ => not_created(),
     }
 }
 
-fn no_token_response() -> TokenError {
-    TokenError::invalid_response("the endpoint's response isn't a token response")
+/// Returns the error for a request that oauth2 didn't pass to the adapter.
+fn not_created() -> TokenError {
+    TokenError::invalid_response("the token request can't be created")
 }
 
 /// Reads the members of a token response that matter (RFC 6749, section 5.1). Neither an odd
@@ -127,8 +128,8 @@ fn access_token(response: &Response, asked: Asked<'_>) -> Result<AccessToken, To
     Ok(AccessToken::new(token).with_lifetime(life))
 }
 
-/// Reads a number of seconds without an exponent, which may have a fraction or be a string. It is
-/// rounded down, but not below 1.
+/// Reads a number of seconds, which may have a fraction or be a string. Rounds down, but a value
+/// between 0 and 1 becomes 1. Returns `None` for zero, and for a number with an exponent.
 fn whole_seconds(life: &str) -> Option<u64> {
     let text = message::text(life)?;
     let text = text.trim();
@@ -142,31 +143,31 @@ fn whole_seconds(life: &str) -> Option<u64> {
     is_above_0.then_some(seconds.max(1))
 }
 
-/// A client of oauth2 that doesn't read responses.
+/// A client of oauth2 that only creates requests.
 type OAuthClient = oauth2::Client<
-    UnreadResponse,
-    UnreadResponse,
+    PlaceholderResponse,
+    PlaceholderResponse,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
 >;
 
-/// A response that oauth2 passes over. The adapter reads it, because oauth2 rejects odd but usable
-/// responses, and its types would add tens of kilobytes to each program.
+/// A placeholder for responses, because the adapter reads them. oauth2 would reject odd but usable
+/// ones, and its types would add tens of kilobytes to each program.
 #[derive(Debug, Serialize)]
-struct UnreadResponse {
+struct PlaceholderResponse {
     /// An empty text, which nothing reads.
     access_token: oauth2::AccessToken,
 }
 
-impl<'de> Deserialize<'de> for UnreadResponse {
+impl<'de> Deserialize<'de> for PlaceholderResponse {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
         Ok(Self { access_token: oauth2::AccessToken::new(String::new()) })
     }
 }
 
-impl TokenResponse for UnreadResponse {
+impl TokenResponse for PlaceholderResponse {
     type TokenType = BasicTokenType;
 
     fn access_token(&self) -> &oauth2::AccessToken {
@@ -190,20 +191,20 @@ impl TokenResponse for UnreadResponse {
     }
 }
 
-impl fmt::Display for UnreadResponse {
+impl fmt::Display for PlaceholderResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a response that isn't read")
+        f.write_str("a placeholder for a response")
     }
 }
 
-impl ErrorResponse for UnreadResponse {}
+impl ErrorResponse for PlaceholderResponse {}
 
-/// An adapter that lets oauth2 use our transport.
+/// An adapter that sends oauth2's request with our transport, and keeps the token of the response.
 struct OAuthHttpClient<'t> {
     transport: &'t dyn AnyTransport,
     deadline: Instant,
     asked: Asked<'t>,
-    /// The token of the response.
+    /// The token; empty until a response with one was read.
     token: OnceLock<AccessToken>,
 }
 
@@ -223,6 +224,7 @@ impl<'c> AsyncHttpClient<'c> for OAuthHttpClient<'_> {
                 .and_then(|response| access_token(&response, self.asked));
             let token = token.map_err(|error| HttpError(error.with_clock_ahead(ahead)))?;
             self.token.get_or_init(|| token);
+            // The shortest response that oauth2 accepts.
             Ok(HttpResponse::new(b"{}".to_vec()))
         })
     }

@@ -22,7 +22,7 @@ const ROOM_FOR_NAMES: usize = 64;
 /// The body of a request.
 #[derive(Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
-enum Question<'a> {
+enum RequestBody<'a> {
     Authenticate { api_key: &'a str, secret: &'a str },
     Refresh { api_key: &'a str, refresh_token: &'a str },
 }
@@ -76,10 +76,9 @@ pub(super) async fn request_token(
     let api_key = key.key.expose_secret();
     if let Some(refresh) = refresh {
         let refresh_token = refresh.token.expose_secret();
-        let question = Question::Refresh { api_key, refresh_token };
+        let body = RequestBody::Refresh { api_key, refresh_token };
         let secrets = [api_key, refresh_token];
-        match ask(&endpoints.refresh, &question, &secrets, transport, refresh.deadline(deadline))
-            .await
+        match ask(&endpoints.refresh, &body, &secrets, transport, refresh.deadline(deadline)).await
         {
             Err(error)
                 if !error.is_response_without_cooldown() && refresh.can_wait(Instant::now()) =>
@@ -102,20 +101,20 @@ pub(super) async fn request_token(
         }
     }
     let secret = key.secret.expose_secret();
-    let question = Question::Authenticate { api_key, secret };
-    ask(&endpoints.authenticate, &question, &[api_key, secret], transport, deadline).await
+    let body = RequestBody::Authenticate { api_key, secret };
+    ask(&endpoints.authenticate, &body, &[api_key, secret], transport, deadline).await
 }
 
-/// Posts `question`, which holds `secrets`, and reads a token from the response.
+/// Posts `body`, which holds `secrets`, and reads a token from the response.
 async fn ask(
     endpoint: &Uri,
-    question: &Question<'_>,
+    body: &RequestBody<'_>,
     secrets: &[&str],
     transport: &dyn AnyTransport,
     deadline: Instant,
 ) -> Result<AccessToken, TokenError> {
-    let question = wiped_json(question, secrets)?;
-    let response = transport.send(post_json(endpoint, question), deadline - Instant::now());
+    let json = wiped_json(body, secrets)?;
+    let response = transport.send(post_json(endpoint, json), deadline - Instant::now());
     let response = response.await.map_err(TokenError::Transport)?;
     let asked = Asked { endpoint, client_id: None, secrets };
     let (reply, details) = asked.accepted(&response)?;
@@ -136,14 +135,14 @@ async fn ask(
     Ok(token)
 }
 
-/// Encodes `question` into memory that is wiped when the last reference to it is dropped.
-fn wiped_json(question: &Question<'_>, secrets: &[&str]) -> Result<Bytes, TokenError> {
+/// Encodes `body` into memory that is wiped when the last reference to it is dropped.
+fn wiped_json(body: &RequestBody<'_>, secrets: &[&str]) -> Result<Bytes, TokenError> {
     // Enough for names and escapes, because a reallocation would leave a copy.
     let escaped = secrets
         .iter()
         .fold(ROOM_FOR_NAMES, |sum, secret| sum.saturating_add(secret.len().saturating_mul(6)));
     let mut json = Zeroizing::new(Vec::with_capacity(escaped));
-    serde_json::to_writer(&mut *json, question)
+    serde_json::to_writer(&mut *json, body)
         .map_err(|_| TokenError::invalid_response("the API key can't be encoded as JSON"))?;
     Ok(Bytes::from_owner(json))
 }

@@ -119,7 +119,7 @@ fn set(builder: &mut ClientBuilder, setting: Setting, value: &str) -> Result<(),
     match setting {
         Setting::BaseUrl => value.clone_into(&mut builder.base_url),
         Setting::TokenUrl => builder.token_url = Some(value.to_owned()),
-        // Read together, because they depend on each other.
+        // The caller skips these, because `credentials` reads them together.
         Setting::ClientId
         | Setting::KeyId
         | Setting::PrivateKey
