@@ -30,7 +30,7 @@ use super::token_response::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
 use crate::message;
-use crate::transport::{AnyTransport, Response, refuse_codings};
+use crate::transport::{AnyTransport, Response, refuse_codings, seconds};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -124,23 +124,8 @@ fn access_token(response: &Response, asked: Asked<'_>) -> Result<AccessToken, To
             "the endpoint's token has a type other than Bearer",
         ));
     }
-    let life = reply.get("expires_in").and_then(whole_seconds).map(Duration::from_secs);
-    Ok(AccessToken::new(token).with_lifetime(life))
-}
-
-/// Reads a number of seconds, which may have a fraction or be a string. Rounds down, but a value
-/// between 0 and 1 becomes 1. Returns `None` for zero, and for a number with an exponent.
-fn whole_seconds(life: &str) -> Option<u64> {
-    let text = message::text(life)?;
-    let text = text.trim();
-    // Not as a floating-point number, whose parser would enlarge each program by its tables.
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: u64 = whole.parse().ok()?;
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let is_above_0 = seconds > 0 || fraction.bytes().any(|digit| digit != b'0');
-    is_above_0.then_some(seconds.max(1))
+    let life = reply.get("expires_in").and_then(message::text);
+    Ok(AccessToken::new(token).with_lifetime(life.and_then(|life| seconds(life.trim()))))
 }
 
 /// A client of oauth2 that only creates requests.

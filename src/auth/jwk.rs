@@ -10,7 +10,7 @@ use crate::private_key::{Wiped, decode};
 use crate::signature::{PrivateKey, RsaParts};
 use crate::text;
 
-/// A JWK. Its members stay as written in the JSON, so there is no copy of the private ones.
+/// A JWK. Its members stay as written in the JSON, so that private ones aren't copied.
 pub(super) struct Jwk<'a>(Object<'a>);
 
 impl<'a> Jwk<'a> {

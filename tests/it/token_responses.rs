@@ -120,31 +120,30 @@ async fn token_is_accepted_with_any_other_members() {
 
 #[tokio::test(start_paused = true)]
 async fn lifetime_with_a_fraction_or_in_a_string_is_respected() {
-    for (expires_in, lifetime) in [
-        ("3.0", 3),
-        ("\"3.0\"", 3),
-        ("\" 3 \"", 3),
-        ("3.9", 3),
-        ("0.2", 1),
-        ("3.99999999999999999999999", 3),
+    for (expires_in, milliseconds) in [
+        ("3.0", 3_000),
+        ("\"3.0\"", 3_000),
+        ("\" 3 \"", 3_000),
+        ("3.9", 3_900),
+        ("0.2", 1_000),
+        ("3.99999999999999999999999", 4_000),
         // These are missing or impossible lifetimes, or have an exponent. They count as missing.
-        ("30e-1", 300),
-        ("0", 300),
-        ("0.00", 300),
-        ("-3", 300),
-        ("\"3.x\"", 300),
-        ("\"soon\"", 300),
+        ("30e-1", 300_000),
+        ("0", 300_000),
+        ("0.00", 300_000),
+        ("\".5\"", 300_000),
+        ("-3", 300_000),
+        ("\"3.x\"", 300_000),
+        ("\"soon\"", 300_000),
     ] {
         let body = format!(r#"{{"access_token":"token","expires_in":{expires_in}}}"#);
         let service = Scripted::new(move || response(StatusCode::OK, &[], &body));
         let client = service.client();
         client.send(&message()).await.unwrap();
         // A short lifetime is used for its first third, a longer one except its last 20 s.
-        let usable = if lifetime < 30 {
-            Duration::from_secs(lifetime) / 3
-        } else {
-            Duration::from_secs(lifetime - 20)
-        };
+        let lifetime = Duration::from_millis(milliseconds);
+        let margin = Duration::from_secs(20);
+        let usable = lifetime - margin.min(lifetime * 2 / 3);
         // The token is renewed after 80 % to 90 % of that time.
         sleep(usable * 7 / 10).await;
         client.send(&message()).await.unwrap();
