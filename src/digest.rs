@@ -21,11 +21,11 @@ fn slot_hash(slot: &[u8]) -> [u8; 8] {
 /// The hashes of a message's slots, in order. The digest of slots and the message id are computed
 /// from them, so that slots are hashed only once. A hash has 64 bits, which is enough against
 /// mistakes.
-pub(crate) struct SlotHashes(Vec<u8>);
+pub(crate) struct SlotHashes(Vec<[u8; 8]>);
 
 impl<'a> FromIterator<&'a [u8]> for SlotHashes {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(slots: I) -> Self {
-        Self(slots.into_iter().flat_map(slot_hash).collect())
+        Self(slots.into_iter().map(slot_hash).collect())
     }
 }
 
@@ -46,7 +46,7 @@ impl SlotsDigest {
 
     /// Adds the slots of a message.
     pub(crate) fn add(&mut self, slots: &SlotHashes) {
-        Arc::make_mut(&mut self.0).write(&slots.0);
+        Arc::make_mut(&mut self.0).write(slots.0.as_flattened());
     }
 
     /// Adds a slot from its JSON, with the comma before it.
@@ -85,7 +85,7 @@ pub(crate) fn message_id(
     let destinations: Vec<_> = destinations.iter().map(|id| id.simple().to_string()).collect();
     let mut body = XxHash3_128::new();
     body.write(before_slots);
-    body.write(&slots.0);
+    body.write(slots.0.as_flattened());
     // The batch id comes last, because only it may hold a slash.
     let name = format!("{number}/{:032x}/{}/{batch_id}", body.finish_128(), destinations.join(","));
     Uuid::new_v5(&MESSAGE_IDS, name.as_bytes())
