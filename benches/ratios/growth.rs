@@ -32,7 +32,7 @@ const WORK: [&str; 4] = ["encode", "read", "publish", "resume"];
 
 pub fn run() {
     let stage = Stage {
-        book: slots::Book::new(PEOPLE),
+        records: slots::Records::new(PEOPLE),
         runtime: Builder::new_current_thread().enable_all().build().unwrap(),
         client: client(service::start(Duration::ZERO)),
     };
@@ -58,7 +58,7 @@ pub fn run() {
 }
 
 struct Stage {
-    book: slots::Book,
+    records: slots::Records,
     runtime: Runtime,
     client: Client,
 }
@@ -68,7 +68,7 @@ impl Stage {
     fn round(&self, count: usize) -> [f64; WORK.len()] {
         let (mut encode, mut read) = (Duration::ZERO, Duration::ZERO);
         for first in (0..count).step_by(SLOTS_PER_MESSAGE) {
-            let slots = self.book.slots(first..first + SLOTS_PER_MESSAGE);
+            let slots = self.records.slots(first..first + SLOTS_PER_MESSAGE);
             let message = PushSlots::builder().slots(slots).build().unwrap();
             let began = Instant::now();
             let json = message.to_json();
@@ -91,7 +91,7 @@ impl Stage {
         let began = Instant::now();
         let mut publication = self
             .client
-            .publish_stream(stream::iter(self.book.slots(0..count)))
+            .publish_stream(stream::iter(self.records.slots(0..count)))
             .slots_per_message(SLOTS_PER_MESSAGE)
             .batch_id("growth")
             .on_progress(|progress| {

@@ -130,17 +130,17 @@ pub fn shrunk(mut message: Message) -> Message {
 }
 
 pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<Message> {
-    let book = Book::new(people);
-    (0..count).step_by(per_message).map(|first| book.message(first, per_message, &[])).collect()
+    let records = Records::new(people);
+    (0..count).step_by(per_message).map(|first| records.message(first, per_message, &[])).collect()
 }
 
 /// The records that slots are built from.
-pub struct Book {
+pub struct Records {
     providers: Vec<Provider>,
     locations: Vec<Location>,
 }
 
-impl Book {
+impl Records {
     pub fn new(people: usize) -> Self {
         Self {
             providers: (0..people).map(provider).collect(),

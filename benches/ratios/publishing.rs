@@ -38,8 +38,8 @@ pub fn run() {
 
 async fn latency(client: &Client, by_hand: &ByHand) {
     let built: Vec<Slot> =
-        slots::Book::new(PEOPLE).slots(0..MESSAGES * SLOTS_PER_MESSAGE).collect();
-    let records = owned::Book::new(PEOPLE);
+        slots::Records::new(PEOPLE).slots(0..MESSAGES * SLOTS_PER_MESSAGE).collect();
+    let records = owned::Records::new(PEOPLE);
     let message = |first| records.message(first, SLOTS_PER_MESSAGE, &[DESTINATION]);
     let theirs: Vec<_> =
         (0..MESSAGES * SLOTS_PER_MESSAGE).step_by(SLOTS_PER_MESSAGE).map(message).collect();
@@ -63,7 +63,7 @@ async fn checkpoint(client: &Client) {
     let folder = std::env::temp_dir().join(format!("pushslots-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("checkpoint");
-    let built: Vec<Slot> = slots::Book::new(PEOPLE).slots(0..MESSAGES).collect();
+    let built: Vec<Slot> = slots::Records::new(PEOPLE).slots(0..MESSAGES).collect();
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         let began = Instant::now();

@@ -64,12 +64,12 @@ pub struct ByHand {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Response {
-    meta: AnswerMeta,
+    meta: ResponseMeta,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct AnswerMeta {
+struct ResponseMeta {
     logs: Vec<Log>,
 }
 
@@ -128,9 +128,9 @@ pub fn run() {
 }
 
 fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
-    let book = slots::Book::new(PEOPLE);
-    let records = owned::Book::new(PEOPLE);
-    let built: Vec<_> = book.slots(0..SLOTS).collect();
+    let records = slots::Records::new(PEOPLE);
+    let owned_records = owned::Records::new(PEOPLE);
+    let built: Vec<_> = records.slots(0..SLOTS).collect();
     let messages = slots::messages(SLOTS, SLOTS_PER_MESSAGE, PEOPLE);
     let ready: Vec<_> = messages.iter().map(|message| Bytes::from(message.to_json())).collect();
     let published = async |slots: Vec<Slot>| {
@@ -144,13 +144,17 @@ fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
         .map(|_| {
             [
                 seconds(|| {
-                    runtime.block_on(async { published(book.slots(0..SLOTS).collect()).await })
+                    runtime.block_on(async { published(records.slots(0..SLOTS).collect()).await })
                 }),
                 seconds(|| {
                     runtime.block_on(async {
                         for first in (0..SLOTS).step_by(SLOTS_PER_MESSAGE) {
                             by_hand
-                                .send(&records.message(first, SLOTS_PER_MESSAGE, &[DESTINATION]))
+                                .send(&owned_records.message(
+                                    first,
+                                    SLOTS_PER_MESSAGE,
+                                    &[DESTINATION],
+                                ))
                                 .await;
                         }
                     });
@@ -190,7 +194,7 @@ fn publish(runtime: &Runtime, client: &Client, by_hand: &ByHand) {
 
 async fn send(client: &Client, by_hand: &ByHand) {
     let ours: Vec<_> = slots::messages(SENDS * SMALL, SMALL, PEOPLE);
-    let records = owned::Book::new(PEOPLE);
+    let records = owned::Records::new(PEOPLE);
     let their = |first| records.message(first, SMALL, &[DESTINATION]);
     let theirs: Vec<_> = (0..SENDS * SMALL).step_by(SMALL).map(their).collect();
     let send_ours = async |message: &PushSlots| drop(client.send(message).await.unwrap());
@@ -232,8 +236,8 @@ async fn peak_mib(client: &Client) -> f64 {
     let before = HEAP.allocated();
     let peak = Arc::new(AtomicUsize::new(0));
     let seen = peak.clone();
-    let book = slots::Book::new(PEOPLE);
-    let slots = book.slots(0..STREAMED_SLOTS).inspect(move |_| {
+    let records = slots::Records::new(PEOPLE);
+    let slots = records.slots(0..STREAMED_SLOTS).inspect(move |_| {
         seen.fetch_max(HEAP.allocated() - before, Ordering::Relaxed);
     });
     let report = client

@@ -51,20 +51,21 @@ pub fn room(number: usize) -> String {
 }
 
 pub fn messages(count: usize, per_message: usize, people: usize) -> Vec<PushSlots> {
-    let book = Book::new(people);
-    let message =
-        |first| PushSlots::builder().slots(book.slots(first..first + per_message)).build().unwrap();
+    let records = Records::new(people);
+    let message = |first| {
+        PushSlots::builder().slots(records.slots(first..first + per_message)).build().unwrap()
+    };
     (0..count).step_by(per_message).map(message).collect()
 }
 
 /// The records that slots share.
-pub struct Book {
+pub struct Records {
     reasons: [Arc<str>; REASONS.len()],
     providers: Vec<Shared<Provider>>,
     locations: Vec<Shared<Location>>,
 }
 
-impl Book {
+impl Records {
     pub fn new(people: usize) -> Self {
         Self {
             reasons: REASONS.map(Arc::<str>::from),

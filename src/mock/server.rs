@@ -123,11 +123,11 @@ struct Break {
 async fn connection(stream: TcpStream, service: Arc<Service>) {
     let _ = stream.set_nodelay(true);
     let broken = Arc::new(Break::default());
-    let answering = {
+    let responder = {
         let broken = broken.clone();
         service_fn(move |request| respond(request, service.clone(), broken.clone()))
     };
-    let mut http = http1::Builder::new().serve_connection(TokioIo::new(stream), answering);
+    let mut http = http1::Builder::new().serve_connection(TokioIo::new(stream), responder);
     {
         let served = poll_fn(|context| http.poll_without_shutdown(context));
         match select(pin!(served), pin!(broken.asked.notified())).await {

@@ -24,7 +24,7 @@ async fn rotated_credentials_take_over_without_a_failed_send() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_waits_with_old_credentials_gets_the_token_of_the_new_ones() {
-    let act = |at| if at < SECOND { Act::Refuse { after: 5 * SECOND } } else { Act::Issue };
+    let act = |at| if at < SECOND { Act::Reject { after: 5 * SECOND } } else { Act::Issue };
     let (service, sender) = serve(Service::new(act));
     let waiting = tokio::spawn(send(sender.clone()));
     sleep(2 * SECOND).await;

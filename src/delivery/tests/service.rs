@@ -18,7 +18,7 @@ pub(super) enum Act {
     Response(u16, &'static str, &'static str),
     Reset,
     Hang,
-    Refuse { after: Duration },
+    Reject { after: Duration },
 }
 
 /// A service that knows when it issued each token, until when it is valid, and which ones it
@@ -103,7 +103,7 @@ impl Service {
                 Ok(response)
             }
             Act::Reset => Err(TransportError::unknown(TransportErrorKind::Interrupted)),
-            Act::Refuse { after } => {
+            Act::Reject { after } => {
                 sleep(after).await;
                 Ok(response(401, REJECTION))
             }

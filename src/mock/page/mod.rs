@@ -158,7 +158,7 @@ fn parameter<T: DeserializeOwned>(query: Option<&str>, name: &str) -> Result<Opt
 struct NextResponse {
     /// The name of a button, or `usual`.
     response: String,
-    /// Which request gets the response.
+    /// The request that gets the response.
     #[serde(default)]
     to: Recipient,
     #[serde(default = "once")]

@@ -203,7 +203,7 @@ fn doubt_stays_until_an_acceptance() {
         }
         assert_eq!(entry.delivery, Some(expected), "{deliveries:?}");
     }
-    // A send without attempts says nothing.
+    // A send without attempts proves nothing.
     let mut entry = sending();
     let outcome = Outcome {
         delivery: NotSent,

@@ -148,7 +148,7 @@ fn made_request(attempt: &Attempt) -> bool {
 }
 
 /// Returns the number of requests that may have left. Those without a connection count too, because
-/// the attempt doesn't tell them from requests that the service didn't process.
+/// the attempt doesn't distinguish them from requests that the service didn't process.
 fn requests(attempts: &[Attempt]) -> u32 {
     let requests = attempts.iter().filter(|attempt| made_request(attempt));
     u32::try_from(requests.count()).unwrap_or(u32::MAX)

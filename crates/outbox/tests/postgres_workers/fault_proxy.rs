@@ -84,7 +84,7 @@ async fn forward(
         }
     }
     if let Some(stall) = stall {
-        // Nothing passes, and nobody is told.
+        // Nothing passes, and neither side gets an error.
         tokio::time::sleep(stall).await;
     }
 }
