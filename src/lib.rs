@@ -80,7 +80,7 @@
     reason = "an error of one word keeps the results of reading small"
 )]
 #![expect(clippy::naive_bytecount, reason = "counts the lines before an error, once")]
-// Failures that production can cause are reported as errors.
+// Code that can fail in production returns an error.
 #![cfg_attr(
     not(test),
     warn(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
