@@ -30,7 +30,7 @@ use super::token_response::{Asked, ahead};
 use super::{AccessToken, SignedJwt, TokenError, assertion};
 use crate::clock;
 use crate::message;
-use crate::transport::{AnyTransport, Response, refuse_codings, seconds};
+use crate::transport::{AnyTransport, Response, read_seconds, refuse_codings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -125,7 +125,8 @@ fn access_token(response: &Response, asked: Asked<'_>) -> Result<AccessToken, To
         ));
     }
     let life = reply.get("expires_in").and_then(message::text);
-    Ok(AccessToken::new(token).with_lifetime(life.and_then(|life| seconds(life.trim()))))
+    let life = life.and_then(|life| read_seconds(life.trim()));
+    Ok(AccessToken::new(token).with_lifetime(life))
 }
 
 /// A client of oauth2 that only creates requests.

@@ -35,7 +35,7 @@ use tokio::time::timeout;
 
 pub(crate) use proxies::{Proxies, is_loopback, read as read_proxy};
 pub(crate) use rate_limited::RateLimitedTransport;
-pub(crate) use retry_after::{date, retry_after, seconds};
+pub(crate) use retry_after::{date, read_seconds, retry_after};
 pub(crate) use rolling_window::Rate;
 pub(crate) use settings::HttpSettings;
 pub(crate) use span::{ResendCount, fail, record};

@@ -20,7 +20,7 @@ pub(crate) fn retry_after(
     now: impl FnOnce() -> SystemTime,
 ) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match seconds(value) {
+    let wait = match read_seconds(value) {
         Some(wait) => wait,
         None => {
             let now = date(headers).unwrap_or_else(now);
@@ -36,7 +36,7 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
 }
 
 /// Reads a number of seconds such as `3` or `3.5`.
-pub(crate) fn seconds(text: &str) -> Option<Duration> {
+pub(crate) fn read_seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_number =
         |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
